@@ -1,0 +1,71 @@
+"""The door every face engine stands behind: at most five methods, its needs declared as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from avatar.spec import Notice
+from avatar.tracks import ControlTrack
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the scheduler and the licence page need to know about an engine."""
+
+    name: str
+    version: str
+    licence: str
+    vram_mib: int = 0
+    gpus: int = 0
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("frames",)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One drawn frame: `pixels` at (x, y) over the engine's static `base`; outside them the base shows unchanged.
+
+    pixels: uint8, (h, w, 3) BGR opaque or (h, w, 4) BGRA with straight alpha.
+    """
+
+    pixels: Pixels
+    x: int = 0
+    y: int = 0
+
+
+@dataclass(slots=True)
+class EngineReport:
+    """What people should know about a run of an engine."""
+
+    notices: list[Notice] = field(default_factory=list)
+    lost_face_frames: list[tuple[int, int]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class FaceEngine(Protocol):
+    """Turns a ControlTrack into pictures of a face.
+
+    `items` runs in one thread, in order, and does what must be sequential (decode, track). `draw` is called from
+    several threads at once, in any order; it must not change state. Frames are independent given their item.
+    """
+
+    info: EngineInfo
+    size: tuple[int, int]
+    """(width, height) of the engine's picture in pixels: the avatar box on the canvas."""
+    base: Pixels | None
+    """What never changes, (height, width, 3 or 4); None when every layer covers the whole picture."""
+
+    def items(self, track: ControlTrack) -> Iterator[Any]: ...
+
+    def draw(self, item: Any) -> Layer: ...
+
+    def report(self) -> EngineReport: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,28 @@
+"""Errors of the worker: a code, a sentence and a hint, printed as one JSON line before a non-zero exit."""
+
+from __future__ import annotations
+
+
+class AvatarError(Exception):
+    """Base of every expected failure. `code` is stable (`face.not_found`), `hint` says what to do next."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class InvalidInput(AvatarError):
+    """The spec or a file in it cannot be used as it is; a retry will not help."""
+
+
+class Unavailable(AvatarError):
+    """A program, package or service that this step needs is missing or does not answer."""
+
+
+class Cancelled(AvatarError):
+    """The caller asked us to stop; nothing partial is left behind."""

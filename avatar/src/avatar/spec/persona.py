@@ -1,0 +1,93 @@
+"""Who speaks: the face and the voice of a scene, and the recorded consent behind a real person's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from avatar.spec.base import SpecModel
+from avatar.spec.media import MediaRef
+
+
+class Consent(SpecModel):
+    """Who agreed to be shown or heard, when, and what for. A real face or voice is refused without one."""
+
+    id: str
+    person: str = Field(min_length=1)
+    granted_at: str = Field(description="ISO 8601 date or time")
+    purpose: str = Field(min_length=1)
+    evidence: MediaRef | None = None
+
+
+class RigFace(SpecModel):
+    """A drawn character: no likeness, no consent needed."""
+
+    kind: Literal["rig"] = "rig"
+    character: str = "nova"
+
+
+class PhotoFace(SpecModel):
+    """A portrait photo, warped in 2.5D. `portrait` is the measured JSON of `avatar prepare`, when there is one."""
+
+    kind: Literal["photo"] = "photo"
+    image: MediaRef
+    portrait: MediaRef | None = None
+    face_index: int | None = Field(default=None, ge=0, description="None takes the largest face")
+    consent: Consent | None = None
+
+
+class VideoFace(SpecModel):
+    """A motion video: the person's own movement is kept and the mouth is driven anew."""
+
+    kind: Literal["video"] = "video"
+    video: MediaRef
+    start_ms: int = Field(default=0, ge=0)
+    end_ms: int | None = Field(default=None, gt=0)
+    fit: Literal["ping_pong", "loop", "trim"] = Field(
+        default="ping_pong", description="what happens when the speech is longer than the video; trim holds the last frame"
+    )
+    face_index: int | None = Field(default=None, ge=0)
+    consent: Consent | None = None
+
+
+Face = Annotated[RigFace | PhotoFace | VideoFace, Field(discriminator="kind")]
+
+
+class EspeakVoice(SpecModel):
+    """espeak-ng, run as a separate program."""
+
+    kind: Literal["espeak"] = "espeak"
+    voice: str = "en-us"
+    variant: str | None = Field(default="f2", description="espeak-ng voice variant; None for the plain voice")
+    rate_wpm: int = Field(default=160, ge=80, le=450)
+    pitch: int = Field(default=50, ge=0, le=99)
+    pitch_range: int = Field(default=50, ge=0, le=99)
+
+
+class OpenAIVoice(SpecModel):
+    """Any server with `POST {base_url}/v1/audio/speech`. The key is read from the variable named `api_key_env`."""
+
+    kind: Literal["openai"] = "openai"
+    base_url: str
+    model: str = "tts-1"
+    voice: str = "alloy"
+    speed: float = Field(default=1.0, ge=0.25, le=4.0)
+    api_key_env: str | None = None
+    cloned: bool = False
+    consent: Consent | None = None
+
+
+class QwenVoice(SpecModel):
+    """A Qwen3-TTS-style service: `voice_id` in, 24 kHz mono WAV out."""
+
+    kind: Literal["qwen"] = "qwen"
+    base_url: str
+    voice_id: str
+    language: str | None = None
+    api_key_env: str | None = None
+    cloned: bool = True
+    consent: Consent | None = None
+
+
+Voice = Annotated[EspeakVoice | OpenAIVoice | QwenVoice, Field(discriminator="kind")]

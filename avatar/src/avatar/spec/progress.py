@@ -1,0 +1,75 @@
+"""The lines a worker prints on standard output: one JSON object each, the only thing that crosses while it works."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from avatar.spec.base import SpecModel
+
+Stage = Literal["prepare", "speech", "timing", "frames", "assemble", "captions", "publish"]
+
+
+class StageStarted(SpecModel):
+    event: Literal["stage"] = "stage"
+    stage: Stage
+    scene: str | None = None
+    total_frames: int | None = None
+
+
+class FrameProgress(SpecModel):
+    """Printed at most about four times a second."""
+
+    event: Literal["progress"] = "progress"
+    stage: Stage = "frames"
+    scene: str | None = None
+    done_frames: int
+    total_frames: int
+    fps: float
+    eta_s: float
+
+
+class Notice(SpecModel):
+    """Something people should know that did not stop the work: unsupported markup, a lost face, a far-off lip fit."""
+
+    event: Literal["warning"] = "warning"
+    code: str
+    message: str
+    scene: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class OutputFile(SpecModel):
+    role: Literal["video", "segment", "audio", "words", "vtt", "srt", "poster", "provenance", "portrait", "still"]
+    path: str
+    sha256: str
+    bytes: int
+    media_type: str
+
+
+class Finished(SpecModel):
+    event: Literal["result"] = "result"
+    files: tuple[OutputFile, ...]
+    duration_ms: int
+    frames: int
+    warnings: tuple[Notice, ...] = ()
+    lost_face_frames: tuple[tuple[int, int], ...] = Field(
+        default=(), description="inclusive frame ranges where the last good face was reused"
+    )
+
+
+class Failed(SpecModel):
+    event: Literal["error"] = "error"
+    code: str
+    message: str
+    hint: str = ""
+
+
+ProgressLine = Annotated[StageStarted | FrameProgress | Notice | Finished | Failed, Field(discriminator="event")]
+_ADAPTER: TypeAdapter[ProgressLine] = TypeAdapter(ProgressLine)
+
+
+def parse_progress(line: str | bytes) -> ProgressLine:
+    """Read one line; raises `pydantic.ValidationError` for anything else than a progress line."""
+    return _ADAPTER.validate_json(line)

@@ -1,0 +1,122 @@
+"""RenderSpec v1: the immutable, content-hashed description of one video."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from avatar.spec.base import SpecModel, content_hash
+from avatar.spec.media import MediaRef
+from avatar.spec.persona import VideoFace
+from avatar.spec.scene import Colour, Scene
+
+
+class Canvas(SpecModel):
+    """Size in pixels (even, as 4:2:0 needs) and frame rate."""
+
+    width: int = Field(default=1920, ge=64, le=7680, multiple_of=2)
+    height: int = Field(default=1080, ge=64, le=4320, multiple_of=2)
+    fps: int = Field(default=25, ge=10, le=60)
+
+
+class Captions(SpecModel):
+    """`soft` writes VTT and SRT beside the video, `burned` draws them into the picture, `both` does both."""
+
+    mode: Literal["none", "soft", "burned", "both"] = "soft"
+    colour: Colour = "#ffffff"
+    max_chars_per_line: int = Field(default=42, ge=16, le=80)
+    max_lines: int = Field(default=2, ge=1, le=3)
+
+    @property
+    def burned(self) -> bool:
+        return self.mode in ("burned", "both")
+
+    @property
+    def soft(self) -> bool:
+        return self.mode in ("soft", "both")
+
+
+class VideoCodec(SpecModel):
+    """Pinned, so that segments of one video join without a second encode."""
+
+    encoder: Literal["libx264"] = "libx264"
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "veryfast"
+    crf: int = Field(default=19, ge=0, le=40)
+    gop_ms: int = Field(default=2000, ge=200, le=10_000)
+
+
+class AudioCodec(SpecModel):
+    sample_rate_hz: Literal[44100, 48000] = 48000
+    bitrate_kbps: int = Field(default=160, ge=64, le=320)
+    loudness_lufs: float = Field(default=-16.0, ge=-31.0, le=-9.0)
+    true_peak_dbtp: float = Field(default=-1.5, ge=-9.0, le=0.0)
+
+
+class Output(SpecModel):
+    video: VideoCodec = VideoCodec()
+    audio: AudioCodec = AudioCodec()
+    captions: Captions = Captions()
+    poster: bool = True
+
+
+class RenderSpec(SpecModel):
+    """One video. The script leads: every time in the result follows from the voice."""
+
+    version: Literal[1] = 1
+    title: str = Field(default="Untitled", min_length=1, max_length=200)
+    canvas: Canvas = Canvas()
+    scenes: tuple[Scene, ...] = Field(min_length=1, max_length=500)
+    output: Output = Output()
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _scene_ids_differ(self) -> RenderSpec:
+        ids = [scene.id for scene in self.scenes]
+        if len(set(ids)) != len(ids):
+            raise ValueError("scene ids must differ from each other")
+        return self
+
+    def scene(self, scene_id: str) -> Scene:
+        for scene in self.scenes:
+            if scene.id == scene_id:
+                return scene
+        raise KeyError(scene_id)
+
+    def content_hash(self) -> str:
+        """Hash of the whole video."""
+        return content_hash(self.model_dump(mode="json"))
+
+    def scene_hash(self, scene_id: str) -> str:
+        """Hash of what decides one scene's frames and sound: an unchanged scene is never made twice.
+
+        The scene's id, the title, the poster and the final sound encode are left out: they do not reach a segment.
+        """
+        return content_hash(
+            {
+                "version": self.version,
+                "canvas": self.canvas.model_dump(mode="json"),
+                "scene": self.scene(scene_id).model_dump(mode="json", exclude={"id"}),
+                "video": self.output.video.model_dump(mode="json"),
+                "captions": self.output.captions.model_dump(mode="json") if self.output.captions.burned else None,
+                "seed": self.seed,
+            }
+        )
+
+
+class LipsyncSpec(SpecModel):
+    """The `lipsync_only` job: a video and a sound file in, the same video saying it out."""
+
+    version: Literal[1] = 1
+    face: VideoFace
+    audio: MediaRef
+    transcript: str | None = None
+    language: str = "en-us"
+    canvas: Canvas | None = Field(default=None, description="None keeps the size of the video")
+    output: Output = Output()
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of RenderSpec, exported to docs/."""
+    return RenderSpec.model_json_schema()

@@ -1,0 +1,116 @@
+"""The joints between stages inside the worker: what speech gives timing, and what timing gives an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Curve = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A spoken word as people wrote it. Times in milliseconds from the start of the scene's sound."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    emphasis: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One phoneme in IPA (espeak-ng or aligner symbols already mapped); "" is silence."""
+
+    ipa: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechNote:
+    """Something the engine could not honour; becomes a warning of the render, never dropped silently."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechTrack:
+    """The voice of one scene. The samples stay on disk (16-bit mono WAV): memory does not grow with length."""
+
+    wav: Path
+    sample_rate_hz: int
+    duration_ms: int
+    words: tuple[Word, ...]
+    phones: tuple[Phone, ...]
+    notes: tuple[SpeechNote, ...] = ()
+    phone_source: str = "engine"
+    """Where phone times come from: engine | aligned | recognised | energy."""
+
+
+MOUTH_CHANNELS = ("jaw", "low", "raise", "tuck", "wide", "tongue")
+CHANNELS = (
+    *MOUTH_CHANNELS,
+    "blink",
+    "gaze_x",
+    "gaze_y",
+    "brow",
+    "yaw_deg",
+    "pitch_deg",
+    "roll_deg",
+    "sway",
+    "breath",
+    "energy",
+)
+"""Curves of a ControlTrack, one float per frame.
+
+jaw, low, raise  0..1    jaw drop, lower-lip drop, upper-lip raise; together they open the mouth (see `aperture_e`)
+tuck             0..1    lower lip under the upper teeth (f, v)
+wide            -1..1    +1 spread (ee), -1 rounded (oo)
+tongue           0..1    tongue tip up (l, t, d, n) or between the teeth (th)
+blink            0..1    1 = lids closed
+gaze_x, gaze_y  -1..1    1 = looking to the picture's right / down by 0.35 iris radius
+brow            -1..1    1 = raised
+yaw_deg, pitch_deg, roll_deg   head angles, degrees: + = turns to the picture's right, looks down, tilts clockwise
+sway            -1..1    sideways weight shift of head and body
+breath           0..1    chest rise
+energy           0..1    loudness envelope of the speech
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTrack:
+    """What the face does, frame by frame. Every curve is float32 of shape (frames,)."""
+
+    fps: int
+    curves: dict[str, Curve] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        missing = set(CHANNELS) - set(self.curves)
+        if missing:
+            raise ValueError(f"control track lacks {sorted(missing)}")
+        if len({len(curve) for curve in self.curves.values()}) != 1:
+            raise ValueError("all curves of a control track have one length")
+
+    @property
+    def frames(self) -> int:
+        return len(self.curves["jaw"])
+
+    def __getitem__(self, channel: str) -> Curve:
+        return self.curves[channel]
+
+    def at(self, index: int) -> dict[str, float]:
+        """All channels of one frame."""
+        return {name: float(self.curves[name][index]) for name in CHANNELS}
+
+
+def aperture_e(jaw: Curve, low: Curve, raise_: Curve) -> Curve:
+    """Intended opening between the inner lips, in E (distance of the outer eye corners, about 90 mm).
+
+    Both engines must show this opening; the tests track rendered frames and compare.
+    """
+    return np.asarray(0.20 * jaw + 0.14 * low + 0.055 * raise_, dtype=np.float32)
