@@ -1,0 +1,61 @@
+# `make` alone lists the verbs. Every verb that needs an environment makes it first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+SOUNDSTAGE := .venv/bin/soundstage
+AVATAR := avatar/.venv/bin/avatar
+DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one sentence, and this machine made me say it.
+
+.PHONY: help setup demo up test test-long test-gpu check format pictures look bench docs clean
+
+help: ## list the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what the project needs (says what and why)
+	@scripts/setup runtime
+
+demo: ## from one sentence to out/….mp4 on this machine
+	@scripts/setup runtime
+	@$(SOUNDSTAGE) ask "$(DEMO_SENTENCE)"
+
+up: ## start the studio at http://127.0.0.1:8000
+	@scripts/setup runtime
+	@$(SOUNDSTAGE) up
+
+test: ## run everything that checks the project (long things in their short form)
+	@scripts/setup test
+	@scripts/test
+
+test-long: ## run all tests in full, the slow ones too
+	@scripts/setup test
+	@scripts/test --long
+
+test-gpu: ## run the tests that need an NVIDIA card
+	@scripts/setup test
+	@scripts/test --gpu
+
+check: ## format, types, imports, lint, docs drift
+	@scripts/setup test
+	@scripts/check
+
+format: ## write the format that `make check` asks for
+	@scripts/setup test
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
+
+pictures: ## make the pictures of docs/ anew
+	@scripts/setup test
+	@avatar/.venv/bin/python bench/pictures.py docs/pictures
+
+look: ## judge a rendered video or your own footage: make look CLIP=file
+	@scripts/setup test
+	@avatar/.venv/bin/python bench/look.py "$(CLIP)"
+
+bench: ## print the figures of the avatar pipeline on this machine
+	@scripts/setup test
+	@avatar/.venv/bin/python bench/avatar.py
+
+docs: ## build the documentation into site/
+	@scripts/setup test
+	@.venv/bin/mkdocs build --strict --quiet
+
+clean: ## remove environments and caches inside this checkout
+	rm -rf .venv avatar/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
