@@ -1,0 +1,64 @@
+"""What a stranger finds first: the verbs, the licences inside the wheels, the two locks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_make_alone_lists_the_verbs() -> None:
+    shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for verb in ("demo", "test", "check", "up", "pictures", "bench", "look"):
+        assert f"make {verb}" in shown
+
+
+@pytest.mark.parametrize("project", [".", "avatar"])
+def test_a_wheel_carries_its_licences(project: str, tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT / project,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert any(name.endswith("licenses/THIRD_PARTY.md") for name in names)
+
+
+def test_both_projects_say_the_same_about_third_parties() -> None:
+    assert (ROOT / "THIRD_PARTY.md").read_text() == (ROOT / "avatar" / "THIRD_PARTY.md").read_text()
+    assert (ROOT / "LICENSE").read_text() == (ROOT / "avatar" / "LICENSE").read_text()
+
+
+def test_every_direct_dependency_is_named_in_third_party() -> None:
+    named = (ROOT / "THIRD_PARTY.md").read_text().lower()
+    missing = []
+    for project in (ROOT / "pyproject.toml", ROOT / "avatar" / "pyproject.toml"):
+        data = tomllib.loads(project.read_text())["project"]
+        wanted = list(data["dependencies"])
+        for extra in data.get("optional-dependencies", {}).values():
+            wanted += extra
+        for line in wanted:
+            name = line.split(">")[0].split("=")[0].split("<")[0].split("[")[0].strip().lower()
+            spelt = {"av": "pyav", "soundstage-avatar": "avatar"}.get(name, name)
+            if spelt not in named:
+                missing.append(name)
+    assert missing == []
+
+
+def test_the_worker_base_install_needs_pydantic_only() -> None:
+    data = tomllib.loads((ROOT / "avatar" / "pyproject.toml").read_text())["project"]
+    assert [line.split(">")[0] for line in data["dependencies"]] == ["pydantic"]
+
+
+@pytest.mark.parametrize("script", ["scripts/setup", "scripts/test", "scripts/check", ".ci/run"])
+def test_shell_scripts_parse(script: str) -> None:
+    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
