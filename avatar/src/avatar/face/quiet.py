@@ -1,0 +1,47 @@
+"""Keeps a C++ library's start-up chatter off the terminal; used around the first calls into MediaPipe."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
+
+_STDERR = 2
+_ONE_AT_A_TIME = threading.RLock()
+# Lines of glog and absl (`W0000 00:00:17.29   10339 file.cc:114] ...`), and two of their start-up.
+_CHATTER = re.compile(rb"^([IWE]\d{4} |WARNING: All log messages|INFO: Created TensorFlow)")
+
+
+@contextmanager
+def quiet_native_logs() -> Iterator[None]:
+    """Log lines that native code writes to file descriptor 2 meanwhile become debug records of this module.
+
+    Anything else written there meanwhile, by whatever thread, reaches the real standard error afterwards.
+    """
+    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as captured:
+        sys.stderr.flush()
+        try:
+            real = os.dup(_STDERR)
+        except OSError:  # no standard error at all (a daemon): nothing to keep clean
+            yield
+            return
+        os.dup2(captured.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, _STDERR)
+            os.close(real)
+            captured.seek(0)
+            for line in captured.read().splitlines(keepends=True):
+                if _CHATTER.match(line):
+                    log.debug("%s", line.decode(errors="replace").rstrip())
+                else:
+                    os.write(_STDERR, line)
