@@ -1,0 +1,46 @@
+"""Expected failures of the control side, and how they leave it over HTTP (RFC 9457).
+
+    SoundstageError
+    ├── Invalid        422  the request cannot be used as it is
+    ├── Unauthorized   401  nobody is known behind the request
+    ├── Forbidden      403  somebody is known, and may not do this
+    ├── NotFound       404
+    ├── Conflict       409  the state of the thing forbids it now
+    ├── TooLarge       413
+    ├── Upstream       502  a service that we called failed
+    ├── Unavailable    503  something that this step needs is missing or busy; trying later may help
+    └── StorageFull    507
+
+A code is made where it is raised: `raise NotFound("project.not_found", f"…", "…")`. `catalogue` reads the
+codes out of the sources, so that the page of error codes cannot miss one.
+"""
+
+from soundstage.errors.problems import install_error_handlers, problem_of, problem_response
+from soundstage.errors.tree import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    SoundstageError,
+    StorageFull,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    Upstream,
+)
+
+__all__ = [
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "NotFound",
+    "SoundstageError",
+    "StorageFull",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "Upstream",
+    "install_error_handlers",
+    "problem_of",
+    "problem_response",
+]

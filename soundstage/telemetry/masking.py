@@ -1,0 +1,69 @@
+"""Keeps secrets out of the log, by the name of a field and by the look of a value; a step of the log pipeline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from structlog.typing import EventDict, WrappedLogger
+
+MASK = "[masked]"
+
+# A name is cut into words: `api_key`, `X-Api-Key` and `apiKey` are caught, `monkey` and `key_id` are not.
+_SECRET_WORDS = frozenset(
+    {
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "key",
+        "apikey",
+        "authorization",
+        "cookie",
+        "credential",
+        "credentials",
+    }
+)
+# `key_id` and `api_key_file` name a secret without being one.
+_HARMLESS_ENDINGS = frozenset({"id", "ids", "file", "env", "name", "count", "error"})
+_WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+# API keys are 64 hex digits. A content hash looks the same, but is written with its `sha256:` in front.
+_HEX_64 = re.compile(r"(?<!sha256:)(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+_URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
+
+
+def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: every field, however deep, and the message itself."""
+    return {name: _masked(name, value) for name, value in event.items()}
+
+
+def mask_text(text: str) -> str:
+    """`text` without keys, bearer tokens and passwords in URLs."""
+    text = _HEX_64.sub(MASK, text)
+    text = _BEARER.sub(rf"\1 {MASK}", text)
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name holds a secret."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return bool(words) and words[-1] not in _HARMLESS_ENDINGS and not _SECRET_WORDS.isdisjoint(words)
+
+
+def _masked(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        # A count of tokens is no secret, and a number is never a key here.
+        return value
+    if is_secret_name(name):
+        return MASK
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, bytes):
+        return mask_text(value.decode(errors="replace"))
+    if isinstance(value, Mapping):
+        return {key: _masked(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked("", inner) for inner in value]
+    return value

@@ -1,0 +1,46 @@
+"""Trace ids (W3C Trace Context): one id from the spoken sentence to the MP4, in a context variable."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_TRACEPARENT = re.compile(
+    r"^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$"
+)
+_current: ContextVar[str | None] = ContextVar("soundstage_trace_id", default=None)
+
+
+def trace_id() -> str | None:
+    """The trace id of what runs now (32 hex digits), or None outside any trace."""
+    return _current.get()
+
+
+def new_trace_id() -> str:
+    """32 random hex digits, never all zero."""
+    return f"{secrets.randbits(128) or 1:032x}"
+
+
+@contextmanager
+def trace(given: str | None = None) -> Iterator[str]:
+    """Everything inside runs under `given`, else under the current trace, else under a new one."""
+    chosen = given or trace_id() or new_trace_id()
+    token = _current.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _current.reset(token)
+
+
+def parse_traceparent(header: str | None) -> str | None:
+    """The trace id of a `traceparent` header; None when it is missing or malformed: then a new trace starts."""
+    match = _TRACEPARENT.match(header.strip()) if header else None
+    return match.group(1) if match else None
+
+
+def traceparent() -> str:
+    """The `traceparent` header for a call that we make to somebody else."""
+    return f"00-{trace_id() or new_trace_id()}-{secrets.randbits(64) or 1:016x}-01"
