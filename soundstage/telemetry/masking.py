@@ -1,4 +1,4 @@
-"""Keeps secrets out of the log, by the name of a field and by the look of a value; a step of the log pipeline."""
+"""Keeps secrets out of the log, by the name of a field and the look of a value; used by `logs`."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def trace(given: str | None = None) -> Iterator[str]:
 
 
 def parse_traceparent(header: str | None) -> str | None:
-    """The trace id of a `traceparent` header; None when it is missing or malformed: then a new trace starts."""
+    """The trace id of a `traceparent` header; None when missing or malformed: then a new trace starts."""
     match = _TRACEPARENT.match(header.strip()) if header else None
     return match.group(1) if match else None
 

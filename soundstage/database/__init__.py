@@ -1,0 +1,17 @@
+"""SQLAlchemy 2 async: SQLite in WAL mode is the embedded default, PostgreSQL by URL."""
+
+from soundstage.database.backup import backup_sqlite, check_sqlite, restore_sqlite
+from soundstage.database.base import Base, UtcDateTime, new_id, utcnow
+from soundstage.database.engine import Database, in_transaction
+
+__all__ = [
+    "Base",
+    "Database",
+    "UtcDateTime",
+    "backup_sqlite",
+    "check_sqlite",
+    "in_transaction",
+    "new_id",
+    "restore_sqlite",
+    "utcnow",
+]
