@@ -1,0 +1,73 @@
+"""Events as a Server-Sent Events answer (WHATWG HTML §9.2), resumed by Last-Event-ID; used by routes of every room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+
+from fastapi import Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from soundstage.errors import Invalid
+from soundstage.events.schemas import Event
+from soundstage.events.store import EventStore
+
+HEARTBEAT_S = 15.0
+# Told to the browser: how long to wait before it comes back after a broken connection.
+RETRY_MS = 1000
+
+
+def last_event_id(request: Request) -> int | None:
+    """The id that the reader has seen last: header first, else the query; None when it asks for neither.
+
+    A browser sends the header only when it comes back; a page that resumes after a reload has to put the id
+    into the query, where it stays while the browser comes back, so the header knows better.
+    """
+    text = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Invalid(
+            "events.bad_last_event_id",
+            "Last-Event-ID is not the id of an event.",
+            "Send the `id` of the last event you received, or leave it out.",
+        )
+    return int(text)
+
+
+def sse_response(
+    request: Request,
+    store: EventStore,
+    stream: str | None = None,
+    *,
+    after: int = 0,
+    until: Callable[[Event], bool] | None = None,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> EventSourceResponse:
+    """Follows `stream` (None: all) from where the reader was, else from the event id `after`.
+
+    Each message has the global event id, the kind as its event name and the whole event as JSON. `until` ends
+    the answer after the first event for which it says True. A comment line goes out every `heartbeat_s`
+    seconds of silence.
+    """
+    seen = last_event_id(request)
+    start = after if seen is None else seen
+
+    async def messages() -> AsyncIterator[ServerSentEvent]:
+        async for found in store.follow(stream, start):
+            yield message_of(found)
+            if until is not None and until(found):
+                return
+
+    return EventSourceResponse(
+        messages(),
+        ping=heartbeat_s,
+        # nginx would otherwise hold the stream back until its buffer is full.
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+def message_of(found: Event) -> ServerSentEvent:
+    """One event as one SSE message."""
+    text = json.dumps(found.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+    return ServerSentEvent(data=text, event=found.kind, id=str(found.id), retry=RETRY_MS)

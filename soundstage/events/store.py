@@ -1,0 +1,150 @@
+"""Appends, reads and follows events; every service that has something to tell holds one `EventStore`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from soundstage.database import Database, in_transaction, utcnow
+from soundstage.events.models import EventRow, EventStreamRow
+from soundstage.events.schemas import Event
+from soundstage.telemetry.tracing import trace_id as current_trace_id
+
+# The counter over all streams. No stream can have this name.
+ALL_STREAMS = "*"
+PAGE = 500
+
+
+class EventStore:
+    """The event log of one database.
+
+    Numbers come from counter rows whose lock is held until the commit, so that an event with a smaller id is
+    never committed after one with a greater id; a reader that has seen id N has therefore seen everything up
+    to N. One process shares one `EventStore`: its followers are woken at the commit, those of other processes
+    poll.
+    """
+
+    def __init__(self, db: Database, *, poll_s: float = 0.25) -> None:
+        self._db = db
+        self._poll_s = poll_s
+        self._wakers: set[Callable[[], None]] = set()
+
+    async def append(
+        self,
+        session: AsyncSession,
+        stream: str,
+        kind: str,
+        data: Mapping[str, Any] | None = None,
+        trace_id: str | None = None,
+    ) -> Event:
+        """Adds an event to the caller's transaction; it exists for others when that commits, or never.
+
+        Without `trace_id` the current trace is noted. Raises RuntimeError outside `Database.transaction()`.
+        """
+        if not in_transaction(session):
+            raise RuntimeError(
+                "events are appended inside Database.transaction(), with the change that they tell of"
+            )
+        if not stream or stream == ALL_STREAMS:
+            raise ValueError(f"not the name of a stream: {stream!r}")
+        # Always this counter first: two writers that take locks in one order cannot block each other for
+        # ever.
+        number = await _next(session, ALL_STREAMS)
+        row = EventRow(
+            id=number,
+            stream=stream,
+            seq=await _next(session, stream),
+            kind=kind,
+            data=dict(data or {}),
+            at=utcnow(),
+            trace_id=trace_id or current_trace_id(),
+        )
+        session.add(row)
+        await session.flush()
+        self._wake_at_commit(session.sync_session)
+        return Event.model_validate(row)
+
+    async def read(self, stream: str | None = None, after: int = 0, limit: int = PAGE) -> list[Event]:
+        """At most `limit` events with an id greater than `after`, oldest first; of one stream, or of all (None)."""
+        query = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(limit)
+        if stream is not None:
+            query = query.where(EventRow.stream == stream)
+        async with self._db.session() as session:
+            return [Event.model_validate(row) for row in await session.scalars(query)]
+
+    async def last_id(self) -> int:
+        """The id of the newest event; 0 when there is none. `follow(after=last_id)` gives only what is new."""
+        async with self._db.session() as session:
+            return await session.scalar(select(func.max(EventRow.id))) or 0
+
+    async def follow(self, stream: str | None = None, after: int = 0) -> AsyncIterator[Event]:
+        """Events after the id `after`: first those that exist, then each new one, without end, none lost or twice."""
+        with self._woken() as woken:
+            while True:
+                # Cleared before reading: a commit that comes while we read wakes the next round.
+                woken.clear()
+                page = await self.read(stream, after, PAGE)
+                for found in page:
+                    after = found.id
+                    yield found
+                if len(page) < PAGE:
+                    try:
+                        await asyncio.wait_for(woken.wait(), self._poll_s)
+                    except TimeoutError:
+                        # Time to look for what other processes have written.
+                        continue
+
+    @contextmanager
+    def _woken(self) -> Iterator[asyncio.Event]:
+        woken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            # A commit may come from another thread's loop.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(woken.set)
+
+        self._wakers.add(wake)
+        try:
+            yield woken
+        finally:
+            self._wakers.discard(wake)
+
+    def _wake_at_commit(self, session: Session) -> None:
+        if not event.contains(session, "after_commit", self._wake):
+            event.listen(session, "after_commit", self._wake)
+
+    def _wake(self, _session: Session) -> None:
+        for wake in tuple(self._wakers):
+            wake()
+
+
+async def _next(session: AsyncSession, name: str) -> int:
+    """The next number of a counter; its row stays locked until the end of the transaction."""
+    count = (
+        update(EventStreamRow)
+        .where(EventStreamRow.name == name)
+        .values(last=EventStreamRow.last + 1)
+        .returning(EventStreamRow.last)
+        .execution_options(synchronize_session=False)
+    )
+    number = await session.scalar(count)
+    if number is not None:
+        return number
+    try:
+        async with session.begin_nested():
+            await session.execute(insert(EventStreamRow).values(name=name, last=1))
+        return 1
+    except IntegrityError:
+        # Another writer has made the row between our two statements (not on SQLite, where we hold the lock).
+        number = await session.scalar(count)
+        if number is None:
+            raise
+        return number
