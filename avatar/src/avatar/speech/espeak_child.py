@@ -1,0 +1,176 @@
+"""The only code that loads libespeak-ng (GPL): a separate program, standard library only, run by `avatar.speech.espeak`.
+
+Reads one JSON object on standard input, writes a 16-bit mono WAV as it goes and one JSON line per event on standard
+output. Positions are in samples of that WAV. Lines:
+
+    {"rate": 22050}                     first, once
+    {"w": [piece, position, length, sample]}   a word begins; position: characters from 0 in the piece's text
+    {"p": [ipa, sample]}                a phoneme begins; "" is a pause
+    {"e": [piece, sample]}              a piece ends
+    {"done": samples}                   last, once
+    {"error": code, ...}                instead of all that
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import json
+import math
+import sys
+import wave
+from typing import Any, NoReturn
+
+AUDIO_OUTPUT_SYNCHRONOUS = 2
+INITIALIZE_PHONEME_EVENTS_IPA = 0x0003
+INITIALIZE_DONT_EXIT = 0x8000
+CHARS_UTF8, SSML, PHONEMES = 0x0001, 0x0010, 0x0100
+EVENT_LIST_TERMINATED, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
+RATE, PITCH, RANGE = 1, 3, 4
+
+
+class _Identifier(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    """`espeak_EVENT` of speak_lib.h."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Identifier),
+    )
+
+
+class _Voice(ctypes.Structure):
+    """The first members of `espeak_VOICE`."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("languages", ctypes.c_char_p), ("identifier", ctypes.c_char_p))
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _fail(code: str, **more: Any) -> NoReturn:
+    _say({"error": code, **more})
+    sys.stdout.flush()
+    sys.exit(3)
+
+
+def _load() -> ctypes.CDLL:
+    for name in ("libespeak-ng.so.1", ctypes.util.find_library("espeak-ng")):
+        if name:
+            try:
+                return ctypes.CDLL(name)
+            except OSError:
+                continue
+    _fail("missing")
+
+
+def _voices(espeak: ctypes.CDLL) -> list[str]:
+    """Every name that a voice answers to: "en-us", "English_(America)"."""
+    espeak.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+    listed = espeak.espeak_ListVoices(None)
+    names = set()
+    index = 0
+    while listed[index]:
+        voice = listed[index].contents
+        # `languages` is a list of (priority byte, name, 0) and one more 0; the first entry is enough for a hint.
+        names.add((voice.languages or b"")[1:].decode("utf-8", "replace"))
+        index += 1
+    return sorted(names - {"", "variant"})
+
+
+def _set_voice(espeak: ctypes.CDLL, name: str, variant: str | None) -> None:
+    if espeak.espeak_SetVoiceByName(name.encode()) != 0:
+        _fail("unknown_voice", voices=_voices(espeak))
+    if variant and espeak.espeak_SetVoiceByName(f"{name}+{variant}".encode()) != 0:
+        _fail("unknown_variant")
+
+
+def _speak(espeak: ctypes.CDLL, request: dict[str, Any], wav: wave.Wave_write) -> None:
+    piece = offset = 0
+    disk_error: OSError | None = None
+
+    def heard(samples: Any, count: int, events: Any) -> int:
+        """Called by the library with sound and events; an exception must not cross it, a 1 stops the synthesis."""
+        nonlocal disk_error
+        index = 0
+        while events[index].type != EVENT_LIST_TERMINATED:
+            event = events[index]
+            at = offset + event.sample
+            if event.type == EVENT_WORD and event.length > 0:
+                _say({"w": [piece, event.text_position - 1, event.length, at]})
+            elif event.type == EVENT_PHONEME:
+                # Eight bytes: a long name may be cut inside a character.
+                _say({"p": [bytes(event.id.string).decode("utf-8", "ignore"), at]})
+            index += 1
+        try:
+            if count > 0 and samples:
+                wav.writeframesraw(ctypes.string_at(samples, count * 2))
+        except OSError as error:
+            disk_error = error
+            return 1
+        return 0
+
+    callback = _Callback(heard)
+    espeak.espeak_SetSynthCallback(callback)
+    for piece, request_piece in enumerate(request["pieces"]):
+        offset = wav.tell()
+        if "silence_ms" in request_piece:
+            _say({"p": ["", offset]})
+            _write_silence(wav, request_piece["silence_ms"] * wav.getframerate() // 1000)
+        else:
+            text = request_piece["text"].encode("utf-8", "replace") + b"\0"
+            flags = CHARS_UTF8 | (SSML if request_piece["ssml"] else 0) | (PHONEMES if request_piece["phonemes"] else 0)
+            if espeak.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, flags, None, None) != 0:
+                _fail("synthesis")
+            espeak.espeak_Synchronize()
+        if disk_error is not None:
+            raise disk_error
+        _say({"e": [piece, wav.tell()]})
+
+
+def _write_silence(wav: wave.Wave_write, samples: int) -> None:
+    while samples > 0:
+        wav.writeframesraw(bytes(2 * min(samples, wav.getframerate())))
+        samples -= wav.getframerate()
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    espeak = _load()
+    rate = espeak.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, INITIALIZE_PHONEME_EVENTS_IPA | INITIALIZE_DONT_EXIT)
+    if rate <= 0:
+        _fail("missing")
+    _say({"rate": rate})
+    _set_voice(espeak, request["voice"], request.get("variant"))
+    for parameter, key in ((RATE, "rate_wpm"), (PITCH, "pitch"), (RANGE, "pitch_range")):
+        espeak.espeak_SetParameter(parameter, int(request[key]), 0)
+    try:
+        with wave.open(request["wav"], "wb") as wav:
+            wav.setnchannels(1)
+            wav.setsampwidth(2)
+            wav.setframerate(rate)
+            _speak(espeak, request, wav)
+            # A whole number of milliseconds, so that nobody has to round.
+            _write_silence(wav, -wav.tell() % (rate // math.gcd(rate, 1000)))
+            wav.writeframes(b"")
+            _say({"done": wav.tell()})
+    except OSError as error:
+        _fail("disk", reason=error.strerror or "write failed")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Reads a script: words as written, emphasis, pauses and marks no engine knows; every voice of `avatar.speech` uses it.
+
+Marks: `[pause 500ms]`, `[pause 0.5s]`, `[pause]` (500 ms), `*emphasis*`. A backslash keeps `\\[`, `\\*` and `\\<` as
+text. Any other `[mark]` and SSML-like `<tag>` is never read aloud: it is left out and reported.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from avatar.tracks import SpeechNote
+
+DEFAULT_PAUSE_MS = 500
+MAX_PAUSE_MS = 60_000
+PARAGRAPH_PAUSE_MS = 350
+
+_MARK = re.compile(r"(?<!\\)\[(?P<bracket>[^\W\d_][^\[\]\n]{0,80})\]|(?<!\\)</?(?P<tag>[a-z][a-z-]*)(?:\s[^<>\n]{0,200})?/?>")
+_PAUSE = re.compile(r"pause(?:[\s:=]+(?P<amount>\d+(?:[.,]\d+)?)\s*(?P<unit>ms|s)?)?", re.IGNORECASE)
+_EMPHASIS = re.compile(r"(?<![\w*\\])(?P<open>\*{1,2})(?=[^\s*])(?P<body>[^*\n]{0,2000}?[^\s*\\])(?P=open)(?![\w*])")
+_ESCAPE = re.compile(r"\\([\[\]*<>\\])")
+_PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
+_REPORTED_MARKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word as people wrote it, punctuation included, marks removed."""
+
+    text: str
+    emphasis: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Words spoken in one breath of text, then a pause of exactly `pause_ms` (0 at the end of the script)."""
+
+    tokens: tuple[Token, ...]
+    pause_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A whole script. `text` is what is said, without marks."""
+
+    passages: tuple[Passage, ...]
+    notes: tuple[SpeechNote, ...] = ()
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        return tuple(token for passage in self.passages for token in passage.tokens)
+
+    @property
+    def text(self) -> str:
+        return " ".join(token.text for token in self.tokens)
+
+    @property
+    def has_emphasis(self) -> bool:
+        return any(token.emphasis for passage in self.passages for token in passage.tokens)
+
+
+def is_spoken(text: str) -> bool:
+    """True when a word holds something to say: a letter, a digit or a symbol such as an emoji, % or +."""
+    return any(unicodedata.category(char)[0] in "LN" or unicodedata.category(char) in ("So", "Sm", "Sc") or char in "%&@#"
+               for char in text)  # fmt: skip
+
+
+def parse_script(text: str) -> Script:
+    """Split a script into passages. Never fails: what it does not understand becomes a note."""
+    text = _without_controls(text)
+    passages: list[Passage] = []
+    unknown: dict[str, int] = {}
+    notes: list[SpeechNote] = []
+    strong, asterisks = _emphasis_spans(text)
+    begin = 0
+
+    def close(end: int, pause_ms: int) -> None:
+        tokens = _tokens(text, begin, end, strong, asterisks)
+        if tokens or pause_ms:
+            passages.append(Passage(tokens, pause_ms))
+
+    boundaries = sorted([*_MARK.finditer(text), *_PARAGRAPH.finditer(text)], key=lambda match: match.start())
+    for match in boundaries:
+        if match.start() < begin:
+            continue
+        mark = match.groupdict().get("bracket")
+        pause_ms = 0
+        if match.re is _PARAGRAPH:
+            pause_ms = PARAGRAPH_PAUSE_MS if begin < match.start() and match.end() < len(text) else 0
+        elif mark is not None and (pause := _PAUSE.fullmatch(mark.strip())):
+            pause_ms = _pause_ms(pause)
+            if pause_ms > MAX_PAUSE_MS:
+                notes.append(
+                    SpeechNote("speech.pause_shortened", f"{match.group()} is longer than a minute: the pause is 60 s.")
+                )
+                pause_ms = MAX_PAUSE_MS
+        else:
+            unknown[match.group()] = unknown.get(match.group(), 0) + 1
+        close(match.start(), pause_ms)
+        begin = match.end()
+    close(len(text), 0)
+    notes += _unknown_marks(unknown)
+    return Script(_joined(passages), tuple(notes))
+
+
+def _without_controls(text: str) -> str:
+    """Control characters would end the text early in C code; line ends become one kind."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(char if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs") else " " for char in text)
+
+
+def _pause_ms(pause: re.Match[str]) -> int:
+    if pause["amount"] is None:
+        return DEFAULT_PAUSE_MS
+    amount = float(pause["amount"].replace(",", "."))
+    seconds = pause["unit"] == "s" or (pause["unit"] is None and amount < 20)
+    return round(amount * 1000) if seconds else round(amount)
+
+
+def _emphasis_spans(text: str) -> tuple[list[tuple[int, int]], set[int]]:
+    """Character ranges that are emphasised, and the positions of the asterisks that say so."""
+    spans: list[tuple[int, int]] = []
+    asterisks: set[int] = set()
+    for match in _EMPHASIS.finditer(text):
+        spans.append(match.span("body"))
+        asterisks.update(range(*match.span("open")))
+        asterisks.update(range(match.end("body"), match.end()))
+    return spans, asterisks
+
+
+def _tokens(
+    text: str, begin: int, end: int, strong: list[tuple[int, int]], asterisks: set[int]
+) -> tuple[Token, ...]:
+    tokens: list[Token] = []
+    for word in re.finditer(r"\S+", text[begin:end]):
+        first, last = begin + word.start(), begin + word.end()
+        raw = "".join(text[index] for index in range(first, last) if index not in asterisks)
+        written = _ESCAPE.sub(r"\1", raw)
+        emphasis = any(first < stop and start < last for start, stop in strong)
+        if not written:
+            continue
+        if tokens and not is_spoken(written):
+            # A lone dash or ellipsis belongs to the word before it: captions stay verbatim, nothing has no time.
+            tokens[-1] = Token(f"{tokens[-1].text} {written}", tokens[-1].emphasis)
+        else:
+            tokens.append(Token(written, emphasis))
+    if len(tokens) > 1 and not is_spoken(tokens[0].text):
+        tokens[:2] = [Token(f"{tokens[0].text} {tokens[1].text}", tokens[1].emphasis)]
+    return tuple(tokens)
+
+
+def _joined(passages: list[Passage]) -> tuple[Passage, ...]:
+    """Passages parted only by an unknown mark are one breath again; pauses that follow each other add up."""
+    joined: list[Passage] = []
+    for passage in passages:
+        if joined and (joined[-1].pause_ms == 0 or not passage.tokens):
+            last = joined.pop()
+            passage = Passage(last.tokens + passage.tokens, last.pause_ms + passage.pause_ms)
+        joined.append(passage)
+    return tuple(joined)
+
+
+def _unknown_marks(unknown: dict[str, int]) -> list[SpeechNote]:
+    notes = [
+        SpeechNote(
+            "speech.markup_unsupported",
+            f"{mark} is not a mark this project knows" + (f" ({count} times)" if count > 1 else "") + ": left out of the speech.",
+        )
+        for mark, count in list(unknown.items())[:_REPORTED_MARKS]
+    ]
+    if len(unknown) > _REPORTED_MARKS:
+        notes.append(
+            SpeechNote("speech.markup_unsupported", f"{len(unknown) - _REPORTED_MARKS} more unknown marks are left out.")
+        )
+    return notes

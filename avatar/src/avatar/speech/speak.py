@@ -1,0 +1,33 @@
+"""Gives a scene its voice: the one door of `avatar.speech`, called by the pipeline before timing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from avatar.errors import InvalidInput, Unavailable
+from avatar.spec import EspeakVoice, MediaRef, Scene
+from avatar.speech.espeak import synthesise
+from avatar.speech.markup import parse_script
+from avatar.tracks import SpeechTrack
+
+
+def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
+    """Make or read the sound of one scene.
+
+    Writes `workdir/speech.wav`, 16-bit mono, `lead_in_ms` and `tail_ms` of silence included, a whole number of
+    milliseconds long. Words are the script's, as written, without marks. Raises InvalidInput or Unavailable with a
+    `speech.*` code.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    wav = workdir / "speech.wav"
+    if scene.audio is not None:
+        raise Unavailable("speech.audio_unsupported", "Supplied audio is not ready yet.")
+    script = parse_script(scene.script or "")
+    if not script.tokens:
+        raise InvalidInput("speech.empty_script", f"Scene {scene.id} has no words to say.", "write at least one word")
+    if isinstance(scene.voice, EspeakVoice):
+        return synthesise(
+            script, scene.voice, scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms
+        )
+    raise Unavailable("speech.voice_unsupported", "This voice is not ready yet.")
