@@ -1,0 +1,5 @@
+"""The `avatar` command: one verb of the pipeline per run, progress on standard output, an exit code that tells."""
+
+from avatar.cli.main import main
+
+__all__ = ["main"]

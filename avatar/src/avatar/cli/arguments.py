@@ -1,0 +1,46 @@
+"""The command line of the worker: verbs, their arguments, and the options all of them share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+
+def default_cache() -> Path:
+    """`$XDG_CACHE_HOME/soundstage-avatar`, as the XDG base directory specification asks."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "soundstage-avatar"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="avatar", description="Makes videos of somebody saying a script.")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--blobs", type=Path, metavar="DIR", help="where files named by their hash lie")
+    shared.add_argument("--cache", type=Path, metavar="DIR", default=default_cache(), help="what may be made again")
+    shared.add_argument("--json", action="store_true", help="print progress as JSON lines on standard output")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, help_text: str, *positional: str) -> argparse.ArgumentParser:
+        one = verbs.add_parser(name, help=help_text, description=help_text, parents=[shared])
+        for argument in positional:
+            kind = str if argument == "scene" else Path
+            one.add_argument(argument, type=kind, metavar=argument.upper())
+        return one
+
+    verb("render", "Make the whole video.", "spec", "out")
+    verb("segment", "Make one scene's pictures, sound and word times.", "spec", "scene", "folder")
+    verb("assemble", "Join finished segments into the video.", "spec", "out").add_argument(
+        "--segments", type=Path, metavar="DIR", required=True, help="holds one folder per scene id"
+    )
+    verb("preview", "Make a small, quick video of one scene.", "spec", "scene", "out")
+    verb("lipsync", "Make a video say a sound file.", "spec", "out")
+    verb("prepare", "Measure a portrait once, so that rendering need not.", "image", "out").add_argument(
+        "--face-index", type=int, metavar="N", help="which face, counted from the largest; 0 is the largest"
+    )
+    verb("still", "Make one picture of a scene.", "spec", "scene", "out").add_argument(
+        "--ms", type=int, default=0, metavar="N", help="the moment, in milliseconds from the start of the scene"
+    )
+    verb("engines", "List the face engines and whether they can run here.")
+    verb("doctor", "Check that everything the worker needs is here.")
+    return parser

@@ -1,0 +1,73 @@
+"""Shows progress: JSON lines on standard output for programs, one moving line on standard error for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol, TextIO
+
+from avatar.spec import Failed, Finished, FrameProgress, Notice, ProgressLine, StageStarted
+
+BAR_CELLS = 24
+CLEAR_LINE = "\r\x1b[2K"
+
+
+class Console(Protocol):
+    def tell(self, line: ProgressLine) -> None: ...
+
+
+class JsonConsole:
+    """One object per line, flushed at once, nothing else."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def tell(self, line: ProgressLine) -> None:
+        self._out.write(line.model_dump_json() + "\n")
+        self._out.flush()
+
+
+class PrettyConsole:
+    """Stage, bar, frames, speed and time left on one line; files at the end on standard output."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out = out
+        self._err = err
+        self._live = err.isatty()
+
+    def tell(self, line: ProgressLine) -> None:
+        if isinstance(line, StageStarted):
+            self._moving(f"{line.stage}{f' {line.scene}' if line.scene else ''} …")
+        elif isinstance(line, FrameProgress):
+            self._moving(progress_bar(line))
+        elif isinstance(line, Notice):
+            self._lasting(f"warning  {line.message} [{line.code}]")
+        elif isinstance(line, Failed):
+            self._lasting(f"error    {line.message} [{line.code}]")
+            if line.hint:
+                self._lasting(f"         {line.hint}")
+        elif isinstance(line, Finished):
+            self._moving("")
+            for file in line.files:
+                self._out.write(f"{file.role:<11} {file.path}\n")
+            self._out.flush()
+
+    def _moving(self, text: str) -> None:
+        if self._live:
+            self._err.write(CLEAR_LINE + text)
+            self._err.flush()
+
+    def _lasting(self, text: str) -> None:
+        self._err.write((CLEAR_LINE if self._live else "") + text + "\n")
+        self._err.flush()
+
+
+def progress_bar(line: FrameProgress) -> str:
+    """`frames opening [#####....]  120/250  48.0 fps  3 s left`."""
+    filled = BAR_CELLS * line.done_frames // max(1, line.total_frames)
+    bar = "█" * filled + "░" * (BAR_CELLS - filled)
+    scene = f" {line.scene}" if line.scene else ""
+    return f"{line.stage}{scene} {bar} {line.done_frames}/{line.total_frames}  {line.fps:.0f} fps  {line.eta_s:.0f} s left"
+
+
+def open_console(*, as_json: bool) -> Console:
+    return JsonConsole(sys.stdout) if as_json else PrettyConsole(sys.stdout, sys.stderr)

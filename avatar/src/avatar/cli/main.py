@@ -1,0 +1,51 @@
+"""Runs one verb and turns its end into an exit code: 0 done, 1 failed, 130 and 143 stopped by a signal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from avatar.cli.arguments import build_parser
+from avatar.cli.console import Console, open_console
+from avatar.cli.stop import Stop
+from avatar.errors import AvatarError, Cancelled
+from avatar.spec import Failed
+
+FAILED = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point. Expected failures end in one `Failed` line; a defect shows its traceback."""
+    arguments = build_parser().parse_args(argv)
+    console = open_console(as_json=arguments.json)
+    _one_thread_per_library()
+    with Stop() as stop:
+        try:
+            return _run(arguments.verb, arguments, console, stop)
+        except Cancelled as error:
+            console.tell(Failed(code=error.code, message=error.message, hint=error.hint))
+            return 128 + (stop.signal or 2)
+        except AvatarError as error:
+            if stop.signal:  # the stop reached a child program first, and its failure reached us
+                console.tell(Failed(code="render.cancelled", message="The work was stopped on request."))
+                return 128 + stop.signal
+            console.tell(Failed(code=error.code, message=error.message, hint=error.hint))
+            return FAILED
+
+
+def _run(verb, arguments, console: Console, stop: Stop) -> int:
+    from avatar.cli import verbs
+    from avatar.pipeline.context import Context
+
+    context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)
+    result = getattr(verbs, verb)(arguments, context)
+    console.tell(result)
+    return 0
+
+
+def _one_thread_per_library() -> None:
+    """Frames are drawn in parallel, so each library below works on one core; BLAS reads this at import."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,0 +1,56 @@
+"""Rectangles in pixels: where the speaker and the overlays lie on the canvas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avatar.spec import Box, Canvas
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """Whole pixels; may reach outside the canvas until clipped with `within`."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def empty(self) -> bool:
+        return self.width <= 0 or self.height <= 0
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.y, self.y + self.height)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.x, self.x + self.width)
+
+    def within(self, outer: Rect) -> Rect:
+        """The part of this rectangle that lies in `outer`; empty when none does."""
+        left, top = max(self.x, outer.x), max(self.y, outer.y)
+        right = min(self.x + self.width, outer.x + outer.width)
+        bottom = min(self.y + self.height, outer.y + outer.height)
+        return Rect(left, top, max(0, right - left), max(0, bottom - top))
+
+    def even(self, outer: Rect) -> Rect:
+        """Grown to even corners, as 4:2:0 needs; `outer` has even sides, so the result stays inside it."""
+        left, top = self.x & ~1, self.y & ~1
+        right, bottom = (self.x + self.width + 1) & ~1, (self.y + self.height + 1) & ~1
+        return Rect(left, top, right - left, bottom - top).within(outer)
+
+    def halved(self) -> Rect:
+        """The same place in a chroma plane."""
+        return Rect(self.x // 2, self.y // 2, self.width // 2, self.height // 2)
+
+
+def place(box: Box, canvas: Canvas) -> Rect:
+    """`box` in pixels of `canvas`, at least 2 x 2."""
+    return Rect(
+        round(box.x * canvas.width),
+        round(box.y * canvas.height),
+        max(2, round(box.width * canvas.width)),
+        max(2, round(box.height * canvas.height)),
+    )

@@ -1,0 +1,90 @@
+"""Writes the frames of one scene as a video-only MP4 that joins with its siblings; pipeline.segment drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
+
+from avatar.compose.colour import Planes
+from avatar.encode.atomic import atomic_file
+from avatar.spec import Canvas, VideoCodec
+
+ENCODER_THREADS = 4
+"""Fixed, because x264's decisions depend on it: the same spec gives the same bytes on every machine."""
+
+
+class SegmentWriter:
+    """An open segment. `write` takes frames in order; the header carries no trace of the content (stitchable)."""
+
+    def __init__(self, container: OutputContainer, canvas: Canvas, codec: VideoCodec) -> None:
+        self._container = container
+        self._canvas = canvas
+        self._stream = _open_stream(container, canvas, codec)
+        self.frames = 0
+
+    def write(self, planes: Planes) -> None:
+        """Encode one frame: the planes have the canvas' size."""
+        frame = av.VideoFrame(self._canvas.width, self._canvas.height, "yuv420p")
+        for plane, source in zip(frame.planes, (planes.y, planes.cb, planes.cr), strict=True):
+            rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+            rows[:, : plane.width] = source
+        frame.pts = self.frames
+        frame.time_base = Fraction(1, self._canvas.fps)
+        self.frames += 1
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+    def finish(self) -> None:
+        for packet in self._stream.encode(None):
+            self._container.mux(packet)
+
+
+@contextmanager
+def segment_writer(target: Path, canvas: Canvas, codec: VideoCodec) -> Iterator[SegmentWriter]:
+    """A writer for `target`, which appears only when the block ends well.
+
+    Raises `Unavailable` (`render.disk_full`, `render.write_failed`) when the file cannot be written.
+    """
+    with atomic_file(target) as part, av.open(str(part), "w", format="mp4") as container:
+        writer = SegmentWriter(container, canvas, codec)
+        yield writer
+        writer.finish()
+
+
+def _open_stream(container: OutputContainer, canvas: Canvas, codec: VideoCodec) -> VideoStream:
+    gop = max(1, round(codec.gop_ms * canvas.fps / 1000))
+    x264 = {
+        "keyint": gop,
+        "min-keyint": gop,
+        "scenecut": 0,
+        "open-gop": 0,
+        "stitchable": 1,
+        "threads": ENCODER_THREADS,
+        "colorprim": "bt709",
+        "transfer": "bt709",
+        "colormatrix": "bt709",
+    }
+    options = {
+        "preset": codec.preset,
+        "crf": str(codec.crf),
+        "x264-params": ":".join(f"{key}={value}" for key, value in x264.items()),
+    }
+    stream = container.add_stream(codec.encoder, rate=canvas.fps, options=options)
+    stream.width = canvas.width
+    stream.height = canvas.height
+    stream.pix_fmt = "yuv420p"
+    stream.time_base = Fraction(1, canvas.fps)
+    context = stream.codec_context
+    context.color_range = ColorRange.MPEG
+    context.colorspace = Colorspace.ITU709
+    context.color_primaries = ColorPrimaries.BT709
+    context.color_trc = ColorTrc.BT709
+    return stream

@@ -1,0 +1,145 @@
+"""The sound of the whole video: scenes in a row, padded to their frames, levelled and limited; the muxer reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from avatar.spec import AudioCodec
+
+BLOCK_SAMPLES = 4096
+BOTH_SIDES = ("pan", "stereo|c0=c0|c1=c0")  # a plain layout change would lower the voice by 3 dB
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSound:
+    """The voice of one scene and how long its pictures last."""
+
+    wav: Path
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """What EBU R128 measures: integrated loudness in LUFS (None for silence) and true peak in dBTP."""
+
+    integrated_lufs: float | None
+    true_peak_dbtp: float
+
+
+def samples_of(frames: int, fps: int, sample_rate_hz: int) -> int:
+    """Samples that last as long as `frames` pictures."""
+    return round(Fraction(frames * sample_rate_hz, fps))
+
+
+def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> Iterator[av.AudioFrame]:
+    """Mono float blocks of all scenes, each padded with silence (or cut) to the length of its pictures.
+
+    Lengths are counted from the start of the video, so rounding never adds up.
+    """
+    done_frames = 0
+    position = 0
+    for scene in scenes:
+        done_frames += scene.frames
+        end = samples_of(done_frames, fps, sample_rate_hz)
+        for block in _decode(scene.wav, sample_rate_hz):
+            block = block[: end - position]
+            if len(block):
+                yield _frame(block, position, sample_rate_hz)
+                position += len(block)
+        while position < end:
+            silence = np.zeros(min(BLOCK_SAMPLES, end - position), np.float32)
+            yield _frame(silence, position, sample_rate_hz)
+            position += len(silence)
+
+
+def measure(blocks: Iterable[av.AudioFrame], sample_rate_hz: int, channels: int = 1) -> Loudness:
+    """Loudness after EBU R128 (ITU-R BS.1770-4) of stereo blocks, or of mono blocks played on two loudspeakers."""
+    meter = ("ebur128", "metadata=1:peak=true")
+    graph = _graph(sample_rate_hz, [BOTH_SIDES, meter] if channels == 1 else [meter], channels)
+    lufs: float | None = None
+    peak = 0.0
+    for frame in _run(graph, blocks):
+        values = frame.metadata
+        if "lavfi.r128.I" in values:
+            lufs = float(values["lavfi.r128.I"])
+        peak = max(peak, *(float(values.get(f"lavfi.r128.true_peaks_ch{c}", 0.0)) for c in (0, 1)))
+    silent = lufs is None or not np.isfinite(lufs) or lufs <= -69.9
+    return Loudness(None if silent else lufs, 20 * float(np.log10(max(peak, 1e-6))))
+
+
+def levelled(blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec) -> Iterator[av.AudioFrame]:
+    """Stereo float blocks with `gain_db` applied and true peaks kept under the target's limit.
+
+    The limiter works at four times the rate, where peaks between samples are visible; it adds no delay.
+    """
+    limit = 10 ** (target.true_peak_dbtp / 20)
+    graph = _graph(
+        target.sample_rate_hz,
+        [
+            ("volume", f"volume={gain_db:.3f}dB:precision=float"),
+            ("aresample", f"{target.sample_rate_hz * 4}"),
+            ("alimiter", f"limit={limit:.5f}:attack=2:release=60:level=disabled:latency=1"),
+            ("aresample", f"{target.sample_rate_hz}"),
+            BOTH_SIDES,
+            ("aformat", "sample_fmts=fltp"),
+        ],
+    )
+    yield from _run(graph, blocks)
+
+
+def _decode(wav: Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz, frame_size=BLOCK_SAMPLES)
+    with av.open(str(wav)) as container:
+        for decoded in container.decode(audio=0):
+            for frame in resampler.resample(decoded):
+                yield frame.to_ndarray().reshape(-1)
+        for frame in resampler.resample(None):
+            yield frame.to_ndarray().reshape(-1)
+
+
+def _frame(samples: np.ndarray, position: int, sample_rate_hz: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1).astype(np.float32), format="flt", layout="mono")
+    frame.sample_rate = sample_rate_hz
+    frame.pts = position
+    frame.time_base = Fraction(1, sample_rate_hz)
+    return frame
+
+
+def _graph(sample_rate_hz: int, filters: list[tuple[str, str]], channels: int = 1) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    nodes = [
+        graph.add_abuffer(
+            sample_rate=sample_rate_hz,
+            format="flt" if channels == 1 else "fltp",
+            layout="mono" if channels == 1 else "stereo",
+            time_base=Fraction(1, sample_rate_hz),
+        )
+    ]
+    nodes += [graph.add(name, arguments) for name, arguments in filters]
+    nodes.append(graph.add("abuffersink"))
+    for left, right in zip(nodes, nodes[1:], strict=False):
+        left.link_to(right)
+    graph.configure()
+    return graph
+
+
+def _run(graph: av.filter.Graph, blocks: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    for block in blocks:
+        graph.push(block)
+        yield from _drain(graph)
+    graph.push(None)
+    yield from _drain(graph)
+
+
+def _drain(graph: av.filter.Graph) -> Iterator[av.AudioFrame]:
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return

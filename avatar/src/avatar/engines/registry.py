@@ -1,0 +1,52 @@
+"""Opens the face engine a scene asks for; the pipeline and the CLI call it, and only the asked engine is imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from avatar.engines.base import EngineInfo, FaceEngine
+from avatar.errors import Unavailable
+from avatar.spec import Face, MediaRef, PhotoFace, RigFace, VideoFace
+
+Resolve = Callable[[MediaRef], Path]
+
+ENGINE_MODULES = {"rig": "avatar.engines.rig", "photo": "avatar.engines.mesh", "video": "avatar.engines.motion"}
+
+
+def open_engine(
+    face: Face, size: tuple[int, int], fps: int, *, resolve: Resolve, cache: Path, alpha: bool
+) -> FaceEngine:
+    """The engine for `face`, drawing pictures of `size` (width, height) in pixels.
+
+    `alpha` asks for the speaker alone (BGRA, background removed); otherwise the picture is opaque.
+    Raises `Unavailable` when the engine's packages are missing, and whatever the engine says about its input.
+    """
+    if isinstance(face, RigFace):
+        from avatar.engines.rig import open_rig
+
+        return open_rig(face.character, size, fps, alpha)
+    if isinstance(face, PhotoFace):
+        from avatar.engines.mesh import open_photo
+
+        return open_photo(face, size, fps, resolve=resolve, cache=cache, alpha=alpha)
+    if isinstance(face, VideoFace):
+        from avatar.engines.motion import open_motion
+
+        return open_motion(face, size, fps, resolve=resolve, cache=cache, alpha=alpha)
+    raise TypeError(f"no engine for {face!r}")
+
+
+def engine_info(kind: str) -> EngineInfo:
+    """What the engine behind a face kind (`rig`, `photo`, `video`) declares about itself."""
+    try:
+        module = importlib.import_module(ENGINE_MODULES[kind])
+    except ImportError as error:
+        raise Unavailable(
+            "engine.unavailable",
+            f"The engine for {kind} faces cannot be loaded: {error}.",
+            "Install the worker with its extras: uv sync --extra cpu --extra face.",
+        ) from error
+    return cast(EngineInfo, module.INFO)

@@ -1,0 +1,53 @@
+"""What every verb of the pipeline needs beside its spec: where files lie, who listens, whether to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avatar.errors import InvalidInput
+from avatar.spec import FrameProgress, MediaRef, Notice, StageStarted
+
+Listener = Callable[[StageStarted | FrameProgress | Notice], None]
+
+
+def _nobody(line: StageStarted | FrameProgress | Notice) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`blobs` holds files by hash, `cache` holds what may be made again (prepared portraits)."""
+
+    cache: Path
+    blobs: Path | None = None
+    tell: Listener = field(default=_nobody)
+    check: Callable[[], None] = field(default=lambda: None)
+    """Called between frames; raises `Cancelled` once the caller has asked us to stop."""
+
+    def resolve(self, ref: MediaRef) -> Path:
+        """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`) with the name people know."""
+        path = self._locate(ref)
+        shown = ref.name or path.name
+        if not path.is_file():
+            raise InvalidInput(
+                "media.missing", f"The file {shown} does not exist.", "Check the path, or upload the file again."
+            )
+        if path.stat().st_size == 0:
+            raise InvalidInput("media.empty", f"The file {shown} is empty.", "Upload the file again.")
+        return path
+
+    def _locate(self, ref: MediaRef) -> Path:
+        if ref.sha256 is not None and self.blobs is not None:
+            digest = ref.sha256.removeprefix("sha256:")
+            blob = self.blobs / digest[:2] / digest
+            if blob.is_file() or ref.path is None:
+                return blob
+        if ref.path is None:
+            raise InvalidInput(
+                "media.no_blobs",
+                f"{ref.name or ref.sha256} is named by its hash, but no blob folder was given.",
+                "Pass --blobs DIR.",
+            )
+        return Path(ref.path)

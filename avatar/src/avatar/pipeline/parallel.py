@@ -1,0 +1,30 @@
+"""Work shared by a few threads with the order kept; the frame loop is its caller."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ordered_map(fn: Callable[[T], R], items: Iterable[T], workers: int = 2, depth: int = 6) -> Iterator[R]:
+    """`map(fn, items)` on `workers` threads; at most `depth` results wait, so memory stays flat.
+
+    `items` is read in the caller's thread, in order. The first error ends the run; closing the iterator early
+    cancels what has not begun and waits for what has, so no thread outlives the call.
+    """
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="frames")
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(fn, item))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,58 @@
+"""Reads a spec file and explains what is wrong with it, field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from avatar.errors import InvalidInput
+from avatar.spec import LipsyncSpec, RenderSpec, SpecModel
+
+S = TypeVar("S", bound=SpecModel)
+MAX_SHOWN = 5
+
+
+def read_render_spec(path: Path) -> RenderSpec:
+    """Raises `InvalidInput` (`spec.missing`, `spec.empty`, `spec.invalid`) with the path of each bad field."""
+    return _read(path, RenderSpec)
+
+
+def read_lipsync_spec(path: Path) -> LipsyncSpec:
+    """As `read_render_spec`."""
+    return _read(path, LipsyncSpec)
+
+
+def _read(path: Path, kind: type[S]) -> S:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(
+            "spec.missing", f"The spec {path} cannot be read: {error.strerror}.", "Check the path."
+        ) from error
+    if not text.strip():
+        raise InvalidInput("spec.empty", f"The spec {path} is empty.", "Write a RenderSpec as JSON into it.")
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise invalid_spec(error) from error
+
+
+def invalid_spec(error: ValidationError) -> InvalidInput:
+    """One sentence that names each bad field and says what it should be."""
+    problems = error.errors(include_url=False, include_context=False)
+    shown = [f"{_where(one['loc'])}: {one['msg']}" for one in problems[:MAX_SHOWN]]
+    more = len(problems) - len(shown)
+    if more > 0:
+        shown.append(f"and {more} more")
+    return InvalidInput(
+        "spec.invalid",
+        "The spec does not hold: " + "; ".join(shown) + ".",
+        "Correct the named fields; docs/reference/renderspec lists what each may be.",
+    )
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return path.lstrip(".") or "the whole file"

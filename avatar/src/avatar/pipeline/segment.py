@@ -1,0 +1,96 @@
+"""One scene to one segment: speech, timing, frames, encode; `avatar segment` and `avatar render` call it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from avatar.encode.atomic import atomic_folder
+from avatar.encode.segment_writer import segment_writer
+from avatar.pipeline.consent import require_consent
+from avatar.pipeline.context import Context
+from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.parallel import ordered_map
+from avatar.pipeline.record import EngineRecord, SegmentRecord, spoken
+from avatar.pipeline.shot import open_shot
+from avatar.spec import Notice, RenderSpec, Scene, StageStarted
+
+SEGMENT, SOUND, WORDS = "segment.mp4", "audio.wav", "words.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFiles:
+    """A finished segment in its folder."""
+
+    folder: Path
+    record: SegmentRecord
+
+    @property
+    def video(self) -> Path:
+        return self.folder / SEGMENT
+
+    @property
+    def sound(self) -> Path:
+        return self.folder / SOUND
+
+
+def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
+    """Make `segment.mp4`, `audio.wav` and `words.json` in `folder`; all three appear, or none."""
+    from avatar.speech import speak
+    from avatar.timing import control_track
+
+    scene = spec.scene(scene_id)
+    require_consent(scene)
+    notices: list[Notice] = []
+
+    def warn(notice: Notice) -> None:
+        notices.append(notice)
+        context.tell(notice)
+
+    with atomic_folder(folder, (SEGMENT, SOUND, WORDS)) as work:
+        context.tell(StageStarted(stage="speech", scene=scene_id))
+        speech = speak(scene, work, context.resolve)
+        for note in speech.notes:
+            warn(Notice(code=note.code, message=note.message, scene=scene_id))
+        context.check()
+        context.tell(StageStarted(stage="timing", scene=scene_id))
+        track = control_track(speech, spec.canvas.fps, spec.seed)
+        context.check()
+        context.tell(StageStarted(stage="prepare", scene=scene_id))
+        with closing(open_shot(spec, scene, context)) as shot:
+            context.tell(StageStarted(stage="frames", scene=scene_id, total_frames=track.frames))
+            meter = FrameMeter(context.tell, scene_id, track.frames)
+            with segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer:
+                frames = ordered_map(shot.paint, shot.items(track))
+                with closing(frames):
+                    for planes in frames:
+                        context.check()
+                        writer.write(planes)
+                        meter.count()
+            record = SegmentRecord(
+                scene=scene_id,
+                scene_hash=spec.scene_hash(scene_id),
+                fps=spec.canvas.fps,
+                frames=writer.frames,
+                duration_ms=speech.duration_ms,
+                words=spoken(speech.words),
+                phone_source=speech.phone_source,
+                engines=(*_voice(scene), *shot.engines()),
+                warnings=tuple(notices),
+            )
+        (work / WORDS).write_text(record.model_dump_json())
+        if speech.wav != work / SOUND:
+            speech.wav.rename(work / SOUND)
+    return SegmentFiles(folder, record)
+
+
+def _voice(scene: Scene) -> tuple[EngineRecord, ...]:
+    """Who spoke, for the provenance record."""
+    if scene.audio is not None:
+        return (EngineRecord(role="speech", name="supplied audio", version="", licence=""),)
+    voice = scene.voice
+    if voice.kind == "espeak":
+        return (EngineRecord(role="speech", name="espeak-ng", version="", licence="GPL-3.0-or-later"),)
+    name = voice.model if voice.kind == "openai" else voice.voice_id
+    return (EngineRecord(role="speech", name=f"{voice.kind}: {name}", version="", licence="service"),)
