@@ -1,4 +1,4 @@
-"""Measures rendered video by looking at it again: do the lips match the sound, did the background stand still?
+"""Measures rendered video by looking at it again: do the lips match, did the background stand still?
 
 Called by the tests of every engine and by `make look` on an operator's own footage; never by a render.
 """

@@ -19,7 +19,7 @@ _SAMPLES = 12
 
 
 def masked_ssim(picture: Pixels, reference: Pixels, mask: Mask) -> float:
-    """Mean SSIM (Wang et al. 2004, Gaussian window sigma 1.5) of two BGR pictures over the true pixels of `mask`."""
+    """Mean SSIM (Wang et al. 2004, Gaussian window sigma 1.5) of two BGR pictures where `mask` is true."""
     if not mask.any():
         raise ValueError("the mask is empty")
     a = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)
@@ -35,7 +35,9 @@ def masked_ssim(picture: Pixels, reference: Pixels, mask: Mask) -> float:
     return float(ssim[mask].mean())
 
 
-def background_ssim(video: Path | Iterable[Pixels], mask: Mask | None = None, reference: Pixels | None = None) -> float:
+def background_ssim(
+    video: Path | Iterable[Pixels], mask: Mask | None = None, reference: Pixels | None = None
+) -> float:
     """The worst SSIM of sampled frames against `reference` (default: their median) where `mask` is true.
 
     The default mask is what MediaPipe's selfie segmentation calls background in every sampled frame.

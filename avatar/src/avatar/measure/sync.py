@@ -1,4 +1,4 @@
-"""Judges whether tracked lips, mouth corners and lids follow the intended curves; called by tests and `make look`."""
+"""Judges whether tracked lips and lids follow the intended curves; called by tests and `make look`."""
 
 from __future__ import annotations
 
@@ -62,19 +62,15 @@ class SyncReport:
             if value is None:
                 continue
             if (low is not None and not value >= low) or (high is not None and not value <= high):
-                wanted = " and ".join(
-                    part for part in (f">= {low:g}" if low is not None else "", f"<= {high:g}" if high is not None else "") if part
-                )
-                broken.append(f"{name} is {value:.3f}, wanted {wanted}")
+                limits = [f">= {low:g}"] if low is not None else []
+                limits += [f"<= {high:g}"] if high is not None else []
+                broken.append(f"{name} is {value:.3f}, wanted {' and '.join(limits)}")
         return broken
 
     def not_judged(self) -> list[str]:
         """Names of the figures this clip could not give; a proof asserts that this is empty too."""
-        return [
-            name
-            for name in ("bilabials_closed", "open_vowels", "silence_motion", "width_r", "blink_r", "background_ssim")
-            if getattr(self, name) is None
-        ]
+        names = ("bilabials_closed", "open_vowels", "silence_motion", "width_r", "blink_r", "background_ssim")
+        return [name for name in names if getattr(self, name) is None]
 
 
 def measure_sync(
@@ -110,10 +106,11 @@ def judge_sync(
     thresholds: Thresholds | None = None,
     frames: Frames | None = None,
 ) -> SyncReport:
-    """Compare signals that were tracked already; `frames` limits the judgement to some of them (a turned head)."""
+    """Compare signals that were tracked already; `frames` limits the judgement to some of them."""
     limit = thresholds or Thresholds()
     count = min(seen.frames, control.frames)
-    use = seen.seen[:count] if frames is None else seen.seen[:count] & frames[:count]
+    asked = np.ones(count, dtype=bool) if frames is None else frames[:count]
+    use = seen.seen[:count] & asked
     if np.count_nonzero(use) < 10:
         raise ValueError("fewer than ten frames to judge")
     wanted = aperture_e(control["jaw"], control["low"], control["raise"])[:count]
@@ -123,7 +120,9 @@ def judge_sync(
     fps = control.fps
     gain = float(np.cov(wanted[use], aperture[use])[0, 1] / max(float(np.var(wanted[use], ddof=1)), 1e-12))
 
-    bilabials = [span for phone in phones if phone.ipa[:1] in _BILABIALS if (span := _span(phone, fps, count, use))]
+    bilabials = [
+        span for phone in phones if phone.ipa[:1] in _BILABIALS if (span := _span(phone, fps, count, use))
+    ]
     closed = [aperture[a:b].min() < closed_rest + limit.closed_above_rest_e for a, b in bilabials]
     vowels = [
         aperture[span[0] : span[1]].max() > closed_rest + limit.open_above_rest_e
@@ -142,7 +141,7 @@ def judge_sync(
         width_r=_correlation(control["wide"][:count], seen.width[:count], use, least_std=0.05),
         blink_r=_correlation(-control["blink"][:count], seen.eye[:count], use, least_std=0.05),
         background_ssim=background_ssim,
-        tracked=float(np.mean(seen.seen[:count])) if frames is None else float(np.mean(seen.seen[:count][frames[:count]])),
+        tracked=float(np.mean(seen.seen[:count][asked])),
         thresholds=limit,
     )
 
@@ -177,7 +176,11 @@ def _lag_ms(wanted: Signal, measured: Signal, fps: int) -> float:
 
 
 def _shifted_r(wanted: Signal, measured: Signal, shift: int) -> float:
-    a, b = (wanted[: len(wanted) - shift], measured[shift:]) if shift >= 0 else (wanted[-shift:], measured[:shift])
+    a, b = (
+        (wanted[: len(wanted) - shift], measured[shift:])
+        if shift >= 0
+        else (wanted[-shift:], measured[:shift])
+    )
     if np.std(a) < 1e-6 or np.std(b) < 1e-6:
         return -1.0
     return float(np.corrcoef(a, b)[0, 1])
@@ -191,7 +194,7 @@ def _span(phone: Phone, fps: int, count: int, use: Frames) -> tuple[int, int] | 
 
 
 def _silence_motion(aperture: Signal, phones: Sequence[Phone], fps: int, use: Frames) -> float | None:
-    """Mean squared step of the lip gap in silence over that in speech: how much of the motion energy is idle."""
+    """Mean squared step of the lip gap in silence over that in speech."""
     speech = np.zeros(len(aperture), dtype=bool)
     quiet = np.ones(len(aperture), dtype=bool)
     times = np.arange(len(aperture)) * 1000.0 / fps

@@ -27,4 +27,4 @@ class Thresholds:
     open_above_rest_e: float = 0.020
     """An open vowel has to reach rest + this."""
     max_rest_e: float = 0.035
-    """Inner lips at rest are never read further apart than this; a mouth that never shuts has no rest of its own."""
+    """Lips at rest are never read further apart; a mouth that never shuts has no rest of its own."""

@@ -1,4 +1,4 @@
-"""Tracks a finished video with MediaPipe Face Mesh, each frame for itself; called by the judges in this package.
+"""Tracks a finished video with MediaPipe Face Mesh, each frame for itself; called by `avatar.measure.sync`.
 
 Static mode on purpose: the tracking mode smooths over time and would flatter a late or jittering mouth.
 """
@@ -23,7 +23,7 @@ Pixels = npt.NDArray[np.uint8]
 Signal = npt.NDArray[np.float32]
 Landmarks = npt.NDArray[np.float32]
 
-# Pairs of Face Mesh points: upper and lower inner lip; mouth corners; outer eye corners; lids; both eyes' corners.
+# Pairs of Face Mesh points: upper and lower inner lip, upper and lower lids, corners of each eye.
 _LIP_PAIRS = ((13, 14), (82, 87), (312, 317))
 _LID_PAIRS = ((159, 145), (158, 153), (386, 374), (385, 380))
 _EYE_WIDTHS = ((33, 133), (362, 263))
@@ -33,8 +33,9 @@ _EYE_WIDTHS = ((33, 133), (362, 263))
 class Observation:
     """What the tracker saw. All signals float32 (frames,), NaN where no face was found.
 
-    aperture, width: gap of the inner lips and distance of the mouth corners in E; eye: lid gap over eye width;
-    yaw_deg: + when the face turns to the picture's right; landmarks (frames, 478, 3) in pixels.
+    aperture, width: gap of the inner lips and distance of the mouth corners in E;
+    eye: lid gap over eye width; yaw_deg: + when the face turns to the picture's right;
+    landmarks (frames, 478, 3) in pixels.
     """
 
     aperture: Signal
@@ -62,7 +63,7 @@ def frames_of(video: Path) -> Iterator[Pixels]:
         if not container.streams.video:
             raise InvalidInput("video.no_frames", f"{video.name} has no picture")
         for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="bgr24")
+            yield np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
 
 
 def watch(video: Path | Iterable[Pixels]) -> Observation:
