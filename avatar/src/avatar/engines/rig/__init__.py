@@ -1,0 +1,17 @@
+"""Drawn presenters: vector characters of our own, rigged. The engine registry opens them by name."""
+
+from __future__ import annotations
+
+from avatar.engines.rig.characters import known_characters, load_character
+from avatar.engines.rig.engine import RigEngine
+
+__all__ = ["RigEngine", "known_characters", "load_character", "open_rig"]
+
+
+def open_rig(character: str, size: tuple[int, int], fps: int, alpha: bool) -> RigEngine:
+    """The engine for a drawn character, `size` = (width, height) in pixels.
+
+    `alpha=False` draws it in its own studio, `alpha=True` alone, as BGRA with straight alpha.
+    Raises InvalidInput `face.unknown_character`.
+    """
+    return RigEngine(load_character(character), size, fps, alpha)

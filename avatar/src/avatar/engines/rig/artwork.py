@@ -1,0 +1,179 @@
+"""The words a character file is written in: fills, shapes and strands as plain data. Read by the rig's compiler.
+
+Units are hundredths of E, the distance between the outer eye corners: x to the picture's right, y down,
+origin halfway between the eyes. A chin lies near y = 130, shoulders near y = 190.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Stops = tuple[tuple[str, float], ...]
+"""Colour stops, ("#rrggbb" or "#rrggbbaa", position 0..1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A gradient from one point to another."""
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    stops: Stops
+
+
+@dataclass(frozen=True, slots=True)
+class Radial:
+    """A round gradient; `squash` < 1 makes it flatter than wide."""
+
+    centre: tuple[float, float]
+    radius: float
+    stops: Stops
+    squash: float = 1.0
+
+
+Fill = str | Linear | Radial
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One filled or stroked outline.
+
+    `outline` lists knots "x,y x,y …" that a smooth curve passes through; "!" after a knot makes a corner there.
+    `mirror="half"` closes a right half with its mirror image, `"twin"` draws a second, mirrored copy.
+    `lift` scales the depth of the head's surface below each knot (0 = a flat plate through the ears, 1 = on the
+    skin, above 1 = in front of it), `depth` adds to it. `swing` is how far the shape's lower end trails the head.
+    `jaw` is how much of the chin's drop the shape follows. `inside` cuts the shape with another named shape.
+    """
+
+    outline: str
+    fill: Fill
+    mirror: Literal["none", "half", "twin"] = "none"
+    closed: bool = True
+    stroke: float = 0.0
+    taper: float = 0.0
+    lift: float = 1.0
+    depth: float = 0.0
+    swing: float = 0.0
+    jaw: float = 0.0
+    name: str = ""
+    inside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Strands:
+    """Locks of hair between two guide curves: `count` tapered strokes, spread and tinted by a fixed seed."""
+
+    first: str
+    last: str
+    count: int
+    width: float
+    colours: tuple[str, ...]
+    jitter: float = 1.0
+    seed: int = 1
+    lift: float = 1.0
+    depth: float = 0.0
+    swing: float = 0.0
+    inside: str = ""
+    mirror: Literal["none", "twin"] = "none"
+
+
+Art = Shape | Strands
+
+
+@dataclass(frozen=True, slots=True)
+class Skin:
+    """Skin colours: the light side, the body of the face, its shade, deep shade (under chin), and blush."""
+
+    light: str
+    base: str
+    shade: str
+    deep: str
+    blush: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Size in units, colours, and how the lids and lashes are drawn."""
+
+    iris: str
+    iris_dark: str
+    iris_light: str
+    lash: str
+    lid: str
+    height: float = 17.0
+    """Opening of the lids at rest."""
+    tilt: float = 1.6
+    """How much the outer corner lies above the inner one."""
+    iris_radius: float = 9.6
+    lashes: float = 1.0
+    """0 = a plain lid line, 1 = full lashes with a wing."""
+    line: float = 2.4
+    crease: str = "#00000000"
+    sclera: str = "#fbf6f1"
+
+
+@dataclass(frozen=True, slots=True)
+class Brows:
+    colour: str
+    thickness: float = 6.5
+    arch: float = 5.0
+    y: float = -27.0
+    length: float = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mouth:
+    """Lips at rest; the opening itself follows `avatar.tracks.aperture_e` for every character."""
+
+    upper: str
+    lower: str
+    line: str
+    light: str
+    half_width: float = 25.0
+    upper_height: float = 7.6
+    lower_height: float = 10.0
+    smile: float = 2.6
+    y: float = 81.0
+    teeth: str = "#fbf5ec"
+    tongue: str = "#c5615f"
+    throat: str = "#4a1518"
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """The studio behind the character: a wall lit from one side, and lights out of focus."""
+
+    wall: Stops
+    glow: str
+    lights: tuple[tuple[float, float, float, str], ...] = ()
+    """(x, y, radius, colour) as fractions of the picture's width, height and height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """A drawn presenter. Everything that differs between two characters is in here."""
+
+    name: str
+    title: str
+    skin: Skin
+    eyes: Eyes
+    brows: Brows
+    mouth: Mouth
+    backdrop: Backdrop
+    face_art: tuple[Art, ...]
+    """The face's outline (a shape named "face") and the shading inside it."""
+    hair_back: tuple[Art, ...] = ()
+    body: tuple[Art, ...] = ()
+    neck: tuple[Art, ...] = ()
+    ears: tuple[Art, ...] = ()
+    nose: tuple[Art, ...] = ()
+    over_mouth: tuple[Art, ...] = ()
+    hair_front: tuple[Art, ...] = ()
+    glasses: tuple[Art, ...] = ()
+    reach: float = 235.0
+    """Half the width the figure needs, for the drawn box."""
+    top: float = -165.0
+    """The highest point of the hair, for framing."""
+    facts: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,28 @@
+"""The cast: one data file per character, found by its name.
+
+A new character is a new file in this folder with one value `CHARACTER: Character` (see `artwork.py` for the words),
+and its name in `NAMES`. Start from the file nearest to what you want, render a contact sheet, and change one thing at a time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from avatar.engines.rig.artwork import Character
+from avatar.errors import InvalidInput
+
+NAMES = ("nova",)
+
+
+def known_characters() -> tuple[str, ...]:
+    return NAMES
+
+
+def load_character(name: str) -> Character:
+    """Raises InvalidInput `face.unknown_character` with the names that exist."""
+    if name not in NAMES:
+        raise InvalidInput(
+            "face.unknown_character", f"there is no drawn character {name!r}", f"choose one of: {', '.join(NAMES)}"
+        )
+    character: Character = import_module(f"avatar.engines.rig.characters.{name}").CHARACTER
+    return character

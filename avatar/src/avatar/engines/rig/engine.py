@@ -1,0 +1,101 @@
+"""The face engine behind drawn characters: a static studio, and the figure drawn anew for each frame. Opened by the registry."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import skia
+
+from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
+from avatar.engines.rig.artwork import Character
+from avatar.engines.rig.backdrop import studio
+from avatar.engines.rig.figure import Figure
+from avatar.engines.rig.pose import Pose, poses
+from avatar.tracks import ControlTrack
+
+INFO = EngineInfo(
+    name="rig", version="1", licence="Apache-2.0", inputs=("character", "control track"), outputs=("frames",)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where the figure stands in the picture: pixels per unit, and the pixel of the units' origin."""
+
+    scale: float
+    x: float
+    y: float
+
+
+def framing(size: tuple[int, int], top: float) -> Frame:
+    """Head and shoulders for any picture shape: the head with room to move is never cut."""
+    width, height = size
+    scale = min(height / 440.0, width / 330.0)
+    eye_line = max(0.45 * height if width >= height else 0.40 * height, (22.0 - top) * scale)
+    return Frame(scale, width / 2, min(eye_line, 0.47 * height))
+
+
+class RigEngine:
+    def __init__(self, character: Character, size: tuple[int, int], fps: int, alpha: bool) -> None:
+        self.info = INFO
+        self.size = size
+        self._fps = fps
+        self._alpha = alpha
+        self._figure = Figure(character)
+        self._frame = framing(size, character.top)
+        self._box = self._bounds(character)
+        x0, y0, x1, y1 = self._box
+        wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
+        self._behind = np.ascontiguousarray(wall[y0:y1, x0:x1])
+        self.base: Pixels | None = wall if alpha else cv2.cvtColor(wall, cv2.COLOR_BGRA2BGR)
+        self._local = threading.local()
+
+    def _bounds(self, character: Character) -> tuple[int, int, int, int]:
+        """The pixels the figure can ever reach: x0, y0, x1, y1."""
+        width, height = self.size
+        f = self._frame
+        half = character.reach * f.scale
+        return (
+            max(0, int(f.x - half)),
+            max(0, int(f.y + (character.top - 24.0) * f.scale)),
+            min(width, int(f.x + half) + 1),
+            height,
+        )
+
+    def items(self, track: ControlTrack) -> Iterator[Pose]:
+        return poses(track)
+
+    def draw(self, item: Any) -> Layer:
+        pixels, surface = self._surface()
+        x0, y0, _, _ = self._box
+        np.copyto(pixels, self._behind)
+        canvas = surface.getCanvas()
+        canvas.save()
+        canvas.translate(self._frame.x - x0, self._frame.y - y0)
+        canvas.scale(self._frame.scale, self._frame.scale)
+        self._figure.draw(canvas, item)
+        canvas.restore()
+        surface.flushAndSubmit()
+        code = cv2.COLOR_mRGBA2RGBA if self._alpha else cv2.COLOR_BGRA2BGR
+        return Layer(cv2.cvtColor(pixels, code), x0, y0)
+
+    def _surface(self) -> tuple[Pixels, skia.Surface]:
+        """This thread's own canvas; skia's are not shared between threads."""
+        held = getattr(self._local, "held", None)
+        if held is None:
+            pixels = np.zeros_like(self._behind)
+            held = (pixels, skia.Surface(pixels, colorType=skia.kBGRA_8888_ColorType))
+            self._local.held = held
+        pixels, surface = held
+        return pixels, surface
+
+    def report(self) -> EngineReport:
+        return EngineReport(facts={"character": self._figure.character.name})
+
+    def close(self) -> None:
+        self._local = threading.local()

@@ -1,0 +1,62 @@
+"""Fills of the artwork as skia paints. Used by the compiler and by the moving parts."""
+
+from __future__ import annotations
+
+import skia
+
+from avatar.engines.rig.artwork import Fill, Linear, Radial, Stops
+
+
+def colour(text: str, alpha: float = 1.0) -> int:
+    """ "#rrggbb" or "#rrggbbaa" as skia's 0xAARRGGBB."""
+    digits = text.lstrip("#")
+    opacity = int(digits[6:8], 16) if len(digits) == 8 else 255
+    return (round(opacity * alpha) << 24) | int(digits[:6], 16)
+
+
+def blend(first: str, second: str, share: float) -> str:
+    """`share` of the second colour mixed into the first, as "#rrggbb"."""
+    a, b = first.lstrip("#"), second.lstrip("#")
+    mixed = [
+        round(int(a[k : k + 2], 16) * (1 - share) + int(b[k : k + 2], 16) * share) for k in (0, 2, 4)
+    ]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def clear(text: str, alpha: float = 0.0) -> str:
+    """The same colour with another opacity."""
+    return f"#{text.lstrip('#')[:6]}{round(alpha * 255):02x}"
+
+
+def soft(text: str, alpha: float) -> Stops:
+    """Stops of a spot that fades out smoothly (a cosine-like fall, so that no rim shows)."""
+    levels = ((0.0, 1.0), (0.25, 0.88), (0.5, 0.5), (0.75, 0.13), (1.0, 0.0))
+    return tuple((clear(text, alpha * level), at) for at, level in levels)
+
+
+def shader(fill: Linear | Radial, dx: float = 0.0, dy: float = 0.0) -> skia.Shader:
+    """The gradient, moved by (dx, dy) units."""
+    colours = [colour(text) for text, _ in fill.stops]
+    places = [at for _, at in fill.stops]
+    if isinstance(fill, Linear):
+        ends = [(fill.start[0] + dx, fill.start[1] + dy), (fill.end[0] + dx, fill.end[1] + dy)]
+        return skia.GradientShader.MakeLinear(ends, colours, places)
+    x, y = fill.centre[0] + dx, fill.centre[1] + dy
+    matrix = skia.Matrix()
+    matrix.setScale(1.0, fill.squash, x, y)
+    return skia.GradientShader.MakeRadial((x, y), fill.radius, colours, places, skia.TileMode.kClamp, 0, matrix)
+
+
+def paint(fill: Fill, stroke: float = 0.0) -> skia.Paint:
+    """An antialiased paint; `stroke` > 0 draws a round-ended line of that width instead of filling."""
+    result = skia.Paint(AntiAlias=True)
+    if isinstance(fill, str):
+        result.setColor(colour(fill))
+    else:
+        result.setShader(shader(fill))
+    if stroke > 0:
+        result.setStyle(skia.Paint.kStroke_Style)
+        result.setStrokeWidth(stroke)
+        result.setStrokeCap(skia.Paint.kRound_Cap)
+        result.setStrokeJoin(skia.Paint.kRound_Join)
+    return result

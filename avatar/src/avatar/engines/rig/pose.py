@@ -1,0 +1,115 @@
+"""From a control track to the placement of head and body in each frame. Used by the engine's `items` and by every part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import skia
+
+from avatar.engines.rig.geometry import Points
+from avatar.tracks import ControlTrack
+
+HEAD_RADIUS = (92.0, 178.0, 78.0)
+"""Half axes of the ellipsoid that stands for the head when it turns: width, height, depth."""
+HEAD_CENTRE_Y = 12.0
+NECK_PIVOT = (0.0, 122.0)
+SWAY_HEAD, SWAY_BODY = 7.0, 4.0
+CHIN_DROP = 13.0
+
+
+def surface(points: Points) -> npt.NDArray[np.float64]:
+    """Depth of the head's surface in front of the ears at `points` (n, 2) → (n,); 0 outside the head."""
+    rx, ry, rz = HEAD_RADIUS
+    inside = 1.0 - (points[:, 0] / rx) ** 2 - ((points[:, 1] - HEAD_CENTRE_Y) / ry) ** 2
+    return np.asarray(rz * np.sqrt(np.clip(inside, 0.0, 1.0)))
+
+
+def jaw_weight(y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How much of the chin's drop reaches height `y`: none above the nose's root, all from the lower lip down."""
+    t = np.clip((y - 38.0) / 72.0, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
+
+
+@dataclass(frozen=True)
+class Pose:
+    """All of one frame: the channels, and `swing`, by how much hair and earrings trail behind the head (units)."""
+
+    channels: dict[str, float]
+    swing: float = 0.0
+
+    def __getitem__(self, channel: str) -> float:
+        return self.channels[channel]
+
+    @cached_property
+    def _angles(self) -> tuple[float, float, float, float]:
+        yaw, pitch = math.radians(self["yaw_deg"]), math.radians(self["pitch_deg"])
+        return math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+
+    def turn(self, points: Points, depth: npt.NDArray[np.float64] | float) -> Points:
+        """Yaw and pitch of points (n, 2) at a depth (n,): an orthographic view of the turned head."""
+        cos_yaw, sin_yaw, cos_pitch, sin_pitch = self._angles
+        pivot = 60.0
+        out = np.empty_like(points)
+        out[:, 0] = points[:, 0] * cos_yaw + depth * sin_yaw
+        out[:, 1] = pivot + (points[:, 1] - pivot) * cos_pitch + depth * sin_pitch
+        return out
+
+    def plate(self, x: float, y: float, extra: float = 0.0) -> skia.Matrix:
+        """The turn near (x, y) as an affine map from part coordinates (origin there): for small, stiff parts."""
+        step = 4.0
+        probe = np.array([[x, y], [x + step, y], [x, y + step]])
+        depth = surface(probe) + extra
+        o, u, v = self.turn(probe, depth)
+        matrix = skia.Matrix()
+        matrix.setAll(
+            (u[0] - o[0]) / step, (v[0] - o[0]) / step, o[0],
+            (u[1] - o[1]) / step, (v[1] - o[1]) / step, o[1],
+            0, 0, 1,
+        )  # fmt: skip
+        return matrix
+
+    @cached_property
+    def head(self) -> skia.Matrix:
+        """Roll, sway and breath of the whole head."""
+        matrix = skia.Matrix()
+        matrix.setRotate(self["roll_deg"], *NECK_PIVOT)
+        matrix.postTranslate(SWAY_HEAD * self["sway"], -1.0 * self["breath"])
+        return matrix
+
+    @cached_property
+    def body(self) -> skia.Matrix:
+        """Sway, breath and a little of the head's turn."""
+        matrix = skia.Matrix()
+        matrix.setScale(1.0 + 0.004 * self["breath"], 1.0 + 0.010 * self["breath"], 0.0, 330.0)
+        matrix.postRotate(0.12 * self["roll_deg"], 0.0, 330.0)
+        matrix.postTranslate(SWAY_BODY * self["sway"] + 0.18 * self["yaw_deg"], 0.0)
+        return matrix
+
+
+def mapped(matrix: skia.Matrix, points: Points) -> Points:
+    """Apply an affine skia matrix to points (n, 2)."""
+    m = [matrix.get(k) for k in range(6)]
+    return np.stack(
+        [points @ np.array([m[0], m[1]]) + m[2], points @ np.array([m[3], m[4]]) + m[5]], axis=1
+    )
+
+
+def poses(track: ControlTrack) -> Iterator[Pose]:
+    """One pose per frame. The swing is a damped spring that follows the head, stepped at the track's frame rate."""
+    dt = 1.0 / track.fps
+    stiffness, damping = 60.0, 9.0
+    place = speed = 0.0
+    for index in range(track.frames):
+        channels = track.at(index)
+        target = 0.9 * channels["yaw_deg"] + 1.4 * channels["roll_deg"] + 5.0 * channels["sway"]
+        if index == 0:
+            place = target
+        for _ in range(4):
+            speed += (stiffness * (target - place) - damping * speed) * dt / 4
+            place += speed * dt / 4
+        yield Pose(channels, swing=float(np.clip(place - target, -12.0, 12.0)))
