@@ -72,7 +72,7 @@ class EventStore:
         return Event.model_validate(row)
 
     async def read(self, stream: str | None = None, after: int = 0, limit: int = PAGE) -> list[Event]:
-        """At most `limit` events with an id greater than `after`, oldest first; of one stream, or of all (None)."""
+        """At most `limit` events with an id after `after`, oldest first; of one stream, or of all (None)."""
         query = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(limit)
         if stream is not None:
             query = query.where(EventRow.stream == stream)
@@ -80,12 +80,12 @@ class EventStore:
             return [Event.model_validate(row) for row in await session.scalars(query)]
 
     async def last_id(self) -> int:
-        """The id of the newest event; 0 when there is none. `follow(after=last_id)` gives only what is new."""
+        """The id of the newest event; 0 when there is none. Following after it gives only what is new."""
         async with self._db.session() as session:
             return await session.scalar(select(func.max(EventRow.id))) or 0
 
     async def follow(self, stream: str | None = None, after: int = 0) -> AsyncIterator[Event]:
-        """Events after the id `after`: first those that exist, then each new one, without end, none lost or twice."""
+        """Events after the id `after`: first what exists, then each new one; endless, none lost, none twice."""
         with self._woken() as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.

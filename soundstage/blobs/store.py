@@ -1,0 +1,295 @@
+"""The blob store: every picture, sound and video of every room lies here under the hash of its content."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_key, key_of, parse_sha256
+from soundstage.blobs.staging import StagedFile, disk_errors, locked, staged_file, sweep, sync_folder
+from soundstage.errors import Invalid, NotFound, StorageFull, Upstream
+
+MIB = 1 << 20
+# How long a measured size of the store is believed; other processes write too.
+USAGE_SECONDS = 30.0
+READ_BYTES = 1 << 20
+
+
+class BlobStore:
+    """Content-addressed files: `ab/abcdef…` (64 hex digits) below a directory or a bucket.
+
+    A blob is whole or not there: bytes go to a staging file, are flushed to the disk and then renamed.
+    Putting content that exists already costs no space and moves its `modified` forward, so that a collector
+    with a grace period spares what somebody is about to refer to.
+    """
+
+    def __init__(self, root: Path, bucket: ObjectStore | None, quota_bytes: int | None) -> None:
+        self._root = root
+        self._bucket = bucket
+        self._store: ObjectStore = bucket if bucket is not None else LocalStore(prefix=root)
+        self._quota_bytes = quota_bytes
+        self._usage: tuple[float, int] | None = None
+
+    @classmethod
+    def open(cls, url: str | Path, *, quota_mib: int | None = None, cache: Path | None = None) -> BlobStore:
+        """Opens `file:///…`, a plain path, or a bucket (`s3://bucket/prefix`) with `cache` as its local copy.
+
+        Leftovers of processes that died while writing are removed. Raises Invalid for a URL it cannot use.
+        """
+        bucket: ObjectStore | None = None
+        root = _local_root(url)
+        if root is None:
+            if cache is None:
+                raise Invalid(
+                    "blobs.cache_missing", "A bucket needs a local folder for its copies.", "Set `state_dir`."
+                )
+            root = cache
+            try:
+                bucket = from_url(str(url))
+            except (BaseError, ValueError) as error:
+                raise _bad_url() from error
+        with disk_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+            sweep(root / ".staging")
+        return cls(root, bucket, quota_mib * MIB if quota_mib else None)
+
+    @property
+    def root(self) -> Path:
+        """The local folder, for `avatar --blobs`. With a bucket: the folder of copies, filled by `local_path`."""
+        return self._root
+
+    async def put_bytes(self, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE) -> Blob:
+        """Stores `data`; raises StorageFull when the disk or the quota is."""
+
+        async def once() -> AsyncIterator[bytes]:
+            yield data
+
+        return await self.put_stream(once(), media_type)
+
+    async def put_file(self, path: Path, media_type: str = DEFAULT_MEDIA_TYPE) -> Blob:
+        """Stores a copy of the file at `path`, whatever its size, without holding it in memory."""
+        return await asyncio.to_thread(self._put_file, path, media_type)
+
+    async def put_stream(
+        self,
+        chunks: AsyncIterator[bytes],
+        media_type: str = DEFAULT_MEDIA_TYPE,
+        *,
+        max_bytes: int | None = None,
+    ) -> Blob:
+        """Stores what `chunks` gives; TooLarge as soon as it is more than `max_bytes`, and nothing is left then."""
+        with disk_errors(self._root), staged_file(self._staging, max_bytes) as staged:
+            async for chunk in chunks:
+                await asyncio.to_thread(staged.write, chunk)
+            return await asyncio.to_thread(self._place, staged, media_type)
+
+    async def local_path(self, sha256: str) -> Path:
+        """A path to read the blob at; NotFound when there is none. Never write to it."""
+        digits = parse_sha256(sha256)
+        path = self._root / key_of(digits)
+        if await asyncio.to_thread(path.is_file):
+            return path
+        if self._bucket is None:
+            raise _not_found(digits)
+        return await self._fetch(digits, path)
+
+    async def read(self, sha256: str) -> bytes:
+        """The whole content; meant for small blobs, large ones are streamed or read at `local_path`."""
+        return b"".join([chunk async for chunk in self.stream(sha256)])
+
+    async def stream(self, sha256: str) -> AsyncIterator[bytes]:
+        """The content in pieces of about a megabyte."""
+        digits = parse_sha256(sha256)
+        try:
+            found = await obstore.get_async(self._store, key_of(digits))
+            async for chunk in found.stream(min_chunk_size=READ_BYTES):
+                yield bytes(chunk)
+        except FileNotFoundError as error:
+            raise _not_found(digits) from error
+        except BaseError as error:
+            raise _upstream(error) from error
+
+    async def stat(self, sha256: str) -> StoredBlob | None:
+        """Size and time, or None when it is not stored."""
+        digits = parse_sha256(sha256)
+        try:
+            meta = await obstore.head_async(self._store, key_of(digits))
+        except FileNotFoundError:
+            return None
+        except BaseError as error:
+            raise _upstream(error) from error
+        return StoredBlob(f"sha256:{digits}", meta["size"], meta["last_modified"])
+
+    async def exists(self, sha256: str) -> bool:
+        """Whether the blob is stored, whole."""
+        return await self.stat(sha256) is not None
+
+    async def delete(self, sha256: str, *, unless_modified_since: datetime | None = None) -> bool:
+        """Removes a blob; False when it was not there, or was put (again) since the given moment."""
+        digits = parse_sha256(sha256)
+        if self._bucket is not None:
+            return await self._delete_from_bucket(digits, unless_modified_since)
+        with disk_errors(self._root):
+            return await asyncio.to_thread(self._delete_file, digits, unless_modified_since)
+
+    async def iterate(self) -> AsyncIterator[StoredBlob]:
+        """Every blob, in no order; files that are no blobs are passed over."""
+        async for page in obstore.list(self._store):
+            for meta in page:
+                if is_key(meta["path"]):
+                    yield StoredBlob(f"sha256:{meta['path'][3:]}", meta["size"], meta["last_modified"])
+
+    async def usage_bytes(self) -> int:
+        """What all blobs take together, measured anew."""
+        return await asyncio.to_thread(self._measure)
+
+    @property
+    def _staging(self) -> Path:
+        return self._root / ".staging"
+
+    def _put_file(self, path: Path, media_type: str) -> Blob:
+        if not path.is_file():
+            raise NotFound(
+                "blob.source_missing", f"There is no file {path.name} to store.", "Check the path."
+            )
+        with disk_errors(self._root), staged_file(self._staging) as staged:
+            # Refused before a long copy; `_place` asks again with what others have written meanwhile.
+            self._check_quota(path.stat().st_size)
+            staged.copy_from(path)
+            return self._place(staged, media_type)
+
+    def _place(self, staged: StagedFile, media_type: str) -> Blob:
+        digits = staged.finish()
+        final = self._root / key_of(digits)
+        blob = Blob(f"sha256:{digits}", staged.bytes, media_type)
+        if self._bucket is not None:
+            self._upload(digits, staged)
+        with locked(self._staging):
+            if final.exists():
+                os.utime(final)
+                return blob
+            if self._bucket is None:
+                self._check_quota(blob.bytes)
+            final.parent.mkdir(exist_ok=True)
+            staged.path.rename(final)
+        # The content is on the disk already; the two folders must be, too, or a power cut undoes the rename.
+        sync_folder(final.parent)
+        sync_folder(self._root)
+        self._count(blob.bytes)
+        return blob
+
+    def _upload(self, digits: str, staged: StagedFile) -> None:
+        try:
+            self._check_quota(staged.bytes)
+            obstore.put(self._store, key_of(digits), staged.path)
+        except BaseError as error:
+            raise _upstream(error) from error
+
+    def _delete_file(self, digits: str, unless_modified_since: datetime | None) -> bool:
+        path = self._root / key_of(digits)
+        # Under the lock that `_place` takes: content that is put again at this moment either moves the time
+        # that we are about to read, or finds the file gone and stores it anew.
+        with locked(self._staging):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                return False
+            modified = datetime.fromtimestamp(status.st_mtime, UTC)
+            if unless_modified_since is not None and modified >= unless_modified_since:
+                return False
+            path.unlink()
+        self._count(-status.st_size)
+        return True
+
+    async def _delete_from_bucket(self, digits: str, unless_modified_since: datetime | None) -> bool:
+        found = await self.stat(digits)
+        if found is None or (unless_modified_since is not None and found.modified >= unless_modified_since):
+            return False
+        try:
+            await obstore.delete_async(self._store, key_of(digits))
+        except BaseError as error:
+            raise _upstream(error) from error
+        await asyncio.to_thread((self._root / key_of(digits)).unlink, missing_ok=True)
+        self._count(-found.bytes)
+        return True
+
+    async def _fetch(self, digits: str, path: Path) -> Path:
+        with disk_errors(self._root), staged_file(self._staging) as staged:
+            async for chunk in self.stream(digits):
+                await asyncio.to_thread(staged.write, chunk)
+            if await asyncio.to_thread(staged.finish) != digits:
+                raise Upstream(
+                    "blobs.damaged",
+                    f"The bucket holds other content under sha256:{digits}.",
+                    "Put the file again.",
+                )
+            path.parent.mkdir(exist_ok=True)
+            staged.path.rename(path)
+        return path
+
+    def _check_quota(self, more: int) -> None:
+        if self._quota_bytes is None:
+            return
+        measured_at, used = self._usage or (0.0, 0)
+        if self._usage is None or time.monotonic() - measured_at > USAGE_SECONDS:
+            used = self._measure()
+        if used + more > self._quota_bytes:
+            raise StorageFull(
+                "blobs.quota_exceeded",
+                f"Storing {more / MIB:.1f} MiB more would pass the quota of {self._quota_bytes / MIB:.0f} MiB.",
+                "Run `soundstage gc`, delete what is not needed, or raise `blobs.quota_mib`.",
+            )
+
+    def _measure(self) -> int:
+        total = sum(
+            meta["size"] for page in obstore.list(self._store) for meta in page if is_key(meta["path"])
+        )
+        self._usage = (time.monotonic(), total)
+        return total
+
+    def _count(self, change: int) -> None:
+        if self._usage is not None:
+            measured_at, used = self._usage
+            self._usage = (measured_at, used + change)
+
+
+def _local_root(url: str | Path) -> Path | None:
+    """The folder that a path or a `file:` URL names; None for a bucket."""
+    if isinstance(url, Path):
+        return url.absolute()
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise _bad_url()
+        return Path(url2pathname(parts.path))
+    return None if parts.scheme else Path(url).absolute()
+
+
+def _bad_url() -> Invalid:
+    return Invalid(
+        "blobs.url_invalid",
+        "The URL of the blob store cannot be used.",
+        "Write a folder, file:///absolute/path or s3://bucket/prefix.",
+    )
+
+
+def _not_found(digits: str) -> NotFound:
+    return NotFound("blob.not_found", f"No file with the hash sha256:{digits} is stored.", "Upload it first.")
+
+
+def _upstream(error: BaseError) -> Upstream:
+    return Upstream(
+        "blobs.bucket_failed",
+        f"The bucket did not do as asked: {type(error).__name__}.",
+        "See the log of the server.",
+    )
