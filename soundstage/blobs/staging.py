@@ -1,4 +1,4 @@
-"""Spools incoming bytes into a private file, hashing as they come; `BlobStore` then moves the file into place."""
+"""Spools incoming bytes into a private file, hashing as they come; `BlobStore` moves it into place."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def staged_file(folder: Path, max_bytes: int | None = None) -> Iterator[StagedFi
 
 
 def sweep(folder: Path) -> int:
-    """Removes what killed processes have left in `folder` (nobody holds its lock any more); gives the number."""
+    """Removes what killed processes have left (nobody holds its lock any more); gives the number."""
     removed = 0
     for path in folder.glob("*.part") if folder.is_dir() else ():
         with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
@@ -78,7 +78,7 @@ def sweep(folder: Path) -> int:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the one lock of a store, against other processes too; for the moments when names appear and vanish."""
+    """Holds the one lock of a store, against other processes too, while names appear and vanish."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

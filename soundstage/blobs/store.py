@@ -65,7 +65,7 @@ class BlobStore:
 
     @property
     def root(self) -> Path:
-        """The local folder, for `avatar --blobs`. With a bucket: the folder of copies, filled by `local_path`."""
+        """The local folder, for `avatar --blobs`; with a bucket, the copies that `local_path` made."""
         return self._root
 
     async def put_bytes(self, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE) -> Blob:
@@ -87,7 +87,7 @@ class BlobStore:
         *,
         max_bytes: int | None = None,
     ) -> Blob:
-        """Stores what `chunks` gives; TooLarge as soon as it is more than `max_bytes`, and nothing is left then."""
+        """Stores what `chunks` gives; TooLarge as soon as it is more than `max_bytes`."""
         with disk_errors(self._root), staged_file(self._staging, max_bytes) as staged:
             async for chunk in chunks:
                 await asyncio.to_thread(staged.write, chunk)
@@ -246,7 +246,7 @@ class BlobStore:
         if used + more > self._quota_bytes:
             raise StorageFull(
                 "blobs.quota_exceeded",
-                f"Storing {more / MIB:.1f} MiB more would pass the quota of {self._quota_bytes / MIB:.0f} MiB.",
+                f"{more / MIB:.1f} MiB more would pass the quota of {self._quota_bytes / MIB:.0f} MiB.",
                 "Run `soundstage gc`, delete what is not needed, or raise `blobs.quota_mib`.",
             )
 

@@ -1,4 +1,4 @@
-"""Events as Server-Sent Events (WHATWG HTML §9.2), resumed by Last-Event-ID; used by the routes of every room."""
+"""Events as Server-Sent Events (WHATWG HTML §9.2), resumed by Last-Event-ID; for the routes of every room."""
 
 from __future__ import annotations
 

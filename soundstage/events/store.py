@@ -85,7 +85,7 @@ class EventStore:
             return await session.scalar(select(func.max(EventRow.id))) or 0
 
     async def follow(self, stream: str | None = None, after: int = 0) -> AsyncIterator[Event]:
-        """Events after the id `after`: first what exists, then each new one; endless, none lost, none twice."""
+        """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
         with self._woken() as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.

@@ -1,0 +1,42 @@
+"""All settings: a TOML file, then `SOUNDSTAGE_*` variables, each value checked and explained."""
+
+from soundstage.settings.load import check_settings, load_settings
+from soundstage.settings.problems import SettingProblem
+from soundstage.settings.reference import settings_reference
+from soundstage.settings.sections import (
+    AuthSettings,
+    BlobSettings,
+    DatabaseSettings,
+    EventSettings,
+    HttpSettings,
+    LimitSettings,
+    LlmSettings,
+    LlmsSettings,
+    LogSettings,
+    RetentionSettings,
+    ServiceSettings,
+    ServicesSettings,
+    WorkerSettings,
+)
+from soundstage.settings.tree import Settings
+
+__all__ = [
+    "AuthSettings",
+    "BlobSettings",
+    "DatabaseSettings",
+    "EventSettings",
+    "HttpSettings",
+    "LimitSettings",
+    "LlmSettings",
+    "LlmsSettings",
+    "LogSettings",
+    "RetentionSettings",
+    "ServiceSettings",
+    "ServicesSettings",
+    "SettingProblem",
+    "Settings",
+    "WorkerSettings",
+    "check_settings",
+    "load_settings",
+    "settings_reference",
+]

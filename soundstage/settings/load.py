@@ -1,0 +1,59 @@
+"""Reads the settings at the start of a process; called by the CLI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from soundstage.errors import Invalid
+from soundstage.settings.problems import SettingProblem, explain
+from soundstage.settings.sources import environment_source, file_source
+from soundstage.settings.tree import Settings
+
+
+def load_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The file (default `./config.toml`, if it is there), then `SOUNDSTAGE_*` variables over it.
+
+    Raises Invalid `settings.invalid`, whose message has one line per bad value.
+    """
+    settings, problems = _read(path, os.environ if environment is None else environment)
+    if settings is None:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise Invalid(
+            "settings.invalid", f"The settings cannot be used:{lines}", "Run `soundstage config check`."
+        )
+    return settings
+
+
+def check_settings(
+    path: Path | None = None, environment: Mapping[str, str] | None = None
+) -> list[SettingProblem]:
+    """Every bad value, explained; empty when all is well. Raises only when the file itself cannot be read."""
+    return _read(path, os.environ if environment is None else environment)[1]
+
+
+def _read(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings | None, list[SettingProblem]]:
+    variables = environment_source(Settings, environment)
+    file = file_source(Settings, path)
+
+    class _Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            # The first source wins.
+            return (variables, file)
+
+    try:
+        return _Sourced(), []
+    except ValidationError as error:
+        return None, explain(error, Settings, [variables.places, file.places])

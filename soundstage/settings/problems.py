@@ -1,0 +1,97 @@
+"""Explains bad settings one by one, without ever showing a secret; used by `soundstage config check`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from soundstage.telemetry.masking import MASK, is_secret_name, mask_text
+
+LONGEST_VALUE = 80
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """One bad value: its path (`http.port`), where it was written, what it is (masked) and what is expected."""
+
+    path: str
+    source: str
+    value: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.path} = {self.value} (from {self.source}): {self.expected}"
+
+
+def explain(
+    error: ValidationError, root: type[BaseModel], places: Sequence[Mapping[str, str]]
+) -> list[SettingProblem]:
+    """One problem per bad value. `places` map paths to where they were written, the strongest source first."""
+    problems: list[SettingProblem] = []
+    for item in error.errors(include_url=False):
+        path = ".".join(str(part) for part in item["loc"] if not isinstance(part, int))
+        if item["type"] == "extra_forbidden":
+            expected = _unknown(path, root)
+        else:
+            expected = _expectation(cast(Mapping[str, Any], item))
+        problems.append(SettingProblem(path, _source(path, places), _shown(path, item["input"]), expected))
+    return sorted(problems, key=lambda problem: problem.path)
+
+
+def setting_names(root: type[BaseModel], prefix: str = "") -> dict[str, type[BaseModel] | None]:
+    """Every path below `root`; sections map to their class, values to None."""
+    names: dict[str, type[BaseModel] | None] = {}
+    for name, field in root.model_fields.items():
+        path = f"{prefix}{name}"
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names[path] = kind
+            names.update(setting_names(kind, f"{path}."))
+        else:
+            names[path] = None
+    return names
+
+
+def _unknown(path: str, root: type[BaseModel]) -> str:
+    names = list(setting_names(root))
+    section, _, last = path.rpartition(".")
+    near = get_close_matches(path, names, n=1, cutoff=0.75)
+    if not near:
+        # The right name in the wrong section, or a misspelt last part.
+        lasts = {name.rpartition(".")[2]: name for name in names}
+        near = [lasts[found] for found in get_close_matches(last, lasts, n=1, cutoff=0.8)]
+    if near:
+        return f"there is no such setting; did you mean `{near[0]}`?"
+    where = f"in the section `{section}`" if section else "at the top"
+    here = sorted(name for name in names if name.rpartition(".")[0] == section)
+    return (
+        f"there is no such setting; {where} there are: {', '.join(here)}"
+        if here
+        else "there is no such section"
+    )
+
+
+def _expectation(item: Mapping[str, Any]) -> str:
+    message = str(item["msg"]).removeprefix("Value error, ")
+    message = message.removeprefix("Input ")
+    return f"it {message}" if message.startswith("should") else message
+
+
+def _source(path: str, places: Sequence[Mapping[str, str]]) -> str:
+    for known in places:
+        if path in known:
+            return known[path]
+    return "the defaults"
+
+
+def _shown(path: str, value: Any) -> str:
+    if is_secret_name(path.rpartition(".")[2]) or "hash" in path:
+        return MASK
+    if isinstance(value, Mapping):
+        return "a table"
+    text = mask_text(repr(value))
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

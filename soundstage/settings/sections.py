@@ -1,0 +1,210 @@
+"""The sections of the settings, one class each; the description of a field is its line in the reference."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field
+
+_SHA256_HEX = re.compile(r"^[0-9a-f]{64}$")
+_HOST_NAME = re.compile(r"^[A-Za-z0-9.:_-]+$")
+
+
+def split_commas(value: Any) -> Any:
+    """`"a, b"` becomes `["a", "b"]`, so that a list fits into one environment variable."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _check_hash(value: str) -> str:
+    value = value.lower().removeprefix("sha256:")
+    if not _SHA256_HEX.match(value):
+        raise ValueError(
+            "must be the SHA-256 of a key: 64 hex digits, as `printf %s KEY | sha256sum` prints them"
+        )
+    return value
+
+
+def _check_host(value: str) -> str:
+    if not _HOST_NAME.match(value):
+        raise ValueError("must be a host name or an IP address, without scheme and port")
+    return value
+
+
+CommaList = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
+KeyHashes = Annotated[tuple[Annotated[str, AfterValidator(_check_hash)], ...], BeforeValidator(split_commas)]
+Host = Annotated[str, AfterValidator(_check_host)]
+
+
+class Section(BaseModel):
+    """Unknown keys are errors: a misspelt setting must not be silently without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, validate_default=True)
+
+
+class HttpSettings(Section):
+    """Where the API and the page listen."""
+
+    host: Host = Field(
+        "127.0.0.1", description="address to listen on; anything but loopback is reachable by others"
+    )
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    public_url: AnyHttpUrl | None = Field(
+        None, description="how browsers reach it when a proxy stands in front, e.g. `https://studio.example`"
+    )
+
+
+class DatabaseSettings(Section):
+    """Where projects, renders, keys and events are kept."""
+
+    url: str | None = Field(
+        None,
+        description="`sqlite:///path` or `postgresql://user:password@host/name`; empty: `soundstage.db` in `state_dir`",
+    )
+    busy_timeout_ms: int = Field(
+        10_000, ge=0, le=600_000, description="how long a writer waits for another process (SQLite)"
+    )
+
+
+class BlobSettings(Section):
+    """Where pictures, sounds and videos are kept."""
+
+    url: str | None = Field(
+        None, description="folder, `file:///path` or `s3://bucket/prefix`; empty: `blobs` in `state_dir`"
+    )
+    quota_mib: int | None = Field(
+        None, ge=1, description="refuse to store more than this; empty: until the disk is full"
+    )
+
+
+class WorkerSettings(Section):
+    """How videos are made on this machine."""
+
+    command: CommaList = Field(
+        (),
+        description="the avatar program and its first arguments; empty: the one of this checkout, else `avatar` from PATH",
+    )
+    concurrency: int = Field(
+        1, ge=1, le=64, description="segments made at the same time; each uses about two cores"
+    )
+    timeout_s: int = Field(3600, ge=10, description="a segment that takes longer is stopped and fails")
+    cache_mib: int = Field(
+        20_480, ge=0, description="how much the worker's cache of finished segments may take"
+    )
+
+
+class AuthSettings(Section):
+    """Who may come in."""
+
+    api_key_hashes: KeyHashes = Field(
+        (),
+        description="SHA-256 of keys that act as admin, separated by commas; also as `SOUNDSTAGE_API_KEY_HASHES`",
+    )
+    loopback_is_admin: bool | None = Field(
+        None,
+        description="treat the browser and the tools on this machine as admin; empty: only when `http.host` is loopback",
+    )
+    session_hours: int = Field(12, ge=1, le=24 * 90, description="how long a login of the page lasts")
+    rotation_overlap_hours: int = Field(
+        24, ge=0, le=24 * 90, description="how long a rotated key goes on working"
+    )
+
+
+class LimitSettings(Section):
+    """What is refused as too much."""
+
+    upload_mib: int = Field(2048, ge=1, description="largest file that can be uploaded")
+    body_kib: int = Field(2048, ge=16, description="largest JSON body")
+    script_chars: int = Field(100_000, ge=100, description="longest script of one scene")
+    scenes: int = Field(200, ge=1, description="most scenes in one project")
+    queued_renders: int = Field(500, ge=1, description="most renders that wait at the same time")
+
+
+class RetentionSettings(Section):
+    """How long finished things stay; `soundstage gc` applies it."""
+
+    render_days: int | None = Field(
+        None, ge=1, description="finished renders older than this go; empty: they stay"
+    )
+    unused_blob_hours: int = Field(24, ge=1, description="files that nothing refers to go after this time")
+    event_days: int | None = Field(90, ge=1, description="events older than this go; empty: they stay")
+
+
+class EventSettings(Section):
+    """How events travel."""
+
+    poll_ms: int = Field(
+        250, ge=20, le=60_000, description="how often other processes' events are looked for"
+    )
+    heartbeat_s: float = Field(
+        15.0, ge=1, le=300, description="silence after which a stream sends a sign of life"
+    )
+
+
+class LogSettings(Section):
+    """What is logged, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is written"
+    )
+    format: Literal["console", "json"] = Field(
+        "console", description="`console` for people, `json` for machines"
+    )
+
+
+class LlmSettings(Section):
+    """An OpenAI-compatible server."""
+
+    base_url: AnyHttpUrl | None = Field(None, description="up to and including `/v1`; empty: not used")
+    model: str = Field("", description="name of the model, as the server knows it")
+    api_key_file: Path | None = Field(
+        None, description="file that holds the key; the key itself never stands in the settings"
+    )
+    timeout_s: float = Field(60.0, gt=0, description="longest wait for an answer")
+
+
+class LlmsSettings(Section):
+    """Language models; without one the sentence grammar is used."""
+
+    local: LlmSettings = Field(
+        default_factory=LlmSettings, description="on this machine or the farm: llama.cpp, Ollama"
+    )
+    cloud: LlmSettings = Field(default_factory=LlmSettings, description="elsewhere")
+    prefer: Literal["local", "cloud", "none"] = Field(
+        "local", description="which is asked first; `none` asks neither"
+    )
+
+
+class ServiceSettings(Section):
+    """An HTTP service that the pipeline or the agent may call."""
+
+    base_url: AnyHttpUrl | None = Field(None, description="empty: not used")
+    model: str = Field("", description="name of the model, where the service has several")
+    voice: str = Field("", description="voice name or `voice_id`, for speech services")
+    api_key_file: Path | None = Field(None, description="file that holds the key of the service")
+    timeout_s: float = Field(120.0, gt=0, description="longest wait for an answer")
+
+
+class ServicesSettings(Section):
+    """Services beside the embedded engines; all optional."""
+
+    tts_openai: ServiceSettings = Field(
+        default_factory=ServiceSettings, description="any server with `/v1/audio/speech`"
+    )
+    tts_qwen: ServiceSettings = Field(
+        default_factory=ServiceSettings, description="Qwen3-TTS style: `voice_id` in, WAV out"
+    )
+    avatar: ServiceSettings = Field(
+        default_factory=ServiceSettings, description="lip sync and reenactment elsewhere"
+    )
+    image: ServiceSettings = Field(default_factory=ServiceSettings, description="picture generation")
+    video: ServiceSettings = Field(default_factory=ServiceSettings, description="picture-to-video generation")
+    mcp: ServiceSettings = Field(
+        default_factory=ServiceSettings, description="an MCP server whose tools the agent may use"
+    )
+    playwright: ServiceSettings = Field(
+        default_factory=ServiceSettings, description="browser automation for screen captures"
+    )

@@ -1,0 +1,83 @@
+"""The root of the settings; made by `load_settings`, handed to the rooms by the composition root."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from soundstage.settings.sections import (
+    AuthSettings,
+    BlobSettings,
+    DatabaseSettings,
+    EventSettings,
+    HttpSettings,
+    LimitSettings,
+    LlmsSettings,
+    LogSettings,
+    RetentionSettings,
+    ServicesSettings,
+    WorkerSettings,
+)
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. `Settings()` reads no file and no variable; `load_settings` does."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    state_dir: Path = Field(Path("state"), description="database, files and keys; must survive a restart")
+    out_dir: Path = Field(Path("out"), description="where finished videos are put for people")
+    personas_dir: Path = Field(Path("personas"), description="one YAML file per persona")
+
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    blobs: BlobSettings = Field(default_factory=BlobSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    events: EventSettings = Field(default_factory=EventSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    llm: LlmsSettings = Field(default_factory=LlmsSettings)
+    services: ServicesSettings = Field(default_factory=ServicesSettings)
+
+    @property
+    def database_url(self) -> str:
+        """`database.url`, or the SQLite file in `state_dir`."""
+        return self.database.url or f"sqlite:///{(self.state_dir / 'soundstage.db').absolute()}"
+
+    @property
+    def blobs_url(self) -> str:
+        """`blobs.url`, or the folder in `state_dir`."""
+        return self.blobs.url or str((self.state_dir / "blobs").absolute())
+
+    @property
+    def bound_to_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.http.host == "localhost":
+            return True
+        try:
+            return ip_address(self.http.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def loopback_is_admin(self) -> bool:
+        """`auth.loopback_is_admin`, which defaults to True only while nobody else can reach the server."""
+        chosen = self.auth.loopback_is_admin
+        return self.bound_to_loopback if chosen is None else chosen
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is handed in; `load.py` adds the file and the environment, knowing where each value came from."""
+        return (init_settings,)
