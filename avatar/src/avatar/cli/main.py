@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from avatar.cli.arguments import build_parser
 from avatar.cli.console import Console, open_console
@@ -23,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _one_thread_per_library()
     with Stop() as stop:
         try:
-            return _run(arguments.verb, arguments, console, stop)
+            return _run(arguments, console, stop)
         except Cancelled as error:
             console.tell(Failed(code=error.code, message=error.message, hint=error.hint))
             return 128 + (stop.signal or 2)
@@ -35,13 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return FAILED
 
 
-def _run(verb, arguments, console: Console, stop: Stop) -> int:
-    from avatar.cli import verbs
+def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
+    from avatar.cli.verbs import VERBS  # only now: `avatar --help` needs none of the media libraries
     from avatar.pipeline.context import Context
 
     context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)
-    result = getattr(verbs, verb)(arguments, context)
-    console.tell(result)
+    result = VERBS[arguments.verb](arguments, context)
+    if result is not None:
+        console.tell(result)
     return 0
 
 

@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
 
+from avatar.errors import InvalidInput
+from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
+from avatar.pipeline.files import describe
 from avatar.pipeline.read_spec import read_render_spec
 from avatar.pipeline.render import render_video
-from avatar.spec import Finished
+from avatar.pipeline.segment import make_segment
+from avatar.spec import Finished, RenderSpec
+
+Verb = Callable[[Namespace, Context], Finished | None]
 
 
 def render(arguments: Namespace, context: Context) -> Finished:
     return render_video(read_render_spec(arguments.spec), arguments.out, context)
+
+
+def segment(arguments: Namespace, context: Context) -> Finished:
+    spec = _spec_with_scene(arguments)
+    made = make_segment(spec, arguments.scene, arguments.folder, context)
+    return Finished(
+        files=(
+            describe("segment", made.video),
+            describe("audio", made.sound),
+            describe("words", made.words),
+        ),
+        duration_ms=made.record.duration_ms,
+        frames=made.record.frames,
+        warnings=made.record.warnings,
+        lost_face_frames=made.record.lost_face_frames,
+    )
+
+
+def assemble(arguments: Namespace, context: Context) -> Finished:
+    return assemble_folder(read_render_spec(arguments.spec), arguments.out, arguments.segments, context)
+
+
+def _spec_with_scene(arguments: Namespace) -> RenderSpec:
+    spec = read_render_spec(arguments.spec)
+    known = [scene.id for scene in spec.scenes]
+    if arguments.scene not in known:
+        raise InvalidInput(
+            "spec.scene_unknown",
+            f"The spec has no scene {arguments.scene}.",
+            f"Its scenes are: {', '.join(known[:20])}.",
+        )
+    return spec
+
+
+VERBS: dict[str, Verb] = {"render": render, "segment": segment, "assemble": assemble}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
@@ -28,9 +28,11 @@ def join(
     fps: int,
     codec: AudioCodec,
     metadata: dict[str, str],
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Write `target`: the segments' packets in a row, the levelled sound as AAC, the index in front (faststart).
 
+    `check` is called for every packet and may raise to stop the work.
     Raises `InvalidInput` (`render.segments_differ`) for segments encoded with other parameters than the first, and
     `Unavailable` when the file cannot be written.
     """
@@ -42,10 +44,10 @@ def join(
             video = container.add_stream_from_template(first.streams.video[0])
         audio = container.add_stream("aac", rate=codec.sample_rate_hz, layout="stereo")
         audio.bit_rate = codec.bitrate_kbps * 1000
-        assert isinstance(video, VideoStream) and isinstance(audio, AudioStream)
         pictures = _pictures(segments, video, fps)
         sound = _encoded(levelled(read_sound(sounds, fps, codec.sample_rate_hz), gain_db, codec), audio)
         for packet in merge(pictures, sound, key=_seconds):
+            check()
             container.mux(packet)
 
 

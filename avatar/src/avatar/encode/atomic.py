@@ -7,12 +7,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from avatar.errors import AvatarError, Unavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK = {*_FULL, errno.EIO, errno.EROFS}
 
 
 def write_error(error: OSError, target: Path) -> AvatarError:
@@ -32,53 +33,103 @@ def write_error(error: OSError, target: Path) -> AvatarError:
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """Yields a path beside `target`; it takes the target's place when the block ends well, and is removed otherwise.
+    """Yields a new, empty file beside `target`; it takes the target's place when the block ends well.
 
     The data is on the disk before the name changes, so a crash leaves the old file or the new one, never half of one.
+    When the block fails the file is removed. Raises `Unavailable` (`render.disk_full`, `render.write_failed`).
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    part = target.with_name(f".{target.name}.{_token()}.part")
     try:
-        yield part
-        _sync(part)
-        part.replace(target)
-        _sync(target.parent)
-    except OSError as error:
-        raise write_error(error, target) from error
+        with _naming(target):
+            part.touch()
+        with _naming_disk(target):
+            yield part
+        with _naming(target):
+            _sync(part)
+            part.replace(target)
+            _sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yields a working folder beside `folder`; when the block ends well, the files `names` move into `folder`.
+def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Yields a working folder inside `folder`; when the block ends well, its files `names` move up into `folder`.
 
-    They appear in that order, so whoever finds the last one finds all. Everything else in the working folder is gone
-    afterwards, whatever happened.
+    They appear in that order, so whoever finds the last one finds all. Whatever happens, the working folder is gone
+    afterwards, and so is `folder` when it was new and nothing came of it. Raises as `atomic_file` does.
     """
-    work = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    moved: list[Path] = []
+    made = _make_folders(folder)
+    work = folder / f".{_token()}.part"
     try:
-        work.mkdir(parents=True)
-        yield work
-        for name in names:
-            _sync(work / name)
-        folder.mkdir(exist_ok=True)
-        for name in names:
-            (work / name).replace(folder / name)
-            moved.append(folder / name)
-        _sync(folder)
-    except OSError as error:
-        for path in moved:
-            path.unlink(missing_ok=True)
-        raise write_error(error, folder) from error
+        with _naming(folder):
+            work.mkdir()
+        with _naming_disk(folder):
+            yield work
+        with _naming(folder):
+            _move_up(work, folder, names)
+        made = []
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        for path in made:
+            with suppress(OSError):  # somebody else's file lies in it by now
+                path.rmdir()
 
 
 def write_bytes(target: Path, data: bytes) -> None:
     """A small file, whole or not at all."""
     with atomic_file(target) as part:
         part.write_bytes(data)
+
+
+def _move_up(work: Path, folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        _sync(work / name)
+    moved: list[Path] = []
+    try:
+        for name in names:
+            moved.append((work / name).replace(folder / name))
+        _sync(folder)
+    except OSError:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Makes what is missing of `folder`; returns what was made, innermost first."""
+    made: list[Path] = []
+    path = folder
+    while not path.exists():
+        made.append(path)
+        path = path.parent
+    with _naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Our own file operations: every failure is one of writing `target`."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(error, target) from error
+
+
+@contextmanager
+def _naming_disk(target: Path) -> Iterator[None]:
+    """The caller's block may read other files too: only what a disk says is a failure of writing `target`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK:
+            raise write_error(error, target) from error
+        raise
+
+
+def _token() -> str:
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _sync(path: Path) -> None:

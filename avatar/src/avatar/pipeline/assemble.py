@@ -3,31 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.encode.assembly import join
+from avatar.encode.atomic import atomic_files
+from avatar.encode.captions import to_srt, to_vtt
+from avatar.encode.cues import Cue, make_cues
+from avatar.encode.poster import frame_at, write_png
+from avatar.encode.provenance import container_metadata
 from avatar.encode.sound import SceneSound
+from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.pipeline.files import describe
-from avatar.pipeline.segment import SegmentFiles
-from avatar.spec import Finished, RenderSpec, StageStarted
+from avatar.pipeline.files import Role, describe
+from avatar.pipeline.origin import provenance_of, software, source_type
+from avatar.pipeline.segment import SegmentFiles, open_segment
+from avatar.spec import Finished, Output, RenderSpec, StageStarted
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The names of the files beside `<name>.mp4`."""
+
+    video: str
+    vtt: str
+    srt: str
+    poster: str
+    provenance: str
+
+    @classmethod
+    def of(cls, target: Path) -> Companions:
+        stem = target.stem if target.suffix else target.name
+        return cls(target.name, f"{stem}.vtt", f"{stem}.srt", f"{stem}.png", f"{stem}.provenance.json")
+
+    def wanted(self, output: Output) -> list[tuple[Role, str]]:
+        """The files this output has, the video first."""
+        soft: list[tuple[Role, str]] = [("vtt", self.vtt), ("srt", self.srt)] if output.captions.soft else []
+        poster: list[tuple[Role, str]] = [("poster", self.poster)] if output.poster else []
+        return [("video", self.video), *soft, *poster, ("provenance", self.provenance)]
+
+
+def assemble_folder(spec: RenderSpec, target: Path, folder: Path, context: Context) -> Finished:
+    """Assemble segments made earlier: `folder` holds one folder per scene id.
+
+    Raises `InvalidInput` (`render.segment_missing`, `render.segment_outdated`) before anything is written.
+    """
+    segments = [open_segment(folder / scene.id) for scene in spec.scenes]
+    for scene, segment in zip(spec.scenes, segments, strict=True):
+        if segment.record.scene_hash != spec.scene_hash(scene.id):
+            raise InvalidInput(
+                "render.segment_outdated",
+                f"The segment of scene {scene.id} was made from another version of the scene.",
+                "Make this segment again from the present spec.",
+            )
+    return assemble_video(spec, segments, target, context)
 
 
 def assemble_video(spec: RenderSpec, segments: Sequence[SegmentFiles], target: Path, context: Context) -> Finished:
-    """Write `target` and its companions (`.vtt`, `.srt`, `.png`, `.provenance.json`)."""
-    context.tell(StageStarted(stage="assemble"))
-    join(
-        target,
-        [segment.video for segment in segments],
-        [SceneSound(segment.sound, segment.record.frames) for segment in segments],
-        fps=spec.canvas.fps,
-        codec=spec.output.audio,
-        metadata={"title": spec.title, "comment": "Synthetic video."},
-    )
+    """Write `target` and its companions; all of them appear, or none."""
+    names = Companions.of(target)
+    files = names.wanted(spec.output)
     frames = sum(segment.record.frames for segment in segments)
+    with atomic_files(target.parent, [name for _, name in reversed(files)]) as work:
+        context.tell(StageStarted(stage="assemble", total_frames=frames))
+        join(
+            work / names.video,
+            [segment.video for segment in segments],
+            [SceneSound(segment.sound, segment.record.frames) for segment in segments],
+            fps=spec.canvas.fps,
+            codec=spec.output.audio,
+            metadata=container_metadata(spec.title, source_type(spec), software()),
+            check=context.check,
+        )
+        context.tell(StageStarted(stage="captions"))
+        if spec.output.captions.soft:
+            cues = video_cues(spec, segments)
+            (work / names.vtt).write_text(to_vtt(cues), encoding="utf-8")
+            (work / names.srt).write_text(to_srt(cues), encoding="utf-8")
+        if spec.output.poster:
+            write_png(work / names.poster, frame_at(work / names.video, segments[0].record.poster_ms))
+        record = provenance_of(spec, segments, work / names.video, context)
+        (work / names.provenance).write_text(record.model_dump_json(indent=2), encoding="utf-8")
     return Finished(
-        files=(describe("video", target),),
+        files=tuple(describe(role, target.parent / name) for role, name in files),
         duration_ms=round(frames * 1000 / spec.canvas.fps),
         frames=frames,
         warnings=tuple(notice for segment in segments for notice in segment.record.warnings),
+        lost_face_frames=_lost_in_video(segments),
     )
+
+
+def video_cues(spec: RenderSpec, segments: Sequence[SegmentFiles]) -> list[Cue]:
+    """The captions of the whole video. A caption never reaches from one scene into the next."""
+    cues: list[Cue] = []
+    first_frame = 0
+    for segment in segments:
+        start, end = (round(f * 1000 / spec.canvas.fps) for f in (first_frame, first_frame + segment.record.frames))
+        form = spec.output.captions
+        for cue in make_cues(segment.record.words, end - start, form.max_chars_per_line, form.max_lines):
+            cues.append(Cue(start + cue.start_ms, start + cue.end_ms, cue.lines))
+        first_frame += segment.record.frames
+    return cues
+
+
+def _lost_in_video(segments: Sequence[SegmentFiles]) -> tuple[tuple[int, int], ...]:
+    lost: list[tuple[int, int]] = []
+    first_frame = 0
+    for segment in segments:
+        lost += [(first_frame + begin, first_frame + end) for begin, end in segment.record.lost_face_frames]
+        first_frame += segment.record.frames
+    return tuple(lost)

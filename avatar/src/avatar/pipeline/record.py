@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from avatar.errors import InvalidInput
-from avatar.spec import Notice, SpecModel
-from avatar.tracks import Word
 from pathlib import Path
 
 from pydantic import ValidationError
+
+from avatar.encode.provenance import EngineRecord
+from avatar.errors import InvalidInput
+from avatar.spec import Notice, SpecModel
+from avatar.tracks import Word
 
 
 class SpokenWord(SpecModel):
@@ -15,15 +17,6 @@ class SpokenWord(SpecModel):
     start_ms: int
     end_ms: int
     emphasis: bool = False
-
-
-class EngineRecord(SpecModel):
-    """An engine or program that took part, for the provenance record."""
-
-    role: str
-    name: str
-    version: str
-    licence: str
 
 
 class SegmentRecord(SpecModel):
@@ -34,6 +27,7 @@ class SegmentRecord(SpecModel):
     fps: int
     frames: int
     duration_ms: int
+    poster_ms: int
     words: tuple[SpokenWord, ...]
     phone_source: str
     engines: tuple[EngineRecord, ...]

@@ -6,15 +6,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from avatar.encode.atomic import atomic_folder
+import numpy as np
+
+from avatar.encode.atomic import atomic_files
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.parallel import ordered_map
-from avatar.pipeline.record import EngineRecord, SegmentRecord, spoken
+from avatar.encode.provenance import EngineRecord
+from avatar.pipeline.record import SegmentRecord, read_record, spoken
 from avatar.pipeline.shot import open_shot
+from avatar.errors import InvalidInput
 from avatar.spec import Notice, RenderSpec, Scene, StageStarted
+from avatar.tracks import ControlTrack, aperture_e
 
 SEGMENT, SOUND, WORDS = "segment.mp4", "audio.wav", "words.json"
 
@@ -34,6 +39,10 @@ class SegmentFiles:
     def sound(self) -> Path:
         return self.folder / SOUND
 
+    @property
+    def words(self) -> Path:
+        return self.folder / WORDS
+
 
 def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
     """Make `segment.mp4`, `audio.wav` and `words.json` in `folder`; all three appear, or none."""
@@ -48,7 +57,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         notices.append(notice)
         context.tell(notice)
 
-    with atomic_folder(folder, (SEGMENT, SOUND, WORDS)) as work:
+    with atomic_files(folder, (SEGMENT, SOUND, WORDS)) as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
         speech = speak(scene, work, context.resolve)
         for note in speech.notes:
@@ -68,6 +77,9 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
                         context.check()
                         writer.write(planes)
                         meter.count()
+            report = shot.report()
+            for notice in report.notices:
+                warn(notice.model_copy(update={"scene": scene_id}))
             record = SegmentRecord(
                 scene=scene_id,
                 scene_hash=spec.scene_hash(scene_id),
@@ -77,12 +89,35 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
                 words=spoken(speech.words),
                 phone_source=speech.phone_source,
                 engines=(*_voice(scene), *shot.engines()),
+                poster_ms=poster_ms(track),
                 warnings=tuple(notices),
+                lost_face_frames=tuple(report.lost_face_frames),
             )
+        speech.wav.rename(work / SOUND)
         (work / WORDS).write_text(record.model_dump_json())
-        if speech.wav != work / SOUND:
-            speech.wav.rename(work / SOUND)
     return SegmentFiles(folder, record)
+
+
+def open_segment(folder: Path) -> SegmentFiles:
+    """A segment made earlier. Raises `InvalidInput` (`render.segment_missing`, `render.segment_broken`)."""
+    segment = SegmentFiles(folder, read_record(folder / WORDS))
+    for path in (segment.video, segment.sound):
+        if not path.is_file() or path.stat().st_size == 0:
+            raise InvalidInput(
+                "render.segment_missing", f"{path.name} of segment {folder.name} is missing.", "Make the segment again."
+            )
+    return segment
+
+
+def poster_ms(track: ControlTrack) -> int:
+    """A moment with open eyes, a calm mouth and the face to the front, in the first ten seconds."""
+    end = min(track.frames, 10 * track.fps)
+    opening = aperture_e(track["jaw"], track["low"], track["raise"])[:end]
+    turned = np.abs(track["yaw_deg"][:end]) + np.abs(track["pitch_deg"][:end]) + np.abs(track["roll_deg"][:end])
+    gaze = np.abs(track["gaze_x"][:end]) + np.abs(track["gaze_y"][:end])
+    unease = 10 * track["blink"][:end] + 8 * np.abs(opening - 0.05) + 0.1 * turned + 0.2 * gaze
+    late_enough = min(track.fps // 2, end - 1)  # overlays have faded in by then
+    return round((late_enough + int(np.argmin(unease[late_enough:]))) * 1000 / track.fps)
 
 
 def _voice(scene: Scene) -> tuple[EngineRecord, ...]:

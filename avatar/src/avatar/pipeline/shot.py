@@ -11,10 +11,10 @@ from avatar.compose.blend import over
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
 from avatar.compose.layout import Rect, place
-from avatar.engines.base import FaceEngine
+from avatar.engines.base import EngineReport, FaceEngine
 from avatar.engines.registry import open_engine
 from avatar.pipeline.context import Context
-from avatar.pipeline.record import EngineRecord
+from avatar.encode.provenance import EngineRecord
 from avatar.spec import RenderSpec, Scene
 from avatar.tracks import ControlTrack
 
@@ -39,6 +39,9 @@ class Shot:
             return ()
         info = self._engine.info
         return (EngineRecord(role="face", name=info.name, version=info.version, licence=info.licence),)
+
+    def report(self) -> EngineReport:
+        return EngineReport() if self._engine is None else self._engine.report()
 
     def close(self) -> None:
         if self._engine is not None:

@@ -1,0 +1,36 @@
+"""One frame of a finished video as a PNG; pipeline.assemble and the tests call it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from avatar.encode.atomic import write_bytes
+from avatar.errors import InvalidInput
+
+
+def frame_at(video: Path, ms: int) -> npt.NDArray[np.uint8]:
+    """The frame shown at `ms` (the last one when the video is shorter), uint8 BGR (h, w, 3)."""
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        container.seek(round(ms * 1000), backward=True)
+        shown: av.VideoFrame | None = None
+        for frame in container.decode(stream):
+            if shown is not None and frame.time is not None and frame.time * 1000 > ms:
+                break
+            shown = frame
+        if shown is None:
+            raise InvalidInput("video.no_frames", f"{video.name} holds no picture.", "Use another video.")
+        return np.asarray(shown.to_ndarray(format="bgr24"), dtype=np.uint8)
+
+
+def write_png(target: Path, picture: npt.NDArray[np.uint8]) -> None:
+    """`picture` uint8 BGR or BGRA, whole or not at all."""
+    done, data = cv2.imencode(".png", picture)
+    if not done:
+        raise ValueError(f"cannot encode a picture of shape {picture.shape}")
+    write_bytes(target, data.tobytes())

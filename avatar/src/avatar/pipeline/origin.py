@@ -1,0 +1,88 @@
+"""Gathers what a video was made from for its provenance record; pipeline.assemble calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from avatar import __version__
+from avatar.encode.provenance import (
+    EngineRecord,
+    Input,
+    Provenance,
+    SceneRecord,
+    VideoRecord,
+    digital_source_type,
+)
+from avatar.pipeline.consent import consents
+from avatar.pipeline.context import Context
+from avatar.pipeline.files import sha256_of
+from avatar.pipeline.segment import SegmentFiles
+from avatar.spec import MediaRef, RenderSpec, Scene
+
+
+def software() -> str:
+    return f"Soundstage avatar {__version__}"
+
+
+def source_type(spec: RenderSpec) -> str:
+    """The IPTC digital source type of the whole video."""
+    return digital_source_type(
+        real_footage=any(list(_media(scene)) for scene in spec.scenes),
+        trained_model=any(scene.audio is None and scene.voice.kind != "espeak" for scene in spec.scenes),
+    )
+
+
+def provenance_of(spec: RenderSpec, segments: Sequence[SegmentFiles], video: Path, context: Context) -> Provenance:
+    """The record of a finished `video`."""
+    frames = sum(segment.record.frames for segment in segments)
+    engines: dict[EngineRecord, None] = {}
+    agreed = {}
+    for scene, segment in zip(spec.scenes, segments, strict=True):
+        engines.update(dict.fromkeys(segment.record.engines))
+        agreed.update({consent.id: consent for consent in consents(scene)})
+    return Provenance(
+        digital_source_type=source_type(spec),
+        title=spec.title,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        software=software(),
+        spec_hash=spec.content_hash(),
+        video=VideoRecord(
+            sha256=sha256_of(video),
+            bytes=video.stat().st_size,
+            duration_ms=round(frames * 1000 / spec.canvas.fps),
+            frames=frames,
+            canvas=spec.canvas,
+        ),
+        scenes=tuple(
+            SceneRecord(
+                id=segment.record.scene,
+                scene_hash=segment.record.scene_hash,
+                frames=segment.record.frames,
+                phone_source=segment.record.phone_source,
+            )
+            for segment in segments
+        ),
+        engines=tuple(engines),
+        inputs=tuple(
+            Input(scene=scene.id, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name)
+            for scene in spec.scenes
+            for role, ref in _media(scene)
+        ),
+        consents=tuple(agreed.values()),
+    )
+
+
+def _media(scene: Scene) -> Iterator[tuple[str, MediaRef]]:
+    """Every file a scene refers to, with the part it plays."""
+    if scene.audio is not None:
+        yield "audio", scene.audio
+    if scene.layout.visible and scene.face.kind != "rig":
+        yield "face", scene.face.image if scene.face.kind == "photo" else scene.face.video
+    background = scene.background
+    if background.kind in ("image", "video"):
+        yield "background", background.image if background.kind == "image" else background.video
+    for overlay in scene.overlays:
+        if overlay.kind != "text":
+            yield "overlay", overlay.image if overlay.kind == "image" else overlay.video
