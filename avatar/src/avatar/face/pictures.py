@@ -20,7 +20,7 @@ _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b
 def read_picture(path: Path, *, max_side_px: int = MAX_SIDE_PX) -> Picture:
     """The picture: uint8 (h, w, 3) BGR, or (h, w, 4) BGRA with straight alpha where it has transparency.
 
-    Turned upright by its EXIF mark, brought to sRGB, 16 bits cut to 8, first frame of an animation, and scaled
+    Turned upright by its EXIF mark, brought to sRGB, 16 bits cut to 8, first frame of an animation, scaled
     down so that no side is longer than `max_side_px`.
     Raises InvalidInput picture.missing, picture.empty, picture.unreadable, picture.truncated and
     picture.too_large, and Unavailable picture.heic_unavailable.

@@ -1,0 +1,1 @@
+"""The mesh engine: real faces, from a photo or a motion video, warped in 2.5D and given a new mouth."""

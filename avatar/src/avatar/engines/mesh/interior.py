@@ -1,0 +1,112 @@
+"""What shows between open lips, throat, tongue and teeth in the colours of the face; for the mouth model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from avatar.engines.mesh.axes import Floats
+from avatar.engines.mesh.lips import MouthShape
+from avatar.engines.mesh.mouth_fields import JAW_E, LOW_E, MouthPose
+from avatar.engines.mesh.palette import MouthPalette
+from avatar.engines.mesh.teeth import Plate, lower_teeth, tongue, upper_teeth
+from avatar.face.landmarks import Picture, Points
+
+if TYPE_CHECKING:
+    from avatar.engines.mesh.mouth import Region
+
+
+@dataclass(frozen=True, slots=True)
+class MouthInterior:
+    """Pictures of the teeth and tongue, made once per person. Upper teeth hang on the skull, the rest on
+    the jaw.
+    """
+
+    palette: MouthPalette
+    upper: Plate
+    lower: Plate
+    tongue: Plate
+
+    @classmethod
+    def from_picture(cls, image: Picture, landmarks: Points) -> MouthInterior:
+        """Colours are taken from the lips and the whites of the eyes of a picture (h, w, 3) BGR."""
+        shape = MouthShape.of(landmarks)
+        palette = MouthPalette.from_picture(image, landmarks)
+        resolution = float(np.clip(shape.axes.unit_px, 48, 420))
+        width = shape.half_width / 0.30
+        return cls(
+            palette,
+            upper_teeth(palette.teeth, resolution, width),
+            lower_teeth(palette.teeth, resolution, width),
+            tongue(palette.tongue, resolution, width),
+        )
+
+    def draw(
+        self,
+        shape: MouthShape,
+        pose: MouthPose,
+        box: Region,
+        offset: tuple[int, int],
+        upper_row: Floats,
+        lower_row: Floats,
+    ) -> Picture:
+        """The interior in `box` (a rectangle of the mouth patch, which lies at `offset` in the picture).
+
+        upper_row, lower_row: float32 (box.width,), rows of the lip edges in the patch. uint8 (h, w, 3) BGR.
+        """
+        origin_v = closed_line_v(shape)
+        jaw = JAW_E * pose.jaw
+        lift = (0.05 + 0.10 * pose.jaw) * pose.tongue
+        rows = np.arange(box.y, box.y + box.height, dtype=np.float32)[:, None]
+        picture = self._throat(rows, upper_row, lower_row)
+        lower_v = origin_v + jaw + LOW_E * pose.low
+        placed = [
+            (self.lower, origin_v + jaw * 0.98 + 0.030),
+            (self.tongue, max(origin_v + 0.80 * jaw + 0.02, lower_v - 0.12) - lift),
+            (self.upper, origin_v),
+        ]
+        if pose.tongue < 0.3:  # at rest the tongue lies behind the lower teeth, raised it hides them
+            placed[0], placed[1] = placed[1], placed[0]
+        for plate, v in placed:
+            plate.paint(picture, shape, v, box, offset)
+        return self._shade(picture, pose, rows, upper_row, lower_row, shape.axes.unit_px)
+
+    def _throat(self, rows: Floats, upper_row: Floats, lower_row: Floats) -> Floats:
+        middle, half = (upper_row + lower_row) / 2, np.maximum(2.0, (lower_row - upper_row) / 2)
+        rim = np.clip(np.abs(rows - middle) / half, 0, 1)[..., None]
+        return np.asarray(self.palette.throat * (0.55 + 0.45 * rim**2), np.float32)
+
+    def _shade(
+        self,
+        picture: Floats,
+        pose: MouthPose,
+        rows: Floats,
+        upper_row: Floats,
+        lower_row: Floats,
+        unit_px: float,
+    ) -> Picture:
+        """Light falls in through the opening: narrow gaps and the rim under the upper lip are darker, and
+        warm.
+        """
+        hole = np.clip(np.minimum(rows - upper_row, lower_row - rows) + 0.5, 0, 1).astype(np.float32)
+        sigma = max(0.8, 0.035 * unit_px)
+        light = cv2.GaussianBlur(hole, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+        shade = 0.60 + 0.40 * np.minimum(1, 1.3 * light)
+        # The upper lip throws a shadow on the teeth.
+        depth = np.clip((rows - upper_row) / np.float32(0.034 * unit_px), 0, 1)
+        shade = shade * (0.66 + 0.34 * depth) * (1 - 0.35 * pose.pucker)
+        shade = np.clip(shade, 0.02, 1).astype(np.float32)
+        # Powers per channel: neutral shading makes teeth look grey-green.
+        tinted = cv2.merge([cv2.pow(shade, 1.35), cv2.pow(shade, 1.18), cv2.pow(shade, 0.92)])
+        return np.clip(picture * tinted, 0, 255).astype(np.uint8)
+
+
+def closed_line_v(shape: MouthShape) -> float:
+    """v of the line where the lips of this face meet when shut: the edge of the upper lip, let down a
+    little.
+    """
+    middle = np.array([shape.centre], np.float32)
+    return float(shape.upper(middle)[0] + min(0.42 * float(shape.gap(middle)[0]), 0.036))

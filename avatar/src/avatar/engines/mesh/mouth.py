@@ -1,0 +1,287 @@
+"""Draws a mouth anew in a picture: warps the skin around it and shows the interior between the lips.
+
+Used by the photo engine (one model per portrait) and by the motion-video engine (one model per frame).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from avatar.engines.mesh.axes import Floats, smoothstep
+from avatar.engines.mesh.interior import MouthInterior
+from avatar.engines.mesh.lips import MouthShape
+from avatar.engines.mesh.mouth_fields import MouthBasis, MouthPose, mouth_basis
+from avatar.face.landmarks import LEFT_EYE_LOWER, RIGHT_EYE_LOWER, Picture, Points
+
+_CURVE_SAMPLES = 97
+_TOOTHY_GAP_E = 0.022
+_NO_MAP = np.empty(0, np.float32)  # both coordinates are in the first map
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of pixels: columns x .. x + width, rows y .. y + height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def of(self, picture: Picture) -> Picture:
+        """The view of this rectangle in a picture (h, w, ...)."""
+        return picture[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+class MouthModel:
+    """A mouth that can be posed.
+
+        model = MouthModel.from_landmarks(image, landmarks)
+        model.region.of(image)[:] = model.draw(MouthPose(jaw=0.6, wide=-0.4))
+
+    `draw` changes nothing and may run in several threads. The patch equals the picture at its border to the
+    last bit, so it can be pasted without a seam; its region ends below the eyes. For moving video make a
+    model per
+    frame and share one `MouthInterior`: teeth and colours must not change from frame to frame.
+    Channels beyond three (alpha) are carried along unchanged in place.
+    """
+
+    def __init__(
+        self, patch: Picture, region: Region, shape: MouthShape, interior: MouthInterior, top_v: float
+    ) -> None:
+        self.region, self.shape, self.interior = region, shape, interior
+        self._step = _grid_step(shape)
+        self.rest_smile = -0.6 * float(np.clip((shape.rest_gap - _TOOTHY_GAP_E) / 0.03, 0, 1))
+        self._grid_basis = self._make_grid_basis(top_v)
+        self._curve_u, self._curve_basis = self._make_curve_basis(top_v)
+        self._upper_skin, self._lower_skin = self._make_layers(patch)
+        self._columns = np.arange(region.width, dtype=np.float32)
+
+    @classmethod
+    def from_landmarks(
+        cls, image: Picture, landmarks: Points, *, interior: MouthInterior | None = None
+    ) -> MouthModel:
+        """From a picture (h, w, 3) BGR and landmarks float32 (478, 3) in its pixels."""
+        shape = MouthShape.of(landmarks)
+        lids = shape.axes.to_local(landmarks[list(LEFT_EYE_LOWER + RIGHT_EYE_LOWER), :2])[:, 1].max()
+        top_v = max(-0.46, 0.62 * float(lids))
+        region = _region_of(shape, top_v, image.shape[1], image.shape[0])
+        patch = np.ascontiguousarray(region.of(image)[..., :3])
+        return cls(patch, region, shape, interior or MouthInterior.from_picture(image, landmarks), top_v)
+
+    # -- preparation
+    # -------------------------------------------------------------------------------------------
+
+    def _local(self, x: Floats, y: Floats) -> Floats:
+        """Pixels of the patch to (u, v)."""
+        xy = np.stack([x + np.float32(self.region.x), y + np.float32(self.region.y)], axis=-1)
+        return self.shape.axes.to_local(xy.astype(np.float32))
+
+    def _window(self, uv: Floats, x: Floats, y: Floats, top_v: float) -> Floats:
+        """1 around the mouth, exactly 0 at the border of the region."""
+        u, v = uv[..., 0], uv[..., 1]
+        local = 1 - smoothstep(0.70, 0.93, np.abs(u))
+        local = local * smoothstep(top_v + 0.05, top_v + 0.2, v)
+        margin, soft = 2.0 * self._step, 0.10 * self.shape.axes.unit_px
+        right, bottom = self.region.width - 1 - x, self.region.height - 1 - y
+        edge = np.minimum(np.minimum(x, right), np.minimum(y, bottom))
+        return np.asarray(local * smoothstep(margin, margin + soft, edge), np.float32)
+
+    def _basis_at(self, x: Floats, y: Floats, top_v: float) -> MouthBasis:
+        """Basis in pixels of the picture: `across` is dx of both layers' u part, the rest dv as fields in
+        E.
+        """
+        uv = self._local(x, y)
+        window = self._window(uv, x, y, top_v)
+        basis = mouth_basis(self.shape, uv[..., 0], uv[..., 1])
+        return MouthBasis(basis.across * window, basis.upper * window, basis.lower * window)
+
+    def _make_grid_basis(self, top_v: float) -> MouthBasis:
+        """One node in the middle of each cell, and one more all round, so that enlarging never
+        extrapolates.
+        """
+        step = self._step
+        columns = (np.arange(-1, self.region.width // step + 1, dtype=np.float32) + 0.5) * step - 0.5
+        rows = (np.arange(-1, self.region.height // step + 1, dtype=np.float32) + 0.5) * step - 0.5
+        x, y = np.meshgrid(columns, rows)
+        self._grid_x, self._grid_y = x, y
+        return self._basis_at(x, y, top_v)
+
+    def _make_curve_basis(self, top_v: float) -> tuple[tuple[Floats, Floats], tuple[MouthBasis, MouthBasis]]:
+        """The lip edges as points, and how each moves: they decide the masks, so they are followed
+        exactly.
+        """
+        reach = np.linspace(-1.15, 1.15, _CURVE_SAMPLES, dtype=np.float32)
+        # Denser near the corners, where the square-root profile is steep.
+        half, centre = self.shape.half_width, self.shape.centre
+        dense = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 61)).astype(np.float32) * np.float32(half)
+        u = np.unique(np.concatenate([reach, dense])) + np.float32(centre)
+        points, bases = [], []
+        for curve in (self.shape.upper, self.shape.lower):
+            pixels = self.shape.axes.to_pixels(np.stack([u, curve(u)], axis=-1))
+            x, y = pixels[:, 0] - self.region.x, pixels[:, 1] - self.region.y
+            points.append(np.stack([x, y]).astype(np.float32))
+            bases.append(self._basis_at(x, y, top_v))
+        return (points[0], points[1]), (bases[0], bases[1])
+
+    def _make_layers(self, patch: Picture) -> tuple[Picture, Picture]:
+        """The patch twice, with what lies beyond the lip edge overwritten by the colour of that edge.
+
+        So teeth of a smiling source never ride on a lip. A closed source keeps its pixels but for the last
+        row.
+        """
+        height, width = patch.shape[:2]
+        inset = 0.010 * self.shape.axes.unit_px if self.shape.rest_gap > _TOOTHY_GAP_E else 0.0
+        x = np.broadcast_to(np.arange(width, dtype=np.float32), (height, width))
+        y = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], (height, width))
+        layers = []
+        for points, sign in zip(self._curve_u, (1.0, -1.0), strict=True):
+            edge = np.interp(x[0], points[0], points[1]).astype(np.float32) - np.float32(sign * inset)
+            local = self._local(x[0], edge)[:, 0]
+            # Beyond the corners both layers keep the whole picture.
+            free = smoothstep(
+                0.98, 1.12, np.abs(local - self.shape.centre) / np.float32(self.shape.half_width)
+            )
+            edge = edge + np.float32(sign) * free * height
+            clamped = np.minimum(y, edge) if sign > 0 else np.maximum(y, edge)
+            layers.append(_remap(patch, np.ascontiguousarray(x), clamped.astype(np.float32)))
+        return layers[0], layers[1]
+
+    # -- drawing
+    # -----------------------------------------------------------------------------------------------
+
+    def edges(self, pose: MouthPose) -> tuple[Floats, Floats]:
+        """Rows of the upper and lower lip edge in the drawn patch, one per column, float32 (width,), in
+        pixels.
+
+        Where they are equal the mouth is shut. Columns outside the mouth hold the line the layers meet on.
+        """
+        weights = pose.weights(self.rest_smile)
+        rows = []
+        for index, (points, basis) in enumerate(zip(self._curve_u, self._curve_basis, strict=True)):
+            across, upper, lower = basis.mix(weights)
+            dx, dy = self.shape.axes.vectors_to_pixels(across, lower if index else upper)
+            x, y = points[0] + dx, points[1] + dy
+            rows.append(np.interp(self._columns, x, y).astype(np.float32))
+        upper_row, lower_row = rows
+        return upper_row, np.maximum(lower_row, upper_row)
+
+    def hole_px(self, pose: MouthPose) -> float:
+        """Area of the opening in pixels; 0 when shut."""
+        upper, lower = self.edges(pose)
+        return float(np.sum(np.where(lower - upper > 0.75, lower - upper, 0)))
+
+    def draw(self, pose: MouthPose) -> Picture:
+        """The patch (region.height, region.width, 3) BGR in this pose."""
+        height, width = self.region.height, self.region.width
+        upper_row, lower_row = self.edges(pose)
+        feather = self._feather(pose)
+        top = int(max(0, np.floor((upper_row - feather).min())))
+        bottom = int(min(height, np.ceil((lower_row + feather).max()) + 1))
+        map_upper, map_lower = self._maps(pose)
+        patch = np.empty((height, width, 3), np.uint8)
+        _remap_into(patch[:bottom], self._upper_skin, map_upper[:bottom])
+        if bottom < height:
+            _remap_into(patch[bottom:], self._lower_skin, map_lower[bottom:])
+        band = slice(top, bottom)
+        lower = _remap(self._lower_skin, map_lower[band, :, 0], map_lower[band, :, 1])
+        rows = np.arange(top, bottom, dtype=np.float32)[:, None]
+        self._show_interior(lower, pose, upper_row, lower_row, top)
+        cover = np.clip((upper_row - rows) / feather + 0.5, 0, 1)
+        patch[band] = cv2.blendLinear(patch[band], lower, cover, 1 - cover)
+        return patch
+
+    def _feather(self, pose: MouthPose) -> Floats:
+        """Width of the soft edge between the layers in pixels: sharp along the lips, wide outside the
+        corners.
+        """
+        weights_across = (1 + 0.13 * max(0.0, pose.wide) - 0.27 * pose.pucker) * self.shape.half_width
+        uv = self._local(self._columns, np.full_like(self._columns, self.region.height / 2))
+        outside = np.maximum(0, np.abs(uv[:, 0] - np.float32(self.shape.centre)) - np.float32(weights_across))
+        sharp = max(1.1, 0.006 * self.shape.axes.unit_px)
+        wide = np.minimum(0.5 * outside, 0.16) * self.shape.axes.unit_px
+        return np.asarray(sharp + wide, np.float32)
+
+    def _maps(self, pose: MouthPose) -> tuple[Floats, Floats]:
+        """Where each pixel of the patch comes from, for both layers: float32 (height, width, 2)."""
+        across, upper, lower = self._grid_basis.mix(pose.weights(self.rest_smile))
+        step = self._step
+        size = (self.region.width + 2 * step, self.region.height + 2 * step)
+        maps = []
+        for down in (upper, lower):
+            forward = np.stack(self.shape.axes.vectors_to_pixels(across, down), axis=-1)
+            backward = _invert(forward, self._step)
+            backward[..., 0] += self._grid_x
+            backward[..., 1] += self._grid_y
+            full = cv2.resize(backward, size, interpolation=cv2.INTER_LINEAR) if step > 1 else backward
+            maps.append(np.asarray(full, np.float32)[step:-step, step:-step])
+        return maps[0], maps[1]
+
+    def _show_interior(
+        self, lower: Picture, pose: MouthPose, upper_row: Floats, lower_row: Floats, top: int
+    ) -> None:
+        """Paints the interior into the band above the lower lip, where the lips are apart."""
+        open_columns = np.flatnonzero(lower_row - upper_row > 0.35)
+        if len(open_columns) == 0:
+            return
+        first, last = max(0, int(open_columns[0]) - 1), min(self.region.width, int(open_columns[-1]) + 2)
+        high = max(top, int(np.floor(upper_row[first:last].min())) - 2)
+        low = min(top + lower.shape[0], int(np.ceil(lower_row[first:last].max())) + 3)
+        box = Region(first, high, last - first, low - high)
+        inside = self.interior.draw(
+            self.shape,
+            pose,
+            box,
+            (self.region.x, self.region.y),
+            upper_row[first:last],
+            lower_row[first:last],
+        )
+        rows = np.arange(high, low, dtype=np.float32)[:, None]
+        sharp = max(1.1, 0.006 * self.shape.axes.unit_px)
+        # + 1 and not + 0.5: where the lips touch, no dark line may leak through.
+        cover = np.clip((rows - lower_row[first:last]) / np.float32(sharp) + 1, 0, 1).astype(np.float32)
+        view = lower[high - top : low - top, first:last]
+        view[:] = cv2.blendLinear(np.ascontiguousarray(view), inside, cover, 1 - cover)
+
+
+def _region_of(shape: MouthShape, top_v: float, width: int, height: int) -> Region:
+    """The part of the picture that a mouth can move; its sides are multiples of the grid step."""
+    bottom_v = shape.chin_v + 0.5
+    corners = np.array([[-0.96, top_v], [0.96, top_v], [-0.96, bottom_v], [0.96, bottom_v]], np.float32)
+    pixels = shape.axes.to_pixels(corners)
+    x0, y0 = np.floor(np.maximum(pixels.min(axis=0), 0)).astype(int)
+    x1, y1 = np.ceil(np.minimum(pixels.max(axis=0), [width, height])).astype(int)
+    step = _grid_step(shape)
+    columns, rows = max(2, int(x1 - x0) // step), max(2, int(y1 - y0) // step)
+    return Region(int(x0), int(y0), columns * step, rows * step)
+
+
+def _grid_step(shape: MouthShape) -> int:
+    """Pixels per cell of the displacement grid: the fields are smooth, about 72 cells per E show no
+    facets.
+    """
+    return int(np.clip(round(shape.axes.unit_px / 72), 1, 6))
+
+
+def _invert(forward: Floats, step: int) -> Floats:
+    """Backward displacement of a forward one on a grid of `step` pixels: m(x) = -d(x + m(x)), three
+    rounds.
+    """
+    height, width = forward.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    back = -forward
+    for _ in range(3):
+        shifted_x, shifted_y = x + back[..., 0] / np.float32(step), y + back[..., 1] / np.float32(step)
+        moved = cv2.remap(forward, shifted_x, shifted_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        back = -np.asarray(moved, np.float32)
+    return back
+
+
+def _remap(source: Picture, x: Floats, y: Floats) -> Picture:
+    return np.asarray(cv2.remap(source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _remap_into(target: Picture, source: Picture, where: Floats) -> None:
+    cv2.remap(source, where, _NO_MAP, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE)

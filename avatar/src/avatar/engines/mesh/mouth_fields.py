@@ -1,0 +1,142 @@
+"""How the skin around a mouth moves: one displacement field per gesture, above and below the lips.
+
+One continuous field can never part two lips. So there are two: the upper layer carries all above the lip
+line, the
+lower layer all below it. They agree outside the corners, part between them, and the interior shows in the
+gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from avatar.engines.mesh.axes import Floats, smoothstep
+from avatar.engines.mesh.lips import MouthShape
+
+GESTURES = ("close", "jaw", "low", "raise", "tuck", "spread", "pucker", "smile")
+
+# What `avatar.tracks.aperture_e` promises, in E per unit weight.
+JAW_E, LOW_E, RAISE_E = 0.20, 0.14, 0.055
+JAW_LIFT_E = 0.018  # of the jaw's opening, the part that the upper lip gives
+CORNER_SHARE = 0.30  # of the jaw's drop that the mouth corners follow
+TUCK_E = 0.018
+SPREAD, PUCKER, JAW_NARROWS = 0.13, 0.27, 0.08
+THICKEN = 0.35
+CLOSING_OVERLAP_E = 0.004
+NECK_E = 0.42
+
+
+@dataclass(frozen=True, slots=True)
+class MouthBasis:
+    """Displacements in E per unit weight, each float32 (len(GESTURES), ...) like the points asked for.
+
+    `across` (along u) is shared by both layers; `upper` and `lower` run along v.
+    """
+
+    across: Floats
+    upper: Floats
+    lower: Floats
+
+    def mix(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """(across, upper, lower) for one set of weights. einsum, because BLAS would start threads for
+        this.
+        """
+        across, upper, lower = (
+            np.einsum("k,k...->...", weights, part) for part in (self.across, self.upper, self.lower)
+        )
+        return across, upper, lower
+
+
+@dataclass(frozen=True, slots=True)
+class MouthPose:
+    """One moment of a mouth, in the units of `avatar.tracks.CHANNELS`."""
+
+    jaw: float = 0.0
+    low: float = 0.0
+    raise_: float = 0.0
+    tuck: float = 0.0
+    wide: float = 0.0
+    tongue: float = 0.0
+
+    @classmethod
+    def of(cls, channels: dict[str, float]) -> MouthPose:
+        """From `ControlTrack.at`."""
+        c = channels
+        return cls(c["jaw"], c["low"], c["raise"], c["tuck"], c["wide"], c["tongue"])
+
+    @property
+    def pucker(self) -> float:
+        return max(0.0, -self.wide)
+
+    def weights(self, rest_smile: float) -> Floats:
+        """Weights of GESTURES. `rest_smile` < 0 takes the smile out of a face that was photographed
+        smiling.
+        """
+        # Rounded lips pull the smile folds in further.
+        smile = rest_smile * (1 + 0.35 * self.pucker) + 0.10 * max(0.0, self.wide)
+        return np.array(
+            [1.0, self.jaw, self.low, self.raise_, self.tuck, max(0.0, self.wide), self.pucker, smile],
+            np.float32,
+        )
+
+
+def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
+    """The fields at points (u, v) of `shape.axes`; u and v are float32 arrays of one shape."""
+    side = np.abs(u - np.float32(shape.centre))
+    half = np.float32(shape.half_width)
+    t = side / half
+    inside = t < 1
+    # Zero at the inner corner, or the cavity would get square ends; a root (0.5) would make a bowl of it.
+    profile = np.power(np.clip(1 - t**2, 0, 1), 0.68)
+    seam = shape.upper.line(u)
+    upper_edge, lower_edge = shape.upper(u), shape.lower(u)
+    above = np.maximum(0, upper_edge - v)
+    below = np.maximum(0, v - lower_edge)
+    chin, nose = shape.chin_v, -shape.nose_v
+
+    # Fades of what moves a lip alone: gone at the nose, and at the chin.
+    lip_up = 1 - smoothstep(0.05, max(0.16, 0.9 * nose), above)
+    lip_down = 1 - smoothstep(0.06, max(0.2, 0.8 * chin), below)
+
+    corner = CORNER_SHARE * np.exp(-(((side - half) / 0.22) ** 2))
+    near = np.where(inside, CORNER_SHARE + (1 - CORNER_SHARE) * profile, corner)
+    near_upper = np.where(inside, CORNER_SHARE * t**3, corner)
+    lateral = 1 - smoothstep(0.22, 0.80, side)
+    depth = smoothstep(0.0, 0.24, v - np.maximum(seam, lower_edge))
+    neck = 1 - smoothstep(chin + 0.02, chin + 0.02 + NECK_E, v)
+    jaw_lower = (JAW_E - JAW_LIFT_E) * ((1 - depth) * near + depth * lateral) * neck
+    jaw_upper = (JAW_E - JAW_LIFT_E) * near_upper * np.exp(-((np.maximum(0, seam - v) / 0.28) ** 2))
+    jaw_upper = jaw_upper - JAW_LIFT_E * profile * lip_up
+
+    gap = shape.gap(u)
+    # An open mouth shuts by its lower lip; only a bared upper row is covered by the upper lip.
+    share = np.minimum(0.42 * gap, 0.036)
+    close_upper = (share + 0.5 * CLOSING_OVERLAP_E * profile * (gap > 0.004)) * lip_up
+    close_lower = -(gap - share) * lip_down
+
+    low = LOW_E * np.power(profile, 0.9) * lip_down
+    lift = -RAISE_E * profile * lip_up
+    tuck = -TUCK_E * profile * lip_down
+
+    reach = np.where(inside, 1.0, np.exp(-(((side - half) / 0.26) ** 2)))
+    pull = (u - np.float32(shape.centre)) * reach * np.exp(-(((v - seam) / 0.34) ** 2))
+    # Pouting lips grow thicker: away from their own edge, so that the opening stays what it is.
+    lips = np.exp(-((side / (half * 1.1)) ** 4))
+    thick = 0.09
+    swell_upper = -THICKEN * thick * np.tanh(above / thick) * np.exp(-((above / 0.2) ** 2)) * lips
+    swell_lower = THICKEN * thick * np.tanh(below / thick) * np.exp(-((below / 0.22) ** 2)) * lips
+
+    smile_at = np.exp(-(((side - half * 1.05) / 0.20) ** 2) - ((v - seam) / 0.22) ** 2)
+    smile_in = smile_at * smoothstep(0.0, 1.0, t)
+    smile_across = 0.055 * np.sign(u - np.float32(shape.centre)) * smile_in
+    smile_down = -0.075 * smile_in
+
+    zero = np.zeros_like(u)
+    across = np.stack(
+        [zero, -JAW_NARROWS * pull, zero, zero, zero, SPREAD * pull, -PUCKER * pull, smile_across]
+    )
+    upper = np.stack([close_upper, jaw_upper, zero, lift, zero, zero, swell_upper, smile_down])
+    lower = np.stack([close_lower, jaw_lower, low, zero, tuck, zero, swell_lower, smile_down])
+    return MouthBasis(across.astype(np.float32), upper.astype(np.float32), lower.astype(np.float32))

@@ -1,0 +1,70 @@
+"""Colours of a mouth's inside, taken from lips, skin and eyes of the picture so that they share its light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from avatar.engines.mesh.axes import Floats
+from avatar.face.landmarks import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LOWER_INNER_LIP,
+    LOWER_OUTER_LIP,
+    OVAL,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+    Picture,
+    Points,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MouthPalette:
+    """BGR colours, float32 (3,), 0..255."""
+
+    lip: Floats
+    skin: Floats
+    teeth: Floats
+    throat: Floats
+    tongue: Floats
+
+    @classmethod
+    def from_picture(cls, image: Picture, landmarks: Points) -> MouthPalette:
+        """From a picture (h, w, 3) BGR and its landmarks."""
+        lip = np.median(_inside(image, landmarks, [(*LOWER_OUTER_LIP, *LOWER_INNER_LIP[::-1])]), axis=0)
+        skin = np.median(_inside(image, landmarks, [OVAL]), axis=0)
+        eyes = _inside(
+            image,
+            landmarks,
+            [(*LEFT_EYE_UPPER, *LEFT_EYE_LOWER[::-1]), (*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER[::-1])],
+        )
+        brightness = eyes.mean(axis=1)
+        white = np.median(eyes[brightness >= np.percentile(brightness, 80)], axis=0)
+        # Small eyes hold few white pixels: bound the guess by the light on the skin.
+        level = float(np.clip(white.mean(), 1.05 * skin.mean(), 1.35 * skin.mean()))
+        level = float(np.clip(level, 120, 208))
+        tint = 0.5 * white / max(1.0, white.mean()) + 0.5
+        teeth = level * tint * np.array([0.87, 0.97, 1.03])
+        return cls(
+            lip=lip.astype(np.float32),
+            skin=skin.astype(np.float32),
+            teeth=np.clip(teeth, 0, 235).astype(np.float32),
+            throat=(lip * np.array([0.20, 0.17, 0.30])).astype(np.float32),
+            tongue=np.clip(lip * np.array([0.66, 0.60, 0.84]), 0, 220).astype(np.float32),
+        )
+
+
+def _inside(image: Picture, landmarks: Points, rings: list[tuple[int, ...]]) -> Floats:
+    """The pixels inside closed rings of landmarks, float32 (n, 3), at least one."""
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for ring in rings:
+        cv2.fillPoly(mask, [np.round(landmarks[list(ring), :2]).astype(np.int32)], (255,))
+    pixels = image[..., :3][mask > 0].astype(np.float32)
+    return (
+        pixels
+        if len(pixels)
+        else image[..., :3].reshape(-1, 3).mean(axis=0, keepdims=True).astype(np.float32)
+    )
