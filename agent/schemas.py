@@ -1,0 +1,76 @@
+"""Wire types of the chat routes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.events import BrainEvent
+
+MAX_UTTERANCE_CHARS = 220_000
+"""A script of 200 000 characters and the words around it."""
+
+
+class ChatRequest(BaseModel):
+    """One utterance. `follow` keeps the answer open until the video is done; SSE readers usually want that."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: str = Field(min_length=1, max_length=MAX_UTTERANCE_CHARS)
+    session_id: str | None = Field(default=None, description="continue this session; leave out to start one")
+    follow: bool = False
+    debug: bool = Field(default=False, description="show whole arguments in the events")
+
+
+class ChatAnswer(BaseModel):
+    """The answer as one document: the sentences joined, and every event."""
+
+    session_id: str
+    reply: str
+    render_id: str | None = None
+    events: list[BrainEvent]
+
+
+class HelpLine(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    intent: str
+    tool: str | None
+    purpose: str
+    examples: tuple[str, ...]
+
+
+class ToolLine(BaseModel):
+    """The record of a tool, as data."""
+
+    name: str
+    purpose: str
+    effect: str
+    permission: str
+    undo: str
+    parameters: dict[str, object]
+
+
+class SessionOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    title: str
+    turns: int
+    last_render_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class TurnOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    utterance: str
+    tool: str | None
+    reply: str
+    error_code: str | None
+    trace_id: str | None
+    started_at: datetime
+    finished_at: datetime | None

@@ -1,0 +1,77 @@
+"""What a tool is: a typed function and one record about it; `@tool` joins the two. Used by the catalogue and toolsets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.tools.doors import StudioDoors
+from policy import Principal
+
+Effect = Literal["read", "write", "destructive"]
+Request = TypeVar("Request", bound="ToolRequest")
+Result = TypeVar("Result", bound="ToolResult")
+
+
+class ToolRequest(BaseModel):
+    """Arguments of a tool. Unknown ones are errors, so that a misspelt option is never dropped silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+class ToolResult(BaseModel):
+    """What a tool returns: data for programs and a sentence for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def sentence(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """Who asks, in which conversation, and the doors a tool may use. Nothing else is in reach of a tool."""
+
+    principal: Principal
+    session_id: str
+    doors: StudioDoors
+    last_render_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[Request, Result]):
+    """A callable tool with its record."""
+
+    name: str
+    purpose: str
+    effect: Effect
+    permission: str
+    undo: str
+    request: type[Request]
+    result: type[Result]
+    run: Callable[[ToolContext, Request], Awaitable[Result]]
+
+
+def tool(
+    *, effect: Effect, permission: str, undo: str = ""
+) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
+    """Declare a tool. Its name is the function's, its purpose the first line of the docstring."""
+
+    def declare(function: Callable[[ToolContext, Request], Awaitable[Result]]) -> Tool[Request, Result]:
+        hints: dict[str, Any] = get_type_hints(function)
+        return Tool(
+            name=function.__name__,
+            purpose=cleandoc(function.__doc__ or "").partition("\n")[0],
+            effect=effect,
+            permission=permission,
+            undo=undo,
+            request=hints["request"],
+            result=hints["return"],
+            run=function,
+        )
+
+    return declare

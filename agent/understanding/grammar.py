@@ -1,0 +1,126 @@
+"""The sentence grammar: matches utterances against `agent/grammar/*.yaml`; called by the Brain, help and completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hassil import Intents, merge_dict, recognize_all
+
+from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
+from agent.understanding.suggestions import closest_examples
+
+COMMAND_CHARS = 600
+"""Sentences without a script are commands; a longer one is not tried."""
+
+NAME_WORDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HelpEntry:
+    """One thing people can ask for, in words."""
+
+    intent: str
+    tool: str | None
+    purpose: str
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What an utterance asks for: the intent, the tool that does it, and its arguments as they were typed."""
+
+    intent: str
+    tool: str | None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """No sentence matched; `suggestions` are examples close to what was said."""
+
+    suggestions: tuple[str, ...]
+
+
+class Grammar:
+    """All sentence templates. Immutable after loading, safe to share between sessions."""
+
+    def __init__(self, intents: Intents) -> None:
+        self._intents = intents
+        self.help = tuple(_help_entries(intents))
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Grammar:
+        """Read every `*.yaml` of the folder (default: the ones that come with the package)."""
+        root = folder if folder is not None else Path(str(files("agent") / "grammar"))
+        merged: dict[str, Any] = {}
+        for path in sorted(root.glob("*.yaml")):
+            merge_dict(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
+        return cls(Intents.from_dict(merged))
+
+    def understand(self, utterance: str) -> Understanding | NotUnderstood:
+        """The earliest script wins over every later one, so text inside a script is never read as a command."""
+        for cut in script_cuts(utterance):
+            found = self._match_with_script(cut)
+            if found is not None:
+                return found
+        command = utterance.strip()
+        if len(command) <= COMMAND_CHARS:
+            found = self._match(mask(command))
+            if found is not None:
+                return found
+        return NotUnderstood(closest_examples(command[:COMMAND_CHARS], self.examples()))
+
+    def examples(self) -> Iterable[str]:
+        return (example for entry in self.help for example in entry.examples)
+
+    def _match_with_script(self, cut: Cut) -> Understanding | None:
+        found = self._match(mask(cut.before, cut.after), script=True)
+        return found and Understanding(found.intent, found.tool, {**found.arguments, "script": cut.script})
+
+    def _match(self, masked: Masked, *, script: bool = False) -> Understanding | None:
+        for result in recognize_all(masked.text, self._intents):
+            slots = {
+                name: masked.restore(_as_typed(masked.text, entity.text_span))
+                if entity.is_wildcard
+                else entity.value
+                for name, entity in result.entities.items()
+            }
+            if _script_is_where_it_belongs(slots, script) and _is_a_name(slots.get("persona", "")):
+                metadata = result.intent_data.metadata or {}
+                names = metadata.get("arguments", {})
+                arguments = {names.get(slot, slot): value for slot, value in slots.items()}
+                return Understanding(result.intent.name, metadata.get("tool"), arguments)
+        return None
+
+
+def _as_typed(text: str, span: tuple[int, int] | None) -> str:
+    return text[span[0] : span[1]] if span else ""
+
+
+def _script_is_where_it_belongs(slots: Mapping[str, str], expected: bool) -> bool:
+    """The mark is the whole script slot when a script was cut out, and nowhere else."""
+    if slots.get("script") != (SCRIPT_MARK if expected else None):
+        return False
+    return not any(SCRIPT_MARK in value for name, value in slots.items() if name != "script")
+
+
+def _is_a_name(text: str) -> bool:
+    """Half a sentence before "says" is not somebody's name but a command that was misspelt."""
+    return len(text.split()) <= NAME_WORDS
+
+
+def _help_entries(intents: Intents) -> Iterator[HelpEntry]:
+    for intent in intents.intents.values():
+        for data in intent.data:
+            metadata = data.metadata or {}
+            yield HelpEntry(
+                intent.name,
+                metadata.get("tool"),
+                metadata.get("help", ""),
+                tuple(metadata.get("examples", ())),
+            )

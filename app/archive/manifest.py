@@ -1,0 +1,44 @@
+"""The last member of an archive: what must be in it. An archive without one was cut off and is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MANIFEST = "manifest.json"
+DATABASE = "database.sqlite"
+FORMAT = 1
+
+_MEMBER = re.compile(r"database\.sqlite|blobs/[0-9a-f]{2}/[0-9a-f]{64}|personas/[A-Za-z0-9._-]{1,100}\.ya?ml")
+
+
+class Member(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    made_by: str
+    made_at: datetime
+    revision: str | None = Field(description="of the database; newer ones are migrated after a restore")
+    members: tuple[Member, ...]
+
+
+def known_member(path: str) -> bool:
+    """Only these names are ever unpacked, so that an archive cannot write anywhere else."""
+    return _MEMBER.fullmatch(path) is not None
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,123 @@
+"""Puts a backup back after checking every hash in it; called by `soundstage restore`."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.archive.manifest import DATABASE, FORMAT, MANIFEST, Manifest, known_member, sha256_of
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, restore_sqlite
+from soundstage.errors import Conflict, Invalid, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`kept` is where the database that was there before lies now."""
+
+    members: int
+    revision: str | None
+    kept: Path | None
+
+
+async def restore(
+    database: Database, blobs: BlobStore, personas: Path, archive: Path, *, force: bool
+) -> Restored:
+    """Checks the whole archive before anything is touched; a state that holds something needs `force`."""
+    if database.path is None:
+        raise Invalid(
+            "backup.sqlite_only", "Only an embedded SQLite database can be restored here.", hint="Use psql."
+        )
+    if not archive.is_file():
+        raise NotFound("backup.not_found", f"There is no file {archive}.", hint="Check the path.")
+    if not force and await _holds_something(database.path, blobs, personas):
+        raise Conflict(
+            "restore.not_empty",
+            f"There is a database or there are files in {database.path.parent} already.",
+            hint="Use an empty state folder, or --force to put the backup in its place.",
+        )
+    database.path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=database.path.parent) as folder:
+        manifest = await asyncio.to_thread(_unpack, archive, Path(folder))
+        for member in manifest.members:
+            if member.path.startswith("blobs/"):
+                await blobs.put_file(Path(folder) / member.path)
+        await database.close()
+        kept = await asyncio.to_thread(restore_sqlite, Path(folder) / DATABASE, database.path)
+        await asyncio.to_thread(_place_personas, Path(folder) / "personas", personas)
+    return Restored(len(manifest.members), manifest.revision, kept)
+
+
+async def _holds_something(database: Path, blobs: BlobStore, personas: Path) -> bool:
+    if database.exists() or any(personas.glob("*.y*ml")):
+        return True
+    async for _ in blobs.iterate():
+        return True
+    return False
+
+
+def _unpack(archive: Path, folder: Path) -> Manifest:
+    found: dict[str, tuple[str, int]] = {}
+    manifest: Manifest | None = None
+    try:
+        with tarfile.open(archive, "r") as source:
+            for info in source:
+                if info.name == MANIFEST and info.isreg():
+                    manifest = _manifest(source, info)
+                    continue
+                if not info.isreg() or not known_member(info.name):
+                    raise _damaged(archive, f"it holds {info.name!r}, which no backup has")
+                target = folder / info.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _copy_member(source, info, target)
+                found[info.name] = (sha256_of(target), target.stat().st_size)
+    except (tarfile.TarError, EOFError, ValidationError) as error:
+        raise _damaged(archive, "it cannot be read to its end") from error
+    if manifest is None:
+        raise _damaged(archive, "its list of contents is missing; it was cut off")
+    if manifest.format != FORMAT:
+        raise _damaged(archive, f"its format is {manifest.format}, this version reads {FORMAT}")
+    wanted = {member.path: (member.sha256, member.bytes) for member in manifest.members}
+    for path in sorted(wanted.keys() | found.keys()):
+        if wanted.get(path) != found.get(path):
+            raise _damaged(archive, f"{path} is not what the list of contents says")
+    if DATABASE not in wanted:
+        raise _damaged(archive, "there is no database in it")
+    return manifest
+
+
+def _manifest(source: tarfile.TarFile, info: tarfile.TarInfo) -> Manifest:
+    file = source.extractfile(info)
+    return Manifest.model_validate_json(file.read() if file is not None else b"")
+
+
+def _copy_member(source: tarfile.TarFile, info: tarfile.TarInfo, target: Path) -> None:
+    file = source.extractfile(info)
+    if file is None:
+        raise tarfile.ReadError(info.name)
+    with file, target.open("wb") as copy:
+        shutil.copyfileobj(file, copy, 1 << 20)
+
+
+def _place_personas(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        half = target / f"{path.name}.part"
+        shutil.copyfile(path, half)
+        half.replace(target / path.name)
+
+
+def _damaged(archive: Path, reason: str) -> Invalid:
+    return Invalid(
+        "backup.damaged",
+        f"{archive} cannot be restored: {reason}.",
+        hint="Nothing was changed. Take another backup.",
+    )

@@ -1,0 +1,97 @@
+"""Writes a backup while the server may be running; called by `soundstage backup`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from app.archive.manifest import DATABASE, MANIFEST, Manifest, Member, sha256_of
+from app.migrating import current_revision
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, backup_sqlite, utcnow
+from soundstage.errors import Conflict, Invalid, NotFound, StorageFull
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    path: Path
+    members: int
+    bytes: int
+
+
+async def backup(database: Database, blobs: BlobStore, personas: Path, target: Path) -> Backup:
+    """One tar file at `target`; it appears under its name only when it is whole.
+
+    The database is copied first. A blob made later is not in it, and one collected in between is not missed.
+    """
+    if database.path is None:
+        raise Invalid(
+            "backup.sqlite_only",
+            "Only an embedded SQLite database can be backed up here.",
+            hint="Use pg_dump for PostgreSQL, and copy the blob store.",
+        )
+    if target.exists():
+        raise Conflict("backup.exists", f"{target} is there already.", hint="Choose another name.")
+    revision = await current_revision(database)
+    hashes = sorted([found.sha256 async for found in blobs.iterate()])
+    with tempfile.TemporaryDirectory(prefix="soundstage-backup-") as folder:
+        copy = await asyncio.to_thread(backup_sqlite, database.path, Path(folder) / DATABASE)
+        files = [(DATABASE, copy), *((f"personas/{path.name}", path) for path in _persona_files(personas))]
+        for sha256 in hashes:
+            digits = sha256.removeprefix("sha256:")
+            try:
+                files.append((f"blobs/{digits[:2]}/{digits}", await blobs.local_path(sha256)))
+            except NotFound:
+                continue
+        return await asyncio.to_thread(_write, files, target, revision)
+
+
+def _persona_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.y*ml") if path.is_file())
+
+
+def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) -> Backup:
+    half = target.with_name(target.name + ".part")
+    members: list[Member] = []
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(half, "w") as archive:
+            for name, path in files:
+                member = Member(path=name, sha256=sha256_of(path), bytes=path.stat().st_size)
+                archive.add(path, arcname=name, recursive=False, filter=_without_owner)
+                members.append(member)
+            manifest = Manifest(
+                made_by=f"soundstage {version('soundstage')}",
+                made_at=utcnow(),
+                revision=revision,
+                members=tuple(members),
+            )
+            _add_bytes(archive, MANIFEST, manifest.model_dump_json(indent=1).encode())
+        half.replace(target)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise StorageFull(
+            "backup.failed",
+            f"The backup could not be written: {error.strerror or error}.",
+            hint=f"Check the free space of {target.parent}.",
+        ) from error
+    return Backup(target, len(members), target.stat().st_size)
+
+
+def _without_owner(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    info.mode = 0o600
+    return info
+
+
+def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    info.mode = 0o600
+    archive.addfile(info, io.BytesIO(data))

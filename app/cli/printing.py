@@ -1,0 +1,75 @@
+"""How the CLI prints: tables, JSON and errors of the same form for every command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from soundstage.errors import SoundstageError, problem_of
+
+
+class Printer:
+    """Writes results to standard output and everything else to standard error, as text or as JSON lines."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.out = Console(soft_wrap=True, highlight=False)
+        self.err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+    def value(self, value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
+        """One JSON document on standard output."""
+        print(json.dumps(_plain(value), ensure_ascii=False, indent=None if self.as_json else 2), flush=True)
+
+    def line(self, text: str) -> None:
+        """A line for people; nothing in JSON mode."""
+        if not self.as_json:
+            self.out.print(text, markup=False)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        count = 0
+        for count, row in enumerate(rows, start=1):
+            table.add_row(*(escape(str(cell if cell is not None else "–")) for cell in row))
+        if count:
+            self.out.print(table)
+        else:
+            self.line(empty)
+
+    def error(self, error: SoundstageError) -> None:
+        """Code, sentence, hint; never a traceback."""
+        self.failure(error.code, error.message, error.hint, status=problem_of(error).get("status"))
+
+    def failure(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        suggestions: Sequence[str] = (),
+        status: int | None = None,
+    ) -> None:
+        if self.as_json:
+            found = {"type": "error", "code": code, "message": message, "hint": hint, "status": status}
+            print(json.dumps(found | ({"suggestions": list(suggestions)} if suggestions else {})), flush=True)
+            return
+        self.err.print(f"[bold red]error[/] {escape(message)}  [dim]({escape(code)})[/]")
+        if hint:
+            self.err.print(f"[bold]hint[/]  {escape(hint)}")
+        for suggestion in suggestions:
+            self.err.print(f"        {escape(suggestion)}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value

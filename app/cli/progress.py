@@ -1,0 +1,77 @@
+"""Shows the Brain's events at the prompt: a progress bar with stage, frames, fps and ETA, then the file paths."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.text import Text as RichText
+
+from agent.events import BrainEvent, Failure, Progress, Text
+from app.cli.printing import Printer
+
+
+class _Figures(ProgressColumn):
+    """`120/256 frames · 48 fps · 3 s left`; whatever is not known yet is left out."""
+
+    def render(self, task: Task) -> RichText:
+        event: Progress | None = task.fields.get("event")
+        if event is None:
+            return RichText("")
+        parts = []
+        if event.total_frames:
+            parts.append(f"{event.done_frames}/{event.total_frames} frames")
+        if event.fps:
+            parts.append(f"{event.fps:.0f} fps")
+        if event.eta_s is not None:
+            parts.append(f"{event.eta_s:.0f} s left")
+        return RichText(" · ".join(parts), style="dim")
+
+
+class AnswerView:
+    """A context manager: `show` every event of one answer."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+        self._bar = RichProgress(
+            TextColumn("{task.description}"), BarColumn(bar_width=32), TextColumn("{task.percentage:>3.0f}%"),
+            _Figures(), console=printer.err, transient=True, disable=printer.as_json,
+        )  # fmt: skip
+        self._task_id: int | None = None
+        self.failed = False
+        self.render_id: str | None = None
+
+    def __enter__(self) -> AnswerView:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, event: BrainEvent) -> None:
+        if isinstance(event, Progress):
+            self.render_id = event.render_id
+        if isinstance(event, Failure):
+            self.failed = True
+        if self._printer.as_json:
+            print(event.model_dump_json(exclude_none=True), flush=True)
+            return
+        match event:
+            case Progress():
+                self._move(event)
+            case Text():
+                self._printer.line(event.text)
+            case Failure():
+                self._bar.stop()
+                self._printer.failure(event.code, event.message, event.hint, suggestions=event.suggestions)
+            case _:
+                pass
+
+    def _move(self, event: Progress) -> None:
+        label = event.stage or event.state
+        if self._task_id is None:
+            self._task_id = self._bar.add_task(f"{label:<9}", total=1.0)
+        self._bar.update(self._task_id, description=f"{label:<9}", completed=event.fraction, event=event)

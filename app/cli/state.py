@@ -1,0 +1,74 @@
+"""What every command shares: the options of the root command, and how a coroutine is run and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from app.cli.printing import Printer
+from soundstage.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The options given before the command."""
+
+    config_file: Path | None
+    as_json: bool
+
+    def settings(self) -> Settings:
+        return load_settings(self.config_file)
+
+    def printer(self, as_json: bool = False) -> Printer:
+        return Printer(as_json=as_json or self.as_json)
+
+
+def invocation(context: typer.Context) -> Invocation:
+    found = context.find_root().obj
+    return found if isinstance(found, Invocation) else Invocation(None, as_json=False)
+
+
+class Stopped(Exception):
+    """SIGINT or SIGTERM ended a command in an orderly way; `exit_code` says which."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine. A signal cancels it once, so that it can tidy up; then `Stopped` is raised."""
+
+    async def guarded() -> T:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+        caught: list[int] = []
+
+        def stop(exit_code: int) -> None:
+            if not caught:
+                task.cancel()
+            caught.append(exit_code)
+
+        loop.add_signal_handler(signal.SIGINT, stop, EXIT_INTERRUPTED)
+        loop.add_signal_handler(signal.SIGTERM, stop, EXIT_TERMINATED)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if caught:
+                raise Stopped(caught[0]) from None
+            raise
+
+    return asyncio.run(guarded())

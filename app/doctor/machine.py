@@ -1,0 +1,79 @@
+"""What the machine itself must have: Python, espeak-ng, a font, room on the disk, a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from app.doctor.check import Check, amber, green, red
+from soundstage.settings import Settings
+
+NEEDED_PYTHON = (3, 11)
+LITTLE_SPACE_MIB = 2048
+NO_SPACE_MIB = 256
+FONT_FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.fonts",
+    "~/.local/share/fonts",
+    "/Library/Fonts",
+)
+FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
+
+
+def python() -> Check:
+    found = platform.python_version()
+    if sys.version_info < NEEDED_PYTHON:
+        return red("python", found, "Install Python 3.11 or newer.")
+    return green("python", f"{found} at {sys.executable}")
+
+
+async def espeak() -> Check:
+    program = shutil.which("espeak-ng")
+    fix = "sudo apt-get install espeak-ng (or give every persona an HTTP voice)"
+    if program is None:
+        return red("espeak-ng", "not found on PATH", fix)
+    process = await asyncio.create_subprocess_exec(
+        program, "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    output, _ = await process.communicate()
+    if process.returncode != 0:
+        return red("espeak-ng", f"{program} does not start", fix)
+    return green("espeak-ng", output.decode(errors="replace").partition("  ")[0].strip() or program)
+
+
+def fonts() -> Check:
+    for folder in (Path(name).expanduser() for name in FONT_FOLDERS):
+        if folder.is_dir() and any(next(folder.rglob(font), None) for font in FONTS):
+            return green("fonts", f"DejaVu Sans in {folder}")
+    return amber(
+        "fonts", "no DejaVu Sans", "sudo apt-get install fonts-dejavu-core (burned captions need a font)"
+    )
+
+
+def disk(folder: Path) -> Check:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free >> 20
+    found = f"{free / 1024:.1f} GiB free for {folder}"
+    fix = "Free some space (`soundstage gc` removes what nothing refers to), or move state_dir."
+    if free < NO_SPACE_MIB:
+        return red("disk", found, fix)
+    return amber("disk", found, fix) if free < LITTLE_SPACE_MIB else green("disk", found)
+
+
+def port(settings: Settings) -> Check:
+    """A taken port is amber: it may be our own server that runs."""
+    host, number = settings.http.host, settings.http.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, number))
+        except OSError as error:
+            fix = "If it is not `soundstage up` that runs there, set http.port or stop the other program."
+            return amber("port", f"{host}:{number} cannot be taken ({error.strerror})", fix)
+    return green("port", f"{host}:{number} is free")

@@ -1,0 +1,85 @@
+"""Brings a database to the tables of this version; called by `soundstage migrate`, `up`, `ask` and restore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from app.tables import all_tables
+from soundstage.database import Database
+from soundstage.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """`before` is None for an empty database."""
+
+    before: str | None
+    after: str | None
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("app") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest_revision() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def revisions() -> list[str]:
+    """All revisions, the oldest first."""
+    script = ScriptDirectory.from_config(alembic_config())
+    return [revision.revision for revision in reversed(list(script.walk_revisions()))]
+
+
+async def current_revision(database: Database) -> str | None:
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(_revision_of)
+
+
+async def migrate(database: Database, target: str = "head") -> Migrated:
+    """Upgrade in one transaction. A database of a newer version is refused, never downgraded behind one's back."""
+    async with database.engine.connect() as connection:
+        before = await connection.run_sync(_revision_of)
+        if before is not None and before not in revisions():
+            raise Conflict(
+                "database.too_new",
+                f"The database is at revision {before}, which this version of Soundstage does not know.",
+                hint="Install the version that wrote it, or restore a backup.",
+            )
+        after = newest_revision() if target == "head" else target
+        if before != after:
+            await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), target))
+            await connection.commit()
+            after = await connection.run_sync(_revision_of)
+        return Migrated(before, after)
+
+
+async def drift(database: Database) -> list[str]:
+    """Differences between the models and the migrated database, in words; empty when there are none."""
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(_differences)
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _differences(connection: Connection) -> list[str]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return [repr(difference) for difference in compare_metadata(context, all_tables())]

@@ -1,0 +1,1 @@
+"""Database migrations: one ordered history over the tables of all rooms."""
