@@ -1,1 +1,23 @@
-"""Room."""
+"""Who may do what: permissions, roles, API keys, and the guard that every route declares."""
+
+from policy.declarations import RouteGrant, check_routes, declared_permissions
+from policy.guard import public, require_permission
+from policy.install import Policy, install_policy
+from policy.permissions import PERMISSIONS, Permission
+from policy.principal import Principal
+from policy.roles import Role, roles
+
+__all__ = [
+    "PERMISSIONS",
+    "Permission",
+    "Policy",
+    "Principal",
+    "Role",
+    "RouteGrant",
+    "check_routes",
+    "declared_permissions",
+    "install_policy",
+    "public",
+    "require_permission",
+    "roles",
+]

@@ -16,7 +16,7 @@ LONGEST_VALUE = 80
 
 @dataclass(frozen=True, slots=True)
 class SettingProblem:
-    """One bad value: its path (`http.port`), where it was written, what it is (masked) and what is expected."""
+    """One bad value: its path (`http.port`), where it was written, itself (masked), what is expected."""
 
     path: str
     source: str
@@ -30,7 +30,7 @@ class SettingProblem:
 def explain(
     error: ValidationError, root: type[BaseModel], places: Sequence[Mapping[str, str]]
 ) -> list[SettingProblem]:
-    """One problem per bad value. `places` map paths to where they were written, the strongest source first."""
+    """One problem per bad value. `places` map paths to where they were written, the strongest first."""
     problems: list[SettingProblem] = []
     for item in error.errors(include_url=False):
         path = ".".join(str(part) for part in item["loc"] if not isinstance(part, int))

@@ -1,4 +1,4 @@
-"""Writes the reference of all settings out of their declarations, so that the docs cannot drift from the code."""
+"""Writes the reference of all settings out of their declarations, so that the docs cannot drift."""
 
 from __future__ import annotations
 

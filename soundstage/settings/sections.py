@@ -62,7 +62,7 @@ class DatabaseSettings(Section):
 
     url: str | None = Field(
         None,
-        description="`sqlite:///path` or `postgresql://user:password@host/name`; empty: `soundstage.db` in `state_dir`",
+        description="`sqlite:///path` or `postgresql://…`; empty: `soundstage.db` in `state_dir`",
     )
     busy_timeout_ms: int = Field(
         10_000, ge=0, le=600_000, description="how long a writer waits for another process (SQLite)"
@@ -85,7 +85,7 @@ class WorkerSettings(Section):
 
     command: CommaList = Field(
         (),
-        description="the avatar program and its first arguments; empty: the one of this checkout, else `avatar` from PATH",
+        description="the avatar program and its first arguments; empty: this checkout's, else from PATH",
     )
     concurrency: int = Field(
         1, ge=1, le=64, description="segments made at the same time; each uses about two cores"
@@ -101,11 +101,11 @@ class AuthSettings(Section):
 
     api_key_hashes: KeyHashes = Field(
         (),
-        description="SHA-256 of keys that act as admin, separated by commas; also as `SOUNDSTAGE_API_KEY_HASHES`",
+        description="SHA-256 of keys that act as admin, by commas; also `SOUNDSTAGE_API_KEY_HASHES`",
     )
     loopback_is_admin: bool | None = Field(
         None,
-        description="treat the browser and the tools on this machine as admin; empty: only when `http.host` is loopback",
+        description="who comes from this machine is admin; empty: only while `http.host` is loopback",
     )
     session_hours: int = Field(12, ge=1, le=24 * 90, description="how long a login of the page lasts")
     rotation_overlap_hours: int = Field(

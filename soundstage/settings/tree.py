@@ -79,5 +79,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is handed in; `load.py` adds the file and the environment, knowing where each value came from."""
+        """Only what is handed in: a test reads nobody's environment. `load` adds file and variables."""
         return (init_settings,)

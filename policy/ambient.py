@@ -1,0 +1,77 @@
+"""When a request is trusted for where it comes from (cookie, this machine) instead of a key that it carries.
+
+A browser sends cookies, and connections from this machine, also on behalf of pages that somebody else wrote.
+Hence:
+
+- *DNS rebinding*: a page of evil.example can make its own name point to 127.0.0.1 and then talk to us as its
+own
+  origin. Its requests still carry `Host: evil.example`, so for loopback trust the Host must be a loopback
+  name.
+- *Cross-site requests*: a page may post forms to http://127.0.0.1:8000. Browsers tell with `Sec-Fetch-Site`
+(or, for
+  writes, `Origin`) where a request starts; it must start at our own page or be typed by the user. `same-site`
+  is not enough: every port of localhost is the same site. Programs that are no browsers send neither, and may
+  pass.
+- *Proxies*: behind nginx on this machine everybody on the internet would come from 127.0.0.1. A request that
+was
+  forwarded is never trusted; proxies that hide it speak HTTP/1.0 by default, which no browser does. A proxy
+  that does neither cannot be told from a browser: whoever sets one up sets `auth.loopback_is_admin = false`.
+- *Other users of this machine* reach the port as well. On a shared machine set `auth.loopback_is_admin =
+false`.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from fastapi.requests import HTTPConnection
+
+FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def comes_from_this_machine(connection: HTTPConnection) -> bool:
+    """Whether peer and Host header are both loopback and nobody forwarded the request."""
+    if connection.client is None or not _is_loopback_address(connection.client.host):
+        return False
+    if any(name in connection.headers for name in FORWARDING_HEADERS):
+        return False
+    if connection.scope.get("http_version") == "1.0":
+        return False
+    return _is_loopback_name(_host_name(connection.headers.get("host", "")))
+
+
+def starts_at_our_own_page(connection: HTTPConnection) -> bool:
+    """Whether no foreign page can have caused the request."""
+    site = connection.headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    origin = connection.headers.get("origin")
+    if origin is not None:
+        # A port is compared too: another server on this machine is another origin.
+        return urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower()
+    # Every browser sends Origin or Sec-Fetch-Site with a write, and Origin with a WebSocket.
+    return True
+
+
+def _is_loopback_address(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _is_loopback_name(name: str) -> bool:
+    # RFC 6761 keeps `localhost` and every name below it on this machine.
+    return name == "localhost" or name.endswith(".localhost") or _is_loopback_address(name)
+
+
+def _host_name(host: str) -> str:
+    """`[::1]:8000` → `::1`, `LocalHost:8000` → `localhost`."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""

@@ -1,0 +1,97 @@
+"""From a connection to a principal: key, then session cookie, then (if allowed) being on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi.requests import HTTPConnection
+
+from policy.ambient import comes_from_this_machine, starts_at_our_own_page
+from policy.keys.service import KeyService
+from policy.principal import Principal
+from policy.sessions import COOKIE, SessionSigner
+from soundstage.database import Database
+from soundstage.errors import Forbidden, Unauthorized, Unavailable
+from soundstage.telemetry import get_logger
+
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soundstage"'}
+
+
+class Authenticator:
+    """Says who is behind a connection, or raises Unauthorized."""
+
+    def __init__(
+        self, db: Database, keys: KeyService, sessions: SessionSigner, loopback_is_admin: bool
+    ) -> None:
+        self._db = db
+        self._keys = keys
+        self._sessions = sessions
+        self._loopback_is_admin = loopback_is_admin
+        self._log = get_logger(__name__)
+
+    async def authenticate(self, connection: HTTPConnection) -> Principal:
+        """A wrong key is refused even where no key is needed: whoever sends one means to be known by it."""
+        authorization = connection.headers.get("authorization")
+        if authorization is not None:
+            return await self.with_key(_bearer(authorization))
+        session = await self._session_principal(connection)
+        ambient = session
+        if ambient is None and self._loopback_is_admin and comes_from_this_machine(connection):
+            ambient = Principal(id="loopback", name="this machine", role="admin", kind="loopback")
+        if ambient is None:
+            raise Unauthorized(
+                "auth.required",
+                "This needs an API key.",
+                "Send `Authorization: Bearer KEY`, or log in on the page.",
+                headers=CHALLENGE,
+            )
+        if not starts_at_our_own_page(connection):
+            raise Forbidden(
+                "auth.foreign_page",
+                "This request was started by a page of another origin.",
+                "Open the page of this server itself, or send an API key.",
+            )
+        return ambient
+
+    async def with_key(self, key: str) -> Principal:
+        """Whose key this is; Unauthorized when it is nobody's (any more)."""
+        async with self._db.session() as session:
+            principal = await self._keys.identify(session, key)
+        if principal is None:
+            raise Unauthorized(
+                "auth.bad_key",
+                "This API key is unknown, expired or revoked.",
+                "Ask an administrator for a new one.",
+                headers=CHALLENGE,
+            )
+        await self._note_use(principal)
+        return principal
+
+    async def _session_principal(self, connection: HTTPConnection) -> Principal | None:
+        token = connection.cookies.get(COOKIE)
+        key_id = self._sessions.read(token) if token else None
+        if key_id is None:
+            return None
+        async with self._db.session() as session:
+            principal = await self._keys.by_id(session, key_id)
+        return None if principal is None else replace(principal, kind="session")
+
+    async def _note_use(self, principal: Principal) -> None:
+        try:
+            async with self._db.transaction() as session:
+                await self._keys.mark_used(session, principal)
+        except Unavailable as error:
+            # Somebody else writes for long; a missing note must not turn a good key away.
+            self._log.warning("the use of a key was not noted", key_id=principal.id, reason=error.code)
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, key = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthorized(
+            "auth.bad_scheme",
+            "The Authorization header is not `Bearer KEY`.",
+            "Send the key as is.",
+            headers=CHALLENGE,
+        )
+    return key.strip()

@@ -1,0 +1,79 @@
+"""Default deny: lists what every route of an application declares, and refuses a silent one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount
+
+from policy.guard import Public, RequiredPermission
+
+
+@dataclass(frozen=True, slots=True)
+class RouteGrant:
+    """What one route declares: permissions, or a reason why it is public, or (never in service) neither."""
+
+    path: str
+    methods: tuple[str, ...]
+    permissions: tuple[str, ...]
+    public_reason: str | None
+
+    @property
+    def declared(self) -> bool:
+        """Whether it declares anything."""
+        return bool(self.permissions) or self.public_reason is not None
+
+    def __str__(self) -> str:
+        return f"{','.join(self.methods)} {self.path}"
+
+
+def declared_permissions(app: FastAPI, public: Mapping[str, str] | None = None) -> list[RouteGrant]:
+    """Every route of `app`, also of routers and mounts inside it.
+
+    `public` maps the paths of routes that can declare nothing themselves (`/docs`, mounted files) to a
+    reason; what `install_policy` was given counts too.
+    """
+    reasons = {**getattr(app.state, "public_paths", {}), **(public or {})}
+    return list(_grants(app, app.routes, "", reasons))
+
+
+def check_routes(app: FastAPI) -> None:
+    """Raises RuntimeError with the list of routes that declare nothing; run at every start."""
+    silent = [str(grant) for grant in declared_permissions(app) if not grant.declared]
+    if silent:
+        raise RuntimeError(
+            f"routes without a permission or a reason to be public: {'; '.join(sorted(silent))}"
+        )
+
+
+def _grants(app: Any, routes: Iterable[Any], prefix: str, reasons: Mapping[str, str]) -> Iterator[RouteGrant]:
+    # Frontends mounted by `app.frontend()` are kept apart from the other routes.
+    late = getattr(getattr(app, "router", None), "_low_priority_routes", ())
+    for route in (*iter_route_contexts(list(routes)), *late):
+        path = f"{prefix}{getattr(route, 'path', None) or ''}"
+        inner = getattr(route, "original_route", route)
+        if isinstance(inner, Mount) and path not in reasons and inner.routes:
+            yield from _grants(inner.app, inner.routes, path, reasons)
+            continue
+        calls = list(_calls(getattr(route, "dependant", None)))
+        yield RouteGrant(
+            path=path,
+            methods=tuple(sorted(getattr(route, "methods", None) or ("ANY",))),
+            permissions=tuple(
+                sorted({call.permission for call in calls if isinstance(call, RequiredPermission)})
+            ),
+            public_reason=next(
+                (call.reason for call in calls if isinstance(call, Public)), reasons.get(path)
+            ),
+        )
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    """The callables behind a route, however deep; `dependant` is FastAPI's tree of dependencies."""
+    for child in getattr(dependant, "dependencies", ()):
+        yield child.call
+        yield from _calls(child)

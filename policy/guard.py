@@ -1,0 +1,46 @@
+"""What a route declares: the permission that it needs, or the reason why it needs none."""
+
+# No `from __future__ import annotations`: FastAPI reads the annotations of these callables at run time.
+from dataclasses import dataclass
+
+from fastapi.requests import HTTPConnection
+
+from policy.permissions import permission
+from policy.principal import Principal
+
+
+@dataclass(frozen=True)
+class RequiredPermission:
+    """A FastAPI dependency that lets a request pass only with this permission, and gives its principal."""
+
+    permission: str
+
+    async def __call__(self, connection: HTTPConnection) -> Principal:
+        principal: Principal = await connection.app.state.policy.authenticate(connection)
+        principal.require(self.permission)
+        return principal
+
+
+@dataclass(frozen=True)
+class Public:
+    """A FastAPI dependency that lets everybody pass, and says why."""
+
+    reason: str
+
+    async def __call__(self) -> None:
+        return None
+
+
+def require_permission(name: str) -> RequiredPermission:
+    """`principal: Annotated[Principal, Depends(require_permission("render:create"))]`.
+
+    Raises Invalid while the routes are declared when there is no such permission.
+    """
+    return RequiredPermission(permission(name).name)
+
+
+def public(reason: str) -> Public:
+    """`dependencies=[Depends(public("browsers ask before anybody can log in"))]`."""
+    if not reason.strip():
+        raise ValueError("a public route needs a reason")
+    return Public(reason)

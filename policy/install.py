@@ -1,0 +1,91 @@
+"""Puts the policy into an application; called by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from fastapi import FastAPI
+from fastapi.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from policy.authentication import Authenticator
+from policy.declarations import check_routes
+from policy.keys.routes import keys_router
+from policy.keys.schemas import KeyMade
+from policy.keys.service import KeyService
+from policy.login import login_router
+from policy.principal import Principal
+from policy.sessions import SessionSigner, session_secret
+from soundstage.database import Database
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+
+
+class Policy:
+    """Keys, sessions and the authenticator of one installation."""
+
+    def __init__(
+        self, db: Database, keys: KeyService, sessions: SessionSigner, loopback_is_admin: bool
+    ) -> None:
+        self.db = db
+        self.keys = keys
+        self.sessions = sessions
+        self.authenticator = Authenticator(db, keys, sessions, loopback_is_admin)
+
+    @classmethod
+    def open(cls, settings: Settings, db: Database, events: EventStore) -> Policy:
+        """The policy that the settings ask for; makes the session secret at the first start."""
+        overlap = timedelta(hours=settings.auth.rotation_overlap_hours)
+        keys = KeyService(events, settings.auth.api_key_hashes, overlap)
+        sessions = SessionSigner(session_secret(settings.state_dir), settings.auth.session_hours)
+        return cls(db, keys, sessions, settings.loopback_is_admin)
+
+    async def authenticate(self, connection: HTTPConnection) -> Principal:
+        """Who is behind a connection; asked once per connection."""
+        known: Principal | None = getattr(connection.state, "principal", None)
+        if known is None:
+            known = connection.state.principal = await self.authenticator.authenticate(connection)
+        return known
+
+    async def first_admin_key(self) -> KeyMade | None:
+        """At the very first start an admin key, to be shown once; None ever after."""
+        async with self.db.transaction() as session:
+            return await self.keys.first_admin(session)
+
+
+def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | None = None) -> None:
+    """Adds the routes of keys and login, and refuses to start while a route declares nothing.
+
+    `public` gives the reason for paths that cannot declare it themselves (`/docs`, `/openapi.json`, mounted
+    files).
+    """
+    app.state.policy = policy
+    app.state.public_paths = dict(public or {})
+    app.include_router(keys_router(policy.db, policy.keys))
+    app.include_router(login_router(policy.authenticator, policy.sessions))
+    app.add_middleware(DeclarationCheck, guarded=app)
+
+
+class DeclarationCheck:
+    """Refuses service, at the start and before the first request, when a route declares no permission."""
+
+    def __init__(self, app: ASGIApp, guarded: FastAPI) -> None:
+        self._app = app
+        self._guarded = guarded
+        self._checked = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._checked:
+            try:
+                check_routes(self._guarded)
+            except RuntimeError as error:
+                if scope["type"] != "lifespan":
+                    raise
+                await receive()
+                # Said in the protocol's own words: a server takes an exception for "knows no lifespan" and
+                # goes on.
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            self._checked = True
+        await self._app(scope, receive, send)

@@ -1,0 +1,29 @@
+"""The table of API keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from soundstage.database import Base
+
+
+class ApiKeyRow(Base):
+    """One key. The key itself is nowhere; `sha256` is the hash of its text (64 hex digits)."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[str] = mapped_column(String(40))
+    scopes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    state: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(100))
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    replaced_by: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))

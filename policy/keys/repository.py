@@ -1,0 +1,45 @@
+"""All SQL about API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policy.keys.models import ApiKeyRow
+
+
+class KeyRepository:
+    """Reads and writes keys in the caller's session."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, row: ApiKeyRow) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def get(self, key_id: str) -> ApiKeyRow | None:
+        return await self._session.get(ApiKeyRow, key_id)
+
+    async def by_hash(self, sha256: str) -> ApiKeyRow | None:
+        return await self._session.scalar(select(ApiKeyRow).where(ApiKeyRow.sha256 == sha256))
+
+    async def all(self) -> Sequence[ApiKeyRow]:
+        return (
+            await self._session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id))
+        ).all()
+
+    async def count(self) -> int:
+        return await self._session.scalar(select(func.count()).select_from(ApiKeyRow)) or 0
+
+    async def mark_used(self, key_id: str, now: datetime, unless_since: datetime) -> None:
+        """Notes a use, at most once per interval: an answer must not cost a write."""
+        await self._session.execute(
+            update(ApiKeyRow)
+            .where(ApiKeyRow.id == key_id)
+            .where(or_(ApiKeyRow.last_used_at.is_(None), ApiKeyRow.last_used_at < unless_since))
+            .values(last_used_at=now)
+        )

@@ -1,0 +1,56 @@
+"""Wire types of API keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from policy.keys.states import KeyState
+
+MAX_SCOPES = 100
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be printable text on one line")
+    return text
+
+
+class KeyRequest(BaseModel):
+    """What a new key shall be."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: Annotated[str, AfterValidator(_printable)] = Field(
+        min_length=1, max_length=100, description="what it is for"
+    )
+    role: str = "viewer"
+    scopes: list[str] | None = Field(
+        default=None,
+        max_length=MAX_SCOPES,
+        description="narrows the role: `render:create`, `render:*`; null: all of it",
+    )
+    expires_at: AwareDatetime | None = Field(default=None, description="null: never")
+
+
+class KeyView(BaseModel):
+    """A key as everybody with `key:read` sees it: without the key."""
+
+    id: str
+    name: str
+    role: str
+    scopes: list[str] | None
+    state: KeyState
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    replaced_by: str | None
+
+
+class KeyMade(KeyView):
+    """The answer to making or rotating: the only time that `key` is ever shown."""
+
+    key: str

@@ -1,0 +1,185 @@
+"""The verbs of API keys; called by the routes, the CLI and the first start."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policy.keys.errors import key_escalates, key_in_the_past, key_not_found
+from policy.keys.models import ApiKeyRow
+from policy.keys.repository import KeyRepository
+from policy.keys.schemas import KeyMade, KeyRequest, KeyView
+from policy.keys.states import USABLE, KeyState, move, state_at
+from policy.permissions import check_pattern
+from policy.principal import Principal
+from policy.roles import role
+from soundstage.database import new_id, utcnow
+from soundstage.events import EventStore
+
+# Enough for "is this key still in use", cheap enough for every request.
+USED_EVERY = timedelta(minutes=1)
+CONFIGURED = "configured:"
+STREAM = "keys"
+
+
+def hash_key(key: str) -> str:
+    """What is stored of a key, as `printf %s KEY | sha256sum`; 256 random bits need no slow hash."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class KeyService:
+    """API keys in the database, and those whose hashes stand in the settings (these act as admin)."""
+
+    def __init__(self, events: EventStore, configured_hashes: Iterable[str], overlap: timedelta) -> None:
+        self._events = events
+        self._configured = tuple(configured_hashes)
+        self._overlap = overlap
+
+    async def create(self, session: AsyncSession, request: KeyRequest, by: Principal) -> KeyMade:
+        """Makes a key with no more rights than `by` has; the key is in the answer and nowhere else, ever."""
+        _check_rights(request, by)
+        if request.expires_at is not None and request.expires_at <= utcnow():
+            raise key_in_the_past()
+        return await self._make(session, request, by)
+
+    async def first_admin(self, session: AsyncSession) -> KeyMade | None:
+        """An admin key when there has never been any key; None otherwise. Whoever gets it shows it once.
+
+        Two processes that start together make one: the transaction holds the lock while it looks.
+        """
+        if self._configured or await KeyRepository(session).count():
+            return None
+        request = KeyRequest(name="first administrator", role="admin")
+        return await self._make(session, request, Principal.local_admin("first start"))
+
+    async def list(self, session: AsyncSession) -> list[KeyView]:
+        """All keys, ended ones too, oldest first."""
+        now = utcnow()
+        return [_view(row, now) for row in await KeyRepository(session).all()]
+
+    async def get(self, session: AsyncSession, key_id: str) -> KeyView:
+        """One key; NotFound when there is none."""
+        return _view(await self._row(session, key_id), utcnow())
+
+    async def rotate(
+        self, session: AsyncSession, key_id: str, by: Principal, overlap: timedelta | None = None
+    ) -> KeyMade:
+        """Makes the successor of a key; the old one works on for `overlap`, for clients to change over."""
+        row = await self._row(session, key_id)
+        now = utcnow()
+        request = KeyRequest(name=row.name, role=row.role, scopes=row.scopes, expires_at=row.expires_at)
+        _check_rights(request, by)
+        state = move(_state(row, now), KeyState.SUPERSEDED)
+        made = await self._make(session, request, by)
+        end = now + (self._overlap if overlap is None else overlap)
+        row.state = state
+        row.replaced_by = made.id
+        row.expires_at = min(end, row.expires_at) if row.expires_at else end
+        await self._events.append(session, STREAM, "key.rotated", {"id": row.id, "by": by.id, "to": made.id})
+        return made
+
+    async def revoke(self, session: AsyncSession, key_id: str, by: Principal) -> KeyView:
+        """Ends a key at once; twice is no error. Nobody can end a key that may do more than they."""
+        row = await self._row(session, key_id)
+        now = utcnow()
+        if _state(row, now) is not KeyState.REVOKED:
+            _check_rights(KeyRequest(name=row.name, role=row.role, scopes=row.scopes), by)
+            row.state = move(_state(row, now), KeyState.REVOKED)
+            row.ended_at = now
+            await self._events.append(session, STREAM, "key.revoked", {"id": row.id, "by": by.id})
+        return _view(row, now)
+
+    async def identify(self, session: AsyncSession, key: str) -> Principal | None:
+        """Whose key this is; None for one that is unknown, expired or revoked."""
+        digest = hash_key(key)
+        # Every hash is compared, in constant time, whichever matches.
+        matches = [known for known in self._configured if hmac.compare_digest(known, digest)]
+        if matches:
+            return _configured_principal(matches[0])
+        row = await KeyRepository(session).by_hash(digest)
+        if row is None or not hmac.compare_digest(row.sha256, digest):
+            return None
+        return _principal(row)
+
+    async def by_id(self, session: AsyncSession, key_id: str) -> Principal | None:
+        """The principal of a session cookie; None when its key has ended since."""
+        if key_id.startswith(CONFIGURED):
+            principals = (_configured_principal(known) for known in self._configured)
+            return next((found for found in principals if found.id == key_id), None)
+        row = await KeyRepository(session).get(key_id)
+        return None if row is None else _principal(row)
+
+    async def mark_used(self, session: AsyncSession, principal: Principal) -> None:
+        """Notes that a key was used; to the minute."""
+        now = utcnow()
+        await KeyRepository(session).mark_used(principal.id, now, now - USED_EVERY)
+
+    async def _row(self, session: AsyncSession, key_id: str) -> ApiKeyRow:
+        row = await KeyRepository(session).get(key_id)
+        if row is None:
+            raise key_not_found(key_id)
+        return row
+
+    async def _make(self, session: AsyncSession, request: KeyRequest, by: Principal) -> KeyMade:
+        key = secrets.token_hex(32)
+        row = ApiKeyRow(
+            id=new_id("key"),
+            name=request.name,
+            role=role(request.role).name,
+            scopes=request.scopes,
+            sha256=hash_key(key),
+            state=KeyState.ACTIVE,
+            created_at=utcnow(),
+            created_by=by.id,
+            expires_at=request.expires_at,
+        )
+        await KeyRepository(session).add(row)
+        facts = {"id": row.id, "name": row.name, "role": row.role, "scopes": row.scopes, "by": by.id}
+        await self._events.append(session, STREAM, "key.created", facts)
+        return KeyMade(**_view(row, utcnow()).model_dump(), key=key)
+
+
+def _check_rights(request: KeyRequest, by: Principal) -> None:
+    for scope in request.scopes or ():
+        check_pattern(scope)
+    scopes = None if request.scopes is None else tuple(request.scopes)
+    wanted = Principal(id="", name="", role=role(request.role).name, kind="key", scopes=scopes)
+    if missing := by.missing(wanted.permissions):
+        raise key_escalates(missing)
+
+
+def _state(row: ApiKeyRow, now: datetime) -> KeyState:
+    return state_at(KeyState(row.state), row.expires_at, now)
+
+
+def _principal(row: ApiKeyRow) -> Principal | None:
+    if _state(row, utcnow()) not in USABLE:
+        return None
+    scopes = None if row.scopes is None else tuple(row.scopes)
+    return Principal(id=row.id, name=row.name, role=row.role, kind="key", scopes=scopes)
+
+
+def _configured_principal(known: str) -> Principal:
+    # Named by a hash of the hash: an id goes into logs and cookies, the hash itself stays in the settings.
+    name = hashlib.sha256(known.encode()).hexdigest()[:12]
+    return Principal(id=f"{CONFIGURED}{name}", name="key from the settings", role="admin", kind="key")
+
+
+def _view(row: ApiKeyRow, now: datetime) -> KeyView:
+    return KeyView(
+        id=row.id,
+        name=row.name,
+        role=row.role,
+        scopes=row.scopes,
+        state=_state(row, now),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        replaced_by=row.replaced_by,
+    )

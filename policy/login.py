@@ -1,0 +1,83 @@
+"""REST for the page: log in with a key, log out, and who am I."""
+
+# No `from __future__ import annotations`: the permissions below are values that FastAPI reads from
+# annotations.
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from policy.ambient import starts_at_our_own_page
+from policy.authentication import Authenticator
+from policy.guard import public, require_permission
+from policy.principal import Kind, Principal
+from policy.sessions import COOKIE, SessionSigner
+from soundstage.errors import Forbidden
+
+
+class LoginRequest(BaseModel):
+    """An API key, typed into the page."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    key: str = Field(min_length=1, max_length=200)
+
+
+class Me(BaseModel):
+    """As whom the caller is known, and what that allows."""
+
+    id: str
+    name: str
+    role: str
+    kind: Kind
+    permissions: list[str]
+
+
+def login_router(authenticator: Authenticator, sessions: SessionSigner) -> APIRouter:
+    """`/api/login`, `/api/logout`, `/api/me`."""
+    router = APIRouter(prefix="/api", tags=["login"])
+
+    @router.post("/login", dependencies=[Depends(public("nobody is known before they log in"))])
+    async def log_in(login: LoginRequest, request: Request, response: Response) -> Me:
+        """Changes a key for a cookie that scripts cannot read and other sites cannot send."""
+        if not starts_at_our_own_page(request):
+            # Or a foreign page could log the visitor in as somebody else and read along.
+            raise Forbidden(
+                "auth.foreign_page",
+                "This login was started by a page of another origin.",
+                "Open the page itself.",
+            )
+        principal = await authenticator.with_key(login.key)
+        response.set_cookie(
+            COOKIE,
+            sessions.sign(principal.id),
+            max_age=int(sessions.lifetime.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return _me(principal)
+
+    @router.post(
+        "/logout", status_code=204, dependencies=[Depends(public("forgets only the caller's own cookie"))]
+    )
+    async def log_out(response: Response) -> None:
+        """Takes the cookie back."""
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+
+    @router.get("/me")
+    async def who_am_i(principal: Annotated[Principal, Depends(require_permission("self:read"))]) -> Me:
+        """As whom the caller is known."""
+        return _me(principal)
+
+    return router
+
+
+def _me(principal: Principal) -> Me:
+    return Me(
+        id=principal.id,
+        name=principal.name,
+        role=principal.role,
+        kind=principal.kind,
+        permissions=sorted(principal.permissions),
+    )

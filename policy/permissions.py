@@ -1,0 +1,94 @@
+"""Every permission there is; routes and tools declare one of these, roles and keys grant them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from soundstage.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """`resource:action`, and the sentence that says what it allows."""
+
+    name: str
+    allows: str
+
+
+PERMISSIONS: tuple[Permission, ...] = (
+    Permission("project:read", "See projects and their versions."),
+    Permission("project:create", "Make a project."),
+    Permission("project:update", "Change a project."),
+    Permission("project:delete", "Delete a project with its scenes."),
+    Permission("scene:read", "See the scenes of a project."),
+    Permission("scene:create", "Add a scene."),
+    Permission("scene:update", "Change or move a scene."),
+    Permission("scene:delete", "Delete a scene."),
+    Permission("asset:read", "See and download assets."),
+    Permission("asset:create", "Upload an asset."),
+    Permission("asset:update", "Rename or describe an asset."),
+    Permission("asset:delete", "Delete an asset."),
+    Permission("persona:read", "See personas."),
+    Permission("persona:create", "Make a persona, from a photo for example."),
+    Permission("persona:update", "Change a persona."),
+    Permission("persona:delete", "Delete a persona with the face and the voice behind it."),
+    Permission("consent:read", "See who agreed to be shown or heard."),
+    Permission("consent:create", "Record that a person agrees."),
+    Permission("consent:revoke", "Record that a person no longer agrees."),
+    Permission("render:read", "See renders, and download what they made."),
+    Permission("render:create", "Make a video."),
+    Permission("render:cancel", "Stop a render."),
+    Permission("render:delete", "Delete a render and its files."),
+    Permission("chat:use", "Talk to the agent; what it does still needs the permission of its tool."),
+    Permission("event:read", "Follow what happens."),
+    Permission("key:read", "See API keys, never the keys themselves."),
+    Permission("key:create", "Make an API key with no more rights than one's own."),
+    Permission("key:rotate", "Replace an API key by a new one."),
+    Permission("key:revoke", "End an API key."),
+    Permission("setting:read", "See the settings, without secrets."),
+    Permission("metrics:read", "Read the metrics."),
+    Permission("system:read", "See the state of the installation."),
+    Permission("storage:collect", "Remove files that nothing refers to."),
+    Permission("backup:create", "Make a backup."),
+    Permission("backup:restore", "Put a backup in the place of the present state."),
+    Permission("self:read", "See as whom one is known; everybody may."),
+)
+
+
+def permission(name: str) -> Permission:
+    """The permission of that name; Invalid with a near name for one that does not exist."""
+    for known in PERMISSIONS:
+        if known.name == name:
+            return known
+    near = get_close_matches(name, [known.name for known in PERMISSIONS], n=1)
+    raise Invalid(
+        "policy.unknown_permission",
+        f"There is no permission {name!r}.",
+        f"Did you mean {near[0]!r}?" if near else "The permissions are listed in the API reference.",
+    )
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Whether a granted pattern (`render:create`, `render:*`, `*:read`, `*`) covers a permission."""
+    if pattern == "*":
+        return True
+    resource, _, action = pattern.partition(":")
+    wanted_resource, _, wanted_action = name.partition(":")
+    return resource in ("*", wanted_resource) and action in ("*", wanted_action)
+
+
+def covered(patterns: Iterable[str]) -> frozenset[str]:
+    """All permissions that the patterns cover together."""
+    chosen = tuple(patterns)
+    return frozenset(
+        known.name for known in PERMISSIONS if any(covers(pattern, known.name) for pattern in chosen)
+    )
+
+
+def check_pattern(pattern: str) -> str:
+    """The pattern itself; Invalid when it covers no permission at all, which is always a slip."""
+    if not covered([pattern]):
+        permission(pattern)
+    return pattern

@@ -1,0 +1,60 @@
+"""Who asks: made by the authenticator or, for commands on this machine, by the CLI; services check it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from policy.permissions import covered, permission
+from policy.roles import role
+from soundstage.errors import Forbidden
+
+Kind = Literal["key", "session", "loopback", "local"]
+
+# What everybody may who is known at all, whatever the scopes of the key.
+ALWAYS = frozenset({"self:read"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who is known. `scopes` narrow what the role grants; None means that they do not."""
+
+    id: str
+    name: str
+    role: str
+    kind: Kind
+    scopes: tuple[str, ...] | None = None
+
+    @classmethod
+    def local_admin(cls, name: str = "cli") -> Principal:
+        """The user of this machine, who owns the files anyway: for commands that work in this process."""
+        return cls(id=f"local:{name}", name=name, role="admin", kind="local")
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """All that this principal may do."""
+        granted = role(self.role).permissions
+        return (granted if self.scopes is None else granted & covered(self.scopes)) | ALWAYS
+
+    def may(self, name: str) -> bool:
+        """Whether it may do that; Invalid for a permission that does not exist."""
+        return permission(name).name in self.permissions
+
+    def require(self, name: str) -> None:
+        """Raises Forbidden unless it may do that."""
+        if not self.may(name):
+            why = (
+                f"the role {self.role}"
+                if name not in role(self.role).permissions
+                else "the scopes of this key"
+            )
+            raise Forbidden(
+                "policy.forbidden",
+                f"This needs the permission {name}, which {why} does not give.",
+                "Ask an administrator for a key with more rights.",
+            )
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that it may not do."""
+        return sorted(set(names) - self.permissions)
