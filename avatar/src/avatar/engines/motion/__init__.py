@@ -1,0 +1,1 @@
+"""Engine `motion`: a person's own video, their movement kept, their mouth driven anew."""
