@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from avatar.compose.layout import Rect
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -18,6 +20,13 @@ class Planes:
     y: Pixels
     cb: Pixels
     cr: Pixels
+
+    def put(self, at: Rect, part: Planes) -> None:
+        """Write `part` at `at`, in place; `at` has even sides and corners."""
+        half = at.halved()
+        self.y[at.rows, at.columns] = part.y
+        self.cb[half.rows, half.columns] = part.cb
+        self.cr[half.rows, half.columns] = part.cr
 
 
 def _from_601() -> npt.NDArray[np.float64]:

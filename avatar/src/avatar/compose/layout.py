@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from avatar.spec import Box, Canvas
@@ -41,9 +42,32 @@ class Rect:
         right, bottom = (self.x + self.width + 1) & ~1, (self.y + self.height + 1) & ~1
         return Rect(left, top, right - left, bottom - top).within(outer)
 
+    def around(self, other: Rect) -> Rect:
+        """The smallest rectangle that holds both."""
+        left, top = min(self.x, other.x), min(self.y, other.y)
+        right = max(self.x + self.width, other.x + other.width)
+        bottom = max(self.y + self.height, other.y + other.height)
+        return Rect(left, top, right - left, bottom - top)
+
     def halved(self) -> Rect:
         """The same place in a chroma plane."""
         return Rect(self.x // 2, self.y // 2, self.width // 2, self.height // 2)
+
+
+def merged(rects: Iterable[Rect]) -> list[Rect]:
+    """Rectangles that cover the given ones and do not overlap each other; empty ones are left out."""
+    apart: list[Rect] = []
+    for rect in rects:
+        if rect.empty:
+            continue
+        touching = [other for other in apart if not rect.within(other).empty]
+        while touching:
+            apart = [other for other in apart if other not in touching]
+            for other in touching:
+                rect = rect.around(other)
+            touching = [other for other in apart if not rect.within(other).empty]
+        apart.append(rect)
+    return apart
 
 
 def place(box: Box, canvas: Canvas) -> Rect:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from avatar.encode.cues import Cue
+from avatar.compose.cues import Cue
 
 
 def to_vtt(cues: Iterable[Cue]) -> str:

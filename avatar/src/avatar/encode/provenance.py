@@ -72,4 +72,4 @@ def digital_source_type(*, real_footage: bool, trained_model: bool) -> str:
 
 def container_metadata(title: str, source_type: str, software: str) -> dict[str, str]:
     """Tags inside the MP4, for whoever gets the video without its sidecar."""
-    return {"title": title, "comment": f"{STATEMENT} digitalSourceType={source_type}", "encoder": software}
+    return {"title": title, "comment": f"{STATEMENT} digitalSourceType={source_type}", "encoding_tool": software, "encoder": software}

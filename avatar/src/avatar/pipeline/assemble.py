@@ -9,7 +9,7 @@ from pathlib import Path
 from avatar.encode.assembly import join
 from avatar.encode.atomic import atomic_files
 from avatar.encode.captions import to_srt, to_vtt
-from avatar.encode.cues import Cue, make_cues
+from avatar.compose.cues import Cue, make_cues
 from avatar.encode.poster import frame_at, write_png
 from avatar.encode.provenance import container_metadata
 from avatar.encode.sound import SceneSound

@@ -67,11 +67,11 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         track = control_track(speech, spec.canvas.fps, spec.seed)
         context.check()
         context.tell(StageStarted(stage="prepare", scene=scene_id))
-        with closing(open_shot(spec, scene, context)) as shot:
+        with closing(open_shot(spec, scene, speech, context, warn)) as shot:
             context.tell(StageStarted(stage="frames", scene=scene_id, total_frames=track.frames))
             meter = FrameMeter(context.tell, scene_id, track.frames)
             with segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer:
-                frames = ordered_map(shot.paint, shot.items(track))
+                frames = ordered_map(shot.paint, shot.moments(track))
                 with closing(frames):
                     for planes in frames:
                         context.check()

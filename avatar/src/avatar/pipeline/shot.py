@@ -1,38 +1,72 @@
-"""The picture side of a scene: its engine, background and composer, opened together; the frame loop draws from it."""
+"""The picture side of a scene: engine, backdrop, overlays and captions, opened together; the frame loop draws from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from avatar.compose.blend import over
+from avatar.compose.background import Backdrop, open_backdrop
+from avatar.compose.blend import Sprite
+from avatar.compose.burned import BurnedCaptions
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
+from avatar.compose.cues import make_cues
+from avatar.compose.fonts import Fonts
 from avatar.compose.layout import Rect, place
+from avatar.compose.overlays import OverlayTrack, open_overlays, warn_missing_glyphs
+from avatar.compose.shapes import shape_mask
+from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport, FaceEngine
 from avatar.engines.registry import open_engine
 from avatar.pipeline.context import Context
-from avatar.encode.provenance import EngineRecord
-from avatar.spec import RenderSpec, Scene
-from avatar.tracks import ControlTrack
+from avatar.pipeline.speaker_box import engine_box
+from avatar.spec import Notice, RenderSpec, Scene
+from avatar.tracks import ControlTrack, SpeechTrack
+
+Warn = Callable[[Notice], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that one frame is drawn from."""
+
+    face: Any
+    sprites: tuple[Sprite, ...]
+    backdrop: Pixels | None
 
 
 class Shot:
-    """An opened scene. `items` runs in one thread, `paint` in several."""
+    """An opened scene. `moments` runs in one thread, in order; `paint` runs in several, in any order."""
 
-    def __init__(self, engine: FaceEngine | None, composer: Composer) -> None:
+    def __init__(
+        self,
+        engine: FaceEngine | None,
+        composer: Composer,
+        backdrop: Backdrop,
+        overlays: list[OverlayTrack],
+        captions: BurnedCaptions | None,
+    ) -> None:
         self._engine = engine
         self._composer = composer
+        self._backdrop = backdrop
+        self._overlays = overlays
+        self._captions = captions
 
-    def items(self, track: ControlTrack) -> Iterator[Any]:
-        if self._engine is None:
-            return iter([None] * track.frames)
-        return self._engine.items(track)
+    def moments(self, track: ControlTrack) -> Iterator[Moment]:
+        """One per frame of `track`."""
+        faces = iter([None] * track.frames) if self._engine is None else self._engine.items(track)
+        for index, face in enumerate(faces):
+            sprites = tuple(self._sprites_at(index * 1000 / track.fps))
+            moving = self._backdrop.moving
+            yield Moment(face, sprites, None if moving is None else next(moving))
 
-    def paint(self, item: Any) -> Planes:
-        return self._composer.paint(None if self._engine is None else self._engine.draw(item))
+    def paint(self, moment: Moment) -> Planes:
+        layer = None if self._engine is None else self._engine.draw(moment.face)
+        return self._composer.paint(layer, moment.sprites, moment.backdrop)
+
+    def report(self) -> EngineReport:
+        return EngineReport() if self._engine is None else self._engine.report()
 
     def engines(self) -> tuple[EngineRecord, ...]:
         if self._engine is None:
@@ -40,31 +74,53 @@ class Shot:
         info = self._engine.info
         return (EngineRecord(role="face", name=info.name, version=info.version, licence=info.licence),)
 
-    def report(self) -> EngineReport:
-        return EngineReport() if self._engine is None else self._engine.report()
-
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
 
+    def _sprites_at(self, ms: float) -> Iterator[Sprite]:
+        for track in self._overlays:
+            sprite = track.at(ms)
+            if sprite is not None:
+                yield sprite
+        caption = None if self._captions is None else self._captions.at(ms)
+        if caption is not None:
+            yield caption
 
-def open_shot(spec: RenderSpec, scene: Scene, context: Context) -> Shot:
+
+def open_shot(spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Context, warn: Warn) -> Shot:
+    """Open everything the pictures of `scene` need. Raises `AvatarError` for what cannot be read or found."""
     canvas = spec.canvas
-    box = place(scene.layout.box, canvas)
-    base = np.full((canvas.height, canvas.width, 3), (20, 16, 16), np.uint8)
+    fonts = Fonts.of_this_machine()
+    # Overlays first: a word that is not in the script is found before any costly work begins.
+    overlays = open_overlays(scene, speech.words, speech.duration_ms, canvas, context.resolve, fonts, warn)
+    captions = _captions(spec, scene, speech, fonts, warn)
+    backdrop = open_backdrop(scene.background, canvas, context.resolve)
     if not scene.layout.visible:
-        return Shot(None, Composer(base, box))
-    alpha = scene.background.kind != "source"
+        return Shot(None, Composer(backdrop.still, Rect(0, 0, 0, 0)), backdrop, overlays, captions)
+    box = engine_box(scene, place(scene.layout.box, canvas), context.resolve)
     engine = open_engine(
-        scene.face, (box.width, box.height), canvas.fps, resolve=context.resolve, cache=context.cache, alpha=alpha
+        scene.face,
+        (box.width, box.height),
+        canvas.fps,
+        resolve=context.resolve,
+        cache=context.cache,
+        alpha=_without_background(scene),
     )
-    if engine.base is not None:
-        _lay(base, engine.base, box)
-    return Shot(engine, Composer(base, box))
+    mask = shape_mask(scene.layout.shape, box.width, box.height)
+    return Shot(engine, Composer(backdrop.still, box, engine.base, mask), backdrop, overlays, captions)
 
 
-def _lay(canvas: Pixels, picture: Pixels, box: Rect) -> None:
-    seen = box.within(Rect(0, 0, canvas.shape[1], canvas.shape[0]))
-    if not seen.empty:
-        part = picture[seen.y - box.y :, seen.x - box.x :][: seen.height, : seen.width]
-        over(canvas[seen.rows, seen.columns], part)
+def _without_background(scene: Scene) -> bool:
+    """Whether the speaker is cut out. In a rounded box or a circle the speaker keeps their own background."""
+    return scene.background.kind != "source" and scene.layout.shape == "rectangle"
+
+
+def _captions(spec: RenderSpec, scene: Scene, speech: SpeechTrack, fonts: Fonts, warn: Warn) -> BurnedCaptions | None:
+    form = spec.output.captions
+    if not form.burned:
+        return None
+    cues = make_cues(speech.words, speech.duration_ms, form.max_chars_per_line, form.max_lines)
+    captions = BurnedCaptions(cues, form, spec.canvas, fonts)
+    warn_missing_glyphs(captions.missing_glyphs(), lambda notice: warn(notice.model_copy(update={"scene": scene.id})))
+    return captions

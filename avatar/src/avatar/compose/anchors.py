@@ -1,0 +1,49 @@
+"""Finds when an overlay begins and ends: at a time, or at a word of the script as it is spoken."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Sequence
+
+from avatar.errors import InvalidInput
+from avatar.spec import Anchor, TimeAnchor
+from avatar.tracks import Word
+
+MAX_CLOSE_WORDS = 3
+
+
+def anchor_ms(anchor: Anchor, words: Sequence[Word], scene: str) -> int:
+    """Milliseconds from the start of the scene. A word anchor may name several words in a row.
+
+    Raises `InvalidInput` (`overlay.word_not_found`) and names the closest words of the script.
+    """
+    if isinstance(anchor, TimeAnchor):
+        return anchor.ms
+    wanted = [key for key in map(_key, anchor.word.split()) if key]
+    spoken = [_key(word.text) for word in words]
+    found = [i for i in range(len(spoken) - len(wanted) + 1) if wanted and spoken[i : i + len(wanted)] == wanted]
+    if len(found) < anchor.occurrence:
+        raise _not_found(anchor.word, anchor.occurrence, len(found), words, scene)
+    first = found[anchor.occurrence - 1]
+    if anchor.edge == "start":
+        return max(0, words[first].start_ms + anchor.offset_ms)
+    return max(0, words[first + len(wanted) - 1].end_ms + anchor.offset_ms)
+
+
+def _key(word: str) -> str:
+    """How words are compared: without case, accents' spelling or marks around them."""
+    folded = unicodedata.normalize("NFKC", word).casefold()
+    return "".join(char for char in folded if unicodedata.category(char)[0] in "LNMS")
+
+
+def _not_found(word: str, occurrence: int, times: int, words: Sequence[Word], scene: str) -> InvalidInput:
+    if times:
+        message = f"An overlay of scene {scene} waits for “{word}” number {occurrence}, but it is said {times} times."
+        return InvalidInput("overlay.word_not_found", message, f"Use an occurrence from 1 to {times}.")
+    known = {_key(spoken.text): spoken.text for spoken in words}
+    close = difflib.get_close_matches(_key(word), list(known), n=MAX_CLOSE_WORDS, cutoff=0.6)
+    hint = f"Close to it: {', '.join(known[key] for key in close)}." if close else "Use a word of the script, or a time."
+    return InvalidInput(
+        "overlay.word_not_found", f"An overlay of scene {scene} waits for “{word}”, which is never said.", hint
+    )

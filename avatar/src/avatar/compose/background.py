@@ -1,0 +1,80 @@
+"""What lies behind the speaker: a picture that stays, or pictures that follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avatar.compose.colour import Pixels
+from avatar.compose.fitting import blurred, cover
+from avatar.compose.footage import footage
+from avatar.compose.text import rgba
+from avatar.spec import Background, Canvas, ColourBackground, ImageBackground, MediaRef, VideoBackground
+
+EMPTY = (24, 20, 18)
+"""BGR behind a box that does not fill the canvas when the scene keeps the speaker's own background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """`still` uint8 BGR (h, w, 3) of the canvas' size; `moving`, when given, takes its place frame by frame."""
+
+    still: Pixels
+    moving: Iterator[Pixels] | None = None
+
+
+def open_backdrop(background: Background, canvas: Canvas, resolve: Callable[[MediaRef], Path]) -> Backdrop:
+    """The backdrop of a scene. Raises `InvalidInput` for a picture or video that cannot be read."""
+    if isinstance(background, ColourBackground):
+        return Backdrop(_colours(background, canvas))
+    if isinstance(background, ImageBackground):
+        from avatar.face.pictures import read_picture
+
+        picture = read_picture(resolve(background.image))
+        filled = cover(_opaque(picture), canvas.width, canvas.height)
+        return Backdrop(blurred(filled, background.blur))
+    if isinstance(background, VideoBackground):
+        path = resolve(background.video)
+        frames = footage(path, canvas.fps, loop=True, shown=background.video.name or path.name)
+        moving = (blurred(cover(frame, canvas.width, canvas.height), background.blur) for frame in frames)
+        return Backdrop(next(moving), moving)
+    return Backdrop(_flat(canvas, EMPTY))
+
+
+def blurred_source(picture: Pixels, person: Pixels, amount: float) -> Pixels:
+    """The source's own background, blurred, with the person taken out of it first.
+
+    picture uint8 (h, w, 3); person uint8 (h, w), 255 where the person is. Only background pixels feed the blur
+    (normalised convolution), so the person leaves no shadow of themselves behind them.
+    """
+    behind = (255 - person)[..., None].astype(np.float32) / 255
+    weight = np.repeat(blurred((behind * 255).astype(np.uint8).repeat(3, axis=2), amount), 1, axis=2)
+    colour = blurred((picture * behind).astype(np.uint8), amount)
+    return np.clip(colour.astype(np.float32) * 255 / np.maximum(weight, 8), 0, 255).astype(np.uint8)
+
+
+def _colours(background: ColourBackground, canvas: Canvas) -> Pixels:
+    red, green, blue, _ = rgba(background.colour)
+    if background.to_colour is None:
+        return _flat(canvas, (blue, green, red))
+    end = rgba(background.to_colour)
+    ramp = np.linspace(0, 1, canvas.height, dtype=np.float32)[:, None, None]
+    top, bottom = np.float32((blue, green, red)), np.float32(end[2::-1])
+    # Half a step of noise, always the same, hides the bands that eight bits leave in a slow ramp.
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (canvas.height, canvas.width, 1)).astype(np.float32)
+    return np.clip(top + (bottom - top) * ramp + noise + 0.5, 0, 255).astype(np.uint8)
+
+
+def _flat(canvas: Canvas, bgr: tuple[int, int, int]) -> Pixels:
+    return np.full((canvas.height, canvas.width, 3), bgr, np.uint8)
+
+
+def _opaque(picture: Pixels) -> Pixels:
+    """Transparent parts show the empty colour."""
+    if picture.shape[2] == 3:
+        return picture
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    return (picture[..., :3] * alpha + np.float32(EMPTY) * (1 - alpha)).astype(np.uint8)

@@ -1,0 +1,115 @@
+"""Finds the fonts of the machine by walking their usual folders, and says which one can draw a character."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import skia
+
+from avatar.errors import Unavailable
+
+PREFERRED = ("Noto Sans", "Open Sans", "Inter", "DejaVu Sans", "Liberation Sans", "Arial", "Helvetica Neue")
+"""Families for plain text, best first; any other font stands in for characters they lack."""
+
+_SUFFIXES = {".ttf", ".otf", ".ttc"}
+_COMMON = [chr(code) for code in (*range(0x21, 0x7F), 0xE4, 0xE9, 0xF1, 0x2019)]
+
+
+def font_folders() -> list[Path]:
+    """Where fonts lie on Linux and macOS, the user's own first."""
+    data = os.environ.get("XDG_DATA_HOME")
+    home = Path.home()
+    if sys.platform == "darwin":
+        return [home / "Library/Fonts", Path("/Library/Fonts"), Path("/System/Library/Fonts")]
+    return [
+        (Path(data) if data else home / ".local/share") / "fonts",
+        home / ".fonts",
+        Path("/usr/local/share/fonts"),
+        Path("/usr/share/fonts"),
+    ]
+
+
+@dataclass(frozen=True)
+class Fonts:
+    """The fonts under some folders, opened when first asked for. One per scene; not shared between threads."""
+
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def of_this_machine(cls) -> Fonts:
+        return cls(tuple(font_folders()))
+
+    @cached_property
+    def typefaces(self) -> list[skia.Typeface]:
+        """Every font that can be opened, sorted by path so that the choice is the same each time."""
+        manager = skia.FontMgr.New_Custom_Empty()  # the default manager would start fontconfig
+        opened = (manager.makeFromFile(str(path)) for path in sorted(self._files()))
+        return [typeface for typeface in opened if typeface is not None]
+
+    @cached_property
+    def families(self) -> list[str]:
+        """Families to try in order, for plain text. Raises `Unavailable` (`text.no_font`) when there is no font."""
+        known = {typeface.getFamilyName() for typeface in self.typefaces}
+        if not known:
+            raise Unavailable(
+                "text.no_font",
+                "There is no font on this machine, so captions and text overlays cannot be drawn.",
+                "Install one: apt-get install fonts-dejavu-core.",
+            )
+        preferred = [family for family in PREFERRED if family in known]
+        return preferred or sorted(known, key=lambda family: (-self._coverage(family), family))[:1]
+
+    @cached_property
+    def collection(self) -> skia.textlayout.FontCollection:
+        """The fonts as skia's paragraph layout wants them."""
+        provider = skia.textlayout.TypefaceFontProvider()
+        for typeface in self.typefaces:
+            provider.registerTypeface(typeface)
+        collection = skia.textlayout.FontCollection()
+        collection.setDefaultFontManager(provider)
+        return collection
+
+    def families_for(self, text: str) -> list[str]:
+        """The families for plain text, then those that add what `text` needs beyond them."""
+        families = list(self.families)
+        wanted = [char for char in dict.fromkeys(text) if not _invisible(char)]
+        missing = [char for char in wanted if not self._drawn_by(families, char)]
+        while missing:
+            best = max(self._others(families), key=lambda f: (self._count(f, missing), f), default=None)
+            if best is None or not self._count(best, missing):
+                break
+            families.append(best)
+            missing = [char for char in missing if not self._drawn_by([best], char)]
+        return families
+
+    def missing(self, text: str) -> list[str]:
+        """Characters of `text` that no font here can draw."""
+        every = [typeface.getFamilyName() for typeface in self.typefaces]
+        return [char for char in dict.fromkeys(text) if not _invisible(char) and not self._drawn_by(every, char)]
+
+    def _files(self) -> Iterator[Path]:
+        for folder in self.folders:
+            for root, _, names in os.walk(folder):
+                yield from (Path(root) / name for name in names if Path(name).suffix.lower() in _SUFFIXES)
+
+    def _others(self, families: list[str]) -> list[str]:
+        return sorted({typeface.getFamilyName() for typeface in self.typefaces} - set(families))
+
+    def _drawn_by(self, families: list[str], char: str) -> bool:
+        return any(t.unicharToGlyph(ord(char)) for t in self.typefaces if t.getFamilyName() in families)
+
+    def _count(self, family: str, chars: list[str]) -> int:
+        return sum(self._drawn_by([family], char) for char in chars)
+
+    def _coverage(self, family: str) -> int:
+        return self._count(family, _COMMON)
+
+
+def _invisible(char: str) -> bool:
+    """Spaces, joiners, direction marks and variation selectors: they need no glyph of their own."""
+    return char.isspace() or ord(char) in range(0xFE00, 0xFE10) or not char.isprintable()

@@ -1,0 +1,79 @@
+"""Reads a video file as upright pictures at a steady rate, looped or held; backgrounds and overlays draw from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from avatar.compose.colour import Pixels
+from avatar.errors import InvalidInput
+
+
+def footage_size(path: Path, shown: str) -> tuple[int, int]:
+    """(width, height) of the upright pictures of a video. Raises as `footage` does."""
+    for _, picture in _decoded(path, shown):
+        return picture.shape[1], picture.shape[0]
+    raise _no_frames(shown)
+
+
+def footage(path: Path, fps: int, *, loop: bool, shown: str) -> Iterator[Pixels]:
+    """The picture on show at each frame time, uint8 BGR (h, w, 3), without end.
+
+    After its last picture the video begins again (`loop`) or the last picture stays. Frame times come from the file,
+    so a variable frame rate plays at its true speed; a file that breaks off ends where it breaks.
+    Raises `InvalidInput` (`video.unreadable`, `video.no_frames`).
+    """
+    tick = 0
+    start = 0.0
+    while True:
+        current: Pixels | None = None
+        end = 0.0
+        for seconds, picture in _decoded(path, shown):
+            while current is not None and tick / fps < start + seconds - 1e-6:
+                yield current
+                tick += 1
+            current, step = picture, seconds - end
+            end = seconds
+        if current is None:
+            raise _no_frames(shown)
+        start += end + (step if step > 0 else 1 / fps)
+        while not loop or tick / fps < start - 1e-6:
+            yield current
+            tick += 1
+
+
+def _decoded(path: Path, shown: str) -> Iterator[tuple[float, Pixels]]:
+    """Seconds from the first picture, and the picture."""
+    try:
+        container = av.open(str(path))
+    except av.error.FFmpegError as error:
+        raise InvalidInput(
+            "video.unreadable", f"{shown} is not a video that can be read.", "MP4, MOV, WebM and MKV work."
+        ) from error
+    with container:
+        if not container.streams.video:
+            raise _no_frames(shown)
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        first: float | None = None
+        decoded = 0
+        try:
+            for frame in container.decode(stream):
+                first = frame.time or 0.0 if first is None else first
+                yield (frame.time or 0.0) - first, _upright(frame)
+                decoded += 1
+        except av.error.FFmpegError as error:
+            if decoded == 0:
+                raise _no_frames(shown) from error
+
+
+def _upright(frame: av.VideoFrame) -> Pixels:
+    picture = np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+    return np.ascontiguousarray(np.rot90(picture, (frame.rotation // 90) % 4))
+
+
+def _no_frames(shown: str) -> InvalidInput:
+    return InvalidInput("video.no_frames", f"{shown} holds no picture.", "Use another video.")

@@ -1,0 +1,124 @@
+"""Texts, pictures and videos over the scene: when each is seen, where, and how far it has faded in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avatar.compose.anchors import anchor_ms
+from avatar.compose.blend import Sprite
+from avatar.compose.colour import Pixels
+from avatar.compose.fitting import contain
+from avatar.compose.fonts import Fonts
+from avatar.compose.footage import footage
+from avatar.compose.layout import Rect, place
+from avatar.compose.text import TextStyle, drawable, text_in_box
+from avatar.spec import Canvas, ImageOverlay, MediaRef, Notice, Overlay, Scene, TextOverlay, VideoOverlay
+from avatar.tracks import Word
+
+Warn = Callable[[Notice], None]
+LARGEST_TEXT = 0.12
+"""Text overlays grow up to this share of the canvas' height."""
+
+
+@dataclass(slots=True)
+class OverlayTrack:
+    """One overlay in time. `pictures` gives a new picture per frame, or the same one again and again."""
+
+    start_ms: int
+    end_ms: int
+    fade_ms: int
+    opacity: float
+    pictures: Iterator[Sprite]
+
+    def at(self, ms: float) -> Sprite | None:
+        """What is seen at `ms`; to be asked in the order of frames, because videos play along."""
+        if not self.start_ms <= ms < self.end_ms:
+            return None
+        sprite = next(self.pictures)
+        shown = self.opacity * self._faded(ms)
+        return Sprite(sprite.pixels, sprite.x, sprite.y, shown) if shown > 0 else None
+
+    def _faded(self, ms: float) -> float:
+        fade = min(self.fade_ms, (self.end_ms - self.start_ms) / 2)
+        if fade <= 0:
+            return 1.0
+        return min(1.0, (ms - self.start_ms + 1) / fade, (self.end_ms - ms) / fade)
+
+
+def open_overlays(
+    scene: Scene,
+    words: Sequence[Word],
+    duration_ms: int,
+    canvas: Canvas,
+    resolve: Callable[[MediaRef], Path],
+    fonts: Fonts,
+    warn: Warn,
+) -> list[OverlayTrack]:
+    """The overlays of a scene, bottom first. Raises `InvalidInput` for a word or a file that is not there."""
+    tracks = []
+    for number, overlay in enumerate(scene.overlays, start=1):
+        start = anchor_ms(overlay.start, words, scene.id)
+        end = duration_ms if overlay.end is None else anchor_ms(overlay.end, words, scene.id)
+        if end <= start or start >= duration_ms:
+            warn(
+                Notice(
+                    code="overlay.never_shown",
+                    message=f"Overlay {number} is never seen: it begins at {start} ms and ends at {min(end, duration_ms)} ms.",
+                    scene=scene.id,
+                )
+            )
+            continue
+        pictures = _pictures(overlay, canvas, resolve, fonts, lambda notice: warn(notice.model_copy(update={"scene": scene.id})))
+        tracks.append(OverlayTrack(start, end, overlay.fade_ms, overlay.opacity, pictures))
+    return tracks
+
+
+def warn_missing_glyphs(missing: Sequence[str], warn: Warn) -> None:
+    if missing:
+        warn(
+            Notice(
+                code="text.glyph_missing",
+                message=f"No font here can draw {' '.join(missing[:10])}. Installing fonts-noto and fonts-noto-color-emoji helps.",
+                details={"characters": missing[:100]},
+            )
+        )
+
+
+def _pictures(
+    overlay: Overlay, canvas: Canvas, resolve: Callable[[MediaRef], Path], fonts: Fonts, warn: Warn
+) -> Iterator[Sprite]:
+    box = place(overlay.box, canvas)
+    if isinstance(overlay, TextOverlay):
+        text, missing = drawable(overlay.text, fonts)
+        warn_missing_glyphs(missing, warn)
+        style = TextStyle(overlay.colour, overlay.background, overlay.weight == "bold", overlay.align)
+        return _same(text_in_box(text, box, style, fonts, LARGEST_TEXT * canvas.height))
+    if isinstance(overlay, ImageOverlay):
+        from avatar.face.pictures import read_picture
+
+        return _same(_centred(contain(read_picture(resolve(overlay.image)), box.width, box.height), box))
+    return _video(overlay, box, canvas.fps, resolve)
+
+
+def _video(overlay: VideoOverlay, box: Rect, fps: int, resolve: Callable[[MediaRef], Path]) -> Iterator[Sprite]:
+    path = resolve(overlay.video)
+    frames = footage(path, fps, loop=False, shown=overlay.video.name or path.name)
+    first = next(frames)
+    return (_centred(contain(frame, box.width, box.height), box) for frame in _chain(first, frames))
+
+
+def _chain(first: Pixels, rest: Iterator[Pixels]) -> Iterator[Pixels]:
+    yield first
+    yield from rest
+
+
+def _same(sprite: Sprite) -> Iterator[Sprite]:
+    while True:
+        yield sprite
+
+
+def _centred(picture: Pixels, box: Rect) -> Sprite:
+    height, width = picture.shape[:2]
+    return Sprite(picture, box.x + (box.width - width) // 2, box.y + (box.height - height) // 2)

@@ -1,0 +1,140 @@
+"""Draws a block of text, shaped and in the right direction, as a picture to lay over frames."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import skia
+
+from avatar.compose.blend import Sprite
+from avatar.compose.colour import Pixels
+from avatar.compose.fonts import Fonts
+from avatar.compose.layout import Rect
+
+MIN_FONT_PX = 8.0
+_ALIGN = {"left": "kLeft", "centre": "kCenter", "right": "kRight"}
+_RTL_BEGIN, _RTL_END = "\u2067", "\u2069"
+
+
+@dataclass(frozen=True, slots=True)
+class TextStyle:
+    """Colours are `#rrggbb` or `#rrggbbaa`."""
+
+    colour: str = "#ffffff"
+    panel: str | None = None
+    bold: bool = True
+    align: Literal["left", "centre", "right"] = "centre"
+
+
+def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px: float) -> Sprite:
+    """`text` in the largest size (up to `largest_px`) at which it fits `box`, on a panel that fills the box."""
+    pad = round(0.12 * min(box.height, box.width))
+    room = (max(1, box.width - 2 * pad), max(1, box.height - 2 * pad))
+    size = _largest_fit(text, room, style, fonts, largest_px)
+    block = _layout(text, size, room[0], style, fonts)
+    surface, pixels = _blank(box.width, box.height)
+    with surface as canvas:
+        if style.panel is not None:
+            _panel(canvas, box.width, box.height, 0.08 * min(box.width, box.height), style.panel)
+        block.paint(canvas, pad, pad + (room[1] - block.Height) / 2)
+    return Sprite(_straight(pixels), box.x, box.y)
+
+
+def text_lines(
+    lines: tuple[str, ...], centre_x: int, bottom: int, size_px: float, width: int, style: TextStyle, fonts: Fonts
+) -> Sprite:
+    """Caption lines, centred, on a panel that hugs them; the panel's lower edge lies at `bottom`."""
+    pad_x, pad_y = round(0.55 * size_px), round(0.28 * size_px)
+    room = max(1, width - 2 * pad_x)
+    text = "\n".join(lines)
+    block = _layout(text, size_px, room, style, fonts)
+    while block.Height > 1.5 * size_px * len(lines) and size_px > MIN_FONT_PX:  # a line broke: it was too long
+        size_px *= 0.94
+        block = _layout(text, size_px, room, style, fonts)
+    shown = min(room, int(block.LongestLine) + 1)
+    sprite_width, sprite_height = shown + 2 * pad_x, int(block.Height) + 1 + 2 * pad_y
+    surface, pixels = _blank(sprite_width, sprite_height)
+    with surface as canvas:
+        if style.panel is not None:
+            _panel(canvas, sprite_width, sprite_height, 0.3 * size_px, style.panel)
+        block.paint(canvas, pad_x - (room - shown) / 2, pad_y)
+    return Sprite(_straight(pixels), centre_x - sprite_width // 2, bottom - sprite_height)
+
+
+def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
+    """`text` without the symbols no font can draw (empty boxes would say less than nothing), and what is missing.
+
+    Letters without a glyph stay: leaving them out would change the words.
+    """
+    missing = fonts.missing(text)
+    gone = {char for char in missing if unicodedata.category(char) in ("So", "Sk", "Cn", "Co")}
+    kept = "".join(char for char in text if char not in gone)
+    return ("\n".join(" ".join(line.split()) for line in kept.split("\n")) if gone else text), missing
+
+
+def _largest_fit(text: str, room: tuple[int, int], style: TextStyle, fonts: Fonts, largest_px: float) -> float:
+    longest_word = max(text.split(), key=len, default="")
+    low, high = MIN_FONT_PX, max(MIN_FONT_PX, min(largest_px, float(room[1])))
+    for _ in range(10):
+        middle = (low + high) / 2
+        block = _layout(text, middle, room[0], style, fonts)
+        word = _layout(longest_word, middle, 10**6, style, fonts)
+        if block.Height <= room[1] and word.LongestLine <= room[0]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _layout(text: str, size_px: float, width: float, style: TextStyle, fonts: Fonts) -> skia.textlayout.Paragraph:
+    layout = skia.textlayout
+    letters = layout.TextStyle()
+    letters.setFontSize(size_px)
+    letters.setFontFamilies(fonts.families_for(text))
+    letters.setFontStyle(skia.FontStyle.Bold() if style.bold else skia.FontStyle.Normal())
+    letters.setColor(_argb(style.colour))
+    paragraph = layout.ParagraphStyle()
+    paragraph.setTextStyle(letters)
+    paragraph.setTextAlign(getattr(layout.TextAlign, _ALIGN[style.align]))
+    builder = layout.ParagraphBuilder.make(paragraph, fonts.collection, skia.Unicodes.ICU.Make())
+    builder.pushStyle(letters)
+    builder.addText("\n".join(_in_its_direction(line) for line in text.split("\n")))
+    block = builder.Build()
+    block.layout(width)
+    return block
+
+
+def _in_its_direction(line: str) -> str:
+    """A line whose first letter reads right to left becomes one right-to-left run, so its full stop ends up left."""
+    first = next((unicodedata.bidirectional(c) for c in line if unicodedata.bidirectional(c) in ("L", "R", "AL")), "L")
+    return line if first == "L" else _RTL_BEGIN + line + _RTL_END
+
+
+def _blank(width: int, height: int) -> tuple[skia.Surface, Pixels]:
+    pixels = np.zeros((height, width, 4), np.uint8)
+    return skia.Surface(pixels, colorType=skia.kBGRA_8888_ColorType), pixels
+
+
+def _straight(pixels: Pixels) -> Pixels:
+    """skia draws with premultiplied alpha."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_mRGBA2RGBA), dtype=np.uint8)
+
+
+def _panel(canvas: skia.Canvas, width: int, height: int, radius: float, colour: str) -> None:
+    shape = skia.RRect.MakeRectXY(skia.Rect.MakeWH(width, height), radius, radius)
+    canvas.drawRRect(shape, skia.Paint(Color=_argb(colour), AntiAlias=True))
+
+
+def _argb(colour: str) -> int:
+    red, green, blue, alpha = rgba(colour)
+    return skia.Color(red, green, blue, alpha)
+
+
+def rgba(colour: str) -> tuple[int, int, int, int]:
+    """`#rrggbb` or `#rrggbbaa` as four numbers."""
+    digits = colour.lstrip("#").ljust(8, "f")
+    return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:6], 16), int(digits[6:8], 16)
