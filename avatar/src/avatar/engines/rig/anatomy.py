@@ -2,69 +2,92 @@
 
 from __future__ import annotations
 
+import math
+
 from avatar.engines.rig.artwork import Linear, Radial, Shape, Skin
 from avatar.engines.rig.paint import blend, clear, soft
 
 
-def ears(skin: Skin, x: float = 78.0, y: float = 18.0, size: float = 1.0) -> tuple[Shape, ...]:
+def ears(skin: Skin, x: float = 75.0, y: float = 16.0, size: float = 1.0) -> tuple[Shape, ...]:
     def knots(points: tuple[tuple[float, float], ...]) -> str:
         return " ".join(f"{x + px * size:.2f},{y + py * size:.2f}" for px, py in points)
 
-    outer = ((-8, -16), (2, -25), (11, -22), (13, -8), (9, 8), (5, 22), (-2, 28), (-9, 20))
-    inner = ((-4, -12), (2, -19), (8, -15), (8, -6), (4, 2), (5, 9), (0, 14), (-5, 6))
+    outer = ((-8, -16), (1, -26), (10, -24), (14, -12), (11, 4), (6, 18), (1, 27), (-5, 28), (-9, 20))
+    fold = ((-2, -14), (4, -20), (9, -15), (8, -4), (4, 8))
+    bowl = ((-6, -4), (0, -9), (3, -2), (1, 9), (-3, 14), (-7, 10))
     return (
         Shape(
             knots(outer),
-            Linear((x - 6, y), (x + 14, y), ((skin.shade, 0), (skin.base, 1))),
+            Linear((x - 8, y), (x + 12, y), ((blend(skin.base, skin.shade, 0.8), 0), (skin.base, 1))),
             mirror="twin", lift=0.0, depth=-2.0,
         ),
-        Shape(knots(inner), clear(skin.deep, 0.45), mirror="twin", lift=0.0, depth=-2.0),
+        Shape(knots(fold), clear(skin.line, 0.38), closed=False, taper=2.6 * size, mirror="twin", lift=0, depth=-2.0),
+        Shape(knots(bowl), clear(skin.deep, 0.42), mirror="twin", lift=0.0, depth=-2.0),
     )  # fmt: skip
 
 
-def neck(skin: Skin, width: float = 40.0) -> tuple[Shape, ...]:
-    """The neck and the shadow of the chin on it."""
+def neck(skin: Skin, width: float = 40.0, chin: float = 116.0) -> tuple[Shape, ...]:
+    """The neck, the collar bones, and the shadow of the chin."""
     w = width
     return (
         Shape(
-            f"0,60 {w - 4},62 {w - 2},105 {w},138 {w + 9},164 {w + 34},184 {w + 60},196 {w + 50},250 0,290",
-            Linear((-60, 0), (60, 0), ((skin.base, 0), (skin.base, 0.45), (skin.shade, 1))),
+            f"0,60 {w - 3},62 {w - 2},105 {w - 1},132 {w + 6},158 {w + 30},180 {w + 70},194 {w + 60},260 0,300",
+            Linear((-60, 0), (62, 0), ((skin.base, 0), (skin.base, 0.4), (blend(skin.base, skin.shade, 0.9), 1))),
             mirror="half",
         ),
         Shape(
-            f"0,90 {w},90 {w},120 {w - 4},140 {w * 0.55},158 0,164",
-            Linear((0, 112), (0, 164), ((clear(skin.deep, 0.85), 0), (clear(skin.deep, 0.5), 0.6), (clear(skin.deep, 0.12), 1))),
-            mirror="half",
+            f"-{w},{chin - 36} {w},{chin - 36} {w - 1.5},{chin + 4} {w * 0.86},{chin + 22} {w * 0.4},{chin + 36} 0,{chin + 40} {-w * 0.5},{chin + 34} {-w * 0.92},{chin + 16} {-w + 1.5},{chin}",
+            Linear((0, chin - 6), (6, chin + 40), ((clear(skin.deep, 0.80), 0), (clear(skin.deep, 0.62), 0.5), (clear(skin.deep, 0.34), 1))),
         ),
+        Shape("13,196 34,187 62,184", clear(skin.shade, 0.55), closed=False, taper=3.4, mirror="twin"),
     )  # fmt: skip
 
 
-def face(skin: Skin, outline: str) -> tuple[Shape, ...]:
+def face(skin: Skin, outline: str, chin: float = 116.0) -> tuple[Shape, ...]:
     """The face itself and its light: from the picture's upper left, with blush and a soft shaded side."""
     return (
         Shape(
             outline,
-            Linear((-70, -60), (80, 110), ((skin.light, 0), (skin.base, 0.45), (blend(skin.base, skin.shade, 0.75), 1))),
+            Radial(
+                (-26, -22), 158,
+                ((skin.light, 0), (blend(skin.light, skin.base, 0.55), 0.30), (skin.base, 0.55), (blend(skin.base, skin.shade, 0.7), 0.80), (skin.shade, 1)),
+            ),
             mirror="half", lift=0.55, jaw=1.0, name="face",
         ),
-        Shape("96,-80 96,140 20,140 30,124 54,96 66,56 68,10 62,-50", Linear((54, 20), (84, 12), ((clear(skin.shade, 0.0), 0), (clear(skin.shade, 0.75), 1))), jaw=1.0, inside="face"),
-        Shape("-30,132 -12,117 12,117 30,132", Linear((0, 114), (0, 132), ((clear(skin.deep, 0), 0), (clear(skin.deep, 0.35), 1))), jaw=1.0, inside="face"),
-        Shape("18,42 46,20 74,42 46,66", Radial((47, 44), 30, soft(skin.blush, 0.50), 0.8), mirror="twin", inside="face"),
-        Shape("-40,-90 40,-90 60,-50 0,-30 -60,-50", Radial((-14, -58), 56, soft(skin.light, 0.7), 0.6), inside="face"),
-        Shape("-22,100 22,100 22,126 -22,126", Radial((-3, 112), 16, soft(skin.light, 0.55), 0.7), jaw=1.0),
-        Shape("-62,24 -24,24 -24,50 -62,50", Radial((-44, 30), 20, soft(skin.light, 0.55), 0.55)),
+        Shape("14,40 46,14 78,40 60,70 30,70", Radial((45, 40), 31, soft(skin.blush, 0.50), 0.82), mirror="twin", inside="face"),
+        Shape("-70,18 -20,18 -20,46 -70,46", Radial((-45, 29), 22, soft(skin.light, 0.60), 0.55), inside="face"),
+        Shape("22,18 68,18 68,44 22,44", Radial((42, 29), 18, soft(skin.light, 0.34), 0.55), inside="face"),
+        Shape(f"-22,{chin - 28} 22,{chin - 28} 22,{chin} -22,{chin}", Radial((-4, chin - 14), 15, soft(skin.light, 0.55), 0.72), jaw=1.0),
+        Shape(f"-60,{chin + 14} -40,{chin - 14} 40,{chin - 14} 60,{chin + 14}", Radial((4, chin + 8), 46, soft(skin.deep, 0.42), 0.36), jaw=1.0, inside="face"),
     )  # fmt: skip
 
 
-def nose(skin: Skin, width: float = 15.0, tip_y: float = 45.0) -> tuple[Shape, ...]:
+def nose(skin: Skin, width: float = 14.0, tip_y: float = 41.0) -> tuple[Shape, ...]:
     """A nose told by its shade: the bridge's soft side, the tip's light, wings, nostrils and the shadow below."""
     w, y = width, tip_y
+    mid = y / 2
     return (
-        Shape(f"3,-14 9,0 10,20 {w},{y - 8} {w + 2},{y + 4} 4,{y - 4} 2,10", Linear((0, 10), (14, 12), ((clear(skin.shade, 0.0), 0), (clear(skin.shade, 0.65), 0.7), (clear(skin.shade, 0.0), 1))), depth=8),
-        Shape(f"-5,-10 1,-10 3,{y - 14} -5,{y - 14}", Linear((-6, 0), (4, 0), ((clear(skin.light, 0), 0), (clear(skin.light, 0.8), 0.5), (clear(skin.light, 0), 1))), depth=10),
-        Shape(f"-14,{y - 12} 10,{y - 12} 10,{y + 4} -14,{y + 4}", Radial((-2, y - 5), 11, soft(skin.light, 0.85), 0.8), depth=18),
-        Shape(f"-{w + 1},{y + 1} -9,{y + 8} 0,{y + 10.5} 9,{y + 8} {w + 1},{y + 1} 8,{y + 5} 0,{y + 6.5} -8,{y + 5}", clear(skin.line, 0.42), depth=12),
-        Shape(f"4,{y + 5.6} 8,{y + 2.6} 11.5,{y + 3.6} 9,{y + 6.8}", clear(skin.line, 0.85), mirror="twin", depth=12),
-        Shape(f"{w - 2},{y - 9} {w + 2},{y - 3} {w},{y + 4}", clear(skin.line, 0.40), closed=False, taper=1.8, mirror="twin", depth=6),
-        Shape(f"-16,{y + 6} 16,{y + 6} 12,{y + 20} -12,{y + 20}", Radial((1, y + 9), 16, soft(skin.shade, 0.55), 0.55), depth=6),
+        Shape(f"-2,-26 20,-26 22,{y} -2,{y}", Radial((9.5, mid - 6), 9.5, soft(skin.shade, 0.46), 3.4), depth=6),
+        Shape(f"-20,-22 -6,-22 -6,{y} -20,{y}", Radial((-12, mid - 4), 6, soft(skin.shade, 0.20), 4.2), depth=6),
+        Shape(f"-10,-24 8,-24 8,{y} -10,{y}", Radial((-1.5, mid - 2), 6.2, soft(skin.light, 0.70), 3.8), depth=10),
+        Shape(f"-{w + 5},{y - 12} {w + 5},{y - 12} {w + 5},{y + 16} -{w + 5},{y + 16}", Radial((2, y + 6), w + 5, soft(skin.shade, 0.62), 0.55), depth=10),
+        Shape(f"-14,{y - 13} 12,{y - 13} 12,{y + 6} -14,{y + 6}", Radial((-1.5, y - 3.5), 9.5, soft(skin.light, 0.95), 0.78), depth=18),
+        Shape(f"{w - 1.2},{y - 5.5} {w + 1.6},{y - 0.5} {w - 0.6},{y + 5.2}", clear(skin.line, 0.36), closed=False, taper=1.7, mirror="twin", depth=6),
+        Shape(f"3.4,{y + 5.4} 6.2,{y + 3.0} 9.6,{y + 3.0} 11.2,{y + 4.6} 8.6,{y + 6.4} 5.2,{y + 6.8}", clear(skin.line, 0.80), mirror="twin", depth=12),
+        Shape(f"-{w - 4},{y + 7.4} -4,{y + 8.4} 0,{y + 9.4} 4,{y + 8.4} {w - 4},{y + 7.4}", clear(skin.line, 0.30), closed=False, taper=1.8, depth=14),
     )  # fmt: skip
+
+
+def circle(x: float, y: float, radius: float, squash: float = 1.0) -> str:
+    """An ellipse as an outline."""
+    around = (k * math.pi / 4 for k in range(8))
+    return " ".join(f"{x + radius * math.cos(a):.2f},{y + squash * radius * math.sin(a):.2f}" for a in around)
+
+
+def moved(outline: str, dx: float, dy: float) -> str:
+    """The same outline elsewhere: for shadows that a lock or a collar throws."""
+    words = []
+    for word in outline.split():
+        x, y = word.rstrip("!").split(",")
+        words.append(f"{float(x) + dx:g},{float(y) + dy:g}" + ("!" if word.endswith("!") else ""))
+    return " ".join(words)

@@ -143,12 +143,18 @@ class Mouth:
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """The studio behind the character: a wall lit from one side, and lights out of focus."""
+    """The studio behind the character: a wall, things on it out of focus, and light from the upper left.
+
+    `things` are drawn in hundredths of the picture's height around its centre, then blurred like a far background.
+    """
 
     wall: Stops
     glow: str
+    things: tuple[Shape, ...] = ()
     lights: tuple[tuple[float, float, float, str], ...] = ()
-    """(x, y, radius, colour) as fractions of the picture's width, height and height."""
+    """Round lights out of focus: (x, y, radius, colour), in the units of `things`."""
+    blur: float = 2.6
+    """How far out of focus, in hundredths of the height (standard deviation)."""
 
 
 @dataclass(frozen=True, slots=True)

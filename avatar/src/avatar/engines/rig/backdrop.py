@@ -1,35 +1,42 @@
-"""The studio behind a character: a lit wall and lights out of focus. Drawn once per picture size by the engine."""
+"""The studio behind a character: a lit wall with things out of focus. Drawn once per picture size by the engine."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import skia
 
 from avatar.engines.base import Pixels
 from avatar.engines.rig.artwork import Backdrop, Linear, Radial
 from avatar.engines.rig.paint import clear, paint, soft
+from avatar.engines.rig.sheet import Sheet
+
+_LONG_SIDE = 960
+"""The blurred picture holds no detail: it is painted small and enlarged."""
 
 
 def studio(style: Backdrop, size: tuple[int, int]) -> Pixels:
-    """The backdrop, (height, width, 4) BGRA, opaque; dithered, so that the soft gradients do not band."""
+    """The backdrop, (height, width, 4) BGRA, opaque; noise of half a level keeps the soft gradients from banding."""
     width, height = size
-    pixels = np.zeros((height, width, 4), dtype=np.uint8)
+    shrink = min(1.0, _LONG_SIDE / max(size))
+    small_w, small_h = max(2, round(width * shrink)), max(2, round(height * shrink))
+    pixels = np.zeros((small_h, small_w, 4), dtype=np.uint8)
     canvas = skia.Surface(pixels, colorType=skia.kBGRA_8888_ColorType).getCanvas()
-    wall = paint(Linear((0, 0), (width * 0.35, height), style.wall))
-    wall.setDither(True)
-    canvas.drawPaint(wall)
-    glow = paint(Radial((width * 0.34, height * 0.34), max(width, height) * 0.62, soft(style.glow, 0.85)))
-    glow.setDither(True)
-    canvas.drawPaint(glow)
+    canvas.drawPaint(paint(Linear((0, 0), (small_w * 0.3, small_h), style.wall)))
+    unit = small_h / 100.0
+    canvas.translate(small_w / 2, small_h / 2)
+    canvas.scale(unit, unit)
+    Sheet(style.things).draw_still(canvas)
     for x, y, radius, tint in style.lights:
-        r = radius * height
-        spot = paint(
-            Radial(
-                (x * width, y * height),
-                r,
-                ((clear(tint, 0.20), 0.0), (clear(tint, 0.24), 0.80), (clear(tint, 0.10), 0.93), (clear(tint, 0.0), 1.0)),
-            )
-        )
-        spot.setDither(True)
-        canvas.drawCircle(x * width, y * height, r, spot)
-    return pixels
+        spot = Radial((x, y), radius, ((clear(tint, 0.5), 0.0), (clear(tint, 0.55), 0.86), (clear(tint, 0.0), 1.0)))
+        canvas.drawCircle(x, y, radius, paint(spot))
+    half = 50.0 * small_w / small_h
+    canvas.drawPaint(paint(Radial((-0.45 * half, -22.0), 62.0 + 0.35 * half, soft(style.glow, 0.55))))
+    shade = ((clear("#0a0f18", 0.0), 0.0), (clear("#0a0f18", 0.0), 0.55), (clear("#0a0f18", 0.42), 1.0))
+    canvas.drawPaint(paint(Radial((0.0, -4.0), float(np.hypot(half, 54.0)), shade)))
+    far = cv2.GaussianBlur(pixels[:, :, :3].astype(np.float32), (0, 0), max(0.6, style.blur * unit))
+    far = cv2.resize(far, size, interpolation=cv2.INTER_CUBIC)
+    noise = np.random.default_rng(7).random((height, width, 1), dtype=np.float32) - 0.5
+    out = np.full((height, width, 4), 255, dtype=np.uint8)
+    out[:, :, :3] = np.clip(far + noise + 0.5, 0, 255)
+    return out

@@ -35,9 +35,10 @@ class Frame:
 def framing(size: tuple[int, int], top: float) -> Frame:
     """Head and shoulders for any picture shape: the head with room to move is never cut."""
     width, height = size
-    scale = min(height / 440.0, width / 330.0)
-    eye_line = max(0.45 * height if width >= height else 0.40 * height, (22.0 - top) * scale)
-    return Frame(scale, width / 2, min(eye_line, 0.47 * height))
+    scale = min(height / 440.0, width / 310.0)
+    headroom = (26.0 - top) * scale
+    eye_line = 0.425 * height if width >= height else 0.39 * height
+    return Frame(scale, width / 2, max(eye_line, headroom))
 
 
 class RigEngine:

@@ -6,13 +6,14 @@ import numpy as np
 import skia
 
 from avatar.engines.rig import geometry
-from avatar.engines.rig.artwork import Brows, Eyes, Radial, Skin
+from avatar.engines.rig.artwork import Brows, Eyes, Linear, Radial, Skin
 from avatar.engines.rig.geometry import Points
 from avatar.engines.rig.paint import blend, clear, colour, paint, soft
-from avatar.engines.rig.pose import Pose
+from avatar.engines.rig.pose import Pose, surface
 
-CENTRE_X = 33.0
-HALF_WIDTH = 17.0
+CENTRE_X = 32.0
+HALF_WIDTH = 18.0
+BROW_START = 12.0
 _T = np.linspace(-1.0, 1.0, 13)
 
 
@@ -35,7 +36,7 @@ class EyePair:
         self._pupil = paint("#17100f")
         self._glint = paint("#ffffff")
         self._glint_small = paint("#ffffffb0")
-        self._lid = paint(style.lid)
+        self._lid = paint(Linear((0.0, -0.85 * style.height), (0.0, 0.45 * style.height), ((skin.base, 0.0), (blend(skin.base, style.lid, 0.7), 0.45), (style.lid, 1.0))))
         self._lash = paint(style.lash)
         self._lower_lash = paint(clear(style.lash, 0.55))
         self._crease = paint(style.crease)
@@ -44,7 +45,7 @@ class EyePair:
         self._caruncle = paint(blend(skin.blush, skin.light, 0.35))
 
     def _lids(self, blink: float, squint: float) -> tuple[Points, Points]:
-        """Upper and lower lid edges, 13 points each from the inner corner (x = -17) to the outer one."""
+        """Upper and lower lid edges, 13 points each from the inner corner (x = -18) to the outer one."""
         s = self._style
         x = _T * HALF_WIDTH
         line = -s.tilt * _T
@@ -78,7 +79,7 @@ class EyePair:
             gx = pose["gaze_x"] * side * 0.35 * s.iris_radius
             gy = pose["gaze_y"] * 0.35 * s.iris_radius
             canvas.drawCircle(-HALF_WIDTH + 1.0, s.tilt, 3.6, self._caruncle)
-            self._draw_iris(canvas, gx - 0.6, gy - 0.06 * s.height, side)
+            self._draw_iris(canvas, gx - 0.6, gy - 0.03 * s.height, side)
             shadow = geometry.path(_ring(upper - [0.0, 2.0], upper + [0.0, 0.20 * s.height]))
             canvas.drawPath(shadow, self._shade)
             canvas.restore()
@@ -118,41 +119,51 @@ class EyePair:
         corners[[0, 12, 13, 14, len(ring) - 1]] = True
         path = geometry.path(geometry.bezier(ring, corners, closed=True))
         if s.lashes > 0.3:
-            for at, out, up in ((10, 2.8, 3.6), (11, 3.8, 3.4), (8, 1.8, 3.4)):
-                root = top[at]
-                tip = root + np.array([out, -up + 1.75 * up * blink]) * s.lashes
-                bend = (root + tip) / 2 + np.array([0.7, 0.5])
-                geometry.add(path, geometry.tapered(np.stack([root, bend, tip]), 1.1, start=1.0))
+            for at, out, up in ((11, 4.4, 3.4), (10, 3.4, 3.9)):
+                root = top[at] + np.array([0.0, 0.6])
+                tip = root + np.array([out, -up + 1.9 * up * blink]) * s.lashes
+                bend = root * 0.45 + tip * 0.55 + np.array([0.5, 0.35 - 0.7 * blink])
+                geometry.add(path, _spike(root, bend, tip, 0.9))
         return path
 
 
 class BrowPair:
+    """Both brows, thick inside and thin outside; the inner ends fade into the skin."""
+
     def __init__(self, style: Brows) -> None:
         self._style = style
-        self._paint = paint(clear(style.colour, 0.92))
-        self._tail = paint(clear(style.colour, 0.55))
+        stops = ((clear(style.colour, 0.45), 0.0), (clear(style.colour, 0.86), 0.2), (clear(style.colour, 0.95), 1.0))
+        start = BROW_START
+        self._paints = {
+            side: paint(Linear((side * start, 0.0), (side * (start + style.length), 0.0), stops)) for side in (-1.0, 1.0)
+        }
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         s = self._style
         raised = pose["brow"]
         t = np.linspace(0.0, 1.0, 9)
-        x = 11.5 + s.length * t
-        bow = s.arch * np.sin(np.pi * np.clip(t, 0, 1) ** 1.5) + 1.2 * t
-        lift = (4.2 if raised > 0 else 3.2) * raised * (0.75 + 0.5 * np.sin(np.pi * t))
-        y = s.y - bow - lift + 4.5 * t**3
-        thick = s.thickness * (0.72 + 0.30 * np.sin(np.pi * (0.15 + 0.55 * t))) * (1.0 - 0.93 * t**2.6)
+        x = BROW_START + s.length * t
+        bow = s.arch * np.sin(np.pi * t**1.25)
+        lift = (5.0 if raised > 0 else 3.2) * raised * (0.75 + 0.5 * np.sin(np.pi * t))
+        y = s.y - bow - lift + 2.6 * t**4
+        thick = s.thickness * (0.66 + 0.34 * np.sin(np.pi * np.clip(0.1 + 0.75 * t, 0, 1))) * (1.0 - 0.95 * t**2.4)
+        thick[0] *= 0.55
+        ring = np.concatenate([np.stack([x, y - thick / 2], axis=1), np.stack([x, y + thick / 2], axis=1)[::-1]])
+        corners = np.zeros(len(ring), dtype=bool)
+        corners[[8, 9]] = True
+        control = geometry.bezier(ring, corners, closed=True)
         for side in (-1.0, 1.0):
-            top = np.stack([x, y - thick / 2], axis=1)
-            low = np.stack([x, y + thick / 2], axis=1)
-            ring = np.concatenate([top, low[::-1]])
-            corners = np.zeros(len(ring), dtype=bool)
-            corners[[8, 9]] = True
-            control = geometry.bezier(ring, corners, closed=True)
-            control[:, 0] *= side
-            from avatar.engines.rig.pose import surface
+            placed = control * np.array([side, 1.0])
+            turned = pose.turn(placed, surface(placed) + 3.0)
+            canvas.drawPath(geometry.path(turned), self._paints[side])
 
-            turned = pose.turn(control, surface(control) + 3.0)
-            canvas.drawPath(geometry.path(turned), self._paint)
+
+def _spike(root: Points, bend: Points, tip: Points, width: float) -> Points:
+    """A lash: as thick as `width` at its root, nothing at its tip."""
+    across = tip - root
+    normal = np.array([-across[1], across[0]]) / max(float(np.hypot(*across)), 1e-6) * width / 2
+    ring = np.stack([root + normal, bend + normal * 0.6, tip, bend - normal * 0.6, root - normal])
+    return geometry.bezier(ring, np.array([True, False, True, False, True]), closed=True)
 
 
 _SOCKET = 30.0
