@@ -15,7 +15,7 @@ A code is made where it is raised: `raise NotFound("project.not_found", f"…", 
 codes out of the sources, so that the page of error codes cannot miss one.
 """
 
-from soundstage.errors.problems import install_error_handlers, problem_of, problem_response
+from soundstage.errors.problems import install_error_handlers, problem_of, problem_response, unexpected_error
 from soundstage.errors.tree import (
     Conflict,
     Forbidden,
@@ -43,4 +43,5 @@ __all__ = [
     "install_error_handlers",
     "problem_of",
     "problem_response",
+    "unexpected_error",
 ]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from soundstage.database import Database, in_transaction, utcnow
 from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
-from soundstage.telemetry.tracing import trace_id as current_trace_id
+from soundstage.tracing import trace_id as current_trace_id
 
 # The counter over all streams. No stream can have this name.
 ALL_STREAMS = "*"

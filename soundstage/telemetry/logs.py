@@ -10,7 +10,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soundstage.telemetry.masking import mask_secrets
-from soundstage.telemetry.tracing import trace_id
+from soundstage.tracing import trace_id
 
 LogFormat = Literal["json", "console"]
 

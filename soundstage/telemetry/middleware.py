@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from soundstage.errors import problem_response, unexpected_error
 from soundstage.telemetry.logs import get_logger
 from soundstage.telemetry.metrics import Metrics
-from soundstage.telemetry.tracing import parse_traceparent, trace
+from soundstage.tracing import parse_traceparent, trace
 
 # Asked every few seconds by machines; as log lines they would bury the rest.
 QUIET_PATHS = frozenset({"/metrics", "/api/health"})
@@ -41,12 +42,12 @@ class TelemetryMiddleware:
             await self._observed(scope, receive, send, current)
 
     async def _observed(self, scope: Scope, receive: Receive, send: Send, current: str) -> None:
-        status = 500
+        status, started = 500, False
 
         async def send_with_trace(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 MutableHeaders(scope=message).setdefault("X-Trace-Id", current)
             elif message["type"] == "websocket.accept":
                 status = 101
@@ -59,7 +60,12 @@ class TelemetryMiddleware:
             await self._app(scope, receive, send_with_trace)
         except Exception:
             self._log.exception("request failed unexpectedly", method=method, path=scope["path"])
-            raise
+            if started or scope["type"] != "http":
+                # Too late for an answer: the server must cut the connection, or half a file would look whole.
+                raise
+            # Answered here, where the trace id is known. Further out it is not any more.
+
+            await problem_response(unexpected_error())(scope, receive, send_with_trace)
         finally:
             seconds = time.perf_counter() - start
             route = _route_of(scope)
