@@ -78,7 +78,22 @@ class Strands:
     mirror: Literal["none", "twin"] = "none"
 
 
-Art = Shape | Strands
+@dataclass(frozen=True, slots=True)
+class Curls:
+    """Close-cropped or curly hair: `count` small arcs scattered by a fixed seed inside the shape named `inside`."""
+
+    inside: str
+    count: int
+    radius: float
+    width: float
+    colours: tuple[str, ...]
+    seed: int = 1
+    lift: float = 1.0
+    depth: float = 0.0
+    jaw: float = 0.0
+
+
+Art = Shape | Strands | Curls
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class MouthPart:
         """Fixed to the jaw: the lower lip uncovers them only when it drops further than the jaw does."""
         s = self._style
         width = min(s.half_width * 0.66, half * 0.86)
-        top = _LOWER_EDGE + UNITS * 0.20 * pose["jaw"] * 0.92
+        top = _LOWER_EDGE + UNITS * (0.184 * pose["jaw"] + 0.045 * pose["low"])
         t = np.linspace(-1, 1, 9)
         edge = np.stack([t * width, top + 1.8 * t**2], axis=1)
         low = np.stack([t * width, np.full(9, top + 16.0)], axis=1)

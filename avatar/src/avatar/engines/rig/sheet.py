@@ -10,7 +10,7 @@ import numpy.typing as npt
 import skia
 
 from avatar.engines.rig import geometry
-from avatar.engines.rig.artwork import Art, Fill, Shape, Strands
+from avatar.engines.rig.artwork import Art, Curls, Fill, Shape, Strands
 from avatar.engines.rig.geometry import Points
 from avatar.engines.rig.paint import paint, shader
 from avatar.engines.rig.pose import CHIN_DROP, Pose, jaw_weight, surface
@@ -106,6 +106,8 @@ class Sheet:
         for item in art:
             if isinstance(item, Strands):
                 self._add_strands(item)
+            elif isinstance(item, Curls):
+                self._add_curls(item)
             else:
                 self._add_shape(item)
         contours = [control for piece in self.pieces for control in piece.contours]
@@ -185,6 +187,28 @@ class Sheet:
             kept = _cut(contours, self.masks[art.inside]) if art.inside else tuple(contours)
             if kept:
                 self.pieces.append(Piece(kept, True, tint, 0.0, art.lift, art.depth, art.swing, 0.0))
+
+    def _add_curls(self, art: Curls) -> None:
+        mask = self.masks[art.inside]
+        box = mask.getBounds()
+        rng = np.random.default_rng(art.seed)
+        by_colour: dict[str, list[Points]] = {}
+        placed = 0
+        for _ in range(art.count * 20):
+            if placed == art.count:
+                break
+            x, y = rng.uniform(box.left(), box.right()), rng.uniform(box.top(), box.bottom())
+            start, radius = rng.uniform(0, 2 * np.pi), art.radius * rng.uniform(0.6, 1.0)
+            rim = ((radius, 0.0), (-radius, 0.0), (0.0, radius), (0.0, -radius))
+            if not all(mask.contains(x + dx, y + dy) for dx, dy in rim):
+                continue
+            angles = start + np.linspace(0.0, rng.uniform(2.2, 4.0), 5)
+            arc = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
+            tint = art.colours[placed % len(art.colours)]
+            by_colour.setdefault(tint, []).append(geometry.tapered(arc, art.width))
+            placed += 1
+        for tint, contours in by_colour.items():
+            self.pieces.append(Piece(tuple(contours), True, tint, 0.0, art.lift, art.depth, 0.0, art.jaw))
 
     def draw_still(self, canvas: skia.Canvas) -> None:
         """Draw as compiled, without a turn: for the body."""

@@ -11,7 +11,7 @@ from importlib import import_module
 from avatar.engines.rig.artwork import Character
 from avatar.errors import InvalidInput
 
-NAMES = ("nova",)
+NAMES = ("nova", "milo", "vera")
 
 
 def known_characters() -> tuple[str, ...]:

@@ -123,7 +123,7 @@ CHARACTER = Character(
         height=20.0, iris_radius=11.2,
     ),
     brows=Brows(colour="#54301f", y=-26.0, arch=5.6),
-    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=4.4, half_width=25.5),
+    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=5.2, half_width=25.5),
     backdrop=STUDIO,
     hair_back=HAIR_BACK,
     neck=neck(SKIN, 38, 115),
