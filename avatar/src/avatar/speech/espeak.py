@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -53,11 +53,19 @@ def espeak_language(language: str, voice: EspeakVoice) -> str:
 
 def _plain(language: str) -> str:
     name = language.strip().replace("_", "-").lower()
-    return {"zh": "cmn", "zh-cn": "cmn", "zh-hans": "cmn", "zh-tw": "cmn", "no": "nb", "iw": "he"}.get(name, name)
+    return {"zh": "cmn", "zh-cn": "cmn", "zh-hans": "cmn", "zh-tw": "cmn", "no": "nb", "iw": "he"}.get(
+        name, name
+    )
 
 
 def synthesise(
-    script: Script, voice: EspeakVoice, language: str, pronunciation: dict[str, str], wav: Path, lead_in_ms: int, tail_ms: int
+    script: Script,
+    voice: EspeakVoice,
+    language: str,
+    pronunciation: dict[str, str],
+    wav: Path,
+    lead_in_ms: int,
+    tail_ms: int,
 ) -> SpeechTrack:
     """Write `wav` and return its track.
 
@@ -86,6 +94,23 @@ def synthesise(
         notes=(*script.notes, *notes),
         phone_source="engine",
     )
+
+
+def read_aloud(words: Sequence[str], language: str) -> list[str]:
+    """The IPA of each word, in order; raises as `synthesise` does."""
+    name = espeak_language(language, EspeakVoice())
+    readings: list[str] = []
+    for line in _child_lines({"voice": name, "words": list(words)}, START_TIMEOUT_S + len(words) * 0.05):
+        match line:
+            case {"ipa": str(ipa)}:
+                readings.append(ipa)
+            case {"error": str(code)}:
+                raise _child_error(code, name, EspeakVoice(), line)
+    if len(readings) != len(words):
+        raise Unavailable(
+            "speech.espeak_failed", "espeak-ng stopped before it had read the words.", "try again"
+        )
+    return readings
 
 
 def _run(
@@ -121,7 +146,9 @@ def _run(
             case {"error": str(code)}:
                 raise _child_error(code, name, voice, line)
     if not samples:
-        raise Unavailable("speech.espeak_failed", "espeak-ng stopped before it had spoken the script.", "try again")
+        raise Unavailable(
+            "speech.espeak_failed", "espeak-ng stopped before it had spoken the script.", "try again"
+        )
     return EspeakEvents(rate_hz, samples, tuple(words), tuple(phonemes), tuple(piece_ends))
 
 
@@ -159,12 +186,18 @@ def _child_lines(request: dict[str, Any], timeout_s: float) -> Iterator[dict[str
                 if pipe is not None:
                     pipe.close()
         if timed_out.is_set():
-            raise Unavailable("speech.timeout", f"espeak-ng did not finish within {timeout_s:.0f} s.", "shorten the scene")
+            raise Unavailable(
+                "speech.timeout", f"espeak-ng did not finish within {timeout_s:.0f} s.", "shorten the scene"
+            )
         if child.returncode not in (0, 3):
             errors.seek(0)
-            reason = (errors.read()[-300:].decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
+            reason = (errors.read()[-300:].decode("utf-8", "replace").strip().splitlines() or ["no message"])[
+                -1
+            ]
             raise Unavailable(
-                "speech.espeak_failed", f"espeak-ng ended with status {child.returncode}: {reason}", "try again"
+                "speech.espeak_failed",
+                f"espeak-ng ended with status {child.returncode}: {reason}",
+                "try again",
             )
 
 
@@ -186,8 +219,14 @@ def _child_error(code: str, name: str, voice: EspeakVoice, line: dict[str, Any])
             close = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or [
                 item for item in known if item.split("-")[0] == name.split("-")[0][:2]
             ]
-            hint = f"close names: {', '.join(close[:5])}" if close else "`espeak-ng --voices` lists the languages"
-            return InvalidInput("speech.unknown_language", f"espeak-ng has no language or voice {name!r}.", hint)
+            hint = (
+                f"close names: {', '.join(close[:5])}"
+                if close
+                else "`espeak-ng --voices` lists the languages"
+            )
+            return InvalidInput(
+                "speech.unknown_language", f"espeak-ng has no language or voice {name!r}.", hint
+            )
         case "unknown_variant":
             return InvalidInput(
                 "speech.unknown_variant",
@@ -196,7 +235,9 @@ def _child_error(code: str, name: str, voice: EspeakVoice, line: dict[str, Any])
             )
         case "disk":
             return Unavailable(
-                "speech.disk", f"The speech could not be written: {line.get('reason')}.", "free some disk space"
+                "speech.disk",
+                f"The speech could not be written: {line.get('reason')}.",
+                "free some disk space",
             )
     return Unavailable("speech.espeak_failed", f"espeak-ng failed ({code}).", "try again")
 

@@ -9,6 +9,8 @@ output. Positions are in samples of that WAV. Lines:
     {"e": [piece, sample]}              a piece ends
     {"done": samples}                   last, once
     {"error": code, ...}                instead of all that
+
+With "words" instead of "pieces" it makes no sound: {"ipa": text} for each word.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ INITIALIZE_DONT_EXIT = 0x8000
 CHARS_UTF8, SSML, PHONEMES = 0x0001, 0x0010, 0x0100
 EVENT_LIST_TERMINATED, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
 RATE, PITCH, RANGE = 1, 3, 4
+PHONEMES_AS_IPA = 0x02
 
 
 class _Identifier(ctypes.Union):
@@ -54,7 +57,9 @@ class _Voice(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("languages", ctypes.c_char_p), ("identifier", ctypes.c_char_p))
 
 
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
 
 
 def _say(line: dict[str, Any]) -> None:
@@ -132,13 +137,29 @@ def _speak(espeak: ctypes.CDLL, request: dict[str, Any], wav: wave.Wave_write) -
             _write_silence(wav, request_piece["silence_ms"] * wav.getframerate() // 1000)
         else:
             text = request_piece["text"].encode("utf-8", "replace") + b"\0"
-            flags = CHARS_UTF8 | (SSML if request_piece["ssml"] else 0) | (PHONEMES if request_piece["phonemes"] else 0)
+            flags = (
+                CHARS_UTF8
+                | (SSML if request_piece["ssml"] else 0)
+                | (PHONEMES if request_piece["phonemes"] else 0)
+            )
             if espeak.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, flags, None, None) != 0:
                 _fail("synthesis")
             espeak.espeak_Synchronize()
         if disk_error is not None:
             raise disk_error
         _say({"e": [piece, wav.tell()]})
+
+
+def _read_words(espeak: ctypes.CDLL, words: list[str]) -> None:
+    espeak.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    for word in words:
+        rest = ctypes.c_char_p(word.encode("utf-8", "replace"))
+        clauses: list[str] = []
+        # The function moves the pointer past one clause and sets it to null at the end.
+        while rest.value:
+            ipa = espeak.espeak_TextToPhonemes(ctypes.byref(rest), CHARS_UTF8, PHONEMES_AS_IPA)
+            clauses.append((ipa or b"").decode("utf-8", "ignore"))
+        _say({"ipa": " ".join(clauses)})
 
 
 def _write_silence(wav: wave.Wave_write, samples: int) -> None:
@@ -150,11 +171,17 @@ def _write_silence(wav: wave.Wave_write, samples: int) -> None:
 def main() -> None:
     request = json.load(sys.stdin)
     espeak = _load()
-    rate = espeak.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, INITIALIZE_PHONEME_EVENTS_IPA | INITIALIZE_DONT_EXIT)
+    rate = espeak.espeak_Initialize(
+        AUDIO_OUTPUT_SYNCHRONOUS, 0, None, INITIALIZE_PHONEME_EVENTS_IPA | INITIALIZE_DONT_EXIT
+    )
     if rate <= 0:
         _fail("missing")
     _say({"rate": rate})
     _set_voice(espeak, request["voice"], request.get("variant"))
+    if "words" in request:
+        _read_words(espeak, request["words"])
+        sys.stdout.flush()
+        return
     for parameter, key in ((RATE, "rate_wpm"), (PITCH, "pitch"), (RANGE, "pitch_range")):
         espeak.espeak_SetParameter(parameter, int(request[key]), 0)
     try:

@@ -16,9 +16,13 @@ DEFAULT_PAUSE_MS = 500
 MAX_PAUSE_MS = 60_000
 PARAGRAPH_PAUSE_MS = 350
 
-_MARK = re.compile(r"(?<!\\)\[(?P<bracket>[^\W\d_][^\[\]\n]{0,80})\]|(?<!\\)</?(?P<tag>[a-z][a-z-]*)(?:\s[^<>\n]{0,200})?/?>")
+_MARK = re.compile(
+    r"(?<!\\)\[(?P<bracket>[^\W\d_][^\[\]\n]{0,80})\]|(?<!\\)</?(?P<tag>[a-z][a-z-]*)(?:\s[^<>\n]{0,200})?/?>"
+)
 _PAUSE = re.compile(r"pause(?:[\s:=]+(?P<amount>\d+(?:[.,]\d+)?)\s*(?P<unit>ms|s)?)?", re.IGNORECASE)
-_EMPHASIS = re.compile(r"(?<![\w*\\])(?P<open>\*{1,2})(?=[^\s*])(?P<body>[^*\n]{0,2000}?[^\s*\\])(?P=open)(?![\w*])")
+_EMPHASIS = re.compile(
+    r"(?<![\w*\\])(?P<open>\*{1,2})(?=[^\s*])(?P<body>[^*\n]{0,2000}?[^\s*\\])(?P=open)(?![\w*])"
+)
 _ESCAPE = re.compile(r"\\([\[\]*<>\\])")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _REPORTED_MARKS = 5
@@ -92,7 +96,10 @@ def parse_script(text: str) -> Script:
             pause_ms = _pause_ms(pause)
             if pause_ms > MAX_PAUSE_MS:
                 notes.append(
-                    SpeechNote("speech.pause_shortened", f"{match.group()} is longer than a minute: the pause is 60 s.")
+                    SpeechNote(
+                        "speech.pause_shortened",
+                        f"{match.group()} is longer than a minute: the pause is 60 s.",
+                    )
                 )
                 pause_ms = MAX_PAUSE_MS
         else:
@@ -107,7 +114,9 @@ def parse_script(text: str) -> Script:
 def _without_controls(text: str) -> str:
     """Control characters would end the text early in C code; line ends become one kind."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(char if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs") else " " for char in text)
+    return "".join(
+        char if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs") else " " for char in text
+    )
 
 
 def _pause_ms(pause: re.Match[str]) -> int:
@@ -165,12 +174,17 @@ def _unknown_marks(unknown: dict[str, int]) -> list[SpeechNote]:
     notes = [
         SpeechNote(
             "speech.markup_unsupported",
-            f"{mark} is not a mark this project knows" + (f" ({count} times)" if count > 1 else "") + ": left out of the speech.",
+            f"{mark} is not a mark this project knows"
+            + (f" ({count} times)" if count > 1 else "")
+            + ": left out of the speech.",
         )
         for mark, count in list(unknown.items())[:_REPORTED_MARKS]
     ]
     if len(unknown) > _REPORTED_MARKS:
         notes.append(
-            SpeechNote("speech.markup_unsupported", f"{len(unknown) - _REPORTED_MARKS} more unknown marks are left out.")
+            SpeechNote(
+                "speech.markup_unsupported",
+                f"{len(unknown) - _REPORTED_MARKS} more unknown marks are left out.",
+            )
         )
     return notes

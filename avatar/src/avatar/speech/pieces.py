@@ -11,7 +11,9 @@ from avatar.speech.ipa_espeak import espeak_phonemes
 from avatar.speech.markup import Script, Token
 from avatar.tracks import SpeechNote
 
-ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "etc.", "no.", "approx."})
+ABBREVIATIONS = frozenset(
+    {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "etc.", "no.", "approx."}
+)
 """English words whose full stop would end the sentence for espeak-ng."""
 
 
@@ -89,7 +91,10 @@ class _Dictionary:
     def _say(self, word: str, value: str, notes: list[SpeechNote]) -> tuple[str, bool] | None:
         if not word.strip() or not value or any(char.isspace() for char in word.strip()):
             notes.append(
-                SpeechNote("speech.pronunciation_unsupported", f"The pronunciation of {word!r} is not used: one word, one value.")
+                SpeechNote(
+                    "speech.pronunciation_unsupported",
+                    f"The pronunciation of {word!r} is not used: one word, one value.",
+                )
             )
             return None
         if not (len(value) > 2 and value.startswith("/") and value.endswith("/")):
@@ -97,7 +102,10 @@ class _Dictionary:
         phonemes = espeak_phonemes(value[1:-1])
         if phonemes is None:
             notes.append(
-                SpeechNote("speech.pronunciation_unsupported", f"espeak-ng cannot say {value} for {word!r}: the word is read as written.")
+                SpeechNote(
+                    "speech.pronunciation_unsupported",
+                    f"espeak-ng cannot say {value} for {word!r}: the word is read as written.",
+                )
             )
             return None
         return f"[[{phonemes}]]", True

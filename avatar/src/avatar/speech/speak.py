@@ -21,11 +21,24 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
     """
     workdir.mkdir(parents=True, exist_ok=True)
     wav = workdir / "speech.wav"
-    if scene.audio is not None:
-        raise Unavailable("speech.audio_unsupported", "Supplied audio is not ready yet.")
     script = parse_script(scene.script or "")
+    if scene.audio is not None:
+        # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
+        from avatar.speech.supplied import from_recording
+
+        return from_recording(
+            resolve(scene.audio),
+            script,
+            scene.language,
+            scene.pronunciation,
+            wav,
+            scene.lead_in_ms,
+            scene.tail_ms,
+        )
     if not script.tokens:
-        raise InvalidInput("speech.empty_script", f"Scene {scene.id} has no words to say.", "write at least one word")
+        raise InvalidInput(
+            "speech.empty_script", f"Scene {scene.id} has no words to say.", "write at least one word"
+        )
     if isinstance(scene.voice, EspeakVoice):
         return synthesise(
             script, scene.voice, scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms

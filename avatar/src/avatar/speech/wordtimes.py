@@ -103,5 +103,7 @@ def _until_last_sound(words: Sequence[Word], phones: Sequence[Phone]) -> list[Wo
             if phones[look].ipa:
                 end_ms = min(word.end_ms, phones[look].end_ms)
             look += 1
-        trimmed.append(Word(word.text, word.start_ms, end_ms if end_ms > word.start_ms else word.end_ms, word.emphasis))
+        trimmed.append(
+            Word(word.text, word.start_ms, end_ms if end_ms > word.start_ms else word.end_ms, word.emphasis)
+        )
     return trimmed

@@ -90,7 +90,9 @@ def blend(shapes: Shapes, times: Array) -> MouthCurves:
         away = np.abs(times[columns] - shapes.centre[rows]) - (shapes.end[rows] - shapes.start[rows]) / 4
         away = np.maximum(away, 0.0)
         early = times[columns] < shapes.centre[rows]
-        for group, (fade, channels) in enumerate(((FADE_GAP, (0, 1, 2)), (FADE_WIDE, (3,)), (FADE_TIP, (4, 5)))):
+        for group, (fade, channels) in enumerate(
+            ((FADE_GAP, (0, 1, 2)), (FADE_WIDE, (3,)), (FADE_TIP, (4, 5)))
+        ):
             pull = shapes.holds[rows, group] * np.exp(-np.where(early, *fade) * away)
             weights[group] += np.bincount(columns, pull, frames)
             for channel in channels:

@@ -62,7 +62,9 @@ def _add_blink(curve: Array, times: Array, at: float, step: float) -> None:
     np.maximum(curve[first:last], lid, out=curve[first:last])
 
 
-def gaze(times: Array, yaw_deg: Array, pitch_deg: Array, seed: int, style: MotionStyle) -> tuple[Array, Array]:
+def gaze(
+    times: Array, yaw_deg: Array, pitch_deg: Array, seed: int, style: MotionStyle
+) -> tuple[Array, Array]:
     """Horizontal and vertical gaze: fixations on the viewer with short looks aside, eyes turning against the head."""
     rng = generator(seed, 2)
     x, y = np.zeros(len(times)), np.zeros(len(times))
@@ -77,7 +79,11 @@ def gaze(times: Array, yaw_deg: Array, pitch_deg: Array, seed: int, style: Motio
         wanted = (reach * float(rng.standard_normal()), 0.5 * reach * float(rng.standard_normal()))
         begin = int(np.searchsorted(times, at - SACCADE_S / 2))
         move = glide((times[begin:] - at) / SACCADE_S + 0.5) if begin < len(times) else np.zeros(0)
-        stop = min(len(times), begin + int(np.ceil(SACCADE_S / max(times[1] - times[0], 1e-6))) + 2) if len(times) > 1 else 0
+        stop = (
+            min(len(times), begin + int(np.ceil(SACCADE_S / max(times[1] - times[0], 1e-6))) + 2)
+            if len(times) > 1
+            else 0
+        )
         span = slice(begin, stop)
         x[span] = target[0] + (wanted[0] - target[0]) * move[: stop - begin]
         y[span] = target[1] + (wanted[1] - target[1]) * move[: stop - begin]

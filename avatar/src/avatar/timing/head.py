@@ -30,7 +30,12 @@ class HeadCurves:
 
 
 def head_motion(
-    times: Array, words: Sequence[Word], phrase_ends: Sequence[float], energy: Array, seed: int, style: MotionStyle
+    times: Array,
+    words: Sequence[Word],
+    phrase_ends: Sequence[float],
+    energy: Array,
+    seed: int,
+    style: MotionStyle,
 ) -> HeadCurves:
     """Idle motion that grows with the speech, new postures at phrase ends, nods and brows on stressed words."""
     liveliness = 0.6 + 0.55 * _slow(energy, times, 1.2)
@@ -134,4 +139,10 @@ def _breath(times: Array, seed: int, style: MotionStyle) -> Array:
     pace = 1 + 0.08 * smooth_noise(generator(seed, 5), times, 6.0)
     step = times[1] - times[0] if len(times) > 1 else 0.0
     phase = (np.cumsum(pace) * step * style.breath_hz + generator(seed, 6).random()) % 1.0
-    return np.asarray(np.where(phase < 0.4, 0.5 - 0.5 * np.cos(np.pi * phase / 0.4), 0.5 + 0.5 * np.cos(np.pi * (phase - 0.4) / 0.6)))
+    return np.asarray(
+        np.where(
+            phase < 0.4,
+            0.5 - 0.5 * np.cos(np.pi * phase / 0.4),
+            0.5 + 0.5 * np.cos(np.pi * (phase - 0.4) / 0.6),
+        )
+    )

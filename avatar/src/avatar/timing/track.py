@@ -27,7 +27,9 @@ PHRASE_PAUSE_MS = 150
 RAISE_PER_SECOND = 10.0
 
 
-def control_track(speech: SpeechTrack, fps: int, seed: int, *, style: MotionStyle | None = None) -> ControlTrack:
+def control_track(
+    speech: SpeechTrack, fps: int, seed: int, *, style: MotionStyle | None = None
+) -> ControlTrack:
     """What the face does while `speech` is heard: ceil(duration_ms * fps / 1000) frames.
 
     The same speech, fps, seed and style give the same curves, byte for byte. A frame shows its middle, a little ahead
@@ -58,7 +60,9 @@ def control_track(speech: SpeechTrack, fps: int, seed: int, *, style: MotionStyl
     return ControlTrack(fps, curves)
 
 
-def _mouth(speech: SpeechTrack, times: Array, energy: Array, fps: int, style: MotionStyle) -> dict[str, Curve]:
+def _mouth(
+    speech: SpeechTrack, times: Array, energy: Array, fps: int, style: MotionStyle
+) -> dict[str, Curve]:
     shapes = shapes_of(speech.phones)
     curves = blend(shapes, times)
     gate = speech_gate(speech.phones, times)
@@ -71,7 +75,7 @@ def _mouth(speech: SpeechTrack, times: Array, energy: Array, fps: int, style: Mo
     raise_lip = limit_speed(curves.raise_lip * gate * touch, RAISE_PER_SECOND / fps)
     return {
         "jaw": as_curve(gap * curves.jaw_share, 0, 1),
-        "low": as_curve(gap * (1 - curves.jaw_share), 0, 1),
+        "low": as_curve(gap * (1 - 0.7 * curves.jaw_share), 0, 1),
         "raise": as_curve(raise_lip, 0, 1),
         "tuck": as_curve(np.maximum(curves.tuck, tuck) * gate * touch, 0, 1),
         "wide": as_curve(curves.wide * (0.15 + 0.85 * gate), -1, 1),

@@ -116,7 +116,9 @@ def symbols(ipa: str) -> tuple[str, ...]:
 def unknown_symbols(ipa: str) -> tuple[str, ...]:
     """Letters that no class holds; the mouth then makes a schwa."""
     bare = unicodedata.normalize("NFD", ipa)
-    return tuple(char for char in bare if unicodedata.category(char) in ("Ll", "Lo") and char not in BY_SYMBOL)
+    return tuple(
+        char for char in bare if unicodedata.category(char) in ("Ll", "Lo") and char not in BY_SYMBOL
+    )
 
 
 @lru_cache(maxsize=4096)

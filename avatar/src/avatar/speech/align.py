@@ -1,0 +1,268 @@
+"""Forced alignment: finds when each written word and each of its sounds is said in a recording, with pocketsphinx.
+
+A window of some twenty seconds slides over the sound. In each window a grammar lets the next words of the text follow each
+other and stop anywhere, so nobody needs to know beforehand which words the window holds; words near its end are left
+to the next window. Time and memory grow with the length only.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pocketsphinx import Decoder, get_model_path, set_loglevel
+
+from avatar.speech.arpabet import Sound
+from avatar.speech.decode import resampled
+from avatar.speech.lexicon import Lexicon, Pronunciation, build_lexicon
+from avatar.speech.sound import Levels, Samples, quiet_spans, quietest_moment
+from avatar.tracks import Phone
+
+MODEL_RATE_HZ = 16_000
+FRAME_MS = 10
+SAMPLES_PER_FRAME = MODEL_RATE_HZ * FRAME_MS // 1000
+TAIL_SAMPLES = 250
+"""A frame looks 410 samples far: the last one needs these behind its own 160."""
+WINDOW_MS = (14_000, 20_000)
+SECOND_TRY_MS = (7_000, 12_000)
+"""Shortest and longest window; the cut is the quietest moment between."""
+KEEP_UNTIL_MS = 11_000
+SHORTEST_STEP_MS = 500
+WORDS_PER_SECOND = 6.0
+STOP_PROBABILITY = 0.5
+ROOM_NOISE = 4.0
+"""Standard deviation in 16-bit steps: -78 dB."""
+SHORT_PAUSE_MS = 100
+SCHWA_MS = 80
+"""The dictionary does not mark stress: a shorter AH than this is taken for a schwa."""
+
+
+_Span = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWord:
+    """Times in milliseconds of the WAV; phones without gaps from start to end."""
+
+    index: int
+    start_ms: int
+    end_ms: int
+    phones: tuple[Phone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Words found, in order. `missing` counts the words of the text that the sound had no room for."""
+
+    words: tuple[AlignedWord, ...]
+    missing: int
+    guessed: int
+
+
+def model_folder() -> Path:
+    return Path(get_model_path()) / "en-us"
+
+
+class Aligner:
+    """Aligns one text, in one or several spans of a WAV. Owns a decoder with the words of the text as dictionary."""
+
+    def __init__(
+        self, words: Sequence[str], language: str, pronunciation: dict[str, str], wav: Path, levels: Levels
+    ) -> None:
+        self._words = tuple(words)
+        self._wav, self._levels = wav, levels
+        self.lexicon: Lexicon = build_lexicon(
+            words, language, pronunciation, model_folder() / "cmudict-en-us.dict"
+        )
+        # Numbers name the dictionary entries: written words may hold anything.
+        self._numbers = {word: number for number, word in enumerate(self.lexicon.entries)}
+        self._entries = tuple(self.lexicon.entries.values())
+        set_loglevel("FATAL")
+        with tempfile.TemporaryDirectory() as folder:
+            dictionary = Path(folder) / "words.dict"
+            dictionary.write_text("".join(self._dictionary_lines()), encoding="ascii")
+            self._decoder = Decoder(
+                hmm=str(model_folder() / "en-us"),
+                dict=str(dictionary),
+                lm=None,
+                loglevel="FATAL",
+                samprate=MODEL_RATE_HZ,
+            )
+
+    def _dictionary_lines(self) -> Iterator[str]:
+        for number, variants in enumerate(self._entries):
+            for variant, sounds in enumerate(variants):
+                name = f"w{number}" if variant == 0 else f"w{number}({variant + 1})"
+                yield f"{name} {' '.join(sound for sound, _ in sounds)}\n"
+
+    def align(self, first: int, last: int, start_ms: int, end_ms: int) -> Alignment:
+        """Find words first..last-1 of the text in start_ms..end_ms of the WAV."""
+        found: list[AlignedWord] = []
+        at_ms, word = start_ms, first
+        while word < last and at_ms < end_ms:
+            heard, final = self._next_words(word, last, at_ms, end_ms)
+            found += heard
+            if final:
+                break
+            if heard:
+                word = heard[-1].index + 1
+                at_ms = max(heard[-1].end_ms, at_ms + SHORTEST_STEP_MS)
+            else:
+                # Music, or another text: go on behind it.
+                at_ms += KEEP_UNTIL_MS
+        return Alignment(tuple(found), last - first - len(found), self.lexicon.guessed)
+
+    def _next_words(self, word: int, last: int, at_ms: int, end_ms: int) -> tuple[list[AlignedWord], bool]:
+        """Words from the window at `at_ms`, and whether it was the last window."""
+        if end_ms - at_ms <= WINDOW_MS[1]:
+            ahead = self._ahead(word, last, end_ms - at_ms)
+            return self._window(word, ahead, at_ms, end_ms, complete=ahead == last), True
+        # Cut where nobody speaks, or the last word is cut too and the grammar cannot end.
+        for earliest, latest in (WINDOW_MS, SECOND_TRY_MS):
+            until_ms = quietest_moment(self._levels, at_ms + earliest, at_ms + latest)
+            heard = self._window(
+                word, self._ahead(word, last, until_ms - at_ms), at_ms, until_ms, complete=False
+            )
+            # Near the end a word may have swallowed others, or the pause behind it.
+            kept = [item for item in heard if item.end_ms < until_ms - earliest // 5] or heard[:1]
+            if kept:
+                return kept, False
+        return [], False
+
+    def _ahead(self, word: int, last: int, window_ms: int) -> int:
+        return min(last, word + math.ceil(window_ms / 1000 * WORDS_PER_SECOND) + 8)
+
+    def _window(
+        self, first: int, last: int, start_ms: int, end_ms: int, *, complete: bool
+    ) -> list[AlignedWord]:
+        sound = model_sound(self._wav, start_ms, end_ms)
+        heard, explained = self._heard_words(first, last, sound, complete=complete)
+        if not heard and complete:
+            heard, explained = self._heard_words(first, last, sound, complete=False)
+        if not heard:
+            return []
+        phones = self._phones(heard, sound[:explained])
+        return [
+            AlignedWord(
+                first + number,
+                start_ms + begin * FRAME_MS,
+                min(start_ms + end * FRAME_MS, end_ms),
+                tuple(
+                    _phone(sound_, start_ms + start * FRAME_MS, start_ms + stop * FRAME_MS)
+                    for sound_, start, stop in parts
+                ),
+            )
+            for number, ((_, begin, end), parts) in enumerate(zip(heard, phones, strict=True))
+        ]
+
+    def _heard_words(
+        self, first: int, last: int, sound: Samples, *, complete: bool
+    ) -> tuple[list[_Span], int]:
+        """First pass: which words are heard, in which frames (end exclusive), and how many samples that explains."""
+        self._decoder.activate_search(self._grammar(first, last, complete))
+        self._hear(sound)
+        segments = [(item.word, item.start_frame, item.end_frame + 1) for item in self._decoder.seg() or ()]
+        explained = segments[-1][2] * SAMPLES_PER_FRAME + TAIL_SAMPLES if segments else 0
+        return [segment for segment in segments if segment[0].startswith("w")], explained
+
+    def _phones(self, heard: Sequence[_Span], sound: Samples) -> list[list[tuple[Sound, int, int]]]:
+        """Second pass, over exactly what the first explained: the sounds within the words, evenly divided where
+        the aligner gives up."""
+        try:
+            self._decoder.set_alignment()
+            self._hear(sound)
+        except RuntimeError:
+            return [_even(self._sounds(name), begin, end) for name, begin, end in heard]
+        spans = [
+            [(phone.start, phone.start + phone.duration) for phone in entry]
+            for entry in self._decoder.get_alignment() or ()
+            if entry.name.startswith("w")
+        ]
+        phones: list[list[tuple[Sound, int, int]]] = []
+        for index, (name, begin, end) in enumerate(heard):
+            sounds = self._sounds(name)
+            if index < len(spans) and len(spans[index]) == len(sounds):
+                phones.append([(sound_, *span) for sound_, span in zip(sounds, spans[index], strict=True)])
+            else:
+                phones.append(_even(sounds, begin, end))
+        return phones
+
+    def _grammar(self, first: int, last: int, complete: bool) -> str:
+        """Activate a grammar of the words in order; unless `complete`, the speech may stop after any of them."""
+        count = last - first
+        arcs: list[tuple[int, int, float, str] | tuple[int, int, float]] = [
+            (index, index + 1, 1.0, f"w{self._numbers[self._words[first + index]]}") for index in range(count)
+        ]
+        end = count + 1
+        arcs += [(index, end, STOP_PROBABILITY) for index in range(1, count) if not complete]
+        arcs.append((count, end, 1.0))
+        name = "text"
+        self._decoder.add_fsg(name, self._decoder.create_fsg(name, 0, end, arcs))
+        return name
+
+    def _hear(self, sound: Samples) -> None:
+        self._decoder.start_utt()
+        self._decoder.process_raw(sound.tobytes(), full_utt=True)
+        self._decoder.end_utt()
+
+    def _sounds(self, name: str) -> Pronunciation:
+        number, _, variant = name[1:].partition("(")
+        return self._entries[int(number)][int(variant.rstrip(")")) - 1 if variant else 0]
+
+
+def model_sound(wav: Path, start_ms: int, end_ms: int) -> Samples:
+    """A span as the model wants it: 16 kHz, and never digitally silent, which it has not heard in training."""
+    sound = resampled(wav, MODEL_RATE_HZ, start_ms, end_ms)
+    noise = np.random.default_rng(start_ms).normal(0.0, ROOM_NOISE, len(sound))
+    return np.asarray(np.clip(sound + np.rint(noise), -32768, 32767), dtype=np.int16)
+
+
+def _even(sounds: Pronunciation, begin: int, end: int) -> list[tuple[Sound, int, int]]:
+    edges = [begin + (end - begin) * number // len(sounds) for number in range(len(sounds) + 1)]
+    return list(zip(sounds, edges[:-1], edges[1:], strict=True))
+
+
+def _phone(sound: Sound, start_ms: int, end_ms: int) -> Phone:
+    name, ipa = sound
+    if name == "AH" and ipa == "ʌ" and end_ms - start_ms < SCHWA_MS:
+        ipa = "ə"
+    return Phone(ipa, start_ms, end_ms)
+
+
+def with_pauses(phones: Sequence[Phone], levels: Levels, length_ms: int) -> tuple[Phone, ...]:
+    """Fill the gaps between phones with silence, and silence every phone where the sound pauses for 100 ms.
+
+    Recognisers stretch the last sound of a phrase over the pause behind it; the mouth must not.
+    """
+    pauses = iter([*quiet_spans(levels, SHORT_PAUSE_MS), (length_ms + 1, length_ms + 1)])
+    pause = next(pauses)
+    result: list[Phone] = []
+
+    def add(ipa: str, start: int, end: int) -> None:
+        if end <= start:
+            return
+        if not ipa and result and not result[-1].ipa:
+            result[-1] = Phone("", result[-1].start_ms, end)
+        else:
+            result.append(Phone(ipa, start, end))
+
+    at = 0
+    for phone in phones:
+        start, end = max(phone.start_ms, at), min(phone.end_ms, length_ms)
+        add("", at, start)
+        at = max(at, start)
+        while at < end:
+            while pause[1] <= at:
+                pause = next(pauses)
+            if pause[0] <= at:
+                add("", at, min(pause[1], end))
+                at = min(pause[1], end)
+            else:
+                add(phone.ipa, at, min(pause[0], end))
+                at = min(pause[0], end)
+    add("", at, length_ms)
+    return tuple(result)

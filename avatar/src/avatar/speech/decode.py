@@ -1,0 +1,170 @@
+"""Any sound or video file that FFmpeg reads -> the worker's 16-bit mono WAV; used for supplied audio and HTTP voices."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
+
+from avatar.errors import InvalidInput
+from avatar.speech.sound import Samples, WavWriter, blocks
+
+MAX_AUDIO_S = 3 * 3600
+MIN_AUDIO_MS = 40
+_TOLERATED_ERRORS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What came out of a file: its length, and whether parts of it could not be read."""
+
+    samples: int
+    damaged: bool
+
+
+def best_rate_hz(rate_hz: int) -> int:
+    """The rate to keep a recording at: its own when that is usual, else the nearest usual one."""
+    return next(
+        (usual for usual in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000) if usual >= rate_hz), 48_000
+    )
+
+
+def probe_rate_hz(path: Path) -> int:
+    """Sample rate of the first sound stream; raises InvalidInput as `decode_into` does."""
+    with _open(path) as container:
+        return int(_audio_stream(container).rate or 48_000)
+
+
+def decode_into(path: Path, writer: WavWriter) -> Decoded:
+    """Append the first sound stream of `path` to `writer`, mixed to mono, at the writer's rate.
+
+    A file that breaks off or has damaged parts gives what can be read (`damaged`). Raises InvalidInput with
+    `speech.audio_missing`, `audio_empty`, `audio_unreadable`, `no_audio`, `audio_too_short`, `audio_too_long`.
+    """
+    before = writer.samples
+    damaged = False
+    with _open(path) as container:
+        stream = _audio_stream(container)
+        # A resampler knows one input format; some broadcasts change theirs on the way.
+        resampler, setup = _resampler(writer.rate_hz), None
+        for frame in _frames(container, stream):
+            if frame is None:
+                damaged = True
+                continue
+            if setup is not None and setup != (frame.format.name, frame.layout.name, frame.sample_rate):
+                _write(writer, resampler.resample(None))
+                resampler = _resampler(writer.rate_hz)
+            setup = (frame.format.name, frame.layout.name, frame.sample_rate)
+            frame.pts = None
+            _write(writer, resampler.resample(frame))
+            if writer.samples - before > MAX_AUDIO_S * writer.rate_hz:
+                raise InvalidInput(
+                    "speech.audio_too_long",
+                    f"The sound of {path.name} is longer than {MAX_AUDIO_S // 3600} hours.",
+                    "cut it into several scenes",
+                )
+        if setup is not None:
+            _write(writer, resampler.resample(None))
+        declared_s = float(container.duration or 0) / av.time_base
+    samples = writer.samples - before
+    if samples * 1000 < MIN_AUDIO_MS * writer.rate_hz:
+        if damaged:
+            raise _unreadable(path)
+        raise InvalidInput(
+            "speech.audio_too_short",
+            f"{path.name} holds less than {MIN_AUDIO_MS} ms of sound.",
+            "supply a longer recording",
+        )
+    lost = declared_s - samples / writer.rate_hz
+    return Decoded(samples, damaged or (declared_s < MAX_AUDIO_S and lost > max(0.5, 0.02 * declared_s)))
+
+
+def resampled(wav: Path, rate_hz: int, start_ms: int, end_ms: int) -> Samples:
+    """A span of a WAV at another rate (the aligner wants 16 kHz)."""
+    resampler = _resampler(rate_hz)
+    source_hz = probe_wav_rate_hz(wav)
+    parts: list[Samples] = []
+    for block in blocks(wav, start_ms, end_ms):
+        frame = av.AudioFrame.from_ndarray(block[np.newaxis, :], format="s16", layout="mono")
+        frame.sample_rate = source_hz
+        parts += [_mono(out) for out in resampler.resample(frame)]
+    if parts:
+        parts += [_mono(out) for out in resampler.resample(None)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
+
+
+def probe_wav_rate_hz(wav: Path) -> int:
+    with wave.open(str(wav), "rb") as source:
+        return source.getframerate()
+
+
+def _resampler(rate_hz: int) -> AudioResampler:
+    return AudioResampler(format="s16", layout="mono", rate=rate_hz)
+
+
+def _mono(frame: av.AudioFrame) -> Samples:
+    return np.asarray(frame.to_ndarray(), dtype=np.int16).reshape(-1)
+
+
+def _write(writer: WavWriter, frames: list[av.AudioFrame]) -> None:
+    for frame in frames:
+        writer.write(_mono(frame))
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    if not path.is_file():
+        raise InvalidInput(
+            "speech.audio_missing", f"There is no file {path.name}.", "upload the recording again"
+        )
+    if path.stat().st_size == 0:
+        raise InvalidInput("speech.audio_empty", f"{path.name} is empty.", "upload the recording again")
+    try:
+        # `file:` and the white list keep playlists inside a file from opening other files or addresses.
+        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (FFmpegError, ValueError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> InvalidInput:
+    return InvalidInput(
+        "speech.audio_unreadable",
+        f"{path.name} is not a sound or video file that can be read.",
+        "supply WAV, MP3, M4A, OGG, FLAC, MP4 or WebM",
+    )
+
+
+def _audio_stream(container: av.container.InputContainer) -> av.AudioStream:
+    if not container.streams.audio:
+        raise InvalidInput(
+            "speech.no_audio", "The file has no sound.", "supply a recording with a sound track"
+        )
+    return container.streams.audio[0]
+
+
+def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame | None]:
+    """Decoded frames; None for each damaged part, until too many say that this is no sound at all."""
+    errors = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except FFmpegError:
+            yield None
+            return
+        try:
+            for frame in packet.decode():
+                if isinstance(frame, av.AudioFrame):
+                    yield frame
+        except FFmpegError:
+            errors += 1
+            yield None
+            if errors > _TOLERATED_ERRORS:
+                return

@@ -1,0 +1,125 @@
+"""Reads and writes the 16-bit mono WAV files of the worker in blocks, so that length never shows in memory."""
+
+from __future__ import annotations
+
+import math
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.int16]
+Levels = npt.NDArray[np.float64]
+"""Mean square of each 10 ms of a sound, full scale = 1, shape (steps,)."""
+
+STEPS_PER_SECOND = 100
+BLOCK_S = 10
+
+
+class WavWriter:
+    """Appends 16-bit mono samples; the file ends on a whole millisecond so that nobody has to round its length."""
+
+    def __init__(self, path: Path, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by __exit__
+        self._file.setnchannels(1)
+        self._file.setsampwidth(2)
+        self._file.setframerate(rate_hz)
+
+    @property
+    def samples(self) -> int:
+        """Samples written so far."""
+        return self._file.tell()
+
+    @property
+    def milliseconds(self) -> int:
+        return self.samples * 1000 // self.rate_hz
+
+    def write(self, samples: Samples) -> None:
+        self._file.writeframesraw(samples.astype("<i2", copy=False).tobytes())
+
+    def silence(self, milliseconds: float) -> None:
+        self._zeros(round(milliseconds * self.rate_hz / 1000))
+
+    def _zeros(self, left: int) -> None:
+        while left > 0:
+            count = min(left, self.rate_hz)
+            self._file.writeframesraw(bytes(2 * count))
+            left -= count
+
+    def __enter__(self) -> WavWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zeros(-self.samples % (self.rate_hz // math.gcd(self.rate_hz, 1000)))
+        self._file.writeframes(b"")
+        self._file.close()
+
+
+def blocks(
+    wav: Path, start_ms: int = 0, end_ms: int | None = None, block_s: float = BLOCK_S
+) -> Iterator[Samples]:
+    """The samples of a span, at most `block_s` at a time."""
+    with wave.open(str(wav), "rb") as source:
+        rate = source.getframerate()
+        first = min(start_ms * rate // 1000, source.getnframes())
+        last = source.getnframes() if end_ms is None else min(end_ms * rate // 1000, source.getnframes())
+        source.setpos(first)
+        while first < last:
+            count = min(round(block_s * rate), last - first)
+            yield np.frombuffer(source.readframes(count), dtype="<i2").astype(np.int16, copy=False)
+            first += count
+
+
+def duration_ms(wav: Path) -> int:
+    with wave.open(str(wav), "rb") as source:
+        return source.getnframes() * 1000 // source.getframerate()
+
+
+def power(wav: Path) -> Levels:
+    """The levels of a WAV, read in blocks."""
+    means: list[Levels] = []
+    with wave.open(str(wav), "rb") as source:
+        rate, total = source.getframerate(), source.getnframes()
+        steps = BLOCK_S * STEPS_PER_SECOND
+        for first in range(0, -(-total * STEPS_PER_SECOND // rate), steps):
+            # Borders follow the exact time: at 22 050 Hz a step has 220.5 samples.
+            edges = np.minimum(np.arange(first, first + steps + 1) * rate // STEPS_PER_SECOND, total)
+            samples = np.frombuffer(source.readframes(int(edges[-1] - edges[0])), dtype="<i2")
+            sums = np.concatenate(([0.0], np.cumsum((samples.astype(np.float64) / 32768.0) ** 2)))
+            inner = np.minimum(edges - edges[0], len(samples))
+            counts = np.diff(inner)
+            means.append((np.diff(sums[inner]) / np.maximum(counts, 1))[counts > 0])
+    return np.concatenate(means) if means else np.zeros(0)
+
+
+def quiet_spans(levels: Levels, shortest_ms: int) -> list[tuple[int, int]]:
+    """Spans (start_ms, end_ms) of `power` that hold no speech.
+
+    The threshold lies a quarter of the way, in decibels, from the background to the loud parts, so that a noisy room
+    has pauses too; nothing under -55 dB counts as speech.
+    """
+    if not len(levels):
+        return []
+    decibels = 10 * np.log10(np.maximum(levels, 1e-9))
+    background, loud = np.percentile(decibels, 8), np.percentile(decibels, 92)
+    threshold = -55.0 if loud < -55 else max(-55.0, loud - 45.0, background + 0.25 * (loud - background))
+    if loud - background < 6 and loud > -55:
+        threshold = -55.0
+    # 50 ms means: a stop consonant's closure is not a pause.
+    smooth = 10 * np.log10(np.maximum(np.convolve(levels, np.full(5, 0.2), "same"), 1e-9))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], smooth < threshold, [False])).astype(np.int8)))
+    step_ms = 1000 // STEPS_PER_SECOND
+    spans = [(int(a) * step_ms, int(b) * step_ms) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return [(start, end) for start, end in spans if end - start >= shortest_ms]
+
+
+def quietest_moment(levels: Levels, start_ms: int, end_ms: int) -> int:
+    """The quietest moment (ms) of a span: where to cut when nobody pauses."""
+    step_ms = 1000 // STEPS_PER_SECOND
+    part = levels[start_ms // step_ms : max(end_ms // step_ms, start_ms // step_ms + 1)]
+    if not len(part):
+        return start_ms
+    return start_ms + int(np.argmin(np.convolve(part, np.full(5, 0.2), "same"))) * step_ms
