@@ -25,9 +25,9 @@ def new_trace_id() -> str:
 
 
 @contextmanager
-def trace(given: str | None = None) -> Iterator[str]:
-    """Everything inside runs under `given`, else under the current trace, else under a new one."""
-    chosen = given or trace_id() or new_trace_id()
+def trace(given: str | None = None, *, inherit: bool = True) -> Iterator[str]:
+    """Everything inside runs under `given`, else (with `inherit`) the current trace, else a new one."""
+    chosen = given or (trace_id() if inherit else None) or new_trace_id()
     token = _current.set(chosen)
     try:
         yield chosen

@@ -9,10 +9,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
-from soundstage.errors import SoundstageError, StorageFull, TooLarge, Unavailable
+from soundstage.errors import NotFound, SoundstageError, StorageFull, TooLarge, Unavailable
 
 COPY_BYTES = 1 << 20
 
@@ -20,7 +20,7 @@ COPY_BYTES = 1 << 20
 class StagedFile:
     """A file that is being written: hash and size so far. Blocking; the store calls it in threads."""
 
-    def __init__(self, path: Path, file: BinaryIO, max_bytes: int | None) -> None:
+    def __init__(self, path: Path, file: FileIO, max_bytes: int | None) -> None:
         self.path = path
         self.bytes = 0
         self._file = file
@@ -37,32 +37,46 @@ class StagedFile:
                 "Make it smaller, or raise `limits.upload_mib`.",
             )
         self._hash.update(chunk)
-        self._file.write(chunk)
+        rest = memoryview(chunk)
+        with disk_errors(self.path.parent):
+            while rest:
+                # An unbuffered write may take only a part, for example the last bytes that fit on the disk.
+                rest = rest[self._file.write(rest) :]
 
     def copy_from(self, source: Path) -> None:
         """Takes in a whole file, one megabyte at a time."""
-        with source.open("rb") as file:
+        try:
+            file = source.open("rb", buffering=0)
+        except OSError as error:
+            raise NotFound(
+                "blob.source_unreadable",
+                f"The file {source.name} cannot be read: {error.strerror}.",
+                "Check the path and the rights of the file.",
+            ) from error
+        with file:
             while chunk := file.read(COPY_BYTES):
                 self.write(chunk)
 
     def finish(self) -> str:
         """Flushes to the disk itself and gives the 64 hex digits."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with disk_errors(self.path.parent):
+            self._file.flush()
+            os.fsync(self._file.fileno())
         return self._hash.hexdigest()
 
 
 @contextmanager
 def staged_file(folder: Path, max_bytes: int | None = None) -> Iterator[StagedFile]:
     """A private file in `folder`, locked while in use and gone afterwards unless it was moved away."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, file = _create_locked(folder)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        path, file = _create_locked(folder)
     try:
-        with file:
-            yield StagedFile(path, file, max_bytes)
+        yield StagedFile(path, file, max_bytes)
     finally:
-        with suppress(FileNotFoundError):
-            path.unlink()
+        # Unbuffered, so that closing has nothing left to write and cannot fail on a full disk.
+        file.close()
+        path.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> int:
@@ -124,10 +138,10 @@ def disk_error(error: OSError, folder: Path) -> SoundstageError:
     )
 
 
-def _create_locked(folder: Path) -> tuple[Path, BinaryIO]:
+def _create_locked(folder: Path) -> tuple[Path, FileIO]:
     while True:
         path = folder / f"{secrets.token_hex(16)}.part"
-        file = path.open("xb")
+        file = path.open("xb", buffering=0)
         fcntl.flock(file, fcntl.LOCK_EX)
         # A sweeper may have come between the two lines above and taken the file for a leftover.
         if os.fstat(file.fileno()).st_nlink:

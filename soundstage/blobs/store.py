@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
@@ -88,7 +89,7 @@ class BlobStore:
         max_bytes: int | None = None,
     ) -> Blob:
         """Stores what `chunks` gives; TooLarge as soon as it is more than `max_bytes`."""
-        with disk_errors(self._root), staged_file(self._staging, max_bytes) as staged:
+        with staged_file(self._staging, max_bytes) as staged:
             async for chunk in chunks:
                 await asyncio.to_thread(staged.write, chunk)
             return await asyncio.to_thread(self._place, staged, media_type)
@@ -139,8 +140,14 @@ class BlobStore:
         digits = parse_sha256(sha256)
         if self._bucket is not None:
             return await self._delete_from_bucket(digits, unless_modified_since)
-        with disk_errors(self._root):
-            return await asyncio.to_thread(self._delete_file, digits, unless_modified_since)
+        return await asyncio.to_thread(self._delete_file, digits, unless_modified_since)
+
+    async def verify(self, sha256: str) -> bool:
+        """Whether the stored content still has its hash; NotFound when it is not stored."""
+        digest = hashlib.sha256()
+        async for chunk in self.stream(sha256):
+            digest.update(chunk)
+        return digest.hexdigest() == parse_sha256(sha256)
 
     async def iterate(self) -> AsyncIterator[StoredBlob]:
         """Every blob, in no order; files that are no blobs are passed over."""
@@ -162,7 +169,7 @@ class BlobStore:
             raise NotFound(
                 "blob.source_missing", f"There is no file {path.name} to store.", "Check the path."
             )
-        with disk_errors(self._root), staged_file(self._staging) as staged:
+        with staged_file(self._staging) as staged:
             # Refused before a long copy; `_place` asks again with what others have written meanwhile.
             self._check_quota(path.stat().st_size)
             staged.copy_from(path)
@@ -174,7 +181,7 @@ class BlobStore:
         blob = Blob(f"sha256:{digits}", staged.bytes, media_type)
         if self._bucket is not None:
             self._upload(digits, staged)
-        with locked(self._staging):
+        with disk_errors(self._root), locked(self._staging):
             if final.exists():
                 os.utime(final)
                 return blob
@@ -182,9 +189,9 @@ class BlobStore:
                 self._check_quota(blob.bytes)
             final.parent.mkdir(exist_ok=True)
             staged.path.rename(final)
-        # The content is on the disk already; the two folders must be, too, or a power cut undoes the rename.
-        sync_folder(final.parent)
-        sync_folder(self._root)
+            # The content is on the disk already; so must be the names, or a power cut undoes the rename.
+            sync_folder(final.parent)
+            sync_folder(self._root)
         self._count(blob.bytes)
         return blob
 
@@ -199,7 +206,7 @@ class BlobStore:
         path = self._root / key_of(digits)
         # Under the lock that `_place` takes: content that is put again at this moment either moves the time
         # that we are about to read, or finds the file gone and stores it anew.
-        with locked(self._staging):
+        with disk_errors(self._root), locked(self._staging):
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -224,7 +231,7 @@ class BlobStore:
         return True
 
     async def _fetch(self, digits: str, path: Path) -> Path:
-        with disk_errors(self._root), staged_file(self._staging) as staged:
+        with staged_file(self._staging) as staged:
             async for chunk in self.stream(digits):
                 await asyncio.to_thread(staged.write, chunk)
             if await asyncio.to_thread(staged.finish) != digits:
@@ -233,8 +240,9 @@ class BlobStore:
                     f"The bucket holds other content under sha256:{digits}.",
                     "Put the file again.",
                 )
-            path.parent.mkdir(exist_ok=True)
-            staged.path.rename(path)
+            with disk_errors(self._root):
+                path.parent.mkdir(exist_ok=True)
+                staged.path.rename(path)
         return path
 
     def _check_quota(self, more: int) -> None:

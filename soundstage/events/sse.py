@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 
 from fastapi import Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -54,10 +55,12 @@ def sse_response(
     start = after if seen is None else seen
 
     async def messages() -> AsyncIterator[ServerSentEvent]:
-        async for found in store.follow(stream, start):
-            yield message_of(found)
-            if until is not None and until(found):
-                return
+        # Closed at once when the reader goes away, not when the garbage collector comes by.
+        async with aclosing(store.follow(stream, start)) as events:
+            async for found in events:
+                yield message_of(found)
+                if until is not None and until(found):
+                    return
 
     return EventSourceResponse(
         messages(),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import event, func, insert, select, update
+from sqlalchemy import delete, event, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -15,11 +14,13 @@ from sqlalchemy.orm import Session
 from soundstage.database import Database, in_transaction, utcnow
 from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
+from soundstage.events.tail import Tail
 from soundstage.tracing import trace_id as current_trace_id
 
 # The counter over all streams. No stream can have this name.
 ALL_STREAMS = "*"
 PAGE = 500
+MAX_ID = 2**63 - 1
 
 
 class EventStore:
@@ -27,14 +28,12 @@ class EventStore:
 
     Numbers come from counter rows whose lock is held until the commit, so that an event with a smaller id is
     never committed after one with a greater id; a reader that has seen id N has therefore seen everything up
-    to N. One process shares one `EventStore`: its followers are woken at the commit, those of other processes
-    poll.
+    to N. One process shares one `EventStore`: its own commits wake its followers at once.
     """
 
     def __init__(self, db: Database, *, poll_s: float = 0.25) -> None:
         self._db = db
-        self._poll_s = poll_s
-        self._wakers: set[Callable[[], None]] = set()
+        self._tail = Tail(self.last_id, poll_s)
 
     async def append(
         self,
@@ -54,8 +53,7 @@ class EventStore:
             )
         if not stream or stream == ALL_STREAMS:
             raise ValueError(f"not the name of a stream: {stream!r}")
-        # Always this counter first: two writers that take locks in one order cannot block each other for
-        # ever.
+        # Always this counter first: writers that take locks in one order cannot block each other for ever.
         number = await _next(session, ALL_STREAMS)
         row = EventRow(
             id=number,
@@ -73,7 +71,8 @@ class EventStore:
 
     async def read(self, stream: str | None = None, after: int = 0, limit: int = PAGE) -> list[Event]:
         """At most `limit` events with an id after `after`, oldest first; of one stream, or of all (None)."""
-        query = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(limit)
+        # A cursor from outside may be larger than any database can count.
+        query = select(EventRow).where(EventRow.id > min(after, MAX_ID)).order_by(EventRow.id).limit(limit)
         if stream is not None:
             query = query.where(EventRow.stream == stream)
         async with self._db.session() as session:
@@ -82,11 +81,13 @@ class EventStore:
     async def last_id(self) -> int:
         """The id of the newest event; 0 when there is none. Following after it gives only what is new."""
         async with self._db.session() as session:
-            return await session.scalar(select(func.max(EventRow.id))) or 0
+            # The counter and not the greatest id: pruning must not turn it back.
+            counter = select(EventStreamRow.last).where(EventStreamRow.name == ALL_STREAMS)
+            return await session.scalar(counter) or 0
 
-    async def follow(self, stream: str | None = None, after: int = 0) -> AsyncIterator[Event]:
+    async def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Event, None]:
         """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
-        with self._woken() as woken:
+        with self._tail.watched() as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.
                 woken.clear()
@@ -95,35 +96,21 @@ class EventStore:
                     after = found.id
                     yield found
                 if len(page) < PAGE:
-                    try:
-                        await asyncio.wait_for(woken.wait(), self._poll_s)
-                    except TimeoutError:
-                        # Time to look for what other processes have written.
-                        continue
+                    await woken.wait()
 
-    @contextmanager
-    def _woken(self) -> Iterator[asyncio.Event]:
-        woken = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def wake() -> None:
-            # A commit may come from another thread's loop.
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(woken.set)
-
-        self._wakers.add(wake)
-        try:
-            yield woken
-        finally:
-            self._wakers.discard(wake)
+    async def prune(self, session: AsyncSession, before: datetime) -> int:
+        """Removes events older than `before`; gives how many. No number is ever given out twice."""
+        if not in_transaction(session):
+            raise RuntimeError("events are pruned inside Database.transaction()")
+        result = await session.execute(delete(EventRow).where(EventRow.at < before).returning(EventRow.id))
+        return len(result.all())
 
     def _wake_at_commit(self, session: Session) -> None:
-        if not event.contains(session, "after_commit", self._wake):
-            event.listen(session, "after_commit", self._wake)
+        if not event.contains(session, "after_commit", self._committed):
+            event.listen(session, "after_commit", self._committed)
 
-    def _wake(self, _session: Session) -> None:
-        for wake in tuple(self._wakers):
-            wake()
+    def _committed(self, _session: Session) -> None:
+        self._tail.wake()
 
 
 async def _next(session: AsyncSession, name: str) -> int:

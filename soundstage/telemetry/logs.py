@@ -59,6 +59,9 @@ def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: T
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # Their lines at `info` repeat ours, with whole URLs.
+    for chatty in ("httpx", "httpcore", "aiosqlite", "sse_starlette", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         # uvicorn brings its own handlers; its lines shall go through the pipeline like all others.
         logger = logging.getLogger(noisy)

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +18,9 @@ from soundstage.tracing import parse_traceparent, trace
 
 # Asked every few seconds by machines; as log lines they would bury the rest.
 QUIET_PATHS = frozenset({"/metrics", "/api/health"})
+UNMATCHED = "unmatched"
+# Anybody can invent methods; as label values they would make time series without end.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 
 
 def install_telemetry(app: FastAPI, metrics: Metrics) -> None:
@@ -31,6 +35,7 @@ class TelemetryMiddleware:
         self._app = app
         self._metrics = metrics
         self._log = get_logger("soundstage.http")
+        self._templates: dict[Any, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -38,7 +43,7 @@ class TelemetryMiddleware:
             return
         # A caller that sends `traceparent` keeps its trace; nobody's trace runs on into the next request.
         given = parse_traceparent(Headers(scope=scope).get("traceparent"))
-        with trace(given) as current, structlog.contextvars.bound_contextvars():
+        with trace(given, inherit=False) as current, structlog.contextvars.bound_contextvars():
             await self._observed(scope, receive, send, current)
 
     async def _observed(self, scope: Scope, receive: Receive, send: Send, current: str) -> None:
@@ -46,7 +51,7 @@ class TelemetryMiddleware:
 
         async def send_with_trace(message: Message) -> None:
             nonlocal status, started
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status, started = message["status"], True
                 MutableHeaders(scope=message).setdefault("X-Trace-Id", current)
             elif message["type"] == "websocket.accept":
@@ -63,23 +68,28 @@ class TelemetryMiddleware:
             if started or scope["type"] != "http":
                 # Too late for an answer: the server must cut the connection, or half a file would look whole.
                 raise
-            # Answered here, where the trace id is known. Further out it is not any more.
-
+            # Answered here, where the trace id is known; further out it is not any more.
             await problem_response(unexpected_error())(scope, receive, send_with_trace)
         finally:
             seconds = time.perf_counter() - start
-            route = _route_of(scope)
+            route, label = self._template(scope), method if method in METHODS else "OTHER"
             self._metrics.requests_running.dec()
-            self._metrics.requests.labels(method, route, str(status)).inc()
-            self._metrics.request_seconds.labels(method, route).observe(seconds)
+            self._metrics.requests.labels(label, route, str(status)).inc()
+            self._metrics.request_seconds.labels(label, route).observe(seconds)
             if scope["path"] not in QUIET_PATHS:
                 # The path only: a query string may carry what belongs into no log.
                 self._log.info(
                     "request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1)
                 )
 
-
-def _route_of(scope: Scope) -> str:
-    """The template of the route (`/api/renders/{id}`), never the path: ids would make a time series each."""
-    route: Any = scope.get("route")
-    return getattr(route, "path", None) or "unmatched"
+    def _template(self, scope: Scope) -> str:
+        """`/api/renders/{id}`, never the path itself: every id would make a time series of its own."""
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return UNMATCHED
+        if endpoint not in self._templates:
+            for route in iter_route_contexts(scope["app"].routes):
+                self._templates.setdefault(route.endpoint, route.path or UNMATCHED)
+            # Inside a mounted application; that it was there is all that we know.
+            self._templates.setdefault(endpoint, "mounted")
+        return self._templates[endpoint]
