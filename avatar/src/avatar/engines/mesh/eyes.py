@@ -1,0 +1,171 @@
+"""Blinks and glances: redraws the lids and moves the iris of a still; used by the photo engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from avatar.engines.mesh.axes import FaceAxes, Floats, smoothstep
+from avatar.engines.mesh.lips import LipCurve
+from avatar.engines.mesh.mouth import Region
+from avatar.face.landmarks import (
+    LEFT_BROW,
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LEFT_IRIS,
+    RIGHT_BROW,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+    RIGHT_IRIS,
+    Picture,
+    Points,
+)
+
+GAZE_RADII = 0.35
+_LASH_E = 0.030  # the strip at the edge of the lid that moves without stretching
+_LOWER_LID_SHARE = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class EyePose:
+    """blink 0..1 (1 shut); gaze -1..1, to the picture's right and down."""
+
+    blink: float = 0.0
+    gaze_x: float = 0.0
+    gaze_y: float = 0.0
+
+
+class EyeModel:
+    """One eye of a still picture. `draw` changes nothing and may run in several threads."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        points: Points,
+        upper: tuple[int, ...],
+        lower: tuple[int, ...],
+        iris: tuple[int, ...],
+        brow: tuple[int, ...],
+        *,
+        glasses: bool,
+    ) -> None:
+        middle = (points[upper[0], :2] + points[upper[-1], :2]) / 2
+        axes = FaceAxes.of(points, middle)
+        local = axes.to_local(points[:, :2])
+        upper_lid, lower_lid = LipCurve.fit(local[list(upper)]), LipCurve.fit(local[list(lower)])
+        self.unit_px = axes.unit_px
+        brow_v = float(local[list(brow), 1].max())
+        half = float(local[upper[-1], 0] - local[upper[0], 0]) / 2
+        lid_v = float(local[list(upper), 1].min())
+        # The skin that the lid takes along: up to under the brow, less where the frame of glasses may lie.
+        room = max(0.07, (lid_v - brow_v) * (0.55 if glasses else 0.85))
+        corners = np.array(
+            [[-half - 0.06, lid_v - room - 0.05], [half + 0.06, 0.30], [half + 0.06, lid_v - room - 0.05]],
+            np.float32,
+        )
+        pixels = axes.to_pixels(np.concatenate([corners, [[-half - 0.06, 0.30]]]).astype(np.float32))
+        x0, y0 = np.maximum(0, np.floor(pixels.min(axis=0))).astype(int)
+        x1, y1 = np.minimum([picture.shape[1], picture.shape[0]], np.ceil(pixels.max(axis=0))).astype(int)
+        self.region = Region(int(x0), int(y0), int(max(2, x1 - x0)), int(max(2, y1 - y0)))
+        self._patch = np.ascontiguousarray(self.region.of(picture)[..., :3])
+        u = np.linspace(-half, half, 61, dtype=np.float32)
+        self._upper, self._lower = (self._row(axes, u, curve(u)) for curve in (upper_lid, lower_lid))
+        self._lower = np.maximum(self._lower, self._upper)
+        self._room = np.float32(room * axes.unit_px)
+        centre = points[iris[0], :2] - [x0, y0]
+        radius = float(np.linalg.norm(points[list(iris[1:]), :2] - points[iris[0], :2], axis=1).mean())
+        self._iris_radius = radius
+        self._x, self._y = np.meshgrid(
+            np.arange(self.region.width, dtype=np.float32), np.arange(self.region.height, dtype=np.float32)
+        )
+        away = np.hypot(self._x - centre[0], self._y - centre[1]).astype(np.float32)
+        self._iris_weight = 1 - smoothstep(0.95 * radius, 2.1 * radius, away)
+
+    def _row(self, axes: FaceAxes, u: Floats, v: Floats) -> Floats:
+        """A lid edge as one row per column of the patch."""
+        pixels = axes.to_pixels(np.stack([u, v], axis=-1))
+        columns = np.arange(self.region.width, dtype=np.float32) + np.float32(self.region.x)
+        return (np.interp(columns, pixels[:, 0], pixels[:, 1]) - self.region.y).astype(np.float32)
+
+    def draw(self, pose: EyePose) -> Picture:
+        """The patch (region.height, region.width, 3) BGR in this pose."""
+        y = self._y
+        gap = self._lower - self._upper
+        # Lids follow the eyes when they look down.
+        shut = float(np.clip(pose.blink + 0.22 * max(0.0, pose.gaze_y) * (1 - pose.blink), 0, 1))
+        rise = _LOWER_LID_SHARE * shut * gap
+        lower = self._lower - rise
+        edge = self._upper + shut * (lower - self._upper)
+        eyeball = self._glance(pose, gap)
+        upper_lid = self._sample(self._x, self._upper_lid_rows(edge))
+        settled = smoothstep(0.0, 0.16 * self.unit_px, np.asarray(y - lower, np.float32))
+        lower_lid = self._sample(self._x, np.asarray(y + rise * (1 - settled), np.float32))
+        sharp = np.float32(max(1.2, 0.008 * self.unit_px))
+        below = np.clip((y - lower) / sharp + 0.5, 0, 1).astype(np.float32)
+        above = np.clip((edge - y) / sharp + 0.5, 0, 1).astype(np.float32)
+        picture = self._lid_shadow(eyeball, edge, shut)
+        open_eye = cv2.blendLinear(lower_lid, picture, below, 1 - below)
+        covered = cv2.blendLinear(upper_lid, open_eye, above, 1 - above)
+        return self._lash_line(np.asarray(covered, np.uint8), edge, gap, shut)
+
+    def _sample(self, x: Floats, y: Floats) -> Picture:
+        return np.asarray(
+            cv2.remap(
+                self._patch, x, y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            ),
+            np.uint8,
+        )
+
+    def _glance(self, pose: EyePose, gap: Floats) -> Picture:
+        """The eyeball with its iris moved; rows are kept between the lids of the still, so no skin slips
+        in.
+        """
+        shift = np.float32(GAZE_RADII * self._iris_radius)
+        x = self._x - self._iris_weight * shift * np.float32(np.clip(pose.gaze_x, -1, 1))
+        y = self._y - self._iris_weight * shift * np.float32(0.8 * np.clip(pose.gaze_y, -1, 1))
+        if pose.gaze_x or pose.gaze_y:
+            inset = np.minimum(1.0, gap / 4)
+            inside = np.clip(y, self._upper + inset, self._lower - inset)
+            y = np.where((self._y > self._upper) & (self._y < self._lower), inside, y)
+        return self._sample(x.astype(np.float32), y)
+
+    def _upper_lid_rows(self, edge: Floats) -> Floats:
+        """Source rows of the upper lid, in closed form: identity above, stretched, then the rigid lash
+        strip.
+        """
+        y, lash = self._y, np.float32(_LASH_E * self.unit_px)
+        lash = np.minimum(lash, 0.4 * self._room)
+        start = self._upper - self._room
+        moved = edge - self._upper
+        stretch = (self._upper - lash - start) / np.maximum(1e-3, edge - lash - start)
+        stretched = start + (y - start) * stretch
+        return np.where(y < start, y, np.where(y < edge - lash, stretched, y - moved)).astype(np.float32)
+
+    def _lid_shadow(self, eyeball: Picture, edge: Floats, shut: float) -> Picture:
+        if shut < 0.02:
+            return eyeball
+        near = np.exp(-np.maximum(0, self._y - edge) / np.float32(0.035 * self.unit_px))
+        shade = (1 - 0.35 * min(1.0, 3 * shut) * near)[..., None]
+        return np.asarray(eyeball * shade, np.uint8)
+
+    def _lash_line(self, picture: Picture, edge: Floats, gap: Floats, shut: float) -> Picture:
+        """Lashes of a shut eye lie on the cheek side of its edge: a thin, soft, dark line."""
+        strength = float(np.clip((shut - 0.35) / 0.5, 0, 1))
+        if strength == 0:
+            return picture
+        sigma = np.float32(max(0.8, 0.011 * self.unit_px))
+        along = np.clip(gap / np.maximum(1e-3, 0.5 * gap.max()), 0, 1)
+        line = np.exp(-(((self._y - edge - 0.4 * sigma) / sigma) ** 2)) * along
+        shade = (1 - 0.50 * strength * line)[..., None]
+        return np.asarray(picture * shade, np.uint8)
+
+
+def eye_models(picture: Picture, points: Points, *, glasses: bool = False) -> tuple[EyeModel, EyeModel]:
+    """Both eyes of a picture (h, w, 3) with landmarks (478, 3), the picture's left one first."""
+    left = EyeModel(picture, points, LEFT_EYE_UPPER, LEFT_EYE_LOWER, LEFT_IRIS, LEFT_BROW, glasses=glasses)
+    right = EyeModel(
+        picture, points, RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_IRIS, RIGHT_BROW, glasses=glasses
+    )
+    return left, right

@@ -1,0 +1,144 @@
+"""One displacement field for the whole frame: head turns in 2.5D, sway, breathing shoulders and brows."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from avatar.engines.mesh.axes import FaceAxes, Floats, smoothstep
+from avatar.face.landmarks import (
+    CHIN,
+    LEFT_BROW,
+    LEFT_EAR,
+    LEFT_EYE_UPPER,
+    RIGHT_BROW,
+    RIGHT_EAR,
+    RIGHT_EYE_UPPER,
+    Mask,
+    Points,
+)
+
+SWAY_E, BODY_SHARE = 0.060, 0.55
+BREATH_E = 0.013
+BROW_E = 0.050
+_SKULL_E = 0.18  # hair and ears lie before the axis on which a head turns
+_MOTION = ("yaw_deg", "pitch_deg", "roll_deg", "sway", "breath", "brow")
+
+
+class HeadField:
+    """Moves a still of `size` (width, height) by head angles; made once per stage, safe to use from threads.
+
+    The motion fades out in the background beside the person, over about a third of E, so nothing tears: the
+    background near the outline stretches a little, and is still everywhere else.
+    """
+
+    def __init__(self, points: Points, mask: Mask, size: tuple[int, int], *, glasses: bool = False) -> None:
+        width, height = size
+        axes = FaceAxes.of(points, points[CHIN, :2])
+        self.axes, self.size = axes, size
+        self.step = max(1, round(axes.unit_px / 36))
+        columns, rows = -(-width // self.step), -(-height // self.step)
+        x = (np.arange(columns, dtype=np.float32) + 0.5) * self.step - 0.5
+        y = (np.arange(rows, dtype=np.float32) + 0.5) * self.step - 0.5
+        self._x, self._y = np.meshgrid(x, y)
+        self._column, self._row = np.meshgrid(
+            np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)
+        )
+        uv = axes.to_local(np.stack([self._x, self._y], axis=-1))
+        u, v = uv[..., 0], uv[..., 1]
+        e_cells = axes.unit_px / self.step
+        person = self._near_person(mask, e_cells)
+        self.head_weight = person * (1 - smoothstep(0.0, 0.80, v)) * (1 - smoothstep(1.25, 1.9, np.abs(u)))
+        body = person * (1 - self.head_weight)
+        depth = self._depth(points, e_cells)
+        pivot = axes.to_pixels(np.array([0.0, 0.35], np.float32))
+        e = np.float32(axes.unit_px)
+        w, zero = self.head_weight, np.zeros_like(self._x)
+        up = -np.float32(BREATH_E) * e
+        shoulders = body * smoothstep(0.1, 0.7, v)
+        brow = self._brows(points, u, v, e_cells) * np.float32(0.5 if glasses else 1.0)
+        # One row per motion: dx and dy in pixels for an angle of one radian, or a weight of one.
+        self._dx = np.stack(
+            [w * depth * e, zero, -w * (self._y - pivot[1]), (w + BODY_SHARE * body) * SWAY_E * e, zero, zero]
+        ).astype(np.float32)
+        self._dy = np.stack(
+            [zero, w * depth * e, w * (self._x - pivot[0]), zero, (shoulders + 0.35 * w) * up, brow]
+        ).astype(np.float32)
+        self.top_row = self._first_moving_row(height)
+
+    def _near_person(self, mask: Mask, e_cells: float) -> Floats:
+        """1 on the person and a rim around, fading to 0 in the background."""
+        small = cv2.resize(mask, self._x.shape[::-1], interpolation=cv2.INTER_AREA)
+        side = 2 * round(0.13 * e_cells) + 1
+        grown = cv2.dilate(small, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+        return np.asarray(
+            cv2.GaussianBlur(grown, (0, 0), 0.12 * e_cells, borderType=cv2.BORDER_REPLICATE), np.float32
+        )
+
+    def _depth(self, points: Points, e_cells: float) -> Floats:
+        """Height of the face over the plane of the ears in E, spread from the landmarks by normalised
+        convolution.
+        """
+        ears = (points[LEFT_EAR, 2] + points[RIGHT_EAR, 2]) / 2
+        height = (ears - points[:, 2]) / np.float32(self.axes.unit_px)
+        total, count = np.zeros_like(self._x), np.zeros_like(self._x)
+        columns = np.clip((points[:, 0] / self.step).astype(int), 0, total.shape[1] - 1)
+        rows = np.clip((points[:, 1] / self.step).astype(int), 0, total.shape[0] - 1)
+        np.add.at(total, (rows, columns), height)
+        np.add.at(count, (rows, columns), 1)
+        near_total, near_count = (_blur(part, 0.09 * e_cells) for part in (total, count))
+        far_total, far_count = (_blur(part, 0.35 * e_cells) for part in (total, count))
+        # Beyond the face the wide blur takes over and the height falls to that of the skull.
+        spread = (near_total + 0.02 * far_total) / (near_count + 0.02 * far_count + 1e-5)
+        return np.asarray(np.clip(spread, -0.2, 1.2) + _SKULL_E, np.float32)
+
+    def _brows(self, points: Points, u: Floats, v: Floats, e_cells: float) -> Floats:
+        """dy in pixels for raised brows: strongest at the brow, nothing at the lids and at the hair."""
+        local = self.axes.to_local(points[:, :2])
+        field = np.zeros_like(u)
+        for brow, lid in ((LEFT_BROW, LEFT_EYE_UPPER), (RIGHT_BROW, RIGHT_EYE_UPPER)):
+            line = local[list(brow)]
+            order = np.argsort(line[:, 0])
+            brow_v = np.interp(u, line[order, 0], line[order, 1]).astype(np.float32)
+            lid_line = local[list(lid)]
+            lid_v = np.interp(u, lid_line[:, 0], lid_line[:, 1]).astype(np.float32)
+            middle, half = line[:, 0].mean(), np.ptp(line[:, 0]) / 2
+            across = np.exp(-(((u - middle) / (half * 1.15)) ** 4))
+            above = np.exp(-((np.maximum(0, brow_v - v) / 0.30) ** 2))
+            below = 1 - smoothstep(0.0, 1.0, (v - brow_v) / np.maximum(0.08, lid_v - brow_v - 0.03))
+            field = np.maximum(field, across * np.where(v < brow_v, above, below))
+        soft = _blur(field.astype(np.float32), 0.02 * e_cells)
+        return np.asarray(soft * np.float32(-BROW_E * self.axes.unit_px), np.float32)
+
+    def _first_moving_row(self, height: int) -> int:
+        """Rows of the frame above this one never move."""
+        reach = np.abs(self._dx[:5]).max(axis=(0, 2)) + np.abs(self._dy[:5]).max(axis=(0, 2))
+        moving = np.flatnonzero(reach > 0.05)
+        return 0 if len(moving) == 0 else max(0, min(height - 2, (int(moving[0]) - 1) * self.step)) // 2 * 2
+
+    def backward(self, channels: dict[str, float]) -> Floats:
+        """Where the nodes of the grid come from: float32 (rows, columns, 2) in pixels."""
+        amounts = np.array([channels[name] for name in _MOTION], np.float32)
+        amounts[:3] = np.sin(np.radians(amounts[:3]))
+        dx = np.einsum("k,kij->ij", amounts, self._dx)
+        dy = np.einsum("k,kij->ij", amounts, self._dy)
+        forward = cv2.merge([dx, dy])
+        back = -forward
+        step = np.float32(self.step)
+        for _ in range(2):
+            where_x, where_y = self._column + back[..., 0] / step, self._row + back[..., 1] / step
+            back = -cv2.remap(forward, where_x, where_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        back[..., 0] += self._x
+        back[..., 1] += self._y
+        return np.asarray(back, np.float32)
+
+    def min_jacobian(self, channels: dict[str, float]) -> float:
+        """The smallest local change of area, source over output: at 0 the picture would fold."""
+        where = self.backward(channels)
+        across = np.gradient(where, self.step, axis=1)
+        down = np.gradient(where, self.step, axis=0)
+        return float((across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0]).min())
+
+
+def _blur(values: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), max(0.3, sigma)), np.float32)

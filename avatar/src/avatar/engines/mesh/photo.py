@@ -1,0 +1,150 @@
+"""The photo engine: a portrait that speaks, blinks, glances, nods and breathes; opened by the engine
+registry.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
+from avatar.engines.mesh.axes import Floats
+from avatar.engines.mesh.cutout import cut_out
+from avatar.engines.mesh.eyes import EyePose, eye_models
+from avatar.engines.mesh.head import HeadField
+from avatar.engines.mesh.mouth import MouthModel
+from avatar.engines.mesh.mouth_fields import MouthPose
+from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
+from avatar.face.landmarks import Picture
+from avatar.face.quality import WARNINGS
+from avatar.spec import MediaRef, Notice, PhotoFace
+from avatar.tracks import ControlTrack
+
+Pose = dict[str, float]
+
+_BLINK_STEPS, _GAZE_STEPS = 16, 10
+_EYES_KEPT = 48
+_STRIP_CELLS = 16
+_NO_MAP = np.empty(0, np.float32)
+
+INFO = EngineInfo(
+    name="mesh.photo", version="1", licence="Apache-2.0", inputs=("photo",), outputs=("frames", "alpha")
+)
+
+
+def open_photo(
+    face: PhotoFace,
+    size: tuple[int, int],
+    fps: int,
+    *,
+    resolve: Callable[[MediaRef], Path],
+    cache: Path,
+    alpha: bool,
+) -> PhotoEngine:
+    """A photo as a FaceEngine of `size` (width, height). With `alpha` its frames are BGRA, background
+    removed.
+
+    MediaPipe is needed only when the picture is new: not with `face.portrait`, nor when `cache` knows it.
+    Raises InvalidInput picture.*, face.*, portrait.*; Unavailable face.unavailable.
+    """
+    del fps  # frames are independent: the track decides when what happens
+    portrait = resolve(face.portrait) if face.portrait is not None else None
+    prepared = prepared_stage(resolve(face.image), portrait, face.face_index, size, cache)
+    return PhotoEngine(prepared, size, alpha=alpha)
+
+
+class PhotoEngine:
+    """See `avatar.engines.base.FaceEngine`."""
+
+    info = INFO
+
+    def __init__(self, prepared: PreparedStage, size: tuple[int, int], *, alpha: bool) -> None:
+        stage = prepared.stage
+        self.size = size
+        self._warnings = prepared.warnings
+        glasses = "portrait.glasses" in prepared.warnings
+        self._still: Picture = cut_out(stage) if alpha else stage.pixels
+        self.base: Pixels | None = self._still
+        self.mouth = MouthModel.from_landmarks(stage.pixels, stage.points)
+        self.eyes = eye_models(stage.pixels, stage.points, glasses=glasses)
+        self.head = HeadField(stage.points, stage.mask, size, glasses=glasses)
+        self._eye_cache: OrderedDict[EyePose, tuple[Picture, Picture]] = OrderedDict()
+        self._eye_lock = threading.Lock()
+        self._own = threading.local()
+
+    def items(self, track: ControlTrack) -> Iterator[Pose]:
+        """One set of channel values per frame."""
+        for index in range(track.frames):
+            yield track.at(index)
+
+    def draw(self, item: Pose) -> Layer:
+        """One frame; may run in several threads at once."""
+        canvas = self._canvas()
+        mouth = self.mouth.region.of(canvas)
+        mouth[..., :3] = self.mouth.draw(MouthPose.of(item))
+        for eye, patch in zip(self.eyes, self._eye_patches(item), strict=True):
+            eye.region.of(canvas)[..., :3] = patch
+        top = self.head.top_row
+        return Layer(self._move_head(canvas, item, top), 0, top)
+
+    def report(self) -> EngineReport:
+        """The portrait's quality warnings as notices."""
+        notices = [Notice(code=code, message=WARNINGS.get(code, code)) for code in self._warnings]
+        return EngineReport(notices=notices)
+
+    def close(self) -> None:
+        self._eye_cache.clear()
+
+    def _canvas(self) -> Picture:
+        """This thread's copy of the still. Mouth and eyes are painted over in full every time."""
+        canvas: Picture | None = getattr(self._own, "canvas", None)
+        if canvas is None:
+            canvas = self._own.canvas = self._still.copy()
+        return canvas
+
+    def _eye_patches(self, item: Pose) -> tuple[Picture, Picture]:
+        """Both eyes, from the cache: poses are rounded to steps finer than the eye can tell."""
+        pose = EyePose(
+            round(item["blink"] * _BLINK_STEPS) / _BLINK_STEPS,
+            round(item["gaze_x"] * _GAZE_STEPS) / _GAZE_STEPS,
+            round(item["gaze_y"] * _GAZE_STEPS) / _GAZE_STEPS,
+        )
+        with self._eye_lock:
+            known = self._eye_cache.get(pose)
+            if known is not None:
+                self._eye_cache.move_to_end(pose)
+                return known
+        left, right = (eye.draw(pose) for eye in self.eyes)
+        with self._eye_lock:
+            self._eye_cache[pose] = (left, right)
+            while len(self._eye_cache) > _EYES_KEPT:
+                self._eye_cache.popitem(last=False)
+        return left, right
+
+    def _move_head(self, canvas: Picture, item: Pose, top: int) -> Picture:
+        """The rows from `top` on of the canvas under the head field, drawn in strips that stay in the
+        CPU's cache.
+        """
+        where, step = self.head.backward(item), self.head.step
+        width, height = self.size
+        frame = np.empty((height - top, *canvas.shape[1:]), np.uint8)
+        first = top // step
+        for cell in range(first, where.shape[0], _STRIP_CELLS):
+            low, high = max(0, cell - 1), min(where.shape[0], cell + _STRIP_CELLS + 1)
+            full = cv2.resize(where[low:high], (where.shape[1] * step, (high - low) * step))
+            y0, y1 = max(top, cell * step), min(height, (cell + _STRIP_CELLS) * step)
+            part: Floats = np.asarray(full, np.float32)[y0 - low * step : y1 - low * step, :width]
+            cv2.remap(
+                canvas,
+                part,
+                _NO_MAP,
+                cv2.INTER_LINEAR,
+                dst=frame[y0 - top : y1 - top],
+                borderMode=cv2.BORDER_REFLECT,
+            )
+        return frame

@@ -1,0 +1,115 @@
+"""Takes a photo from file to stage, each step done once and kept under the cache folder by content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avatar.engines.mesh.stage import Stage, set_stage
+from avatar.errors import InvalidInput
+from avatar.face.landmarks import Picture
+from avatar.face.pictures import read_picture
+from avatar.face.portrait import (
+    VERSION,
+    Portrait,
+    file_sha256,
+    load_portrait,
+    prepare_portrait,
+    save_portrait,
+)
+
+_STAGE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedStage:
+    """A stage and what was said about its portrait."""
+
+    stage: Stage
+    warnings: tuple[str, ...]
+
+
+def prepared_stage(
+    picture: Path, portrait: Path | None, face_index: int | None, size: tuple[int, int], cache: Path
+) -> PreparedStage:
+    """The stage of a photo for an output of `size`, from the cache when it was made before.
+
+    Safe to call from several processes at once: files appear complete or not at all, and equal work gives
+    equal
+    files. Raises what `read_picture`, `prepare_portrait` and `load_portrait` raise, and InvalidInput
+    portrait.other_picture.
+    """
+    if not picture.is_file():
+        read_picture(picture)  # raises the right error
+    picture_hash = file_sha256(picture)
+    portrait_hash = file_sha256(portrait) if portrait is not None and portrait.is_file() else ""
+    key = f"{_STAGE_VERSION} {VERSION} {picture_hash} {portrait_hash} {face_index} {size[0]}x{size[1]}"
+    path = cache / "stages" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
+    known = _load_stage(path)
+    if known is not None:
+        return known
+    image = read_picture(picture)
+    if portrait is not None:
+        measured = load_portrait(portrait)
+        if measured.picture_sha256 != picture_hash or (measured.height, measured.width) != image.shape[:2]:
+            raise InvalidInput(
+                "portrait.other_picture",
+                f"{portrait.name} was prepared from another picture than {picture.name}.",
+                "Prepare this picture, or leave the prepared portrait out.",
+            )
+    else:
+        measured = cached_portrait(image, picture_hash, face_index, cache)
+    made = PreparedStage(set_stage(image, measured, size), measured.warnings)
+    _save_stage(made, path)
+    return made
+
+
+def cached_portrait(image: Picture, picture_hash: str, face_index: int | None, cache: Path) -> Portrait:
+    """The prepared portrait of a picture from the cache, measured now when it is not there."""
+    which = "largest" if face_index is None else str(face_index)
+    path = cache / "portraits" / f"{picture_hash.removeprefix('sha256:')}-{which}-v{VERSION}.json"
+    if path.is_file():
+        try:
+            return load_portrait(path)
+        except InvalidInput:
+            path.unlink(missing_ok=True)  # a damaged cache entry is made again
+    portrait = prepare_portrait(image, picture_hash, face_index=face_index)
+    save_portrait(portrait, path)
+    return portrait
+
+
+def _load_stage(path: Path) -> PreparedStage | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            mask = file["mask"].astype(np.float32) / np.float32(255)
+            stage = Stage(file["pixels"], mask, file["points"])
+            return PreparedStage(stage, tuple(str(code) for code in file["warnings"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        path.unlink(missing_ok=True)  # a damaged cache entry is made again
+        return None
+
+
+def _save_stage(made: PreparedStage, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(
+                file,
+                pixels=made.stage.pixels,
+                mask=np.round(made.stage.mask * 255).astype(np.uint8),
+                points=made.stage.points,
+                warnings=np.array(made.warnings, dtype=np.str_),
+            )
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,203 @@
+"""A prepared portrait: the face in a photo measured once, so that rendering needs no face tracker
+afterwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from avatar.errors import InvalidInput
+from avatar.face.landmarks import POINT_COUNT, FaceLandmarks, Mask, Picture
+from avatar.face.quality import judge_portrait
+from avatar.face.search import choose_face, find_faces
+from avatar.face.segment import PersonSegmenter, open_segmenter
+from avatar.face.tracker import FaceTracker, open_tracker
+
+VERSION = 1
+MIN_E_PX = 24.0
+"""Below this distance of the outer eye corners a face holds too little to be animated."""
+_MASK_SIDE_PX = 1024
+# Small turns (degrees), scales and shifts (fractions of E): the median over them is steadier than one look.
+_LOOKS = (
+    (0.0, 1.0, 0.0, 0.0), (2.5, 1.0, 0.03, 0.0), (-2.5, 1.0, -0.03, 0.0), (0.0, 1.05, 0.0, 0.03),
+    (0.0, 0.95, 0.0, -0.03), (1.5, 1.03, -0.02, -0.02), (-1.5, 0.97, 0.02, 0.02),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """What was measured. `face` and `mask` are in pixels of the picture as `read_picture` gives it."""
+
+    picture_sha256: str
+    width: int
+    height: int
+    face: FaceLandmarks
+    mask: Picture
+    """uint8 (h, w): 255 on the person; at most 1024 px on the longer side."""
+    warnings: tuple[str, ...]
+
+    def mask_for_picture(self) -> Mask:
+        """The mask in the size of the picture, float32 (height, width) in 0..1."""
+        full = cv2.resize(self.mask, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(full, np.float32) / np.float32(255)
+
+
+def file_sha256(path: Path) -> str:
+    """`sha256:<64 hex>` of a file's bytes."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prepare_portrait(
+    image: Picture,
+    picture_sha256: str,
+    *,
+    face_index: int | None = None,
+    tracker: FaceTracker | None = None,
+    segmenter: PersonSegmenter | None = None,
+) -> Portrait:
+    """Measures a picture (h, w, 3 or 4) as `read_picture` gives it; takes one to three seconds.
+
+    Raises InvalidInput face.not_found, face.too_small, face.index_out_of_range; Unavailable face.unavailable.
+    """
+    colour = flatten(image)
+    with ExitStack() as opened:
+        if tracker is None:
+            tracker = opened.enter_context(closing(open_tracker(max_faces=32)))
+        rough = choose_face(find_faces(colour, tracker), face_index)
+        if rough.eye_distance_px < MIN_E_PX:
+            left, _, right, _ = rough.box
+            raise InvalidInput(
+                "face.too_small",
+                f"The face is only {right - left:.0f} pixels wide; at least {2 * MIN_E_PX:.0f} are needed.",
+                "Use a larger picture or cut it closer around the face.",
+            )
+        face = _steady(colour, rough, tracker)
+        if image.shape[2] == 4:  # cut out by hand: nobody knows better
+            mask = np.asarray(image[..., 3], np.float32) / np.float32(255)
+        else:
+            segmenter = segmenter or opened.enter_context(closing(open_segmenter()))
+            mask = segmenter.mask(colour)
+    return Portrait(
+        picture_sha256=picture_sha256,
+        width=colour.shape[1],
+        height=colour.shape[0],
+        face=face,
+        mask=_small_mask(mask),
+        warnings=judge_portrait(colour, face),
+    )
+
+
+def flatten(image: Picture) -> Picture:
+    """A picture (h, w, 3 or 4) over light grey as (h, w, 3): what lies behind a cut-out person."""
+    if image.shape[2] == 3:
+        return image
+    alpha = image[..., 3:].astype(np.float32) / 255
+    flat: Picture = (image[..., :3] * alpha + 214 * (1 - alpha) + 0.5).astype(np.uint8)
+    return flat
+
+
+def save_portrait(portrait: Portrait, path: Path) -> None:
+    """Writes the JSON in one step: readers see all of it or nothing."""
+    ok, png = cv2.imencode(".png", portrait.mask)
+    if not ok:
+        raise InvalidInput("portrait.unwritable", "The mask of the portrait could not be encoded.")
+    record = {
+        "version": VERSION,
+        "picture": {"sha256": portrait.picture_sha256, "width": portrait.width, "height": portrait.height},
+        "face": {
+            "score": round(portrait.face.score, 4),
+            "landmarks": [[round(float(value), 3) for value in point] for point in portrait.face.points],
+        },
+        "mask_png": base64.b64encode(png.tobytes()).decode(),
+        "warnings": list(portrait.warnings),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(record, file, separators=(",", ":"))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def load_portrait(path: Path) -> Portrait:
+    """Reads a prepared portrait. Raises InvalidInput portrait.unreadable, portrait.wrong_version."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if record["version"] != VERSION:
+            raise InvalidInput(
+                "portrait.wrong_version",
+                f"{path.name} was prepared in format {record['version']}; this program reads {VERSION}.",
+                "Prepare the picture again.",
+            )
+        points = np.array(record["face"]["landmarks"], np.float32)
+        mask = cv2.imdecode(
+            np.frombuffer(base64.b64decode(record["mask_png"], validate=True), np.uint8), cv2.IMREAD_GRAYSCALE
+        )
+        if points.shape != (POINT_COUNT, 3) or not np.isfinite(points).all() or mask is None:
+            raise ValueError("landmarks or mask are damaged")
+        picture = record["picture"]
+        return Portrait(
+            picture_sha256=str(picture["sha256"]),
+            width=int(picture["width"]),
+            height=int(picture["height"]),
+            face=FaceLandmarks(points, float(record["face"]["score"])),
+            mask=np.asarray(mask, np.uint8),
+            warnings=tuple(str(code) for code in record["warnings"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, binascii.Error, cv2.error) as error:
+        raise InvalidInput(
+            "portrait.unreadable",
+            f"{path.name} is not a prepared portrait: {error}.",
+            "Prepare the picture again.",
+        ) from error
+
+
+def _steady(image: Picture, rough: FaceLandmarks, tracker: FaceTracker) -> FaceLandmarks:
+    """The median of several looks at a crop around the face, each slightly turned, scaled and shifted."""
+    e = rough.eye_distance_px
+    left, top, right, bottom = rough.box
+    centre = np.array([(left + right) / 2, (top + bottom) / 2])
+    side = 2.2 * max(right - left, bottom - top)
+    out = int(np.clip(side, 256, 768))
+    seen = []
+    for turn, scale, shift_x, shift_y in _LOOKS:
+        turned = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), turn, scale * out / side)
+        matrix = np.asarray(turned, np.float64)
+        matrix[:, 2] += np.array([out / 2, out / 2]) - centre + np.array([shift_x, shift_y]) * e * out / side
+        look = cv2.warpAffine(
+            image, matrix, (out, out), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        faces = tracker.track(np.asarray(look, np.uint8))
+        if not faces:
+            continue
+        face = min(faces, key=lambda f: float(np.hypot(*(f.points[:, :2].mean(axis=0) - out / 2))))
+        back = cv2.invertAffineTransform(matrix)
+        points = face.points.copy()
+        points[:, :2] = face.points[:, :2] @ back[:, :2].T.astype(np.float32) + back[:, 2].astype(np.float32)
+        points[:, 2] *= side / out / scale
+        seen.append(points)
+    if not seen:
+        return rough
+    return FaceLandmarks(np.median(np.stack(seen), axis=0).astype(np.float32), rough.score)
+
+
+def _small_mask(mask: Mask) -> Picture:
+    scale = min(1.0, _MASK_SIDE_PX / max(mask.shape))
+    small = cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else mask
+    return np.clip(np.asarray(small) * 255 + 0.5, 0, 255).astype(np.uint8)
