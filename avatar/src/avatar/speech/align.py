@@ -1,8 +1,9 @@
-"""Forced alignment: finds when each written word and each of its sounds is said in a recording, with pocketsphinx.
+"""Forced alignment: finds when each written word and each of its sounds is said in a recording, with
+pocketsphinx.
 
-A window of some twenty seconds slides over the sound. In each window a grammar lets the next words of the text follow each
-other and stop anywhere, so nobody needs to know beforehand which words the window holds; words near its end are left
-to the next window. Time and memory grow with the length only.
+A window of some twenty seconds slides over the sound. In each window a grammar lets the next words of the
+text follow each other and stop anywhere, so nobody needs to know beforehand which words the window holds;
+words near its end are left to the next window. Time and memory grow with the length only.
 """
 
 from __future__ import annotations
@@ -54,21 +55,14 @@ class AlignedWord:
     phones: tuple[Phone, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """Words found, in order. `missing` counts the words of the text that the sound had no room for."""
-
-    words: tuple[AlignedWord, ...]
-    missing: int
-    guessed: int
-
-
 def model_folder() -> Path:
     return Path(get_model_path()) / "en-us"
 
 
 class Aligner:
-    """Aligns one text, in one or several spans of a WAV. Owns a decoder with the words of the text as dictionary."""
+    """Aligns one text, in one or several spans of a WAV. Owns a decoder with the words of the text as
+    dictionary.
+    """
 
     def __init__(
         self, words: Sequence[str], language: str, pronunciation: dict[str, str], wav: Path, levels: Levels
@@ -99,7 +93,7 @@ class Aligner:
                 name = f"w{number}" if variant == 0 else f"w{number}({variant + 1})"
                 yield f"{name} {' '.join(sound for sound, _ in sounds)}\n"
 
-    def align(self, first: int, last: int, start_ms: int, end_ms: int) -> Alignment:
+    def align(self, first: int, last: int, start_ms: int, end_ms: int) -> list[AlignedWord]:
         """Find words first..last-1 of the text in start_ms..end_ms of the WAV."""
         found: list[AlignedWord] = []
         at_ms, word = start_ms, first
@@ -114,7 +108,7 @@ class Aligner:
             else:
                 # Music, or another text: go on behind it.
                 at_ms += KEEP_UNTIL_MS
-        return Alignment(tuple(found), last - first - len(found), self.lexicon.guessed)
+        return found
 
     def _next_words(self, word: int, last: int, at_ms: int, end_ms: int) -> tuple[list[AlignedWord], bool]:
         """Words from the window at `at_ms`, and whether it was the last window."""
@@ -162,7 +156,9 @@ class Aligner:
     def _heard_words(
         self, first: int, last: int, sound: Samples, *, complete: bool
     ) -> tuple[list[_Span], int]:
-        """First pass: which words are heard, in which frames (end exclusive), and how many samples that explains."""
+        """First pass: which words are heard, in which frames (end exclusive), and how many samples that
+        explains.
+        """
         self._decoder.activate_search(self._grammar(first, last, complete))
         self._hear(sound)
         segments = [(item.word, item.start_frame, item.end_frame + 1) for item in self._decoder.seg() or ()]
@@ -170,8 +166,8 @@ class Aligner:
         return [segment for segment in segments if segment[0].startswith("w")], explained
 
     def _phones(self, heard: Sequence[_Span], sound: Samples) -> list[list[tuple[Sound, int, int]]]:
-        """Second pass, over exactly what the first explained: the sounds within the words, evenly divided where
-        the aligner gives up."""
+        """Second pass, over exactly what the first explained: the sounds within the words, evenly divided
+        where the aligner gives up."""
         try:
             self._decoder.set_alignment()
             self._hear(sound)
@@ -192,7 +188,7 @@ class Aligner:
         return phones
 
     def _grammar(self, first: int, last: int, complete: bool) -> str:
-        """Activate a grammar of the words in order; unless `complete`, the speech may stop after any of them."""
+        """Activate a grammar of the words in order; unless `complete`, it may stop after any of them."""
         count = last - first
         arcs: list[tuple[int, int, float, str] | tuple[int, int, float]] = [
             (index, index + 1, 1.0, f"w{self._numbers[self._words[first + index]]}") for index in range(count)
@@ -215,7 +211,7 @@ class Aligner:
 
 
 def model_sound(wav: Path, start_ms: int, end_ms: int) -> Samples:
-    """A span as the model wants it: 16 kHz, and never digitally silent, which it has not heard in training."""
+    """A span as the model wants it: 16 kHz, and never digitally silent: it has not heard that."""
     sound = resampled(wav, MODEL_RATE_HZ, start_ms, end_ms)
     noise = np.random.default_rng(start_ms).normal(0.0, ROOM_NOISE, len(sound))
     return np.asarray(np.clip(sound + np.rint(noise), -32768, 32767), dtype=np.int16)

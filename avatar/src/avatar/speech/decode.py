@@ -1,4 +1,6 @@
-"""Any sound or video file that FFmpeg reads -> the worker's 16-bit mono WAV; used for supplied audio and HTTP voices."""
+"""Any sound or video file that FFmpeg reads -> the worker's 16-bit mono WAV; used for supplied audio and HTTP
+voices.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
     """Append the first sound stream of `path` to `writer`, mixed to mono, at the writer's rate.
 
     A file that breaks off or has damaged parts gives what can be read (`damaged`). Raises InvalidInput with
-    `speech.audio_missing`, `audio_empty`, `audio_unreadable`, `no_audio`, `audio_too_short`, `audio_too_long`.
+    `speech.audio_missing`, `audio_empty`, `audio_unreadable`, `no_audio`, `audio_too_short`,
+    `audio_too_long`.
     """
     before = writer.samples
     damaged = False

@@ -1,4 +1,4 @@
-"""Runs espeak-ng as a separate program and reads back sound, word times and phoneme times; used by `speak`."""
+"""Runs espeak-ng as a separate program and reads back sound, word and phoneme times; used by `speak`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from avatar.spec import EspeakVoice
 from avatar.speech.markup import Script
 from avatar.speech.pieces import Piece, spoken_pieces
 from avatar.speech.wordtimes import WordEvent, phones_from_events, words_from_events
-from avatar.tracks import SpeechNote, SpeechTrack
+from avatar.tracks import SpeechTrack
 
 CHILD = Path(__file__).with_name("espeak_child.py")
 INSTALL_HINT = "apt-get install espeak-ng"
@@ -42,8 +42,8 @@ class EspeakEvents:
 def espeak_language(language: str, voice: EspeakVoice) -> str:
     """The espeak-ng voice to ask for.
 
-    The voice decides the accent, the scene's language what is read: `de` with an `en-us` voice is read in German.
-    The scene's default, `en-us`, lets the voice decide.
+    The voice decides the accent, the scene's language what is read: `de` with an `en-us` voice is read in
+    German. The scene's default, `en-us`, lets the voice decide.
     """
     wanted, named = _plain(language), _plain(voice.voice)
     if wanted in ("", "en-us") or wanted.split("-")[0] == named.split("-")[0]:

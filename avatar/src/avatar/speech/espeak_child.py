@@ -1,7 +1,8 @@
-"""The only code that loads libespeak-ng (GPL): a separate program, standard library only, run by `avatar.speech.espeak`.
+"""The only code that loads libespeak-ng (GPL): a separate program, standard library only, run by
+`avatar.speech.espeak`.
 
-Reads one JSON object on standard input, writes a 16-bit mono WAV as it goes and one JSON line per event on standard
-output. Positions are in samples of that WAV. Lines:
+Reads one JSON object on standard input, writes a 16-bit mono WAV as it goes and one JSON line per event on
+standard output. Positions are in samples of that WAV. Lines:
 
     {"rate": 22050}                     first, once
     {"w": [piece, position, length, sample]}   a word begins; position: characters from 0 in the piece's text
@@ -90,7 +91,8 @@ def _voices(espeak: ctypes.CDLL) -> list[str]:
     index = 0
     while listed[index]:
         voice = listed[index].contents
-        # `languages` is a list of (priority byte, name, 0) and one more 0; the first entry is enough for a hint.
+        # `languages` is a list of (priority byte, name, 0) and one more 0; the first entry is enough for a
+        # hint.
         names.add((voice.languages or b"")[1:].decode("utf-8", "replace"))
         index += 1
     return sorted(names - {"", "variant"})
@@ -108,7 +110,9 @@ def _speak(espeak: ctypes.CDLL, request: dict[str, Any], wav: wave.Wave_write) -
     disk_error: OSError | None = None
 
     def heard(samples: Any, count: int, events: Any) -> int:
-        """Called by the library with sound and events; an exception must not cross it, a 1 stops the synthesis."""
+        """Called by the library with sound and events; an exception must not cross it, a 1 stops the
+        synthesis.
+        """
         nonlocal disk_error
         index = 0
         while events[index].type != EVENT_LIST_TERMINATED:

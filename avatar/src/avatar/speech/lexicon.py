@@ -1,4 +1,6 @@
-"""Pronunciations for forced alignment: CMU dictionary, then espeak-ng's reading, then a plain letter-to-sound rule."""
+"""Pronunciations for forced alignment: CMU dictionary, then espeak-ng's reading, then a plain letter-to-sound
+rule.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,12 @@ Pronunciation = tuple[Sound, ...]
 MAX_VARIANTS = 4
 _PARTS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _LETTERS = {
-    "a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH", "f": "F", "g": "G", "h": "HH", "i": "IH", "j": "JH", "k": "K",
-    "l": "L", "m": "M", "n": "N", "o": "OW", "p": "P", "q": "K", "r": "R", "s": "S", "t": "T", "u": "UW", "v": "V", "w": "W",
-    "x": "K S", "y": "IY", "z": "Z", "0": "Z IH R OW", "1": "W AH N", "2": "T UW", "3": "TH R IY", "4": "F AO R",
+    "a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH", "f": "F", "g": "G", "h": "HH", "i": "IH", "j": "JH",
+    "k": "K",
+    "l": "L", "m": "M", "n": "N", "o": "OW", "p": "P", "q": "K", "r": "R", "s": "S", "t": "T", "u": "UW",
+    "v": "V", "w": "W",
+    "x": "K S", "y": "IY", "z": "Z", "0": "Z IH R OW", "1": "W AH N", "2": "T UW", "3": "TH R IY",
+    "4": "F AO R",
     "5": "F AY V", "6": "S IH K S", "7": "S EH V AH N", "8": "EY T", "9": "N AY N",
 }  # fmt: skip
 
@@ -104,7 +109,8 @@ def _from_espeak(
     try:
         readings = read_aloud(spoken, language)
     except AvatarError:
-        # Without espeak-ng, or for a language it lacks, the letter rule reads every word; the aligner notes it.
+        # Without espeak-ng, or for a language it lacks, the letter rule reads every word; the aligner notes
+        # it.
         return {}
     sounds = {word: ipa_to_sounds(ipa) for word, ipa in zip(words, readings, strict=True)}
     return {word: (found,) for word, found in sounds.items() if found}

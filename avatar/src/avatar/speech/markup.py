@@ -1,7 +1,8 @@
-"""Reads a script: words as written, emphasis, pauses and marks no engine knows; every voice of `avatar.speech` uses it.
+"""Reads a script: words as written, emphasis, pauses and marks no engine knows; every voice of
+`avatar.speech` uses it.
 
-Marks: `[pause 500ms]`, `[pause 0.5s]`, `[pause]` (500 ms), `*emphasis*`. A backslash keeps `\\[`, `\\*` and `\\<` as
-text. Any other `[mark]` and SSML-like `<tag>` is never read aloud: it is left out and reported.
+Marks: `[pause 500ms]`, `[pause 0.5s]`, `[pause]` (500 ms), `*emphasis*`. A backslash keeps `\\[`, `\\*` and
+`\\<` as text. Any other `[mark]` and SSML-like `<tag>` is never read aloud: it is left out and reported.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _EMPHASIS = re.compile(
 _ESCAPE = re.compile(r"\\([\[\]*<>\\])")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _REPORTED_MARKS = 5
+_SPOKEN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So", "Sm", "Sc"))
+"""Unicode categories that are said: letters, numbers, symbols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,7 @@ class Script:
 
 def is_spoken(text: str) -> bool:
     """True when a word holds something to say: a letter, a digit or a symbol such as an emoji, % or +."""
-    return any(unicodedata.category(char)[0] in "LN" or unicodedata.category(char) in ("So", "Sm", "Sc") or char in "%&@#"
-               for char in text)  # fmt: skip
+    return any(char in "%&@#" or unicodedata.category(char) in _SPOKEN for char in text)
 
 
 def parse_script(text: str) -> Script:
@@ -150,7 +152,8 @@ def _tokens(
         if not written:
             continue
         if tokens and not is_spoken(written):
-            # A lone dash or ellipsis belongs to the word before it: captions stay verbatim, nothing has no time.
+            # A lone dash or ellipsis belongs to the word before it: captions stay verbatim, nothing has no
+            # time.
             tokens[-1] = Token(f"{tokens[-1].text} {written}", tokens[-1].emphasis)
         else:
             tokens.append(Token(written, emphasis))

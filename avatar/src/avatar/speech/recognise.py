@@ -1,11 +1,10 @@
-"""Phones of a recording nobody has a text for: phone recognition where it hears speech, else loudness alone."""
+"""Phones of a recording nobody has a text for, for `timed`: phone recognition, else loudness alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from pocketsphinx import Decoder, set_loglevel
 
 from avatar.speech.align import FRAME_MS, MODEL_RATE_HZ, SCHWA_MS, model_folder, model_sound

@@ -1,4 +1,4 @@
-"""Reads and writes the 16-bit mono WAV files of the worker in blocks, so that length never shows in memory."""
+"""Reads and writes the 16-bit mono WAV files of the worker in blocks: length never shows in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ BLOCK_S = 10
 
 
 class WavWriter:
-    """Appends 16-bit mono samples; the file ends on a whole millisecond so that nobody has to round its length."""
+    """Appends 16-bit mono samples; the file ends on a whole millisecond so that nobody has to round its
+    length.
+    """
 
     def __init__(self, path: Path, rate_hz: int) -> None:
         self.rate_hz = rate_hz
@@ -98,8 +100,8 @@ def power(wav: Path) -> Levels:
 def quiet_spans(levels: Levels, shortest_ms: int) -> list[tuple[int, int]]:
     """Spans (start_ms, end_ms) of `power` that hold no speech.
 
-    The threshold lies a quarter of the way, in decibels, from the background to the loud parts, so that a noisy room
-    has pauses too; nothing under -55 dB counts as speech.
+    The threshold lies a quarter of the way, in decibels, from the background to the loud parts, so that a
+    noisy room has pauses too; nothing under -55 dB counts as speech.
     """
     if not len(levels):
         return []

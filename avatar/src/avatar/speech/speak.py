@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from avatar.errors import InvalidInput, Unavailable
+from avatar.errors import InvalidInput
 from avatar.spec import EspeakVoice, MediaRef, Scene
 from avatar.speech.espeak import synthesise
 from avatar.speech.markup import parse_script
@@ -15,9 +15,9 @@ from avatar.tracks import SpeechTrack
 def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
     """Make or read the sound of one scene.
 
-    Writes `workdir/speech.wav`, 16-bit mono, `lead_in_ms` and `tail_ms` of silence included, a whole number of
-    milliseconds long. Words are the script's, as written, without marks. Raises InvalidInput or Unavailable with a
-    `speech.*` code.
+    Writes `workdir/speech.wav`, 16-bit mono, `lead_in_ms` and `tail_ms` of silence included, a whole number
+    of milliseconds long. Words are the script's, as written, without marks. Raises InvalidInput or
+    Unavailable with a `speech.*` code.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     wav = workdir / "speech.wav"
@@ -43,4 +43,8 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
         return synthesise(
             script, scene.voice, scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms
         )
-    raise Unavailable("speech.voice_unsupported", "This voice is not ready yet.")
+    from avatar.speech.remote import from_service
+
+    return from_service(
+        script, scene.voice, scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms
+    )

@@ -56,8 +56,8 @@ def words_from_events(
 ) -> tuple[Word, ...]:
     """Times for every written word.
 
-    espeak-ng may say several words as one ("of the") or one word as several ("234.50"); the first share the time by
-    length, the latter keep the first event.
+    espeak-ng may say several words as one ("of the") or one word as several ("234.50"); the first share
+    the time by length, the latter keep the first event.
     """
     starts_of_piece: list[dict[int, int]] = [{} for _ in pieces]
     for event in events:
@@ -71,7 +71,7 @@ def words_from_events(
             begin_ms = piece_ends[index] * 1000 // rate_hz
             end_ms = piece_ends[index + 1] * 1000 // rate_hz
             words += _words_of_piece(piece, starts_of_piece[index], begin_ms, end_ms)
-    return tuple(_until_last_sound(words, phones))
+    return tuple(until_last_sound(words, phones))
 
 
 def _words_of_piece(piece: Piece, starts: dict[int, int], begin_ms: int, end_ms: int) -> list[Word]:
@@ -90,7 +90,7 @@ def _words_of_piece(piece: Piece, starts: dict[int, int], begin_ms: int, end_ms:
     return words
 
 
-def _until_last_sound(words: Sequence[Word], phones: Sequence[Phone]) -> list[Word]:
+def until_last_sound(words: Sequence[Word], phones: Sequence[Phone]) -> list[Word]:
     """End each word with its last sounding phone instead of the pause behind it."""
     trimmed: list[Word] = []
     cursor = 0

@@ -1,7 +1,7 @@
 """Phonemes to mouth curves by dominance functions (Cohen & Massaro 1993); called by `control_track`.
 
-Every phoneme pulls the mouth to its targets; its pull fades exponentially before and after it. Only phonemes within
-half a second of a frame count, so time and memory grow with the length and not with its square.
+Every phoneme pulls the mouth to its targets; its pull fades exponentially before and after it. Only phonemes
+within half a second of a frame count, so time and memory grow with the length and not with its square.
 """
 
 from __future__ import annotations

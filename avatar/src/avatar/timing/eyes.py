@@ -23,7 +23,9 @@ DEGREES_PER_GAZE = 9.9
 
 
 def blinks(times: Array, phrase_ends: Sequence[float], seed: int, style: MotionStyle) -> Array:
-    """Lid curve 0..1. Blinks come after log-normal times, one in eight is double, and phrase ends attract them."""
+    """Lid curve 0..1. Blinks come after log-normal times, one in eight is double, and phrase ends attract
+    them.
+    """
     curve = np.zeros(len(times))
     if len(times) < 2:
         return curve
@@ -65,7 +67,9 @@ def _add_blink(curve: Array, times: Array, at: float, step: float) -> None:
 def gaze(
     times: Array, yaw_deg: Array, pitch_deg: Array, seed: int, style: MotionStyle
 ) -> tuple[Array, Array]:
-    """Horizontal and vertical gaze: fixations on the viewer with short looks aside, eyes turning against the head."""
+    """Horizontal and vertical gaze: fixations on the viewer with short looks aside, eyes turning against the
+    head.
+    """
     rng = generator(seed, 2)
     x, y = np.zeros(len(times)), np.zeros(len(times))
     if not len(times):

@@ -37,7 +37,7 @@ def head_motion(
     seed: int,
     style: MotionStyle,
 ) -> HeadCurves:
-    """Idle motion that grows with the speech, new postures at phrase ends, nods and brows on stressed words."""
+    """Idle motion that grows with the speech, new postures at phrase ends, nods and brows on words."""
     liveliness = 0.6 + 0.55 * _slow(energy, times, 1.2)
     yaw = style.head * style.yaw_sd_deg * liveliness * _idle(times, phrase_ends, seed, 10)
     pitch = style.head * style.pitch_sd_deg * liveliness * _idle(times, phrase_ends, seed, 20)
@@ -66,7 +66,7 @@ def _idle(times: Array, phrase_ends: Sequence[float], seed: int, stream: int) ->
 
 
 def _postures(times: Array, phrase_ends: Sequence[float], seed: int, stream: int) -> Array:
-    """A held level that changes at phrase ends, or after some seconds, by a minimum-jerk move of 0.5 to 1 s."""
+    """A held level that changes at phrase ends, or after some seconds, by a move of 0.5 to 1 s."""
     curve = np.zeros(len(times))
     if not len(times):
         return curve

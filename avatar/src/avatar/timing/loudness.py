@@ -16,7 +16,9 @@ FLOOR = 0.003
 
 
 def loudness(wav: Path, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Root mean square over 60 ms at `times` (seconds), 1 = the speech's loud parts (85th percentile), clipped to 0..1."""
+    """Root mean square over 60 ms at `times` (seconds), 1 = the speech's loud parts (85th percentile),
+    clipped to 0..1.
+    """
     levels = power(wav)
     if not len(levels):
         return np.zeros(len(times))

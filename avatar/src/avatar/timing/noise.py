@@ -19,7 +19,8 @@ def generator(seed: int, stream: int) -> np.random.Generator:
 def smooth_noise(rng: np.random.Generator, times: Array, knot_s: float) -> Array:
     """Twice continuously differentiable noise of unit variance, with nothing above about 1/(2 knot_s) Hz.
 
-    A uniform cubic B-spline over normal knots: no filter start-up, and a longer clip begins like a shorter one.
+    A uniform cubic B-spline over normal knots: no filter start-up, and a longer clip begins like a shorter
+    one.
     """
     if not len(times):
         return np.zeros(0)

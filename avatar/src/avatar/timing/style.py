@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MotionStyle:
-    """Amplitudes are factors (1 = as measured on people talking to a camera), angles standard deviations in degrees."""
+    """Amplitudes are factors (1 = as measured on people talking to a camera), angles standard deviations in
+    degrees.
+    """
 
     mouth: float = 1.0
     head: float = 1.0
@@ -21,7 +23,8 @@ class MotionStyle:
     """Median time between blinks."""
     breath_hz: float = 0.27
     lead_ms: int = 20
-    """The mouth runs ahead of the middle of each frame: people see the lips move before they hear the sound."""
+    """The mouth runs ahead of the middle of each frame: people see the lips move before they hear the sound.
+    """
     gap_per_second: float = 9.0
     """Fastest opening and closing, in full openings per second."""
 

@@ -1,4 +1,4 @@
-"""Speech to control track: the one door of `avatar.timing`, called by the pipeline between speech and engine."""
+"""Speech to control track: the one door of `avatar.timing`, called between speech and engine."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def control_track(
 ) -> ControlTrack:
     """What the face does while `speech` is heard: ceil(duration_ms * fps / 1000) frames.
 
-    The same speech, fps, seed and style give the same curves, byte for byte. A frame shows its middle, a little ahead
-    of the sound. Memory: about 1 MB per minute while it works.
+    The same speech, fps, seed and style give the same curves, byte for byte. A frame shows its middle, a
+    little ahead of the sound. Memory: about 1 MB per minute while it works.
     """
     style = style or MotionStyle()
     if fps <= 0:

@@ -1,7 +1,7 @@
 """IPA to mouth shapes: which targets a phoneme has and how strongly it holds them; read by `coarticulation`.
 
-After Cohen & Massaro (1993), "Modeling Coarticulation in Synthetic Visual Speech": each phoneme has targets and a
-dominance per channel. The numbers are ours, set by eye on renderings.
+After Cohen & Massaro (1993), "Modeling Coarticulation in Synthetic Visual Speech": each phoneme has targets
+and a dominance per channel. The numbers are ours, set by eye on renderings.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from functools import lru_cache
 class Viseme:
     """Targets of one class of sounds that look alike.
 
-    gap: opening, 1 = widest; jaw_share: part of it that the jaw makes, the rest is the lower lip; wide: -1 rounded to
-    +1 spread; raise_lip, tuck, tongue: 0..1. hold_*: dominance of the gap, of the rounding, of tuck and tongue.
+    gap: opening, 1 = widest; jaw_share: part of it that the jaw makes, the rest is the lower lip; wide: -1
+    rounded to +1 spread; raise_lip, tuck, tongue: 0..1. hold_*: dominance of the gap, of the rounding, of
+    tuck and tongue.
     """
 
     name: str
@@ -66,7 +67,8 @@ _J = Viseme("j", 0.26, 0.45, 0.55, hold_gap=0.9, hold_wide=0.9)
 _P = Viseme("p", 0.0, 0.50, 0.0, hold_gap=6.0, hold_wide=0.5, hold_tip=2.0)
 
 VISEMES: tuple[Viseme, ...] = (
-    REST, _A, _AE, _O_OPEN, _O, _UH, _E, _E_CLOSE, _ER, _I_LAX, _SCHWA, _I, _U_LAX, _U, _Y, _OE, _W, _R, _SH, _S, _F, _TH,
+    REST, _A, _AE, _O_OPEN, _O, _UH, _E, _E_CLOSE, _ER, _I_LAX, _SCHWA, _I, _U_LAX, _U, _Y, _OE, _W, _R, _SH,
+    _S, _F, _TH,
     _T, _L, _K, _H, _J, _P,
 )  # fmt: skip
 
@@ -108,7 +110,9 @@ _FALLBACK_NOTE = _SCHWA
 
 
 def symbols(ipa: str) -> tuple[str, ...]:
-    """The sounds of a phoneme name: `aɪ` is two, `tʃ` is two, `ˈɔ̃ː` is one. Marks that do not show are dropped."""
+    """The sounds of a phoneme name: `aɪ` is two, `tʃ` is two, `ˈɔ̃ː` is one. Marks that do not show are
+    dropped.
+    """
     bare = unicodedata.normalize("NFD", ipa)
     return tuple(char for char in bare if char in BY_SYMBOL)
 

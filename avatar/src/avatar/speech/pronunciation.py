@@ -1,0 +1,64 @@
+"""The scene's pronunciation dictionary, applied to the words an engine is given; the words as written stay as
+they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+from avatar.speech.ipa_espeak import espeak_phonemes
+from avatar.tracks import SpeechNote
+
+
+class Respeller:
+    """Word -> respelling or /IPA/, matched without regard to case, as whole words, also inside "GPU-based".
+
+    phonemes: the engine reads espeak-ng's [[phoneme names]]; without it every /IPA/ entry becomes a note.
+    """
+
+    def __init__(self, pronunciation: dict[str, str], notes: list[SpeechNote], *, phonemes: bool) -> None:
+        self._notes, self._phonemes = notes, phonemes
+        self._said: dict[str, tuple[str, bool]] = {}
+        for word, value in pronunciation.items():
+            said = self._say(word.strip(), value.strip())
+            if said is not None:
+                self._said[word.strip().casefold()] = said
+        names = sorted(map(re.escape, self._said), key=len, reverse=True)
+        self._pattern = re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)", re.IGNORECASE) if names else None
+
+    def spoken(self, written: str) -> tuple[str, bool]:
+        """What to give the engine for a word, and whether it holds phoneme names."""
+        has_phonemes = False
+
+        def replace(match: re.Match[str]) -> str:
+            nonlocal has_phonemes
+            value, phonemes = self._said.get(match.group().casefold(), (match.group(), False))
+            has_phonemes = has_phonemes or phonemes
+            return value
+
+        # People's own [[ would be read as phoneme names.
+        plain = written.replace("[[", "[ [") if self._phonemes else written
+        return (self._pattern.sub(replace, plain) if self._pattern else plain), has_phonemes
+
+    def _say(self, word: str, value: str) -> tuple[str, bool] | None:
+        if not word or not value or any(char.isspace() for char in word):
+            self._note(f"The pronunciation of {word!r} is not used: it needs one word and one value.")
+            return None
+        if not is_ipa(value):
+            return value, False
+        if not self._phonemes:
+            self._note(f"This voice cannot read IPA: {word!r} is read as written; respell it in letters.")
+            return None
+        names = espeak_phonemes(value[1:-1])
+        if names is None:
+            self._note(f"espeak-ng has no sounds for {value}: {word!r} is read as written.")
+            return None
+        return f"[[{names}]]", True
+
+    def _note(self, sentence: str) -> None:
+        self._notes.append(SpeechNote("speech.pronunciation_unsupported", sentence))
+
+
+def is_ipa(value: str) -> bool:
+    """`/…/` holds IPA; everything else is a respelling."""
+    return len(value) > 2 and value.startswith("/") and value.endswith("/")

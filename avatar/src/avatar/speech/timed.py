@@ -1,0 +1,165 @@
+"""A finished WAV and the text said in it -> word and phone times: align, else recognise, else follow the
+loudness.
+"""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avatar.speech.align import AlignedWord, Aligner, with_pauses
+from avatar.speech.markup import Token
+from avatar.speech.recognise import energy_phones, recognised_phones
+from avatar.speech.sound import Levels, duration_ms, power, quiet_spans
+from avatar.speech.wordtimes import until_last_sound
+from avatar.tracks import Phone, SpeechNote, SpeechTrack, Word
+
+FASTEST_WORDS_PER_SECOND = 7.0
+MISSING_SHARE = 0.1
+SLOWEST_SOUNDS_PER_SECOND = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A span of the WAV in which the words first..last-1 of the text are said."""
+
+    first: int
+    last: int
+    start_ms: int
+    end_ms: int
+
+
+def timed_track(
+    wav: Path,
+    tokens: Sequence[Token],
+    stretches: Sequence[Stretch],
+    language: str,
+    pronunciation: dict[str, str],
+    notes: Sequence[SpeechNote],
+) -> SpeechTrack:
+    """The track of a WAV that `avatar.speech` wrote; adds a note when times are less than aligned."""
+    length_ms, levels = duration_ms(wav), power(wav)
+    speech_ms = max(0, length_ms - sum(end - start for start, end in quiet_spans(levels, 60)))
+    notes = list(notes)
+    words: tuple[Word, ...] = ()
+    phones: Sequence[Phone] = ()
+    source = "energy"
+    if speech_ms == 0:
+        notes.append(SpeechNote("speech.silent", "The sound is silent: the mouth stays shut."))
+    elif tokens and (aligned := _aligned(wav, levels, tokens, stretches, language, pronunciation, speech_ms)):
+        words = tuple(word for stretch in stretches for word in words_as_written(tokens, aligned, stretch))
+        phones = [phone for word in aligned for phone in word.phones]
+        source = "aligned"
+    else:
+        if tokens:
+            notes.append(
+                SpeechNote(
+                    "speech.alignment_failed",
+                    "Text and sound do not fit each other: the mouth follows the sound, word times are guessed.",
+                )
+            )
+            words = tuple(word for stretch in stretches for word in spread(tokens, levels, stretch))
+        phones, source = recognised_phones(wav, levels, length_ms), "recognised"
+        if len(phones) < SLOWEST_SOUNDS_PER_SECOND * speech_ms / 1000:
+            # A phone loop hears one long noise where nobody speaks.
+            phones, source = energy_phones(levels, length_ms), "energy"
+            notes.append(
+                SpeechNote(
+                    "speech.energy_only", "No speech sounds were recognised: the mouth follows the loudness."
+                )
+            )
+    heard = with_pauses(phones, levels, length_ms)
+    return SpeechTrack(
+        wav=wav,
+        sample_rate_hz=_rate_hz(wav),
+        duration_ms=length_ms,
+        words=tuple(until_last_sound(words, heard)),
+        phones=heard,
+        notes=tuple(notes),
+        phone_source=source,
+    )
+
+
+def _rate_hz(wav: Path) -> int:
+    with wave.open(str(wav), "rb") as source:
+        return source.getframerate()
+
+
+def _aligned(
+    wav: Path,
+    levels: Levels,
+    tokens: Sequence[Token],
+    stretches: Sequence[Stretch],
+    language: str,
+    pronunciation: dict[str, str],
+    speech_ms: int,
+) -> tuple[AlignedWord, ...]:
+    """() when text and sound do not belong together."""
+    if len(tokens) > 1 + FASTEST_WORDS_PER_SECOND * speech_ms / 1000:
+        return ()
+    aligner = Aligner([token.text for token in tokens], language, pronunciation, wav, levels)
+    found: list[AlignedWord] = []
+    for stretch in stretches:
+        found += aligner.align(stretch.first, stretch.last, stretch.start_ms, stretch.end_ms)
+    return tuple(found) if len(tokens) - len(found) <= MISSING_SHARE * len(tokens) else ()
+
+
+def words_as_written(
+    tokens: Sequence[Token], aligned: Sequence[AlignedWord], stretch: Stretch
+) -> tuple[Word, ...]:
+    """All words of the text: the found ones at their times, the others between their neighbours."""
+    times: dict[int, tuple[int, int]] = {}
+    for word in aligned:
+        end = word.phones[-1].end_ms if word.phones else word.end_ms
+        times[word.index] = (word.start_ms, end)
+    words: list[Word] = []
+    at = stretch.start_ms
+    index = stretch.first
+    while index < stretch.last:
+        if index in times:
+            begin, end = times[index]
+            words.append(Word(tokens[index].text, begin, max(end, begin), tokens[index].emphasis))
+            at = words[-1].end_ms
+            index += 1
+            continue
+        stop = next((later for later in range(index, stretch.last) if later in times), stretch.last)
+        until = times[stop][0] if stop < stretch.last else stretch.end_ms
+        step = max(0, until - at) / (stop - index)
+        for number, token in enumerate(tokens[index:stop]):
+            words.append(
+                Word(token.text, round(at + number * step), round(at + (number + 1) * step), token.emphasis)
+            )
+        index, at = stop, until
+    return tuple(words)
+
+
+def spread(all_tokens: Sequence[Token], levels: Levels, stretch: Stretch) -> tuple[Word, ...]:
+    """Words over the sounding parts of a recording, by their lengths: an estimate when alignment fails."""
+    tokens = all_tokens[stretch.first : stretch.last]
+    start_ms, end_ms = stretch.start_ms, stretch.end_ms
+    sounding: list[tuple[int, int]] = []
+    at = start_ms
+    for start, end in [*quiet_spans(levels, 150), (end_ms, end_ms)]:
+        if min(start, end_ms) > at:
+            sounding.append((at, min(start, end_ms)))
+        at = max(at, end)
+    lengths = np.array([end - start for start, end in sounding], dtype=np.float64)
+    if not len(lengths):
+        sounding, lengths = [(start_ms, end_ms)], np.array([float(max(end_ms - start_ms, 1))])
+    marks = np.concatenate(([0.0], np.cumsum(lengths)))
+    weights = np.cumsum([0.0, *(len(token.text) + 1.0 for token in tokens)])
+    positions = weights / weights[-1] * marks[-1]
+
+    def moment(position: float) -> int:
+        span = min(int(np.searchsorted(marks, position, side="right")) - 1, len(sounding) - 1)
+        return round(sounding[span][0] + position - float(marks[span]))
+
+    edges = [moment(float(position)) for position in positions]
+    return tuple(
+        Word(token.text, edges[index], max(edges[index], edges[index + 1]), token.emphasis)
+        for index, token in enumerate(tokens)
+    )
