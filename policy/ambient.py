@@ -42,15 +42,19 @@ def comes_from_this_machine(connection: HTTPConnection) -> bool:
     return _is_loopback_name(_host_name(connection.headers.get("host", "")))
 
 
-def starts_at_our_own_page(connection: HTTPConnection) -> bool:
-    """Whether no foreign page can have caused the request."""
+def starts_at_our_own_page(connection: HTTPConnection, public_host: str | None = None) -> bool:
+    """Whether no foreign page can have caused the request.
+
+    `public_host` (`studio.example:8443`) is our name in browsers when a proxy changes the Host header.
+    """
     site = connection.headers.get("sec-fetch-site")
-    if site is not None and site not in ("same-origin", "none"):
-        return False
+    if site is not None:
+        # The browser's own verdict, which no page can forge, and which no proxy confuses.
+        return site in ("same-origin", "none")
     origin = connection.headers.get("origin")
     if origin is not None:
-        # A port is compared too: another server on this machine is another origin.
-        return urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower()
+        # With the port: another server on this machine is another origin.
+        return _net_location(origin) in {connection.headers.get("host", "").lower(), public_host}
     # Every browser sends Origin or Sec-Fetch-Site with a write, and Origin with a WebSocket.
     return True
 
@@ -67,6 +71,13 @@ def _is_loopback_address(host: str) -> bool:
 def _is_loopback_name(name: str) -> bool:
     # RFC 6761 keeps `localhost` and every name below it on this machine.
     return name == "localhost" or name.endswith(".localhost") or _is_loopback_address(name)
+
+
+def _net_location(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _host_name(host: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fastapi.requests import HTTPConnection
 
@@ -17,16 +17,23 @@ from soundstage.telemetry import get_logger
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soundstage"'}
 
 
+@dataclass(frozen=True, slots=True)
+class AmbientTrust:
+    """What is trusted without a key: this machine or not, and under which name browsers know us."""
+
+    loopback_is_admin: bool = False
+    public_host: str | None = None
+    https: bool = False
+
+
 class Authenticator:
     """Says who is behind a connection, or raises Unauthorized."""
 
-    def __init__(
-        self, db: Database, keys: KeyService, sessions: SessionSigner, loopback_is_admin: bool
-    ) -> None:
+    def __init__(self, db: Database, keys: KeyService, sessions: SessionSigner, trust: AmbientTrust) -> None:
         self._db = db
         self._keys = keys
         self._sessions = sessions
-        self._loopback_is_admin = loopback_is_admin
+        self._trust = trust
         self._log = get_logger(__name__)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
@@ -36,7 +43,7 @@ class Authenticator:
             return await self.with_key(_bearer(authorization))
         session = await self._session_principal(connection)
         ambient = session
-        if ambient is None and self._loopback_is_admin and comes_from_this_machine(connection):
+        if ambient is None and self._trust.loopback_is_admin and comes_from_this_machine(connection):
             ambient = Principal(id="loopback", name="this machine", role="admin", kind="loopback")
         if ambient is None:
             raise Unauthorized(
@@ -45,13 +52,17 @@ class Authenticator:
                 "Send `Authorization: Bearer KEY`, or log in on the page.",
                 headers=CHALLENGE,
             )
-        if not starts_at_our_own_page(connection):
+        self.refuse_foreign_page(connection)
+        return ambient
+
+    def refuse_foreign_page(self, connection: HTTPConnection) -> None:
+        """Raises Forbidden when a page of somebody else may have caused the request."""
+        if not starts_at_our_own_page(connection, self._trust.public_host):
             raise Forbidden(
                 "auth.foreign_page",
                 "This request was started by a page of another origin.",
                 "Open the page of this server itself, or send an API key.",
             )
-        return ambient
 
     async def with_key(self, key: str) -> Principal:
         """Whose key this is; Unauthorized when it is nobody's (any more)."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from policy.authentication import Authenticator
-from policy.declarations import check_routes
+from policy.admission import BodyAdmission, DeclarationCheck
+from policy.authentication import AmbientTrust, Authenticator
 from policy.keys.routes import keys_router
 from policy.keys.schemas import KeyMade
 from policy.keys.service import KeyService
@@ -25,13 +25,12 @@ from soundstage.settings import Settings
 class Policy:
     """Keys, sessions and the authenticator of one installation."""
 
-    def __init__(
-        self, db: Database, keys: KeyService, sessions: SessionSigner, loopback_is_admin: bool
-    ) -> None:
+    def __init__(self, db: Database, keys: KeyService, sessions: SessionSigner, trust: AmbientTrust) -> None:
         self.db = db
         self.keys = keys
         self.sessions = sessions
-        self.authenticator = Authenticator(db, keys, sessions, loopback_is_admin)
+        self.trust = trust
+        self.authenticator = Authenticator(db, keys, sessions, trust)
 
     @classmethod
     def open(cls, settings: Settings, db: Database, events: EventStore) -> Policy:
@@ -39,7 +38,13 @@ class Policy:
         overlap = timedelta(hours=settings.auth.rotation_overlap_hours)
         keys = KeyService(events, settings.auth.api_key_hashes, overlap)
         sessions = SessionSigner(session_secret(settings.state_dir), settings.auth.session_hours)
-        return cls(db, keys, sessions, settings.loopback_is_admin)
+        url = settings.http.public_url
+        trust = AmbientTrust(
+            loopback_is_admin=settings.loopback_is_admin,
+            public_host=None if url is None else urlsplit(str(url)).netloc.lower(),
+            https=url is not None and url.scheme == "https",
+        )
+        return cls(db, keys, sessions, trust)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
         """Who is behind a connection; asked once per connection."""
@@ -63,29 +68,6 @@ def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | Non
     app.state.policy = policy
     app.state.public_paths = dict(public or {})
     app.include_router(keys_router(policy.db, policy.keys))
-    app.include_router(login_router(policy.authenticator, policy.sessions))
+    app.include_router(login_router(policy.authenticator, policy.sessions, https=policy.trust.https))
+    app.add_middleware(BodyAdmission, authenticate=policy.authenticate)
     app.add_middleware(DeclarationCheck, guarded=app)
-
-
-class DeclarationCheck:
-    """Refuses service, at the start and before the first request, when a route declares no permission."""
-
-    def __init__(self, app: ASGIApp, guarded: FastAPI) -> None:
-        self._app = app
-        self._guarded = guarded
-        self._checked = False
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._checked:
-            try:
-                check_routes(self._guarded)
-            except RuntimeError as error:
-                if scope["type"] != "lifespan":
-                    raise
-                await receive()
-                # Said in the protocol's own words: a server takes an exception for "knows no lifespan" and
-                # goes on.
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                return
-            self._checked = True
-        await self._app(scope, receive, send)

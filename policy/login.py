@@ -7,12 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from policy.ambient import starts_at_our_own_page
 from policy.authentication import Authenticator
 from policy.guard import public, require_permission
 from policy.principal import Kind, Principal
 from policy.sessions import COOKIE, SessionSigner
-from soundstage.errors import Forbidden
 
 
 class LoginRequest(BaseModel):
@@ -33,20 +31,15 @@ class Me(BaseModel):
     permissions: list[str]
 
 
-def login_router(authenticator: Authenticator, sessions: SessionSigner) -> APIRouter:
-    """`/api/login`, `/api/logout`, `/api/me`."""
+def login_router(authenticator: Authenticator, sessions: SessionSigner, *, https: bool) -> APIRouter:
+    """`/api/login`, `/api/logout`, `/api/me`; `https` when browsers reach us by it, maybe through a proxy."""
     router = APIRouter(prefix="/api", tags=["login"])
 
     @router.post("/login", dependencies=[Depends(public("nobody is known before they log in"))])
     async def log_in(login: LoginRequest, request: Request, response: Response) -> Me:
         """Changes a key for a cookie that scripts cannot read and other sites cannot send."""
-        if not starts_at_our_own_page(request):
-            # Or a foreign page could log the visitor in as somebody else and read along.
-            raise Forbidden(
-                "auth.foreign_page",
-                "This login was started by a page of another origin.",
-                "Open the page itself.",
-            )
+        # Or a foreign page could log the visitor in as somebody else and read along.
+        authenticator.refuse_foreign_page(request)
         principal = await authenticator.with_key(login.key)
         response.set_cookie(
             COOKIE,
@@ -54,7 +47,7 @@ def login_router(authenticator: Authenticator, sessions: SessionSigner) -> APIRo
             max_age=int(sessions.lifetime.total_seconds()),
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=https or request.url.scheme == "https",
         )
         return _me(principal)
 

@@ -37,8 +37,11 @@ def explain(
         if item["type"] == "extra_forbidden":
             expected = _unknown(path, root)
         else:
-            expected = _expectation(cast(Mapping[str, Any], item))
-        problems.append(SettingProblem(path, _source(path, places), _shown(path, item["input"]), expected))
+            expected = _expectation(path, root, cast(Mapping[str, Any], item))
+        problem = SettingProblem(path, _source(path, places), _shown(path, item["input"]), expected)
+        # Two bad members of one list would read the same.
+        if problem not in problems:
+            problems.append(problem)
     return sorted(problems, key=lambda problem: problem.path)
 
 
@@ -75,7 +78,10 @@ def _unknown(path: str, root: type[BaseModel]) -> str:
     )
 
 
-def _expectation(item: Mapping[str, Any]) -> str:
+def _expectation(path: str, root: type[BaseModel], item: Mapping[str, Any]) -> str:
+    section = setting_names(root).get(path)
+    if section is not None:
+        return f"it should be a table with: {', '.join(sorted(section.model_fields))}"
     message = str(item["msg"]).removeprefix("Value error, ")
     message = message.removeprefix("Input ")
     return f"it {message}" if message.startswith("should") else message
@@ -83,8 +89,10 @@ def _expectation(item: Mapping[str, Any]) -> str:
 
 def _source(path: str, places: Sequence[Mapping[str, str]]) -> str:
     for known in places:
-        if path in known:
-            return known[path]
+        for written, place in known.items():
+            # A whole unknown section is named where one of its values stands.
+            if written == path or written.startswith(f"{path}."):
+                return place
     return "the defaults"
 
 

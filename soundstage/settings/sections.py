@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field
 
+from soundstage.errors import Unavailable
+
 _SHA256_HEX = re.compile(r"^[0-9a-f]{64}$")
 _HOST_NAME = re.compile(r"^[A-Za-z0-9.:_-]+$")
 
@@ -155,14 +157,39 @@ class LogSettings(Section):
     )
 
 
-class LlmSettings(Section):
+class Keyed(Section):
+    """A service that may want a key, which lies in a file of its own."""
+
+    api_key_file: Path | None = Field(
+        None, description="file that holds the key; a key never stands in the settings"
+    )
+
+    def api_key(self) -> str | None:
+        """The key, read now, so that a changed file counts at once; None when none is configured."""
+        if self.api_key_file is None:
+            return None
+        try:
+            key = self.api_key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unavailable(
+                "settings.key_file_unreadable",
+                f"The key file {self.api_key_file} cannot be read.",
+                "Check `api_key_file` and the rights of the file.",
+            ) from error
+        if not key or not key.isprintable():
+            raise Unavailable(
+                "settings.key_file_unreadable",
+                f"The key file {self.api_key_file} holds no key.",
+                "It should hold the key alone, on one line.",
+            )
+        return key
+
+
+class LlmSettings(Keyed):
     """An OpenAI-compatible server."""
 
     base_url: AnyHttpUrl | None = Field(None, description="up to and including `/v1`; empty: not used")
     model: str = Field("", description="name of the model, as the server knows it")
-    api_key_file: Path | None = Field(
-        None, description="file that holds the key; the key itself never stands in the settings"
-    )
     timeout_s: float = Field(60.0, gt=0, description="longest wait for an answer")
 
 
@@ -178,13 +205,12 @@ class LlmsSettings(Section):
     )
 
 
-class ServiceSettings(Section):
+class ServiceSettings(Keyed):
     """An HTTP service that the pipeline or the agent may call."""
 
     base_url: AnyHttpUrl | None = Field(None, description="empty: not used")
     model: str = Field("", description="name of the model, where the service has several")
     voice: str = Field("", description="voice name or `voice_id`, for speech services")
-    api_key_file: Path | None = Field(None, description="file that holds the key of the service")
     timeout_s: float = Field(120.0, gt=0, description="longest wait for an answer")
 
 

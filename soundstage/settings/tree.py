@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,6 +22,7 @@ from soundstage.settings.sections import (
     ServicesSettings,
     WorkerSettings,
 )
+from soundstage.telemetry.masking import MASK, mask_text
 
 
 class Settings(BaseSettings):
@@ -69,6 +71,15 @@ class Settings(BaseSettings):
         """`auth.loopback_is_admin`, which defaults to True only while nobody else can reach the server."""
         chosen = self.auth.loopback_is_admin
         return self.bound_to_loopback if chosen is None else chosen
+
+    def masked(self) -> dict[str, Any]:
+        """All settings as plain data to print: no hashes, no passwords in URLs."""
+        shown: dict[str, Any] = self.model_dump(mode="json")
+        shown["auth"]["api_key_hashes"] = [MASK for _ in self.auth.api_key_hashes]
+        for section in ("database", "blobs"):
+            if shown[section]["url"] is not None:
+                shown[section]["url"] = mask_text(shown[section]["url"])
+        return shown
 
     @classmethod
     def settings_customise_sources(

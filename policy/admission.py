@@ -1,0 +1,65 @@
+"""What is refused before a request reaches its route; `install_policy` wraps both around the application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+from fastapi.requests import HTTPConnection
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from policy.declarations import check_routes
+from policy.principal import Principal
+from soundstage.errors import SoundstageError, problem_response
+
+# A login or a sentence fits easily; an upload does not.
+UNKNOWN_BODY_BYTES = 64 << 10
+
+
+class DeclarationCheck:
+    """Refuses service, at the start and before the first request, when a route declares no permission."""
+
+    def __init__(self, app: ASGIApp, guarded: FastAPI) -> None:
+        self._app = app
+        self._guarded = guarded
+        self._checked = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._checked:
+            try:
+                check_routes(self._guarded)
+            except RuntimeError as error:
+                if scope["type"] != "lifespan":
+                    raise
+                await receive()
+                # Said in the protocol's own words: a server takes an exception for "knows no lifespan" and
+                # goes on.
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            self._checked = True
+        await self._app(scope, receive, send)
+
+
+class BodyAdmission:
+    """Nobody unknown may send much: the framework spools a form to the disk before it asks who sends it."""
+
+    def __init__(self, app: ASGIApp, authenticate: Callable[[HTTPConnection], Awaitable[Principal]]) -> None:
+        self._app = app
+        self._authenticate = authenticate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _brings_much(Headers(scope=scope)):
+            try:
+                await self._authenticate(HTTPConnection(scope))
+            except SoundstageError as error:
+                error.headers["Connection"] = "close"
+                await problem_response(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _brings_much(headers: Headers) -> bool:
+    length = headers.get("content-length", "0")
+    # Without a length it comes in chunks, and nobody knows how many.
+    return "transfer-encoding" in headers or not length.isdigit() or int(length) > UNKNOWN_BODY_BYTES
