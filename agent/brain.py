@@ -1,4 +1,4 @@
-"""The Brain: turns one utterance into one tool call and tells what happens; every transport and the CLI call it."""
+"""The Brain: turns an utterance into a tool call and tells what happens; every transport calls it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from agent.sessions.service import Conversation, OpenTurn, SessionService
 from agent.tools import Toolset
 from agent.tools.doors import StudioDoors
 from agent.tools.record import ToolContext
+from agent.tools.renders import RenderLine
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import shortened
 from agent.understanding import Grammar, NotUnderstood
-from agent.watching import watch_render
+from agent.watching import RenderWatch
 from soundstage.errors import SoundstageError
+from studio.renders.states import RenderState
 
 HELP_INTENT = "Help"
 
@@ -48,12 +50,19 @@ class Brain:
     """Independent of transport and free of state: sessions live in the database, so many can talk at once."""
 
     def __init__(
-        self, *, grammar: Grammar, toolset: Toolset, sessions: SessionService, doors: StudioDoors
+        self,
+        *,
+        grammar: Grammar,
+        toolset: Toolset,
+        sessions: SessionService,
+        doors: StudioDoors,
+        watch: RenderWatch,
     ) -> None:
         self.grammar = grammar
         self.toolset = toolset
         self.sessions = sessions
         self._doors = doors
+        self._watch = watch
 
     async def respond(
         self, conversation: Conversation, utterance: str, *, follow: bool = False
@@ -69,7 +78,7 @@ class Brain:
                 yield outcome.note(event)
             if follow and outcome.render_id is not None and outcome.tool in ("make_render", "show_render"):
                 await self._remember(turn, outcome)
-                async for event in watch_render(self._doors, outcome.render_id):
+                async for event in self._follow(outcome.render_id):
                     yield outcome.note(event)
         except SoundstageError as error:
             yield outcome.note(Failure(code=error.code, message=error.message, hint=error.hint))
@@ -98,10 +107,28 @@ class Brain:
         values = call.request.model_dump(mode="json", exclude_none=True)
         shown = values if conversation.debug else shortened(values)
         yield ToolCalled(tool=name, effect=call.tool.effect, arguments=shown)
-        context = ToolContext(conversation.principal, conversation.id, self._doors, turn.last_render_id)
+        context = ToolContext(
+            principal=conversation.principal,
+            session_id=conversation.id,
+            doors=self._doors,
+            last_render_id=turn.last_render_id,
+            local_files=conversation.local_files,
+        )
         result = await self.toolset.run(context, call)
         yield ToolReturned(tool=name, result=result.model_dump(mode="json"))
         yield Text(text=result.sentence())
+
+    async def _follow(self, render_id: str) -> AsyncIterator[BrainEvent]:
+        """Progress until the end, then how it ended."""
+        async for progress in self._watch.follow(render_id):
+            yield progress
+        view = await self._watch.view(render_id)
+        if view.state == RenderState.DONE:
+            yield Text(text=RenderLine.of(view, self._doors.out_dir).sentence())
+        elif view.error is not None:
+            yield Failure(code=view.error.code, message=view.error.message, hint=view.error.hint)
+        else:
+            yield Failure(code="render.cancelled", message=f"“{view.title}” was cancelled.")
 
     async def _remember(self, turn: OpenTurn, outcome: _Outcome) -> None:
         await self.sessions.end_turn(

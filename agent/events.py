@@ -1,4 +1,4 @@
-"""What the Brain says while it answers: typed events, the same for the page, the CLI and every other transport."""
+"""What the Brain says while it answers: typed events, the same over every transport."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ class ToolReturned(_Event):
 
 
 class Progress(_Event):
-    """How far a render is. `fraction` runs from 0 to 1 over the whole video."""
+    """How far a render is. `fraction` runs from 0 to 1; `error` is set when it failed."""
 
     type: Literal["progress"] = "progress"
     render_id: str
     state: str
     stage: str | None = None
-    scene: str | None = None
     done_frames: int = 0
     total_frames: int | None = None
     fps: float | None = None
     eta_s: float | None = None
     fraction: float = Field(default=0.0, ge=0.0, le=1.0)
+    waits: str = ""
+    error: dict[str, Any] | None = None
 
 
 class Text(_Event):
@@ -57,7 +58,7 @@ class Text(_Event):
 
 
 class Failure(_Event):
-    """It did not work: a stable code, what happened, what to do next, and sentences that would be understood."""
+    """It did not work: a stable code, what happened, what to do next, sentences that would do."""
 
     type: Literal["error"] = "error"
     code: str

@@ -13,7 +13,7 @@ MAX_UTTERANCE_CHARS = 220_000
 
 
 class ChatRequest(BaseModel):
-    """One utterance. `follow` keeps the answer open until the video is done; SSE readers usually want that."""
+    """One utterance. `follow` keeps the answer open until the video is done."""
 
     model_config = ConfigDict(extra="forbid")
 

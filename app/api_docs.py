@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 from types import MappingProxyType
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
+from policy import public
 from soundstage.errors import NotFound
 
 # Swagger UI writes styles into its elements; scripts stay ours alone.
@@ -41,7 +42,8 @@ VENDORED = MappingProxyType({"swagger-ui.css": "text/css", "swagger-ui-bundle.js
 
 
 def docs_router() -> APIRouter:
-    router = APIRouter(include_in_schema=False)
+    reason = "the description of the API is no secret; the API is guarded"
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(public(reason))])
 
     @router.get("/docs")
     async def page() -> Response:

@@ -1,9 +1,15 @@
-"""Brings a database to the tables of this version; called by `soundstage migrate`, `up`, `ask` and restore."""
+"""Brings a database to the tables of this version; called at every start and by `soundstage migrate`."""
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -15,6 +21,8 @@ from sqlalchemy import Connection
 from app.tables import all_tables
 from soundstage.database import Database
 from soundstage.errors import Conflict
+
+LOCK_FILE = "migrate.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +60,9 @@ async def current_revision(database: Database) -> str | None:
         return await connection.run_sync(_revision_of)
 
 
-async def migrate(database: Database, target: str = "head") -> Migrated:
-    """Upgrade in one transaction. A database of a newer version is refused, never downgraded behind one's back."""
-    async with database.engine.connect() as connection:
+async def migrate(database: Database, state_dir: Path, target: str = "head") -> Migrated:
+    """Upgrade, one process at a time. A database of a newer version is refused and never downgraded."""
+    async with _alone(state_dir / LOCK_FILE), database.engine.connect() as connection:
         before = await connection.run_sync(_revision_of)
         if before is not None and before not in revisions():
             raise Conflict(
@@ -68,6 +76,23 @@ async def migrate(database: Database, target: str = "head") -> Migrated:
             await connection.commit()
             after = await connection.run_sync(_revision_of)
         return Migrated(before, after)
+
+
+@asynccontextmanager
+async def _alone(lock: Path) -> AsyncIterator[None]:
+    """Two commands that start together on a new installation must not both create its tables."""
+    descriptor = await asyncio.to_thread(_locked, lock)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(lock: Path) -> int:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
 
 
 async def drift(database: Database) -> list[str]:

@@ -34,8 +34,8 @@ def main() -> int:
 
 
 async def serve(settings: Settings, *, stop_with_stdin: bool = False) -> None:
-    """Until SIGTERM or SIGINT, which uvicorn catches: it stops taking requests, and open ones get some seconds."""
-    configure_logging(level=settings.log.level, format=settings.log.format)
+    """Until SIGTERM or SIGINT: no new requests are taken then, and open ones get some seconds."""
+    configure_logging(settings.log.level, settings.log.format)
     services = build(settings)
     config = uvicorn.Config(
         create_app(services),
@@ -56,7 +56,7 @@ async def serve(settings: Settings, *, stop_with_stdin: bool = False) -> None:
 
 
 async def _stop_with_supervisor(server: uvicorn.Server) -> None:
-    """The supervisor holds the other end of our standard input; its end means that nobody watches us any more."""
+    """The supervisor holds the other end of our standard input; its end means that it is gone."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -1,4 +1,4 @@
-"""`soundstage up`: keeps the server process running, and ends it in good order on SIGTERM, SIGINT or Ctrl-C."""
+"""`soundstage up`: keeps the server process running, and ends it in good order on SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class ServerProcess:
 class Supervisor:
     """One child process. It is started again when it dies, with a pause that grows, and not for ever.
 
-    The child's standard input is a pipe that we hold: when we are gone, even by kill -9, it reads the end and stops.
+    The child's standard input is a pipe that we hold: when we are gone, even by kill -9, it reads the end of
+    it and stops.
     """
 
     def __init__(self, server: ServerProcess, *, on_ready: Callable[[], None]) -> None:

@@ -11,7 +11,12 @@ from soundstage.database import Base
 MODEL_MODULES = (
     "soundstage.events.models",
     "policy.keys.models",
-    "studio.models",
+    "studio.references.models",
+    "studio.projects.models",
+    "studio.scenes.models",
+    "studio.assets.models",
+    "studio.consents.models",
+    "studio.renders.models",
     "agent.sessions.models",
 )
 

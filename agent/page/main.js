@@ -1,6 +1,6 @@
 // The page: a sentence goes to the Brain, its answer and the video come back.
 
-import { getJson, key, postJson } from "./api.js";
+import { getJson, postJson } from "./api.js";
 import { $, element, show } from "./dom.js";
 import { follow } from "./progress.js";
 import { play, refreshVideos } from "./videos.js";
@@ -14,11 +14,17 @@ $("composer").addEventListener("submit", (event) => {
 $("utterance").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("composer").requestSubmit();
 });
-$("key-form").addEventListener("submit", (event) => {
+$("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  key.set($("key-value").value);
-  show("key", false);
-  start();
+  try {
+    await postJson("/api/login", { key: $("key-value").value });
+    $("key-value").value = "";
+    show("key", false);
+    show("problem", false);
+    start();
+  } catch (error) {
+    complain({ ...error, message: error.message, status: 0 });
+  }
 });
 
 async function ask(sentence, again = true) {

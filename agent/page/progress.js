@@ -29,8 +29,8 @@ export async function follow(renderId, title, onEnd) {
     await postJson(`/api/renders/${encodeURIComponent(renderId)}/cancel`).catch(() => ($("cancel").disabled = false));
   };
   let last = null;
-  await followEvents(`/api/chat/renders/${encodeURIComponent(renderId)}/progress`, (type, event) => {
-    if (type !== "progress") return false;
+  const path = `/api/chat/renders/${encodeURIComponent(renderId)}/progress`;
+  await followEvents(path, "progress", (event) => {
     draw((last = event));
     return ENDS.has(event.state);
   }, watch.signal);

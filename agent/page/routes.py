@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 from types import MappingProxyType
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
+from policy import public
 from soundstage.errors import NotFound
 
 CONTENT_POLICY = (
@@ -35,7 +36,8 @@ MEDIA_TYPES = MappingProxyType(
 
 
 def page_router() -> APIRouter:
-    router = APIRouter(include_in_schema=False)
+    reason = "the page itself holds nothing; what it asks for is guarded"
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(public(reason))])
 
     @router.get("/")
     async def page() -> Response:

@@ -1,1 +1,1 @@
-"""Conversations: one row per session, one per turn; read by the Brain to know what "it" is, and by people as history."""
+"""Conversations: one row per session, one per turn; the Brain reads what "it" is, people their history."""

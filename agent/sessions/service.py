@@ -17,11 +17,12 @@ TITLE_CHARS = 80
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A session as the Brain sees it. `debug` shows whole arguments in the events."""
+    """A session as the Brain sees it. `debug` shows whole arguments, `local_files` allows paths."""
 
     id: str
     principal: Principal
     debug: bool = False
+    local_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,26 @@ class SessionService:
         self._database = database
 
     async def open(
-        self, principal: Principal, session_id: str | None = None, *, debug: bool = False
+        self,
+        principal: Principal,
+        session_id: str | None = None,
+        *,
+        debug: bool = False,
+        local_files: bool = False,
     ) -> Conversation:
         """A new conversation, or an earlier one of the same principal."""
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             if session_id is not None:
-                return Conversation((await self._own(repository, principal, session_id)).id, principal, debug)
+                return Conversation(
+                    (await self._own(repository, principal, session_id)).id, principal, debug, local_files
+                )
             now = utcnow()
             row = AgentSession(
                 id=new_id("ses"), principal_id=principal.id, title="", turns=0, created_at=now, updated_at=now
             )
             repository.add(row)
-            return Conversation(row.id, principal, debug)
+            return Conversation(row.id, principal, debug, local_files)
 
     async def begin_turn(self, conversation: Conversation, utterance: str) -> OpenTurn:
         async with self._database.transaction() as session:

@@ -1,4 +1,4 @@
-"""The tools of the agent: typed verbs with one record each (purpose, effect, permission, undo); called by the Brain."""
+"""The tools of the agent: typed verbs with one record each; called by the Brain."""
 
 from agent.tools.catalogue import ALL_TOOLS
 from agent.tools.record import Tool, ToolContext, ToolResult, tool

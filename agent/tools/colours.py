@@ -1,4 +1,4 @@
-"""Colour words as hexadecimal values; used by the make_render tool. The names and values are those of CSS Color 4."""
+"""Colour words as hexadecimal values, after CSS Color 4; used by the make_render tool."""
 
 from __future__ import annotations
 

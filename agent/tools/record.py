@@ -1,4 +1,4 @@
-"""What a tool is: a typed function and one record about it; `@tool` joins the two. Used by the catalogue and toolsets."""
+"""What a tool is: a typed function and one record about it; `@tool` joins the two."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class ToolContext:
     session_id: str
     doors: StudioDoors
     last_render_id: str | None = None
+    local_files: bool = False
+    """Whether paths in arguments mean files of the asker: only at this machine's prompt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Shape = Literal["landscape", "square", "vertical"]
 
 
 def canvas_for(quality: Quality, shape: Shape, fps: int = 25) -> Canvas:
-    """The quality names the short side in pixels; a landscape picture is 16:9, a vertical one 9:16, sides are even."""
+    """The quality names the short side in pixels; landscape is 16:9, vertical 9:16, sides are even."""
     short = int(quality.removesuffix("p"))
     long = (short * 16 // 9 + 1) // 2 * 2
     if shape == "square":

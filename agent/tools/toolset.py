@@ -1,4 +1,4 @@
-"""Validated tool calls and the set that runs them; wrappers (tools/wrappers.py) go around it. Called by the Brain."""
+"""Validated tool calls and the set that runs them; called by the Brain, through tools/wrappers.py."""
 
 from __future__ import annotations
 

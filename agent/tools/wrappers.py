@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from agent.tools.record import ToolContext, ToolResult
 from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset
 from soundstage.database import Database
-from soundstage.errors import Forbidden, SoundstageError
+from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
 
@@ -24,17 +24,12 @@ class PermittedToolset:
         return self._inner.tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        if not context.principal.may(call.tool.permission):
-            raise Forbidden(
-                "policy.forbidden",
-                f"{context.principal.name} may not use {call.tool.name}; it needs {call.tool.permission}.",
-                hint="Ask an administrator for a role or key with this permission.",
-            )
+        context.principal.require(call.tool.permission)
         return await self._inner.run(context, call)
 
 
 class AuditedToolset:
-    """Leaves one event per call in the session's stream: who, what, a hash of the arguments, and how it ended."""
+    """One event per call in the session's stream: who, what, a hash of the arguments, how it ended."""
 
     def __init__(self, inner: Toolset, database: Database, events: EventStore) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""The sentence grammar: matches utterances against `agent/grammar/*.yaml`; called by the Brain, help and completion."""
+"""The sentence grammar: matches utterances against `agent/grammar/*.yaml`; called by the Brain."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Grammar:
         return cls(Intents.from_dict(merged))
 
     def understand(self, utterance: str) -> Understanding | NotUnderstood:
-        """The earliest script wins over every later one, so text inside a script is never read as a command."""
+        """The earliest script wins, so text inside a script is never read as a command."""
         for cut in script_cuts(utterance):
             found = self._match_with_script(cut)
             if found is not None:

@@ -1,7 +1,8 @@
 """Cuts what must stay word for word (scripts, quoted names, paths) out of a sentence; called by the Grammar.
 
-A sentence matcher folds case, drops punctuation and joins spaces. A script must come through untouched, and nothing
-inside it may be taken for a command. So the script is lifted out first and a single placeholder goes to the matcher.
+A sentence matcher folds case, drops punctuation and joins spaces. A script must come through untouched, and
+nothing inside it may be taken for a command. So the script is lifted out first, and a single placeholder goes
+to the matcher.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Cut:
 
 
 def script_cuts(utterance: str) -> Iterator[Cut]:
-    """Every place where a script may begin, the earliest first, so that a script never hides a command of its own.
+    """Every place where a script may begin, the earliest first, so that a script never hides a command.
 
     A script in quotes ends at the closing quote and may be followed by options ("in 720p"); any other script
     runs to the end, verbatim.

@@ -1,4 +1,4 @@
-""" "Did you mean": examples of the grammar that lie close to a sentence nobody understood; called by the Grammar."""
+""" "Did you mean": examples that lie close to a sentence nobody understood; called by the Grammar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CLOSE_ENOUGH = 0.45
 
 
 def closest_examples(sentence: str, examples: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """The examples most like `sentence`, best first. Words that are only misspelt count for most of their length."""
+    """The examples most like `sentence`, best first. Misspelt words count for most of their length."""
     words = _words(sentence)
     if not words:
         return ()

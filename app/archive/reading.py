@@ -34,7 +34,7 @@ async def restore(
         raise Invalid(
             "backup.sqlite_only", "Only an embedded SQLite database can be restored here.", hint="Use psql."
         )
-    if not archive.is_file():
+    if not await asyncio.to_thread(archive.is_file):
         raise NotFound("backup.not_found", f"There is no file {archive}.", hint="Check the path.")
     if not force and await _holds_something(database.path, blobs, personas):
         raise Conflict(
@@ -55,7 +55,7 @@ async def restore(
 
 
 async def _holds_something(database: Path, blobs: BlobStore, personas: Path) -> bool:
-    if database.exists() or any(personas.glob("*.y*ml")):
+    if await asyncio.to_thread(lambda: database.exists() or any(personas.glob("*.y*ml"))):
         return True
     async for _ in blobs.iterate():
         return True

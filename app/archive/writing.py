@@ -35,7 +35,7 @@ async def backup(database: Database, blobs: BlobStore, personas: Path, target: P
             "Only an embedded SQLite database can be backed up here.",
             hint="Use pg_dump for PostgreSQL, and copy the blob store.",
         )
-    if target.exists():
+    if await asyncio.to_thread(target.exists):
         raise Conflict("backup.exists", f"{target} is there already.", hint="Choose another name.")
     revision = await current_revision(database)
     hashes = sorted([found.sha256 async for found in blobs.iterate()])

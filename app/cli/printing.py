@@ -33,10 +33,9 @@ class Printer:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-        count = 0
-        for count, row in enumerate(rows, start=1):
+        for row in rows:
             table.add_row(*(escape(str(cell if cell is not None else "–")) for cell in row))
-        if count:
+        if table.row_count:
             self.out.print(table)
         else:
             self.line(empty)

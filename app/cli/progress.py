@@ -1,10 +1,10 @@
-"""Shows the Brain's events at the prompt: a progress bar with stage, frames, fps and ETA, then the file paths."""
+"""Shows the Brain's events at the prompt: a bar with stage, frames, fps and ETA, then the files."""
 
 from __future__ import annotations
 
 from types import TracebackType
 
-from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text as RichText
 
@@ -38,7 +38,7 @@ class AnswerView:
             TextColumn("{task.description}"), BarColumn(bar_width=32), TextColumn("{task.percentage:>3.0f}%"),
             _Figures(), console=printer.err, transient=True, disable=printer.as_json,
         )  # fmt: skip
-        self._task_id: int | None = None
+        self._task_id: TaskID | None = None
         self.failed = False
         self.render_id: str | None = None
 

@@ -50,7 +50,7 @@ class Stopped(Exception):
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine. A signal cancels it once, so that it can tidy up; then `Stopped` is raised."""
+    """Run a command's coroutine. A signal cancels it, so that it can tidy up; then `Stopped` is raised."""
 
     async def guarded() -> T:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""`soundstage doctor`: looks at everything a video needs on this machine and says what to do about what is missing."""
+"""`soundstage doctor`: looks at everything a video needs on this machine, and says what to do."""
 
 from app.doctor.check import Check, Level
 from app.doctor.examine import examine

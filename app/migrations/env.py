@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from alembic import context
 from sqlalchemy import Connection
 
 from app.tables import all_tables
+from soundstage.database import UtcDateTime
+
+
+def plain_types(kind: str, item: object, _: object) -> str | Literal[False]:
+    """Migrations are history: they name SQLAlchemy's own types, not classes of ours that may change."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
 
 
 def run() -> None:
@@ -18,6 +28,9 @@ def run() -> None:
         connection=connection,
         target_metadata=all_tables(),
         compare_type=True,
+        # SQLite's DDL is transactional once BEGIN is sent, which `Database` does.
+        transactional_ddl=True,
+        render_item=plain_types,
         # SQLite cannot alter a table in place; Alembic copies it instead.
         render_as_batch=connection.dialect.name == "sqlite",
     )

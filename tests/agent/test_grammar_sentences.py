@@ -89,7 +89,8 @@ def test_commands_reach_their_tool(sentence: str, tool: str, arguments: dict[str
 
 def test_a_path_and_names_come_through_as_typed() -> None:
     found = GRAMMAR.understand(
-        'Create a persona called "Ada B." from photo "./My Photos/ada 1.JPG" with the consent of Ada Byron for demos'
+        'Create a persona called "Ada B." from photo "./My Photos/ada 1.JPG" '
+        "with the consent of Ada Byron for demos"
     )
     assert isinstance(found, Understanding)
     assert found.arguments == {

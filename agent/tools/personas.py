@@ -1,0 +1,111 @@
+"""Tools that list personas and make one from a photo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+
+from pydantic import Field
+
+from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from soundstage.database import utcnow
+from soundstage.errors import Forbidden, Invalid, NotFound
+from studio.assets.schemas import AssetKind, AssetLabels
+from studio.personas.schemas import ConsentGiven, Persona, PersonaDraft
+
+CHUNK_BYTES = 1 << 20
+
+
+class ListPersonas(ToolRequest):
+    pass
+
+
+class PersonaLine(ToolResult):
+    id: str
+    name: str
+    title: str
+    real_person: bool
+
+
+class PersonaLines(ToolResult):
+    personas: tuple[PersonaLine, ...]
+
+    def sentence(self) -> str:
+        if not self.personas:
+            return "There is nobody yet. `soundstage doctor` says why."
+        rows = [f"  {line.name}" + (f", {line.title}" if line.title else "") for line in self.personas]
+        return "\n".join(["These can speak:", *rows])
+
+
+@tool(effect="read", permission="persona:read")
+async def list_personas(context: ToolContext, request: ListPersonas) -> PersonaLines:
+    """List who can speak."""
+    return PersonaLines(personas=tuple(_line(persona) for persona in context.doors.personas.list()))
+
+
+class CreatePersona(ToolRequest):
+    name: str = Field(min_length=1, max_length=80, description="What the persona is called.")
+    photo: str = Field(min_length=1, description="A portrait: the id of an upload, its sha256:…, or a path.")
+    person: str | None = Field(default=None, max_length=200, description="Whose face it is.")
+    purpose: str | None = Field(default=None, max_length=2000, description="What the person agreed to.")
+    granted_at: date | None = Field(default=None, description="When they agreed; today when left out.")
+
+
+class PersonaMadeLine(ToolResult):
+    persona_id: str
+    name: str
+    warnings: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        more = "".join(f"\nNote: {warning}" for warning in self.warnings)
+        return f"{self.name} can speak now. Say “Make a video where {self.name} says: Hello”.{more}"
+
+
+@tool(
+    effect="write", permission="persona:create", undo="delete the persona; its face and all made of it go too"
+)
+async def create_persona(context: ToolContext, request: CreatePersona) -> PersonaMadeLine:
+    """Make a persona from a portrait photo, with the recorded consent of the person shown."""
+    if request.person is None or request.purpose is None:
+        raise Invalid(
+            "consent.required",
+            "The face of a real person is used only with that person's recorded consent.",
+            "Say who agreed and to what: “… with the consent of Ada Byron for training videos”.",
+        )
+    consent = ConsentGiven(
+        person=request.person, purpose=request.purpose, granted_at=request.granted_at or utcnow().date()
+    )
+    media = await _media(context, request.photo)
+    made = await context.doors.persona_maker.create(
+        PersonaDraft(name=request.name, media=media, consent=consent)
+    )
+    return PersonaMadeLine(persona_id=made.persona.id, name=made.persona.name, warnings=tuple(made.warnings))
+
+
+async def _media(context: ToolContext, photo: str) -> str:
+    """The id or hash of a stored picture. Paths are for people at this machine's prompt only."""
+    if photo.startswith(("ast_", "sha256:")):
+        return photo
+    if not context.local_files:
+        raise Forbidden(
+            "persona.path_not_allowed",
+            "A path on the server cannot be used from here.",
+            "Upload the photo first (POST /api/assets) and name its id.",
+        )
+    path = await asyncio.to_thread(Path(photo).expanduser)
+    if not await asyncio.to_thread(path.is_file):
+        raise NotFound("photo.not_found", f"There is no file {photo!r}.", "Check the path.")
+    labels = AssetLabels(kind=AssetKind.IMAGE, name=path.name)
+    return (await context.doors.assets.upload(_chunks(path), labels)).id
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk
+
+
+def _line(persona: Persona) -> PersonaLine:
+    return PersonaLine(id=persona.id, name=persona.name, title=persona.title, real_person=persona.real_person)

@@ -1,0 +1,59 @@
+"""Follows one render to its end as Progress events; used by the Brain and the progress route."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from agent.events import Progress
+from soundstage.events import EventStore
+from studio.renders.schemas import RenderView
+from studio.renders.service import RenderService
+
+
+class RenderWatch:
+    """Each event of a render is a reason to look at it again: what is told is always its present state.
+
+    A reader that comes back after a break therefore misses nothing that still matters.
+    """
+
+    def __init__(self, renders: RenderService, events: EventStore) -> None:
+        self._renders = renders
+        self._events = events
+
+    async def view(self, render_id: str) -> RenderView:
+        """Raises NotFound for a render that there is not."""
+        return await self._renders.get(render_id)
+
+    async def follow(self, render_id: str) -> AsyncIterator[Progress]:
+        """The present state at once, then every change; ends with the state that does not change any more."""
+        # The cursor is read before the state: a change between the two comes twice and never gets lost.
+        cursor = await self._events.last_id()
+        view = await self.view(render_id)
+        yield progress_of(view)
+        if view.ended:
+            return
+        shown = progress_of(view)
+        async for _ in self._events.follow(f"render:{view.id}", cursor):
+            view = await self.view(render_id)
+            found = progress_of(view)
+            if found != shown:
+                shown = found
+                yield found
+            if view.ended:
+                return
+
+
+def progress_of(view: RenderView) -> Progress:
+    progress = view.progress
+    return Progress(
+        render_id=view.id,
+        state=view.state,
+        stage=None if view.ended else progress.stage,
+        done_frames=progress.frames_done,
+        total_frames=progress.frames_total or None,
+        fps=progress.fps or None,
+        eta_s=progress.eta_s,
+        fraction=1.0 if view.state == "done" else min(max(progress.fraction, 0.0), 1.0),
+        waits=view.waits,
+        error=view.error.model_dump() if view.error else None,
+    )

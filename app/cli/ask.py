@@ -1,0 +1,71 @@
+"""`soundstage ask "…"`: one sentence to the Brain, in this process, with or without a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli.printing import Printer
+from app.cli.progress import AnswerView
+from app.cli.state import JsonFlag, invocation, run
+from app.composition import Services, working
+from policy import Principal
+from soundstage.errors import Invalid, SoundstageError
+
+
+def register(cli: typer.Typer) -> None:
+    @cli.command()
+    def ask(
+        context: typer.Context,
+        sentence: Annotated[
+            str,
+            typer.Argument(help='What you want, e.g. "Make a video where Nova says: Hello"; "-" reads it.'),
+        ],
+        session: Annotated[str | None, typer.Option(help="Continue this session.")] = None,
+        wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Say a sentence to the agent, and wait for the video it makes."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        words = sys.stdin.read() if sentence == "-" else sentence
+        if not words.strip():
+            raise Invalid("agent.nothing_said", "The sentence is empty.", 'Try: soundstage ask "help".')
+
+        async def work() -> bool:
+            async with working(called.settings()) as services:
+                return await _answer(services, printer, words, session, wait=wait)
+
+        raise typer.Exit(0 if run(work()) else 1)
+
+
+async def _answer(
+    services: Services, printer: Printer, words: str, session: str | None, *, wait: bool
+) -> bool:
+    principal = Principal.local_admin()
+    conversation = await services.brain.sessions.open(principal, session, local_files=True)
+    view = AnswerView(printer)
+    try:
+        with view:
+            async for event in services.brain.respond(conversation, words, follow=wait):
+                view.show(event)
+    except asyncio.CancelledError:
+        if view.render_id is not None:
+            await cancel_and_say(services, printer, view.render_id)
+        raise
+    return not view.failed
+
+
+async def cancel_and_say(services: Services, printer: Printer, render_id: str) -> None:
+    """After Ctrl-C: the render that was waited for is cancelled, and its end awaited."""
+    try:
+        view = await services.renders.cancel(render_id)
+        async for _ in services.watch.follow(render_id):
+            pass
+    except SoundstageError as error:
+        printer.error(error)
+        return
+    printer.failure("render.cancelled", f"“{view.title}” was cancelled.", "Nothing partial is left.")

@@ -1,0 +1,48 @@
+"""`soundstage config check|show`: what is set, and what is wrong with it."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli.state import JsonFlag, invocation
+from soundstage.settings import check_settings
+from soundstage.telemetry import mask_text
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+    cli.add_typer(group, name="config")
+
+    @group.command()
+    def check(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Explain every bad value; exit code 1 when there is one."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        problems = check_settings(called.config_file)
+        if printer.as_json:
+            printer.value({"ok": not problems, "problems": [str(problem) for problem in problems]})
+        elif problems:
+            for problem in problems:
+                printer.line(str(problem))
+        else:
+            printer.line("All settings are fine.")
+        raise typer.Exit(1 if problems else 0)
+
+    @group.command()
+    def show(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Print every setting with its present value, without secrets."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        values = called.settings().model_dump(mode="json")
+        if printer.as_json:
+            printer.value(values)
+        else:
+            for name, value in sorted(_flat("", values)):
+                printer.line(f"{name} = {mask_text(str(value))}")
+
+
+def _flat(prefix: str, values: dict[str, object]) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for name, value in values.items():
+        found += _flat(f"{prefix}{name}.", value) if isinstance(value, dict) else [(f"{prefix}{name}", value)]
+    return found

@@ -1,0 +1,30 @@
+"""`soundstage doctor`: green, amber, red, and what to do."""
+
+from __future__ import annotations
+
+import typer
+from rich.markup import escape
+
+from app.cli.state import JsonFlag, invocation, run
+from app.doctor import Level, examine
+
+MARKS = {Level.GREEN: "[green]●[/]", Level.AMBER: "[yellow]●[/]", Level.RED: "[red]●[/]"}
+
+
+def register(cli: typer.Typer) -> None:
+    @cli.command()
+    def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Look at everything a video needs on this machine; exit code 1 when something must be mended."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        checks = run(examine(called.config_file))
+        worst_is_red = any(check.level is Level.RED for check in checks)
+        if printer.as_json:
+            printer.value({"ok": not worst_is_red, "checks": checks})
+        else:
+            width = max(len(check.name) for check in checks)
+            for check in checks:
+                printer.out.print(f"{MARKS[check.level]} {check.name:<{width}}  {escape(check.found)}")
+                if check.fix:
+                    printer.out.print(f"  {'':<{width}}  [bold]{escape(check.fix)}[/]")
+        raise typer.Exit(1 if worst_is_red else 0)

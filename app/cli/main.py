@@ -1,0 +1,88 @@
+"""The root command: joins the commands, and turns every expected failure into code, sentence and hint."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli import ask, config, doctor, keys, personas, projects, render, storage, up, version
+from app.cli.printing import Printer
+from app.cli.state import Invocation, Stopped
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import configure_logging, mask_text
+
+EXIT_FAILED = 1
+EXIT_INTERNAL = 70
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config-file", "-c", help="Settings file; default ./config.toml, if it is there."),
+]
+RootJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Log more, and show tracebacks of our own mistakes.")]
+
+
+def build_cli() -> typer.Typer:
+    """All commands. Made anew on each call, because nothing happens at import time."""
+    cli = typer.Typer(
+        name="soundstage",
+        help="A sentence goes in, a video of somebody saying it comes out.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+
+    @cli.callback()
+    def root(
+        context: typer.Context,
+        config_file: ConfigFile = None,
+        as_json: RootJson = False,
+        debug: Debug = False,
+    ) -> None:
+        context.obj = Invocation(config_file, as_json=as_json)
+        configure_logging("debug" if debug else "warning")
+
+    ask.register(cli)
+    render.register(cli)
+    up.register(cli)
+    projects.register(cli)
+    personas.register(cli)
+    keys.register(cli)
+    doctor.register(cli)
+    config.register(cli)
+    storage.register(cli)
+    version.register(cli)
+    return cli
+
+
+def main() -> None:
+    """The entry point of the installed program."""
+    arguments = sys.argv[1:]
+    printer = Printer(as_json="--json" in _before_double_dash(arguments))
+    try:
+        build_cli()(prog_name="soundstage")
+    except SoundstageError as error:
+        printer.error(error)
+        sys.exit(EXIT_FAILED)
+    except Stopped as stopped:
+        sys.exit(stopped.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+    except Exception as error:
+        if "--debug" in _before_double_dash(arguments):
+            raise
+        printer.failure(
+            "internal.unexpected",
+            f"This should not have happened: {mask_text(f'{type(error).__name__}: {error}')}",
+            "Run it again with `soundstage --debug …` and report what it prints.",
+        )
+        sys.exit(EXIT_INTERNAL)
+
+
+def _before_double_dash(arguments: list[str]) -> list[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments

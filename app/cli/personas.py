@@ -1,0 +1,75 @@
+"""`soundstage personas`: who can speak, and people made from a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.tools import ToolContext
+from agent.tools.personas import CreatePersona, create_persona
+from app.cli.state import JsonFlag, invocation, run
+from app.composition import build, working
+from policy import Principal
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(help="Who can speak.", no_args_is_help=True)
+    cli.add_typer(group, name="personas")
+
+    @group.command("list")
+    def list_personas(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List all personas, with what is wrong with a broken file."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        entries = build(called.settings()).personas.entries()
+        if printer.as_json:
+            printer.value(entries)
+            return
+        rows = (
+            [entry.id, entry.persona.name if entry.persona else "–", entry.origin, entry.error or "ok"]
+            for entry in entries
+        )
+        printer.table(["id", "name", "origin", "state"], rows, empty="There are no personas.")
+
+    @group.command()
+    def create(
+        context: typer.Context,
+        name: Annotated[str, typer.Argument(help="What the persona is called.")],
+        photo: Annotated[Path, typer.Argument(help="A portrait.")],
+        person: Annotated[str, typer.Option(help="Whose face it is; they must have agreed.")],
+        purpose: Annotated[str, typer.Option(help="What they agreed to.")],
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Make a persona from a portrait photo and the recorded consent of the person shown."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        request = CreatePersona(name=name, photo=str(photo), person=person, purpose=purpose)
+
+        async def work() -> None:
+            async with working(called.settings()) as services:
+                tool_context = ToolContext(Principal.local_admin(), "cli", services.doors, local_files=True)
+                made = await create_persona.run(tool_context, request)
+            if printer.as_json:
+                printer.value(made)
+            else:
+                printer.line(made.sentence())
+
+        run(work())
+
+    @group.command()
+    def delete(context: typer.Context, persona_id: str, as_json: JsonFlag = False) -> None:
+        """Remove a persona with the face, the voice and every file made of them."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            async with working(called.settings()) as services:
+                removed = await services.people.remove(persona_id)
+            if printer.as_json:
+                printer.value(removed)
+            else:
+                printer.line(f"{persona_id} is gone.")
+
+        run(work())

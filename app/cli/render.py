@@ -1,0 +1,111 @@
+"""`soundstage render`: a spec file, or a persona and a script, without the words around them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from avatar.spec import RenderSpec
+from pydantic import ValidationError
+
+from agent.events import Failure, Text
+from agent.tools.renders import RenderLine
+from app.cli.ask import cancel_and_say
+from app.cli.printing import Printer
+from app.cli.progress import AnswerView
+from app.cli.state import JsonFlag, invocation, run
+from app.composition import Services, working
+from policy import Principal
+from soundstage.errors import Invalid, NotFound
+from studio.renders.schemas import RenderRequest, RenderView
+
+
+def register(cli: typer.Typer) -> None:
+    @cli.command()
+    def render(
+        context: typer.Context,
+        spec: Annotated[Path | None, typer.Argument(help="A RenderSpec as JSON.")] = None,
+        persona: Annotated[str, typer.Option(help="Who speaks.")] = "nova",
+        script: Annotated[str | None, typer.Option(help='What is said; "-" reads it.')] = None,
+        project: Annotated[str | None, typer.Option(help="A project instead: id or slug.")] = None,
+        title: Annotated[str | None, typer.Option(help="How the video is called.")] = None,
+        wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Make a video of a spec file, a script or a project."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        if sum(given is not None for given in (spec, script, project)) != 1:
+            raise Invalid(
+                "render.nothing_given",
+                "Give one of: a spec file, --script, --project.",
+                'Try: soundstage render --persona nova --script "Hello".',
+            )
+
+        async def work() -> bool:
+            async with working(called.settings()) as services:
+                view = await _create(services, spec, persona, script, project, title)
+                return await _watch(services, printer, view, wait=wait)
+
+        raise typer.Exit(0 if run(work()) else 1)
+
+
+async def _create(
+    services: Services,
+    spec: Path | None,
+    persona: str,
+    script: str | None,
+    project: str | None,
+    title: str | None,
+) -> RenderView:
+    requested_by = Principal.local_admin().id
+    if spec is not None:
+        found = await asyncio.to_thread(_read_spec, spec)
+        return await services.renders.create_from_file(found, spec.parent, requested_by=requested_by)
+    words = sys.stdin.read() if script == "-" else script
+    request = RenderRequest(persona=persona, script=words, project=project, title=title)
+    return await services.renders.create(request, requested_by=requested_by)
+
+
+def _read_spec(path: Path) -> RenderSpec:
+    try:
+        return RenderSpec.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise NotFound(
+            "spec.not_found", f"{path} cannot be read: {error.strerror}.", "Check the path."
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise Invalid(
+            "spec.invalid",
+            f"{path} is no RenderSpec: {where}: {first['msg']}.",
+            "See docs/reference/renderspec.",
+        ) from error
+
+
+async def _watch(services: Services, printer: Printer, view: RenderView, *, wait: bool) -> bool:
+    if not wait:
+        printer.value(view) if printer.as_json else printer.line(view.id)
+        return True
+    shown = AnswerView(printer)
+    try:
+        with shown:
+            async for event in services.watch.follow(view.id):
+                shown.show(event)
+    except asyncio.CancelledError:
+        await cancel_and_say(services, printer, view.id)
+        raise
+    ended = await services.watch.view(view.id)
+    line = RenderLine.of(ended, services.settings.out_dir)
+    if ended.error is not None:
+        error = ended.error
+        shown.show(Failure(code=error.code, message=error.message, hint=error.hint))
+    elif printer.as_json:
+        printer.value(line)
+    else:
+        shown.show(Text(text=line.sentence()))
+    return ended.error is None

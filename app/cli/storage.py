@@ -1,0 +1,86 @@
+"""`soundstage migrate|backup|restore|gc`: the state of an installation as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.archive import backup as write_backup
+from app.archive import restore as read_backup
+from app.cli.state import JsonFlag, invocation, run
+from app.composition import build, opened
+from app.migrating import migrate as migrate_database
+
+
+def register(cli: typer.Typer) -> None:
+    @cli.command()
+    def migrate(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Bring the database to the tables of this version."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            services = build(called.settings())
+            try:
+                done = await migrate_database(services.database, services.settings.state_dir)
+            finally:
+                await services.database.close()
+            if printer.as_json:
+                printer.value({"before": done.before, "after": done.after, "changed": done.changed})
+            else:
+                printer.line(
+                    f"The database is at {done.after}." + ("" if done.changed else " Nothing to do.")
+                )
+
+        run(work())
+
+    @cli.command()
+    def backup(
+        context: typer.Context,
+        target: Annotated[Path, typer.Argument(help="The file to write, e.g. soundstage.tar.")],
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Write the database, all files and your personas into one archive. The server may keep running."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                made = await write_backup(services.database, services.blobs, services.own_personas, target)
+            if printer.as_json:
+                printer.value({"path": str(made.path), "members": made.members, "bytes": made.bytes})
+            else:
+                printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
+
+        run(work())
+
+    @cli.command()
+    def restore(
+        context: typer.Context,
+        archive: Annotated[Path, typer.Argument(help="A file written by `soundstage backup`.")],
+        force: Annotated[bool, typer.Option("--force", help="Put it in the place of what is there.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Check a backup and put it back. Stop the server first."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            services = build(called.settings())
+            done = await read_backup(
+                services.database, services.blobs, services.own_personas, archive, force=force
+            )
+            await migrate_database(services.database, services.settings.state_dir)
+            await services.database.close()
+            if printer.as_json:
+                kept = str(done.kept) if done.kept else None
+                printer.value({"members": done.members, "revision": done.revision, "kept": kept})
+            else:
+                printer.line(
+                    f"Restored {done.members} files."
+                    + (f" The old database is {done.kept}." if done.kept else "")
+                )
+
+        run(work())

@@ -1,0 +1,22 @@
+"""`soundstage version`."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+import typer
+
+from app.cli.state import JsonFlag, invocation
+
+
+def register(cli: typer.Typer) -> None:
+    @cli.command("version")
+    def show(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Print the version."""
+        printer = invocation(context).printer(as_json)
+        found = {"soundstage": version("soundstage"), "python": platform.python_version()}
+        if printer.as_json:
+            printer.value(found)
+        else:
+            printer.line(f"soundstage {found['soundstage']} (Python {found['python']})")

@@ -1,0 +1,115 @@
+"""All checks of the doctor, in the order in which a new installation meets them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from app.composition import build
+from app.doctor import machine
+from app.doctor.check import Check, amber, green, red
+from app.migrating import current_revision, newest_revision
+from app.worker_command import worker_command
+from soundstage.errors import SoundstageError
+from soundstage.settings import Settings, check_settings, load_settings
+
+WORKER_LIMIT_S = 60.0
+WORKER_FIX = "Run `make setup`, or set worker.command to the avatar program."
+
+
+async def examine(config_file: Path | None) -> list[Check]:
+    """Never raises for what it looks for: a broken thing is a red line."""
+    checks = [machine.python()]
+    problems = check_settings(config_file)
+    if problems:
+        checks.append(
+            red("settings", "; ".join(str(problem) for problem in problems), "Mend the settings file.")
+        )
+        return checks
+    settings = load_settings(config_file)
+    checks.append(green("settings", "all values are fine"))
+    checks += [await machine.espeak(), machine.fonts(), machine.disk(settings.state_dir.absolute())]
+    checks += [machine.port(settings), await _database(settings), _personas(settings)]
+    return [*checks, *await _worker(settings)]
+
+
+async def _database(settings: Settings) -> Check:
+    if not settings.database.url and not (settings.state_dir / "soundstage.db").exists():
+        return green("database", "made at the first start")
+    try:
+        services = build(settings)
+        try:
+            found, newest = await current_revision(services.database), newest_revision()
+        finally:
+            await services.database.close()
+    except SoundstageError as error:
+        return red("database", error.message, error.hint)
+    if found != newest:
+        return amber("database", f"at revision {found}, this version needs {newest}", "soundstage migrate")
+    return green("database", f"at revision {found}")
+
+
+def _personas(settings: Settings) -> Check:
+    try:
+        entries = build(settings).personas.entries()
+    except SoundstageError as error:
+        return red("personas", error.message, error.hint)
+    wrong = [f"{entry.file}: {entry.error}" for entry in entries if entry.error]
+    if wrong:
+        return amber("personas", "; ".join(wrong), "Mend these files; the other personas work.")
+    if not entries:
+        return red(
+            "personas", f"none in {settings.personas_dir}", "Set personas_dir to the folder of the checkout."
+        )
+    return green("personas", ", ".join(entry.id for entry in entries))
+
+
+async def _worker(settings: Settings) -> list[Check]:
+    command = worker_command(settings)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, "doctor", "--json", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+    except OSError as error:
+        return [red("worker", f"{command[0]} does not start: {error.strerror}", WORKER_FIX)]
+    try:
+        output, complaint = await asyncio.wait_for(process.communicate(), WORKER_LIMIT_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        return [red("worker", f"{command[0]} doctor did not answer in {WORKER_LIMIT_S:.0f} s", WORKER_FIX)]
+    findings = _findings(output.decode(errors="replace"))
+    if not findings:
+        last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        return [red("worker", f"{command[0]} doctor failed: {last or process.returncode}", WORKER_FIX)]
+    return [green("worker", command[0]), *findings]
+
+
+def _findings(output: str) -> list[Check]:
+    """What the worker's own doctor found, one JSON object a line or one list."""
+    found = []
+    for line in output.splitlines():
+        with suppress(json.JSONDecodeError, AttributeError, TypeError):
+            found += [_finding(item) for item in _items(json.loads(line))]
+    return found
+
+
+def _items(value: object) -> list[dict[str, object]]:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        inner = value.get("checks")
+        return inner if isinstance(inner, list) else [value]
+    return []
+
+
+def _finding(item: dict[str, object]) -> Check:
+    name, found, fix = (str(item.get(key, "")) for key in ("name", "found", "fix"))
+    if item.get("ok"):
+        return green(f"worker: {name}", found)
+    return (red if item.get("needed", True) else amber)(f"worker: {name}", found, fix)

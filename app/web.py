@@ -1,0 +1,55 @@
+"""The web application: every room's routes under one policy; made by the server process and by tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI
+from studio.routes import routers
+
+from agent.page.routes import page_router
+from agent.routes import chat_router
+from app.api_docs import docs_router
+from app.composition import Services
+from app.migrating import migrate
+from policy import install_policy, require_permission
+from soundstage.errors import install_error_handlers
+from soundstage.telemetry import install_telemetry, metrics_router
+
+DESCRIPTION = "A sentence goes in, a video of somebody saying it comes out."
+
+
+def create_app(services: Services) -> FastAPI:
+    """Routes, policy, errors and telemetry. Starting it migrates the database and starts the dispatcher."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await migrate(services.database, services.settings.state_dir)
+        await services.dispatcher.start()
+        try:
+            yield
+        finally:
+            await services.dispatcher.close()
+            await services.scheduler.close()
+            await services.database.close()
+
+    app = FastAPI(
+        title="Soundstage",
+        version=version("soundstage"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for router in routers(services):
+        app.include_router(router)
+    app.include_router(chat_router(services.brain, services.watch))
+    app.include_router(page_router())
+    app.include_router(docs_router())
+    app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
+    install_policy(app, services.policy, public={"/openapi.json": "the description of the API is no secret"})
+    install_error_handlers(app)
+    install_telemetry(app, services.metrics)
+    return app
