@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 
 from avatar.engines.mesh.axes import FaceAxes, Floats, smoothstep
+from avatar.engines.mesh.lids import lash_colour, lid_skin
 from avatar.engines.mesh.lips import LipCurve
 from avatar.engines.mesh.mouth import Region
 from avatar.face.landmarks import (
-    LEFT_BROW,
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
     LEFT_IRIS,
-    RIGHT_BROW,
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
     RIGHT_IRIS,
@@ -24,8 +23,9 @@ from avatar.face.landmarks import (
 )
 
 GAZE_RADII = 0.35
-_LASH_E = 0.030  # the strip at the edge of the lid that moves without stretching
+_LASHES_E = 0.085
 _LOWER_LID_SHARE = 0.10
+_MARGIN_E = 0.14
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +47,23 @@ class EyeModel:
         upper: tuple[int, ...],
         lower: tuple[int, ...],
         iris: tuple[int, ...],
-        brow: tuple[int, ...],
-        *,
-        glasses: bool,
     ) -> None:
         middle = (points[upper[0], :2] + points[upper[-1], :2]) / 2
         axes = FaceAxes.of(points, middle)
         local = axes.to_local(points[:, :2])
         upper_lid, lower_lid = LipCurve.fit(local[list(upper)]), LipCurve.fit(local[list(lower)])
         self.unit_px = axes.unit_px
-        brow_v = float(local[list(brow), 1].max())
         half = float(local[upper[-1], 0] - local[upper[0], 0]) / 2
         lid_v = float(local[list(upper), 1].min())
-        # The skin that the lid takes along: up to under the brow, less where the frame of glasses may lie.
-        room = max(0.07, (lid_v - brow_v) * (0.55 if glasses else 0.85))
         corners = np.array(
-            [[-half - 0.06, lid_v - room - 0.05], [half + 0.06, 0.30], [half + 0.06, lid_v - room - 0.05]],
+            [
+                [-half - _MARGIN_E, lid_v - 0.20],
+                [half + _MARGIN_E, 0.30],
+                [half + _MARGIN_E, lid_v - 0.20],
+            ],
             np.float32,
         )
-        pixels = axes.to_pixels(np.concatenate([corners, [[-half - 0.06, 0.30]]]).astype(np.float32))
+        pixels = axes.to_pixels(np.concatenate([corners, [[-half - _MARGIN_E, 0.30]]]).astype(np.float32))
         x0, y0 = np.maximum(0, np.floor(pixels.min(axis=0))).astype(int)
         x1, y1 = np.minimum([picture.shape[1], picture.shape[0]], np.ceil(pixels.max(axis=0))).astype(int)
         self.region = Region(int(x0), int(y0), int(max(2, x1 - x0)), int(max(2, y1 - y0)))
@@ -73,7 +71,6 @@ class EyeModel:
         u = np.linspace(-half, half, 61, dtype=np.float32)
         self._upper, self._lower = (self._row(axes, u, curve(u)) for curve in (upper_lid, lower_lid))
         self._lower = np.maximum(self._lower, self._upper)
-        self._room = np.float32(room * axes.unit_px)
         centre = points[iris[0], :2] - [x0, y0]
         radius = float(np.linalg.norm(points[list(iris[1:]), :2] - points[iris[0], :2], axis=1).mean())
         self._iris_radius = radius
@@ -81,7 +78,20 @@ class EyeModel:
             np.arange(self.region.width, dtype=np.float32), np.arange(self.region.height, dtype=np.float32)
         )
         away = np.hypot(self._x - centre[0], self._y - centre[1]).astype(np.float32)
+        self._hidden = self._eye_and_lashes(axes, half)
+        self._skin = lid_skin(self._patch, self._upper, self._lower, self._hidden, axes.unit_px)
+        self._lashes = lash_colour(self._patch, self._upper, self._lower, axes.unit_px)
         self._iris_weight = 1 - smoothstep(0.95 * radius, 2.1 * radius, away)
+
+    def _eye_and_lashes(self, axes: FaceAxes, half: float) -> Floats:
+        """1 on the open eye and its lashes, softly fading out around, and beyond the corners."""
+        columns = np.arange(self.region.width, dtype=np.float32) + np.float32(self.region.x)
+        ends = axes.to_pixels(np.array([[-half, 0], [half, 0]], np.float32))[:, 0]
+        outside = np.maximum(ends[0] - columns, columns - ends[1]) / np.float32(axes.unit_px)
+        unit, y = np.float32(axes.unit_px), self._y
+        above = smoothstep(-_LASHES_E, -_LASHES_E + 0.04, (y - self._upper) / unit)
+        below = 1 - smoothstep(0.0, 0.03, (y - self._lower) / unit)
+        return np.asarray(above * below * (1 - smoothstep(0.04, 0.12, outside)), np.float32)
 
     def _row(self, axes: FaceAxes, u: Floats, v: Floats) -> Floats:
         """A lid edge as one row per column of the patch."""
@@ -99,13 +109,14 @@ class EyeModel:
         lower = self._lower - rise
         edge = self._upper + shut * (lower - self._upper)
         eyeball = self._glance(pose, gap)
-        upper_lid = self._sample(self._x, self._upper_lid_rows(edge))
+        upper_lid = self._upper_lid(shut)
         settled = smoothstep(0.0, 0.16 * self.unit_px, np.asarray(y - lower, np.float32))
         lower_lid = self._sample(self._x, np.asarray(y + rise * (1 - settled), np.float32))
         sharp = np.float32(max(1.2, 0.008 * self.unit_px))
-        below = np.clip((y - lower) / sharp + 0.5, 0, 1).astype(np.float32)
+        # + 1 and not + 0.5: where the lids touch, nothing may shine through.
+        below = np.clip((y - lower) / sharp + 1, 0, 1).astype(np.float32)
         above = np.clip((edge - y) / sharp + 0.5, 0, 1).astype(np.float32)
-        picture = self._lid_shadow(eyeball, edge, shut)
+        picture = self._lid_shadow(eyeball, edge, gap, shut)
         open_eye = cv2.blendLinear(lower_lid, picture, below, 1 - below)
         covered = cv2.blendLinear(upper_lid, open_eye, above, 1 - above)
         return self._lash_line(np.asarray(covered, np.uint8), edge, gap, shut)
@@ -131,41 +142,40 @@ class EyeModel:
             y = np.where((self._y > self._upper) & (self._y < self._lower), inside, y)
         return self._sample(x.astype(np.float32), y)
 
-    def _upper_lid_rows(self, edge: Floats) -> Floats:
-        """Source rows of the upper lid, in closed form: identity above, stretched, then the rigid lash
-        strip.
-        """
-        y, lash = self._y, np.float32(_LASH_E * self.unit_px)
-        lash = np.minimum(lash, 0.4 * self._room)
-        start = self._upper - self._room
-        moved = edge - self._upper
-        stretch = (self._upper - lash - start) / np.maximum(1e-3, edge - lash - start)
-        stretched = start + (y - start) * stretch
-        return np.where(y < start, y, np.where(y < edge - lash, stretched, y - moved)).astype(np.float32)
+    def _upper_lid(self, shut: float) -> Picture:
+        """The open lid with its lashes going over into the bare skin of a shut one.
 
-    def _lid_shadow(self, eyeball: Picture, edge: Floats, shut: float) -> Picture:
+        Lashes of an open eye point up; carried down by the lid they would stand on the cheek as spikes.
+        """
+        fade = float(smoothstep(0.05, 0.45, np.array(shut, np.float32)))
+        if fade == 0:
+            return self._patch
+        return np.asarray(cv2.addWeighted(self._skin, fade, self._patch, 1 - fade, 0), np.uint8)
+
+    def _lid_shadow(self, eyeball: Picture, edge: Floats, gap: Floats, shut: float) -> Picture:
         if shut < 0.02:
             return eyeball
         near = np.exp(-np.maximum(0, self._y - edge) / np.float32(0.035 * self.unit_px))
+        near = near * np.clip(gap / np.maximum(1e-3, 0.3 * gap.max()), 0, 1)
         shade = (1 - 0.35 * min(1.0, 3 * shut) * near)[..., None]
         return np.asarray(eyeball * shade, np.uint8)
 
     def _lash_line(self, picture: Picture, edge: Floats, gap: Floats, shut: float) -> Picture:
-        """Lashes of a shut eye lie on the cheek side of its edge: a thin, soft, dark line."""
-        strength = float(np.clip((shut - 0.35) / 0.5, 0, 1))
+        """Lashes go down with the edge of the lid: a thin dark line and a soft, wider shadow below it."""
+        strength = float(smoothstep(0.03, 0.25, np.array(shut, np.float32)))
         if strength == 0:
             return picture
-        sigma = np.float32(max(0.8, 0.011 * self.unit_px))
-        along = np.clip(gap / np.maximum(1e-3, 0.5 * gap.max()), 0, 1)
-        line = np.exp(-(((self._y - edge - 0.4 * sigma) / sigma) ** 2)) * along
-        shade = (1 - 0.50 * strength * line)[..., None]
-        return np.asarray(picture * shade, np.uint8)
+        sigma = np.float32(max(0.8, 0.013 * self.unit_px))
+        along = np.sqrt(np.clip(gap / np.maximum(1e-3, 0.6 * gap.max()), 0, 1))
+        offset = self._y - edge
+        line = 0.72 * np.exp(-((offset / sigma) ** 2))
+        fringe = 0.30 * np.exp(-((np.maximum(0, offset) / (2.6 * sigma)) ** 2)) * (offset > 0)
+        cover = (strength * np.maximum(line, fringe) * along)[..., None]
+        return np.asarray(picture * (1 - cover) + self._lashes * cover, np.uint8)
 
 
-def eye_models(picture: Picture, points: Points, *, glasses: bool = False) -> tuple[EyeModel, EyeModel]:
+def eye_models(picture: Picture, points: Points) -> tuple[EyeModel, EyeModel]:
     """Both eyes of a picture (h, w, 3) with landmarks (478, 3), the picture's left one first."""
-    left = EyeModel(picture, points, LEFT_EYE_UPPER, LEFT_EYE_LOWER, LEFT_IRIS, LEFT_BROW, glasses=glasses)
-    right = EyeModel(
-        picture, points, RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_IRIS, RIGHT_BROW, glasses=glasses
-    )
+    left = EyeModel(picture, points, LEFT_EYE_UPPER, LEFT_EYE_LOWER, LEFT_IRIS)
+    right = EyeModel(picture, points, RIGHT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_IRIS)
     return left, right

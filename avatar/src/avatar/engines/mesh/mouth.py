@@ -67,7 +67,7 @@ class MouthModel:
         shape = MouthShape.of(landmarks)
         lids = shape.axes.to_local(landmarks[list(LEFT_EYE_LOWER + RIGHT_EYE_LOWER), :2])[:, 1].max()
         top_v = max(-0.46, 0.62 * float(lids))
-        region = _region_of(shape, top_v, image.shape[1], image.shape[0])
+        region = region_of(shape, top_v, image.shape[1], image.shape[0])
         patch = np.ascontiguousarray(region.of(image)[..., :3])
         return cls(patch, region, shape, interior or MouthInterior.from_picture(image, landmarks), top_v)
 
@@ -246,7 +246,7 @@ class MouthModel:
         view[:] = cv2.blendLinear(np.ascontiguousarray(view), inside, cover, 1 - cover)
 
 
-def _region_of(shape: MouthShape, top_v: float, width: int, height: int) -> Region:
+def region_of(shape: MouthShape, top_v: float, width: int, height: int) -> Region:
     """The part of the picture that a mouth can move; its sides are multiples of the grid step."""
     bottom_v = shape.chin_v + 0.5
     corners = np.array([[-0.96, top_v], [0.96, top_v], [-0.96, bottom_v], [0.96, bottom_v]], np.float32)

@@ -120,8 +120,10 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
     lift = -RAISE_E * profile * lip_up
     tuck = -TUCK_E * profile * lip_down
 
-    reach = np.where(inside, 1.0, np.exp(-(((side - half) / 0.26) ** 2)))
-    pull = (u - np.float32(shape.centre)) * reach * np.exp(-(((v - seam) / 0.34) ** 2))
+    reach = np.where(inside, 1.0, np.exp(-(((side - half) / 0.24) ** 2)))
+    # Less far up than down: the folds beside the nose would be drawn in and waver.
+    height = np.where(v < seam, 0.24, 0.34)
+    pull = (u - np.float32(shape.centre)) * reach * np.exp(-(((v - seam) / height) ** 2))
     # Pouting lips grow thicker: away from their own edge, so that the opening stays what it is.
     lips = np.exp(-((side / (half * 1.1)) ** 4))
     thick = 0.09

@@ -71,7 +71,7 @@ class PhotoEngine:
         self._still: Picture = cut_out(stage) if alpha else stage.pixels
         self.base: Pixels | None = self._still
         self.mouth = MouthModel.from_landmarks(stage.pixels, stage.points)
-        self.eyes = eye_models(stage.pixels, stage.points, glasses=glasses)
+        self.eyes = eye_models(stage.pixels, stage.points)
         self.head = HeadField(stage.points, stage.mask, size, glasses=glasses)
         self._eye_cache: OrderedDict[EyePose, tuple[Picture, Picture]] = OrderedDict()
         self._eye_lock = threading.Lock()
