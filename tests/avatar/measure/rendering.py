@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from avatar.compose.colour import Planes, to_planes
+from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport, FaceEngine, Layer, Pixels
 from avatar.engines.registry import open_engine
@@ -46,7 +46,7 @@ def render(face: Face, track: ControlTrack, size: tuple[int, int], video: Path, 
     with closing(open_engine(face, size, track.fps, resolve=local, cache=cache, alpha=False)) as engine:
 
         def paint(item: object) -> Planes:
-            return to_planes(flat(engine, engine.draw(item)))
+            return Planes.of(flat(engine, engine.draw(item)))
 
         with segment_writer(video, canvas, VideoCodec()) as writer:
             for planes in ordered_map(paint, engine.items(track)):

@@ -1,0 +1,153 @@
+"""Draws a mouth anew in one frame of a video: shuts the mouth the person had, then opens the spoken one.
+
+What a photo never needs: foreshortening of a turned head, a field that ends at the outline of the face so that the
+room behind stays still, a chin that comes up with a closing jaw, and a strength for faces that turn away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from avatar.engines.base import Pixels
+from avatar.engines.mesh.axes import Floats, smoothstep
+from avatar.engines.mesh.interior import MouthInterior
+from avatar.engines.mesh.lips import MouthShape
+from avatar.engines.mesh.mouth import MouthModel, Region, region_of
+from avatar.engines.mesh.mouth_fields import CORNER_SHARE, JAW_E, NECK_E, MouthBasis, MouthPose
+from avatar.engines.motion.turned import TurnedAxes, mouth_shape
+from avatar.face.landmarks import LEFT_EYE_LOWER, OVAL, RIGHT_EYE_LOWER, Points
+
+_OUTLINE_SOFT_E = 0.10
+_SMILE_FROM_E, _SMILE_FULL_E = 0.03, 0.07
+_JAW_FROM_E = 0.04
+_MAX_SOURCE_JAW = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPose(MouthPose):
+    """A mouth pose over a mouth that moves itself.
+
+    source_jaw: how far the person's own jaw is down, in units of `jaw`; strength: 0 leaves the source as it is.
+    """
+
+    source_jaw: float = 0.0
+    strength: float = 1.0
+
+    def weights(self, rest_smile: float) -> Floats:
+        """Weights of the gestures and, last, of the chin that follows the closing mouth."""
+        base = MouthPose.weights(self, rest_smile)
+        return np.append(base, self.source_jaw).astype(np.float32) * np.float32(self.strength)
+
+
+class VideoMouth(MouthModel):
+    """A mouth model of one frame; see `MouthModel`."""
+
+    def __init__(
+        self,
+        patch: Pixels,
+        region: Region,
+        shape: MouthShape,
+        interior: MouthInterior,
+        top_v: float,
+        outline: Floats,
+    ) -> None:
+        self._outline = outline
+        super().__init__(patch, region, shape, interior, top_v)
+        bend = (
+            float(shape.upper(np.array([shape.centre], np.float32))[0])
+            - float(shape.upper.left[1] + shape.upper.right[1]) / 2
+        )
+        self.rest_smile = -0.6 * float(
+            np.clip((bend - _SMILE_FROM_E) / (_SMILE_FULL_E - _SMILE_FROM_E), 0, 1)
+        )
+
+    @classmethod
+    def of_frame(cls, picture: Pixels, points: Points, interior: MouthInterior) -> VideoMouth | None:
+        """None when the mouth lies outside the picture or is too small to draw."""
+        shape = mouth_shape(points)
+        lids = shape.axes.to_local(points[list(LEFT_EYE_LOWER + RIGHT_EYE_LOWER), :2])[:, 1].max()
+        top_v = max(-0.46, 0.62 * float(lids))
+        height, width = picture.shape[:2]
+        x, y = shape.axes.origin
+        if shape.axes.unit_px < 16 or not (0 <= x < width and 0 <= y < height):
+            return None
+        region = region_of(shape, top_v, width, height)
+        if min(region.width, region.height) < 8:
+            return None
+        outline = _outline(points, shape, region)
+        return cls(np.ascontiguousarray(region.of(picture)), region, shape, interior, top_v, outline)
+
+    @property
+    def source_jaw(self) -> float:
+        """How far the person's own jaw hangs down, judged by the gap between the lips."""
+        return float(np.clip((self.shape.rest_gap - _JAW_FROM_E) / JAW_E, 0, _MAX_SOURCE_JAW))
+
+    def _window(self, uv: Floats, x: Floats, y: Floats, top_v: float) -> Floats:
+        inside = cv2.remap(
+            self._outline,
+            np.atleast_2d(x).astype(np.float32),
+            np.atleast_2d(y).astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(super()._window(uv, x, y, top_v) * inside.reshape(x.shape), np.float32)
+
+    def _basis_at(self, x: Floats, y: Floats, top_v: float) -> MouthBasis:
+        basis = super()._basis_at(x, y, top_v)
+        uv = self._local(x, y)
+        u, v = uv[..., 0], uv[..., 1]
+        axes = self.shape.axes
+        slope = axes.slope(u) if isinstance(axes, TurnedAxes) else np.ones_like(u)
+        chin = self._chin(u, v) * self._window(uv, x, y, top_v)
+        zero = np.zeros_like(u)[None]
+        return MouthBasis(
+            np.concatenate([basis.across * slope, zero]),
+            np.concatenate([basis.upper, zero]),
+            np.concatenate([basis.lower, chin[None]]).astype(np.float32),
+        )
+
+    def _chin(self, u: Floats, v: Floats) -> Floats:
+        """Up by one jaw at the chin, nothing at the lips: those are shut by the `close` gesture."""
+        shape = self.shape
+        side = np.abs(u - np.float32(shape.centre))
+        edge = shape.lower(u)
+        depth = smoothstep(0.02, max(0.12, 0.75 * (shape.chin_v - float(edge.max(initial=0.0)))), v - edge)
+        lateral = 1 - smoothstep(0.22, 0.80, side)
+        neck = 1 - smoothstep(shape.chin_v + 0.02, shape.chin_v + 0.02 + NECK_E, v)
+        return np.asarray(-JAW_E * (1 - CORNER_SHARE) * depth * lateral * neck, np.float32)
+
+    def draw_over(self, picture: Pixels, pose: MouthPose, strength: float) -> None:
+        """Paint into `picture` (h, w, 3) BGR, the frame this model was made from, in place."""
+        moving = VideoPose(
+            pose.jaw, pose.low, pose.raise_, pose.tuck, pose.wide, pose.tongue, self.source_jaw, strength
+        )
+        patch = self.draw(moving)
+        target = self.region.of(picture)
+        # The shape fades first and the pixels last, so that a weak mouth is never seen twice.
+        cover = float(np.clip(2 * strength, 0, 1))
+        target[:] = patch if cover >= 1 else cv2.addWeighted(patch, cover, target, 1 - cover, 0)
+
+
+def _outline(points: Points, shape: MouthShape, region: Region) -> Floats:
+    """1 well inside the face and on the neck under it, 0 outside; float32 (region.height, region.width)."""
+    axes = shape.axes
+    shift = np.array([region.x, region.y], np.float32)
+    mask = np.zeros((region.height, region.width), np.uint8)
+    face = points[list(OVAL), :2] - shift
+    cv2.fillPoly(mask, [np.rint(face).astype(np.int32)], (255,))
+    middle = axes.to_local(points[152:153, :2])[0, 0]
+    reach = np.abs(axes.to_local(points[[172, 397], :2])[:, 0] - middle).min()
+    half = 0.62 * float(reach)
+    corners = [
+        (middle - half, 0.2),
+        (middle + half, 0.2),
+        (middle + half, shape.chin_v + 0.6),
+        (middle - half, shape.chin_v + 0.6),
+    ]
+    neck = axes.to_pixels(np.array(corners, np.float32)) - shift
+    cv2.fillPoly(mask, [np.rint(neck).astype(np.int32)], (255,))
+    soft = cv2.GaussianBlur(mask, (0, 0), max(0.8, _OUTLINE_SOFT_E / 2 * axes.unit_px))
+    return np.asarray(np.clip(soft.astype(np.float32) / 127.5 - 1, 0, 1), np.float32)

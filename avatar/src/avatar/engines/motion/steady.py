@@ -1,0 +1,155 @@
+"""Quiets the landmarks of a clip without delay, bridges short losses, and says how far each step can be trusted.
+
+The head's own movement is left as it is: pictures move with it, and a smoothed head would let the mouth slide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from avatar.face.landmarks import Points
+
+Floats = npt.NDArray[np.float32]
+
+# Points that speech does not move: forehead, bridge of the nose, corners of the eyes, temples.
+_RIGID = (
+    10,
+    338,
+    109,
+    151,
+    9,
+    8,
+    168,
+    6,
+    197,
+    195,
+    33,
+    133,
+    362,
+    263,
+    127,
+    356,
+    21,
+    251,
+    54,
+    284,
+    103,
+    332,
+    67,
+    297,
+)
+
+MARGIN = 16
+"""Steps of context that `steady` needs on either side to give the same answer wherever a stretch begins."""
+_WINDOW = 7
+_BRIDGE_S = 0.24
+_HOLD_S = 0.08
+_FADE_S = 0.24
+_YAW_FULL_DEG, _YAW_GONE_DEG = 38.0, 54.0
+_YAW_SHRINK = 0.78
+"""The mesh reads a turned head too flat: measured over true yaw, on clips of known pose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """points float32 (n, 478, 3); strength float32 (n,): 1 drives the mouth, 0 lets the source through."""
+
+    points: Points
+    strength: Floats
+
+
+def steady(raw: Points, fps: int) -> Steady | None:
+    """raw: float32 (n, 478, 3), NaN where lost; None when the face is nowhere in it."""
+    found = np.isfinite(raw[:, 0, 0])
+    if not found.any():
+        return None
+    whole = _bridged(raw, found)
+    smooth = _smoothed(whole)
+    strength = _trust(found, fps) * _facing(yaw_deg(smooth))
+    return Steady(smooth, _rounded(strength.astype(np.float32), 5))
+
+
+def yaw_deg(points: Points) -> Floats:
+    """How far each face (n, 478, 3) is turned to the picture's right, in degrees."""
+    across = points[:, 263] - points[:, 33]
+    measured = np.degrees(np.arctan2(across[:, 2], np.maximum(across[:, 0], 1e-6)))
+    return np.asarray(np.clip(measured / _YAW_SHRINK, -90, 90), np.float32)
+
+
+def _bridged(raw: Points, found: npt.NDArray[np.bool_]) -> Points:
+    """Lost steps get points between the good ones on both sides, or the nearest good one at the ends."""
+    good = np.flatnonzero(found)
+    steps = np.arange(len(raw))
+    after = np.clip(np.searchsorted(good, steps), 0, len(good) - 1)
+    right, left = good[after], good[np.maximum(after - (good[after] > steps), 0)]
+    share = np.where(right > left, (steps - left) / np.maximum(right - left, 1), 0.0)
+    share = np.clip(share, 0, 1).astype(np.float32)[:, None, None]
+    return np.asarray(raw[left] * (1 - share) + raw[right] * share, np.float32)
+
+
+def _smoothed(points: Points) -> Points:
+    """Savitzky-Golay (window 7, order 2) on what moves within the face, after the head's movement is taken out."""
+    reference = points[len(points) // 2, list(_RIGID), :2]
+    scale_turn, shift = _similarity(points[:, list(_RIGID), :2], reference)
+    flat = points[..., 0] + 1j * points[..., 1]
+    local = scale_turn[:, None] * flat + shift[:, None]
+    local = _filtered(local)
+    back = (local - shift[:, None]) / scale_turn[:, None]
+    return np.stack([back.real, back.imag, _filtered(points[..., 2])], axis=-1).astype(np.float32)
+
+
+def _similarity(
+    points: npt.NDArray[np.float32], target: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.complex128]]:
+    """Turn-and-scale a and shift b, as complex numbers, that bring each points (n, k, 2) nearest to target (k, 2)."""
+    source = points[..., 0].astype(np.float64) + 1j * points[..., 1]
+    aim = target[:, 0].astype(np.float64) + 1j * target[:, 1]
+    middle = source.mean(axis=1)
+    centred, aimed = source - middle[:, None], aim - aim.mean()
+    turn = (np.conj(centred) * aimed).sum(axis=1) / np.maximum((np.abs(centred) ** 2).sum(axis=1), 1e-9)
+    return turn, aim.mean() - turn * middle
+
+
+def _filtered(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Along the first axis; ends are mirrored."""
+    half = _WINDOW // 2
+    if len(values) <= half:
+        return values
+    at = np.arange(-half, half + 1)
+    fit = np.linalg.pinv(np.stack([np.ones_like(at), at, at**2], axis=1).astype(np.float64))[0]
+    padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
+    result = np.zeros_like(values, dtype=np.result_type(values, np.float32))
+    for offset, weight in enumerate(fit):
+        result += padded[offset : offset + len(values)] * weight
+    return result
+
+
+def _trust(found: npt.NDArray[np.bool_], fps: int) -> Floats:
+    """1 on found steps and short gaps; in longer gaps it falls to 0 within a third of a second of the last sight."""
+    strength = np.ones(len(found), np.float32)
+    good = np.flatnonzero(found)
+    for step in np.flatnonzero(~found):
+        after = int(np.searchsorted(good, step))
+        before_gap = step - good[after - 1] if after > 0 else len(found)
+        after_gap = good[after] - step if after < len(good) else len(found)
+        if before_gap + after_gap <= _BRIDGE_S * fps + 1:
+            continue
+        away = (min(before_gap, after_gap) / fps - _HOLD_S) / _FADE_S
+        strength[step] = 1 - np.clip(away, 0, 1)
+    return strength
+
+
+def _facing(yaw: Floats) -> Floats:
+    """1 up to about 40 degrees, 0 in profile: there half of the mouth is hidden and cannot be driven."""
+    t = np.clip((np.abs(yaw) - _YAW_FULL_DEG) / (_YAW_GONE_DEG - _YAW_FULL_DEG), 0, 1)
+    return np.asarray(1 - t * t * (3 - 2 * t), np.float32)
+
+
+def _rounded(values: Floats, window: int) -> Floats:
+    """Mean over `window` steps, ends held: nothing appears or goes within one frame."""
+    half = window // 2
+    padded = np.concatenate([np.full(half, values[0]), values, np.full(half, values[-1])])
+    return np.convolve(padded, np.ones(window) / window, mode="valid").astype(np.float32)

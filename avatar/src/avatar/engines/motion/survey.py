@@ -1,0 +1,83 @@
+"""What is worth knowing about a whole clip before drawing: where the face is, how it moves, which frame shows it best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from avatar.engines.motion.steady import yaw_deg
+from avatar.engines.motion.track import FaceTrack
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One value per step; NaN where the face is lost, except `restless`."""
+
+    found: npt.NDArray[np.bool_]
+    centre: Floats
+    """float32 (steps, 2), middle of the face in source pixels."""
+    size: Floats
+    """Distance of the outer eye corners in source pixels, in three dimensions."""
+    yaw_deg: Floats
+    gap: Floats
+    """The person's own mouth opening, in E."""
+    restless: Floats
+    """How fast the head moves, in E per step."""
+
+    @classmethod
+    def of(cls, track: FaceTrack) -> Survey:
+        found, centre, size, yaw, gap = [], [], [], [], []
+        for _, block in track.blocks():
+            points = block.points
+            found.append(block.found)
+            centre.append(points[:, :468, :2].mean(axis=1))
+            e = np.maximum(np.linalg.norm(points[:, 263] - points[:, 33], axis=1), 1e-3)
+            size.append(e)
+            yaw.append(yaw_deg(points))
+            gap.append(np.linalg.norm(points[:, 13, :2] - points[:, 14, :2], axis=1) / e)
+        places, sizes = np.concatenate(centre)[: track.steps], np.concatenate(size)[: track.steps]
+        return cls(
+            found=np.concatenate(found)[: track.steps],
+            centre=places,
+            size=sizes,
+            yaw_deg=np.concatenate(yaw)[: track.steps],
+            gap=np.concatenate(gap)[: track.steps],
+            restless=_restless(places, sizes),
+        )
+
+    def usual_centre(self) -> tuple[float, float]:
+        """Median place of the face."""
+        x, y = np.nanmedian(self.centre, axis=0)
+        return float(x), float(y)
+
+    def clearest(self) -> int:
+        """The step to take colours from: frontal, large, mouth little open."""
+        cost = (
+            np.abs(self.yaw_deg) / 20
+            + 3 * np.clip(self.gap - 0.02, 0, None)
+            - self.size / np.nanmax(self.size)
+        )
+        return int(np.nanargmin(np.where(self.found, cost, np.nan)))
+
+    def lost_ranges(self) -> list[tuple[int, int]]:
+        """Inclusive step ranges in which no face was found."""
+        return ranges(~self.found)
+
+
+def ranges(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Inclusive ranges of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _restless(centre: Floats, size: Floats) -> Floats:
+    speed = np.zeros(len(centre), np.float32)
+    if len(centre) > 2:
+        steps = np.linalg.norm(np.diff(centre, axis=0), axis=1) / np.maximum(size[1:], 1e-3)
+        speed[1:] = np.nan_to_num(steps, nan=1.0)
+        speed = np.convolve(np.pad(speed, 2, mode="edge"), np.full(5, 0.2), mode="valid").astype(np.float32)
+    return speed

@@ -1,0 +1,158 @@
+"""Landmarks of the person for every step of the footage, measured once and kept on disk in blocks of ten seconds.
+
+With all blocks in the cache no tracker is opened: a second render needs no MediaPipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from avatar.engines.base import Pixels
+from avatar.engines.motion.follow import FaceFollower, Place
+from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
+from avatar.engines.motion.framing import upright_bgr
+from avatar.face.landmarks import POINT_COUNT, Points
+from avatar.face.tracker import FaceTracker
+
+BLOCK = 256
+_LONGEST_PX = 1280
+_FORMAT = 1
+
+Found = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """points: float32 (n, 478, 3) in pixels of the upright source, NaN where the face was not found."""
+
+    points: Points
+    last: Place | None
+
+    @property
+    def found(self) -> Found:
+        return np.asarray(np.isfinite(self.points[:, 0, 0]))
+
+
+class TrackCache:
+    """Blocks of one video, range and person in a folder. A block appears whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, number: int) -> Block | None:
+        path = self._path(number)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                last = stored["last"]
+                return Block(stored["points"], Place(*map(float, last)) if len(last) else None)
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def save(self, number: int, block: Block) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        last = [] if block.last is None else [block.last.x, block.last.y, block.last.height]
+        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".part", delete=False) as part:
+            np.savez(part, points=block.points, last=np.array(last))
+        os.replace(part.name, self._path(number))
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"block-{number:05d}.npz"
+
+
+class FaceTrack:
+    """The face at every step; blocks are read as they are needed, a few stay in memory."""
+
+    def __init__(self, cache: TrackCache, steps: int) -> None:
+        self._cache, self.steps = cache, steps
+        self._recent: dict[int, Block] = {}
+
+    def raw(self, first: int, last: int) -> Points:
+        """Measured landmarks of steps first..last-1, float32 (n, 478, 3), NaN where lost."""
+        parts = []
+        for number in range(first // BLOCK, (last - 1) // BLOCK + 1):
+            begin = number * BLOCK
+            parts.append(self._block(number).points[max(0, first - begin) : last - begin])
+        return np.concatenate(parts)
+
+    def blocks(self) -> Iterator[tuple[int, Block]]:
+        """(first step, block) of all blocks in order."""
+        for number in range((self.steps + BLOCK - 1) // BLOCK):
+            yield number * BLOCK, self._block(number)
+
+    def _block(self, number: int) -> Block:
+        if number not in self._recent:
+            block = self._cache.load(number)
+            if block is None:
+                raise FileNotFoundError(
+                    f"block {number} of the face track left the cache while it was in use"
+                )
+            while len(self._recent) >= 4:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[number] = block
+        return self._recent[number]
+
+
+def measure_track(
+    footage: Footage,
+    table: FrameTable,
+    frames: npt.NDArray[np.int64],
+    face_index: int | None,
+    cache: TrackCache,
+    open_tracker: Callable[[], FaceTracker],
+) -> FaceTrack:
+    """Fill the cache for `frames` (the frame number of each step) and give the track.
+
+    `open_tracker` is called only when a block is missing.
+    """
+    steps = len(frames)
+    last: Place | None = None
+    tracker: FaceTracker | None = None
+    try:
+        for number in range((steps + BLOCK - 1) // BLOCK):
+            wanted = frames[number * BLOCK : (number + 1) * BLOCK]
+            block = cache.load(number)
+            if block is None or len(block.points) < len(wanted):
+                tracker = tracker or open_tracker()
+                block = _measure_block(footage, table, wanted, FaceFollower(tracker, face_index, last))
+                cache.save(number, block)
+            last = block.last
+    finally:
+        if tracker is not None:
+            with closing(tracker):
+                pass
+    return FaceTrack(cache, steps)
+
+
+def _measure_block(
+    footage: Footage, table: FrameTable, frames: npt.NDArray[np.int64], follower: FaceFollower
+) -> Block:
+    def small(frame: av.VideoFrame) -> Pixels:
+        return upright_bgr(frame, footage.turns, _LONGEST_PX)
+
+    points = np.full((len(frames), POINT_COUNT, 3), np.nan, dtype=np.float32)
+    reader = FrameReader(footage, table, small, held=2)
+    for index, picture in enumerate(reader.read(frames.tolist())):
+        if index and frames[index] == frames[index - 1]:
+            points[index] = points[index - 1]
+            continue
+        found = follower.next(picture)
+        if found is not None:
+            points[index] = found * np.float32(footage.width / picture.shape[1])
+    return Block(points, follower.last)
+
+
+def cache_key(content: str, start_ms: int, fps: int, face_index: int | None) -> str:
+    """Folder name for a video's track; `content` is the hash of the file."""
+    facts = {"format": _FORMAT, "video": content, "start_ms": start_ms, "fps": fps, "face": face_index}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
