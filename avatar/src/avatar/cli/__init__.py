@@ -1,4 +1,6 @@
-"""The `avatar` command: one verb of the pipeline per run, progress on standard output, an exit code that tells."""
+"""The `avatar` command: one verb of the pipeline per run, progress on standard output, an exit code that
+tells.
+"""
 
 from avatar.cli.main import main
 

@@ -17,7 +17,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="avatar", description="Makes videos of somebody saying a script.")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--blobs", type=Path, metavar="DIR", help="where files named by their hash lie")
-    shared.add_argument("--cache", type=Path, metavar="DIR", default=default_cache(), help="what may be made again")
+    shared.add_argument(
+        "--cache", type=Path, metavar="DIR", default=default_cache(), help="what may be made again"
+    )
     shared.add_argument("--json", action="store_true", help="print progress as JSON lines on standard output")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
@@ -39,7 +41,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--face-index", type=int, metavar="N", help="which face, counted from the largest; 0 is the largest"
     )
     verb("still", "Make one picture of a scene.", "spec", "scene", "out").add_argument(
-        "--ms", type=int, default=0, metavar="N", help="the moment, in milliseconds from the start of the scene"
+        "--ms",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the moment, in milliseconds from the start of the scene",
     )
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")

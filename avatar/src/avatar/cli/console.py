@@ -1,4 +1,6 @@
-"""Shows progress: JSON lines on standard output for programs, one moving line on standard error for people."""
+"""Shows progress: JSON lines on standard output for programs, one moving line on standard error for
+people.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,8 @@ def progress_bar(line: FrameProgress) -> str:
     filled = BAR_CELLS * line.done_frames // max(1, line.total_frames)
     bar = "█" * filled + "░" * (BAR_CELLS - filled)
     scene = f" {line.scene}" if line.scene else ""
-    return f"{line.stage}{scene} {bar} {line.done_frames}/{line.total_frames}  {line.fps:.0f} fps  {line.eta_s:.0f} s left"
+    frames = f"{line.done_frames}/{line.total_frames}"
+    return f"{line.stage}{scene} {bar} {frames}  {line.fps:.0f} fps  {line.eta_s:.0f} s left"
 
 
 def open_console(*, as_json: bool) -> Console:

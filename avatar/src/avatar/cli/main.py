@@ -35,13 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
+    if arguments.verb in ("engines", "doctor"):
+        from avatar.cli.inspection import print_doctor, print_engines
+
+        return print_engines(arguments) if arguments.verb == "engines" else print_doctor(arguments)
+
     from avatar.cli.verbs import VERBS  # only now: `avatar --help` needs none of the media libraries
     from avatar.pipeline.context import Context
 
     context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)
-    result = VERBS[arguments.verb](arguments, context)
-    if result is not None:
-        console.tell(result)
+    console.tell(VERBS[arguments.verb](arguments, context))
     return 0
 
 

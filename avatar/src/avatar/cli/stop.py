@@ -24,14 +24,18 @@ class Stop:
         self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def check(self) -> None:
         """Raises `Cancelled` once a signal has come."""
         if self.signal is not None:
-            raise Cancelled("render.cancelled", "The work was stopped on request; nothing partial was left behind.")
+            raise Cancelled(
+                "render.cancelled", "The work was stopped on request; nothing partial was left behind."
+            )
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.signal is None:

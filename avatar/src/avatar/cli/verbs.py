@@ -9,12 +9,16 @@ from avatar.errors import InvalidInput
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
-from avatar.pipeline.read_spec import read_render_spec
+from avatar.pipeline.lipsync import lipsync_video
+from avatar.pipeline.prepare import prepare_photo
+from avatar.pipeline.preview import preview_scene
+from avatar.pipeline.read_spec import read_lipsync_spec, read_render_spec
 from avatar.pipeline.render import render_video
 from avatar.pipeline.segment import make_segment
+from avatar.pipeline.still import make_still
 from avatar.spec import Finished, RenderSpec
 
-Verb = Callable[[Namespace, Context], Finished | None]
+Verb = Callable[[Namespace, Context], Finished]
 
 
 def render(arguments: Namespace, context: Context) -> Finished:
@@ -41,6 +45,23 @@ def assemble(arguments: Namespace, context: Context) -> Finished:
     return assemble_folder(read_render_spec(arguments.spec), arguments.out, arguments.segments, context)
 
 
+def preview(arguments: Namespace, context: Context) -> Finished:
+    return preview_scene(_spec_with_scene(arguments), arguments.scene, arguments.out, context)
+
+
+def lipsync(arguments: Namespace, context: Context) -> Finished:
+    return lipsync_video(read_lipsync_spec(arguments.spec), arguments.out, context)
+
+
+def prepare(arguments: Namespace, context: Context) -> Finished:
+    return prepare_photo(arguments.image, arguments.out, arguments.face_index, context)
+
+
+def still(arguments: Namespace, context: Context) -> Finished:
+    spec = _spec_with_scene(arguments)
+    return make_still(spec, arguments.scene, arguments.ms, arguments.out, context)
+
+
 def _spec_with_scene(arguments: Namespace) -> RenderSpec:
     spec = read_render_spec(arguments.spec)
     known = [scene.id for scene in spec.scenes]
@@ -53,4 +74,12 @@ def _spec_with_scene(arguments: Namespace) -> RenderSpec:
     return spec
 
 
-VERBS: dict[str, Verb] = {"render": render, "segment": segment, "assemble": assemble}
+VERBS: dict[str, Verb] = {
+    "render": render,
+    "segment": segment,
+    "assemble": assemble,
+    "preview": preview,
+    "lipsync": lipsync,
+    "prepare": prepare,
+    "still": still,
+}

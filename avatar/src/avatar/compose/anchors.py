@@ -22,7 +22,9 @@ def anchor_ms(anchor: Anchor, words: Sequence[Word], scene: str) -> int:
         return anchor.ms
     wanted = [key for key in map(_key, anchor.word.split()) if key]
     spoken = [_key(word.text) for word in words]
-    found = [i for i in range(len(spoken) - len(wanted) + 1) if wanted and spoken[i : i + len(wanted)] == wanted]
+    found = [
+        i for i in range(len(spoken) - len(wanted) + 1) if wanted and spoken[i : i + len(wanted)] == wanted
+    ]
     if len(found) < anchor.occurrence:
         raise _not_found(anchor.word, anchor.occurrence, len(found), words, scene)
     first = found[anchor.occurrence - 1]
@@ -39,11 +41,19 @@ def _key(word: str) -> str:
 
 def _not_found(word: str, occurrence: int, times: int, words: Sequence[Word], scene: str) -> InvalidInput:
     if times:
-        message = f"An overlay of scene {scene} waits for “{word}” number {occurrence}, but it is said {times} times."
+        message = (
+            f"An overlay of scene {scene} waits for “{word}” number {occurrence}; it is said {times} times."
+        )
         return InvalidInput("overlay.word_not_found", message, f"Use an occurrence from 1 to {times}.")
     known = {_key(spoken.text): spoken.text for spoken in words}
     close = difflib.get_close_matches(_key(word), list(known), n=MAX_CLOSE_WORDS, cutoff=0.6)
-    hint = f"Close to it: {', '.join(known[key] for key in close)}." if close else "Use a word of the script, or a time."
+    hint = (
+        f"Close to it: {', '.join(known[key] for key in close)}."
+        if close
+        else "Use a word of the script, or a time."
+    )
     return InvalidInput(
-        "overlay.word_not_found", f"An overlay of scene {scene} waits for “{word}”, which is never said.", hint
+        "overlay.word_not_found",
+        f"An overlay of scene {scene} waits for “{word}”, which is never said.",
+        hint,
     )

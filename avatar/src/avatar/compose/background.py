@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from avatar.compose.colour import Pixels
@@ -14,13 +15,18 @@ from avatar.compose.footage import footage
 from avatar.compose.text import rgba
 from avatar.spec import Background, Canvas, ColourBackground, ImageBackground, MediaRef, VideoBackground
 
+MIN_WEIGHT = 8.0
+"""Where less background than this (of 255) is near, there is nothing to blur and the picture stays dark."""
+
 EMPTY = (24, 20, 18)
 """BGR behind a box that does not fill the canvas when the scene keeps the speaker's own background."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """`still` uint8 BGR (h, w, 3) of the canvas' size; `moving`, when given, takes its place frame by frame."""
+    """`still` uint8 BGR (h, w, 3) of the canvas' size; `moving`, when given, takes its place frame by
+    frame.
+    """
 
     still: Pixels
     moving: Iterator[Pixels] | None = None
@@ -47,13 +53,14 @@ def open_backdrop(background: Background, canvas: Canvas, resolve: Callable[[Med
 def blurred_source(picture: Pixels, person: Pixels, amount: float) -> Pixels:
     """The source's own background, blurred, with the person taken out of it first.
 
-    picture uint8 (h, w, 3); person uint8 (h, w), 255 where the person is. Only background pixels feed the blur
-    (normalised convolution), so the person leaves no shadow of themselves behind them.
+    picture uint8 (h, w, 3); person uint8 (h, w), 255 where the person is. Only background pixels feed the
+    blur (normalised convolution), so the person leaves no shadow of themselves behind them.
     """
-    behind = (255 - person)[..., None].astype(np.float32) / 255
-    weight = np.repeat(blurred((behind * 255).astype(np.uint8).repeat(3, axis=2), amount), 1, axis=2)
-    colour = blurred((picture * behind).astype(np.uint8), amount)
-    return np.clip(colour.astype(np.float32) * 255 / np.maximum(weight, 8), 0, 255).astype(np.uint8)
+    behind = (255 - person).astype(np.uint8)
+    seen = np.asarray(cv2.merge([behind] * 3), dtype=np.uint8)
+    weight = np.maximum(blurred(seen, amount).astype(np.float32), MIN_WEIGHT)
+    colour = blurred(np.asarray(cv2.multiply(picture, seen, scale=1 / 255), dtype=np.uint8), amount)
+    return np.asarray(np.clip(colour * (255 / weight), 0, 255), dtype=np.uint8)
 
 
 def _colours(background: ColourBackground, canvas: Canvas) -> Pixels:
@@ -62,7 +69,7 @@ def _colours(background: ColourBackground, canvas: Canvas) -> Pixels:
         return _flat(canvas, (blue, green, red))
     end = rgba(background.to_colour)
     ramp = np.linspace(0, 1, canvas.height, dtype=np.float32)[:, None, None]
-    top, bottom = np.float32((blue, green, red)), np.float32(end[2::-1])
+    top, bottom = np.array((blue, green, red), np.float32), np.array(end[2::-1], np.float32)
     # Half a step of noise, always the same, hides the bands that eight bits leave in a slow ramp.
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (canvas.height, canvas.width, 1)).astype(np.float32)
     return np.clip(top + (bottom - top) * ramp + noise + 0.5, 0, 255).astype(np.uint8)
@@ -77,4 +84,4 @@ def _opaque(picture: Pixels) -> Pixels:
     if picture.shape[2] == 3:
         return picture
     alpha = picture[..., 3:].astype(np.float32) / 255
-    return (picture[..., :3] * alpha + np.float32(EMPTY) * (1 - alpha)).astype(np.uint8)
+    return (picture[..., :3] * alpha + np.array(EMPTY, np.float32) * (1 - alpha)).astype(np.uint8)

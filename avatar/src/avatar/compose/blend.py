@@ -29,7 +29,8 @@ class Sprite:
 def lay(patch: Pixels, at: Rect, sprite: Sprite, mask: npt.NDArray[np.float32] | None = None) -> None:
     """Lay what of `sprite` falls on `patch` over it, in place (Porter-Duff "over").
 
-    `patch` is uint8 (h, w, 3) BGR and shows the canvas at `at`. `mask` 0..1 cuts the sprite, and has its size.
+    `patch` is uint8 (h, w, 3) BGR and shows the canvas at `at`. `mask` 0..1 cuts the sprite, and has its
+    size.
     """
     both = sprite.rect.within(at)
     if both.empty:
@@ -46,9 +47,8 @@ def lay(patch: Pixels, at: Rect, sprite: Sprite, mask: npt.NDArray[np.float32] |
         return
     alpha = _alpha(pixels, sprite.opacity, None if mask is None else mask[inside])
     colour = pixels if pixels.shape[2] == 3 else cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
-    target[...] = cv2.blendLinear(
-        np.ascontiguousarray(colour), np.ascontiguousarray(target), alpha, cv2.subtract(1.0, alpha)
-    )
+    beneath = np.ascontiguousarray(target)
+    target[...] = cv2.blendLinear(np.ascontiguousarray(colour), beneath, alpha, 1 - alpha)
 
 
 def _alpha(pixels: Pixels, opacity: float, mask: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from avatar.compose.blend import Sprite
+from avatar.compose.cues import Cue
 from avatar.compose.fonts import Fonts
 from avatar.compose.text import TextStyle, drawable, text_lines
-from avatar.compose.cues import Cue
 from avatar.spec import Canvas, Captions
 
 PANEL = "#000000a8"
@@ -19,7 +19,9 @@ USABLE_WIDTH = 0.92
 
 
 class BurnedCaptions:
-    """The captions of one scene. A caption is drawn once, when its time comes, and forgotten when it has passed."""
+    """The captions of one scene. A caption is drawn once, when its time comes, and forgotten when it has
+    passed.
+    """
 
     def __init__(self, cues: Sequence[Cue], form: Captions, canvas: Canvas, fonts: Fonts) -> None:
         self._cues = cues

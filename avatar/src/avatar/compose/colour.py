@@ -1,66 +1,79 @@
-"""BGR pictures to BT.709 limited-range 4:2:0, the form every video of ours is encoded in; the composer calls it."""
+"""Pictures as the encoder takes them: BT.709 limited-range 4:2:0 planes; the composer makes them from BGR."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace
 
 from avatar.compose.layout import Rect
 
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
+def _bgr_to_ycbcr(kr: float, kb: float) -> npt.NDArray[np.float64]:
+    """3 x 4 matrix from full-range BGR to limited-range YCbCr (ITU-R BT.709-6, section 3)."""
+    luma = np.array([kb, 1 - kr - kb, kr])
+    cb = (np.array([1, 0, 0]) - luma) / (2 * (1 - kb))
+    cr = (np.array([0, 0, 1]) - luma) / (2 * (1 - kr))
+    scaled = np.stack([luma * 219, cb * 224, cr * 224]) / 255
+    return np.hstack([scaled, np.array([[16.0], [128.0], [128.0]])])
+
+
+_BT709 = _bgr_to_ycbcr(kr=0.2126, kb=0.0722)
+
+
 class Planes:
-    """One 4:2:0 picture: luma uint8 (h, w), chroma uint8 (h/2, w/2) each; h and w are even."""
+    """One picture, held in the encoder's own frame: luma uint8 (h, w), chroma uint8 (h/2, w/2) each.
 
-    y: Pixels
-    cb: Pixels
-    cr: Pixels
-
-    def put(self, at: Rect, part: Planes) -> None:
-        """Write `part` at `at`, in place; `at` has even sides and corners."""
-        half = at.halved()
-        self.y[at.rows, at.columns] = part.y
-        self.cb[half.rows, half.columns] = part.cb
-        self.cr[half.rows, half.columns] = part.cr
-
-
-def _from_601() -> npt.NDArray[np.float64]:
-    """Matrix that turns (Y, Cb, Cr) of BT.601 into that of BT.709, both of limited range (ITU-R BT.601-7, BT.709-6)."""
-
-    def forward(kr: float, kb: float) -> npt.NDArray[np.float64]:
-        luma = np.array([kr, 1 - kr - kb, kb])
-        cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - kb))
-        cr = (np.array([1, 0, 0]) - luma) / (2 * (1 - kr))
-        return np.stack([luma * 219, cb * 224, cr * 224])
-
-    return forward(0.2126, 0.0722) @ np.linalg.inv(forward(0.299, 0.114))
-
-
-_M = _from_601()
-
-
-def to_planes(bgr: Pixels) -> Planes:
-    """`bgr` uint8 (h, w, 3 or 4), h and w even, as BT.709 planes; a fourth channel is ignored.
-
-    OpenCV knows BT.601 only, but fast. From there to BT.709 chroma is a 2x2 mix of itself and luma moves by a mix
-    of chroma, all in planes a quarter of the size. A player's decode undoes exactly this, as both are linear.
+    `y`, `cb` and `cr` are views into `frame`, so what is written to them is encoded without another copy.
     """
-    height, width = bgr.shape[:2]
-    code = cv2.COLOR_BGR2YUV_I420 if bgr.shape[2] == 3 else cv2.COLOR_BGRA2YUV_I420
-    flat = cv2.cvtColor(bgr, code)
-    y = flat[:height]
-    chroma = flat[height:].reshape(2, height // 2, width // 2)
-    cb, cr = chroma[0], chroma[1]
-    m = _M
-    shift = cv2.addWeighted(cb, m[0, 1], cr, m[0, 2], 128 * (1 - m[0, 1] - m[0, 2]))
-    up = cv2.resize(shift, (width, height), interpolation=cv2.INTER_NEAREST)
-    return Planes(
-        y=np.asarray(cv2.addWeighted(y, 1, up, 1, -128), dtype=np.uint8),
-        cb=np.asarray(cv2.addWeighted(cb, m[1, 1], cr, m[1, 2], 128 * (1 - m[1, 1] - m[1, 2])), dtype=np.uint8),
-        cr=np.asarray(cv2.addWeighted(cb, m[2, 1], cr, m[2, 2], 128 * (1 - m[2, 1] - m[2, 2])), dtype=np.uint8),
-    )
+
+    __slots__ = ("cb", "cr", "frame", "y")
+
+    def __init__(self, width: int, height: int) -> None:
+        self.frame = av.VideoFrame(width, height, "yuv420p")
+        self.y, self.cb, self.cr = (
+            np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[
+                :, : plane.width
+            ]
+            for plane in self.frame.planes
+        )
+
+    @classmethod
+    def of(cls, bgr: Pixels) -> Planes:
+        """`bgr` uint8 (h, w, 3), h and w even, as planes of its size."""
+        height, width = bgr.shape[:2]
+        planes = cls(width, height)
+        planes.put(Rect(0, 0, width, height), bgr)
+        return planes
+
+    def put(self, at: Rect, bgr: Pixels) -> None:
+        """Convert `bgr` (at.height, at.width, 3) and write it at `at`, whose sides and corners are even.
+
+        Chroma is the mean of each 2 x 2 block, which lies in its middle: the stream says so (chroma location
+        centre).
+        """
+        mixed = cv2.transform(
+            bgr, _BT709
+        )  # OpenCV's own BGR to YUV knows BT.601 only, and takes one pixel of four
+        cv2.extractChannel(mixed, 0, dst=self.y[at.rows, at.columns])
+        half = at.halved()
+        for channel, plane in ((1, self.cb), (2, self.cr)):
+            full = cv2.extractChannel(mixed, channel)
+            size = (half.width, half.height)
+            cv2.resize(full, size, dst=plane[half.rows, half.columns], interpolation=cv2.INTER_AREA)
+
+    def copy_from(self, other: Planes) -> None:
+        np.copyto(self.y, other.y)
+        np.copyto(self.cb, other.cb)
+        np.copyto(self.cr, other.cr)
+
+    def to_bgr(self) -> Pixels:
+        """The picture a player shows, uint8 BGR (h, w, 3)."""
+        shown = self.frame.reformat(
+            format="bgr24", src_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.JPEG
+        )
+        return np.asarray(shown.to_ndarray(), dtype=np.uint8)

@@ -1,14 +1,17 @@
-"""Puts backdrop, speaker, overlays and captions together as planes; the frame loop calls it from several threads."""
+"""Puts backdrop, speaker, overlays and captions together as planes; the frame loop calls it from several
+threads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import numpy.typing as npt
 
 from avatar.compose.blend import Sprite, lay
-from avatar.compose.colour import Pixels, Planes, to_planes
+from avatar.compose.colour import Pixels, Planes
 from avatar.compose.layout import Rect, merged
 from avatar.engines.base import Layer
 
@@ -18,51 +21,67 @@ Mask = npt.NDArray[np.float32]
 class Composer:
     """Holds what never changes as planes, so that a frame costs only the regions that differ from it.
 
-    `backdrop` is uint8 BGR (h, w, 3); `box` is where the engine's picture lies, `engine_base` its static part,
-    `mask` the shape the box is cut to.
+    `backdrop` is uint8 BGR (h, w, 3); `box` is where the engine's picture lies, `engine_base` its static
+    part, `mask` the shape the box is cut to. `paint` may be called from several threads at once.
     """
 
-    def __init__(self, backdrop: Pixels, box: Rect, engine_base: Pixels | None = None, mask: Mask | None = None) -> None:
+    def __init__(
+        self, backdrop: Pixels, box: Rect, engine_base: Pixels | None = None, mask: Mask | None = None
+    ) -> None:
         self._canvas = Rect(0, 0, backdrop.shape[1], backdrop.shape[0])
         self._box = box
         self._engine_base = engine_base
         self._mask = mask
         self._behind = backdrop
         self._base = self._with_engine_base(backdrop)
-        self._planes = to_planes(self._base)
+        self._static = Planes.of(self._base)
+        self._spare: SimpleQueue[Planes] = SimpleQueue()
 
-    def paint(self, layer: Layer | None, overlays: Sequence[Sprite] = (), backdrop: Pixels | None = None) -> Planes:
-        """The finished frame. `backdrop` takes the place of the static one for this frame.
+    def paint(
+        self, layer: Layer | None, overlays: Sequence[Sprite] = (), backdrop: Pixels | None = None
+    ) -> Planes:
+        """The finished frame, to be given back with `recycle` once it is encoded.
 
-        Safe to call from several threads at once.
+        `backdrop` takes the place of the static one for this frame.
         """
-        speaker = None if layer is None else Sprite(layer.pixels, self._box.x + layer.x, self._box.y + layer.y)
-        if backdrop is not None:
-            return to_planes(self._patch(self._canvas, speaker, overlays, backdrop))
-        regions = merged([sprite.rect.within(self._canvas).even(self._canvas) for sprite in overlays])
-        if any(region == self._canvas for region in regions):
-            return to_planes(self._patch(self._canvas, speaker, overlays))
-        planes = self._with_speaker(speaker)
-        if regions and planes is self._planes:
-            planes = Planes(planes.y.copy(), planes.cb.copy(), planes.cr.copy())
+        speaker = self._on_canvas(layer)
+        regions = merged(sprite.rect.within(self._canvas).even(self._canvas) for sprite in overlays)
+        if backdrop is not None or self._canvas in regions:
+            return self._whole(self._patch(self._canvas, speaker, overlays, backdrop))
+        if speaker is not None and speaker.rect == self._canvas and self._hides_all(speaker):
+            planes = self._whole(speaker.pixels)
+        elif speaker is None and not regions:
+            return self._static
+        else:
+            planes = self._blank()
+            planes.copy_from(self._static)
+            self._put_speaker(planes, speaker)
         for region in regions:
-            planes.put(region, to_planes(self._patch(region, speaker, overlays)))
+            planes.put(region, self._patch(region, speaker, overlays))
         return planes
 
-    def _with_speaker(self, speaker: Sprite | None) -> Planes:
-        seen = Rect(0, 0, 0, 0) if speaker is None else speaker.rect.within(self._canvas)
-        if speaker is None or seen.empty:
-            return self._planes
-        region = seen.even(self._canvas)
-        if region == speaker.rect and speaker.pixels.shape[2] == 3 and self._mask is None:
-            part = to_planes(speaker.pixels)  # nothing shows through: no blending, no copy
-        else:
-            part = to_planes(self._patch(region, speaker, ()))
-        if region == self._canvas:
-            return part
-        planes = Planes(self._planes.y.copy(), self._planes.cb.copy(), self._planes.cr.copy())
-        planes.put(region, part)
-        return planes
+    def recycle(self, planes: Planes) -> None:
+        """Take back a frame of `paint`: new memory for each would cost the kernel more than drawing a small
+        layer.
+        """
+        if planes is not self._static:
+            self._spare.put(planes)
+
+    def _on_canvas(self, layer: Layer | None) -> Sprite | None:
+        if layer is None:
+            return None
+        sprite = Sprite(layer.pixels, self._box.x + layer.x, self._box.y + layer.y)
+        return None if sprite.rect.within(self._canvas).empty else sprite
+
+    def _put_speaker(self, planes: Planes, speaker: Sprite | None) -> None:
+        if speaker is None:
+            return
+        region = speaker.rect.within(self._canvas).even(self._canvas)
+        whole = region == speaker.rect and self._hides_all(speaker)
+        planes.put(region, speaker.pixels if whole else self._patch(region, speaker, ()))
+
+    def _hides_all(self, speaker: Sprite) -> bool:
+        return speaker.pixels.shape[2] == 3 and self._mask is None
 
     def _patch(
         self, region: Rect, speaker: Sprite | None, overlays: Sequence[Sprite], backdrop: Pixels | None = None
@@ -73,9 +92,10 @@ class Composer:
         patch = base[region.rows, region.columns].copy()
         if speaker is not None:
             if self._mask is not None and speaker.pixels.shape[2] == 3:
-                # The speaker's soft edge lies over the backdrop itself, not over the engine's base with the same edge.
+                # The soft edge lies over the backdrop itself, not over the engine's base with the same edge.
                 hole = speaker.rect.within(region)
-                patch[hole.y - region.y :, hole.x - region.x :][: hole.height, : hole.width] = behind[hole.rows, hole.columns]
+                inside = patch[hole.y - region.y :, hole.x - region.x :][: hole.height, : hole.width]
+                inside[...] = behind[hole.rows, hole.columns]
             lay(patch, region, speaker, self._mask_of(speaker))
         for sprite in overlays:
             lay(patch, region, sprite)
@@ -94,3 +114,14 @@ class Composer:
         x, y = speaker.x - self._box.x, speaker.y - self._box.y
         height, width = speaker.pixels.shape[:2]
         return self._mask[y : y + height, x : x + width]
+
+    def _whole(self, pixels: Pixels) -> Planes:
+        planes = self._blank()
+        planes.put(self._canvas, pixels)
+        return planes
+
+    def _blank(self) -> Planes:
+        try:
+            return self._spare.get_nowait()
+        except Empty:
+            return Planes(self._canvas.width, self._canvas.height)

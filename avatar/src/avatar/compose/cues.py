@@ -1,4 +1,6 @@
-"""Words with times to caption cues: where a caption begins, ends and breaks; VTT, SRT and burned captions share it."""
+"""Words with times to caption cues: where a caption begins, ends and breaks; VTT, SRT and burned captions
+share it.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,13 @@ class Cue:
     lines: tuple[str, ...]
 
 
-def make_cues(words: Sequence[TimedWord], total_ms: int, max_chars: int = 42, max_lines: int = 2) -> list[Cue]:
+def make_cues(
+    words: Sequence[TimedWord], total_ms: int, max_chars: int = 42, max_lines: int = 2
+) -> list[Cue]:
     """Cues of at most `max_lines` lines of `max_chars` columns that never overlap and end with the video.
 
-    A cue ends with a sentence, at a pause, or where its room or time is used up, then preferably at a comma. It is
-    shown for at least a second where the next one leaves time for it.
+    A cue ends with a sentence, at a pause, or where its room or time is used up, then preferably at a comma.
+    It is shown for at least a second where the next one leaves time for it.
     """
     groups = [group for sentence in _sentences(words) for group in _groups(sentence, max_chars, max_lines)]
     cues: list[Cue] = []
@@ -122,7 +126,9 @@ def _greedy(pieces: Sequence[str], max_chars: int) -> list[str]:
 
 
 def _balanced(pieces: Sequence[str], count: int, max_chars: int) -> list[str] | None:
-    """Exactly at most `count` lines within the narrowest width that allows it; None when `max_chars` is too narrow."""
+    """Exactly at most `count` lines within the narrowest width that allows it; None when `max_chars` is too
+    narrow.
+    """
     longest = max((columns(piece) for piece in pieces), default=0)
     for width in range(longest, max_chars + 1):
         lines = _greedy(pieces, width)

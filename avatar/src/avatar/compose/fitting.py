@@ -14,7 +14,9 @@ BLUR_OF_HEIGHT = 0.04
 def cover(picture: Pixels, width: int, height: int) -> Pixels:
     """`picture` scaled so that it fills width x height, what stands out cut off evenly."""
     scale = max(width / picture.shape[1], height / picture.shape[0])
-    scaled = _scaled(picture, max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale)))
+    scaled = _scaled(
+        picture, max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale))
+    )
     x, y = (scaled.shape[1] - width) // 2, (scaled.shape[0] - height) // 2
     return np.ascontiguousarray(scaled[y : y + height, x : x + width])
 
@@ -26,7 +28,9 @@ def contained_size(size: tuple[int, int], width: int, height: int) -> tuple[int,
 
 
 def contain(picture: Pixels, width: int, height: int) -> Pixels:
-    """`picture` scaled so that all of it is seen within width x height; the result may be smaller than that."""
+    """`picture` scaled so that all of it is seen within width x height; the result may be smaller than
+    that.
+    """
     return _scaled(picture, *contained_size((picture.shape[1], picture.shape[0]), width, height))
 
 

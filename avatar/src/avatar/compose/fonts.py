@@ -36,7 +36,9 @@ def font_folders() -> list[Path]:
 
 @dataclass(frozen=True)
 class Fonts:
-    """The fonts under some folders, opened when first asked for. One per scene; not shared between threads."""
+    """The fonts under some folders, opened when first asked for. One per scene; not shared between
+    threads.
+    """
 
     folders: tuple[Path, ...]
 
@@ -53,7 +55,9 @@ class Fonts:
 
     @cached_property
     def families(self) -> list[str]:
-        """Families to try in order, for plain text. Raises `Unavailable` (`text.no_font`) when there is no font."""
+        """Families to try in order, for plain text. Raises `Unavailable` (`text.no_font`) when there is no
+        font.
+        """
         known = {typeface.getFamilyName() for typeface in self.typefaces}
         if not known:
             raise Unavailable(
@@ -90,7 +94,9 @@ class Fonts:
     def missing(self, text: str) -> list[str]:
         """Characters of `text` that no font here can draw."""
         every = [typeface.getFamilyName() for typeface in self.typefaces]
-        return [char for char in dict.fromkeys(text) if not _invisible(char) and not self._drawn_by(every, char)]
+        return [
+            char for char in dict.fromkeys(text) if not _invisible(char) and not self._drawn_by(every, char)
+        ]
 
     def _files(self) -> Iterator[Path]:
         for folder in self.folders:

@@ -1,4 +1,6 @@
-"""Reads a video file as upright pictures at a steady rate, looped or held; backgrounds and overlays draw from it."""
+"""Reads a video file as upright pictures at a steady rate, looped or held; backgrounds and overlays draw from
+it.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ def footage_size(path: Path, shown: str) -> tuple[int, int]:
 def footage(path: Path, fps: int, *, loop: bool, shown: str) -> Iterator[Pixels]:
     """The picture on show at each frame time, uint8 BGR (h, w, 3), without end.
 
-    After its last picture the video begins again (`loop`) or the last picture stays. Frame times come from the file,
-    so a variable frame rate plays at its true speed; a file that breaks off ends where it breaks.
+    After its last picture the video begins again (`loop`) or the last picture stays. Frame times come from
+    the file, so a variable frame rate plays at its true speed; a file that breaks off ends where it breaks.
     Raises `InvalidInput` (`video.unreadable`, `video.no_frames`).
     """
     tick = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 from avatar.compose.anchors import anchor_ms
@@ -14,7 +15,7 @@ from avatar.compose.fonts import Fonts
 from avatar.compose.footage import footage
 from avatar.compose.layout import Rect, place
 from avatar.compose.text import TextStyle, drawable, text_in_box
-from avatar.spec import Canvas, ImageOverlay, MediaRef, Notice, Overlay, Scene, TextOverlay, VideoOverlay
+from avatar.spec import Canvas, ImageOverlay, MediaRef, Notice, Scene, TextOverlay, VideoOverlay
 from avatar.tracks import Word
 
 Warn = Callable[[Notice], None]
@@ -62,61 +63,55 @@ def open_overlays(
         start = anchor_ms(overlay.start, words, scene.id)
         end = duration_ms if overlay.end is None else anchor_ms(overlay.end, words, scene.id)
         if end <= start or start >= duration_ms:
-            warn(
-                Notice(
-                    code="overlay.never_shown",
-                    message=f"Overlay {number} is never seen: it begins at {start} ms and ends at {min(end, duration_ms)} ms.",
-                    scene=scene.id,
-                )
-            )
+            warn(_never_shown(number, start, end, scene.id))
             continue
-        pictures = _pictures(overlay, canvas, resolve, fonts, lambda notice: warn(notice.model_copy(update={"scene": scene.id})))
+        box = place(overlay.box, canvas)
+        if isinstance(overlay, TextOverlay):
+            pictures: Iterator[Sprite] = repeat(_text(overlay, box, canvas, fonts, scene.id, warn))
+        elif isinstance(overlay, ImageOverlay):
+            pictures = repeat(_image(overlay, box, resolve))
+        else:
+            pictures = _video(overlay, box, canvas.fps, resolve)
         tracks.append(OverlayTrack(start, end, overlay.fade_ms, overlay.opacity, pictures))
     return tracks
 
 
-def warn_missing_glyphs(missing: Sequence[str], warn: Warn) -> None:
-    if missing:
-        warn(
-            Notice(
-                code="text.glyph_missing",
-                message=f"No font here can draw {' '.join(missing[:10])}. Installing fonts-noto and fonts-noto-color-emoji helps.",
-                details={"characters": missing[:100]},
-            )
-        )
+def warn_missing_glyphs(missing: Sequence[str], scene: str, warn: Warn) -> None:
+    if not missing:
+        return
+    message = (
+        f"No font here can draw {' '.join(missing[:10])}; fonts-noto and fonts-noto-color-emoji have more."
+    )
+    warn(
+        Notice(code="text.glyph_missing", message=message, scene=scene, details={"characters": missing[:100]})
+    )
 
 
-def _pictures(
-    overlay: Overlay, canvas: Canvas, resolve: Callable[[MediaRef], Path], fonts: Fonts, warn: Warn
+def _never_shown(number: int, start_ms: int, end_ms: int, scene: str) -> Notice:
+    message = f"Overlay {number} is never seen: it begins at {start_ms} ms and ends at {end_ms} ms."
+    return Notice(code="overlay.never_shown", message=message, scene=scene)
+
+
+def _text(overlay: TextOverlay, box: Rect, canvas: Canvas, fonts: Fonts, scene: str, warn: Warn) -> Sprite:
+    text, missing = drawable(overlay.text, fonts)
+    warn_missing_glyphs(missing, scene, warn)
+    style = TextStyle(overlay.colour, overlay.background, overlay.weight == "bold", overlay.align)
+    return text_in_box(text, box, style, fonts, LARGEST_TEXT * canvas.height)
+
+
+def _image(overlay: ImageOverlay, box: Rect, resolve: Callable[[MediaRef], Path]) -> Sprite:
+    from avatar.face.pictures import read_picture
+
+    return _centred(contain(read_picture(resolve(overlay.image)), box.width, box.height), box)
+
+
+def _video(
+    overlay: VideoOverlay, box: Rect, fps: int, resolve: Callable[[MediaRef], Path]
 ) -> Iterator[Sprite]:
-    box = place(overlay.box, canvas)
-    if isinstance(overlay, TextOverlay):
-        text, missing = drawable(overlay.text, fonts)
-        warn_missing_glyphs(missing, warn)
-        style = TextStyle(overlay.colour, overlay.background, overlay.weight == "bold", overlay.align)
-        return _same(text_in_box(text, box, style, fonts, LARGEST_TEXT * canvas.height))
-    if isinstance(overlay, ImageOverlay):
-        from avatar.face.pictures import read_picture
-
-        return _same(_centred(contain(read_picture(resolve(overlay.image)), box.width, box.height), box))
-    return _video(overlay, box, canvas.fps, resolve)
-
-
-def _video(overlay: VideoOverlay, box: Rect, fps: int, resolve: Callable[[MediaRef], Path]) -> Iterator[Sprite]:
     path = resolve(overlay.video)
     frames = footage(path, fps, loop=False, shown=overlay.video.name or path.name)
     first = next(frames)
-    return (_centred(contain(frame, box.width, box.height), box) for frame in _chain(first, frames))
-
-
-def _chain(first: Pixels, rest: Iterator[Pixels]) -> Iterator[Pixels]:
-    yield first
-    yield from rest
-
-
-def _same(sprite: Sprite) -> Iterator[Sprite]:
-    while True:
-        yield sprite
+    return (_centred(contain(frame, box.width, box.height), box) for frame in chain([first], frames))
 
 
 def _centred(picture: Pixels, box: Rect) -> Sprite:

@@ -31,7 +31,9 @@ class TextStyle:
 
 
 def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px: float) -> Sprite:
-    """`text` in the largest size (up to `largest_px`) at which it fits `box`, on a panel that fills the box."""
+    """`text` in the largest size (up to `largest_px`) at which it fits `box`, on a panel that fills the
+    box.
+    """
     pad = round(0.12 * min(box.height, box.width))
     room = (max(1, box.width - 2 * pad), max(1, box.height - 2 * pad))
     size = _largest_fit(text, room, style, fonts, largest_px)
@@ -45,14 +47,22 @@ def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px
 
 
 def text_lines(
-    lines: tuple[str, ...], centre_x: int, bottom: int, size_px: float, width: int, style: TextStyle, fonts: Fonts
+    lines: tuple[str, ...],
+    centre_x: int,
+    bottom: int,
+    size_px: float,
+    width: int,
+    style: TextStyle,
+    fonts: Fonts,
 ) -> Sprite:
     """Caption lines, centred, on a panel that hugs them; the panel's lower edge lies at `bottom`."""
     pad_x, pad_y = round(0.55 * size_px), round(0.28 * size_px)
     room = max(1, width - 2 * pad_x)
     text = "\n".join(lines)
     block = _layout(text, size_px, room, style, fonts)
-    while block.Height > 1.5 * size_px * len(lines) and size_px > MIN_FONT_PX:  # a line broke: it was too long
+    while (
+        block.Height > 1.5 * size_px * len(lines) and size_px > MIN_FONT_PX
+    ):  # a line broke: it was too long
         size_px *= 0.94
         block = _layout(text, size_px, room, style, fonts)
     shown = min(room, int(block.LongestLine) + 1)
@@ -66,7 +76,8 @@ def text_lines(
 
 
 def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
-    """`text` without the symbols no font can draw (empty boxes would say less than nothing), and what is missing.
+    """`text` without the symbols no font can draw (empty boxes would say less than nothing), and what is
+    missing.
 
     Letters without a glyph stay: leaving them out would change the words.
     """
@@ -76,7 +87,9 @@ def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
     return ("\n".join(" ".join(line.split()) for line in kept.split("\n")) if gone else text), missing
 
 
-def _largest_fit(text: str, room: tuple[int, int], style: TextStyle, fonts: Fonts, largest_px: float) -> float:
+def _largest_fit(
+    text: str, room: tuple[int, int], style: TextStyle, fonts: Fonts, largest_px: float
+) -> float:
     longest_word = max(text.split(), key=len, default="")
     low, high = MIN_FONT_PX, max(MIN_FONT_PX, min(largest_px, float(room[1])))
     for _ in range(10):
@@ -90,7 +103,9 @@ def _largest_fit(text: str, room: tuple[int, int], style: TextStyle, fonts: Font
     return low
 
 
-def _layout(text: str, size_px: float, width: float, style: TextStyle, fonts: Fonts) -> skia.textlayout.Paragraph:
+def _layout(
+    text: str, size_px: float, width: float, style: TextStyle, fonts: Fonts
+) -> skia.textlayout.Paragraph:
     layout = skia.textlayout
     letters = layout.TextStyle()
     letters.setFontSize(size_px)
@@ -109,8 +124,12 @@ def _layout(text: str, size_px: float, width: float, style: TextStyle, fonts: Fo
 
 
 def _in_its_direction(line: str) -> str:
-    """A line whose first letter reads right to left becomes one right-to-left run, so its full stop ends up left."""
-    first = next((unicodedata.bidirectional(c) for c in line if unicodedata.bidirectional(c) in ("L", "R", "AL")), "L")
+    """A line whose first letter reads right to left becomes one right-to-left run, so its full stop ends up
+    left.
+    """
+    first = next(
+        (unicodedata.bidirectional(c) for c in line if unicodedata.bidirectional(c) in ("L", "R", "AL")), "L"
+    )
     return line if first == "L" else _RTL_BEGIN + line + _RTL_END
 
 
@@ -131,7 +150,7 @@ def _panel(canvas: skia.Canvas, width: int, height: int, radius: float, colour: 
 
 def _argb(colour: str) -> int:
     red, green, blue, alpha = rgba(colour)
-    return skia.Color(red, green, blue, alpha)
+    return int(skia.Color(red, green, blue, alpha))
 
 
 def rgba(colour: str) -> tuple[int, int, int, int]:

@@ -1,4 +1,6 @@
-"""Joins segments and sound into the finished MP4 without encoding a picture again; pipeline.assemble calls it."""
+"""Joins segments and sound into the finished MP4 without encoding a picture again; pipeline.assemble calls
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from avatar.encode.atomic import atomic_file
@@ -18,6 +22,8 @@ from avatar.spec import AudioCodec
 
 MAX_LEVEL_ROUNDS = 3
 LEVEL_TOLERANCE_LU = 0.3
+
+Packet: TypeAlias = "av.Packet[VideoStream] | av.Packet[AudioStream]"
 
 
 def join(
@@ -30,18 +36,19 @@ def join(
     metadata: dict[str, str],
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write `target`: the segments' packets in a row, the levelled sound as AAC, the index in front (faststart).
+    """Write `target`: the segments' packets in a row, the levelled sound as AAC, the index in front
+    (faststart).
 
-    `check` is called for every packet and may raise to stop the work.
-    Raises `InvalidInput` (`render.segments_differ`) for segments encoded with other parameters than the first, and
-    `Unavailable` when the file cannot be written.
+    `check` is called for every packet and may raise to stop the work. Raises `InvalidInput`
+    (`render.segments_differ`) for segments encoded with other parameters than the first, and `Unavailable`
+    when the file cannot be written.
     """
     gain_db = _gain(sounds, fps, codec)
+    # bitexact leaves out the muxer's own name and the date: the same spec gives the same bytes.
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with atomic_file(target) as part, av.open(str(part), "w", format="mp4", options=options) as container:
         container.metadata.update(metadata)
-        with av.open(str(segments[0])) as first:
-            video = container.add_stream_from_template(first.streams.video[0])
+        video = _video_stream(container, segments[0])
         audio = container.add_stream("aac", rate=codec.sample_rate_hz, layout="stereo")
         audio.bit_rate = codec.bitrate_kbps * 1000
         pictures = _pictures(segments, video, fps)
@@ -52,7 +59,9 @@ def join(
 
 
 def _gain(sounds: Sequence[SceneSound], fps: int, codec: AudioCodec) -> float:
-    """Decibels that bring the whole video to its loudness; the limiter's own loss is measured and made up for."""
+    """Decibels that bring the whole video to its loudness; what the limiter takes is measured and made up
+    for.
+    """
     rate = codec.sample_rate_hz
     loudness = measure(read_sound(sounds, fps, rate), rate)
     if loudness.integrated_lufs is None:
@@ -69,29 +78,37 @@ def _gain(sounds: Sequence[SceneSound], fps: int, codec: AudioCodec) -> float:
     return gain
 
 
-def _pictures(segments: Iterable[Path], stream: VideoStream, fps: int) -> Iterator[av.Packet]:
-    """Packets of all segments with times counted in frames from the start of the video."""
+def _video_stream(container: OutputContainer, like: Path) -> VideoStream:
+    with av.open(str(like)) as first:
+        return container.add_stream_from_template(first.streams.video[0])
+
+
+def _pictures(segments: Iterable[Path], stream: VideoStream, fps: int) -> Iterator[Packet]:
+    """Packets of all segments with times counted in frames from the start of the video.
+
+    Decode times run on without a gap: every segment has the same reordering delay, because all have one
+    header.
+    """
     first_frame = 0
-    delay = 0
-    extradata: bytes | None = None
-    for index, path in enumerate(segments):
+    delay: int | None = None
+    header: bytes | None = None
+    for path in segments:
         count = 0
         with av.open(str(path)) as container:
             source = container.streams.video[0]
-            extradata = extradata or source.codec_context.extradata
-            if source.codec_context.extradata != extradata:
+            header = header or source.codec_context.extradata
+            if source.codec_context.extradata != header:
                 raise InvalidInput(
                     "render.segments_differ",
                     f"Segment {path.parent.name} was encoded with other parameters than the first one.",
                     "Make all segments from the same spec and the same version of the worker.",
                 )
-            unit = 1 / (source.time_base * fps)
             for packet in container.demux(source):
-                if packet.dts is None:
-                    continue
-                if index == 0 and count == 0:
-                    delay = round(-packet.dts / unit)
-                packet.pts = first_frame + round(packet.pts / unit)
+                if packet.dts is None or packet.pts is None:
+                    continue  # the empty packet at the end
+                if delay is None:
+                    delay = _frames(-packet.dts, packet, fps)
+                packet.pts = first_frame + _frames(packet.pts, packet, fps)
                 packet.dts = first_frame + count - delay
                 packet.duration = 1
                 packet.time_base = Fraction(1, fps)
@@ -101,11 +118,15 @@ def _pictures(segments: Iterable[Path], stream: VideoStream, fps: int) -> Iterat
         first_frame += count
 
 
-def _encoded(blocks: Iterable[av.AudioFrame], stream: AudioStream) -> Iterator[av.Packet]:
+def _encoded(blocks: Iterable[av.AudioFrame], stream: AudioStream) -> Iterator[Packet]:
     for block in blocks:
         yield from stream.encode(block)
     yield from stream.encode(None)
 
 
-def _seconds(packet: av.Packet) -> Fraction:
-    return Fraction(packet.dts) * packet.time_base
+def _frames(ticks: int, packet: Packet, fps: int) -> int:
+    return round(ticks * packet.time_base * fps)
+
+
+def _seconds(packet: Packet) -> Fraction:
+    return (packet.dts or 0) * packet.time_base

@@ -10,7 +10,8 @@ from avatar.compose.cues import Cue
 def to_vtt(cues: Iterable[Cue]) -> str:
     """WebVTT (W3C). `&`, `<` and `>` are escaped, so a cue can hold neither a tag nor an arrow."""
     blocks = [
-        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n" + "\n".join(map(_escape_vtt, cue.lines))
+        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
+        + "\n".join(map(_escape_vtt, cue.lines))
         for cue in cues
     ]
     return "\n\n".join(["WEBVTT", *blocks]) + "\n"
@@ -19,7 +20,8 @@ def to_vtt(cues: Iterable[Cue]) -> str:
 def to_srt(cues: Iterable[Cue]) -> str:
     """SubRip. Players read angle brackets as tags and know no escapes, so look-alikes take their place."""
     blocks = [
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n" + "\n".join(map(_plain_srt, cue.lines))
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
+        + "\n".join(map(_plain_srt, cue.lines))
         for number, cue in enumerate(cues, start=1)
     ]
     return "\n\n".join(blocks) + "\n"

@@ -1,4 +1,6 @@
-"""Writes the frames of one scene as a video-only MP4 that joins with its siblings; pipeline.segment drives it."""
+"""Writes the frames of one scene as a video-only MP4 that joins with its siblings; pipeline.segment drives
+it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
@@ -22,7 +23,9 @@ ENCODER_THREADS = 4
 
 
 class SegmentWriter:
-    """An open segment. `write` takes frames in order; the header carries no trace of the content (stitchable)."""
+    """An open segment. `write` takes frames in order; the header carries no trace of the content
+    (stitchable).
+    """
 
     def __init__(self, container: OutputContainer, canvas: Canvas, codec: VideoCodec) -> None:
         self._container = container
@@ -31,11 +34,8 @@ class SegmentWriter:
         self.frames = 0
 
     def write(self, planes: Planes) -> None:
-        """Encode one frame: the planes have the canvas' size."""
-        frame = av.VideoFrame(self._canvas.width, self._canvas.height, "yuv420p")
-        for plane, source in zip(frame.planes, (planes.y, planes.cb, planes.cr), strict=True):
-            rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-            rows[:, : plane.width] = source
+        """Encode one frame of the canvas' size. x264 copies it, so the planes may be used again at once."""
+        frame = planes.frame
         frame.pts = self.frames
         frame.time_base = Fraction(1, self._canvas.fps)
         self.frames += 1
@@ -71,6 +71,7 @@ def _open_stream(container: OutputContainer, canvas: Canvas, codec: VideoCodec) 
         "colorprim": "bt709",
         "transfer": "bt709",
         "colormatrix": "bt709",
+        "chromaloc": 1,
     }
     options = {
         "preset": codec.preset,

@@ -1,19 +1,28 @@
-"""The sound of the whole video: scenes in a row, padded to their frames, levelled and limited; the muxer reads it."""
+"""The sound of the whole video: scenes in a row, padded to their frames, levelled and limited; the muxer
+reads it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
+import numpy.typing as npt
+from av.filter import Graph
 
 from avatar.spec import AudioCodec
 
+Samples = npt.NDArray[np.float32]
+
 BLOCK_SAMPLES = 4096
 BOTH_SIDES = ("pan", "stereo|c0=c0|c1=c0")  # a plain layout change would lower the voice by 3 dB
+SILENCE_LUFS = -69.9
+"""R128 measures nothing below its absolute gate of -70."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +57,10 @@ def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> I
         done_frames += scene.frames
         end = samples_of(done_frames, fps, sample_rate_hz)
         for block in _decode(scene.wav, sample_rate_hz):
-            block = block[: end - position]
-            if len(block):
-                yield _frame(block, position, sample_rate_hz)
-                position += len(block)
+            part = block[: end - position]
+            if len(part):
+                yield _frame(part, position, sample_rate_hz)
+                position += len(part)
         while position < end:
             silence = np.zeros(min(BLOCK_SAMPLES, end - position), np.float32)
             yield _frame(silence, position, sample_rate_hz)
@@ -59,18 +68,16 @@ def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> I
 
 
 def measure(blocks: Iterable[av.AudioFrame], sample_rate_hz: int, channels: int = 1) -> Loudness:
-    """Loudness after EBU R128 (ITU-R BS.1770-4) of stereo blocks, or of mono blocks played on two loudspeakers."""
+    """Loudness after EBU R128 (ITU-R BS.1770-4) of stereo blocks, or of mono blocks on two loudspeakers."""
     meter = ("ebur128", "metadata=1:peak=true")
     graph = _graph(sample_rate_hz, [BOTH_SIDES, meter] if channels == 1 else [meter], channels)
-    lufs: float | None = None
+    lufs = -np.inf
     peak = 0.0
     for frame in _run(graph, blocks):
         values = frame.metadata
-        if "lavfi.r128.I" in values:
-            lufs = float(values["lavfi.r128.I"])
+        lufs = float(values.get("lavfi.r128.I", lufs))
         peak = max(peak, *(float(values.get(f"lavfi.r128.true_peaks_ch{c}", 0.0)) for c in (0, 1)))
-    silent = lufs is None or not np.isfinite(lufs) or lufs <= -69.9
-    return Loudness(None if silent else lufs, 20 * float(np.log10(max(peak, 1e-6))))
+    return Loudness(lufs if lufs > SILENCE_LUFS else None, 20 * float(np.log10(max(peak, 1e-6))))
 
 
 def levelled(blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec) -> Iterator[av.AudioFrame]:
@@ -93,26 +100,30 @@ def levelled(blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec
     yield from _run(graph, blocks)
 
 
-def _decode(wav: Path, sample_rate_hz: int) -> Iterator[np.ndarray]:
+def _decode(wav: Path, sample_rate_hz: int) -> Iterator[Samples]:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz, frame_size=BLOCK_SAMPLES)
     with av.open(str(wav)) as container:
         for decoded in container.decode(audio=0):
             for frame in resampler.resample(decoded):
-                yield frame.to_ndarray().reshape(-1)
+                yield _samples(frame)
         for frame in resampler.resample(None):
-            yield frame.to_ndarray().reshape(-1)
+            yield _samples(frame)
 
 
-def _frame(samples: np.ndarray, position: int, sample_rate_hz: int) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1).astype(np.float32), format="flt", layout="mono")
+def _samples(frame: av.AudioFrame) -> Samples:
+    return np.asarray(frame.to_ndarray(), dtype=np.float32).reshape(-1)
+
+
+def _frame(samples: Samples, position: int, sample_rate_hz: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
     frame.sample_rate = sample_rate_hz
     frame.pts = position
     frame.time_base = Fraction(1, sample_rate_hz)
     return frame
 
 
-def _graph(sample_rate_hz: int, filters: list[tuple[str, str]], channels: int = 1) -> av.filter.Graph:
-    graph = av.filter.Graph()
+def _graph(sample_rate_hz: int, filters: list[tuple[str, str]], channels: int = 1) -> Graph:
+    graph = Graph()
     nodes = [
         graph.add_abuffer(
             sample_rate=sample_rate_hz,
@@ -123,13 +134,13 @@ def _graph(sample_rate_hz: int, filters: list[tuple[str, str]], channels: int = 
     ]
     nodes += [graph.add(name, arguments) for name, arguments in filters]
     nodes.append(graph.add("abuffersink"))
-    for left, right in zip(nodes, nodes[1:], strict=False):
+    for left, right in pairwise(nodes):
         left.link_to(right)
     graph.configure()
     return graph
 
 
-def _run(graph: av.filter.Graph, blocks: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+def _run(graph: Graph, blocks: Iterable[av.AudioFrame]) -> Iterator[av.AudioFrame]:
     for block in blocks:
         graph.push(block)
         yield from _drain(graph)
@@ -137,9 +148,11 @@ def _run(graph: av.filter.Graph, blocks: Iterable[av.AudioFrame]) -> Iterator[av
     yield from _drain(graph)
 
 
-def _drain(graph: av.filter.Graph) -> Iterator[av.AudioFrame]:
+def _drain(graph: Graph) -> Iterator[av.AudioFrame]:
     while True:
         try:
-            yield graph.pull()
+            frame = graph.pull()
         except (av.error.BlockingIOError, av.error.EOFError):
             return
+        if isinstance(frame, av.AudioFrame):
+            yield frame

@@ -1,4 +1,6 @@
-"""Opens the face engine a scene asks for; the pipeline and the CLI call it, and only the asked engine is imported."""
+"""Opens the face engine a scene asks for; the pipeline and the CLI call it, and only the asked engine is
+imported.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ from avatar.spec import Face, MediaRef, PhotoFace, RigFace, VideoFace
 
 Resolve = Callable[[MediaRef], Path]
 
-ENGINE_MODULES = {"rig": "avatar.engines.rig", "photo": "avatar.engines.mesh", "video": "avatar.engines.motion"}
+ENGINE_MODULES = {
+    "rig": "avatar.engines.rig.engine",
+    "photo": "avatar.engines.mesh.photo",
+    "video": "avatar.engines.motion.engine",
+}
 
 
 def open_engine(

@@ -1,4 +1,6 @@
-"""Segments to the finished video with its captions, poster and provenance; `avatar assemble` and `render` call it."""
+"""Segments to the finished video with its captions, poster and provenance; `avatar assemble` and `render`
+call it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from avatar.compose.cues import Cue, make_cues
 from avatar.encode.assembly import join
 from avatar.encode.atomic import atomic_files
 from avatar.encode.captions import to_srt, to_vtt
-from avatar.compose.cues import Cue, make_cues
 from avatar.encode.poster import frame_at, write_png
 from avatar.encode.provenance import container_metadata
 from avatar.encode.sound import SceneSound
@@ -59,7 +61,9 @@ def assemble_folder(spec: RenderSpec, target: Path, folder: Path, context: Conte
     return assemble_video(spec, segments, target, context)
 
 
-def assemble_video(spec: RenderSpec, segments: Sequence[SegmentFiles], target: Path, context: Context) -> Finished:
+def assemble_video(
+    spec: RenderSpec, segments: Sequence[SegmentFiles], target: Path, context: Context
+) -> Finished:
     """Write `target` and its companions; all of them appear, or none."""
     names = Companions.of(target)
     files = names.wanted(spec.output)
@@ -98,7 +102,9 @@ def video_cues(spec: RenderSpec, segments: Sequence[SegmentFiles]) -> list[Cue]:
     cues: list[Cue] = []
     first_frame = 0
     for segment in segments:
-        start, end = (round(f * 1000 / spec.canvas.fps) for f in (first_frame, first_frame + segment.record.frames))
+        start, end = (
+            round(f * 1000 / spec.canvas.fps) for f in (first_frame, first_frame + segment.record.frames)
+        )
         form = spec.output.captions
         for cue in make_cues(segment.record.words, end - start, form.max_chars_per_line, form.max_lines):
             cues.append(Cue(start + cue.start_ms, start + cue.end_ms, cue.lines))

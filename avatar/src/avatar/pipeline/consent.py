@@ -1,4 +1,6 @@
-"""Refuses a real person's face or cloned voice without a recorded consent; every verb that makes pictures asks here."""
+"""Refuses a real person's face or cloned voice without a recorded consent; every verb that makes pictures
+asks here.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from avatar.spec import Consent, Face, PhotoFace, Scene, VideoFace, Voice
 
 
 def require_consent(scene: Scene) -> None:
-    """Raises `InvalidInput` (`consent.required`) when `scene` shows or imitates a person who has not agreed."""
+    """Raises `InvalidInput` (`consent.required`) when `scene` shows or imitates a person who has not
+    agreed.
+    """
     if scene.layout.visible:
         require_face_consent(scene.face)
     if scene.audio is None:

@@ -27,12 +27,16 @@ class Context:
     """Called between frames; raises `Cancelled` once the caller has asked us to stop."""
 
     def resolve(self, ref: MediaRef) -> Path:
-        """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`) with the name people know."""
+        """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`) with the name people
+        know.
+        """
         path = self._locate(ref)
         shown = ref.name or path.name
         if not path.is_file():
             raise InvalidInput(
-                "media.missing", f"The file {shown} does not exist.", "Check the path, or upload the file again."
+                "media.missing",
+                f"The file {shown} does not exist.",
+                "Check the path, or upload the file again.",
             )
         if path.stat().st_size == 0:
             raise InvalidInput("media.empty", f"The file {shown} is empty.", "Upload the file again.")

@@ -8,7 +8,9 @@ from typing import Literal
 
 from avatar.spec import OutputFile
 
-Role = Literal["video", "segment", "audio", "words", "vtt", "srt", "poster", "provenance", "portrait", "still"]
+Role = Literal[
+    "video", "segment", "audio", "words", "vtt", "srt", "poster", "provenance", "portrait", "still"
+]
 
 MEDIA_TYPES: dict[Role, str] = {
     "video": "video/mp4",
@@ -31,5 +33,9 @@ def sha256_of(path: Path) -> str:
 
 def describe(role: Role, path: Path) -> OutputFile:
     return OutputFile(
-        role=role, path=str(path), sha256=sha256_of(path), bytes=path.stat().st_size, media_type=MEDIA_TYPES[role]
+        role=role,
+        path=str(path),
+        sha256=sha256_of(path),
+        bytes=path.stat().st_size,
+        media_type=MEDIA_TYPES[role],
     )

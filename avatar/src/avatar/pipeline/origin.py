@@ -34,7 +34,9 @@ def source_type(spec: RenderSpec) -> str:
     )
 
 
-def provenance_of(spec: RenderSpec, segments: Sequence[SegmentFiles], video: Path, context: Context) -> Provenance:
+def provenance_of(
+    spec: RenderSpec, segments: Sequence[SegmentFiles], video: Path, context: Context
+) -> Provenance:
     """The record of a finished `video`."""
     frames = sum(segment.record.frames for segment in segments)
     engines: dict[EngineRecord, None] = {}
@@ -66,7 +68,9 @@ def provenance_of(spec: RenderSpec, segments: Sequence[SegmentFiles], video: Pat
         ),
         engines=tuple(engines),
         inputs=tuple(
-            Input(scene=scene.id, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name)
+            Input(
+                scene=scene.id, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name
+            )
             for scene in spec.scenes
             for role, ref in _media(scene)
         ),

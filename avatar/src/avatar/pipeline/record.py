@@ -36,7 +36,9 @@ class SegmentRecord(SpecModel):
 
 
 def spoken(words: tuple[Word, ...]) -> tuple[SpokenWord, ...]:
-    return tuple(SpokenWord(text=w.text, start_ms=w.start_ms, end_ms=w.end_ms, emphasis=w.emphasis) for w in words)
+    return tuple(
+        SpokenWord(text=w.text, start_ms=w.start_ms, end_ms=w.end_ms, emphasis=w.emphasis) for w in words
+    )
 
 
 def read_record(path: Path) -> SegmentRecord:
@@ -45,7 +47,9 @@ def read_record(path: Path) -> SegmentRecord:
         return SegmentRecord.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InvalidInput(
-            "render.segment_missing", f"The segment {path.parent.name} has not been made.", "Run `avatar segment` first."
+            "render.segment_missing",
+            f"The segment {path.parent.name} has not been made.",
+            "Run `avatar segment` first.",
         ) from error
     except ValidationError as error:
         raise InvalidInput(

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from avatar.encode.atomic import atomic_files
+from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
+from avatar.errors import InvalidInput
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.parallel import ordered_map
-from avatar.encode.provenance import EngineRecord
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
 from avatar.pipeline.shot import open_shot
-from avatar.errors import InvalidInput
 from avatar.spec import Notice, RenderSpec, Scene, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
 
@@ -76,6 +76,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
                     for planes in frames:
                         context.check()
                         writer.write(planes)
+                        shot.recycle(planes)
                         meter.count()
             report = shot.report()
             for notice in report.notices:
@@ -104,7 +105,9 @@ def open_segment(folder: Path) -> SegmentFiles:
     for path in (segment.video, segment.sound):
         if not path.is_file() or path.stat().st_size == 0:
             raise InvalidInput(
-                "render.segment_missing", f"{path.name} of segment {folder.name} is missing.", "Make the segment again."
+                "render.segment_missing",
+                f"{path.name} of segment {folder.name} is missing.",
+                "Make the segment again.",
             )
     return segment
 
@@ -113,7 +116,9 @@ def poster_ms(track: ControlTrack) -> int:
     """A moment with open eyes, a calm mouth and the face to the front, in the first ten seconds."""
     end = min(track.frames, 10 * track.fps)
     opening = aperture_e(track["jaw"], track["low"], track["raise"])[:end]
-    turned = np.abs(track["yaw_deg"][:end]) + np.abs(track["pitch_deg"][:end]) + np.abs(track["roll_deg"][:end])
+    turned = (
+        np.abs(track["yaw_deg"][:end]) + np.abs(track["pitch_deg"][:end]) + np.abs(track["roll_deg"][:end])
+    )
     gaze = np.abs(track["gaze_x"][:end]) + np.abs(track["gaze_y"][:end])
     unease = 10 * track["blink"][:end] + 8 * np.abs(opening - 0.05) + 0.1 * turned + 0.2 * gaze
     late_enough = min(track.fps // 2, end - 1)  # overlays have faded in by then

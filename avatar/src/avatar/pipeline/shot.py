@@ -1,13 +1,13 @@
-"""The picture side of a scene: engine, backdrop, overlays and captions, opened together; the frame loop draws from it."""
+"""The picture side of a scene: engine, backdrop, overlays and captions; the frame loop draws from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from avatar.compose.background import Backdrop, open_backdrop
-from avatar.compose.blend import Sprite
+from avatar.compose.blend import Sprite, lay
 from avatar.compose.burned import BurnedCaptions
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.composer import Composer
@@ -20,8 +20,9 @@ from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport, FaceEngine
 from avatar.engines.registry import open_engine
 from avatar.pipeline.context import Context
+from avatar.pipeline.source_background import source_background
 from avatar.pipeline.speaker_box import engine_box
-from avatar.spec import Notice, RenderSpec, Scene
+from avatar.spec import Notice, RenderSpec, Scene, SourceBackground
 from avatar.tracks import ControlTrack, SpeechTrack
 
 Warn = Callable[[Notice], None]
@@ -53,7 +54,7 @@ class Shot:
         self._overlays = overlays
         self._captions = captions
 
-    def moments(self, track: ControlTrack) -> Iterator[Moment]:
+    def moments(self, track: ControlTrack) -> Generator[Moment]:
         """One per frame of `track`."""
         faces = iter([None] * track.frames) if self._engine is None else self._engine.items(track)
         for index, face in enumerate(faces):
@@ -64,6 +65,10 @@ class Shot:
     def paint(self, moment: Moment) -> Planes:
         layer = None if self._engine is None else self._engine.draw(moment.face)
         return self._composer.paint(layer, moment.sprites, moment.backdrop)
+
+    def recycle(self, planes: Planes) -> None:
+        """Take back a painted frame that has been encoded."""
+        self._composer.recycle(planes)
 
     def report(self) -> EngineReport:
         return EngineReport() if self._engine is None else self._engine.report()
@@ -108,19 +113,37 @@ def open_shot(spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Cont
         alpha=_without_background(scene),
     )
     mask = shape_mask(scene.layout.shape, box.width, box.height)
-    return Shot(engine, Composer(backdrop.still, box, engine.base, mask), backdrop, overlays, captions)
+    still = _behind(scene, backdrop.still, box, canvas.fps, context)
+    return Shot(engine, Composer(still, box, engine.base, mask), backdrop, overlays, captions)
 
 
 def _without_background(scene: Scene) -> bool:
     """Whether the speaker is cut out. In a rounded box or a circle the speaker keeps their own background."""
-    return scene.background.kind != "source" and scene.layout.shape == "rectangle"
+    background = scene.background
+    if isinstance(background, SourceBackground):
+        return background.blur > 0
+    return scene.layout.shape == "rectangle"
 
 
-def _captions(spec: RenderSpec, scene: Scene, speech: SpeechTrack, fonts: Fonts, warn: Warn) -> BurnedCaptions | None:
+def _behind(scene: Scene, still: Pixels, box: Rect, fps: int, context: Context) -> Pixels:
+    """The backdrop, with the speaker's own background blurred into the box where the scene asks for it."""
+    background = scene.background
+    if not isinstance(background, SourceBackground) or background.blur == 0:
+        return still
+    picture = source_background(scene.face, box, fps, background.blur, context)
+    behind = still.copy()
+    mask = shape_mask(scene.layout.shape, box.width, box.height)
+    lay(behind, Rect(0, 0, behind.shape[1], behind.shape[0]), Sprite(picture, box.x, box.y), mask)
+    return behind
+
+
+def _captions(
+    spec: RenderSpec, scene: Scene, speech: SpeechTrack, fonts: Fonts, warn: Warn
+) -> BurnedCaptions | None:
     form = spec.output.captions
     if not form.burned:
         return None
     cues = make_cues(speech.words, speech.duration_ms, form.max_chars_per_line, form.max_lines)
     captions = BurnedCaptions(cues, form, spec.canvas, fonts)
-    warn_missing_glyphs(captions.missing_glyphs(), lambda notice: warn(notice.model_copy(update={"scene": scene.id})))
+    warn_missing_glyphs(captions.missing_glyphs(), scene.id, warn)
     return captions

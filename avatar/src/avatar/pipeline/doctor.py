@@ -1,0 +1,116 @@
+"""Checks what the worker needs on this machine; `avatar doctor` prints it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+LOW_DISK_MIB = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`missing` stops the worker; `limited` only switches something off."""
+
+    name: str
+    state: Literal["ok", "limited", "missing"]
+    detail: str
+    hint: str = ""
+
+
+def examine(cache: Path) -> list[Check]:
+    """Every check, in the order of the pipeline. Nothing on the machine is changed."""
+    return [
+        Check("python", "ok", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
+        *(_package(name, needed) for name, needed in _PACKAGES),
+        _espeak(),
+        _encoders(),
+        _fonts(),
+        _writable(cache),
+        _disk(Path.cwd()),
+    ]
+
+
+_PACKAGES = (
+    ("numpy", True), ("opencv-python-headless", True), ("av", True), ("skia-python", True), ("pillow", True),
+    ("pi-heif", False), ("pocketsphinx", False), ("httpx", False), ("mediapipe", False),
+)  # fmt: skip
+
+_WITHOUT = {
+    "pi-heif": "HEIC pictures cannot be read",
+    "pocketsphinx": "supplied sound is not aligned to its transcript",
+    "httpx": "voices behind HTTP cannot be asked",
+    "mediapipe": "faces cannot be measured; drawn characters and prepared portraits work",
+}
+
+
+def _package(name: str, needed: bool) -> Check:
+    try:
+        return Check(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        extra = "face" if name == "mediapipe" else "cpu"
+        return Check(
+            name,
+            "missing" if needed else "limited",
+            _WITHOUT.get(name, "not installed"),
+            f"Install the worker's extra `{extra}`: uv sync --extra {extra}.",
+        )
+
+
+def _espeak() -> Check:
+    program = shutil.which("espeak-ng")
+    if program is None:
+        return Check("espeak-ng", "missing", "not found", "Install it: apt-get install espeak-ng.")
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    return Check("espeak-ng", "ok", said.stdout.strip().split("  Data")[0] or program)
+
+
+def _encoders() -> Check:
+    try:
+        codec = importlib.import_module("av.codec")
+        for name in ("libx264", "aac"):
+            codec.Codec(name, "w")
+    except (ImportError, ValueError) as error:
+        return Check("encoders", "missing", str(error), "Install PyAV from its binary wheels.")
+    return Check("encoders", "ok", "libx264, aac")
+
+
+def _fonts() -> Check:
+    try:
+        fonts = importlib.import_module("avatar.compose.fonts").Fonts.of_this_machine()
+    except ImportError as error:
+        return Check("fonts", "missing", str(error), "Install the worker's extra `cpu`.")
+    families = sorted({typeface.getFamilyName() for typeface in fonts.typefaces})
+    if not families:
+        return Check(
+            "fonts", "limited", "none: no captions in the picture", "apt-get install fonts-dejavu-core"
+        )
+    return Check("fonts", "ok", f"{len(families)} families, text in {fonts.families[0]}")
+
+
+def _writable(cache: Path) -> Check:
+    folder = cache
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return Check("cache", "ok", str(cache))
+    except OSError as error:
+        return Check("cache", "limited", f"{cache}: {error.strerror}", "Name another folder with --cache.")
+
+
+def _disk(folder: Path) -> Check:
+    free_mib = shutil.disk_usage(folder).free // 2**20
+    if free_mib < LOW_DISK_MIB:
+        return Check(
+            "disk", "limited", f"{free_mib} MiB free here", "Long videos need some GiB while they are made."
+        )
+    return Check("disk", "ok", f"{free_mib // 1024} GiB free here")

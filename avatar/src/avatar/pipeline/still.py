@@ -1,0 +1,40 @@
+"""One picture of a scene at a moment; `avatar still` calls it."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from avatar.encode.poster import write_png
+from avatar.pipeline.consent import require_consent
+from avatar.pipeline.context import Context
+from avatar.pipeline.files import describe
+from avatar.pipeline.shot import open_shot
+from avatar.spec import Finished, Notice, RenderSpec, StageStarted
+
+
+def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: Context) -> Finished:
+    """Write the frame shown `ms` milliseconds into the scene (its last frame when it is shorter) as a PNG."""
+    from avatar.speech import speak
+    from avatar.timing import control_track
+
+    scene = spec.scene(scene_id)
+    require_consent(scene)
+    notices: list[Notice] = []
+    with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:
+        context.tell(StageStarted(stage="speech", scene=scene_id))
+        speech = speak(scene, Path(work), context.resolve)
+        track = control_track(speech, spec.canvas.fps, spec.seed)
+        context.tell(StageStarted(stage="prepare", scene=scene_id))
+        index = min(ms * spec.canvas.fps // 1000, track.frames - 1)
+        with closing(open_shot(spec, scene, speech, context, notices.append)) as shot:
+            moments = shot.moments(track)
+            with closing(moments):
+                picture = shot.paint(next(islice(moments, index, None))).to_bgr()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_png(target, picture)
+    return Finished(
+        files=(describe("still", target),), duration_ms=speech.duration_ms, frames=1, warnings=tuple(notices)
+    )
