@@ -31,7 +31,7 @@ def neck(skin: Skin, width: float = 40.0, chin: float = 116.0) -> tuple[Shape, .
     w = width
     return (
         Shape(
-            f"0,60 {w - 3},62 {w - 2},105 {w - 1},132 {w + 6},158 {w + 30},180 {w + 70},194 {w + 60},260 0,300",
+            f"0,60 {w - 3},62 {w - 2},105 {w - 1},132 {w + 4},160 {w + 14},190 {w + 4},222 0,240",
             Linear((-60, 0), (62, 0), ((skin.base, 0), (skin.base, 0.4), (blend(skin.base, skin.shade, 0.9), 1))),
             mirror="half",
         ),

@@ -190,7 +190,6 @@ class Character:
     neck: tuple[Art, ...] = ()
     ears: tuple[Art, ...] = ()
     nose: tuple[Art, ...] = ()
-    over_mouth: tuple[Art, ...] = ()
     hair_front: tuple[Art, ...] = ()
     glasses: tuple[Art, ...] = ()
     reach: float = 235.0

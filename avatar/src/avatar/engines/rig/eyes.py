@@ -1,20 +1,37 @@
-"""Eyes and brows: sclera, iris, lids that close, lashes. Drawn per frame by the figure."""
+"""Eyes: sclera, iris, lids that close, lashes. Drawn per frame by the figure."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import skia
 
 from avatar.engines.rig import geometry
-from avatar.engines.rig.artwork import Brows, Eyes, Linear, Radial, Skin
+from avatar.engines.rig.artwork import Eyes, Linear, Radial, Skin
 from avatar.engines.rig.geometry import Points
-from avatar.engines.rig.paint import blend, clear, colour, paint, soft
-from avatar.engines.rig.pose import Pose, surface
+from avatar.engines.rig.paint import blend, clear, paint, soft
+from avatar.engines.rig.pose import Pose
 
 CENTRE_X = 32.0
 HALF_WIDTH = 18.0
-BROW_START = 12.0
+GAZE_TRAVEL = 0.35
+"""How far the iris moves at gaze ±1, in iris radii."""
 _T = np.linspace(-1.0, 1.0, 13)
+_ZERO = np.zeros(13)
+_SOCKET_RADIUS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lids:
+    """One frame's paths, the same for both eyes."""
+
+    opening: skia.Path
+    shadow: skia.Path
+    skin: skia.Path | None
+    crease: skia.Path
+    lower_line: skia.Path
+    lashes: skia.Path
 
 
 class EyePair:
@@ -22,140 +39,103 @@ class EyePair:
 
     def __init__(self, style: Eyes, skin: Skin) -> None:
         self._style = style
+        tilt = -style.tilt * _T
+        self._upper_open = tilt - 0.62 * style.height * (1.0 - np.abs(_T) ** 2.3) ** 0.72 * (1.0 + 0.10 * _T)
+        self._lower_arc = 0.38 * style.height * (1.0 - np.abs(_T) ** 2.2) ** 0.85 * (1.0 + 0.16 * _T)
+        self._tilt = tilt
+        self._crease_line = np.stack([_T * HALF_WIDTH, self._upper_open - 3.4 - 1.2 * (1.0 - _T**2)], axis=1)
+        self._lash_width = style.line * (0.30 + 0.70 * ((_T + 1.0) / 2.0) ** 0.8)
+        self._lash_width[0] = 0.1
+        self._make_paints(style, skin)
+
+    def _make_paints(self, style: Eyes, skin: Skin) -> None:
+        radius, height = style.iris_radius, style.height
+        iris_stops = ((style.iris_light, 0.0), (style.iris, 0.48), (style.iris_dark, 0.86), (style.iris_dark, 1.0))
+        lid_stops = ((skin.base, 0.0), (blend(skin.base, style.lid, 0.7), 0.45), (style.lid, 1.0))
         self._white = paint(style.sclera)
         self._shade = paint(clear(blend(skin.deep, "#5a4660", 0.5), 0.34))
-        radius = style.iris_radius
-        self._iris = paint(
-            Radial(
-                (0.0, radius * 0.30),
-                radius * 1.25,
-                ((style.iris_light, 0.0), (style.iris, 0.48), (style.iris_dark, 0.86), (style.iris_dark, 1.0)),
-            )
-        )
+        self._iris = paint(Radial((0.0, radius * 0.30), radius * 1.25, iris_stops))
         self._ring = paint(clear(style.iris_dark, 0.85), stroke=radius * 0.13)
         self._pupil = paint("#17100f")
         self._glint = paint("#ffffff")
         self._glint_small = paint("#ffffffb0")
-        self._lid = paint(Linear((0.0, -0.85 * style.height), (0.0, 0.45 * style.height), ((skin.base, 0.0), (blend(skin.base, style.lid, 0.7), 0.45), (style.lid, 1.0))))
+        self._lid = paint(Linear((0.0, -0.85 * height), (0.0, 0.45 * height), lid_stops))
         self._lash = paint(style.lash)
         self._lower_lash = paint(clear(style.lash, 0.55))
         self._crease = paint(style.crease)
-        self._water = paint(clear(blend(skin.blush, "#ffffff", 0.35), 0.8))
-        self._socket = paint(Radial((0.0, -8.0), 30.0, soft(skin.shade, 0.55), 0.72))
+        self._socket = paint(Radial((0.0, -8.0), _SOCKET_RADIUS, soft(skin.shade, 0.55), 0.72))
         self._caruncle = paint(blend(skin.blush, skin.light, 0.35))
 
-    def _lids(self, blink: float, squint: float) -> tuple[Points, Points]:
-        """Upper and lower lid edges, 13 points each from the inner corner (x = -18) to the outer one."""
-        s = self._style
+    def edges(self, blink: float, squint: float = 0.0) -> tuple[Points, Points]:
+        """Upper and lower lid edges, (13, 2) each from the inner corner to the outer one."""
         x = _T * HALF_WIDTH
-        line = -s.tilt * _T
-        up = (1.0 - np.abs(_T) ** 2.3) ** 0.72 * (1.0 + 0.10 * _T)
-        low = (1.0 - np.abs(_T) ** 2.2) ** 0.85 * (1.0 + 0.16 * _T)
-        upper_open = line - 0.62 * s.height * up
-        lower = line + 0.38 * s.height * low * (1.0 - 0.12 * blink - 0.16 * squint)
-        shut = lower - 0.2
-        upper = upper_open + (shut - upper_open) * blink
+        lower = self._tilt + self._lower_arc * (1.0 - 0.12 * blink - 0.16 * squint)
+        upper = self._upper_open + (lower - 0.2 - self._upper_open) * blink
         return np.stack([x, upper], axis=1), np.stack([x, lower], axis=1)
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
+        blink = min(max(pose["blink"], 0.0), 1.0)
+        upper, lower = self.edges(blink, 0.35 * max(pose["wide"], 0.0))
+        lids = self._shapes(upper, lower, blink)
         for side in (-1.0, 1.0):
             canvas.save()
             canvas.concat(pose.plate(side * CENTRE_X, 0.0))
             canvas.scale(side, 1.0)
-            self._draw_one(canvas, pose, side)
+            canvas.drawCircle(0.0, -8.0, _SOCKET_RADIUS, self._socket)
+            if blink < 0.97:
+                self._draw_ball(canvas, pose, lids, side)
+            if lids.skin is not None:
+                canvas.drawPath(lids.skin, self._lid)
+            canvas.drawPath(lids.crease, self._crease)
+            canvas.drawPath(lids.lower_line, self._lower_lash)
+            canvas.drawPath(lids.lashes, self._lash)
             canvas.restore()
 
-    def _draw_one(self, canvas: skia.Canvas, pose: Pose, side: float) -> None:
+    def _shapes(self, upper: Points, lower: Points, blink: float) -> _Lids:
+        crease = self._crease_line
+        return _Lids(
+            opening=geometry.path(geometry.band(upper, lower)),
+            shadow=geometry.path(geometry.band(upper - [0.0, 2.0], upper + [0.0, 0.20 * self._style.height])),
+            skin=geometry.path(geometry.band(crease, upper)) if blink > 0.02 else None,
+            crease=geometry.path(geometry.tapered(crease[1:-1] + [0.0, 1.2 * blink], 1.5)),
+            lower_line=geometry.path(geometry.tapered(lower[2:], 1.1)),
+            lashes=self._lash_line(upper, blink),
+        )
+
+    def _draw_ball(self, canvas: skia.Canvas, pose: Pose, lids: _Lids, side: float) -> None:
         s = self._style
-        blink = min(max(pose["blink"], 0.0), 1.0)
-        smile = max(pose["wide"], 0.0) * 0.35
-        upper, lower = self._lids(blink, smile)
-        canvas.drawPath(_blob(_SOCKET), self._socket)
-        if blink < 0.97:
-            opening = geometry.path(_ring(upper, lower))
-            canvas.drawPath(opening, self._white)
-            canvas.save()
-            canvas.clipPath(opening, doAntiAlias=True)
-            gx = pose["gaze_x"] * side * 0.35 * s.iris_radius
-            gy = pose["gaze_y"] * 0.35 * s.iris_radius
-            canvas.drawCircle(-HALF_WIDTH + 1.0, s.tilt, 3.6, self._caruncle)
-            self._draw_iris(canvas, gx - 0.6, gy - 0.03 * s.height, side)
-            shadow = geometry.path(_ring(upper - [0.0, 2.0], upper + [0.0, 0.20 * s.height]))
-            canvas.drawPath(shadow, self._shade)
-            canvas.restore()
-        self._draw_lids(canvas, upper, lower, blink)
-
-    def _draw_iris(self, canvas: skia.Canvas, x: float, y: float, side: float) -> None:
-        r = self._style.iris_radius
+        r = s.iris_radius
+        canvas.drawPath(lids.opening, self._white)
         canvas.save()
-        canvas.translate(x, y)
+        canvas.clipPath(lids.opening, doAntiAlias=True)
+        canvas.drawCircle(1.0 - HALF_WIDTH, s.tilt, 3.6, self._caruncle)
+        canvas.save()
+        travel = GAZE_TRAVEL * r
+        canvas.translate(pose["gaze_x"] * side * travel - 0.6, pose["gaze_y"] * travel - 0.03 * s.height)
         canvas.drawCircle(0.0, 0.0, r, self._iris)
         canvas.drawCircle(0.0, 0.0, r * 0.95, self._ring)
         canvas.drawCircle(0.0, 0.0, r * 0.44, self._pupil)
+        # The lights in the eyes stay on the lamp's side, they are not mirrored with the eye.
         canvas.drawCircle(-0.34 * r * side, -0.36 * r, r * 0.24, self._glint)
         canvas.drawCircle(0.36 * r * side, 0.40 * r, r * 0.12, self._glint_small)
         canvas.restore()
-
-    def _draw_lids(self, canvas: skia.Canvas, upper: Points, lower: Points, blink: float) -> None:
-        s = self._style
-        open_upper, _ = self._lids(0.0, 0.0)
-        crease = open_upper + np.stack([np.zeros(13), -3.4 - 1.2 * (1 - _T**2)], axis=1)
-        if blink > 0.02:
-            canvas.drawPath(geometry.path(_ring(crease, upper)), self._lid)
-        line = crease[1:-1] + [0.0, 1.2 * blink]
-        canvas.drawPath(geometry.path(geometry.tapered(line, 1.5)), self._crease)
-        canvas.drawPath(geometry.path(geometry.tapered(lower[2:], 1.1)), self._lower_lash)
-        canvas.drawPath(self._lash_line(upper, blink), self._lash)
+        canvas.drawPath(lids.shadow, self._shade)
+        canvas.restore()
 
     def _lash_line(self, upper: Points, blink: float) -> skia.Path:
         """A wedge along the upper lid, thicker outward, with a wing and a few lashes."""
-        s = self._style
-        thick = s.line * (0.30 + 0.70 * ((_T + 1.0) / 2.0) ** 0.8) * (1.0 - 0.15 * blink)
-        thick[0] = 0.1
-        top = upper - np.stack([np.zeros(13), thick], axis=1)
-        wing = upper[-1] + np.array([4.6 * s.lashes, (-3.0 + 4.6 * blink) * s.lashes])
+        full = self._style.lashes
+        top = upper - np.stack([_ZERO, self._lash_width * (1.0 - 0.15 * blink)], axis=1)
+        wing = upper[-1] + np.array([4.6 * full, (-3.0 + 4.6 * blink) * full])
         ring = np.concatenate([upper, [wing], top[::-1]])
-        corners = np.zeros(len(ring), dtype=bool)
-        corners[[0, 12, 13, 14, len(ring) - 1]] = True
-        path = geometry.path(geometry.bezier(ring, corners, closed=True))
-        if s.lashes > 0.3:
+        path = geometry.path(geometry.loop(ring, (0, 12, 13, 14, len(ring) - 1)))
+        if full > 0.3:
             for at, out, up in ((11, 4.4, 3.4), (10, 3.4, 3.9)):
                 root = top[at] + np.array([0.0, 0.6])
-                tip = root + np.array([out, -up + 1.9 * up * blink]) * s.lashes
+                tip = root + np.array([out, -up + 1.9 * up * blink]) * full
                 bend = root * 0.45 + tip * 0.55 + np.array([0.5, 0.35 - 0.7 * blink])
                 geometry.add(path, _spike(root, bend, tip, 0.9))
         return path
-
-
-class BrowPair:
-    """Both brows, thick inside and thin outside; the inner ends fade into the skin."""
-
-    def __init__(self, style: Brows) -> None:
-        self._style = style
-        stops = ((clear(style.colour, 0.45), 0.0), (clear(style.colour, 0.86), 0.2), (clear(style.colour, 0.95), 1.0))
-        start = BROW_START
-        self._paints = {
-            side: paint(Linear((side * start, 0.0), (side * (start + style.length), 0.0), stops)) for side in (-1.0, 1.0)
-        }
-
-    def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
-        s = self._style
-        raised = pose["brow"]
-        t = np.linspace(0.0, 1.0, 9)
-        x = BROW_START + s.length * t
-        bow = s.arch * np.sin(np.pi * t**1.25)
-        lift = (5.0 if raised > 0 else 3.2) * raised * (0.75 + 0.5 * np.sin(np.pi * t))
-        y = s.y - bow - lift + 2.6 * t**4
-        thick = s.thickness * (0.66 + 0.34 * np.sin(np.pi * np.clip(0.1 + 0.75 * t, 0, 1))) * (1.0 - 0.95 * t**2.4)
-        thick[0] *= 0.55
-        ring = np.concatenate([np.stack([x, y - thick / 2], axis=1), np.stack([x, y + thick / 2], axis=1)[::-1]])
-        corners = np.zeros(len(ring), dtype=bool)
-        corners[[8, 9]] = True
-        control = geometry.bezier(ring, corners, closed=True)
-        for side in (-1.0, 1.0):
-            placed = control * np.array([side, 1.0])
-            turned = pose.turn(placed, surface(placed) + 3.0)
-            canvas.drawPath(geometry.path(turned), self._paints[side])
 
 
 def _spike(root: Points, bend: Points, tip: Points, width: float) -> Points:
@@ -163,21 +143,4 @@ def _spike(root: Points, bend: Points, tip: Points, width: float) -> Points:
     across = tip - root
     normal = np.array([-across[1], across[0]]) / max(float(np.hypot(*across)), 1e-6) * width / 2
     ring = np.stack([root + normal, bend + normal * 0.6, tip, bend - normal * 0.6, root - normal])
-    return geometry.bezier(ring, np.array([True, False, True, False, True]), closed=True)
-
-
-_SOCKET = 30.0
-
-
-def _blob(radius: float) -> skia.Path:
-    path = skia.Path()
-    path.addOval(skia.Rect.MakeLTRB(-radius, -8 - radius * 0.72, radius, -8 + radius * 0.72))
-    return path
-
-
-def _ring(upper: Points, lower: Points) -> Points:
-    """The closed outline between two lid edges with the same ends."""
-    ring = np.concatenate([upper, lower[::-1]])
-    corners = np.zeros(len(ring), dtype=bool)
-    corners[[0, len(upper) - 1, len(upper), len(ring) - 1]] = True
-    return geometry.bezier(ring, corners, closed=True)
+    return geometry.loop(ring, (0, 2, 4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 import skia
@@ -59,26 +61,59 @@ def sample(control: Points, per_segment: int) -> Points:
     return np.concatenate([curve.reshape(-1, 2), control[-1:]])
 
 
-def smooth(points: Points, closed: bool = False) -> Points:
-    """`bezier` without corners."""
-    return bezier(points, np.zeros(len(points), dtype=bool), closed)
+@lru_cache(maxsize=64)
+def _spline_matrix(count: int, corners: tuple[int, ...]) -> Points:
+    """(3 count + 1, count): control points of a closed curve through evenly spaced knots, as one matrix product.
+
+    Uniform Catmull-Rom: what moves in every frame is sampled evenly, so chord weights would change nothing.
+    """
+    matrix = np.zeros((3 * count + 1, count))
+    for k in range(count):
+        after = (k + 1) % count
+        matrix[3 * k, k] = matrix[3 * k + 1, k] = matrix[3 * k + 2, after] = 1.0
+        if k not in corners:
+            matrix[3 * k + 1, after] += 1 / 6
+            matrix[3 * k + 1, k - 1] -= 1 / 6
+        if after not in corners:
+            matrix[3 * k + 2, k] += 1 / 6
+            matrix[3 * k + 2, (after + 1) % count] -= 1 / 6
+    matrix[3 * count, 0] = 1.0
+    return matrix
+
+
+def loop(points: Points, corners: tuple[int, ...] = ()) -> Points:
+    """A closed curve through evenly spaced points (n, 2), as control points; `corners` are indices."""
+    return _spline_matrix(len(points), corners) @ points
+
+
+def band(upper: Points, lower: Points) -> Points:
+    """The closed outline between two edges that run the same way: lids, lips, teeth."""
+    n, m = len(upper), len(lower)
+    return loop(np.concatenate([upper, lower[::-1]]), (0, n - 1, n, n + m - 1))
+
+
+@lru_cache(maxsize=64)
+def _swell(count: int, start: float, end: float) -> tuple[Points, Points]:
+    """Central differences (n, n) and half widths (n, 1) of a stroke with `count` points."""
+    differences = np.zeros((count, count))
+    for k in range(count):
+        differences[k, min(k + 1, count - 1)] += 1.0
+        differences[k, max(k - 1, 0)] -= 1.0
+    t = np.linspace(0.0, 1.0, count)
+    profile = np.maximum(np.sin(np.pi * t) ** 0.7, np.where(t < 0.5, start, end)) / 2
+    return differences, profile[:, None]
 
 
 def tapered(line: Points, width: float, start: float = 0.0, end: float = 0.0) -> Points:
-    """The closed outline (as Bézier control points) of a stroke that swells to `width` and thins out to its ends.
+    """The closed outline (control points) of a stroke that swells to `width` and thins out to its ends.
 
     `start` and `end` are the fractions of `width` left at the ends.
     """
-    steps = np.gradient(line, axis=0)
-    normal = np.stack([-steps[:, 1], steps[:, 0]], axis=1)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    t = np.linspace(0.0, 1.0, len(line))
-    swell = np.sin(np.pi * t) ** 0.7
-    profile = np.maximum(swell, np.where(t < 0.5, start, end)) * width / 2
-    ring = np.concatenate([line + normal * profile[:, None], (line - normal * profile[:, None])[::-1]])
-    corners = np.zeros(len(ring), dtype=bool)
-    corners[[0, len(line) - 1, len(line), -1]] = True
-    return bezier(ring, corners, closed=True)
+    differences, profile = _swell(len(line), start, end)
+    steps = differences @ line
+    length = np.maximum(np.hypot(steps[:, :1], steps[:, 1:]), 1e-9)
+    across = np.concatenate([-steps[:, 1:], steps[:, :1]], axis=1) / length * (profile * width)
+    return band(line + across, line - across)
 
 
 def path(control: Points, closed: bool = True) -> skia.Path:

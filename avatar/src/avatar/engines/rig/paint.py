@@ -34,14 +34,13 @@ def soft(text: str, alpha: float) -> Stops:
     return tuple((clear(text, alpha * level), at) for at, level in levels)
 
 
-def shader(fill: Linear | Radial, dx: float = 0.0, dy: float = 0.0) -> skia.Shader:
-    """The gradient, moved by (dx, dy) units."""
+def shader(fill: Linear | Radial) -> skia.Shader:
+    """The gradient as a skia shader, in units."""
     colours = [colour(text) for text, _ in fill.stops]
     places = [at for _, at in fill.stops]
     if isinstance(fill, Linear):
-        ends = [(fill.start[0] + dx, fill.start[1] + dy), (fill.end[0] + dx, fill.end[1] + dy)]
-        return skia.GradientShader.MakeLinear(ends, colours, places)
-    x, y = fill.centre[0] + dx, fill.centre[1] + dy
+        return skia.GradientShader.MakeLinear([fill.start, fill.end], colours, places)
+    x, y = fill.centre
     matrix = skia.Matrix()
     matrix.setScale(1.0, fill.squash, x, y)
     return skia.GradientShader.MakeRadial((x, y), fill.radius, colours, places, skia.TileMode.kClamp, 0, matrix)

@@ -25,8 +25,16 @@ BEARD = (
 BODY = (
     Shape(
         "0,206! 40,190! 55,147! 92,163 140,176 182,196 208,232 220,300 230,420 240,1200! 0,1200!",
-        Linear((-200, 190), (220, 330), ((OCHRE, 0), (OCHRE_LIGHT, 0.22), (OCHRE_LIGHT, 0.4), (OCHRE, 0.68), (OCHRE_SHADE, 1))),
+        OCHRE_LIGHT,
         mirror="half",
+    ),
+    Shape(
+        "40,190! 55,147! 92,163 140,176 182,196 208,232 220,300 230,420 240,1200! 40,1200!",
+        Linear((20, 190), (220, 290), ((clear(OCHRE_SHADE, 0.0), 0), (OCHRE_SHADE, 1))),
+    ),
+    Shape(
+        "-140,176 -182,196 -208,232 -220,300 -230,420 -240,1200! -140,1200! -128,260",
+        Linear((-128, 260), (-225, 250), ((clear(OCHRE, 0.0), 0), (OCHRE, 1))),
     ),
     Shape("166,232 154,270 156,330 162,420", clear(OCHRE_DEEP, 0.55), closed=False, taper=5.0),
     Shape("-166,232 -156,270 -158,330 -164,420", clear(OCHRE_DEEP, 0.42), closed=False, taper=4.0),
@@ -102,7 +110,7 @@ CHARACTER = Character(
             jaw=1.0, lift=0.7, inside="face", name="beard",
         ),
         Shape("-16,92 0,90 16,92 12,100 0,103 -12,100", Radial((0, 96), 16, ((clear(SKIN.base, 0.5), 0), (clear(SKIN.base, 0), 1)), 0.5), jaw=1.0),
-        Curls("beard", 130, 1.9, 0.7, (HAIR_LIGHT + "60", "#0f0a0870"), seed=12, jaw=1.0, lift=0.7),
+        Curls("beard", 80, 1.9, 0.8, (HAIR_LIGHT + "70",), seed=12, jaw=1.0, lift=0.7),
     ),
     nose=nose(SKIN, 17.5, 42),
     hair_front=(
@@ -111,8 +119,8 @@ CHARACTER = Character(
             lift=0.9, name="crop",
         ),
         Shape("-46,-121 -16,-130 16,-130 46,-121 66,-106 78,-80 76,-62 40,-79 0,-82 -40,-79 -76,-62 -78,-80 -66,-106", HAIR, lift=0.9, name="top"),
-        Curls("top", 230, 3.4, 1.3, ("#3d2c2390", "#110b09b0", "#54402f78"), seed=5, lift=0.9),
-        Curls("crop", 150, 2.4, 0.9, ("#0f0a0880", "#4a372b60"), seed=6, lift=0.9),
+        Curls("top", 150, 3.6, 1.5, ("#3d2c23b0", "#54402f80"), seed=5, lift=0.9),
+        Curls("crop", 70, 2.4, 1.0, ("#4a372b70",), seed=6, lift=0.9),
     ),
     top=-133.0,
     reach=262.0,

@@ -28,7 +28,7 @@ OUTLINE_BACK = (
 SHEEN = ((DARK, 0.0), (HAIR, 0.10), (GLOW, 0.22), (LIGHT, 0.30), (HAIR, 0.46), (DARK, 0.70), (HAIR, 0.86), (LIGHT, 1.0))
 
 HAIR_BACK = (
-    Shape(OUTLINE_BACK, Linear((0, -140), (0, 206), ((HAIR, 0), (DARK, 0.4), (DARK, 0.75), (HAIR, 1))), lift=0, depth=-36, swing=0.5),
+    Shape(OUTLINE_BACK, DARK, lift=0, depth=-36, swing=0.5),
     Strands("-80,20 -84,90 -80,150 -76,200", "-104,20 -106,90 -114,140 -100,204", 7, 5.0, (HAIR, LIGHT + "90"), seed=9, lift=0, depth=-36, swing=0.5),
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ HAIR_FRONT = (
     Shape(TUCK, Linear((-30, -140), (-96, 30), ((DARK, 0), (HAIR, 0.16), (GLOW, 0.34), (HAIR, 0.58), (DARK, 1))), lift=0.9, swing=0.2),
     Strands(
         "-29,-93 -44,-77 -58,-52 -67,-28 -74,-2", "-26,-128 -60,-113 -91,-80 -102,-40 -99,8",
-        11, 3.2, (LIGHT + "c0", DARK + "90", GLOW + "80"), seed=4, lift=0.9, swing=0.2,
+        9, 3.2, (LIGHT + "c0", DARK + "90", GLOW + "80"), seed=4, lift=0.9, swing=0.2,
     ),
     Shape(SWEEP, Linear((-10, -146), (60, 206), SHEEN), lift=0.9, swing=0.6),
     Shape(
@@ -54,7 +54,7 @@ HAIR_FRONT = (
     Strands(
         "-28,-92 2,-90 34,-76 56,-50 68,-16 73,20 75,56 83,92 87,128 82,164 77,192",
         "-26,-128 18,-128 64,-109 98,-70 109,-16 111,36 114,78 123,122 121,160 96,196",
-        15, 2.9, (LIGHT + "b0", DARK + "88", GLOW + "80"), seed=5, lift=0.95, swing=0.6,
+        10, 3.2, (LIGHT + "b0", DARK + "88", GLOW + "80"), seed=5, lift=0.95, swing=0.6,
     ),
     Shape("50,-122 84,-98 105,-60 112.5,-14 112.5,34 114.5,79 124,120 123,156", clear("#ffe0b4", 0.50), closed=False, taper=2.0, lift=0.9, swing=0.6),
 )  # fmt: skip

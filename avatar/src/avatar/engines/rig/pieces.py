@@ -1,0 +1,149 @@
+"""Artwork compiled to pieces: outlines as Bézier control points, mirrored and cut, one paint each. Used by `sheet`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import skia
+
+from avatar.engines.rig import geometry
+from avatar.engines.rig.artwork import Art, Curls, Fill, Linear, Radial, Shape, Strands
+from avatar.engines.rig.geometry import Points
+from avatar.engines.rig.hair import curl_outlines, strand_outlines
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One draw call: contours of control points, all with one paint. The rest is as in `artwork.Shape`."""
+
+    contours: tuple[Points, ...]
+    fill: Fill
+    closed: bool = True
+    stroke: float = 0.0
+    lift: float = 1.0
+    depth: float = 0.0
+    swing: float = 0.0
+    jaw: float = 0.0
+
+    @property
+    def anchor(self) -> tuple[float, float]:
+        """The point whose movement a gradient follows."""
+        if isinstance(self.fill, Radial):
+            return self.fill.centre
+        if isinstance(self.fill, Linear):
+            (ax, ay), (bx, by) = self.fill.start, self.fill.end
+            return ((ax + bx) / 2, (ay + by) / 2)
+        return (0.0, 0.0)
+
+    @property
+    def path(self) -> skia.Path:
+        """The piece as it lies in the artwork."""
+        result = skia.Path()
+        for control in self.contours:
+            geometry.add(result, control, self.closed)
+        return result
+
+
+def compile_pieces(art: Iterable[Art], masks: dict[str, skia.Path]) -> list[Piece]:
+    """Pieces in drawing order. Named shapes are added to `masks`; `inside` looks its shape up there."""
+    pieces: list[Piece] = []
+    for item in art:
+        if isinstance(item, Shape):
+            pieces += _shape(item, masks)
+        elif isinstance(item, Strands):
+            for tint, contours in strand_outlines(item).items():
+                pieces.append(
+                    Piece(tuple(contours), tint, lift=item.lift, depth=item.depth, swing=item.swing)
+                )
+        else:
+            pieces += _curls(item, masks[item.inside])
+    return pieces
+
+
+def _curls(art: Curls, mask: skia.Path) -> list[Piece]:
+    return [
+        Piece(tuple(contours), tint, lift=art.lift, depth=art.depth, jaw=art.jaw)
+        for tint, contours in curl_outlines(art, mask).items()
+    ]
+
+
+def _shape(shape: Shape, masks: dict[str, skia.Path]) -> list[Piece]:
+    outline = _outline(shape)
+    outlines = [outline, geometry.mirrored(outline)] if shape.mirror == "twin" else [outline]
+    result = []
+    for index, control in enumerate(outlines):
+        contours: tuple[Points, ...] = (control,)
+        if shape.inside:
+            contours = _cut(contours, masks[shape.inside])
+        if contours:
+            result.append(
+                Piece(
+                    contours,
+                    _mirrored_fill(shape.fill) if index else shape.fill,
+                    closed=shape.closed or shape.taper > 0,
+                    stroke=0.0 if shape.taper > 0 else shape.stroke,
+                    lift=shape.lift, depth=shape.depth, swing=shape.swing, jaw=shape.jaw,
+                )
+            )  # fmt: skip
+    if isinstance(shape.fill, str) and len(result) == 2:
+        # A flat colour has no sides: both copies are one draw call.
+        result = [replace(result[0], contours=result[0].contours + result[1].contours)]
+    if shape.name:
+        mask = skia.Path()
+        for piece in result:
+            mask.addPath(piece.path)
+        masks[shape.name] = mask
+    return result
+
+
+def _outline(shape: Shape) -> Points:
+    points, corners = geometry.knots(shape.outline)
+    if shape.mirror == "half":
+        back = np.flatnonzero(np.abs(points[:, 0]) > 1e-6)[::-1]
+        points = np.concatenate([points, geometry.mirrored(points[back])])
+        corners = np.concatenate([corners, corners[back]])
+    control = geometry.bezier(points, corners, shape.closed)
+    if shape.taper > 0:
+        return geometry.tapered(geometry.sample(control, 4), shape.taper)
+    return control
+
+
+def _mirrored_fill(fill: Fill) -> Fill:
+    if isinstance(fill, Radial):
+        return replace(fill, centre=(-fill.centre[0], fill.centre[1]))
+    if isinstance(fill, Linear):
+        return replace(fill, start=(-fill.start[0], fill.start[1]), end=(-fill.end[0], fill.end[1]))
+    return fill
+
+
+def _cut(contours: Sequence[Points], by: skia.Path) -> tuple[Points, ...]:
+    whole = skia.Path()
+    for control in contours:
+        geometry.add(whole, control)
+    cut = skia.Op(whole, by, skia.PathOp.kIntersect_PathOp)
+    return () if cut is None else _contours(cut)
+
+
+def _contours(path: skia.Path) -> tuple[Points, ...]:
+    """The contours of any skia path as cubic control points: lines and quadratics are raised to cubics."""
+    done: list[Points] = []
+    run: list[tuple[float, float]] = []
+    for verb, raw in path:
+        points = [(p.x(), p.y()) for p in raw]
+        if verb == skia.Path.kMove_Verb:
+            if len(run) > 1:
+                done.append(np.array(run))
+            run = [points[0]]
+        elif verb == skia.Path.kLine_Verb:
+            (ax, ay), (bx, by) = points[0], points[1]
+            run += [((2 * ax + bx) / 3, (2 * ay + by) / 3), ((ax + 2 * bx) / 3, (ay + 2 * by) / 3), (bx, by)]
+        elif verb in (skia.Path.kQuad_Verb, skia.Path.kConic_Verb):
+            (ax, ay), (cx, cy), (bx, by) = points[0], points[1], points[2]
+            run += [((ax + 2 * cx) / 3, (ay + 2 * cy) / 3), ((bx + 2 * cx) / 3, (by + 2 * cy) / 3), (bx, by)]
+        elif verb == skia.Path.kCubic_Verb:
+            run += points[1:4]
+    if len(run) > 1:
+        done.append(np.array(run))
+    return tuple(done)
