@@ -1,1 +1,1 @@
-"""Room."""
+"""What people edit and what is made of it: projects, scenes, assets, personas, consents, renders."""

@@ -1,0 +1,43 @@
+"""Failures of our own side of a task, put into the words that people read; used by schedulers and the
+studio.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from avatar.spec import Failed
+
+from soundstage.errors import SoundstageError
+
+RETRYABLE = frozenset({"worker.crashed", "worker.killed"})
+"""Codes for which the same task may well succeed on a second try."""
+
+CANCELLED = Failed(
+    code="render.cancelled", message="The work was cancelled.", hint="Retry it when you want it again."
+)
+
+
+class TaskFailed(Exception):
+    """A task ended without a result; `failure` is what people are told."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(f"{failure.code}: {failure.message}")
+        self.failure = failure
+
+
+def failure_from_error(error: OSError | SoundstageError) -> Failed:
+    """Folders, blobs, a full disk."""
+    if isinstance(error, SoundstageError):
+        return Failed(code=error.code, message=error.message, hint=error.hint)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failed(
+            code="disk.full",
+            message="The disk is full, so the files of this step could not be written.",
+            hint="Free space (`soundstage gc` shows what can go), then retry.",
+        )
+    return Failed(
+        code="worker.files",
+        message=f"The files of this step could not be handled: {error.strerror or error}.",
+        hint="Check rights and space of state_dir and out_dir.",
+    )

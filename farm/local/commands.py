@@ -1,0 +1,54 @@
+"""The worker's command line for each kind of task, and the environment it gets; values only, never a
+shell.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from farm.tasks import SegmentTask
+from soundstage.errors import Invalid
+
+SPEC_FILE = "spec.json"
+SEGMENTS_FOLDER = "segments"
+PICTURE_FILE = "picture"
+
+_OUTPUT = {
+    "segment": "segment",
+    "assemble": "video.mp4",
+    "render": "video.mp4",
+    "preview": "video.mp4",
+    "lipsync": "video.mp4",
+    "still": "still.png",
+    "prepare": "portrait.json",
+}
+
+PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str]:
+    """Sub-command and options, with paths relative to the task's folder (the worker's working directory)."""
+    output = str(Path("out") / _OUTPUT[task.kind])
+    options = [*task.arguments, "--blobs", str(blobs), "--cache", str(cache), "--json"]
+    if task.kind in ("segment", "preview", "still"):
+        if task.scene_id is None:
+            raise Invalid("task.no_scene", f"A {task.kind} task needs the id of a scene.", "Name the scene.")
+        return [task.kind, SPEC_FILE, task.scene_id, output, *options]
+    if task.kind == "assemble":
+        return [task.kind, SPEC_FILE, output, "--segments", SEGMENTS_FOLDER, *options]
+    if task.kind == "prepare":
+        return [task.kind, PICTURE_FILE, output, *options]
+    return [task.kind, SPEC_FILE, output, *options]
+
+
+def worker_environment(
+    folder: Path, passed: Sequence[str] = (), ours: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """What the worker may see: a few plain variables and those named in the settings, so that no key of ours
+    leaks.
+    """
+    names = (*PASSED_VARIABLES, *passed)
+    chosen = {name: ours[name] for name in names if name in ours}
+    return {**chosen, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,102 @@
+"""The folder of one task: inputs are linked in before the worker starts, outputs go to the blob store when it
+is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from avatar.spec import Failed, Finished, OutputFile
+
+from farm.failures import TaskFailed
+from farm.local import orphans
+from farm.local.commands import SPEC_FILE
+from farm.tasks import SegmentTask
+from soundstage.blobs import BlobStore
+from soundstage.errors import SoundstageError
+
+RECORD_FILE = "worker.json"
+
+
+class Workspace:
+    """`folder` holds everything the worker touches; its removal leaves nothing behind."""
+
+    def __init__(self, folder: Path, blobs: BlobStore) -> None:
+        self.folder = folder
+        self._blobs = blobs
+
+    @property
+    def record(self) -> Path:
+        return self.folder / RECORD_FILE
+
+    async def prepare(self, task: SegmentTask) -> None:
+        """Links the spec and the inputs; raises NotFound when one of the blobs is gone."""
+        await asyncio.to_thread(self._make_folders)
+        if task.spec_sha256 is not None:
+            await self._link(task.spec_sha256, SPEC_FILE)
+        for wanted in task.inputs:
+            await self._link(wanted.sha256, wanted.path)
+
+    def _make_folders(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "out").mkdir(parents=True)
+
+    async def _link(self, sha256: str, inside: str) -> None:
+        relative = PurePosixPath(inside)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise SoundstageError("task.bad_path", f"The input path {inside!r} leaves the task's folder.")
+        source = await self._blobs.local_path(sha256)
+        target = self.folder / relative
+        await asyncio.to_thread(_symlink, source, target)
+
+    async def collect(self, result: Finished) -> Finished:
+        """Puts every promised file into the blob store; raises TaskFailed when a file is missing or
+        differs.
+        """
+        return result.model_copy(update={"files": tuple([await self._store(file) for file in result.files])})
+
+    async def _store(self, file: OutputFile) -> OutputFile:
+        path = (self.folder / file.path).resolve()
+        if not path.is_relative_to(self.folder.resolve()) or not await asyncio.to_thread(path.is_file):
+            raise TaskFailed(
+                _bad(f"The worker promised {file.role} in {path.name}, and the file is not there.")
+            )
+        blob = await self._blobs.put_file(path, file.media_type)
+        if blob.sha256 != file.sha256:
+            raise TaskFailed(_bad(f"The worker's {file.role} file is not the one whose hash it gave."))
+        return file.model_copy(update={"path": path.name, "bytes": blob.bytes})
+
+    async def remove(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+
+def _symlink(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source.resolve())
+
+
+def _bad(message: str) -> Failed:
+    return Failed(
+        code="worker.bad_output", message=message, hint="Retry; if it stays, read the worker's log."
+    )
+
+
+def sweep(work_dir: Path) -> Sequence[str]:
+    """Ends workers whose control process was killed and removes their folders; returns the names of those
+    processes.
+
+    `work_dir` holds one folder per control process; those of processes that live are left alone.
+    """
+    swept = []
+    for owner in sorted(path for path in work_dir.glob("*") if path.is_dir()):
+        if orphans.owner_lives(owner.name):
+            continue
+        for record in (orphans.read_record(path) for path in owner.glob(f"*/{RECORD_FILE}")):
+            if record is not None:
+                orphans.end_processes(record)
+        shutil.rmtree(owner, ignore_errors=True)
+        swept.append(owner.name)
+    return swept

@@ -1,0 +1,44 @@
+"""The door every scheduler stands behind: the embedded local pool today, Nomad beside it; the studio sees
+only this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from farm.tasks import Placement, SegmentTask, TaskEvent
+
+
+class Scheduler(Protocol):
+    """Runs tasks. tests/farm/conformance.py says what every adapter must hold.
+
+    Unknown ids raise `NotFound("task.unknown")`. Nothing here raises for a task that fails: failure is an
+    event.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    async def start(self) -> None:
+        """Makes ready and ends what a killed predecessor left running. Called once, before `submit`."""
+
+    async def submit(self, task: SegmentTask) -> Placement:
+        """Takes the task; the same id again returns the placement of the first."""
+
+    def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
+        """All events from the first to the last (state done, failed or cancelled), then ends."""
+
+    async def cancel(self, task_id: str) -> None:
+        """Asks for an end and returns at once; `watch` tells when it has come. Ended tasks are left as they
+        are.
+        """
+
+    async def logs(self, task_id: str) -> str:
+        """The last part of what the worker wrote on standard error."""
+
+    async def explain(self, task_id: str) -> str:
+        """Why it is where it is, in one sentence."""
+
+    async def close(self) -> None:
+        """Cancels what is left and waits until nothing runs."""

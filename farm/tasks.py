@@ -1,0 +1,74 @@
+"""What crosses between the studio and a scheduler: a task, where it was put, and what happened to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from avatar.spec import Failed, Finished, ProgressLine
+
+from farm.states import TERMINAL, TaskState
+
+TaskKind = Literal["segment", "assemble", "render", "preview", "lipsync", "still", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInput:
+    """A blob the worker finds under `path`, relative to its work folder."""
+
+    sha256: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTask:
+    """One run of the worker program.
+
+    `id` is the segment's key and the attempt: the first submission of an id wins, a second one changes
+    nothing.
+    The spec travels by hash only (`spec_sha256`, a JSON blob); `prepare` has no spec and one input, the
+    picture.
+    """
+
+    id: str
+    kind: TaskKind
+    spec_sha256: str | None = None
+    scene_id: str | None = None
+    inputs: tuple[TaskInput, ...] = ()
+    arguments: tuple[str, ...] = ()
+    """More options of the worker's sub-command, such as ("--ms", "1200")."""
+    priority: int = 0
+    """Higher runs sooner; equal ones in the order of submission."""
+    time_limit_s: float = 3600.0
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a task was put. `ahead` counts tasks that start before it."""
+
+    task_id: str
+    scheduler: str
+    state: TaskState
+    ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """One fact about a task; `seq` grows by one or more, because stale progress is dropped for slow
+    readers.
+    """
+
+    task_id: str
+    seq: int
+    state: TaskState
+    at: datetime
+    line: ProgressLine | None = None
+    result: Finished | None = field(default=None, repr=False)
+    """Set when `state` is done: every file of it is in the blob store under its `sha256`."""
+    failure: Failed | None = None
+
+    @property
+    def last(self) -> bool:
+        return self.state in TERMINAL

@@ -1,0 +1,1 @@
+"""Files people bring: pictures, videos and sounds, checked by their bytes."""

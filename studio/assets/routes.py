@@ -1,0 +1,117 @@
+"""REST of assets: upload, list, describe, download."""
+
+from __future__ import annotations
+
+import json
+
+from fastapi import APIRouter, Query, Request, status
+from fastapi.responses import FileResponse
+from pydantic import ValidationError
+
+from soundstage.errors import Invalid
+from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
+from studio.assets.upload import Upload
+from studio.downloads import file_answer
+from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
+from studio.wiring import StudioDep
+
+router = APIRouter(prefix="/api/assets", tags=["assets"])
+
+_UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "kind": {"type": "string", "enum": [kind.value for kind in AssetKind]},
+                        "name": {"type": "string"},
+                        "project": {"type": "string"},
+                        "metadata": {"type": "string", "description": "a JSON object"},
+                    },
+                }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": {"schema": AssetDraft.model_json_schema()},
+        },
+    }
+}
+
+
+@router.get("")
+async def list_assets(
+    studio: StudioDep,
+    _: ReadAssets,
+    project: str | None = None,
+    kind: AssetKind | None = None,
+    limit: int = Query(default=500, ge=1, le=2000),
+) -> list[AssetView]:
+    """Newest first."""
+    return await studio.assets.list(project, kind, limit)
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_UPLOAD_BODY)
+async def create_asset(request: Request, studio: StudioDep, _: CreateAssets) -> AssetView:
+    """A file as form or raw body (then `?name=…&kind=…`), or JSON that names a blob which is here already."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+        return await studio.assets.create(_draft(await request.body()))
+    upload = Upload(request, studio.assets.max_upload_bytes)
+    blob, found = await studio.assets.store(upload.chunks())
+    return await studio.assets.add(blob, found, _labels(upload))
+
+
+@router.get("/{asset_id}")
+async def get_asset(asset_id: str, studio: StudioDep, _: ReadAssets) -> AssetView:
+    return await studio.assets.get(asset_id)
+
+
+@router.patch("/{asset_id}")
+async def change_asset(asset_id: str, change: AssetChange, studio: StudioDep, _: UpdateAssets) -> AssetView:
+    """Labels only; the bytes of an asset never change."""
+    return await studio.assets.change(asset_id, change)
+
+
+@router.delete("/{asset_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_asset(asset_id: str, studio: StudioDep, _: DeleteAssets) -> None:
+    await studio.assets.delete(asset_id)
+
+
+@router.get("/{asset_id}/file")
+async def download_asset(
+    asset_id: str, studio: StudioDep, _: ReadAssets, download: bool = False
+) -> FileResponse:
+    view, path = await studio.assets.open_file(asset_id)
+    return file_answer(
+        path, name=view.name, media_type=view.media_type, sha256=view.sha256, download=download
+    )
+
+
+def _labels(upload: Upload) -> AssetLabels:
+    fields: dict[str, object] = {key: value for key, value in upload.fields.items() if value != ""}
+    fields.setdefault("name", upload.filename)
+    try:
+        if "metadata" in fields:
+            fields["metadata"] = json.loads(str(fields["metadata"]))
+        return AssetLabels.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Invalid(
+            "asset.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
+        ) from error
+    except json.JSONDecodeError as error:
+        raise Invalid("asset.bad_labels", "`metadata` is not JSON.", "Send a JSON object.") from error
+
+
+def _draft(body: bytes) -> AssetDraft:
+    try:
+        return AssetDraft.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Invalid(
+            "asset.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
+        ) from error

@@ -1,0 +1,167 @@
+"""Verbs on assets; each is one transaction. Called by routes, the agent's tools and the CLI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.blobs import Blob, BlobStore
+from soundstage.database import Database, utcnow
+from soundstage.errors import Invalid, NotFound
+from studio.assets.models import Asset
+from studio.assets.repository import Assets
+from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
+from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
+from studio.projects.repository import Projects
+from studio.projects.service import project_of
+from studio.references.repository import References
+
+_FAMILY_OF_KIND = {
+    AssetKind.AVATAR_IMAGE: {"image"},
+    AssetKind.AVATAR_VIDEO: {"video"},
+    AssetKind.TTS_AUDIO: {"audio"},
+    AssetKind.SCREEN_CAPTURE: {"video", "image"},
+    AssetKind.COMPOSITED_SCENE: {"video"},
+    AssetKind.IMAGE: {"image"},
+    AssetKind.VIDEO: {"video"},
+    AssetKind.AUDIO: {"audio", "video"},
+}
+
+
+class AssetService:
+    def __init__(self, db: Database, blobs: BlobStore, *, upload_mib: int) -> None:
+        self._db = db
+        self._blobs = blobs
+        self.max_upload_bytes = upload_mib * (1 << 20)
+
+    async def list(
+        self, project: str | None = None, kind: AssetKind | None = None, limit: int = 500
+    ) -> list[AssetView]:
+        async with self._db.session() as session:
+            project_id = (await project_of(Projects(session), project)).id if project else None
+            return [view_of(row) for row in await Assets(session).list(project_id, kind, limit)]
+
+    async def get(self, asset_id: str) -> AssetView:
+        async with self._db.session() as session:
+            return view_of(await asset_of(session, asset_id))
+
+    async def store(self, chunks: AsyncIterator[bytes]) -> tuple[Blob, FileType]:
+        """Streams a file to disk. What it is decides its first bytes; before that nothing is kept of it."""
+        head = bytearray()
+        async for chunk in chunks:
+            head += chunk
+            if len(head) >= SNIFF_BYTES:
+                break
+        found = sniff(bytes(head[:SNIFF_BYTES]))
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield bytes(head)
+            async for chunk in chunks:
+                yield chunk
+
+        return await self._blobs.put_stream(whole(), found.media_type, max_bytes=self.max_upload_bytes), found
+
+    async def upload(self, chunks: AsyncIterator[bytes], labels: AssetLabels) -> AssetView:
+        blob, found = await self.store(chunks)
+        return await self.add(blob, found, labels)
+
+    async def add(self, blob: Blob, found: FileType, labels: AssetLabels) -> AssetView:
+        """Records a stored blob as an asset."""
+        kind = labels.kind or AssetKind(found.family)
+        if found.family not in _FAMILY_OF_KIND[kind]:
+            raise Invalid(
+                "asset.kind_mismatch",
+                f"An asset of kind {kind} cannot be made of {found.media_type}.",
+                "Choose another kind, or leave it out.",
+            )
+        async with self._db.transaction() as session:
+            project_id = (await project_of(Projects(session), labels.project)).id if labels.project else None
+            asset = await Assets(session).add(
+                Asset(
+                    project_id=project_id,
+                    kind=kind,
+                    name=plain_name(labels.name or ""),
+                    sha256=blob.sha256,
+                    bytes=blob.bytes,
+                    media_type=found.media_type,
+                    duration_ms=labels.duration_ms,
+                    details=labels.metadata,
+                )
+            )
+            await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
+            return view_of(asset)
+
+    async def create(self, draft: AssetDraft) -> AssetView:
+        """From a blob that is here already, such as the output of a render."""
+        path = await self._blobs.local_path(draft.sha256)
+        with path.open("rb") as file:
+            found = sniff(file.read(SNIFF_BYTES))
+        return await self.add(Blob(draft.sha256, path.stat().st_size, found.media_type), found, draft)
+
+    async def change(self, asset_id: str, change: AssetChange) -> AssetView:
+        async with self._db.transaction() as session:
+            asset = await asset_of(session, asset_id)
+            given = change.model_fields_set
+            if "project" in given:
+                asset.project_id = (
+                    (await project_of(Projects(session), change.project)).id if change.project else None
+                )
+            if "kind" in given and change.kind is not None:
+                asset.kind = change.kind
+            if "name" in given:
+                asset.name = plain_name(change.name or "")
+            if "duration_ms" in given:
+                asset.duration_ms = change.duration_ms
+            if "metadata" in given:
+                asset.details = change.metadata
+            asset.updated_at = utcnow()
+            return view_of(asset)
+
+    async def delete(self, asset_id: str) -> None:
+        """The bytes go with the next `gc`, when nothing else holds them."""
+        async with self._db.transaction() as session:
+            asset = await asset_of(session, asset_id)
+            await References(session).forget(f"asset:{asset.id}")
+            await Assets(session).remove(asset)
+
+    async def open_file(self, asset_id: str) -> tuple[AssetView, Path]:
+        view = await self.get(asset_id)
+        return view, await self._blobs.local_path(view.sha256)
+
+
+async def asset_of(session: AsyncSession, asset_id: str) -> Asset:
+    asset = await Assets(session).find(asset_id)
+    if asset is None:
+        raise NotFound(
+            "asset.not_found", f"There is no asset {asset_id!r}.", "`GET /api/assets` lists what there is."
+        )
+    return asset
+
+
+def plain_name(name: str) -> str:
+    """What people called the file, as a label: without folders and control characters. It never becomes a
+    path.
+    """
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(char for char in last if char.isprintable())[:255]
+
+
+def view_of(asset: Asset) -> AssetView:
+    digits = asset.sha256.removeprefix("sha256:")
+    return AssetView(
+        id=asset.id,
+        project_id=asset.project_id,
+        kind=AssetKind(asset.kind),
+        name=asset.name,
+        path=f"{digits[:2]}/{digits}",
+        url=f"/api/assets/{asset.id}/file",
+        sha256=asset.sha256,
+        bytes=asset.bytes,
+        media_type=asset.media_type,
+        duration_ms=asset.duration_ms,
+        metadata=asset.details,
+        created_at=asset.created_at,
+        updated_at=asset.updated_at,
+    )

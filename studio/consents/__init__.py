@@ -1,0 +1,1 @@
+"""Consents: who agreed to be shown or heard, when, and what for."""

@@ -1,0 +1,30 @@
+"""All SQL on consents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio.consents.models import ConsentRow
+
+
+class Consents:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, consent: ConsentRow) -> ConsentRow:
+        self._session.add(consent)
+        await self._session.flush()
+        return consent
+
+    async def find(self, consent_id: str) -> ConsentRow | None:
+        return await self._session.get(ConsentRow, consent_id)
+
+    async def list(self) -> Sequence[ConsentRow]:
+        found = await self._session.scalars(select(ConsentRow).order_by(ConsentRow.created_at.desc()))
+        return found.all()
+
+    async def remove(self, ids: Collection[str]) -> None:
+        await self._session.execute(delete(ConsentRow).where(ConsentRow.id.in_(ids)))

@@ -1,0 +1,37 @@
+"""Wire types of consents."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ConsentDraft(BaseModel):
+    """`granted_at` is when the person agreed, not when it is written down here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    person: str = Field(min_length=1, max_length=200)
+    purpose: str = Field(min_length=1, max_length=2000)
+    granted_at: datetime | date
+    evidence: str | None = Field(
+        default=None, description="id of an uploaded asset, such as the signed sheet"
+    )
+
+
+class ConsentView(BaseModel):
+    id: str
+    person: str
+    purpose: str
+    granted_at: datetime
+    evidence_sha256: str | None
+    revoked_at: datetime | None
+    created_at: datetime
+
+
+def moment_of(given: datetime | date) -> datetime:
+    """A plain date means its first moment in UTC."""
+    if isinstance(given, datetime):
+        return given if given.tzinfo else given.replace(tzinfo=UTC)
+    return datetime.combine(given, time.min, UTC)

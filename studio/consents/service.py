@@ -1,0 +1,127 @@
+"""Verbs on consents, and the check that every real face and cloned voice passes before it is used."""
+
+from __future__ import annotations
+
+from avatar.spec import Consent, Face, MediaRef, RigFace, Voice
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.database import Database, utcnow
+from soundstage.errors import Forbidden, Invalid, NotFound
+from studio.assets.repository import Assets
+from studio.consents.models import ConsentRow
+from studio.consents.repository import Consents
+from studio.consents.schemas import ConsentDraft, ConsentView, moment_of
+from studio.references.repository import References
+
+
+class ConsentService:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def list(self) -> list[ConsentView]:
+        async with self._db.session() as session:
+            return [view_of(row) for row in await Consents(session).list()]
+
+    async def get(self, consent_id: str) -> ConsentView:
+        async with self._db.session() as session:
+            return view_of(await consent_of(session, consent_id))
+
+    async def record(self, draft: ConsentDraft) -> ConsentView:
+        async with self._db.transaction() as session:
+            return view_of(await record(session, draft))
+
+    async def revoke(self, consent_id: str) -> ConsentView:
+        """From now on nothing new is made with it; what exists goes with `studio.people`."""
+        async with self._db.transaction() as session:
+            row = await consent_of(session, consent_id)
+            row.revoked_at = row.revoked_at or utcnow()
+            return view_of(row)
+
+    async def stamped_face(self, session: AsyncSession, face: Face) -> Face:
+        """The face with its consent as it is on record; raises `consent.required` or `consent.revoked`."""
+        if isinstance(face, RigFace):
+            return face
+        consent = await self.valid(
+            session, face.consent.id if face.consent else None, "The face of a real person"
+        )
+        return face.model_copy(update={"consent": consent})
+
+    async def stamped_voice(self, session: AsyncSession, voice: Voice) -> Voice:
+        """The same for a voice; only cloned ones need it."""
+        if not getattr(voice, "cloned", False):
+            return voice
+        given: Consent | None = getattr(voice, "consent", None)
+        consent = await self.valid(session, given.id if given else None, "The cloned voice of a person")
+        return voice.model_copy(update={"consent": consent})
+
+    async def valid(self, session: AsyncSession, consent_id: str | None, what: str) -> Consent:
+        """The consent as it goes into specs; `what` names in errors what it is needed for."""
+        if consent_id is None:
+            raise Forbidden(
+                "consent.required",
+                f"{what} is used only with that person's recorded consent.",
+                "Record who agreed, when and what for (`POST /api/consents`), and name its id.",
+            )
+        row = await Consents(session).find(consent_id)
+        if row is None:
+            raise Forbidden(
+                "consent.required",
+                f"There is no consent {consent_id!r} on record.",
+                "Record it first (`POST /api/consents`).",
+            )
+        if row.revoked_at is not None:
+            raise Forbidden(
+                "consent.revoked",
+                f"{row.person} has taken back this consent on {row.revoked_at:%Y-%m-%d}.",
+                "Use another face or voice.",
+            )
+        # What the record says goes into the spec, not what the caller wrote: the sidecar must tell the truth.
+        evidence = MediaRef(sha256=row.evidence_sha256) if row.evidence_sha256 else None
+        return Consent(
+            id=row.id,
+            person=row.person,
+            granted_at=row.granted_at.isoformat(),
+            purpose=row.purpose,
+            evidence=evidence,
+        )
+
+
+async def consent_of(session: AsyncSession, consent_id: str) -> ConsentRow:
+    row = await Consents(session).find(consent_id)
+    if row is None:
+        raise NotFound(
+            "consent.not_found", f"There is no consent {consent_id!r}.", "`GET /api/consents` lists them."
+        )
+    return row
+
+
+async def record(session: AsyncSession, draft: ConsentDraft) -> ConsentRow:
+    """Writes a consent down within the caller's transaction."""
+    granted_at = moment_of(draft.granted_at)
+    if granted_at > utcnow():
+        raise Invalid(
+            "consent.in_future", "A consent cannot have been given in the future.", "Check `granted_at`."
+        )
+    row = ConsentRow(person=draft.person, purpose=draft.purpose, granted_at=granted_at)
+    await Consents(session).add(row)
+    if draft.evidence is not None:
+        asset = await Assets(session).find(draft.evidence)
+        if asset is None:
+            raise NotFound(
+                "asset.not_found", f"There is no asset {draft.evidence!r}.", "Upload the evidence first."
+            )
+        row.evidence_sha256 = asset.sha256
+        await References(session).hold(f"consent:{row.id}", "evidence", asset.sha256, asset.bytes)
+    return row
+
+
+def view_of(row: ConsentRow) -> ConsentView:
+    return ConsentView(
+        id=row.id,
+        person=row.person,
+        purpose=row.purpose,
+        granted_at=row.granted_at,
+        evidence_sha256=row.evidence_sha256,
+        revoked_at=row.revoked_at,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,21 @@
+"""The sign of life, for load balancers and start scripts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from policy import public
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/api/health", dependencies=[Depends(public("load balancers ask before anybody can log in"))])
+async def health() -> Health:
+    return Health()

@@ -1,0 +1,1 @@
+"""The end of a person's data: face, voice and everything made from them."""

@@ -1,0 +1,171 @@
+"""Erases a person: persona, consent, face, voice, and every file that was made from them. Called by routes
+and the CLI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, NotFound, SoundstageError
+from studio.assets.repository import Assets
+from studio.consents.repository import Consents
+from studio.people.schemas import ErasePlan
+from studio.people.tracing import Traces, trace_person
+from studio.personas.library import PersonaLibrary
+from studio.references.repository import References
+from studio.renders.delivery import withdraw
+from studio.renders.repository import Renders, Segments
+from studio.renders.service import RenderService
+from studio.renders.states import TERMINAL
+
+STOP_WAIT_S = 30.0
+STOP_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleService:
+    """`cache_dir` is the worker's cache: what it measured of faces lies there, so it is emptied as a
+    whole.
+    """
+
+    db: Database
+    blobs: BlobStore
+    library: PersonaLibrary
+    renders: RenderService
+    out_dir: Path
+    cache_dir: Path
+
+    async def erase_persona(self, persona_id: str, *, dry_run: bool = False) -> ErasePlan:
+        """The persona and its face. Its consent goes too, unless another persona of the same person still
+        needs it.
+        """
+        origin = self.library.origin(persona_id)
+        persona = self.library.get(persona_id)
+        if origin != "user":
+            raise Conflict(
+                "persona.shipped",
+                f"The persona {persona_id!r} is a file of the operator's.",
+                "Remove its file from personas_dir.",
+            )
+        others = {
+            consent
+            for other in self.library.list()
+            if other.id != persona_id
+            for consent in other.consent_ids()
+        }
+        consents = persona.consent_ids() - others
+        media = {ref.sha256 for ref in persona.media().values() if ref.sha256 is not None}
+        sources = {*media, *(f"consent:{consent}" for consent in consents)}
+        owners = {f"persona:{persona_id}", *(f"consent:{consent}" for consent in consents)}
+        return await self._erase(sources, owners, dry_run=dry_run)
+
+    async def erase_consent(self, consent_id: str, *, dry_run: bool = False) -> ErasePlan:
+        """Everything of the person who gave this consent."""
+        async with self.db.session() as session:
+            if await Consents(session).find(consent_id) is None:
+                raise NotFound(
+                    "consent.not_found", f"There is no consent {consent_id!r}.", "List the consents."
+                )
+        owner = f"consent:{consent_id}"
+        return await self._erase({owner}, {owner}, dry_run=dry_run)
+
+    async def _erase(self, sources: set[str], owners: set[str], *, dry_run: bool) -> ErasePlan:
+        """Files go before rows, and persona files last: broken off anywhere, it can be done again and then
+        completes.
+        """
+        async with self.db.session() as session:
+            plan = await self._plan(session, await trace_person(session, sources, owners))
+        if dry_run:
+            return plan
+        await self._revoke(plan.consents)
+        await self._stop(plan.renders)
+        async with self.db.session() as session:
+            traces = await trace_person(session, sources, owners)
+            plan = await self._plan(session, traces)
+        for sha256 in plan.blobs:
+            await self.blobs.delete(sha256)
+        await asyncio.to_thread(withdraw, plan.out_files, self.out_dir)
+        await asyncio.to_thread(_empty, self.cache_dir)
+        async with self.db.transaction() as session:
+            await self._remove_rows(session, plan, traces)
+        for persona_id in plan.personas:
+            await asyncio.to_thread(self.library.remove, persona_id)
+        return plan.model_copy(update={"applied": True})
+
+    async def _plan(self, session: AsyncSession, traces: Traces) -> ErasePlan:
+        shared = await References(session).held_outside(traces.held, traces.owners)
+        renders = await Renders(session).with_ids(traces.of("render"))
+        assets = await Assets(session).with_bytes(traces.sensitive)
+        return ErasePlan(
+            personas=traces.of("persona"),
+            consents=traces.of("consent"),
+            assets=sorted({asset.id for asset in assets}),
+            renders=sorted(render.id for render in renders),
+            segments=traces.of("segment"),
+            versions=traces.of("version"),
+            blobs=sorted(traces.sensitive | (traces.held - shared)),
+            out_files=sorted(name for render in renders for name in render.out_files),
+        )
+
+    async def _revoke(self, consent_ids: list[str]) -> None:
+        """First of all, so that nothing new is begun with this face while the rest goes."""
+        async with self.db.transaction() as session:
+            for consent_id in consent_ids:
+                row = await Consents(session).find(consent_id)
+                if row is not None:
+                    row.revoked_at = row.revoked_at or utcnow()
+
+    async def _stop(self, render_ids: list[str]) -> None:
+        """Cancels what is being made and waits until its workers are gone."""
+        deadline = time.monotonic() + STOP_WAIT_S
+        while active := await self._active(render_ids):
+            for render_id in active:
+                try:
+                    await self.renders.cancel(render_id)
+                except SoundstageError as error:
+                    if error.code not in ("render.ended", "render.not_found"):
+                        raise
+            if time.monotonic() > deadline:
+                raise Conflict(
+                    "person.in_use",
+                    f"{len(active)} renders with this face or voice do not stop.",
+                    "Start the server, which drives renders, then delete the person again.",
+                )
+            await asyncio.sleep(STOP_POLL_S)
+
+    async def _active(self, render_ids: list[str]) -> list[str]:
+        async with self.db.session() as session:
+            return [
+                row.id for row in await Renders(session).with_ids(render_ids) if row.state not in TERMINAL
+            ]
+
+    async def _remove_rows(self, session: AsyncSession, plan: ErasePlan, traces: Traces) -> None:
+        references = References(session)
+        assets = Assets(session)
+        for asset in await assets.with_bytes(traces.sensitive):
+            await references.forget(f"asset:{asset.id}")
+            await assets.remove(asset)
+        for owner in traces.owners:
+            if owner.startswith("version:"):
+                await references.drop_holds(owner, traces.sensitive)
+            else:
+                await references.forget(owner)
+        await Renders(session).remove(plan.renders)
+        await Segments(session).remove(plan.segments)
+        await Consents(session).remove(plan.consents)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.glob("*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Personas: who speaks. One YAML file each, read again when it changes."""

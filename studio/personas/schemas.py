@@ -1,0 +1,110 @@
+"""Wire and file types of personas."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from avatar.spec import (
+    AvatarLayout,
+    Background,
+    EspeakVoice,
+    Face,
+    MediaRef,
+    PhotoFace,
+    RigFace,
+    SourceBackground,
+    VideoFace,
+    Voice,
+)
+from pydantic import BaseModel, ConfigDict, Field
+
+PERSONA_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PersonaStyle(_Strict):
+    """How a persona's scenes look when the scene itself does not say."""
+
+    language: str = Field(default="en-us", max_length=35)
+    layout: AvatarLayout = AvatarLayout()
+    background: Background = SourceBackground()
+    pronunciation: dict[str, str] = Field(default_factory=dict)
+
+
+class Persona(_Strict):
+    """Who speaks. `tools` names what its conversations may use; ["*"] is all that policy allows."""
+
+    id: str = Field(pattern=PERSONA_ID)
+    name: str = Field(min_length=1, max_length=80)
+    title: str = Field(default="", max_length=120)
+    description: str = Field(default="", max_length=4000)
+    face: Face = RigFace()
+    voice: Voice = EspeakVoice()
+    style: PersonaStyle = PersonaStyle()
+    tools: tuple[str, ...] = ("*",)
+
+    @property
+    def real_person(self) -> bool:
+        """True when the face or the voice is somebody's own, so that consent must be on record."""
+        return not isinstance(self.face, RigFace) or getattr(self.voice, "cloned", False)
+
+    def consent_ids(self) -> set[str]:
+        consents = (getattr(self.face, "consent", None), getattr(self.voice, "consent", None))
+        return {consent.id for consent in consents if consent is not None}
+
+    def media(self) -> dict[str, MediaRef]:
+        """Files of the face by role."""
+        if isinstance(self.face, PhotoFace):
+            portrait = {"portrait": self.face.portrait} if self.face.portrait else {}
+            return {"face": self.face.image, **portrait}
+        return {"face": self.face.video} if isinstance(self.face, VideoFace) else {}
+
+
+Origin = Literal["shipped", "user"]
+
+
+class PersonaEntry(BaseModel):
+    """One file: the persona in it, or what is wrong with it."""
+
+    id: str
+    origin: Origin
+    file: str
+    persona: Persona | None = None
+    error: str | None = Field(default=None, description="names line and field")
+    warnings: list[str] = Field(default_factory=list)
+
+
+class ConsentGiven(_Strict):
+    """A consent recorded together with the persona it is for."""
+
+    person: str = Field(min_length=1, max_length=200)
+    purpose: str = Field(min_length=1, max_length=2000)
+    granted_at: datetime | date
+    evidence: str | None = Field(
+        default=None, description="id of an uploaded asset, such as the signed sheet"
+    )
+
+
+class PersonaDraft(_Strict):
+    """A persona from an uploaded photo or motion video. `media` is the id of an asset, or its `sha256:…`."""
+
+    name: str = Field(min_length=1, max_length=80)
+    media: str
+    id: str | None = Field(default=None, pattern=PERSONA_ID)
+    title: str = Field(default="", max_length=120)
+    description: str = Field(default="", max_length=4000)
+    face_index: int | None = Field(default=None, ge=0)
+    voice: Voice = EspeakVoice()
+    style: PersonaStyle = PersonaStyle()
+    tools: tuple[str, ...] = ("*",)
+    consent: ConsentGiven | None = None
+    consent_id: str | None = None
+
+
+class PersonaMade(BaseModel):
+    persona: Persona
+    warnings: list[str] = Field(default_factory=list)

@@ -1,0 +1,167 @@
+"""Verbs on personas: list, show, make one from a photo or a motion video. Deleting is `studio.people`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from avatar.spec import Consent, Finished, MediaRef, Notice, PhotoFace, VideoFace, Voice
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from farm.failures import TaskFailed
+from farm.scheduler import Scheduler
+from farm.tasks import SegmentTask, TaskEvent, TaskInput
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, new_id
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError
+from studio.assets.repository import Assets
+from studio.assets.sniffing import SNIFF_BYTES, sniff
+from studio.consents.schemas import ConsentDraft
+from studio.consents.service import ConsentService, record
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import Persona, PersonaDraft, PersonaEntry, PersonaMade
+from studio.references.repository import References
+from studio.renders.admission import Admission
+from studio.renders.running import run_task
+from studio.slugs import slug_of
+
+PREPARE_TIME_LIMIT_S = 300.0
+PREPARE_PRIORITY = 100
+"""A person waits for the answer; it takes seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaService:
+    db: Database
+    blobs: BlobStore
+    library: PersonaLibrary
+    consents: ConsentService
+    admission: Admission
+    scheduler: Scheduler
+
+    def list(self) -> list[PersonaEntry]:
+        """Every file, also those that cannot be used, with the reason."""
+        return self.library.entries()
+
+    def get(self, persona_id: str) -> Persona:
+        return self.library.get(persona_id)
+
+    async def create(self, draft: PersonaDraft) -> PersonaMade:
+        """Measures the portrait with the worker (seconds), records the consent, and writes the persona's
+        file.
+
+        Raises `consent.required` before anything is measured, and the worker's codes (`face.not_found`)
+        after.
+        """
+        persona_id = draft.id or await self._free_id(draft.name)
+        if self.library.origin(persona_id) is not None:
+            raise Conflict(
+                "persona.exists", f"There is a persona {persona_id!r} already.", "Choose another id."
+            )
+        self.admission.check_voice(draft.voice)
+        if draft.consent is None and draft.consent_id is None:
+            raise Forbidden(
+                "consent.required",
+                "A persona with a real person's face needs that person's recorded consent.",
+                "Add `consent` (person, purpose, granted_at), or `consent_id`.",
+            )
+        media = await self._media(draft.media)
+        face, notices = await self._face(draft, media)
+        async with self.db.transaction() as session:
+            consent = await self._consent(session, draft)
+            persona = Persona(
+                id=persona_id,
+                name=draft.name,
+                title=draft.title,
+                description=draft.description,
+                face=face.model_copy(update={"consent": consent}),
+                voice=_with_consent(draft.voice, consent),
+                style=draft.style,
+                tools=draft.tools,
+            )
+            await self._hold(session, persona)
+            await asyncio.to_thread(self.library.save, persona)
+        return PersonaMade(persona=persona, warnings=[notice.message for notice in notices])
+
+    async def _media(self, ref: str) -> MediaRef:
+        """The uploaded file, by asset id or hash."""
+        sha256, name = ref, None
+        if not ref.startswith("sha256:"):
+            async with self.db.session() as session:
+                asset = await Assets(session).find(ref)
+            if asset is None:
+                raise NotFound(
+                    "asset.not_found", f"There is no asset {ref!r}.", "Upload the photo or video first."
+                )
+            sha256, name = asset.sha256, asset.name or None
+        path = await self.blobs.local_path(sha256)
+        with path.open("rb") as file:
+            found = sniff(file.read(SNIFF_BYTES))
+        if found.family == "audio":
+            raise Invalid("persona.no_face", "A sound has no face.", "Upload a photo or a motion video.")
+        return MediaRef(sha256=sha256, media_type=found.media_type, name=name)
+
+    async def _face(
+        self, draft: PersonaDraft, media: MediaRef
+    ) -> tuple[PhotoFace | VideoFace, Sequence[Notice]]:
+        if (media.media_type or "").startswith("video/"):
+            return VideoFace(video=media, face_index=draft.face_index), []
+        result, notices = await self._measure(media, draft.face_index)
+        measured = next(file for file in result.files if file.role == "portrait")
+        portrait = MediaRef(sha256=measured.sha256, media_type=measured.media_type)
+        return PhotoFace(image=media, portrait=portrait, face_index=draft.face_index), notices
+
+    async def _measure(self, media: MediaRef, face_index: int | None) -> tuple[Finished, Sequence[Notice]]:
+        if media.sha256 is None:
+            raise Invalid("media.path_refused", "A photo is named by its hash.", "Upload it first.")
+        told = []
+
+        def on_event(event: TaskEvent) -> None:
+            if isinstance(event.line, Notice):
+                told.append(event.line)
+
+        task = SegmentTask(
+            id=new_id("prepare"),
+            kind="prepare",
+            inputs=(TaskInput(media.sha256, "picture"),),
+            arguments=() if face_index is None else ("--face-index", str(face_index)),
+            priority=PREPARE_PRIORITY,
+            time_limit_s=PREPARE_TIME_LIMIT_S,
+        )
+        try:
+            result = await run_task(self.scheduler, task, on_event)
+        except TaskFailed as error:
+            failure = error.failure
+            raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
+        return result, [*(notice for notice in told if notice not in result.warnings), *result.warnings]
+
+    async def _consent(self, session: AsyncSession, draft: PersonaDraft) -> Consent:
+        consent_id = draft.consent_id
+        if draft.consent is not None:
+            consent_id = (await record(session, ConsentDraft(**draft.consent.model_dump()))).id
+        return await self.consents.valid(session, consent_id, "The face of a real person")
+
+    async def _hold(self, session: AsyncSession, persona: Persona) -> None:
+        references = References(session)
+        owner = f"persona:{persona.id}"
+        for role, ref in persona.media().items():
+            if ref.sha256 is not None:
+                found = await self.blobs.stat(ref.sha256)
+                await references.hold(owner, role, ref.sha256, found.bytes if found else 0)
+        sources = {f"consent:{consent}" for consent in persona.consent_ids()}
+        await references.derive(owner, sources)
+
+    async def _free_id(self, name: str) -> str:
+        wanted = persona_id = slug_of(name, "persona")
+        known = {entry.id for entry in self.library.entries()}
+        number = 1
+        while persona_id in known:
+            number += 1
+            persona_id = f"{wanted}-{number}"
+        return persona_id
+
+
+def _with_consent(voice: Voice, consent: Consent) -> Voice:
+    """A cloned voice is covered by the same person's consent."""
+    return voice.model_copy(update={"consent": consent}) if getattr(voice, "cloned", False) else voice

@@ -1,0 +1,1 @@
+"""Projects: what people edit, with versions that are never lost."""

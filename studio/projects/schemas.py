@@ -1,0 +1,68 @@
+"""Wire types of projects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from avatar.spec import Canvas, Output, RenderSpec
+from pydantic import BaseModel, ConfigDict, Field
+
+SLUG = r"^[a-z0-9][a-z0-9-]{0,78}$"
+
+
+class Look(BaseModel):
+    """What all scenes of a project share. Stored as JSON in one column."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    persona: str = Field(default="nova", max_length=80)
+    canvas: Canvas = Canvas()
+    output: Output = Output()
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+
+
+class ProjectDraft(Look):
+    """What it takes to make a project. Without a slug one is made from the title."""
+
+    title: str = Field(min_length=1, max_length=200)
+    slug: str | None = Field(default=None, pattern=SLUG)
+    subtitle: str = Field(default="", max_length=400)
+    description: str = Field(default="", max_length=20_000)
+
+
+class ProjectChange(BaseModel):
+    """Only what is given changes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str | None = Field(default=None, min_length=1, max_length=200)
+    slug: str | None = Field(default=None, pattern=SLUG)
+    subtitle: str | None = Field(default=None, max_length=400)
+    description: str | None = Field(default=None, max_length=20_000)
+    persona: str | None = Field(default=None, max_length=80)
+    canvas: Canvas | None = None
+    output: Output | None = None
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+
+
+class ProjectView(Look):
+    id: str
+    slug: str
+    title: str
+    subtitle: str
+    description: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class VersionView(BaseModel):
+    number: int
+    note: str
+    content_hash: str
+    created_at: datetime
+
+
+class VersionDetail(VersionView):
+    content: dict[str, Any]
+    spec: RenderSpec | None

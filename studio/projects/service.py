@@ -1,0 +1,104 @@
+"""Verbs on projects; each is one transaction. Called by routes, the agent's tools and the CLI."""
+
+from __future__ import annotations
+
+from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, NotFound
+from studio.projects.models import Project
+from studio.projects.repository import Projects, Versions
+from studio.projects.schemas import Look, ProjectChange, ProjectDraft, ProjectView
+from studio.references.repository import References
+from studio.slugs import slug_of
+
+LOOK_FIELDS = frozenset(Look.model_fields)
+
+
+class ProjectService:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def list(self, limit: int = 200) -> list[ProjectView]:
+        async with self._db.session() as session:
+            return [view_of(project) for project in await Projects(session).list(limit)]
+
+    async def get(self, ref: str) -> ProjectView:
+        async with self._db.session() as session:
+            return view_of(await project_of(Projects(session), ref))
+
+    async def create(self, draft: ProjectDraft) -> ProjectView:
+        async with self._db.transaction() as session:
+            projects = Projects(session)
+            slug = draft.slug or await _free_slug(projects, draft.title)
+            await _refuse_taken(projects, slug)
+            project = Project(
+                slug=slug,
+                title=draft.title,
+                subtitle=draft.subtitle,
+                description=draft.description,
+                look=draft.model_dump(mode="json", include=set(LOOK_FIELDS)),
+            )
+            return view_of(await projects.add(project))
+
+    async def change(self, ref: str, change: ProjectChange) -> ProjectView:
+        async with self._db.transaction() as session:
+            projects = Projects(session)
+            project = await project_of(projects, ref)
+            given = change.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+            if given.get("slug", project.slug) != project.slug:
+                await _refuse_taken(projects, given["slug"])
+            look = {**project.look, **{key: value for key, value in given.items() if key in LOOK_FIELDS}}
+            project.look = Look.model_validate(look).model_dump(mode="json")
+            for key in given.keys() - LOOK_FIELDS:
+                setattr(project, key, given[key])
+            project.updated_at = utcnow()
+            return view_of(project)
+
+    async def delete(self, ref: str) -> None:
+        """Scenes and versions go with it; renders and assets stay, for they can stand alone."""
+        async with self._db.transaction() as session:
+            projects = Projects(session)
+            project = await project_of(projects, ref)
+            references = References(session)
+            for version in await Versions(session).list(project.id):
+                await references.forget(f"version:{version.id}")
+            await projects.remove(project)
+
+
+async def project_of(projects: Projects, ref: str) -> Project:
+    """By id or slug, or `project.not_found`."""
+    project = await projects.find(ref)
+    if project is None:
+        raise NotFound(
+            "project.not_found", f"There is no project {ref!r}.", "`GET /api/projects` lists what there is."
+        )
+    return project
+
+
+def view_of(project: Project) -> ProjectView:
+    return ProjectView(
+        id=project.id,
+        slug=project.slug,
+        title=project.title,
+        subtitle=project.subtitle,
+        description=project.description,
+        created_at=project.created_at,
+        updated_at=project.updated_at,
+        **Look.model_validate(project.look).model_dump(),
+    )
+
+
+async def _refuse_taken(projects: Projects, slug: str) -> None:
+    if await projects.slug_taken(slug):
+        raise Conflict(
+            "project.slug_taken", f"Another project is already called {slug!r}.", "Choose another slug."
+        )
+
+
+async def _free_slug(projects: Projects, title: str) -> str:
+    """The title's slug, or the first of slug-2, slug-3, … that is free."""
+    wanted = slug = slug_of(title, "project")
+    number = 1
+    while await projects.slug_taken(slug):
+        number += 1
+        slug = f"{wanted}-{number}"
+    return slug

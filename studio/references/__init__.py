@@ -1,0 +1,1 @@
+"""Which blob is held by whom, and what was made from what."""

@@ -1,0 +1,34 @@
+"""Tables of who holds a blob and of what was made from whom; every room of the studio writes them with its
+own rows.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from soundstage.database import Base
+
+
+class BlobReference(Base):
+    """`owner` ("asset:…", "render:…", "segment:…") keeps the blob alive. A blob without a row may be
+    collected.
+    """
+
+    __tablename__ = "blob_references"
+
+    sha256: Mapped[str] = mapped_column(String(71), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True, index=True)
+    role: Mapped[str] = mapped_column(String(40), primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Derivation(Base):
+    """`owner` was made from `source` (a blob's hash or "consent:…"). It holds nothing alive; it finds what
+    must go.
+    """
+
+    __tablename__ = "derivations"
+
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True)
+    source: Mapped[str] = mapped_column(String(200), primary_key=True, index=True)

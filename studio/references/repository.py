@@ -1,0 +1,83 @@
+"""All SQL on blob references and derivations; used by every service that stores or deletes files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio.references.models import BlobReference, Derivation
+
+
+class References:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def hold(self, owner: str, role: str, sha256: str, size: int) -> None:
+        """Idempotent."""
+        await self._session.merge(BlobReference(sha256=sha256, owner=owner, role=role, bytes=size))
+
+    async def drop_holds(self, owner: str, hashes: Collection[str]) -> None:
+        """Some of its blobs only."""
+        await self._session.execute(
+            delete(BlobReference).where(BlobReference.owner == owner, BlobReference.sha256.in_(hashes))
+        )
+
+    async def held_by(self, owner: str) -> list[tuple[str, str]]:
+        """Role and hash of each hold."""
+        rows = await self._session.execute(
+            select(BlobReference.role, BlobReference.sha256).where(BlobReference.owner == owner)
+        )
+        return [(role, sha256) for role, sha256 in rows]
+
+    async def holders(self, hashes: Collection[str]) -> set[str]:
+        found = await self._session.scalars(
+            select(BlobReference.owner).where(BlobReference.sha256.in_(hashes)).distinct()
+        )
+        return set(found.all())
+
+    async def all_held_by(self, owners: Collection[str]) -> set[str]:
+        found = await self._session.scalars(
+            select(BlobReference.sha256).where(BlobReference.owner.in_(owners))
+        )
+        return set(found.all())
+
+    async def held_outside(self, hashes: Collection[str], owners: Collection[str]) -> set[str]:
+        """Those of `hashes` that somebody else than `owners` holds."""
+        found = await self._session.scalars(
+            select(BlobReference.sha256)
+            .where(BlobReference.sha256.in_(hashes), BlobReference.owner.not_in(owners))
+            .distinct()
+        )
+        return set(found.all())
+
+    async def count(self, sha256: str) -> int:
+        found = await self._session.scalar(
+            select(func.count()).select_from(BlobReference).where(BlobReference.sha256 == sha256)
+        )
+        return int(found or 0)
+
+    async def held(self) -> set[str]:
+        return set((await self._session.scalars(select(BlobReference.sha256).distinct())).all())
+
+    async def bytes_held(self) -> int:
+        """Each blob once, however many hold it."""
+        each = select(func.max(BlobReference.bytes).label("size")).group_by(BlobReference.sha256).subquery()
+        return int(await self._session.scalar(select(func.coalesce(func.sum(each.c.size), 0))) or 0)
+
+    async def derive(self, owner: str, sources: Iterable[str]) -> None:
+        """Idempotent."""
+        for source in set(sources):
+            await self._session.merge(Derivation(owner=owner, source=source))
+
+    async def derived_from(self, sources: Collection[str]) -> set[str]:
+        found = await self._session.scalars(
+            select(Derivation.owner).where(Derivation.source.in_(sources)).distinct()
+        )
+        return set(found.all())
+
+    async def forget(self, owner: str) -> None:
+        """Drops all of its holds and derivations."""
+        await self._session.execute(delete(Derivation).where(Derivation.owner == owner))
+        await self._session.execute(delete(BlobReference).where(BlobReference.owner == owner))

@@ -1,0 +1,1 @@
+"""Renders: specs being made, from the request to files people can watch."""

@@ -1,0 +1,97 @@
+"""What a spec must pass before it becomes a render: limits, files, consent, and voices that the operator
+allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avatar.spec import EspeakVoice, LipsyncSpec, RenderSpec, Voice
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.errors import Forbidden, Invalid
+from studio.consents.service import ConsentService
+from studio.personas.library import PersonaLibrary
+
+Endpoint = tuple[str, str, str | None]
+"""Kind, base URL and the variable that holds the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    script_chars: int = 100_000
+    scenes: int = 200
+    queued_renders: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """`services` are the speech services of the settings, as endpoints."""
+
+    consents: ConsentService
+    library: PersonaLibrary
+    limits: Limits
+    services: frozenset[Endpoint] = frozenset()
+
+    async def admit(self, session: AsyncSession, spec: RenderSpec) -> RenderSpec:
+        """The spec with consents as recorded; raises what forbids it."""
+        self._check_size(spec)
+        scenes = []
+        for scene in spec.scenes:
+            self.check_voice(scene.voice)
+            face = await self.consents.stamped_face(session, scene.face)
+            voice = await self.consents.stamped_voice(session, scene.voice)
+            scenes.append(scene.model_copy(update={"face": face, "voice": voice}))
+        return spec.model_copy(update={"scenes": tuple(scenes)})
+
+    async def admit_lipsync(self, session: AsyncSession, spec: LipsyncSpec) -> LipsyncSpec:
+        face = await self.consents.stamped_face(session, spec.face)
+        return spec.model_copy(update={"face": face})
+
+    def check_voice(self, voice: Voice) -> None:
+        """An HTTP voice sends the script and a key to its URL, so only the operator may say where that is."""
+        if isinstance(voice, EspeakVoice) or endpoint_of(voice) in self._allowed():
+            return
+        raise Forbidden(
+            "voice.service_not_allowed",
+            f"The speech service {voice.base_url} is not one that the operator has set up.",
+            "Use a persona that has this voice, or set services.tts_openai or services.tts_qwen.",
+        )
+
+    def _allowed(self) -> set[Endpoint]:
+        shipped = (entry.persona for entry in self.library.entries() if entry.origin == "shipped")
+        voices = [persona.voice for persona in shipped if persona is not None]
+        return {
+            *self.services,
+            *(endpoint_of(voice) for voice in voices if not isinstance(voice, EspeakVoice)),
+        }
+
+    def _check_size(self, spec: RenderSpec) -> None:
+        if len(spec.scenes) > self.limits.scenes:
+            raise Invalid(
+                "spec.too_many_scenes",
+                f"The video has {len(spec.scenes)} scenes; the limit is {self.limits.scenes}.",
+                "Make several videos of it, or raise limits.scenes.",
+            )
+        longest = max(len(scene.script or "") for scene in spec.scenes)
+        if longest > self.limits.script_chars:
+            raise Invalid(
+                "script.too_long",
+                f"A script has {longest} characters; the limit is {self.limits.script_chars}.",
+                "Split it into scenes, or raise limits.script_chars.",
+            )
+
+
+def endpoint_of(voice: Voice) -> Endpoint:
+    if isinstance(voice, EspeakVoice):
+        return (voice.kind, "", None)
+    return (voice.kind, voice.base_url.rstrip("/"), voice.api_key_env)
+
+
+def consents_in(spec: RenderSpec | LipsyncSpec) -> set[str]:
+    """Ids of the consents behind its faces and voices."""
+    parties = (
+        [spec.face] if isinstance(spec, LipsyncSpec) else [p for s in spec.scenes for p in (s.face, s.voice)]
+    )
+    found = (getattr(party, "consent", None) for party in parties)
+    return {consent.id for consent in found if consent is not None}

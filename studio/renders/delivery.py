@@ -1,0 +1,89 @@
+"""Puts finished files under people's names into out_dir: whole or not at all, and never over another
+video.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from studio.slugs import slug_of
+
+SUFFIX_OF_ROLE = {
+    "video": ".mp4",
+    "vtt": ".vtt",
+    "srt": ".srt",
+    "poster": ".png",
+    "provenance": ".provenance.json",
+}
+SHORT_ID_CHARS = 6
+
+
+def file_names(title: str, render_id: str, roles: Sequence[str]) -> dict[str, str]:
+    """role -> name. The end of the id is random, so two videos of one title do not meet."""
+    stem = f"{slug_of(title, 'video')}-{render_id[-SHORT_ID_CHARS:]}"
+    return {role: stem + SUFFIX_OF_ROLE[role] for role in roles if role in SUFFIX_OF_ROLE}
+
+
+def deliver(
+    files: Mapping[str, Path], out_dir: Path, *, replaceable: frozenset[str] = frozenset()
+) -> list[str]:
+    """Copies `files` (name -> source) into `out_dir`; returns the names they got.
+
+    Every file is copied under a hidden name first, and named only when all copies are whole. A name that is
+    taken gets
+    a number, unless it is in `replaceable` (left by an earlier try of the same render). Raises OSError, and
+    then nothing is
+    left of this call.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    halves: dict[str, Path] = {}
+    placed: list[Path] = []
+    try:
+        for name, source in files.items():
+            half = halves[name] = out_dir / f".{secrets.token_hex(8)}.part"
+            _copy(source, half)
+        for name, half in halves.items():
+            placed.append(_name(half, out_dir / name, replace=name in replaceable))
+    except OSError:
+        for path in placed:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        for half in halves.values():
+            half.unlink(missing_ok=True)
+    return [path.name for path in placed]
+
+
+def withdraw(names: Sequence[str], out_dir: Path) -> None:
+    """Removes delivered files again."""
+    for name in names:
+        if name == Path(name).name:
+            (out_dir / name).unlink(missing_ok=True)
+
+
+def _copy(source: Path, half: Path) -> None:
+    with source.open("rb") as reading, half.open("xb") as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)
+        writing.flush()
+        os.fsync(writing.fileno())
+
+
+def _name(half: Path, wanted: Path, *, replace: bool) -> Path:
+    """`link` fails when the name is taken, which `rename` would not."""
+    if replace:
+        half.replace(wanted)
+        return wanted
+    stem, dot, ending = wanted.name.partition(".")
+    number = 1
+    final = wanted
+    while True:
+        try:
+            os.link(half, final)
+            return final
+        except FileExistsError:
+            number += 1
+            final = wanted.with_name(f"{stem}-{number}{dot}{ending}")

@@ -1,0 +1,235 @@
+"""Drives queued renders in the one process that holds the lock; started by `soundstage up` and by commands
+that wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avatar.spec import Failed
+
+from farm.failures import CANCELLED, TaskFailed
+from farm.scheduler import Scheduler
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import SoundstageError
+from soundstage.events import EventStore
+from soundstage.telemetry import get_logger, trace
+from studio.renders.journal import RenderJournal
+from studio.renders.lock import DriverLock
+from studio.renders.making import MakingOptions, RenderMaker
+from studio.renders.repository import Renders
+from studio.renders.segments import SegmentPool
+from studio.renders.states import ACTIVE, RenderState
+
+LOCK_FILE = "dispatcher.lock"
+LOCK_RETRY_S = 1.0
+SETTLE_TRIES = 20
+SETTLE_WAIT_S = 1.0
+
+INTERNAL = Failed(
+    code="render.internal",
+    message="The render ran into a fault of our own.",
+    hint="See the log of the server under the render's trace id, then retry.",
+)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DispatcherOptions:
+    """`max_active` bounds how many renders are in hand at once; their segments queue by priority in the
+    scheduler.
+    """
+
+    state_dir: Path
+    making: MakingOptions
+    poll_s: float = 0.25
+    max_active: int = 32
+
+
+@dataclass(slots=True)
+class _Drive:
+    """A render in hand. `stop` ends its work; `leave` then puts it back into the queue instead of cancelling
+    it.
+    """
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    leave: bool = False
+    work: asyncio.Task[None] | None = None
+
+
+class Dispatcher:
+    """`start` and `close`, or `async with`. Any number of processes may have one; one of them drives."""
+
+    def __init__(
+        self,
+        db: Database,
+        events: EventStore,
+        blobs: BlobStore,
+        scheduler: Scheduler,
+        options: DispatcherOptions,
+    ) -> None:
+        self._db = db
+        self._scheduler = scheduler
+        self._options = options
+        self._journal = RenderJournal(db, events)
+        pool = SegmentPool(db, blobs, scheduler)
+        self._maker = RenderMaker(self._journal, blobs, scheduler, pool, options.making)
+        self._lock = DriverLock(options.state_dir / LOCK_FILE)
+        self._drives: dict[str, _Drive] = {}
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def driving(self) -> bool:
+        """True while this process holds the lock."""
+        return self._lock.held
+
+    def wake(self) -> None:
+        """There is something new; without it the next look comes within `poll_s`."""
+        self._wake.set()
+
+    async def start(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.create_task(self._run(), name="dispatcher")
+
+    async def close(self) -> None:
+        """Stops workers and puts their renders back into the queue, for the next process that drives."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.wait({self._loop})
+            self._loop = None
+        for drive in self._drives.values():
+            drive.leave = True
+            drive.stop.set()
+        working = {drive.work for drive in self._drives.values() if drive.work is not None}
+        if working:
+            await asyncio.wait(working)
+        self._lock.release()
+
+    async def __aenter__(self) -> Dispatcher:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self) -> None:
+        while not self._lock.acquire():  # noqa: ASYNC110 - another process lets go of it
+            await asyncio.sleep(LOCK_RETRY_S)
+        await self._until_it_works(self._take_over, "dispatcher.take_over_failed")
+        while True:
+            self._wake.clear()
+            await self._until_it_works(self._look, "dispatcher.look_failed")
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._options.poll_s)
+            except TimeoutError:
+                continue
+
+    async def _until_it_works(self, step: Callable[[], Awaitable[None]], event: str) -> None:
+        """A full disk or a busy database must not end the dispatcher: it tries again, more and more
+        slowly.
+        """
+        pause = self._options.poll_s
+        while True:
+            try:
+                await step()
+                return
+            except (OSError, SoundstageError) as error:
+                log.error(event, error=str(error), retry_s=pause)
+            except Exception:
+                log.exception(event, retry_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 10.0)
+
+    async def _take_over(self) -> None:
+        """What a killed process had in hand goes back to the queue; its finished segments are found by their
+        keys.
+        """
+        await self._scheduler.start()
+        async with self._db.transaction() as session:
+            for render in await Renders(session).active():
+                if render.cancel_requested:
+                    await self._journal.move(session, render, RenderState.CANCELLED, error=CANCELLED)
+                else:
+                    await self._journal.move(
+                        session, render, RenderState.QUEUED, why="the server was restarted"
+                    )
+
+    async def _look(self) -> None:
+        async with self._db.session() as session:
+            renders = Renders(session)
+            room = max(0, self._options.max_active - len(self._drives))
+            queued = await renders.queued(tuple(self._drives), room) if room else ()
+            to_cancel = await renders.to_cancel()
+        for render_id in to_cancel:
+            if (drive := self._drives.get(render_id)) is not None:
+                drive.stop.set()
+        for render_id in queued:
+            drive = self._drives[render_id] = _Drive()
+            drive.work = asyncio.create_task(self._drive(render_id, drive), name=f"render {render_id}")
+
+    async def _drive(self, render_id: str, drive: _Drive) -> None:
+        try:
+            if not await self._placed(render_id):
+                return
+            outcome = await self._make(render_id, drive)
+            if outcome is not None:
+                await self._settle(render_id, drive, outcome)
+        except Exception:
+            log.exception("dispatcher.render_fault", render=render_id)
+        finally:
+            del self._drives[render_id]
+            self._wake.set()
+
+    async def _placed(self, render_id: str) -> bool:
+        return await self._journal.move_if(render_id, frozenset({RenderState.QUEUED}), RenderState.PLACED)
+
+    async def _make(self, render_id: str, drive: _Drive) -> Failed | None:
+        """None when it is done; otherwise why it is not."""
+        async with self._db.session() as session:
+            row = await Renders(session).find(render_id)
+            trace_id = row.trace_id if row is not None else None
+        with trace(trace_id):
+            work = asyncio.create_task(self._maker.make(render_id))
+        stopping = asyncio.create_task(drive.stop.wait())
+        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+        if work.cancelled():
+            return CANCELLED
+        error = work.exception()
+        if error is None:
+            return None
+        if isinstance(error, TaskFailed):
+            return error.failure
+        log.error("dispatcher.render_fault", render=render_id, exc_info=error)
+        return INTERNAL
+
+    async def _settle(self, render_id: str, drive: _Drive, failure: Failed) -> None:
+        """Writes the end down, however often that takes: the disk may be full at this very moment."""
+        for _ in range(SETTLE_TRIES):
+            try:
+                await self._write_end(render_id, drive, failure)
+                return
+            except (OSError, SoundstageError) as error:
+                log.error("dispatcher.settle_failed", render=render_id, error=str(error))
+                await asyncio.sleep(SETTLE_WAIT_S)
+
+    async def _write_end(self, render_id: str, drive: _Drive, failure: Failed) -> None:
+        async with self._db.transaction() as session:
+            row = await Renders(session).find(render_id)
+            if row is None or row.state not in ACTIVE:
+                return
+            cancelled = failure.code == CANCELLED.code
+            if cancelled and drive.leave and not row.cancel_requested:
+                await self._journal.move(session, row, RenderState.QUEUED, why="the server was stopped")
+            else:
+                state = RenderState.CANCELLED if cancelled else RenderState.FAILED
+                await self._journal.move(session, row, state, error=failure)

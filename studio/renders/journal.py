@@ -1,0 +1,103 @@
+"""Writes down what happens to a render: its row and the event of it, always in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from avatar.spec import Failed, Notice
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.database import Database, utcnow
+from soundstage.events import EventStore
+from studio.renders.models import Render
+from studio.renders.repository import Renders
+from studio.renders.schemas import Progress
+from studio.renders.states import RENDER_TRANSITIONS, TERMINAL, RenderState, move
+
+
+def stream_of(render_id: str) -> str:
+    """The event stream of one render."""
+    return f"render:{render_id}"
+
+
+class RenderJournal:
+    """Event kinds: render.created, render.state, render.progress, render.warning, render.segment,
+    render.cancel_requested.
+    """
+
+    def __init__(self, db: Database, events: EventStore) -> None:
+        self.db = db
+        self._events = events
+
+    async def tell(self, session: AsyncSession, render: Render, kind: str, data: dict[str, Any]) -> None:
+        await self._events.append(session, stream_of(render.id), kind, data, trace_id=render.trace_id)
+
+    async def created(self, session: AsyncSession, render: Render) -> None:
+        data = {"id": render.id, "title": render.title, "kind": render.kind, "state": render.state}
+        await self.tell(session, render, "render.created", data)
+
+    async def move(
+        self,
+        session: AsyncSession,
+        render: Render,
+        state: RenderState,
+        *,
+        error: Failed | None = None,
+        why: str = "",
+    ) -> None:
+        """Raises `render.bad_transition`. Leaves times, error and the cancel mark as the new state wants
+        them.
+        """
+        render.state = move(RENDER_TRANSITIONS, RenderState(render.state), state)
+        render.error = error.model_dump(mode="json", exclude={"event"}) if error else None
+        if state is RenderState.RUNNING:
+            render.started_at = render.started_at or utcnow()
+            render.waits = ""
+        if state in TERMINAL:
+            render.finished_at = utcnow()
+            render.waits = ""
+        if state in TERMINAL or state is RenderState.QUEUED:
+            render.cancel_requested = False
+        data: dict[str, Any] = {
+            "id": render.id,
+            "state": state,
+            "attempt": render.attempt,
+            "title": render.title,
+        }
+        if render.error is not None:
+            data["error"] = render.error
+        if why:
+            data["why"] = why
+        await self.tell(session, render, "render.state", data)
+
+    async def move_if(
+        self, render_id: str, wanted: frozenset[RenderState], state: RenderState, why: str = ""
+    ) -> bool:
+        """Moves when it is in one of the `wanted` states; False when somebody else has moved it meanwhile."""
+        async with self.db.transaction() as session:
+            render = await Renders(session).find(render_id)
+            if render is None or render.state not in wanted:
+                return False
+            await self.move(session, render, state, why=why)
+            return True
+
+    async def progress(
+        self, render_id: str, progress: Progress, notices: Sequence[Notice], waits: str
+    ) -> None:
+        """One row update and at most one progress event; warnings come as their own events, at once."""
+        async with self.db.transaction() as session:
+            render = await Renders(session).find(render_id)
+            if render is None:
+                return
+            shown = progress.model_dump(mode="json")
+            if shown != render.progress or waits != render.waits:
+                render.progress, render.waits = shown, waits
+                await self.tell(
+                    session, render, "render.progress", {"id": render_id, **shown, "waits": waits}
+                )
+            if notices:
+                lines = [notice.model_dump(mode="json", exclude={"event"}) for notice in notices]
+                render.warnings = [*render.warnings, *lines]
+                for line in lines:
+                    await self.tell(session, render, "render.warning", {"id": render_id, **line})

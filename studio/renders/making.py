@@ -1,0 +1,304 @@
+"""Makes one render: its segments, their assembly, and the delivery of the files. Called by the dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avatar.spec import Failed, Finished, LipsyncSpec, OutputFile, RenderSpec, canonical_json
+
+from farm.failures import TaskFailed, failure_from_error
+from farm.scheduler import Scheduler
+from farm.states import TaskState
+from farm.tasks import SegmentTask, TaskEvent, TaskInput
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import SoundstageError
+from studio.references.repository import References
+from studio.renders.admission import consents_in
+from studio.renders.delivery import deliver, file_names
+from studio.renders.journal import RenderJournal
+from studio.renders.media import hashes_in
+from studio.renders.models import Render, RenderOutput
+from studio.renders.progress import ProgressBoard
+from studio.renders.repository import Renders, Segments
+from studio.renders.running import run_task_again
+from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool
+from studio.renders.states import RenderState
+
+REPORT_S = 0.5
+SEGMENT_FILES = {"segment": "segment.mp4", "audio": "audio.wav", "words": "words.json"}
+
+
+@dataclass(frozen=True, slots=True)
+class MakingOptions:
+    out_dir: Path
+    worker_version: str
+    time_limit_s: float = 3600.0
+
+
+@dataclass(slots=True)
+class _Making:
+    """What is known while one render is made."""
+
+    render_id: str
+    kind: str
+    title: str
+    spec: RenderSpec | LipsyncSpec
+    scene_id: str | None
+    priority: int
+    attempt: int
+    trace_id: str | None
+    out_files: tuple[str, ...]
+    board: ProgressBoard
+    spec_sha256: str = ""
+    running: bool = False
+
+
+class RenderMaker:
+    def __init__(
+        self,
+        journal: RenderJournal,
+        blobs: BlobStore,
+        scheduler: Scheduler,
+        pool: SegmentPool,
+        options: MakingOptions,
+    ) -> None:
+        self._journal = journal
+        self._db: Database = journal.db
+        self._blobs = blobs
+        self._scheduler = scheduler
+        self._pool = pool
+        self._options = options
+
+    async def make(self, render_id: str) -> None:
+        """Takes a placed render to done; raises TaskFailed with what people are told."""
+        making = await self._load(render_id)
+        try:
+            async with self._reported(making):
+                await self._store_spec(making)
+                result, lost = await self._work(making)
+                await self._finish(making, result, lost)
+        except (OSError, SoundstageError) as error:
+            raise TaskFailed(failure_from_error(error)) from error
+
+    async def _load(self, render_id: str) -> _Making:
+        async with self._db.session() as session:
+            row = await Renders(session).find(render_id)
+            if row is None:
+                raise TaskFailed(Failed(code="render.gone", message="The render was deleted meanwhile."))
+            spec = spec_of(row)
+            return _Making(
+                row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.attempt, row.trace_id,
+                tuple(row.out_files), ProgressBoard.for_spec(spec),
+            )  # fmt: skip
+
+    async def _store_spec(self, making: _Making) -> None:
+        """Workers get the spec by its hash."""
+        content = canonical_json(making.spec.model_dump(mode="json"))
+        blob = await self._blobs.put_bytes(content, "application/json")
+        making.spec_sha256 = blob.sha256
+        async with self._db.transaction() as session:
+            await References(session).hold(f"render:{making.render_id}", "spec", blob.sha256, blob.bytes)
+
+    async def _work(self, making: _Making) -> tuple[Finished, list[tuple[int, int]]]:
+        if isinstance(making.spec, LipsyncSpec) or making.kind == "preview":
+            result = await self._single(making)
+            return result, list(result.lost_face_frames)
+        segments = await self._make_segments(making, making.spec)
+        lost: list[tuple[int, int]] = []
+        offset = 0
+        for segment in segments:
+            lost += [(first + offset, last + offset) for first, last in segment.result.lost_face_frames]
+            offset += segment.result.frames
+        return await self._assemble(making, making.spec, segments), lost
+
+    async def _make_segments(self, making: _Making, spec: RenderSpec) -> list[SegmentDone]:
+        orders = [self._order(making, spec, scene.id) for scene in spec.scenes]
+        async with self._db.transaction() as session:
+            await Segments(session).link(making.render_id, [(order.scene_id, order.key) for order in orders])
+        return await _all_or_first_failure([self._segment(making, order) for order in orders])
+
+    def _order(self, making: _Making, spec: RenderSpec, scene_id: str) -> SegmentOrder:
+        scene = spec.scene(scene_id)
+        only = spec.model_copy(update={"scenes": (scene,)})
+        return SegmentOrder(
+            key=segment_key(spec.scene_hash(scene_id), self._options.worker_version),
+            spec_sha256=making.spec_sha256,
+            scene_id=scene_id,
+            sources=frozenset({*hashes_in(scene), *(f"consent:{consent}" for consent in consents_in(only))}),
+            priority=making.priority,
+            time_limit_s=self._options.time_limit_s,
+            trace_id=making.trace_id,
+        )
+
+    async def _segment(self, making: _Making, order: SegmentOrder) -> SegmentDone:
+        def listen(event: TaskEvent) -> None:
+            making.running = making.running or event.state is TaskState.RUNNING
+            making.board.hear(order.scene_id, event)
+
+        done = await self._pool.obtain(order, listen)
+        for notice in done.result.warnings:
+            making.board.note(notice.model_copy(update={"scene": order.scene_id}))
+        making.board.finish(order.scene_id, done.result.frames)
+        async with self._db.transaction() as session:
+            await Segments(session).mark_reused(making.render_id, order.key, done.reused)
+            row = await Renders(session).find(making.render_id)
+            if row is not None:
+                told = {
+                    "id": row.id,
+                    "scene": order.scene_id,
+                    "reused": done.reused,
+                    "frames": done.result.frames,
+                }
+                await self._journal.tell(session, row, "render.segment", told)
+        return done
+
+    async def _assemble(self, making: _Making, spec: RenderSpec, segments: list[SegmentDone]) -> Finished:
+        inputs = tuple(
+            TaskInput(file.sha256, f"segments/{scene.id}/{SEGMENT_FILES[file.role]}")
+            for scene, segment in zip(spec.scenes, segments, strict=True)
+            for file in segment.result.files
+            if file.role in SEGMENT_FILES
+        )
+        return await self._run(
+            making, self._task(making, "assemble", inputs=inputs), making.board.hear_assembly
+        )
+
+    async def _single(self, making: _Making) -> Finished:
+        """A preview or a lip sync: one task makes the whole video."""
+        scene_id = next(iter(making.board.scenes)) if making.scene_id is None else making.scene_id
+        is_preview = isinstance(making.spec, RenderSpec)
+        task = self._task(
+            making, "preview" if is_preview else "lipsync", scene_id=scene_id if is_preview else None
+        )
+        return await self._run(making, task, lambda event: making.board.hear(scene_id, event))
+
+    def _task(self, making: _Making, kind: Any, **more: Any) -> SegmentTask:
+        return SegmentTask(
+            id=f"{making.render_id}-{kind}-{making.attempt}",
+            kind=kind,
+            spec_sha256=making.spec_sha256,
+            priority=making.priority,
+            time_limit_s=self._options.time_limit_s,
+            trace_id=making.trace_id,
+            **more,
+        )
+
+    async def _run(self, making: _Making, task: SegmentTask, hear: Any) -> Finished:
+        def on_event(event: TaskEvent) -> None:
+            making.running = making.running or event.state is TaskState.RUNNING
+            hear(event)
+
+        return await run_task_again(self._scheduler, task, on_event)
+
+    async def _finish(self, making: _Making, result: Finished, lost: list[tuple[int, int]]) -> None:
+        outputs: dict[str, OutputFile] = {file.role: file for file in result.files}
+        names = await self._deliver(making, outputs)
+        async with self._db.transaction() as session:
+            row = await Renders(session).find(making.render_id)
+            if row is None:
+                raise TaskFailed(Failed(code="render.gone", message="The render was deleted meanwhile."))
+            references = References(session)
+            for role, file in outputs.items():
+                await references.hold(f"render:{row.id}", f"output:{role}", file.sha256, file.bytes)
+            await Renders(session).set_outputs(row.id, [_output(row, file) for file in outputs.values()])
+            row.out_files = names
+            row.duration_ms = result.duration_ms
+            row.lost_face_frames = [list(span) for span in lost]
+            for notice in result.warnings:
+                making.board.note(notice)
+            row.progress = making.board.complete().model_dump(mode="json")
+            if row.state == RenderState.PLACED:
+                await self._journal.move(session, row, RenderState.RUNNING)
+            await self._journal.move(session, row, RenderState.DONE)
+
+    async def _deliver(self, making: _Making, outputs: Mapping[str, OutputFile]) -> list[str]:
+        """A preview is watched in the page; only videos get a name in out_dir."""
+        if making.kind == "preview":
+            return []
+        names = file_names(making.title, making.render_id, tuple(outputs))
+        async with self._db.transaction() as session:
+            row = await Renders(session).find(making.render_id)
+            if row is not None:
+                # Noted before the files are there: what a kill leaves behind is then known as ours.
+                row.out_files = list(names.values())
+        files = {name: await self._blobs.local_path(outputs[role].sha256) for role, name in names.items()}
+        ours = frozenset(making.out_files)
+        return await asyncio.to_thread(deliver, files, self._options.out_dir, replaceable=ours)
+
+    @asynccontextmanager
+    async def _reported(self, making: _Making) -> AsyncIterator[None]:
+        """Tells how far it is while the block runs, and what is left to tell when it ends."""
+        reporter = asyncio.create_task(self._report(making))
+        try:
+            yield
+        finally:
+            reporter.cancel()
+            await asyncio.wait({reporter})
+            await asyncio.shield(self._report_once(making))
+
+    async def _report(self, making: _Making) -> None:
+        while True:
+            await self._report_once(making)
+            await asyncio.sleep(REPORT_S)
+
+    async def _report_once(self, making: _Making) -> None:
+        if making.running:
+            await self._journal.move_if(
+                making.render_id, frozenset({RenderState.PLACED}), RenderState.RUNNING
+            )
+        waits = "" if making.running else await self._explain(making)
+        await self._journal.progress(
+            making.render_id, making.board.snapshot(), making.board.take_notices(), waits
+        )
+
+    async def _explain(self, making: _Making) -> str:
+        if not isinstance(making.spec, RenderSpec) or making.kind == "preview":
+            return ""
+        scene_id = making.spec.scenes[0].id
+        return await self._pool.explain(
+            segment_key(making.spec.scene_hash(scene_id), self._options.worker_version)
+        )
+
+
+def segment_key(scene_hash: str, worker_version: str) -> str:
+    """Another worker draws other frames, so its version belongs to the key."""
+    return f"{scene_hash.removeprefix('sha256:')}-{worker_version}"
+
+
+def spec_of(row: Render) -> RenderSpec | LipsyncSpec:
+    """As it was admitted."""
+    return (LipsyncSpec if row.kind == "lipsync" else RenderSpec).model_validate(row.spec)
+
+
+def _output(row: Render, file: OutputFile) -> RenderOutput:
+    name = file_names(row.title, row.id, (file.role,)).get(file.role, file.path)
+    return RenderOutput(
+        render_id=row.id,
+        role=file.role,
+        name=name,
+        sha256=file.sha256,
+        bytes=file.bytes,
+        media_type=file.media_type,
+    )
+
+
+async def _all_or_first_failure(parts: list[Coroutine[Any, Any, SegmentDone]]) -> list[SegmentDone]:
+    """All results in order. The first failure ends the others, and only then is raised."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    failures = [task.exception() for task in tasks if not task.cancelled()]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+    return [task.result() for task in tasks]

@@ -1,0 +1,91 @@
+"""Finds and replaces the files a spec refers to; used when a render is created and when the CLI brings its
+own files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from avatar.spec import MediaRef, SpecModel
+from pydantic import BaseModel
+
+from soundstage.blobs import BlobStore
+from soundstage.errors import Invalid, NotFound
+from studio.assets.sniffing import SNIFF_BYTES, sniff
+
+Model = TypeVar("Model", bound=SpecModel)
+
+
+def media_in(value: Any, where: str = "") -> Iterator[tuple[str, MediaRef]]:
+    """Every file a spec names, with the path of its field. The evidence of a consent is no input of a
+    video.
+    """
+    if isinstance(value, MediaRef):
+        yield where, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            if name != "evidence":
+                yield from media_in(getattr(value, name), f"{where}.{name}" if where else name)
+    elif isinstance(value, (tuple, list)):
+        for index, item in enumerate(value):
+            yield from media_in(item, f"{where}[{index}]")
+
+
+def hashes_in(value: Any) -> set[str]:
+    return {ref.sha256 for _, ref in media_in(value) if ref.sha256 is not None}
+
+
+async def check_media(spec: SpecModel, blobs: BlobStore) -> dict[str, int]:
+    """Bytes of each blob the spec needs. Raises for paths, which a server must not read, and for unknown
+    hashes.
+    """
+    sizes: dict[str, int] = {}
+    for where, ref in media_in(spec):
+        if ref.path is not None or ref.sha256 is None:
+            raise Invalid(
+                "media.path_refused",
+                f"{where} names a file by its path.",
+                "Upload it as an asset and name its `sha256`.",
+            )
+        found = await blobs.stat(ref.sha256)
+        if found is None:
+            raise NotFound(
+                "media.not_found", f"The file of {where} is not here (any more).", "Upload it again."
+            )
+        sizes[ref.sha256] = found.bytes
+    return sizes
+
+
+async def import_media(spec: Model, folder: Path, blobs: BlobStore) -> Model:
+    """The spec with every path (relative to `folder`) replaced by the hash of the stored file. For local
+    callers only.
+    """
+
+    async def stored(ref: MediaRef) -> MediaRef:
+        if ref.path is None:
+            return ref
+        path = (folder / ref.path).resolve()
+        if not path.is_file():
+            raise NotFound(
+                "media.not_found", f"There is no file {ref.path}.", "Paths are relative to the spec."
+            )
+        with path.open("rb") as file:
+            found = sniff(file.read(SNIFF_BYTES))
+        blob = await blobs.put_file(path, found.media_type)
+        return MediaRef(sha256=blob.sha256, media_type=found.media_type, name=ref.name or path.name)
+
+    replaced: Model = await _replace(spec, stored)
+    return replaced
+
+
+async def _replace(value: Any, change: Callable[[MediaRef], Awaitable[MediaRef]]) -> Any:
+    if isinstance(value, MediaRef):
+        return await change(value)
+    if isinstance(value, BaseModel):
+        fields = {name: await _replace(getattr(value, name), change) for name in type(value).model_fields}
+        return value.model_copy(update=fields)
+    if isinstance(value, tuple):
+        return tuple([await _replace(item, change) for item in value])
+    return value

@@ -1,0 +1,164 @@
+"""All SQL on renders, their outputs and segments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
+from studio.renders.states import ACTIVE, TERMINAL, RenderState
+
+
+class Renders:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, render: Render) -> Render:
+        self._session.add(render)
+        await self._session.flush()
+        return render
+
+    async def find(self, render_id: str) -> Render | None:
+        return await self._session.get(Render, render_id)
+
+    async def find_by_ending(self, text: str) -> Sequence[Render]:
+        """Renders whose id ends so: people type the last characters, as file names show them."""
+        found = await self._session.scalars(
+            select(Render).where(Render.id.endswith(text, autoescape=True)).limit(2)
+        )
+        return found.all()
+
+    async def list(
+        self, state: RenderState | None, project_id: str | None, before: str | None, limit: int
+    ) -> Sequence[Render]:
+        """Newest first; `before` is the last id of the page before (ids sort by time)."""
+        query = select(Render).order_by(Render.created_at.desc(), Render.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(Render.state == state)
+        if project_id is not None:
+            query = query.where(Render.project_id == project_id)
+        if before is not None:
+            query = query.where(Render.id < before)
+        return (await self._session.scalars(query)).all()
+
+    async def queued(self, without: Collection[str], limit: int) -> Sequence[str]:
+        """Ids in the order in which they shall start."""
+        found = await self._session.scalars(
+            select(Render.id)
+            .where(Render.state == RenderState.QUEUED, Render.id.not_in(without))
+            .order_by(Render.priority.desc(), Render.created_at, Render.id)
+            .limit(limit)
+        )
+        return found.all()
+
+    async def count_queued(self) -> int:
+        found = await self._session.scalar(
+            select(func.count()).select_from(Render).where(Render.state == RenderState.QUEUED)
+        )
+        return int(found or 0)
+
+    async def ahead_of(self, render: Render) -> int:
+        """How many queued ones start before it."""
+        sooner = or_(
+            Render.priority > render.priority,
+            (Render.priority == render.priority) & (Render.created_at < render.created_at),
+        )
+        found = await self._session.scalar(
+            select(func.count()).select_from(Render).where(Render.state == RenderState.QUEUED, sooner)
+        )
+        return int(found or 0)
+
+    async def to_cancel(self) -> Sequence[str]:
+        found = await self._session.scalars(
+            select(Render.id).where(Render.cancel_requested, Render.state.in_(ACTIVE))
+        )
+        return found.all()
+
+    async def active(self) -> Sequence[Render]:
+        return (await self._session.scalars(select(Render).where(Render.state.in_(ACTIVE)))).all()
+
+    async def ended_before(self, moment: datetime) -> Sequence[Render]:
+        found = await self._session.scalars(
+            select(Render).where(Render.state.in_(TERMINAL), Render.finished_at < moment)
+        )
+        return found.all()
+
+    async def with_ids(self, ids: Collection[str]) -> Sequence[Render]:
+        return (await self._session.scalars(select(Render).where(Render.id.in_(ids)))).all()
+
+    async def remove(self, ids: Collection[str]) -> None:
+        """With their outputs and their list of segments; the segments themselves stay."""
+        for table in (RenderOutput, RenderSegment):
+            await self._session.execute(delete(table).where(table.render_id.in_(ids)))
+        await self._session.execute(delete(Render).where(Render.id.in_(ids)))
+
+    async def outputs(self, ids: Collection[str]) -> Sequence[RenderOutput]:
+        return (
+            await self._session.scalars(select(RenderOutput).where(RenderOutput.render_id.in_(ids)))
+        ).all()
+
+    async def set_outputs(self, render_id: str, outputs: Sequence[RenderOutput]) -> None:
+        await self._session.execute(delete(RenderOutput).where(RenderOutput.render_id == render_id))
+        self._session.add_all(outputs)
+        await self._session.flush()
+
+
+class Segments:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find(self, key: str) -> Segment | None:
+        return await self._session.get(Segment, key)
+
+    async def add(self, segment: Segment) -> Segment:
+        self._session.add(segment)
+        await self._session.flush()
+        return segment
+
+    async def of_render(self, render_id: str) -> Sequence[tuple[RenderSegment, Segment | None]]:
+        """In the order of the scenes."""
+        rows = await self._session.execute(
+            select(RenderSegment, Segment)
+            .outerjoin(Segment, Segment.key == RenderSegment.segment_key)
+            .where(RenderSegment.render_id == render_id)
+            .order_by(RenderSegment.position)
+        )
+        return [(link, segment) for link, segment in rows]
+
+    async def link(self, render_id: str, keys: Sequence[tuple[str, str]]) -> None:
+        """`keys`: scene id and segment key, in order."""
+        await self._session.execute(delete(RenderSegment).where(RenderSegment.render_id == render_id))
+        for position, (scene_id, key) in enumerate(keys):
+            self._session.add(
+                RenderSegment(render_id=render_id, position=position, scene_id=scene_id, segment_key=key)
+            )
+        await self._session.flush()
+
+    async def mark_reused(self, render_id: str, key: str, reused: bool) -> None:
+        await self._session.execute(
+            update(RenderSegment)
+            .where(RenderSegment.render_id == render_id, RenderSegment.segment_key == key)
+            .values(reused=reused)
+        )
+
+    async def in_use(self) -> set[str]:
+        """Keys that a queued or running render needs."""
+        found = await self._session.scalars(
+            select(RenderSegment.segment_key)
+            .join(Render, Render.id == RenderSegment.render_id)
+            .where(Render.state.in_({RenderState.QUEUED, *ACTIVE}))
+        )
+        return set(found.all())
+
+    async def by_last_use(self) -> Sequence[Segment]:
+        """Longest unused first."""
+        return (await self._session.scalars(select(Segment).order_by(Segment.used_at, Segment.key))).all()
+
+    async def with_keys(self, keys: Collection[str]) -> Sequence[Segment]:
+        return (await self._session.scalars(select(Segment).where(Segment.key.in_(keys)))).all()
+
+    async def remove(self, keys: Collection[str]) -> None:
+        await self._session.execute(delete(Segment).where(Segment.key.in_(keys)))

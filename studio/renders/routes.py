@@ -1,0 +1,93 @@
+"""REST of renders: ask, watch, fetch, end."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Query, Request, status
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+from sse_starlette import EventSourceResponse
+
+from soundstage.events import sse_response
+from studio.downloads import file_answer
+from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders
+from studio.renders.journal import stream_of
+from studio.renders.schemas import RenderDetail, RenderRequest, RenderView
+from studio.renders.service import is_end
+from studio.renders.states import RenderState
+from studio.wiring import StudioDep
+
+router = APIRouter(prefix="/api/renders", tags=["renders"])
+
+
+class Explanation(BaseModel):
+    explanation: str
+
+
+@router.get("")
+async def list_renders(
+    studio: StudioDep,
+    _: ReadRenders,
+    state: RenderState | None = None,
+    project: str | None = None,
+    before: str | None = None,
+    limit: int = Query(default=50, ge=1, le=500),
+) -> list[RenderView]:
+    """Newest first; `before` is the id of the last one seen."""
+    return await studio.renders.list(state, project, before, limit)
+
+
+@router.post("", status_code=status.HTTP_202_ACCEPTED)
+async def create_render(request: RenderRequest, studio: StudioDep, principal: CreateRenders) -> RenderView:
+    """Queues a video and answers at once; follow its events, or read it again."""
+    return await studio.renders.create(request, requested_by=principal.name)
+
+
+@router.get("/{render_id}")
+async def get_render(render_id: str, studio: StudioDep, _: ReadRenders) -> RenderDetail:
+    """With spec and segments."""
+    return await studio.renders.detail(render_id)
+
+
+@router.get("/{render_id}/explain")
+async def explain_render(render_id: str, studio: StudioDep, _: ReadRenders) -> Explanation:
+    """Why it is where it is, in one sentence."""
+    return Explanation(explanation=await studio.renders.explain(render_id))
+
+
+@router.post("/{render_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
+async def cancel_render(render_id: str, studio: StudioDep, _: CancelRenders) -> RenderView:
+    return await studio.renders.cancel(render_id)
+
+
+@router.post("/{render_id}/retry", status_code=status.HTTP_202_ACCEPTED)
+async def retry_render(render_id: str, studio: StudioDep, _: CreateRenders) -> RenderView:
+    """Another try of the same spec; finished segments are not made again."""
+    return await studio.renders.retry(render_id)
+
+
+@router.delete("/{render_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_render(render_id: str, studio: StudioDep, _: DeleteRenders) -> None:
+    """With its files."""
+    await studio.renders.delete(render_id)
+
+
+@router.get("/{render_id}/files/{role}")
+async def download_output(
+    render_id: str, role: str, studio: StudioDep, _: ReadRenders, download: bool = False
+) -> FileResponse:
+    """`role`: video, vtt, srt, poster or provenance. Ranges are served."""
+    output, path = await studio.renders.open_output(render_id, role)
+    return file_answer(
+        path, name=output.name, media_type=output.media_type, sha256=output.sha256, download=download
+    )
+
+
+@router.get("/{render_id}/events", response_class=EventSourceResponse)
+async def follow_render(
+    render_id: str, request: Request, studio: StudioDep, _: ReadRenders
+) -> EventSourceResponse:
+    """Server-sent events from the first (or after Last-Event-ID) until the render has ended."""
+    view = await studio.renders.get(render_id)
+    return sse_response(
+        request, studio.events, stream_of(view.id), until=lambda event: is_end(event, view.attempt)
+    )

@@ -1,0 +1,134 @@
+"""Wire types of renders."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from avatar.spec import Background, Canvas, Failed, LipsyncSpec, MediaRef, Notice, RenderSpec
+from avatar.spec.scene import MAX_SCRIPT_CHARS
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from studio.renders.states import RenderState
+
+RenderKind = Literal["video", "preview", "lipsync"]
+CaptionMode = Literal["none", "soft", "burned", "both"]
+
+
+class RenderRequest(BaseModel):
+    """One of: a whole `spec`; a `script` (or `audio`) and a `persona`; a `project`; a `lipsync` spec."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spec: RenderSpec | None = None
+    project: str | None = Field(default=None, max_length=80, description="id or slug")
+    lipsync: LipsyncSpec | None = None
+
+    script: str | None = Field(default=None, max_length=MAX_SCRIPT_CHARS * 2)
+    audio: MediaRef | None = Field(
+        default=None, description="supplied speech; the script is then its transcript"
+    )
+    persona: str = Field(default="nova", max_length=80)
+    title: str | None = Field(default=None, max_length=200)
+    language: str | None = Field(default=None, max_length=35)
+    canvas: Canvas | None = None
+    captions: CaptionMode | None = None
+    background: Background | None = None
+    rate_wpm: int | None = Field(default=None, ge=80, le=450)
+
+    preview: bool = Field(default=False, description="low resolution, one scene, quickly")
+    scene: str | None = Field(
+        default=None, max_length=64, description="the scene of a preview; None takes the first"
+    )
+    priority: int = Field(default=0, ge=-100, le=100, description="higher runs sooner")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RenderRequest:
+        spoken = self.script is not None or self.audio is not None
+        if sum((self.spec is not None, self.project is not None, self.lipsync is not None, spoken)) != 1:
+            raise ValueError("give one of `spec`, `project`, `lipsync`, or `script`/`audio`")
+        return self
+
+
+class Progress(BaseModel):
+    """How far it has come. `eta_s` is None while nobody can know."""
+
+    stage: str = "queued"
+    frames_done: int = 0
+    frames_total: int = 0
+    fps: float = 0.0
+    eta_s: float | None = None
+    scenes_done: int = 0
+    scenes_total: int = 0
+
+    @property
+    def fraction(self) -> float:
+        return self.frames_done / self.frames_total if self.frames_total else 0.0
+
+
+class OutputView(BaseModel):
+    role: str
+    name: str
+    url: str
+    sha256: str
+    bytes: int
+    media_type: str
+
+
+class RenderView(BaseModel):
+    """`waits` says in one sentence why it does not run yet; `error` how it failed and what to do next."""
+
+    id: str
+    kind: RenderKind
+    state: RenderState
+    title: str
+    personas: list[str]
+    project_id: str | None
+    project_version: int | None
+    spec_hash: str
+    priority: int
+    requested_by: str
+    trace_id: str | None
+    attempt: int
+    cancel_requested: bool
+    progress: Progress
+    waits: str
+    error: Failed | None
+    warnings: list[Notice]
+    lost_face_frames: list[tuple[int, int]]
+    duration_ms: int | None
+    outputs: list[OutputView]
+    out_files: list[str]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in (RenderState.DONE, RenderState.FAILED, RenderState.CANCELLED)
+
+    @property
+    def sentence(self) -> str:
+        """Where it stands, for people."""
+        if self.error is not None:
+            return f"{self.state}: {self.error.message}"
+        if self.state is RenderState.RUNNING and self.progress.frames_total:
+            return f"running: frame {self.progress.frames_done} of {self.progress.frames_total}"
+        return str(self.state)
+
+    def output(self, role: str) -> OutputView | None:
+        return next((output for output in self.outputs if output.role == role), None)
+
+
+class SegmentView(BaseModel):
+    scene_id: str
+    key: str
+    state: RenderState
+    reused: bool | None
+    attempts: int
+    error: Failed | None
+
+
+class RenderDetail(RenderView):
+    spec: RenderSpec | LipsyncSpec
+    segments: list[SegmentView]

@@ -1,0 +1,190 @@
+"""Makes each segment once: from the cache when it is there, and one time only when several renders want it at
+once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from avatar.spec import Failed, Finished
+
+from farm.failures import CANCELLED, TaskFailed
+from farm.scheduler import Scheduler
+from farm.tasks import SegmentTask, TaskEvent
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, utcnow
+from studio.references.repository import References
+from studio.renders.models import Segment
+from studio.renders.repository import Segments
+from studio.renders.running import run_task_again
+from studio.renders.states import SEGMENT_TRANSITIONS, RenderState, move
+
+Listener = Callable[[TaskEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOrder:
+    """One scene of one spec. `sources` are hashes and consents it is made from."""
+
+    key: str
+    spec_sha256: str
+    scene_id: str
+    sources: frozenset[str]
+    priority: int
+    time_limit_s: float
+    trace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentDone:
+    result: Finished
+    reused: bool
+
+
+@dataclass(slots=True)
+class _Job:
+    """A segment being made, and the renders that wait for it."""
+
+    work: asyncio.Task[SegmentDone]
+    listeners: list[Listener] = field(default_factory=list)
+    wanted: int = 0
+    ending: bool = False
+    task_id: str | None = None
+
+
+class SegmentPool:
+    """One per dispatcher. Segments of a pool of another process cannot run: the dispatcher holds the lock."""
+
+    def __init__(self, db: Database, blobs: BlobStore, scheduler: Scheduler) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._scheduler = scheduler
+        self._jobs: dict[str, _Job] = {}
+
+    async def obtain(self, order: SegmentOrder, listener: Listener) -> SegmentDone:
+        """The segment's files, in the blob store; raises TaskFailed. The work ends when nobody wants it any
+        more.
+        """
+        while (job := self._jobs.get(order.key)) is not None and job.ending:
+            await asyncio.wait({job.work})
+        shared = job is not None
+        if job is None:
+            job = self._start(order)
+        job.wanted += 1
+        job.listeners.append(listener)
+        try:
+            done = await asyncio.shield(job.work)
+            return SegmentDone(done.result, reused=done.reused or shared)
+        except asyncio.CancelledError:
+            if job.work.cancelled():
+                raise TaskFailed(CANCELLED) from None
+            raise
+        finally:
+            job.wanted -= 1
+            job.listeners.remove(listener)
+            if job.wanted == 0 and not job.work.done():
+                job.ending = True
+                job.work.cancel()
+                await asyncio.wait({job.work})
+
+    async def explain(self, key: str) -> str:
+        """The scheduler's sentence on the task that makes this segment; "" when there is none."""
+        job = self._jobs.get(key)
+        return await self._scheduler.explain(job.task_id) if job is not None and job.task_id else ""
+
+    def _start(self, order: SegmentOrder) -> _Job:
+        work = asyncio.create_task(self._make(order), name=f"segment {order.key}")
+        job = self._jobs[order.key] = _Job(work)
+        work.add_done_callback(lambda _: self._jobs.pop(order.key, None))
+        return job
+
+    async def _make(self, order: SegmentOrder) -> SegmentDone:
+        cached = await self._cached(order.key)
+        if cached is not None:
+            return SegmentDone(cached, reused=True)
+        attempt = await self._begin(order.key)
+        task = SegmentTask(
+            id=f"{order.key}.{attempt}",
+            kind="segment",
+            spec_sha256=order.spec_sha256,
+            scene_id=order.scene_id,
+            priority=order.priority,
+            time_limit_s=order.time_limit_s,
+            trace_id=order.trace_id,
+        )
+        try:
+            result = await run_task_again(self._scheduler, task, lambda event: self._hear(order.key, event))
+        except TaskFailed as error:
+            cancelled = error.failure.code == CANCELLED.code
+            await self._end(
+                order.key, RenderState.CANCELLED if cancelled else RenderState.FAILED, error.failure
+            )
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._end(order.key, RenderState.CANCELLED, CANCELLED))
+            raise
+        await self._keep(order, result)
+        return SegmentDone(result, reused=False)
+
+    def _hear(self, key: str, event: TaskEvent) -> None:
+        job = self._jobs.get(key)
+        if job is not None:
+            job.task_id = event.task_id
+            for listener in tuple(job.listeners):
+                listener(event)
+
+    async def _cached(self, key: str) -> Finished | None:
+        """The result of an earlier making, when all of its files are still there."""
+        async with self._db.transaction() as session:
+            segment = await Segments(session).find(key)
+            if segment is None or segment.state != RenderState.DONE or segment.result is None:
+                return None
+            result = Finished.model_validate(segment.result)
+            # Touched first, so that a collection that starts now sees it in use.
+            segment.used_at = utcnow()
+        found = [await self._blobs.exists(file.sha256) for file in result.files]
+        return result if all(found) else None
+
+    async def _begin(self, key: str) -> int:
+        """Number of this attempt: a new one for each making, also after a restart, so that task ids never
+        meet.
+        """
+        async with self._db.transaction() as session:
+            segments = Segments(session)
+            segment = await segments.find(key)
+            if segment is None:
+                segment = await segments.add(Segment(key=key, state=RenderState.QUEUED))
+            else:
+                segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.QUEUED)
+            segment.state = move(SEGMENT_TRANSITIONS, RenderState.QUEUED, RenderState.PLACED)
+            segment.attempts = (segment.attempts or 0) + 1
+            segment.error = None
+            return segment.attempts
+
+    async def _end(self, key: str, state: RenderState, failure: Failed) -> None:
+        async with self._db.transaction() as session:
+            segment = await Segments(session).find(key)
+            if segment is not None:
+                segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), state)
+                segment.error = failure.model_dump(mode="json")
+                segment.finished_at = utcnow()
+
+    async def _keep(self, order: SegmentOrder, result: Finished) -> None:
+        async with self._db.transaction() as session:
+            segment = await Segments(session).find(order.key)
+            if segment is None:
+                raise TaskFailed(CANCELLED)
+            running = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.RUNNING)
+            segment.state = move(SEGMENT_TRANSITIONS, running, RenderState.DONE)
+            segment.result = result.model_dump(mode="json")
+            segment.bytes = sum(file.bytes for file in result.files)
+            segment.finished_at = segment.used_at = utcnow()
+            await hold_segment(References(session), order.key, result, order.sources)
+
+
+async def hold_segment(references: References, key: str, result: Finished, sources: Collection[str]) -> None:
+    for file in result.files:
+        await references.hold(f"segment:{key}", file.role, file.sha256, file.bytes)
+    await references.derive(f"segment:{key}", sources)

@@ -1,0 +1,303 @@
+"""Verbs on renders; called by routes, the agent's tools and the CLI. Making them is the dispatcher's work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from avatar.spec import LipsyncSpec, RenderSpec, content_hash
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from farm.failures import CANCELLED
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.events import Event, EventStore
+from soundstage.telemetry import new_trace_id, trace_id
+from studio.personas.library import PersonaLibrary
+from studio.projects.repository import Projects
+from studio.projects.schemas import Look
+from studio.projects.service import project_of
+from studio.projects.versions import snapshot
+from studio.references.repository import References
+from studio.renders.admission import Admission, consents_in
+from studio.renders.delivery import withdraw
+from studio.renders.journal import RenderJournal, stream_of
+from studio.renders.media import check_media, hashes_in, import_media
+from studio.renders.models import Render
+from studio.renders.repository import Renders, Segments
+from studio.renders.schemas import OutputView, RenderDetail, RenderKind, RenderRequest, RenderView
+from studio.renders.specs import spec_of_project, spec_of_script
+from studio.renders.states import ACTIVE, TERMINAL, RenderState
+from studio.renders.views import detail_of, view_of
+from studio.scenes.repository import Scenes
+from studio.scenes.schemas import SceneBody
+
+SHORTEST_ENDING = 4
+
+
+class RenderService:
+    def __init__(
+        self,
+        db: Database,
+        events: EventStore,
+        blobs: BlobStore,
+        library: PersonaLibrary,
+        admission: Admission,
+        *,
+        out_dir: Path,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._db = db
+        self._events = events
+        self._blobs = blobs
+        self._library = library
+        self._admission = admission
+        self._journal = RenderJournal(db, events)
+        self._out_dir = out_dir
+        self._wake = wake
+
+    async def create(
+        self, request: RenderRequest, *, requested_by: str = "", persona_ids: tuple[str, ...] = ()
+    ) -> RenderView:
+        """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices."""
+        if request.project is not None:
+            return await self._create_from_project(request, request.project, requested_by)
+        if request.lipsync is not None:
+            return await self._create(request.lipsync, "lipsync", request, requested_by)
+        spec = request.spec if request.spec is not None else spec_of_script(request, self._library)
+        personas = persona_ids or ((request.persona,) if request.spec is None else ())
+        return await self._create(
+            spec, "preview" if request.preview else "video", request, requested_by, personas
+        )
+
+    async def create_from_file(self, spec: RenderSpec, folder: Path, *, requested_by: str = "") -> RenderView:
+        """For commands on this machine: files named by path are stored first."""
+        return await self.create(
+            RenderRequest(spec=await import_media(spec, folder, self._blobs)), requested_by=requested_by
+        )
+
+    async def list(
+        self,
+        state: RenderState | None = None,
+        project: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[RenderView]:
+        """Newest first."""
+        async with self._db.session() as session:
+            project_id = (await project_of(Projects(session), project)).id if project else None
+            renders = Renders(session)
+            rows = await renders.list(state, project_id, before, limit)
+            outputs = await renders.outputs([row.id for row in rows])
+            return [
+                view_of(row, [output for output in outputs if output.render_id == row.id]) for row in rows
+            ]
+
+    async def get(self, ref: str) -> RenderView:
+        """By id, or by the last characters of one."""
+        async with self._db.session() as session:
+            row = await render_of(session, ref)
+            return view_of(row, await Renders(session).outputs([row.id]))
+
+    async def detail(self, ref: str) -> RenderDetail:
+        """With spec and segments."""
+        async with self._db.session() as session:
+            row = await render_of(session, ref)
+            segments = await Segments(session).of_render(row.id)
+            return detail_of(row, await Renders(session).outputs([row.id]), segments)
+
+    async def explain(self, ref: str) -> str:
+        """Why it is where it is, in one sentence."""
+        async with self._db.session() as session:
+            row = await render_of(session, ref)
+            if row.state == RenderState.QUEUED:
+                ahead = await Renders(session).ahead_of(row)
+                return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
+            return row.waits or view_of(row, ()).sentence
+
+    async def cancel(self, ref: str) -> RenderView:
+        """At once while it waits; otherwise the one who drives it stops the workers and writes down the
+        end.
+        """
+        async with self._db.transaction() as session:
+            row = await render_of(session, ref)
+            state = RenderState(row.state)
+            if state is RenderState.QUEUED:
+                await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
+            elif state in ACTIVE and not row.cancel_requested:
+                row.cancel_requested = True
+                await self._journal.tell(session, row, "render.cancel_requested", {"id": row.id})
+            elif state in (RenderState.DONE, RenderState.FAILED):
+                raise Conflict(
+                    "render.ended", f"This render is {state} already.", "Delete it if it is not wanted."
+                )
+            view = view_of(row, ())
+        self._wake()
+        return view
+
+    async def retry(self, ref: str) -> RenderView:
+        """Another try of the same spec; segments that are finished are not made again."""
+        async with self._db.transaction() as session:
+            row = await render_of(session, ref)
+            if row.state not in (RenderState.FAILED, RenderState.CANCELLED):
+                raise Conflict(
+                    "render.not_failed",
+                    f"This render is {row.state}; only a failed or cancelled one can be tried again.",
+                    "Make a new one instead.",
+                )
+            row.attempt += 1
+            row.warnings, row.progress = [], {}
+            row.started_at = row.finished_at = None
+            await self._journal.move(session, row, RenderState.QUEUED, why="retry")
+            view = view_of(row, ())
+        self._wake()
+        return view
+
+    async def delete(self, ref: str) -> None:
+        """Its row and files; blobs that nothing else holds go with the next `gc`."""
+        async with self._db.transaction() as session:
+            row = await render_of(session, ref)
+            if row.state not in TERMINAL:
+                raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
+            names = list(row.out_files)
+            await References(session).forget(f"render:{row.id}")
+            await Renders(session).remove([row.id])
+        withdraw(names, self._out_dir)
+
+    async def open_output(self, ref: str, role: str) -> tuple[OutputView, Path]:
+        """A finished file by role ("video", "vtt", "srt", "poster", "provenance") and where to read it."""
+        view = await self.get(ref)
+        output = view.output(role)
+        if output is None:
+            known = ", ".join(output.role for output in view.outputs) or f"none: the render is {view.state}"
+            raise NotFound("render.no_output", f"This render has no {role!r} file.", f"There are: {known}.")
+        return output, await self._blobs.local_path(output.sha256)
+
+    async def follow(self, ref: str, after: int = 0) -> AsyncIterator[Event]:
+        """Events of one render from the first, until its present attempt has ended."""
+        view = await self.get(ref)
+        async for event in self._events.follow(stream_of(view.id), after):
+            yield event
+            if is_end(event, view.attempt):
+                return
+
+    async def wait(self, ref: str) -> RenderView:
+        """Returns when it has ended."""
+        async for _ in self.follow(ref):
+            continue
+        return await self.get(ref)
+
+    async def _create(
+        self,
+        spec: RenderSpec | LipsyncSpec,
+        kind: RenderKind,
+        request: RenderRequest,
+        requested_by: str,
+        personas: tuple[str, ...] = (),
+    ) -> RenderView:
+        sizes = await check_media(spec, self._blobs)
+        async with self._db.transaction() as session:
+            if isinstance(spec, RenderSpec):
+                spec = await self._admission.admit(session, spec)
+            else:
+                spec = await self._admission.admit_lipsync(session, spec)
+            row = await self._queue(session, spec, kind, request, requested_by, personas, sizes)
+            view = view_of(row, ())
+        self._wake()
+        return view
+
+    async def _create_from_project(self, request: RenderRequest, ref: str, requested_by: str) -> RenderView:
+        async with self._db.session() as session:
+            project = await project_of(Projects(session), ref)
+            scenes = [
+                (row.id, row.title, SceneBody.model_validate(row.body))
+                for row in await Scenes(session).of_project(project.id)
+            ]
+        look = Look.model_validate(project.look)
+        spec = spec_of_project(project.title, look, scenes, self._library)
+        personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
+        sizes = await check_media(spec, self._blobs)
+        async with self._db.transaction() as session:
+            project = await project_of(Projects(session), project.id)
+            admitted = await self._admission.admit(session, spec)
+            kind: RenderKind = "preview" if request.preview else "video"
+            row = await self._queue(session, admitted, kind, request, requested_by, personas, sizes)
+            version = await snapshot(session, project, spec=admitted, note="rendered", sizes=sizes)
+            row.project_id, row.project_version = project.id, version.number
+            view = view_of(row, ())
+        self._wake()
+        return view
+
+    async def _queue(
+        self,
+        session: AsyncSession,
+        spec: RenderSpec | LipsyncSpec,
+        kind: RenderKind,
+        request: RenderRequest,
+        requested_by: str,
+        personas: tuple[str, ...],
+        sizes: dict[str, int],
+    ) -> Render:
+        await self._refuse_when_full(session)
+        row = Render(
+            kind=kind,
+            state=RenderState.QUEUED,
+            title=spec.title if isinstance(spec, RenderSpec) else request.title or "Lip sync",
+            spec=spec.model_dump(mode="json"),
+            spec_hash=content_hash(spec.model_dump(mode="json")),
+            scene_id=_preview_scene(spec, request)
+            if isinstance(spec, RenderSpec) and kind == "preview"
+            else None,
+            personas=list(personas),
+            priority=request.priority,
+            requested_by=requested_by,
+            trace_id=trace_id() or new_trace_id(),
+        )
+        await Renders(session).add(row)
+        references = References(session)
+        for number, (sha256, size) in enumerate(sorted(sizes.items())):
+            await references.hold(f"render:{row.id}", f"input:{number}", sha256, size)
+        consents = {f"consent:{consent}" for consent in consents_in(spec)}
+        await references.derive(f"render:{row.id}", hashes_in(spec) | consents)
+        await self._journal.created(session, row)
+        return row
+
+    async def _refuse_when_full(self, session: AsyncSession) -> None:
+        if await Renders(session).count_queued() >= self._admission.limits.queued_renders:
+            raise Unavailable(
+                "render.queue_full",
+                f"{self._admission.limits.queued_renders} renders wait already.",
+                "Wait until some are done, cancel some, or raise limits.queued_renders.",
+            )
+
+
+def is_end(event: Event, attempt: int) -> bool:
+    """Whether this event ends the given attempt (a retry goes on in the same stream)."""
+    data = event.data
+    return event.kind == "render.state" and data.get("state") in TERMINAL and data.get("attempt") == attempt
+
+
+async def render_of(session: AsyncSession, ref: str) -> Render:
+    """By id, or by the last characters of one; `render.not_found`, `render.ambiguous`."""
+    renders = Renders(session)
+    row = await renders.find(ref)
+    if row is not None:
+        return row
+    found = await renders.find_by_ending(ref) if len(ref) >= SHORTEST_ENDING else ()
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Conflict(
+            "render.ambiguous", f"Several renders end in {ref!r}.", "Give more characters of the id."
+        )
+    raise NotFound(
+        "render.not_found", f"There is no render {ref!r}.", "`GET /api/renders` lists what there is."
+    )
+
+
+def _preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
+    wanted = request.scene or spec.scenes[0].id
+    if wanted not in {scene.id for scene in spec.scenes}:
+        raise Invalid("scene.not_found", f"This video has no scene {wanted!r}.", "Name one of its scenes.")
+    return wanted

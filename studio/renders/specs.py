@@ -1,0 +1,119 @@
+"""Makes RenderSpecs of what people ask for: a sentence and a persona, or a project with its scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from avatar.spec import Canvas, Captions, EspeakVoice, Output, RenderSpec, Scene
+from pydantic import ValidationError
+
+from soundstage.errors import Invalid
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import Persona
+from studio.projects.schemas import Look
+from studio.renders.schemas import RenderRequest
+from studio.scenes.schemas import SceneBody
+from studio.scenes.splitting import split_script
+
+TITLE_CHARS = 60
+JOINT_MS = 60
+
+
+def spec_of_script(request: RenderRequest, library: PersonaLibrary) -> RenderSpec:
+    """A spec of one persona saying one script; a long script becomes several scenes."""
+    persona = library.get(request.persona)
+    if request.rate_wpm is not None and isinstance(persona.voice, EspeakVoice):
+        persona = persona.model_copy(
+            update={"voice": persona.voice.model_copy(update={"rate_wpm": request.rate_wpm})}
+        )
+    script = (request.script or "").strip()
+    if not script and request.audio is None:
+        raise Invalid(
+            "script.empty", "There is nothing to say: the script is empty.", "Write at least one word."
+        )
+    parts = split_script(script) if request.audio is None else [script]
+    bodies = [
+        SceneBody(
+            script=part,
+            audio=request.audio,
+            language=request.language,
+            background=request.background,
+            lead_in_ms=300 if number == 0 else JOINT_MS,
+            tail_ms=500 if number == len(parts) - 1 else JOINT_MS,
+        )
+        for number, part in enumerate(parts)
+    ]
+    scenes = tuple(scene_of(f"scene-{number + 1}", body, persona) for number, body in enumerate(bodies))
+    captions = Captions(mode=request.captions) if request.captions else Captions()
+    return _checked(
+        title=request.title or title_of(script) or persona.name,
+        canvas=request.canvas or Canvas(),
+        scenes=scenes,
+        output=Output(captions=captions),
+    )
+
+
+def spec_of_project(
+    title: str, look: Look, scenes: Sequence[tuple[str, str, SceneBody]], library: PersonaLibrary
+) -> RenderSpec:
+    """`scenes` are (id, title, body) in order. Raises `project.no_scenes` and `scene.empty`."""
+    if not scenes:
+        raise Invalid(
+            "project.no_scenes", f"The project {title!r} has no scenes.", "Add a scene with a script."
+        )
+    made = []
+    for number, (scene_id, scene_title, body) in enumerate(scenes, start=1):
+        if not body.script.strip() and body.audio is None:
+            named = f"{number} ({scene_title})" if scene_title else str(number)
+            raise Invalid("scene.empty", f"Scene {named} says nothing.", "Give it a script or a sound file.")
+        made.append(scene_of(scene_id, body, library.get(body.persona or look.persona)))
+    return _checked(title=title, canvas=look.canvas, scenes=tuple(made), output=look.output, seed=look.seed)
+
+
+def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
+    """What the scene leaves open is the persona's."""
+    return _scene(
+        id=scene_id,
+        script=body.script.strip() or None,
+        audio=body.audio,
+        language=body.language or persona.style.language,
+        pronunciation={**persona.style.pronunciation, **body.pronunciation},
+        face=persona.face,
+        voice=persona.voice,
+        layout=body.layout or persona.style.layout,
+        background=body.background or persona.style.background,
+        overlays=body.overlays,
+        lead_in_ms=body.lead_in_ms,
+        tail_ms=body.tail_ms,
+    )
+
+
+def title_of(script: str) -> str:
+    """The first words of the script, cut at a space."""
+    line = " ".join(script.split())
+    if len(line) <= TITLE_CHARS:
+        return line.rstrip(".!?,;: ")
+    return line[:TITLE_CHARS].rpartition(" ")[0].rstrip(".!?,;: ") or line[:TITLE_CHARS]
+
+
+def _scene(**fields: Any) -> Scene:
+    try:
+        return Scene(**fields)
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _checked(**fields: Any) -> RenderSpec:
+    try:
+        return RenderSpec(**fields)
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: ValidationError) -> Invalid:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return Invalid(
+        "spec.invalid", f"This makes no valid spec: {where}: {first['msg']}.", "Change that field."
+    )

@@ -1,0 +1,1 @@
+"""What may go: old results, unused segments, blobs that nobody holds."""

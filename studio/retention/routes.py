@@ -1,0 +1,23 @@
+"""REST of the collection of what is not needed any more."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from studio.guards import CollectStorage
+from studio.retention.schemas import CollectionPlan
+from studio.wiring import StudioDep
+
+router = APIRouter(prefix="/api/storage", tags=["storage"])
+
+
+@router.get("/collection")
+async def plan_collection(studio: StudioDep, _: CollectStorage) -> CollectionPlan:
+    """What would go now; changes nothing."""
+    return await studio.retention.plan()
+
+
+@router.post("/collection")
+async def collect(studio: StudioDep, _: CollectStorage) -> CollectionPlan:
+    """Carries the plan out."""
+    return await studio.retention.apply()

@@ -1,0 +1,28 @@
+"""Wire types of the collection of what is not needed any more."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class Doomed(BaseModel):
+    """One thing that goes, and why."""
+
+    kind: str = Field(description="render, segment or blob")
+    id: str
+    bytes: int
+    why: str
+
+
+class CollectionPlan(BaseModel):
+    """`freed_bytes` is what the disk gets back; `over_quota_bytes` is what stays too much even then."""
+
+    items: list[Doomed] = Field(default_factory=list)
+    stored_bytes: int = 0
+    freed_bytes: int = 0
+    quota_bytes: int | None = None
+    over_quota_bytes: int = 0
+    applied: bool = False
+
+    def of(self, kind: str) -> list[str]:
+        return [item.id for item in self.items if item.kind == kind]

@@ -1,0 +1,154 @@
+"""`soundstage gc`: first a plan, then the same plan carried out. Nothing that anybody holds is ever
+collected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.blobs import BlobStore, StoredBlob
+from soundstage.database import Database, utcnow
+from studio.references.repository import References
+from studio.renders.delivery import withdraw
+from studio.renders.models import Render, Segment
+from studio.renders.repository import Renders, Segments
+from studio.retention.schemas import CollectionPlan, Doomed
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRules:
+    """`render_days` None: finished renders stay. `segment_mib` bounds the cache of segments."""
+
+    render_days: int | None = None
+    unused_blob_hours: float = 24.0
+    segment_mib: int = 20_480
+    quota_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionService:
+    db: Database
+    blobs: BlobStore
+    rules: RetentionRules
+    out_dir: Path
+
+    async def plan(self, rules: RetentionRules | None = None) -> CollectionPlan:
+        """What would go now; changes nothing."""
+        return (await self._decide(rules or self.rules, utcnow()))[0]
+
+    async def apply(self, rules: RetentionRules | None = None) -> CollectionPlan:
+        """Rows and holds first, then the blobs that nobody holds; a blob that was put again meanwhile is
+        spared.
+        """
+        began = utcnow()
+        plan, out_files = await self._decide(rules or self.rules, began)
+        async with self.db.transaction() as session:
+            references = References(session)
+            in_use = await Segments(session).in_use()
+            segments = [key for key in plan.of("segment") if key not in in_use]
+            for owner in (
+                *(f"render:{one}" for one in plan.of("render")),
+                *(f"segment:{key}" for key in segments),
+            ):
+                await references.forget(owner)
+            await Renders(session).remove(plan.of("render"))
+            await Segments(session).remove(segments)
+        async with self.db.session() as session:
+            held = await References(session).held()
+        for sha256 in plan.of("blob"):
+            if sha256 not in held:
+                await self.blobs.delete(sha256, unless_modified_since=began)
+        await asyncio.to_thread(withdraw, out_files, self.out_dir)
+        return plan.model_copy(update={"applied": True})
+
+    async def _decide(self, rules: RetentionRules, now: datetime) -> tuple[CollectionPlan, list[str]]:
+        stored = {blob.sha256: blob async for blob in self.blobs.iterate()}
+        async with self.db.session() as session:
+            renders = await _old_renders(session, rules, now)
+            segments = await _unused_segments(session)
+            evicted = _over_size(segments, rules.segment_mib * MIB)
+            grace = now - timedelta(hours=rules.unused_blob_hours)
+            owners = _owners(renders, evicted)
+            doomed = await _free_blobs(session, stored, owners, grace)
+            if rules.quota_mib is not None:
+                for segment in segments:
+                    if _left(stored, doomed) <= rules.quota_mib * MIB:
+                        break
+                    if segment not in evicted:
+                        evicted = [*evicted, segment]
+                        doomed = await _free_blobs(session, stored, _owners(renders, evicted), grace)
+        left = _left(stored, doomed)
+        quota = rules.quota_mib * MIB if rules.quota_mib is not None else None
+        items = [
+            *(
+                Doomed(kind="render", id=row.id, bytes=0, why=f"older than {rules.render_days} days")
+                for row in renders
+            ),
+            *(Doomed(kind="segment", id=row.key, bytes=row.bytes, why="longest unused") for row in evicted),
+            *(
+                Doomed(kind="blob", id=sha, bytes=stored[sha].bytes, why="nothing refers to it")
+                for sha in doomed
+            ),
+        ]
+        plan = CollectionPlan(
+            items=items,
+            stored_bytes=sum(blob.bytes for blob in stored.values()),
+            freed_bytes=sum(stored[sha].bytes for sha in doomed),
+            quota_bytes=quota,
+            over_quota_bytes=max(0, left - quota) if quota is not None else 0,
+        )
+        return plan, [name for row in renders for name in row.out_files]
+
+
+async def _old_renders(session: AsyncSession, rules: RetentionRules, now: datetime) -> Sequence[Render]:
+    if rules.render_days is None:
+        return ()
+    return await Renders(session).ended_before(now - timedelta(days=rules.render_days))
+
+
+async def _unused_segments(session: AsyncSession) -> list[Segment]:
+    """Longest unused first, without those that a queued or running render needs."""
+    segments = Segments(session)
+    in_use = await segments.in_use()
+    return [segment for segment in await segments.by_last_use() if segment.key not in in_use]
+
+
+def _over_size(segments: Sequence[Segment], limit: int) -> list[Segment]:
+    """The longest unused ones, as many as it takes to get under the limit."""
+    total = sum(segment.bytes for segment in segments)
+    evicted = []
+    for segment in segments:
+        if total <= limit:
+            break
+        evicted.append(segment)
+        total -= segment.bytes
+    return evicted
+
+
+def _owners(renders: Sequence[Render], segments: Sequence[Segment]) -> set[str]:
+    return {*(f"render:{row.id}" for row in renders), *(f"segment:{row.key}" for row in segments)}
+
+
+async def _free_blobs(
+    session: AsyncSession, stored: dict[str, StoredBlob], owners: Collection[str], grace: datetime
+) -> list[str]:
+    """Blobs without a holder: orphans after the grace time, and at once those that `owners` let go."""
+    references = References(session)
+    released = await references.all_held_by(owners)
+    still_held = await references.held_outside(released, owners)
+    held = await references.held()
+    orphans = {sha for sha, blob in stored.items() if sha not in held and blob.modified < grace}
+    return sorted((released - still_held) & stored.keys() | orphans)
+
+
+def _left(stored: dict[str, StoredBlob], doomed: Collection[str]) -> int:
+    gone = set(doomed)
+    return sum(blob.bytes for sha, blob in stored.items() if sha not in gone)

@@ -1,0 +1,19 @@
+"""All routers of the studio, for the application."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from studio import health
+from studio.assets import routes as assets
+from studio.consents import routes as consents
+from studio.personas import routes as personas
+from studio.projects import routes as projects
+from studio.renders import routes as renders
+from studio.retention import routes as retention
+from studio.scenes import routes as scenes
+
+
+def routers() -> tuple[APIRouter, ...]:
+    rooms = (health, projects, scenes, assets, personas, consents, renders, retention)
+    return tuple(room.router for room in rooms)

@@ -1,0 +1,47 @@
+"""REST of scenes, below their project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Body, status
+
+from studio.guards import CreateScenes, DeleteScenes, ReadScenes, UpdateScenes
+from studio.scenes.schemas import SceneDraft, SceneOrder, SceneView
+from studio.wiring import StudioDep
+
+router = APIRouter(prefix="/api/projects/{ref}/scenes", tags=["scenes"])
+
+
+@router.get("")
+async def list_scenes(ref: str, studio: StudioDep, _: ReadScenes) -> list[SceneView]:
+    """In their order."""
+    return await studio.scenes.list(ref)
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def create_scene(ref: str, draft: SceneDraft, studio: StudioDep, _: CreateScenes) -> SceneView:
+    return await studio.scenes.create(ref, draft)
+
+
+@router.put("/order")
+async def reorder_scenes(ref: str, order: SceneOrder, studio: StudioDep, _: UpdateScenes) -> list[SceneView]:
+    return list(await studio.scenes.reorder(ref, order.scenes))
+
+
+@router.get("/{scene_id}")
+async def get_scene(ref: str, scene_id: str, studio: StudioDep, _: ReadScenes) -> SceneView:
+    return await studio.scenes.get(ref, scene_id)
+
+
+@router.patch("/{scene_id}")
+async def change_scene(
+    ref: str, scene_id: str, studio: StudioDep, _: UpdateScenes, change: dict[str, Any] = Body()
+) -> SceneView:
+    """The given fields of a scene draft replace the present ones."""
+    return await studio.scenes.change(ref, scene_id, change)
+
+
+@router.delete("/{scene_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_scene(ref: str, scene_id: str, studio: StudioDep, _: DeleteScenes) -> None:
+    await studio.scenes.delete(ref, scene_id)

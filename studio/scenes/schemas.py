@@ -1,0 +1,52 @@
+"""Wire types of scenes: the worker's Scene, with a persona in the place of face and voice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from avatar.spec import AvatarLayout, Background, MediaRef, Overlay
+from avatar.spec.scene import MAX_SCRIPT_CHARS
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SceneBody(BaseModel):
+    """What a scene says and shows. None of `persona`, `language`, `layout`, `background`: the project's or
+    persona's.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    script: str = Field(default="", max_length=MAX_SCRIPT_CHARS)
+    audio: MediaRef | None = Field(
+        default=None, description="supplied speech; the script is then its transcript"
+    )
+    persona: str | None = Field(default=None, max_length=80)
+    language: str | None = Field(default=None, max_length=35)
+    pronunciation: dict[str, str] = Field(default_factory=dict)
+    layout: AvatarLayout | None = None
+    background: Background | None = None
+    overlays: tuple[Overlay, ...] = ()
+    lead_in_ms: int = Field(default=300, ge=0, le=10_000)
+    tail_ms: int = Field(default=500, ge=0, le=10_000)
+
+
+class SceneDraft(SceneBody):
+    title: str = Field(default="", max_length=200)
+    position: int | None = Field(default=None, ge=0, description="None puts it last")
+
+
+class SceneView(SceneBody):
+    id: str
+    project_id: str
+    position: int
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class SceneOrder(BaseModel):
+    """All scene ids of the project in their new order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scenes: list[str]

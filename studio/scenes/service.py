@@ -1,0 +1,118 @@
+"""Verbs on scenes; each is one transaction. Called by routes, the agent's tools and the CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.database import Database, utcnow
+from soundstage.errors import Invalid, NotFound
+from studio.projects.models import Project
+from studio.projects.repository import Projects
+from studio.projects.service import project_of
+from studio.scenes.models import SceneRow
+from studio.scenes.repository import Scenes
+from studio.scenes.schemas import SceneBody, SceneDraft, SceneView
+
+BODY_FIELDS = frozenset(SceneBody.model_fields)
+
+
+class SceneService:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def list(self, project_ref: str) -> list[SceneView]:
+        async with self._db.session() as session:
+            project = await project_of(Projects(session), project_ref)
+            return [view_of(row) for row in await Scenes(session).of_project(project.id)]
+
+    async def get(self, project_ref: str, scene_id: str) -> SceneView:
+        async with self._db.session() as session:
+            return view_of((await self._find(session, project_ref, scene_id))[1])
+
+    async def create(self, project_ref: str, draft: SceneDraft) -> SceneView:
+        async with self._db.transaction() as session:
+            project = await project_of(Projects(session), project_ref)
+            scenes = Scenes(session)
+            row = SceneRow(
+                project_id=project.id,
+                position=0,
+                title=draft.title,
+                body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
+            )
+            others = list(await scenes.of_project(project.id))
+            others.insert(len(others) if draft.position is None else draft.position, row)
+            _number(others)
+            await scenes.add(row)
+            project.updated_at = utcnow()
+            return view_of(row)
+
+    async def change(self, project_ref: str, scene_id: str, change: dict[str, Any]) -> SceneView:
+        """`change` holds only the fields to be changed (a JSON merge, one level deep)."""
+        async with self._db.transaction() as session:
+            project, row = await self._find(session, project_ref, scene_id)
+            merged = {**row.body, "title": row.title, **change}
+            draft = SceneDraft.model_validate(merged)
+            row.title = draft.title
+            row.body = draft.model_dump(mode="json", include=set(BODY_FIELDS))
+            if draft.position is not None:
+                others = [
+                    other for other in await Scenes(session).of_project(project.id) if other.id != row.id
+                ]
+                others.insert(draft.position, row)
+                _number(others)
+            row.updated_at = project.updated_at = utcnow()
+            return view_of(row)
+
+    async def reorder(self, project_ref: str, order: Sequence[str]) -> Sequence[SceneView]:
+        async with self._db.transaction() as session:
+            project = await project_of(Projects(session), project_ref)
+            rows = {row.id: row for row in await Scenes(session).of_project(project.id)}
+            if sorted(order) != sorted(rows):
+                raise Invalid(
+                    "scene.order_incomplete",
+                    f"The order must name each of the {len(rows)} scenes of this project once.",
+                    "Read the scenes again and send all of their ids.",
+                )
+            ordered = [rows[scene_id] for scene_id in order]
+            _number(ordered)
+            project.updated_at = utcnow()
+            return [view_of(row) for row in ordered]
+
+    async def delete(self, project_ref: str, scene_id: str) -> None:
+        async with self._db.transaction() as session:
+            project, row = await self._find(session, project_ref, scene_id)
+            scenes = Scenes(session)
+            await scenes.remove(row)
+            _number(list(await scenes.of_project(project.id)))
+            project.updated_at = utcnow()
+
+    async def _find(self, session: AsyncSession, project_ref: str, scene_id: str) -> tuple[Project, SceneRow]:
+        project = await project_of(Projects(session), project_ref)
+        row = await Scenes(session).find(project.id, scene_id)
+        if row is None:
+            raise NotFound(
+                "scene.not_found",
+                f"Project {project.slug!r} has no scene {scene_id!r}.",
+                "List its scenes to see their ids.",
+            )
+        return project, row
+
+
+def view_of(row: SceneRow) -> SceneView:
+    return SceneView(
+        id=row.id,
+        project_id=row.project_id,
+        position=row.position,
+        title=row.title,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        **SceneBody.model_validate(row.body).model_dump(),
+    )
+
+
+def _number(rows: Sequence[SceneRow]) -> None:
+    for position, row in enumerate(rows):
+        row.position = position

@@ -1,0 +1,119 @@
+"""The studio's services, built once by the composition root and reached by routes through
+`app.state.studio`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, cast
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+
+from farm.scheduler import Scheduler
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+from studio.assets.service import AssetService
+from studio.consents.service import ConsentService
+from studio.people.service import PeopleService
+from studio.personas.library import PersonaLibrary
+from studio.personas.service import PersonaService
+from studio.projects.service import ProjectService
+from studio.projects.versions import VersionService
+from studio.renders.admission import Admission, Endpoint, Limits
+from studio.renders.dispatcher import Dispatcher, DispatcherOptions
+from studio.renders.making import MakingOptions
+from studio.renders.service import RenderService
+from studio.retention.service import RetentionRules, RetentionService
+from studio.scenes.service import SceneService
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """Start and close `dispatcher` with the process; the services need no start."""
+
+    projects: ProjectService
+    versions: VersionService
+    scenes: SceneService
+    assets: AssetService
+    renders: RenderService
+    personas: PersonaService
+    consents: ConsentService
+    people: PeopleService
+    retention: RetentionService
+    library: PersonaLibrary
+    events: EventStore
+    dispatcher: Dispatcher
+
+
+def build_studio(
+    settings: Settings,
+    db: Database,
+    events: EventStore,
+    blobs: BlobStore,
+    scheduler: Scheduler,
+    *,
+    worker_version: str,
+) -> Studio:
+    """`worker_version` is `avatar.__version__`: another worker draws other frames, so it keys the
+    segments.
+    """
+    out_dir = settings.out_dir.absolute()
+    library = PersonaLibrary(settings.personas_dir.absolute(), settings.state_dir.absolute() / "personas")
+    consents = ConsentService(db)
+    limits = Limits(settings.limits.script_chars, settings.limits.scenes, settings.limits.queued_renders)
+    admission = Admission(consents, library, limits, _speech_services(settings))
+    making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s))
+    dispatcher = Dispatcher(
+        db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making)
+    )
+    renders = RenderService(db, events, blobs, library, admission, out_dir=out_dir, wake=dispatcher.wake)
+    return Studio(
+        projects=ProjectService(db),
+        versions=VersionService(db),
+        scenes=SceneService(db),
+        assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib),
+        renders=renders,
+        personas=PersonaService(db, blobs, library, consents, admission, scheduler),
+        consents=consents,
+        people=PeopleService(db, blobs, library, renders, out_dir, worker_cache(settings)),
+        retention=RetentionService(db, blobs, retention_rules(settings), out_dir),
+        library=library,
+        events=events,
+        dispatcher=dispatcher,
+    )
+
+
+def worker_cache(settings: Settings) -> Path:
+    """Where the worker keeps what it measured."""
+    return settings.state_dir.absolute() / "cache"
+
+
+def retention_rules(settings: Settings) -> RetentionRules:
+    return RetentionRules(
+        render_days=settings.retention.render_days,
+        unused_blob_hours=settings.retention.unused_blob_hours,
+        segment_mib=settings.worker.cache_mib,
+        quota_mib=settings.blobs.quota_mib,
+    )
+
+
+def _speech_services(settings: Settings) -> frozenset[Endpoint]:
+    """Where the operator lets voices come from, without a key."""
+    named = (("openai", settings.services.tts_openai), ("qwen", settings.services.tts_qwen))
+    return frozenset(
+        (kind, str(service.base_url).rstrip("/"), None)
+        for kind, service in named
+        if service.base_url is not None
+    )
+
+
+def studio_of(connection: HTTPConnection) -> Studio:
+    """The services of the application behind a request."""
+    return cast(Studio, connection.app.state.studio)
+
+
+StudioDep = Annotated[Studio, Depends(studio_of)]
