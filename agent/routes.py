@@ -1,7 +1,7 @@
 """REST of the agent: `POST /api/chat` answers as JSON or as Server-Sent Events, as asked for."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,7 +9,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from agent.brain import Brain
 from agent.events import Failure, Progress, Text, ToolReturned
-from agent.schemas import ChatAnswer, ChatRequest, HelpLine, SessionOut, ToolLine, TurnOut
+from agent.schemas import ChatAnswer, ChatRequest, HelpLine, ToolLine
+from agent.sessions.schemas import SessionOut, TurnOut
 from agent.sessions.service import Conversation
 from agent.watching import RenderWatch
 from policy import Principal, require_permission
@@ -61,17 +62,16 @@ def chat_router(brain: Brain, watch: RenderWatch) -> APIRouter:
     @router.get("/sessions")
     async def sessions(
         principal: Chatter, limit: Annotated[int, Query(ge=1, le=200)] = 50
-    ) -> list[SessionOut]:
+    ) -> Sequence[SessionOut]:
         """One's own conversations, the newest first."""
-        return [SessionOut.model_validate(row) for row in await brain.sessions.list(principal, limit)]
+        return await brain.sessions.list(principal, limit)
 
     @router.get("/sessions/{session_id}/turns")
     async def turns(
         session_id: str, principal: Chatter, limit: Annotated[int, Query(ge=1, le=500)] = 100
-    ) -> list[TurnOut]:
+    ) -> Sequence[TurnOut]:
         """What was said in a conversation of one's own, the oldest turn first."""
-        rows = await brain.sessions.turns(principal, session_id, limit)
-        return [TurnOut.model_validate(row) for row in rows]
+        return await brain.sessions.turns(principal, session_id, limit)
 
     @router.get("/renders/{render_id}/progress", response_class=EventSourceResponse)
     async def progress(render_id: str, _: Viewer) -> EventSourceResponse:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.events import BrainEvent
@@ -50,27 +48,3 @@ class ToolLine(BaseModel):
     permission: str
     undo: str
     parameters: dict[str, object]
-
-
-class SessionOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    id: str
-    title: str
-    turns: int
-    last_render_id: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class TurnOut(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    number: int
-    utterance: str
-    tool: str | None
-    reply: str
-    error_code: str | None
-    trace_id: str | None
-    started_at: datetime
-    finished_at: datetime | None

@@ -24,16 +24,7 @@ from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
-from studio.assets.service import AssetService
-from studio.consents.service import ConsentService
-from studio.personas.library import PersonaLibrary
-from studio.personas.service import PersonaService
-from studio.projects.service import ProjectService
-from studio.renders.admission import Admission, Limits
-from studio.renders.dispatcher import Dispatcher, DispatcherOptions
-from studio.renders.making import MakingOptions
-from studio.renders.service import RenderService
-from studio.scenes.service import SceneService
+from studio.wiring import Studio, build_studio, worker_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +37,15 @@ class Services:
     events: EventStore
     metrics: Metrics
     policy: Policy
-    projects: ProjectService
-    scenes: SceneService
-    assets: AssetService
-    consents: ConsentService
-    personas: PersonaLibrary
-    persona_maker: PersonaService
-    renders: RenderService
     scheduler: LocalScheduler
-    dispatcher: Dispatcher
-    sessions: SessionService
-    doors: StudioDoors
+    studio: Studio
     watch: RenderWatch
     brain: Brain
 
     @property
     def own_personas(self) -> Path:
         """Where personas made through the API lie; the operator's are in `personas_dir`."""
-        return self.settings.state_dir / "personas"
+        return self.studio.library.own
 
 
 def build(settings: Settings) -> Services:
@@ -73,53 +55,34 @@ def build(settings: Settings) -> Services:
         settings.blobs_url, quota_mib=settings.blobs.quota_mib, cache=settings.state_dir / "blob-cache"
     )
     events = EventStore(database, poll_s=settings.events.poll_ms / 1000)
-    policy = Policy.open(settings, database, events)
-    personas = PersonaLibrary(settings.personas_dir, settings.state_dir / "personas")
-    consents = ConsentService(database)
-    limits = Limits(
-        script_chars=settings.limits.script_chars,
-        scenes=settings.limits.scenes,
-        queued_renders=settings.limits.queued_renders,
-    )
-    admission = Admission(consents, personas, limits)
     scheduler = LocalScheduler(blobs, _local_options(settings))
-    dispatcher = Dispatcher(database, events, blobs, scheduler, _dispatcher_options(settings))
-    renders = RenderService(
-        database, events, blobs, personas, admission, out_dir=settings.out_dir, wake=dispatcher.wake
+    studio = build_studio(
+        settings, database, events, blobs, scheduler, worker_version=version("soundstage-avatar")
     )
-    assets = AssetService(database, blobs, upload_mib=settings.limits.upload_mib)
-    persona_maker = PersonaService(database, blobs, personas, consents, admission, scheduler)
-    doors = StudioDoors(renders, assets, personas, persona_maker, settings.out_dir)
-    watch = RenderWatch(renders, events)
-    sessions = SessionService(database)
-    brain = Brain(
-        grammar=Grammar.load(),
-        toolset=standard_toolset(ALL_TOOLS, database, events),
-        sessions=sessions,
-        doors=doors,
-        watch=watch,
-    )
+    watch = RenderWatch(studio.renders, events)
     return Services(
         settings=settings,
         database=database,
         blobs=blobs,
         events=events,
         metrics=Metrics(),
-        policy=policy,
-        projects=ProjectService(database),
-        scenes=SceneService(database),
-        assets=assets,
-        consents=consents,
-        personas=personas,
-        persona_maker=persona_maker,
-        renders=renders,
+        policy=Policy.open(settings, database, events),
         scheduler=scheduler,
-        dispatcher=dispatcher,
-        sessions=sessions,
-        doors=doors,
+        studio=studio,
         watch=watch,
-        brain=brain,
+        brain=Brain(
+            grammar=Grammar.load(),
+            toolset=standard_toolset(ALL_TOOLS, database, events),
+            sessions=SessionService(database),
+            doors=studio_doors(studio, settings.out_dir),
+            watch=watch,
+        ),
     )
+
+
+def studio_doors(studio: Studio, out_dir: Path) -> StudioDoors:
+    """What the agent's tools may reach of the studio."""
+    return StudioDoors(studio.renders, studio.assets, studio.library, studio.personas, out_dir)
 
 
 @asynccontextmanager
@@ -134,30 +97,20 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[Services]:
-    """The same, and renders are made: by this process, or by another one that holds the dispatcher's lock."""
-    async with opened(settings) as services:
-        await services.dispatcher.start()
-        try:
-            yield services
-        finally:
-            await services.dispatcher.close()
-            await services.scheduler.close()
+async def working(services: Services) -> AsyncIterator[None]:
+    """Renders are made meanwhile: by this process, or by another one that holds the dispatcher's lock."""
+    await services.studio.dispatcher.start()
+    try:
+        yield
+    finally:
+        await services.studio.dispatcher.close()
+        await services.scheduler.close()
 
 
 def _local_options(settings: Settings) -> LocalOptions:
     return LocalOptions(
         command=worker_command(settings),
         work_dir=settings.state_dir.absolute() / "work",
-        cache_dir=settings.state_dir.absolute() / "cache",
+        cache_dir=worker_cache(settings),
         concurrency=settings.worker.concurrency,
     )
-
-
-def _dispatcher_options(settings: Settings) -> DispatcherOptions:
-    making = MakingOptions(
-        out_dir=settings.out_dir,
-        worker_version=version("soundstage-avatar"),
-        time_limit_s=settings.worker.timeout_s,
-    )
-    return DispatcherOptions(state_dir=settings.state_dir, making=making)

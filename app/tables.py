@@ -11,12 +11,7 @@ from soundstage.database import Base
 MODEL_MODULES = (
     "soundstage.events.models",
     "policy.keys.models",
-    "studio.references.models",
-    "studio.projects.models",
-    "studio.scenes.models",
-    "studio.assets.models",
-    "studio.consents.models",
-    "studio.renders.models",
+    "studio.models",
     "agent.sessions.models",
 )
 

@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
-from studio.routes import routers
 
 from agent.page.routes import page_router
 from agent.routes import chat_router
 from app.api_docs import docs_router
-from app.composition import Services
+from app.composition import Services, working
 from app.migrating import migrate
 from policy import install_policy, require_permission
 from soundstage.errors import install_error_handlers
 from soundstage.telemetry import install_telemetry, metrics_router
+from studio.routes import routers
 
 DESCRIPTION = "A sentence goes in, a video of somebody saying it comes out."
 
@@ -27,12 +27,10 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(services.database, services.settings.state_dir)
-        await services.dispatcher.start()
         try:
-            yield
+            async with working(services):
+                yield
         finally:
-            await services.dispatcher.close()
-            await services.scheduler.close()
             await services.database.close()
 
     app = FastAPI(
@@ -43,7 +41,8 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in routers(services):
+    app.state.studio = services.studio
+    for router in routers():
         app.include_router(router)
     app.include_router(chat_router(services.brain, services.watch))
     app.include_router(page_router())

@@ -12,7 +12,7 @@ CHECKOUT_WORKER = Path("avatar/.venv/bin/avatar")
 
 
 def worker_command(settings: Settings) -> tuple[str, ...]:
-    """The command as it is started; without a worker the bare name, so that starting it says what is missing."""
+    """The command as it is started; without a worker the bare name, so that starting it tells."""
     if settings.worker.command:
         return settings.worker.command
     beside = Path(__file__).resolve().parent.parent / CHECKOUT_WORKER

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.sessions.models import AgentSession, AgentTurn
 from agent.sessions.repository import SessionRepository
+from agent.sessions.schemas import SessionOut, TurnOut
 from policy import Principal
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import NotFound
@@ -97,15 +98,16 @@ class SessionService:
             if owner is not None and render_id is not None:
                 owner.last_render_id = render_id
 
-    async def list(self, principal: Principal, limit: int = 50) -> Sequence[AgentSession]:
+    async def list(self, principal: Principal, limit: int = 50) -> Sequence[SessionOut]:
         async with self._database.session() as session:
-            return await SessionRepository(session).of_principal(principal.id, limit)
+            rows = await SessionRepository(session).of_principal(principal.id, limit)
+            return [SessionOut.model_validate(row) for row in rows]
 
-    async def turns(self, principal: Principal, session_id: str, limit: int = 100) -> Sequence[AgentTurn]:
+    async def turns(self, principal: Principal, session_id: str, limit: int = 100) -> Sequence[TurnOut]:
         async with self._database.session() as session:
             repository = SessionRepository(session)
             await self._own(repository, principal, session_id)
-            return await repository.turns(session_id, limit)
+            return [TurnOut.model_validate(row) for row in await repository.turns(session_id, limit)]
 
     async def _own(
         self, repository: SessionRepository, principal: Principal, session_id: str

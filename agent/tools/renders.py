@@ -107,7 +107,7 @@ async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
             captions=request.captions,
             background=_background(request.background),
         ),
-        requested_by=context.principal.id,
+        requested_by=context.principal.name,
     )
     return Ticket.of(view, context.doors.out_dir)
 

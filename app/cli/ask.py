@@ -11,7 +11,7 @@ import typer
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
-from app.composition import Services, working
+from app.composition import Services, opened, working
 from policy import Principal
 from soundstage.errors import Invalid, SoundstageError
 
@@ -36,7 +36,7 @@ def register(cli: typer.Typer) -> None:
             raise Invalid("agent.nothing_said", "The sentence is empty.", 'Try: soundstage ask "help".')
 
         async def work() -> bool:
-            async with working(called.settings()) as services:
+            async with opened(called.settings()) as services, working(services):
                 return await _answer(services, printer, words, session, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
@@ -62,7 +62,7 @@ async def _answer(
 async def cancel_and_say(services: Services, printer: Printer, render_id: str) -> None:
     """After Ctrl-C: the render that was waited for is cancelled, and its end awaited."""
     try:
-        view = await services.renders.cancel(render_id)
+        view = await services.studio.renders.cancel(render_id)
         async for _ in services.watch.follow(render_id):
             pass
     except SoundstageError as error:

@@ -10,7 +10,7 @@ import typer
 from agent.tools import ToolContext
 from agent.tools.personas import CreatePersona, create_persona
 from app.cli.state import JsonFlag, invocation, run
-from app.composition import build, working
+from app.composition import build, opened, studio_doors, working
 from policy import Principal
 
 
@@ -23,7 +23,7 @@ def register(cli: typer.Typer) -> None:
         """List all personas, with what is wrong with a broken file."""
         called = invocation(context)
         printer = called.printer(as_json)
-        entries = build(called.settings()).personas.entries()
+        entries = build(called.settings()).studio.library.entries()
         if printer.as_json:
             printer.value(entries)
             return
@@ -48,8 +48,9 @@ def register(cli: typer.Typer) -> None:
         request = CreatePersona(name=name, photo=str(photo), person=person, purpose=purpose)
 
         async def work() -> None:
-            async with working(called.settings()) as services:
-                tool_context = ToolContext(Principal.local_admin(), "cli", services.doors, local_files=True)
+            async with opened(called.settings()) as services, working(services):
+                doors = studio_doors(services.studio, services.settings.out_dir)
+                tool_context = ToolContext(Principal.local_admin(), "cli", doors, local_files=True)
                 made = await create_persona.run(tool_context, request)
             if printer.as_json:
                 printer.value(made)
@@ -59,17 +60,24 @@ def register(cli: typer.Typer) -> None:
         run(work())
 
     @group.command()
-    def delete(context: typer.Context, persona_id: str, as_json: JsonFlag = False) -> None:
+    def delete(
+        context: typer.Context,
+        persona_id: str,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
         """Remove a persona with the face, the voice and every file made of them."""
         called = invocation(context)
         printer = called.printer(as_json)
 
         async def work() -> None:
-            async with working(called.settings()) as services:
-                removed = await services.people.remove(persona_id)
+            async with opened(called.settings()) as services, working(services):
+                plan = await services.studio.people.erase_persona(persona_id, dry_run=dry_run)
             if printer.as_json:
-                printer.value(removed)
+                printer.value(plan)
             else:
-                printer.line(f"{persona_id} is gone.")
+                printer.line(
+                    f"{persona_id} {'would go' if dry_run else 'is gone'}, with all that was made of it."
+                )
 
         run(work())

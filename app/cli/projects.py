@@ -23,7 +23,7 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> None:
             async with opened(called.settings()) as services:
-                found = await services.projects.list()
+                found = await services.studio.projects.list()
             if printer.as_json:
                 printer.value(found)
                 return
@@ -47,7 +47,7 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> None:
             async with opened(called.settings()) as services:
-                made = await services.projects.create(ProjectDraft(title=title, persona=persona))
+                made = await services.studio.projects.create(ProjectDraft(title=title, persona=persona))
             if printer.as_json:
                 printer.value(made)
             else:
@@ -63,7 +63,7 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> None:
             async with opened(called.settings()) as services:
-                await services.projects.delete(project)
+                await services.studio.projects.delete(project)
             if printer.as_json:
                 printer.value({"deleted": project})
             else:

@@ -17,7 +17,7 @@ from app.cli.ask import cancel_and_say
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
-from app.composition import Services, working
+from app.composition import Services, opened, working
 from policy import Principal
 from soundstage.errors import Invalid, NotFound
 from studio.renders.schemas import RenderRequest, RenderView
@@ -46,7 +46,7 @@ def register(cli: typer.Typer) -> None:
             )
 
         async def work() -> bool:
-            async with working(called.settings()) as services:
+            async with opened(called.settings()) as services, working(services):
                 view = await _create(services, spec, persona, script, project, title)
                 return await _watch(services, printer, view, wait=wait)
 
@@ -64,10 +64,10 @@ async def _create(
     requested_by = Principal.local_admin().id
     if spec is not None:
         found = await asyncio.to_thread(_read_spec, spec)
-        return await services.renders.create_from_file(found, spec.parent, requested_by=requested_by)
+        return await services.studio.renders.create_from_file(found, spec.parent, requested_by=requested_by)
     words = sys.stdin.read() if script == "-" else script
     request = RenderRequest(persona=persona, script=words, project=project, title=title)
-    return await services.renders.create(request, requested_by=requested_by)
+    return await services.studio.renders.create(request, requested_by=requested_by)
 
 
 def _read_spec(path: Path) -> RenderSpec:

@@ -84,3 +84,30 @@ def register(cli: typer.Typer) -> None:
                 )
 
         run(work())
+
+    @cli.command()
+    def gc(
+        context: typer.Context,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Remove files that nothing refers to, and renders older than the settings allow."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                retention = services.studio.retention
+                plan = await (retention.plan() if dry_run else retention.apply())
+            if printer.as_json:
+                printer.value(plan)
+                return
+            for item in plan.items:
+                printer.line(f"{item.kind:<8} {item.id}  {item.bytes / 1e6:.1f} MB  {item.why}")
+            verb = "would be freed" if dry_run else "freed"
+            stored = f"{plan.stored_bytes / 1e6:.1f} MB stored"
+            printer.line(f"{len(plan.items)} things, {plan.freed_bytes / 1e6:.1f} MB {verb}, {stored}.")
+            if plan.over_quota_bytes:
+                printer.line(f"Still {plan.over_quota_bytes / 1e6:.1f} MB over the quota.")
+
+        run(work())

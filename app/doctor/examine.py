@@ -54,7 +54,7 @@ async def _database(settings: Settings) -> Check:
 
 def _personas(settings: Settings) -> Check:
     try:
-        entries = build(settings).personas.entries()
+        entries = build(settings).studio.library.entries()
     except SoundstageError as error:
         return red("personas", error.message, error.hint)
     wrong = [f"{entry.file}: {entry.error}" for entry in entries if entry.error]

@@ -1,12 +1,37 @@
-"""Fixtures of the agent's tests."""
+"""Fixtures of the agent's tests: real services over a real database, without a worker that takes renders."""
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from agent.understanding import Grammar
+from app.composition import Services, opened
+from soundstage.settings import Settings
+
+NOVA = """
+id: nova
+name: Nova
+face: {kind: rig, character: nova}
+"""
 
 
 @pytest.fixture(scope="session")
 def grammar() -> Grammar:
     return Grammar.load()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    personas = tmp_path / "personas"
+    personas.mkdir()
+    (personas / "nova.yaml").write_text(NOVA)
+    return Settings(state_dir=tmp_path / "state", out_dir=tmp_path / "out", personas_dir=personas)
+
+
+@pytest.fixture
+async def services(settings: Settings) -> AsyncIterator[Services]:
+    async with opened(settings) as made:
+        yield made
