@@ -17,19 +17,28 @@ from policy.keys.service import KeyService
 from policy.login import login_router
 from policy.principal import Principal
 from policy.sessions import SessionSigner, session_secret
+from soundstage.body_limits import install_body_limits
 from soundstage.database import Database
 from soundstage.events import EventStore
-from soundstage.settings import Settings
+from soundstage.settings import LimitSettings, Settings
 
 
 class Policy:
     """Keys, sessions and the authenticator of one installation."""
 
-    def __init__(self, db: Database, keys: KeyService, sessions: SessionSigner, trust: AmbientTrust) -> None:
+    def __init__(
+        self,
+        db: Database,
+        keys: KeyService,
+        sessions: SessionSigner,
+        trust: AmbientTrust,
+        limits: LimitSettings,
+    ) -> None:
         self.db = db
         self.keys = keys
         self.sessions = sessions
         self.trust = trust
+        self.limits = limits
         self.authenticator = Authenticator(db, keys, sessions, trust)
 
     @classmethod
@@ -44,7 +53,7 @@ class Policy:
             public_host=None if url is None else urlsplit(str(url)).netloc.lower(),
             https=url is not None and url.scheme == "https",
         )
-        return cls(db, keys, sessions, trust)
+        return cls(db, keys, sessions, trust, settings.limits)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
         """Who is behind a connection; asked once per connection."""
@@ -60,7 +69,7 @@ class Policy:
 
 
 def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | None = None) -> None:
-    """Adds the routes of keys and login, and refuses to start while a route declares nothing.
+    """Adds the routes of keys and login, limits bodies, and refuses to start while a route declares nothing.
 
     `public` gives the reason for paths that cannot declare it themselves (`/docs`, `/openapi.json`, mounted
     files).
@@ -69,5 +78,6 @@ def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | Non
     app.state.public_paths = dict(public or {})
     app.include_router(keys_router(policy.db, policy.keys))
     app.include_router(login_router(policy.authenticator, policy.sessions, https=policy.trust.https))
+    install_body_limits(app, body_kib=policy.limits.body_kib, upload_mib=policy.limits.upload_mib)
     app.add_middleware(BodyAdmission, authenticate=policy.authenticate)
     app.add_middleware(DeclarationCheck, guarded=app)

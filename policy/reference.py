@@ -1,4 +1,4 @@
-"""Writes the tables of permissions, roles and key states out of their declarations, for the docs and their test."""
+"""Writes the tables of permissions, roles and key states out of their declarations, for the docs."""
 
 from __future__ import annotations
 

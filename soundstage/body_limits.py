@@ -1,6 +1,8 @@
-"""Refuses bodies that are too large as they come in, before anybody parses them; wrapped around the app."""
+"""Refuses bodies that are too large or no text, before anybody parses them; wrapped around the app."""
 
 from __future__ import annotations
+
+import re
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
@@ -13,9 +15,12 @@ MIB = 1 << 20
 # What a multipart form adds around the file itself.
 FORM_OVERHEAD_BYTES = 64 * KIB
 
+# One escape of a JSON string: a code unit, or any other.
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+
 
 def install_body_limits(app: FastAPI, *, body_kib: int, upload_mib: int) -> None:
-    """JSON up to `body_kib`; multipart forms and raw files (any other type) up to `upload_mib`."""
+    """JSON and text up to `body_kib`; forms with files, and raw files, up to `upload_mib`."""
     app.add_middleware(
         BodyLimit, body_bytes=body_kib * KIB, upload_bytes=upload_mib * MIB + FORM_OVERHEAD_BYTES
     )
@@ -34,46 +39,103 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit = self._limit(headers.get("content-type", ""))
-        arrived = 0
-        exceeded = False
-        started = False
-
-        async def receive_counted() -> Message:
-            nonlocal arrived, exceeded
-            message = await receive()
-            arrived += len(message.get("body", b""))
-            if arrived > limit:
-                exceeded = True
-                raise _too_large(limit)
-            return message
-
-        async def send_noted(message: Message) -> None:
-            nonlocal started
-            # The framework may have caught our error and made a vague 400 out of it.
-            if exceeded and not started:
-                return
-            started = True
-            await send(message)
-
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        small = (
+            kind in ("", "application/x-www-form-urlencoded") or kind.startswith("text/") or "json" in kind
+        )
+        counted = _Counted(receive, send, self._body_bytes if small else self._upload_bytes)
         try:
-            if _stated_length(headers) > limit:
-                raise _too_large(limit)
-            await self._app(scope, receive_counted, send_noted)
-            if exceeded and not started:
-                raise _too_large(limit)
+            counted.check(_stated_length(headers))
+            if "json" in kind:
+                counted.replay = await _json_body(counted)
+            await self._app(scope, counted.receive, counted.send)
+            if counted.refusal is not None and not counted.started:
+                # The framework has caught our error; its own answer, a vague 400, was held back.
+                raise counted.refusal
         except SoundstageError as error:
-            if started:
+            if counted.started:
                 raise
             error.headers["Connection"] = "close"
             await problem_response(error)(scope, receive, send)
 
-    def _limit(self, content_type: str) -> int:
-        kind = content_type.partition(";")[0].strip().lower()
-        small = (
-            kind in ("", "application/x-www-form-urlencoded") or kind.startswith("text/") or "json" in kind
+
+class _Counted:
+    """The two channels of a request, with a count of what came in."""
+
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._arrived = 0
+        self.started = False
+        self.refusal: SoundstageError | None = None
+        self.replay: bytes | None = None
+
+    def check(self, size: int) -> None:
+        if size > self._limit:
+            limit = f"{self._limit // KIB} KiB" if self._limit < MIB else f"{self._limit // MIB} MiB"
+            self.refusal = TooLarge(
+                "http.body_too_large",
+                f"The body is larger than {limit}.",
+                "Send less, or raise `limits.body_kib` or `limits.upload_mib`.",
+            )
+            raise self.refusal
+
+    async def receive(self) -> Message:
+        if self.replay is not None:
+            body, self.replay = self.replay, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        message = await self._receive()
+        self._arrived += len(message.get("body", b""))
+        self.check(self._arrived)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.refusal is None or self.started:
+            self.started = True
+            await self._send(message)
+
+
+async def _json_body(counted: _Counted) -> bytes | None:
+    """The whole body of a JSON request; None when the caller went away before its end."""
+    parts: list[bytes] = []
+    while True:
+        message = await counted.receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            break
+    body = b"".join(parts)
+    if not is_text(body):
+        raise Invalid(
+            "request.bad_text",
+            "The body holds something that is no Unicode text.",
+            "Send UTF-8, and both halves of a surrogate pair.",
         )
-        return self._body_bytes if small else self._upload_bytes
+    return body
+
+
+def is_text(body: bytes) -> bool:
+    """Whether a JSON body is UTF-8 without lone surrogates.
+
+    Python's JSON reader lets both pass. Such text can be stored and never be sent back: one bad request would
+    spoil a list for everybody.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    expected_at = -1
+    for escape in _ESCAPE.finditer(body):
+        unit = int(escape[1], 16) if escape[1] else 0
+        follows = escape.start() == expected_at
+        if follows != (0xDC00 <= unit <= 0xDFFF):
+            return False
+        expected_at = escape.end() if 0xD800 <= unit <= 0xDBFF else -1
+        if expected_at >= 0 and not body.startswith(b"\\u", expected_at):
+            return False
+    return True
 
 
 def _stated_length(headers: Headers) -> int:
@@ -83,12 +145,3 @@ def _stated_length(headers: Headers) -> int:
             "http.bad_length", "Content-Length is not a number.", "Send the size in bytes.", status=400
         )
     return int(text)
-
-
-def _too_large(limit: int) -> TooLarge:
-    size = f"{limit // KIB} KiB" if limit < MIB else f"{limit // MIB} MiB"
-    return TooLarge(
-        "http.body_too_large",
-        f"The body is larger than {size}.",
-        "Send less, or raise `limits.body_kib` or `limits.upload_mib`.",
-    )

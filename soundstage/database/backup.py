@@ -11,6 +11,8 @@ from soundstage.errors import Invalid, NotFound, StorageFull, Unavailable
 
 # Pages copied per step; between steps writers get their turn.
 PAGES_PER_STEP = 1024
+# https://www.sqlite.org/fileformat.html §1.3
+HEADER = b"SQLite format 3\x00"
 
 
 def backup_sqlite(database: Path, copy: Path) -> Path:
@@ -80,6 +82,11 @@ def check_sqlite(path: Path) -> None:
     """Raises Invalid unless `path` is a whole SQLite database whose foreign keys all lead somewhere."""
     if not path.is_file():
         raise NotFound("backup.not_found", f"There is no file {path}.", "Check the path.")
+    with path.open("rb") as file:
+        header = file.read(len(HEADER))
+    if header != HEADER:
+        # SQLite itself takes an empty file for an empty database.
+        raise Invalid("backup.damaged", f"{path} is not a SQLite database.", "Take another backup.")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             answer = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]

@@ -48,13 +48,10 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """Reads one consistent state. Whatever was written in it by mistake is rolled back."""
-        async with AsyncSession(self._engine, expire_on_commit=False, autoflush=False) as session:
-            with _explained(self.url):
-                try:
-                    yield session
-                finally:
-                    await session.rollback()
+        """Reads one consistent state; what was read can be used afterwards, what was written is dropped."""
+        with _explained(self.url):
+            async with AsyncSession(self._engine, expire_on_commit=False, autoflush=False) as session:
+                yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -138,11 +135,16 @@ def _set_up_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
         # Takes the driver's own, late BEGIN away; ours follows below.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
-        # The timeout comes first: switching to WAL needs a lock itself when two processes start together.
-        cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        try:
+            # The timeout comes first: switching to WAL needs a lock itself when two processes start together.
+            cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = NORMAL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            # The pool does not know this connection yet, and its thread would outlive us.
+            dbapi_connection.close()
+            raise
         cursor.close()
 
     def on_begin(connection: Connection) -> None:

@@ -115,6 +115,8 @@ async def _on_unexpected(request: Request, error: Exception) -> Response:
 def _framework_error(status: int, detail: str, request: Request) -> SoundstageError:
     """The web framework's own refusals, in our words where its words are only the name of the status."""
     match status:
+        case 400:
+            return Invalid("http.bad_request", detail, REFERENCE_HINT, status=400)
         case 401:
             return Unauthorized("http.unauthorized", detail)
         case 403:

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import ForeignKey, MetaData, func, insert, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.schema import CreateTable
+
+from soundstage.database import Base, Database, UtcDateTime, in_transaction, new_id, utcnow
+from soundstage.errors import Invalid, SoundstageError, Unavailable
+
+
+class Notes(DeclarativeBase):
+    """Tables of this test alone, so that no migration ever sees them."""
+
+    metadata = MetaData()
+
+
+class Note(Notes):
+    __tablename__ = "notes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    parent: Mapped[int | None] = mapped_column(ForeignKey("notes.id"))
+
+
+@pytest.fixture
+async def notes(db: Database) -> Database:
+    async with db.transaction() as session:
+        await (await session.connection()).run_sync(Notes.metadata.create_all)
+    return db
+
+
+async def numbers(db: Database) -> list[int]:
+    async with db.session() as session:
+        return list(await session.scalars(select(Note.number).order_by(Note.id)))
+
+
+async def test_a_transaction_commits_at_its_end(notes: Database) -> None:
+    async with notes.transaction() as session:
+        session.add(Note(number=1))
+        assert in_transaction(session)
+    assert await numbers(notes) == [1]
+
+
+async def test_a_transaction_that_raises_leaves_nothing(notes: Database) -> None:
+    with pytest.raises(KeyError):
+        async with notes.transaction() as session:
+            session.add(Note(number=1))
+            await session.flush()
+            raise KeyError
+    assert await numbers(notes) == []
+
+
+async def test_a_session_reads_and_keeps_nothing_that_is_written_in_it(notes: Database) -> None:
+    async with notes.session() as session:
+        assert not in_transaction(session)
+        await session.execute(insert(Note).values(number=1))
+    assert await numbers(notes) == []
+
+
+async def test_objects_can_be_used_after_the_commit(notes: Database) -> None:
+    async with notes.transaction() as session:
+        note = Note(number=7)
+        session.add(note)
+    assert (note.id, note.number) == (1, 7)
+
+
+async def test_a_session_sees_one_consistent_state(notes: Database) -> None:
+    async with notes.session() as reading:
+        before = await reading.scalar(select(func.count()).select_from(Note))
+        async with notes.transaction() as session:
+            session.add(Note(number=1))
+        assert await reading.scalar(select(func.count()).select_from(Note)) == before
+    assert await numbers(notes) == [1]
+
+
+async def test_writers_who_read_first_lose_no_update(notes: Database) -> None:
+    async with notes.transaction() as session:
+        session.add(Note(id=1, number=0))
+
+    async def count_up() -> None:
+        for _ in range(20):
+            async with notes.transaction() as session:
+                note = await session.get_one(Note, 1)
+                note.number += 1
+
+    await asyncio.gather(*(count_up() for _ in range(8)))
+    assert await numbers(notes) == [160]
+
+
+async def test_two_databases_on_one_file_wait_for_each_other(notes: Database) -> None:
+    # As two processes do: another pool, another connection.
+    other = Database(str(notes.url))
+    order: list[str] = []
+
+    async def slow() -> None:
+        async with notes.transaction() as session:
+            order.append("first in")
+            session.add(Note(number=1))
+            await asyncio.sleep(0.2)
+            order.append("first out")
+
+    async def second() -> None:
+        await asyncio.sleep(0.05)
+        async with other.transaction() as session:
+            order.append("second in")
+            session.add(Note(number=2))
+
+    await asyncio.gather(slow(), second())
+    await other.close()
+    assert order == ["first in", "first out", "second in"]
+    assert await numbers(notes) == [1, 2]
+
+
+async def test_whoever_waits_too_long_is_told_that_the_database_is_busy(notes: Database) -> None:
+    impatient = Database(str(notes.url), busy_timeout_ms=50)
+    async with notes.transaction():
+        with pytest.raises(Unavailable) as error:
+            async with impatient.transaction():
+                pytest.fail("two writers at once")
+    await impatient.close()
+    assert error.value.code == "database.busy"
+
+
+async def test_readers_are_not_blocked_by_a_writer(notes: Database) -> None:
+    impatient = Database(str(notes.url), busy_timeout_ms=50)
+    async with notes.transaction() as session:
+        session.add(Note(number=1))
+        await session.flush()
+        assert await numbers(impatient) == []
+    await impatient.close()
+
+
+async def test_a_transaction_inside_a_transaction_is_a_mistake_that_is_told(notes: Database) -> None:
+    async with notes.transaction():
+        with pytest.raises(RuntimeError, match="open already"):
+            async with notes.transaction():
+                pytest.fail("this would wait for itself")
+    async with notes.transaction() as session:
+        session.add(Note(number=1))
+    assert await numbers(notes) == [1]
+
+
+async def test_a_task_started_inside_a_transaction_may_have_its_own(notes: Database) -> None:
+    async def write() -> None:
+        async with notes.transaction() as session:
+            session.add(Note(number=2))
+
+    async with notes.transaction() as session:
+        session.add(Note(number=1))
+        task = asyncio.create_task(write())
+        await asyncio.sleep(0.02)
+    await task
+    assert await numbers(notes) == [1, 2]
+
+
+async def test_a_cancelled_transaction_is_rolled_back_and_lets_the_next_one_in(notes: Database) -> None:
+    async def write() -> None:
+        async with notes.transaction() as session:
+            session.add(Note(number=1))
+            await session.flush()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(write())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with notes.transaction() as session:
+        session.add(Note(number=2))
+    assert await numbers(notes) == [2]
+
+
+async def test_foreign_keys_hold(notes: Database) -> None:
+    with pytest.raises(IntegrityError):
+        async with notes.transaction() as session:
+            session.add(Note(number=1, parent=99))
+
+
+async def test_sqlite_writes_ahead_and_waits(db: Database) -> None:
+    async with db.session() as session:
+        pragmas = [await session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "busy_timeout")]
+    assert pragmas == ["wal", 10_000]
+
+
+async def test_times_come_back_in_utc_whatever_zone_they_had(notes: Database) -> None:
+    at = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    async with notes.transaction() as session:
+        session.add(Note(number=1, at=at))
+        session.add(Note(number=2, at=None))
+    async with notes.session() as session:
+        first, second = (await session.scalars(select(Note).order_by(Note.id))).all()
+        found = await session.scalar(select(Note.number).where(Note.at == at))
+    assert first.at == at and first.at.tzinfo is UTC
+    assert second.at is None
+    assert found == 1
+
+
+async def test_a_time_without_a_zone_is_refused(notes: Database) -> None:
+    with pytest.raises(StatementError, match="without a zone"):
+        async with notes.transaction() as session:
+            session.add(Note(number=1, at=datetime(2026, 3, 1)))
+
+
+def test_now_is_in_utc() -> None:
+    assert utcnow().tzinfo is UTC
+
+
+def test_ids_are_distinct_readable_and_sorted_by_time() -> None:
+    ids = [new_id("prj") for _ in range(2000)]
+    assert len(set(ids)) == 2000
+    assert all(len(found) == 30 and found.startswith("prj_") and found == found.lower() for found in ids)
+    # The first ten digits are the time.
+    assert [found[:14] for found in ids] == sorted(found[:14] for found in ids)
+
+
+async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path}/a/b/c.db")
+    await db.create_tables()
+    assert db.path == tmp_path / "a" / "b" / "c.db" and db.path.is_file()
+    await db.close()
+
+
+async def test_missing_tables_say_that_a_migration_is_needed(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path}/empty.db")
+    with pytest.raises(Unavailable) as error:
+        await numbers(db)
+    await db.close()
+    assert error.value.code == "database.not_migrated"
+    assert "soundstage migrate" in error.value.hint
+
+
+async def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.write_bytes(b"this is a letter to my mother, and no database at all" * 100)
+    db = Database(f"sqlite:///{path}")
+    with pytest.raises(Unavailable) as error:
+        await numbers(db)
+    await db.close()
+    assert error.value.code == "database.damaged"
+
+
+async def test_a_folder_in_the_way_says_that_the_file_cannot_be_opened(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path}")
+    with pytest.raises(Unavailable) as error:
+        await numbers(db)
+    await db.close()
+    assert error.value.code == "database.cannot_open"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable) as error:
+        Database(f"sqlite:///{tmp_path}/file/x.db")
+    assert error.value.code == "database.cannot_open"
+
+
+@pytest.mark.parametrize("url", ["", "no url at all", "://"])
+def test_a_url_that_cannot_be_read_is_invalid(url: str) -> None:
+    with pytest.raises(Invalid) as error:
+        Database(url)
+    assert error.value.code == "database.url_invalid"
+
+
+@pytest.mark.parametrize("url", ["mongodb://x/y", "postgresql://u:hunter2@h/d", "postgres://u:hunter2@h/d"])
+def test_a_database_without_a_driver_is_unavailable_and_tells_no_password(url: str) -> None:
+    with pytest.raises(SoundstageError) as error:
+        Database(url)
+    assert error.value.code == "database.driver_missing"
+    assert "hunter2" not in str(error.value)
+
+
+async def test_a_full_disk_is_told_as_such(notes: Database) -> None:
+    # SQLite's own limit on the size of the file gives the same error as a full disk.
+    with pytest.raises(SoundstageError) as error:
+        async with notes.transaction() as session:
+            pages = await session.scalar(text("PRAGMA page_count"))
+            await session.execute(text(f"PRAGMA max_page_count = {pages}"))
+            for number in range(5000):
+                session.add(Note(number=number))
+    assert error.value.code == "database.disk_full"
+    assert error.value.status == 507
+    assert await numbers(notes) == []
+
+
+def test_every_table_can_be_made_on_postgresql() -> None:
+    for table in Base.metadata.sorted_tables:
+        assert (
+            str(CreateTable(table).compile(dialect=postgresql.dialect())).strip().startswith("CREATE TABLE")
+        )
+
+
+async def test_closing_leaves_one_file(db: Database) -> None:
+    path = db.path
+    assert path is not None
+    await db.close()
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
