@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Linear, Radial, Shape, Skin
 from avatar.engines.rig.paint import blend, clear, soft
 
@@ -31,7 +34,7 @@ def neck(skin: Skin, width: float = 40.0, chin: float = 116.0) -> tuple[Shape, .
     w = width
     return (
         Shape(
-            f"0,60 {w - 3},62 {w - 2},105 {w - 1},132 {w + 4},160 {w + 14},190 {w + 4},222 0,240",
+            f"0,60 {w - 3},62 {w - 2},105 {w - 1},132 {w + 5},158 {w + 20},186 {w + 8},222 0,240",
             Linear((-60, 0), (62, 0), ((skin.base, 0), (skin.base, 0.4), (blend(skin.base, skin.shade, 0.9), 1))),
             mirror="half",
         ),
@@ -43,7 +46,7 @@ def neck(skin: Skin, width: float = 40.0, chin: float = 116.0) -> tuple[Shape, .
     )  # fmt: skip
 
 
-def face(skin: Skin, outline: str, chin: float = 116.0) -> tuple[Shape, ...]:
+def face(skin: Skin, outline: str, chin: float = 116.0, blush: float = 0.42) -> tuple[Shape, ...]:
     """The face itself and its light: from the picture's upper left, with blush and a soft shaded side."""
     return (
         Shape(
@@ -54,7 +57,7 @@ def face(skin: Skin, outline: str, chin: float = 116.0) -> tuple[Shape, ...]:
             ),
             mirror="half", lift=0.55, jaw=1.0, name="face",
         ),
-        Shape("14,40 46,14 78,40 60,70 30,70", Radial((45, 40), 31, soft(skin.blush, 0.50), 0.82), mirror="twin", inside="face"),
+        Shape("14,40 46,14 78,40 60,70 30,70", Radial((45, 40), 31, soft(skin.blush, blush), 0.82), mirror="twin", inside="face"),
         Shape("-70,18 -20,18 -20,46 -70,46", Radial((-45, 29), 22, soft(skin.light, 0.60), 0.55), inside="face"),
         Shape("22,18 68,18 68,44 22,44", Radial((42, 29), 18, soft(skin.light, 0.34), 0.55), inside="face"),
         Shape(f"-22,{chin - 28} 22,{chin - 28} 22,{chin} -22,{chin}", Radial((-4, chin - 14), 15, soft(skin.light, 0.55), 0.72), jaw=1.0),
@@ -82,6 +85,26 @@ def circle(x: float, y: float, radius: float, squash: float = 1.0) -> str:
     """An ellipse as an outline."""
     around = (k * math.pi / 4 for k in range(8))
     return " ".join(f"{x + radius * math.cos(a):.2f},{y + squash * radius * math.sin(a):.2f}" for a in around)
+
+
+def scalloped(outline: str, bump: float, spacing: float, above: float) -> str:
+    """The same closed outline with small round bumps where it lies above `above` (units): the edge of curly hair."""
+    points, corners = geometry.knots(outline)
+    dense = geometry.sample(geometry.bezier(points, corners, closed=True), 12)
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(dense, axis=0), axis=1))])
+    at = np.linspace(0.0, along[-1], 2 * round(along[-1] / spacing / 2), endpoint=False)
+    ring = np.stack([np.interp(at, along, dense[:, k]) for k in (0, 1)], axis=1)
+    step = np.roll(ring, -1, axis=0) - np.roll(ring, 1, axis=0)
+    outward = np.stack([step[:, 1], -step[:, 0]], axis=1) / np.linalg.norm(step, axis=1, keepdims=True)
+    centre = ring.mean(axis=0)
+    if np.sum(outward * (ring - centre)) < 0:
+        outward = -outward
+    words = []
+    for index, (x, y) in enumerate(ring):
+        if y < above and index % 2:
+            x, y = ring[index] + bump * outward[index]
+        words.append(f"{x:.2f},{y:.2f}" + ("!" if y < above and index % 2 == 0 else ""))
+    return " ".join(words)
 
 
 def moved(outline: str, dx: float, dy: float) -> str:

@@ -150,6 +150,9 @@ class Mouth:
     upper_height: float = 7.6
     lower_height: float = 10.0
     smile: float = 2.6
+    """How far the corners of the mouth lie above its middle."""
+    fold: float = 0.5
+    """How strongly the folds beside the mouth show in a broad smile; 0 under a beard."""
     y: float = 81.0
     teeth: str = "#fbf5ec"
     tongue: str = "#c5615f"

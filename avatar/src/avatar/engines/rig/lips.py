@@ -14,7 +14,7 @@ UNITS = 100.0
 """Units per E."""
 JAW, LOW, RAISE = 0.20 * UNITS, 0.14 * UNITS, 0.055 * UNITS
 """How far each channel parts the lips at 1: the terms of `avatar.tracks.aperture_e`, in units."""
-SPREAD, PUCKER = 0.13, 0.36
+SPREAD, PUCKER = 0.15, 0.37
 """How much the mouth widens at wide = +1 and narrows at -1."""
 
 # Dense at the corners, where the edges are steep.
@@ -23,10 +23,11 @@ MIDDLE = 8
 _ABS = np.abs(T)
 _UPPER = np.clip(1.0 - _ABS**2.5, 0.0, 1.0) ** 0.55
 _LOWER = np.clip(1.0 - _ABS**3.0, 0.0, 1.0) ** 0.45
+_LOWER_WIDE_OPEN = np.clip(1.0 - _ABS**2.7, 0.0, 1.0) ** 0.50
 _FULL = np.clip(1.0 - _ABS**2.6, 0.0, 1.0) ** 0.52
 _BOW = np.interp(_ABS, [0.0, 0.10, 0.26, 0.45, 0.70, 0.90, 1.0], [0.84, 0.90, 1.0, 0.90, 0.58, 0.20, 0.0])
 _WAVE = 0.9 * np.exp(-((T / 0.22) ** 2)) - 0.5 * np.exp(-(((_ABS - 0.42) / 0.2) ** 2))
-_CORNER = _ABS**3
+_CORNER = _ABS**2.3
 _OUTWARD = 1.3 * np.sign(T) * _ABS**6
 
 
@@ -61,12 +62,13 @@ def lip_lines(style: Mouth, pose: Pose) -> LipLines:
     """The four edges. The inner ones part by `aperture_e` in the middle and touch when it is zero."""
     jaw, low, up = pose["jaw"], pose["low"], pose["raise"]
     pucker, spread = max(-pose["wide"], 0.0), max(pose["wide"], 0.0)
-    x = T * style.half_width * (1.0 + SPREAD * spread - PUCKER * pucker)
-    smile = style.smile * (1.0 + 0.5 * spread - 0.9 * pucker) - 2.2 * jaw
+    drop = JAW * jaw + LOW * low
+    opened = min(1.0, drop / 25.0)
+    x = T * style.half_width * (1.0 + SPREAD * spread - PUCKER * pucker - 0.05 * jaw)
+    smile = style.smile * (1.0 + 0.5 * spread - 0.9 * pucker) - 4.4 * jaw
     rest = _WAVE - smile * _CORNER
     upper = rest - RAISE * up * _UPPER
-    lower = rest + (JAW * jaw + LOW * low) * _LOWER
-    opened = min(1.0, (JAW * jaw + LOW * low) / 25.0)
+    lower = rest + drop * (_LOWER + opened * (_LOWER_WIDE_OPEN - _LOWER))
     plump = 1.0 + 0.28 * pucker - 0.10 * opened - 0.06 * spread
     top = style.upper_height * plump * (1.0 - 0.12 * up) * _BOW
     bottom = style.lower_height * plump * (1.0 - 0.50 * pose["tuck"]) * _FULL

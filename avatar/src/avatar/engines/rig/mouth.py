@@ -59,10 +59,10 @@ class MouthPart:
         canvas.restore()
 
     def _draw_smile_folds(self, canvas: skia.Canvas, pose: Pose, lines: LipLines) -> None:
-        strength = max(pose["wide"], 0.0)
-        if strength < 0.05:
+        strength = self._style.fold * max(pose["wide"], 0.0)
+        if strength < 0.03:
             return
-        brush = paint(clear(self._fold, 0.55 * strength))
+        brush = paint(clear(self._fold, strength))
         x = lines.half_width
         for side in (-1.0, 1.0):
             fold = np.array([[18.5, -25.0], [x + 1.5, -17.0], [x + 6.0, -8.0], [x + 6.2, 1.0]]) * [side, 1.0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from avatar.engines.rig.anatomy import ears, face, moved, neck, nose
+from avatar.engines.rig.anatomy import ears, face, moved, neck, nose, scalloped
 from avatar.engines.rig.artwork import (
     Backdrop, Brows, Character, Curls, Eyes, Linear, Mouth, Radial, Shape, Skin,
 )  # fmt: skip
-from avatar.engines.rig.paint import clear
+from avatar.engines.rig.paint import clear, soft
 
 SKIN = Skin(light="#b57a55", base="#945d3e", shade="#6f412b", deep="#47261a", blush="#b0563f", line="#3a1b12")
 HAIR, HAIR_SIDE, HAIR_LIGHT = "#1f1613", "#33241d", "#4c382d"
@@ -14,28 +14,21 @@ OCHRE, OCHRE_LIGHT, OCHRE_SHADE, OCHRE_DEEP = "#d2963f", "#e2ad5b", "#aa7029", "
 
 FACE = "0,-94 36,-90 61,-71 72.5,-40 76.5,-6 77,24 74.5,52 67,78 51,102 27,118 0,122"
 CROP = (
-    "0,-72 30,-71 51,-65 60,-59! 66,-44 70,-26 71.5,2 69,24 76.5,26! 79.5,2 81,-24 83.5,-50 82,-78 70,-106 46,-122 16,-129 "
-    "-16,-129 -46,-122 -70,-106 -82,-78 -83.5,-50 -81,-24 -79.5,2 -76.5,26! -69,24 -71.5,2 -70,-26 -66,-44 -60,-59! -51,-65 -30,-71"
+    "0,-72 30,-71 51,-65 60,-59! 66,-44 70,-26 71.5,2 69,24 75,27! 77.5,4 80,-24 83.5,-50 82,-78 70,-106 46,-122 16,-129 "
+    "-16,-129 -46,-122 -70,-106 -82,-78 -83.5,-50 -80,-24 -77.5,4 -75,27! -69,24 -71.5,2 -70,-26 -66,-44 -60,-59! -51,-65 -30,-71"
 )
 BEARD = (
-    "-82,12! -72,14 -67,34 -60,54 -48,68 -34,67 -22,59.5 -9,57 0,60 9,57 22,59.5 34,67 48,68 60,54 67,34 72,14 82,12! "
+    "-84,25! -71,26 -66,40 -60,54 -48,68 -34,67 -22,59.5 -9,57 0,60 9,57 22,59.5 34,67 48,68 60,54 66,40 71,26 84,25! "
     "94,70 70,136 0,146 -70,136 -94,70"
 )
 
 BODY = (
     Shape(
         "0,206! 40,190! 55,147! 92,163 140,176 182,196 208,232 220,300 230,420 240,1200! 0,1200!",
-        OCHRE_LIGHT,
-        mirror="half",
+        OCHRE_LIGHT, mirror="half", name="jumper",
     ),
-    Shape(
-        "40,190! 55,147! 92,163 140,176 182,196 208,232 220,300 230,420 240,1200! 40,1200!",
-        Linear((20, 190), (220, 290), ((clear(OCHRE_SHADE, 0.0), 0), (OCHRE_SHADE, 1))),
-    ),
-    Shape(
-        "-140,176 -182,196 -208,232 -220,300 -230,420 -240,1200! -140,1200! -128,260",
-        Linear((-128, 260), (-225, 250), ((clear(OCHRE, 0.0), 0), (OCHRE, 1))),
-    ),
+    Shape("60,120! 250,120! 250,1200! 60,1200!", Linear((60, 190), (232, 210), ((clear(OCHRE_SHADE, 0.0), 0), (OCHRE_SHADE, 1))), inside="jumper"),
+    Shape("-250,120! -130,120! -130,1200! -250,1200!", Linear((-130, 200), (-236, 210), ((clear(OCHRE, 0.0), 0), (OCHRE, 1))), inside="jumper"),
     Shape("166,232 154,270 156,330 162,420", clear(OCHRE_DEEP, 0.55), closed=False, taper=5.0),
     Shape("-166,232 -156,270 -158,330 -164,420", clear(OCHRE_DEEP, 0.42), closed=False, taper=4.0),
     Shape("164,236 140,262 100,276", clear(OCHRE_DEEP, 0.22), closed=False, taper=8.0),
@@ -87,40 +80,39 @@ CHARACTER = Character(
         iris="#4a2c1b", iris_dark="#22120c", iris_light="#82512f", lash="#170d0a", lid="#7c4a32", crease="#3a1b12a0",
         height=16.5, iris_radius=9.9, tilt=0.8, lashes=0.22, line=2.0, sclera="#f4ede6",
     ),
-    brows=Brows(colour="#1d1310", thickness=7.8, arch=4.2, y=-25.0, length=42.0),
+    brows=Brows(colour="#1d1310", thickness=7.2, arch=4.2, y=-26.0, length=42.0),
     mouth=Mouth(
         upper="#85463a", lower="#a8604f", line="#381612", light="#d99a83", y=79.0, half_width=26.0,
-        upper_height=7.4, lower_height=10.2, smile=5.2, throat="#3a1012", tongue="#b2524f",
+        upper_height=7.4, lower_height=10.2, smile=7.0, fold=0.0, throat="#3a1012", tongue="#b2524f",
     ),
     backdrop=STUDIO,
     neck=neck(SKIN, 50, 120),
     body=BODY,
     ears=ears(SKIN, x=78, y=17, size=1.05),
     face_art=(
-        *face(SKIN, FACE, 120),
+        *face(SKIN, FACE, 120, blush=0.16),
         Shape(moved(CROP, 2, 5), clear(SKIN.deep, 0.30), lift=0.9, inside="face"),
         Shape(
             moved(BEARD, 0, -3),
             Linear((0, 10), (0, 120), ((clear(HAIR, 0.0), 0), (clear(HAIR, 0.22), 0.5), (clear(HAIR, 0.45), 1))),
-            jaw=1.0, lift=0.7, inside="face",
+            jaw=1.0, lift=0.55, inside="face",
         ),
         Shape(
             BEARD,
             Linear((0, 8), (0, 122), ((clear(HAIR, 0.50), 0), (clear(HAIR, 0.78), 0.45), (clear(HAIR, 0.90), 1))),
-            jaw=1.0, lift=0.7, inside="face", name="beard",
+            jaw=1.0, lift=0.55, inside="face", name="beard",
         ),
         Shape("-16,92 0,90 16,92 12,100 0,103 -12,100", Radial((0, 96), 16, ((clear(SKIN.base, 0.5), 0), (clear(SKIN.base, 0), 1)), 0.5), jaw=1.0),
-        Curls("beard", 80, 1.9, 0.8, (HAIR_LIGHT + "70",), seed=12, jaw=1.0, lift=0.7),
+        Curls("beard", 80, 1.9, 0.8, (HAIR_LIGHT + "70",), seed=12, jaw=1.0, lift=0.55),
     ),
     nose=nose(SKIN, 17.5, 42),
     hair_front=(
         Shape(
-            CROP, Linear((-14, -130), (6, 26), ((HAIR_LIGHT, 0), (HAIR, 0.30), (HAIR, 0.62), (HAIR_SIDE, 0.84), (HAIR_SIDE + "a0", 1))),
+            scalloped(CROP, 1.5, 5.5, -58), Linear((-14, -130), (6, 26), ((HAIR_LIGHT, 0), (HAIR, 0.34), (HAIR, 0.62), (HAIR_SIDE, 0.84), (HAIR_SIDE + "d0", 1))),
             lift=0.9, name="crop",
         ),
-        Shape("-46,-121 -16,-130 16,-130 46,-121 66,-106 78,-80 76,-62 40,-79 0,-82 -40,-79 -76,-62 -78,-80 -66,-106", HAIR, lift=0.9, name="top"),
-        Curls("top", 150, 3.6, 1.5, ("#3d2c23b0", "#54402f80"), seed=5, lift=0.9),
-        Curls("crop", 70, 2.4, 1.0, ("#4a372b70",), seed=6, lift=0.9),
+        Shape("-60,-110 0,-130 50,-112 20,-78 -50,-84", Radial((-20, -112), 52, soft("#6b5140", 0.5), 0.5), lift=0.9, inside="crop"),
+        Curls("crop", 150, 2.7, 1.15, ("#0d080770", "#5a443655"), seed=5, lift=0.9),
     ),
     top=-133.0,
     reach=262.0,

@@ -22,8 +22,8 @@ SWEEP = (
 )
 TUCK = "-30,-90! -46,-74 -60,-50 -68,-28 -72,-6 -84,2 -96,16! -105,-8 -106,-44 -96,-82 -72,-112 -42,-128 -25,-130"
 OUTLINE_BACK = (
-    "-20,-131 34,-128 78,-104 103,-64 111,-18 112,40 118,100 114,160 92,196 40,206 -40,206 -94,200 -118,168 "
-    "-120,124 -109,84 -107,40 -106,-10 -104,-46 -94,-82 -66,-112"
+    "-20,-122 34,-119 74,-98 99,-60 109,-18 112,40 118,100 114,160 92,196 40,206 -40,206 -94,200 -118,168 "
+    "-120,124 -109,84 -107,40 -106,-10 -102,-44 -90,-78 -62,-104"
 )
 SHEEN = ((DARK, 0.0), (HAIR, 0.10), (GLOW, 0.22), (LIGHT, 0.30), (HAIR, 0.46), (DARK, 0.70), (HAIR, 0.86), (LIGHT, 1.0))
 
@@ -122,8 +122,8 @@ CHARACTER = Character(
         iris="#80502a", iris_dark="#3b2115", iris_light="#c58a4a", lash="#2a1614", lid="#d9957c", crease="#a4604fa0",
         height=20.0, iris_radius=11.2,
     ),
-    brows=Brows(colour="#54301f", y=-26.0, arch=5.6),
-    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=5.2, half_width=25.5),
+    brows=Brows(colour="#54301f", y=-27.5, arch=6.2, thickness=5.8),
+    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=7.2, half_width=26.0),
     backdrop=STUDIO,
     hair_back=HAIR_BACK,
     neck=neck(SKIN, 38, 115),

@@ -24,7 +24,7 @@ FALL = (
     "30,-92! 47,-74 60,-50 68,-24 72,6 75,38 73,62 64,84! 70,90 68,97! 88,90 103,70 110,36 113,0 110,-42 99,-82 76,-112 "
     "50,-128 27,-133"
 )
-BACK = "0,-134 60,-122 96,-84 106,-30 107,30 98,66 78,86 50,92 0,92 -50,92 -78,86 -99,66 -107,30 -106,-30 -96,-84 -60,-122"
+BACK = "0,-126 56,-116 92,-80 106,-30 107,30 98,66 78,86 50,92 0,92 -50,92 -78,86 -99,66 -107,30 -106,-30 -92,-80 -56,-116"
 SHEEN = ((SILVER, 0.0), (LIGHT, 0.14), (WHITE, 0.28), (SILVER, 0.48), (DARK, 0.76), (SILVER, 0.9), (LIGHT, 1.0))
 TINTS = (WHITE + "c0", DARK + "70", SILVER + "c0")
 
@@ -105,7 +105,7 @@ CHARACTER = Character(
     brows=Brows(colour="#94868a", thickness=5.6, arch=5.0, y=-29.0, length=40.0),
     mouth=Mouth(
         upper="#b85a60", lower="#cd7376", line="#7a3238", light="#f3bdb4", y=77.0, half_width=24.5,
-        upper_height=6.2, lower_height=8.6, smile=5.4,
+        upper_height=6.2, lower_height=8.6, smile=6.6,
     ),
     backdrop=STUDIO,
     hair_back=(Shape(BACK, "#83818f", lift=0, depth=-34, swing=0.3),),
@@ -113,7 +113,7 @@ CHARACTER = Character(
     body=BODY,
     ears=ears(SKIN),
     face_art=(
-        *face(SKIN, FACE, 115),
+        *face(SKIN, FACE, 115, blush=0.30),
         *AGE,
         Shape(moved(SWEEP, 3, 6), clear(SKIN.deep, 0.28), lift=0.9, inside="face"),
         Shape(moved(FALL, -3, 6), clear(SKIN.deep, 0.24), lift=0.9, inside="face"),
