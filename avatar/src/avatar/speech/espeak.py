@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-import shutil
-import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from avatar.errors import AvatarError, InvalidInput, Unavailable
+from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import EspeakVoice
+from avatar.speech.espeak_process import espeak_lines
 from avatar.speech.markup import Script
 from avatar.speech.pieces import Piece, spoken_pieces
 from avatar.speech.wordtimes import WordEvent, phones_from_events, words_from_events
-from avatar.tracks import SpeechTrack
+from avatar.tracks import SpeechNote, SpeechTrack
 
-CHILD = Path(__file__).with_name("espeak_child.py")
-INSTALL_HINT = "apt-get install espeak-ng"
-START_TIMEOUT_S = 30.0
-TIMEOUT_S_PER_CHARACTER = 0.01
-"""About a hundred times what a slow machine needs."""
+SECONDS_PER_CHARACTER = 0.01
+SECONDS_PER_WORD = 0.05
+"""Time limits: about a hundred times what a slow machine needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +30,7 @@ class EspeakEvents:
     words: tuple[WordEvent, ...]
     phonemes: tuple[tuple[str, int], ...]
     piece_ends: tuple[int, ...]
+    exact_language: bool = True
 
 
 def espeak_language(language: str, voice: EspeakVoice) -> str:
@@ -75,6 +69,9 @@ def synthesise(
     pieces, notes = spoken_pieces(script, pronunciation, language)
     name = espeak_language(language, voice)
     events = _run(voice, name, pieces, wav, lead_in_ms, tail_ms)
+    if not events.exact_language:
+        main = name.partition("-")[0]
+        notes.append(SpeechNote("speech.language_approximated", f"espeak-ng has no {name!r}, only {main!r}."))
     sound_begins = events.piece_ends[0]
     sound_ends = events.piece_ends[-2]
     phones = phones_from_events(events.phonemes, events.samples, events.rate_hz, sound_begins, sound_ends)
@@ -100,12 +97,10 @@ def read_aloud(words: Sequence[str], language: str) -> list[str]:
     """The IPA of each word, in order; raises as `synthesise` does."""
     name = espeak_language(language, EspeakVoice())
     readings: list[str] = []
-    for line in _child_lines({"voice": name, "words": list(words)}, START_TIMEOUT_S + len(words) * 0.05):
+    for line in espeak_lines({"voice": name, "words": list(words)}, SECONDS_PER_WORD * len(words)):
         match line:
             case {"ipa": str(ipa)}:
                 readings.append(ipa)
-            case {"error": str(code)}:
-                raise _child_error(code, name, EspeakVoice(), line)
     if len(readings) != len(words):
         raise Unavailable(
             "speech.espeak_failed", "espeak-ng stopped before it had read the words.", "try again"
@@ -126,8 +121,9 @@ def _run(
         "pieces": [{"silence_ms": lead_in_ms}, *map(_request, pieces), {"silence_ms": tail_ms}],
     }
     characters = sum(len(piece.text) for piece in pieces)
-    lines = _child_lines(request, START_TIMEOUT_S + TIMEOUT_S_PER_CHARACTER * characters)
+    lines = espeak_lines(request, SECONDS_PER_CHARACTER * characters)
     rate_hz = samples = 0
+    exact = True
     words: list[WordEvent] = []
     phonemes: list[tuple[str, int]] = []
     piece_ends: list[int] = []
@@ -141,111 +137,18 @@ def _run(
                 piece_ends.append(sample)
             case {"rate": int(rate_hz)}:
                 pass
+            case {"exact": bool(exact)}:
+                pass
             case {"done": int(samples)}:
                 pass
-            case {"error": str(code)}:
-                raise _child_error(code, name, voice, line)
     if not samples:
         raise Unavailable(
             "speech.espeak_failed", "espeak-ng stopped before it had spoken the script.", "try again"
         )
-    return EspeakEvents(rate_hz, samples, tuple(words), tuple(phonemes), tuple(piece_ends))
+    return EspeakEvents(rate_hz, samples, tuple(words), tuple(phonemes), tuple(piece_ends), exact)
 
 
 def _request(piece: Piece) -> dict[str, Any]:
     if not piece.text:
         return {"silence_ms": piece.pause_ms}
     return {"text": piece.text, "ssml": piece.ssml, "phonemes": piece.phonemes}
-
-
-def _child_lines(request: dict[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
-    """Start the child, give it the request, yield what it prints; it never outlives this generator."""
-    command = [sys.executable, "-I", "-S", str(CHILD)]
-    timed_out = threading.Event()
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
-
-        def stop() -> None:
-            timed_out.set()
-            child.kill()
-
-        watchdog = threading.Timer(timeout_s, stop)
-        watchdog.start()
-        try:
-            if child.stdin is None or child.stdout is None:
-                raise RuntimeError("the child was started without pipes")
-            _give(child.stdin, json.dumps(request).encode())
-            for line in child.stdout:
-                yield json.loads(line)
-            child.wait()
-        finally:
-            watchdog.cancel()
-            child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    pipe.close()
-        if timed_out.is_set():
-            raise Unavailable(
-                "speech.timeout", f"espeak-ng did not finish within {timeout_s:.0f} s.", "shorten the scene"
-            )
-        if child.returncode not in (0, 3):
-            errors.seek(0)
-            reason = (errors.read()[-300:].decode("utf-8", "replace").strip().splitlines() or ["no message"])[
-                -1
-            ]
-            raise Unavailable(
-                "speech.espeak_failed",
-                f"espeak-ng ended with status {child.returncode}: {reason}",
-                "try again",
-            )
-
-
-def _give(stdin: IO[bytes], data: bytes) -> None:
-    try:
-        stdin.write(data)
-        stdin.close()
-    except BrokenPipeError:
-        # The child died early; its status and message say why.
-        return
-
-
-def _child_error(code: str, name: str, voice: EspeakVoice, line: dict[str, Any]) -> AvatarError:
-    match code:
-        case "missing":
-            return missing()
-        case "unknown_voice":
-            known: list[str] = [str(item) for item in line.get("voices", [])]
-            close = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or [
-                item for item in known if item.split("-")[0] == name.split("-")[0][:2]
-            ]
-            hint = (
-                f"close names: {', '.join(close[:5])}"
-                if close
-                else "`espeak-ng --voices` lists the languages"
-            )
-            return InvalidInput(
-                "speech.unknown_language", f"espeak-ng has no language or voice {name!r}.", hint
-            )
-        case "unknown_variant":
-            return InvalidInput(
-                "speech.unknown_variant",
-                f"espeak-ng has no voice variant {voice.variant!r}.",
-                "`espeak-ng --voices=variant` lists them",
-            )
-        case "disk":
-            return Unavailable(
-                "speech.disk",
-                f"The speech could not be written: {line.get('reason')}.",
-                "free some disk space",
-            )
-    return Unavailable("speech.espeak_failed", f"espeak-ng failed ({code}).", "try again")
-
-
-def missing() -> Unavailable:
-    return Unavailable("speech.espeak_missing", "espeak-ng is not installed on this machine.", INSTALL_HINT)
-
-
-def installed() -> bool:
-    """For `avatar doctor`; the child decides for itself, since it needs the library, not the program."""
-    return shutil.which("espeak-ng") is not None

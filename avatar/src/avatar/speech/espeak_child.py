@@ -5,6 +5,7 @@ Reads one JSON object on standard input, writes a 16-bit mono WAV as it goes and
 standard output. Positions are in samples of that WAV. Lines:
 
     {"rate": 22050}                     first, once
+    {"voice": name, "exact": true}      then, once; not exact when only the main language is known
     {"w": [piece, position, length, sample]}   a word begins; position: characters from 0 in the piece's text
     {"p": [ipa, sample]}                a phoneme begins; "" is a pause
     {"e": [piece, sample]}              a piece ends
@@ -22,6 +23,7 @@ import json
 import math
 import sys
 import wave
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -53,9 +55,19 @@ class _Event(ctypes.Structure):
 
 
 class _Voice(ctypes.Structure):
-    """The first members of `espeak_VOICE`."""
+    """`espeak_VOICE` of speak_lib.h."""
 
-    _fields_ = (("name", ctypes.c_char_p), ("languages", ctypes.c_char_p), ("identifier", ctypes.c_char_p))
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_char_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("xx1", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
 
 
 _Callback = ctypes.CFUNCTYPE(
@@ -83,26 +95,47 @@ def _load() -> ctypes.CDLL:
     _fail("missing")
 
 
-def _voices(espeak: ctypes.CDLL) -> list[str]:
-    """Every name that a voice answers to: "en-us", "English_(America)"."""
+def _voices(espeak: ctypes.CDLL) -> dict[str, str]:
+    """Language tags to the voice files that speak them: "en-gb" -> "gmw/en"."""
+    files: dict[str, str] = {}
+    for voice in _listed(espeak, None):
+        # `languages` is a priority byte and a name; more may follow, the first is the voice's own.
+        language = (voice.languages or b"")[1:].decode("utf-8", "replace").lower()
+        if language and language != "variant":
+            files.setdefault(language, (voice.identifier or b"").decode("utf-8", "replace"))
+    return files
+
+
+def _variants(espeak: ctypes.CDLL) -> set[str]:
+    """Names of the variants. The library ignores an unknown one instead of refusing it."""
+    variants = _listed(espeak, ctypes.byref(_Voice(languages=b"variant")))
+    return {(voice.identifier or b"").decode("utf-8", "replace").rpartition("/")[2] for voice in variants}
+
+
+def _listed(espeak: ctypes.CDLL, wanted: Any) -> Iterator[_Voice]:
     espeak.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
-    listed = espeak.espeak_ListVoices(None)
-    names = set()
+    listed = espeak.espeak_ListVoices(wanted)
     index = 0
     while listed[index]:
-        voice = listed[index].contents
-        # `languages` is a list of (priority byte, name, 0) and one more 0; the first entry is enough for a
-        # hint.
-        names.add((voice.languages or b"")[1:].decode("utf-8", "replace"))
+        yield listed[index].contents
         index += 1
-    return sorted(names - {"", "variant"})
 
 
 def _set_voice(espeak: ctypes.CDLL, name: str, variant: str | None) -> None:
-    if espeak.espeak_SetVoiceByName(name.encode()) != 0:
-        _fail("unknown_voice", voices=_voices(espeak))
-    if variant and espeak.espeak_SetVoiceByName(f"{name}+{variant}".encode()) != 0:
-        _fail("unknown_variant")
+    """By voice name, by language tag, or by its first part ("de-at" is read as "de")."""
+    files = _voices(espeak)
+    main = name.partition("-")[0]
+    candidates = [name, files.get(name), main, files.get(main)]
+    found = next(
+        (item for item in candidates if item and espeak.espeak_SetVoiceByName(item.encode()) == 0), None
+    )
+    if found is None:
+        _fail("unknown_voice", voices=sorted(files))
+    if variant:
+        variants = _variants(espeak)
+        if variant not in variants or espeak.espeak_SetVoiceByName(f"{found}+{variant}".encode()) != 0:
+            _fail("unknown_variant", variants=sorted(variants))
+    _say({"voice": found, "exact": found in candidates[:2]})
 
 
 def _speak(espeak: ctypes.CDLL, request: dict[str, Any], wav: wave.Wave_write) -> None:

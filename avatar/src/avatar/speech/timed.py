@@ -59,7 +59,7 @@ def timed_track(
             notes.append(
                 SpeechNote(
                     "speech.alignment_failed",
-                    "Text and sound do not fit each other: the mouth follows the sound, word times are guessed.",
+                    "Text and sound do not fit each other: the mouth follows the sound, words are guessed.",
                 )
             )
             words = tuple(word for stretch in stretches for word in spread(tokens, levels, stretch))

@@ -68,8 +68,7 @@ _P = Viseme("p", 0.0, 0.50, 0.0, hold_gap=6.0, hold_wide=0.5, hold_tip=2.0)
 
 VISEMES: tuple[Viseme, ...] = (
     REST, _A, _AE, _O_OPEN, _O, _UH, _E, _E_CLOSE, _ER, _I_LAX, _SCHWA, _I, _U_LAX, _U, _Y, _OE, _W, _R, _SH,
-    _S, _F, _TH,
-    _T, _L, _K, _H, _J, _P,
+    _S, _F, _TH, _T, _L, _K, _H, _J, _P,
 )  # fmt: skip
 
 _CLASSES: tuple[tuple[Viseme, str], ...] = (
@@ -78,7 +77,7 @@ _CLASSES: tuple[tuple[Viseme, str], ...] = (
     (_O_OPEN, "ɒ ɔ"),
     (_O, "o"),
     (_UH, "ʌ ɤ"),
-    (_E, "ɛ"),
+    (_E, "ɛ ε"),
     (_E_CLOSE, "e"),
     (_ER, "ɜ ɝ ɚ ɞ"),
     (_I_LAX, "ɪ ɨ ᵻ"),
@@ -106,8 +105,6 @@ BY_SYMBOL: dict[str, Viseme] = {symbol: viseme for viseme, symbols in _CLASSES f
 # ɱ is made with the lower lip at the teeth; ɸ, β bring the lips together but let air through.
 BY_SYMBOL |= {"ɱ": _F, "ɸ": _W, "β": _W}
 
-_FALLBACK_NOTE = _SCHWA
-
 
 def symbols(ipa: str) -> tuple[str, ...]:
     """The sounds of a phoneme name: `aɪ` is two, `tʃ` is two, `ˈɔ̃ː` is one. Marks that do not show are
@@ -127,11 +124,14 @@ def unknown_symbols(ipa: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def visemes(ipa: str) -> tuple[Viseme, ...]:
-    """Mouth shapes of one phoneme in order; () for silence, a schwa for what is unknown."""
+    """Mouth shapes of one phoneme in order; () for silence."""
     if not ipa:
         return ()
-    shapes = [BY_SYMBOL[symbol] for symbol in symbols(ipa)]
-    return tuple(shapes) or (_FALLBACK_NOTE,)
+    shapes = tuple(BY_SYMBOL[symbol] for symbol in symbols(ipa))
+    if shapes:
+        return shapes
+    # Letters nobody knows are most likely vowels; marks alone (a glottal stop, a palatal glide) hardly show.
+    return (_SCHWA,) if unknown_symbols(ipa) else (_H,)
 
 
 def is_bilabial(viseme: Viseme) -> bool:
