@@ -55,7 +55,7 @@ bench: ## print the figures of the avatar pipeline on this machine
 
 docs: ## build the documentation into site/
 	@scripts/setup test
-	@.venv/bin/mkdocs build --strict --quiet
+	@PYTHONPATH=. .venv/bin/python scripts/docs_generate.py && .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove environments and caches inside this checkout
 	rm -rf .venv avatar/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

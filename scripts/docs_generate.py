@@ -1,0 +1,140 @@
+"""Writes docs/reference/ out of the code (`make docs`), or with --check says what has drifted (`make check`)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+
+from agent.tools import ALL_TOOLS
+from app.cli.main import build_cli
+from avatar.spec import json_schema
+from farm.states import TRANSITIONS as TASK_TRANSITIONS
+from policy import PERMISSIONS, roles
+from policy.keys.states import KeyState
+from soundstage.errors.catalogue import error_reference
+from soundstage.settings.reference import settings_reference
+from studio.renders.states import RENDER_TRANSITIONS, SEGMENT_TRANSITIONS
+
+ROOT = Path(__file__).parent.parent
+GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
+ROOMS = ("soundstage", "policy", "farm", "studio", "agent", "app", "avatar/src/avatar")
+
+
+def settings_page() -> str:
+    return (
+        "# Settings\n\nRead from `config.toml` (or `-c FILE`), then from environment variables. "
+        "`soundstage config check` explains every bad value.\n\n" + settings_reference()
+    )
+
+
+def errors_page() -> str:
+    return (
+        "# Errors\n\nEvery expected failure has a code, a sentence and a hint: over HTTP as problem details (RFC 9457), on the command "
+        "line as three lines, from a worker as its last progress line. `…` stands for what is only known then.\n"
+        + error_reference(ROOT / room for room in ROOMS)
+    )
+
+
+def permissions_page() -> str:
+    lines = ["# Permissions and roles", "", "Every route and every tool declares one permission; what is not granted is denied.", ""]
+    lines += ["| permission | allows |", "|---|---|", *(f"| `{one.name}` | {one.allows} |" for one in PERMISSIONS)]
+    lines += ["", "## Roles", "", "| role | in one sentence | permissions |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {role.sentence} | {', '.join(f'`{grant}`' for grant in sorted(role.permissions))} |"
+        for name, role in roles().items()
+    ]
+    lines += ["", "## Tools of the agent", "", "| tool | what it does | effect | permission |", "|---|---|---|---|"]
+    lines += [f"| `{tool.name}` | {tool.purpose} | {tool.effect} | `{tool.permission}` |" for tool in ALL_TOOLS]
+    return "\n".join(lines) + "\n"
+
+
+def states_page() -> str:
+    tables: list[tuple[str, Mapping[Any, frozenset[Any]]]] = [
+        ("Render", RENDER_TRANSITIONS),
+        ("Segment", SEGMENT_TRANSITIONS),
+        ("Task of a scheduler", TASK_TRANSITIONS),
+    ]
+    lines = ["# States", "", "A move that a table does not hold is an error, never a silent write.", ""]
+    for title, table in tables:
+        lines += [f"## {title}", "", "| from | may become |", "|---|---|"]
+        for state, following in table.items():
+            names = ", ".join(sorted(str(one) for one in following)) or "nothing: it is final"
+            lines.append(f"| {state} | {names} |")
+        lines.append("")
+    lines += ["## API key", "", _enum(KeyState), ""]
+    return "\n".join(lines)
+
+
+def _enum(states: type[StrEnum]) -> str:
+    return (states.__doc__ or "").strip()
+
+
+def cli_page() -> str:
+    lines = ["# Command line", ""]
+    group = typer.main.get_command(build_cli())
+    context = click.Context(group, info_name="soundstage")  # type: ignore[arg-type]
+    _command(lines, group, context, 2)  # type: ignore[arg-type]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(lines: list[str], command: click.Command, context: click.Context, level: int) -> None:
+    lines += [f"{'#' * level} `{context.command_path}`", "", (command.help or "").replace("\n", " ").strip(), ""]
+    rows = []
+    for parameter in command.get_params(context):
+        names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
+        if parameter.param_type_name == "argument":
+            names = f"`{(parameter.name or '').upper()}`"
+        meaning = getattr(parameter, "help", None) or ""
+        if "--help" not in parameter.opts:
+            rows.append(f"| {names} | {meaning.replace('|', '/')} |")
+    if rows:
+        lines += ["| argument | meaning |", "|---|---|", *rows, ""]
+    for name, sub in sorted(getattr(command, "commands", {}).items()):
+        _command(lines, sub, click.Context(sub, info_name=name, parent=context), min(level + 1, 4))
+
+
+def renderspec_page() -> str:
+    schema = json.dumps(json_schema(), indent=2, ensure_ascii=False)
+    return (
+        "# RenderSpec schema\n\nJSON Schema (2020-12) of version 1. How to write one: [Writing a RenderSpec](../guide/renderspec.md).\n\n"
+        f"```json\n{schema}\n```\n"
+    )
+
+
+PAGES = {
+    "settings": settings_page,
+    "errors": errors_page,
+    "permissions": permissions_page,
+    "states": states_page,
+    "cli": cli_page,
+    "renderspec": renderspec_page,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for name, page in PAGES.items():
+        path = ROOT / "docs" / "reference" / f"{name}.md"
+        text = GENERATED + page()
+        if check and (not path.exists() or path.read_text() != text):
+            stale.append(str(path.relative_to(ROOT)))
+        elif not check:
+            path.write_text(text)
+    if stale:
+        print("The code has moved on from: " + ", ".join(stale) + "\nRun `make docs` and commit the result.")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
