@@ -94,10 +94,12 @@ class MouthInterior:
         hole = np.clip(np.minimum(rows - upper_row, lower_row - rows) + 0.5, 0, 1).astype(np.float32)
         sigma = max(0.8, 0.035 * unit_px)
         light = cv2.GaussianBlur(hole, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
-        shade = 0.60 + 0.40 * np.minimum(1, 1.3 * light)
+        shade = 0.62 + 0.38 * np.minimum(1, 1.35 * light)
         # The upper lip throws a shadow on the teeth.
-        depth = np.clip((rows - upper_row) / np.float32(0.034 * unit_px), 0, 1)
-        shade = shade * (0.66 + 0.34 * depth) * (1 - 0.35 * pose.pucker)
+        depth = np.clip((rows - upper_row) / np.float32(0.016 * unit_px), 0, 1)
+        # The lower lip stands before the teeth: a thin dark seam along it.
+        behind = np.clip((lower_row - rows) / np.float32(0.016 * unit_px), 0, 1)
+        shade = shade * (0.62 + 0.38 * depth) * (0.45 + 0.55 * behind) * (1 - 0.35 * pose.pucker)
         shade = np.clip(shade, 0.02, 1).astype(np.float32)
         # Powers per channel: neutral shading makes teeth look grey-green.
         tinted = cv2.merge([cv2.pow(shade, 1.35), cv2.pow(shade, 1.18), cv2.pow(shade, 0.92)])

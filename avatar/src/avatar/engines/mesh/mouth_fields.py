@@ -22,8 +22,11 @@ JAW_E, LOW_E, RAISE_E = 0.20, 0.14, 0.055
 JAW_LIFT_E = 0.018  # of the jaw's opening, the part that the upper lip gives
 CORNER_SHARE = 0.30  # of the jaw's drop that the mouth corners follow
 TUCK_E = 0.018
-SPREAD, PUCKER, JAW_NARROWS = 0.13, 0.27, 0.08
-THICKEN = 0.35
+SPREAD, PUCKER, JAW_NARROWS = 0.16, 0.29, 0.02
+_ROUNDNESS = 0.66
+# An opening is the mean over three pairs of landmarks, at the middle and at 0.45 of the way to either corner.
+_MEAN_PROFILE = (1 + 2 * (1 - 0.45**2) ** _ROUNDNESS) / 3
+THICKEN, SMILE_THINS = 0.35, 0.8
 CLOSING_OVERLAP_E = 0.004
 NECK_E = 0.42
 
@@ -89,7 +92,7 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
     t = side / half
     inside = t < 1
     # Zero at the inner corner, or the cavity would get square ends; a root (0.5) would make a bowl of it.
-    profile = np.power(np.clip(1 - t**2, 0, 1), 0.68)
+    profile = np.power(np.clip(1 - t**2, 0, 1), _ROUNDNESS) / np.float32(_MEAN_PROFILE)
     seam = shape.upper.line(u)
     upper_edge, lower_edge = shape.upper(u), shape.lower(u)
     above = np.maximum(0, upper_edge - v)
@@ -122,7 +125,7 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
 
     reach = np.where(inside, 1.0, np.exp(-(((side - half) / 0.24) ** 2)))
     # Less far up than down: the folds beside the nose would be drawn in and waver.
-    height = np.where(v < seam, 0.24, 0.34)
+    height = np.where(v < seam, 0.21, 0.34)
     pull = (u - np.float32(shape.centre)) * reach * np.exp(-(((v - seam) / height) ** 2))
     # Pouting lips grow thicker: away from their own edge, so that the opening stays what it is.
     lips = np.exp(-((side / (half * 1.1)) ** 4))
@@ -134,11 +137,13 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
     smile_in = smile_at * smoothstep(0.0, 1.0, t)
     smile_across = 0.055 * np.sign(u - np.float32(shape.centre)) * smile_in
     smile_down = -0.075 * smile_in
+    # A smile stretches the lips thin; taken out again, they fill.
+    thin_upper, thin_lower = -SMILE_THINS * swell_upper, -SMILE_THINS * swell_lower
 
     zero = np.zeros_like(u)
     across = np.stack(
         [zero, -JAW_NARROWS * pull, zero, zero, zero, SPREAD * pull, -PUCKER * pull, smile_across]
     )
-    upper = np.stack([close_upper, jaw_upper, zero, lift, zero, zero, swell_upper, smile_down])
-    lower = np.stack([close_lower, jaw_lower, low, zero, tuck, zero, swell_lower, smile_down])
+    upper = np.stack([close_upper, jaw_upper, zero, lift, zero, zero, swell_upper, smile_down + thin_upper])
+    lower = np.stack([close_lower, jaw_lower, low, zero, tuck, zero, swell_lower, smile_down + thin_lower])
     return MouthBasis(across.astype(np.float32), upper.astype(np.float32), lower.astype(np.float32))
