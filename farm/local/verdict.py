@@ -56,8 +56,15 @@ def failure_of(end: ProcessEnd, reading: Reading, *, program: str, time_limit_s:
             message=f"The worker ended without a result; {reading.garbage} of its lines could not be read.",
             hint="Check that worker.command names the avatar program of this version.",
         )
-    if reading.failure is not None:
+    if reading.failure is not None and reading.failure.code != CANCELLED.code:
         return reading.failure
+    if reading.failure is not None:
+        # It says cancelled, and we did not ask for it: somebody else sent the signal.
+        return Failed(
+            code="worker.killed",
+            message="The worker was told to stop by somebody else on its machine.",
+            hint="Retry.",
+        )
     return _crash(end.returncode, program)
 
 

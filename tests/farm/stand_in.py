@@ -1,0 +1,238 @@
+"""Stands in for the worker where it must misbehave; run as a program by tests of farm and studio.
+
+It takes the worker's real command line and prints progress lines that `avatar.spec.parse_progress` reads.
+What it does differently is only what its order says: the first line of the scene's script, such as `!crash`
+or `!slow 3`. It imports nothing of the project, so that it starts in a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+MEDIA_TYPES = {
+    "segment": "video/mp4",
+    "audio": "audio/wav",
+    "words": "application/json",
+    "video": "video/mp4",
+    "vtt": "text/vtt",
+    "srt": "application/x-subrip",
+    "poster": "image/png",
+    "provenance": "application/json",
+    "portrait": "application/json",
+}
+FRAMES = 10
+
+
+File = dict[str, Any]
+
+
+def say(event: str, **fields: Any) -> None:
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def failed(code: str, message: str, hint: str = "") -> None:
+    say("error", code=code, message=message, hint=hint)
+
+
+class Run:
+    def __init__(self, arguments: list[str]) -> None:
+        self.command = arguments[0]
+        self.options = {name: value for name, value in itertools.pairwise(arguments) if name.startswith("--")}
+        named = {*self.options, *self.options.values(), "--json"}
+        self.positional = [part for part in arguments[1:] if part not in named]
+        self.source = Path(self.positional[0]).read_bytes()
+        self.scene = self.positional[1] if self.command in ("segment", "preview", "still") else None
+        self.out = Path(self.positional[-1])
+
+    @property
+    def order(self) -> list[str]:
+        """The first line of what the scene says, when it starts with "!"."""
+        if self.command == "prepare":
+            text = self.source.decode("latin-1").rpartition("\n")[2]
+        else:
+            spec = json.loads(self.source)
+            scenes = spec.get("scenes") or [{"id": None, "script": spec.get("transcript")}]
+            chosen = [scene for scene in scenes if scene["id"] == self.scene] or scenes
+            text = (chosen[0].get("script") or "").partition("\n")[0]
+            if self.command == "assemble":
+                text = text.replace("!", "", 1) if text.startswith("!assemble-") else ""
+                text = text.replace("assemble-", "!")
+        return text[1:].split() if text.startswith("!") else []
+
+    def write(self, role: str, path: Path, content: bytes) -> File:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        return {
+            "role": role,
+            "path": str(path),
+            "sha256": digest,
+            "bytes": len(content),
+            "media_type": MEDIA_TYPES[role],
+        }
+
+    def results(self) -> list[File]:
+        seal = hashlib.sha256(self.source + str(self.scene).encode()).hexdigest().encode()
+        if self.command == "segment":
+            environment = json.dumps(dict(os.environ)).encode()
+            return [
+                self.write("segment", self.out / "segment.mp4", b"picture " + seal),
+                self.write("audio", self.out / "audio.wav", b"sound " + seal),
+                self.write("words", self.out / "words.json", environment),
+            ]
+        if self.command == "prepare":
+            return [self.write("portrait", self.out, b'{"portrait": "' + seal + b'"}')]
+        if self.command == "assemble":
+            folder = Path(self.options["--segments"])
+            parts = b"".join(path.read_bytes() for path in sorted(folder.glob("*/segment.mp4")))
+            made = [self.write("video", self.out, b"film " + parts)]
+            for role, ending in (("vtt", ".vtt"), ("srt", ".srt"), ("poster", ".png")):
+                made.append(self.write(role, self.out.with_suffix(ending), role.encode() + seal))
+            return [*made, self.write("provenance", self.out.with_suffix(".provenance.json"), b"{}")]
+        return [self.write("video", self.out, b"film " + seal)]
+
+
+def frames(run: Run, seconds: float = 0.0) -> None:
+    say("stage", stage="speech", scene=run.scene)
+    say("stage", stage="frames", scene=run.scene, total_frames=FRAMES)
+    for done in range(1, FRAMES + 1):
+        left = seconds * (FRAMES - done) / FRAMES
+        say("progress", scene=run.scene, done_frames=done, total_frames=FRAMES, fps=25.0, eta_s=left)
+        time.sleep(seconds / FRAMES)
+
+
+def finish(run: Run, files: list[File]) -> int:
+    mark = {"event": "warning", "code": "speech.markup", "message": "a mark was not honoured"}
+    say(
+        "result",
+        files=files,
+        duration_ms=400,
+        frames=FRAMES,
+        warnings=[mark] if run.order[:1] == ["warn"] else [],
+        lost_face_frames=[[2, 4]] if run.order[:1] == ["lost"] else [],
+    )
+    return 0
+
+
+def on_term(*_: object) -> None:
+    failed("render.cancelled", "stopped by SIGTERM")
+    os._exit(143)
+
+
+def slow(run: Run, seconds: str) -> int:
+    frames(run, float(seconds))
+    return finish(run, run.results())
+
+
+def crash(run: Run, when: str = "always") -> int:
+    mark = Path(run.options["--cache"]) / "crashed"
+    if when == "once" and mark.exists():
+        return finish(run, run.results())
+    mark.touch()
+    run.results()
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return 0
+
+
+def killed(run: Run) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def fail(run: Run) -> int:
+    failed("face.not_found", "there is no face in the picture", "use another")
+    return 1
+
+
+def leave(run: Run, status: str) -> int:
+    return int(status)
+
+
+def garbage(run: Run) -> int:
+    sys.stdout.buffer.write(b'\xff\xfe not json\n{"event": "dance"}\nTraceback\n')
+    return 0
+
+
+def flood(run: Run) -> int:
+    for _ in range(40):
+        sys.stdout.buffer.write(b"x" * (1 << 20))
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.flush()
+    return finish(run, run.results())
+
+
+def deaf(run: Run) -> int:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    frames(run, 60)
+    return 0
+
+
+def family(run: Run, seconds: str) -> int:
+    """Leaves a child behind that holds standard output open."""
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    return slow(run, seconds)
+
+
+def lie(run: Run) -> int:
+    first, *others = run.results()
+    return finish(run, [{**first, "sha256": "sha256:" + "0" * 64}, *others])
+
+
+def escape(run: Run) -> int:
+    """Promises a file that is not its own."""
+    path = Path("/etc/passwd")
+    digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    stolen = {"role": "segment", "path": str(path), "sha256": digest, "bytes": 1, "media_type": "video/mp4"}
+    return finish(run, [stolen])
+
+
+def promise(run: Run) -> int:
+    made = run.results()
+    Path(made[0]["path"]).unlink()
+    return finish(run, made)
+
+
+def large(run: Run, size: str) -> int:
+    made = run.results()
+    return finish(run, [run.write(made[0]["role"], Path(made[0]["path"]), os.urandom(int(size))), *made[1:]])
+
+
+ORDERS = {
+    "slow": slow,
+    "crash": crash,
+    "killed": killed,
+    "fail": fail,
+    "exit": leave,
+    "garbage": garbage,
+    "flood": flood,
+    "deaf": deaf,
+    "family": family,
+    "lie": lie,
+    "escape": escape,
+    "promise": promise,
+    "large": large,
+}
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, on_term)
+    run = Run(arguments)
+    what, *rest = run.order or ["good"]
+    print(f"{run.command} {what}", file=sys.stderr, flush=True)
+    if what in ORDERS:
+        return ORDERS[what](run, *rest)
+    frames(run)
+    return finish(run, run.results())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
