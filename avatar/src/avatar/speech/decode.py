@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,18 +121,23 @@ def _write(writer: WavWriter, frames: list[av.AudioFrame]) -> None:
         writer.write(_mono(frame))
 
 
-def _open(path: Path) -> av.container.InputContainer:
+@contextmanager
+def _open(path: Path) -> Iterator[av.container.InputContainer]:
     if not path.is_file():
         raise InvalidInput(
             "speech.audio_missing", f"There is no file {path.name}.", "upload the recording again"
         )
     if path.stat().st_size == 0:
         raise InvalidInput("speech.audio_empty", f"{path.name} is empty.", "upload the recording again")
-    try:
-        # `file:` and the white list keep playlists inside a file from opening other files or addresses.
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (FFmpegError, ValueError) as error:
-        raise _unreadable(path) from error
+    with path.open("rb") as file:
+        try:
+            # Read through our own file: with no protocol allowed, a playlist dressed up as a recording cannot
+            # open other files or addresses.
+            container = av.open(file, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace")
+        except (FFmpegError, ValueError) as error:
+            raise _unreadable(path) from error
+        with container:
+            yield container
 
 
 def _unreadable(path: Path) -> InvalidInput:
