@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import socket
 import sys
 from pathlib import Path
 
@@ -21,38 +23,38 @@ GRACE_S = 10
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soundstage-server")
     parser.add_argument("--config-file", type=Path)
-    parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input is closed")
+    parser.add_argument("--socket", type=int, required=True, help="descriptor of a listening socket")
     options = parser.parse_args()
     try:
-        asyncio.run(serve(load_settings(options.config_file), stop_with_stdin=options.stop_with_stdin))
+        settings = load_settings(options.config_file)
+        asyncio.run(serve(settings, socket.socket(fileno=options.socket)))
     except SoundstageError as error:
-        print(f"error {error.message} ({error.code})\nhint  {error.hint}", file=sys.stderr)
+        print(f"error {error.message}  ({error.code})\nhint  {error.hint}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 
-async def serve(settings: Settings, *, stop_with_stdin: bool = False) -> None:
-    """Until SIGTERM or SIGINT: no new requests are taken then, and open ones get some seconds."""
+async def serve(settings: Settings, listening: socket.socket) -> None:
+    """Until SIGTERM, SIGINT or the end of standard input; open requests get some seconds then."""
     configure_logging(settings.log.level, settings.log.format)
-    services = build(settings)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = uvicorn.Config(
-        create_app(services),
-        host=settings.http.host,
-        port=settings.http.port,
+        create_app(build(settings)),
         log_config=None,
+        # Our own middleware logs requests; what uvicorn says about its start is the supervisor's to say.
         access_log=False,
+        log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = uvicorn.Server(config)
-    watcher = asyncio.create_task(_stop_with_supervisor(server)) if stop_with_stdin else None
+    watcher = asyncio.create_task(_stop_with_supervisor(server))
     try:
-        await server.serve()
+        await server.serve(sockets=[listening])
     finally:
-        if watcher is not None:
-            watcher.cancel()
+        watcher.cancel()
+    if not server.started:
+        raise SoundstageError("server.no_start", "The server did not start.", "Read the lines above.")
 
 
 async def _stop_with_supervisor(server: uvicorn.Server) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 
@@ -17,67 +17,64 @@ from soundstage.telemetry import get_logger
 GRACE_S = 20.0
 QUICK_DEATH_S = 10.0
 MAX_QUICK_DEATHS = 5
-READY_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServerProcess:
-    """How the server is started, and the URL under which it answers once it is ready."""
-
-    command: Sequence[str]
-    health_url: str
+READY_POLL_S = 0.1
 
 
 class Supervisor:
     """One child process. It is started again when it dies, with a pause that grows, and not for ever.
 
-    The child's standard input is a pipe that we hold: when we are gone, even by kill -9, it reads the end of
-    it and stops.
+    The child gets our listening socket, so connections wait while it restarts. Its standard input is a pipe
+    that we hold: when we are gone, even by kill -9, it reads the end of it and stops.
     """
 
-    def __init__(self, server: ServerProcess, *, on_ready: Callable[[], None]) -> None:
-        self._server = server
+    def __init__(
+        self, config_file: Path | None, descriptor: int, url: str, *, on_ready: Callable[[], None]
+    ) -> None:
+        self._command = server_command(config_file, descriptor)
+        self._descriptor = descriptor
+        self._health_url = f"{url}/api/health"
         self._on_ready = on_ready
+        self._announced = False
         self._log = get_logger("app.supervisor")
 
     async def run(self) -> None:
         """Until cancelled. Raises `server.keeps_failing` when the server cannot be kept up."""
         quick_deaths = 0
-        announced = False
         while True:
             started = time.monotonic()
-            process = await asyncio.create_subprocess_exec(
-                *self._server.command, stdin=asyncio.subprocess.PIPE
-            )
-            try:
-                ready = asyncio.create_task(self._ready())
-                ended = asyncio.create_task(process.wait())
-                await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if ready.done() and not ended.done() and not announced:
-                    announced = True
-                    self._on_ready()
-                ready.cancel()
-                code = await ended
-            finally:
-                await self._stop(process)
+            code = await self._run_once()
             quick_deaths = quick_deaths + 1 if time.monotonic() - started < QUICK_DEATH_S else 0
-            if quick_deaths >= MAX_QUICK_DEATHS or (not announced and code != 0):
+            if quick_deaths >= MAX_QUICK_DEATHS or not self._announced:
                 raise Unavailable(
                     "server.keeps_failing",
                     f"The server process ended with code {code}.",
-                    hint="Read the lines above; `soundstage doctor` looks for the usual causes.",
+                    "Read the lines above; `soundstage doctor` looks for the usual causes.",
                 )
             self._log.warning("server ended, starting again", code=code)
-            await asyncio.sleep(min(2**quick_deaths, 30))
+            await asyncio.sleep(min(2.0**quick_deaths, 30.0))
 
-    async def _ready(self) -> None:
-        deadline = time.monotonic() + READY_S
-        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
-            while time.monotonic() < deadline:
+    async def _run_once(self) -> int:
+        """The exit code of one life of the server."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, pass_fds=(self._descriptor,)
+        )
+        announcing = asyncio.create_task(self._announce_when_ready())
+        try:
+            return await process.wait()
+        finally:
+            announcing.cancel()
+            await self._stop(process)
+
+    async def _announce_when_ready(self) -> None:
+        """The socket takes connections before the server does, so the first answer is what counts."""
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+            while not self._announced:
                 with contextlib.suppress(httpx.HTTPError):
-                    if (await client.get(self._server.health_url)).is_success:
+                    if (await client.get(self._health_url)).is_success:
+                        self._announced = True
+                        self._on_ready()
                         return
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(READY_POLL_S)
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:
         if process.returncode is not None:
@@ -93,6 +90,6 @@ class Supervisor:
             await process.wait()
 
 
-def server_command(config_file: str | None) -> list[str]:
-    options = ["--config-file", config_file] if config_file else []
-    return [sys.executable, "-m", "app.server", "--stop-with-stdin", *options]
+def server_command(config_file: Path | None, descriptor: int) -> list[str]:
+    options = ["--config-file", str(config_file)] if config_file else []
+    return [sys.executable, "-m", "app.server", "--socket", str(descriptor), *options]

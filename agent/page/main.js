@@ -50,10 +50,12 @@ async function ask(sentence, again = true) {
 function handle(answer) {
   const failure = answer.events.find((event) => event.type === "error");
   if (failure) return complain(failure);
-  $("answer-text").textContent = answer.reply;
-  show("answer", Boolean(answer.reply));
   const result = answer.events.find((event) => event.type === "tool_result");
-  if (result?.tool === "make_render") watch(answer.render_id, result.result.title);
+  const making = result?.tool === "make_render";
+  $("answer-text").textContent = answer.reply;
+  // The progress card says the same as the answer to a new video, and more.
+  show("answer", !making && Boolean(answer.reply));
+  if (making) watch(answer.render_id, result.result.title);
   else if (result?.tool === "show_render" && answer.render_id) open(answer.render_id);
   else refreshVideos(open).catch(complain);
 }

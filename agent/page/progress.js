@@ -4,7 +4,7 @@ import { followEvents, postJson } from "./api.js";
 import { $, show, spoken } from "./dom.js";
 
 const STAGES = {
-  queued: "waiting", placed: "waiting", prepare: "getting ready", speech: "speaking", timing: "timing",
+  queued: "waiting", placed: "waiting", running: "getting ready", prepare: "getting ready", speech: "speaking", timing: "timing",
   frames: "drawing", assemble: "joining", captions: "captions", publish: "finishing",
 };
 const ENDS = new Set(["done", "failed", "cancelled"]);
@@ -40,12 +40,14 @@ export async function follow(renderId, title, onEnd) {
 }
 
 function draw(event) {
-  const stage = STAGES[event.stage] || STAGES[event.state] || event.stage || event.state;
+  const named = event.stage && event.stage !== "queued" ? event.stage : event.state;
+  const stage = STAGES[named] || named;
   $("progress-bar").value = event.fraction || 0;
   $("progress-stage").textContent = stage;
   $("progress-frames").textContent = event.total_frames ? `${event.done_frames} of ${event.total_frames}` : "–";
   $("progress-fps").textContent = event.fps ? event.fps.toFixed(0) : "–";
   $("progress-eta").textContent = event.eta_s == null ? "–" : duration(event.eta_s);
+  $("progress-waits").textContent = event.waits || "";
   spoken(stage, event.fraction || 0);
 }
 

@@ -32,7 +32,7 @@ function tile(render, onOpen, current) {
 
 export async function play(renderId) {
   const render = await getJson(`/api/renders/${encodeURIComponent(renderId)}`);
-  const roles = (render.files ?? []).map((file) => file.role);
+  const roles = render.outputs.map((output) => output.role);
   const video = $("video");
   video.replaceChildren();
   if (roles.includes("vtt")) {
@@ -59,6 +59,6 @@ function facts(render) {
 }
 
 function clock(milliseconds) {
-  const seconds = Math.round(milliseconds / 1000);
+  const seconds = Math.max(1, Math.floor(milliseconds / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }

@@ -15,6 +15,7 @@ from agent.tools.colours import parse_colour
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.sizes import Quality, Shape, canvas_for
 from soundstage.errors import NotFound
+from studio.personas.schemas import Persona
 from studio.renders.schemas import RenderRequest, RenderView
 
 BLURRED = "blurred"
@@ -86,8 +87,10 @@ class RenderLine(ToolResult):
 class Ticket(RenderLine):
     """The answer to a new render."""
 
+    speaker: str = ""
+
     def sentence(self) -> str:
-        return f"I am making “{self.title}” with {self.persona}. ({self.render_id})"
+        return f"I am making “{self.title}” with {self.speaker or self.persona}. ({self.render_id})"
 
 
 class Cancelled(RenderLine):
@@ -98,10 +101,11 @@ class Cancelled(RenderLine):
 @tool(effect="write", permission="render:create", undo="cancel_render stops it")
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
     """Make a video of a persona saying a script. Answers at once with a ticket."""
+    persona = _persona(context, request.persona)
     view = await context.doors.renders.create(
         RenderRequest(
             script=request.script,
-            persona=_persona_id(context, request.persona),
+            persona=persona.id,
             title=request.title or None,
             canvas=canvas_for(request.quality, request.shape),
             captions=request.captions,
@@ -109,7 +113,7 @@ async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
         ),
         requested_by=context.principal.name,
     )
-    return Ticket.of(view, context.doors.out_dir)
+    return Ticket.of(view, context.doors.out_dir).model_copy(update={"speaker": persona.name})
 
 
 class ListRenders(ToolRequest):
@@ -165,13 +169,13 @@ async def _render_id(context: ToolContext, given: str) -> str:
     return newest[0].id
 
 
-def _persona_id(context: ToolContext, given: str) -> str:
+def _persona(context: ToolContext, given: str) -> Persona:
     """Names are matched without regard to case; a near miss is told, never guessed."""
     personas = context.doors.personas.list()
     wanted = given.strip().casefold()
     for persona in personas:
         if wanted in (persona.id.casefold(), persona.name.casefold()):
-            return persona.id
+            return persona
     names = [persona.name for persona in personas]
     close = get_close_matches(given.strip().title(), names, n=1, cutoff=0.6)
     hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(names)) or 'none'}."

@@ -18,6 +18,8 @@ COMMAND_CHARS = 600
 """Sentences without a script are commands; a longer one is not tried."""
 
 NAME_WORDS = 4
+EXAMPLE_SCRIPT = "Hello"
+SUGGESTED_SCRIPT_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +66,19 @@ class Grammar:
 
     def understand(self, utterance: str) -> Understanding | NotUnderstood:
         """The earliest script wins, so text inside a script is never read as a command."""
+        script = ""
         for cut in script_cuts(utterance):
             found = self._match_with_script(cut)
             if found is not None:
                 return found
+            script = script or cut.script
         command = utterance.strip()
         if len(command) <= COMMAND_CHARS:
             found = self._match(mask(command))
             if found is not None:
                 return found
-        return NotUnderstood(closest_examples(command[:COMMAND_CHARS], self.examples()))
+        close = closest_examples(command[:COMMAND_CHARS], self.examples())
+        return NotUnderstood(tuple(_in_their_words(example, script) for example in close))
 
     def examples(self) -> Iterable[str]:
         return (example for entry in self.help for example in entry.examples)
@@ -107,6 +112,12 @@ def _script_is_where_it_belongs(slots: Mapping[str, str], expected: bool) -> boo
     if slots.get("script") != (SCRIPT_MARK if expected else None):
         return False
     return not any(SCRIPT_MARK in value for name, value in slots.items() if name != "script")
+
+
+def _in_their_words(example: str, script: str) -> str:
+    """The example with the script that people wanted spoken, so that a suggestion can be sent as it is."""
+    fits = script and len(script) <= SUGGESTED_SCRIPT_CHARS and example.endswith(f": {EXAMPLE_SCRIPT}")
+    return example.removesuffix(EXAMPLE_SCRIPT) + script if fits else example
 
 
 def _is_a_name(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -60,29 +61,33 @@ def build_cli() -> typer.Typer:
 
 def main() -> None:
     """The entry point of the installed program."""
-    arguments = sys.argv[1:]
-    printer = Printer(as_json="--json" in _before_double_dash(arguments))
+    sys.exit(run_cli(sys.argv[1:]))
+
+
+def run_cli(arguments: list[str]) -> int:
+    """Runs one command and returns its exit code: 1 for an expected failure, 2 for wrong usage."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    printer = Printer(as_json="--json" in options)
     try:
-        build_cli()(prog_name="soundstage")
+        build_cli()(arguments, prog_name="soundstage")
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else EXIT_FAILED
     except SoundstageError as error:
         printer.error(error)
-        sys.exit(EXIT_FAILED)
+        return EXIT_FAILED
     except Stopped as stopped:
-        sys.exit(stopped.exit_code)
+        return stopped.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); there is nobody left to tell.
-        sys.stderr.close()
-        sys.exit(EXIT_FAILED)
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return EXIT_FAILED
     except Exception as error:
-        if "--debug" in _before_double_dash(arguments):
+        if "--debug" in options:
             raise
         printer.failure(
             "internal.unexpected",
             f"This should not have happened: {mask_text(f'{type(error).__name__}: {error}')}",
             "Run it again with `soundstage --debug …` and report what it prints.",
         )
-        sys.exit(EXIT_INTERNAL)
-
-
-def _before_double_dash(arguments: list[str]) -> list[str]:
-    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+        return EXIT_INTERNAL
+    return 0

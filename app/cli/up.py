@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import closing
+
 import typer
 
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, Stopped, invocation, run
 from app.composition import opened
-from app.supervisor import ServerProcess, Supervisor, server_command
+from app.listening import listening_socket, url_of
+from app.supervisor import Supervisor
 from soundstage.settings import Settings
 
 
@@ -18,21 +22,29 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         settings = called.settings()
-        url = base_url(settings)
-
-        def say_ready() -> None:
-            if printer.as_json:
-                printer.value({"event": "ready", "url": url})
-            else:
-                printer.line(f"Soundstage is up at {url} (Ctrl-C ends it).")
+        logging.getLogger("httpx").setLevel(logging.WARNING)
 
         async def work() -> None:
-            await _first_start(settings, printer)
-            config_file = str(called.config_file) if called.config_file else None
-            server = ServerProcess(server_command(config_file), f"{url}/api/health")
-            await Supervisor(server, on_ready=say_ready).run()
+            with closing(listening_socket(settings)) as listening:
+                url = url_of(listening)
+                await _first_start(settings, printer)
 
-        run(work())
+                def say_ready() -> None:
+                    if printer.as_json:
+                        printer.value({"event": "ready", "url": url})
+                    else:
+                        printer.line(f"Soundstage is up at {url} (Ctrl-C ends it).")
+
+                listening.set_inheritable(True)
+                supervisor = Supervisor(called.config_file, listening.fileno(), url, on_ready=say_ready)
+                await supervisor.run()
+
+        try:
+            run(work())
+        except Stopped as stopped:
+            # Being asked to stop is how a server ends well.
+            printer.line("Soundstage has stopped.")
+            raise typer.Exit(0) from stopped
 
 
 async def _first_start(settings: Settings, printer: Printer) -> None:
@@ -45,11 +57,3 @@ async def _first_start(settings: Settings, printer: Printer) -> None:
         printer.value({"event": "admin_key", "id": made.id, "key": made.key})
     else:
         printer.line(f"The administrator's key, shown only now:\n\n    {made.key}\n")
-
-
-def base_url(settings: Settings) -> str:
-    """Where this machine reaches the server: an address that means "all" is reached on loopback."""
-    host = settings.http.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.http.port}"

@@ -101,8 +101,8 @@ def test_a_path_and_names_come_through_as_typed() -> None:
 @pytest.mark.parametrize(
     "sentence, wanted",
     [
-        ("Mkae a vidoe where Nova sayz: hi", "Make a video where Nova says: Hello"),
-        ("Mkae a video where Nova says: hi", "Make a video where Nova says: Hello"),
+        ("Mkae a vidoe where Nova sayz: hi", "Make a video where Nova says: hi"),
+        ("Mkae a video where Nova says: hi", "Make a video where Nova says: hi"),
         ("lst my vidoes", "List my videos"),
         ("who can speek", "Who can speak?"),
         ("cancle it", "Cancel it"),

@@ -1,0 +1,168 @@
+"""Every command answers people with sentences, programs with JSON, and mistakes with code, sentence and hint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from app.cli.main import build_cli
+
+Cli = Callable[..., Any]
+
+
+def commands(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that can be called, with its words."""
+    for name, child in getattr(node, "commands", {}).items():
+        if getattr(child, "commands", None):
+            yield from commands(child, (*path, name))
+        else:
+            yield " ".join((*path, name)), child
+
+
+COMMANDS = dict(commands(typer.main.get_command(build_cli())))
+
+
+def test_the_promised_commands_are_there() -> None:
+    promised = "up ask render doctor version migrate backup restore gc".split()
+    promised += ["projects list", "personas list", "personas create", "keys create", "keys rotate", "keys revoke"]
+    promised += ["config check", "config show"]
+    assert set(promised) <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_can_answer_in_json_and_says_what_it_does(name: str) -> None:
+    command = COMMANDS[name]
+    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+    assert command.help and command.help.strip().endswith(".")
+
+
+def test_version_is_a_line_and_a_document(cli: Cli) -> None:
+    assert cli("version").out.startswith("soundstage ")
+    assert set(cli("version", "--json").json) == {"soundstage", "python"}
+    assert cli("--json", "version").json == cli("version", "--json").json
+
+
+def test_a_sentence_that_nobody_understands_is_an_error_with_a_suggestion(cli: Cli) -> None:
+    ran = cli("ask", "Mkae a vidoe where Nova sayz: hi")
+    assert ran.code == 1
+    assert "agent.not_understood" in ran.err
+    assert "Make a video where Nova says: hi" in ran.err
+    assert "Traceback" not in ran.err + ran.out
+
+
+def test_an_expected_failure_is_code_sentence_and_hint_in_both_forms(cli: Cli) -> None:
+    text = cli("render", "nowhere.json")
+    assert (text.code, text.out) == (1, "")
+    assert "nowhere.json cannot be read" in text.err and "spec.not_found" in text.err and "hint" in text.err
+    document = cli("render", "nowhere.json", "--json")
+    assert document.code == 1
+    assert document.json["code"] == "spec.not_found" and document.json["hint"]
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        (("ask", "  "), "agent.nothing_said"),
+        (("render",), "render.nothing_given"),
+        (("render", "--script", "x", "--persona", "nobody"), "persona.not_found"),
+        (("render", "--script", "   "), "script.empty"),
+        (("keys", "revoke", "key_none"), "key.not_found"),
+        (("projects", "delete", "none"), "project.not_found"),
+        (("restore", "none.tar"), "backup.not_found"),
+        (("-c", "none.toml", "projects", "list"), "settings.file_missing"),
+    ],
+)
+def test_a_mistake_ends_with_exit_code_1_and_its_code(cli: Cli, arguments: tuple[str, ...], code: str) -> None:
+    ran = cli(*arguments, "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out.splitlines()[-1])["code"] == code
+    assert "Traceback" not in ran.err
+
+
+def test_a_spec_that_is_none_is_told_with_the_field(cli: Cli, home: Path) -> None:
+    (home / "bad.json").write_text('{"scenes": [{"id": "a", "scirpt": "x"}]}')
+    ran = cli("render", "bad.json")
+    assert ran.code == 1 and "scenes.0" in ran.err
+
+
+def test_a_fault_of_our_own_is_no_traceback_either(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("key=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+
+    monkeypatch.setattr("app.cli.version.version", broken)
+    ran = cli("version")
+    assert ran.code == 70
+    assert "internal.unexpected" in ran.err and "Traceback" not in ran.err
+    assert "0123456789abcdef0123" not in ran.err
+    with pytest.raises(RuntimeError):
+        cli("--debug", "version")
+
+
+def test_settings_are_checked_and_explained(cli: Cli, home: Path) -> None:
+    assert cli("config", "check").code == 0
+    (home / "config.toml").write_text("[http]\nport = 99999\n[worker]\nconcurency = 2\n")
+    ran = cli("config", "check")
+    assert ran.code == 1
+    assert "http.port" in ran.out and "concurency" in ran.out
+    assert cli("config", "check", "--json").json["ok"] is False
+    assert cli("projects", "list").code == 1
+
+
+def test_settings_are_shown(cli: Cli, home: Path) -> None:
+    (home / "other.toml").write_text("[http]\nport = 8017\n")
+    assert cli("-c", "other.toml", "config", "show", "--json").json["http"]["port"] == 8017
+    assert "http.port = 8017" in cli("--config-file", "other.toml", "config", "show").out
+
+
+def test_keys_are_made_shown_once_rotated_and_revoked(cli: Cli) -> None:
+    made = cli("keys", "create", "ci", "--role", "editor", "--days", "7", "--json").json
+    assert len(made["key"]) == 64
+    assert made["key"] not in cli("keys", "list", "--json").out
+    rotated = cli("keys", "rotate", made["id"], "--json").json
+    assert rotated["key"] != made["key"]
+    assert cli("keys", "revoke", rotated["id"], "--json").json["state"] == "revoked"
+    assert "ci" in cli("keys", "list").out
+
+
+def test_projects_are_made_listed_and_deleted(cli: Cli) -> None:
+    slug = cli("projects", "create", "My First Film", "--json").json["slug"]
+    assert "My First Film" in cli("projects", "list").out
+    assert cli("projects", "delete", slug).code == 0
+    assert cli("projects", "list").out.strip() == "There are no projects yet."
+
+
+def test_personas_are_listed_with_what_is_wrong_with_a_file(cli: Cli, home: Path) -> None:
+    (home / "personas" / "broken.yaml").write_text("id: broken\n")
+    ran = cli("personas", "list")
+    assert "Nova" in ran.out and "broken" in ran.out and "name" in ran.out
+
+
+def test_a_render_can_be_left_to_the_server(cli: Cli) -> None:
+    line = cli("render", "--script", "Hello there", "--no-wait", "--json").json
+    assert line["state"] == "queued"
+    ran = cli("ask", "list my videos")
+    assert line["id"] in ran.out and "Hello there" in ran.out
+
+
+def test_gc_of_a_new_installation_finds_nothing(cli: Cli) -> None:
+    assert cli("gc", "--dry-run", "--json").json["items"] == []
+
+
+def test_migrate_says_where_the_database_is(cli: Cli) -> None:
+    assert cli("migrate", "--json").json["changed"] is True
+    assert "Nothing to do" in cli("migrate").out
+
+
+def test_the_shell_completes_commands(home: Path) -> None:
+    variables = {**os.environ, "_SOUNDSTAGE_COMPLETE": "complete_bash", "COMP_WORDS": "soundstage pro", "COMP_CWORD": "1"}
+    program = Path(sys.executable).with_name("soundstage")
+    ran = subprocess.run([program], env=variables, capture_output=True, text=True, timeout=60, check=False)
+    assert "projects" in ran.stdout.split()
