@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from avatar.cli.arguments import build_parser
 from avatar.cli.console import Console, open_console
+from avatar.cli.memory import keep_freed_memory
 from avatar.cli.stop import Stop
-from avatar.errors import AvatarError, Cancelled
+from avatar.errors import AvatarError, Cancelled, Unavailable
 from avatar.spec import Failed
 
 FAILED = 1
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     console = open_console(as_json=arguments.json)
     _one_thread_per_library()
+    keep_freed_memory()
     with Stop() as stop:
         try:
             return _run(arguments, console, stop)
@@ -32,6 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 128 + stop.signal
             console.tell(Failed(code=error.code, message=error.message, hint=error.hint))
             return FAILED
+        except (
+            Exception
+        ) as error:  # a defect: whoever reads the progress learns of it, and the traceback follows
+            message = f"The worker failed unexpectedly: {type(error).__name__}: {error}"
+            console.tell(Failed(code="worker.defect", message=message, hint="Please report it with the log."))
+            raise
 
 
 def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
@@ -40,8 +48,19 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
 
         return print_engines(arguments) if arguments.verb == "engines" else print_doctor(arguments)
 
-    from avatar.cli.verbs import VERBS  # only now: `avatar --help` needs none of the media libraries
-    from avatar.pipeline.context import Context
+    try:  # only now: `avatar --help` and `avatar doctor` need none of the media libraries
+        import cv2
+
+        from avatar.cli.verbs import VERBS
+        from avatar.pipeline.context import Context
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            "worker.incomplete",
+            f"The worker lacks the package {error.name}.",
+            "Install its extras (uv sync --extra cpu --extra face); `avatar doctor` lists what is missing.",
+        ) from error
+
+    cv2.setNumThreads(1)
 
     context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)
     console.tell(VERBS[arguments.verb](arguments, context))
@@ -49,6 +68,8 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
 
 
 def _one_thread_per_library() -> None:
-    """Frames are drawn in parallel, so each library below works on one core; BLAS reads this at import."""
+    """Frames are drawn in parallel, so BLAS and OpenMP below them work on one core; both read this at
+    import.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")

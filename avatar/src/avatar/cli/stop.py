@@ -1,4 +1,6 @@
-"""Turns Ctrl-C and SIGTERM into one `Cancelled`, so that every cleanup on the way out runs undisturbed."""
+"""Turns Ctrl-C, SIGTERM and a closed terminal into one `Cancelled`, so that every cleanup on the way out
+runs undisturbed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from types import FrameType, TracebackType
 
 from avatar.errors import Cancelled
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop:

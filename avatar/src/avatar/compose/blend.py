@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from avatar.compose.colour import Pixels
 from avatar.compose.layout import Rect
@@ -26,36 +25,46 @@ class Sprite:
         return Rect(self.x, self.y, self.pixels.shape[1], self.pixels.shape[0])
 
 
-def lay(patch: Pixels, at: Rect, sprite: Sprite, mask: npt.NDArray[np.float32] | None = None) -> None:
+def visible(sprite: Sprite) -> Sprite:
+    """`sprite` cut to where it is not wholly transparent: less to blend, less to convert."""
+    if sprite.pixels.shape[2] == 3:
+        return sprite
+    x, y, width, height = cv2.boundingRect(cv2.extractChannel(sprite.pixels, 3))
+    seen = sprite.pixels[y : y + height, x : x + width]
+    return Sprite(seen, sprite.x + x, sprite.y + y, sprite.opacity)
+
+
+def lay(patch: Pixels, at: Rect, sprite: Sprite, mask: Pixels | None = None) -> None:
     """Lay what of `sprite` falls on `patch` over it, in place (Porter-Duff "over").
 
-    `patch` is uint8 (h, w, 3) BGR and shows the canvas at `at`. `mask` 0..1 cuts the sprite, and has its
+    `patch` is uint8 (h, w, 3) BGR and shows the canvas at `at`. `mask` uint8 cuts the sprite, and has its
     size.
     """
     both = sprite.rect.within(at)
     if both.empty:
         return
     target = patch[both.y - at.y :, both.x - at.x :][: both.height, : both.width]
-    inside = (slice(both.y - sprite.y, both.y - sprite.y + both.height),
-              slice(both.x - sprite.x, both.x - sprite.x + both.width))  # fmt: skip
-    pixels = sprite.pixels[inside]
-    if pixels.shape[2] == 3 and mask is None:
-        if sprite.opacity >= 1.0:
-            target[...] = pixels
-        else:
-            target[...] = cv2.addWeighted(pixels, sprite.opacity, target, 1 - sprite.opacity, 0)
+    rows = slice(both.y - sprite.y, both.y - sprite.y + both.height)
+    columns = slice(both.x - sprite.x, both.x - sprite.x + both.width)
+    pixels = sprite.pixels[rows, columns]
+    alpha = _alpha(pixels, sprite.opacity, None if mask is None else mask[rows, columns])
+    if alpha is None:
+        target[...] = pixels
         return
-    alpha = _alpha(pixels, sprite.opacity, None if mask is None else mask[inside])
     colour = pixels if pixels.shape[2] == 3 else cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
-    beneath = np.ascontiguousarray(target)
-    target[...] = cv2.blendLinear(np.ascontiguousarray(colour), beneath, alpha, 1 - alpha)
+    weight = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR)
+    # Eight bits all the way: OpenCV's float blend takes three times as long, for half a step of precision.
+    above = cv2.multiply(colour, weight, scale=1 / 255)
+    below = cv2.multiply(target, cv2.bitwise_not(weight), scale=1 / 255)
+    target[...] = cv2.add(above, below)
 
 
-def _alpha(pixels: Pixels, opacity: float, mask: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
-    if pixels.shape[2] == 3:
-        if mask is None:
-            raise ValueError("an opaque picture without a mask needs no alpha")
-        return np.asarray(mask * np.float32(opacity), dtype=np.float32)
-    alpha = cv2.extractChannel(pixels, 3).astype(np.float32)
-    alpha *= opacity / 255
-    return alpha if mask is None else alpha * mask
+def _alpha(pixels: Pixels, opacity: float, mask: Pixels | None) -> Pixels | None:
+    """uint8 (h, w), or None when the picture hides all that lies under it."""
+    alpha = None if pixels.shape[2] == 3 else cv2.extractChannel(pixels, 3)
+    if mask is not None:
+        alpha = mask if alpha is None else cv2.multiply(alpha, mask, scale=1 / 255)
+    if opacity < 1:
+        whole = np.full(pixels.shape[:2], 255, np.uint8)
+        alpha = cv2.convertScaleAbs(whole if alpha is None else alpha, alpha=opacity)
+    return None if alpha is None else np.asarray(alpha, dtype=np.uint8)

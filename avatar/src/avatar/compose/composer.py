@@ -7,15 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
-import numpy as np
-import numpy.typing as npt
-
-from avatar.compose.blend import Sprite, lay
+from avatar.compose.blend import Sprite, lay, visible
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.layout import Rect, merged
 from avatar.engines.base import Layer
-
-Mask = npt.NDArray[np.float32]
 
 
 class Composer:
@@ -26,7 +21,7 @@ class Composer:
     """
 
     def __init__(
-        self, backdrop: Pixels, box: Rect, engine_base: Pixels | None = None, mask: Mask | None = None
+        self, backdrop: Pixels, box: Rect, engine_base: Pixels | None = None, mask: Pixels | None = None
     ) -> None:
         self._canvas = Rect(0, 0, backdrop.shape[1], backdrop.shape[0])
         self._box = box
@@ -70,7 +65,7 @@ class Composer:
     def _on_canvas(self, layer: Layer | None) -> Sprite | None:
         if layer is None:
             return None
-        sprite = Sprite(layer.pixels, self._box.x + layer.x, self._box.y + layer.y)
+        sprite = visible(Sprite(layer.pixels, self._box.x + layer.x, self._box.y + layer.y))
         return None if sprite.rect.within(self._canvas).empty else sprite
 
     def _put_speaker(self, planes: Planes, speaker: Sprite | None) -> None:
@@ -108,7 +103,7 @@ class Composer:
         lay(canvas, self._canvas, Sprite(self._engine_base, self._box.x, self._box.y), self._mask)
         return canvas
 
-    def _mask_of(self, speaker: Sprite) -> Mask | None:
+    def _mask_of(self, speaker: Sprite) -> Pixels | None:
         if self._mask is None:
             return None
         x, y = speaker.x - self._box.x, speaker.y - self._box.y

@@ -6,16 +6,15 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from avatar.compose.colour import Pixels
 
 ROUNDED_RADIUS = 0.12
 _FINE = 4
 
 
-def shape_mask(
-    shape: Literal["rectangle", "rounded", "circle"], width: int, height: int
-) -> npt.NDArray[np.float32] | None:
-    """float32 (height, width), 1 inside and soft at the edge; None for a rectangle, which cuts nothing.
+def shape_mask(shape: Literal["rectangle", "rounded", "circle"], width: int, height: int) -> Pixels | None:
+    """uint8 (height, width), 255 inside and soft at the edge; None for a rectangle, which cuts nothing.
 
     A circle is the largest that fits, in the middle of the box.
     """
@@ -38,4 +37,4 @@ def shape_mask(
         ):
             cv2.circle(fine, corner, radius, (255,), -1)
     small = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.float32) / np.float32(255)
+    return np.asarray(small, dtype=np.uint8)

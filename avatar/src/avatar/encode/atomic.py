@@ -73,7 +73,7 @@ def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             _move_up(work, folder, names)
         made = []
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
         for path in made:
             with suppress(OSError):  # somebody else's file lies in it by now
                 path.rmdir()
@@ -93,9 +93,17 @@ def _move_up(work: Path, folder: Path, names: Sequence[str]) -> None:
         for name in names:
             moved.append((work / name).replace(folder / name))
         _sync(folder)
-    except OSError:
+    except BaseException:
         for path in moved:
             path.unlink(missing_ok=True)
+        raise
+
+
+def _remove(work: Path) -> None:
+    try:
+        shutil.rmtree(work, ignore_errors=True)
+    except BaseException:  # a stop signal came just now; it comes once, so the second try is not disturbed
+        shutil.rmtree(work, ignore_errors=True)
         raise
 
 
