@@ -10,7 +10,7 @@ import numpy as np
 from avatar.engines.mesh.axes import FaceAxes, Floats, smoothstep
 from avatar.engines.mesh.lids import lash_colour, lid_skin
 from avatar.engines.mesh.lips import LipCurve
-from avatar.engines.mesh.mouth import Region
+from avatar.engines.mesh.region import Region
 from avatar.face.landmarks import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,

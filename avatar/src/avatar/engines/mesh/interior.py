@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,11 +11,9 @@ from avatar.engines.mesh.axes import Floats
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth_fields import JAW_E, LOW_E, MouthPose
 from avatar.engines.mesh.palette import MouthPalette
+from avatar.engines.mesh.region import Region
 from avatar.engines.mesh.teeth import Plate, lower_teeth, tongue, upper_teeth
 from avatar.face.landmarks import Picture, Points
-
-if TYPE_CHECKING:
-    from avatar.engines.mesh.mouth import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +85,7 @@ class MouthInterior:
         lower_row: Floats,
         unit_px: float,
     ) -> Picture:
-        """Light falls in through the opening: narrow gaps and the rim under the upper lip are darker, and
-        warm.
-        """
+        """Light falls in through the opening: narrow gaps and the rims at the lips are darker, and warm."""
         hole = np.clip(np.minimum(rows - upper_row, lower_row - rows) + 0.5, 0, 1).astype(np.float32)
         sigma = max(0.8, 0.035 * unit_px)
         light = cv2.GaussianBlur(hole, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
@@ -103,12 +98,10 @@ class MouthInterior:
         shade = np.clip(shade, 0.02, 1).astype(np.float32)
         # Powers per channel: neutral shading makes teeth look grey-green.
         tinted = cv2.merge([cv2.pow(shade, 1.35), cv2.pow(shade, 1.18), cv2.pow(shade, 0.92)])
-        return np.clip(picture * tinted, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(picture * tinted, 0, 255), np.uint8)
 
 
 def closed_line_v(shape: MouthShape) -> float:
-    """v of the line where the lips of this face meet when shut: the edge of the upper lip, let down a
-    little.
-    """
+    """v of the line where the lips of this face meet when shut: the upper lip's edge, let down a little."""
     middle = np.array([shape.centre], np.float32)
     return float(shape.upper(middle)[0] + min(0.42 * float(shape.gap(middle)[0]), 0.036))

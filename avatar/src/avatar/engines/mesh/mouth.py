@@ -5,8 +5,6 @@ Used by the photo engine (one model per portrait) and by the motion-video engine
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
@@ -14,25 +12,12 @@ from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.interior import MouthInterior
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth_fields import MouthBasis, MouthPose, mouth_basis
+from avatar.engines.mesh.region import Region as Region
 from avatar.face.landmarks import LEFT_EYE_LOWER, RIGHT_EYE_LOWER, Picture, Points
 
 _CURVE_SAMPLES = 97
 _TOOTHY_GAP_E = 0.022
 _NO_MAP = np.empty(0, np.float32)  # both coordinates are in the first map
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A rectangle of pixels: columns x .. x + width, rows y .. y + height."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def of(self, picture: Picture) -> Picture:
-        """The view of this rectangle in a picture (h, w, ...)."""
-        return picture[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 class MouthModel:
@@ -180,13 +165,14 @@ class MouthModel:
         feather = self._feather(pose)
         top = int(max(0, np.floor((upper_row - feather).min())))
         bottom = int(min(height, np.ceil((lower_row + feather).max()) + 1))
-        map_upper, map_lower = self._maps(pose)
+        map_upper, map_lower = self._maps(pose, top, bottom)
         patch = np.empty((height, width, 3), np.uint8)
-        _remap_into(patch[:bottom], self._upper_skin, map_upper[:bottom])
+        _remap_into(patch[:bottom], self._upper_skin, map_upper)
         if bottom < height:
-            _remap_into(patch[bottom:], self._lower_skin, map_lower[bottom:])
+            _remap_into(patch[bottom:], self._lower_skin, map_lower[bottom - top :])
         band = slice(top, bottom)
-        lower = _remap(self._lower_skin, map_lower[band, :, 0], map_lower[band, :, 1])
+        lower = np.empty((bottom - top, width, 3), np.uint8)
+        _remap_into(lower, self._lower_skin, map_lower[: bottom - top])
         rows = np.arange(top, bottom, dtype=np.float32)[:, None]
         self._show_interior(lower, pose, upper_row, lower_row, top)
         cover = np.clip((upper_row - rows) / feather + 0.5, 0, 1)
@@ -201,23 +187,27 @@ class MouthModel:
         uv = self._local(self._columns, np.full_like(self._columns, self.region.height / 2))
         outside = np.maximum(0, np.abs(uv[:, 0] - np.float32(self.shape.centre)) - np.float32(weights_across))
         sharp = max(1.1, 0.006 * self.shape.axes.unit_px)
-        wide = np.minimum(0.5 * outside, 0.16) * self.shape.axes.unit_px
+        wide = np.minimum(0.4 * outside, 0.06) * self.shape.axes.unit_px
         return np.asarray(sharp + wide, np.float32)
 
-    def _maps(self, pose: MouthPose) -> tuple[Floats, Floats]:
-        """Where each pixel of the patch comes from, for both layers: float32 (height, width, 2)."""
+    def _maps(self, pose: MouthPose, top: int, bottom: int) -> tuple[Floats, Floats]:
+        """Where the pixels come from, float32 (rows, width, 2): the upper layer to row `bottom`, the
+        lower from `top`.
+        """
         across, upper, lower = self._grid_basis.mix(pose.weights(self.rest_smile))
-        step = self._step
-        size = (self.region.width + 2 * step, self.region.height + 2 * step)
+        step, cells = self._step, self.region.height // self._step
+        spans = ((0, min(cells, -(-bottom // step))), (top // step, cells))
         maps = []
-        for down in (upper, lower):
+        for down, (first, last), start in zip((upper, lower), spans, (0, top), strict=True):
             forward = np.stack(self.shape.axes.vectors_to_pixels(across, down), axis=-1)
-            backward = _invert(forward, self._step)
+            backward = _invert(forward, step)
             backward[..., 0] += self._grid_x
             backward[..., 1] += self._grid_y
-            full = cv2.resize(backward, size, interpolation=cv2.INTER_LINEAR) if step > 1 else backward
-            maps.append(np.asarray(full, np.float32)[step:-step, step:-step])
-        return maps[0], maps[1]
+            rows = backward[first : last + 2]
+            size = (rows.shape[1] * step, rows.shape[0] * step)
+            full = cv2.resize(rows, size, interpolation=cv2.INTER_LINEAR) if step > 1 else rows
+            maps.append(np.asarray(full, np.float32)[step + start - first * step :, step:-step])
+        return maps[0][:bottom], maps[1][: self.region.height - top]
 
     def _show_interior(
         self, lower: Picture, pose: MouthPose, upper_row: Floats, lower_row: Floats, top: int

@@ -9,11 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
-from avatar.engines.mesh.axes import Floats
 from avatar.engines.mesh.cutout import cut_out
 from avatar.engines.mesh.eyes import EyePose, eye_models
 from avatar.engines.mesh.head import HeadField
@@ -29,8 +27,6 @@ Pose = dict[str, float]
 
 _BLINK_STEPS, _GAZE_STEPS = 16, 10
 _EYES_KEPT = 48
-_STRIP_CELLS = 16
-_NO_MAP = np.empty(0, np.float32)
 
 INFO = EngineInfo(
     name="mesh.photo", version="1", licence="Apache-2.0", inputs=("photo",), outputs=("frames", "alpha")
@@ -69,7 +65,8 @@ class PhotoEngine:
         self._warnings = prepared.warnings
         glasses = "portrait.glasses" in prepared.warnings
         self._still: Picture = cut_out(stage) if alpha else stage.pixels
-        self.base: Pixels | None = self._still
+        # A cut-out has nothing that stays: where the person moves away, the base would show them twice.
+        self.base: Pixels | None = None if alpha else self._still
         self.mouth = MouthModel.from_landmarks(stage.pixels, stage.points)
         self.eyes = eye_models(stage.pixels, stage.points)
         self.head = HeadField(stage.points, stage.mask, size, glasses=glasses)
@@ -89,8 +86,12 @@ class PhotoEngine:
         mouth[..., :3] = self.mouth.draw(MouthPose.of(item))
         for eye, patch in zip(self.eyes, self._eye_patches(item), strict=True):
             eye.region.of(canvas)[..., :3] = patch
-        top = self.head.top_row
-        return Layer(self._move_head(canvas, item, top), 0, top)
+        moved = self.head.move(canvas, item, self._still)
+        if self.base is not None:
+            return Layer(moved, self.head.area.x, self.head.area.y)
+        whole = np.zeros_like(self._still)
+        self.head.area.of(whole)[:] = moved
+        return Layer(whole)
 
     def report(self) -> EngineReport:
         """The portrait's quality warnings as notices."""
@@ -125,26 +126,3 @@ class PhotoEngine:
             while len(self._eye_cache) > _EYES_KEPT:
                 self._eye_cache.popitem(last=False)
         return left, right
-
-    def _move_head(self, canvas: Picture, item: Pose, top: int) -> Picture:
-        """The rows from `top` on of the canvas under the head field, drawn in strips that stay in the
-        CPU's cache.
-        """
-        where, step = self.head.backward(item), self.head.step
-        width, height = self.size
-        frame = np.empty((height - top, *canvas.shape[1:]), np.uint8)
-        first = top // step
-        for cell in range(first, where.shape[0], _STRIP_CELLS):
-            low, high = max(0, cell - 1), min(where.shape[0], cell + _STRIP_CELLS + 1)
-            full = cv2.resize(where[low:high], (where.shape[1] * step, (high - low) * step))
-            y0, y1 = max(top, cell * step), min(height, (cell + _STRIP_CELLS) * step)
-            part: Floats = np.asarray(full, np.float32)[y0 - low * step : y1 - low * step, :width]
-            cv2.remap(
-                canvas,
-                part,
-                _NO_MAP,
-                cv2.INTER_LINEAR,
-                dst=frame[y0 - top : y1 - top],
-                borderMode=cv2.BORDER_REFLECT,
-            )
-        return frame

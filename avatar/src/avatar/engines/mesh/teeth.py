@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.lips import MouthShape
-
-if TYPE_CHECKING:
-    from avatar.engines.mesh.mouth import Region
+from avatar.engines.mesh.region import Region
 
 # Widths of the teeth from the middle outwards, in E for an inner lip 0.60 E wide.
 _UPPER_WIDTHS = (0.092, 0.070, 0.072, 0.064, 0.060)
