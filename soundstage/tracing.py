@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _TRACEPARENT = re.compile(
-    r"^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$"
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
 )
 _current: ContextVar[str | None] = ContextVar("soundstage_trace_id", default=None)
 
@@ -37,7 +37,7 @@ def trace(given: str | None = None, *, inherit: bool = True) -> Iterator[str]:
 
 def parse_traceparent(header: str | None) -> str | None:
     """The trace id of a `traceparent` header; None when missing or malformed: then a new trace starts."""
-    match = _TRACEPARENT.match(header.strip()) if header else None
+    match = _TRACEPARENT.fullmatch(header.strip()) if header else None
     return match.group(1) if match else None
 
 

@@ -10,7 +10,7 @@ from soundstage.errors import Invalid
 
 DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
-_SHA256 = re.compile(r"^(?:sha256:)?([0-9a-f]{64})$")
+_SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class StoredBlob:
 
 def parse_sha256(text: str) -> str:
     """The 64 hex digits of `sha256:<64 hex>` or `<64 hex>`; Invalid for anything else (so never a path)."""
-    match = _SHA256.match(text)
+    match = _SHA256.fullmatch(text)
     if match is None:
         raise Invalid(
             "blob.bad_hash",
@@ -50,4 +50,4 @@ def key_of(digits: str) -> str:
 
 def is_key(key: str) -> bool:
     """Whether `key` is where a blob would lie; anything else in the folder or bucket is not ours."""
-    return len(key) == 67 and key[:2] == key[3:5] and key[2] == "/" and _SHA256.match(key[3:]) is not None
+    return len(key) == 67 and key[:2] == key[3:5] and key[2] == "/" and _SHA256.fullmatch(key[3:]) is not None

@@ -113,10 +113,13 @@ def _async_url(text: str) -> URL:
 
 def _create_engine(url: URL, is_sqlite: bool, busy_timeout_ms: int) -> AsyncEngine:
     if is_sqlite and url.database and url.database != ":memory:":
+        path = Path(url.database)
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _cannot_open(url) from error
+        if path.is_dir():
+            raise _cannot_open(url)
     try:
         engine = create_async_engine(url, pool_pre_ping=not is_sqlite)
     except (ModuleNotFoundError, NoSuchModuleError) as error:

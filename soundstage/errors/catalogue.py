@@ -14,7 +14,7 @@ from pathlib import Path
 
 from soundstage.errors import tree
 
-_CODE = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")
+_CODE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
 # The classes that carry codes, with their status. The worker knows no HTTP; `Failed` is the line by which it
 # ends, and which the farm writes in its name.
@@ -136,9 +136,9 @@ class _Module:
 
     def _strings(self, node: ast.expr) -> Iterator[str]:
         match node:
-            case ast.Constant(value=str(text)) if _CODE.match(text):
+            case ast.Constant(value=str(text)) if _CODE.fullmatch(text):
                 yield text
-            case ast.Name(id=name) if _CODE.match(self._constants.get(name, "")):
+            case ast.Name(id=name) if _CODE.fullmatch(self._constants.get(name, "")):
                 yield self._constants[name]
             case ast.IfExp(body=yes, orelse=no):
                 yield from self._strings(yes)

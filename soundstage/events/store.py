@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,7 @@ class EventStore:
     def __init__(self, db: Database, *, poll_s: float = 0.25) -> None:
         self._db = db
         self._tail = Tail(self.last_id, poll_s)
+        self._reading: set[asyncio.Future[list[Event]]] = set()
 
     async def append(
         self,
@@ -91,12 +93,23 @@ class EventStore:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.
                 woken.clear()
-                page = await self.read(stream, after, PAGE)
+                page = await self._read_to_the_end(stream, after)
                 for found in page:
                     after = found.id
                     yield found
                 if len(page) < PAGE:
                     await woken.wait()
+
+    async def _read_to_the_end(self, stream: str | None, after: int) -> list[Event]:
+        """Reads a page even when the follower is cancelled meanwhile, as happens whenever a reader goes away.
+
+        A query that is broken off costs the pool its connection.
+        """
+        reading = asyncio.ensure_future(self.read(stream, after, PAGE))
+        # The loop itself keeps only a weak reference.
+        self._reading.add(reading)
+        reading.add_done_callback(self._reading.discard)
+        return await asyncio.shield(reading)
 
     async def prune(self, session: AsyncSession, before: datetime) -> int:
         """Removes events older than `before`; gives how many. No number is ever given out twice."""

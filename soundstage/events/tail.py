@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from soundstage.errors import SoundstageError
 from soundstage.telemetry.logs import get_logger
@@ -18,12 +18,18 @@ class Tail:
         self._poll_s = poll_s
         self._wakers: set[Callable[[], None]] = set()
         self._poller: asyncio.Task[None] | None = None
+        self._nobody = asyncio.Event()
         self._log = get_logger(__name__)
 
     def wake(self) -> None:
         """Something was committed; also callable from other threads."""
         for wake in tuple(self._wakers):
             wake()
+
+    @property
+    def watching(self) -> bool:
+        """Whether anybody follows, and the poll therefore runs."""
+        return bool(self._wakers)
 
     @contextmanager
     def watched(self) -> Iterator[asyncio.Event]:
@@ -36,20 +42,21 @@ class Tail:
                 loop.call_soon_threadsafe(woken.set)
 
         self._wakers.add(wake)
-        if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll(), name="events: poll")
+        if self._poller is None or self._poller.done() or self._nobody.is_set():
+            self._nobody = asyncio.Event()
+            self._poller = asyncio.create_task(self._poll(self._nobody), name="events: poll")
         try:
             yield woken
         finally:
             self._wakers.discard(wake)
             if not self._wakers:
-                self._poller.cancel()
-                self._poller = None
+                # Not cancelled: a query that is broken off costs the pool its connection.
+                self._nobody.set()
 
-    async def _poll(self) -> None:
+    async def _poll(self, ended: asyncio.Event) -> None:
         # The first look always wakes: what came between a follower's first read and this one is not lost.
         seen = -1
-        while True:
+        while not ended.is_set():
             try:
                 latest = await self._last_id()
             except SoundstageError as error:
@@ -59,4 +66,5 @@ class Tail:
                 if latest != seen:
                     seen = latest
                     self.wake()
-            await asyncio.sleep(self._poll_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), self._poll_s)

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, Con
 
 from soundstage.errors import Unavailable
 
-_SHA256_HEX = re.compile(r"^[0-9a-f]{64}$")
-_HOST_NAME = re.compile(r"^[A-Za-z0-9.:_-]+$")
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+_HOST_NAME = re.compile(r"[A-Za-z0-9.:_-]+")
 
 
 def split_commas(value: Any) -> Any:
@@ -23,7 +23,7 @@ def split_commas(value: Any) -> Any:
 
 def _check_hash(value: str) -> str:
     value = value.lower().removeprefix("sha256:")
-    if not _SHA256_HEX.match(value):
+    if not _SHA256_HEX.fullmatch(value):
         raise ValueError(
             "must be the SHA-256 of a key: 64 hex digits, as `printf %s KEY | sha256sum` prints them"
         )
@@ -31,7 +31,7 @@ def _check_hash(value: str) -> str:
 
 
 def _check_host(value: str) -> str:
-    if not _HOST_NAME.match(value):
+    if not _HOST_NAME.fullmatch(value):
         raise ValueError("must be a host name or an IP address, without scheme and port")
     return value
 

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tracemalloc
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from soundstage.blobs import Blob, BlobStore, parse_sha256
+from soundstage.database import utcnow
+from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, TooLarge, Unavailable
+
+MIB = 1 << 20
+NO_SUCH = "sha256:" + "0" * 64
+
+
+def sha256(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def files(store: BlobStore) -> list[str]:
+    """Every file below the root but the lock."""
+    found = [path for path in store.root.rglob("*") if path.is_file()]
+    return sorted(path.relative_to(store.root).as_posix() for path in found if path.name != "lock")
+
+
+async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def test_a_blob_lies_under_the_hash_of_its_content(blobs: BlobStore) -> None:
+    blob = await blobs.put_bytes(b"hello", "text/plain")
+    assert blob == Blob(sha256(b"hello"), 5, "text/plain")
+    digits = blob.sha256.removeprefix("sha256:")
+    assert await blobs.local_path(blob.sha256) == blobs.root / digits[:2] / digits
+    assert await blobs.read(blob.sha256) == b"hello"
+    assert files(blobs) == [f"{digits[:2]}/{digits}"]
+
+
+async def test_the_same_content_is_stored_once_however_it_comes(blobs: BlobStore, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"hello")
+    put = [
+        await blobs.put_bytes(b"hello"),
+        await blobs.put_file(tmp_path / "file"),
+        await blobs.put_stream(pieces(b"he", b"", b"llo")),
+    ]
+    assert len(set(put)) == 1
+    assert len(files(blobs)) == 1
+    assert (tmp_path / "file").exists()
+
+
+async def test_nothing_at_all_is_a_blob_too(blobs: BlobStore) -> None:
+    blob = await blobs.put_bytes(b"")
+    assert (blob.bytes, blob.sha256, await blobs.read(blob.sha256)) == (0, sha256(b""), b"")
+
+
+async def test_what_is_not_stored_is_not_found(blobs: BlobStore) -> None:
+    for read in (blobs.read, blobs.local_path, blobs.verify):
+        with pytest.raises(NotFound) as error:
+            await read(NO_SUCH)
+        assert error.value.code == "blob.not_found"
+    assert not await blobs.exists(NO_SUCH)
+    assert await blobs.stat(NO_SUCH) is None
+    assert await blobs.delete(NO_SUCH) is False
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sha256:", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 65, "0" * 64 + "\n", "md5:x"]
+)
+async def test_what_is_no_hash_never_becomes_a_path(blobs: BlobStore, text: str) -> None:
+    with pytest.raises(Invalid) as error:
+        parse_sha256(text)
+    assert error.value.code == "blob.bad_hash"
+    with pytest.raises(Invalid):
+        await blobs.local_path(text)
+
+
+async def test_big_files_pass_through_without_filling_the_memory(blobs: BlobStore, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    with big.open("wb") as file:
+        file.truncate(64 * MIB)
+    tracemalloc.start()
+    try:
+        blob = await blobs.put_file(big)
+        size = 0
+        async for chunk in blobs.stream(blob.sha256):
+            size += len(chunk)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size == blob.bytes == 64 * MIB
+    assert peak < 8 * MIB
+
+
+async def test_a_blob_is_not_visible_before_it_is_whole(blobs: BlobStore) -> None:
+    half_way = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"he"
+        half_way.set()
+        await go_on.wait()
+        yield b"llo"
+
+    putting = asyncio.create_task(blobs.put_stream(slowly()))
+    await half_way.wait()
+    assert not await blobs.exists(sha256(b"hello"))
+    assert [found async for found in blobs.iterate()] == []
+    go_on.set()
+    assert (await putting).sha256 == sha256(b"hello")
+
+
+async def test_a_stream_that_breaks_leaves_nothing(blobs: BlobStore) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"he"
+        raise ConnectionResetError("the caller went away")
+
+    with pytest.raises(ConnectionResetError):
+        await blobs.put_stream(broken())
+    assert files(blobs) == []
+
+
+async def test_a_cancelled_upload_leaves_nothing(blobs: BlobStore) -> None:
+    started = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1000
+            started.set()
+            await asyncio.sleep(0.01)
+
+    putting = asyncio.create_task(blobs.put_stream(endless()))
+    await started.wait()
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert files(blobs) == []
+
+
+async def test_an_upload_over_its_limit_is_cut_off_and_leaves_nothing(blobs: BlobStore) -> None:
+    seen = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal seen
+        while True:
+            seen += 1
+            yield b"x" * MIB
+
+    with pytest.raises(TooLarge) as error:
+        await blobs.put_stream(endless(), max_bytes=3 * MIB)
+    assert (error.value.code, seen) == ("blob.too_large", 4)
+    assert files(blobs) == []
+    assert (await blobs.put_stream(pieces(b"x" * MIB), max_bytes=MIB)).bytes == MIB
+
+
+async def test_the_quota_refuses_what_would_pass_it_and_nothing_else(tmp_path: Path) -> None:
+    store = BlobStore.open(tmp_path / "blobs", quota_mib=2)
+    first = await store.put_bytes(b"a" * MIB)
+    with pytest.raises(StorageFull) as error:
+        await store.put_bytes(b"b" * (MIB + 1))
+    assert (error.value.code, error.value.status) == ("blobs.quota_exceeded", 507)
+    await store.put_bytes(b"c" * MIB)
+    # What is there already takes no space.
+    await store.put_bytes(b"a" * MIB)
+    assert len(files(store)) == 2
+    await store.delete(first.sha256)
+    await store.put_bytes(b"d" * MIB)
+    assert await store.usage_bytes() == 2 * MIB
+
+
+async def test_the_quota_refuses_a_large_file_before_copying_it(tmp_path: Path) -> None:
+    store = BlobStore.open(tmp_path / "blobs", quota_mib=1)
+    huge = tmp_path / "huge"
+    with huge.open("wb") as file:
+        # Sparse: no disk has room for a copy.
+        file.truncate(1 << 43)
+    with pytest.raises(StorageFull) as error:
+        await store.put_file(huge)
+    assert error.value.code == "blobs.quota_exceeded"
+    assert files(store) == []
+
+
+async def test_what_others_have_stored_counts_for_the_quota(tmp_path: Path) -> None:
+    other = BlobStore.open(tmp_path / "blobs")
+    await other.put_bytes(b"a" * MIB)
+    store = BlobStore.open(tmp_path / "blobs", quota_mib=1)
+    with pytest.raises(StorageFull):
+        await store.put_bytes(b"b")
+
+
+async def test_iterating_gives_every_blob_and_no_other_file(blobs: BlobStore) -> None:
+    put = {(await blobs.put_bytes(bytes([number]))).sha256 for number in range(20)}
+    (blobs.root / "ab").mkdir(exist_ok=True)
+    (blobs.root / "ab" / "notes.txt").write_text("mine")
+    (blobs.root / "README").write_text("mine")
+    (blobs.root / "cd").mkdir(exist_ok=True)
+    (blobs.root / "cd" / ("ab" + "0" * 62)).write_text("in the wrong folder")
+    found = [blob async for blob in blobs.iterate()]
+    assert {blob.sha256 for blob in found} == put
+    assert all(blob.bytes == 1 for blob in found)
+    assert await blobs.usage_bytes() == 20
+
+
+async def test_deleting_takes_the_file_away(blobs: BlobStore) -> None:
+    blob = await blobs.put_bytes(b"hello")
+    assert await blobs.delete(blob.sha256) is True
+    assert await blobs.delete(blob.sha256) is False
+    assert files(blobs) == []
+
+
+async def test_a_collector_spares_what_was_put_again_since_it_looked(blobs: BlobStore) -> None:
+    blob = await blobs.put_bytes(b"hello")
+    path = await blobs.local_path(blob.sha256)
+    old = (utcnow() - timedelta(days=2)).timestamp()
+    os.utime(path, (old, old))
+    looked = utcnow() - timedelta(hours=1)
+    await blobs.put_bytes(b"hello")
+    assert await blobs.delete(blob.sha256, unless_modified_since=looked) is False
+    os.utime(path, (old, old))
+    assert await blobs.delete(blob.sha256, unless_modified_since=looked) is True
+
+
+async def test_changed_content_is_noticed(blobs: BlobStore) -> None:
+    blob = await blobs.put_bytes(b"hello")
+    assert await blobs.verify(blob.sha256)
+    (await blobs.local_path(blob.sha256)).write_bytes(b"hellO")
+    assert not await blobs.verify(blob.sha256)
+
+
+async def test_a_missing_source_is_named_without_its_folder(blobs: BlobStore, tmp_path: Path) -> None:
+    for path in (tmp_path / "none.png", tmp_path):
+        with pytest.raises(NotFound) as error:
+            await blobs.put_file(path)
+        assert error.value.code == "blob.source_missing"
+        assert str(tmp_path.parent) not in error.value.message
+
+
+async def test_a_root_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable) as error:
+        BlobStore.open(tmp_path / "file" / "blobs")
+    assert error.value.code == "blobs.unwritable"
+
+
+async def test_a_folder_and_its_file_url_are_the_same_store(tmp_path: Path) -> None:
+    folder = tmp_path / "with space"
+    blob = await BlobStore.open(str(folder)).put_bytes(b"x")
+    assert await BlobStore.open(folder.as_uri()).exists(blob.sha256)
+
+
+@pytest.mark.parametrize("url", ["file://elsewhere/blobs", "gopher://x/y", "s3://"])
+def test_a_url_that_cannot_be_used_is_invalid(tmp_path: Path, url: str) -> None:
+    with pytest.raises(Invalid) as error:
+        BlobStore.open(url, cache=tmp_path)
+    assert error.value.code == "blobs.url_invalid"
+
+
+def test_a_bucket_needs_a_folder_for_its_copies() -> None:
+    with pytest.raises(Invalid) as error:
+        BlobStore.open("s3://bucket/prefix")
+    assert error.value.code == "blobs.cache_missing"
+
+
+async def test_a_bucket_keeps_the_same_promises(tmp_path: Path) -> None:
+    # An object store of the same library that lives in memory; the calls are those that S3 gets.
+    store = BlobStore.open("memory:///", cache=tmp_path / "copies", quota_mib=1)
+    blob = await store.put_bytes(b"hello", "text/plain")
+    assert blob.sha256 == sha256(b"hello")
+    path = await store.local_path(blob.sha256)
+    assert path.read_bytes() == b"hello"
+    path.unlink()
+    assert (await store.local_path(blob.sha256)).read_bytes() == b"hello"
+    assert await store.read(blob.sha256) == b"hello"
+    assert [found.sha256 async for found in store.iterate()] == [blob.sha256]
+    with pytest.raises(StorageFull):
+        await store.put_bytes(b"x" * MIB)
+    assert await store.delete(blob.sha256) is True
+    assert not path.exists()
+    with pytest.raises(SoundstageError) as error:
+        await store.local_path(blob.sha256)
+    assert error.value.code == "blob.not_found"
