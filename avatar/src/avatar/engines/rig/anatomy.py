@@ -1,5 +1,7 @@
 """Ears, nose, neck and soft shading of the face, drawn from a character's skin colours. Used by the character files."""
 
+# ruff: noqa: E501 (outlines and gradients are rows of a table: they read best unbroken)
+
 from __future__ import annotations
 
 import math

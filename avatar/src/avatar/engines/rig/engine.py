@@ -1,4 +1,4 @@
-"""The face engine behind drawn characters: a static studio, and the figure drawn anew for each frame. Opened by the registry."""
+"""The face engine of drawn characters: a static studio, the figure drawn anew for each frame. Opened by `open_rig`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,14 @@ def framing(size: tuple[int, int], top: float) -> Frame:
     return Frame(scale, width / 2, max(eye_line, headroom))
 
 
+def _converted(pixels: Pixels, code: int) -> Pixels:
+    """A copy in another channel order (a cv2.COLOR_… code)."""
+    return np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
+
+
 class RigEngine:
+    """A `FaceEngine`. The figure is drawn over a copy of the studio, in the only box it can ever reach."""
+
     def __init__(self, character: Character, size: tuple[int, int], fps: int, alpha: bool) -> None:
         self.info = INFO
         self.size = size
@@ -53,7 +60,7 @@ class RigEngine:
         x0, y0, x1, y1 = self._box
         wall = np.zeros((size[1], size[0], 4), np.uint8) if alpha else studio(character.backdrop, size)
         self._behind = np.ascontiguousarray(wall[y0:y1, x0:x1])
-        self.base: Pixels | None = wall if alpha else cv2.cvtColor(wall, cv2.COLOR_BGRA2BGR)
+        self.base: Pixels | None = wall if alpha else _converted(wall, cv2.COLOR_BGRA2BGR)
         self._local = threading.local()
 
     def _bounds(self, character: Character) -> tuple[int, int, int, int]:
@@ -83,7 +90,7 @@ class RigEngine:
         canvas.restore()
         surface.flushAndSubmit()
         code = cv2.COLOR_mRGBA2RGBA if self._alpha else cv2.COLOR_BGRA2BGR
-        return Layer(cv2.cvtColor(pixels, code), x0, y0)
+        return Layer(_converted(pixels, code), x0, y0)
 
     def _surface(self) -> tuple[Pixels, skia.Surface]:
         """This thread's own canvas; skia's are not shared between threads."""

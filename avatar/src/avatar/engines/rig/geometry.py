@@ -21,7 +21,8 @@ def knots(text: str) -> tuple[Points, npt.NDArray[np.bool_]]:
 
 
 def mirrored(points: Points) -> Points:
-    return points * np.array([-1.0, 1.0])
+    """Left and right exchanged."""
+    return np.asarray(points * np.array([-1.0, 1.0]))
 
 
 def bezier(points: Points, corners: npt.NDArray[np.bool_], closed: bool) -> Points:

@@ -17,7 +17,12 @@ def _guide(text: str) -> Points:
     dense = geometry.sample(geometry.bezier(*geometry.knots(text), closed=False), 24)
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(dense, axis=0), axis=1))])
     at = np.linspace(0.0, along[-1], _STEPS)
-    return np.stack([np.interp(at, along, dense[:, k]) for k in (0, 1)], axis=1)
+    return _between(dense, along, at)
+
+
+def _between(points: Points, where: Points, at: Points) -> Points:
+    """Points (n, 2) known at `where` (n,), interpolated at `at` (m,) → (m, 2)."""
+    return np.stack([np.interp(at, where, points[:, k]) for k in (0, 1)], axis=1)
 
 
 def strand_outlines(art: Strands) -> dict[str, list[Points]]:
@@ -28,10 +33,9 @@ def strand_outlines(art: Strands) -> dict[str, list[Points]]:
     for index in range(art.count):
         share = (index + 0.5 + rng.uniform(-0.5, 0.5) * art.jitter) / art.count
         drift = share + np.linspace(0.0, rng.uniform(-1.2, 1.2) * art.jitter / art.count, _STEPS)
-        line = first * (1 - drift[:, None]) + last * drift[:, None]
+        line: Points = first + (last - first) * drift[:, None]
         start, end = rng.uniform(0.0, 0.22) * art.jitter, 1.0 - rng.uniform(0.0, 0.30) * art.jitter
-        cut = np.linspace(start, end, 7) * (_STEPS - 1)
-        line = np.stack([np.interp(cut, np.arange(_STEPS), line[:, k]) for k in (0, 1)], axis=1)
+        line = _between(line, np.linspace(0.0, 1.0, _STEPS), np.linspace(start, end, 7))
         control = geometry.tapered(line, art.width * rng.uniform(0.45, 1.0))
         outlines.setdefault(art.colours[index % len(art.colours)], []).append(control)
     return outlines

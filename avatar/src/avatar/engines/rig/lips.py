@@ -1,4 +1,4 @@
-"""Where the edges of the lips are for a mouth shape: the one place that turns channels into an opening. Used by the mouth."""
+"""The edges of the lips: the one place that turns channels into an opening. Used by the mouth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNITS = 100.0
 """Units per E."""
 JAW, LOW, RAISE = 0.20 * UNITS, 0.14 * UNITS, 0.055 * UNITS
 """How far each channel parts the lips at 1: the terms of `avatar.tracks.aperture_e`, in units."""
-SPREAD, PUCKER = 0.15, 0.37
+SPREAD, PUCKER = 0.17, 0.44
 """How much the mouth widens at wide = +1 and narrows at -1."""
 
 # Dense at the corners, where the edges are steep.

@@ -13,7 +13,7 @@ from avatar.engines.rig.pose import Pose
 
 CLOSED = 0.05
 """Openings below this (units) show nothing of the inside."""
-UPPER_EDGE = 4.2
+UPPER_EDGE = 4.5
 """Where the upper teeth end, below the line of the closed lips. They belong to the skull: lips uncover them."""
 LOWER_EDGE = 4.4
 """Where the lower teeth begin when the jaw is shut. They belong to the jaw: the lip must drop further to show them."""
@@ -37,7 +37,7 @@ class MouthPart:
         self._gloss = paint(Radial((0, 0), 10.0, soft(s.light, 0.75), 0.30))
         self._below = paint(Radial((0, 0), 17.0, soft(s.line, 0.22), 0.34))
         self._gap = paint(clear(blend(s.throat, s.teeth, 0.5), 0.22), stroke=0.45)
-        self._roof_shade = paint(clear(s.throat, 0.35))
+        self._roof_shade = paint(clear(s.throat, 0.10))
         self._fold = skin.shade
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
@@ -96,7 +96,7 @@ class MouthPart:
         for x in _TOOTH_GAPS:
             if abs(x) < width * 0.95:
                 canvas.drawLine(x, -8.0, x, UPPER_EDGE - 0.6 - 2.6 * (x / width) ** 2, self._gap)
-        shade = ((clear(s.throat, 0.55), 0.0), (clear(s.throat, 0.22), 0.4), (clear(s.throat, 0.0), 1.0))
+        shade = ((clear(s.throat, 0.40), 0.0), (clear(s.throat, 0.16), 0.4), (clear(s.throat, 0.0), 1.0))
         canvas.drawPath(teeth, paint(Linear((0, lines.roof - 0.5), (0, lines.roof + 5.0), shade)))
 
     def _draw_lower_teeth(self, canvas: skia.Canvas, pose: Pose, lines: LipLines) -> None:

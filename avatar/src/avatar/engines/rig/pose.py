@@ -1,4 +1,4 @@
-"""From a control track to the placement of head and body in each frame. Used by the engine's `items` and by every part."""
+"""Where head and body are in each frame of a control track. Made by the engine's `items`, used by every part."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def jaw_weight(y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Pose:
-    """All of one frame: the channels, and `swing`, by how much hair and earrings trail behind the head (units)."""
+    """All of one frame: the channels, and `swing`, how far hair and earrings trail behind the head (units)."""
 
     channels: dict[str, float]
     swing: float = 0.0
@@ -60,7 +60,7 @@ class Pose:
         return out
 
     def plate(self, x: float, y: float, extra: float = 0.0) -> skia.Matrix:
-        """The turn near (x, y) as an affine map from part coordinates (origin there): for small, stiff parts."""
+        """The turn near (x, y) as an affine map from coordinates with their origin there: for small parts."""
         step = 4.0
         probe = np.array([[x, y], [x + step, y], [x, y + step]])
         depth = surface(probe) + extra
@@ -100,7 +100,7 @@ def mapped(matrix: skia.Matrix, points: Points) -> Points:
 
 
 def poses(track: ControlTrack) -> Iterator[Pose]:
-    """One pose per frame. The swing is a damped spring that follows the head, stepped at the track's frame rate."""
+    """One pose per frame. The swing is a damped spring that follows the head."""
     dt = 1.0 / track.fps
     stiffness, damping = 60.0, 9.0
     place = speed = 0.0

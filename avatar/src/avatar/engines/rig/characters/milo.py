@@ -1,5 +1,7 @@
 """Milo: about forty, deep brown skin, cropped curls and a short beard, ochre jumper."""
 
+# ruff: noqa: E501 (outlines and gradients are rows of a table: they read best unbroken)
+
 from __future__ import annotations
 
 from avatar.engines.rig.anatomy import ears, face, moved, neck, nose, scalloped
@@ -83,7 +85,7 @@ CHARACTER = Character(
     brows=Brows(colour="#1d1310", thickness=7.2, arch=4.2, y=-26.0, length=42.0),
     mouth=Mouth(
         upper="#85463a", lower="#a8604f", line="#381612", light="#d99a83", y=79.0, half_width=26.0,
-        upper_height=7.4, lower_height=10.2, smile=7.0, fold=0.0, throat="#3a1012", tongue="#b2524f",
+        upper_height=7.4, lower_height=10.2, smile=4.4, teeth="#efe5d8", fold=0.0, throat="#3a1012", tongue="#b2524f",
     ),
     backdrop=STUDIO,
     neck=neck(SKIN, 50, 120),
@@ -99,7 +101,7 @@ CHARACTER = Character(
         ),
         Shape(
             BEARD,
-            Linear((0, 8), (0, 122), ((clear(HAIR, 0.50), 0), (clear(HAIR, 0.78), 0.45), (clear(HAIR, 0.90), 1))),
+            Linear((0, 8), (0, 122), ((clear(HAIR, 0.18), 0), (clear(HAIR, 0.40), 0.45), (clear(HAIR, 0.52), 1))),
             jaw=1.0, lift=0.55, inside="face", name="beard",
         ),
         Shape("-16,92 0,90 16,92 12,100 0,103 -12,100", Radial((0, 96), 16, ((clear(SKIN.base, 0.5), 0), (clear(SKIN.base, 0), 1)), 0.5), jaw=1.0),

@@ -1,5 +1,7 @@
 """Nova, the default presenter: warm, about thirty, chestnut waves tucked behind one ear, ivory blazer over teal."""
 
+# ruff: noqa: E501 (outlines and gradients are rows of a table: they read best unbroken)
+
 from __future__ import annotations
 
 from avatar.engines.rig.anatomy import circle, ears, face, moved, neck, nose
@@ -123,7 +125,7 @@ CHARACTER = Character(
         height=20.0, iris_radius=11.2,
     ),
     brows=Brows(colour="#54301f", y=-27.5, arch=6.2, thickness=5.8),
-    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=7.2, half_width=26.0),
+    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=5.4, half_width=25.5),
     backdrop=STUDIO,
     hair_back=HAIR_BACK,
     neck=neck(SKIN, 38, 115),

@@ -1,5 +1,7 @@
 """Vera: in her sixties, silver bob and round glasses, plum cardigan over a cream roll-neck."""
 
+# ruff: noqa: E501 (outlines and gradients are rows of a table: they read best unbroken)
+
 from __future__ import annotations
 
 from avatar.engines.rig.anatomy import circle, ears, face, moved, neck, nose
@@ -105,7 +107,7 @@ CHARACTER = Character(
     brows=Brows(colour="#94868a", thickness=5.6, arch=5.0, y=-29.0, length=40.0),
     mouth=Mouth(
         upper="#b85a60", lower="#cd7376", line="#7a3238", light="#f3bdb4", y=77.0, half_width=24.5,
-        upper_height=6.2, lower_height=8.6, smile=6.6,
+        upper_height=6.2, lower_height=8.6, smile=5.0,
     ),
     backdrop=STUDIO,
     hair_back=(Shape(BACK, "#83818f", lift=0, depth=-34, swing=0.3),),
