@@ -10,7 +10,7 @@ from avatar.tracks import ControlTrack, Phone
 from clipmaker.person import photo
 from rendering import say
 
-SENTENCE = "Bob, may I move my arm above the map? Please, wait."
+SENTENCE = "My mama saw two blue moons. Apples, Bob, please!"
 
 Spoken = tuple[ControlTrack, tuple[Phone, ...]]
 

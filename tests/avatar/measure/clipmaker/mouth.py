@@ -17,7 +17,10 @@ def open_mouth(person: Person, opening_e: float) -> Pixels:
     if opening_e <= 0.002:
         return person.pixels
     e = person.eye_distance
-    lips = (person.points[list(_UPPER), :2] + person.points[list(_LOWER), :2]) / 2
+    upper, lower = person.points[list(_UPPER), :2], person.points[list(_LOWER), :2]
+    # Teeth that the photo shows stay with the upper jaw: the cut runs under them.
+    bared = float(np.linalg.norm(upper[5] - lower[5])) > 0.03 * e
+    lips = lower if bared else (upper + lower) / 2
     left, right = lips[0], lips[-1]
     middle, half = (left + right) / 2, float(np.linalg.norm(right - left)) / 2
     chin = float(person.points[152, 1])
@@ -42,7 +45,7 @@ def open_mouth(person: Person, opening_e: float) -> Pixels:
         person.pixels, xs, source.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     hole = (ys > line) & ~below
-    teeth = hole & (ys < line + np.minimum(gap * 0.45, 0.06 * e)) & (np.abs(u) < 0.75)
+    teeth = hole & (ys < line + np.minimum(gap * 0.45, 0.06 * e)) & (np.abs(u) < 0.75) & (not bared)
     inside = np.zeros_like(patch)
     inside[...] = (28, 22, 58, 255)
     inside[teeth] = (186, 200, 206, 255)

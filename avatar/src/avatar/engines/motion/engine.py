@@ -63,6 +63,7 @@ class MotionEngine:
         self._face, self._footage, self._name, self._cache = face, footage, name, cache
         self._cutout = Cutout() if alpha else None
         self._interior: MouthInterior | None = None
+        self._shut_chin_e = 1.0
         self._report = EngineReport()
         if footage.high_dynamic_range:
             self._warn(
@@ -79,6 +80,7 @@ class MotionEngine:
         survey = Survey.of(faces)
         if not survey.found.any():
             raise _no_face(self._name, self._face.face_index)
+        self._shut_chin_e = survey.shut_chin_e()
         order = lay_out(self._face.fit, len(frames), track.frames, track.fps, survey.restless)
         framing = Framing.cover(self._footage, self.size, survey.usual_centre())
         self._note_losses(survey, order)
@@ -108,7 +110,7 @@ class MotionEngine:
             mouth = VideoMouth.of_frame(picture, item.points, self._interior)
             if mouth is not None:
                 picture = picture.copy()
-                mouth.draw_over(picture, item.pose, item.strength)
+                mouth.draw_over(picture, item.pose, item.strength, self._shut_chin_e)
         if item.mask is None:
             return Layer(picture)
         return Layer(np.dstack([picture, item.mask]))

@@ -16,13 +16,16 @@ from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.interior import MouthInterior
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth import MouthModel, Region, region_of
-from avatar.engines.mesh.mouth_fields import CORNER_SHARE, JAW_E, NECK_E, MouthBasis, MouthPose
+from avatar.engines.mesh.mouth_fields import CORNER_SHARE, JAW_E, LOW_E, NECK_E, RAISE_E, MouthBasis, MouthPose
 from avatar.engines.motion.turned import TurnedAxes, mouth_shape
 from avatar.face.landmarks import LEFT_EYE_LOWER, OVAL, RIGHT_EYE_LOWER, Points
 
 _OUTLINE_SOFT_E = 0.10
+_JAW_CORNERS = (172, 397)
 _SMILE_FROM_E, _SMILE_FULL_E = 0.03, 0.07
 _JAW_FROM_E = 0.04
+_PRESS, _PRESS_BELOW_E = 0.10, 0.03
+_LIP_LINE, _LIP_LINE_E, _LIP_LINE_GONE_E = 0.5, 0.008, 0.03
 _MAX_SOURCE_JAW = 0.9
 
 
@@ -39,6 +42,9 @@ class VideoPose(MouthPose):
     def weights(self, rest_smile: float) -> Floats:
         """Weights of the gestures and, last, of the chin that follows the closing mouth."""
         base = MouthPose.weights(self, rest_smile)
+        opening = JAW_E * self.jaw + LOW_E * self.low + RAISE_E * self.raise_
+        # Lip edges are known to a pixel or two: shut lips are pressed together, or teeth would glint between them.
+        base[0] += _PRESS * max(0.0, 1 - opening / _PRESS_BELOW_E)
         return np.append(base, self.source_jaw).astype(np.float32) * np.float32(self.strength)
 
 
@@ -80,10 +86,14 @@ class VideoMouth(MouthModel):
         outline = _outline(points, shape, region)
         return cls(np.ascontiguousarray(region.of(picture)), region, shape, interior, top_v, outline)
 
-    @property
-    def source_jaw(self) -> float:
-        """How far the person's own jaw hangs down, judged by the gap between the lips."""
-        return float(np.clip((self.shape.rest_gap - _JAW_FROM_E) / JAW_E, 0, _MAX_SOURCE_JAW))
+    def source_jaw(self, shut_chin_e: float) -> float:
+        """How far the person's own jaw hangs down, in units of `jaw`; a wide smile parts lips without it.
+
+        shut_chin_e: distance from nose to chin while the jaw is shut, in E (see `Survey.shut_chin_e`).
+        """
+        drop = self.shape.chin_v - self.shape.nose_v - shut_chin_e
+        by_gap = self.shape.rest_gap - _JAW_FROM_E
+        return float(np.clip(min(drop, by_gap) / JAW_E, 0, _MAX_SOURCE_JAW))
 
     def _window(self, uv: Floats, x: Floats, y: Floats, top_v: float) -> Floats:
         inside = cv2.remap(
@@ -119,11 +129,38 @@ class VideoMouth(MouthModel):
         neck = 1 - smoothstep(shape.chin_v + 0.02, shape.chin_v + 0.02 + NECK_E, v)
         return np.asarray(-JAW_E * (1 - CORNER_SHARE) * depth * lateral * neck, np.float32)
 
-    def draw_over(self, picture: Pixels, pose: MouthPose, strength: float) -> None:
+    def draw(self, pose: MouthPose) -> Pixels:
+        """See `MouthModel.draw`; lips that were apart in the frame get the dark line along which shut lips meet."""
+        patch = super().draw(pose)
+        depth = _LIP_LINE * float(np.clip(self.shape.rest_gap / 0.04, 0, 1))
+        if depth > 0.01:
+            self._draw_lip_line(patch, *self.edges(pose), depth)
+        return patch
+
+    def _draw_lip_line(self, patch: Pixels, upper_row: Floats, lower_row: Floats, depth: float) -> None:
+        unit = self.shape.axes.unit_px
+        u = self._local(self._columns, upper_row)[:, 0]
+        across = np.clip(1 - ((u - self.shape.centre) / self.shape.half_width) ** 4, 0, 1)
+        dark = depth * across * np.clip(1 - (lower_row - upper_row) / (_LIP_LINE_GONE_E * unit), 0, 1)
+        columns = np.flatnonzero(dark > 0.01)
+        if not len(columns):
+            return
+        first, last = int(columns[0]), int(columns[-1]) + 1
+        middle = (upper_row + lower_row)[first:last] / 2
+        reach = 3 * _LIP_LINE_E * unit
+        top = max(0, int(middle.min() - reach))
+        bottom = min(patch.shape[0], int(middle.max() + reach) + 1)
+        rows = np.arange(top, bottom, dtype=np.float32)[:, None]
+        line = np.exp(-0.5 * ((rows - middle) / max(0.6, _LIP_LINE_E * unit)) ** 2) * dark[first:last]
+        # Shadows between lips are warm: blue and green go first.
+        shade = 1 - line[..., None] * np.array([1.0, 0.97, 0.78], np.float32)
+        view = patch[top:bottom, first:last]
+        view[:] = (view * shade).astype(np.uint8)
+
+    def draw_over(self, picture: Pixels, pose: MouthPose, strength: float, shut_chin_e: float) -> None:
         """Paint into `picture` (h, w, 3) BGR, the frame this model was made from, in place."""
-        moving = VideoPose(
-            pose.jaw, pose.low, pose.raise_, pose.tuck, pose.wide, pose.tongue, self.source_jaw, strength
-        )
+        jaw = self.source_jaw(shut_chin_e)
+        moving = VideoPose(pose.jaw, pose.low, pose.raise_, pose.tuck, pose.wide, pose.tongue, jaw, strength)
         patch = self.draw(moving)
         target = self.region.of(picture)
         # The shape fades first and the pixels last, so that a weak mouth is never seen twice.
@@ -138,16 +175,11 @@ def _outline(points: Points, shape: MouthShape, region: Region) -> Floats:
     mask = np.zeros((region.height, region.width), np.uint8)
     face = points[list(OVAL), :2] - shift
     cv2.fillPoly(mask, [np.rint(face).astype(np.int32)], (255,))
-    middle = axes.to_local(points[152:153, :2])[0, 0]
-    reach = np.abs(axes.to_local(points[[172, 397], :2])[:, 0] - middle).min()
-    half = 0.62 * float(reach)
-    corners = [
-        (middle - half, 0.2),
-        (middle + half, 0.2),
-        (middle + half, shape.chin_v + 0.6),
-        (middle - half, shape.chin_v + 0.6),
-    ]
-    neck = axes.to_pixels(np.array(corners, np.float32)) - shift
-    cv2.fillPoly(mask, [np.rint(neck).astype(np.int32)], (255,))
+    jaw = axes.to_local(points[list(_JAW_CORNERS), :2])
+    left, right = float(jaw[0, 0]), float(jaw[1, 0])
+    middle, deep = (left + right) / 2, shape.chin_v + 0.6
+    # Under the jaw the neck: it narrows, and beside it lies the room again.
+    neck = [(left, 0.0), (right, 0.0), (middle + 0.5 * (right - middle), deep), (middle + 0.5 * (left - middle), deep)]
+    cv2.fillPoly(mask, [np.rint(axes.to_pixels(np.array(neck, np.float32)) - shift).astype(np.int32)], (255,))
     soft = cv2.GaussianBlur(mask, (0, 0), max(0.8, _OUTLINE_SOFT_E / 2 * axes.unit_px))
     return np.asarray(np.clip(soft.astype(np.float32) / 127.5 - 1, 0, 1), np.float32)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from avatar.face.landmarks import Points
 
 Floats = npt.NDArray[np.float32]
+Complex = npt.NDArray[np.complex128]
 
 # Points that speech does not move: forehead, bridge of the nose, corners of the eyes, temples.
 _RIGID = (
@@ -45,6 +46,8 @@ _RIGID = (
 MARGIN = 16
 """Steps of context that `steady` needs on either side to give the same answer wherever a stretch begins."""
 _WINDOW = 7
+_NOISE_E, _SPEECH_E = 0.008, 0.020
+"""Distances between filtered and seen points: below the first it is noise, above the second it is speech."""
 _BRIDGE_S = 0.24
 _HOLD_S = 0.08
 _FADE_S = 0.24
@@ -91,19 +94,28 @@ def _bridged(raw: Points, found: npt.NDArray[np.bool_]) -> Points:
 
 
 def _smoothed(points: Points) -> Points:
-    """Savitzky-Golay (window 7, order 2) on what moves within the face, after the head's movement is taken out."""
+    """Takes noise out of what moves within the face, after the head's own movement is taken out.
+
+    A Savitzky-Golay filter (window 7, order 2) for what rests or moves slowly; points that it would carry away from
+    where they were seen are speaking lips, and are left alone.
+    """
     reference = points[len(points) // 2, list(_RIGID), :2]
-    scale_turn, shift = _similarity(points[:, list(_RIGID), :2], reference)
-    flat = points[..., 0] + 1j * points[..., 1]
-    local = scale_turn[:, None] * flat + shift[:, None]
-    local = _filtered(local)
-    back = (local - shift[:, None]) / scale_turn[:, None]
-    return np.stack([back.real, back.imag, _filtered(points[..., 2])], axis=-1).astype(np.float32)
+    turn, shift = _similarity(points[:, list(_RIGID), :2], reference)
+    flat = points[..., 0].astype(np.float64) + 1j * points[..., 1]
+    local = turn[:, None] * flat + shift[:, None]
+    calm = _filtered(local)
+    unit = float(np.abs(local[:, 263] - local[:, 33]).mean())
+    carried = np.abs(calm - local) / max(unit, 1e-6)
+    lively = np.clip((carried - _NOISE_E) / (_SPEECH_E - _NOISE_E), 0, 1)
+    settled = calm + lively * (local - calm)
+    back = (settled - shift[:, None]) / turn[:, None]
+    depth = _filtered(points[..., 2].astype(np.complex128)).real
+    return np.stack([back.real, back.imag, depth], axis=-1).astype(np.float32)
 
 
 def _similarity(
-    points: npt.NDArray[np.float32], target: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.complex128]]:
+    points: Floats, target: Floats
+) -> tuple[Complex, Complex]:
     """Turn-and-scale a and shift b, as complex numbers, that bring each points (n, k, 2) nearest to target (k, 2)."""
     source = points[..., 0].astype(np.float64) + 1j * points[..., 1]
     aim = target[:, 0].astype(np.float64) + 1j * target[:, 1]
@@ -113,7 +125,7 @@ def _similarity(
     return turn, aim.mean() - turn * middle
 
 
-def _filtered(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _filtered(values: Complex) -> Complex:
     """Along the first axis; ends are mirrored."""
     half = _WINDOW // 2
     if len(values) <= half:
@@ -121,7 +133,7 @@ def _filtered(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     at = np.arange(-half, half + 1)
     fit = np.linalg.pinv(np.stack([np.ones_like(at), at, at**2], axis=1).astype(np.float64))[0]
     padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
-    result = np.zeros_like(values, dtype=np.result_type(values, np.float32))
+    result = np.zeros_like(values)
     for offset, weight in enumerate(fit):
         result += padded[offset : offset + len(values)] * weight
     return result

@@ -25,12 +25,14 @@ class Survey:
     yaw_deg: Floats
     gap: Floats
     """The person's own mouth opening, in E."""
+    chin: Floats
+    """Distance from the base of the nose to the chin, in E."""
     restless: Floats
     """How fast the head moves, in E per step."""
 
     @classmethod
     def of(cls, track: FaceTrack) -> Survey:
-        found, centre, size, yaw, gap = [], [], [], [], []
+        found, centre, size, yaw, gap, chin = [], [], [], [], [], []
         for _, block in track.blocks():
             points = block.points
             found.append(block.found)
@@ -38,6 +40,7 @@ class Survey:
             e = np.maximum(np.linalg.norm(points[:, 263] - points[:, 33], axis=1), 1e-3)
             size.append(e)
             yaw.append(yaw_deg(points))
+            chin.append(np.linalg.norm(points[:, 152, :2] - points[:, 2, :2], axis=1) / e)
             gap.append(np.linalg.norm(points[:, 13, :2] - points[:, 14, :2], axis=1) / e)
         places, sizes = np.concatenate(centre)[: track.steps], np.concatenate(size)[: track.steps]
         return cls(
@@ -46,6 +49,7 @@ class Survey:
             size=sizes,
             yaw_deg=np.concatenate(yaw)[: track.steps],
             gap=np.concatenate(gap)[: track.steps],
+            chin=np.concatenate(chin)[: track.steps],
             restless=_restless(places, sizes),
         )
 
@@ -53,6 +57,10 @@ class Survey:
         """Median place of the face."""
         x, y = np.nanmedian(self.centre, axis=0)
         return float(x), float(y)
+
+    def shut_chin_e(self) -> float:
+        """Distance from nose to chin while the jaw is shut, in E: the shortest usual one, a tilt of the head aside."""
+        return float(np.nanpercentile(self.chin, 15)) + 0.02
 
     def clearest(self) -> int:
         """The step to take colours from: frontal, large, mouth little open."""
