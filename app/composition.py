@@ -97,9 +97,13 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def working(services: Services) -> AsyncIterator[None]:
-    """Renders are made meanwhile: by this process, or by another one that holds the dispatcher's lock."""
-    await services.studio.dispatcher.start()
+async def working(services: Services, *, drive: bool = True) -> AsyncIterator[None]:
+    """The worker can be used meanwhile. With `drive`, renders are made: by this process, or by another one
+    that holds the dispatcher's lock.
+    """
+    await services.scheduler.start()
+    if drive:
+        await services.studio.dispatcher.start()
     try:
         yield
     finally:

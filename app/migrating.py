@@ -56,25 +56,25 @@ def revisions() -> list[str]:
 
 
 async def current_revision(database: Database) -> str | None:
-    async with database.engine.connect() as connection:
-        return await connection.run_sync(_revision_of)
+    async with database.session() as session:
+        return await (await session.connection()).run_sync(_revision_of)
 
 
 async def migrate(database: Database, state_dir: Path, target: str = "head") -> Migrated:
     """Upgrade, one process at a time. A database of a newer version is refused and never downgraded."""
-    async with _alone(state_dir / LOCK_FILE), database.engine.connect() as connection:
-        before = await connection.run_sync(_revision_of)
+    async with _alone(state_dir / LOCK_FILE):
+        before = await current_revision(database)
         if before is not None and before not in revisions():
             raise Conflict(
                 "database.too_new",
                 f"The database is at revision {before}, which this version of Soundstage does not know.",
-                hint="Install the version that wrote it, or restore a backup.",
+                "Install the version that wrote it, or restore a backup.",
             )
         after = newest_revision() if target == "head" else target
         if before != after:
-            await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), target))
-            await connection.commit()
-            after = await connection.run_sync(_revision_of)
+            async with database.transaction() as session:
+                connection = await session.connection()
+                await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), target))
         return Migrated(before, after)
 
 
@@ -97,8 +97,8 @@ def _locked(lock: Path) -> int:
 
 async def drift(database: Database) -> list[str]:
     """Differences between the models and the migrated database, in words; empty when there are none."""
-    async with database.engine.connect() as connection:
-        return await connection.run_sync(_differences)
+    async with database.session() as session:
+        return await (await session.connection()).run_sync(_differences)
 
 
 def _revision_of(connection: Connection) -> str | None:

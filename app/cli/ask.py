@@ -36,7 +36,7 @@ def register(cli: typer.Typer) -> None:
             raise Invalid("agent.nothing_said", "The sentence is empty.", 'Try: soundstage ask "help".')
 
         async def work() -> bool:
-            async with opened(called.settings()) as services, working(services):
+            async with opened(called.settings()) as services, working(services, drive=wait):
                 return await _answer(services, printer, words, session, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)

@@ -46,7 +46,7 @@ def register(cli: typer.Typer) -> None:
             )
 
         async def work() -> bool:
-            async with opened(called.settings()) as services, working(services):
+            async with opened(called.settings()) as services, working(services, drive=wait):
                 view = await _create(services, spec, persona, script, project, title)
                 return await _watch(services, printer, view, wait=wait)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.composition import build
 from app.doctor import machine
-from app.doctor.check import Check, amber, green, red
+from app.doctor.check import Check, Level, amber, green, red
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
 from soundstage.errors import SoundstageError
@@ -18,6 +20,22 @@ from soundstage.settings import Settings, check_settings, load_settings
 
 WORKER_LIMIT_S = 60.0
 WORKER_FIX = "Run `make setup`, or set worker.command to the avatar program."
+
+
+class _Finding(BaseModel):
+    """A line of `avatar doctor --json`: speech, fonts, encoders and engines are the worker's to judge."""
+
+    name: str
+    state: Literal["ok", "limited", "missing"]
+    detail: str
+    hint: str = ""
+
+    def check(self) -> Check:
+        level = {"ok": Level.GREEN, "limited": Level.AMBER, "missing": Level.RED}[self.state]
+        return Check(name=f"worker {self.name}", level=level, found=self.detail, fix=self.hint)
+
+
+_FINDINGS: TypeAdapter[list[_Finding]] = TypeAdapter(list[_Finding])
 
 
 async def examine(config_file: Path | None) -> list[Check]:
@@ -31,8 +49,8 @@ async def examine(config_file: Path | None) -> list[Check]:
         return checks
     settings = load_settings(config_file)
     checks.append(green("settings", "all values are fine"))
-    checks += [await machine.espeak(), machine.fonts(), machine.disk(settings.state_dir.absolute())]
-    checks += [machine.port(settings), await _database(settings), _personas(settings)]
+    checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings)]
+    checks += [await _database(settings), _personas(settings)]
     return [*checks, *await _worker(settings)]
 
 
@@ -83,33 +101,9 @@ async def _worker(settings: Settings) -> list[Check]:
             process.kill()
         await process.wait()
         return [red("worker", f"{command[0]} doctor did not answer in {WORKER_LIMIT_S:.0f} s", WORKER_FIX)]
-    findings = _findings(output.decode(errors="replace"))
-    if not findings:
+    try:
+        findings = _FINDINGS.validate_json(output)
+    except ValidationError:
         last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
         return [red("worker", f"{command[0]} doctor failed: {last or process.returncode}", WORKER_FIX)]
-    return [green("worker", command[0]), *findings]
-
-
-def _findings(output: str) -> list[Check]:
-    """What the worker's own doctor found, one JSON object a line or one list."""
-    found = []
-    for line in output.splitlines():
-        with suppress(json.JSONDecodeError, AttributeError, TypeError):
-            found += [_finding(item) for item in _items(json.loads(line))]
-    return found
-
-
-def _items(value: object) -> list[dict[str, object]]:
-    if isinstance(value, list):
-        return value
-    if isinstance(value, dict):
-        inner = value.get("checks")
-        return inner if isinstance(inner, list) else [value]
-    return []
-
-
-def _finding(item: dict[str, object]) -> Check:
-    name, found, fix = (str(item.get(key, "")) for key in ("name", "found", "fix"))
-    if item.get("ok"):
-        return green(f"worker: {name}", found)
-    return (red if item.get("needed", True) else amber)(f"worker: {name}", found, fix)
+    return [green("worker", command[0]), *(finding.check() for finding in findings)]

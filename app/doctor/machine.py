@@ -1,8 +1,7 @@
-"""What the machine itself must have: Python, espeak-ng, a font, room on the disk, a free port."""
+"""What the machine must have for the control side: Python, room on the disk, a free port."""
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import shutil
 import socket
@@ -15,14 +14,6 @@ from soundstage.settings import Settings
 NEEDED_PYTHON = (3, 11)
 LITTLE_SPACE_MIB = 2048
 NO_SPACE_MIB = 256
-FONT_FOLDERS = (
-    "/usr/share/fonts",
-    "/usr/local/share/fonts",
-    "~/.fonts",
-    "~/.local/share/fonts",
-    "/Library/Fonts",
-)
-FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
 
 
 def python() -> Check:
@@ -30,29 +21,6 @@ def python() -> Check:
     if sys.version_info < NEEDED_PYTHON:
         return red("python", found, "Install Python 3.11 or newer.")
     return green("python", f"{found} at {sys.executable}")
-
-
-async def espeak() -> Check:
-    program = shutil.which("espeak-ng")
-    fix = "sudo apt-get install espeak-ng (or give every persona an HTTP voice)"
-    if program is None:
-        return red("espeak-ng", "not found on PATH", fix)
-    process = await asyncio.create_subprocess_exec(
-        program, "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    output, _ = await process.communicate()
-    if process.returncode != 0:
-        return red("espeak-ng", f"{program} does not start", fix)
-    return green("espeak-ng", output.decode(errors="replace").partition("  ")[0].strip() or program)
-
-
-def fonts() -> Check:
-    for folder in (Path(name).expanduser() for name in FONT_FOLDERS):
-        if folder.is_dir() and any(next(folder.rglob(font), None) for font in FONTS):
-            return green("fonts", f"DejaVu Sans in {folder}")
-    return amber(
-        "fonts", "no DejaVu Sans", "sudo apt-get install fonts-dejavu-core (burned captions need a font)"
-    )
 
 
 def disk(folder: Path) -> Check:

@@ -18,9 +18,9 @@ async def write(message: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/compare.db")
         await migrate(database, Path(folder))
-        async with database.engine.connect() as connection:
-            number = f"{len(revisions()) + 1:04d}"
-            await connection.run_sync(
+        number = f"{len(revisions()) + 1:04d}"
+        async with database.session() as session:
+            await (await session.connection()).run_sync(
                 lambda sync: command.revision(
                     alembic_config(sync), message=message, autogenerate=True, rev_id=number
                 )

@@ -1,4 +1,4 @@
-"""Every command answers people with sentences, programs with JSON, and mistakes with code, sentence and hint."""
+"""Every command answers people with sentences, programs with JSON, mistakes with code and hint."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ COMMANDS = dict(commands(typer.main.get_command(build_cli())))
 
 
 def test_the_promised_commands_are_there() -> None:
-    promised = "up ask render doctor version migrate backup restore gc".split()
-    promised += ["projects list", "personas list", "personas create", "keys create", "keys rotate", "keys revoke"]
+    promised = ["up", "ask", "render", "doctor", "version", "migrate", "backup", "restore", "gc"]
+    promised += [
+        "projects list",
+        "personas list",
+        "personas create",
+        "keys create",
+        "keys rotate",
+        "keys revoke",
+    ]
     promised += ["config check", "config show"]
     assert set(promised) <= COMMANDS.keys()
 
@@ -80,7 +87,9 @@ def test_an_expected_failure_is_code_sentence_and_hint_in_both_forms(cli: Cli) -
         (("-c", "none.toml", "projects", "list"), "settings.file_missing"),
     ],
 )
-def test_a_mistake_ends_with_exit_code_1_and_its_code(cli: Cli, arguments: tuple[str, ...], code: str) -> None:
+def test_a_mistake_ends_with_exit_code_1_and_its_code(
+    cli: Cli, arguments: tuple[str, ...], code: str
+) -> None:
     ran = cli(*arguments, "--json")
     assert ran.code == 1
     assert json.loads(ran.out.splitlines()[-1])["code"] == code
@@ -162,7 +171,12 @@ def test_migrate_says_where_the_database_is(cli: Cli) -> None:
 
 
 def test_the_shell_completes_commands(home: Path) -> None:
-    variables = {**os.environ, "_SOUNDSTAGE_COMPLETE": "complete_bash", "COMP_WORDS": "soundstage pro", "COMP_CWORD": "1"}
+    variables = {
+        **os.environ,
+        "_SOUNDSTAGE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "soundstage pro",
+        "COMP_CWORD": "1",
+    }
     program = Path(sys.executable).with_name("soundstage")
     ran = subprocess.run([program], env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert "projects" in ran.stdout.split()

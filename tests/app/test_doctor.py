@@ -1,0 +1,83 @@
+"""The doctor names what is missing and what to do, and never fails itself."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+GOOD_WORKER = """#!/bin/sh
+echo '[{"name": "espeak-ng", "state": "ok", "detail": "1.51", "hint": ""},
+       {"name": "mediapipe", "state": "limited", "detail": "absent", "hint": "install the extra"}]'
+"""
+
+
+@pytest.fixture
+def worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A worker program that answers the doctor."""
+    path = home / "worker"
+    path.write_text(GOOD_WORKER)
+    path.chmod(0o755)
+    monkeypatch.setenv("SOUNDSTAGE_WORKER__COMMAND", str(path))
+    monkeypatch.setenv("SOUNDSTAGE_HTTP__PORT", "0")
+    return path
+
+
+def found(ran: Any) -> dict[str, tuple[str, str]]:
+    return {check["name"]: (check["level"], check["fix"]) for check in ran.json["checks"]}
+
+
+def test_a_machine_that_is_well_is_green_with_amber_for_what_is_optional(cli: Cli, worker: Path) -> None:
+    ran = cli("doctor", "--json")
+    checks = found(ran)
+    assert ran.code == 0 and ran.json["ok"] is True
+    assert checks["worker espeak-ng"][0] == "green"
+    assert checks["worker mediapipe"] == ("amber", "install the extra")
+    assert {"python", "settings", "disk", "port", "database", "personas", "worker"} <= checks.keys()
+
+
+def test_every_complaint_says_what_to_do(cli: Cli, worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDSTAGE_WORKER__COMMAND", "/nowhere/avatar")
+    monkeypatch.setenv("SOUNDSTAGE_PERSONAS_DIR", "/nowhere/personas")
+    ran = cli("doctor", "--json")
+    assert ran.code == 1
+    complaints = {name: fix for name, (level, fix) in found(ran).items() if level == "red"}
+    assert complaints.keys() == {"worker", "personas"}
+    assert all(complaints.values())
+
+
+@pytest.mark.parametrize("script", ["exit 3", "echo nonsense", "sleep 0; echo '[{}]'"])
+def test_a_worker_that_answers_nonsense_is_red(cli: Cli, worker: Path, script: str) -> None:
+    worker.write_text(f"#!/bin/sh\n{script}\n")
+    assert found(cli("doctor", "--json"))["worker"][0] == "red"
+
+
+def test_bad_settings_are_the_only_finding(cli: Cli, home: Path) -> None:
+    (home / "config.toml").write_text("[http]\nport = -1\n")
+    ran = cli("doctor")
+    assert ran.code == 1 and "http.port" in ran.out
+
+
+def test_a_taken_port_is_amber(cli: Cli, worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("SOUNDSTAGE_HTTP__PORT", str(taken.getsockname()[1]))
+        level, fix = found(cli("doctor", "--json"))["port"]
+    assert level == "amber" and fix
+
+
+def test_a_database_that_is_none_is_red_and_an_old_one_amber(cli: Cli, worker: Path, home: Path) -> None:
+    (home / "state").mkdir()
+    (home / "state" / "soundstage.db").touch()
+    assert found(cli("doctor", "--json"))["database"] == ("amber", "soundstage migrate")
+    (home / "state" / "soundstage.db").write_bytes(b"no database at all" * 1000)
+    assert found(cli("doctor", "--json"))["database"][0] == "red"
+
+
+def test_a_broken_persona_file_is_amber(cli: Cli, worker: Path, home: Path) -> None:
+    (home / "personas" / "bad.yaml").write_text("id: bad\n")
+    assert found(cli("doctor", "--json"))["personas"][0] == "amber"

@@ -1,0 +1,79 @@
+"""A database of any earlier version is brought up to date, and the migrations say the same as the models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.migrating import current_revision, drift, migrate, newest_revision, revisions
+from soundstage.database import Base, Database
+from soundstage.errors import Conflict
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    made = Database(f"sqlite:///{tmp_path}/x.db")
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("revision", revisions())
+async def test_a_database_of_every_earlier_version_is_upgraded(
+    database: Database, tmp_path: Path, revision: str
+) -> None:
+    await migrate(database, tmp_path, revision)
+    assert await current_revision(database) == revision
+    await migrate(database, tmp_path)
+    assert await current_revision(database) == newest_revision()
+    assert await drift(database) == []
+
+
+async def test_models_and_migrations_do_not_drift_apart(database: Database, tmp_path: Path) -> None:
+    await migrate(database, tmp_path)
+    assert await drift(database) == []
+
+
+async def test_drift_is_seen(database: Database, tmp_path: Path) -> None:
+    await migrate(database, tmp_path)
+    async with database.transaction() as session:
+        await session.execute(text("ALTER TABLE renders ADD COLUMN stray TEXT"))
+    assert any("stray" in difference for difference in await drift(database))
+
+
+async def test_every_table_of_every_room_is_migrated(database: Database, tmp_path: Path) -> None:
+    await migrate(database, tmp_path)
+    async with database.session() as session:
+        found = set(await session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")))
+    assert {"events", "api_keys", "projects", "renders", "agent_sessions"} <= Base.metadata.tables.keys()
+    assert Base.metadata.tables.keys() <= found
+
+
+async def test_what_is_in_the_database_stays(database: Database, tmp_path: Path) -> None:
+    await migrate(database, tmp_path)
+    async with database.transaction() as session:
+        await session.execute(
+            text("INSERT INTO agent_sessions VALUES ('ses_1', 'p', 't', 0, NULL, '2026-01-01', '2026-01-01')")
+        )
+    assert (await migrate(database, tmp_path)).changed is False
+    async with database.session() as session:
+        assert (await session.scalars(text("SELECT id FROM agent_sessions"))).all() == ["ses_1"]
+
+
+async def test_two_that_start_together_migrate_once(tmp_path: Path) -> None:
+    databases = [Database(f"sqlite:///{tmp_path}/x.db") for _ in range(4)]
+    done = await asyncio.gather(*(migrate(database, tmp_path) for database in databases))
+    assert sorted(result.changed for result in done) == [False, False, False, True]
+    for database in databases:
+        await database.close()
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(database: Database, tmp_path: Path) -> None:
+    await migrate(database, tmp_path)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Conflict, match="9999"):
+        await migrate(database, tmp_path)

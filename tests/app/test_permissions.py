@@ -1,0 +1,62 @@
+"""Every route and every tool declares what it needs, and nothing is reachable without."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from agent.tools import ALL_TOOLS
+from app.composition import Services
+from app.web import create_app
+from policy import PERMISSIONS, check_routes, declared_permissions
+from policy.roles import roles
+
+NAMES = {permission.name for permission in PERMISSIONS}
+
+
+@pytest.fixture
+def app(services: Services) -> FastAPI:
+    return create_app(services)
+
+
+def test_every_route_declares_a_permission_or_why_it_is_public(app: FastAPI) -> None:
+    check_routes(app)
+    grants = declared_permissions(app)
+    assert len(grants) > 40
+    assert {name for grant in grants for name in grant.permissions} <= NAMES
+
+
+def test_a_route_that_declares_nothing_is_refused(app: FastAPI) -> None:
+    @app.get("/api/forgotten")
+    async def forgotten() -> None: ...
+
+    with pytest.raises(RuntimeError, match="forgotten"):
+        check_routes(app)
+
+
+@pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
+def test_every_tool_declares_permission_purpose_and_effect(tool: object) -> None:
+    assert getattr(tool, "permission") in NAMES  # noqa: B009
+    assert getattr(tool, "purpose").endswith(".")  # noqa: B009
+    assert getattr(tool, "effect") in ("read", "write", "destructive")  # noqa: B009
+
+
+def test_what_changes_something_says_how_to_undo_it_and_no_viewer_may_call_it() -> None:
+    viewer = next(role for role in roles().values() if role.name == "viewer")
+    for tool in ALL_TOOLS:
+        assert bool(tool.undo) == (tool.effect != "read")
+        assert (tool.permission in viewer.permissions) == (tool.effect == "read")
+
+
+async def test_without_a_key_every_guarded_route_answers_401(services: Services) -> None:
+    app = create_app(services)
+    transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://studio.example") as client:
+        for grant in declared_permissions(app):
+            if not grant.permissions:
+                continue
+            for method in grant.methods:
+                path = grant.path.replace("{", "").replace("}", "")
+                answer = await client.request(method, path, json={})
+                assert answer.status_code == 401, (method, path, answer.text)

@@ -1,0 +1,161 @@
+"""The web application over a real database: chat, the page, the API page, and who may come in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.composition import Services
+from app.web import create_app
+from policy import Principal
+from policy.keys.schemas import KeyRequest
+
+PAGE = Path(__file__).parents[2] / "agent" / "page"
+
+
+@pytest.fixture
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser on this machine."""
+    transport = httpx.ASGITransport(app=create_app(services), client=("127.0.0.1", 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as made:
+        yield made
+
+
+@pytest.fixture
+async def outside(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody on another machine."""
+    transport = httpx.ASGITransport(app=create_app(services), client=("203.0.113.7", 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://studio.example") as made:
+        yield made
+
+
+def sse(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+
+
+async def test_chat_answers_in_json(client: httpx.AsyncClient, services: Services) -> None:
+    answer = (await client.post("/api/chat", json={"message": "Make a video where Nova says: Hello"})).json()
+    assert answer["session_id"].startswith("ses_")
+    assert answer["reply"].startswith("I am making “Hello” with Nova.")
+    assert [event["type"] for event in answer["events"]][-1] == "done"
+    assert (await services.studio.renders.get(answer["render_id"])).state == "queued"
+
+
+async def test_chat_answers_as_events_when_asked_to(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/api/chat", json={"message": "list my videos"}, headers={"Accept": "text/event-stream"}
+    )
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    kinds = [event["type"] for event in sse(answer.text)]
+    assert kinds == ["understood", "tool_call", "tool_result", "text", "done"]
+
+
+async def test_a_conversation_goes_on_and_can_be_read_again(client: httpx.AsyncClient) -> None:
+    first = (await client.post("/api/chat", json={"message": "Say: one"})).json()
+    more = {"message": "cancel it", "session_id": first["session_id"]}
+    second = (await client.post("/api/chat", json=more)).json()
+    assert second["render_id"] == first["render_id"]
+    turns = (await client.get(f"/api/chat/sessions/{first['session_id']}/turns")).json()
+    assert [turn["utterance"] for turn in turns] == ["Say: one", "cancel it"]
+    [session] = (await client.get("/api/chat/sessions")).json()
+    assert (session["turns"], session["last_render_id"]) == (2, first["render_id"])
+
+
+async def test_a_session_that_there_is_not_is_a_problem_document(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/chat", json={"message": "help", "session_id": "ses_none"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "session.not_found" and answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"message": ""}, {"message": "x", "extra": 1}, {"message": "x" * 220_001}]
+)
+async def test_a_body_that_is_none_is_refused(client: httpx.AsyncClient, body: dict[str, object]) -> None:
+    assert (await client.post("/api/chat", json=body)).status_code == 422
+
+
+async def test_progress_of_an_ended_render_is_one_event(client: httpx.AsyncClient) -> None:
+    made = (await client.post("/api/chat", json={"message": "Say: one"})).json()
+    await client.post("/api/chat", json={"message": "cancel it", "session_id": made["session_id"]})
+    answer = await client.get(f"/api/chat/renders/{made['render_id']}/progress")
+    [event] = sse(answer.text)
+    assert (event["state"], event["error"]["code"]) == ("cancelled", "render.cancelled")
+    assert (await client.get("/api/chat/renders/rnd_none/progress")).status_code == 404
+
+
+async def test_help_and_tools_are_data(client: httpx.AsyncClient) -> None:
+    lines = (await client.get("/api/chat/help")).json()
+    tools = (await client.get("/api/chat/tools")).json()
+    assert {line["tool"] for line in lines if line["tool"]} == {tool["name"] for tool in tools}
+    assert all(tool["parameters"]["type"] == "object" for tool in tools)
+
+
+async def test_an_editor_from_outside_comes_in_with_a_key_and_a_viewer_may_not_chat(
+    outside: httpx.AsyncClient, services: Services
+) -> None:
+    async def key(role: str) -> dict[str, str]:
+        async with services.database.transaction() as session:
+            made = await services.policy.keys.create(
+                session, KeyRequest(name=role, role=role), Principal.local_admin()
+            )
+        return {"Authorization": f"Bearer {made.key}"}
+
+    body = {"message": "Make a video where Nova says: Hello"}
+    assert (await outside.post("/api/chat", json=body)).status_code == 401
+    assert (await outside.post("/api/chat", json=body, headers=await key("viewer"))).status_code == 403
+    answer = await outside.post("/api/chat", json=body, headers=await key("editor"))
+    assert answer.json()["render_id"]
+    path = {"message": "Create a persona called X from photo /etc/hostname with the consent of X for y"}
+    refused = await outside.post("/api/chat", json=path, headers=await key("editor"))
+    assert "persona.path_not_allowed" in refused.text
+
+
+async def test_the_page_and_everything_it_names_is_served_from_here(client: httpx.AsyncClient) -> None:
+    page = await client.get("/")
+    assert page.status_code == 200
+    named = set(re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text))
+    imported = {
+        f"/page/{name}"
+        for path in PAGE.glob("*.js")
+        for name in re.findall(r'from "\./([^"]+)"', path.read_text())
+    }
+    for path in named | imported:
+        answer = await client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert {path.name for path in PAGE.glob("*.js")} == {
+        path.rpartition("/")[2] for path in named | imported
+    } & {path.name for path in PAGE.glob("*.js")}
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_a_page_names_no_outside_host_and_forbids_scripts_of_others(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "script-src 'self';" in policy
+    assert "http://" not in answer.text and "https://" not in answer.text
+    assert not re.search(r"<script(?![^>]*src=)", answer.text) and " on" not in re.sub(
+        r">[^<]*<", "><", answer.text
+    )
+
+
+async def test_the_api_page_is_complete_without_the_internet(client: httpx.AsyncClient) -> None:
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js"):
+        assert (await client.get(f"/docs/{name}")).status_code == 200
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert {"/api/chat", "/api/renders", "/api/projects", "/api/health"} <= paths.keys()
+    assert (await client.get("/docs/../secrets")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "__init__.py", "..%2froutes.py", "routes.py"])
+async def test_only_the_files_of_the_page_are_served(client: httpx.AsyncClient, name: str) -> None:
+    assert (await client.get(f"/page/{name}")).status_code == 404
