@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,13 @@ class _Making:
     board: ProgressBoard
     spec_sha256: str = ""
     running: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, event: TaskEvent) -> None:
+        """The first worker that runs makes the render run, and that is told at once."""
+        if event.state is TaskState.RUNNING and not self.running:
+            self.running = True
+            self.news.set()
 
 
 class RenderMaker:
@@ -82,7 +89,10 @@ class RenderMaker:
             async with self._reported(making):
                 await self._store_spec(making)
                 result, lost = await self._work(making)
-                await self._finish(making, result, lost)
+                for notice in result.warnings:
+                    making.board.note(notice)
+            # Only now: a reporter that is still at work could write older progress over the end.
+            await self._finish(making, result, lost)
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
 
@@ -138,7 +148,7 @@ class RenderMaker:
 
     async def _segment(self, making: _Making, order: SegmentOrder) -> SegmentDone:
         def listen(event: TaskEvent) -> None:
-            making.running = making.running or event.state is TaskState.RUNNING
+            making.hear(event)
             making.board.hear(order.scene_id, event)
 
         done = await self._pool.obtain(order, listen)
@@ -191,7 +201,7 @@ class RenderMaker:
 
     async def _run(self, making: _Making, task: SegmentTask, hear: Any) -> Finished:
         def on_event(event: TaskEvent) -> None:
-            making.running = making.running or event.state is TaskState.RUNNING
+            making.hear(event)
             hear(event)
 
         return await run_task_again(self._scheduler, task, on_event)
@@ -210,8 +220,6 @@ class RenderMaker:
             row.out_files = names
             row.duration_ms = result.duration_ms
             row.lost_face_frames = [list(span) for span in lost]
-            for notice in result.warnings:
-                making.board.note(notice)
             row.progress = making.board.complete().model_dump(mode="json")
             if row.state == RenderState.PLACED:
                 await self._journal.move(session, row, RenderState.RUNNING)
@@ -245,7 +253,11 @@ class RenderMaker:
     async def _report(self, making: _Making) -> None:
         while True:
             await self._report_once(making)
-            await asyncio.sleep(REPORT_S)
+            try:
+                await asyncio.wait_for(making.news.wait(), REPORT_S)
+            except TimeoutError:
+                continue
+            making.news.clear()
 
     async def _report_once(self, making: _Making) -> None:
         if making.running:

@@ -12,6 +12,7 @@ from avatar.spec import Failed, Finished
 
 from farm.failures import CANCELLED, TaskFailed
 from farm.scheduler import Scheduler
+from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
@@ -114,8 +115,19 @@ class SegmentPool:
             time_limit_s=order.time_limit_s,
             trace_id=order.trace_id,
         )
+        marks: list[asyncio.Task[None]] = []
+
+        def on_event(event: TaskEvent) -> None:
+            if event.state is TaskState.RUNNING and not marks:
+                marks.append(asyncio.create_task(self._mark_running(order.key)))
+            self._hear(order.key, event)
+
         try:
-            result = await run_task_again(self._scheduler, task, lambda event: self._hear(order.key, event))
+            try:
+                result = await run_task_again(self._scheduler, task, on_event)
+            finally:
+                # Whatever comes next is written after it.
+                await asyncio.shield(asyncio.gather(*marks))
         except TaskFailed as error:
             cancelled = error.failure.code == CANCELLED.code
             await self._end(
@@ -163,6 +175,12 @@ class SegmentPool:
             segment.error = None
             return segment.attempts
 
+    async def _mark_running(self, key: str) -> None:
+        async with self._db.transaction() as session:
+            segment = await Segments(session).find(key)
+            if segment is not None and segment.state == RenderState.PLACED:
+                segment.state = move(SEGMENT_TRANSITIONS, RenderState.PLACED, RenderState.RUNNING)
+
     async def _end(self, key: str, state: RenderState, failure: Failed) -> None:
         async with self._db.transaction() as session:
             segment = await Segments(session).find(key)
@@ -176,8 +194,7 @@ class SegmentPool:
             segment = await Segments(session).find(order.key)
             if segment is None:
                 raise TaskFailed(CANCELLED)
-            running = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.RUNNING)
-            segment.state = move(SEGMENT_TRANSITIONS, running, RenderState.DONE)
+            segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.DONE)
             segment.result = result.model_dump(mode="json")
             segment.bytes = sum(file.bytes for file in result.files)
             segment.finished_at = segment.used_at = utcnow()

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,11 @@ def fail(run: Run) -> int:
     return 1
 
 
+def needs(run: Run, name: str) -> int:
+    """Fails until somebody has put a file of that name into the cache."""
+    return finish(run, run.results()) if (Path(run.options["--cache"]) / name).exists() else fail(run)
+
+
 def leave(run: Run, status: str) -> int:
     return int(status)
 
@@ -206,11 +212,12 @@ def large(run: Run, size: str) -> int:
     return finish(run, [run.write(made[0]["role"], Path(made[0]["path"]), os.urandom(int(size))), *made[1:]])
 
 
-ORDERS = {
+ORDERS: dict[str, Callable[..., int]] = {
     "slow": slow,
     "crash": crash,
     "killed": killed,
     "fail": fail,
+    "needs": needs,
     "exit": leave,
     "garbage": garbage,
     "flood": flood,

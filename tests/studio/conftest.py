@@ -1,0 +1,146 @@
+"""A whole studio over a real database and real processes; the worker is the stand-in that obeys orders."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from avatar.spec import Canvas
+from fastapi import FastAPI
+
+import studio.models  # noqa: F401 - the tables
+from farm.local import LocalOptions, LocalScheduler
+from policy import Policy, install_policy
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import install_error_handlers
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+from studio.renders.schemas import RenderRequest, RenderView
+from studio.routes import routers
+from studio.wiring import Studio, build_studio, worker_cache
+
+STAND_IN = Path(__file__).parents[1] / "farm" / "stand_in.py"
+SMALL = Canvas(width=320, height=180)
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(64)
+MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 8
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64)
+
+NOVA = """\
+id: nova
+name: Nova
+face: {kind: rig, character: nova}
+voice: {kind: espeak, rate_wpm: 170}
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    personas = tmp_path / "personas"
+    personas.mkdir()
+    (personas / "nova.yaml").write_text(NOVA)
+    return Settings.model_validate(
+        {
+            "state_dir": tmp_path / "state",
+            "out_dir": tmp_path / "out",
+            "personas_dir": personas,
+            "limits": {"upload_mib": 1, "script_chars": 20_000, "scenes": 20, "queued_renders": 30},
+        }
+    )
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    made = Database(settings.database_url)
+    await made.create_tables()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def events(db: Database) -> EventStore:
+    return EventStore(db, poll_s=0.05)
+
+
+@pytest.fixture
+def blobs(settings: Settings) -> BlobStore:
+    return BlobStore.open(settings.blobs_url)
+
+
+@pytest.fixture
+async def scheduler(settings: Settings, blobs: BlobStore) -> AsyncIterator[LocalScheduler]:
+    made = LocalScheduler(
+        blobs,
+        LocalOptions(
+            command=(sys.executable, "-I", "-S", str(STAND_IN)),
+            work_dir=settings.state_dir / "work",
+            cache_dir=worker_cache(settings),
+            concurrency=2,
+            grace_s=1.0,
+        ),
+    )
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def studio_rooms(
+    settings: Settings, db: Database, events: EventStore, blobs: BlobStore, scheduler: LocalScheduler
+) -> AsyncIterator[Studio]:
+    """The services; nobody drives renders."""
+    made = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    yield made
+    await made.dispatcher.close()
+
+
+@pytest.fixture
+async def rooms(studio_rooms: Studio) -> Studio:
+    """The services with a dispatcher that drives."""
+    await studio_rooms.dispatcher.start()
+    return studio_rooms
+
+
+@pytest.fixture
+async def client(
+    settings: Settings, db: Database, events: EventStore, studio_rooms: Studio
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The REST doors, as admin on this machine."""
+    app = FastAPI()
+    app.state.studio = studio_rooms
+    for router in routers():
+        app.include_router(router)
+    install_policy(app, Policy.open(settings, db, events), public={"/openapi.json": "no secret", **DOCS})
+    install_error_handlers(app)
+    transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as made:
+        yield made
+
+
+DOCS = {"/docs": "no secret", "/docs/oauth2-redirect": "no secret", "/redoc": "no secret"}
+
+
+def asking(script: str = "hello", **more: Any) -> RenderRequest:
+    return RenderRequest(script=script, canvas=SMALL, **more)
+
+
+@pytest.fixture
+def ask() -> Callable[..., RenderRequest]:
+    """A request for a small video; see tests/farm/stand_in.py for what scripts can order."""
+    return asking
+
+
+@pytest.fixture
+def made() -> Callable[..., Awaitable[RenderView]]:
+    """Asks for a video and waits for its end."""
+
+    async def make(rooms: Studio, script: str = "hello", **more: Any) -> RenderView:
+        view = await rooms.renders.create(asking(script, **more))
+        return await rooms.renders.wait(view.id)
+
+    return make

@@ -1,0 +1,172 @@
+"""Who drives, and what happens when that process stops or is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+from avatar.spec import RenderSpec
+
+from farm.local import orphans
+from studio.renders.journal import stream_of
+from studio.renders.lock import DriverLock
+from studio.renders.repository import Renders
+from studio.renders.schemas import RenderRequest
+from studio.renders.states import RenderState
+from studio.wiring import build_studio
+
+SERVER = """
+import asyncio, sys
+from pathlib import Path
+import studio.models
+from farm.local import LocalOptions, LocalScheduler
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+from studio.wiring import build_studio, worker_cache
+
+async def main(root, stand_in):
+    settings = Settings.model_validate(
+        {"state_dir": root / "state", "out_dir": root / "out", "personas_dir": root / "personas"}
+    )
+    db = Database(settings.database_url)
+    blobs = BlobStore.open(settings.blobs_url)
+    command = (sys.executable, "-I", "-S", stand_in)
+    options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings), concurrency=1)
+    scheduler = LocalScheduler(blobs, options)
+    made = build_studio(settings, db, EventStore(db), blobs, scheduler, worker_version="1.0")
+    await made.dispatcher.start()
+    await asyncio.Event().wait()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+def spec_of(*scripts: str) -> RenderSpec:
+    scenes = [{"id": f"s{number}", "script": script} for number, script in enumerate(scripts)]
+    return RenderSpec.model_validate({"canvas": {"width": 320, "height": 180}, "scenes": scenes})
+
+
+async def eventually(ask: Any, seconds: float = 15.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await ask():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.05)
+
+
+async def test_after_kill_9_only_the_missing_segments_are_made(
+    studio_rooms: Any, settings: Any, tmp_path: Path
+) -> None:
+    stand_in = Path(__file__).parents[1] / "farm" / "stand_in.py"
+    view = await studio_rooms.renders.create(RenderRequest(spec=spec_of("quick", "!slow 2")))
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", textwrap.dedent(SERVER), str(tmp_path), str(stand_in)),
+        cwd=Path(__file__).parents[2],
+    )
+
+    async def second_runs() -> bool:
+        events = await studio_rooms.events.read(stream_of(view.id))
+        first_done = any(event.kind == "render.segment" for event in events)
+        return first_done and len(list((settings.state_dir / "work").glob("*/*/worker.json"))) == 1
+
+    await eventually(second_runs)
+    record = orphans.read_record(next((settings.state_dir / "work").glob("*/*/worker.json")))
+    assert record is not None
+    server.kill()
+    await server.wait()
+    assert (await studio_rooms.renders.get(view.id)).state is RenderState.RUNNING
+    await studio_rooms.dispatcher.start()
+    ended = await studio_rooms.renders.wait(view.id)
+    assert ended.state is RenderState.DONE and ended.attempt == 1
+    detail = await studio_rooms.renders.detail(view.id)
+    assert [segment.attempts for segment in detail.segments] == [1, 2]
+    assert orphans.marked_processes(record) == []
+    whys = [event.data.get("why") for event in await studio_rooms.events.read(stream_of(view.id))]
+    assert "the server was restarted" in whys
+
+
+async def test_a_cancel_that_came_while_nobody_drove_is_carried_out(
+    studio_rooms: Any, ask: Any, db: Any
+) -> None:
+    view = await studio_rooms.renders.create(ask())
+    async with db.transaction() as session:
+        row = await Renders(session).find(view.id)
+        assert row is not None
+        row.state, row.cancel_requested = RenderState.RUNNING, True
+    await studio_rooms.dispatcher.start()
+    assert (await studio_rooms.renders.wait(view.id)).state is RenderState.CANCELLED
+
+
+async def test_closing_puts_renders_back_into_the_queue_and_the_next_one_finishes_them(
+    studio_rooms: Any, ask: Any, settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any
+) -> None:
+    view = await studio_rooms.renders.create(ask("!slow 1"))
+    await studio_rooms.dispatcher.start()
+
+    async def running() -> bool:
+        return bool((await studio_rooms.renders.get(view.id)).state == RenderState.RUNNING)
+
+    await eventually(running)
+    await studio_rooms.dispatcher.close()
+    assert (await studio_rooms.renders.get(view.id)).state is RenderState.QUEUED
+    next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    async with next_one.dispatcher:
+        assert (await next_one.renders.wait(view.id)).state is RenderState.DONE
+
+
+async def test_one_of_two_dispatchers_drives_and_the_other_takes_over(
+    studio_rooms: Any, settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, ask: Any
+) -> None:
+    other = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    await studio_rooms.dispatcher.start()
+    await asyncio.sleep(0.1)
+    async with other.dispatcher:
+        view = await other.renders.create(ask())
+        assert (await other.renders.wait(view.id)).state is RenderState.DONE
+        assert (studio_rooms.dispatcher.driving, other.dispatcher.driving) == (True, False)
+        await studio_rooms.dispatcher.close()
+        view = await other.renders.create(ask("after"))
+        assert (await other.renders.wait(view.id)).state is RenderState.DONE
+        assert other.dispatcher.driving
+
+
+async def test_renders_of_higher_priority_start_first(rooms: Any, ask: Any) -> None:
+    blockers = [await rooms.renders.create(ask(f"!slow 1\n{number}")) for number in range(2)]
+
+    async def busy() -> bool:
+        states = {(await rooms.renders.get(view.id)).state for view in blockers}
+        return states == {RenderState.RUNNING}
+
+    await eventually(busy)
+    views = [await rooms.renders.create(ask(f"!slow 0.3\n{number}", priority=number)) for number in range(4)]
+    ended = [await rooms.renders.wait(view.id) for view in views]
+    order = [view.priority for view in sorted(ended, key=lambda view: view.started_at)]
+    assert sorted(order[:2]) == [2, 3] and sorted(order[2:]) == [0, 1]
+
+
+def test_the_lock_is_let_go_when_its_process_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    code = (
+        "import sys, time; from pathlib import Path; from studio.renders.lock import DriverLock;"
+        "lock = DriverLock(Path(sys.argv[1])); print(lock.acquire(), flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert holder.stdout is not None and holder.stdout.readline().strip() == b"True"
+    mine = DriverLock(path)
+    assert not mine.acquire() and not mine.held
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    deadline = time.monotonic() + 5
+    while not mine.acquire():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    mine.release()
+    assert not mine.held

@@ -1,0 +1,292 @@
+"""The life of a render, from the request to files, through everything that can go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avatar.spec import RenderSpec, Scene
+
+from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.telemetry import trace
+from studio.renders.journal import stream_of
+from studio.renders.schemas import RenderRequest, RenderView
+from studio.renders.states import (
+    ACTIVE,
+    RENDER_TRANSITIONS,
+    SEGMENT_TRANSITIONS,
+    TERMINAL,
+    RenderState,
+    move,
+)
+
+
+async def states_of(events: Any, render_id: str) -> list[str]:
+    return [e.data["state"] for e in await events.read(stream_of(render_id)) if e.kind == "render.state"]
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
+
+
+async def eventually(ask: Any, seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await ask():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.02)
+
+
+async def until_running(rooms: Any, render_id: str) -> None:
+    async def running() -> bool:
+        return bool((await rooms.renders.get(render_id)).state == RenderState.RUNNING)
+
+    await eventually(running)
+
+
+async def test_a_sentence_becomes_files_with_the_name_of_its_title(
+    rooms: Any, made: Any, settings: Any, events: Any
+) -> None:
+    view: RenderView = await made(rooms, "Hello there, World!")
+    assert view.state is RenderState.DONE
+    stem = f"hello-there-world-{view.id[-6:]}"
+    names = {f"{stem}{end}" for end in (".mp4", ".vtt", ".srt", ".png", ".provenance.json")}
+    assert set(view.out_files) == names == {path.name for path in settings.out_dir.iterdir()}
+    output, path = await rooms.renders.open_output(view.id, "video")
+    assert path.read_bytes() == (settings.out_dir / f"{stem}.mp4").read_bytes()
+    assert output.media_type == "video/mp4" and output.bytes == path.stat().st_size
+    assert view.duration_ms == 400 and view.personas == ["nova"]
+    assert await states_of(events, view.id) == ["placed", "running", "done"]
+
+
+async def test_progress_adds_up_and_every_event_carries_the_trace(rooms: Any, ask: Any, events: Any) -> None:
+    with trace("ab" * 16):
+        view = await rooms.renders.create(ask("!slow 1.2"))
+    view = await rooms.renders.wait(view.id)
+    seen = await events.read(stream_of(view.id))
+    assert {event.trace_id for event in seen} == {"ab" * 16} == {view.trace_id}
+    frames = [event.data["frames_done"] for event in seen if event.kind == "render.progress"]
+    assert frames == sorted(frames) and len(set(frames)) > 1
+    assert (view.progress.stage, view.progress.frames_done, view.progress.frames_total) == ("done", 10, 10)
+
+
+async def test_warnings_and_lost_faces_are_told(rooms: Any, made: Any) -> None:
+    view = await made(rooms, "!warn")
+    assert [(notice.code, notice.scene) for notice in view.warnings] == [("speech.markup", "scene-1")]
+    lost = await made(rooms, "!lost")
+    assert lost.lost_face_frames == [(2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("!fail", "face.not_found"),
+        ("!crash", "worker.crashed"),
+        ("!killed", "worker.killed"),
+        ("!garbage", "worker.no_result"),
+        ("!lie", "worker.bad_output"),
+        ("!assemble-fail", "face.not_found"),
+        ("!assemble-promise", "worker.bad_output"),
+    ],
+)
+async def test_a_worker_that_misbehaves_fails_the_render_with_code_sentence_and_hint(
+    rooms: Any, made: Any, settings: Any, script: str, code: str
+) -> None:
+    view = await made(rooms, script)
+    assert (view.state, view.error.code) == (RenderState.FAILED, code)
+    assert view.error.message and view.error.hint
+    assert files_in(settings.out_dir) == [] and files_in(settings.state_dir / "work") == []
+    assert view.outputs == [] and view.out_files == []
+
+
+async def test_a_worker_that_crashed_once_is_tried_again(rooms: Any, made: Any) -> None:
+    assert (await made(rooms, "!crash once")).state is RenderState.DONE
+
+
+async def test_a_failed_render_can_be_tried_again_and_tells_its_new_end(
+    rooms: Any, made: Any, settings: Any
+) -> None:
+    first = await made(rooms, "!needs mending")
+    assert (first.state, first.error.code) == (RenderState.FAILED, "face.not_found")
+    (settings.state_dir / "cache" / "mending").touch()
+    again = await rooms.renders.retry(first.id)
+    assert (again.state, again.attempt, again.error) == (RenderState.QUEUED, 2, None)
+    assert (await rooms.renders.wait(first.id)).state is RenderState.DONE
+    with pytest.raises(Conflict, match="only a failed"):
+        await rooms.renders.retry(first.id)
+
+
+async def test_a_waiting_render_is_cancelled_at_once(studio_rooms: Any, ask: Any) -> None:
+    view = await studio_rooms.renders.create(ask())
+    assert (await studio_rooms.renders.cancel(view.id)).state is RenderState.CANCELLED
+    assert (await studio_rooms.renders.cancel(view.id)).state is RenderState.CANCELLED
+
+
+async def test_a_running_render_is_cancelled_and_nothing_partial_is_left(
+    rooms: Any, ask: Any, settings: Any
+) -> None:
+    view = await rooms.renders.create(ask("!slow 60"))
+    await until_running(rooms, view.id)
+    assert (await rooms.renders.cancel(view.id)).cancel_requested
+    ended = await rooms.renders.wait(view.id)
+    assert (ended.state, ended.error.code) == (RenderState.CANCELLED, "render.cancelled")
+    assert not ended.cancel_requested
+    assert files_in(settings.out_dir) == [] and files_in(settings.state_dir / "work") == []
+
+
+async def test_a_render_is_cancelled_while_it_is_assembled_and_its_segments_stay(
+    rooms: Any, ask: Any
+) -> None:
+    view = await rooms.renders.create(ask("!assemble-slow 60"))
+
+    async def assembling() -> bool:
+        return any(e.kind == "render.segment" for e in await rooms.events.read(stream_of(view.id)))
+
+    await eventually(assembling)
+    await rooms.renders.cancel(view.id)
+    assert (await rooms.renders.wait(view.id)).state is RenderState.CANCELLED
+    detail = await rooms.renders.detail(view.id)
+    assert [segment.state for segment in detail.segments] == [RenderState.DONE]
+
+
+async def test_a_finished_render_cannot_be_cancelled(rooms: Any, made: Any) -> None:
+    view = await made(rooms)
+    with pytest.raises(Conflict, match="done already"):
+        await rooms.renders.cancel(view.id)
+
+
+async def test_a_cancelled_render_can_be_tried_again(rooms: Any, ask: Any, studio_rooms: Any) -> None:
+    view = await rooms.renders.create(ask("!slow 3"))
+    await rooms.renders.cancel(view.id)
+    assert (await rooms.renders.wait(view.id)).state is RenderState.CANCELLED
+    await rooms.renders.retry(view.id)
+    assert (await rooms.renders.wait(view.id)).state is RenderState.DONE
+
+
+async def test_a_render_is_deleted_with_its_files_but_not_while_it_runs(
+    rooms: Any, made: Any, ask: Any, settings: Any
+) -> None:
+    running = await rooms.renders.create(ask("!slow 60"))
+    with pytest.raises(Conflict, match=r"queued|placed|running"):
+        await rooms.renders.delete(running.id)
+    await rooms.renders.cancel(running.id)
+    view = await made(rooms)
+    foreign = settings.out_dir / "my own film.mp4"
+    foreign.write_bytes(b"mine")
+    await rooms.renders.delete(view.id)
+    assert files_in(settings.out_dir) == [foreign]
+    with pytest.raises(NotFound):
+        await rooms.renders.get(view.id)
+
+
+async def test_a_preview_is_one_task_and_gets_no_name_in_out_dir(rooms: Any, ask: Any, settings: Any) -> None:
+    view = await rooms.renders.create(ask("hello", preview=True))
+    ended = await rooms.renders.wait(view.id)
+    assert (ended.kind, ended.state) == ("preview", RenderState.DONE)
+    assert [output.role for output in ended.outputs] == ["video"]
+    assert files_in(settings.out_dir) == []
+    with pytest.raises(Invalid, match="no scene 'nine'"):
+        await rooms.renders.create(ask("hello", preview=True, scene="nine"))
+
+
+async def test_a_render_is_found_by_the_end_of_its_id(studio_rooms: Any, ask: Any) -> None:
+    view = await studio_rooms.renders.create(ask())
+    assert (await studio_rooms.renders.get(view.id[-6:])).id == view.id
+    with pytest.raises(NotFound, match="no render 'zz'"):
+        await studio_rooms.renders.get("zz")
+    with pytest.raises(NotFound):
+        await studio_rooms.renders.get("%%%%%%")
+
+
+async def test_a_waiting_render_says_how_many_are_ahead_of_it(studio_rooms: Any, ask: Any) -> None:
+    await studio_rooms.renders.create(ask("one"))
+    second = await studio_rooms.renders.create(ask("two"))
+    urgent = await studio_rooms.renders.create(ask("three", priority=5))
+    assert await studio_rooms.renders.explain(second.id) == "waits: 2 ahead of it"
+    assert await studio_rooms.renders.explain(urgent.id) == "waits: next in line"
+
+
+async def test_a_placed_render_says_that_the_workers_are_busy(rooms: Any, ask: Any) -> None:
+    for number in range(2):
+        await until_running(rooms, (await rooms.renders.create(ask(f"!slow 60\n{number}"))).id)
+    waiting = await rooms.renders.create(ask("me too"))
+
+    async def explained() -> bool:
+        return "2 of 2 workers busy, 0 ahead" in await rooms.renders.explain(waiting.id)
+
+    await eventually(explained)
+
+
+async def test_the_queue_has_an_end(studio_rooms: Any, ask: Any, settings: Any) -> None:
+    for number in range(settings.limits.queued_renders):
+        await studio_rooms.renders.create(ask(f"number {number}"))
+    with pytest.raises(Unavailable, match="30 renders wait already"):
+        await studio_rooms.renders.create(ask("one more"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"script": "  \n "}, "script.empty"),
+        ({"script": ""}, "script.empty"),
+        ({"script": "hi", "persona": "nobody"}, "persona.not_found"),
+        ({"project": "nothing"}, "project.not_found"),
+    ],
+)
+async def test_what_cannot_be_made_is_refused_with_a_code(
+    studio_rooms: Any, fields: dict[str, Any], code: str
+) -> None:
+    with pytest.raises((Invalid, NotFound)) as caught:
+        await studio_rooms.renders.create(RenderRequest(**fields))
+    assert caught.value.code == code and caught.value.hint
+
+
+async def test_a_script_of_a_hundred_thousand_characters_becomes_scenes_and_one_scene_has_its_limit(
+    studio_rooms: Any, ask: Any
+) -> None:
+    long = "This is one of many sentences. " * 1000
+    view = await studio_rooms.renders.create(ask(long))
+    detail = await studio_rooms.renders.detail(view.id)
+    assert isinstance(detail.spec, RenderSpec) and len(detail.spec.scenes) == 11
+    assert " ".join(scene.script or "" for scene in detail.spec.scenes) == long.strip()
+    whole = RenderSpec(scenes=(Scene(id="one", script=long),))
+    with pytest.raises(Invalid) as caught:
+        await studio_rooms.renders.create(RenderRequest(spec=whole))
+    assert caught.value.code == "script.too_long"
+
+
+async def test_emoji_and_right_to_left_titles_still_give_plain_file_names(
+    rooms: Any, made: Any, settings: Any
+) -> None:
+    view = await made(rooms, "שלום 🎬 ../../etc/passwd; rm -rf $HOME")
+    assert view.state is RenderState.DONE
+    assert sorted(path.name for path in settings.out_dir.iterdir()) == sorted(view.out_files)
+    assert all(name.startswith("etc-passwd-rm-rf-home-") for name in view.out_files)
+
+
+async def test_files_by_path_are_refused_and_unknown_hashes_too(studio_rooms: Any) -> None:
+    for audio, code in (
+        ({"path": "/etc/passwd"}, "media.path_refused"),
+        ({"sha256": "sha256:" + "0" * 64}, "media.not_found"),
+    ):
+        with pytest.raises((Invalid, NotFound)) as caught:
+            await studio_rooms.renders.create(RenderRequest.model_validate({"audio": audio}))
+        assert caught.value.code == code
+
+
+async def test_a_spec_from_a_file_brings_its_own_media(studio_rooms: Any, tmp_path: Path, blobs: Any) -> None:
+    (tmp_path / "voice.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64))
+    spec = RenderSpec.model_validate({"scenes": [{"id": "one", "audio": {"path": "voice.wav"}}]})
+    view = await studio_rooms.renders.create_from_file(spec, tmp_path)
+    detail = await studio_rooms.renders.detail(view.id)
+    audio = detail.spec.scenes[0].audio
+    assert audio.path is None and audio.media_type == "audio/wav" and await blobs.exists(audio.sha256)
+
+
+def test_transitions_reach_every_state_and_forbid_the_rest() -> None:
+    for table in (RENDER_TRANSITIONS, SEGMENT_TRANSITIONS):
+        assert set(table) == set(RenderState)
+        assert {state for following in table.values() for state in following} == set(RenderState)
+    assert TERMINAL | ACTIVE | {RenderState.QUEUED} == set(RenderState)
+    with pytest.raises(Conflict, match="done cannot become running"):
+        move(RENDER_TRANSITIONS, RenderState.DONE, RenderState.RUNNING)
