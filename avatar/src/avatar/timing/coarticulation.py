@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from avatar.timing.visemes import REST, Viseme, is_bilabial, is_labiodental, visemes
+from avatar.timing.visemes import REST, VISEMES, is_bilabial, is_labiodental, visemes
 from avatar.tracks import Curve, Phone
 
 Array = npt.NDArray[np.float64]
 
 REACH_S = 0.5
-CHUNK = 2000
-"""Shapes worked on at a time: some 60 000 (shape, frame) pairs."""
+CHUNK = 1000
+"""Shapes worked on at a time: some 30 000 (shape, frame) pairs."""
 SILENCE_S = 0.12
 CLOSE_S, OPEN_S = 0.10, 0.09
 CLOSURE_RAMP_S = 0.055
@@ -62,41 +62,44 @@ class MouthCurves:
 
 def shapes_of(phones: Sequence[Phone]) -> Shapes:
     """The shapes of a speech; a phoneme of several sounds (diphthong, affricate) is divided evenly."""
-    rows: list[tuple[float, float, Viseme]] = []
-    for phone in phones:
-        parts = visemes(phone.ipa) or (REST,)
-        length_ms = (phone.end_ms - phone.start_ms) / len(parts)
-        for index, viseme in enumerate(parts):
-            start_ms = phone.start_ms + index * length_ms
-            rows.append((start_ms / 1000, (start_ms + length_ms) / 1000, viseme))
+    parts = [visemes(phone.ipa) or (REST,) for phone in phones]
+    counts = np.array([len(shapes) for shapes in parts], dtype=np.intp)
+    begin_ms = np.fromiter((phone.start_ms for phone in phones), np.float64, len(phones))
+    length_ms = np.fromiter((phone.end_ms - phone.start_ms for phone in phones), np.float64, len(phones))
+    length_ms /= counts
+    place = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    start = (np.repeat(begin_ms, counts) + place * np.repeat(length_ms, counts)) / 1000
+    # One row per class, picked by number: a long speech holds each of its thirty shapes thousands of times.
+    numbers = {viseme: number for number, viseme in enumerate(VISEMES)}
+    which = np.fromiter((numbers[viseme] for shapes in parts for viseme in shapes), np.intp, len(place))
     return Shapes(
-        start=np.array([row[0] for row in rows]),
-        end=np.array([row[1] for row in rows]),
+        start=start,
+        end=start + np.repeat(length_ms, counts) / 1000,
         targets=np.array(
-            [(v.gap, v.jaw_share, v.raise_lip, v.wide, v.tuck, v.tongue) for _, _, v in rows]
-        ).reshape(-1, 6),
-        holds=np.array([(v.hold_gap, v.hold_wide, v.hold_tip) for _, _, v in rows]).reshape(-1, 3),
-        bilabial=np.array([is_bilabial(v) for _, _, v in rows], dtype=bool),
-        labiodental=np.array([is_labiodental(v) for _, _, v in rows], dtype=bool),
+            [(v.gap, v.jaw_share, v.raise_lip, v.wide, v.tuck, v.tongue) for v in VISEMES], dtype=np.float64
+        )[which],
+        holds=np.array([(v.hold_gap, v.hold_wide, v.hold_tip) for v in VISEMES], dtype=np.float64)[which],
+        bilabial=np.array([is_bilabial(v) for v in VISEMES], dtype=bool)[which],
+        labiodental=np.array([is_labiodental(v) for v in VISEMES], dtype=bool)[which],
     )
 
 
 def blend(shapes: Shapes, times: Array) -> MouthCurves:
     """Dominance-weighted means of the targets at `times` (seconds, evenly spaced, shape (frames,))."""
-    frames = len(times)
-    sums = np.zeros((6, frames))
-    weights = np.full((3, frames), 1e-4)
+    sums = np.zeros((6, len(times)))
+    weights = np.full((3, len(times)), 1e-4)
+    groups = ((FADE_GAP, (0, 1, 2)), (FADE_WIDE, (3,)), (FADE_TIP, (4, 5)))
     for rows, columns in _pairs(shapes, times):
+        first, count = int(columns.min()), int(np.ptp(columns)) + 1
+        span, places = slice(first, first + count), columns - first
         away = np.abs(times[columns] - shapes.centre[rows]) - (shapes.end[rows] - shapes.start[rows]) / 4
         away = np.maximum(away, 0.0)
         early = times[columns] < shapes.centre[rows]
-        for group, (fade, channels) in enumerate(
-            ((FADE_GAP, (0, 1, 2)), (FADE_WIDE, (3,)), (FADE_TIP, (4, 5)))
-        ):
+        for group, (fade, channels) in enumerate(groups):
             pull = shapes.holds[rows, group] * np.exp(-np.where(early, *fade) * away)
-            weights[group] += np.bincount(columns, pull, frames)
+            weights[group, span] += np.bincount(places, pull, count)
             for channel in channels:
-                sums[channel] += np.bincount(columns, pull * shapes.targets[rows, channel], frames)
+                sums[channel, span] += np.bincount(places, pull * shapes.targets[rows, channel], count)
     gap_w, wide_w, tip_w = weights
     return MouthCurves(
         sums[0] / gap_w, sums[1] / gap_w, sums[2] / gap_w, sums[3] / wide_w, sums[4] / tip_w, sums[5] / tip_w
@@ -111,7 +114,8 @@ def _pairs(shapes: Shapes, times: Array) -> Iterator[tuple[npt.NDArray[np.intp],
         counts = (last - first)[begin : begin + CHUNK]
         rows = np.repeat(np.arange(begin, begin + len(counts)), counts)
         offsets = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        yield rows, first[rows] + offsets
+        if len(rows):
+            yield rows, first[rows] + offsets
 
 
 def speech_gate(phones: Sequence[Phone], times: Array) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from avatar.timing.noise import Array, generator, glide
+from avatar.timing.noise import Array, generator, glide, steps
 from avatar.timing.style import MotionStyle
 
 CLOSE_S, HOLD_S, OPEN_S = 0.075, 0.040, 0.170
@@ -16,6 +16,11 @@ DOUBLE_SHARE = 0.12
 PHRASE_END_REACH_S = 0.8
 MIN_BLINK_S = 0.7
 SACCADE_S = 0.05
+FIXATION_S, ASIDE_S = 1.5, 0.55
+"""Median time of a look at the viewer and of a look aside."""
+ASIDE_SHARE = 0.3
+FIXATION_REACH, ASIDE_REACH = 0.07, 0.45
+COUNTER_ROTATION = 0.8
 GAZE_LIMIT = 0.8
 """Beyond it the iris pictures tear on photos."""
 DEGREES_PER_GAZE = 9.9
@@ -35,9 +40,10 @@ def blinks(times: Array, phrase_ends: Sequence[float], seed: int, style: MotionS
     at = float(times[0]) + float(rng.uniform(0.4, 1.0)) * style.blink_interval_s
     previous = -10.0
     while at < times[-1]:
-        near = ends[np.abs(ends + 0.1 - at) < PHRASE_END_REACH_S]
-        if len(near) and rng.random() < 0.75:
-            at = float(near[np.argmin(np.abs(near + 0.1 - at))]) + 0.1
+        first, last = np.searchsorted(ends, (at - PHRASE_END_REACH_S, at + PHRASE_END_REACH_S))
+        if first < last and rng.random() < 0.75:
+            near = ends[first:last] + 0.1
+            at = float(near[np.argmin(np.abs(near - at))])
         at = max(at, previous + MIN_BLINK_S)
         _add_blink(curve, times, at, step)
         if rng.random() < DOUBLE_SHARE:
@@ -70,29 +76,25 @@ def gaze(
     """Horizontal and vertical gaze: fixations on the viewer with short looks aside, eyes turning against the
     head.
     """
-    rng = generator(seed, 2)
-    x, y = np.zeros(len(times)), np.zeros(len(times))
-    if not len(times):
-        return x, y
-    at, target = float(times[0]), (0.0, 0.0)
-    aside = False
-    while at < times[-1]:
-        at += float(np.exp(np.log(0.55 if aside else 1.5) + 0.5 * rng.standard_normal()))
-        aside = not aside and rng.random() < 0.3
-        reach = 0.45 if aside else 0.07
-        wanted = (reach * float(rng.standard_normal()), 0.5 * reach * float(rng.standard_normal()))
-        begin = int(np.searchsorted(times, at - SACCADE_S / 2))
-        move = glide((times[begin:] - at) / SACCADE_S + 0.5) if begin < len(times) else np.zeros(0)
-        stop = (
-            min(len(times), begin + int(np.ceil(SACCADE_S / max(times[1] - times[0], 1e-6))) + 2)
-            if len(times) > 1
-            else 0
-        )
-        span = slice(begin, stop)
-        x[span] = target[0] + (wanted[0] - target[0]) * move[: stop - begin]
-        y[span] = target[1] + (wanted[1] - target[1]) * move[: stop - begin]
-        x[stop:], y[stop:] = wanted
-        target = wanted
-    x = style.gaze * x - 0.8 * yaw_deg / DEGREES_PER_GAZE
-    y = style.gaze * y - 0.8 * pitch_deg / DEGREES_PER_GAZE
+    moments, targets = _fixations(times, generator(seed, 2))
+    x = style.gaze * steps(times, moments, targets[:, 0], SACCADE_S)
+    y = style.gaze * steps(times, moments, targets[:, 1], SACCADE_S)
+    # Eyes that keep looking at the viewer turn against the head (the vestibulo-ocular reflex).
+    x -= COUNTER_ROTATION * yaw_deg / DEGREES_PER_GAZE
+    y -= COUNTER_ROTATION * pitch_deg / DEGREES_PER_GAZE
     return np.clip(x, -GAZE_LIMIT, GAZE_LIMIT), np.clip(y, -GAZE_LIMIT, GAZE_LIMIT)
+
+
+def _fixations(times: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """When the eyes jump, and where to (gaze units, shape (jumps, 2))."""
+    moments: list[float] = []
+    targets: list[tuple[float, float]] = []
+    at, aside = float(times[0]) if len(times) else 0.0, False
+    while len(times) and at < times[-1]:
+        median_s = ASIDE_S if aside else FIXATION_S
+        at += median_s * float(np.exp(0.5 * rng.standard_normal()))
+        aside = not aside and rng.random() < ASIDE_SHARE
+        reach = ASIDE_REACH if aside else FIXATION_REACH
+        moments.append(at)
+        targets.append((reach * float(rng.standard_normal()), 0.5 * reach * float(rng.standard_normal())))
+    return np.array(moments), np.array(targets).reshape(-1, 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avatar.timing.noise import Array, generator, glide, smooth_noise
+from avatar.timing.noise import Array, generator, smooth_noise, steps
 from avatar.timing.style import MotionStyle
 from avatar.tracks import Word
 
@@ -67,27 +67,24 @@ def _idle(times: Array, phrase_ends: Sequence[float], seed: int, stream: int) ->
 
 def _postures(times: Array, phrase_ends: Sequence[float], seed: int, stream: int) -> Array:
     """A held level that changes at phrase ends, or after some seconds, by a move of 0.5 to 1 s."""
-    curve = np.zeros(len(times))
-    if not len(times):
-        return curve
     # Same moments for all axes: the head goes to a posture, not each angle for itself.
     clock, level = generator(seed, 3), generator(seed, stream)
     ends = np.asarray(phrase_ends)
-    current = float(level.standard_normal())
-    curve[:] = current
-    at = float(times[0])
-    while True:
+    start = current = float(level.standard_normal())
+    moments: list[float] = []
+    lengths: list[float] = []
+    targets: list[float] = []
+    at = float(times[0]) if len(times) else 0.0
+    while len(times) and at <= times[-1]:
         pause = float(clock.uniform(1.6, 4.2))
-        near = ends[(ends > at + 0.9) & (ends < at + pause)]
-        at = float(near[0]) if len(near) else at + pause
-        length = float(clock.uniform(0.5, 1.0))
-        if at > times[-1]:
-            return curve
-        wanted = 0.35 * current + 0.94 * float(level.standard_normal())
-        begin, stop = np.searchsorted(times, (at, at + length))
-        curve[begin:stop] = current + (wanted - current) * glide((times[begin:stop] - at) / length)
-        curve[stop:] = wanted
-        current = wanted
+        first, last = np.searchsorted(ends, (at + 0.9, at + pause))
+        at = float(ends[first]) if first < last else at + pause
+        # A little memory of the last posture keeps the moves from being larger than people make them.
+        current = 0.35 * current + 0.94 * float(level.standard_normal())
+        moments.append(at)
+        lengths.append(float(clock.uniform(0.5, 1.0)))
+        targets.append(current)
+    return steps(times, np.array(moments), np.array(targets), np.array(lengths), start)
 
 
 def _accents(times: Array, words: Sequence[Word], seed: int, style: MotionStyle) -> tuple[Array, Array]:

@@ -33,6 +33,21 @@ def smooth_noise(rng: np.random.Generator, times: Array, knot_s: float) -> Array
     return np.asarray(total / 6 / _SPLINE_SD)
 
 
+def steps(times: Array, moments: Array, targets: Array, length_s: Array | float, start: float = 0.0) -> Array:
+    """A level that glides to `targets[i]` from `moments[i]` on within `length_s` and stays there until the
+    next.
+    """
+    levels = np.concatenate(([start], targets))
+    index = np.searchsorted(moments, times, side="right")
+    if not len(moments):
+        return np.full(len(times), start)
+    current = np.maximum(index - 1, 0)
+    lengths = np.broadcast_to(np.asarray(length_s, dtype=np.float64), moments.shape)
+    position = np.where(index > 0, (times - moments[current]) / lengths[current], 0.0)
+    before = levels[np.maximum(index - 1, 0)]
+    return np.asarray(before + (levels[index] - before) * glide(position))
+
+
 def glide(position: Array) -> Array:
     """Minimum-jerk step from 0 to 1 (Flash & Hogan 1985) for `position` 0..1."""
     x = np.clip(position, 0.0, 1.0)

@@ -77,7 +77,8 @@ def _mouth(
         "jaw": as_curve(gap * curves.jaw_share, 0, 1),
         "low": as_curve(gap * (1 - 0.7 * curves.jaw_share), 0, 1),
         "raise": as_curve(raise_lip, 0, 1),
-        "tuck": as_curve(np.maximum(curves.tuck, tuck) * gate * touch, 0, 1),
+        # Closed lips hide a tuck; lips on their way to closing ("move my") do not.
+        "tuck": as_curve(np.maximum(curves.tuck, tuck) * gate * np.minimum(1, 4 * touch), 0, 1),
         "wide": as_curve(curves.wide * (0.15 + 0.85 * gate), -1, 1),
         "tongue": as_curve(curves.tongue * gate, 0, 1),
     }

@@ -34,7 +34,8 @@ class Viseme:
 
 
 def _vowel(name: str, gap: float, jaw_share: float, wide: float, hold: float = 1.0) -> Viseme:
-    return Viseme(name, gap, jaw_share, wide, hold_gap=hold, hold_wide=hold, vowel=True)
+    # Vowels open the mouth against the consonants around them, so they hold the gap more than the rounding.
+    return Viseme(name, gap, jaw_share, wide, hold_gap=1.4 * hold, hold_wide=hold, vowel=True)
 
 
 REST = Viseme("rest", 0.0, 0.6, hold_gap=1.2, hold_wide=0.6)
