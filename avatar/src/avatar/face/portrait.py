@@ -8,8 +8,6 @@ import base64
 import binascii
 import hashlib
 import json
-import os
-import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from avatar.encode.atomic import atomic_file
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import POINT_COUNT, FaceLandmarks, Mask, Picture
 from avatar.face.quality import judge_portrait
@@ -125,14 +124,8 @@ def save_portrait(portrait: Portrait, path: Path) -> None:
         "warnings": list(portrait.warnings),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(record, file, separators=(",", ":"))
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as part:
+        part.write_text(json.dumps(record, separators=(",", ":")), encoding="utf-8")
 
 
 def load_portrait(path: Path) -> Portrait:

@@ -30,5 +30,5 @@ def cut_out(stage: Stage) -> Picture:
     keep = np.clip((alpha - 0.55) / 0.4, 0, 1)[..., None]
     colour = stage.pixels * keep + np.asarray(near) * (1 - keep)
     # A soft mask is too wide by a little: what is half background reads as a light rim.
-    opaque = np.clip((alpha - 0.12) / 0.80, 0, 1) * 255
+    opaque = np.clip((alpha - 0.20) / 0.72, 0, 1) * 255
     return np.dstack([np.clip(colour, 0, 255), opaque]).astype(np.uint8)

@@ -173,25 +173,29 @@ class HeadField:
 
         Drawn in strips: their maps stay in the CPU's cache.
         """
-        where, step = self.backward(channels), self.step
-        (width, height), (rows, columns) = self.size, where.shape[:2]
+        where, step = self._with_margin(self.backward(channels)), self.step
+        width, height = self.size
         area = self.area
         frame = area.of(background).copy()
         for strip in self.strips:
-            low, high = max(0, strip.first - 1), min(rows, strip.last + 1)
-            near, far = max(0, strip.left - 1), min(columns, strip.right + 1)
-            nodes = np.ascontiguousarray(where[low:high, near:far])
-            full = cv2.resize(
-                nodes, ((far - near) * step, (high - low) * step), interpolation=cv2.INTER_LINEAR
-            )
-            y0, y1 = strip.first * step, min(height, strip.last * step)
-            x0, x1 = strip.left * step, min(width, strip.right * step)
-            part = np.asarray(full, np.float32)[
-                y0 - low * step : y1 - low * step, x0 - near * step : x1 - near * step
-            ]
+            nodes = np.ascontiguousarray(where[strip.first : strip.last + 2, strip.left : strip.right + 2])
+            size = (nodes.shape[1] * step, nodes.shape[0] * step)
+            full = np.asarray(cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR), np.float32)
+            x0, y0 = strip.left * step, strip.first * step
+            x1, y1 = min(width, strip.right * step), min(height, strip.last * step)
+            part = full[step : step + y1 - y0, step : step + x1 - x0]
             target = frame[y0 - area.y : y1 - area.y, x0 - area.x : x1 - area.x]
             cv2.remap(picture, part, _NO_MAP, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REFLECT)
         return frame
+
+    def _with_margin(self, where: Floats) -> Floats:
+        """One node more all round, one step further out: enlarging a grid never extrapolates then."""
+        wider = np.pad(where, ((1, 1), (1, 1), (0, 0)), mode="edge")
+        wider[:, 0, 0] -= self.step
+        wider[:, -1, 0] += self.step
+        wider[0, :, 1] -= self.step
+        wider[-1, :, 1] += self.step
+        return np.asarray(wider, np.float32)
 
     def min_jacobian(self, channels: dict[str, float]) -> float:
         """The smallest local change of area, source over output: at 0 the picture would fold."""

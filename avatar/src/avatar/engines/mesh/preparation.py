@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from avatar.encode.atomic import atomic_file
 from avatar.engines.mesh.stage import Stage, set_stage
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import Picture
@@ -92,24 +91,18 @@ def _load_stage(path: Path) -> PreparedStage | None:
             return PreparedStage(stage, tuple(str(code) for code in file["warnings"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         path.unlink(missing_ok=True)  # a damaged cache entry is made again
         return None
 
 
 def _save_stage(made: PreparedStage, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(
-                file,
-                pixels=made.stage.pixels,
-                mask=np.round(made.stage.mask * 255).astype(np.uint8),
-                points=made.stage.points,
-                warnings=np.array(made.warnings, dtype=np.str_),
-            )
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            pixels=made.stage.pixels,
+            mask=np.round(made.stage.mask * 255).astype(np.uint8),
+            points=made.stage.points,
+            warnings=np.array(made.warnings, dtype=np.str_),
+        )

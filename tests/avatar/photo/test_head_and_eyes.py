@@ -1,0 +1,96 @@
+"""Head field and eyes: nothing folds, nothing tears, the background stays, lids shut and open again."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from avatar.engines.mesh import PhotoEngine
+from avatar.engines.mesh.eyes import EyePose
+from avatar.engines.mesh.head import HeadField
+from avatar.engines.mesh.stage import Stage
+
+Pose = Callable[..., dict[str, float]]
+
+
+@pytest.fixture(scope="module")
+def head(drawn_stage: Stage) -> HeadField:
+    height, width = drawn_stage.pixels.shape[:2]
+    return HeadField(drawn_stage.points, drawn_stage.mask, (width, height))
+
+
+@pytest.mark.parametrize(
+    "motion",
+    [
+        {"yaw_deg": 8.0}, {"yaw_deg": -8.0}, {"pitch_deg": 4.0}, {"pitch_deg": -4.0}, {"roll_deg": 3.0},
+        {"roll_deg": -3.0}, {"sway": 1.0}, {"sway": -1.0, "breath": 1.0}, {"brow": 1.0}, {"brow": -0.5},
+        {"yaw_deg": 4.0, "pitch_deg": 2.2, "roll_deg": 1.8, "sway": 0.5, "breath": 1.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_field_never_comes_near_to_folding(head: HeadField, pose: Pose, motion: dict[str, float]) -> None:
+    assert head.min_jacobian(pose(**motion)) > 0.5
+
+
+def test_a_still_head_leaves_every_pixel(head: HeadField, drawn_stage: Stage, pose: Pose) -> None:
+    moved = head.move(drawn_stage.pixels, pose(), drawn_stage.pixels)
+    assert np.array_equal(moved, head.area.of(drawn_stage.pixels))
+
+
+def test_a_turn_to_the_right_moves_the_nose_right_and_the_background_not(
+    head: HeadField, drawn_stage: Stage, pose: Pose
+) -> None:
+    nose = drawn_stage.points[1, :2]
+    column, row = (int(value / head.step) for value in nose)
+    where = head.backward(pose(yaw_deg=6.0))
+    still = head.backward(pose())
+    assert where[row, column, 0] < still[row, column, 0] - 1
+    assert np.abs(where - still)[:, :3].max() < 0.02
+
+
+def test_looking_down_moves_the_nose_down(head: HeadField, drawn_stage: Stage, pose: Pose) -> None:
+    column, row = (int(value / head.step) for value in drawn_stage.points[1, :2])
+    assert head.backward(pose(pitch_deg=4.0))[row, column, 1] < head.backward(pose())[row, column, 1] - 0.5
+
+
+def test_the_picture_has_no_seam_where_motion_ends(head: HeadField, drawn_stage: Stage, pose: Pose) -> None:
+    turned = pose(yaw_deg=5.0, roll_deg=2.0, sway=1.0, breath=1.0)
+    moved = head.move(drawn_stage.pixels, turned, drawn_stage.pixels)
+    source = head.area.of(drawn_stage.pixels)
+    border = np.abs(moved.astype(int) - source)
+    # The outermost columns of the moving area lie in the background: they must fit what is left and right.
+    assert border[:, 0].max() <= 2 and border[:, -1].max() <= 2
+
+
+def test_open_eyes_looking_ahead_are_those_of_the_photo(engine: PhotoEngine, drawn_stage: Stage) -> None:
+    for eye in engine.eyes:
+        assert np.array_equal(eye.draw(EyePose()), eye.region.of(drawn_stage.pixels))
+
+
+def test_a_shut_eye_hides_the_iris(engine: PhotoEngine, drawn_stage: Stage) -> None:
+    for eye, iris in zip(engine.eyes, (468, 473), strict=True):
+        x, y = (drawn_stage.points[iris, :2] - [eye.region.x, eye.region.y]).astype(int)
+        around = np.s_[y - 1 : y + 2, x - 1 : x + 2]
+        assert (
+            eye.draw(EyePose(blink=1)).astype(float)[around].mean() > eye.draw(EyePose())[around].mean() + 40
+        )
+
+
+def test_the_eye_shuts_step_by_step(engine: PhotoEngine) -> None:
+    eye = engine.eyes[0]
+    shut = eye.draw(EyePose(blink=1)).astype(float)
+    away = [np.abs(eye.draw(EyePose(blink=b)) - shut).mean() for b in (0, 0.25, 0.5, 0.75, 1)]
+    assert away == sorted(away, reverse=True)
+
+
+def test_a_glance_moves_the_iris_and_not_the_lids(engine: PhotoEngine, drawn_stage: Stage) -> None:
+    eye = engine.eyes[0]
+    ahead, aside = eye.draw(EyePose()), eye.draw(EyePose(gaze_x=1))
+    x = np.arange(ahead.shape[1])
+
+    def dark_centre(patch: np.ndarray) -> float:
+        y = int(drawn_stage.points[468, 1]) - eye.region.y
+        dark = 255 - patch[y - 1 : y + 2].astype(float).mean(axis=(0, 2))
+        return float((dark**4 * x).sum() / (dark**4).sum())
+
+    assert dark_centre(aside) > dark_centre(ahead) + 0.5
+    assert np.array_equal(aside[:3], ahead[:3])
