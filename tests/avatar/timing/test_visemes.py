@@ -19,8 +19,8 @@ from avatar.timing.visemes import (
 
 # Every phoneme name that espeak-ng 1.51 gave for word lists and texts of these languages.
 INVENTORIES = {
-    "en-us": "aɪ aɪə aɪɚ aʊ aʊə b d dʒ eɪ f h i iə iː j k l m n oʊ oː oːɹ p r s t tʃ uː v w x z æ ð ŋ ɐ ɑː ɑːɹ"
-    " ɑ̃ ɔ ɔɪ ɔː ɔːɹ ə əl ɚ ɛ ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ n̩",
+    "en-us": "aɪ aɪə aɪɚ aʊ aʊə b d dʒ eɪ f h i iə iː j k l m n oʊ oː oːɹ p r s t tʃ uː v w x z æ ð ŋ ɐ ɑː"
+    " ɑːɹ ɑ̃ ɔ ɔɪ ɔː ɔːɹ ə əl ɚ ɛ ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ n̩",
     "de": "a aɪ aʊ b d dʒ eɪ eː f h i iː j k l m n oː p pf r s t ts tɕ tʃ u uː v w x y yː z ç øː ŋ œ ɑ ɑː ɑ̃ ɒ"
     " ɔ ɔø ɔ̃ ɕ ə əʊ ɛ ɛɪ ɛː ɜ ɡ ɪ ɲ ɹ ɾ ʃ ʊ ʌ ʑ ʒ ɐ ʏ",
     "fr": "a b d e ɛ f i j k l m n o ɔ p s t u v w y z ø œ ə ɑ̃ ɛ̃ ɔ̃ œ̃ ɡ ɥ ɲ ŋ ʁ ʃ ʒ tʃ dʒ iː uː aː",
@@ -32,7 +32,7 @@ TEXTS = {
     "en-us": "The quick brown fox jumps over the lazy dog; she measures thin leather things and oily joys.",
     "de": "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich, ich auch, Tschüss, Journal.",
     "fr": "Portez ce vieux whisky au juge blond qui fume, un bon vin blanc, feuille, agneau, huit, garçon.",
-    "es": "El pingüino Wenceslao hizo kilómetros bajo exhaustiva lluvia y frío; añoraba a su perro, la guerra.",
+    "es": "El pingüino Wenceslao hizo kilómetros bajo exhaustiva lluvia; añoraba a su perro, la guerra.",
     "it": "Quel vituperabile xenofobo zelante assaggia il whisky ed esclama: alleluja, gnocchi, sciare.",
 }
 
