@@ -28,7 +28,9 @@ def studio(style: Backdrop, size: tuple[int, int]) -> Pixels:
     canvas.scale(unit, unit)
     Sheet(style.things).draw_still(canvas)
     for x, y, radius, tint in style.lights:
-        spot = Radial((x, y), radius, ((clear(tint, 0.5), 0.0), (clear(tint, 0.55), 0.86), (clear(tint, 0.0), 1.0)))
+        spot = Radial(
+            (x, y), radius, ((clear(tint, 0.5), 0.0), (clear(tint, 0.55), 0.86), (clear(tint, 0.0), 1.0))
+        )
         canvas.drawCircle(x, y, radius, paint(spot))
     half = 50.0 * small_w / small_h
     canvas.drawPaint(paint(Radial((-0.45 * half, -22.0), 62.0 + 0.35 * half, soft(style.glow, 0.55))))

@@ -30,7 +30,11 @@ class BrowPair:
         )
         travel = 0.75 + 0.5 * np.sin(np.pi * _T)
         self._travel = np.concatenate([travel, travel[::-1]])
-        stops = ((clear(style.colour, 0.45), 0.0), (clear(style.colour, 0.86), 0.2), (clear(style.colour, 0.95), 1.0))
+        stops = (
+            (clear(style.colour, 0.45), 0.0),
+            (clear(style.colour, 0.86), 0.2),
+            (clear(style.colour, 0.95), 1.0),
+        )
         end = START_X + style.length
         self._paints = {s: paint(Linear((s * START_X, 0.0), (s * end, 0.0), stops)) for s in (-1.0, 1.0)}
 

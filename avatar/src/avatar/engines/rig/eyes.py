@@ -50,7 +50,12 @@ class EyePair:
 
     def _make_paints(self, style: Eyes, skin: Skin) -> None:
         radius, height = style.iris_radius, style.height
-        iris_stops = ((style.iris_light, 0.0), (style.iris, 0.48), (style.iris_dark, 0.86), (style.iris_dark, 1.0))
+        iris_stops = (
+            (style.iris_light, 0.0),
+            (style.iris, 0.48),
+            (style.iris_dark, 0.86),
+            (style.iris_dark, 1.0),
+        )
         lid_stops = ((skin.base, 0.0), (blend(skin.base, style.lid, 0.7), 0.45), (style.lid, 1.0))
         self._white = paint(style.sclera)
         self._shade = paint(clear(blend(skin.deep, "#5a4660", 0.5), 0.34))

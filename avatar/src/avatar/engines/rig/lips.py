@@ -14,7 +14,7 @@ UNITS = 100.0
 """Units per E."""
 JAW, LOW, RAISE = 0.20 * UNITS, 0.14 * UNITS, 0.055 * UNITS
 """How far each channel parts the lips at 1: the terms of `avatar.tracks.aperture_e`, in units."""
-SPREAD, PUCKER = 0.17, 0.44
+SPREAD, PUCKER = 0.21, 0.46
 """How much the mouth widens at wide = +1 and narrows at -1."""
 
 # Dense at the corners, where the edges are steep.

@@ -26,7 +26,11 @@ class MouthPart:
 
     def __init__(self, style: Mouth, skin: Skin) -> None:
         self._style = s = style
-        upper_stops = ((blend(s.upper, s.light, 0.25), 0.0), (s.upper, 0.55), (blend(s.upper, s.line, 0.35), 1.0))
+        upper_stops = (
+            (blend(s.upper, s.light, 0.25), 0.0),
+            (s.upper, 0.55),
+            (blend(s.upper, s.line, 0.35), 1.0),
+        )
         self._upper = paint(Linear((0, -9), (0, 1.5), upper_stops))
         self._lower_stops: Stops = (
             (blend(s.lower, s.line, 0.22), 0.0), (s.lower, 0.28), (blend(s.lower, s.light, 0.22), 0.62),
@@ -73,7 +77,11 @@ class MouthPart:
         canvas.save()
         canvas.clipPath(geometry.path(geometry.band(lines.inner_upper, lines.inner_lower)), doAntiAlias=True)
         centre = (0.0, (lines.roof + lines.floor) / 2)
-        stops = ((blend(s.throat, "#000000", 0.35), 0.0), (s.throat, 0.65), (blend(s.throat, s.lower, 0.35), 1.0))
+        stops = (
+            (blend(s.throat, "#000000", 0.35), 0.0),
+            (s.throat, 0.65),
+            (blend(s.throat, s.lower, 0.35), 1.0),
+        )
         canvas.drawPaint(paint(Radial(centre, max(lines.half_width, 6.0) * 1.1, stops, 0.7)))
         tip_up = pose["tongue"] > 0.15
         if not tip_up:
@@ -126,8 +134,14 @@ class MouthPart:
         edge = np.stack([_T11 * width, top + (lines.floor + 5.0 - top) * np.abs(_T11) ** 3.0], axis=1)
         edge[:, 1] += 0.8 * np.exp(-((_T11 / 0.13) ** 2)) * (1.0 - up)
         low = np.stack([_T11 * width, np.full(11, lines.floor + 7.0)], axis=1)
-        stops = ((blend(s.tongue, "#ffffff", 0.14), 0.0), (s.tongue, 0.4), (blend(s.tongue, s.throat, 0.45), 1.0))
-        canvas.drawPath(geometry.path(geometry.band(edge, low)), paint(Linear((0, top), (0, top + 10), stops)))
+        stops = (
+            (blend(s.tongue, "#ffffff", 0.14), 0.0),
+            (s.tongue, 0.4),
+            (blend(s.tongue, s.throat, 0.45), 1.0),
+        )
+        canvas.drawPath(
+            geometry.path(geometry.band(edge, low)), paint(Linear((0, top), (0, top + 10), stops))
+        )
 
     def _draw_lips(self, canvas: skia.Canvas, lines: LipLines) -> None:
         canvas.save()

@@ -17,9 +17,7 @@ def colour(text: str, alpha: float = 1.0) -> int:
 def blend(first: str, second: str, share: float) -> str:
     """`share` of the second colour mixed into the first, as "#rrggbb"."""
     a, b = first.lstrip("#"), second.lstrip("#")
-    mixed = [
-        round(int(a[k : k + 2], 16) * (1 - share) + int(b[k : k + 2], 16) * share) for k in (0, 2, 4)
-    ]
+    mixed = [round(int(a[k : k + 2], 16) * (1 - share) + int(b[k : k + 2], 16) * share) for k in (0, 2, 4)]
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
@@ -43,7 +41,9 @@ def shader(fill: Linear | Radial) -> skia.Shader:
     x, y = fill.centre
     matrix = skia.Matrix()
     matrix.setScale(1.0, fill.squash, x, y)
-    return skia.GradientShader.MakeRadial((x, y), fill.radius, colours, places, skia.TileMode.kClamp, 0, matrix)
+    return skia.GradientShader.MakeRadial(
+        (x, y), fill.radius, colours, places, skia.TileMode.kClamp, 0, matrix
+    )
 
 
 def paint(fill: Fill, stroke: float = 0.0) -> skia.Paint:

@@ -94,9 +94,7 @@ class Pose:
 def mapped(matrix: skia.Matrix, points: Points) -> Points:
     """Apply an affine skia matrix to points (n, 2)."""
     m = [matrix.get(k) for k in range(6)]
-    return np.stack(
-        [points @ np.array([m[0], m[1]]) + m[2], points @ np.array([m[3], m[4]]) + m[5]], axis=1
-    )
+    return np.stack([points @ np.array([m[0], m[1]]) + m[2], points @ np.array([m[3], m[4]]) + m[5]], axis=1)
 
 
 def poses(track: ControlTrack) -> Iterator[Pose]:

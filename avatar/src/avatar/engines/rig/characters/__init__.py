@@ -22,7 +22,9 @@ def load_character(name: str) -> Character:
     """Raises InvalidInput `face.unknown_character` with the names that exist."""
     if name not in NAMES:
         raise InvalidInput(
-            "face.unknown_character", f"there is no drawn character {name!r}", f"choose one of: {', '.join(NAMES)}"
+            "face.unknown_character",
+            f"there is no drawn character {name!r}",
+            f"choose one of: {', '.join(NAMES)}",
         )
     character: Character = import_module(f"avatar.engines.rig.characters.{name}").CHARACTER
     return character

@@ -1,0 +1,57 @@
+"""Face Mesh sees in the drawn faces what the control track asked for; the encoded videos are judged in tests/avatar/sync."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from avatar.engines.rig import known_characters, open_rig
+from avatar.errors import Unavailable
+from avatar.face.tracker import FaceTracker, open_tracker
+from avatar.tracks import ControlTrack
+
+SIZE = (640, 360)
+OUTER_EYES = (33, 263)
+
+
+@pytest.fixture(scope="module")
+def tracker() -> Iterator[FaceTracker]:
+    try:
+        opened = open_tracker(max_faces=1)
+    except Unavailable as missing:
+        pytest.skip(f"{missing}; install the `face` extra (Python 3.12 or older) to run this")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("name", known_characters())
+def test_the_tracked_eyes_mouth_and_turn_follow_the_channels(
+    name: str, lively: ControlTrack, tracker: FaceTracker
+) -> None:
+    engine = open_rig(name, SIZE, 25, False)
+    assert engine.base is not None
+    lids, widths, turns, wanted = [], [], [], []
+    for index, item in enumerate(engine.items(lively)):
+        if index % 2:
+            continue
+        picture = engine.base.copy()
+        layer = engine.draw(item)
+        height, width = layer.pixels.shape[:2]
+        picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
+        faces = tracker.track(picture)
+        assert len(faces) == 1
+        points = np.asarray(faces[0].points)[:, :2]
+
+        def between(a: int, b: int, points: np.ndarray = points) -> float:
+            return float(np.linalg.norm(points[a] - points[b]))
+
+        size = between(*OUTER_EYES)
+        lids.append(between(159, 145) + between(386, 374))
+        widths.append(between(61, 291) / size)
+        left, right = points[list(OUTER_EYES)]
+        # How far the nose's tip lies beside the middle of the eyes, along the line of the eyes.
+        turns.append(float((points[1] - (left + right) / 2) @ (right - left)) / size**2)
+        wanted.append([item[channel] for channel in ("blink", "wide", "yaw_deg")])
+    blink, wide, yaw = np.array(wanted).T
+    assert np.corrcoef(lids, -blink)[0, 1] > 0.85
+    assert np.corrcoef(widths, wide)[0, 1] > 0.85
+    assert np.corrcoef(turns, yaw)[0, 1] > 0.60
