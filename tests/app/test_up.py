@@ -1,0 +1,110 @@
+"""`soundstage up` as people run it: one supervisor, one server, an admin key once, a good end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("soundstage")
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def up(home: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts servers on free ports; whatever is left of them at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [PROGRAM, "up", "--json"],
+            env={**os.environ, "SOUNDSTAGE_HTTP__PORT": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def lines_until_ready(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    assert process.stdout is not None
+    found: list[dict[str, Any]] = []
+    for line in process.stdout:
+        found.append(json.loads(line))
+        if found[-1]["event"] == "ready":
+            return found
+    raise AssertionError(f"ended before it was ready: {found}")
+
+
+def child_of(process: subprocess.Popen[str]) -> int:
+    """The server process."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 1
+    return int(children[0])
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/health", timeout=PATIENCE_S, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_killed_server_comes_back_and_sigterm_ends_both_in_good_order(up: Callable[[], Any]) -> None:
+    process = up()
+    key, ready = lines_until_ready(process)
+    assert key["event"] == "admin_key"
+    with httpx.Client(base_url=ready["url"], trust_env=False, timeout=PATIENCE_S) as client:
+        me = client.get("/api/me", headers={"Authorization": f"Bearer {key['key']}"}).json()
+        assert me["role"] == "admin"
+    server = child_of(process)
+    os.kill(server, signal.SIGKILL)
+    eventually(lambda: healthy(ready["url"]))
+    assert child_of(process) != server
+
+    server = child_of(process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    assert not alive(server)
+    assert not healthy(ready["url"])
+
+
+def test_the_key_is_shown_at_the_first_start_only_and_no_server_outlives_its_supervisor(
+    up: Callable[[], Any],
+) -> None:
+    first = up()
+    assert [line["event"] for line in lines_until_ready(first)] == ["admin_key", "ready"]
+    server = child_of(first)
+    first.kill()
+    first.wait()
+    eventually(lambda: not alive(server))
+
+    second = up()
+    assert [line["event"] for line in lines_until_ready(second)] == ["ready"]

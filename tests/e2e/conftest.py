@@ -1,0 +1,118 @@
+"""Fixtures of the walks from end to end: the installed program, the real worker, a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("soundstage")
+PATIENCE_S = 240
+
+
+@dataclass(frozen=True)
+class Home:
+    """An installation of its own; its state, its videos."""
+
+    path: Path
+
+    @property
+    def out(self) -> Path:
+        return self.path / "out"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "SOUNDSTAGE_PERSONAS_DIR": str(REPOSITORY / "personas"),
+            "SOUNDSTAGE_HTTP__PORT": "0",
+            "COLUMNS": "200",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that runs beside the test, in a process group of its own."""
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            cwd=self.path,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *arguments],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+    def files(self, suffix: str) -> list[Path]:
+        return sorted(path for path in self.out.glob(f"*{suffix}") if not path.name.startswith("."))
+
+    def partial(self) -> list[Path]:
+        """What a render that was stopped must not leave: half files, work folders, staged blobs."""
+        halves = list(self.path.rglob("*.part"))
+        work = self.path / "state" / "work"
+        return halves + [path for folder in work.glob("*") for path in folder.glob("*") if path.is_dir()]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, subprocess.CompletedProcess[str]]:
+    """One sentence, made once for all tests that look at the result."""
+    home = Home(tmp_path_factory.mktemp("walk"))
+    ran = home.run("ask", "Make a video in 360p where Nova says: Hello there, world! This is a test.")
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    return home, ran
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, str]]:
+    """A server as `soundstage up` starts it, and its URL."""
+    home = Home(tmp_path_factory.mktemp("server"))
+    process = home.start("up", "--json")
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "ready":
+            break
+    else:
+        raise AssertionError(process.stderr.read() if process.stderr else "no output")
+    yield home, event["url"]
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def probe() -> Callable[[Path], dict[str, Any]]:
+    """What ffprobe says of a file. Only for looking: the product has its own encoder."""
+    program = shutil.which("ffprobe")
+    if program is None:
+        pytest.skip("needs ffprobe: apt-get install ffmpeg, then make test")
+
+    def look(path: Path) -> dict[str, Any]:
+        arguments = ["-v", "error", "-show_streams", "-show_format", "-of", "json", str(path)]
+        found = subprocess.run([program, *arguments], capture_output=True, check=True, timeout=60)
+        document: dict[str, Any] = json.loads(found.stdout)
+        return document
+
+    return look

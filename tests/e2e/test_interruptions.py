@@ -1,0 +1,111 @@
+"""Ctrl-C, SIGTERM, kill -9 and two at once: a clear word or a good video, and nothing half done is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LONG = "Make a video in 360p where Nova says: " + "This sentence is spoken again and again. " * 12
+PATIENCE_S = 200
+
+
+def events_until(process: subprocess.Popen[str], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Reads JSON lines of a command until one fits."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        event = json.loads(line)
+        seen.append(event)
+        if wanted(event):
+            return dict(event)
+    raise AssertionError(f"it never came; the last was {seen[-1:]}")
+
+
+def is_drawing(event: dict[str, Any]) -> bool:
+    return event["type"] == "progress" and bool(event["done_frames"]) and event["state"] == "running"
+
+
+def workers_of(home: Any) -> list[int]:
+    """Processes of the worker that work in this installation."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(home.path / "state").encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def eventually(true: Callable[[], bool], within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def asking(home: Any) -> Iterator[subprocess.Popen[str]]:
+    """A command that has begun to draw a long video."""
+    process = home.start("ask", LONG, "--json")
+    events_until(process, is_drawing)
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_cancels_the_render_and_says_so(
+    home: Any, asking: subprocess.Popen[str], number: signal.Signals, code: int
+) -> None:
+    asking.send_signal(number)
+    output, complaints = asking.communicate(timeout=60)
+    assert asking.returncode == code
+    last = json.loads(output.splitlines()[-1])
+    assert last["code"] == "render.cancelled" and last["message"]
+    assert "Traceback" not in complaints
+    assert home.files(".mp4") == [] and home.partial() == []
+    assert workers_of(home) == []
+    assert "cancelled" in home.run("ask", "list my videos").stdout
+
+
+def test_after_kill_9_in_the_middle_the_next_command_finishes_the_render(
+    home: Any, asking: subprocess.Popen[str], probe: Callable[[Path], dict[str, Any]]
+) -> None:
+    os.kill(asking.pid, signal.SIGKILL)
+    asking.wait()
+    eventually(lambda: workers_of(home) == [])
+    assert home.files(".mp4") == []
+    ran = home.run("ask", "show the last video", "--json")
+    assert ran.returncode == 0, ran.stdout
+    [video] = home.files(".mp4")
+    assert float(probe(video)["format"]["duration"]) > 15
+    assert home.partial() == []
+
+
+def test_two_that_ask_at_once_both_get_their_video(home: Any) -> None:
+    sentence = "Make a video in 360p where Nova says: {}"
+    both = [
+        home.start("ask", sentence.format(words), "--json") for words in ("First of two.", "Second of two.")
+    ]
+    outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert len(home.files(".mp4")) == 2
+
+
+def test_two_that_ask_for_the_same_video_at_once_both_get_it(home: Any) -> None:
+    sentence = "Make a video in 360p where Nova says: The very same."
+    both = [home.start("ask", sentence, "--json") for _ in range(2)]
+    outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    first, second = home.files(".mp4")
+    assert first.read_bytes() == second.read_bytes()
