@@ -12,13 +12,13 @@ from avatar.face.tracker import FaceTracker
 
 _SEARCH_SIDE_PX = 1280
 _TILE_SIDE_PX = 320
-_TILINGS = (2, 4)
+_TILINGS = (2, 4, 8)
 
 
 def find_faces(image_bgr: Picture, tracker: FaceTracker) -> list[FaceLandmarks]:
     """All faces of a picture (h, w, 3), ordered from left to right.
 
-    First the whole picture, then overlapping quarters and sixteenths, enlarged: the detector overlooks faces
+    First the whole picture, then overlapping tiles of it, enlarged: the detector overlooks faces
     narrower than a tenth of what it is shown.
     """
     height, width = image_bgr.shape[:2]
@@ -31,6 +31,8 @@ def find_faces(image_bgr: Picture, tracker: FaceTracker) -> list[FaceLandmarks]:
     large = any(face.box[2] - face.box[0] > 0.15 * small.shape[1] for face in found)
     if not large:
         for tiles in _TILINGS:
+            if tiles == _TILINGS[-1] and found:
+                break  # only to tell people that their face is too small, instead of that there is none
             for face in _faces_in_tiles(small, tiles, tracker):
                 if not any(_same_face(face, other) for other in found):
                     found.append(face)
