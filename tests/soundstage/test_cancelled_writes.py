@@ -1,0 +1,37 @@
+"""A task that is cancelled in the middle of a write lets go of the database, whoever still holds its traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+from soundstage.database import Database
+from soundstage.events import EventStore
+
+
+async def test_writers_cancelled_anywhere_leave_the_lock_to_others(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'x.db'}", busy_timeout_ms=1000)
+    await db.create_tables()
+    events = EventStore(db)
+
+    async def write(stream: str) -> None:
+        while True:
+            async with db.transaction() as session:
+                await events.append(session, stream, "written")
+            await asyncio.sleep(0)
+
+    pauses = random.Random(1)
+    cancelled: list[asyncio.Task[None]] = []
+    for _ in range(60):
+        tasks = [asyncio.create_task(write(f"s{number}")) for number in range(3)]
+        await asyncio.sleep(pauses.random() * 0.03)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        # Kept on purpose: the traceback in each refers to the cursor it was cancelled at.
+        cancelled += tasks
+        async with db.transaction() as session:
+            await events.append(session, "main", "written")
+    assert len(await events.read("main")) == 60
+    await db.close()
