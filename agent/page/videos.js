@@ -44,7 +44,7 @@ export async function play(renderId) {
   video.src = fileUrl(renderId, "video");
   $("player-title").textContent = render.title;
   $("player-facts").textContent = facts(render);
-  $("player-files").replaceChildren(...roles.filter((role) => LABELS[role]).map((role) =>
+  $("player-files").replaceChildren(...Object.keys(LABELS).filter((role) => roles.includes(role)).map((role) =>
     element("li", {}, element("a", { href: fileUrl(renderId, role), textContent: LABELS[role], download: "" }))));
   show("player", true);
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
