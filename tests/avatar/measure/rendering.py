@@ -1,4 +1,4 @@
-"""Draws and encodes a face engine's frames the way the pipeline does, so that tests judge what people will see."""
+"""Draws and encodes an engine's frames as the pipeline does, so that tests judge what people will see."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from clipmaker.clip import Clip
 
 
 def numbered(count: int) -> list[np.ndarray]:
-    """128x72 frames, their number written in seven black or white bars over noise that gives the file weight."""
+    """128x72 frames, their number written in seven bars over noise that gives the file weight."""
     grain = np.random.default_rng(5).integers(0, 40, (count, 72, 128, 3))
     bars = [[(n >> bit) & 1 for bit in range(7)] for n in range(count)]
     columns = np.repeat(np.array(bars), 18, axis=1)

@@ -1,4 +1,4 @@
-"""The mouth matches the sound: encoded videos of both engines are tracked again and keep every limit at once."""
+"""The mouth matches the sound: encoded videos are tracked again and keep every limit at once."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The same checks go red when a real engine is driven wrongly: late, half, never shut, by loudness, shuffled."""
+"""The same checks go red when a real engine is driven wrongly."""
 
 from collections.abc import Callable
 from pathlib import Path

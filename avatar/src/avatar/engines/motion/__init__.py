@@ -1,4 +1,4 @@
-"""Engine `motion`: a person's own video, their movement kept, their mouth driven anew. Opened by the registry."""
+"""Engine `motion`: a person's own video, movement kept, mouth driven anew; opened by the registry."""
 
 from avatar.engines.motion.engine import INFO, MotionEngine, open_motion
 

@@ -13,7 +13,7 @@ _MOVED = 0.25
 
 
 class Cutout:
-    """Alpha of one frame after the other. Edges are averaged over time where they stand still, or they would boil."""
+    """Alpha of one frame after the other. Still edges are averaged over time, or they would boil."""
 
     def __init__(self) -> None:
         self._segmenter: PersonSegmenter | None = None
@@ -27,7 +27,7 @@ class Cutout:
             still = np.abs(mask - self._last) < _MOVED
             mask = np.where(still, mask + _CARRY * (self._last - mask), mask).astype(np.float32)
         self._last = mask
-        return np.rint(mask * 255).astype(np.uint8)
+        return np.asarray(np.rint(mask * 255), np.uint8)
 
     def close(self) -> None:
         if self._segmenter is not None:

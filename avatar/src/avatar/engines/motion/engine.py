@@ -13,6 +13,7 @@ import numpy.typing as npt
 from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
 from avatar.engines.mesh.interior import MouthInterior
 from avatar.engines.mesh.mouth_fields import MouthPose
+from avatar.engines.motion.appearance import Likeness, sample
 from avatar.engines.motion.cutout import Cutout
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
@@ -42,7 +43,7 @@ _LEAST_STRENGTH = 0.02
 
 @dataclass(frozen=True, slots=True)
 class MotionItem:
-    """One frame to draw. picture: BGR of the engine's size, not shared; mask: alpha of the person, or None."""
+    """One frame to draw. picture: BGR of the engine's size; mask: alpha of the person, or None."""
 
     picture: Pixels
     points: Points | None
@@ -78,7 +79,7 @@ class MotionEngine:
         table, frames = self._choose_frames(track)
         faces = self._follow(table, frames, track.fps)
         survey = Survey.of(faces)
-        if not survey.found.any():
+        if survey.likeness is None:
             raise _no_face(self._name, self._face.face_index)
         self._shut_chin_e = survey.shut_chin_e()
         order = lay_out(self._face.fit, len(frames), track.frames, track.fps, survey.restless)
@@ -87,12 +88,17 @@ class MotionEngine:
         held = max(4, _HELD_BYTES // (self.size[0] * self.size[1] * 3))
         reader = FrameReader(self._footage, table, framing.picture, held)
         self._interior = self._appearance(reader, frames, framing, faces, survey.clearest())
-        window = _SteadyWindow(faces, track.fps)
+        window = _SteadyWindow(faces, survey.likeness, track.fps)
         for index, picture in enumerate(reader.read(frames[order].tolist())):
-            points, strength = window.at(int(order[index]))
+            step = int(order[index])
+            points, strength = window.at(step)
+            points = None if points is None else framing.points(points)
+            if points is not None and strength > 0 and not survey.found[step]:
+                # Nobody was seen here: the old place is drawn on only if it still looks like the person.
+                strength *= float(survey.likeness.visible(sample(picture, points)[None])[0])
             yield MotionItem(
                 picture=picture,
-                points=None if points is None else framing.points(points),
+                points=points,
                 strength=strength,
                 pose=MouthPose.of(track.at(index)),
                 mask=None if self._cutout is None else self._cutout.mask(picture),
@@ -144,7 +150,7 @@ class MotionEngine:
         if not table.complete:
             self._warn(
                 "video.truncated",
-                f"{self._name} breaks off after {table.times_ms[-1] / 1000:.1f} s; what can be decoded is used.",
+                f"{self._name} breaks off after {table.times_ms[-1] / 1000:.1f} s; what decodes is used.",
             )
         return table, frames
 
@@ -197,8 +203,8 @@ class MotionEngine:
 class _SteadyWindow:
     """Steadied landmarks of any step; one block with its margins is kept."""
 
-    def __init__(self, faces: FaceTrack, fps: int) -> None:
-        self._faces, self._fps = faces, fps
+    def __init__(self, faces: FaceTrack, likeness: Likeness, fps: int) -> None:
+        self._faces, self._likeness, self._fps = faces, likeness, fps
         self._kept: dict[int, tuple[int, Steady | None]] = {}
 
     def at(self, step: int) -> tuple[Points | None, float]:
@@ -209,7 +215,8 @@ class _SteadyWindow:
             last = min(self._faces.steps, (number + 1) * BLOCK + MARGIN)
             while len(self._kept) >= 2:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[number] = (first, steady(self._faces.raw(first, last), self._fps))
+            visible = self._likeness.visible(self._faces.colours(first, last))
+            self._kept[number] = (first, steady(self._faces.raw(first, last), visible, self._fps))
         first, stretch = self._kept[number]
         if stretch is None:
             return None, 0.0

@@ -1,4 +1,4 @@
-"""Follows one person's face through footage, step by step, and never jumps to a bystander; used by `track`."""
+"""Follows one person's face through footage and never jumps to a bystander; used by `track`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Place:
 
 
 class FaceFollower:
-    """Takes pictures in order and gives the landmarks of one person, or None while that person is not seen."""
+    """Takes pictures in order and gives the landmarks of one person, or None while they are not seen."""
 
     def __init__(self, tracker: FaceTracker, face_index: int | None, last: Place | None = None) -> None:
         self._tracker = tracker

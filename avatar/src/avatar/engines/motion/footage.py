@@ -117,8 +117,8 @@ class FrameReader(Generic[T]):
     """Gives frames of a table in any order, forward and backward, with a bounded number in memory.
 
     convert: makes of a decoded frame what the caller wants; called once for each frame that is asked for.
-    held: how many converted frames may be kept. Backward runs are decoded in chunks of that many, each from the
-    keyframe before it.
+    held: how many converted frames may be kept. Backward runs are decoded in chunks of that many, each from
+    the keyframe before it.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Draws a mouth anew in one frame of a video: shuts the mouth the person had, then opens the spoken one.
 
-What a photo never needs: foreshortening of a turned head, a field that ends at the outline of the face so that the
-room behind stays still, a chin that comes up with a closing jaw, and a strength for faces that turn away.
+What a photo never needs: foreshortening of a turned head, a field that ends at the outline of the face so
+that the room behind stays still, a chin that comes up with a closing jaw, and a strength for faces that turn
+away. Used by the motion engine, one model per frame.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.interior import MouthInterior
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth import MouthModel, Region, region_of
-from avatar.engines.mesh.mouth_fields import CORNER_SHARE, JAW_E, LOW_E, NECK_E, RAISE_E, MouthBasis, MouthPose
+from avatar.engines.mesh.mouth_fields import (
+    CORNER_SHARE,
+    JAW_E,
+    LOW_E,
+    NECK_E,
+    RAISE_E,
+    MouthBasis,
+    MouthPose,
+)
 from avatar.engines.motion.turned import TurnedAxes, mouth_shape
 from avatar.face.landmarks import LEFT_EYE_LOWER, OVAL, RIGHT_EYE_LOWER, Points
 
@@ -33,7 +42,7 @@ _MAX_SOURCE_JAW = 0.9
 class VideoPose(MouthPose):
     """A mouth pose over a mouth that moves itself.
 
-    source_jaw: how far the person's own jaw is down, in units of `jaw`; strength: 0 leaves the source as it is.
+    source_jaw: how far the person's own jaw is down, in units of `jaw`; strength: 0 leaves the source alone.
     """
 
     source_jaw: float = 0.0
@@ -43,7 +52,7 @@ class VideoPose(MouthPose):
         """Weights of the gestures and, last, of the chin that follows the closing mouth."""
         base = MouthPose.weights(self, rest_smile)
         opening = JAW_E * self.jaw + LOW_E * self.low + RAISE_E * self.raise_
-        # Lip edges are known to a pixel or two: shut lips are pressed together, or teeth would glint between them.
+        # Lip edges are known to a pixel or two: shut lips are pressed together, or teeth would glint.
         base[0] += _PRESS * max(0.0, 1 - opening / _PRESS_BELOW_E)
         return np.append(base, self.source_jaw).astype(np.float32) * np.float32(self.strength)
 
@@ -96,13 +105,9 @@ class VideoMouth(MouthModel):
         return float(np.clip(min(drop, by_gap) / JAW_E, 0, _MAX_SOURCE_JAW))
 
     def _window(self, uv: Floats, x: Floats, y: Floats, top_v: float) -> Floats:
-        inside = cv2.remap(
-            self._outline,
-            np.atleast_2d(x).astype(np.float32),
-            np.atleast_2d(y).astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        step = np.float32(_outline_step(self.shape))
+        at = (np.atleast_2d(x).astype(np.float32) / step, np.atleast_2d(y).astype(np.float32) / step)
+        inside = cv2.remap(self._outline, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(super()._window(uv, x, y, top_v) * inside.reshape(x.shape), np.float32)
 
     def _basis_at(self, x: Floats, y: Floats, top_v: float) -> MouthBasis:
@@ -130,7 +135,7 @@ class VideoMouth(MouthModel):
         return np.asarray(-JAW_E * (1 - CORNER_SHARE) * depth * lateral * neck, np.float32)
 
     def draw(self, pose: MouthPose) -> Pixels:
-        """See `MouthModel.draw`; lips that were apart in the frame get the dark line along which shut lips meet."""
+        """See `MouthModel.draw`; lips that were apart get the dark line along which shut lips meet."""
         patch = super().draw(pose)
         depth = _LIP_LINE * float(np.clip(self.shape.rest_gap / 0.04, 0, 1))
         if depth > 0.01:
@@ -169,17 +174,22 @@ class VideoMouth(MouthModel):
 
 
 def _outline(points: Points, shape: MouthShape, region: Region) -> Floats:
-    """1 well inside the face and on the neck under it, 0 outside; float32 (region.height, region.width)."""
+    """1 well inside the face and on the neck under it, 0 outside; `region` at 1 / `_outline_step`."""
     axes = shape.axes
-    shift = np.array([region.x, region.y], np.float32)
-    mask = np.zeros((region.height, region.width), np.uint8)
-    face = points[list(OVAL), :2] - shift
-    cv2.fillPoly(mask, [np.rint(face).astype(np.int32)], (255,))
+    step = _outline_step(shape)
+    mask = np.zeros((-(-region.height // step) + 1, -(-region.width // step) + 1), np.uint8)
     jaw = axes.to_local(points[list(_JAW_CORNERS), :2])
     left, right = float(jaw[0, 0]), float(jaw[1, 0])
     middle, deep = (left + right) / 2, shape.chin_v + 0.6
     # Under the jaw the neck: it narrows, and beside it lies the room again.
-    neck = [(left, 0.0), (right, 0.0), (middle + 0.5 * (right - middle), deep), (middle + 0.5 * (left - middle), deep)]
-    cv2.fillPoly(mask, [np.rint(axes.to_pixels(np.array(neck, np.float32)) - shift).astype(np.int32)], (255,))
-    soft = cv2.GaussianBlur(mask, (0, 0), max(0.8, _OUTLINE_SOFT_E / 2 * axes.unit_px))
+    neck = np.array(
+        [(left, 0), (right, 0), ((middle + right) / 2, deep), ((middle + left) / 2, deep)], np.float32
+    )
+    for ring in (points[list(OVAL), :2], axes.to_pixels(neck)):
+        cv2.fillPoly(mask, [np.rint((ring - (region.x, region.y)) / step).astype(np.int32)], (255,))
+    soft = cv2.GaussianBlur(mask, (0, 0), max(0.8, _OUTLINE_SOFT_E / 2 * axes.unit_px / step))
     return np.asarray(np.clip(soft.astype(np.float32) / 127.5 - 1, 0, 1), np.float32)
+
+
+def _outline_step(shape: MouthShape) -> int:
+    return max(1, int(shape.axes.unit_px / 40))

@@ -1,6 +1,6 @@
-"""Quiets the landmarks of a clip without delay, bridges short losses, and says how far each step can be trusted.
+"""Quiets the landmarks of a clip without delay, bridges short losses, tells what to trust; for the engine.
 
-The head's own movement is left as it is: pictures move with it, and a smoothed head would let the mouth slide.
+The head's own movement is left as it is: pictures move with it, and a smoothed head lets the mouth slide.
 """
 
 from __future__ import annotations
@@ -64,15 +64,19 @@ class Steady:
     strength: Floats
 
 
-def steady(raw: Points, fps: int) -> Steady | None:
-    """raw: float32 (n, 478, 3), NaN where lost; None when the face is nowhere in it."""
+def steady(raw: Points, visible: Floats, fps: int) -> Steady | None:
+    """raw: float32 (n, 478, 3), NaN where lost; visible: float32 (n,), 0 where something covers the mouth.
+
+    None when the face is nowhere in it.
+    """
     found = np.isfinite(raw[:, 0, 0])
     if not found.any():
         return None
     whole = _bridged(raw, found)
     smooth = _smoothed(whole)
-    strength = _trust(found, fps) * _facing(yaw_deg(smooth))
-    return Steady(smooth, _rounded(strength.astype(np.float32), 5))
+    uncovered = np.where(found, visible, 1.0)
+    strength = _trust(found, fps) * _facing(yaw_deg(smooth)) * uncovered
+    return Steady(smooth, _rounded(_lowest(strength.astype(np.float32), 7), 5))
 
 
 def yaw_deg(points: Points) -> Floats:
@@ -96,8 +100,8 @@ def _bridged(raw: Points, found: npt.NDArray[np.bool_]) -> Points:
 def _smoothed(points: Points) -> Points:
     """Takes noise out of what moves within the face, after the head's own movement is taken out.
 
-    A Savitzky-Golay filter (window 7, order 2) for what rests or moves slowly; points that it would carry away from
-    where they were seen are speaking lips, and are left alone.
+    A Savitzky-Golay filter (window 7, order 2) for what rests or moves slowly; points that it would carry
+    away from where they were seen are speaking lips, and are left alone.
     """
     reference = points[len(points) // 2, list(_RIGID), :2]
     turn, shift = _similarity(points[:, list(_RIGID), :2], reference)
@@ -110,13 +114,11 @@ def _smoothed(points: Points) -> Points:
     settled = calm + lively * (local - calm)
     back = (settled - shift[:, None]) / turn[:, None]
     depth = _filtered(points[..., 2].astype(np.complex128)).real
-    return np.stack([back.real, back.imag, depth], axis=-1).astype(np.float32)
+    return np.asarray(np.stack([back.real, back.imag, depth], axis=-1), np.float32)
 
 
-def _similarity(
-    points: Floats, target: Floats
-) -> tuple[Complex, Complex]:
-    """Turn-and-scale a and shift b, as complex numbers, that bring each points (n, k, 2) nearest to target (k, 2)."""
+def _similarity(points: Floats, target: Floats) -> tuple[Complex, Complex]:
+    """Turn-and-scale a, shift b, as complex numbers, that bring points (n, k, 2) nearest to target (k, 2)."""
     source = points[..., 0].astype(np.float64) + 1j * points[..., 1]
     aim = target[:, 0].astype(np.float64) + 1j * target[:, 1]
     middle = source.mean(axis=1)
@@ -140,7 +142,7 @@ def _filtered(values: Complex) -> Complex:
 
 
 def _trust(found: npt.NDArray[np.bool_], fps: int) -> Floats:
-    """1 on found steps and short gaps; in longer gaps it falls to 0 within a third of a second of the last sight."""
+    """1 on found steps and short gaps; in longer ones it falls to 0 within a third of a second."""
     strength = np.ones(len(found), np.float32)
     good = np.flatnonzero(found)
     for step in np.flatnonzero(~found):
@@ -158,6 +160,13 @@ def _facing(yaw: Floats) -> Floats:
     """1 up to about 40 degrees, 0 in profile: there half of the mouth is hidden and cannot be driven."""
     t = np.clip((np.abs(yaw) - _YAW_FULL_DEG) / (_YAW_GONE_DEG - _YAW_FULL_DEG), 0, 1)
     return np.asarray(1 - t * t * (3 - 2 * t), np.float32)
+
+
+def _lowest(values: Floats, window: int) -> Floats:
+    """Lowest value within `window` steps: a fade is over before its cause is there."""
+    half = window // 2
+    padded = np.pad(values, half, mode="edge")
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, window).min(axis=1), np.float32)
 
 
 def _rounded(values: Floats, window: int) -> Floats:

@@ -1,4 +1,4 @@
-"""What is worth knowing about a whole clip before drawing: where the face is, how it moves, which frame shows it best."""
+"""What the engine wants to know of a whole clip before drawing: where the face is and how it moves."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from avatar.engines.motion.appearance import Likeness
 from avatar.engines.motion.steady import yaw_deg
 from avatar.engines.motion.track import FaceTrack
 
 Floats = npt.NDArray[np.float32]
+
+_COLOUR_SAMPLES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +30,18 @@ class Survey:
     """The person's own mouth opening, in E."""
     chin: Floats
     """Distance from the base of the nose to the chin, in E."""
+    likeness: Likeness | None
     restless: Floats
     """How fast the head moves, in E per step."""
 
     @classmethod
     def of(cls, track: FaceTrack) -> Survey:
         found, centre, size, yaw, gap, chin = [], [], [], [], [], []
+        colours: list[Floats] = []
         for _, block in track.blocks():
             points = block.points
             found.append(block.found)
+            colours.append(block.colours[:: max(1, track.steps // _COLOUR_SAMPLES)])
             centre.append(points[:, :468, :2].mean(axis=1))
             e = np.maximum(np.linalg.norm(points[:, 263] - points[:, 33], axis=1), 1e-3)
             size.append(e)
@@ -50,6 +56,7 @@ class Survey:
             yaw_deg=np.concatenate(yaw)[: track.steps],
             gap=np.concatenate(gap)[: track.steps],
             chin=np.concatenate(chin)[: track.steps],
+            likeness=Likeness.of(np.concatenate(colours)) if any(flags.any() for flags in found) else None,
             restless=_restless(places, sizes),
         )
 
@@ -59,7 +66,7 @@ class Survey:
         return float(x), float(y)
 
     def shut_chin_e(self) -> float:
-        """Distance from nose to chin while the jaw is shut, in E: the shortest usual one, a tilt of the head aside."""
+        """Distance from nose to chin while the jaw is shut, in E: the shortest usual one."""
         return float(np.nanpercentile(self.chin, 15)) + 0.02
 
     def clearest(self) -> int:

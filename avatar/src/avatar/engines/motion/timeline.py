@@ -77,4 +77,4 @@ def _swing(first: int, last: int, frames: int, fps: int) -> Steps:
         kernel = np.hanning(2 * half + 3)[1:-1]
         padded = np.concatenate([np.arange(-half, 0), path, np.full(half, path[-1])])
         path = np.convolve(padded, kernel / kernel.sum(), mode="valid")
-    return np.clip(np.rint(path[:frames]), 0, last).astype(np.int64)
+    return np.asarray(np.clip(np.rint(path[:frames]), 0, last), dtype=np.int64)

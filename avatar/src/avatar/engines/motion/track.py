@@ -1,4 +1,4 @@
-"""Landmarks of the person for every step of the footage, measured once and kept on disk in blocks of ten seconds.
+"""Landmarks of the person at every step of the footage, measured once and kept on disk in blocks.
 
 With all blocks in the cache no tracker is opened: a second render needs no MediaPipe.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.engines.base import Pixels
+from avatar.engines.motion.appearance import PLACES, sample
 from avatar.engines.motion.follow import FaceFollower, Place
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import upright_bgr
@@ -27,16 +27,20 @@ from avatar.face.tracker import FaceTracker
 
 BLOCK = 256
 _LONGEST_PX = 1280
-_FORMAT = 1
+_FORMAT = 2
 
 Found = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """points: float32 (n, 478, 3) in pixels of the upright source, NaN where the face was not found."""
+    """points: float32 (n, 478, 3) in pixels of the upright source; colours: float32 (n, places, 3), see
+    `appearance.sample`. Both NaN where the face was not found.
+    """
 
     points: Points
+    colours: Floats
     last: Place | None
 
     @property
@@ -55,7 +59,9 @@ class TrackCache:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 last = stored["last"]
-                return Block(stored["points"], Place(*map(float, last)) if len(last) else None)
+                return Block(
+                    stored["points"], stored["colours"], Place(*map(float, last)) if len(last) else None
+                )
         except (OSError, ValueError, KeyError):
             return None
 
@@ -63,8 +69,8 @@ class TrackCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         last = [] if block.last is None else [block.last.x, block.last.y, block.last.height]
         with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".part", delete=False) as part:
-            np.savez(part, points=block.points, last=np.array(last))
-        os.replace(part.name, self._path(number))
+            np.savez(part, points=block.points, colours=block.colours, last=np.array(last))
+        Path(part.name).replace(self._path(number))
 
     def _path(self, number: int) -> Path:
         return self._folder / f"block-{number:05d}.npz"
@@ -79,16 +85,21 @@ class FaceTrack:
 
     def raw(self, first: int, last: int) -> Points:
         """Measured landmarks of steps first..last-1, float32 (n, 478, 3), NaN where lost."""
-        parts = []
-        for number in range(first // BLOCK, (last - 1) // BLOCK + 1):
-            begin = number * BLOCK
-            parts.append(self._block(number).points[max(0, first - begin) : last - begin])
-        return np.concatenate(parts)
+        return np.concatenate([block.points[part] for block, part in self._parts(first, last)])
+
+    def colours(self, first: int, last: int) -> Floats:
+        """Colours of the lower face, float32 (n, places, 3), NaN where lost."""
+        return np.concatenate([block.colours[part] for block, part in self._parts(first, last)])
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """(first step, block) of all blocks in order."""
         for number in range((self.steps + BLOCK - 1) // BLOCK):
             yield number * BLOCK, self._block(number)
+
+    def _parts(self, first: int, last: int) -> Iterator[tuple[Block, slice]]:
+        for number in range(first // BLOCK, (last - 1) // BLOCK + 1):
+            begin = number * BLOCK
+            yield self._block(number), slice(max(0, first - begin), last - begin)
 
     def _block(self, number: int) -> Block:
         if number not in self._recent:
@@ -141,15 +152,17 @@ def _measure_block(
         return upright_bgr(frame, footage.turns, _LONGEST_PX)
 
     points = np.full((len(frames), POINT_COUNT, 3), np.nan, dtype=np.float32)
+    colours = np.full((len(frames), len(PLACES), 3), np.nan, dtype=np.float32)
     reader = FrameReader(footage, table, small, held=2)
     for index, picture in enumerate(reader.read(frames.tolist())):
         if index and frames[index] == frames[index - 1]:
-            points[index] = points[index - 1]
+            points[index], colours[index] = points[index - 1], colours[index - 1]
             continue
         found = follower.next(picture)
         if found is not None:
+            colours[index] = sample(picture, found)
             points[index] = found * np.float32(footage.width / picture.shape[1])
-    return Block(points, follower.last)
+    return Block(points, colours, follower.last)
 
 
 def cache_key(content: str, start_ms: int, fps: int, face_index: int | None) -> str:

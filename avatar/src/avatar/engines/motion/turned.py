@@ -1,4 +1,4 @@
-"""Face axes of a head that may be turned: one half of the face is foreshortened; used by the mouth of moving video."""
+"""Face axes of a head that may be turned: one half is foreshortened; used by the mouth of moving video."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _LIP_MIDDLE = (0, 13, 14, 17)
 class TurnedAxes(FaceAxes):
     """u is straightened: a unit left and a unit right of the origin are the same length on the face itself.
 
-    In the picture the horizontal place is mean * u + lean * (sqrt(u^2 + b^2) - b): slopes mean - lean far left and
-    mean + lean far right of the origin, with a smooth bend between.
+    In the picture the horizontal place is mean * u + lean * (sqrt(u^2 + b^2) - b): slopes mean - lean far
+    left and mean + lean far right of the origin, with a smooth bend between.
     """
 
     mean: float = 1.0
@@ -36,11 +36,11 @@ class TurnedAxes(FaceAxes):
 
     def to_local(self, xy: Floats) -> Floats:
         flat = FaceAxes.to_local(self, xy)
-        m, d = np.float32(self.mean), np.float32(self.lean)
+        m, d = float(self.mean), float(self.lean)
         shifted = flat[..., 0] + d * np.float32(_BEND)
         square = m * m - d * d
         u = (m * shifted - d * np.sqrt(shifted**2 + np.float32(_BEND**2) * square)) / square
-        return np.stack([u, flat[..., 1]], axis=-1).astype(np.float32)
+        return np.asarray(np.stack([u, flat[..., 1]], axis=-1), np.float32)
 
     def to_pixels(self, uv: Floats) -> Floats:
         uv = np.asarray(uv, np.float32)
@@ -57,7 +57,7 @@ class TurnedAxes(FaceAxes):
 
     @classmethod
     def of_mouth(cls, points: Points) -> TurnedAxes:
-        """From landmarks (478, 3): the origin lies on the middle line of the lips, between the corners in height."""
+        """From landmarks (478, 3); the origin lies on the middle line of the lips, as high as the corners."""
         corners = points[[UPPER_INNER_LIP[0], UPPER_INNER_LIP[-1]], :2]
         plain = FaceAxes.of(points, corners.mean(axis=0))
         middle = float(plain.to_local(points[list(_LIP_MIDDLE), :2])[:, 0].mean())
