@@ -1,4 +1,4 @@
-"""Face Mesh sees in the drawn faces what the control track asked for; the encoded videos are judged in tests/avatar/sync."""
+"""Face Mesh sees in the drawn faces what the track asked for (encoded videos: tests/avatar/sync)."""
 
 from collections.abc import Iterator
 

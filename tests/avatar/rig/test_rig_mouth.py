@@ -1,4 +1,4 @@
-"""The drawn mouth opens by `aperture_e`: measured in pixels of the rendered picture, not in the code's own numbers."""
+"""The drawn mouth opens by `aperture_e`: measured in pixels of the picture, not in the code's numbers."""
 
 from dataclasses import replace
 from itertools import product

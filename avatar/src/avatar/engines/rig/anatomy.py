@@ -37,26 +37,24 @@ def neck(skin: Skin, width: float = 40.0, chin: float = 116.0) -> tuple[Shape, .
     return (
         Shape(
             f"0,60 {w - 3},62 {w - 2},105 {w - 1},132 {w + 5},158 {w + 20},186 {w + 8},222 0,240",
-            Linear((-60, 0), (62, 0), ((skin.base, 0), (skin.base, 0.4), (blend(skin.base, skin.shade, 0.9), 1))),
+            Linear((-20, 0), (60, 0), ((skin.base, 0), (blend(skin.base, skin.shade, 0.9), 1))),
             mirror="half",
         ),
         Shape(
             f"-{w},{chin - 36} {w},{chin - 36} {w - 1.5},{chin + 4} {w * 0.86},{chin + 22} {w * 0.4},{chin + 36} 0,{chin + 40} {-w * 0.5},{chin + 34} {-w * 0.92},{chin + 16} {-w + 1.5},{chin}",
-            Linear((0, chin - 6), (6, chin + 40), ((clear(skin.deep, 0.80), 0), (clear(skin.deep, 0.62), 0.5), (clear(skin.deep, 0.34), 1))),
+            Linear((0, chin - 6), (6, chin + 40), ((clear(skin.deep, 0.82), 0), (clear(skin.deep, 0.36), 1))),
         ),
         Shape("13,196 34,187 62,184", clear(skin.shade, 0.55), closed=False, taper=3.4, mirror="twin"),
     )  # fmt: skip
 
 
-def face(skin: Skin, outline: str, chin: float = 116.0, blush: float = 0.42) -> tuple[Shape, ...]:
+def face(skin: Skin, outline: str, chin: float = 116.0, blush: float = 0.35) -> tuple[Shape, ...]:
     """The face itself and its light: from the picture's upper left, with blush and a soft shaded side."""
     return (
         Shape(
             outline,
-            Radial(
-                (-26, -22), 158,
-                ((skin.light, 0), (blend(skin.light, skin.base, 0.55), 0.30), (skin.base, 0.55), (blend(skin.base, skin.shade, 0.7), 0.80), (skin.shade, 1)),
-            ),
+            # Two stops: skia draws longer gradients at half the speed, and this is the largest one.
+            Radial((-26, -22), 150, ((blend(skin.light, skin.base, 0.42), 0), (blend(skin.base, skin.shade, 0.72), 1))),
             mirror="half", lift=0.55, jaw=1.0, name="face",
         ),
         Shape("14,40 46,14 78,40 60,70 30,70", Radial((45, 40), 31, soft(skin.blush, blush), 0.82), mirror="twin", inside="face"),

@@ -1,4 +1,4 @@
-"""The words a character file is written in: fills, shapes and strands as plain data. Read by the rig's compiler.
+"""The words of a character file: fills, shapes, strands and features as plain data. Compiled by `pieces`.
 
 Units are hundredths of E, the distance between the outer eye corners: x to the picture's right, y down,
 origin halfway between the eyes. A chin lies near y = 130, shoulders near y = 190.
@@ -39,11 +39,14 @@ Fill = str | Linear | Radial
 class Shape:
     """One filled or stroked outline.
 
-    `outline` lists knots "x,y x,y …" that a smooth curve passes through; "!" after a knot makes a corner there.
-    `mirror="half"` closes a right half with its mirror image, `"twin"` draws a second, mirrored copy.
-    `lift` scales the depth of the head's surface below each knot (0 = a flat plate through the ears, 1 = on the
-    skin, above 1 = in front of it), `depth` adds to it. `swing` is how far the shape's lower end trails the head.
-    `jaw` is how much of the chin's drop the shape follows. `inside` cuts the shape with another named shape.
+    outline   knots "x,y x,y …" that a smooth curve passes through; "!" after a knot makes a corner there
+    mirror    "half" closes a right half with its mirror image, "twin" draws a second, mirrored copy
+    stroke    > 0 draws the outline as a line of that width; `taper` as a stroke that thins out to its ends
+    lift      scales the depth of the head's surface under each knot: 0 = a flat plate through the ears,
+              1 = on the skin, above 1 = in front of it; `depth` is added
+    swing     how far the shape's lower end trails behind the moving head
+    jaw       how much of the chin's drop the shape follows
+    inside    cuts the shape with another shape's `name`
     """
 
     outline: str
@@ -80,7 +83,7 @@ class Strands:
 
 @dataclass(frozen=True, slots=True)
 class Curls:
-    """Close-cropped or curly hair: `count` small arcs scattered by a fixed seed inside the shape named `inside`."""
+    """Curly hair: `count` small arcs, scattered by a fixed seed inside the shape named `inside`."""
 
     inside: str
     count: int
@@ -163,7 +166,7 @@ class Mouth:
 class Backdrop:
     """The studio behind the character: a wall, things on it out of focus, and light from the upper left.
 
-    `things` are drawn in hundredths of the picture's height around its centre, then blurred like a far background.
+    `things` lie in hundredths of the picture's height around its centre, and are blurred.
     """
 
     wall: Stops

@@ -1,4 +1,4 @@
-"""The studio behind a character: a lit wall with things out of focus. Drawn once per picture size by the engine."""
+"""The studio behind a character: a lit wall, things out of focus. Drawn once per size by the engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONG_SIDE = 960
 
 
 def studio(style: Backdrop, size: tuple[int, int]) -> Pixels:
-    """The backdrop, (height, width, 4) BGRA, opaque; noise of half a level keeps the soft gradients from banding."""
+    """The backdrop, (height, width, 4) BGRA, opaque; fine noise keeps the soft gradients from banding."""
     width, height = size
     shrink = min(1.0, _LONG_SIDE / max(size))
     small_w, small_h = max(2, round(width * shrink)), max(2, round(height * shrink))

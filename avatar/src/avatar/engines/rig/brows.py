@@ -23,7 +23,7 @@ class BrowPair:
         bow = style.arch * np.sin(np.pi * _T**1.25)
         swell = 0.66 + 0.34 * np.sin(np.pi * np.clip(0.1 + 0.75 * _T, 0, 1))
         thick = style.thickness * swell * (1.0 - 0.95 * _T**2.4)
-        thick[0] *= 0.55
+        thick[:2] *= (0.30, 0.86)
         x, y = START_X + style.length * _T, style.y - bow + 2.6 * _T**4
         self._ring = np.concatenate(
             [np.stack([x, y - thick / 2], axis=1), np.stack([x, y + thick / 2], axis=1)[::-1]]
@@ -31,7 +31,7 @@ class BrowPair:
         travel = 0.75 + 0.5 * np.sin(np.pi * _T)
         self._travel = np.concatenate([travel, travel[::-1]])
         stops = (
-            (clear(style.colour, 0.45), 0.0),
+            (clear(style.colour, 0.60), 0.0),
             (clear(style.colour, 0.86), 0.2),
             (clear(style.colour, 0.95), 1.0),
         )
@@ -44,5 +44,10 @@ class BrowPair:
         control = geometry.loop(ring, (8, 9))
         depth = surface(control) + 3.0
         for side, brush in self._paints.items():
-            turned = pose.turn(control * np.array([side, 1.0]), depth)
-            canvas.drawPath(geometry.path(turned), brush)
+            placed = control * np.array([side, 1.0])
+            turned = pose.turn(placed, depth)
+            # The fade at the inner end goes along with the brow.
+            shift = float(np.mean(turned[:, 0] - placed[:, 0]))
+            moved = skia.Paint(brush)
+            moved.setShader(brush.getShader().makeWithLocalMatrix(skia.Matrix.Translate(shift, 0.0)))
+            canvas.drawPath(geometry.path(turned), moved)

@@ -1,4 +1,4 @@
-"""The face engine of drawn characters: a static studio, the figure drawn anew for each frame. Opened by `open_rig`."""
+"""The engine of drawn characters: a static studio, the figure drawn for each frame. Made by `open_rig`."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RigEngine:
         held = getattr(self._local, "held", None)
         if held is None:
             pixels = np.zeros_like(self._behind)
-            # Straight alpha is what a Layer holds, and skia's raster code for it takes half the time of premultiplied.
+            # Straight alpha is what a Layer holds, and skia rasters it twice as fast as premultiplied.
             held = (
                 pixels,
                 skia.Surface(pixels, skia.kBGRA_8888_ColorType, skia.kUnpremul_AlphaType),

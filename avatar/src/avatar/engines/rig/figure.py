@@ -1,6 +1,8 @@
-"""A character ready to be drawn: compiled artwork, moving parts, and the order they are painted in. Used by the engine."""
+"""A character ready to be drawn: compiled artwork, moving parts, order of painting. Used by the engine."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import skia
 
@@ -11,6 +13,10 @@ from avatar.engines.rig.mouth import MouthPart
 from avatar.engines.rig.neck import Neck
 from avatar.engines.rig.pose import Pose
 from avatar.engines.rig.sheet import Sheet
+
+
+class _Part(Protocol):
+    def draw(self, canvas: skia.Canvas, pose: Pose) -> None: ...
 
 
 class Figure:
@@ -29,6 +35,16 @@ class Figure:
         self._eyes = EyePair(character.eyes, character.skin)
         self._brows = BrowPair(character.brows)
         self._mouth = MouthPart(character.mouth, character.skin)
+        self._on_head: tuple[_Part, ...] = (
+            self._ears,
+            self._face,
+            self._nose,
+            self._eyes,
+            self._mouth,
+            self._brows,
+            self._glasses,
+            self._hair_front,
+        )
 
     def draw(self, canvas: skia.Canvas, pose: Pose) -> None:
         canvas.save()
@@ -42,8 +58,6 @@ class Figure:
         canvas.restore()
         canvas.save()
         canvas.concat(pose.head)
-        for part in (
-            self._ears, self._face, self._nose, self._eyes, self._mouth, self._brows, self._glasses, self._hair_front,
-        ):  # fmt: skip
+        for part in self._on_head:
             part.draw(canvas, pose)
         canvas.restore()

@@ -1,4 +1,4 @@
-"""Curves: knots written as text become smooth Bézier outlines. Used by the rig's compiler and its moving parts."""
+"""Curves: knots written as text become smooth Bézier outlines. Used by `pieces` and the moving parts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mirrored(points: Points) -> Points:
 def bezier(points: Points, corners: npt.NDArray[np.bool_], closed: bool) -> Points:
     """A smooth cubic curve through `points`: (3 s + 1, 2) control points for s segments.
 
-    Handles follow the chord-weighted tangent (Catmull-Rom with chordal spacing), so that uneven knots do not bulge.
+    Handles follow the chord-weighted tangent (chordal Catmull-Rom), so that uneven knots do not bulge.
     """
     count = len(points)
     before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
@@ -64,7 +64,7 @@ def sample(control: Points, per_segment: int) -> Points:
 
 @lru_cache(maxsize=64)
 def _spline_matrix(count: int, corners: tuple[int, ...]) -> Points:
-    """(3 count + 1, count): control points of a closed curve through evenly spaced knots, as one matrix product.
+    """(3 count + 1, count): control points of a closed curve through even knots, as one matrix product.
 
     Uniform Catmull-Rom: what moves in every frame is sampled evenly, so chord weights would change nothing.
     """

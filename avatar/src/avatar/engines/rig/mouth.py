@@ -7,6 +7,7 @@ import skia
 
 from avatar.engines.rig import geometry
 from avatar.engines.rig.artwork import Linear, Mouth, Radial, Skin, Stops
+from avatar.engines.rig.geometry import Points
 from avatar.engines.rig.lips import JAW, LipLines, lip_lines
 from avatar.engines.rig.paint import blend, clear, paint, soft
 from avatar.engines.rig.pose import Pose
@@ -14,9 +15,9 @@ from avatar.engines.rig.pose import Pose
 CLOSED = 0.05
 """Openings below this (units) show nothing of the inside."""
 UPPER_EDGE = 4.5
-"""Where the upper teeth end, below the line of the closed lips. They belong to the skull: lips uncover them."""
+"""Where the upper teeth end, below the line of the closed lips. They stay with the skull."""
 LOWER_EDGE = 4.4
-"""Where the lower teeth begin when the jaw is shut. They belong to the jaw: the lip must drop further to show them."""
+"""Where the lower teeth begin when the jaw is shut. They drop with the jaw: only `low` uncovers them."""
 _T11 = np.linspace(-1.0, 1.0, 11)
 _TOOTH_GAPS = (0.0, 5.4, -5.4, 10.2, -10.2, 14.4, -14.4)
 
@@ -91,7 +92,7 @@ class MouthPart:
             self._draw_tongue(canvas, pose, lines)
         self._draw_upper_teeth(canvas, lines)
         roof = lines.inner_upper
-        canvas.drawPath(geometry.path(geometry.band(roof - [0.0, 1.0], roof + [0.0, 2.2])), self._roof_shade)
+        canvas.drawPath(geometry.path(geometry.band(_lower(roof, -1.0), _lower(roof, 2.2))), self._roof_shade)
         canvas.restore()
 
     def _draw_upper_teeth(self, canvas: skia.Canvas, lines: LipLines) -> None:
@@ -124,7 +125,7 @@ class MouthPart:
         return paint(Linear((-width, 0), (width, 0), stops))
 
     def _draw_tongue(self, canvas: skia.Canvas, pose: Pose, lines: LipLines) -> None:
-        """At rest behind the lower teeth; raised, its tip stands at the upper teeth and covers the lower ones."""
+        """At rest behind the lower teeth; raised, its tip stands at the upper teeth."""
         s = self._style
         up = pose["tongue"]
         resting = LOWER_EDGE + (0.80 * JAW - 3.0) * pose["jaw"] + 2.0 * pose["low"]
@@ -159,3 +160,7 @@ class MouthPart:
             x, y = lines.outer_upper[end]
             dimple = np.array([[x - 2.6 * sign, y + 0.3], [x, y], [x + 1.4 * sign, y - 1.0]])
             canvas.drawPath(geometry.path(geometry.tapered(dimple, 1.5)), self._dimple)
+
+
+def _lower(line: Points, by: float) -> Points:
+    return np.asarray(line + np.array([0.0, by]))

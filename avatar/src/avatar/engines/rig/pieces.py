@@ -1,4 +1,4 @@
-"""Artwork compiled to pieces: outlines as Bézier control points, mirrored and cut, one paint each. Used by `sheet`."""
+"""Artwork compiled to pieces: Bézier outlines, mirrored and cut, with one paint each. Used by `sheet`."""
 
 from __future__ import annotations
 

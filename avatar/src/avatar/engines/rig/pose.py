@@ -1,4 +1,4 @@
-"""Where head and body are in each frame of a control track. Made by the engine's `items`, used by every part."""
+"""Where head and body are in each frame of a control track. Made by the engine, used by every part."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ CHIN_DROP = 13.0
 
 
 def surface(points: Points) -> npt.NDArray[np.float64]:
-    """Depth of the head's surface in front of the ears at `points` (n, 2) → (n,); 0 outside the head."""
+    """Depth of the head's surface before the ears at `points` (n, 2) → (n,); 0 outside the head."""
     rx, ry, rz = HEAD_RADIUS
     inside = 1.0 - (points[:, 0] / rx) ** 2 - ((points[:, 1] - HEAD_CENTRE_Y) / ry) ** 2
     return np.asarray(rz * np.sqrt(np.clip(inside, 0.0, 1.0)))
 
 
 def jaw_weight(y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """How much of the chin's drop reaches height `y`: none above the nose's root, all from the lower lip down."""
+    """How much of the chin's drop reaches height `y`: none above the nose, all from the lower lip down."""
     t = np.clip((y - 38.0) / 72.0, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))
 
 
 @dataclass(frozen=True)
 class Pose:
-    """All of one frame: the channels, and `swing`, how far hair and earrings trail behind the head (units)."""
+    """All of one frame: the channels, and `swing`, how far hair trails behind the head (units)."""
 
     channels: dict[str, float]
     swing: float = 0.0

@@ -1,4 +1,4 @@
-"""Compiled pieces, drawn as they lie or turned with the head. Used by the figure for all but eyes and mouth."""
+"""Compiled pieces, drawn as they lie or turned with the head. Used for all but eyes, brows and mouth."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The cast: one data file per character, found by its name.
 
-A new character is a new file in this folder with one value `CHARACTER: Character` (see `artwork.py` for the words),
-and its name in `NAMES`. Start from the file nearest to what you want, render a contact sheet, and change one thing at a time.
+A new character is a new file in this folder with one value `CHARACTER: Character` (`artwork.py` has the
+words), and its name in `NAMES`. Start from the file nearest to what you want, render a contact sheet, and
+change one thing at a time.
 """
 
 from __future__ import annotations

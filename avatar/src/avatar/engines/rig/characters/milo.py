@@ -6,8 +6,17 @@ from __future__ import annotations
 
 from avatar.engines.rig.anatomy import ears, face, moved, neck, nose, scalloped
 from avatar.engines.rig.artwork import (
-    Backdrop, Brows, Character, Curls, Eyes, Linear, Mouth, Radial, Shape, Skin,
-)  # fmt: skip
+    Backdrop,
+    Brows,
+    Character,
+    Curls,
+    Eyes,
+    Linear,
+    Mouth,
+    Radial,
+    Shape,
+    Skin,
+)
 from avatar.engines.rig.paint import clear, soft
 
 SKIN = Skin(light="#b57a55", base="#945d3e", shade="#6f412b", deep="#47261a", blush="#b0563f", line="#3a1b12")
@@ -16,8 +25,8 @@ OCHRE, OCHRE_LIGHT, OCHRE_SHADE, OCHRE_DEEP = "#d2963f", "#e2ad5b", "#aa7029", "
 
 FACE = "0,-94 36,-90 61,-71 72.5,-40 76.5,-6 77,24 74.5,52 67,78 51,102 27,118 0,122"
 CROP = (
-    "0,-72 30,-71 51,-65 60,-59! 66,-44 70,-26 71.5,2 69,24 75,27! 77.5,4 80,-24 83.5,-50 82,-78 70,-106 46,-122 16,-129 "
-    "-16,-129 -46,-122 -70,-106 -82,-78 -83.5,-50 -80,-24 -77.5,4 -75,27! -69,24 -71.5,2 -70,-26 -66,-44 -60,-59! -51,-65 -30,-71"
+    "0,-72 30,-71 51,-65 60,-59! 66,-44 70,-26 71.5,2 70,26! 76.5,26! 77.5,4 80,-24 83.5,-50 82,-78 70,-106 46,-122 16,-129 "
+    "-16,-129 -46,-122 -70,-106 -82,-78 -83.5,-50 -80,-24 -77.5,4 -76.5,26! -70,26! -71.5,2 -70,-26 -66,-44 -60,-59! -51,-65 -30,-71"
 )
 BEARD = (
     "-84,25! -71,26 -66,40 -60,54 -48,68 -34,67 -22,59.5 -9,57 0,60 9,57 22,59.5 34,67 48,68 60,54 66,40 71,26 84,25! "
@@ -110,7 +119,7 @@ CHARACTER = Character(
     nose=nose(SKIN, 17.5, 42),
     hair_front=(
         Shape(
-            scalloped(CROP, 1.5, 5.5, -58), Linear((-14, -130), (6, 26), ((HAIR_LIGHT, 0), (HAIR, 0.34), (HAIR, 0.62), (HAIR_SIDE, 0.84), (HAIR_SIDE + "d0", 1))),
+            scalloped(CROP, 1.5, 5.5, -58), Linear((-14, -130), (6, 26), ((HAIR_LIGHT, 0), (HAIR, 0.34), (HAIR, 0.62), (HAIR_SIDE, 0.80), (HAIR_SIDE + "40", 1))),
             lift=0.9, name="crop",
         ),
         Shape("-60,-110 0,-130 50,-112 20,-78 -50,-84", Radial((-20, -112), 52, soft("#6b5140", 0.5), 0.5), lift=0.9, inside="crop"),

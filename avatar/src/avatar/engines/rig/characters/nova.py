@@ -6,9 +6,18 @@ from __future__ import annotations
 
 from avatar.engines.rig.anatomy import circle, ears, face, moved, neck, nose
 from avatar.engines.rig.artwork import (
-    Backdrop, Brows, Character, Eyes, Linear, Mouth, Radial, Shape, Skin, Strands,
-)  # fmt: skip
-from avatar.engines.rig.paint import clear, soft
+    Backdrop,
+    Brows,
+    Character,
+    Eyes,
+    Linear,
+    Mouth,
+    Radial,
+    Shape,
+    Skin,
+    Strands,
+)
+from avatar.engines.rig.paint import clear
 
 SKIN = Skin(light="#fddcc4", base="#f3c2a2", shade="#dd9b80", deep="#b96f5c", blush="#ee8f7e", line="#93483f")
 HAIR, DARK, LIGHT, GLOW = "#60321f", "#371a14", "#8a4d2e", "#c98a55"
@@ -40,7 +49,11 @@ SHEEN = (
 
 HAIR_BACK = (
     Shape(OUTLINE_BACK, DARK, lift=0, depth=-36, swing=0.5),
-    Strands("-80,20 -84,90 -80,150 -76,200", "-104,20 -106,90 -114,140 -100,204", 7, 5.0, (HAIR, LIGHT + "90"), seed=9, lift=0, depth=-36, swing=0.5),
+    Shape(
+        "-90,10! -103,24 -108,78 -119,122 -117,166 -97,199 -58,207! -74,170 -77,120 -80,70 -82,34",
+        Linear((-110, 20), (-84, 206), ((DARK, 0), (HAIR, 0.45), (LIGHT, 1))), lift=0, depth=-36, swing=0.5,
+    ),
+    Strands("-83,24 -82,90 -79,150 -68,202", "-102,24 -106,90 -115,140 -100,196", 8, 4.2, (DARK + "90", GLOW + "80", LIGHT), seed=9, lift=0, depth=-36, swing=0.5),
 )  # fmt: skip
 
 HAIR_FRONT = (
@@ -80,8 +93,8 @@ COLLAR = "42,148! 58,156 78,180 97,224! 80,236! 66,214 50,190!"
 BODY = (
     Shape("0,226 26,217 54,198 80,230 70,1200! 0,1200!", Linear((-30, 195), (40, 330), ((TEAL, 0), (TEAL_DARK, 1))), mirror="half"),
     Shape("-54,199 -28,217.5 0,227 28,217.5 54,199", clear("#0b2c33", 0.5), closed=False, taper=2.4),
-    Shape(FRONT_LEFT, Linear((-170, 180), (-20, 370), ((IVORY_MID, 0), (IVORY, 0.25), (IVORY, 0.55), (IVORY_SHADE, 1)))),
-    Shape(FRONT_RIGHT, Linear((40, 180), (200, 320), ((IVORY, 0), (IVORY_MID, 0.45), (IVORY_SHADE, 1)))),
+    Shape(FRONT_LEFT, Linear((-120, 180), (-20, 370), ((IVORY, 0), (IVORY_MID, 1)))),
+    Shape(FRONT_RIGHT, Linear((70, 180), (200, 320), ((IVORY, 0), (IVORY_SHADE, 1)))),
     Shape("150,228 142,270 146,320 150,420", clear(IVORY_DEEP, 0.42), closed=False, taper=5.0),
     Shape("-150,228 -144,270 -147,320 -150,420", clear(IVORY_DEEP, 0.34), closed=False, taper=4.0),
     Shape("150,232 128,254 104,262", clear(IVORY_DEEP, 0.22), closed=False, taper=6.0),
@@ -141,9 +154,9 @@ CHARACTER = Character(
     hair_back=HAIR_BACK,
     neck=neck(SKIN, 38, 115),
     body=BODY,
-    ears=ears(SKIN) + EARRINGS,
-    face_art=face(SKIN, FACE)
-    + (
+    ears=(*ears(SKIN), *EARRINGS),
+    face_art=(
+        *face(SKIN, FACE),
         Shape(moved(SWEEP, -3, 6), clear(SKIN.deep, 0.30), lift=0.9, inside="face"),
         Shape(moved(TUCK, 3, 6), clear(SKIN.deep, 0.24), lift=0.9, inside="face"),
     ),

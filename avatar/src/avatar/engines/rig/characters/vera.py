@@ -6,8 +6,16 @@ from __future__ import annotations
 
 from avatar.engines.rig.anatomy import circle, ears, face, moved, neck, nose
 from avatar.engines.rig.artwork import (
-    Backdrop, Brows, Character, Eyes, Linear, Mouth, Radial, Shape, Skin, Strands,
-)  # fmt: skip
+    Backdrop,
+    Brows,
+    Character,
+    Eyes,
+    Linear,
+    Mouth,
+    Shape,
+    Skin,
+    Strands,
+)
 from avatar.engines.rig.paint import clear
 
 SKIN = Skin(light="#fde3d4", base="#f3cbb6", shade="#dba58f", deep="#b97c6c", blush="#ea9488", line="#94534b")
@@ -50,8 +58,8 @@ BODY = (
     ),
     Shape("-44,178 -22,193 0,197 22,193 44,178", clear("#8d735e", 0.5), closed=False, taper=2.6),
     Shape(moved(EDGE, -5, 4), clear("#8d735e", 0.35)),
-    Shape("-46,158! -84,172 -126,183 -160,198 -184,230 -196,292 -207,420 -215,1200! 0,1200! 0,380! -30,290 -46,220", Linear((-170, 180), (-10, 380), ((PLUM_LIGHT, 0), (PLUM, 0.45), (PLUM_SHADE, 1)))),
-    Shape(CARDIGAN, Linear((40, 170), (200, 320), ((PLUM_LIGHT, 0), (PLUM, 0.4), (PLUM_SHADE, 1)))),
+    Shape("-46,158! -84,172 -126,183 -160,198 -184,230 -196,292 -207,420 -215,1200! 0,1200! 0,380! -30,290 -46,220", Linear((-170, 180), (-10, 380), ((PLUM_LIGHT, 0), (PLUM_SHADE, 1)))),
+    Shape(CARDIGAN, Linear((40, 170), (200, 320), ((PLUM_LIGHT, 0), (PLUM_SHADE, 1)))),
     Shape(EDGE, Linear((40, 160), (20, 390), ((PLUM_LIGHT, 0), (PLUM, 1))), mirror="twin"),
     Shape("60,196 56,240 36,300 4,386", clear(PLUM_DEEP, 0.5), closed=False, taper=1.4, mirror="twin"),
     Shape("152,232 143,272 146,320 150,420", clear(PLUM_DEEP, 0.5), closed=False, taper=4.5, mirror="twin"),
