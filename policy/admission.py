@@ -30,13 +30,11 @@ class DeclarationCheck:
             try:
                 check_routes(self._guarded)
             except RuntimeError as error:
-                if scope["type"] != "lifespan":
-                    raise
-                await receive()
-                # Said in the protocol's own words: a server takes an exception for "knows no lifespan" and
-                # goes on.
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                return
+                if scope["type"] == "lifespan":
+                    await receive()
+                    # A server takes an exception alone for "knows no lifespan", and goes on.
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                raise
             self._checked = True
         await self._app(scope, receive, send)
 

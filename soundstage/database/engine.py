@@ -157,8 +157,8 @@ def _set_up_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     def on_invalidate(dbapi_connection: Any, _record: Any, _error: BaseException | None) -> None:
-        # A task was cancelled in the middle of a statement. SQLite keeps a closed connection, and its lock, alive
-        # while a cursor that is still referred to (by a traceback) has not been read to its end.
+        # A task was cancelled in the middle of a statement. SQLite keeps a closed connection, and its lock,
+        # alive while a cursor that is still referred to (by a traceback) has not been read to its end.
         dbapi_connection.rollback()
 
     event.listen(engine.sync_engine, "connect", on_connect)

@@ -22,7 +22,6 @@ _SECRET_WORDS = frozenset(
         "authorization",
         "cookie",
         "credential",
-        "credentials",
     }
 )
 # `key_id` and `api_key_file` name a secret without being one.
@@ -49,7 +48,9 @@ def mask_text(text: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret."""
     words = [word.lower() for word in _WORDS.findall(name)]
-    return bool(words) and words[-1] not in _HARMLESS_ENDINGS and not _SECRET_WORDS.isdisjoint(words)
+    if not words or words[-1] in _HARMLESS_ENDINGS:
+        return False
+    return not _SECRET_WORDS.isdisjoint(word.removesuffix("s") for word in words)
 
 
 def _masked(name: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A task that is cancelled in the middle of a write lets go of the database, whoever still holds its traceback."""
+"""A task cancelled in the middle of a write lets go of the database, whoever still holds its traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_writers_cancelled_anywhere_leave_the_lock_to_others(tmp_path: Pat
                 await events.append(session, stream, "written")
             await asyncio.sleep(0)
 
-    pauses = random.Random(1)
+    pauses = random.Random(1)  # noqa: S311 - for timing only
     cancelled: list[asyncio.Task[None]] = []
     for _ in range(60):
         tasks = [asyncio.create_task(write(f"s{number}")) for number in range(3)]

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from policy import Policy
+from policy.keys.schemas import KeyMade
+from policy.sessions import COOKIE
+from soundstage.database import Database
+
+Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+MakeKey = Callable[..., Awaitable[KeyMade]]
+
+LOCAL = {"peer": "127.0.0.1", "host": "127.0.0.1:8000"}
+
+
+async def code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_nobody_gets_in_without_a_key_and_is_told_how(client: Client) -> None:
+    async with client() as http:
+        assert (await http.get("/api/open")).status_code == 200
+        answer = await http.get("/api/renders")
+    assert await code(answer) == (401, "auth.required")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "Authorization: Bearer" in answer.json()["hint"]
+
+
+async def test_a_key_opens_what_its_role_and_scopes_allow(client: Client, make_key: MakeKey) -> None:
+    viewer, editor = await make_key("viewer"), await make_key("editor", scopes=["render:create"])
+    async with client(key=viewer.key) as http:
+        assert (await http.get("/api/renders")).json() == {"id": viewer.id, "role": "viewer", "kind": "key"}
+        assert await code(await http.post("/api/renders")) == (403, "policy.forbidden")
+    async with client(key=editor.key) as http:
+        assert (await http.post("/api/renders")).json() == "made"
+        refused = await http.get("/api/renders")
+        assert "render:read" in refused.json()["detail"]
+        assert (await http.get("/api/me")).json()["permissions"] == ["render:create", "self:read"]
+
+
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer " + "0" * 64])
+async def test_a_wrong_key_is_refused_even_where_no_key_is_needed(client: Client, header: str) -> None:
+    async with client(**LOCAL) as http:
+        assert (await http.get("/api/renders")).status_code == 200
+        answer = await http.get("/api/renders", headers={"Authorization": header})
+    assert await code(answer) == (401, "auth.bad_key")
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic dTpw", "bearer-token x"])
+async def test_an_authorization_header_that_is_no_bearer_key_is_refused(client: Client, header: str) -> None:
+    async with client(**LOCAL) as http:
+        answer = await http.get("/api/renders", headers={"Authorization": header})
+    assert await code(answer) == (401, "auth.bad_scheme")
+
+
+async def test_using_a_key_is_noted(client: Client, make_key: MakeKey, policy: Policy) -> None:
+    made = await make_key("viewer")
+    assert made.last_used_at is None
+    async with client(key=made.key) as http:
+        await http.get("/api/renders")
+        async with policy.db.session() as session:
+            first = (await policy.keys.get(session, made.id)).last_used_at
+        await http.get("/api/renders")
+        async with policy.db.session() as session:
+            second = (await policy.keys.get(session, made.id)).last_used_at
+    assert first is not None
+    # To the minute only: reading shall not cost a write each time.
+    assert second == first
+
+
+async def test_a_good_key_works_while_the_database_is_busy(
+    client: Client, make_key: MakeKey, policy: Policy
+) -> None:
+    made = await make_key("viewer")
+    other = Database(str(policy.db.url))
+    policy.authenticator._db = Database(str(policy.db.url), busy_timeout_ms=10)
+    async with other.transaction(), client(key=made.key) as http:
+        assert (await http.get("/api/renders")).status_code == 200
+    await policy.authenticator._db.close()
+    await other.close()
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8000", "localhost", "LocalHost:8000", "[::1]:8000", "me.localhost"]
+)
+async def test_whoever_is_on_this_machine_is_admin(client: Client, peer: str, host: str) -> None:
+    async with client(peer=peer, host=host) as http:
+        assert (await http.get("/api/renders")).json() == {
+            "id": "loopback",
+            "role": "admin",
+            "kind": "loopback",
+        }
+        assert (await http.post("/api/renders")).status_code == 200
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.9", "192.168.1.5", "2001:db8::1", "::ffff:10.0.0.9", "unix", ""])
+async def test_whoever_comes_from_elsewhere_is_not(client: Client, peer: str) -> None:
+    async with client(peer=peer, host="localhost") as http:
+        assert await code(await http.get("/api/renders")) == (401, "auth.required")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "notlocalhost"],
+)
+async def test_a_name_that_was_bound_to_this_machine_by_somebody_else_opens_nothing(
+    client: Client, host: str
+) -> None:
+    # DNS rebinding: the peer is loopback, the browser believes to talk to evil.example.
+    async with client(peer="127.0.0.1", host=host) as http:
+        assert await code(await http.get("/api/renders")) == (401, "auth.required")
+        assert await code(await http.post("/api/renders")) == (401, "auth.required")
+
+
+@pytest.mark.parametrize("host", ["", "[::1", "a b", "@", "127.0.0.1:x"])
+async def test_a_host_header_that_makes_no_sense_is_no_reason_for_trust(client: Client, host: str) -> None:
+    async with client(**LOCAL) as http:
+        answer = await http.get("/api/renders", headers={"Host": host})
+    assert answer.status_code in (200, 401)
+    assert (answer.status_code == 200) == (host == "127.0.0.1:x")
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"])
+async def test_what_a_proxy_has_forwarded_is_not_from_this_machine(client: Client, header: str) -> None:
+    async with client(**LOCAL) as http:
+        answer = await http.get("/api/renders", headers={header: "203.0.113.7"})
+    assert await code(answer) == (401, "auth.required")
+
+
+async def test_a_silent_proxy_that_speaks_http_1_0_is_not_from_this_machine(app: FastAPI) -> None:
+    async def as_http_1_0(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "http_version": "1.0"}, receive, send)
+
+    transport = httpx.ASGITransport(as_http_1_0, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
+        assert (await http.get("/api/renders")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8000"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Origin": "http://127.0.0.1:8000"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, False),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:3000"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "anything new"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "http://127.0.0.1:3000"}, False),
+        ({"Origin": "http://127.0.0.1"}, False),
+        ({"Origin": "http://localhost:8000"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://[bad"}, False),
+        ({"Origin": ""}, False),
+    ],
+)
+async def test_a_foreign_page_cannot_use_the_trust_in_this_machine(
+    client: Client, headers: dict[str, str], allowed: bool
+) -> None:
+    async with client(**LOCAL) as http:
+        for ask in (http.get, http.post):
+            answer = await ask("/api/renders", headers=headers)
+            assert answer.status_code == 200 if allowed else await code(answer) == (403, "auth.foreign_page")
+
+
+async def test_a_key_needs_no_page_of_our_own(client: Client, make_key: MakeKey) -> None:
+    made = await make_key("editor")
+    async with client(key=made.key, Origin="https://mine.example", Sec_Fetch_Site="cross-site") as http:
+        assert (await http.post("/api/renders")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN": "false"},
+        {"SOUNDSTAGE_HTTP__HOST": "0.0.0.0"},  # noqa: S104
+        {"SOUNDSTAGE_HTTP__HOST": "192.0.2.7"},
+    ],
+)
+async def test_without_the_trust_this_machine_is_like_any_other(
+    client_with: Callable[..., Client], environment: dict[str, str]
+) -> None:
+    async with client_with(**environment)(**LOCAL) as http:
+        assert await code(await http.get("/api/renders")) == (401, "auth.required")
+
+
+async def test_behind_a_proxy_a_page_is_known_by_its_public_name(
+    client_with: Callable[..., Client], make_key: MakeKey
+) -> None:
+    made = await make_key("editor")
+    proxied = client_with(SOUNDSTAGE_HTTP__PUBLIC_URL="https://Studio.example:8443/")
+    async with proxied(peer="127.0.0.1", host="127.0.0.1:8000", X_Forwarded_For="203.0.113.7") as http:
+        origin = {"Origin": "https://studio.example:8443"}
+        login = await http.post("/api/login", json={"key": made.key}, headers=origin)
+        assert "Secure" in login.headers["set-cookie"]
+        cookie = {"Cookie": f"{COOKIE}={login.cookies[COOKIE]}"}
+        assert (await http.post("/api/renders", headers={**origin, **cookie})).status_code == 200
+        for foreign in ("https://evil.example", "https://studio.example"):
+            refused = await http.post("/api/renders", headers={"Origin": foreign, **cookie})
+            assert await code(refused) == (403, "auth.foreign_page")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+
+from soundstage.telemetry import configure_logging, get_logger, mask_text, trace
+from soundstage.telemetry.masking import MASK, is_secret_name
+
+KEY = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def logged(quiet_logs: io.StringIO) -> io.StringIO:
+    return quiet_logs
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_time_level_room_and_trace(logged: io.StringIO) -> None:
+    with trace() as current:
+        get_logger("studio.renders").info("rendered", frames=250, name="Zoë\nnew line")
+    (line,) = lines(logged)
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "rendered",
+        "level": "info",
+        "logger": "studio.renders",
+        "frames": 250,
+        "name": "Zoë\nnew line",
+        "trace_id": current,
+    }
+
+
+def test_lines_of_libraries_take_the_same_way(logged: io.StringIO) -> None:
+    logging.getLogger("some.library").warning("key is %s", KEY)
+    (line,) = lines(logged)
+    assert (line["event"], line["level"], line["logger"]) == (f"key is {MASK}", "warning", "some.library")
+
+
+def test_levels_below_the_chosen_one_are_left_out() -> None:
+    stream = io.StringIO()
+    configure_logging("warning", "json", stream)
+    get_logger("x").info("no")
+    get_logger("x").warning("yes")
+    assert [line["event"] for line in lines(stream)] == ["yes"]
+
+
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_no_secret_passes_by_name_by_look_or_in_a_traceback(fmt: str) -> None:
+    stream = io.StringIO()
+    configure_logging("info", fmt, stream)  # type: ignore[arg-type]
+    log = get_logger("x")
+    log.info(
+        f"came with {KEY}",
+        token="hunter2",
+        headers={"Authorization": "Bearer hunter2hunter2", "Accept": "text/html"},
+        nested=[{"apiKey": "hunter2"}, ("x", {"db": "postgresql://me:hunter2@host/db"})],
+        raw=b"hunter2".join([b"Bearer ", b""]) + b"hunter2",
+        note=f"upper {KEY.upper()} too",
+    )
+    try:
+        raise ValueError(f"bad key {KEY} for https://me:hunter2@host")
+    except ValueError:
+        log.exception("failed")
+    assert "hunter2" not in stream.getvalue()
+    assert KEY not in stream.getvalue().lower()
+    assert "ValueError" in stream.getvalue() and "text/html" in stream.getvalue()
+
+
+def test_hashes_of_content_stay_readable() -> None:
+    assert mask_text(f"sha256:{KEY}") == f"sha256:{KEY}"
+    assert mask_text(f"{KEY} x{KEY}0 {KEY[:63]}") == f"{MASK} x{KEY}0 {KEY[:63]}"
+
+
+SECRETS = (
+    "key api_key X-Api-Key apiKey APIKey token tokens accessToken client_secret set-cookie Authorization "
+    "db_password credentials"
+)
+HARMLESS = "key_id api_key_file monkey keyboard secretary key_count event _"
+
+
+@pytest.mark.parametrize("name", SECRETS.split())
+def test_names_of_secrets_are_known(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["", *HARMLESS.split()])
+def test_names_that_only_look_like_secrets_are_not(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+def test_numbers_and_nothing_are_never_masked(logged: io.StringIO) -> None:
+    get_logger("x").info("counted", token=17, key=None, secret=True)
+    (line,) = lines(logged)
+    assert (line["token"], line["key"], line["secret"]) == (17, None, True)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi.responses import StreamingResponse
+from prometheus_client.parser import text_string_to_metric_families
+
+from soundstage.errors import install_error_handlers
+from soundstage.telemetry import Metrics, install_telemetry, metrics_router, trace_id
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+async def http(metrics: Metrics) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    install_error_handlers(app)
+    inner = APIRouter()
+
+    @inner.get("/{render_id}")
+    async def read(render_id: str) -> dict[str, str | None]:
+        return {"trace": trace_id()}
+
+    @inner.get("/{render_id}/broken")
+    async def broken(render_id: str) -> StreamingResponse:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"half"
+            raise OSError("the disk went away")
+
+        return StreamingResponse(body())
+
+    app.include_router(inner, prefix="/api/renders")
+    app.include_router(metrics_router(metrics, [Depends(lambda: None)]))
+    install_telemetry(app, metrics)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        yield client
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"soundstage_{name}", labels)
+
+
+async def test_requests_are_counted_by_the_template_of_their_route(
+    http: httpx.AsyncClient, metrics: Metrics
+) -> None:
+    for render_id in ("a", "b", "c"):
+        await http.get(f"/api/renders/{render_id}")
+    await http.get("/nowhere/x")
+    await http.request("INVENTED", "/nowhere/y")
+    route = "/api/renders/{render_id}"
+    assert value(metrics, "http_requests_total", method="GET", route=route, status="200") == 3
+    assert value(metrics, "http_request_seconds_count", method="GET", route=route) == 3
+    assert value(metrics, "http_requests_total", method="GET", route="unmatched", status="404") == 1
+    assert value(metrics, "http_requests_total", method="OTHER", route="unmatched", status="404") == 1
+    assert value(metrics, "http_requests_running") == 0
+
+
+async def test_the_metrics_page_is_in_the_format_of_prometheus(
+    http: httpx.AsyncClient, metrics: Metrics
+) -> None:
+    metrics.counter("renders", "Renders ended.", ("state",)).labels("done").inc(2)
+    answer = await http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    (sample,) = [s for s in families["soundstage_renders"].samples if s.name.endswith("_total")]
+    assert (sample.labels, sample.value) == ({"state": "done"}, 2.0)
+
+
+def test_a_metric_asked_for_twice_is_the_same_one(metrics: Metrics) -> None:
+    assert metrics.gauge("queue", "Waiting.") is metrics.gauge("queue", "Waiting.")
+    with pytest.raises(TypeError, match="exists already as a Gauge"):
+        metrics.counter("queue", "Waiting.")
+
+
+def test_two_applications_in_one_process_do_not_add_up(metrics: Metrics) -> None:
+    other = Metrics()
+    other.counter("renders", "Renders ended.").inc()
+    metrics.counter("renders", "Renders ended.")
+    assert value(metrics, "renders_total") == 0
+
+
+async def test_a_request_keeps_the_trace_of_its_caller_and_gives_it_back(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/api/renders/a", headers={"traceparent": PARENT})
+    assert answer.headers["x-trace-id"] == answer.json()["trace"] == PARENT.split("-")[1]
+    first, second = [(await http.get("/api/renders/a")).headers["x-trace-id"] for _ in range(2)]
+    assert first != second
+    assert trace_id() is None
+
+
+async def test_the_access_log_names_the_path_and_never_the_query(
+    http: httpx.AsyncClient, quiet_logs: io.StringIO
+) -> None:
+    answer = await http.get("/api/renders/a?token=hunter2")
+    await http.get("/metrics")
+    (line,) = [json.loads(line) for line in quiet_logs.getvalue().splitlines()]
+    assert (line["event"], line["method"], line["path"], line["status"]) == (
+        "request",
+        "GET",
+        "/api/renders/a",
+        200,
+    )
+    assert line["trace_id"] == answer.headers["x-trace-id"]
+    assert "hunter2" not in quiet_logs.getvalue()
+
+
+async def test_an_answer_that_breaks_half_way_is_logged_and_not_completed(
+    http: httpx.AsyncClient, quiet_logs: io.StringIO, metrics: Metrics
+) -> None:
+    # Against a test client the connection cannot be cut; what counts is that nothing was added to the half.
+    answer = await http.get("/api/renders/a/broken")
+    assert answer.content == b"half"
+    assert "the disk went away" in quiet_logs.getvalue()
+    assert value(metrics, "http_requests_running") == 0
+
+
+async def test_the_frameworks_refusals_count_as_well(metrics: Metrics) -> None:
+    app = FastAPI()
+    install_error_handlers(app)
+
+    @app.get("/teapot")
+    async def teapot() -> None:
+        raise HTTPException(418)
+
+    install_telemetry(app, metrics)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        await client.get("/teapot")
+    assert value(metrics, "http_requests_total", method="GET", route="/teapot", status="418") == 1
