@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from farm.tasks import SegmentTask, TaskEvent, TaskInput
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
 from studio.references.repository import References
 from studio.renders.admission import consents_in
 from studio.renders.delivery import deliver, file_names
@@ -27,8 +28,11 @@ from studio.renders.models import Render, RenderOutput
 from studio.renders.progress import ProgressBoard
 from studio.renders.repository import Renders, Segments
 from studio.renders.running import run_task_again
+from studio.renders.schemas import Progress
 from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool
 from studio.renders.states import RenderState
+
+log = get_logger(__name__)
 
 REPORT_S = 0.5
 SEGMENT_FILES = {"segment": "segment.mp4", "audio": "audio.wav", "words": "words.json"}
@@ -57,6 +61,8 @@ class _Making:
     board: ProgressBoard
     spec_sha256: str = ""
     running: bool = False
+    told: tuple[Progress, str] | None = None
+    reported: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, event: TaskEvent) -> None:
@@ -246,18 +252,27 @@ class RenderMaker:
         try:
             yield
         finally:
-            reporter.cancel()
+            making.reported = True
+            making.news.set()
             await asyncio.wait({reporter})
-            await asyncio.shield(self._report_once(making))
 
     async def _report(self, making: _Making) -> None:
-        while True:
-            await self._report_once(making)
-            try:
+        """Until the making says that all is told, and then once more. Ended by a flag and not by cancelling
+        it, which would cut through the writing of a row.
+        """
+        while not making.reported:
+            await self._report_if_possible(making)
+            with suppress(TimeoutError):
                 await asyncio.wait_for(making.news.wait(), REPORT_S)
-            except TimeoutError:
-                continue
             making.news.clear()
+        await self._report_if_possible(making)
+
+    async def _report_if_possible(self, making: _Making) -> None:
+        """The next report tells more; the work itself must not end for one that cannot be written."""
+        try:
+            await self._report_once(making)
+        except (OSError, SoundstageError) as error:
+            log.warning("render.report_failed", render=making.render_id, error=str(error))
 
     async def _report_once(self, making: _Making) -> None:
         if making.running:
@@ -265,9 +280,11 @@ class RenderMaker:
                 making.render_id, frozenset({RenderState.PLACED}), RenderState.RUNNING
             )
         waits = "" if making.running else await self._explain(making)
-        await self._journal.progress(
-            making.render_id, making.board.snapshot(), making.board.take_notices(), waits
-        )
+        told = (making.board.snapshot(), waits)
+        notices = making.board.take_notices()
+        if told != making.told or notices:
+            await self._journal.progress(making.render_id, told[0], notices, waits)
+            making.told = told
 
     async def _explain(self, making: _Making) -> str:
         if not isinstance(making.spec, RenderSpec) or making.kind == "preview":

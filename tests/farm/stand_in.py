@@ -31,6 +31,7 @@ MEDIA_TYPES = {
     "portrait": "application/json",
 }
 FRAMES = 10
+FILM = b"\x00\x00\x00\x18ftypisom film "
 
 
 File = dict[str, Any]
@@ -95,11 +96,11 @@ class Run:
         if self.command == "assemble":
             folder = Path(self.options["--segments"])
             parts = b"".join(path.read_bytes() for path in sorted(folder.glob("*/segment.mp4")))
-            made = [self.write("video", self.out, b"film " + parts)]
+            made = [self.write("video", self.out, FILM + parts)]
             for role, ending in (("vtt", ".vtt"), ("srt", ".srt"), ("poster", ".png")):
                 made.append(self.write(role, self.out.with_suffix(ending), role.encode() + seal))
             return [*made, self.write("provenance", self.out.with_suffix(".provenance.json"), b"{}")]
-        return [self.write("video", self.out, b"film " + seal)]
+        return [self.write("video", self.out, FILM + seal)]
 
 
 def frames(run: Run, seconds: float = 0.0) -> None:

@@ -1,0 +1,147 @@
+"""When a person is deleted, not one byte of the face, the voice or what was made from them is left."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from avatar.spec import RenderSpec
+
+from soundstage.errors import Conflict, NotFound
+from studio.assets.schemas import AssetDraft, AssetLabels
+from studio.personas.schemas import PersonaDraft
+from studio.projects.schemas import ProjectDraft
+from studio.renders.schemas import RenderRequest
+from studio.renders.states import RenderState
+from studio.scenes.schemas import SceneDraft
+
+CONSENT = {"person": "Grace H.", "purpose": "course videos", "granted_at": "2026-01-05"}
+
+
+def jpeg(seed: str) -> bytes:
+    return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + seed.encode() * 50
+
+
+async def uploaded(rooms: Any, content: bytes, **labels: Any) -> Any:
+    async def chunks() -> Any:
+        yield content
+
+    return await rooms.assets.upload(chunks(), AssetLabels(**labels))
+
+
+async def persona_of(rooms: Any, name: str, photo: str, **more: Any) -> Any:
+    draft = PersonaDraft.model_validate({"name": name, "media": photo, **more})
+    return (await rooms.personas.create(draft)).persona
+
+
+def stored(settings: Any) -> dict[str, bytes]:
+    """Every file of the installation but the database, with its content."""
+    roots = (settings.state_dir, settings.out_dir)
+    files = [path for root in roots for path in root.rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes() for path in files if ".db" not in path.name}
+
+
+async def test_not_one_byte_of_a_deleted_person_is_left(rooms: Any, made: Any, settings: Any) -> None:
+    await made(rooms, "Nova says hello")
+    project = await rooms.projects.create(ProjectDraft(title="Course"))
+    before = stored(settings)
+
+    photo = await uploaded(rooms, jpeg("grace"), name="grace.jpg", project=project.id, kind="avatar_image")
+    sheet = await uploaded(rooms, jpeg("signed sheet"))
+    persona = await persona_of(rooms, "Grace", photo.id, consent={**CONSENT, "evidence": sheet.id})
+    await rooms.assets.delete(sheet.id)
+    await made(rooms, "Grace says hello", persona=persona.id)
+    await rooms.scenes.create(project.id, SceneDraft(script="In the course", persona=persona.id))
+    in_project = await rooms.renders.create(RenderRequest(project=project.id))
+    await rooms.renders.wait(in_project.id)
+    # A film of hers used again: as an asset, and inside somebody else's video.
+    film = (await rooms.renders.get(in_project.id)).output("video")
+    await rooms.assets.create(AssetDraft(sha256=film.sha256))
+    overlay = {"kind": "video", "video": {"sha256": film.sha256}, "box": {"width": 0.5, "height": 0.5}}
+    quoted = RenderSpec.model_validate(
+        {"scenes": [{"id": "q", "script": "Nova quotes", "overlays": [overlay]}]}
+    )
+    quoting = await rooms.renders.create(RenderRequest(spec=quoted))
+    await rooms.renders.wait(quoting.id)
+    preview = await rooms.renders.create(RenderRequest(script="preview", persona=persona.id, preview=True))
+    await rooms.renders.wait(preview.id)
+    (settings.state_dir / "cache" / "portraits").mkdir()
+    (settings.state_dir / "cache" / "portraits" / "face.json").write_text("landmarks of grace")
+    assert (await rooms.renders.get(quoting.id)).state is RenderState.DONE
+
+    plan = await rooms.people.erase_persona(persona.id, dry_run=True)
+    assert not plan.applied and stored(settings).keys() > before.keys()
+    assert set(plan.renders) >= {in_project.id, quoting.id, preview.id} and len(plan.renders) == 4
+    done = await rooms.people.erase_persona(persona.id)
+    assert done.applied and done.blobs == plan.blobs
+
+    after = stored(settings)
+    assert after == before
+    with pytest.raises(NotFound):
+        rooms.library.get(persona.id)
+    assert await rooms.consents.list() == []
+    assert [render.title for render in await rooms.renders.list()] == ["Nova says hello"]
+    assert await rooms.assets.list() == []
+
+
+async def test_what_is_being_made_with_the_face_is_stopped_first(rooms: Any, ask: Any, settings: Any) -> None:
+    photo = await uploaded(rooms, jpeg("grace"))
+    persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
+    running = await rooms.renders.create(ask("!slow 60", persona=persona.id))
+    waiting = await rooms.renders.create(ask("!slow 61", persona=persona.id))
+    async with asyncio.timeout(10):
+        while (await rooms.renders.get(running.id)).state != RenderState.RUNNING:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    plan = await rooms.people.erase_persona(persona.id)
+    assert set(plan.renders) == {running.id, waiting.id}
+    assert await rooms.renders.list() == []
+    assert [path for path in stored(settings) if "/blobs/" in path and "staging" not in path] == []
+
+
+async def test_another_persona_of_the_same_person_keeps_the_consent_but_not_the_face(rooms: Any) -> None:
+    first = await uploaded(rooms, jpeg("grace in blue"))
+    second = await uploaded(rooms, jpeg("grace in red"))
+    blue = await persona_of(rooms, "Blue", first.id, consent=CONSENT)
+    consent = next(iter(blue.consent_ids()))
+    red = await persona_of(rooms, "Red", second.id, consent_id=consent)
+    plan = await rooms.people.erase_persona(blue.id)
+    assert plan.personas == ["blue"] and plan.consents == []
+    assert rooms.library.get(red.id) == red
+    whole = await rooms.people.erase_consent(consent)
+    assert (whole.personas, whole.consents) == (["red"], [consent])
+    assert [persona.id for persona in rooms.library.list()] == ["nova"]
+
+
+async def test_a_picture_of_somebody_else_in_the_same_video_stays(rooms: Any, ask: Any) -> None:
+    photo = await uploaded(rooms, jpeg("grace"))
+    wall = await uploaded(rooms, jpeg("a wall"))
+    persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
+    background = {"kind": "image", "image": {"sha256": wall.sha256}}
+    view = await rooms.renders.create(
+        RenderRequest.model_validate({"script": "hi", "persona": persona.id, "background": background})
+    )
+    assert (await rooms.renders.wait(view.id)).state is RenderState.DONE
+    plan = await rooms.people.erase_persona(persona.id)
+    assert wall.sha256 not in plan.blobs
+    assert (await rooms.assets.open_file(wall.id))[1].is_file()
+
+
+async def test_a_shipped_persona_is_the_operators_to_remove(rooms: Any) -> None:
+    with pytest.raises(Conflict, match="operator"):
+        await rooms.people.erase_persona("nova")
+    with pytest.raises(NotFound):
+        await rooms.people.erase_persona("nobody")
+    with pytest.raises(NotFound):
+        await rooms.people.erase_consent("cns_none")
+
+
+async def test_an_erasure_that_was_broken_off_can_be_done_again(rooms: Any, made: Any, blobs: Any) -> None:
+    photo = await uploaded(rooms, jpeg("grace"))
+    persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
+    await made(rooms, "hello", persona=persona.id)
+    plan = await rooms.people.erase_persona(persona.id, dry_run=True)
+    for sha256 in plan.blobs[::2]:
+        await blobs.delete(sha256)
+    assert (await rooms.people.erase_persona(persona.id)).applied
+    assert [blob async for blob in blobs.iterate()] == []

@@ -1,0 +1,183 @@
+"""Personas: read again when they change, bad files named by line and field, new ones made from a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from avatar.spec import PhotoFace, VideoFace
+
+from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
+from studio.assets.schemas import AssetLabels
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import PersonaDraft
+from studio.renders.states import RenderState
+
+GOOD = "id: ada\nname: Ada\nface: {kind: rig, character: nova}\n"
+CONSENT = {"person": "Grace H.", "purpose": "course videos", "granted_at": "2026-01-05"}
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
+MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(64)
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> PersonaLibrary:
+    shipped, own = tmp_path / "shipped", tmp_path / "own"
+    shipped.mkdir()
+    own.mkdir()
+    return PersonaLibrary(shipped, own)
+
+
+async def stored(rooms: Any, content: bytes, name: str = "photo.jpg") -> str:
+    async def chunks() -> Any:
+        yield content
+
+    return str((await rooms.assets.upload(chunks(), AssetLabels(name=name))).id)
+
+
+def test_a_file_is_read_again_when_it_changes(library: PersonaLibrary) -> None:
+    path = library.shipped / "ada.yaml"
+    path.write_text(GOOD)
+    assert library.get("ada").name == "Ada"
+    path.write_text(GOOD.replace("name: Ada", "name: Countess"))
+    assert library.get("ada").name == "Countess"
+    path.unlink()
+    with pytest.raises(NotFound, match="no persona 'ada'"):
+        library.get("ada")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (GOOD + "colour: red\n", "bad.yaml, line 4, field colour"),
+        (GOOD.replace("character: nova", "character: 7"), "bad.yaml, line 3, field face.rig.character"),
+        (
+            "id: ada\nname: Ada\nvoice:\n  kind: espeak\n  rate_wpm: 9000\n",
+            "line 5, field voice.espeak",
+        ),
+        (
+            "id: ada\nname: Ada\nstyle:\n  background:\n    kind: colour\n    colour: red\n",
+            "line 6, field style",
+        ),
+        ("id: Ada Lovelace\nname: Ada\n", "bad.yaml, line 1, field id"),
+        ("name: Ada\n", "field id: Field required"),
+        ("id: ada\nname: [unclosed\n", "bad.yaml, line 3"),
+        ("- a\n- list\n", "a persona file is a mapping"),
+        ("", "a persona file is a mapping"),
+        ("id: ada\nname: !!python/object/apply:os.system [id]\n", "bad.yaml, line 2"),
+        ("a: &a [1]\nb: *a\n", "aliases"),
+    ],
+)
+def test_a_bad_file_is_listed_with_line_and_field_and_the_others_go_on_working(
+    library: PersonaLibrary, text: str, told: str
+) -> None:
+    (library.shipped / "bad.yaml").write_text(text)
+    (library.shipped / "good.yaml").write_text(GOOD.replace("ada", "good"))
+    entries = {entry.id: entry for entry in library.entries()}
+    assert told in (entries["bad"].error or "")
+    assert library.get("good").name == "Ada"
+    with pytest.raises(Conflict, match=r"cannot be used: bad\.yaml"):
+        library.get("bad")
+
+
+def test_bytes_that_are_no_text_and_huge_files_are_named_too(library: PersonaLibrary) -> None:
+    (library.shipped / "binary.yaml").write_bytes(b"id: \xff\xfe")
+    (library.shipped / "huge.yaml").write_text("x" * 300_000)
+    told = {entry.id: entry.error for entry in library.entries()}
+    assert "not UTF-8" in (told["binary"] or "") and "larger than" in (told["huge"] or "")
+
+
+def test_of_two_files_with_one_id_the_operators_stands(library: PersonaLibrary) -> None:
+    (library.own / "mine.yaml").write_text(GOOD.replace("name: Ada", "name: Impostor"))
+    (library.shipped / "ada.yaml").write_text(GOOD)
+    assert library.get("ada").name == "Ada"
+    assert any("taken by ada.yaml" in (entry.error or "") for entry in library.entries())
+
+
+def test_the_shipped_personas_are_in_order() -> None:
+    library = PersonaLibrary(Path(__file__).parents[2] / "personas", Path("/nonexistent"))
+    entries = library.entries()
+    assert [entry.error for entry in entries if entry.error] == []
+    assert "nova" in {entry.id for entry in entries}
+    assert not any(entry.persona.real_person for entry in entries if entry.persona)
+
+
+async def test_a_photo_becomes_a_persona_with_a_measured_portrait_and_consent(rooms: Any, made: Any) -> None:
+    photo = await stored(rooms, JPEG)
+    draft = PersonaDraft.model_validate({"name": "Grace Hopper", "media": photo, "consent": CONSENT})
+    persona = (await rooms.personas.create(draft)).persona
+    assert persona.id == "grace-hopper" and isinstance(persona.face, PhotoFace)
+    assert persona.face.portrait is not None and persona.face.consent is not None
+    assert persona.face.consent.person == "Grace H."
+    assert rooms.library.get("grace-hopper") == persona
+    view = await made(rooms, "hello", persona="grace-hopper")
+    assert view.state is RenderState.DONE and view.personas == ["grace-hopper"]
+
+
+async def test_a_motion_video_becomes_a_persona_without_measuring(rooms: Any) -> None:
+    clip = await stored(rooms, MP4, "walk.mp4")
+    draft = PersonaDraft.model_validate({"name": "Grace", "media": clip, "consent": CONSENT})
+    assert isinstance((await rooms.personas.create(draft)).persona.face, VideoFace)
+
+
+async def test_two_personas_of_one_name_get_two_ids(rooms: Any) -> None:
+    photo = await stored(rooms, JPEG)
+    draft = PersonaDraft.model_validate({"name": "Grace", "media": photo, "consent": CONSENT})
+    ids = [(await rooms.personas.create(draft)).persona.id for _ in range(2)]
+    assert ids == ["grace", "grace-2"]
+    with pytest.raises(Conflict, match="already"):
+        await rooms.personas.create(draft.model_copy(update={"id": "nova"}))
+
+
+async def test_without_consent_no_persona_and_nothing_is_written(rooms: Any) -> None:
+    photo = await stored(rooms, JPEG)
+    with pytest.raises(Forbidden) as caught:
+        await rooms.personas.create(PersonaDraft(name="Grace", media=photo))
+    assert caught.value.code == "consent.required"
+    with pytest.raises(Forbidden):
+        await rooms.personas.create(PersonaDraft(name="Grace", media=photo, consent_id="cns_invented"))
+    assert [persona.id for persona in rooms.library.list()] == ["nova"]
+
+
+async def test_a_photo_without_a_face_is_refused_in_the_workers_words_and_leaves_no_consent(
+    rooms: Any,
+) -> None:
+    photo = await stored(rooms, JPEG + b"\n!fail")
+    draft = PersonaDraft.model_validate({"name": "Nobody", "media": photo, "consent": CONSENT})
+    with pytest.raises(SoundstageError) as caught:
+        await rooms.personas.create(draft)
+    assert (caught.value.code, caught.value.status) == ("face.not_found", 422)
+    assert await rooms.consents.list() == [] and rooms.library.own.exists() is False
+
+
+async def test_a_sound_is_no_face_and_an_unknown_asset_no_file(rooms: Any) -> None:
+    sound = await stored(rooms, WAV, "voice.wav")
+    for media, code in (
+        (sound, "persona.no_face"),
+        ("ast_none", "asset.not_found"),
+        ("sha256:" + "0" * 64, "blob.not_found"),
+    ):
+        with pytest.raises(SoundstageError) as caught:
+            await rooms.personas.create(
+                PersonaDraft.model_validate({"name": "X", "media": media, "consent": CONSENT})
+            )
+        assert caught.value.code == code
+
+
+async def test_a_voice_service_that_the_operator_has_not_set_up_is_refused(rooms: Any, settings: Any) -> None:
+    photo = await stored(rooms, JPEG)
+    voice = {"kind": "openai", "base_url": "http://evil.example", "api_key_env": "AWS_SECRET"}
+    draft = {"name": "Grace", "media": photo, "consent": CONSENT, "voice": voice}
+    with pytest.raises(Forbidden) as caught:
+        await rooms.personas.create(PersonaDraft.model_validate(draft))
+    assert caught.value.code == "voice.service_not_allowed"
+    shipped = {
+        "id": "hal",
+        "name": "Hal",
+        "face": {"kind": "rig"},
+        "voice": {**voice, "base_url": "http://evil.example/"},
+    }
+    (settings.personas_dir / "hal.yaml").write_text(yaml.safe_dump(shipped))
+    assert (await rooms.personas.create(PersonaDraft.model_validate(draft))).persona.id == "grace"
