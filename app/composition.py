@@ -54,7 +54,9 @@ def build(settings: Settings) -> Services:
     blobs = BlobStore.open(
         settings.blobs_url, quota_mib=settings.blobs.quota_mib, cache=settings.state_dir / "blob-cache"
     )
-    events = EventStore(database, poll_s=settings.events.poll_ms / 1000)
+    events = EventStore(
+        database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s
+    )
     scheduler = LocalScheduler(blobs, _local_options(settings))
     studio = build_studio(
         settings, database, events, blobs, scheduler, worker_version=version("soundstage-avatar")

@@ -13,7 +13,6 @@ from soundstage.errors import Invalid
 from soundstage.events.schemas import Event
 from soundstage.events.store import EventStore
 
-HEARTBEAT_S = 15.0
 # Told to the browser: how long to wait before it comes back after a broken connection.
 RETRY_MS = 1000
 
@@ -43,7 +42,7 @@ def sse_response(
     *,
     after: int = 0,
     until: Callable[[Event], bool] | None = None,
-    heartbeat_s: float = HEARTBEAT_S,
+    heartbeat_s: float | None = None,
 ) -> EventSourceResponse:
     """Follows `stream` (None: all) from where the reader was, else from the event id `after`.
 
@@ -64,7 +63,7 @@ def sse_response(
 
     return EventSourceResponse(
         messages(),
-        ping=heartbeat_s,
+        ping=heartbeat_s or store.heartbeat_s,
         # nginx would otherwise hold the stream back until its buffer is full.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

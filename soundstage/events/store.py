@@ -32,8 +32,9 @@ class EventStore:
     to N. One process shares one `EventStore`: its own commits wake its followers at once.
     """
 
-    def __init__(self, db: Database, *, poll_s: float = 0.25) -> None:
+    def __init__(self, db: Database, *, poll_s: float = 0.25, heartbeat_s: float = 15.0) -> None:
         self._db = db
+        self.heartbeat_s = heartbeat_s
         self._tail = Tail(self.last_id, poll_s)
         self._reading: set[asyncio.Future[list[Event]]] = set()
 
