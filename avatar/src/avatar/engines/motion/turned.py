@@ -20,6 +20,7 @@ from avatar.face.landmarks import (
 
 _BEND = 0.12
 """Over how much of E the two halves blend into each other."""
+_CORNER_SHARE = 0.6
 _LIP_MIDDLE = (0, 13, 14, 17)
 
 
@@ -77,7 +78,7 @@ def mouth_shape(points: Points) -> MouthShape:
     """The mouth of landmarks (478, 3) in straightened axes."""
     axes = TurnedAxes.of_mouth(points)
     local = axes.to_local(points[:, :2])
-    upper, lower = (LipCurve.fit(local[list(row)]) for row in (UPPER_INNER_LIP, LOWER_INNER_LIP))
+    upper, lower = (LipCurve.fit(_to_the_corners(local, row)) for row in (UPPER_INNER_LIP, LOWER_INNER_LIP))
     upper_outer, lower_outer = (LipCurve.fit(local[list(row)]) for row in (UPPER_OUTER_LIP, LOWER_OUTER_LIP))
     return MouthShape(
         axes=axes,
@@ -90,3 +91,11 @@ def mouth_shape(points: Points) -> MouthShape:
         chin_v=max(0.2, float(local[CHIN, 1])),
         nose_v=min(-0.1, float(local[NOSE_BASE, 1])),
     )
+
+
+def _to_the_corners(local: Floats, row: tuple[int, ...]) -> Floats:
+    """The row of inner lip points, its ends moved out: the mesh ends inside the dark corners of an open mouth."""
+    points = local[list(row)].copy()
+    for end, outer in ((0, UPPER_OUTER_LIP[0]), (-1, UPPER_OUTER_LIP[-1])):
+        points[end] += _CORNER_SHARE * (local[outer] - points[end])
+    return points
