@@ -161,6 +161,35 @@ def test_a_text_that_does_not_fit_is_noticed_and_the_mouth_follows_the_sound(
     assert starts == sorted(starts)
 
 
+def test_words_nobody_said_are_left_out_and_counted(say: Speaker, nova: SpeechTrack) -> None:
+    text = SENTENCES.replace("making", "suddenly making").replace("fox", "fox happily")
+    track = say(text, audio=MediaRef(path=str(nova.wav)), lead_in_ms=0, tail_ms=0)
+    assert track.phone_source == "aligned"
+    assert [note.code for note in track.notes] == ["speech.words_missing"]
+    assert " ".join(word.text for word in track.words) == text
+    said = [word for word in track.words if word.text not in ("suddenly", "happily")]
+    errors = np.array([found.start_ms - true.start_ms for found, true in zip(said, nova.words, strict=True)])
+    assert np.median(np.abs(errors)) <= 20
+
+
+def test_words_the_text_lacks_do_not_shift_the_others(say: Speaker, nova: SpeechTrack) -> None:
+    text = SENTENCES.replace("often ", "").replace("quick ", "")
+    track = say(text, audio=MediaRef(path=str(nova.wav)), lead_in_ms=0, tail_ms=0)
+    true = [word for word in nova.words if word.text not in ("often", "quick")]
+    errors = np.array([found.start_ms - word.start_ms for found, word in zip(track.words, true, strict=True)])
+    assert np.median(np.abs(errors)) <= 20
+
+
+def test_noise_of_a_room_is_no_obstacle(say: Speaker, tmp_path: Path, nova: SpeechTrack) -> None:
+    samples = samples_of(nova.wav).astype(float)
+    noise = np.random.default_rng(3).normal(0, samples.std() * 10 ** (-15 / 20), len(samples))
+    audio = write_wav(tmp_path / "room.wav", np.clip(samples + noise, -32768, 32767).astype(np.int16), 22_050)
+    track = say(SENTENCES, audio=audio, lead_in_ms=0, tail_ms=0)
+    assert np.median(np.abs(start_errors(track, nova, 0))) <= 25
+    pauses = [phone for phone in track.phones if not phone.ipa and phone.end_ms - phone.start_ms > 150]
+    assert len(pauses) >= 3
+
+
 def test_pauses_in_the_text_of_a_recording_are_reported(say: Speaker, nova: SpeechTrack) -> None:
     track = say(SENTENCES.replace("Nova.", "Nova. [pause 2s]"), audio=MediaRef(path=str(nova.wav)))
     assert [note.code for note in track.notes] == ["speech.markup_unsupported"]

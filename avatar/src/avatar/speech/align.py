@@ -35,6 +35,8 @@ KEEP_UNTIL_MS = 11_000
 SHORTEST_STEP_MS = 500
 WORDS_PER_SECOND = 6.0
 STOP_PROBABILITY = 0.5
+SKIP_PROBABILITY = 0.01
+COMPLETE_SHARE = 0.9
 ROOM_NOISE = 4.0
 """Standard deviation in 16-bit steps: -78 dB."""
 SHORT_PAUSE_MS = 100
@@ -53,6 +55,30 @@ class AlignedWord:
     start_ms: int
     end_ms: int
     phones: tuple[Phone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Grammar:
+    """Words first..last-1 of the text, one after the other.
+
+    complete: all must be said, else the speech may stop after any of them. may_skip: each may be left out.
+    """
+
+    first: int
+    last: int
+    complete: bool
+    may_skip: bool
+
+    def arcs(self, names: Sequence[str]) -> list[tuple[int, int, float, str] | tuple[int, int, float]]:
+        """Transitions for pocketsphinx: state i stands before word i, the last state ends."""
+        end = len(names) + 1
+        arcs: list[tuple[int, int, float, str] | tuple[int, int, float]]
+        arcs = [(index, index + 1, 1.0, name) for index, name in enumerate(names)]
+        if self.may_skip:
+            arcs += [(index, index + 1, SKIP_PROBABILITY) for index in range(len(names))]
+        if not self.complete:
+            arcs += [(index, end, STOP_PROBABILITY) for index in range(1, len(names))]
+        return [*arcs, (len(names), end, 1.0)]
 
 
 def model_folder() -> Path:
@@ -94,11 +120,22 @@ class Aligner:
                 yield f"{name} {' '.join(sound for sound, _ in sounds)}\n"
 
     def align(self, first: int, last: int, start_ms: int, end_ms: int) -> list[AlignedWord]:
-        """Find words first..last-1 of the text in start_ms..end_ms of the WAV."""
+        """Find words first..last-1 of the text in start_ms..end_ms of the WAV.
+
+        A text that says more than the recording is tried again with words that may be left out.
+        """
+        found = self._align(first, last, start_ms, end_ms, may_skip=False)
+        if len(found) >= COMPLETE_SHARE * (last - first):
+            return found
+        return max(found, self._align(first, last, start_ms, end_ms, may_skip=True), key=len)
+
+    def _align(
+        self, first: int, last: int, start_ms: int, end_ms: int, *, may_skip: bool
+    ) -> list[AlignedWord]:
         found: list[AlignedWord] = []
         at_ms, word = start_ms, first
         while word < last and at_ms < end_ms:
-            heard, final = self._next_words(word, last, at_ms, end_ms)
+            heard, final = self._next_words(word, last, at_ms, end_ms, may_skip)
             found += heard
             if final:
                 break
@@ -110,17 +147,19 @@ class Aligner:
                 at_ms += KEEP_UNTIL_MS
         return found
 
-    def _next_words(self, word: int, last: int, at_ms: int, end_ms: int) -> tuple[list[AlignedWord], bool]:
+    def _next_words(
+        self, word: int, last: int, at_ms: int, end_ms: int, may_skip: bool
+    ) -> tuple[list[AlignedWord], bool]:
         """Words from the window at `at_ms`, and whether it was the last window."""
         if end_ms - at_ms <= WINDOW_MS[1]:
             ahead = self._ahead(word, last, end_ms - at_ms)
-            return self._window(word, ahead, at_ms, end_ms, complete=ahead == last), True
+            heard = self._window(_Grammar(word, ahead, ahead == last, may_skip), at_ms, end_ms)
+            return heard or self._window(_Grammar(word, ahead, False, may_skip), at_ms, end_ms), True
         # Cut where nobody speaks, or the last word is cut too and the grammar cannot end.
         for earliest, latest in (WINDOW_MS, SECOND_TRY_MS):
             until_ms = quietest_moment(self._levels, at_ms + earliest, at_ms + latest)
-            heard = self._window(
-                word, self._ahead(word, last, until_ms - at_ms), at_ms, until_ms, complete=False
-            )
+            ahead = self._ahead(word, last, until_ms - at_ms)
+            heard = self._window(_Grammar(word, ahead, False, may_skip), at_ms, until_ms)
             # Near the end a word may have swallowed others, or the pause behind it.
             kept = [item for item in heard if item.end_ms < until_ms - earliest // 5] or heard[:1]
             if kept:
@@ -130,36 +169,44 @@ class Aligner:
     def _ahead(self, word: int, last: int, window_ms: int) -> int:
         return min(last, word + math.ceil(window_ms / 1000 * WORDS_PER_SECOND) + 8)
 
-    def _window(
-        self, first: int, last: int, start_ms: int, end_ms: int, *, complete: bool
-    ) -> list[AlignedWord]:
+    def _window(self, grammar: _Grammar, start_ms: int, end_ms: int) -> list[AlignedWord]:
         sound = model_sound(self._wav, start_ms, end_ms)
-        heard, explained = self._heard_words(first, last, sound, complete=complete)
-        if not heard and complete:
-            heard, explained = self._heard_words(first, last, sound, complete=False)
+        heard, explained = self._heard_words(grammar, sound)
         if not heard:
             return []
         phones = self._phones(heard, sound[:explained])
         return [
             AlignedWord(
-                first + number,
+                index,
                 start_ms + begin * FRAME_MS,
                 min(start_ms + end * FRAME_MS, end_ms),
                 tuple(
-                    _phone(sound_, start_ms + start * FRAME_MS, start_ms + stop * FRAME_MS)
-                    for sound_, start, stop in parts
+                    _phone(item, start_ms + start * FRAME_MS, start_ms + stop * FRAME_MS)
+                    for item, start, stop in parts
                 ),
             )
-            for number, ((_, begin, end), parts) in enumerate(zip(heard, phones, strict=True))
+            for index, (_, begin, end), parts in zip(self._places(grammar, heard), heard, phones, strict=True)
         ]
 
-    def _heard_words(
-        self, first: int, last: int, sound: Samples, *, complete: bool
-    ) -> tuple[list[_Span], int]:
-        """First pass: which words are heard, in which frames (end exclusive), and how many samples that
-        explains.
-        """
-        self._decoder.activate_search(self._grammar(first, last, complete))
+    def _places(self, grammar: _Grammar, heard: Sequence[_Span]) -> list[int]:
+        """Which words of the text were heard: the earliest that fit, where a skipped word leaves a choice."""
+        places: list[int] = []
+        at = grammar.first
+        for name, _, _ in heard:
+            number = int(name[1:].partition("(")[0])
+            while self._numbers[self._words[at]] != number:
+                at += 1
+            places.append(at)
+            at += 1
+        return places
+
+    def _heard_words(self, grammar: _Grammar, sound: Samples) -> tuple[list[_Span], int]:
+        """First pass: the words heard, in frames (end exclusive), and how many samples they explain."""
+        names = [f"w{self._numbers[word]}" for word in self._words[grammar.first : grammar.last]]
+        self._decoder.add_fsg(
+            "text", self._decoder.create_fsg("text", 0, len(names) + 1, grammar.arcs(names))
+        )
+        self._decoder.activate_search("text")
         self._hear(sound)
         segments = [(item.word, item.start_frame, item.end_frame + 1) for item in self._decoder.seg() or ()]
         explained = segments[-1][2] * SAMPLES_PER_FRAME + TAIL_SAMPLES if segments else 0
@@ -186,19 +233,6 @@ class Aligner:
             else:
                 phones.append(_even(sounds, begin, end))
         return phones
-
-    def _grammar(self, first: int, last: int, complete: bool) -> str:
-        """Activate a grammar of the words in order; unless `complete`, it may stop after any of them."""
-        count = last - first
-        arcs: list[tuple[int, int, float, str] | tuple[int, int, float]] = [
-            (index, index + 1, 1.0, f"w{self._numbers[self._words[first + index]]}") for index in range(count)
-        ]
-        end = count + 1
-        arcs += [(index, end, STOP_PROBABILITY) for index in range(1, count) if not complete]
-        arcs.append((count, end, 1.0))
-        name = "text"
-        self._decoder.add_fsg(name, self._decoder.create_fsg(name, 0, end, arcs))
-        return name
 
     def _hear(self, sound: Samples) -> None:
         self._decoder.start_utt()

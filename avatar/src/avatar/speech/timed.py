@@ -19,7 +19,7 @@ from avatar.speech.wordtimes import until_last_sound
 from avatar.tracks import Phone, SpeechNote, SpeechTrack, Word
 
 FASTEST_WORDS_PER_SECOND = 7.0
-MISSING_SHARE = 0.1
+MISSING_SHARE = 0.2
 SLOWEST_SOUNDS_PER_SECOND = 3.0
 
 
@@ -54,6 +54,14 @@ def timed_track(
         words = tuple(word for stretch in stretches for word in words_as_written(tokens, aligned, stretch))
         phones = [phone for word in aligned for phone in word.phones]
         source = "aligned"
+        if len(aligned) < len(tokens):
+            missing = len(tokens) - len(aligned)
+            notes.append(
+                SpeechNote(
+                    "speech.words_missing",
+                    f"{missing} of {len(tokens)} words were not heard; their times are guessed.",
+                )
+            )
     else:
         if tokens:
             notes.append(

@@ -25,6 +25,8 @@ from avatar.tracks import ControlTrack, Curve, SpeechTrack
 
 PHRASE_PAUSE_MS = 150
 RAISE_PER_SECOND = 10.0
+QUIET_SHARE = {"engine": 0.72, "aligned": 0.72, "recognised": 0.4, "energy": 0.15}
+"""Opening of a quiet sound as a share of a loud one: the less is known, the more loudness leads."""
 
 
 def control_track(
@@ -66,9 +68,8 @@ def _mouth(
     shapes = shapes_of(speech.phones)
     curves = blend(shapes, times)
     gate = speech_gate(speech.phones, times)
-    loud = 0.72 + 0.28 * energy
-    if speech.phone_source == "energy":
-        loud = 0.15 + 0.85 * energy
+    quiet = QUIET_SHARE.get(speech.phone_source, QUIET_SHARE["engine"])
+    loud = quiet + (1 - quiet) * energy
     touch = closures(shapes, times)
     tuck = tucks(shapes, times)
     gap = limit_speed(style.mouth * curves.gap * loud * gate * touch, style.gap_per_second / fps)
