@@ -17,6 +17,7 @@ from avatar.face.landmarks import LEFT_EYE_LOWER, RIGHT_EYE_LOWER, Picture, Poin
 
 _CURVE_SAMPLES = 97
 _TOOTHY_GAP_E = 0.022
+_ROUNDED = 0.1
 _NO_MAP = np.empty(0, np.float32)  # both coordinates are in the first map
 
 
@@ -38,7 +39,7 @@ class MouthModel:
     ) -> None:
         self.region, self.shape, self.interior = region, shape, interior
         self._step = _grid_step(shape)
-        self.rest_smile = -0.6 * float(np.clip((shape.rest_gap - _TOOTHY_GAP_E) / 0.03, 0, 1))
+        self.rest_smile = -0.6 * smiling(shape)
         self._grid_basis = self._make_grid_basis(top_v)
         self._curve_u, self._curve_basis = self._make_curve_basis(top_v)
         self._upper_skin, self._lower_skin = self._make_layers(patch)
@@ -177,7 +178,30 @@ class MouthModel:
         self._show_interior(lower, pose, upper_row, lower_row, top)
         cover = np.clip((upper_row - rows) / feather + 0.5, 0, 1)
         patch[band] = cv2.blendLinear(patch[band], lower, cover, 1 - cover)
+        if pose.pucker > _ROUNDED:
+            self._round_lips(patch, pose, upper_row, lower_row)
         return patch
+
+    def _round_lips(self, patch: Picture, pose: MouthPose, upper_row: Floats, lower_row: Floats) -> None:
+        """Pouted lips show red all round the opening, where lips at rest run out thin at the corners."""
+        unit = self.shape.axes.unit_px
+        columns = np.flatnonzero(lower_row - upper_row > 0.35)
+        if len(columns) == 0:
+            return
+        reach = int(0.12 * unit)
+        x0, x1 = max(0, int(columns[0]) - reach), min(self.region.width, int(columns[-1]) + reach)
+        y0 = max(0, int(upper_row[columns].min()) - reach)
+        y1 = min(self.region.height, int(lower_row[columns].max()) + reach)
+        rows = np.arange(y0, y1, dtype=np.float32)[:, None]
+        gap = np.minimum(rows - upper_row[x0:x1], lower_row[x0:x1] - rows)
+        hole = np.clip(gap + 0.5, 0, 1).astype(np.float32)
+        around = cv2.GaussianBlur(hole, (0, 0), max(0.8, 0.032 * unit), borderType=cv2.BORDER_CONSTANT)
+        tint = (0.9 * pose.pucker * np.clip(3.4 * np.asarray(around), 0, 1) * (1 - hole))[..., None]
+        view = patch[y0:y1, x0:x1].astype(np.float32)
+        # The hue of the lips over that of the skin; a little stronger and darker, as lips at their rims are.
+        hue = self.interior.palette.lip / np.maximum(1, self.interior.palette.skin)
+        red = view * np.minimum(1, (hue / hue[2]) ** 2) * np.float32(0.92)
+        patch[y0:y1, x0:x1] = (view + tint * (red - view)).astype(np.uint8)
 
     def _feather(self, pose: MouthPose) -> Floats:
         """Width of the soft edge between the layers in pixels: sharp along the lips, wide outside the
@@ -234,6 +258,11 @@ class MouthModel:
         cover = np.clip((rows - lower_row[first:last]) / np.float32(sharp) + 1, 0, 1).astype(np.float32)
         view = lower[high - top : low - top, first:last]
         view[:] = cv2.blendLinear(np.ascontiguousarray(view), inside, cover, 1 - cover)
+
+
+def smiling(shape: MouthShape) -> float:
+    """0 for closed lips, 1 for a mouth that was photographed showing its teeth."""
+    return float(np.clip((shape.rest_gap - _TOOTHY_GAP_E) / 0.03, 0, 1))
 
 
 def region_of(shape: MouthShape, top_v: float, width: int, height: int) -> Region:

@@ -44,10 +44,11 @@ class MouthPalette:
         brightness = eyes.mean(axis=1)
         white = np.median(eyes[brightness >= np.percentile(brightness, 80)], axis=0)
         # Small eyes hold few white pixels: bound the guess by the light on the skin.
-        level = float(np.clip(white.mean(), 1.05 * skin.mean(), 1.35 * skin.mean()))
-        level = float(np.clip(level, 120, 208))
-        tint = 0.5 * white / max(1.0, white.mean()) + 0.5
-        teeth = level * tint * np.array([0.87, 0.97, 1.03])
+        level = float(np.clip(white.mean(), 1.12 * skin.mean(), 1.40 * skin.mean()))
+        level = float(np.clip(level, 125, 210))
+        # Eyes in warm light or behind glasses are too coloured a guess; teeth are nearly neutral.
+        tint = 0.3 * white / max(1.0, white.mean()) + 0.7
+        teeth = level * tint * np.array([0.88, 0.97, 1.02])
         return cls(
             lip=lip.astype(np.float32),
             skin=skin.astype(np.float32),

@@ -14,8 +14,10 @@ import numpy as np
 from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
 from avatar.engines.mesh.cutout import cut_out
 from avatar.engines.mesh.eyes import EyePose, eye_models
+from avatar.engines.mesh.folds import soften_folds
 from avatar.engines.mesh.head import HeadField
-from avatar.engines.mesh.mouth import MouthModel
+from avatar.engines.mesh.lips import MouthShape
+from avatar.engines.mesh.mouth import MouthModel, smiling
 from avatar.engines.mesh.mouth_fields import MouthPose
 from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
 from avatar.face.landmarks import Picture
@@ -27,6 +29,7 @@ Pose = dict[str, float]
 
 _BLINK_STEPS, _GAZE_STEPS = 16, 10
 _EYES_KEPT = 48
+_FOLDS_SOFTER = 0.6
 
 INFO = EngineInfo(
     name="mesh.photo", version="1", licence="Apache-2.0", inputs=("photo",), outputs=("frames", "alpha")
@@ -67,7 +70,10 @@ class PhotoEngine:
         self._still: Picture = cut_out(stage) if alpha else stage.pixels
         # A cut-out has nothing that stays: where the person moves away, the base would show them twice.
         self.base: Pixels | None = None if alpha else self._still
-        self.mouth = MouthModel.from_landmarks(stage.pixels, stage.points)
+        shape = MouthShape.of(stage.points)
+        self.mouth = MouthModel.from_landmarks(
+            soften_folds(stage.pixels, shape, _FOLDS_SOFTER * smiling(shape)), stage.points
+        )
         self.eyes = eye_models(stage.pixels, stage.points)
         self.head = HeadField(stage.points, stage.mask, size, glasses=glasses)
         self._eye_cache: OrderedDict[EyePose, tuple[Picture, Picture]] = OrderedDict()
