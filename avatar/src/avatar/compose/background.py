@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -46,7 +47,8 @@ def open_backdrop(background: Background, canvas: Canvas, resolve: Callable[[Med
         path = resolve(background.video)
         frames = footage(path, canvas.fps, loop=True, shown=background.video.name or path.name)
         moving = (blurred(cover(frame, canvas.width, canvas.height), background.blur) for frame in frames)
-        return Backdrop(next(moving), moving)
+        first = next(moving)
+        return Backdrop(first, chain([first], moving))
     return Backdrop(_flat(canvas, EMPTY))
 
 

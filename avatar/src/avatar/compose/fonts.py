@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,4 +119,4 @@ class Fonts:
 
 def _invisible(char: str) -> bool:
     """Spaces, joiners, direction marks and variation selectors: they need no glyph of their own."""
-    return char.isspace() or ord(char) in range(0xFE00, 0xFE10) or not char.isprintable()
+    return unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp") or ord(char) in range(0xFE00, 0xFE10)

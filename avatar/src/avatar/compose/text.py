@@ -15,7 +15,7 @@ from avatar.compose.colour import Pixels
 from avatar.compose.fonts import Fonts
 from avatar.compose.layout import Rect
 
-MIN_FONT_PX = 8.0
+MIN_FONT_PX = 3.0
 _ALIGN = {"left": "kLeft", "centre": "kCenter", "right": "kRight"}
 _RTL_BEGIN, _RTL_END = "\u2067", "\u2069"
 
@@ -56,15 +56,14 @@ def text_lines(
     fonts: Fonts,
 ) -> Sprite:
     """Caption lines, centred, on a panel that hugs them; the panel's lower edge lies at `bottom`."""
-    pad_x, pad_y = round(0.55 * size_px), round(0.28 * size_px)
-    room = max(1, width - 2 * pad_x)
     text = "\n".join(lines)
-    block = _layout(text, size_px, room, style, fonts)
-    while (
-        block.Height > 1.5 * size_px * len(lines) and size_px > MIN_FONT_PX
-    ):  # a line broke: it was too long
-        size_px *= 0.94
+    while True:
+        pad_x, pad_y = round(0.55 * size_px), round(0.28 * size_px)
+        room = max(1, width - 2 * pad_x)
         block = _layout(text, size_px, room, style, fonts)
+        if block.Height < 1.5 * size_px * len(lines) or size_px <= MIN_FONT_PX:
+            break
+        size_px *= 0.94  # a line was too long and broke in two
     shown = min(room, int(block.LongestLine) + 1)
     sprite_width, sprite_height = shown + 2 * pad_x, int(block.Height) + 1 + 2 * pad_y
     surface, pixels = _blank(sprite_width, sprite_height)

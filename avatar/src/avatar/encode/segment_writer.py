@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
@@ -20,6 +21,10 @@ from avatar.spec import Canvas, VideoCodec
 
 ENCODER_THREADS = 4
 """Fixed, because x264's decisions depend on it: the same spec gives the same bytes on every machine."""
+
+
+CPU_AVX_512F = 13
+"""OpenCV's number for it (CpuFeatures in cvdef.h)."""
 
 
 class SegmentWriter:
@@ -68,11 +73,15 @@ def _open_stream(container: OutputContainer, canvas: Canvas, codec: VideoCodec) 
         "open-gop": 0,
         "stitchable": 1,
         "threads": ENCODER_THREADS,
+        "sliced-threads": 0,  # libavcodec's own default cuts each frame into slices
         "colorprim": "bt709",
         "transfer": "bt709",
         "colormatrix": "bt709",
         "chromaloc": 1,
     }
+    if cv2.checkHardwareSupport(CPU_AVX_512F):
+        # x264's AVX-512 code for its block tree (core 165) reads memory nobody wrote and decides by it.
+        x264["asm"] = "avx2"
     options = {
         "preset": codec.preset,
         "crf": str(codec.crf),

@@ -7,11 +7,12 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from avatar.pipeline.voice_record import espeak_version
 
 LOW_DISK_MIB = 2048
 
@@ -66,11 +67,10 @@ def _package(name: str, needed: bool) -> Check:
 
 
 def _espeak() -> Check:
-    program = shutil.which("espeak-ng")
-    if program is None:
+    version = espeak_version()
+    if version is None:
         return Check("espeak-ng", "missing", "not found", "Install it: apt-get install espeak-ng.")
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    return Check("espeak-ng", "ok", said.stdout.strip().split("  Data")[0] or program)
+    return Check("espeak-ng", "ok", version)
 
 
 def _encoders() -> Check:

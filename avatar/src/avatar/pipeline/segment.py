@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from avatar.encode.atomic import atomic_files
-from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.errors import InvalidInput
 from avatar.pipeline.consent import require_consent
@@ -18,7 +17,8 @@ from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.parallel import ordered_map
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
 from avatar.pipeline.shot import open_shot
-from avatar.spec import Notice, RenderSpec, Scene, StageStarted
+from avatar.pipeline.voice_record import voice_record
+from avatar.spec import Notice, RenderSpec, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
 
 SEGMENT, SOUND, WORDS = "segment.mp4", "audio.wav", "words.json"
@@ -89,7 +89,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
                 duration_ms=speech.duration_ms,
                 words=spoken(speech.words),
                 phone_source=speech.phone_source,
-                engines=(*_voice(scene), *shot.engines()),
+                engines=(voice_record(scene), *shot.engines()),
                 poster_ms=poster_ms(track),
                 warnings=tuple(notices),
                 lost_face_frames=tuple(report.lost_face_frames),
@@ -123,14 +123,3 @@ def poster_ms(track: ControlTrack) -> int:
     unease = 10 * track["blink"][:end] + 8 * np.abs(opening - 0.05) + 0.1 * turned + 0.2 * gaze
     late_enough = min(track.fps // 2, end - 1)  # overlays have faded in by then
     return round((late_enough + int(np.argmin(unease[late_enough:]))) * 1000 / track.fps)
-
-
-def _voice(scene: Scene) -> tuple[EngineRecord, ...]:
-    """Who spoke, for the provenance record."""
-    if scene.audio is not None:
-        return (EngineRecord(role="speech", name="supplied audio", version="", licence=""),)
-    voice = scene.voice
-    if voice.kind == "espeak":
-        return (EngineRecord(role="speech", name="espeak-ng", version="", licence="GPL-3.0-or-later"),)
-    name = voice.model if voice.kind == "openai" else voice.voice_id
-    return (EngineRecord(role="speech", name=f"{voice.kind}: {name}", version="", licence="service"),)

@@ -1,0 +1,76 @@
+"""Files appear whole or not at all, and what stood there before stays until then."""
+
+from pathlib import Path
+
+import pytest
+from avatar.encode.atomic import atomic_file, atomic_files, write_bytes
+from avatar.errors import Unavailable
+
+
+def test_a_file_appears_when_its_block_ends(tmp_path):
+    target = tmp_path / "out.bin"
+    with atomic_file(target) as part:
+        part.write_bytes(b"whole")
+        assert not target.exists()
+    assert target.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_block_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
+    target = tmp_path / "out.bin"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyError), atomic_file(target) as part:
+        part.write_bytes(b"half")
+        raise KeyError
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_missing_folder_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(Unavailable) as caught:
+        write_bytes(tmp_path / "nowhere" / "out.bin", b"x")
+    assert caught.value.code == "render.write_failed"
+    assert "nowhere" in caught.value.message
+    assert caught.value.hint
+
+
+def test_an_error_of_reading_inside_the_block_is_not_called_a_write_error(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "out.bin"):
+        (tmp_path / "not-there").read_bytes()
+
+
+def test_named_files_move_up_together_and_the_rest_is_gone(tmp_path):
+    folder = tmp_path / "new" / "place"
+    with atomic_files(folder, ("a", "b")) as work:
+        for name in ("a", "b", "scratch"):
+            (work / name).write_text(name)
+        assert [path for path in folder.iterdir() if path != work] == []
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
+
+
+def test_nothing_moves_when_one_of_the_files_is_missing(tmp_path):
+    folder = tmp_path / "place"
+    with pytest.raises(Unavailable), atomic_files(folder, ("a", "b")) as work:
+        (work / "a").write_text("a")
+    assert not folder.exists()
+
+
+def test_a_folder_made_for_nothing_is_taken_away_and_an_old_one_stays(tmp_path):
+    with pytest.raises(RuntimeError), atomic_files(tmp_path / "x" / "y", ("a",)):
+        raise RuntimeError
+    assert not (tmp_path / "x").exists()
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with pytest.raises(RuntimeError), atomic_files(kept, ("a",)):
+        raise RuntimeError
+    assert list(kept.iterdir()) == []
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    target = tmp_path / "out.bin"
+    with atomic_file(target) as first, atomic_file(target) as second:
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+        assert first != second
+    assert target.read_bytes() in (b"first", b"second")
+    assert [path.name for path in Path(tmp_path).iterdir()] == ["out.bin"]

@@ -1,0 +1,159 @@
+"""Bad input ends in one error that says what is wrong, and leaves no file behind."""
+
+import json
+
+import pytest
+from avatar.errors import InvalidInput
+from avatar.pipeline.assemble import assemble_folder
+from avatar.pipeline.consent import require_consent
+from avatar.pipeline.context import Context
+from avatar.pipeline.read_spec import read_render_spec
+from avatar.pipeline.render import render_video
+from avatar.pipeline.segment import make_segment
+from avatar.spec import MediaRef, RenderSpec, Scene
+
+CONSENT = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-01", "purpose": "tests"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("", "spec.empty", ["empty"]),
+        ("{not json", "spec.invalid", ["JSON"]),
+        ('{"scenes": []}', "spec.invalid", ["scenes"]),
+        ('{"scenes": [{"id": "a", "script": "x", "colour": "red"}]}', "spec.invalid", ["scenes[0].colour"]),
+        ('{"scenes": [{"id": "a", "script": "  "}]}', "spec.invalid", ["script or an audio file"]),
+        (
+            '{"canvas": {"width": 321}, "scenes": [{"id": "a b", "script": "x"}]}',
+            "spec.invalid",
+            ["canvas.width", "scenes[0].id"],
+        ),
+    ],
+)
+def test_a_bad_spec_names_its_bad_fields(tmp_path, text, code, words):
+    (tmp_path / "spec.json").write_text(text)
+    with pytest.raises(InvalidInput) as caught:
+        read_render_spec(tmp_path / "spec.json")
+    assert caught.value.code == code
+    assert all(word in caught.value.message for word in words)
+
+
+def test_a_spec_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InvalidInput, match="nowhere") as caught:
+        read_render_spec(tmp_path / "nowhere.json")
+    assert caught.value.code == "spec.missing"
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        {"face": {"kind": "photo", "image": {"path": "a.jpg"}}},
+        {"face": {"kind": "video", "video": {"path": "a.mp4"}}},
+        {"voice": {"kind": "qwen", "base_url": "http://x", "voice_id": "me"}},
+        {"voice": {"kind": "openai", "base_url": "http://x", "cloned": True}},
+    ],
+)
+def test_a_real_face_or_cloned_voice_needs_a_consent(scene):
+    refused = Scene.model_validate({"id": "a", "script": "x", **scene})
+    with pytest.raises(InvalidInput) as caught:
+        require_consent(refused)
+    assert caught.value.code == "consent.required"
+    ((kind, value),) = scene.items()
+    require_consent(Scene.model_validate({"id": "a", "script": "x", kind: {**value, "consent": CONSENT}}))
+
+
+def test_a_plain_service_voice_and_a_hidden_face_need_no_consent():
+    require_consent(
+        Scene.model_validate({"id": "a", "script": "x", "voice": {"kind": "openai", "base_url": "http://x"}})
+    )
+    hidden = {"face": {"kind": "photo", "image": {"path": "a.jpg"}}, "layout": {"visible": False}}
+    require_consent(Scene.model_validate({"id": "a", "script": "x", **hidden}))
+
+
+def test_consent_is_asked_before_any_scene_is_made(tmp_path, small_spec):
+    spec = RenderSpec.model_validate(
+        small_spec({"id": "a"}, {"id": "b", "face": {"kind": "photo", "image": {"path": "x.jpg"}}})
+    )
+    told: list[object] = []
+    with pytest.raises(InvalidInput, match="consent"):
+        render_video(spec, tmp_path / "out" / "o.mp4", Context(cache=tmp_path, tell=told.append))
+    assert told == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_are_found_by_hash_or_path_and_named_as_people_know_them(tmp_path):
+    digest = "ab" * 32
+    (tmp_path / "blobs" / "ab").mkdir(parents=True)
+    (tmp_path / "blobs" / "ab" / digest).write_bytes(b"x")
+    context = Context(cache=tmp_path, blobs=tmp_path / "blobs")
+    assert context.resolve(MediaRef(sha256=f"sha256:{digest}")).read_bytes() == b"x"
+    with pytest.raises(InvalidInput, match="holiday") as caught:
+        context.resolve(MediaRef(sha256="sha256:" + "cd" * 32, name="holiday.jpg"))
+    assert caught.value.code == "media.missing"
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(InvalidInput) as caught:
+        context.resolve(MediaRef(path=str(tmp_path / "empty.jpg")))
+    assert caught.value.code == "media.empty"
+    with pytest.raises(InvalidInput) as caught:
+        Context(cache=tmp_path).resolve(MediaRef(sha256=f"sha256:{digest}"))
+    assert caught.value.code == "media.no_blobs"
+
+
+@pytest.mark.parametrize(
+    ("scene", "code"),
+    [
+        ({"script": "… — ?!"}, "speech.nothing_to_say"),
+        ({"face": {"kind": "rig", "character": "nobody"}}, "face.unknown_character"),
+        ({"background": {"kind": "image", "image": {"path": "/nowhere/b.png"}}}, "media.missing"),
+        ({"background": {"kind": "video", "video": {"path": __file__}}}, "video.unreadable"),
+        (
+            {
+                "overlays": [
+                    {"kind": "text", "text": "x", "box": {}, "start": {"at": "word", "word": "novva"}}
+                ]
+            },
+            "overlay.word_not_found",
+        ),
+    ],
+)
+def test_a_scene_that_cannot_be_made_leaves_nothing(tmp_path, small_spec, scene, code):
+    spec = RenderSpec.model_validate(small_spec({"id": "a", **scene}))
+    with pytest.raises(InvalidInput) as caught:
+        make_segment(spec, "a", tmp_path / "out" / "a", Context(cache=tmp_path / "cache"))
+    assert caught.value.code == code
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("script", ["שלום עולם.", "Hello \U0001f44b world <b>&</b>", "你好。"])
+def test_any_script_with_words_in_it_makes_a_video(tmp_path, small_spec, script):
+    spec = RenderSpec.model_validate(
+        small_spec({"id": "a", "script": script}, output={"captions": {"mode": "both"}})
+    )
+    finished = render_video(spec, tmp_path / "o.mp4", Context(cache=tmp_path / "cache"))
+    assert finished.frames > 10
+    vtt = (tmp_path / "o.vtt").read_text(encoding="utf-8")
+    assert "-->" in vtt
+    assert script.split()[-1].strip("<b>&/。.") in vtt
+
+
+def test_assembly_refuses_missing_broken_and_outdated_segments(tmp_path, small_spec):
+    context = Context(cache=tmp_path / "cache")
+    spec = RenderSpec.model_validate(small_spec({"id": "a"}))
+    folder = tmp_path / "segments"
+
+    def refused(of: RenderSpec) -> str:
+        with pytest.raises(InvalidInput) as caught:
+            assemble_folder(of, tmp_path / "out" / "o.mp4", folder, context)
+        assert not (tmp_path / "out").exists()
+        return caught.value.code
+
+    assert refused(spec) == "render.segment_missing"
+    made = make_segment(spec, "a", folder / "a", context)
+    changed = spec.model_copy(update={"seed": 2})
+    assert refused(changed) == "render.segment_outdated"
+    record = json.loads(made.words.read_text())
+    made.words.write_text(json.dumps({**record, "fps": "many"}))
+    assert refused(spec) == "render.segment_broken"
+    made.words.write_text(json.dumps(record))
+    made.video.write_bytes(b"")
+    assert refused(spec) == "render.segment_missing"
