@@ -25,6 +25,8 @@ from avatar.tracks import ControlTrack, Curve, SpeechTrack
 
 PHRASE_PAUSE_MS = 150
 RAISE_PER_SECOND = 10.0
+CLEAR_SPEECH = 1.25
+"""Coarticulation averages openings down; people who speak to a camera articulate more than that."""
 QUIET_SHARE = {"engine": 0.72, "aligned": 0.72, "recognised": 0.4, "energy": 0.15}
 """Opening of a quiet sound as a share of a loud one: the less is known, the more loudness leads."""
 
@@ -72,7 +74,8 @@ def _mouth(
     loud = quiet + (1 - quiet) * energy
     touch = closures(shapes, times)
     tuck = tucks(shapes, times)
-    gap = limit_speed(style.mouth * curves.gap * loud * gate * touch, style.gap_per_second / fps)
+    wanted = np.minimum(1.0, CLEAR_SPEECH * style.mouth * curves.gap) * loud
+    gap = limit_speed(wanted * gate * touch, style.gap_per_second / fps)
     raise_lip = limit_speed(curves.raise_lip * gate * touch, RAISE_PER_SECOND / fps)
     return {
         "jaw": as_curve(gap * curves.jaw_share, 0, 1),
