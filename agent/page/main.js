@@ -106,6 +106,7 @@ function complain(problem) {
   $("problem-code").textContent = problem.code || "";
   $("problem-suggestions").replaceChildren(...(problem.suggestions || []).map(suggestion));
   show("problem", true);
+  $("problem").scrollIntoView({ block: "nearest" });
 }
 
 function suggestion(text) {

@@ -23,6 +23,7 @@ export async function follow(renderId, title, onEnd) {
   show("progress", true);
   $("progress-title").textContent = title ? `Making “${title}”` : "In the making";
   draw({ state: "queued", fraction: 0 });
+  $("progress").scrollIntoView({ block: "nearest" });
   $("cancel").disabled = false;
   $("cancel").onclick = async () => {
     $("cancel").disabled = true;

@@ -5,6 +5,10 @@ import { $, element, show } from "./dom.js";
 
 const LABELS = { video: "MP4", vtt: "Captions (VTT)", srt: "Captions (SRT)", provenance: "Provenance", poster: "Poster" };
 
+const STATES = {
+  queued: "in the making", placed: "in the making", running: "in the making", failed: "failed", cancelled: "cancelled",
+};
+
 const fileUrl = (renderId, role) => `/api/renders/${encodeURIComponent(renderId)}/files/${role}`;
 
 export async function refreshVideos(onOpen, current = "") {
@@ -19,7 +23,7 @@ function tile(render, onOpen, current) {
   if (render.state === "done") {
     picture.append(element("img", { src: fileUrl(render.id, "poster"), alt: "", loading: "lazy" }));
   } else {
-    picture.append(element("span", { className: `state-${render.state}`, textContent: render.state }));
+    picture.append(element("span", { className: `state-${render.state}`, textContent: STATES[render.state] }));
   }
   const words = element("span", { className: "words" },
     element("span", { className: "title", textContent: render.title }),

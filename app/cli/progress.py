@@ -13,20 +13,23 @@ from app.cli.printing import Printer
 
 
 class _Figures(ProgressColumn):
-    """`120/256 frames · 48 fps · 3 s left`; whatever is not known yet is left out."""
+    """The figures of the last event, dimmed."""
 
     def render(self, task: Task) -> RichText:
         event: Progress | None = task.fields.get("event")
-        if event is None:
-            return RichText("")
-        parts = []
-        if event.total_frames:
-            parts.append(f"{event.done_frames}/{event.total_frames} frames")
-        if event.fps:
-            parts.append(f"{event.fps:.0f} fps")
-        if event.eta_s is not None:
-            parts.append(f"{event.eta_s:.0f} s left")
-        return RichText(" · ".join(parts), style="dim")
+        return RichText(_figures(event) if event is not None else "", style="dim")
+
+
+def _figures(event: Progress) -> str:
+    """`120/256 frames · 48 fps · 3 s left`; whatever is not known yet is left out."""
+    parts = []
+    if event.total_frames:
+        parts.append(f"{event.done_frames}/{event.total_frames} frames")
+    if event.fps:
+        parts.append(f"{event.fps:.0f} fps")
+    if event.eta_s is not None:
+        parts.append(f"{event.eta_s:.0f} s left")
+    return " · ".join(parts)
 
 
 class AnswerView:
@@ -39,11 +42,11 @@ class AnswerView:
             _Figures(), console=printer.err, transient=True, disable=printer.as_json,
         )  # fmt: skip
         self._task_id: TaskID | None = None
+        self._last_label = ""
         self.failed = False
         self.render_id: str | None = None
 
     def __enter__(self) -> AnswerView:
-        self._bar.start()
         return self
 
     def __exit__(
@@ -63,6 +66,8 @@ class AnswerView:
             case Progress():
                 self._move(event)
             case Text():
+                # Off the screen first: text goes to standard output, the bar to standard error.
+                self._bar.stop()
                 self._printer.line(event.text)
             case Failure():
                 self._bar.stop()
@@ -72,6 +77,13 @@ class AnswerView:
 
     def _move(self, event: Progress) -> None:
         label = event.stage or event.state
+        if not self._printer.err.is_terminal:
+            # A log wants one line a stage, not a bar.
+            if label != self._last_label:
+                self._printer.err.print(f"{label:<9} {_figures(event)}".rstrip(), markup=False)
+            self._last_label = label
+            return
         if self._task_id is None:
+            self._bar.start()
             self._task_id = self._bar.add_task(f"{label:<9}", total=1.0)
         self._bar.update(self._task_id, description=f"{label:<9}", completed=event.fraction, event=event)
