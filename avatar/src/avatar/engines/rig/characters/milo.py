@@ -93,8 +93,8 @@ CHARACTER = Character(
     ),
     brows=Brows(colour="#1d1310", thickness=7.2, arch=4.2, y=-26.0, length=42.0),
     mouth=Mouth(
-        upper="#85463a", lower="#a8604f", line="#381612", light="#d99a83", y=79.0, half_width=26.0,
-        upper_height=7.4, lower_height=10.2, smile=4.4, teeth="#efe5d8", fold=0.0, throat="#3a1012", tongue="#b2524f",
+        upper="#7c4136", lower="#a8604f", line="#381612", light="#d99a83", y=79.0, half_width=26.5,
+        upper_height=8.4, lower_height=10.4, smile=4.4, teeth="#efe5d8", fold=0.0, throat="#48161a", tongue="#b2524f",
     ),
     backdrop=STUDIO,
     neck=neck(SKIN, 50, 120),
