@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from agent.events import Failure
 from agent.understanding import HelpEntry, NotUnderstood
+from soundstage.errors import Invalid
 
 
 def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
@@ -21,13 +22,13 @@ def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
 
 
 def not_understood(found: NotUnderstood) -> Failure:
-    hint = "Did you mean one of these?" if found.suggestions else "Say “help” to see what can be asked for."
-    return Failure(
-        code="agent.not_understood",
-        message="I did not understand that sentence.",
-        hint=hint,
-        suggestions=found.suggestions,
+    error = Invalid(
+        "agent.not_understood",
+        "I did not understand that sentence.",
+        "Say “help” to see what can be asked for.",
     )
+    hint = "Did you mean one of these?" if found.suggestions else error.hint
+    return Failure(code=error.code, message=error.message, hint=hint, suggestions=found.suggestions)
 
 
 def _fits(entry: HelpEntry, topic: str) -> bool:
