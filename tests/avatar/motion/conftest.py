@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
+from avatar.tracks import ControlTrack, Phone
 from clipmaker import Clip, Motion, Occluder, make_clip, two_faces
 from rendering import say
-
-from avatar.tracks import ControlTrack, Phone
 
 SENTENCE = "My mama saw two blue moons. Apples, Bob, please!"
 SIZE = (854, 480)
@@ -51,7 +50,7 @@ def smiling(clips: Path) -> Clip:
 
 @pytest.fixture(scope="session")
 def eventful(clips: Path) -> Clip:
-    """A hand passes at 1 s, she turns 40 degrees both ways with motion blur, and is away from 3 s to 3.8 s."""
+    """A hand passes at 1.2 s, she turns 40 degrees both ways, blurred, and is away from 3 s to 3.8 s."""
     return make_clip(
         clips / "eventful.mp4",
         "grace_hopper",

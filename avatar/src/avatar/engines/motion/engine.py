@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.mouth import VideoMouth
 from avatar.engines.motion.steady import MARGIN, Steady, steady
 from avatar.engines.motion.survey import Survey, ranges
+from avatar.engines.motion.teeth import LEAST_GAP_E, MOST_GAP_E, own_upper_teeth
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
 from avatar.engines.motion.track import BLOCK, FaceTrack, TrackCache, cache_key, measure_track
 from avatar.errors import InvalidInput
@@ -87,7 +88,7 @@ class MotionEngine:
         self._note_losses(survey, order)
         held = max(4, _HELD_BYTES // (self.size[0] * self.size[1] * 3))
         reader = FrameReader(self._footage, table, framing.picture, held)
-        self._interior = self._appearance(reader, frames, framing, faces, survey.clearest())
+        self._interior = self._appearance(reader, frames, framing, faces, survey)
         window = _SteadyWindow(faces, survey.likeness, track.fps)
         for index, picture in enumerate(reader.read(frames[order].tolist())):
             step = int(order[index])
@@ -172,11 +173,23 @@ class MotionEngine:
         frames: npt.NDArray[np.int64],
         framing: Framing,
         faces: FaceTrack,
-        step: int,
+        survey: Survey,
     ) -> MouthInterior:
-        """Teeth and colours from the clearest frame, one for the whole clip: they must not flicker."""
-        picture = next(reader.read([int(frames[step])]))
-        return MouthInterior.from_picture(picture, framing.points(faces.raw(step, step + 1)[0]))
+        """Colours from the clearest frame and, if they show anywhere, the person's own teeth.
+
+        One for the whole clip: they must not flicker.
+        """
+
+        def look(step: int) -> tuple[Pixels, Points]:
+            return next(reader.read([int(frames[step])])), framing.points(faces.raw(step, step + 1)[0])
+
+        interior = MouthInterior.from_picture(*look(survey.clearest()))
+        for step in survey.toothy(LEAST_GAP_E, MOST_GAP_E, count=3):
+            upper = own_upper_teeth(*look(step))
+            if upper is not None:
+                self._report.facts["own_teeth_from_step"] = step
+                return replace(interior, upper=upper)
+        return interior
 
     def _note_losses(self, survey: Survey, order: npt.NDArray[np.int64]) -> None:
         lost = ranges(~survey.found[order])

@@ -78,6 +78,13 @@ class Survey:
         )
         return int(np.nanargmin(np.where(self.found, cost, np.nan)))
 
+    def toothy(self, least_gap: float, most_gap: float, count: int) -> list[int]:
+        """At most `count` steps, frontal ones first, whose mouth is open enough to show teeth."""
+        cost = np.abs(self.yaw_deg) + 40 * np.abs(self.gap - 0.09)
+        fitting = self.found & (self.gap > least_gap) & (self.gap < most_gap) & (np.abs(self.yaw_deg) < 18)
+        steps = np.flatnonzero(fitting)
+        return [int(step) for step in steps[np.argsort(cost[steps])][:count]]
+
     def lost_ranges(self) -> list[tuple[int, int]]:
         """Inclusive step ranges in which no face was found."""
         return ranges(~self.found)

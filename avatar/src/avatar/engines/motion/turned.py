@@ -94,7 +94,7 @@ def mouth_shape(points: Points) -> MouthShape:
 
 
 def _to_the_corners(local: Floats, row: tuple[int, ...]) -> Floats:
-    """The row of inner lip points, its ends moved out: the mesh ends inside the dark corners of an open mouth."""
+    """The row of inner lip points, its ends moved out: the mesh ends inside the dark corners of a mouth."""
     points = local[list(row)].copy()
     for end, outer in ((0, UPPER_OUTER_LIP[0]), (-1, UPPER_OUTER_LIP[-1])):
         points[end] += _CORNER_SHARE * (local[outer] - points[end])
