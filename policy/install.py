@@ -15,6 +15,7 @@ from policy.keys.routes import keys_router
 from policy.keys.schemas import KeyMade
 from policy.keys.service import KeyService
 from policy.login import login_router
+from policy.openapi import describe_permissions
 from policy.principal import Principal
 from policy.sessions import SessionSigner, session_secret
 from soundstage.body_limits import install_body_limits
@@ -78,6 +79,7 @@ def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | Non
     app.state.public_paths = dict(public or {})
     app.include_router(keys_router(policy.db, policy.keys))
     app.include_router(login_router(policy.authenticator, policy.sessions, https=policy.trust.https))
+    describe_permissions(app)
     install_body_limits(app, body_kib=policy.limits.body_kib, upload_mib=policy.limits.upload_mib)
     app.add_middleware(BodyAdmission, authenticate=policy.authenticate)
     app.add_middleware(DeclarationCheck, guarded=app)

@@ -86,6 +86,18 @@ def test_a_permission_deep_in_the_dependencies_counts(app: FastAPI) -> None:
     assert grant.permissions == ("render:read",)
 
 
+def test_the_api_reference_says_what_each_route_needs(app: FastAPI) -> None:
+    document = app.openapi()
+    made = document["paths"]["/api/renders"]["post"]
+    assert (made["x-permissions"], made["security"]) == (["render:create"], [{"apiKey": []}])
+    assert "Needs `render:create`." in made["description"]
+    assert {"401", "403"} <= set(made["responses"])
+    login = document["paths"]["/api/login"]["post"]
+    assert "security" not in login and "401" not in login["responses"]
+    assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+    assert app.openapi() is document
+
+
 def test_mounted_files_are_public_only_with_a_reason(policy: Policy, tmp_path: Path) -> None:
     app = FastAPI(openapi_url=None)
     app.mount("/static", StaticFiles(directory=tmp_path))

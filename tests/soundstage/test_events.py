@@ -185,6 +185,29 @@ async def test_many_followers_cost_one_poll(db: Database, monkeypatch: pytest.Mo
     assert polls == 0
 
 
+async def test_a_follower_with_nothing_to_read_reads_nothing(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+    read = EventStore.read
+
+    async def counted(
+        self: EventStore, stream: str | None = None, after: int = 0, limit: int = 1
+    ) -> list[Event]:
+        nonlocal reads
+        reads += 1
+        return await read(self, stream, after, limit)
+
+    monkeypatch.setattr(EventStore, "read", counted)
+    events = EventStore(db, poll_s=0.05)
+    following = asyncio.create_task(take(events, 2))
+    await append(db, events, "a", 1)
+    await asyncio.sleep(0.5)
+    assert 1 <= reads <= 4
+    await append(db, events, "a", 2)
+    await asyncio.wait_for(following, 5)
+
+
 async def test_a_follower_survives_a_database_that_is_busy_for_a_while(
     db: Database, events: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
