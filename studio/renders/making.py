@@ -16,7 +16,7 @@ from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
 from soundstage.blobs import BlobStore
-from soundstage.database import Database
+from soundstage.database import Database, new_id
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 from studio.references.repository import References
@@ -55,7 +55,6 @@ class _Making:
     spec: RenderSpec | LipsyncSpec
     scene_id: str | None
     priority: int
-    attempt: int
     trace_id: str | None
     out_files: tuple[str, ...]
     board: ProgressBoard
@@ -109,7 +108,7 @@ class RenderMaker:
                 raise TaskFailed(Failed(code="render.gone", message="The render was deleted meanwhile."))
             spec = spec_of(row)
             return _Making(
-                row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.attempt, row.trace_id,
+                row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.trace_id,
                 tuple(row.out_files), ProgressBoard.for_spec(spec),
             )  # fmt: skip
 
@@ -196,7 +195,8 @@ class RenderMaker:
 
     def _task(self, making: _Making, kind: Any, **more: Any) -> SegmentTask:
         return SegmentTask(
-            id=f"{making.render_id}-{kind}-{making.attempt}",
+            # Never the same twice: what was stopped with the server shall not be taken for this one.
+            id=f"{new_id(making.render_id)}-{kind}",
             kind=kind,
             spec_sha256=making.spec_sha256,
             priority=making.priority,

@@ -105,9 +105,8 @@ class SegmentPool:
         cached = await self._cached(order.key)
         if cached is not None:
             return SegmentDone(cached, reused=True)
-        attempt = await self._begin(order.key)
         task = SegmentTask(
-            id=f"{order.key}.{attempt}",
+            id=await self._begin(order.key),
             kind="segment",
             spec_sha256=order.spec_sha256,
             scene_id=order.scene_id,
@@ -159,9 +158,9 @@ class SegmentPool:
         found = [await self._blobs.exists(file.sha256) for file in result.files]
         return result if all(found) else None
 
-    async def _begin(self, key: str) -> int:
-        """Number of this attempt: a new one for each making, also after a restart, so that task ids never
-        meet.
+    async def _begin(self, key: str) -> str:
+        """A new task id for each making, also after a restart and when the row was collected meanwhile:
+        schedulers take the same id for the same work.
         """
         async with self._db.transaction() as session:
             segments = Segments(session)
@@ -173,7 +172,7 @@ class SegmentPool:
             segment.state = move(SEGMENT_TRANSITIONS, RenderState.QUEUED, RenderState.PLACED)
             segment.attempts = (segment.attempts or 0) + 1
             segment.error = None
-            return segment.attempts
+            return f"{key}.{int(segment.created_at.timestamp() * 1000)}.{segment.attempts}"
 
     async def _mark_running(self, key: str) -> None:
         async with self._db.transaction() as session:

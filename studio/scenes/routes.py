@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter, Body, status
+from fastapi import APIRouter, status
 
 from studio.guards import CreateScenes, DeleteScenes, ReadScenes, UpdateScenes
 from studio.scenes.schemas import SceneDraft, SceneOrder, SceneView
@@ -36,9 +34,9 @@ async def get_scene(ref: str, scene_id: str, studio: StudioDep, _: ReadScenes) -
 
 @router.patch("/{scene_id}")
 async def change_scene(
-    ref: str, scene_id: str, studio: StudioDep, _: UpdateScenes, change: dict[str, Any] = Body()
+    ref: str, scene_id: str, change: SceneDraft, studio: StudioDep, _: UpdateScenes
 ) -> SceneView:
-    """The given fields of a scene draft replace the present ones."""
+    """Only what is given changes."""
     return await studio.scenes.change(ref, scene_id, change)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -49,12 +48,12 @@ class SceneService:
             project.updated_at = utcnow()
             return view_of(row)
 
-    async def change(self, project_ref: str, scene_id: str, change: dict[str, Any]) -> SceneView:
-        """`change` holds only the fields to be changed (a JSON merge, one level deep)."""
+    async def change(self, project_ref: str, scene_id: str, change: SceneDraft) -> SceneView:
+        """The fields that were set in `change` replace the present ones."""
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
-            merged = {**row.body, "title": row.title, **change}
-            draft = SceneDraft.model_validate(merged)
+            given = change.model_dump(mode="json", exclude_unset=True)
+            draft = SceneDraft.model_validate({**row.body, "title": row.title, **given})
             row.title = draft.title
             row.body = draft.model_dump(mode="json", include=set(BODY_FIELDS))
             if draft.position is not None:

@@ -119,6 +119,25 @@ async def test_closing_puts_renders_back_into_the_queue_and_the_next_one_finishe
         assert (await next_one.renders.wait(view.id)).state is RenderState.DONE
 
 
+async def test_a_render_stopped_in_its_assembly_is_finished_by_the_next_one(
+    studio_rooms: Any, ask: Any, settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any
+) -> None:
+    view = await studio_rooms.renders.create(ask("!assemble-slow 1"))
+    await studio_rooms.dispatcher.start()
+
+    async def assembling() -> bool:
+        kinds = [event.kind for event in await events.read(stream_of(view.id))]
+        return "render.segment" in kinds
+
+    await eventually(assembling)
+    await studio_rooms.dispatcher.close()
+    assert (await studio_rooms.renders.get(view.id)).state is RenderState.QUEUED
+    next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    async with next_one.dispatcher:
+        assert (await next_one.renders.wait(view.id)).state is RenderState.DONE
+        assert (await next_one.renders.detail(view.id)).segments[0].attempts == 1
+
+
 async def test_one_of_two_dispatchers_drives_and_the_other_takes_over(
     studio_rooms: Any, settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, ask: Any
 ) -> None:

@@ -1,0 +1,126 @@
+"""Finished files get people's names, whole or not at all, and never over somebody else's."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.renders.delivery import deliver, file_names, withdraw
+from studio.renders.states import RenderState
+
+ROLES = ("video", "vtt", "srt", "poster", "provenance")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Path]:
+    made = {}
+    for name in ("film.mp4", "film.vtt"):
+        made[name] = tmp_path / f"source of {name}"
+        made[name].write_bytes(name.encode())
+    return made
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_names_come_from_the_title_and_the_end_of_the_id() -> None:
+    made = file_names("Größe & Maß: Teil 1/2", "rnd_0123456789abcdef", ROLES)
+    assert made["video"] == "groe-ma-teil-1-2-abcdef.mp4" or made["video"].endswith("-abcdef.mp4")
+    assert made["provenance"].endswith(".provenance.json")
+    assert file_names("🎬", "rnd_0123456789abcdef", ("video",)) == {"video": "video-abcdef.mp4"}
+    assert file_names("x" * 300, "rnd_abcdef", ("video",))["video"] == "x" * 60 + "-abcdef.mp4"
+
+
+def test_files_are_delivered_together(sources: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert deliver(sources, out) == ["film.mp4", "film.vtt"] == names(out)
+    assert (out / "film.mp4").read_bytes() == b"film.mp4"
+
+
+def test_another_file_of_that_name_is_never_written_over(sources: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "film.mp4").write_bytes(b"holiday")
+    assert deliver(sources, out) == ["film-2.mp4", "film.vtt"]
+    assert (out / "film.mp4").read_bytes() == b"holiday"
+    assert deliver(sources, out) == ["film-3.mp4", "film-2.vtt"]
+
+
+def test_what_an_earlier_try_left_is_replaced(sources: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "film.mp4").write_bytes(b"half of it")
+    assert deliver(sources, out, replaceable=frozenset({"film.mp4"})) == ["film.mp4", "film.vtt"]
+    assert (out / "film.mp4").read_bytes() == b"film.mp4"
+
+
+def test_when_one_file_cannot_be_copied_none_is_there(sources: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(OSError, match="nothing here"):
+        deliver({**sources, "film.srt": tmp_path / "nothing here"}, out)
+    assert names(out) == []
+
+
+def test_only_plain_names_are_withdrawn(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "film.mp4").touch()
+    (tmp_path / "precious").touch()
+    withdraw(["film.mp4", "../precious", "missing.mp4"], out)
+    assert names(out) == [] and (tmp_path / "precious").exists()
+
+
+@contextmanager
+def tiny(folder: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    with tiny(tmp_path / "tiny") as folder:
+        yield folder
+
+
+@pytest.fixture
+def tiny_out(settings: Any) -> Iterator[Path]:
+    with tiny(settings.out_dir) as folder:
+        yield folder
+
+
+@pytest.mark.root
+def test_on_a_full_disk_nothing_partial_is_left(
+    tiny_disk: Path, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(bytes(200_000))
+    with pytest.raises(OSError, match="No space left"):
+        deliver({**sources, "film.srt": large}, tiny_disk)
+    assert names(tiny_disk) == []
+
+
+@pytest.mark.root
+async def test_a_render_that_finds_the_disk_full_fails_clearly_and_succeeds_when_there_is_room(
+    tiny_out: Path, rooms: Any, made: Any
+) -> None:
+    filler = tiny_out / "holiday.mp4"
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(bytes(100_000))
+    view = await made(rooms, "hello")
+    assert (view.state, view.error.code) == (RenderState.FAILED, "disk.full")
+    assert view.error.hint and names(tiny_out) == ["holiday.mp4"]
+    filler.unlink()
+    await rooms.renders.retry(view.id)
+    assert (await rooms.renders.wait(view.id)).state is RenderState.DONE
+    assert len(names(tiny_out)) == 5

@@ -1,0 +1,148 @@
+"""Projects, their scenes and versions, through the REST doors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+async def project(client: Any) -> str:
+    made = await client.post("/api/projects", json={"title": "Optics for All"})
+    assert made.status_code == 201
+    return str(made.json()["slug"])
+
+
+async def scene(client: Any, project: str, script: str, **more: Any) -> str:
+    made = await client.post(f"/api/projects/{project}/scenes", json={"script": script, **more})
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+async def scripts(client: Any, project: str) -> list[str]:
+    return [one["script"] for one in (await client.get(f"/api/projects/{project}/scenes")).json()]
+
+
+async def test_health_says_ok_and_nothing_else(client: Any) -> None:
+    answer = await client.get("/api/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_a_project_has_the_promised_fields(client: Any) -> None:
+    draft = {"title": "Optics: for All!", "subtitle": "Light", "description": "A course"}
+    made = (await client.post("/api/projects", json=draft)).json()
+    assert made["slug"] == "optics-for-all"
+    assert {"slug", "title", "subtitle", "description", "created_at", "updated_at"} <= made.keys()
+    assert (await client.get("/api/projects")).json() == [made]
+    assert (await client.get(f"/api/projects/{made['id']}")).json() == made
+    again = (await client.post("/api/projects", json=draft)).json()
+    assert again["slug"] == "optics-for-all-2"
+
+
+async def test_a_taken_slug_is_refused_and_a_title_without_latin_letters_works(
+    client: Any, project: str
+) -> None:
+    taken = await client.post("/api/projects", json={"title": "X", "slug": project})
+    assert (taken.status_code, taken.json()["code"]) == (409, "project.slug_taken")
+    arabic = await client.post("/api/projects", json={"title": "الضوء 🌈"})
+    assert arabic.json()["slug"] == "project" and arabic.json()["title"] == "الضوء 🌈"
+    for bad in (
+        {"title": ""},
+        {"title": "x" * 201},
+        {"title": "X", "slug": "../etc"},
+        {"title": "X", "z": 1},
+    ):
+        assert (await client.post("/api/projects", json=bad)).status_code == 422
+
+
+async def test_only_what_is_given_changes(client: Any, project: str) -> None:
+    change = {"subtitle": "New", "canvas": {"width": 1280, "height": 720, "fps": 30}}
+    changed = (await client.patch(f"/api/projects/{project}", json=change)).json()
+    assert (changed["title"], changed["subtitle"]) == ("Optics for All", "New")
+    assert changed["canvas"]["width"] == 1280 and changed["persona"] == "nova"
+    assert changed["updated_at"] > changed["created_at"]
+
+
+async def test_a_deleted_project_is_gone_with_its_scenes(client: Any, project: str) -> None:
+    await scene(client, project, "hi")
+    assert (await client.delete(f"/api/projects/{project}")).status_code == 204
+    for path in ("", "/scenes", "/versions"):
+        answer = await client.get(f"/api/projects/{project}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "project.not_found")
+
+
+async def test_scenes_are_kept_in_order_when_added_moved_and_deleted(client: Any, project: str) -> None:
+    ids = [await scene(client, project, text) for text in ("one", "two", "three")]
+    await scene(client, project, "zero", position=0)
+    assert await scripts(client, project) == ["zero", "one", "two", "three"]
+    await client.patch(f"/api/projects/{project}/scenes/{ids[2]}", json={"position": 1, "title": "Moved"})
+    assert await scripts(client, project) == ["zero", "three", "one", "two"]
+    await client.delete(f"/api/projects/{project}/scenes/{ids[0]}")
+    assert await scripts(client, project) == ["zero", "three", "two"]
+    everything = (await client.get(f"/api/projects/{project}/scenes")).json()
+    assert [one["position"] for one in everything] == [0, 1, 2]
+    order = [one["id"] for one in reversed(everything)]
+    await client.put(f"/api/projects/{project}/scenes/order", json={"scenes": order})
+    assert await scripts(client, project) == ["two", "three", "zero"]
+    short = await client.put(f"/api/projects/{project}/scenes/order", json={"scenes": order[:2]})
+    assert (short.status_code, short.json()["code"]) == (422, "scene.order_incomplete")
+
+
+async def test_a_scene_keeps_overlays_anchored_to_words(client: Any, project: str) -> None:
+    overlay = {
+        "kind": "text",
+        "text": "f = 50 mm",
+        "box": {"x": 0.1, "y": 0.7, "width": 0.4, "height": 0.1},
+        "start": {"at": "word", "word": "lens", "occurrence": 2},
+    }
+    one = await scene(client, project, "A lens is a lens.", overlays=[overlay])
+    kept = (await client.get(f"/api/projects/{project}/scenes/{one}")).json()
+    assert kept["overlays"][0]["start"]["word"] == "lens" and kept["overlays"][0]["start"]["occurrence"] == 2
+    bad = {"overlays": [{**overlay, "kind": "hologram"}]}
+    answer = await client.patch(f"/api/projects/{project}/scenes/{one}", json=bad)
+    assert answer.status_code == 422 and "overlays" in answer.json()["detail"]
+    none = await client.get(f"/api/projects/{project}/scenes/scn_none")
+    assert (none.status_code, none.json()["code"]) == (404, "scene.not_found")
+
+
+async def test_each_render_keeps_a_version_and_an_unchanged_project_keeps_one(
+    client: Any, project: str
+) -> None:
+    one = await scene(client, project, "first words")
+    for _ in range(2):
+        view = (await client.post("/api/renders", json={"project": project})).json()
+        assert view["project_version"] == 1
+    await client.patch(f"/api/projects/{project}/scenes/{one}", json={"script": "other words"})
+    assert (await client.post("/api/renders", json={"project": project})).json()["project_version"] == 2
+    versions = (await client.get(f"/api/projects/{project}/versions")).json()
+    assert [version["number"] for version in versions] == [2, 1]
+    first = (await client.get(f"/api/projects/{project}/versions/1")).json()
+    assert first["spec"]["scenes"][0]["script"] == "first words"
+    none = await client.get(f"/api/projects/{project}/versions/9")
+    assert (none.status_code, none.json()["code"]) == (404, "project.version_not_found")
+
+
+async def test_going_back_to_a_version_loses_nothing(client: Any, project: str) -> None:
+    one = await scene(client, project, "first words")
+    await client.post("/api/renders", json={"project": project})
+    await client.patch(f"/api/projects/{project}/scenes/{one}", json={"script": "unsaved words"})
+    await scene(client, project, "a new scene")
+    await client.patch(f"/api/projects/{project}", json={"title": "Renamed"})
+    restored = await client.post(f"/api/projects/{project}/versions/1/restore")
+    assert restored.json()["title"] == "Optics for All"
+    assert await scripts(client, project) == ["first words"]
+    assert (await client.get(f"/api/projects/{project}/scenes")).json()[0]["id"] == one
+    await client.post(f"/api/projects/{project}/versions/2/restore")
+    assert await scripts(client, project) == ["unsaved words", "a new scene"]
+    assert (await client.get(f"/api/projects/{project}")).json()["title"] == "Renamed"
+
+
+async def test_a_project_that_says_nothing_cannot_be_rendered(client: Any, project: str) -> None:
+    empty = await client.post("/api/renders", json={"project": project})
+    assert (empty.status_code, empty.json()["code"]) == (422, "project.no_scenes")
+    await scene(client, project, "words")
+    await scene(client, project, "  ", title="Outro")
+    silent = await client.post("/api/renders", json={"project": project})
+    assert (silent.status_code, silent.json()["code"]) == (422, "scene.empty")
+    assert "2 (Outro)" in silent.json()["detail"]

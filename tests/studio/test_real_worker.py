@@ -1,0 +1,69 @@
+"""The whole way with the real worker: a sentence in, a video that can be played out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farm.local import LocalOptions, LocalScheduler
+from studio.renders.states import RenderState
+from studio.wiring import Studio, build_studio, worker_cache
+
+WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
+
+
+@pytest.fixture
+async def real_rooms(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterator[Studio]:
+    assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
+    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
+    scheduler = LocalScheduler(blobs, options)
+    made = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    async with made.dispatcher:
+        yield made
+    await scheduler.close()
+
+
+def boxes(film: bytes) -> list[bytes]:
+    """Names of the top-level boxes of an MP4 (ISO 14496-12 §4.2)."""
+    found, at = [], 0
+    while at < len(film):
+        size = int.from_bytes(film[at : at + 4], "big")
+        found.append(film[at + 4 : at + 8])
+        at += size
+    return found
+
+
+async def test_the_real_worker_makes_a_film_with_captions_poster_and_provenance(
+    real_rooms: Any, made: Any, settings: Any
+) -> None:
+    view = await made(real_rooms, "Hi there.")
+    assert view.error is None and view.state is RenderState.DONE
+    kept = {name.partition(".")[2]: (settings.out_dir / name).read_bytes() for name in view.out_files}
+    assert set(kept) == {"mp4", "vtt", "srt", "png", "provenance.json"}
+    order = boxes(kept["mp4"])
+    assert order[0] == b"ftyp" and order.index(b"moov") < order.index(b"mdat"), (
+        "it starts before it is loaded"
+    )
+    assert kept["vtt"].startswith(b"WEBVTT") and b"Hi there" in kept["vtt"]
+    assert kept["png"].startswith(b"\x89PNG") and json.loads(kept["provenance.json"])
+    assert 800 < view.duration_ms < 4000
+    frames = view.progress.frames_total
+    assert abs(frames * 40 - view.duration_ms) <= 40
+    again = await made(real_rooms, "Hi there.", title="The same again")
+    assert (await real_rooms.renders.detail(again.id)).segments[0].reused is True
+
+
+async def test_a_character_that_does_not_exist_fails_in_the_workers_words(
+    real_rooms: Any, made: Any, settings: Any
+) -> None:
+    (settings.personas_dir / "ghost.yaml").write_text(
+        "id: ghost\nname: Ghost\nface: {kind: rig, character: ghost}\n"
+    )
+    view = await made(real_rooms, "Boo.", persona="ghost")
+    assert (view.state, view.error.code) == (RenderState.FAILED, "face.unknown_character")
+    assert not settings.out_dir.exists() or list(settings.out_dir.iterdir()) == []

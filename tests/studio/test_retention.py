@@ -1,0 +1,142 @@
+"""What may go goes, what anybody holds stays, and the plan is what is carried out."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soundstage.database import utcnow
+from studio.assets.schemas import AssetLabels
+from studio.renders.repository import Renders
+from studio.renders.schemas import RenderRequest
+from studio.renders.states import RenderState
+from studio.retention.service import RetentionRules
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
+ALL = RetentionRules(render_days=30, unused_blob_hours=24, segment_mib=100)
+
+
+async def uploaded(rooms: Any, content: bytes = JPEG) -> Any:
+    async def chunks() -> Any:
+        yield content
+
+    return await rooms.assets.upload(chunks(), AssetLabels())
+
+
+async def age(blobs: Any, hours: float) -> None:
+    """Makes every blob look older."""
+    moment = time.time() - hours * 3600
+    for path in [await blobs.local_path(blob.sha256) async for blob in blobs.iterate()]:
+        os.utime(path, (moment, moment))
+
+
+async def kept(blobs: Any) -> set[str]:
+    return {blob.sha256 async for blob in blobs.iterate()}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_a_blob_that_nobody_holds_goes_after_the_grace_time(studio_rooms: Any, blobs: Any) -> None:
+    orphan = await blobs.put_bytes(b"nobody")
+    asset = await uploaded(studio_rooms)
+    assert (await studio_rooms.retention.plan()).items == []
+    await age(blobs, 25)
+    plan = await studio_rooms.retention.plan()
+    assert plan.of("blob") == [orphan.sha256] and plan.freed_bytes == 6 and not plan.applied
+    assert await kept(blobs) == {orphan.sha256, asset.sha256}
+    done = await studio_rooms.retention.apply()
+    assert done.applied and await kept(blobs) == {asset.sha256}
+
+
+async def test_a_blob_that_is_put_again_is_spared(studio_rooms: Any, blobs: Any) -> None:
+    await blobs.put_bytes(b"nobody")
+    await age(blobs, 25)
+    await blobs.put_bytes(b"nobody")
+    assert (await studio_rooms.retention.apply()).items == []
+    assert len(await kept(blobs)) == 1
+
+
+async def test_a_deleted_assets_blob_stays_while_another_holds_it(studio_rooms: Any, blobs: Any) -> None:
+    first, second = await uploaded(studio_rooms), await uploaded(studio_rooms)
+    assert first.sha256 == second.sha256
+    await studio_rooms.assets.delete(first.id)
+    await age(blobs, 25)
+    assert (await studio_rooms.retention.apply()).items == []
+    await studio_rooms.assets.delete(second.id)
+    assert len((await studio_rooms.retention.apply()).items) == 1
+    assert await kept(blobs) == set()
+
+
+async def test_old_renders_go_with_their_files_and_young_ones_stay(
+    rooms: Any, made: Any, db: Any, blobs: Any, settings: Any
+) -> None:
+    old, young = await made(rooms, "old"), await made(rooms, "young")
+    async with db.transaction() as session:
+        row = await Renders(session).find(old.id)
+        assert row is not None
+        row.finished_at = utcnow() - timedelta(days=31)
+    plan = await rooms.retention.plan(ALL)
+    assert plan.of("render") == [old.id] and plan.of("segment") == []
+    await rooms.retention.apply(ALL)
+    assert [view.id for view in await rooms.renders.list()] == [young.id]
+    assert names(settings.out_dir) == set(young.out_files)
+    video = old.output("video")
+    assert video is not None and not await blobs.exists(video.sha256)
+    assert (await made(rooms, "old")).state is RenderState.DONE, "its segment was kept and used again"
+    assert (await rooms.retention.plan(RetentionRules(render_days=None))).of("render") == []
+
+
+async def test_segments_past_the_cache_size_go_first(rooms: Any, made: Any, blobs: Any) -> None:
+    await made(rooms, "first")
+    await made(rooms, "second")
+    await made(rooms, "first")
+    plan = await rooms.retention.apply(RetentionRules(segment_mib=0))
+    assert len(plan.of("segment")) == 2 and plan.freed_bytes > 0
+    again = await made(rooms, "second")
+    assert again.state is RenderState.DONE
+    assert [one.reused for one in (await rooms.renders.detail(again.id)).segments] == [False]
+
+
+async def test_a_segment_that_a_waiting_render_needs_is_never_collected(
+    rooms: Any, made: Any, studio_rooms: Any, ask: Any
+) -> None:
+    await made(rooms, "!slow 0.1")
+    blockers = [await rooms.renders.create(ask(f"!slow 3\n{number}")) for number in range(2)]
+    waiting = await rooms.renders.create(RenderRequest.model_validate({"script": "x", "priority": -5}))
+    plan = await rooms.retention.apply(RetentionRules(segment_mib=0))
+    assert len(plan.of("segment")) == 1
+    for view in (*blockers, waiting):
+        assert (await rooms.renders.wait(view.id)).state is RenderState.DONE
+
+
+async def test_over_quota_the_cache_goes_first_and_what_people_own_stays(
+    rooms: Any, made: Any, blobs: Any
+) -> None:
+    asset = await uploaded(rooms, JPEG + bytes(900_000))
+    film = await made(rooms, f"!large {700_000}")
+    plan = await rooms.retention.apply(RetentionRules(quota_mib=2))
+    assert len(plan.of("segment")) == 1 and plan.over_quota_bytes == 0
+    video = film.output("video")
+    assert {asset.sha256, video.sha256 if video else ""} <= await kept(blobs)
+
+
+async def test_what_stays_over_quota_is_told(studio_rooms: Any, blobs: Any) -> None:
+    for number in range(2):
+        await uploaded(studio_rooms, JPEG + bytes([number]) * 900_000)
+    plan = await studio_rooms.retention.plan(RetentionRules(quota_mib=1))
+    assert plan.items == [] and plan.over_quota_bytes == pytest.approx(2 * 902_000 - (1 << 20), abs=5000)
+
+
+async def test_the_plan_is_shown_before_it_is_carried_out(client: Any, blobs: Any) -> None:
+    await blobs.put_bytes(b"nobody")
+    await age(blobs, 25)
+    plan = (await client.get("/api/storage/collection")).json()
+    done = (await client.post("/api/storage/collection")).json()
+    assert plan["items"] == done["items"] and (plan["applied"], done["applied"]) == (False, True)

@@ -1,0 +1,173 @@
+"""The REST doors of renders, personas and consents: shapes, codes, events, permissions."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from fastapi import FastAPI
+
+from policy import declared_permissions
+from studio.routes import routers
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
+SMALL = {"width": 320, "height": 180}
+
+
+async def ended(client: Any, rooms: Any, body: dict[str, Any]) -> dict[str, Any]:
+    made = await client.post("/api/renders", json={"canvas": SMALL, **body})
+    assert made.status_code == 202, made.text
+    await rooms.renders.wait(made.json()["id"])
+    answer: dict[str, Any] = (await client.get(f"/api/renders/{made.json()['id']}")).json()
+    return answer
+
+
+def test_every_route_declares_a_permission_or_why_it_is_public() -> None:
+    app = FastAPI(openapi_url=None)
+    for router in routers():
+        app.include_router(router)
+    grants = declared_permissions(app)
+    assert len(grants) > 35
+    assert [str(grant) for grant in grants if not grant.declared] == []
+    assert [grant.path for grant in grants if grant.public_reason] == ["/api/health"]
+
+
+async def test_a_video_is_asked_for_watched_and_fetched(client: Any, rooms: Any) -> None:
+    view = await ended(client, rooms, {"script": "Hello", "persona": "nova", "title": "My Film"})
+    assert (view["state"], view["error"], view["title"]) == ("done", None, "My Film")
+    video = next(output for output in view["outputs"] if output["role"] == "video")
+    whole = await client.get(video["url"])
+    assert len(whole.content) == video["bytes"] and whole.headers["content-type"] == "video/mp4"
+    part = await client.get(video["url"], headers={"Range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    saved = await client.get(video["url"] + "?download=true")
+    assert saved.headers["content-disposition"] == f'attachment; filename="{video["name"]}"'
+    none = await client.get(f"/api/renders/{view['id']}/files/hologram")
+    assert (none.status_code, none.json()["code"]) == (404, "render.no_output")
+    assert [one["id"] for one in (await client.get("/api/renders?state=done")).json()] == [view["id"]]
+    assert (await client.get("/api/renders?state=failed")).json() == []
+
+
+async def test_events_come_in_order_end_with_the_render_and_resume(client: Any, rooms: Any) -> None:
+    view = await ended(client, rooms, {"script": "!slow 0.6"})
+    stream = await client.get(f"/api/renders/{view['id']}/events")
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    events = [json.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: ")]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert events[0]["kind"] == "render.created" and events[-1]["data"]["state"] == "done"
+    assert {"render.progress", "render.segment"} <= {event["kind"] for event in events}
+    resumed = await client.get(
+        f"/api/renders/{view['id']}/events", headers={"Last-Event-ID": str(events[1]["id"])}
+    )
+    again = [json.loads(line[6:]) for line in resumed.text.splitlines() if line.startswith("data: ")]
+    assert again == events[2:]
+
+
+async def test_the_end_of_an_earlier_try_does_not_end_the_stream_of_a_later_one(
+    client: Any, rooms: Any
+) -> None:
+    view = await ended(client, rooms, {"script": "!fail"})
+    await client.post(f"/api/renders/{view['id']}/retry")
+    await rooms.renders.wait(view["id"])
+    stream = await client.get(f"/api/renders/{view['id']}/events")
+    assert stream.text.count('"state":"failed"') == 2
+
+
+async def test_a_render_is_cancelled_tried_again_and_deleted(client: Any, studio_rooms: Any) -> None:
+    made = (await client.post("/api/renders", json={"script": "hi", "canvas": SMALL})).json()
+    path = f"/api/renders/{made['id']}"
+    explained = (await client.get(f"{path}/explain")).json()
+    assert explained == {"explanation": "waits: next in line"}
+    busy = await client.delete(path)
+    assert (busy.status_code, busy.json()["code"]) == (409, "render.active")
+    assert (await client.post(f"{path}/cancel")).json()["state"] == "cancelled"
+    assert (await client.post(f"{path}/retry")).json()["state"] == "queued"
+    await client.post(f"{path}/cancel")
+    assert (await client.delete(path)).status_code == 204
+    gone = await client.get(path)
+    assert (gone.status_code, gone.json()["code"]) == (404, "render.not_found")
+
+
+async def test_a_request_that_is_not_one_thing_is_refused(client: Any) -> None:
+    bodies: tuple[dict[str, Any], ...] = (
+        {},
+        {"script": "hi", "project": "x"},
+        {"script": "hi", "canvas": {"width": 321}},
+        {"script": "hi", "priority": 1000},
+        {"spec": {"scenes": []}},
+        {"script": "hi", "unknown": True},
+    )
+    for body in bodies:
+        answer = await client.post("/api/renders", json=body)
+        assert answer.status_code == 422, body
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "request.invalid" and answer.json()["hint"]
+
+
+async def test_a_persona_is_made_from_an_uploaded_photo_and_erased_again(client: Any, rooms: Any) -> None:
+    photo = (await client.post("/api/assets", files={"file": ("grace.jpg", JPEG)})).json()
+    consent = {"person": "Grace", "purpose": "courses", "granted_at": "2026-01-01T10:00:00Z"}
+    denied = await client.post("/api/personas", json={"name": "Grace", "media": photo["id"]})
+    assert (denied.status_code, denied.json()["code"]) == (403, "consent.required")
+    body = {"name": "Grace", "media": photo["id"], "consent": consent}
+    made = await client.post("/api/personas", json=body)
+    assert made.status_code == 201 and made.json()["persona"]["id"] == "grace"
+    assert [one["id"] for one in (await client.get("/api/personas")).json()] == ["grace", "nova"]
+    assert (await client.get("/api/personas/grace")).json()["face"]["kind"] == "photo"
+    plan = (await client.delete("/api/personas/grace?dry_run=true")).json()
+    assert plan["personas"] == ["grace"] and not plan["applied"]
+    assert (await client.delete("/api/personas/grace")).json()["applied"]
+    assert (await client.get("/api/personas/grace")).status_code == 404
+    assert (await client.get("/api/consents")).json() == []
+
+
+async def test_consents_are_recorded_revoked_and_erased(client: Any) -> None:
+    body = {"person": "Grace", "purpose": "courses", "granted_at": "2026-01-01"}
+    made = (await client.post("/api/consents", json=body)).json()
+    assert (await client.get(f"/api/consents/{made['id']}")).json() == made
+    assert (await client.post(f"/api/consents/{made['id']}/revoke")).json()["revoked_at"]
+    assert (await client.delete(f"/api/consents/{made['id']}")).json()["consents"] == [made["id"]]
+    assert (await client.get(f"/api/consents/{made['id']}")).status_code == 404
+
+
+async def test_the_older_video_studio_calls_still_work(client: Any, rooms: Any) -> None:
+    order = {"script": "one two three four five six", "style": "dark", "duration": 3}
+    job = await client.post("/api/personas/nova/video-studio", json=order)
+    assert job.status_code == 202 and job.json()["status"] == "queued"
+    path = f"/api/personas/nova/video-studio/{job.json()['jobId']}"
+    await rooms.renders.wait(job.json()["jobId"])
+    done = (await client.get(path)).json()
+    assert (done["status"], done["progress"], done["result"]) == ("done", 1.0, None)
+    outputs = (await client.get(f"{path}?result=true")).json()["result"]
+    assert "video" in {output["role"] for output in outputs}
+    spec = (await client.get(f"/api/renders/{job.json()['jobId']}")).json()["spec"]["scenes"][0]
+    assert spec["voice"]["rate_wpm"] == 120 and spec["background"]["colour"] == "#101418"
+    bad = await client.post("/api/personas/nova/video-studio", json={**order, "style": "baroque"})
+    assert (bad.status_code, bad.json()["code"]) == (422, "persona.unknown_style")
+
+
+async def test_without_a_key_from_elsewhere_every_door_but_health_is_closed(
+    settings: Any, db: Any, events: Any, studio_rooms: Any
+) -> None:
+    import httpx
+
+    from policy import Policy, install_policy
+    from soundstage.errors import install_error_handlers
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.studio = studio_rooms
+    for router in routers():
+        app.include_router(router)
+    install_policy(app, Policy.open(settings, db, events))
+    install_error_handlers(app)
+    far = httpx.ASGITransport(app=app, client=("203.0.113.9", 50_000))
+    async with httpx.AsyncClient(transport=far, base_url="http://studio.example") as stranger:
+        for grant in declared_permissions(app):
+            if not grant.path.startswith("/api/") or grant.public_reason:
+                continue
+            path = grant.path
+            path = re.sub(r"\{\w+\}", "1", path)
+            answer = await stranger.request(grant.methods[0], path)
+            assert answer.status_code == 401, (grant.methods, path, answer.text)
+        assert (await stranger.get("/api/health")).status_code == 200

@@ -1,0 +1,127 @@
+"""From requests to specs: scripts become scenes, personas faces and voices, progress numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avatar.spec import Finished, FrameProgress, Notice, RenderSpec, StageStarted
+
+from farm.states import TaskState
+from farm.tasks import TaskEvent
+from studio.personas.library import PersonaLibrary
+from studio.projects.schemas import Look
+from studio.renders.progress import ProgressBoard
+from studio.renders.schemas import RenderRequest
+from studio.renders.specs import spec_of_project, spec_of_script, title_of
+from studio.scenes.schemas import SceneBody
+from studio.scenes.splitting import split_script
+from studio.slugs import slug_of
+
+PERSONA = """\
+id: ada
+name: Ada
+voice: {kind: espeak, voice: en-gb}
+style:
+  language: en-gb
+  background: {kind: colour, colour: "#102030"}
+  pronunciation: {Babbage: "bab-idge"}
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> PersonaLibrary:
+    (tmp_path / "ada.yaml").write_text(PERSONA)
+    return PersonaLibrary(tmp_path, tmp_path / "own")
+
+
+def test_what_a_request_leaves_open_is_the_personas(library: PersonaLibrary) -> None:
+    spec = spec_of_script(RenderRequest(script="Hello.", persona="ada"), library)
+    scene = spec.scenes[0]
+    assert (scene.language, scene.background.kind, scene.voice.kind) == ("en-gb", "colour", "espeak")
+    assert scene.pronunciation == {"Babbage": "bab-idge"} and spec.title == "Hello"
+    asked = RenderRequest(script="Hi", persona="ada", language="de", captions="both", rate_wpm=100, title="T")
+    other = spec_of_script(asked, library)
+    assert (other.scenes[0].language, other.title, other.output.captions.mode) == ("de", "T", "both")
+    assert getattr(other.scenes[0].voice, "rate_wpm", None) == 100
+
+
+def test_a_scene_may_have_another_persona_than_its_project(library: PersonaLibrary, tmp_path: Path) -> None:
+    (tmp_path / "bob.yaml").write_text("id: bob\nname: Bob\nvoice: {kind: espeak, voice: de}\n")
+    scenes = [
+        ("one", "", SceneBody(script="a")),
+        ("two", "", SceneBody(script="b", persona="bob", pronunciation={"x": "y"})),
+    ]
+    spec = spec_of_project("P", Look(persona="ada", seed=7), scenes, library)
+    assert [getattr(scene.voice, "voice", "") for scene in spec.scenes] == ["en-gb", "de"]
+    assert spec.scenes[1].pronunciation == {"x": "y"} and spec.seed == 7
+
+
+def test_a_short_script_stays_whole_and_an_empty_one_is_nothing() -> None:
+    assert split_script("  One. Two.\n\nThree. ") == ["One. Two.\n\nThree."]
+    assert split_script(" \n ") == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "This is a sentence. " * 400,
+        "Paragraph one has words.\n\n" * 300,
+        "word " * 2000,
+        "x" * 10_000,
+        "これは文です。" * 1000,
+        "هل هذا سؤال؟ نعم. " * 600,
+        "He said “Stop!” and went. " * 300,
+    ],
+)
+def test_a_long_script_is_cut_without_losing_a_letter(script: str) -> None:
+    parts = split_script(script, 1000)
+    assert all(0 < len(part) <= 1000 for part in parts)
+    assert "".join("".join(parts).split()) == "".join(script.split())
+
+
+def test_cuts_are_made_behind_sentences_where_there_are_any() -> None:
+    parts = split_script("This is a sentence. " * 100, 500)
+    assert all(part.endswith(".") for part in parts)
+    quoted = split_script("He said “Stop!” and went. " * 30, 100)
+    assert all(part.startswith("He said") or part.startswith("and") for part in quoted)
+
+
+def test_titles_and_slugs_are_short_and_plain() -> None:
+    assert title_of("Hello there!") == "Hello there"
+    long = title_of("one two three " * 20)
+    assert len(long) <= 60 and long.endswith(("one", "two", "three"))
+    assert slug_of("Café Über — Straße!") == "cafe-uber-strae"
+    assert slug_of("日本語", "video") == "video" and slug_of("../../x; rm -rf /") == "x-rm-rf"
+
+
+def event(line: Any = None, result: Finished | None = None) -> TaskEvent:
+    return TaskEvent("t", 1, TaskState.RUNNING, datetime.now(UTC), line, result)
+
+
+def test_progress_of_scenes_adds_up_and_the_guess_gives_way_to_the_truth() -> None:
+    scenes = [{"id": one, "script": "x" * 140} for one in ("a", "b")]
+    board = ProgressBoard.for_spec(RenderSpec.model_validate({"scenes": scenes}))
+    guessed = board.snapshot()
+    assert (guessed.frames_total, guessed.eta_s, guessed.stage) == (2 * 270, None, "queued")
+    board.hear("a", event(StageStarted(stage="frames", total_frames=200)))
+    board.hear("a", event(FrameProgress(done_frames=50, total_frames=200, fps=25, eta_s=6)))
+    now = board.snapshot()
+    assert (now.frames_done, now.frames_total, now.fps) == (50, 470, 25.0)
+    assert now.eta_s == pytest.approx((470 - 50) / 25) and now.stage == "frames"
+    board.hear("a", event(result=Finished(files=(), duration_ms=1, frames=210)))
+    board.finish("b", 100)
+    done = board.snapshot()
+    assert (done.frames_done, done.frames_total, done.scenes_done, done.fps) == (310, 310, 2, 0.0)
+    assert board.complete().stage == "done"
+
+
+def test_a_notice_is_told_once() -> None:
+    board = ProgressBoard.for_spec(RenderSpec.model_validate({"scenes": [{"id": "a", "script": "x"}]}))
+    notice = Notice(code="c", message="m")
+    board.hear("a", event(notice))
+    assert [one.scene for one in board.take_notices()] == ["a"]
+    board.hear("a", event(notice))
+    assert board.take_notices() == []
