@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import ask, config, doctor, keys, personas, projects, render, storage, up, version
+from app.cli import ask, config, doctor, keys, lipsync, personas, projects, render, storage, up, version
 from app.cli.printing import Printer
 from app.cli.state import Invocation, Stopped
 from soundstage.errors import SoundstageError
@@ -48,6 +48,7 @@ def build_cli() -> typer.Typer:
 
     ask.register(cli)
     render.register(cli)
+    lipsync.register(cli)
     up.register(cli)
     projects.register(cli)
     personas.register(cli)

@@ -52,7 +52,7 @@ class AnswerView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._stop_bar()
 
     def show(self, event: BrainEvent) -> None:
         if isinstance(event, Progress):
@@ -67,13 +67,17 @@ class AnswerView:
                 self._move(event)
             case Text():
                 # Off the screen first: text goes to standard output, the bar to standard error.
-                self._bar.stop()
+                self._stop_bar()
                 self._printer.line(event.text)
             case Failure():
-                self._bar.stop()
+                self._stop_bar()
                 self._printer.failure(event.code, event.message, event.hint, suggestions=event.suggestions)
             case _:
                 pass
+
+    def _stop_bar(self) -> None:
+        if self._task_id is not None:
+            self._bar.stop()
 
     def _move(self, event: Progress) -> None:
         label = event.stage or event.state

@@ -48,7 +48,7 @@ def register(cli: typer.Typer) -> None:
         async def work() -> bool:
             async with opened(called.settings()) as services, working(services, drive=wait):
                 view = await _create(services, spec, persona, script, project, title)
-                return await _watch(services, printer, view, wait=wait)
+                return await watch_to_the_end(services, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
@@ -61,7 +61,7 @@ async def _create(
     project: str | None,
     title: str | None,
 ) -> RenderView:
-    requested_by = Principal.local_admin().id
+    requested_by = Principal.local_admin().name
     if spec is not None:
         found = await asyncio.to_thread(_read_spec, spec)
         return await services.studio.renders.create_from_file(found, spec.parent, requested_by=requested_by)
@@ -87,7 +87,8 @@ def _read_spec(path: Path) -> RenderSpec:
         ) from error
 
 
-async def _watch(services: Services, printer: Printer, view: RenderView, *, wait: bool) -> bool:
+async def watch_to_the_end(services: Services, printer: Printer, view: RenderView, *, wait: bool) -> bool:
+    """Shows the progress and how it ended; True when there is a video. Ctrl-C cancels it."""
     if not wait:
         printer.value(view) if printer.as_json else printer.line(view.id)
         return True

@@ -84,6 +84,7 @@ def test_an_expected_failure_is_code_sentence_and_hint_in_both_forms(cli: Cli) -
         (("keys", "revoke", "key_none"), "key.not_found"),
         (("projects", "delete", "none"), "project.not_found"),
         (("restore", "none.tar"), "backup.not_found"),
+        (("lipsync", "none.mp4", "none.wav", "--person", "X", "--purpose", "y"), "media.not_found"),
         (("-c", "none.toml", "projects", "list"), "settings.file_missing"),
     ],
 )
