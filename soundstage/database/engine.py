@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,9 @@ def _set_up_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
     def on_invalidate(dbapi_connection: Any, _record: Any, _error: BaseException | None) -> None:
         # A task was cancelled in the middle of a statement. SQLite keeps a closed connection, and its lock,
         # alive while a cursor that is still referred to (by a traceback) has not been read to its end.
-        dbapi_connection.rollback()
+        # A connection that is broken itself has nothing to roll back.
+        with suppress(sqlite3.Error):
+            dbapi_connection.rollback()
 
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "invalidate", on_invalidate)

@@ -47,6 +47,7 @@ def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: T
         renderer = [
             structlog.processors.format_exc_info,
             mask_secrets,
+            _escape_control_characters,
             structlog.dev.ConsoleRenderer(colors=out.isatty()),
         ]
     handler = logging.StreamHandler(out)
@@ -76,6 +77,25 @@ def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: T
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
+    )
+
+
+def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What a caller sent must not colour a terminal, nor write a line that looks like one of ours."""
+    return {
+        name: _printable(value, keep="\n\t" if name in ("exception", "stack") else "")
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
+
+
+def _printable(text: str, keep: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
     )
 
 

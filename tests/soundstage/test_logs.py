@@ -72,6 +72,21 @@ def test_no_secret_passes_by_name_by_look_or_in_a_traceback(fmt: str) -> None:
     assert "ValueError" in stream.getvalue() and "text/html" in stream.getvalue()
 
 
+def test_nobody_can_forge_a_line_or_colour_the_terminal() -> None:
+    stream = io.StringIO()
+    configure_logging("info", "console", stream)
+    get_logger("x").info("request", path="/\x1b[31mred", name="a\nfake line")
+    logging.getLogger("library").warning("got %s", "\x1b[2J\rfake\nfake line")
+    try:
+        raise ValueError("\x1b[31mred")
+    except ValueError:
+        get_logger("x").exception("failed")
+    text = stream.getvalue()
+    assert "\x1b" not in text and "\r" not in text
+    assert not [line for line in text.splitlines() if line.startswith("fake")]
+    assert "Traceback (most recent call last):\n" in text
+
+
 def test_hashes_of_content_stay_readable() -> None:
     assert mask_text(f"sha256:{KEY}") == f"sha256:{KEY}"
     assert mask_text(f"{KEY} x{KEY}0 {KEY[:63]}") == f"{MASK} x{KEY}0 {KEY[:63]}"
