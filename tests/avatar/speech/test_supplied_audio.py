@@ -11,7 +11,8 @@ import pytest
 from avatar.errors import InvalidInput
 from avatar.spec import MediaRef
 from avatar.speech import decode
-from avatar.tracks import SpeechTrack
+from avatar.speech.align import with_pauses
+from avatar.tracks import Phone, SpeechTrack
 from recordings import SENTENCES, Speaker, samples_of, write_wav
 
 Encoder = Callable[..., MediaRef]
@@ -131,6 +132,27 @@ def test_a_minute_is_aligned_through_its_windows(say: Speaker) -> None:
     errors = np.abs(start_errors(track, truth, 0))
     assert np.median(errors) <= 15
     assert errors[-5:].max() <= 60
+
+
+def test_the_word_behind_a_digitally_silent_pause_begins_behind_it(say: Speaker) -> None:
+    text = f"{SENTENCES} [pause 700ms] It cost 1,250 dollars in 1999."
+    truth = say(text)
+    words = text.replace("[pause 700ms] ", "")
+    track = say(words, audio=MediaRef(path=str(truth.wav)), lead_in_ms=0, tail_ms=0)
+    assert np.abs(start_errors(track, truth, 0)).max() <= 120
+
+
+def test_a_phone_stretched_over_a_pause_is_silenced_there() -> None:
+    levels = np.full(100, 1e-2)
+    levels[40:70] = 1e-9
+    phones = [Phone("a", 100, 600), Phone("m", 600, 900)]
+    assert with_pauses(phones, levels, 1000) == (
+        Phone("", 0, 100),
+        Phone("a", 100, 420),
+        Phone("", 420, 680),
+        Phone("m", 680, 900),
+        Phone("", 900, 1000),
+    )
 
 
 def test_words_nobody_knows_are_read_by_rule(say: Speaker) -> None:
