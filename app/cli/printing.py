@@ -13,6 +13,8 @@ from rich.table import Table
 
 from soundstage.errors import SoundstageError, problem_of
 
+WIDEST_TABLE = 400
+
 
 class Printer:
     """Writes results to standard output and everything else to standard error, as text or as JSON lines."""
@@ -36,7 +38,8 @@ class Printer:
         for row in rows:
             table.add_row(*(escape(str(cell if cell is not None else "–")) for cell in row))
         if table.row_count:
-            self.out.print(table)
+            # Ids must come out whole: a narrow terminal wraps the line, and a pipe has no width at all.
+            self.out.print(table, width=max(self.out.width, WIDEST_TABLE), crop=False)
         else:
             self.line(empty)
 

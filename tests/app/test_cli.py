@@ -142,6 +142,12 @@ def test_keys_are_made_shown_once_rotated_and_revoked(cli: Cli) -> None:
     assert "ci" in cli("keys", "list").out
 
 
+def test_ids_in_a_table_are_whole_on_a_narrow_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    made = cli("keys", "create", "a key with quite a long name", "--json").json
+    assert made["id"] in cli("keys", "list").out
+
+
 def test_projects_are_made_listed_and_deleted(cli: Cli) -> None:
     slug = cli("projects", "create", "My First Film", "--json").json["slug"]
     assert "My First Film" in cli("projects", "list").out
