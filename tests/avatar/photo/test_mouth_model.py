@@ -29,8 +29,7 @@ def opening_e(mouth: MouthModel, pose: MouthPose) -> float:
     """Mean opening at the middle and at the two neighbours that the measuring uses, in E."""
     upper, lower = mouth.edges(pose)
     shape = mouth.shape
-    squeeze = 1 + 0.16 * max(0.0, pose.wide) - 0.29 * pose.pucker
-    u = (np.array([0.0, -0.45, 0.45]) * shape.half_width * squeeze + shape.centre).astype(np.float32)
+    u = (np.array([0.0, -0.45, 0.45]) * shape.half_width + shape.centre).astype(np.float32)
     at = shape.axes.to_pixels(np.stack([u, shape.upper(u)], axis=-1))[:, 0] - mouth.region.x
     gaps = np.interp(at, np.arange(len(upper)), lower - upper)
     return float(gaps.mean()) / shape.axes.unit_px

@@ -11,7 +11,7 @@ import numpy as np
 from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.interior import MouthInterior
 from avatar.engines.mesh.lips import MouthShape
-from avatar.engines.mesh.mouth_fields import MouthBasis, MouthPose, mouth_basis
+from avatar.engines.mesh.mouth_fields import PUCKER_E, SPREAD_E, MouthBasis, MouthPose, mouth_basis
 from avatar.engines.mesh.region import Region as Region
 from avatar.face.landmarks import LEFT_EYE_LOWER, RIGHT_EYE_LOWER, Picture, Points
 
@@ -207,9 +207,9 @@ class MouthModel:
         """Width of the soft edge between the layers in pixels: sharp along the lips, wide outside the
         corners.
         """
-        weights_across = (1 + 0.13 * max(0.0, pose.wide) - 0.27 * pose.pucker) * self.shape.half_width
+        half = self.shape.half_width + SPREAD_E * max(0.0, pose.wide) - PUCKER_E * pose.pucker
         uv = self._local(self._columns, np.full_like(self._columns, self.region.height / 2))
-        outside = np.maximum(0, np.abs(uv[:, 0] - np.float32(self.shape.centre)) - np.float32(weights_across))
+        outside = np.maximum(0, np.abs(uv[:, 0] - np.float32(self.shape.centre)) - np.float32(half))
         sharp = max(1.1, 0.006 * self.shape.axes.unit_px)
         wide = np.minimum(0.4 * outside, 0.06) * self.shape.axes.unit_px
         return np.asarray(sharp + wide, np.float32)

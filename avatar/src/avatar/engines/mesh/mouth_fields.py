@@ -22,7 +22,7 @@ JAW_E, LOW_E, RAISE_E = 0.20, 0.14, 0.055
 JAW_LIFT_E = 0.018  # of the jaw's opening, the part that the upper lip gives
 CORNER_SHARE = 0.30  # of the jaw's drop that the mouth corners follow
 TUCK_E = 0.018
-SPREAD, PUCKER, JAW_NARROWS = 0.16, 0.29, 0.02
+SPREAD_E, PUCKER_E, JAW_NARROWS_E = 0.052, 0.094, 0.006  # what either corner moves
 _ROUNDNESS = 0.66
 # An opening is the mean over three pairs of landmarks, at the middle and at 0.45 of the way to either corner.
 _MEAN_PROFILE = (1 + 2 * (1 - 0.45**2) ** _ROUNDNESS) / 3
@@ -126,7 +126,7 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
     reach = np.where(inside, 1.0, np.exp(-(((side - half) / 0.24) ** 2)))
     # Less far up than down: the folds beside the nose would be drawn in and waver.
     height = np.where(v < seam, 0.21, 0.34)
-    pull = (u - np.float32(shape.centre)) * reach * np.exp(-(((v - seam) / height) ** 2))
+    pull = (u - np.float32(shape.centre)) / half * reach * np.exp(-(((v - seam) / height) ** 2))
     # Pouting lips grow thicker: away from their own edge, so that the opening stays what it is.
     lips = np.exp(-((side / (half * 1.1)) ** 4))
     thick = 0.09
@@ -142,7 +142,7 @@ def mouth_basis(shape: MouthShape, u: Floats, v: Floats) -> MouthBasis:
 
     zero = np.zeros_like(u)
     across = np.stack(
-        [zero, -JAW_NARROWS * pull, zero, zero, zero, SPREAD * pull, -PUCKER * pull, smile_across]
+        [zero, -JAW_NARROWS_E * pull, zero, zero, zero, SPREAD_E * pull, -PUCKER_E * pull, smile_across]
     )
     upper = np.stack([close_upper, jaw_upper, zero, lift, zero, zero, swell_upper, smile_down + thin_upper])
     lower = np.stack([close_lower, jaw_lower, low, zero, tuck, zero, swell_lower, smile_down + thin_lower])

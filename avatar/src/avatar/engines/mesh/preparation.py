@@ -23,7 +23,7 @@ from avatar.face.portrait import (
     save_portrait,
 )
 
-_STAGE_VERSION = 1
+_STAGE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from avatar.engines.mesh.axes import smoothstep
 from avatar.face.landmarks import CHIN, FOREHEAD_TOP, Mask, Picture, Points
 from avatar.face.portrait import Portrait, flatten
 
-_CROP_FACES = 2.05  # height of the cut in heights of the face (forehead to chin)
-_CROP_FACES_ACROSS = 1.5
-_FACE_AT = 0.47
+# Height of the cut in heights of the face (forehead to chin): usual, with high hair, and in a narrow frame.
+_CROP_FACES, _CROP_FACES_MOST, _CROP_FACES_ACROSS = 2.05, 2.6, 1.5
+_FACE_AT, _FACE_AT_MOST, _HEADROOM = 0.47, 0.52, 0.035  # of the height of the frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,12 @@ def set_stage(image: Picture, portrait: Portrait, size: tuple[int, int]) -> Stag
     pixels, mask = _resample(colour, portrait.mask_for_picture(), matrix, scale, size)
     points = portrait.face.points * np.float32(scale)
     points[:, :2] -= np.array([left * scale, top * scale], np.float32)
-    inside = cv2.warpAffine(
-        np.full(colour.shape[:2], 255, np.uint8), matrix, size, flags=cv2.INTER_NEAREST, borderValue=(0,)
-    )
-    if int(inside.min()) == 0:
-        pixels = _extend_sides(pixels, np.asarray(inside, np.uint8))
-        mask = np.asarray(mask * (np.asarray(inside, np.float32) / np.float32(255)), np.float32)
+    # Only at the sides can the photo end: the cut never reaches above or below it.
+    columns = left + np.arange(size[0], dtype=np.float32) / np.float32(scale)
+    inside = (columns > -0.5) & (columns < portrait.width - 0.5)
+    if not inside.all():
+        pixels = _extend_sides(pixels, inside)
+        mask = mask * inside
     return Stage(pixels, mask, points)
 
 
@@ -48,18 +49,31 @@ def _cut(portrait: Portrait, size: tuple[int, int]) -> tuple[float, float, float
     """(left, top) of the cut in the picture and the scale from picture to output."""
     width, height = size
     p = portrait.face.points
+    forehead, chin = float(p[FOREHEAD_TOP, 1]), float(p[CHIN, 1])
     face = float(np.hypot(*(p[CHIN, :2] - p[FOREHEAD_TOP, :2])))
-    cut_h = max(_CROP_FACES * face, _CROP_FACES_ACROSS * face * height / width)
+    centre_x, centre_y = (portrait.face.box[0] + portrait.face.box[2]) / 2, (chin + forehead) / 2
+    hair = max(_top_of_head(portrait), forehead - face)
+    with_hair = min(_CROP_FACES_MOST * face, (centre_y - hair) / (_FACE_AT_MOST - _HEADROOM))
+    cut_h = max(_CROP_FACES * face, with_hair, _CROP_FACES_ACROSS * face * height / width)
     # A person must not float: never cut below the picture. Beside it there may be nothing, see _extend_sides.
     cut_h = min(cut_h, float(portrait.height))
     cut_w = cut_h * width / height
-    box = portrait.face.box
-    centre_x, centre_y = (box[0] + box[2]) / 2, (float(p[CHIN, 1]) + float(p[FOREHEAD_TOP, 1])) / 2
-    top = float(np.clip(centre_y - _FACE_AT * cut_h, 0, portrait.height - cut_h))
+    top = min(centre_y - _FACE_AT * cut_h, hair - _HEADROOM * cut_h)
+    top = float(np.clip(top, 0, portrait.height - cut_h))
     left = centre_x - cut_w / 2
     if cut_w <= portrait.width:
         left = float(np.clip(left, 0, portrait.width - cut_w))
     return left, top, height / cut_h
+
+
+def _top_of_head(portrait: Portrait) -> float:
+    """The first row of the picture, in pixels, that shows the person over the middle of the face."""
+    left, _, right, _ = portrait.face.box
+    scale = portrait.mask.shape[1] / portrait.width
+    quarter = (right - left) / 4
+    columns = portrait.mask[:, max(0, int((left + quarter) * scale)) : max(1, int((right - quarter) * scale))]
+    rows = np.flatnonzero((columns > 127).mean(axis=1) > 0.3) if columns.size else np.array([], int)
+    return float(rows[0]) / scale if len(rows) else float(portrait.face.points[FOREHEAD_TOP, 1])
 
 
 def _resample(
@@ -87,16 +101,19 @@ def _resample(
     return np.asarray(sharp, np.uint8), np.clip(np.asarray(big_mask, np.float32), 0, 1)
 
 
-def _extend_sides(pixels: Picture, inside: Picture) -> Picture:
-    """Where the photo is narrower than the frame: its mirrored, heavily blurred and darkened continuation."""
+def _extend_sides(pixels: Picture, inside: npt.NDArray[np.bool_]) -> Picture:
+    """Where the photo is narrower than the frame: its mirrored, heavily blurred and darkened continuation.
+
+    inside: (w,), the columns that the photo covers.
+    """
     height, width = pixels.shape[:2]
     small = cv2.resize(pixels, (max(8, width // 8), max(8, height // 8)), interpolation=cv2.INTER_AREA)
-    blurred = cv2.resize(
-        cv2.GaussianBlur(small, (0, 0), height / 60), (width, height), interpolation=cv2.INTER_CUBIC
-    )
-    feather = max(3.0, height / 12)
-    distance = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    weight = np.clip(np.asarray(distance, np.float32) / np.float32(feather), 0, 1)
-    weight = np.ascontiguousarray(weight * weight * (3 - 2 * weight))
-    dark = cv2.convertScaleAbs(blurred, alpha=0.86)
+    soft = cv2.GaussianBlur(small, (0, 0), height / 60)
+    dark = cv2.convertScaleAbs(cv2.resize(soft, (width, height), interpolation=cv2.INTER_CUBIC), alpha=0.86)
+    covered = np.flatnonzero(inside)
+    columns = np.arange(width, dtype=np.float32)
+    from_left = columns - covered[0] if covered[0] > 0 else np.full_like(columns, width)
+    from_right = covered[-1] - columns if covered[-1] < width - 1 else np.full_like(columns, width)
+    weight = smoothstep(0.0, max(3.0, height / 12), np.minimum(from_left, from_right))
+    weight = np.ascontiguousarray(np.broadcast_to(weight, (height, width)))
     return np.asarray(cv2.blendLinear(pixels, dark, weight, 1 - weight), np.uint8)
