@@ -135,7 +135,12 @@ def test_a_minute_is_aligned_through_its_windows(say: Speaker) -> None:
 
 
 def test_the_word_behind_a_digitally_silent_pause_begins_behind_it(say: Speaker) -> None:
-    text = f"{SENTENCES} [pause 700ms] It cost 1,250 dollars in 1999."
+    text = (
+        "Hello, my name is Nova. People often believe that making a video is very difficult. Today I will "
+        "show you five simple steps to build one yourself, would you like that? The quick brown fox jumps over "
+        "the lazy dog, while many birds sing beautiful songs above the old river. [pause 700ms] It cost "
+        "1,250 dollars in 1999."
+    )
     truth = say(text)
     words = text.replace("[pause 700ms] ", "")
     track = say(words, audio=MediaRef(path=str(truth.wav)), lead_in_ms=0, tail_ms=0)
