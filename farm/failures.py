@@ -19,11 +19,12 @@ CANCELLED = Failed(
 
 
 class TaskFailed(Exception):
-    """A task ended without a result; `failure` is what people are told."""
+    """A task ended without a result; `failure` is what people are told, `log` what the worker wrote last."""
 
-    def __init__(self, failure: Failed) -> None:
+    def __init__(self, failure: Failed, log: str = "") -> None:
         super().__init__(f"{failure.code}: {failure.message}")
         self.failure = failure
+        self.log = log
 
 
 def failure_from_error(error: OSError | SoundstageError) -> Failed:

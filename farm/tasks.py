@@ -41,6 +41,8 @@ class SegmentTask:
     priority: int = 0
     """Higher runs sooner; equal ones in the order of submission."""
     time_limit_s: float = 3600.0
+    variables: tuple[str, ...] = ()
+    """Names of environment variables that this task may see: keys of the speech services its spec names."""
     trace_id: str | None = None
 
 

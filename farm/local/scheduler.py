@@ -208,7 +208,9 @@ class LocalScheduler:
             command,
             folder=workspace.folder,
             record=workspace.record,
-            environment=worker_environment(workspace.folder, self._options.passed_variables),
+            environment=worker_environment(
+                workspace.folder, (*self._options.passed_variables, *entry.task.variables)
+            ),
             limits=ProcessLimits(entry.task.time_limit_s, self._options.grace_s, self._options.niceness),
             stop=entry.stop,
             on_line=on_line,

@@ -54,7 +54,8 @@ class ConsentService:
         consent = await self.valid(session, given.id if given else None, "The cloned voice of a person")
         return voice.model_copy(update={"consent": consent})
 
-    async def valid(self, session: AsyncSession, consent_id: str | None, what: str) -> Consent:
+    @staticmethod
+    async def valid(session: AsyncSession, consent_id: str | None, what: str) -> Consent:
         """The consent as it goes into specs; `what` names in errors what it is needed for."""
         if consent_id is None:
             raise Forbidden(
@@ -84,6 +85,12 @@ class ConsentService:
             purpose=row.purpose,
             evidence=evidence,
         )
+
+
+async def check_consents(session: AsyncSession, ids: set[str]) -> None:
+    """Again when the work begins: a consent may have been taken back while the render waited."""
+    for consent_id in sorted(ids):
+        await ConsentService.valid(session, consent_id, "The face or voice of a real person")
 
 
 async def consent_of(session: AsyncSession, consent_id: str) -> ConsentRow:

@@ -88,6 +88,12 @@ def endpoint_of(voice: Voice) -> Endpoint:
     return (voice.kind, voice.base_url.rstrip("/"), voice.api_key_env)
 
 
+def variables_in(voice: Voice) -> tuple[str, ...]:
+    """The variable that holds the key of its service. Admitted voices name only those the operator chose."""
+    name = getattr(voice, "api_key_env", None)
+    return (name,) if name else ()
+
+
 def consents_in(spec: RenderSpec | LipsyncSpec) -> set[str]:
     """Ids of the consents behind its faces and voices."""
     parties = (

@@ -17,7 +17,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
-from soundstage.telemetry import get_logger, trace
+from soundstage.telemetry import get_logger, mask_text, trace
 from studio.renders.journal import RenderJournal
 from studio.renders.lock import DriverLock
 from studio.renders.making import MakingOptions, RenderMaker
@@ -29,6 +29,7 @@ LOCK_FILE = "dispatcher.lock"
 LOCK_RETRY_S = 1.0
 SETTLE_TRIES = 20
 SETTLE_WAIT_S = 1.0
+KEPT_LOG_CHARS = 16_000
 
 INTERNAL = Failed(
     code="render.internal",
@@ -177,9 +178,9 @@ class Dispatcher:
         try:
             if not await self._placed(render_id):
                 return
-            outcome = await self._make(render_id, drive)
-            if outcome is not None:
-                await self._settle(render_id, drive, outcome)
+            ended = await self._make(render_id, drive)
+            if ended is not None:
+                await self._settle(render_id, drive, ended)
         except Exception:
             log.exception("dispatcher.render_fault", render=render_id)
         finally:
@@ -189,7 +190,7 @@ class Dispatcher:
     async def _placed(self, render_id: str) -> bool:
         return await self._journal.move_if(render_id, frozenset({RenderState.QUEUED}), RenderState.PLACED)
 
-    async def _make(self, render_id: str, drive: _Drive) -> Failed | None:
+    async def _make(self, render_id: str, drive: _Drive) -> TaskFailed | None:
         """None when it is done; otherwise why it is not."""
         async with self._db.session() as session:
             row = await Renders(session).find(render_id)
@@ -203,33 +204,34 @@ class Dispatcher:
             work.cancel()
             await asyncio.wait({work})
         if work.cancelled():
-            return CANCELLED
+            return TaskFailed(CANCELLED)
         error = work.exception()
         if error is None:
             return None
         if isinstance(error, TaskFailed):
-            return error.failure
+            return error
         log.error("dispatcher.render_fault", render=render_id, exc_info=error)
-        return INTERNAL
+        return TaskFailed(INTERNAL)
 
-    async def _settle(self, render_id: str, drive: _Drive, failure: Failed) -> None:
+    async def _settle(self, render_id: str, drive: _Drive, ended: TaskFailed) -> None:
         """Writes the end down, however often that takes: the disk may be full at this very moment."""
         for _ in range(SETTLE_TRIES):
             try:
-                await self._write_end(render_id, drive, failure)
+                await self._write_end(render_id, drive, ended)
                 return
             except (OSError, SoundstageError) as error:
                 log.error("dispatcher.settle_failed", render=render_id, error=str(error))
                 await asyncio.sleep(SETTLE_WAIT_S)
 
-    async def _write_end(self, render_id: str, drive: _Drive, failure: Failed) -> None:
+    async def _write_end(self, render_id: str, drive: _Drive, ended: TaskFailed) -> None:
         async with self._db.transaction() as session:
             row = await Renders(session).find(render_id)
             if row is None or row.state not in ACTIVE:
                 return
-            cancelled = failure.code == CANCELLED.code
+            row.worker_log = mask_text(ended.log[-KEPT_LOG_CHARS:])
+            cancelled = ended.failure.code == CANCELLED.code
             if cancelled and drive.leave and not row.cancel_requested:
                 await self._journal.move(session, row, RenderState.QUEUED, why="the server was stopped")
             else:
                 state = RenderState.CANCELLED if cancelled else RenderState.FAILED
-                await self._journal.move(session, row, state, error=failure)
+                await self._journal.move(session, row, state, error=ended.failure)

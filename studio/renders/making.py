@@ -19,8 +19,9 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
+from studio.consents.service import check_consents
 from studio.references.repository import References
-from studio.renders.admission import consents_in
+from studio.renders.admission import consents_in, variables_in
 from studio.renders.delivery import deliver, file_names
 from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
@@ -89,8 +90,8 @@ class RenderMaker:
 
     async def make(self, render_id: str) -> None:
         """Takes a placed render to done; raises TaskFailed with what people are told."""
-        making = await self._load(render_id)
         try:
+            making = await self._load(render_id)
             async with self._reported(making):
                 await self._store_spec(making)
                 result, lost = await self._work(making)
@@ -107,6 +108,7 @@ class RenderMaker:
             if row is None:
                 raise TaskFailed(Failed(code="render.gone", message="The render was deleted meanwhile."))
             spec = spec_of(row)
+            await check_consents(session, consents_in(spec))
             return _Making(
                 row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.trace_id,
                 tuple(row.out_files), ProgressBoard.for_spec(spec),
@@ -148,6 +150,7 @@ class RenderMaker:
             sources=frozenset({*hashes_in(scene), *(f"consent:{consent}" for consent in consents_in(only))}),
             priority=making.priority,
             time_limit_s=self._options.time_limit_s,
+            variables=variables_in(scene.voice),
             trace_id=making.trace_id,
         )
 
@@ -201,6 +204,7 @@ class RenderMaker:
             spec_sha256=making.spec_sha256,
             priority=making.priority,
             time_limit_s=self._options.time_limit_s,
+            variables=_all_variables(making.spec) if kind == "preview" else (),
             trace_id=making.trace_id,
             **more,
         )
@@ -315,6 +319,11 @@ def _output(row: Render, file: OutputFile) -> RenderOutput:
         bytes=file.bytes,
         media_type=file.media_type,
     )
+
+
+def _all_variables(spec: RenderSpec | LipsyncSpec) -> tuple[str, ...]:
+    scenes = spec.scenes if isinstance(spec, RenderSpec) else ()
+    return tuple(sorted({name for scene in scenes for name in variables_in(scene.voice)}))
 
 
 async def _all_or_first_failure(parts: list[Coroutine[Any, Any, SegmentDone]]) -> list[SegmentDone]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Query, Request, status
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
@@ -52,6 +52,12 @@ async def get_render(render_id: str, studio: StudioDep, _: ReadRenders) -> Rende
 async def explain_render(render_id: str, studio: StudioDep, _: ReadRenders) -> Explanation:
     """Why it is where it is, in one sentence."""
     return Explanation(explanation=await studio.renders.explain(render_id))
+
+
+@router.get("/{render_id}/log", response_class=PlainTextResponse)
+async def read_log(render_id: str, studio: StudioDep, _: ReadRenders) -> PlainTextResponse:
+    """The last of what the worker wrote when this render failed."""
+    return PlainTextResponse(await studio.renders.log(render_id))
 
 
 @router.post("/{render_id}/cancel", status_code=status.HTTP_202_ACCEPTED)

@@ -49,7 +49,7 @@ async def _to_end(scheduler: Scheduler, task_id: str, on_event: OnEvent) -> Fini
         if event.state is TaskState.DONE and event.result is not None:
             return event.result
         if event.last:
-            raise TaskFailed(event.failure or CANCELLED)
+            raise TaskFailed(event.failure or CANCELLED, await scheduler.logs(task_id))
     raise TaskFailed(CANCELLED)
 
 

@@ -35,6 +35,7 @@ class SegmentOrder:
     sources: frozenset[str]
     priority: int
     time_limit_s: float
+    variables: tuple[str, ...]
     trace_id: str | None
 
 
@@ -112,6 +113,7 @@ class SegmentPool:
             scene_id=order.scene_id,
             priority=order.priority,
             time_limit_s=order.time_limit_s,
+            variables=order.variables,
             trace_id=order.trace_id,
         )
         marks: list[asyncio.Task[None]] = []

@@ -116,6 +116,11 @@ class RenderService:
                 return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
             return row.waits or view_of(row, ()).sentence
 
+    async def log(self, ref: str) -> str:
+        """The last of what the worker wrote when this render failed; "" otherwise."""
+        async with self._db.session() as session:
+            return (await render_of(session, ref)).worker_log
+
     async def cancel(self, ref: str) -> RenderView:
         """At once while it waits; otherwise the one who drives it stops the workers and writes down the
         end.
@@ -147,7 +152,7 @@ class RenderService:
                     "Make a new one instead.",
                 )
             row.attempt += 1
-            row.warnings, row.progress = [], {}
+            row.warnings, row.progress, row.worker_log = [], {}, ""
             row.started_at = row.finished_at = None
             await self._journal.move(session, row, RenderState.QUEUED, why="retry")
             view = view_of(row, ())

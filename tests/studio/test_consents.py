@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from avatar.spec import LipsyncSpec, RenderSpec
 from soundstage.errors import Forbidden, Invalid, NotFound
 from studio.assets.schemas import AssetLabels
 from studio.consents.schemas import ConsentDraft
+from studio.renders.repository import Segments
 from studio.renders.schemas import RenderRequest
+from studio.renders.states import RenderState
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 DRAFT = ConsentDraft(person="Grace H.", purpose="course videos", granted_at=date(2026, 1, 5))
@@ -63,6 +66,39 @@ async def test_a_revoked_consent_allows_nothing_new(studio_rooms: Any) -> None:
     with pytest.raises(Forbidden) as caught:
         await studio_rooms.renders.create(RenderRequest(spec=photo_spec(photo.sha256, given)))
     assert caught.value.code == "consent.revoked"
+
+
+async def test_a_consent_taken_back_while_the_render_waits_stops_it(studio_rooms: Any) -> None:
+    photo = await picture(studio_rooms)
+    consent = await studio_rooms.consents.record(DRAFT)
+    given = {"id": consent.id, "person": "Grace H.", "granted_at": "2026", "purpose": "x"}
+    view = await studio_rooms.renders.create(RenderRequest(spec=photo_spec(photo.sha256, given)))
+    await studio_rooms.consents.revoke(consent.id)
+    await studio_rooms.dispatcher.start()
+    ended = await studio_rooms.renders.wait(view.id)
+    assert (ended.state, ended.error.code) == (RenderState.FAILED, "consent.revoked")
+
+
+async def test_the_worker_gets_the_key_that_the_operators_voice_names_and_no_other(
+    rooms: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, blobs: Any, db: Any
+) -> None:
+    monkeypatch.setenv("TTS_KEY", "the key")
+    monkeypatch.setenv("OTHER_KEY", "not this one")
+    voice = {"kind": "openai", "base_url": "http://tts.lan:8000", "api_key_env": "TTS_KEY"}
+    persona = {"id": "voice", "name": "Voice", "face": {"kind": "rig"}, "voice": voice}
+    (settings.personas_dir / "voice.yaml").write_text(yaml.safe_dump(persona))
+    seen = {}
+    for who in ("voice", "nova"):
+        view = await rooms.renders.create(RenderRequest(script="hi", persona=who))
+        assert (await rooms.renders.wait(view.id)).state is RenderState.DONE
+        key = (await rooms.renders.detail(view.id)).segments[0].key
+        async with db.session() as session:
+            segment = await Segments(session).find(key)
+        assert segment is not None and segment.result is not None
+        words = next(file for file in segment.result["files"] if file["role"] == "words")
+        seen[who] = json.loads(await blobs.read(words["sha256"]))
+    assert seen["voice"]["TTS_KEY"] == "the key" and "OTHER_KEY" not in seen["voice"]
+    assert "TTS_KEY" not in seen["nova"]
 
 
 async def test_a_cloned_voice_needs_consent_too(studio_rooms: Any, settings: Any) -> None:

@@ -80,7 +80,9 @@ def test_only_plain_names_are_withdrawn(tmp_path: Path) -> None:
 def tiny(folder: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
     folder.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this user may not mount file systems: run `sudo make test`")
     try:
         yield folder
     finally:

@@ -99,6 +99,13 @@ async def test_a_worker_that_misbehaves_fails_the_render_with_code_sentence_and_
     assert view.outputs == [] and view.out_files == []
 
 
+async def test_a_failed_render_keeps_the_end_of_the_workers_log(rooms: Any, made: Any) -> None:
+    failed = await made(rooms, "!garbage")
+    log = await rooms.renders.log(failed.id)
+    assert "segment garbage" in log and "Traceback" in log
+    assert await rooms.renders.log((await made(rooms, "fine")).id) == ""
+
+
 async def test_a_worker_that_crashed_once_is_tried_again(rooms: Any, made: Any) -> None:
     assert (await made(rooms, "!crash once")).state is RenderState.DONE
 
