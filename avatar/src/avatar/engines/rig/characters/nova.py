@@ -60,7 +60,7 @@ HAIR_FRONT = (
     Shape(TUCK, Linear((-30, -140), (-96, 30), ((DARK, 0), (HAIR, 0.16), (GLOW, 0.34), (HAIR, 0.58), (DARK, 1))), lift=0.9, swing=0.2),
     Strands(
         "-29,-93 -44,-77 -58,-52 -67,-28 -74,-2", "-26,-128 -60,-113 -91,-80 -102,-40 -99,8",
-        9, 3.2, (LIGHT + "c0", DARK + "90", GLOW + "80"), seed=4, lift=0.9, swing=0.2,
+        7, 3.4, (LIGHT + "c0", DARK + "90", GLOW + "80"), seed=4, lift=0.9, swing=0.2,
     ),
     Shape(SWEEP, Linear((-10, -146), (60, 206), SHEEN), lift=0.9, swing=0.6),
     Shape(
@@ -78,7 +78,7 @@ HAIR_FRONT = (
     Strands(
         "-28,-92 2,-90 34,-76 56,-50 68,-16 73,20 75,56 83,92 87,128 82,164 77,192",
         "-26,-128 18,-128 64,-109 98,-70 109,-16 111,36 114,78 123,122 121,160 96,196",
-        10, 3.2, (LIGHT + "b0", DARK + "88", GLOW + "80"), seed=5, lift=0.95, swing=0.6,
+        8, 3.4, (LIGHT + "b0", DARK + "88", GLOW + "80"), seed=5, lift=0.95, swing=0.6,
     ),
     Shape("50,-122 84,-98 105,-60 112.5,-14 112.5,34 114.5,79 124,120 123,156", clear("#ffe0b4", 0.50), closed=False, taper=2.0, lift=0.9, swing=0.6),
 )  # fmt: skip
@@ -100,9 +100,9 @@ BODY = (
     Shape("150,232 128,254 104,262", clear(IVORY_DEEP, 0.22), closed=False, taper=6.0),
     Shape("-150,232 -128,252 -110,258", clear(IVORY_DEEP, 0.18), closed=False, taper=6.0),
     Shape(moved(LAPEL, 4, 4), clear(IVORY_DEEP, 0.28), mirror="twin"),
-    Shape(LAPEL, Linear((44, 170), (92, 320), ((IVORY_MID, 0), (IVORY, 0.4), (IVORY_MID, 1))), mirror="twin"),
+    Shape(LAPEL, Linear((44, 170), (92, 320), ((IVORY, 0), (IVORY_MID, 1))), mirror="twin"),
     Shape(moved(COLLAR, 1.5, 2.5), clear(IVORY_DEEP, 0.25), mirror="twin"),
-    Shape(COLLAR, Linear((44, 150), (92, 226), ((IVORY_SHADE, 0), (IVORY_MID, 0.45), (IVORY, 1))), mirror="twin"),
+    Shape(COLLAR, Linear((44, 150), (92, 226), ((IVORY_SHADE, 0), (IVORY, 1))), mirror="twin"),
     Shape("-46,158 -32,186 0,206 32,186 46,158", GOLD, closed=False, stroke=1.1),
     Shape("0,205 4.4,210.5 0,217 -4.4,210.5", Radial((-1, 208.5), 7.5, (("#fff2cf", 0), (GOLD, 0.6), ("#a97c34", 1)))),
 )  # fmt: skip
@@ -149,7 +149,7 @@ CHARACTER = Character(
         height=20.0, iris_radius=11.2,
     ),
     brows=Brows(colour="#54301f", y=-27.5, arch=6.2, thickness=5.8),
-    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=5.4, half_width=25.5),
+    mouth=Mouth(upper="#c45f5c", lower="#da7a72", line="#7e2f33", light="#fbc4b4", y=76.0, smile=6.4, half_width=25.5),
     backdrop=STUDIO,
     hair_back=HAIR_BACK,
     neck=neck(SKIN, 38, 115),
