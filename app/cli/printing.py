@@ -39,7 +39,7 @@ class Printer:
             table.add_row(*(escape(str(cell if cell is not None else "–")) for cell in row))
         if table.row_count:
             # Ids must come out whole: a narrow terminal wraps the line, and a pipe has no width at all.
-            self.out.print(table, width=max(self.out.width, WIDEST_TABLE), crop=False)
+            Console(width=max(self.out.width, WIDEST_TABLE), highlight=False).print(table)
         else:
             self.line(empty)
 
