@@ -43,11 +43,11 @@ format: ## write the format that `make check` asks for
 
 pictures: ## make the pictures of docs/ anew
 	@scripts/setup test
-	@avatar/.venv/bin/python bench/pictures.py docs/pictures
+	@avatar/.venv/bin/python -P bench/pictures.py docs/pictures
 
 look: ## judge a rendered video or your own footage: make look CLIP=file
 	@scripts/setup test
-	@avatar/.venv/bin/python bench/look.py "$(CLIP)"
+	@avatar/.venv/bin/python -P bench/look.py "$(CLIP)"
 
 bench: ## print the figures of the avatar pipeline on this machine
 	@scripts/setup test

@@ -5,7 +5,6 @@ Static mode on purpose: the tracking mode smooths over time and would flatter a 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.errors import InvalidInput, Unavailable
+from avatar.face.quiet import quiet_native_logs
 
 Pixels = npt.NDArray[np.uint8]
 Signal = npt.NDArray[np.float32]
@@ -102,18 +102,22 @@ def _distance(points: Landmarks, a: int, b: int, *, planar: bool = False) -> Sig
 
 
 def _open_mesh() -> Any:
-    os.environ.setdefault("GLOG_minloglevel", "2")
     try:
-        from mediapipe.python.solutions import face_mesh
+        with quiet_native_logs():
+            from mediapipe.python.solutions import face_mesh
     except ImportError as error:
         raise Unavailable(
             "face.unavailable",
             "measuring a video needs MediaPipe, which is not installed",
             "install the worker with the `face` extra on Python 3.12 or older",
         ) from error
-    return face_mesh.FaceMesh(
-        static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.3
-    )
+    with quiet_native_logs():
+        mesh = face_mesh.FaceMesh(
+            static_image_mode=True, max_num_faces=2, refine_landmarks=True, min_detection_confidence=0.3
+        )
+        # The graph starts in threads of its own: only a first picture proves that its start is over.
+        mesh.process(np.zeros((64, 64, 3), np.uint8))
+    return mesh
 
 
 def _largest_face(mesh: Any, frame: Pixels) -> Landmarks:
