@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 from fastapi import Request
+from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
 
 from soundstage.errors import Invalid
 from soundstage.events.schemas import Event
@@ -47,8 +49,8 @@ def sse_response(
     """Follows `stream` (None: all) from where the reader was, else from the event id `after`.
 
     Each message has the global event id, the kind as its event name and the whole event as JSON. `until` ends
-    the answer after the first event for which it says True. A comment line goes out every `heartbeat_s`
-    seconds of silence.
+    the answer after the first event for which it says True, and a browser that then comes back gets 204. A
+    comment line goes out every `heartbeat_s` seconds of silence.
     """
     seen = last_event_id(request)
     start = after if seen is None else seen
@@ -61,12 +63,41 @@ def sse_response(
                 if until is not None and until(found):
                     return
 
-    return EventSourceResponse(
+    async def is_over() -> bool:
+        """Whether the reader has seen the end already, and came back only because browsers always do."""
+        if until is None or not seen:
+            return False
+        last = await store.read(stream, after=seen - 1, limit=1)
+        return bool(last) and last[0].id == seen and until(last[0])
+
+    return _EventStream(
         messages(),
+        is_over,
         ping=heartbeat_s or store.heartbeat_s,
         # nginx would otherwise hold the stream back until its buffer is full.
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+class _EventStream(EventSourceResponse):
+    """An event stream that answers 204 when it is over, which tells a browser not to come back (§9.2.3)."""
+
+    def __init__(
+        self,
+        content: AsyncIterator[ServerSentEvent],
+        is_over: Callable[[], Awaitable[bool]],
+        *,
+        ping: float,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(content, ping=ping, headers=headers)
+        self._is_over = is_over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if await self._is_over():
+            await Response(status_code=204)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def message_of(found: Event) -> ServerSentEvent:

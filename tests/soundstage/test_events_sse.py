@@ -157,6 +157,22 @@ async def test_an_answer_ends_by_itself_after_the_last_event_of_its_thing(
     ]
 
 
+async def test_a_browser_that_comes_back_after_the_end_is_told_not_to_come_again(
+    db: Database, events: EventStore, url: str
+) -> None:
+    await append(db, events, "render:7", "render.running", "render.done")
+    async with httpx.AsyncClient(timeout=5) as http:
+        answer = await http.get(f"{url}/renders/7/events", headers={"Last-Event-ID": "2"})
+        assert (answer.status_code, answer.content) == (204, b"")
+        # An id from another stream is no end of this one.
+        await append(db, events, "render:8", "render.done")
+        for seen in ("1", "0"):
+            resumed = await http.get(f"{url}/renders/7/events", headers={"Last-Event-ID": seen})
+            assert (resumed.status_code, resumed.text.count("render.done")) == (200, 2)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(take(f"{url}/renders/7/events", 1, last_event_id="3"), 0.5)
+
+
 async def test_silence_is_broken_by_a_heartbeat(url: str) -> None:
     async with httpx.AsyncClient(timeout=5) as http, http.stream("GET", f"{url}/events") as answer:
         async for line in answer.aiter_lines():
