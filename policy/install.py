@@ -72,8 +72,7 @@ class Policy:
 def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | None = None) -> None:
     """Adds the routes of keys and login, limits bodies, and refuses to start while a route declares nothing.
 
-    `public` gives the reason for paths that cannot declare it themselves (`/docs`, `/openapi.json`, mounted
-    files).
+    `public` gives the reason for paths that cannot declare one themselves (`/openapi.json`, mounted files).
     """
     app.state.policy = policy
     app.state.public_paths = dict(public or {})

@@ -1,7 +1,6 @@
 """REST for the page: log in with a key, log out, and who am I."""
 
-# No `from __future__ import annotations`: the permissions below are values that FastAPI reads from
-# annotations.
+# No `from __future__ import annotations`: FastAPI reads the permissions out of the annotations below.
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response

@@ -1,7 +1,6 @@
 """REST for API keys."""
 
-# No `from __future__ import annotations`: the permissions below are values that FastAPI reads from
-# annotations.
+# No `from __future__ import annotations`: FastAPI reads the permissions out of the annotations below.
 from datetime import timedelta
 from typing import Annotated
 

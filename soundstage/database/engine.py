@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from soundstage.database.base import Base
 from soundstage.errors import Invalid, SoundstageError, StorageFull, Unavailable
 
-# How long a writer waits for another process that writes. Transactions here are short; ten seconds means
-# trouble.
+# How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
 BUSY_TIMEOUT_MS = 10_000
 
 _WRITES = "soundstage_writes"
@@ -58,8 +57,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Writes: commits when the block ends well, rolls back when it raises.
 
-        Raises RuntimeError when this task has one open already: on SQLite the second would wait for the first
-        forever.
+        Raises RuntimeError when this task has one open already: on SQLite the two would block each other.
         """
         task = asyncio.current_task()
         if task in self._writing_tasks:
@@ -71,8 +69,7 @@ class Database:
             with _explained(self.url):
                 async with AsyncSession(self._writing_engine, expire_on_commit=False) as session:
                     session.info[_WRITES] = True
-                    # Begins now, not at the first statement: what is decided by reading must be read under
-                    # the lock.
+                    # Begins now, not at the first statement: what decides is read under the lock.
                     async with session.begin():
                         await session.connection()
                         yield session
