@@ -178,7 +178,12 @@ def _persona(context: ToolContext, given: str) -> Persona:
             return persona
     names = [persona.name for persona in personas]
     close = get_close_matches(given.strip().title(), names, n=1, cutoff=0.6)
-    hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(sorted(names)) or 'none'}."
+    if close:
+        hint = f"Did you mean {close[0]}?"
+    elif names:
+        hint = f"There are: {', '.join(sorted(names))}."
+    else:
+        hint = f"There are none in {context.doors.personas.shipped}; set personas_dir to a folder with some."
     raise NotFound("persona.not_found", f"There is no persona called {given.strip()!r}.", hint)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from agent.understanding import Grammar
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
@@ -22,7 +23,10 @@ def register(cli: typer.Typer) -> None:
         context: typer.Context,
         sentence: Annotated[
             str,
-            typer.Argument(help='What you want, e.g. "Make a video where Nova says: Hello"; "-" reads it.'),
+            typer.Argument(
+                help='What you want, e.g. "Make a video where Nova says: Hello"; "-" reads it.',
+                autocompletion=sentences,
+            ),
         ],
         session: Annotated[str | None, typer.Option(help="Continue this session.")] = None,
         wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
@@ -40,6 +44,11 @@ def register(cli: typer.Typer) -> None:
                 return await _answer(services, printer, words, session, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
+
+
+def sentences(incomplete: str) -> list[str]:
+    """For the shell's completion: the examples of the grammar that begin so."""
+    return [one for one in Grammar.load().examples() if one.lower().startswith(incomplete.lower())]
 
 
 async def _answer(

@@ -13,6 +13,7 @@ import typer
 
 from app.cli.printing import Printer
 from soundstage.settings import Settings, load_settings
+from soundstage.telemetry import trace
 
 T = TypeVar("T")
 
@@ -71,4 +72,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
                 raise Stopped(caught[0]) from None
             raise
 
-    return asyncio.run(guarded())
+    # One trace from the command to the last frame of what it makes.
+    with trace():
+        return asyncio.run(guarded())

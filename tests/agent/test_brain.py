@@ -13,6 +13,7 @@ from agent.events import BrainEvent, Done, Failure, Text, ToolReturned
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import NotFound
+from soundstage.telemetry import trace
 
 
 class Talk:
@@ -156,6 +157,15 @@ async def test_every_call_leaves_an_audit_event_without_the_script(services: Ser
         ("make_render", "policy.forbidden"),
     ]
     assert "words" not in str([event.data for event in found])
+
+
+async def test_one_trace_runs_from_the_sentence_to_the_render(services: Services, talk: Talk) -> None:
+    with trace() as current:
+        render_id = result(await talk.say("Say: one"))["render_id"]
+    assert (await services.studio.renders.get(render_id)).trace_id == current
+    [turn] = await services.brain.sessions.turns(Principal.local_admin("test"), talk.session_id or "")
+    assert turn.trace_id == current
+    assert {event.trace_id for event in await services.events.read()} == {current}
 
 
 async def test_several_sessions_talk_at_once(services: Services) -> None:
