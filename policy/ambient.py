@@ -1,17 +1,17 @@
 """When a request is trusted for where it comes from (cookie, this machine) instead of a key that it carries.
 
-A browser sends cookies, and connects from this machine, also on behalf of pages that somebody else wrote. Hence:
+A browser sends cookies, and connects from this machine, also on behalf of pages that somebody else wrote.
 
 - *DNS rebinding*: a page of evil.example can let its own name point to 127.0.0.1 and then talk to us as if we
   were its own server. Its requests still say `Host: evil.example`, so the Host must be a loopback name too.
-- *Cross-site requests*: a page may post forms to http://127.0.0.1:8000. Browsers tell in `Sec-Fetch-Site` (or,
-  for writes, in `Origin`) where a request starts: it must be our own page, or an address that the user typed.
+- *Cross-site requests*: a page may post forms to http://127.0.0.1:8000. Browsers tell in `Sec-Fetch-Site`, or
+  for writes in `Origin`, where a request starts: it must be our own page, or an address that the user typed.
   `same-site` is not enough, because every port of localhost is the same site. Programs that are no browsers
   send neither header, and pass.
-- *Proxies*: behind a proxy on this machine everybody on the internet would come from 127.0.0.1. A request that
-  was forwarded is never trusted, nor one in HTTP/1.0, which no browser speaks and silent proxies often do. A
-  proxy that hides itself better cannot be told from a browser: who runs one sets
-  `auth.loopback_is_admin = false`.
+- *Proxies*: behind a proxy on this machine everybody on the internet would come from 127.0.0.1. So the trust
+  is off by default when `http.public_url` is set; a request that was forwarded is never trusted, nor one in
+  HTTP/1.0, which no browser speaks and silent proxies often do. A proxy that hides itself better cannot be
+  told from a browser: who runs one sets `auth.loopback_is_admin = false`.
 - *Other users of this machine* reach the port as well: on a shared machine set the same.
 """
 

@@ -107,7 +107,7 @@ class AuthSettings(Section):
     )
     loopback_is_admin: bool | None = Field(
         None,
-        description="who comes from this machine is admin; empty: only while `http.host` is loopback",
+        description="who comes from this machine is admin; empty: while nobody else can come",
     )
     session_hours: int = Field(12, ge=1, le=24 * 90, description="how long a login of the page lasts")
     rotation_overlap_hours: int = Field(

@@ -68,9 +68,12 @@ class Settings(BaseSettings):
 
     @property
     def loopback_is_admin(self) -> bool:
-        """`auth.loopback_is_admin`, which defaults to True only while nobody else can reach the server."""
+        """`auth.loopback_is_admin`, which defaults to True only while nobody else can reach the server.
+
+        A public URL means a proxy on this machine, and then everybody comes from this machine.
+        """
         chosen = self.auth.loopback_is_admin
-        return self.bound_to_loopback if chosen is None else chosen
+        return self.bound_to_loopback and self.http.public_url is None if chosen is None else chosen
 
     def masked(self) -> dict[str, Any]:
         """All settings as plain data to print: no hashes, no passwords in URLs."""

@@ -181,6 +181,13 @@ def test_who_comes_from_this_machine_is_admin_only_while_nobody_else_can_come(
     assert load_settings(None, environment).loopback_is_admin is expected
 
 
+def test_behind_a_proxy_everybody_comes_from_this_machine_and_nobody_is_admin_for_it() -> None:
+    environment = {"SOUNDSTAGE_HTTP__PUBLIC_URL": "https://studio.example"}
+    assert load_settings(None, environment).loopback_is_admin is False
+    environment["SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN"] = "yes"
+    assert load_settings(None, environment).loopback_is_admin is True
+
+
 def test_a_key_is_read_from_its_file_each_time(tmp_path: Path) -> None:
     file = tmp_path / "llm.key"
     settings = load_settings(None, {"SOUNDSTAGE_LLM__CLOUD__API_KEY_FILE": str(file)})
