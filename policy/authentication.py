@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 from fastapi.requests import HTTPConnection
 
 from policy.ambient import comes_from_this_machine, starts_at_our_own_page
-from policy.keys.service import KeyService
+from policy.keys.service import USED_EVERY, KeyService
 from policy.principal import Principal
 from policy.sessions import COOKIE, SessionSigner
 from soundstage.database import Database
@@ -35,6 +36,8 @@ class Authenticator:
         self._sessions = sessions
         self._trust = trust
         self._log = get_logger(__name__)
+        # When each key was last noted as used, in seconds of the monotonic clock; one entry per key.
+        self._noted: dict[str, float] = {}
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
         """A wrong key is refused even where no key is needed: whoever sends one means to be known by it."""
@@ -88,6 +91,11 @@ class Authenticator:
         return None if principal is None else replace(principal, kind="session")
 
     async def _note_use(self, principal: Principal) -> None:
+        """To the minute is enough, and reading must not wait for the lock of writers at every request."""
+        now = time.monotonic()
+        if now - self._noted.get(principal.id, -USED_EVERY.total_seconds()) < USED_EVERY.total_seconds():
+            return
+        self._noted[principal.id] = now
         try:
             async with self._db.transaction() as session:
                 await self._keys.mark_used(session, principal)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -72,6 +73,19 @@ async def test_using_a_key_is_noted(client: Client, make_key: MakeKey, policy: P
     assert first is not None
     # To the minute only: reading shall not cost a write each time.
     assert second == first
+
+
+async def test_only_the_first_request_of_a_minute_waits_for_writers(
+    client: Client, make_key: MakeKey, policy: Policy
+) -> None:
+    made = await make_key("viewer")
+    other = Database(str(policy.db.url))
+    async with client(key=made.key) as http:
+        await http.get("/api/renders")
+        async with other.transaction():
+            # The lock is held for as long as this takes.
+            assert (await asyncio.wait_for(http.get("/api/renders"), 5)).status_code == 200
+    await other.close()
 
 
 async def test_a_good_key_works_while_the_database_is_busy(
