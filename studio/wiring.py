@@ -74,7 +74,7 @@ def build_studio(
     return Studio(
         projects=ProjectService(db),
         versions=VersionService(db),
-        scenes=SceneService(db),
+        scenes=SceneService(db, blobs),
         assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib),
         renders=renders,
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),

@@ -154,7 +154,7 @@ class PeopleService:
             await references.forget(f"asset:{asset.id}")
             await assets.remove(asset)
         for owner in traces.owners:
-            if owner.startswith("version:"):
+            if owner.startswith(("version:", "scene:")):
                 await references.drop_holds(owner, traces.sensitive)
             else:
                 await references.forget(owner)

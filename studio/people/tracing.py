@@ -40,7 +40,8 @@ async def trace_person(session: AsyncSession, sources: set[str], owners: set[str
     """Follows holds and derivations from `sources` (hashes and consents) and `owners` until nothing new is
     found.
 
-    A version of a project only keeps blobs alive: it is released, but what else it keeps is not the person's.
+    A version or scene of a project only keeps blobs alive: it lets go of these, but what else it keeps is not
+    the person's.
     """
     references = References(session)
     traces = Traces(sources=set(sources), owners=set(owners))
@@ -58,7 +59,7 @@ async def trace_person(session: AsyncSession, sources: set[str], owners: set[str
 
 
 async def _look_into(references: References, traces: Traces, owner: str) -> None:
-    if owner.startswith("version:"):
+    if owner.startswith(("version:", "scene:")):
         return
     for role, sha256 in await references.held_by(owner):
         if role.startswith("input:"):

@@ -8,6 +8,7 @@ from studio.projects.models import Project
 from studio.projects.repository import Projects, Versions
 from studio.projects.schemas import Look, ProjectChange, ProjectDraft, ProjectView
 from studio.references.repository import References
+from studio.scenes.repository import Scenes
 from studio.slugs import slug_of
 
 LOOK_FIELDS = frozenset(Look.model_fields)
@@ -61,6 +62,8 @@ class ProjectService:
             references = References(session)
             for version in await Versions(session).list(project.id):
                 await references.forget(f"version:{version.id}")
+            for scene in await Scenes(session).of_project(project.id):
+                await references.forget(f"scene:{scene.id}")
             await projects.remove(project)
 
 

@@ -15,8 +15,10 @@ from studio.projects.repository import Projects, Versions
 from studio.projects.schemas import Look, ProjectView, VersionDetail, VersionView
 from studio.projects.service import project_of, view_of
 from studio.references.repository import References
+from studio.renders.media import hashes_in
 from studio.scenes.models import SceneRow
 from studio.scenes.repository import Scenes
+from studio.scenes.schemas import SceneBody
 
 
 class VersionService:
@@ -54,7 +56,7 @@ async def snapshot(
 ) -> ProjectVersion:
     """Keeps the project as it is. Nothing changed since the last version: that one is returned.
 
-    `sizes` are the blobs of `spec` with their bytes: a version keeps its pictures and sounds alive.
+    `sizes` are the blobs of `spec` with their bytes: a version keeps these and the files of the scenes.
     """
     scenes = await Scenes(session).of_project(project.id)
     content = content_of(project, scenes)
@@ -73,8 +75,12 @@ async def snapshot(
             note=note,
         )
     )
-    for sha256, size in (sizes or {}).items():
-        await References(session).hold(f"version:{version.id}", "media", sha256, size)
+    references = References(session)
+    held = dict(sizes or {})
+    for scene in scenes:
+        held |= await references.sizes_of(f"scene:{scene.id}")
+    for sha256, size in held.items():
+        await references.hold(f"version:{version.id}", "media", sha256, size)
     return version
 
 
@@ -106,9 +112,18 @@ async def _apply(session: AsyncSession, project: Project, content: dict[str, Any
     project.description = content["description"]
     project.look = Look.model_validate(content["look"]).model_dump(mode="json")
     project.updated_at = utcnow()
-    scenes = Scenes(session)
+    scenes, references = Scenes(session), References(session)
+    sizes: dict[str, int] = {}
+    for present in await scenes.of_project(project.id):
+        sizes |= await references.sizes_of(f"scene:{present.id}")
+        await references.forget(f"scene:{present.id}")
+    for version in await Versions(session).list(project.id):
+        sizes |= await references.sizes_of(f"version:{version.id}")
     await scenes.remove_all(project.id)
     for position, scene in enumerate(content["scenes"]):
+        body = SceneBody.model_validate(scene["body"])
+        for sha256 in hashes_in(body) & sizes.keys():
+            await references.hold(f"scene:{scene['id']}", "media", sha256, sizes[sha256])
         # The old ids come back too: overlays of other tools and cached segments may refer to them.
         await scenes.add(
             SceneRow(

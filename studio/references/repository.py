@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from studio.references.models import BlobReference, Derivation
@@ -37,6 +37,13 @@ class References:
         )
         return set(found.all())
 
+    async def sizes_of(self, owner: str) -> dict[str, int]:
+        """Hash and bytes of each blob it holds."""
+        rows = await self._session.execute(
+            select(BlobReference.sha256, BlobReference.bytes).where(BlobReference.owner == owner)
+        )
+        return dict(rows.tuples())
+
     async def all_held_by(self, owners: Collection[str]) -> set[str]:
         found = await self._session.scalars(
             select(BlobReference.sha256).where(BlobReference.owner.in_(owners))
@@ -52,19 +59,19 @@ class References:
         )
         return set(found.all())
 
-    async def count(self, sha256: str) -> int:
-        found = await self._session.scalar(
-            select(func.count()).select_from(BlobReference).where(BlobReference.sha256 == sha256)
-        )
-        return int(found or 0)
-
     async def held(self) -> set[str]:
         return set((await self._session.scalars(select(BlobReference.sha256).distinct())).all())
 
-    async def bytes_held(self) -> int:
-        """Each blob once, however many hold it."""
-        each = select(func.max(BlobReference.bytes).label("size")).group_by(BlobReference.sha256).subquery()
-        return int(await self._session.scalar(select(func.coalesce(func.sum(each.c.size), 0))) or 0)
+    async def bytes_by_kind(self) -> dict[str, int]:
+        """Bytes of the blobs that each kind of owner ("asset", "render") holds; once per kind and blob."""
+        rows = await self._session.execute(
+            select(BlobReference.owner, BlobReference.sha256, BlobReference.bytes)
+        )
+        each = {(owner.partition(":")[0], sha256): size for owner, sha256, size in rows}
+        totals: dict[str, int] = {}
+        for (kind, _), size in each.items():
+            totals[kind] = totals.get(kind, 0) + size
+        return totals
 
     async def derive(self, owner: str, sources: Iterable[str]) -> None:
         """Idempotent."""

@@ -37,7 +37,7 @@ def hashes_in(value: Any) -> set[str]:
     return {ref.sha256 for _, ref in media_in(value) if ref.sha256 is not None}
 
 
-async def check_media(spec: SpecModel, blobs: BlobStore) -> dict[str, int]:
+async def check_media(spec: BaseModel, blobs: BlobStore) -> dict[str, int]:
     """Bytes of each blob the spec needs. Raises for paths, which a server must not read, and for unknown
     hashes.
     """

@@ -5,10 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from studio.guards import CollectStorage
-from studio.retention.schemas import CollectionPlan
+from studio.retention.schemas import CollectionPlan, Usage
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/storage", tags=["storage"])
+
+
+@router.get("")
+async def read_usage(studio: StudioDep, _: CollectStorage) -> Usage:
+    """Who takes the space."""
+    return await studio.retention.usage()
 
 
 @router.get("/collection")

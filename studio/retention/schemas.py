@@ -14,6 +14,13 @@ class Doomed(BaseModel):
     why: str
 
 
+class Usage(BaseModel):
+    """Bytes by kind of holder; a blob that two kinds hold counts for both."""
+
+    stored_bytes: int
+    held_bytes: dict[str, int]
+
+
 class CollectionPlan(BaseModel):
     """`freed_bytes` is what the disk gets back; `over_quota_bytes` is what stays too much even then."""
 

@@ -18,7 +18,7 @@ from studio.references.repository import References
 from studio.renders.delivery import withdraw
 from studio.renders.models import Render, Segment
 from studio.renders.repository import Renders, Segments
-from studio.retention.schemas import CollectionPlan, Doomed
+from studio.retention.schemas import CollectionPlan, Doomed, Usage
 
 MIB = 1 << 20
 
@@ -39,6 +39,12 @@ class RetentionService:
     blobs: BlobStore
     rules: RetentionRules
     out_dir: Path
+
+    async def usage(self) -> Usage:
+        """Who takes the space."""
+        async with self.db.session() as session:
+            held = await References(session).bytes_by_kind()
+        return Usage(stored_bytes=await self.blobs.usage_bytes(), held_bytes=held)
 
     async def plan(self, rules: RetentionRules | None = None) -> CollectionPlan:
         """What would go now; changes nothing."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Invalid, NotFound
 from studio.projects.models import Project
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
+from studio.references.repository import References
+from studio.renders.media import check_media, hashes_in
 from studio.scenes.models import SceneRow
 from studio.scenes.repository import Scenes
 from studio.scenes.schemas import SceneBody, SceneDraft, SceneView
@@ -19,8 +22,9 @@ BODY_FIELDS = frozenset(SceneBody.model_fields)
 
 
 class SceneService:
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, blobs: BlobStore) -> None:
         self._db = db
+        self._blobs = blobs
 
     async def list(self, project_ref: str) -> list[SceneView]:
         async with self._db.session() as session:
@@ -32,6 +36,8 @@ class SceneService:
             return view_of((await self._find(session, project_ref, scene_id))[1])
 
     async def create(self, project_ref: str, draft: SceneDraft) -> SceneView:
+        """Its files must be stored already; from now on the scene keeps them."""
+        sizes = await check_media(draft, self._blobs)
         async with self._db.transaction() as session:
             project = await project_of(Projects(session), project_ref)
             scenes = Scenes(session)
@@ -45,17 +51,26 @@ class SceneService:
             others.insert(len(others) if draft.position is None else draft.position, row)
             _number(others)
             await scenes.add(row)
+            await hold_media(References(session), row.id, sizes)
             project.updated_at = utcnow()
             return view_of(row)
 
     async def change(self, project_ref: str, scene_id: str, change: SceneDraft) -> SceneView:
         """The fields that were set in `change` replace the present ones."""
+        sizes = await check_media(change, self._blobs)
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
             given = change.model_dump(mode="json", exclude_unset=True)
             draft = SceneDraft.model_validate({**row.body, "title": row.title, **given})
             row.title = draft.title
             row.body = draft.model_dump(mode="json", include=set(BODY_FIELDS))
+            kept = await References(session).sizes_of(f"scene:{row.id}")
+            wanted = hashes_in(draft)
+            await hold_media(
+                References(session),
+                row.id,
+                {sha: size for sha, size in {**kept, **sizes}.items() if sha in wanted},
+            )
             if draft.position is not None:
                 others = [
                     other for other in await Scenes(session).of_project(project.id) if other.id != row.id
@@ -84,6 +99,7 @@ class SceneService:
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
             scenes = Scenes(session)
+            await References(session).forget(f"scene:{row.id}")
             await scenes.remove(row)
             _number(list(await scenes.of_project(project.id)))
             project.updated_at = utcnow()
@@ -110,6 +126,13 @@ def view_of(row: SceneRow) -> SceneView:
         updated_at=row.updated_at,
         **SceneBody.model_validate(row.body).model_dump(),
     )
+
+
+async def hold_media(references: References, scene_id: str, sizes: Mapping[str, int]) -> None:
+    """The files of a scene as it is now; those it had before are let go."""
+    await references.forget(f"scene:{scene_id}")
+    for sha256, size in sizes.items():
+        await references.hold(f"scene:{scene_id}", "media", sha256, size)
 
 
 def _number(rows: Sequence[SceneRow]) -> None:

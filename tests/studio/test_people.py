@@ -52,7 +52,9 @@ async def test_not_one_byte_of_a_deleted_person_is_left(rooms: Any, made: Any, s
     persona = await persona_of(rooms, "Grace", photo.id, consent={**CONSENT, "evidence": sheet.id})
     await rooms.assets.delete(sheet.id)
     await made(rooms, "Grace says hello", persona=persona.id)
-    await rooms.scenes.create(project.id, SceneDraft(script="In the course", persona=persona.id))
+    cutout = {"kind": "image", "image": {"sha256": photo.sha256}, "box": {"width": 0.2, "height": 0.2}}
+    draft = {"script": "In the course", "persona": persona.id, "overlays": [cutout]}
+    await rooms.scenes.create(project.id, SceneDraft.model_validate(draft))
     in_project = await rooms.renders.create(RenderRequest(project=project.id))
     await rooms.renders.wait(in_project.id)
     # A film of hers used again: as an asset, and inside somebody else's video.

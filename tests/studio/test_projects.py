@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from studio.retention.service import RetentionRules
+
 
 @pytest.fixture
 async def project(client: Any) -> str:
@@ -136,6 +138,36 @@ async def test_going_back_to_a_version_loses_nothing(client: Any, project: str) 
     await client.post(f"/api/projects/{project}/versions/2/restore")
     assert await scripts(client, project) == ["unsaved words", "a new scene"]
     assert (await client.get(f"/api/projects/{project}")).json()["title"] == "Renamed"
+
+
+async def test_a_scene_keeps_its_files_until_it_lets_go_of_them(
+    client: Any, project: str, blobs: Any, studio_rooms: Any
+) -> None:
+    rules = RetentionRules(unused_blob_hours=0)
+    pictures = [await blobs.put_bytes(b"\xff\xd8\xff" + bytes([number])) for number in range(2)]
+
+    def background(number: int) -> dict[str, Any]:
+        return {"background": {"kind": "image", "image": {"sha256": pictures[number].sha256}}}
+
+    one = await scene(client, project, "look", **background(0))
+    path = f"/api/projects/{project}/scenes/{one}"
+    assert (await studio_rooms.retention.plan(rules)).of("blob") == [pictures[1].sha256]
+    await client.patch(path, json={"title": "other field"})
+    await client.patch(path, json=background(1))
+    assert (await studio_rooms.retention.plan(rules)).of("blob") == [pictures[0].sha256]
+    await client.patch(path, json=background(0))
+    await client.post("/api/renders", json={"project": project})
+    await client.patch(path, json=background(1))
+    assert (await studio_rooms.retention.plan(rules)).items == [], "the version keeps the first picture"
+    await client.post(f"/api/projects/{project}/versions/1/restore")
+    await client.delete(path)
+    assert (await studio_rooms.retention.plan(rules)).items == [], "both versions keep theirs"
+    await client.delete(f"/api/projects/{project}")
+    assert (await studio_rooms.retention.plan(rules)).of("blob") == [pictures[1].sha256]
+    missing = {"kind": "image", "image": {"sha256": "sha256:" + "0" * 64}}
+    other = (await client.post("/api/projects", json={"title": "Other"})).json()["slug"]
+    refused = await client.post(f"/api/projects/{other}/scenes", json={"script": "x", "background": missing})
+    assert (refused.status_code, refused.json()["code"]) == (404, "media.not_found")
 
 
 async def test_a_project_that_says_nothing_cannot_be_rendered(client: Any, project: str) -> None:

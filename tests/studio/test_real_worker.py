@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from farm.local import LocalOptions, LocalScheduler
+from soundstage.errors import SoundstageError
+from studio.assets.schemas import AssetLabels
+from studio.personas.schemas import PersonaDraft, PersonaMade
 from studio.renders.states import RenderState
 from studio.wiring import Studio, build_studio, worker_cache
 
@@ -56,6 +59,41 @@ async def test_the_real_worker_makes_a_film_with_captions_poster_and_provenance(
     assert abs(frames * 40 - view.duration_ms) <= 40
     again = await made(real_rooms, "Hi there.", title="The same again")
     assert (await real_rooms.renders.detail(again.id)).segments[0].reused is True
+
+
+def portraits() -> list[Path]:
+    """Public test photos inside packages of the worker's environment."""
+    return sorted(WORKER.parents[1].glob("lib/*/site-packages/matplotlib/mpl-data/sample_data/*hopper.jpg"))
+
+
+@pytest.mark.skipif(not portraits(), reason="no test photo: install the worker's dev group with `make setup`")
+async def test_a_photo_becomes_a_speaking_persona_and_is_erased_to_the_last_file(
+    real_rooms: Any, made: Any, settings: Any, blobs: Any
+) -> None:
+    async def photo() -> AsyncIterator[bytes]:
+        yield portraits()[0].read_bytes()
+
+    async def people() -> PersonaMade:
+        asset = await real_rooms.assets.upload(photo(), AssetLabels(name="hopper.jpg"))
+        consent = {"person": "G. H.", "purpose": "a test", "granted_at": "2026-01-01"}
+        draft = {"name": "Grace", "media": asset.id, "consent": consent}
+        persona: PersonaMade = await real_rooms.personas.create(PersonaDraft.model_validate(draft))
+        return persona
+
+    try:
+        persona = await people()
+    except SoundstageError as error:
+        # Where MediaPipe has no wheels (Python 3.13) the worker must say just this.
+        assert error.code == "face.unavailable"
+        return
+    assert any("glasses" in warning for warning in persona.warnings)
+    view = await made(real_rooms, "Hi.", persona="grace")
+    assert view.error is None and view.state is RenderState.DONE
+    assert any((settings.state_dir / "cache").rglob("*.*")), "the worker has kept what it measured"
+    await real_rooms.people.erase_persona("grace")
+    assert [blob async for blob in blobs.iterate()] == []
+    for folder in (settings.out_dir, settings.state_dir / "cache", settings.state_dir / "personas"):
+        assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 async def test_a_character_that_does_not_exist_fails_in_the_workers_words(

@@ -134,9 +134,12 @@ async def test_what_stays_over_quota_is_told(studio_rooms: Any, blobs: Any) -> N
     assert plan.items == [] and plan.over_quota_bytes == pytest.approx(2 * 902_000 - (1 << 20), abs=5000)
 
 
-async def test_the_plan_is_shown_before_it_is_carried_out(client: Any, blobs: Any) -> None:
+async def test_the_plan_is_shown_before_it_is_carried_out(client: Any, blobs: Any, studio_rooms: Any) -> None:
+    await uploaded(studio_rooms)
     await blobs.put_bytes(b"nobody")
     await age(blobs, 25)
+    usage = (await client.get("/api/storage")).json()
+    assert usage == {"stored_bytes": 6 + len(JPEG), "held_bytes": {"asset": len(JPEG)}}
     plan = (await client.get("/api/storage/collection")).json()
     done = (await client.post("/api/storage/collection")).json()
     assert plan["items"] == done["items"] and (plan["applied"], done["applied"]) == (False, True)
