@@ -17,7 +17,7 @@ from avatar.compose.layout import Rect, place
 from avatar.compose.overlays import OverlayTrack, open_overlays, warn_missing_glyphs
 from avatar.compose.shapes import shape_mask
 from avatar.encode.provenance import EngineRecord
-from avatar.engines.base import EngineReport, FaceEngine
+from avatar.engines.base import EngineReport, FaceEngine, Layer
 from avatar.engines.registry import open_engine
 from avatar.pipeline.context import Context
 from avatar.pipeline.source_background import source_background
@@ -63,7 +63,15 @@ class Shot:
             yield Moment(face, sprites, None if moving is None else next(moving))
 
     def paint(self, moment: Moment) -> Planes:
-        layer = None if self._engine is None else self._engine.draw(moment.face)
+        """The finished frame of a moment; give it back with `recycle` once it is encoded."""
+        return self.compose(self.draw(moment), moment)
+
+    def draw(self, moment: Moment) -> Layer | None:
+        """The engine's part of `paint`: the face alone."""
+        return None if self._engine is None else self._engine.draw(moment.face)
+
+    def compose(self, layer: Layer | None, moment: Moment) -> Planes:
+        """Our part of `paint`: everything around the face."""
         return self._composer.paint(layer, moment.sprites, moment.backdrop)
 
     def recycle(self, planes: Planes) -> None:
