@@ -24,7 +24,9 @@ LATEST = "latest"
 
 
 class MakeRender(ToolRequest):
-    script: str = Field(max_length=MAX_SCRIPT_CHARS, description="What is spoken, word for word.")
+    script: str = Field(
+        max_length=MAX_SCRIPT_CHARS, description="What is spoken, word for word; at least one word."
+    )
     persona: str = Field(default="nova", max_length=80, description="The name or id of a persona.")
     title: str | None = Field(default=None, max_length=200, description="How the video is called.")
     quality: Quality = Field(default="1080p", description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")

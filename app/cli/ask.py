@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from agent.understanding import Grammar
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
+from app.cli.words import words_of
 from app.composition import Services, opened, working
 from policy import Principal
 from soundstage.errors import Invalid, SoundstageError
@@ -35,7 +35,7 @@ def register(cli: typer.Typer) -> None:
         """Say a sentence to the agent, and wait for the video it makes."""
         called = invocation(context)
         printer = called.printer(as_json)
-        words = sys.stdin.read() if sentence == "-" else sentence
+        words = words_of(sentence)
         if not words.strip():
             raise Invalid("agent.nothing_said", "The sentence is empty.", 'Try: soundstage ask "help".')
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from app.cli.ask import cancel_and_say
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
+from app.cli.words import words_of
 from app.composition import Services, opened, working
 from policy import Principal
 from soundstage.errors import Invalid, NotFound
@@ -65,7 +65,7 @@ async def _create(
     if spec is not None:
         found = await asyncio.to_thread(_read_spec, spec)
         return await services.studio.renders.create_from_file(found, spec.parent, requested_by=requested_by)
-    words = sys.stdin.read() if script == "-" else script
+    words = None if script is None else words_of(script)
     request = RenderRequest(persona=persona, script=words, project=project, title=title)
     return await services.studio.renders.create(request, requested_by=requested_by)
 

@@ -78,6 +78,8 @@ def test_an_expected_failure_is_code_sentence_and_hint_in_both_forms(cli: Cli) -
     "arguments, code",
     [
         (("ask", "  "), "agent.nothing_said"),
+        (("ask", "Nova says: \udcff\udcfe"), "text.not_utf8"),
+        (("render", "--script", "\udcff"), "text.not_utf8"),
         (("render",), "render.nothing_given"),
         (("render", "--script", "x", "--persona", "nobody"), "persona.not_found"),
         (("render", "--script", "   "), "script.empty"),
