@@ -14,10 +14,13 @@ from agent.sessions.schemas import SessionOut, TurnOut
 from agent.sessions.service import Conversation
 from agent.watching import RenderWatch
 from policy import Principal, require_permission
+from studio.renders.states import TERMINAL
 
 EVENT_STREAM = "text/event-stream"
 RETRY_MS = 1000
 HEARTBEAT_S = 15
+ENDED = "ended"
+"""The id of the last progress event."""
 
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
 Viewer = Annotated[Principal, Depends(require_permission("render:read"))]
@@ -74,18 +77,21 @@ def chat_router(brain: Brain, watch: RenderWatch) -> APIRouter:
         return await brain.sessions.turns(principal, session_id, limit)
 
     @router.get("/renders/{render_id}/progress", response_class=EventSourceResponse)
-    async def progress(render_id: str, _: Viewer) -> EventSourceResponse:
+    async def progress(render_id: str, request: Request, _: Viewer) -> Response:
         """How far a render is, as `progress` events; the last one has a state that does not change any more.
 
-        A reader that comes back after a break gets the present state first.
+        A reader that comes back after a break gets the present state first; one that has seen the end gets
+        204, which tells a browser to stop asking.
         """
         await watch.view(render_id)
+        if request.headers.get("last-event-id") == ENDED:
+            return Response(status_code=204)
 
         async def messages() -> AsyncIterator[ServerSentEvent]:
             async for event in watch.follow(render_id):
-                yield ServerSentEvent(
-                    data=event.model_dump_json(exclude_none=True), event=event.type, retry=RETRY_MS
-                )
+                data = event.model_dump_json(exclude_none=True)
+                event_id = ENDED if event.state in TERMINAL else None
+                yield ServerSentEvent(data=data, event=event.type, id=event_id, retry=RETRY_MS)
 
         return EventSourceResponse(messages(), ping=HEARTBEAT_S, headers={"Cache-Control": "no-store"})
 

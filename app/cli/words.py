@@ -8,7 +8,7 @@ from soundstage.errors import Invalid
 
 
 def words_of(argument: str) -> str:
-    """The text itself; raises `text.not_utf8` for bytes that are no text, which Python hands on as surrogates."""
+    """The text; raises `text.not_utf8` for bytes that are no text, which Python hands on as surrogates."""
     try:
         words = sys.stdin.read() if argument == "-" else argument
         words.encode()

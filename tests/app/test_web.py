@@ -87,6 +87,8 @@ async def test_progress_of_an_ended_render_is_one_event(client: httpx.AsyncClien
     answer = await client.get(f"/api/chat/renders/{made['render_id']}/progress")
     [event] = sse(answer.text)
     assert (event["state"], event["error"]["code"]) == ("cancelled", "render.cancelled")
+    again = {"Last-Event-ID": "ended"}
+    assert (await client.get(answer.request.url.path, headers=again)).status_code == 204
     assert (await client.get("/api/chat/renders/rnd_none/progress")).status_code == 404
 
 
