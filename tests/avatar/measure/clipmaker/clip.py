@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import Colorspace
 
 from clipmaker.mouth import open_mouth
 from clipmaker.person import Pixels, load_person
@@ -105,8 +106,10 @@ def write_mp4(path: Path, frames: Iterator[Pixels], fps: int, times: list[int] |
                     "libx264", rate=fps, options={"crf": "15", "preset": "veryfast", "g": "60"}
                 )
                 stream.width, stream.height, stream.pix_fmt = picture.shape[1], picture.shape[0], "yuv420p"
+                stream.codec_context.colorspace = Colorspace.ITU709
                 stream.codec_context.time_base = Fraction(1, 1000) if times else Fraction(1, fps)
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
+            flat = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
+            frame = flat.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
             frame.pts, frame.time_base = (
                 (times[index], Fraction(1, 1000)) if times else (index, Fraction(1, fps))
             )

@@ -132,16 +132,16 @@ class FrameReader(Generic[T]):
         """One converted frame for each number in `order`."""
         last: T | None = None
         for chunk in _chunks(order, self._held):
-            found = self._decode(sorted(set(chunk))) if chunk[-1] < chunk[0] else None
-            pictures = iter(chunk) if found is not None else None
-            if pictures is None:
+            if chunk[-1] >= chunk[0]:
                 for number, picture in self._forward(chunk):
                     last = self._or_last(number, picture, last)
                     yield last
                 continue
-            for number in pictures:
-                last = self._or_last(number, found.get(number) if found else None, last)
+            found = dict(self._forward(sorted(set(chunk))))
+            for number in chunk:
+                last = self._or_last(number, found.get(number), last)
                 yield last
+            found.clear()  # before the next chunk is decoded, or two of them would lie in memory
 
     def _or_last(self, number: int, picture: T | None, last: T | None) -> T:
         if picture is not None:
@@ -153,9 +153,6 @@ class FrameReader(Generic[T]):
             if nearest is not None:
                 return nearest
         raise InvalidInput("video.no_frames", "No frame of the chosen part of the video can be decoded.")
-
-    def _decode(self, numbers: Sequence[int]) -> dict[int, T | None]:
-        return dict(self._forward(numbers))
 
     def _forward(self, numbers: Sequence[int]) -> Iterator[tuple[int, T | None]]:
         """(number, converted frame or None) for ascending numbers; a number may come several times."""

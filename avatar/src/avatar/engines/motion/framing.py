@@ -8,12 +8,15 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import Colorspace
 
 from avatar.engines.base import Pixels
 from avatar.engines.motion.footage import Footage
 
 Points = npt.NDArray[np.float32]
 
+_UNSAID = 2  # AVCOL_SPC_UNSPECIFIED
+_HD_PX = 720
 _FACE_AT = (0.5, 0.42)
 """Where the middle of the face goes in the cut, as far as the footage allows."""
 
@@ -70,5 +73,9 @@ def upright_bgr(frame: av.VideoFrame, turns: int, longest: int | None = None) ->
     if longest is not None and max(width, height) > longest:
         shrink = longest / max(width, height)
         width, height = max(2, round(width * shrink)), max(2, round(height * shrink))
-    pixels = np.asarray(frame.reformat(width=width, height=height, format="bgr24").to_ndarray(), np.uint8)
+    # What says nothing of its colours is BT.709 when it is HD, BT.601 when it is smaller, as players have it.
+    unsaid = frame.colorspace == _UNSAID and min(frame.width, frame.height) >= _HD_PX
+    colours = Colorspace.ITU709 if unsaid else None
+    shown = frame.reformat(width=width, height=height, format="bgr24", src_colorspace=colours)
+    pixels = np.asarray(shown.to_ndarray(), np.uint8)
     return np.ascontiguousarray(np.rot90(pixels, -turns)) if turns else pixels
