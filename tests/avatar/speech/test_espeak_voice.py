@@ -13,8 +13,11 @@ import pytest
 from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import EspeakVoice
 from avatar.speech import espeak, espeak_process
+from avatar.speech.ipa_espeak import NAMES, NAMES_ELSEWHERE, espeak_phonemes
 from avatar.tracks import SpeechTrack
 from recordings import Speaker, samples_of
+
+IPA_TABLES = {True: NAMES, False: NAMES | NAMES_ELSEWHERE}
 
 
 def rms(track: SpeechTrack, start_ms: int, end_ms: int) -> float:
@@ -86,6 +89,27 @@ def test_respellings_and_ipa_change_the_sound_but_not_the_words(say: Speaker) ->
 def test_a_pronunciation_that_cannot_be_said_is_reported(say: Speaker) -> None:
     track = say("Click here", pronunciation={"click": "/ǃǁʘ/", "two words": "x", "here": ""})
     assert [note.code for note in track.notes] == ["speech.pronunciation_unsupported"] * 3
+
+
+@pytest.mark.parametrize("language", ["en-us", "en-gb", "de", "fr", "es", "it", "ru"])
+def test_every_ipa_sound_the_table_knows_is_heard(language: str, tmp_path: Path) -> None:
+    sounds = [ipa for ipa in IPA_TABLES[language.startswith("en")] if ipa.strip("ˈˌ.' ")]
+    # An unknown name is silent and takes the sound behind it along.
+    pieces = [f"[[ta{espeak_phonemes(ipa, language)}ta]]" for ipa in sounds]
+    request = {
+        "voice": language, "variant": None, "rate_wpm": 160, "pitch": 50, "pitch_range": 50,
+        "wav": str(tmp_path / "ipa.wav"),
+        "pieces": [{"text": piece, "ssml": False, "phonemes": True} for piece in pieces],
+    }  # fmt: skip
+    heard: list[int] = []
+    count = 0
+    for line in espeak_process.espeak_lines(request, 60):
+        if "p" in line:
+            count += bool(line["p"][0])
+        elif "e" in line:
+            heard.append(count)
+            count = 0
+    assert {ipa: count for ipa, count in zip(sounds, heard, strict=True) if count < 4} == {}
 
 
 def test_phoneme_brackets_of_people_are_not_obeyed(say: Speaker) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from avatar.errors import InvalidInput
-from avatar.spec import MediaRef
-from avatar.speech import decode
+from avatar.errors import InvalidInput, Unavailable
+from avatar.spec import MediaRef, Scene
+from avatar.speech import decode, speak
 from avatar.speech.align import with_pauses
 from avatar.tracks import Phone, SpeechTrack
 from recordings import SENTENCES, Speaker, samples_of, write_wav
@@ -137,8 +137,8 @@ def test_a_minute_is_aligned_through_its_windows(say: Speaker) -> None:
 def test_the_word_behind_a_digitally_silent_pause_begins_behind_it(say: Speaker) -> None:
     text = (
         "Hello, my name is Nova. People often believe that making a video is very difficult. Today I will "
-        "show you five simple steps to build one yourself, would you like that? The quick brown fox jumps over "
-        "the lazy dog, while many birds sing beautiful songs above the old river. [pause 700ms] It cost "
+        "show you five simple steps to build one yourself, would you like that? The quick brown fox jumps "
+        "over the lazy dog, while many birds sing beautiful songs above the old river. [pause 700ms] It cost "
         "1,250 dollars in 1999."
     )
     truth = say(text)
@@ -313,6 +313,13 @@ def test_more_than_the_longest_sound_is_refused(
     monkeypatch.setattr(decode, "MAX_AUDIO_S", 2)
     with pytest.raises(InvalidInput, match=r"speech\.audio_too_long"):
         say(None, audio=write_wav(tmp_path / "long.wav", np.zeros(16_000 * 4, np.int16), 16_000))
+
+
+def test_a_full_disk_is_a_clear_error(tmp_path: Path, nova: SpeechTrack) -> None:
+    (tmp_path / "speech.wav").symlink_to("/dev/full")
+    scene = Scene(id="s", audio=MediaRef(path=str(nova.wav)))
+    with pytest.raises(Unavailable, match=r"speech\.disk"):
+        speak(scene, tmp_path, lambda ref: Path(ref.path or ""))
 
 
 @pytest.mark.parametrize("suffix", ["m3u8", "ffconcat", "wav"])

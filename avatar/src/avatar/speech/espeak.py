@@ -66,8 +66,8 @@ def synthesise(
     Raises Unavailable `speech.espeak_missing`, `speech.espeak_failed`, `speech.timeout`; InvalidInput
     `speech.unknown_language`, `speech.unknown_variant`.
     """
-    pieces, notes = spoken_pieces(script, pronunciation, language)
     name = espeak_language(language, voice)
+    pieces, notes = spoken_pieces(script, pronunciation, name)
     events = _run(voice, name, pieces, wav, lead_in_ms, tail_ms)
     if not events.exact_language:
         main = name.partition("-")[0]

@@ -42,7 +42,7 @@ def spoken_pieces(
 ) -> tuple[tuple[Piece, ...], list[SpeechNote]]:
     """The pieces of a script, and notes for what the dictionary asks and espeak-ng cannot say."""
     notes: list[SpeechNote] = []
-    respeller = Respeller(pronunciation, notes, phonemes=True)
+    respeller = Respeller(pronunciation, notes, phonemes_of=language)
     english = language.lower().startswith("en")
     pieces: list[Piece] = []
     for passage in script.passages:

@@ -13,11 +13,13 @@ from avatar.tracks import SpeechNote
 class Respeller:
     """Word -> respelling or /IPA/, matched without regard to case, as whole words, also inside "GPU-based".
 
-    phonemes: the engine reads espeak-ng's [[phoneme names]]; without it every /IPA/ entry becomes a note.
+    phonemes_of: the language whose espeak-ng [[phoneme names]] the engine reads; None turns /IPA/ into notes.
     """
 
-    def __init__(self, pronunciation: dict[str, str], notes: list[SpeechNote], *, phonemes: bool) -> None:
-        self._notes, self._phonemes = notes, phonemes
+    def __init__(
+        self, pronunciation: dict[str, str], notes: list[SpeechNote], *, phonemes_of: str | None
+    ) -> None:
+        self._notes, self._phonemes_of = notes, phonemes_of
         self._said: dict[str, tuple[str, bool]] = {}
         for word, value in pronunciation.items():
             said = self._say(word.strip(), value.strip())
@@ -37,7 +39,7 @@ class Respeller:
             return value
 
         # People's own [[ would be read as phoneme names.
-        plain = written.replace("[[", "[ [") if self._phonemes else written
+        plain = written.replace("[[", "[ [") if self._phonemes_of else written
         return (self._pattern.sub(replace, plain) if self._pattern else plain), has_phonemes
 
     def _say(self, word: str, value: str) -> tuple[str, bool] | None:
@@ -46,10 +48,10 @@ class Respeller:
             return None
         if not is_ipa(value):
             return value, False
-        if not self._phonemes:
+        if self._phonemes_of is None:
             self._note(f"This voice cannot read IPA: {word!r} is read as written; respell it in letters.")
             return None
-        names = espeak_phonemes(value[1:-1])
+        names = espeak_phonemes(value[1:-1], self._phonemes_of)
         if names is None:
             self._note(f"espeak-ng has no sounds for {value}: {word!r} is read as written.")
             return None

@@ -102,7 +102,7 @@ def _not_sound(request: SpeechRequest) -> Unavailable:
 
 
 def _utterances(script: Script, pronunciation: dict[str, str], notes: list[SpeechNote]) -> list[_Utterance]:
-    respeller = Respeller(pronunciation, notes, phonemes=False)
+    respeller = Respeller(pronunciation, notes, phonemes_of=None)
     utterances: list[_Utterance] = []
     for passage in script.passages:
         if not passage.tokens:

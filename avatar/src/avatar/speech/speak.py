@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from avatar.errors import InvalidInput
+from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import EspeakVoice, MediaRef, Scene
 from avatar.speech.espeak import synthesise
 from avatar.speech.markup import parse_script
@@ -20,31 +21,30 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
     Unavailable with a `speech.*` code.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    wav = workdir / "speech.wav"
+    try:
+        return _speak(scene, workdir / "speech.wav", resolve)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise Unavailable(
+            "speech.disk", "The disk is full: the speech could not be written.", "free some disk space"
+        ) from error
+
+
+def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
     script = parse_script(scene.script or "")
+    said = (scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
     if scene.audio is not None:
         # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
         from avatar.speech.supplied import from_recording
 
-        return from_recording(
-            resolve(scene.audio),
-            script,
-            scene.language,
-            scene.pronunciation,
-            wav,
-            scene.lead_in_ms,
-            scene.tail_ms,
-        )
+        return from_recording(resolve(scene.audio), script, *said)
     if not script.tokens:
         raise InvalidInput(
             "speech.empty_script", f"Scene {scene.id} has no words to say.", "write at least one word"
         )
     if isinstance(scene.voice, EspeakVoice):
-        return synthesise(
-            script, scene.voice, scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms
-        )
+        return synthesise(script, scene.voice, *said)
     from avatar.speech.remote import from_service
 
-    return from_service(
-        script, scene.voice, scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms
-    )
+    return from_service(script, scene.voice, *said)
