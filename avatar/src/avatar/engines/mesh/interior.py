@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth_fields import JAW_E, LOW_E, MouthPose
 from avatar.engines.mesh.palette import MouthPalette
 from avatar.engines.mesh.region import Region
-from avatar.engines.mesh.teeth import Plate, lower_teeth, tongue, upper_teeth
+from avatar.engines.mesh.teeth import Plate, laid_over, lower_teeth, median_colour, tongue, upper_teeth
 from avatar.face.landmarks import Picture, Points
 
 
@@ -30,8 +30,11 @@ class MouthInterior:
     @classmethod
     def from_picture(cls, image: Picture, landmarks: Points) -> MouthInterior:
         """Colours are taken from the lips and the whites of the eyes of a picture (h, w, 3) BGR."""
-        shape = MouthShape.of(landmarks)
-        palette = MouthPalette.from_picture(image, landmarks)
+        return cls.of(MouthShape.of(landmarks), MouthPalette.from_picture(image, landmarks))
+
+    @classmethod
+    def of(cls, shape: MouthShape, palette: MouthPalette) -> MouthInterior:
+        """Drawn teeth and tongue in given colours, as wide as the mouth of `shape`."""
         resolution = float(np.clip(shape.axes.unit_px, 48, 420))
         width = shape.half_width / 0.30
         return cls(
@@ -40,6 +43,11 @@ class MouthInterior:
             lower_teeth(palette.teeth, resolution, width),
             tongue(palette.tongue, resolution, width),
         )
+
+    def with_upper_teeth(self, shape: MouthShape, own: Plate) -> MouthInterior:
+        """With a person's own upper teeth; where those end, drawn ones of their colour go on."""
+        drawn = MouthInterior.of(shape, replace(self.palette, teeth=median_colour(own)))
+        return replace(drawn, upper=laid_over(own, drawn.upper))
 
     def draw(
         self,
@@ -63,7 +71,8 @@ class MouthInterior:
         placed = [
             (self.lower, origin_v + jaw * 0.98 + 0.030),
             (self.tongue, max(origin_v + 0.80 * jaw + 0.02, lower_v - 0.12) - lift),
-            (self.upper, origin_v),
+            # Pouted lips stand out before the teeth and hide them.
+            (self.upper, origin_v - 0.032 * pose.pucker),
         ]
         if pose.tongue < 0.3:  # at rest the tongue lies behind the lower teeth, raised it hides them
             placed[0], placed[1] = placed[1], placed[0]
@@ -94,7 +103,7 @@ class MouthInterior:
         depth = np.clip((rows - upper_row) / np.float32(0.016 * unit_px), 0, 1)
         # The lower lip stands before the teeth: a thin dark seam along it.
         behind = np.clip((lower_row - rows) / np.float32(0.016 * unit_px), 0, 1)
-        shade = shade * (0.62 + 0.38 * depth) * (0.45 + 0.55 * behind) * (1 - 0.35 * pose.pucker)
+        shade = shade * (0.62 + 0.38 * depth) * (0.45 + 0.55 * behind) * (1 - 0.45 * pose.pucker)
         shade = np.clip(shade, 0.02, 1).astype(np.float32)
         # Powers per channel: neutral shading makes teeth look grey-green.
         tinted = cv2.merge([cv2.pow(shade, 1.35), cv2.pow(shade, 1.18), cv2.pow(shade, 0.92)])

@@ -16,9 +16,11 @@ from avatar.engines.mesh.cutout import cut_out
 from avatar.engines.mesh.eyes import EyePose, eye_models
 from avatar.engines.mesh.folds import soften_folds
 from avatar.engines.mesh.head import HeadField
+from avatar.engines.mesh.interior import MouthInterior
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth import MouthModel, smiling
 from avatar.engines.mesh.mouth_fields import MouthPose
+from avatar.engines.mesh.own_teeth import own_upper_teeth
 from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
 from avatar.face.landmarks import Picture
 from avatar.face.quality import WARNINGS
@@ -71,9 +73,12 @@ class PhotoEngine:
         # A cut-out has nothing that stays: where the person moves away, the base would show them twice.
         self.base: Pixels | None = None if alpha else self._still
         shape = MouthShape.of(stage.points)
-        self.mouth = MouthModel.from_landmarks(
-            soften_folds(stage.pixels, shape, _FOLDS_SOFTER * smiling(shape)), stage.points
-        )
+        interior = MouthInterior.from_picture(stage.pixels, stage.points)
+        own = own_upper_teeth(stage.pixels, shape) if smiling(shape) > 0 else None
+        if own is not None:
+            interior = interior.with_upper_teeth(shape, own)
+        softened = soften_folds(stage.pixels, shape, _FOLDS_SOFTER * smiling(shape))
+        self.mouth = MouthModel.from_landmarks(softened, stage.points, interior=interior)
         self.eyes = eye_models(stage.pixels, stage.points)
         self.head = HeadField(stage.points, stage.mask, size, glasses=glasses)
         self._eye_cache: OrderedDict[EyePose, tuple[Picture, Picture]] = OrderedDict()

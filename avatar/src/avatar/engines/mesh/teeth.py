@@ -48,6 +48,23 @@ class Plate:
         picture += placed[..., :3]
 
 
+def laid_over(top: Plate, below: Plate) -> Plate:
+    """One plate of the size and grid of `below`, with `top` over it."""
+    scale = below.per_e / top.per_e
+    left, high = (below.origin[i] - top.origin[i] * scale for i in (0, 1))
+    matrix = np.array([[scale, 0, left], [0, scale, high]], np.float64)
+    size = (below.pixels.shape[1], below.pixels.shape[0])
+    placed = cv2.warpAffine(top.pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    together = np.asarray(placed + below.pixels * (1 - placed[..., 3:]), np.float32)
+    return Plate(np.ascontiguousarray(together), below.per_e, below.origin)
+
+
+def median_colour(plate: Plate) -> Floats:
+    """BGR float32 (3,) of what is opaque in a plate."""
+    opaque = plate.pixels[plate.pixels[..., 3] > 0.95]
+    return np.asarray(np.median(opaque[:, :3], axis=0), np.float32)
+
+
 def _grid(
     per_e: float, left: float, right: float, top: float, bottom: float
 ) -> tuple[Floats, Floats, tuple[float, float]]:
