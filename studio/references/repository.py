@@ -42,7 +42,7 @@ class References:
         rows = await self._session.execute(
             select(BlobReference.sha256, BlobReference.bytes).where(BlobReference.owner == owner)
         )
-        return dict(rows.tuples())
+        return {row.sha256: row.bytes for row in rows}
 
     async def all_held_by(self, owners: Collection[str]) -> set[str]:
         found = await self._session.scalars(
