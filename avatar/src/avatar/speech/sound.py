@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,22 +26,18 @@ class WavWriter:
 
     def __init__(self, path: Path, rate_hz: int) -> None:
         self.rate_hz = rate_hz
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by __exit__
-        self._file.setnchannels(1)
-        self._file.setsampwidth(2)
-        self._file.setframerate(rate_hz)
-
-    @property
-    def samples(self) -> int:
+        self.samples = 0
         """Samples written so far."""
-        return self._file.tell()
+        self._file = path.open("wb")
+        self._file.write(_wav_header(rate_hz, 0))
 
     @property
     def milliseconds(self) -> int:
         return self.samples * 1000 // self.rate_hz
 
     def write(self, samples: Samples) -> None:
-        self._file.writeframesraw(samples.astype("<i2", copy=False).tobytes())
+        self._file.write(samples.astype("<i2", copy=False).tobytes())
+        self.samples += len(samples)
 
     def silence(self, milliseconds: float) -> None:
         self._zeros(round(milliseconds * self.rate_hz / 1000))
@@ -48,16 +45,25 @@ class WavWriter:
     def _zeros(self, left: int) -> None:
         while left > 0:
             count = min(left, self.rate_hz)
-            self._file.writeframesraw(bytes(2 * count))
+            self.write(np.zeros(count, dtype=np.int16))
             left -= count
 
     def __enter__(self) -> WavWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._zeros(-self.samples % (self.rate_hz // math.gcd(self.rate_hz, 1000)))
-        self._file.writeframes(b"")
-        self._file.close()
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        with self._file:
+            if failure is None:
+                self._zeros(-self.samples % (self.rate_hz // math.gcd(self.rate_hz, 1000)))
+                self._file.seek(0)
+                self._file.write(_wav_header(self.rate_hz, self.samples))
+
+
+def _wav_header(rate_hz: int, samples: int) -> bytes:
+    """The 44 bytes before the samples of a PCM file: 16 bits, one channel."""
+    size = 2 * samples
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate_hz, 2 * rate_hz, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
 
 
 def blocks(
