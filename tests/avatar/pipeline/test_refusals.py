@@ -1,9 +1,12 @@
 """Bad input ends in one error that says what is wrong, and leaves no file behind."""
 
 import json
+import threading
 
 import pytest
+from avatar.encode import assembly, segment_writer
 from avatar.errors import InvalidInput
+from avatar.pipeline import shot
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
@@ -134,6 +137,35 @@ def test_any_script_with_words_in_it_makes_a_video(tmp_path, small_spec, script)
     vtt = (tmp_path / "o.vtt").read_text(encoding="utf-8")
     assert "-->" in vtt
     assert script.split()[-1].strip("<b>&/。.") in vtt
+
+
+@pytest.mark.parametrize("fault", ["items", "draw", "write", "join"])
+def test_a_fault_in_the_middle_of_any_stage_leaves_nothing(tmp_path, small_spec, monkeypatch, fault):
+    """Each stage works on real parts until it breaks at its tenth step."""
+    steps = iter(range(1000))
+
+    def breaking(work):
+        def step(*arguments):
+            if next(steps) == 10:
+                raise RuntimeError(f"{fault} broke")
+            return work(*arguments)
+
+        return step
+
+    where = {
+        "items": (shot.Shot, "_sprites_at"),
+        "draw": (shot.Shot, "draw"),
+        "write": (segment_writer.SegmentWriter, "write"),
+        "join": (assembly, "_seconds"),
+    }
+    owner, name = where[fault]
+    monkeypatch.setattr(owner, name, breaking(getattr(owner, name)))
+    spec = RenderSpec.model_validate(small_spec({"id": "a"}))
+    threads = threading.active_count()
+    with pytest.raises(RuntimeError, match="broke"):
+        render_video(spec, tmp_path / "out" / "o.mp4", Context(cache=tmp_path / "cache"))
+    assert not (tmp_path / "out").exists()
+    assert threading.active_count() == threads
 
 
 def test_assembly_refuses_missing_broken_and_outdated_segments(tmp_path, small_spec):

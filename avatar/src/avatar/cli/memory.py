@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
     """Stop glibc from handing picture-sized blocks back to the kernel after each use.
 
     Every operation on a 1080p picture takes megabytes and frees them. Given back and taken again, each page
-    is cleared by the kernel: 190 times as many page faults and a sixth of the whole CPU time where alpha is
+    is cleared by the kernel: seventeen times as many page faults, and a sixth of all CPU time where alpha is
     blended. One arena, because freed blocks are then shared by all drawing threads. Other C libraries are
     left alone.
     """

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
 
 from avatar.compose.colour import Pixels
 from avatar.errors import InvalidInput
+
+_UNSPECIFIED = 2
+"""AVCOL_SPC_UNSPECIFIED (H.273): the file does not say its colour matrix."""
+_HD_HEIGHT = 720
+"""From here on players take BT.709 for granted, below it BT.601."""
 
 
 def footage_size(path: Path, shown: str) -> tuple[int, int]:
@@ -73,7 +79,9 @@ def _decoded(path: Path, shown: str) -> Iterator[tuple[float, Pixels]]:
 
 
 def _upright(frame: av.VideoFrame) -> Pixels:
-    picture = np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+    unsaid = frame.colorspace == _UNSPECIFIED
+    matrix = Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
+    picture = np.asarray(frame.reformat(format="bgr24", src_colorspace=matrix).to_ndarray(), dtype=np.uint8)
     return np.ascontiguousarray(np.rot90(picture, (frame.rotation // 90) % 4))
 
 

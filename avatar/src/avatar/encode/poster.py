@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import av
@@ -11,6 +13,9 @@ import numpy.typing as npt
 
 from avatar.encode.atomic import write_bytes
 from avatar.errors import InvalidInput
+
+_HEADER_BYTES = 33
+"""The signature and the IHDR chunk, which must come first."""
 
 
 def frame_at(video: Path, ms: int) -> npt.NDArray[np.uint8]:
@@ -28,9 +33,16 @@ def frame_at(video: Path, ms: int) -> npt.NDArray[np.uint8]:
         return np.asarray(shown.to_ndarray(format="bgr24"), dtype=np.uint8)
 
 
-def write_png(target: Path, picture: npt.NDArray[np.uint8]) -> None:
-    """`picture` uint8 BGR or BGRA, whole or not at all."""
+def write_png(target: Path, picture: npt.NDArray[np.uint8], metadata: dict[str, str]) -> None:
+    """`picture` uint8 BGR or BGRA as a PNG that carries `metadata` as text, whole or not at all."""
     done, data = cv2.imencode(".png", picture)
     if not done:
         raise ValueError(f"cannot encode a picture of shape {picture.shape}")
-    write_bytes(target, data.tobytes())
+    png = data.tobytes()
+    texts = b"".join(_chunk(b"iTXt", f"{key}\0\0\0\0\0{value}".encode()) for key, value in metadata.items())
+    write_bytes(target, png[:_HEADER_BYTES] + texts + png[_HEADER_BYTES:])
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """One chunk after the PNG specification, section 5.3."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

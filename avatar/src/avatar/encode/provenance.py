@@ -76,6 +76,12 @@ def digital_source_type(*, real_footage: bool, trained_model: bool) -> str:
     return IPTC + ("compositeSynthetic" if real_footage else "algorithmicMedia")
 
 
+def picture_metadata(title: str, source_type: str, software: str) -> dict[str, str]:
+    """Text chunks of a PNG, under the keywords of its specification."""
+    comment = f"{STATEMENT} digitalSourceType={source_type}"
+    return {"Title": title, "Software": software, "Comment": comment}
+
+
 def container_metadata(title: str, source_type: str, software: str) -> dict[str, str]:
     """Tags inside the MP4, for whoever gets the video without its sidecar."""
     return {

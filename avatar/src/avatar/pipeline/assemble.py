@@ -13,7 +13,7 @@ from avatar.encode.assembly import join
 from avatar.encode.atomic import atomic_files
 from avatar.encode.captions import to_srt, to_vtt
 from avatar.encode.poster import frame_at, write_png
-from avatar.encode.provenance import container_metadata
+from avatar.encode.provenance import container_metadata, picture_metadata
 from avatar.encode.sound import SceneSound
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
@@ -85,7 +85,10 @@ def assemble_video(
             (work / names.vtt).write_text(to_vtt(cues), encoding="utf-8")
             (work / names.srt).write_text(to_srt(cues), encoding="utf-8")
         if spec.output.poster:
-            write_png(work / names.poster, frame_at(work / names.video, segments[0].record.poster_ms))
+            poster = frame_at(work / names.video, segments[0].record.poster_ms)
+            write_png(
+                work / names.poster, poster, picture_metadata(spec.title, source_type(spec), software())
+            )
         record = provenance_of(spec, segments, work / names.video, context)
         (work / names.provenance).write_text(record.model_dump_json(indent=2), encoding="utf-8")
     return Finished(

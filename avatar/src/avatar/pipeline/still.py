@@ -8,9 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from avatar.encode.poster import write_png
+from avatar.encode.provenance import picture_metadata
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
+from avatar.pipeline.origin import software, source_type
 from avatar.pipeline.shot import open_shot
 from avatar.spec import Finished, Notice, RenderSpec, StageStarted
 
@@ -34,7 +36,7 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
             with closing(moments):
                 picture = shot.paint(next(islice(moments, index, None))).to_bgr()
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_png(target, picture)
+    write_png(target, picture, picture_metadata(spec.title, source_type(spec), software()))
     return Finished(
         files=(describe("still", target),), duration_ms=speech.duration_ms, frames=1, warnings=tuple(notices)
     )
