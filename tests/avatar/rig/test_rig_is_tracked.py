@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from avatar.engines.rig import known_characters, open_rig
+from avatar.engines.rig import RigEngine, known_characters, open_rig
+from avatar.engines.rig.pose import Pose
 from avatar.errors import Unavailable
 from avatar.face.tracker import FaceTracker, open_tracker
 from avatar.tracks import ControlTrack
@@ -23,23 +24,28 @@ def tracker() -> Iterator[FaceTracker]:
     opened.close()
 
 
+def tracked(engine: RigEngine, pose: Pose, tracker: FaceTracker) -> np.ndarray:
+    """Face Mesh's points (478, 2) on the one face in the picture."""
+    assert engine.base is not None
+    picture = engine.base.copy()
+    layer = engine.draw(pose)
+    height, width = layer.pixels.shape[:2]
+    picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
+    faces = tracker.track(picture)
+    assert len(faces) == 1
+    return np.asarray(faces[0].points)[:, :2]
+
+
 @pytest.mark.parametrize("name", known_characters())
 def test_the_tracked_eyes_mouth_and_turn_follow_the_channels(
     name: str, lively: ControlTrack, tracker: FaceTracker
 ) -> None:
     engine = open_rig(name, SIZE, 25, False)
-    assert engine.base is not None
     lids, widths, turns, wanted = [], [], [], []
     for index, item in enumerate(engine.items(lively)):
         if index % 2:
             continue
-        picture = engine.base.copy()
-        layer = engine.draw(item)
-        height, width = layer.pixels.shape[:2]
-        picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
-        faces = tracker.track(picture)
-        assert len(faces) == 1
-        points = np.asarray(faces[0].points)[:, :2]
+        points = tracked(engine, item, tracker)
 
         def between(a: int, b: int, points: np.ndarray = points) -> float:
             return float(np.linalg.norm(points[a] - points[b]))
@@ -55,3 +61,15 @@ def test_the_tracked_eyes_mouth_and_turn_follow_the_channels(
     assert np.corrcoef(lids, -blink)[0, 1] > 0.85
     assert np.corrcoef(widths, wide)[0, 1] > 0.85
     assert np.corrcoef(turns, yaw)[0, 1] > 0.60
+
+
+@pytest.mark.parametrize("name", known_characters())
+@pytest.mark.parametrize("wide", [-0.8, -0.4, 0.0, 0.5])
+def test_closed_lips_are_seen_closed_however_they_are_rounded(
+    name: str, wide: float, tracker: FaceTracker, pose
+) -> None:
+    engine = open_rig(name, SIZE, 25, False)
+    points = tracked(engine, pose(wide=wide, yaw_deg=2.0, roll_deg=-1.0), tracker)
+    gaps = [np.linalg.norm(points[a] - points[b]) for a, b in ((13, 14), (82, 87), (312, 317))]
+    eyes = np.linalg.norm(points[OUTER_EYES[0]] - points[OUTER_EYES[1]])
+    assert np.mean(gaps) / eyes < 0.010

@@ -30,7 +30,7 @@ class MouthPart:
         upper_stops = (
             (blend(s.upper, s.light, 0.25), 0.0),
             (s.upper, 0.55),
-            (blend(s.upper, s.line, 0.35), 1.0),
+            (blend(s.upper, s.line, 0.18), 1.0),
         )
         self._upper = paint(Linear((0, -9), (0, 1.5), upper_stops))
         self._lower_stops: Stops = (

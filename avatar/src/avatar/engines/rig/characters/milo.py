@@ -93,7 +93,7 @@ CHARACTER = Character(
     ),
     brows=Brows(colour="#1d1310", thickness=7.2, arch=4.2, y=-26.0, length=42.0),
     mouth=Mouth(
-        upper="#7c4136", lower="#a8604f", line="#381612", light="#d99a83", y=79.0, half_width=26.5,
+        upper="#8a4a3c", lower="#98543f", line="#381612", light="#b87a64", y=76.0, half_width=26.5,
         upper_height=8.4, lower_height=10.4, smile=4.4, teeth="#efe5d8", fold=0.0, throat="#48161a", tongue="#b2524f",
     ),
     backdrop=STUDIO,
@@ -113,7 +113,6 @@ CHARACTER = Character(
             Linear((0, 8), (0, 122), ((clear(HAIR, 0.18), 0), (clear(HAIR, 0.40), 0.45), (clear(HAIR, 0.52), 1))),
             jaw=1.0, lift=0.55, inside="face", name="beard",
         ),
-        Shape("-16,92 0,90 16,92 12,100 0,103 -12,100", Radial((0, 96), 16, ((clear(SKIN.base, 0.5), 0), (clear(SKIN.base, 0), 1)), 0.5), jaw=1.0),
         Curls("beard", 80, 1.9, 0.8, (HAIR_LIGHT + "70",), seed=12, jaw=1.0, lift=0.55),
     ),
     nose=nose(SKIN, 17.5, 42),
