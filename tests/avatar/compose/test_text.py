@@ -17,7 +17,7 @@ def ink(sprite) -> np.ndarray:
 def test_text_fits_its_box_however_long_it_is():
     box = Rect(10, 20, 200, 100)
     for text in ("Hi", "A few more words than that", "word " * 80, "Donaudampfschifffahrtsgesellschaft"):
-        sprite = text_in_box(text, box, TextStyle(), FONTS, largest_px=60)
+        sprite = text_in_box(text, box, TextStyle(panel="#00000001"), FONTS, largest_px=60)
         assert sprite.rect == box
         rows, columns = np.nonzero(ink(sprite))
         assert len(rows), text

@@ -55,19 +55,26 @@ class Fonts:
         return [typeface for typeface in opened if typeface is not None]
 
     @cached_property
+    def by_family(self) -> dict[str, list[skia.Typeface]]:
+        found: dict[str, list[skia.Typeface]] = {}
+        for typeface in self.typefaces:
+            found.setdefault(typeface.getFamilyName(), []).append(typeface)
+        return found
+
+    @cached_property
     def families(self) -> list[str]:
-        """Families to try in order, for plain text. Raises `Unavailable` (`text.no_font`) when there is no
-        font.
+        """Families to try in order, for plain text.
+
+        Raises `Unavailable` (`text.no_font`) when there is no font.
         """
-        known = {typeface.getFamilyName() for typeface in self.typefaces}
-        if not known:
+        if not self.by_family:
             raise Unavailable(
                 "text.no_font",
                 "There is no font on this machine, so captions and text overlays cannot be drawn.",
                 "Install one: apt-get install fonts-dejavu-core.",
             )
-        preferred = [family for family in PREFERRED if family in known]
-        return preferred or sorted(known, key=lambda family: (-self._coverage(family), family))[:1]
+        preferred = [family for family in PREFERRED if family in self.by_family]
+        return preferred or [max(sorted(self.by_family), key=lambda family: self._count(family, _COMMON))]
 
     @cached_property
     def collection(self) -> skia.textlayout.FontCollection:
@@ -82,11 +89,10 @@ class Fonts:
     def families_for(self, text: str) -> list[str]:
         """The families for plain text, then those that add what `text` needs beyond them."""
         families = list(self.families)
-        wanted = [char for char in dict.fromkeys(text) if not _invisible(char)]
-        missing = [char for char in wanted if not self._drawn_by(families, char)]
+        missing = [char for char in _visible(text) if not self._drawn_by(families, char)]
         while missing:
-            best = max(self._others(families), key=lambda f: (self._count(f, missing), f), default=None)
-            if best is None or not self._count(best, missing):
+            best = max(sorted(self.by_family), key=lambda family: self._count(family, missing))
+            if not self._count(best, missing):
                 break
             families.append(best)
             missing = [char for char in missing if not self._drawn_by([best], char)]
@@ -94,29 +100,26 @@ class Fonts:
 
     def missing(self, text: str) -> list[str]:
         """Characters of `text` that no font here can draw."""
-        every = [typeface.getFamilyName() for typeface in self.typefaces]
-        return [
-            char for char in dict.fromkeys(text) if not _invisible(char) and not self._drawn_by(every, char)
-        ]
+        common = self.families
+        rest = [char for char in _visible(text) if not self._drawn_by(common, char)]
+        return [char for char in rest if not self._drawn_by(list(self.by_family), char)]
 
     def _files(self) -> Iterator[Path]:
         for folder in self.folders:
             for root, _, names in os.walk(folder):
                 yield from (Path(root) / name for name in names if Path(name).suffix.lower() in _SUFFIXES)
 
-    def _others(self, families: list[str]) -> list[str]:
-        return sorted({typeface.getFamilyName() for typeface in self.typefaces} - set(families))
-
     def _drawn_by(self, families: list[str], char: str) -> bool:
-        return any(t.unicharToGlyph(ord(char)) for t in self.typefaces if t.getFamilyName() in families)
+        return any(face.unicharToGlyph(ord(char)) for name in families for face in self.by_family[name])
 
     def _count(self, family: str, chars: list[str]) -> int:
         return sum(self._drawn_by([family], char) for char in chars)
 
-    def _coverage(self, family: str) -> int:
-        return self._count(family, _COMMON)
+
+def _visible(text: str) -> list[str]:
+    """Each character once, without spaces, joiners, direction marks and variation selectors."""
+    return [char for char in dict.fromkeys(text) if not _invisible(char)]
 
 
 def _invisible(char: str) -> bool:
-    """Spaces, joiners, direction marks and variation selectors: they need no glyph of their own."""
     return unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp") or ord(char) in range(0xFE00, 0xFE10)

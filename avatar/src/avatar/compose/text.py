@@ -34,15 +34,16 @@ def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px
     """`text` in the largest size (up to `largest_px`) at which it fits `box`, on a panel that fills the
     box.
     """
-    pad = round(0.12 * min(box.height, box.width))
-    room = (max(1, box.width - 2 * pad), max(1, box.height - 2 * pad))
+    side = min(box.height, box.width)
+    pad_x, pad_y = (0, 0) if style.panel is None else (round(0.2 * side), round(0.12 * side))
+    room = (max(1, box.width - 2 * pad_x), max(1, box.height - 2 * pad_y))
     size = _largest_fit(text, room, style, fonts, largest_px)
     block = _layout(text, size, room[0], style, fonts)
     surface, pixels = _blank(box.width, box.height)
     with surface as canvas:
         if style.panel is not None:
             _panel(canvas, box.width, box.height, 0.08 * min(box.width, box.height), style.panel)
-        block.paint(canvas, pad, pad + (room[1] - block.Height) / 2)
+        block.paint(canvas, pad_x, pad_y + (room[1] - block.Height) / 2)
     return Sprite(_straight(pixels), box.x, box.y)
 
 
