@@ -12,7 +12,7 @@ import pytest
 from avatar.errors import InvalidInput
 from avatar.spec import MediaRef, Scene
 from avatar.speech import speak
-from avatar.speech.align import with_pauses
+from avatar.speech.pauses import with_pauses
 from avatar.speech.recognise import energy_phones
 from avatar.speech.sound import power
 from avatar.timing import CALM, MotionStyle, control_track

@@ -1,5 +1,4 @@
-"""Forced alignment: finds when each written word and each of its sounds is said in a recording, with
-pocketsphinx.
+"""Forced alignment, for `timed`: when each written word and each of its sounds is said, by pocketsphinx.
 
 A window of some twenty seconds slides over the sound. In each window a grammar lets the next words of the
 text follow each other and stop anywhere, so nobody needs to know beforehand which words the window holds;
@@ -14,17 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from pocketsphinx import Decoder, get_model_path, set_loglevel
+from pocketsphinx import Decoder, set_loglevel
 
+from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, model_folder, model_sound, shown_ipa
 from avatar.speech.arpabet import Sound
-from avatar.speech.decode import resampled
 from avatar.speech.lexicon import Lexicon, Pronunciation, build_lexicon
-from avatar.speech.sound import Levels, Samples, quiet_spans, quietest_moment
+from avatar.speech.sound import Levels, Samples, quietest_moment
 from avatar.tracks import Phone
 
-MODEL_RATE_HZ = 16_000
-FRAME_MS = 10
 SAMPLES_PER_FRAME = MODEL_RATE_HZ * FRAME_MS // 1000
 TAIL_SAMPLES = 250
 """A frame looks 410 samples far: the last one needs these behind its own 160."""
@@ -37,12 +33,7 @@ WORDS_PER_SECOND = 6.0
 STOP_PROBABILITY = 0.5
 SKIP_PROBABILITY = 0.01
 COMPLETE_SHARE = 0.9
-ROOM_NOISE = 4.0
-"""Standard deviation in 16-bit steps: -78 dB."""
-SHORT_PAUSE_MS = 100
-SCHWA_MS = 80
-"""The dictionary does not mark stress: a shorter AH than this is taken for a schwa."""
-
+"""Fewer words found than this: try again with words that may be left out."""
 
 _Span = tuple[str, int, int]
 
@@ -81,14 +72,8 @@ class _Grammar:
         return [*arcs, (len(names), end, 1.0)]
 
 
-def model_folder() -> Path:
-    return Path(get_model_path()) / "en-us"
-
-
 class Aligner:
-    """Aligns one text, in one or several spans of a WAV. Owns a decoder with the words of the text as
-    dictionary.
-    """
+    """Aligns one text, in one or several spans of a WAV; its decoder knows the words of the text alone."""
 
     def __init__(
         self, words: Sequence[str], language: str, pronunciation: dict[str, str], wav: Path, levels: Levels
@@ -244,55 +229,10 @@ class Aligner:
         return self._entries[int(number)][int(variant.rstrip(")")) - 1 if variant else 0]
 
 
-def model_sound(wav: Path, start_ms: int, end_ms: int) -> Samples:
-    """A span as the model wants it: 16 kHz, and never digitally silent: it has not heard that."""
-    sound = resampled(wav, MODEL_RATE_HZ, start_ms, end_ms)
-    noise = np.random.default_rng(start_ms).normal(0.0, ROOM_NOISE, len(sound))
-    return np.asarray(np.clip(sound + np.rint(noise), -32768, 32767), dtype=np.int16)
-
-
 def _even(sounds: Pronunciation, begin: int, end: int) -> list[tuple[Sound, int, int]]:
     edges = [begin + (end - begin) * number // len(sounds) for number in range(len(sounds) + 1)]
     return list(zip(sounds, edges[:-1], edges[1:], strict=True))
 
 
 def _phone(sound: Sound, start_ms: int, end_ms: int) -> Phone:
-    name, ipa = sound
-    if name == "AH" and ipa == "ʌ" and end_ms - start_ms < SCHWA_MS:
-        ipa = "ə"
-    return Phone(ipa, start_ms, end_ms)
-
-
-def with_pauses(phones: Sequence[Phone], levels: Levels, length_ms: int) -> tuple[Phone, ...]:
-    """Fill the gaps between phones with silence, and silence every phone where the sound pauses for 100 ms.
-
-    Recognisers stretch the last sound of a phrase over the pause behind it; the mouth must not.
-    """
-    pauses = iter([*quiet_spans(levels, SHORT_PAUSE_MS), (length_ms + 1, length_ms + 1)])
-    pause = next(pauses)
-    result: list[Phone] = []
-
-    def add(ipa: str, start: int, end: int) -> None:
-        if end <= start:
-            return
-        if not ipa and result and not result[-1].ipa:
-            result[-1] = Phone("", result[-1].start_ms, end)
-        else:
-            result.append(Phone(ipa, start, end))
-
-    at = 0
-    for phone in phones:
-        start, end = max(phone.start_ms, at), min(phone.end_ms, length_ms)
-        add("", at, start)
-        at = max(at, start)
-        while at < end:
-            while pause[1] <= at:
-                pause = next(pauses)
-            if pause[0] <= at:
-                add("", at, min(pause[1], end))
-                at = min(pause[1], end)
-            else:
-                add(phone.ipa, at, min(pause[0], end))
-                at = min(pause[0], end)
-    add("", at, length_ms)
-    return tuple(result)
+    return Phone(shown_ipa(*sound, end_ms - start_ms), start_ms, end_ms)

@@ -4,7 +4,6 @@ voices.
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
 from avatar.errors import InvalidInput
-from avatar.speech.sound import Samples, WavWriter, blocks
+from avatar.speech.sound import Samples, WavWriter, blocks, rate_hz
 
 MAX_AUDIO_S = 3 * 3600
 MIN_AUDIO_MS = 40
@@ -89,10 +88,10 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
     return Decoded(samples, damaged or (declared_s < MAX_AUDIO_S and lost > max(0.5, 0.02 * declared_s)))
 
 
-def resampled(wav: Path, rate_hz: int, start_ms: int, end_ms: int) -> Samples:
+def resampled(wav: Path, to_hz: int, start_ms: int, end_ms: int) -> Samples:
     """A span of a WAV at another rate (the aligner wants 16 kHz)."""
-    resampler = _resampler(rate_hz)
-    source_hz = probe_wav_rate_hz(wav)
+    resampler = _resampler(to_hz)
+    source_hz = rate_hz(wav)
     parts: list[Samples] = []
     for block in blocks(wav, start_ms, end_ms):
         frame = av.AudioFrame.from_ndarray(block[np.newaxis, :], format="s16", layout="mono")
@@ -101,11 +100,6 @@ def resampled(wav: Path, rate_hz: int, start_ms: int, end_ms: int) -> Samples:
     if parts:
         parts += [_mono(out) for out in resampler.resample(None)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
-
-
-def probe_wav_rate_hz(wav: Path) -> int:
-    with wave.open(str(wav), "rb") as source:
-        return source.getframerate()
 
 
 def _resampler(rate_hz: int) -> AudioResampler:

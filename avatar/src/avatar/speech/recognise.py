@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pocketsphinx import Decoder, set_loglevel
 
-from avatar.speech.align import FRAME_MS, MODEL_RATE_HZ, SCHWA_MS, model_folder, model_sound
+from avatar.speech.acoustic import FRAME_MS, MODEL_RATE_HZ, model_folder, model_sound, shown_ipa
 from avatar.speech.arpabet import IPA
 from avatar.speech.sound import Levels, quiet_spans, quietest_moment
 from avatar.tracks import Phone
@@ -42,7 +42,7 @@ def recognised_phones(wav: Path, levels: Levels, length_ms: int) -> list[Phone]:
                 continue
             start = start_ms + segment.start_frame * FRAME_MS
             end = min(start_ms + (segment.end_frame + 1) * FRAME_MS, end_ms)
-            phones.append(Phone("ə" if segment.word == "AH" and end - start < SCHWA_MS else ipa, start, end))
+            phones.append(Phone(shown_ipa(segment.word, ipa, end - start), start, end))
     return phones
 
 

@@ -81,6 +81,11 @@ def blocks(
             first += count
 
 
+def rate_hz(wav: Path) -> int:
+    with wave.open(str(wav), "rb") as source:
+        return source.getframerate()
+
+
 def duration_ms(wav: Path) -> int:
     with wave.open(str(wav), "rb") as source:
         return source.getnframes() * 1000 // source.getframerate()

@@ -4,17 +4,17 @@ loudness.
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from avatar.speech.align import AlignedWord, Aligner, with_pauses
+from avatar.speech.align import AlignedWord, Aligner
 from avatar.speech.markup import Token
+from avatar.speech.pauses import with_pauses
 from avatar.speech.recognise import energy_phones, recognised_phones
-from avatar.speech.sound import Levels, duration_ms, power, quiet_spans
+from avatar.speech.sound import Levels, duration_ms, power, quiet_spans, rate_hz
 from avatar.speech.wordtimes import until_last_sound
 from avatar.tracks import Phone, SpeechNote, SpeechTrack, Word
 
@@ -83,18 +83,13 @@ def timed_track(
     heard = with_pauses(phones, levels, length_ms)
     return SpeechTrack(
         wav=wav,
-        sample_rate_hz=_rate_hz(wav),
+        sample_rate_hz=rate_hz(wav),
         duration_ms=length_ms,
         words=tuple(until_last_sound(words, heard)),
         phones=heard,
         notes=tuple(notes),
         phone_source=source,
     )
-
-
-def _rate_hz(wav: Path) -> int:
-    with wave.open(str(wav), "rb") as source:
-        return source.getframerate()
 
 
 def _aligned(
