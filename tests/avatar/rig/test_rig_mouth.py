@@ -1,6 +1,7 @@
 """The drawn mouth opens by `aperture_e`: measured in pixels of the picture, not in the code's numbers."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -15,13 +16,20 @@ RED, BLUE = "#ff0000", "#0000ff"
 E_PIXELS = 100 * framing(SIZE, 0.0).scale
 
 
-def hole(name: str, pose: Pose) -> np.ndarray:
-    """Where the mouth is open, bool (h, w): the character with red lips and a blue inside."""
+@cache
+def painted(name: str) -> RigEngine:
+    """The character with red lips and a blue inside."""
     character = load_character(name)
-    painted = replace(
+    mouth = replace(
         character.mouth, upper=RED, lower=RED, line=RED, light=RED, throat=BLUE, teeth=BLUE, tongue=BLUE
     )
-    layer = RigEngine(replace(character, mouth=painted, eyes=character.eyes), SIZE, 25, False).draw(pose)
+    return RigEngine(replace(character, mouth=mouth), SIZE, 25, False)
+
+
+def hole(name: str, pose: Pose) -> np.ndarray:
+    """Where the mouth is open, bool (h, w)."""
+    character = load_character(name)
+    layer = painted(name).draw(pose)
     blue, green, red = (layer.pixels[..., k].astype(int) for k in range(3))
     found = (blue > red) & (blue > 1.5 * green) & (blue > 60)
     place = framing(SIZE, character.top)
