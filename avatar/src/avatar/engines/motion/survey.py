@@ -80,7 +80,7 @@ class Survey:
 
     def toothy(self, least_gap: float, most_gap: float, count: int) -> list[int]:
         """At most `count` steps, frontal ones first, whose mouth is open enough to show teeth."""
-        cost = np.abs(self.yaw_deg) + 40 * np.abs(self.gap - 0.09)
+        cost = np.abs(self.yaw_deg) + 120 * np.abs(self.gap - 0.13)
         fitting = self.found & (self.gap > least_gap) & (self.gap < most_gap) & (np.abs(self.yaw_deg) < 18)
         steps = np.flatnonzero(fitting)
         return [int(step) for step in steps[np.argsort(cost[steps])][:count]]
