@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,22 @@ def test_ten_minutes_of_script_take_hardly_more_memory_than_one(tmp_path: Path) 
     )
     assert one_minutes < 1.3 < 9 < ten_minutes
     assert ten - one < 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_speech_leaves_no_child_behind(tmp_path: Path, number: signal.Signals) -> None:
+    program = "import signal; signal.signal(signal.SIGTERM, signal.default_int_handler)\n" + textwrap.dedent(
+        PROGRAM
+    )
+    speaking = subprocess.Popen(
+        [sys.executable, "-c", program, SENTENCE, "1200", str(tmp_path)], stderr=subprocess.DEVNULL
+    )
+    children = Path(f"/proc/{speaking.pid}/task/{speaking.pid}/children")
+    while not (child := children.read_text().split()) or not (tmp_path / "speech.wav").exists():
+        time.sleep(0.01)
+    speaking.send_signal(number)
+    assert speaking.wait(timeout=20) != 0
+    assert not Path(f"/proc/{child[0]}").exists()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +98,11 @@ def read_aloud(words: Sequence[str], language: str) -> list[str]:
     """The IPA of each word, in order; raises as `synthesise` does."""
     name = espeak_language(language, EspeakVoice())
     readings: list[str] = []
-    for line in espeak_lines({"voice": name, "words": list(words)}, SECONDS_PER_WORD * len(words)):
-        match line:
-            case {"ipa": str(ipa)}:
-                readings.append(ipa)
+    with closing(espeak_lines({"voice": name, "words": list(words)}, SECONDS_PER_WORD * len(words))) as lines:
+        for line in lines:
+            match line:
+                case {"ipa": str(ipa)}:
+                    readings.append(ipa)
     if len(readings) != len(words):
         raise Unavailable(
             "speech.espeak_failed", "espeak-ng stopped before it had read the words.", "try again"
@@ -121,26 +123,27 @@ def _run(
         "pieces": [{"silence_ms": lead_in_ms}, *map(_request, pieces), {"silence_ms": tail_ms}],
     }
     characters = sum(len(piece.text) for piece in pieces)
-    lines = espeak_lines(request, SECONDS_PER_CHARACTER * characters)
     rate_hz = samples = 0
     exact = True
     words: list[WordEvent] = []
     phonemes: list[tuple[str, int]] = []
     piece_ends: list[int] = []
-    for line in lines:
-        match line:
-            case {"p": [str(ipa), int(sample)]}:
-                phonemes.append((sys.intern(ipa), sample))
-            case {"w": [int(piece), int(position), int(length), int(sample)]}:
-                words.append(WordEvent(piece - 1, position, length, sample))
-            case {"e": [int(_), int(sample)]}:
-                piece_ends.append(sample)
-            case {"rate": int(rate_hz)}:
-                pass
-            case {"exact": bool(exact)}:
-                pass
-            case {"done": int(samples)}:
-                pass
+    # Closed at once when somebody interrupts: the child must not go on writing.
+    with closing(espeak_lines(request, SECONDS_PER_CHARACTER * characters)) as lines:
+        for line in lines:
+            match line:
+                case {"p": [str(ipa), int(sample)]}:
+                    phonemes.append((sys.intern(ipa), sample))
+                case {"w": [int(piece), int(position), int(length), int(sample)]}:
+                    words.append(WordEvent(piece - 1, position, length, sample))
+                case {"e": [int(_), int(sample)]}:
+                    piece_ends.append(sample)
+                case {"rate": int(rate_hz)}:
+                    pass
+                case {"exact": bool(exact)}:
+                    pass
+                case {"done": int(samples)}:
+                    pass
     if not samples:
         raise Unavailable(
             "speech.espeak_failed", "espeak-ng stopped before it had spoken the script.", "try again"

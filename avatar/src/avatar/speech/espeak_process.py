@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ START_TIMEOUT_S = 30.0
 DAMAGED = "speech.espeak_failed"
 
 
-def espeak_lines(request: dict[str, Any], work_s: float) -> Iterator[dict[str, Any]]:
+def espeak_lines(request: dict[str, Any], work_s: float) -> Generator[dict[str, Any]]:
     """Give the child a request and yield the lines it prints; it never outlives this generator.
 
     work_s: seconds the work may take on top of the start. Raises InvalidInput `speech.unknown_language`,
