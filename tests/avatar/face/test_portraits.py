@@ -54,6 +54,37 @@ def test_a_portrait_is_steadier_than_one_look(astronaut: np.ndarray, tracker: Fa
     assert spread(portraits) < 0.7 * spread(looks)
 
 
+class ShakyTracker:
+    """The real tracker with a hand that shakes: each look is off by a few pixels, some by many."""
+
+    def __init__(self, tracker: FaceTracker) -> None:
+        self._tracker, self._random = tracker, np.random.default_rng(4)
+
+    def track(self, image_bgr: np.ndarray) -> list[FaceLandmarks]:
+        found = self._tracker.track(image_bgr)
+        off = float(self._random.normal(0, 3) if self._random.random() < 0.8 else 60)
+        return [face.shifted(off, -off) for face in found]
+
+    def close(self) -> None:
+        pass
+
+
+def test_one_wrong_look_does_not_spoil_the_portrait(
+    hopper: np.ndarray, hopper_portrait: Portrait, tracker: FaceTracker
+) -> None:
+    shaken = prepare_portrait(hopper, HASH, tracker=ShakyTracker(tracker)).face.points
+    assert np.abs(shaken - hopper_portrait.face.points).mean() < 3
+
+
+def test_people_far_beside_are_not_part_of_the_person(astronaut: np.ndarray, tracker: FaceTracker) -> None:
+    wide = np.full((512, 1500, 3), 200, np.uint8)
+    wide[:, :512] = astronaut
+    wide[100:330, 1250:1460] = cv2.resize(astronaut[30:260, 120:330], (210, 230))
+    portrait = prepare_portrait(wide, HASH, face_index=0, tracker=tracker)
+    mask = portrait.mask_for_picture()
+    assert mask[130, 225] > 0.95 and mask[200, 1200:].max() == 0
+
+
 def test_it_survives_the_file(hopper_portrait: Portrait, tmp_path: Path) -> None:
     path = tmp_path / "made" / "portrait.json"
     save_portrait(hopper_portrait, path)

@@ -18,7 +18,7 @@ import numpy as np
 
 from avatar.encode.atomic import atomic_file
 from avatar.errors import InvalidInput
-from avatar.face.landmarks import POINT_COUNT, FaceLandmarks, Mask, Picture
+from avatar.face.landmarks import CHIN, FOREHEAD_TOP, POINT_COUNT, FaceLandmarks, Mask, Picture
 from avatar.face.quality import judge_portrait
 from avatar.face.search import choose_face, find_faces
 from avatar.face.segment import PersonSegmenter, open_segmenter
@@ -28,6 +28,8 @@ VERSION = 1
 MIN_E_PX = 24.0
 """Below this distance of the outer eye corners a face holds too little to be animated."""
 _MASK_SIDE_PX = 1024
+# What a video can show of a portrait (`stage.set_stage`), in heights of the face from forehead and chin.
+_ABOVE_FACES, _BELOW_FACES, _BESIDE_FACES = 1.3, 2.4, 3.2
 # Small turns (degrees), scales and shifts (fractions of E): the median over them is steadier than one look.
 _LOOKS = (
     (0.0, 1.0, 0.0, 0.0), (2.5, 1.0, 0.03, 0.0), (-2.5, 1.0, -0.03, 0.0), (0.0, 1.05, 0.0, 0.03),
@@ -88,7 +90,7 @@ def prepare_portrait(
             mask = np.asarray(image[..., 3], np.float32) / np.float32(255)
         else:
             segmenter = segmenter or opened.enter_context(closing(open_segmenter()))
-            mask = segmenter.mask(colour)
+            mask = _person_around(colour, face, segmenter)
     return Portrait(
         picture_sha256=picture_sha256,
         width=colour.shape[1],
@@ -188,6 +190,29 @@ def _steady(image: Picture, rough: FaceLandmarks, tracker: FaceTracker) -> FaceL
     if not seen:
         return rough
     return FaceLandmarks(np.median(np.stack(seen), axis=0).astype(np.float32), rough.score)
+
+
+def _person_around(image: Picture, face: FaceLandmarks, segmenter: PersonSegmenter) -> Mask:
+    """The person's mask, float32 (h, w), looked for only as far round the face as a video will show.
+
+    The segmenter sees 256 pixels: the less it is shown, the finer its edges, and the fewer other people.
+    """
+    height, width = image.shape[:2]
+    forehead, chin = face.points[FOREHEAD_TOP, :2], face.points[CHIN, :2]
+    tall = float(np.hypot(*(chin - forehead)))
+    left, top, right, bottom = (
+        int(np.clip(value, 0, limit))
+        for value, limit in (
+            (forehead[0] - _BESIDE_FACES * tall, width),
+            (min(forehead[1], chin[1]) - _ABOVE_FACES * tall, height),
+            (forehead[0] + _BESIDE_FACES * tall, width),
+            (max(forehead[1], chin[1]) + _BELOW_FACES * tall, height),
+        )
+    )
+    mask = np.zeros((height, width), np.float32)
+    part = np.ascontiguousarray(image[top:bottom, left:right])
+    mask[top:bottom, left:right] = segmenter.mask(part)
+    return mask
 
 
 def _small_mask(mask: Mask) -> Picture:
