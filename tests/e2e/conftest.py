@@ -38,12 +38,12 @@ class Home:
             "COLUMNS": "200",
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """A command that runs beside the test, in a process group of its own."""
         return subprocess.Popen(
             [PROGRAM, *arguments],
             cwd=self.path,
-            env=self.environment,
+            env={**self.environment, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

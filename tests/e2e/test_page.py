@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -219,6 +220,39 @@ def test_the_whole_page_can_be_used_with_the_keyboard(visit: Callable[..., Visit
     page.locator(".tile").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#player")).to_be_visible(timeout=PATIENCE_MS)
+
+
+@pytest.fixture
+def guarded(home: Any) -> Iterator[tuple[str, str]]:
+    """A server that trusts nobody without a key: (URL, key)."""
+    process = home.start("up", "--json", SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN="false")
+    made, ready = json.loads(process.stdout.readline()), json.loads(process.stdout.readline())
+    yield ready["url"], made["key"]
+    process.terminate()
+    process.wait(30)
+
+
+def test_where_a_key_is_wanted_the_page_asks_for_it_and_keeps_it_from_scripts(
+    browser: Browser, guarded: tuple[str, str]
+) -> None:
+    url, key = guarded
+    page = browser.new_context().new_page()
+    page.goto(url)
+    expect(page.locator("#key")).to_be_visible()
+    page.locator("#key-value").fill("0" * 64)
+    page.keyboard.press("Enter")
+    expect(page.locator("#problem-code")).to_have_text("auth.bad_key")
+    page.locator("#key-value").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#no-videos")).to_be_visible()
+    expect(page.locator("#key")).to_be_hidden()
+    assert (
+        page.evaluate("document.cookie + JSON.stringify(sessionStorage) + JSON.stringify(localStorage)")
+        == "{}{}"
+    )
+    page.reload()
+    expect(page.locator("#no-videos")).to_be_visible()
+    page.context.close()
 
 
 def test_the_api_page_shows_its_operations_without_any_other_host(visit: Callable[..., Visit]) -> None:
