@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, Field
 
 
@@ -24,7 +26,9 @@ class Usage(BaseModel):
 class CollectionPlan(BaseModel):
     """`freed_bytes` is what the disk gets back; `over_quota_bytes` is what stays too much even then."""
 
+    made_at: datetime
     items: list[Doomed] = Field(default_factory=list)
+    out_files: list[str] = Field(default_factory=list)
     stored_bytes: int = 0
     freed_bytes: int = 0
     quota_bytes: int | None = None

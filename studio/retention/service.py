@@ -18,6 +18,7 @@ from studio.references.repository import References
 from studio.renders.delivery import withdraw
 from studio.renders.models import Render, Segment
 from studio.renders.repository import Renders, Segments
+from studio.renders.states import TERMINAL
 from studio.retention.schemas import CollectionPlan, Doomed, Usage
 
 MIB = 1 << 20
@@ -48,34 +49,34 @@ class RetentionService:
 
     async def plan(self, rules: RetentionRules | None = None) -> CollectionPlan:
         """What would go now; changes nothing."""
-        return (await self._decide(rules or self.rules, utcnow()))[0]
+        return await self._decide(rules or self.rules, utcnow())
 
     async def apply(self, rules: RetentionRules | None = None) -> CollectionPlan:
-        """Rows and holds first, then the blobs that nobody holds; a blob that was put again meanwhile is
-        spared.
-        """
-        began = utcnow()
-        plan, out_files = await self._decide(rules or self.rules, began)
+        """Plans and carries the plan out."""
+        return await self.carry_out(await self.plan(rules))
+
+    async def carry_out(self, plan: CollectionPlan) -> CollectionPlan:
+        """Rows and holds first, then the blobs; what came into use since the plan was made is spared."""
         async with self.db.transaction() as session:
             references = References(session)
             in_use = await Segments(session).in_use()
             segments = [key for key in plan.of("segment") if key not in in_use]
-            for owner in (
-                *(f"render:{one}" for one in plan.of("render")),
-                *(f"segment:{key}" for key in segments),
-            ):
+            rows = await Renders(session).with_ids(plan.of("render"))
+            renders = [row.id for row in rows if row.state in TERMINAL]
+            out_files = [name for row in rows if row.id in renders for name in row.out_files]
+            for owner in (*(f"render:{one}" for one in renders), *(f"segment:{key}" for key in segments)):
                 await references.forget(owner)
-            await Renders(session).remove(plan.of("render"))
+            await Renders(session).remove(renders)
             await Segments(session).remove(segments)
         async with self.db.session() as session:
             held = await References(session).held()
         for sha256 in plan.of("blob"):
             if sha256 not in held:
-                await self.blobs.delete(sha256, unless_modified_since=began)
+                await self.blobs.delete(sha256, unless_modified_since=plan.made_at)
         await asyncio.to_thread(withdraw, out_files, self.out_dir)
         return plan.model_copy(update={"applied": True})
 
-    async def _decide(self, rules: RetentionRules, now: datetime) -> tuple[CollectionPlan, list[str]]:
+    async def _decide(self, rules: RetentionRules, now: datetime) -> CollectionPlan:
         stored = {blob.sha256: blob async for blob in self.blobs.iterate()}
         async with self.db.session() as session:
             renders = await _old_renders(session, rules, now)
@@ -104,14 +105,15 @@ class RetentionService:
                 for sha in doomed
             ),
         ]
-        plan = CollectionPlan(
+        return CollectionPlan(
+            made_at=now,
+            out_files=[name for row in renders for name in row.out_files],
             items=items,
             stored_bytes=sum(blob.bytes for blob in stored.values()),
             freed_bytes=sum(stored[sha].bytes for sha in doomed),
             quota_bytes=quota,
             over_quota_bytes=max(0, left - quota) if quota is not None else 0,
         )
-        return plan, [name for row in renders for name in row.out_files]
 
 
 async def _old_renders(session: AsyncSession, rules: RetentionRules, now: datetime) -> Sequence[Render]:

@@ -12,6 +12,7 @@ from soundstage.errors import Conflict, NotFound
 from studio.assets.schemas import AssetDraft, AssetLabels
 from studio.personas.schemas import PersonaDraft
 from studio.projects.schemas import ProjectDraft
+from studio.references.repository import References
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
 from studio.scenes.schemas import SceneDraft
@@ -113,6 +114,23 @@ async def test_another_persona_of_the_same_person_keeps_the_consent_but_not_the_
     whole = await rooms.people.erase_consent(consent)
     assert (whole.personas, whole.consents) == (["red"], [consent])
     assert [persona.id for persona in rooms.library.list()] == ["nova"]
+
+
+async def test_whoever_uses_the_same_picture_loses_it_too_and_nothing_points_at_it_any_more(
+    rooms: Any, db: Any
+) -> None:
+    photo = await uploaded(rooms, jpeg("grace"))
+    first = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
+    await persona_of(rooms, "Copy", photo.id, consent={**CONSENT, "person": "An Impostor"})
+    project = await rooms.projects.create(ProjectDraft(title="Course", persona=first.id))
+    await rooms.scenes.create(project.id, SceneDraft(script="hi"))
+    view = await rooms.renders.create(RenderRequest(project=project.id))
+    await rooms.renders.wait(view.id)
+    plan = await rooms.people.erase_persona(first.id)
+    assert plan.personas == ["copy", "grace"] and len(plan.versions) == 1
+    async with db.session() as session:
+        assert await References(session).holders(plan.blobs) == set()
+    assert (await rooms.versions.list(project.id))[0].number == 1, "what was written stays"
 
 
 async def test_a_picture_of_somebody_else_in_the_same_video_stays(rooms: Any, ask: Any) -> None:
