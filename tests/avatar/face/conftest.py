@@ -8,23 +8,31 @@ import cv2
 import numpy as np
 import pytest
 from avatar.face.tracker import FaceTracker, open_tracker
-from clipmaker.person import photo
+
+
+def photo(name: str) -> np.ndarray:
+    """A test photo, BGR. Imported late: reading pictures is tested where MediaPipe is missing, too."""
+    pytest.importorskip("mediapipe", reason="needs the `face` extra: Python 3.11 or 3.12")
+    from clipmaker.person import photo as read
+
+    return np.ascontiguousarray(read(name))
 
 
 @pytest.fixture(scope="session")
 def astronaut() -> np.ndarray:
     """512 x 512 BGR; one face 92 px wide, smiling with teeth."""
-    return np.ascontiguousarray(photo("astronaut"))
+    return photo("astronaut")
 
 
 @pytest.fixture(scope="session")
 def hopper() -> np.ndarray:
     """600 x 512 BGR; one face 183 px wide, closed lips, glasses."""
-    return np.ascontiguousarray(photo("grace_hopper"))
+    return photo("grace_hopper")
 
 
 @pytest.fixture(scope="session")
 def tracker() -> Iterator[FaceTracker]:
+    pytest.importorskip("mediapipe", reason="needs the `face` extra: Python 3.11 or 3.12")
     opened = open_tracker(max_faces=32)
     yield opened
     opened.close()
