@@ -15,7 +15,7 @@ from agent.tools.record import ToolContext
 from agent.tools.renders import RenderLine
 from agent.tools.toolset import prepare_call
 from agent.tools.wrappers import shortened
-from agent.understanding import Grammar, NotUnderstood
+from agent.understanding import Grammar, HelpEntry, NotUnderstood
 from agent.watching import RenderWatch
 from soundstage.errors import SoundstageError
 from studio.renders.states import RenderState
@@ -64,6 +64,11 @@ class Brain:
         self._doors = doors
         self._watch = watch
 
+    def help_lines(self) -> list[HelpEntry]:
+        """What can be asked for, in the order of the tools."""
+        order = {name: place for place, name in enumerate(self.toolset.tools)}
+        return sorted(self.grammar.help, key=lambda entry: order.get(entry.tool or "", len(order)))
+
     async def respond(
         self, conversation: Conversation, utterance: str, *, follow: bool = False
     ) -> AsyncIterator[BrainEvent]:
@@ -95,7 +100,7 @@ class Brain:
             return
         yield Understood(intent=found.intent, tool=found.tool)
         if found.tool is None:
-            yield Text(text=help_text(self.grammar.help, found.arguments.get("topic", "")))
+            yield Text(text=help_text(self.help_lines(), found.arguments.get("topic", "")))
             return
         async for event in self._call(conversation, turn, found.tool, found.arguments):
             yield event

@@ -45,7 +45,7 @@ def chat_router(brain: Brain, watch: RenderWatch) -> APIRouter:
     @router.get("/help")
     async def help_lines(_: Chatter) -> list[HelpLine]:
         """What can be said, from the grammar itself."""
-        return [HelpLine.model_validate(entry) for entry in brain.grammar.help]
+        return [HelpLine.model_validate(entry) for entry in brain.help_lines()]
 
     @router.get("/tools")
     async def tools(_: Chatter) -> list[ToolLine]:

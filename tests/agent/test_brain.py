@@ -182,6 +182,7 @@ async def test_help_lists_every_tool_with_an_example(services: Services, talk: T
         if entry.tool:
             assert entry.purpose in text
             assert entry.examples[0] in text
+    assert text.index("Make a video") < text.index("List the videos") < text.index("Who can speak?")
 
 
 async def test_a_persona_from_a_photo_needs_consent_before_anything_is_read(talk: Talk) -> None:
