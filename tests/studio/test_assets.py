@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from soundstage.errors import Invalid
+from soundstage.errors import Invalid, TooLarge
+from studio.assets.schemas import AssetLabels
 from studio.assets.service import plain_name
 from studio.assets.sniffing import sniff
 
@@ -128,6 +129,12 @@ async def test_a_file_over_the_limit_is_refused_while_it_comes_and_nothing_is_ke
     said = await client.post("/api/assets", files={"file": ("a.jpg", JPEG + bytes(3 << 20))})
     assert said.status_code == 413
     assert stored(settings) == []
+
+
+async def test_the_service_itself_counts_what_comes(studio_rooms: Any, settings: Any) -> None:
+    with pytest.raises(TooLarge) as caught:
+        await studio_rooms.assets.upload(endless(), AssetLabels())
+    assert caught.value.hint and stored(settings) == []
 
 
 @pytest.mark.parametrize(

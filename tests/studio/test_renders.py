@@ -274,6 +274,7 @@ async def test_emoji_and_right_to_left_titles_still_give_plain_file_names(
 async def test_files_by_path_are_refused_and_unknown_hashes_too(studio_rooms: Any) -> None:
     for audio, code in (
         ({"path": "/etc/passwd"}, "media.path_refused"),
+        ({"path": "/etc/passwd", "sha256": "sha256:" + "0" * 64}, "media.path_refused"),
         ({"sha256": "sha256:" + "0" * 64}, "media.not_found"),
     ):
         with pytest.raises((Invalid, NotFound)) as caught:
