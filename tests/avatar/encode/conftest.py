@@ -47,11 +47,12 @@ def make_segment() -> Callable[..., Path]:
 def make_wav() -> Callable[..., Path]:
     """A voice-like tone: 0.3 s bursts with pauses, so that loudness gating has something to gate."""
 
-    def make(path: Path, seconds: float, peak: float = 0.3, rate: int = 22050) -> Path:
+    def make(path: Path, seconds: float, peak: float = 0.3, rate: int = 22050, clicks: float = 0) -> Path:
         t = np.arange(round(seconds * rate)) / rate
         bursts = (t % 0.5 < 0.3) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))
         tone = sum(np.sin(2 * np.pi * f * t) / n for n, f in enumerate((180, 420, 1300), start=1))
         samples = peak * bursts * tone / np.abs(tone).max()
+        samples[:: rate // 8] += clicks
         with wave.open(str(path), "wb") as out:
             out.setnchannels(1)
             out.setsampwidth(2)

@@ -13,6 +13,9 @@ from avatar.compose.colour import Planes
 from avatar.encode.segment_writer import segment_writer
 from avatar.spec import Canvas, VideoCodec
 
+IDR = 5
+"""The slice type that nothing before it is needed for (H.264, table 7-1)."""
+
 
 def test_a_segment_holds_one_video_stream_tagged_as_bt709_limited(tmp_path, make_segment, ffprobe):
     made = make_segment(tmp_path / "s.mp4", 60)
@@ -30,15 +33,15 @@ def test_a_segment_holds_one_video_stream_tagged_as_bt709_limited(tmp_path, make
 
 def test_keyframes_come_at_the_pinned_distance_only_even_at_a_hard_cut(tmp_path):
     canvas = Canvas(width=320, height=180, fps=25)
-    cut = [np.full((180, 320, 3), 20 if index < 33 else 230, np.uint8) for index in range(60)]
     with segment_writer(tmp_path / "s.mp4", canvas, VideoCodec(gop_ms=1000)) as writer:
-        for picture in cut:
-            writer.write(Planes.of(picture))
+        for index in range(60):  # cut far enough from both neighbours for a keyframe of its own
+            writer.write(Planes.of(np.full((180, 320, 3), 20 if index < 43 else 230, np.uint8)))
     with av.open(str(tmp_path / "s.mp4")) as container:
-        keys = [
-            round(p.pts * p.time_base * 25) for p in container.demux() if p.dts is not None and p.is_keyframe
-        ]
+        packets = [packet for packet in container.demux() if packet.dts is not None]
+    keys = [round(p.pts * p.time_base * 25) for p in packets if p.is_keyframe]
     assert keys == [0, 25, 50]
+    pictures = sorted(packets, key=lambda packet: packet.pts)
+    assert [n for n, packet in enumerate(pictures) if IDR in slices(packet)] == keys
 
 
 def test_each_group_of_pictures_decodes_without_the_one_before_it(tmp_path, make_segment):
@@ -51,12 +54,20 @@ def test_each_group_of_pictures_decodes_without_the_one_before_it(tmp_path, make
         stream = container.streams.video[0]
         packets = [packet for packet in container.demux(stream) if packet.dts is not None]
         second = [index for index, packet in enumerate(packets) if packet.is_keyframe][1]
+        assert IDR in slices(packets[second])
         decoder = av.CodecContext.create("h264", "r")
         decoder.extradata = stream.codec_context.extradata
         rest = [frame for packet in [*packets[second:], None] for frame in decoder.decode(packet)]
     assert len(rest) == 35
     for alone, among in zip(rest, whole[25:], strict=True):
         assert np.array_equal(alone.to_ndarray(), among)
+
+
+def test_a_picture_is_one_slice(tmp_path, make_segment):
+    """Slices would cost bits at their borders."""
+    made = make_segment(tmp_path / "s.mp4", 12)
+    with av.open(str(made)) as container:
+        assert all(len(slices(packet)) == 1 for packet in container.demux() if packet.dts is not None)
 
 
 def test_the_header_depends_on_the_spec_and_not_on_the_pictures(tmp_path, make_segment):
@@ -167,3 +178,16 @@ def test_a_full_disk_ends_in_disk_full_and_leaves_no_file(tmp_path):
     )
     assert done.stdout.strip() == "render.disk_full"
     assert list(tmp_path.iterdir()) == []
+
+
+def slices(packet: av.Packet) -> list[int]:
+    """The types of the coded slices in a packet: each unit follows its length in four bytes (ISO
+    14496-15).
+    """
+    data, at, found = bytes(packet), 0, []
+    while at < len(data):
+        kind = data[at + 4] & 0x1F
+        if 1 <= kind <= IDR:
+            found.append(kind)
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+    return found

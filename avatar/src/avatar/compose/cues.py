@@ -54,7 +54,7 @@ def make_cues(
         end = max(group[-1].end_ms, start + MIN_CUE_MS)
         if following - end < GAP_TO_CLOSE_MS:
             end = following
-        end = min(end, following, total_ms)
+        end = min(end, total_ms)
         if end > start:
             cues.append(Cue(start, end, tuple(break_lines([w.text for w in group], max_chars, max_lines))))
     return cues
