@@ -99,7 +99,7 @@ def test_a_damaged_cache_is_made_again(open_drawn: Open, tmp_path: Path, pose: P
 
 
 def test_sizes_share_nothing_but_the_portrait(open_drawn: Open, pose: Pose) -> None:
-    for size in ((256, 256), (270, 480), (854, 480)):
+    for size in ((256, 256), (270, 480), (854, 480), (64, 64), (1200, 90)):
         engine = open_drawn(size=size)
         assert engine.base is not None and engine.base.shape == (size[1], size[0], 3)
         engine.draw(pose(jaw=0.5, blink=0.5, yaw_deg=-4.0))
