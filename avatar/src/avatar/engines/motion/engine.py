@@ -142,6 +142,12 @@ class MotionEngine:
         needed = start + track.frames * 1000 / track.fps * 1.06 + 200
         table = self._footage.table(start, needed if end is None else min(float(end), needed))
         frames = frames_of_steps(table, start, track.fps, limit=track.frames)
+        if not len(frames) and start == 0:
+            raise InvalidInput(
+                "video.no_timestamps",
+                f"{self._name} does not say when its frames show.",
+                "Put it into a container first: ffmpeg -i FILE -c copy FILE.mp4",
+            )
         if not len(frames):
             raise InvalidInput(
                 "video.empty_range",
