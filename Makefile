@@ -51,7 +51,7 @@ look: ## judge a rendered video or your own footage: make look CLIP=file
 
 bench: ## print the figures of the avatar pipeline on this machine
 	@scripts/setup test
-	@avatar/.venv/bin/python bench/avatar.py
+	@avatar/.venv/bin/python -P bench/avatar.py
 
 docs: ## build the documentation into site/
 	@scripts/setup test

@@ -1,7 +1,7 @@
 """Makes the contact sheets of every engine, for judging looks with one's own eyes: `make pictures`.
 
-Drawn characters go into docs/pictures. A photo of one's own goes in with `--photo FILE`, a clip with `--clip FILE`;
-their sheets land in out/pictures, because pictures of real people do not belong into a repository.
+Drawn characters go into docs/pictures. A photo of one's own goes in with `--photo FILE`, a clip with `--clip
+FILE`; their sheets land in out/pictures, because pictures of real people do not belong into a repository.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
 from avatar.engines.base import FaceEngine, Pixels
 from avatar.engines.registry import open_engine
 from avatar.spec import Consent, Face, MediaRef, PhotoFace, RigFace, VideoFace
 from avatar.tracks import CHANNELS, ControlTrack
+from PIL import Image, ImageDraw, ImageFont
 
 Pose = dict[str, float]
 Crop = tuple[float, float, float, float]
@@ -52,9 +51,7 @@ LOOKS: dict[str, Pose] = {
 
 def track_of(poses: Sequence[Pose], fps: int = 25) -> ControlTrack:
     """One frame per pose; channels that a pose does not name stay at rest."""
-    curves = {
-        name: np.array([pose.get(name, 0.0) for pose in poses], dtype=np.float32) for name in CHANNELS
-    }
+    curves = {name: np.array([pose.get(name, 0.0) for pose in poses], dtype=np.float32) for name in CHANNELS}
     return ControlTrack(fps, curves)
 
 
@@ -76,7 +73,9 @@ def draw_all(engine: FaceEngine, track: ControlTrack) -> list[Pixels]:
     return frames
 
 
-def sheet(frames: Sequence[Pixels], labels: Sequence[str], columns: int, cell: tuple[int, int]) -> Image.Image:
+def sheet(
+    frames: Sequence[Pixels], labels: Sequence[str], columns: int, cell: tuple[int, int]
+) -> Image.Image:
     """A grid of frames with a label under each."""
     font = ImageFont.truetype("DejaVuSans.ttf", 18)
     width, height = cell
@@ -103,18 +102,25 @@ def save(image: Image.Image, path: Path) -> None:
     print(path)
 
 
-def sheets_of(open_face: Callable[[tuple[int, int]], FaceEngine], name: str, out: Path, mouth: Crop, eyes: Crop) -> None:
+def sheets_of(
+    open_face: Callable[[tuple[int, int]], FaceEngine], name: str, out: Path, mouth: Crop, eyes: Crop
+) -> None:
     """Three sheets: mouth shapes, looks and head poses, and close-ups."""
     size = (1920, 1080)
     for title, poses in (("mouth", VISEMES), ("looks", LOOKS)):
         engine = open_face(size)
         frames = draw_all(engine, track_of(list(poses.values())))
         engine.close()
-        save(sheet(frames, list(poses), 4 if title == "mouth" else 3, (480, 270)), out / f"{name}-{title}.jpg")
+        save(
+            sheet(frames, list(poses), 4 if title == "mouth" else 3, (480, 270)), out / f"{name}-{title}.jpg"
+        )
         crop = mouth if title == "mouth" else eyes
         close = [cut(frame, crop) for frame in frames]
         height = int(480 * close[0].shape[0] / close[0].shape[1])
-        save(sheet(close, list(poses), 4 if title == "mouth" else 3, (480, height)), out / f"{name}-{title}-close.jpg")
+        save(
+            sheet(close, list(poses), 4 if title == "mouth" else 3, (480, height)),
+            out / f"{name}-{title}-close.jpg",
+        )
 
 
 def main() -> None:
@@ -125,7 +131,9 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     private = Path("out/pictures")
-    own = Consent(id="own", person="the operator's own material", granted_at="2026-01-01", purpose="contact sheet")
+    own = Consent(
+        id="own", person="the operator's own material", granted_at="2026-01-01", purpose="contact sheet"
+    )
 
     from avatar.engines.rig import known_characters
 
