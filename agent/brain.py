@@ -18,9 +18,9 @@ from agent.tools.wrappers import shortened
 from agent.understanding import Grammar, HelpEntry, NotUnderstood
 from agent.watching import RenderWatch
 from soundstage.errors import SoundstageError
-from studio.renders.states import RenderState
+from studio.renders.states import TERMINAL, RenderState
 
-HELP_INTENT = "Help"
+GOING_ON = frozenset(RenderState) - TERMINAL
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class _Outcome:
     tool: str | None = None
     error_code: str | None = None
     render_id: str | None = None
+    going_on: bool = False
+    """Whether the render of the answer has not ended yet."""
 
     def note(self, event: BrainEvent) -> BrainEvent:
         match event:
@@ -43,6 +45,7 @@ class _Outcome:
                 self.tool = event.tool
             case ToolReturned():
                 self.render_id = event.result.get("render_id") or self.render_id
+                self.going_on = event.result.get("state") in GOING_ON
         return event
 
 
@@ -72,7 +75,7 @@ class Brain:
     async def respond(
         self, conversation: Conversation, utterance: str, *, follow: bool = False
     ) -> AsyncIterator[BrainEvent]:
-        """The events of one answer, `Done` last. With `follow`, a new render is watched until it ends.
+        """The events of one answer, `Done` last. With `follow`, the render it is about is watched to its end.
 
         Expected failures come as a `Failure` event; only an unknown session raises, before the first event.
         """
@@ -81,9 +84,9 @@ class Brain:
         try:
             async for event in self._answer(conversation, turn, utterance):
                 yield outcome.note(event)
-            if follow and outcome.render_id is not None and outcome.tool in ("make_render", "show_render"):
+            if follow and outcome.render_id is not None and outcome.going_on:
                 await self._remember(turn, outcome)
-                async for event in self._follow(outcome.render_id):
+                async for event in self._follow(outcome.render_id, outcome.tool):
                     yield outcome.note(event)
         except SoundstageError as error:
             yield outcome.note(Failure(code=error.code, message=error.message, hint=error.hint))
@@ -123,13 +126,15 @@ class Brain:
         yield ToolReturned(tool=name, result=result.model_dump(mode="json"))
         yield Text(text=result.sentence())
 
-    async def _follow(self, render_id: str) -> AsyncIterator[BrainEvent]:
+    async def _follow(self, render_id: str, tool: str | None) -> AsyncIterator[BrainEvent]:
         """Progress until the end, then how it ended."""
         async for progress in self._watch.follow(render_id):
             yield progress
         view = await self._watch.view(render_id)
         if view.state == RenderState.DONE:
             yield Text(text=RenderLine.of(view, self._doors.out_dir).sentence())
+        elif view.state == RenderState.CANCELLED and tool == "cancel_render":
+            yield Text(text=f"“{view.title}” is cancelled. Nothing partial is left.")
         elif view.error is not None:
             yield Failure(code=view.error.code, message=view.error.message, hint=view.error.hint)
         else:

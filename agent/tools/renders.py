@@ -97,7 +97,9 @@ class Ticket(RenderLine):
 
 class Cancelled(RenderLine):
     def sentence(self) -> str:
-        return f"“{self.title}” is being cancelled. Nothing partial is left."
+        if self.state != "cancelled":
+            return f"“{self.title}” is being stopped."
+        return f"“{self.title}” is cancelled. Nothing partial is left."
 
 
 @tool(effect="write", permission="render:create", undo="cancel_render stops it")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from agent.brain import GOING_ON
+from agent.events import ToolReturned
 from agent.understanding import Grammar
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
@@ -40,7 +42,7 @@ def register(cli: typer.Typer) -> None:
             raise Invalid("agent.nothing_said", "The sentence is empty.", 'Try: soundstage ask "help".')
 
         async def work() -> bool:
-            async with opened(called.settings()) as services, working(services, drive=wait):
+            async with opened(called.settings()) as services, working(services, drive=False):
                 return await _answer(services, printer, words, session, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
@@ -61,9 +63,11 @@ async def _answer(
         with view:
             async for event in services.brain.respond(conversation, words, follow=wait):
                 view.show(event)
+                if wait and isinstance(event, ToolReturned) and event.result.get("state") in GOING_ON:
+                    await services.studio.dispatcher.start()
     except asyncio.CancelledError:
-        if view.render_id is not None:
-            await cancel_and_say(services, printer, view.render_id)
+        if view.made_render_id is not None:
+            await cancel_and_say(services, printer, view.made_render_id)
         raise
     return not view.failed
 

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text as RichText
 
-from agent.events import BrainEvent, Failure, Progress, Text
+from agent.events import BrainEvent, Failure, Progress, Text, ToolReturned
 from app.cli.printing import Printer
 
 
@@ -44,7 +44,8 @@ class AnswerView:
         self._task_id: TaskID | None = None
         self._last_label = ""
         self.failed = False
-        self.render_id: str | None = None
+        self.made_render_id: str | None = None
+        """Of the render that this answer began; one that is only looked at is not ours to cancel."""
 
     def __enter__(self) -> AnswerView:
         return self
@@ -55,8 +56,8 @@ class AnswerView:
         self._stop_bar()
 
     def show(self, event: BrainEvent) -> None:
-        if isinstance(event, Progress):
-            self.render_id = event.render_id
+        if isinstance(event, ToolReturned) and event.tool == "make_render":
+            self.made_render_id = event.result.get("render_id")
         if isinstance(event, Failure):
             self.failed = True
         if self._printer.as_json:

@@ -85,11 +85,25 @@ def test_after_kill_9_in_the_middle_the_next_command_finishes_the_render(
     asking.wait()
     eventually(lambda: workers_of(home) == [])
     assert home.files(".mp4") == []
+    # Looking at other things does not take the render up, and does not disturb it.
+    assert "running" in home.run("ask", "list my videos").stdout
     ran = home.run("ask", "show the last video", "--json")
     assert ran.returncode == 0, ran.stdout
     [video] = home.files(".mp4")
     assert float(probe(video)["format"]["duration"]) > 15
     assert home.partial() == []
+
+
+def test_a_render_that_nobody_drives_any_more_can_be_cancelled(
+    home: Any, asking: subprocess.Popen[str]
+) -> None:
+    os.kill(asking.pid, signal.SIGKILL)
+    asking.wait()
+    ran = home.run("ask", "cancel it")
+    assert ran.returncode == 0, ran.stderr
+    assert "is cancelled" in ran.stdout
+    assert "cancelled" in home.run("ask", "list my videos").stdout
+    assert home.files(".mp4") == [] and home.partial() == []
 
 
 def test_two_that_ask_at_once_both_get_their_video(home: Any) -> None:
