@@ -84,6 +84,17 @@ def test_consent_is_asked_before_any_scene_is_made(tmp_path, small_spec):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_target_that_cannot_be_a_video_is_refused_before_any_work(tmp_path, small_spec):
+    spec = RenderSpec.model_validate(small_spec({"id": "a"}))
+    (tmp_path / "folder.mp4").mkdir()
+    for name, code in (("film.webm", "output.not_mp4"), ("folder.mp4", "output.is_folder")):
+        told: list[object] = []
+        with pytest.raises(InvalidInput) as caught:
+            render_video(spec, tmp_path / name, Context(cache=tmp_path / "cache", tell=told.append))
+        assert caught.value.code == code
+        assert told == []
+
+
 def test_files_are_found_by_hash_or_path_and_named_as_people_know_them(tmp_path):
     digest = "ab" * 32
     (tmp_path / "blobs" / "ab").mkdir(parents=True)
@@ -166,6 +177,16 @@ def test_a_fault_in_the_middle_of_any_stage_leaves_nothing(tmp_path, small_spec,
         render_video(spec, tmp_path / "out" / "o.mp4", Context(cache=tmp_path / "cache"))
     assert not (tmp_path / "out").exists()
     assert threading.active_count() == threads
+
+
+def test_a_segment_serves_any_scene_with_its_content(tmp_path, small_spec):
+    context = Context(cache=tmp_path / "cache")
+    first = RenderSpec.model_validate(small_spec({"id": "a"}))
+    make_segment(first, "a", tmp_path / "segments" / "renamed", context)
+    spec = RenderSpec.model_validate(small_spec({"id": "renamed"}))
+    assemble_folder(spec, tmp_path / "o.mp4", tmp_path / "segments", context)
+    record = json.loads((tmp_path / "o.provenance.json").read_text())
+    assert [scene["id"] for scene in record["scenes"]] == ["renamed"]
 
 
 def test_assembly_refuses_missing_broken_and_outdated_segments(tmp_path, small_spec):

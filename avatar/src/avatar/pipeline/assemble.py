@@ -17,7 +17,7 @@ from avatar.encode.provenance import container_metadata, picture_metadata
 from avatar.encode.sound import SceneSound
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.pipeline.files import Role, describe
+from avatar.pipeline.files import Role, describe, require_mp4
 from avatar.pipeline.origin import provenance_of, software, source_type
 from avatar.pipeline.segment import SegmentFiles, open_segment
 from avatar.spec import Finished, Output, RenderSpec, StageStarted
@@ -50,6 +50,7 @@ def assemble_folder(spec: RenderSpec, target: Path, folder: Path, context: Conte
 
     Raises `InvalidInput` (`render.segment_missing`, `render.segment_outdated`) before anything is written.
     """
+    require_mp4(target)
     segments = [open_segment(folder / scene.id) for scene in spec.scenes]
     for scene, segment in zip(spec.scenes, segments, strict=True):
         if segment.record.scene_hash != spec.scene_hash(scene.id):

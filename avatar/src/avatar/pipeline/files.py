@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
+from avatar.errors import InvalidInput
 from avatar.spec import OutputFile
 
 Role = Literal[
@@ -24,6 +25,16 @@ MEDIA_TYPES: dict[Role, str] = {
     "portrait": "application/json",
     "still": "image/png",
 }
+
+
+def require_mp4(target: Path) -> None:
+    """Raises `InvalidInput` (`output.not_mp4`, `output.is_folder`) before any work is done for nothing."""
+    if target.suffix.lower() != ".mp4":
+        raise InvalidInput(
+            "output.not_mp4", f"Videos are MP4 files, and {target.name} is named otherwise.", "Name it *.mp4."
+        )
+    if target.is_dir():
+        raise InvalidInput("output.is_folder", f"{target} is a folder.", "Name a file in it.")
 
 
 def sha256_of(path: Path) -> str:

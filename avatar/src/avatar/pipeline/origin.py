@@ -59,12 +59,12 @@ def provenance_of(
         ),
         scenes=tuple(
             SceneRecord(
-                id=segment.record.scene,
+                id=scene.id,  # not the record's: a segment is kept by content and serves every scene like it
                 scene_hash=segment.record.scene_hash,
                 frames=segment.record.frames,
                 phone_source=segment.record.phone_source,
             )
-            for segment in segments
+            for scene, segment in zip(spec.scenes, segments, strict=True)
         ),
         engines=tuple(engines),
         inputs=tuple(
