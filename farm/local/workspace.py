@@ -16,7 +16,7 @@ from farm.local import orphans
 from farm.local.commands import SPEC_FILE
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
-from soundstage.errors import SoundstageError
+from soundstage.errors import Invalid
 
 RECORD_FILE = "worker.json"
 
@@ -47,7 +47,11 @@ class Workspace:
     async def _link(self, sha256: str, inside: str) -> None:
         relative = PurePosixPath(inside)
         if relative.is_absolute() or ".." in relative.parts:
-            raise SoundstageError("task.bad_path", f"The input path {inside!r} leaves the task's folder.")
+            raise Invalid(
+                "task.bad_path",
+                f"The input path {inside!r} leaves the task's folder.",
+                "Name a path inside it, without `..`.",
+            )
         source = await self._blobs.local_path(sha256)
         target = self.folder / relative
         await asyncio.to_thread(_symlink, source, target)

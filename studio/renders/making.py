@@ -36,6 +36,11 @@ from studio.renders.states import RenderState
 log = get_logger(__name__)
 
 REPORT_S = 0.5
+GONE = Failed(
+    code="render.gone",
+    message="The render was deleted while it was made.",
+    hint="Ask for it again if that was a mistake.",
+)
 SEGMENT_FILES = {"segment": "segment.mp4", "audio": "audio.wav", "words": "words.json"}
 
 
@@ -106,7 +111,7 @@ class RenderMaker:
         async with self._db.session() as session:
             row = await Renders(session).find(render_id)
             if row is None:
-                raise TaskFailed(Failed(code="render.gone", message="The render was deleted meanwhile."))
+                raise TaskFailed(GONE)
             spec = spec_of(row)
             await check_consents(session, consents_in(spec))
             return _Making(
@@ -222,7 +227,7 @@ class RenderMaker:
         async with self._db.transaction() as session:
             row = await Renders(session).find(making.render_id)
             if row is None:
-                raise TaskFailed(Failed(code="render.gone", message="The render was deleted meanwhile."))
+                raise TaskFailed(GONE)
             references = References(session)
             for role, file in outputs.items():
                 await references.hold(f"render:{row.id}", f"output:{role}", file.sha256, file.bytes)

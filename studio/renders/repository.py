@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
@@ -34,8 +35,13 @@ class Renders:
     async def list(
         self, state: RenderState | None, project_id: str | None, before: str | None, limit: int
     ) -> Sequence[Render]:
-        """Newest first; `before` is the last id of the page before (ids sort by time)."""
-        query = select(Render).order_by(Render.created_at.desc(), Render.id.desc()).limit(limit)
+        """Newest first; `before` is the last id of the page before (ids sort by time). Without spec and log,
+        which may be long.
+        """
+        query = select(Render).options(
+            defer(Render.spec, raiseload=True), defer(Render.worker_log, raiseload=True)
+        )
+        query = query.order_by(Render.created_at.desc(), Render.id.desc()).limit(limit)
         if state is not None:
             query = query.where(Render.state == state)
         if project_id is not None:
