@@ -9,8 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.pipeline.lipsync import lipsync_video
+from avatar.pipeline.prepare import prepare_photo
 from avatar.pipeline.still import make_still
 from avatar.spec import LipsyncSpec, RenderSpec
 
@@ -106,3 +108,17 @@ def test_a_video_and_a_sound_become_a_video_that_says_it(tmp_path, context):
     assert record["consents"][0]["person"] == "A. Person"
     assert {entry["role"] for entry in record["inputs"]} == {"audio", "face"}
     assert Path(finished.files[0].path).name == "o.mp4"
+
+
+def test_a_portrait_is_prepared_once_and_a_picture_without_a_face_is_refused(tmp_path, context):
+    from clipmaker.person import photo
+
+    cv2.imwrite(str(tmp_path / "p.png"), photo("grace_hopper"))
+    finished = prepare_photo(tmp_path / "p.png", tmp_path / "p.json", None, context)
+    assert finished.files[0].role == "portrait"
+    assert json.loads((tmp_path / "p.json").read_text())["picture"]["width"] == 512
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((300, 300, 3), 120, np.uint8))
+    with pytest.raises(InvalidInput) as caught:
+        prepare_photo(tmp_path / "wall.png", tmp_path / "wall.json", None, context)
+    assert caught.value.code == "face.not_found"
+    assert not (tmp_path / "wall.json").exists()

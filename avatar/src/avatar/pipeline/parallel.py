@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+MAX_THREADS = 6
+"""Past this one encoder cannot keep up with the drawing."""
+
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def drawing_threads() -> int:
+    """How many threads draw: the cores we may use without the encoder's, at least two."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2
+    return max(2, min(MAX_THREADS, cores - 2))
 
 
 def ordered_map(fn: Callable[[T], R], items: Iterable[T], workers: int = 2, depth: int = 6) -> Generator[R]:

@@ -14,7 +14,7 @@ from avatar.errors import InvalidInput
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.meter import FrameMeter
-from avatar.pipeline.parallel import ordered_map
+from avatar.pipeline.parallel import drawing_threads, ordered_map
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
 from avatar.pipeline.shot import open_shot
 from avatar.pipeline.voice_record import voice_record
@@ -69,9 +69,10 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         with closing(open_shot(spec, scene, speech, context, warn)) as shot:
             context.tell(StageStarted(stage="frames", scene=scene_id, total_frames=track.frames))
+            threads = drawing_threads()
             meter = FrameMeter(context.tell, scene_id, track.frames)
             with segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer:
-                frames = ordered_map(shot.paint, shot.moments(track))
+                frames = ordered_map(shot.paint, shot.moments(track), threads, 3 * threads)
                 with closing(frames):
                     for planes in frames:
                         context.check()
