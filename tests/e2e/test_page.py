@@ -150,7 +150,7 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_complains(made: Visit) ->
 
 def test_a_reload_in_the_middle_goes_on_with_the_progress(visit: Callable[..., Visit]) -> None:
     page = visit().open()
-    page.locator("#utterance").fill("Make a video in 720p where Nova says: " + "It takes a while. " * 10)
+    page.locator("#utterance").fill("Make a video in 720p where Nova says: " + "It takes a while. " * 40)
     page.locator("#send").click()
     expect(page.locator("#progress")).to_be_visible()
     page.reload()
