@@ -4,10 +4,12 @@ video.
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from studio.slugs import slug_of
@@ -26,6 +28,14 @@ def file_names(title: str, render_id: str, roles: Sequence[str]) -> dict[str, st
     """role -> name. The end of the id is random, so two videos of one title do not meet."""
     stem = f"{slug_of(title, 'video')}-{render_id[-SHORT_ID_CHARS:]}"
     return {role: stem + SUFFIX_OF_ROLE[role] for role in roles if role in SUFFIX_OF_ROLE}
+
+
+def free_names(names: Mapping[str, str], out_dir: Path, ours: frozenset[str] = frozenset()) -> dict[str, str]:
+    """`names` (role -> name), with a number where another file has the name; those in `ours` may be there."""
+    return {
+        role: next(name for name in _numbered(wanted) if name in ours or not (out_dir / name).exists())
+        for role, wanted in names.items()
+    }
 
 
 def deliver(
@@ -77,13 +87,16 @@ def _name(half: Path, wanted: Path, *, replace: bool) -> Path:
     if replace:
         half.replace(wanted)
         return wanted
-    stem, dot, ending = wanted.name.partition(".")
-    number = 1
-    final = wanted
-    while True:
-        try:
-            os.link(half, final)
-            return final
-        except FileExistsError:
-            number += 1
-            final = wanted.with_name(f"{stem}-{number}{dot}{ending}")
+    for name in _numbered(wanted.name):
+        with suppress(FileExistsError):
+            os.link(half, wanted.with_name(name))
+            return wanted.with_name(name)
+    raise FileExistsError(wanted.name)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """film.mp4, film-2.mp4, film-3.mp4, …"""
+    stem, dot, ending = name.partition(".")
+    yield name
+    for number in itertools.count(2):
+        yield f"{stem}-{number}{dot}{ending}"

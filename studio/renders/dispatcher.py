@@ -18,6 +18,7 @@ from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger, mask_text, trace
+from studio.renders.delivery import withdraw
 from studio.renders.journal import RenderJournal
 from studio.renders.lock import DriverLock
 from studio.renders.making import MakingOptions, RenderMaker
@@ -229,6 +230,9 @@ class Dispatcher:
             if row is None or row.state not in ACTIVE:
                 return
             row.worker_log = mask_text(ended.log[-KEPT_LOG_CHARS:])
+            # Names noted by a delivery that did not come to its end; see RenderMaker.
+            await asyncio.to_thread(withdraw, row.out_files, self._options.making.out_dir)
+            row.out_files = []
             cancelled = ended.failure.code == CANCELLED.code
             if cancelled and drive.leave and not row.cancel_requested:
                 await self._journal.move(session, row, RenderState.QUEUED, why="the server was stopped")

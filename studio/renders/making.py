@@ -22,7 +22,7 @@ from soundstage.telemetry import get_logger
 from studio.consents.service import check_consents
 from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in
-from studio.renders.delivery import deliver, file_names
+from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
 from studio.renders.models import Render, RenderOutput
@@ -103,7 +103,7 @@ class RenderMaker:
                 for notice in result.warnings:
                     making.board.note(notice)
             # Only now: a reporter that is still at work could write older progress over the end.
-            await self._finish(making, result, lost)
+            await _to_the_end(self._finish(making, result, lost))
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
 
@@ -244,14 +244,15 @@ class RenderMaker:
         """A preview is watched in the page; only videos get a name in out_dir."""
         if making.kind == "preview":
             return []
-        names = file_names(making.title, making.render_id, tuple(outputs))
+        wanted = file_names(making.title, making.render_id, tuple(outputs))
+        ours = frozenset(making.out_files)
+        names = await asyncio.to_thread(free_names, wanted, self._options.out_dir, ours)
         async with self._db.transaction() as session:
             row = await Renders(session).find(making.render_id)
             if row is not None:
-                # Noted before the files are there: what a kill leaves behind is then known as ours.
+                # Noted while no file of these names is there: what a kill leaves behind is known as ours.
                 row.out_files = list(names.values())
         files = {name: await self._blobs.local_path(outputs[role].sha256) for role, name in names.items()}
-        ours = frozenset(making.out_files)
         return await asyncio.to_thread(deliver, files, self._options.out_dir, replaceable=ours)
 
     @asynccontextmanager
@@ -302,6 +303,16 @@ class RenderMaker:
         return await self._pool.explain(
             segment_key(making.spec.scene_hash(scene_id), self._options.worker_version)
         )
+
+
+async def _to_the_end(part: Coroutine[Any, Any, None]) -> None:
+    """Not to be cancelled midway: files and row change together. A cancel that comes now is too late."""
+    work = asyncio.create_task(part)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        work.result()
 
 
 def segment_key(scene_hash: str, worker_version: str) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studio.renders.delivery import deliver, file_names, withdraw
+from soundstage.errors import Conflict
+from studio.renders.delivery import deliver, file_names, free_names, withdraw
+from studio.renders.repository import Renders
 from studio.renders.states import RenderState
 
 ROLES = ("video", "vtt", "srt", "poster", "provenance")
@@ -58,6 +61,53 @@ def test_what_an_earlier_try_left_is_replaced(sources: dict[str, Path], tmp_path
     (out / "film.mp4").write_bytes(b"half of it")
     assert deliver(sources, out, replaceable=frozenset({"film.mp4"})) == ["film.mp4", "film.vtt"]
     assert (out / "film.mp4").read_bytes() == b"film.mp4"
+
+
+def test_free_names_avoid_foreign_files_and_know_our_own(tmp_path: Path) -> None:
+    wanted = {"video": "film.mp4", "vtt": "film.vtt"}
+    assert free_names(wanted, tmp_path / "not there yet") == wanted
+    (tmp_path / "film.mp4").touch()
+    assert free_names(wanted, tmp_path) == {"video": "film-2.mp4", "vtt": "film.vtt"}
+    assert free_names(wanted, tmp_path, frozenset({"film.mp4"})) == wanted
+
+
+async def test_what_a_killed_delivery_left_goes_when_the_render_is_then_cancelled(
+    studio_rooms: Any, ask: Any, settings: Any, db: Any
+) -> None:
+    view = await studio_rooms.renders.create(ask("!slow 60"))
+    settings.out_dir.mkdir()
+    (settings.out_dir / "slow-60-x.mp4").write_bytes(b"half delivered")
+    (settings.out_dir / "holiday.mp4").write_bytes(b"mine")
+    async with db.transaction() as session:
+        row = await Renders(session).find(view.id)
+        assert row is not None
+        row.state, row.out_files = RenderState.RUNNING, ["slow-60-x.mp4", "slow-60-x.vtt"]
+    await studio_rooms.dispatcher.start()
+    async with asyncio.timeout(10):
+        async for event in studio_rooms.renders.follow(view.id):
+            if event.data.get("state") == RenderState.RUNNING:
+                break
+    await studio_rooms.renders.cancel(view.id)
+    assert (await studio_rooms.renders.wait(view.id)).out_files == []
+    assert names(settings.out_dir) == ["holiday.mp4"]
+
+
+async def test_a_cancel_during_the_delivery_leaves_all_or_nothing(
+    rooms: Any, ask: Any, settings: Any
+) -> None:
+    for pause in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5):
+        view = await rooms.renders.create(ask(f"words {pause}"))
+        await asyncio.sleep(pause)
+        with suppress(Conflict):
+            await rooms.renders.cancel(view.id)
+        ended = await rooms.renders.wait(view.id)
+        there = (
+            {name for name in names(settings.out_dir) if view.id[-6:] in name}
+            if settings.out_dir.exists()
+            else set()
+        )
+        assert there == (set(ended.out_files) if ended.state is RenderState.DONE else set())
+        assert len(there) in (0, 5)
 
 
 def test_when_one_file_cannot_be_copied_none_is_there(sources: dict[str, Path], tmp_path: Path) -> None:
@@ -121,7 +171,7 @@ async def test_a_render_that_finds_the_disk_full_fails_clearly_and_succeeds_when
         filler.write_bytes(bytes(100_000))
     view = await made(rooms, "hello")
     assert (view.state, view.error.code) == (RenderState.FAILED, "disk.full")
-    assert view.error.hint and names(tiny_out) == ["holiday.mp4"]
+    assert view.error.hint and view.out_files == [] and names(tiny_out) == ["holiday.mp4"]
     filler.unlink()
     await rooms.renders.retry(view.id)
     assert (await rooms.renders.wait(view.id)).state is RenderState.DONE
