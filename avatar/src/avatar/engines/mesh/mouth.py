@@ -10,6 +10,7 @@ import numpy as np
 
 from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.interior import MouthInterior
+from avatar.engines.mesh.lip_line import draw_lip_line
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth_fields import PUCKER_E, SPREAD_E, MouthBasis, MouthPose, mouth_basis
 from avatar.engines.mesh.region import Region as Region
@@ -102,7 +103,9 @@ class MouthModel:
         reach = np.linspace(-1.15, 1.15, _CURVE_SAMPLES, dtype=np.float32)
         # Denser near the corners, where the square-root profile is steep.
         half, centre = self.shape.half_width, self.shape.centre
-        dense = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 61)).astype(np.float32) * np.float32(half)
+        dense = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 61)).astype(np.float32) * np.float32(
+            self._half_width(pose)
+        )
         u = np.unique(np.concatenate([reach, dense])) + np.float32(centre)
         points, bases = [], []
         for curve in (self.shape.upper, self.shape.lower):
@@ -180,7 +183,16 @@ class MouthModel:
         patch[band] = cv2.blendLinear(patch[band], lower, cover, 1 - cover)
         if pose.pucker > _ROUNDED:
             self._round_lips(patch, pose, upper_row, lower_row)
+        # The corners move with the pose, the line must end where they are now.
+        centre = np.float32(self.shape.centre)
+        u = self._local(self._columns, upper_row)[:, 0] - centre
+        u = u * np.float32(self.shape.half_width / self._half_width(pose)) + centre
+        draw_lip_line(patch, self.shape, u, upper_row, lower_row)
         return patch
+
+    def _half_width(self, pose: MouthPose) -> float:
+        """Half the width of the inner lips in this pose, in E."""
+        return self.shape.half_width + SPREAD_E * max(0.0, pose.wide) - PUCKER_E * pose.pucker
 
     def _round_lips(self, patch: Picture, pose: MouthPose, upper_row: Floats, lower_row: Floats) -> None:
         """Pouted lips show red all round the opening, where lips at rest run out thin at the corners."""
@@ -207,9 +219,10 @@ class MouthModel:
         """Width of the soft edge between the layers in pixels: sharp along the lips, wide outside the
         corners.
         """
-        half = self.shape.half_width + SPREAD_E * max(0.0, pose.wide) - PUCKER_E * pose.pucker
         uv = self._local(self._columns, np.full_like(self._columns, self.region.height / 2))
-        outside = np.maximum(0, np.abs(uv[:, 0] - np.float32(self.shape.centre)) - np.float32(half))
+        outside = np.maximum(
+            0, np.abs(uv[:, 0] - np.float32(self.shape.centre)) - np.float32(self._half_width(pose))
+        )
         sharp = max(1.1, 0.006 * self.shape.axes.unit_px)
         wide = np.minimum(0.4 * outside, 0.06) * self.shape.axes.unit_px
         return np.asarray(sharp + wide, np.float32)

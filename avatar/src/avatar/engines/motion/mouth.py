@@ -34,7 +34,6 @@ _JAW_CORNERS = (172, 397)
 _SMILE_FROM_E, _SMILE_FULL_E = 0.03, 0.07
 _JAW_FROM_E = 0.04
 _PRESS, _PRESS_BELOW_E = 0.10, 0.03
-_LIP_LINE, _LIP_LINE_E, _LIP_LINE_GONE_E = 0.6, 0.008, 0.03
 _MAX_SOURCE_JAW = 0.9
 
 
@@ -133,34 +132,6 @@ class VideoMouth(MouthModel):
         lateral = 1 - smoothstep(0.22, 0.80, side)
         neck = 1 - smoothstep(shape.chin_v + 0.02, shape.chin_v + 0.02 + NECK_E, v)
         return np.asarray(-JAW_E * (1 - CORNER_SHARE) * depth * lateral * neck, np.float32)
-
-    def draw(self, pose: MouthPose) -> Pixels:
-        """See `MouthModel.draw`; lips that were apart get the dark line along which shut lips meet."""
-        patch = super().draw(pose)
-        depth = _LIP_LINE * float(np.clip(self.shape.rest_gap / 0.04, 0, 1))
-        if depth > 0.01:
-            self._draw_lip_line(patch, *self.edges(pose), depth)
-        return patch
-
-    def _draw_lip_line(self, patch: Pixels, upper_row: Floats, lower_row: Floats, depth: float) -> None:
-        unit = self.shape.axes.unit_px
-        u = self._local(self._columns, upper_row)[:, 0]
-        across = np.clip(1 - ((u - self.shape.centre) / self.shape.half_width) ** 4, 0, 1)
-        dark = depth * across * np.clip(1 - (lower_row - upper_row) / (_LIP_LINE_GONE_E * unit), 0, 1)
-        columns = np.flatnonzero(dark > 0.01)
-        if not len(columns):
-            return
-        first, last = int(columns[0]), int(columns[-1]) + 1
-        middle = (upper_row + lower_row)[first:last] / 2
-        reach = 3 * _LIP_LINE_E * unit
-        top = max(0, int(middle.min() - reach))
-        bottom = min(patch.shape[0], int(middle.max() + reach) + 1)
-        rows = np.arange(top, bottom, dtype=np.float32)[:, None]
-        line = np.exp(-0.5 * ((rows - middle) / max(0.6, _LIP_LINE_E * unit)) ** 2) * dark[first:last]
-        # Shadows between lips are warm: blue and green go first.
-        shade = 1 - line[..., None] * np.array([1.0, 0.97, 0.78], np.float32)
-        view = patch[top:bottom, first:last]
-        view[:] = (view * shade).astype(np.uint8)
 
     def draw_over(self, picture: Pixels, pose: MouthPose, strength: float, shut_chin_e: float) -> None:
         """Paint into `picture` (h, w, 3) BGR, the frame this model was made from, in place."""
