@@ -181,9 +181,7 @@ HEAD = "".join(
 
 
 def run_command(spec: RenderSpec, work: Path, name: str) -> tuple[Timed, float, float]:
-    """A render by the command itself: its time, peak memory in MiB, and seconds until the first frame is
-    told.
-    """
+    """A render by the command itself: its time, peak memory in MiB, seconds until the first progress."""
     path = work / f"{name}.json"
     path.write_text(spec.model_dump_json())
     arguments = ["render", str(path), str(work / f"{name}.mp4"), "--json", "--cache", str(work / "cache")]

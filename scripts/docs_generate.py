@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 import typer
+from avatar.spec import json_schema
 
 from agent.tools import ALL_TOOLS
 from app.cli.main import build_cli
-from avatar.spec import json_schema
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
 from policy import PERMISSIONS, roles
 from policy.keys.states import KeyState
@@ -44,15 +44,32 @@ def errors_page() -> str:
 
 
 def permissions_page() -> str:
-    lines = ["# Permissions and roles", "", "Every route and every tool declares one permission; what is not granted is denied.", ""]
-    lines += ["| permission | allows |", "|---|---|", *(f"| `{one.name}` | {one.allows} |" for one in PERMISSIONS)]
+    lines = [
+        "# Permissions and roles",
+        "",
+        "Every route and every tool declares one permission; what is not granted is denied.",
+        "",
+    ]
+    lines += [
+        "| permission | allows |",
+        "|---|---|",
+        *(f"| `{one.name}` | {one.allows} |" for one in PERMISSIONS),
+    ]
     lines += ["", "## Roles", "", "| role | in one sentence | permissions |", "|---|---|---|"]
     lines += [
         f"| {name} | {role.sentence} | {', '.join(f'`{grant}`' for grant in sorted(role.permissions))} |"
         for name, role in roles().items()
     ]
-    lines += ["", "## Tools of the agent", "", "| tool | what it does | effect | permission |", "|---|---|---|---|"]
-    lines += [f"| `{tool.name}` | {tool.purpose} | {tool.effect} | `{tool.permission}` |" for tool in ALL_TOOLS]
+    lines += [
+        "",
+        "## Tools of the agent",
+        "",
+        "| tool | what it does | effect | permission |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{tool.name}` | {tool.purpose} | {tool.effect} | `{tool.permission}` |" for tool in ALL_TOOLS
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -86,7 +103,12 @@ def cli_page() -> str:
 
 
 def _command(lines: list[str], command: click.Command, context: click.Context, level: int) -> None:
-    lines += [f"{'#' * level} `{context.command_path}`", "", (command.help or "").replace("\n", " ").strip(), ""]
+    lines += [
+        f"{'#' * level} `{context.command_path}`",
+        "",
+        (command.help or "").replace("\n", " ").strip(),
+        "",
+    ]
     rows = []
     for parameter in command.get_params(context):
         names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
