@@ -103,9 +103,7 @@ class MouthModel:
         reach = np.linspace(-1.15, 1.15, _CURVE_SAMPLES, dtype=np.float32)
         # Denser near the corners, where the square-root profile is steep.
         half, centre = self.shape.half_width, self.shape.centre
-        dense = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 61)).astype(np.float32) * np.float32(
-            self._half_width(pose)
-        )
+        dense = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 61)).astype(np.float32) * np.float32(half)
         u = np.unique(np.concatenate([reach, dense])) + np.float32(centre)
         points, bases = [], []
         for curve in (self.shape.upper, self.shape.lower):
