@@ -1,4 +1,4 @@
-"""Adds up the JUnit reports of all rooms and prints pytest's closing line for the whole project; called by scripts/test."""
+"""Adds up the JUnit reports of all rooms and prints one closing line; called by scripts/test."""
 
 import sys
 import xml.etree.ElementTree as ET

@@ -1,4 +1,4 @@
-"""Writes docs/reference/ out of the code (`make docs`), or with --check says what has drifted (`make check`)."""
+"""Writes docs/reference/ out of the code (`make docs`); with --check says what has drifted (`make check`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from avatar.spec import json_schema
 from agent.tools import ALL_TOOLS
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
-from policy import PERMISSIONS, roles
-from policy.keys.states import KeyState
+from policy.reference import policy_reference
 from soundstage.errors.catalogue import error_reference
 from soundstage.settings.reference import settings_reference
 from studio.renders.states import RENDER_TRANSITIONS, SEGMENT_TRANSITIONS
@@ -37,38 +35,21 @@ def settings_page() -> str:
 
 def errors_page() -> str:
     return (
-        "# Errors\n\nEvery expected failure has a code, a sentence and a hint: over HTTP as problem details (RFC 9457), on the command "
-        "line as three lines, from a worker as its last progress line. `…` stands for what is only known then.\n"
-        + error_reference(ROOT / room for room in ROOMS)
+        "# Errors\n\nEvery expected failure has a code, a sentence and a hint: over HTTP as problem details "
+        "(RFC 9457), on the command line as three lines, from a worker as its last progress line. `…` stands "
+        "for what is only known then.\n" + error_reference(ROOT / room for room in ROOMS)
     )
 
 
 def permissions_page() -> str:
     lines = [
-        "# Permissions and roles",
-        "",
-        "Every route and every tool declares one permission; what is not granted is denied.",
-        "",
-    ]
-    lines += [
-        "| permission | allows |",
-        "|---|---|",
-        *(f"| `{one.name}` | {one.allows} |" for one in PERMISSIONS),
-    ]
-    lines += ["", "## Roles", "", "| role | in one sentence | permissions |", "|---|---|---|"]
-    lines += [
-        f"| {name} | {role.sentence} | {', '.join(f'`{grant}`' for grant in sorted(role.permissions))} |"
-        for name, role in roles().items()
-    ]
-    lines += [
-        "",
-        "## Tools of the agent",
-        "",
+        "# Permissions and roles\n",
+        "Every route and every tool declares one permission; what is not granted is denied.\n",
+        policy_reference(),
+        "## Tools of the agent\n",
         "| tool | what it does | effect | permission |",
         "|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{tool.name}` | {tool.purpose} | {tool.effect} | `{tool.permission}` |" for tool in ALL_TOOLS
+        *(f"| `{one.name}` | {one.purpose} | {one.effect} | `{one.permission}` |" for one in ALL_TOOLS),
     ]
     return "\n".join(lines) + "\n"
 
@@ -86,12 +67,7 @@ def states_page() -> str:
             names = ", ".join(sorted(str(one) for one in following)) or "nothing: it is final"
             lines.append(f"| {state} | {names} |")
         lines.append("")
-    lines += ["## API key", "", _enum(KeyState), ""]
     return "\n".join(lines)
-
-
-def _enum(states: type[StrEnum]) -> str:
-    return (states.__doc__ or "").strip()
 
 
 def cli_page() -> str:
@@ -126,7 +102,8 @@ def _command(lines: list[str], command: click.Command, context: click.Context, l
 def renderspec_page() -> str:
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False)
     return (
-        "# RenderSpec schema\n\nJSON Schema (2020-12) of version 1. How to write one: [Writing a RenderSpec](../guide/renderspec.md).\n\n"
+        "# RenderSpec schema\n\nJSON Schema (2020-12) of version 1. How to write one: "
+        "[Writing a RenderSpec](../guide/renderspec.md).\n\n"
         f"```json\n{schema}\n```\n"
     )
 

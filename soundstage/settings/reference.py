@@ -51,4 +51,4 @@ def _default(field: FieldInfo) -> str:
         return "empty"
     if isinstance(value, Path):
         value = str(value)
-    return f"`{json.dumps(value)}`"
+    return f"`{json.dumps(value, default=str)}`"

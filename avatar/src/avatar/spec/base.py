@@ -16,7 +16,7 @@ class SpecModel(BaseModel):
 
 
 def canonical_json(value: Any) -> bytes:
-    """Sorted keys, no spaces, UTF-8: the same value gives the same bytes on every machine (after RFC 8785)."""
+    """Sorted keys, no spaces, UTF-8: the same value gives the same bytes everywhere (after RFC 8785)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -28,7 +28,7 @@ class RigFace(SpecModel):
 
 
 class PhotoFace(SpecModel):
-    """A portrait photo, warped in 2.5D. `portrait` is the measured JSON of `avatar prepare`, when there is one."""
+    """A portrait photo, warped in 2.5D. `portrait` is the measured JSON of `avatar prepare`, if there is one."""
 
     kind: Literal["photo"] = "photo"
     image: MediaRef
@@ -45,7 +45,8 @@ class VideoFace(SpecModel):
     start_ms: int = Field(default=0, ge=0)
     end_ms: int | None = Field(default=None, gt=0)
     fit: Literal["ping_pong", "loop", "trim"] = Field(
-        default="ping_pong", description="what happens when the speech is longer than the video; trim holds the last frame"
+        default="ping_pong",
+        description="what happens when the speech is longer than the video; trim holds the last frame",
     )
     face_index: int | None = Field(default=None, ge=0)
     consent: Consent | None = None
@@ -66,7 +67,7 @@ class EspeakVoice(SpecModel):
 
 
 class OpenAIVoice(SpecModel):
-    """Any server with `POST {base_url}/v1/audio/speech`. The key is read from the variable named `api_key_env`."""
+    """Any server with `POST {base_url}/v1/audio/speech`. The key is in the variable named `api_key_env`."""
 
     kind: Literal["openai"] = "openai"
     base_url: str

@@ -1,4 +1,4 @@
-"""The lines a worker prints on standard output: one JSON object each, the only thing that crosses while it works."""
+"""The lines a worker prints on standard output, one JSON object each: all that crosses while it works."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FrameProgress(SpecModel):
 
 
 class Notice(SpecModel):
-    """Something people should know that did not stop the work: unsupported markup, a lost face, a far-off lip fit."""
+    """Something to know that did not stop the work: unsupported markup, a lost face, a far-off lip fit."""
 
     event: Literal["warning"] = "warning"
     code: str
@@ -41,7 +41,9 @@ class Notice(SpecModel):
 
 
 class OutputFile(SpecModel):
-    role: Literal["video", "segment", "audio", "words", "vtt", "srt", "poster", "provenance", "portrait", "still"]
+    role: Literal[
+        "video", "segment", "audio", "words", "vtt", "srt", "poster", "provenance", "portrait", "still"
+    ]
     path: str
     sha256: str
     bytes: int
@@ -66,7 +68,9 @@ class Failed(SpecModel):
     hint: str = ""
 
 
-ProgressLine = Annotated[StageStarted | FrameProgress | Notice | Finished | Failed, Field(discriminator="event")]
+ProgressLine = Annotated[
+    StageStarted | FrameProgress | Notice | Finished | Failed, Field(discriminator="event")
+]
 _ADAPTER: TypeAdapter[ProgressLine] = TypeAdapter(ProgressLine)
 
 

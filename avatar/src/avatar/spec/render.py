@@ -90,7 +90,7 @@ class RenderSpec(SpecModel):
     def scene_hash(self, scene_id: str) -> str:
         """Hash of what decides one scene's frames and sound: an unchanged scene is never made twice.
 
-        The scene's id, the title, the poster and the final sound encode are left out: they do not reach a segment.
+        The scene's id, the title, the poster and the final sound encode are left out: they reach no segment.
         """
         return content_hash(
             {
@@ -98,7 +98,9 @@ class RenderSpec(SpecModel):
                 "canvas": self.canvas.model_dump(mode="json"),
                 "scene": self.scene(scene_id).model_dump(mode="json", exclude={"id"}),
                 "video": self.output.video.model_dump(mode="json"),
-                "captions": self.output.captions.model_dump(mode="json") if self.output.captions.burned else None,
+                "captions": self.output.captions.model_dump(mode="json")
+                if self.output.captions.burned
+                else None,
                 "seed": self.seed,
             }
         )

@@ -119,7 +119,9 @@ class Scene(SpecModel):
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     script: str | None = Field(default=None, max_length=MAX_SCRIPT_CHARS)
-    audio: MediaRef | None = Field(default=None, description="supplied speech; `script` is then its transcript")
+    audio: MediaRef | None = Field(
+        default=None, description="supplied speech; `script` is then its transcript"
+    )
     language: str = Field(default="en-us", max_length=35)
     pronunciation: dict[str, str] = Field(default_factory=dict, description="word -> respelling, or /IPA/")
     face: Face = RigFace()
