@@ -28,7 +28,7 @@ class RigFace(SpecModel):
 
 
 class PhotoFace(SpecModel):
-    """A portrait photo, warped in 2.5D. `portrait` is the measured JSON of `avatar prepare`, if there is one."""
+    """A portrait photo, warped in 2.5D. `portrait` is the measured JSON of `avatar prepare`, if any."""
 
     kind: Literal["photo"] = "photo"
     image: MediaRef
