@@ -1,6 +1,4 @@
-"""The `avatar` command: one verb of the pipeline per run, progress on standard output, an exit code that
-tells.
-"""
+"""The `avatar` command: one verb per run, progress on standard output, an exit code that tells."""
 
 from avatar.cli.main import main
 

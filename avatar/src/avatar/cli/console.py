@@ -1,5 +1,5 @@
-"""Shows progress: JSON lines on standard output for programs, one moving line on standard error for
-people.
+"""Shows progress: JSON lines for programs on standard output, one moving line for people on standard
+error.
 """
 
 from __future__ import annotations

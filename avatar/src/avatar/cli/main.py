@@ -34,9 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 128 + stop.signal
             console.tell(Failed(code=error.code, message=error.message, hint=error.hint))
             return FAILED
-        except (
-            Exception
-        ) as error:  # a defect: whoever reads the progress learns of it, and the traceback follows
+        except Exception as error:
+            # A defect: whoever reads the progress learns of it, and the traceback follows.
             message = f"The worker failed unexpectedly: {type(error).__name__}: {error}"
             console.tell(Failed(code="worker.defect", message=message, hint="Please report it with the log."))
             raise
@@ -61,15 +60,12 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
         ) from error
 
     cv2.setNumThreads(1)
-
     context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)
     console.tell(VERBS[arguments.verb](arguments, context))
     return 0
 
 
 def _one_thread_per_library() -> None:
-    """Frames are drawn in parallel, so BLAS and OpenMP below them work on one core; both read this at
-    import.
-    """
+    """Frames are drawn in parallel; BLAS and OpenMP below them, which read this at import, use one core."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")

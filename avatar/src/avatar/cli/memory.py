@@ -1,6 +1,4 @@
-"""Tells the C library to keep the memory of a frame for the next one; called once, before any thread
-starts.
-"""
+"""Tells the C library to keep a frame's memory for the next one; called once, before any thread starts."""
 
 from __future__ import annotations
 

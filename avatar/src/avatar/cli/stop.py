@@ -1,6 +1,4 @@
-"""Turns Ctrl-C, SIGTERM and a closed terminal into one `Cancelled`, so that every cleanup on the way out
-runs undisturbed.
-"""
+"""Turns Ctrl-C, SIGTERM and a closed terminal into one `Cancelled`, so that all cleanup runs undisturbed."""
 
 from __future__ import annotations
 
@@ -30,7 +28,8 @@ class Stop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # Once stopped, stay deaf: a late signal must not take the exit code's place.
+            signal.signal(number, handler if self.signal is None else signal.SIG_IGN)
 
     def check(self) -> None:
         """Raises `Cancelled` once a signal has come."""

@@ -1,6 +1,4 @@
-"""Puts backdrop, speaker, overlays and captions together as planes; the frame loop calls it from several
-threads.
-"""
+"""Puts backdrop, speaker and overlays together as planes; the frame loop calls it from several threads."""
 
 from __future__ import annotations
 
@@ -56,9 +54,7 @@ class Composer:
         return planes
 
     def recycle(self, planes: Planes) -> None:
-        """Take back a frame of `paint`: new memory for each would cost the kernel more than drawing a small
-        layer.
-        """
+        """Take back a frame of `paint`: new memory for each would cost more than drawing a small layer."""
         if planes is not self._static:
             self._spare.put(planes)
 

@@ -1,6 +1,4 @@
-"""Words with times to caption cues: where a caption begins, ends and breaks; VTT, SRT and burned captions
-share it.
-"""
+"""Words with times to caption cues, which VTT, SRT and burned captions share."""
 
 from __future__ import annotations
 
@@ -126,9 +124,7 @@ def _greedy(pieces: Sequence[str], max_chars: int) -> list[str]:
 
 
 def _balanced(pieces: Sequence[str], count: int, max_chars: int) -> list[str] | None:
-    """Exactly at most `count` lines within the narrowest width that allows it; None when `max_chars` is too
-    narrow.
-    """
+    """At most `count` lines in the narrowest width that allows it; None when `max_chars` does not."""
     longest = max((columns(piece) for piece in pieces), default=0)
     for width in range(longest, max_chars + 1):
         lines = _greedy(pieces, width)

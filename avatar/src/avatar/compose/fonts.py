@@ -37,9 +37,7 @@ def font_folders() -> list[Path]:
 
 @dataclass(frozen=True)
 class Fonts:
-    """The fonts under some folders, opened when first asked for. One per scene; not shared between
-    threads.
-    """
+    """The fonts under some folders, opened when first asked for. Not to be shared between threads."""
 
     folders: tuple[Path, ...]
 

@@ -1,6 +1,4 @@
-"""Reads a video file as upright pictures at a steady rate, looped or held; backgrounds and overlays draw from
-it.
-"""
+"""Reads a video as upright pictures at a steady rate, looped or held; for backgrounds and overlays."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ class TextStyle:
 
 
 def text_in_box(text: str, box: Rect, style: TextStyle, fonts: Fonts, largest_px: float) -> Sprite:
-    """`text` in the largest size (up to `largest_px`) at which it fits `box`, on a panel that fills the
-    box.
-    """
+    """`text` in the largest size, up to `largest_px`, that fits `box`, on a panel that fills the box."""
     side = min(box.height, box.width)
     pad_x, pad_y = (0, 0) if style.panel is None else (round(0.2 * side), round(0.12 * side))
     room = (max(1, box.width - 2 * pad_x), max(1, box.height - 2 * pad_y))
@@ -76,7 +74,7 @@ def text_lines(
 
 
 def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
-    """`text` without the symbols no font can draw (empty boxes would say less than nothing), and what is
+    """`text` without symbols that no font can draw (an empty box says less than nothing), and what is
     missing.
 
     Letters without a glyph stay: leaving them out would change the words.
@@ -124,9 +122,7 @@ def _layout(
 
 
 def _in_its_direction(line: str) -> str:
-    """A line whose first letter reads right to left becomes one right-to-left run, so its full stop ends up
-    left.
-    """
+    """A line that begins right to left becomes one right-to-left run: its full stop ends up left."""
     first = next(
         (unicodedata.bidirectional(c) for c in line if unicodedata.bidirectional(c) in ("L", "R", "AL")), "L"
     )

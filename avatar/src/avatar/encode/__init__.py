@@ -1,3 +1,1 @@
-"""Files out of frames and sound: segments, the joined MP4, captions, poster, provenance; whole or not at
-all.
-"""
+"""Files out of frames and sound: segments, the joined MP4 and what lies beside it; whole or not at all."""

@@ -1,6 +1,4 @@
-"""Joins segments and sound into the finished MP4 without encoding a picture again; pipeline.assemble calls
-it.
-"""
+"""Joins segments and sound into one MP4 without encoding a picture again; pipeline.assemble calls it."""
 
 from __future__ import annotations
 
@@ -59,9 +57,7 @@ def join(
 
 
 def _gain(sounds: Sequence[SceneSound], fps: int, codec: AudioCodec) -> float:
-    """Decibels that bring the whole video to its loudness; what the limiter takes is measured and made up
-    for.
-    """
+    """Decibels that bring the video to its loudness; what the limiter takes is measured and made up for."""
     rate = codec.sample_rate_hz
     loudness = measure(read_sound(sounds, fps, rate), rate)
     if loudness.integrated_lufs is None:
@@ -86,9 +82,7 @@ def _video_stream(container: OutputContainer, like: Path) -> VideoStream:
 def _pictures(segments: Iterable[Path], stream: VideoStream, fps: int) -> Iterator[Packet]:
     """Packets of all segments with times counted in frames from the start of the video.
 
-    Decode times run on without a gap: every segment has the same reordering delay, because all have one
-    header.
-    """
+    Decode times run on without a gap: all segments have one header, and so one reordering delay."""
     first_frame = 0
     delay: int | None = None
     header: bytes | None = None

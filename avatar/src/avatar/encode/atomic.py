@@ -35,8 +35,8 @@ def write_error(error: OSError, target: Path) -> AvatarError:
 def atomic_file(target: Path) -> Iterator[Path]:
     """Yields a new, empty file beside `target`; it takes the target's place when the block ends well.
 
-    The data is on the disk before the name changes, so a crash leaves the old file or the new one, never half
-    of one. When the block fails the file is removed. Raises `Unavailable` (`render.disk_full`,
+    The data is on the disk before the name changes: a crash leaves the old file or the new one, never half of
+    one. When the block fails the file is removed. Raises `Unavailable` (`render.disk_full`,
     `render.write_failed`).
     """
     part = target.with_name(f".{target.name}.{_token()}.part")
@@ -55,8 +55,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yields a working folder inside `folder`; when the block ends well, its files `names` move up into
-    `folder`.
+    """Yields a working folder inside `folder`; when the block ends well, its files `names` move up.
 
     They appear in that order, so whoever finds the last one finds all. Whatever happens, the working folder
     is gone afterwards, and so is `folder` when it was new and nothing came of it. Raises as `atomic_file`

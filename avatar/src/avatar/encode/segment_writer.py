@@ -1,6 +1,4 @@
-"""Writes the frames of one scene as a video-only MP4 that joins with its siblings; pipeline.segment drives
-it.
-"""
+"""Writes one scene's frames as a video-only MP4 that joins with its siblings; pipeline.segment drives it."""
 
 from __future__ import annotations
 

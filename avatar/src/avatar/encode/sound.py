@@ -1,6 +1,4 @@
-"""The sound of the whole video: scenes in a row, padded to their frames, levelled and limited; the muxer
-reads it.
-"""
+"""The sound of the whole video: scenes in a row, as long as their frames, levelled; assembly reads it."""
 
 from __future__ import annotations
 

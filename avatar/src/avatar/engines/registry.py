@@ -1,6 +1,4 @@
-"""Opens the face engine a scene asks for; the pipeline and the CLI call it, and only the asked engine is
-imported.
-"""
+"""Opens the face engine a scene asks for, and imports no other; the pipeline and the CLI call it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Segments to the finished video with its captions, poster and provenance; `avatar assemble` and `render`
-call it.
-"""
+"""Segments to the finished video and the files beside it; `avatar assemble` and `render` call it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Refuses a real person's face or cloned voice without a recorded consent; every verb that makes pictures
-asks here.
-"""
+"""Refuses a real face or cloned voice without a recorded consent; every verb that makes pictures asks."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from avatar.spec import Consent, Face, PhotoFace, Scene, VideoFace, Voice
 
 
 def require_consent(scene: Scene) -> None:
-    """Raises `InvalidInput` (`consent.required`) when `scene` shows or imitates a person who has not
+    """Raises `InvalidInput` (`consent.required`) when `scene` shows or imitates somebody who has not
     agreed.
     """
     if scene.layout.visible:

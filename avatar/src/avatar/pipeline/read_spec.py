@@ -15,9 +15,7 @@ MAX_SHOWN = 5
 
 
 def read_render_spec(path: Path) -> RenderSpec:
-    """Raises `InvalidInput` (`spec.missing`, `spec.empty`, `spec.invalid`) with the path of each bad
-    field.
-    """
+    """Raises `InvalidInput` (`spec.missing`, `spec.empty`, `spec.invalid`), naming each bad field."""
     return _read(path, RenderSpec)
 
 

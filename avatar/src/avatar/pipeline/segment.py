@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
 from avatar.encode.segment_writer import segment_writer
 from avatar.errors import InvalidInput
@@ -16,7 +18,7 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.parallel import drawing_threads, ordered_map
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
-from avatar.pipeline.shot import open_shot
+from avatar.pipeline.shot import Shot, open_shot
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
@@ -69,16 +71,16 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         with closing(open_shot(spec, scene, speech, context, warn)) as shot:
             context.tell(StageStarted(stage="frames", scene=scene_id, total_frames=track.frames))
-            threads = drawing_threads()
             meter = FrameMeter(context.tell, scene_id, track.frames)
-            with segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer:
-                frames = ordered_map(shot.paint, shot.moments(track), threads, 3 * threads)
-                with closing(frames):
-                    for planes in frames:
-                        context.check()
-                        writer.write(planes)
-                        shot.recycle(planes)
-                        meter.count()
+            with (
+                segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
+                closing(_painted(shot, track)) as frames,
+            ):
+                for planes in frames:
+                    context.check()
+                    writer.write(planes)
+                    shot.recycle(planes)
+                    meter.count()
             report = shot.report()
             for notice in report.notices:
                 warn(notice.model_copy(update={"scene": scene_id}))
@@ -98,6 +100,12 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         speech.wav.rename(work / SOUND)
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
+
+
+def _painted(shot: Shot, track: ControlTrack) -> Generator[Planes]:
+    """Every frame in order, drawn ahead by a few threads, which are gone once it is closed."""
+    threads = drawing_threads()
+    return ordered_map(shot.paint, shot.moments(track), threads, 3 * threads)
 
 
 def open_segment(folder: Path) -> SegmentFiles:
