@@ -70,7 +70,9 @@ def build_studio(
     dispatcher = Dispatcher(
         db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making)
     )
-    renders = RenderService(db, events, blobs, library, admission, out_dir=out_dir, wake=dispatcher.wake)
+    renders = RenderService(
+        db, events, blobs, library, admission, out_dir=out_dir, wake=dispatcher.wake, driven=dispatcher.driven
+    )
     return Studio(
         projects=ProjectService(db),
         versions=VersionService(db),

@@ -91,6 +91,10 @@ class Dispatcher:
         """True while this process holds the lock."""
         return self._lock.held
 
+    def driven(self) -> bool:
+        """True while any process drives."""
+        return self._lock.taken()
+
     def wake(self) -> None:
         """There is something new; without it the next look comes within `poll_s`."""
         self._wake.set()

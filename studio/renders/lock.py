@@ -33,6 +33,14 @@ class DriverLock:
         self._descriptor = descriptor
         return True
 
+    def taken(self) -> bool:
+        """Whether anybody holds it, we or another process."""
+        if self.held:
+            return True
+        free = self.acquire()
+        self.release()
+        return not free
+
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)

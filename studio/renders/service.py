@@ -47,6 +47,7 @@ class RenderService:
         *,
         out_dir: Path,
         wake: Callable[[], None] = lambda: None,
+        driven: Callable[[], bool] = lambda: True,
     ) -> None:
         self._db = db
         self._events = events
@@ -56,6 +57,7 @@ class RenderService:
         self._journal = RenderJournal(db, events)
         self._out_dir = out_dir
         self._wake = wake
+        self._driven = driven
 
     async def create(
         self, request: RenderRequest, *, requested_by: str = "", persona_ids: tuple[str, ...] = ()
@@ -112,6 +114,8 @@ class RenderService:
         async with self._db.session() as session:
             row = await render_of(session, ref)
             if row.state == RenderState.QUEUED:
+                if not self._driven():
+                    return "waits: nobody makes renders now; start `soundstage up`"
                 ahead = await Renders(session).ahead_of(row)
                 return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
             return row.waits or view_of(row, ()).sentence

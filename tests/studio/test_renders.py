@@ -12,6 +12,7 @@ from avatar.spec import RenderSpec, Scene
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.telemetry import trace
 from studio.renders.journal import stream_of
+from studio.renders.lock import DriverLock
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import (
     ACTIVE,
@@ -205,12 +206,18 @@ async def test_a_render_is_found_by_the_end_of_its_id(studio_rooms: Any, ask: An
         await studio_rooms.renders.get("%%%%%%")
 
 
-async def test_a_waiting_render_says_how_many_are_ahead_of_it(studio_rooms: Any, ask: Any) -> None:
+async def test_a_waiting_render_says_how_many_are_ahead_of_it_or_that_nobody_drives(
+    studio_rooms: Any, ask: Any, settings: Any
+) -> None:
     await studio_rooms.renders.create(ask("one"))
     second = await studio_rooms.renders.create(ask("two"))
     urgent = await studio_rooms.renders.create(ask("three", priority=5))
+    assert "start `soundstage up`" in await studio_rooms.renders.explain(second.id)
+    driver = DriverLock(settings.state_dir / "dispatcher.lock")
+    assert driver.acquire()
     assert await studio_rooms.renders.explain(second.id) == "waits: 2 ahead of it"
     assert await studio_rooms.renders.explain(urgent.id) == "waits: next in line"
+    driver.release()
 
 
 async def test_a_placed_render_says_that_the_workers_are_busy(rooms: Any, ask: Any) -> None:

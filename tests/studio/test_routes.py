@@ -78,7 +78,7 @@ async def test_a_render_is_cancelled_tried_again_and_deleted(client: Any, studio
     made = (await client.post("/api/renders", json={"script": "hi", "canvas": SMALL})).json()
     path = f"/api/renders/{made['id']}"
     explained = (await client.get(f"{path}/explain")).json()
-    assert explained == {"explanation": "waits: next in line"}
+    assert explained == {"explanation": "waits: nobody makes renders now; start `soundstage up`"}
     busy = await client.delete(path)
     assert (busy.status_code, busy.json()["code"]) == (409, "render.active")
     assert (await client.post(f"{path}/cancel")).json()["state"] == "cancelled"
