@@ -115,6 +115,48 @@ class AuthSettings(Section):
     )
 
 
+class NomadSettings(Section):
+    """How the Nomad servers are reached."""
+
+    address: AnyHttpUrl | None = Field(
+        None, description="the API of a Nomad server; empty: `http://127.0.0.1:4646`"
+    )
+    region: str = Field("", description="region of the jobs; empty: that of the server")
+    namespace: str = Field("default", description="namespace of the jobs")
+    datacenters: CommaList = Field(("*",), description="where jobs may run, by commas")
+    node_pool: str = Field("all", description="which nodes may run jobs")
+    token_file: Path | None = Field(
+        None, description="file that holds an ACL token; a token never stands in the settings"
+    )
+    ca_file: Path | None = Field(None, description="certificates that the server's must be signed by")
+    client_cert_file: Path | None = Field(None, description="our own certificate, for mutual TLS")
+    client_key_file: Path | None = Field(None, description="the key of our own certificate")
+    job_prefix: str = Field(
+        "soundstage",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="how our jobs' names begin; two installations on one Nomad need different ones",
+    )
+    driver: Literal["exec", "raw_exec", "docker"] = Field("exec", description="Nomad driver of the workers")
+    command: str = Field("avatar", description="the avatar program on the nodes, with its path")
+    keep_hours: int = Field(24, ge=1, description="ended jobs are purged after this time")
+
+
+class FarmSettings(Section):
+    """Where segments are made."""
+
+    scheduler: Literal["local", "nomad"] = Field(
+        "local", description="`local`: on this machine; `nomad`: on the nodes of a Nomad cluster"
+    )
+    control_url: AnyHttpUrl | None = Field(
+        None, description="how workers reach this server; empty: `http.public_url`, else where it listens"
+    )
+    max_running: int = Field(64, ge=1, description="most segments that are on the farm at the same time")
+    look_ahead: int = Field(
+        2, ge=1, description="most segments that wait on the farm's side; the rest waits here"
+    )
+    nomad: NomadSettings = Field(default_factory=NomadSettings, description="the Nomad cluster")
+
+
 class LimitSettings(Section):
     """What is refused as too much."""
 

@@ -14,6 +14,7 @@ from soundstage.settings.sections import (
     BlobSettings,
     DatabaseSettings,
     EventSettings,
+    FarmSettings,
     HttpSettings,
     LimitSettings,
     LlmsSettings,
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = Field(default_factory=BlobSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    farm: FarmSettings = Field(default_factory=FarmSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     events: EventSettings = Field(default_factory=EventSettings)
