@@ -12,9 +12,7 @@ from avatar.face.landmarks import Picture
 
 
 def cut_out(stage: Stage) -> Picture:
-    """BGRA uint8 (h, w, 4). Colours at the outline are those of the person just inside, not a mix with
-    the background.
-    """
+    """BGRA uint8 (h, w, 4); colours at the outline are the person's, not mixed with the background."""
     alpha = stage.mask
     height = alpha.shape[0]
     sure = np.asarray(alpha > 0.92, np.float32)

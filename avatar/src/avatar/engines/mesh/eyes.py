@@ -130,9 +130,7 @@ class EyeModel:
         )
 
     def _glance(self, pose: EyePose, gap: Floats) -> Picture:
-        """The eyeball with its iris moved; rows are kept between the lids of the still, so no skin slips
-        in.
-        """
+        """The eyeball with its iris moved; its rows stay between the lids, so that no skin slips in."""
         shift = np.float32(GAZE_RADII * self._iris_radius)
         x = self._x - self._iris_weight * shift * np.float32(np.clip(pose.gaze_x, -1, 1))
         y = self._y - self._iris_weight * shift * np.float32(0.8 * np.clip(pose.gaze_y, -1, 1))

@@ -95,9 +95,7 @@ class HeadField:
         )
 
     def _depth(self, points: Points, e_cells: float) -> Floats:
-        """Height of the face over the plane of the ears in E, spread from the landmarks by normalised
-        convolution.
-        """
+        """Height over the plane of the ears in E, spread from the landmarks by normalised convolution."""
         ears = (points[LEFT_EAR, 2] + points[RIGHT_EAR, 2]) / 2
         height = (ears - points[:, 2]) / np.float32(self.axes.unit_px)
         total, count = np.zeros_like(self._x), np.zeros_like(self._x)

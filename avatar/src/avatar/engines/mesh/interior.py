@@ -18,9 +18,7 @@ from avatar.face.landmarks import Picture, Points
 
 @dataclass(frozen=True, slots=True)
 class MouthInterior:
-    """Pictures of the teeth and tongue, made once per person. Upper teeth hang on the skull, the rest on
-    the jaw.
-    """
+    """Teeth and tongue of one person. Upper teeth hang on the skull, all else on the jaw."""
 
     palette: MouthPalette
     upper: Plate

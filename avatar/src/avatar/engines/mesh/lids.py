@@ -71,9 +71,7 @@ def _spread(patch: Picture, weight: Mask, unit_px: float) -> Floats:
 
 
 def _grain(patch: Picture, lower: Floats, unit_px: float) -> Floats:
-    """Fine texture of the skin under the eye, mirrored upwards, so that the lid is not smoother than the
-    rest.
-    """
+    """Fine texture of the skin under the eye, mirrored up: the lid must not be smoother than the rest."""
     height, width = patch.shape[:2]
     fine = patch.astype(np.float32) - cv2.GaussianBlur(patch, (0, 0), max(0.8, 0.012 * unit_px)).astype(
         np.float32

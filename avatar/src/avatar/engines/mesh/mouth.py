@@ -30,9 +30,7 @@ class MouthModel:
 
     `draw` changes nothing and may run in several threads. The patch equals the picture at its border to the
     last bit, so it can be pasted without a seam; its region ends below the eyes. For moving video make a
-    model per
-    frame and share one `MouthInterior`: teeth and colours must not change from frame to frame.
-    Channels beyond three (alpha) are carried along unchanged in place.
+    model per frame and share one `MouthInterior`: teeth and colours must not change from frame to frame.
     """
 
     def __init__(
@@ -57,9 +55,6 @@ class MouthModel:
         region = region_of(shape, top_v, image.shape[1], image.shape[0])
         patch = np.ascontiguousarray(region.of(image)[..., :3])
         return cls(patch, region, shape, interior or MouthInterior.from_picture(image, landmarks), top_v)
-
-    # -- preparation
-    # -------------------------------------------------------------------------------------------
 
     def _local(self, x: Floats, y: Floats) -> Floats:
         """Pixels of the patch to (u, v)."""
@@ -86,9 +81,7 @@ class MouthModel:
         return MouthBasis(basis.across * window, basis.upper * window, basis.lower * window)
 
     def _make_grid_basis(self, top_v: float) -> MouthBasis:
-        """One node in the middle of each cell, and one more all round, so that enlarging never
-        extrapolates.
-        """
+        """A node in the middle of each cell and one more all round: enlarging must not extrapolate."""
         step = self._step
         columns = (np.arange(-1, self.region.width // step + 1, dtype=np.float32) + 0.5) * step - 0.5
         rows = (np.arange(-1, self.region.height // step + 1, dtype=np.float32) + 0.5) * step - 0.5
@@ -97,9 +90,7 @@ class MouthModel:
         return self._basis_at(x, y, top_v)
 
     def _make_curve_basis(self, top_v: float) -> tuple[tuple[Floats, Floats], tuple[MouthBasis, MouthBasis]]:
-        """The lip edges as points, and how each moves: they decide the masks, so they are followed
-        exactly.
-        """
+        """The lip edges as points and how each moves: they decide the masks and are followed exactly."""
         reach = np.linspace(-1.15, 1.15, _CURVE_SAMPLES, dtype=np.float32)
         # Denser near the corners, where the square-root profile is steep.
         half, centre = self.shape.half_width, self.shape.centre
@@ -135,9 +126,6 @@ class MouthModel:
             clamped = np.minimum(y, edge) if sign > 0 else np.maximum(y, edge)
             layers.append(_remap(patch, np.ascontiguousarray(x), clamped.astype(np.float32)))
         return layers[0], layers[1]
-
-    # -- drawing
-    # -----------------------------------------------------------------------------------------------
 
     def edges(self, pose: MouthPose) -> tuple[Floats, Floats]:
         """Rows of the upper and lower lip edge in the drawn patch, one per column, float32 (width,), in
@@ -214,9 +202,7 @@ class MouthModel:
         patch[y0:y1, x0:x1] = (view + tint * (red - view)).astype(np.uint8)
 
     def _feather(self, pose: MouthPose) -> Floats:
-        """Width of the soft edge between the layers in pixels: sharp along the lips, wide outside the
-        corners.
-        """
+        """Width of the soft edge between the layers in pixels: sharp at the lips, wide beyond the corners."""
         uv = self._local(self._columns, np.full_like(self._columns, self.region.height / 2))
         outside = np.maximum(
             0, np.abs(uv[:, 0] - np.float32(self.shape.centre)) - np.float32(self._half_width(pose))
