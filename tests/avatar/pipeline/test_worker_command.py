@@ -191,6 +191,36 @@ def test_a_listener_that_goes_away_stops_the_work_and_leaves_nothing(
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("import nowhere_to_be_found", "nowhere_to_be_found"),
+        ("raise ImportError('libEGL.so.1: cannot open shared object file')", "libEGL.so.1"),
+    ],
+)
+def test_a_missing_package_or_library_is_named(command, write_spec, small_spec, tmp_path, fault, said):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "skia.py").write_text(fault)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "broken")}
+
+    def run(*arguments):
+        return subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, check=False, env=environment
+        )
+
+    spec = write_spec(small_spec({"id": "a"}))
+    done = run("render", str(spec), str(tmp_path / "o.mp4"), "--json")
+    (failed,) = lines_of(done)
+    assert failed.code == "worker.incomplete"
+    assert said in failed.message
+    assert done.returncode == 1
+    doctor = run("doctor", "--json")
+    states = {check["name"]: check for check in json.loads(doctor.stdout)}
+    assert states["fonts"]["state"] == "missing"
+    assert said in states["fonts"]["detail"]
+    assert doctor.returncode == 1
+
+
 def test_help_needs_no_media_library(command):
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
     done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True, env=environment)

@@ -58,6 +58,12 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
             f"The worker lacks the package {error.name}.",
             "Install its extras (uv sync --extra cpu --extra face); `avatar doctor` lists what is missing.",
         ) from error
+    except ImportError as error:  # the package is there, and a library of the system that it needs is not
+        raise Unavailable(
+            "worker.incomplete",
+            f"A library of the system is missing: {error}.",
+            "On Debian: apt-get install libgl1 libegl1 libfontconfig1.",
+        ) from error
 
     cv2.setNumThreads(1)
     context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)

@@ -87,7 +87,8 @@ def _fonts() -> Check:
     try:
         fonts = importlib.import_module("avatar.compose.fonts").Fonts.of_this_machine()
     except ImportError as error:
-        return Check("fonts", "missing", str(error), "Install the worker's extra `cpu`.")
+        hint = "Install the worker's extra `cpu`, and on Debian libgl1 libegl1 libfontconfig1."
+        return Check("fonts", "missing", str(error), hint)
     families = sorted({typeface.getFamilyName() for typeface in fonts.typefaces})
     if not families:
         return Check(
