@@ -17,7 +17,6 @@ Family = Literal["image", "video", "audio"]
 @dataclass(frozen=True, slots=True)
 class FileType:
     media_type: str
-    extension: str
 
     @property
     def family(self) -> Family:
@@ -25,27 +24,27 @@ class FileType:
         return "image" if family == "image" else "audio" if family == "audio" else "video"
 
 
-JPEG = FileType("image/jpeg", "jpg")
-PNG = FileType("image/png", "png")
-GIF = FileType("image/gif", "gif")
-WEBP = FileType("image/webp", "webp")
-HEIC = FileType("image/heic", "heic")
-AVIF = FileType("image/avif", "avif")
-TIFF = FileType("image/tiff", "tif")
-BMP = FileType("image/bmp", "bmp")
-MP4 = FileType("video/mp4", "mp4")
-MOV = FileType("video/quicktime", "mov")
-WEBM = FileType("video/webm", "webm")
-MATROSKA = FileType("video/x-matroska", "mkv")
-AVI = FileType("video/x-msvideo", "avi")
-MPEG_TS = FileType("video/mp2t", "ts")
-M4A = FileType("audio/mp4", "m4a")
-WAV = FileType("audio/wav", "wav")
-MP3 = FileType("audio/mpeg", "mp3")
-AAC = FileType("audio/aac", "aac")
-FLAC = FileType("audio/flac", "flac")
-OGG = FileType("audio/ogg", "ogg")
-OGV = FileType("video/ogg", "ogv")
+JPEG = FileType("image/jpeg")
+PNG = FileType("image/png")
+GIF = FileType("image/gif")
+WEBP = FileType("image/webp")
+HEIC = FileType("image/heic")
+AVIF = FileType("image/avif")
+TIFF = FileType("image/tiff")
+BMP = FileType("image/bmp")
+MP4 = FileType("video/mp4")
+MOV = FileType("video/quicktime")
+WEBM = FileType("video/webm")
+MATROSKA = FileType("video/x-matroska")
+AVI = FileType("video/x-msvideo")
+MPEG_TS = FileType("video/mp2t")
+M4A = FileType("audio/mp4")
+WAV = FileType("audio/wav")
+MP3 = FileType("audio/mpeg")
+AAC = FileType("audio/aac")
+FLAC = FileType("audio/flac")
+OGG = FileType("audio/ogg")
+OGV = FileType("video/ogg")
 
 _STARTS: tuple[tuple[bytes, FileType], ...] = (
     (b"\xff\xd8\xff", JPEG),
@@ -73,30 +72,6 @@ _BRANDS: dict[bytes, FileType] = {
     b"M4B ": M4A,
 }
 
-KNOWN = (
-    JPEG,
-    PNG,
-    GIF,
-    WEBP,
-    HEIC,
-    AVIF,
-    TIFF,
-    BMP,
-    MP4,
-    MOV,
-    WEBM,
-    MATROSKA,
-    AVI,
-    MPEG_TS,
-    M4A,
-    WAV,
-    MP3,
-    AAC,
-    FLAC,
-    OGG,
-    OGV,
-)
-
 
 def sniff(head: bytes) -> FileType:
     """`head` is the first SNIFF_BYTES. Raises `upload.empty` and `upload.unknown_type`."""
@@ -111,11 +86,6 @@ def sniff(head: bytes) -> FileType:
             "WAV, MP3, M4A, AAC, FLAC or OGG.",
         )
     return found
-
-
-def extension_of(media_type: str) -> str:
-    """Without a dot; "bin" for what we do not know."""
-    return next((known.extension for known in KNOWN if known.media_type == media_type), "bin")
 
 
 def _by_start(head: bytes) -> FileType | None:

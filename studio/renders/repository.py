@@ -163,8 +163,5 @@ class Segments:
         """Longest unused first."""
         return (await self._session.scalars(select(Segment).order_by(Segment.used_at, Segment.key))).all()
 
-    async def with_keys(self, keys: Collection[str]) -> Sequence[Segment]:
-        return (await self._session.scalars(select(Segment).where(Segment.key.in_(keys)))).all()
-
     async def remove(self, keys: Collection[str]) -> None:
         await self._session.execute(delete(Segment).where(Segment.key.in_(keys)))

@@ -59,16 +59,14 @@ class RenderService:
         self._wake = wake
         self._driven = driven
 
-    async def create(
-        self, request: RenderRequest, *, requested_by: str = "", persona_ids: tuple[str, ...] = ()
-    ) -> RenderView:
+    async def create(self, request: RenderRequest, *, requested_by: str = "") -> RenderView:
         """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices."""
         if request.project is not None:
             return await self._create_from_project(request, request.project, requested_by)
         if request.lipsync is not None:
             return await self._create(request.lipsync, "lipsync", request, requested_by)
         spec = request.spec if request.spec is not None else spec_of_script(request, self._library)
-        personas = persona_ids or ((request.persona,) if request.spec is None else ())
+        personas = (request.persona,) if request.spec is None else ()
         return await self._create(
             spec, "preview" if request.preview else "video", request, requested_by, personas
         )
