@@ -31,8 +31,8 @@ def quiet_logs() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'state' / 'soundstage.db'}")
+async def db(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await database.create_tables()
     yield database
     await database.close()

@@ -1,0 +1,152 @@
+"""PostgreSQL past one machine: the same promises to the rooms as SQLite gives, for many processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import URL, Connection, Dialect, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from soundstage.errors import Invalid, SoundstageError, StorageFull, Unavailable
+
+# The advisory lock that every writer of one database holds: "soundsta" as a 64-bit number.
+WRITERS_LOCK = int.from_bytes(b"soundsta")
+# A machine that vanishes in the middle of a transaction must not keep all others from writing.
+IDLE_IN_TRANSACTION_MS = 30_000
+CONNECT_SECONDS = 10.0
+# Connections of one process: 15 that read, and two that write, of which one waits for the other.
+READERS, MORE_READERS, WRITERS = 5, 10, 2
+
+# SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_BUSY = frozenset({"55P03", "40P01", "40001"})
+_UNREACHABLE = frozenset({"57P01", "57P02", "57P03", "25P03"})
+
+
+def open_postgresql(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
+    """The engine that reads and the one that writes, with pools of their own.
+
+    Writers wait for each other while they hold a connection; in a common pool they would starve the readers,
+    and the one writer who has the lock and reads something beside it.
+    """
+    wait_ms = max(busy_timeout_ms, 1)
+    settings = {
+        "application_name": "soundstage",
+        # 0 would wait for ever here, where SQLite does not wait at all.
+        "lock_timeout": str(wait_ms),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+    }
+    common: dict[str, Any] = {
+        "pool_pre_ping": True,
+        "connect_args": {"timeout": CONNECT_SECONDS, "server_settings": settings},
+    }
+    # One consistent state for all that a session reads, as SQLite gives it.
+    reading = create_async_engine(
+        url, isolation_level="REPEATABLE READ", pool_size=READERS, max_overflow=MORE_READERS, **common
+    )
+    writing = create_async_engine(
+        url, pool_size=WRITERS, max_overflow=0, pool_timeout=wait_ms / 1000, **common
+    )
+    event.listen(reading.sync_engine, "do_connect", _connect)
+    event.listen(writing.sync_engine, "do_connect", _connect)
+    event.listen(writing.sync_engine, "begin", _lock_out_other_writers)
+    return reading, writing
+
+
+def known_postgresql_error(error: DBAPIError) -> SoundstageError | None:
+    """What the server says, as an error that a person can act on; None when it is no everyday case."""
+    found = _known_state(getattr(error.orig, "sqlstate", None))
+    if found is None and error.connection_invalidated:
+        return _unreachable()
+    return found
+
+
+def _lock_out_other_writers(connection: Connection) -> None:
+    # What a writer decides is decided on what it has read, so nobody may write between the two. SQLite's one
+    # writer at a time is what the services are written for; here it is one per database, on any machine.
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+
+
+def _connect(dialect: Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
+    """Connects, and explains why not: what the driver raises here never becomes a DBAPIError."""
+    connect: Callable[..., Any] = dialect.connect
+    try:
+        return connect(*arguments, **named)
+    except OSError as error:
+        # Refused, no such host, no such socket, no answer in time, TLS refused.
+        raise _unreachable() from error
+    except Exception as error:
+        if (known := _known_state(getattr(error, "sqlstate", None))) is not None:
+            raise known from error
+        raise
+
+
+def _known_state(state: str | None) -> SoundstageError | None:
+    if state is None:
+        return None
+    if state in _BUSY:
+        return Unavailable(
+            "database.busy",
+            "Another process has been writing to the database for too long.",
+            "Try again; if it stays, look for a stuck soundstage process.",
+        )
+    if state == "53100":
+        return StorageFull(
+            "database.disk_full",
+            "The disk of the database server is full.",
+            "Free some space there.",
+        )
+    if state == "53300":
+        return Unavailable(
+            "database.too_many_connections",
+            "The database server takes no more connections.",
+            "Raise its `max_connections`, or put a pooler in session mode in front of it.",
+        )
+    if state in ("42P01", "42703"):
+        return Unavailable(
+            "database.not_migrated",
+            "The database has not the tables that this version needs.",
+            "Run `soundstage migrate`.",
+        )
+    if state == "3D000":
+        return Unavailable(
+            "database.missing",
+            "The server has no database of this name.",
+            "Make it: `createdb --owner USER NAME`.",
+        )
+    if state in ("28P01", "28000"):
+        return Unavailable(
+            "database.login_refused",
+            "The database server refuses this user or password.",
+            "Check the user in `database.url`, and PGPASSWORD or ~/.pgpass.",
+        )
+    if state == "42501":
+        return Unavailable(
+            "database.no_rights",
+            "The user of the database may not do this.",
+            "Make the user the owner of the database: `ALTER DATABASE NAME OWNER TO USER`.",
+        )
+    if state == "25006":
+        return Unavailable(
+            "database.read_only",
+            "The database server takes no writes: it is a standby, or was set to read only.",
+            "Point `database.url` at the primary server.",
+        )
+    if state in ("22021", "22P05"):
+        return Invalid(
+            "database.text_refused",
+            "The text holds a character that PostgreSQL does not store (U+0000).",
+            "Take it out.",
+        )
+    if state in _UNREACHABLE or state.startswith("08"):
+        return _unreachable()
+    return None
+
+
+def _unreachable() -> Unavailable:
+    return Unavailable(
+        "database.unreachable",
+        "The database does not answer.",
+        "Check `database.url` and that the server runs.",
+    )

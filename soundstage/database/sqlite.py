@@ -1,0 +1,106 @@
+"""SQLite as the embedded database: WAL mode, one writer at a time who takes the lock before reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from soundstage.errors import SoundstageError, StorageFull, Unavailable
+
+_WRITES = "soundstage_writes"
+
+
+def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
+    """The engine that reads and the one that writes; both draw from one pool of connections."""
+    if url.database and url.database != ":memory:":
+        path = Path(url.database)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _cannot_open(url) from error
+        if path.is_dir():
+            raise _cannot_open(url)
+    engine = create_async_engine(url)
+    _set_up(engine, busy_timeout_ms)
+    return engine, engine.execution_options(**{_WRITES: True})
+
+
+def known_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:
+    """What the driver says, as an error that a person can act on; None when it is no everyday case."""
+    text = str(error.orig).lower()
+    if "database is locked" in text or "database table is locked" in text:
+        return Unavailable(
+            "database.busy",
+            "Another process has been writing to the database for too long.",
+            "Try again; if it stays, look for a stuck soundstage process.",
+        )
+    if "disk is full" in text:
+        return StorageFull(
+            "database.disk_full",
+            "The disk that holds the database is full.",
+            "Free some space; `soundstage gc` removes files that nothing refers to.",
+        )
+    if "unable to open database file" in text or "readonly database" in text:
+        return _cannot_open(url)
+    if "no such table" in text or "no such column" in text:
+        return Unavailable(
+            "database.not_migrated",
+            "The database has not the tables that this version needs.",
+            "Run `soundstage migrate`.",
+        )
+    if "file is not a database" in text or "malformed" in text:
+        return Unavailable(
+            "database.damaged",
+            f"The file {url.database} is damaged or no database.",
+            "Restore a backup with `soundstage restore`.",
+        )
+    return None
+
+
+def _set_up(engine: AsyncEngine, busy_timeout_ms: int) -> None:
+    def on_connect(dbapi_connection: Any, _record: Any) -> None:
+        # Takes the driver's own, late BEGIN away; ours follows below.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        try:
+            # The timeout comes first: switching to WAL needs a lock itself when two processes start together.
+            cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = NORMAL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            # The pool does not know this connection yet, and its thread would outlive us.
+            dbapi_connection.close()
+            raise
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        # A writer takes the lock at once. A transaction that reads first and writes later fails on the spot
+        # when another process wrote in between, whatever the timeout (SQLITE_BUSY_SNAPSHOT).
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    def on_invalidate(dbapi_connection: Any, _record: Any, _error: BaseException | None) -> None:
+        # A task was cancelled in the middle of a statement. SQLite keeps a closed connection, and its lock,
+        # alive while a cursor that is still referred to (by a traceback) has not been read to its end.
+        # A connection that is broken itself has nothing to roll back.
+        with suppress(sqlite3.Error):
+            dbapi_connection.rollback()
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "invalidate", on_invalidate)
+    event.listen(engine.sync_engine, "begin", on_begin)
+
+
+def _cannot_open(url: URL) -> Unavailable:
+    return Unavailable(
+        "database.cannot_open",
+        f"The database file {url.database} cannot be opened for writing.",
+        "Check that its folder exists and belongs to the user who runs soundstage.",
+    )

@@ -1,0 +1,60 @@
+"""Servers that the tests of several rooms share; each starts when the first test asks for it."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "servers"))
+
+import postgresql_server
+
+ENGINES = ("sqlite", "postgresql")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=ENGINES, default="sqlite", help="what tests run on that do not run on both"
+    )
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgresql_server.PostgresqlServer]:
+    """A PostgreSQL server."""
+    programs = postgresql_server.find_programs()
+    if programs is None:
+        pytest.skip(postgresql_server.INSTALL)
+    with postgresql_server.running_server(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def database_engine(request: pytest.FixtureRequest) -> str:
+    """Rooms that run on both engines override this with `params=ENGINES`."""
+    chosen: str = request.config.getoption("--database")
+    return chosen
+
+
+@pytest.fixture
+async def database_url(
+    request: pytest.FixtureRequest, database_engine: str, tmp_path: Path
+) -> AsyncIterator[str]:
+    """An empty database of this test alone."""
+    if database_engine == "sqlite":
+        yield f"sqlite:///{tmp_path / 'state' / 'soundstage.db'}"
+        return
+    import asyncpg
+
+    server: postgresql_server.PostgresqlServer = request.getfixturevalue("postgresql")
+    name = f"test_{secrets.token_hex(8)}"
+    boss = await asyncpg.connect(server.url("postgres"))
+    try:
+        await boss.execute(f"CREATE DATABASE {name}")
+        yield server.url(name)
+        await boss.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await boss.close()

@@ -1,0 +1,144 @@
+"""What is particular to PostgreSQL: a server that is elsewhere, full, gone, or of another mind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+
+from soundstage.database import Database
+from soundstage.errors import Invalid, SoundstageError, Unavailable
+from soundstage.events import EventStore
+
+
+@pytest.fixture
+def database_engine() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+async def boss(database_url: str) -> AsyncIterator[Database]:
+    """Another client of the same database."""
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+async def ask(db: Database, sql: str = "SELECT 1") -> object:
+    async with db.transaction() as session:
+        return await session.scalar(text(sql))
+
+
+async def code_of(url: str, sql: str = "SELECT 1") -> str:
+    database = Database(url)
+    with pytest.raises(SoundstageError) as error:
+        await ask(database, sql)
+    await database.close()
+    assert "hunter2" not in str(error.value)
+    return error.value.code
+
+
+@asynccontextmanager
+async def a_role(db: Database, described: str) -> AsyncIterator[None]:
+    async with db.transaction() as session:
+        await session.execute(text(f"CREATE ROLE {described}"))
+    try:
+        yield
+    finally:
+        async with db.transaction() as session:
+            await session.execute(text(f"DROP ROLE {described.split()[0]}"))
+
+
+async def test_a_server_that_is_not_there_is_unreachable() -> None:
+    assert await code_of("postgresql://u:hunter2@127.0.0.1:1/d") == "database.unreachable"
+    assert await code_of("postgresql://u:hunter2@no.such.host.invalid/d") == "database.unreachable"
+    assert await code_of("postgresql://u:hunter2@/d?host=/no/such/folder") == "database.unreachable"
+
+
+async def test_a_database_that_the_server_has_not_is_missing(database_url: str) -> None:
+    assert await code_of(database_url.replace("/test_", "/no_test_")) == "database.missing"
+
+
+async def test_a_user_that_the_server_does_not_know_is_refused(database_url: str) -> None:
+    assert await code_of(database_url.replace("//soundstage@", "//stranger:hunter2@")) == (
+        "database.login_refused"
+    )
+
+
+async def test_a_user_without_rights_is_told_so(db: Database, database_url: str) -> None:
+    async with a_role(db, "guest LOGIN"):
+        guest = database_url.replace("//soundstage@", "//guest@")
+        assert await code_of(guest, "SELECT count(*) FROM events") == "database.no_rights"
+
+
+async def test_a_server_without_free_connections_says_so(db: Database, database_url: str) -> None:
+    async with a_role(db, "crowd LOGIN CONNECTION LIMIT 0"):
+        crowded = database_url.replace("//soundstage@", "//crowd@")
+        assert await code_of(crowded) == "database.too_many_connections"
+
+
+async def test_a_server_that_takes_no_writes_says_so(db: Database) -> None:
+    with pytest.raises(Unavailable) as error:
+        async with db.transaction() as session:
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            await session.execute(text("DELETE FROM events"))
+    assert error.value.code == "database.read_only"
+
+
+async def test_text_that_it_does_not_store_is_invalid(db: Database, events: EventStore) -> None:
+    with pytest.raises(Invalid) as error:
+        async with db.transaction() as session:
+            await events.append(session, "a\0b", "k")
+    assert error.value.code == "database.text_refused"
+
+
+async def test_connections_that_the_server_has_ended_are_made_anew(db: Database, boss: Database) -> None:
+    await ask(db)
+    async with db.session() as session:
+        await session.execute(text("SELECT 1"))
+    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    others = f"{end} WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    assert await ask(boss, others) == 2
+    assert await ask(db) == 1
+    async with db.session() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def test_a_connection_that_breaks_in_a_transaction_leaves_nothing(
+    db: Database, boss: Database, events: EventStore
+) -> None:
+    with pytest.raises(Unavailable) as error:
+        async with db.transaction() as session:
+            await events.append(session, "a", "lost")
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            async with boss.session() as killer:
+                await killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            await session.execute(text("SELECT 1"))
+    assert error.value.code == "database.unreachable"
+    async with db.transaction() as session:
+        await events.append(session, "a", "kept")
+    assert [(event.seq, event.kind) for event in await events.read("a")] == [(1, "kept")]
+
+
+async def test_writers_who_wait_keep_nobody_from_reading(db: Database) -> None:
+    """The one who has the lock reads beside it while forty others wait for their turn."""
+
+    async def write() -> None:
+        async with db.transaction() as session:
+            await session.execute(text("SELECT 1"))
+
+    async with db.transaction():
+        waiting = [asyncio.create_task(write()) for _ in range(40)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5), db.session() as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+    await asyncio.gather(*waiting)
+
+
+async def test_a_writer_that_sleeps_for_ever_is_thrown_out_by_the_server(db: Database) -> None:
+    async with db.transaction() as session:
+        limit = await session.scalar(text("SHOW idle_in_transaction_session_timeout"))
+    assert limit == "30s"
