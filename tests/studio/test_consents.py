@@ -68,6 +68,23 @@ async def test_a_revoked_consent_allows_nothing_new(studio_rooms: Any) -> None:
     assert caught.value.code == "consent.revoked"
 
 
+async def test_a_lip_sync_of_a_video_with_consent_is_one_task_with_a_named_file(
+    rooms: Any, blobs: Any, settings: Any
+) -> None:
+    consent = await rooms.consents.record(DRAFT)
+    clip = await blobs.put_bytes(b"\x00\x00\x00\x18ftypisom clip")
+    sound = await blobs.put_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt sound")
+    given = {"id": consent.id, "person": "-", "granted_at": "-", "purpose": "-"}
+    spec = {"face": {"video": {"sha256": clip.sha256}, "consent": given}, "audio": {"sha256": sound.sha256}}
+    request = RenderRequest(lipsync=LipsyncSpec.model_validate(spec), title="Dubbed")
+    view = await rooms.renders.wait((await rooms.renders.create(request)).id)
+    assert (view.kind, view.state, view.title) == ("lipsync", RenderState.DONE, "Dubbed")
+    assert view.out_files == [f"dubbed-{view.id[-6:]}.mp4"]
+    detail = await rooms.renders.detail(view.id)
+    assert detail.spec.face.consent.person == "Grace H." and detail.segments == []
+    assert (settings.out_dir / view.out_files[0]).exists()
+
+
 async def test_a_consent_taken_back_while_the_render_waits_stops_it(studio_rooms: Any) -> None:
     photo = await picture(studio_rooms)
     consent = await studio_rooms.consents.record(DRAFT)
