@@ -42,7 +42,10 @@ def soften_folds(picture: Picture, shape: MouthShape, amount: float) -> Picture:
     corner = 1 - np.exp(-(((side - half) / 0.07) ** 2) - (v / 0.07) ** 2)
     cover = (np.float32(amount) * beside * height * corner)[..., None]
     patch = area.of(picture).astype(np.float32)
-    smooth = cv2.GaussianBlur(patch, (0, 0), max(1.0, _FOLD_E * unit))
+    scale = float(np.clip(12 / (_FOLD_E * unit * 4), 0.125, 1.0))  # a wide blur needs few pixels
+    small = cv2.resize(patch, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), max(0.8, _FOLD_E * unit * scale))
+    smooth = cv2.resize(soft, (area.width, area.height), interpolation=cv2.INTER_LINEAR)
     lifted = patch + cover * np.maximum(0, smooth - patch)
     area.of(result)[:] = np.clip(lifted, 0, 255).astype(np.uint8)
     return result

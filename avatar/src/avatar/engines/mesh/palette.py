@@ -60,12 +60,13 @@ class MouthPalette:
 
 def _inside(image: Picture, landmarks: Points, rings: list[tuple[int, ...]]) -> Floats:
     """The pixels inside closed rings of landmarks, float32 (n, 3), at least one."""
-    mask = np.zeros(image.shape[:2], np.uint8)
+    corners = landmarks[[index for ring in rings for index in ring], :2]
+    x0, y0 = np.maximum(0, np.floor(corners.min(axis=0))).astype(int)
+    x1, y1 = np.maximum([x0 + 1, y0 + 1], np.ceil(corners.max(axis=0)) + 1).astype(int)
+    part = image[y0:y1, x0:x1, :3]
+    mask = np.zeros(part.shape[:2], np.uint8)
     for ring in rings:
-        cv2.fillPoly(mask, [np.round(landmarks[list(ring), :2]).astype(np.int32)], (255,))
-    pixels = image[..., :3][mask > 0].astype(np.float32)
-    return (
-        pixels
-        if len(pixels)
-        else image[..., :3].reshape(-1, 3).mean(axis=0, keepdims=True).astype(np.float32)
-    )
+        outline = np.round(landmarks[list(ring), :2]).astype(np.int32) - np.array([x0, y0], np.int32)
+        cv2.fillPoly(mask, [outline], (255,))
+    pixels = np.asarray(part[mask > 0], np.float32)
+    return pixels if len(pixels) else np.asarray(image[..., :3].reshape(-1, 3).mean(axis=0)[None], np.float32)
