@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from agent.brain import Brain
@@ -16,6 +15,7 @@ from agent.understanding import Grammar
 from agent.watching import RenderWatch
 from app.migrating import migrate
 from app.worker_command import worker_command
+from avatar.version import worker_version
 from farm.local import LocalScheduler
 from farm.local.scheduler import LocalOptions
 from policy import Policy
@@ -58,9 +58,7 @@ def build(settings: Settings) -> Services:
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s
     )
     scheduler = LocalScheduler(blobs, _local_options(settings))
-    studio = build_studio(
-        settings, database, events, blobs, scheduler, worker_version=version("soundstage-avatar")
-    )
+    studio = build_studio(settings, database, events, blobs, scheduler, worker_version=worker_version())
     watch = RenderWatch(studio.renders, events)
     return Services(
         settings=settings,

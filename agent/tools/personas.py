@@ -11,7 +11,7 @@ from pydantic import Field
 
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
-from soundstage.errors import Forbidden, Invalid, NotFound
+from soundstage.errors import Forbidden, NotFound
 from studio.assets.schemas import AssetKind, AssetLabels
 from studio.personas.schemas import ConsentGiven, Persona, PersonaDraft
 
@@ -69,7 +69,7 @@ class PersonaMadeLine(ToolResult):
 async def create_persona(context: ToolContext, request: CreatePersona) -> PersonaMadeLine:
     """Make a persona from a portrait photo, with the recorded consent of the person shown."""
     if request.person is None or request.purpose is None:
-        raise Invalid(
+        raise Forbidden(
             "consent.required",
             "The face of a real person is used only with that person's recorded consent.",
             "Say who agreed and to what: “… with the consent of Ada Byron for training videos”.",

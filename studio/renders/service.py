@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from farm.failures import CANCELLED
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
-from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.errors import Conflict, NotFound, Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.telemetry import new_trace_id, trace_id
 from studio.personas.library import PersonaLibrary
@@ -306,5 +306,5 @@ async def render_of(session: AsyncSession, ref: str) -> Render:
 def _preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
     wanted = request.scene or spec.scenes[0].id
     if wanted not in {scene.id for scene in spec.scenes}:
-        raise Invalid("scene.not_found", f"This video has no scene {wanted!r}.", "Name one of its scenes.")
+        raise NotFound("scene.not_found", f"This video has no scene {wanted!r}.", "Name one of its scenes.")
     return wanted
