@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.postgresql import known_postgresql_error, open_postgresql
 from soundstage.database.sqlite import known_sqlite_error, open_sqlite
@@ -46,7 +47,7 @@ class Database:
 
     @property
     def engine(self) -> AsyncEngine:
-        """For listeners and health checks; services use `session()` and `transaction()`."""
+        """For health checks; services use `session()` and `transaction()`."""
         return self._engine
 
     @asynccontextmanager
@@ -78,6 +79,27 @@ class Database:
                         yield session
         finally:
             self._writing_tasks.discard(task)
+
+    @property
+    def notifies(self) -> bool:
+        """Whether processes can tell each other of a commit (PostgreSQL); others have to look."""
+        return not self.is_sqlite
+
+    async def notify(self, session: AsyncSession, channel: str, payload: str) -> None:
+        """Sends `payload` (a few hundred bytes) to whoever listens, when the transaction commits."""
+        await session.execute(select(func.pg_notify(channel, payload)))
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """Calls `heard` with each payload; the event given is set when the line is lost.
+
+        Raises Unavailable when there is no line to be had.
+        """
+        if not self.notifies:
+            raise RuntimeError("this database cannot notify; ask `notifies` first")
+        with self._explained():
+            async with postgresql.listening(self._engine, channel, heard) as lost:
+                yield lost
 
     async def create_tables(self) -> None:
         """Makes the tables of `Base` that are not there yet. For tests; upgrades are migrations."""

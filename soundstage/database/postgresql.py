@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Dialect, event
@@ -60,6 +62,36 @@ def known_postgresql_error(error: DBAPIError) -> SoundstageError | None:
     if found is None and error.connection_invalidated:
         return _unreachable()
     return found
+
+
+@asynccontextmanager
+async def listening(
+    engine: AsyncEngine, channel: str, heard: Callable[[str], None]
+) -> AsyncIterator[asyncio.Event]:
+    """LISTENs on a connection of its own; the event given is set when that connection is lost."""
+    # Imported here: who runs on SQLite does not need the driver.
+    import asyncpg  # type: ignore[import-untyped]
+
+    lost = asyncio.Event()
+
+    def notified(_connection: object, _pid: int, _channel: str, payload: str) -> None:
+        heard(payload)
+
+    def ended(_connection: object) -> None:
+        lost.set()
+
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            driver.add_termination_listener(ended)
+            await driver.add_listener(channel, notified)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _unreachable() from error
+        try:
+            yield lost
+        finally:
+            # Closed and not given back: the next user of the connection did not ask for notifications.
+            await connection.invalidate()
 
 
 def _lock_out_other_writers(connection: Connection) -> None:

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, event, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from soundstage.database import Database, in_transaction, utcnow
+from soundstage.events.listening import Bell
 from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
 from soundstage.events.tail import Tail
@@ -21,6 +21,7 @@ from soundstage.tracing import trace_id as current_trace_id
 # The counter over all streams. No stream can have this name.
 ALL_STREAMS = "*"
 PAGE = 500
+_STREAMS = "soundstage_event_streams"
 MAX_ID = 2**63 - 1
 
 
@@ -29,13 +30,15 @@ class EventStore:
 
     Numbers come from counter rows whose lock is held until the commit, so that an event with a smaller id is
     never committed after one with a greater id; a reader that has seen id N has therefore seen everything up
-    to N. One process shares one `EventStore`: its own commits wake its followers at once.
+    to N. One process shares one `EventStore`: its own commits wake its followers at once, those of others as
+    soon as the database tells of them (PostgreSQL) or the poll finds them (SQLite).
     """
 
     def __init__(self, db: Database, *, poll_s: float = 0.25, heartbeat_s: float = 15.0) -> None:
         self._db = db
         self.heartbeat_s = heartbeat_s
-        self._tail = Tail(self.last_id, poll_s)
+        self._bell = Bell(db)
+        self._tail = Tail(self.last_id, poll_s, self._bell)
         self._reading: set[asyncio.Future[list[Event]]] = set()
 
     async def append(
@@ -69,7 +72,8 @@ class EventStore:
         )
         session.add(row)
         await session.flush()
-        self._wake_at_commit(session.sync_session)
+        await self._bell.ring(session, stream)
+        self._wake_at_commit(session.sync_session, stream)
         return Event.model_validate(row)
 
     async def read(self, stream: str | None = None, after: int = 0, limit: int = PAGE) -> list[Event]:
@@ -90,7 +94,7 @@ class EventStore:
 
     async def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Event, None]:
         """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
-        with self._tail.watched() as woken:
+        with self._tail.watched(stream) as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.
                 woken.clear()
@@ -119,12 +123,13 @@ class EventStore:
         result = await session.execute(delete(EventRow).where(EventRow.at < before).returning(EventRow.id))
         return len(result.all())
 
-    def _wake_at_commit(self, session: Session) -> None:
+    def _wake_at_commit(self, session: Session, stream: str) -> None:
+        session.info.setdefault(_STREAMS, set()).add(stream)
         if not event.contains(session, "after_commit", self._committed):
             event.listen(session, "after_commit", self._committed)
 
-    def _committed(self, _session: Session) -> None:
-        self._tail.wake()
+    def _committed(self, session: Session) -> None:
+        self._tail.wake(session.info.get(_STREAMS, ()))
 
 
 async def _next(session: AsyncSession, name: str) -> int:
@@ -139,13 +144,6 @@ async def _next(session: AsyncSession, name: str) -> int:
     number = await session.scalar(count)
     if number is not None:
         return number
-    try:
-        async with session.begin_nested():
-            await session.execute(insert(EventStreamRow).values(name=name, last=1))
-        return 1
-    except IntegrityError:
-        # Another writer has made the row between our two statements (not on SQLite, where we hold the lock).
-        number = await session.scalar(count)
-        if number is None:
-            raise
-        return number
+    # Nobody else can have made the row meanwhile: one transaction writes at a time.
+    await session.execute(insert(EventStreamRow).values(name=name, last=1))
+    return 1

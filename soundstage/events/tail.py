@@ -1,30 +1,39 @@
-"""Wakes the followers of the event log: at once for our own commits, by one shared poll for others'."""
+"""Wakes the followers of the event log: at once for our own commits, by a bell or a poll for others'."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 from soundstage.errors import SoundstageError
+from soundstage.events.listening import Bell
 from soundstage.telemetry.logs import get_logger
+
+# While the bell can be heard the poll only guards against a line that is dead without saying so.
+GUARD_POLL_S = 10.0
+
+_Waker = tuple[str | None, Callable[[], None]]
 
 
 class Tail:
-    """One poll for all followers: a hundred open pages cost the database as much as one."""
+    """One poll, and one bell, for all followers: a hundred open pages cost the database as much as one."""
 
-    def __init__(self, last_id: Callable[[], Awaitable[int]], poll_s: float) -> None:
+    def __init__(self, last_id: Callable[[], Awaitable[int]], poll_s: float, bell: Bell) -> None:
         self._last_id = last_id
         self._poll_s = poll_s
-        self._wakers: set[Callable[[], None]] = set()
+        self._bell = bell
+        self._wakers: set[_Waker] = set()
         self._poller: asyncio.Task[None] | None = None
         self._nobody = asyncio.Event()
         self._log = get_logger(__name__)
 
-    def wake(self) -> None:
-        """Something was committed; also callable from other threads."""
-        for wake in tuple(self._wakers):
-            wake()
+    def wake(self, streams: Iterable[str]) -> None:
+        """Something was committed to these streams; also callable from other threads."""
+        names = frozenset(streams)
+        for stream, wake in tuple(self._wakers):
+            if stream is None or stream in names:
+                wake()
 
     @property
     def watching(self) -> bool:
@@ -32,8 +41,8 @@ class Tail:
         return bool(self._wakers)
 
     @contextmanager
-    def watched(self) -> Iterator[asyncio.Event]:
-        """An event that is set whenever there may be something new. Inside, the poll runs."""
+    def watched(self, stream: str | None) -> Iterator[asyncio.Event]:
+        """An event that is set when there may be something new in `stream` (None: in any)."""
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -41,30 +50,68 @@ class Tail:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(woken.set)
 
-        self._wakers.add(wake)
+        waker = (stream, wake)
+        self._wakers.add(waker)
         if self._poller is None or self._poller.done() or self._nobody.is_set():
             self._nobody = asyncio.Event()
-            self._poller = asyncio.create_task(self._poll(self._nobody), name="events: poll")
+            self._poller = asyncio.create_task(self._watch(self._nobody), name="events: watch")
         try:
             yield woken
         finally:
-            self._wakers.discard(wake)
+            self._wakers.discard(waker)
             if not self._wakers:
                 # Not cancelled: a query that is broken off costs the pool its connection.
                 self._nobody.set()
 
-    async def _poll(self, ended: asyncio.Event) -> None:
+    async def _watch(self, ended: asyncio.Event) -> None:
         # The first look always wakes: what came between a follower's first read and this one is not lost.
         seen = -1
         while not ended.is_set():
-            try:
-                latest = await self._last_id()
-            except SoundstageError as error:
-                # A busy database ends neither the poll nor the streams that hang on it.
-                self._log.warning("events cannot be read now", code=error.code, reason=error.message)
-            else:
-                if latest != seen:
-                    seen = latest
-                    self.wake()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), self._poll_s)
+            async with AsyncExitStack() as stack:
+                # Before the look, so that nothing falls between the two.
+                lost = await self._listen(stack)
+                while not ended.is_set():
+                    seen = await self._look(seen)
+                    if lost is None:
+                        # There is no bell to be heard; if there ought to be one, it is tried again.
+                        await _first_of(self._poll_s, ended)
+                        break
+                    await _first_of(max(self._poll_s, GUARD_POLL_S), ended, lost)
+                    if lost.is_set():
+                        break
+
+    async def _listen(self, stack: AsyncExitStack) -> asyncio.Event | None:
+        """Hears the bell until the stack closes. Gives what tells that the line is lost; None: no line."""
+        if not self._bell.exists:
+            return None
+        try:
+            return await stack.enter_async_context(self._bell.listening(self._heard))
+        except SoundstageError as error:
+            self._log.warning("events of others are looked for, not told", code=error.code)
+            return None
+
+    async def _look(self, seen: int) -> int:
+        """Wakes everybody if there is something new after the id `seen`; gives the newest id."""
+        try:
+            latest = await self._last_id()
+        except SoundstageError as error:
+            # A busy database ends neither the poll nor the streams that hang on it.
+            self._log.warning("events cannot be read now", code=error.code, reason=error.message)
+            return seen
+        if latest != seen:
+            for _, wake in tuple(self._wakers):
+                wake()
+        return latest
+
+    def _heard(self, stream: str) -> None:
+        self.wake((stream,))
+
+
+async def _first_of(at_most_s: float, *events: asyncio.Event) -> None:
+    """Returns when one of the events is set, or after `at_most_s`."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=at_most_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

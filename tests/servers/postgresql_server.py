@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: in a temporary folder, on a socket in it, as a user without rights."""
+"""A PostgreSQL server of the tests' own: in a temporary folder, on a socket in it, as a humble user."""
 
 from __future__ import annotations
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from pathlib import Path
+
+import pytest
 
 from soundstage.database import Database
 from soundstage.events import EventStore
 
 
-async def test_writers_cancelled_anywhere_leave_the_lock_to_others(tmp_path: Path) -> None:
-    db = Database(f"sqlite:///{tmp_path / 'x.db'}", busy_timeout_ms=1000)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_engine(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str) -> None:
+    db = Database(database_url, busy_timeout_ms=1000)
     await db.create_tables()
     events = EventStore(db)
 

@@ -5,10 +5,18 @@ import sys
 from contextlib import aclosing
 from pathlib import Path
 
+import pytest
+
 from soundstage.database import Database
 from soundstage.events import Event, EventStore
 
 WRITERS, EACH = 3, 25
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_engine(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
 
 
 async def test_followers_of_writing_processes_lose_nothing_and_see_nothing_twice(
