@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from avatar.version import worker_version
+
 from agent.brain import Brain
 from agent.sessions.service import SessionService
 from agent.tools import ALL_TOOLS, standard_toolset
@@ -15,7 +17,6 @@ from agent.understanding import Grammar
 from agent.watching import RenderWatch
 from app.migrating import migrate
 from app.worker_command import worker_command
-from avatar.version import worker_version
 from farm.local import LocalScheduler
 from farm.local.scheduler import LocalOptions
 from policy import Policy

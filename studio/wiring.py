@@ -58,7 +58,7 @@ def build_studio(
     *,
     worker_version: str,
 ) -> Studio:
-    """`worker_version` is `avatar.version.worker_version()`: another worker draws other frames, so it keys the
+    """`worker_version` is that of `avatar.version`: another worker draws other frames, so it keys the
     segments.
     """
     out_dir = settings.out_dir.absolute()

@@ -1,4 +1,4 @@
-"""Which worker makes the frames: its release and a fingerprint of its own files; keys of cached segments hold it."""
+"""Which worker makes the frames: its release and a fingerprint of its files; segment keys hold it."""
 
 from __future__ import annotations
 
