@@ -40,7 +40,7 @@ class SpeechNote:
 
 @dataclass(frozen=True, slots=True)
 class SpeechTrack:
-    """The voice of one scene. The samples stay on disk (16-bit mono WAV): memory does not grow with length."""
+    """The voice of one scene. Its samples stay on disk (16-bit mono WAV): memory does not grow with length."""
 
     wav: Path
     sample_rate_hz: int
@@ -68,14 +68,14 @@ CHANNELS = (
 )
 """Curves of a ControlTrack, one float per frame.
 
-jaw, low, raise  0..1    jaw drop, lower-lip drop, upper-lip raise; together they open the mouth (see `aperture_e`)
+jaw, low, raise  0..1    jaw drop, lower-lip drop, upper-lip raise; they open the mouth (see `aperture_e`)
 tuck             0..1    lower lip under the upper teeth (f, v)
 wide            -1..1    +1 spread (ee), -1 rounded (oo)
 tongue           0..1    tongue tip up (l, t, d, n) or between the teeth (th)
 blink            0..1    1 = lids closed
 gaze_x, gaze_y  -1..1    1 = looking to the picture's right / down by 0.35 iris radius
 brow            -1..1    1 = raised
-yaw_deg, pitch_deg, roll_deg   head angles, degrees: + = turns to the picture's right, looks down, tilts clockwise
+yaw_deg, pitch_deg, roll_deg   degrees: + = head turns to the picture's right, looks down, tilts clockwise
 sway            -1..1    sideways weight shift of head and body
 breath           0..1    chest rise
 energy           0..1    loudness envelope of the speech

@@ -30,7 +30,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One drawn frame: `pixels` at (x, y) over the engine's static `base`; outside them the base shows unchanged.
+    """One drawn frame: `pixels` at (x, y) over the engine's static `base`, which shows unchanged elsewhere.
 
     pixels: uint8, (h, w, 3) BGR opaque or (h, w, 4) BGRA with straight alpha.
     """
@@ -52,8 +52,8 @@ class EngineReport:
 class FaceEngine(Protocol):
     """Turns a ControlTrack into pictures of a face.
 
-    `items` runs in one thread, in order, and does what must be sequential (decode, track). `draw` is called from
-    several threads at once, in any order; it must not change state. Frames are independent given their item.
+    `items` runs in one thread, in order, and does what must be sequential (decode, track). `draw` is called
+    from several threads at once, in any order, and changes no state: frames are independent given their item.
     """
 
     info: EngineInfo
