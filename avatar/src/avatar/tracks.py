@@ -40,7 +40,7 @@ class SpeechNote:
 
 @dataclass(frozen=True, slots=True)
 class SpeechTrack:
-    """The voice of one scene. Its samples stay on disk (16-bit mono WAV): memory does not grow with length."""
+    """The voice of one scene. Its samples stay on disk (16-bit mono WAV): memory does not grow with time."""
 
     wav: Path
     sample_rate_hz: int
