@@ -7,16 +7,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from app.migrating import current_revision, drift, migrate, newest_revision, revisions
 from soundstage.database import Base, Database
 from soundstage.errors import Conflict
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_engine(request: pytest.FixtureRequest) -> str:
+    """One history for both."""
+    chosen: str = request.param
+    return chosen
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/x.db")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url)
     yield made
     await made.close()
 
@@ -47,7 +54,8 @@ async def test_drift_is_seen(database: Database, tmp_path: Path) -> None:
 async def test_every_table_of_every_room_is_migrated(database: Database, tmp_path: Path) -> None:
     await migrate(database, tmp_path)
     async with database.session() as session:
-        found = set(await session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")))
+        connection = await session.connection()
+        found = set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
     assert {"events", "api_keys", "projects", "renders", "agent_sessions"} <= Base.metadata.tables.keys()
     assert Base.metadata.tables.keys() <= found
 
@@ -63,10 +71,23 @@ async def test_what_is_in_the_database_stays(database: Database, tmp_path: Path)
         assert (await session.scalars(text("SELECT id FROM agent_sessions"))).all() == ["ses_1"]
 
 
-async def test_two_that_start_together_migrate_once(tmp_path: Path) -> None:
-    databases = [Database(f"sqlite:///{tmp_path}/x.db") for _ in range(4)]
+async def test_two_that_start_together_migrate_once(database_url: str, tmp_path: Path) -> None:
+    databases = [Database(database_url) for _ in range(4)]
     done = await asyncio.gather(*(migrate(database, tmp_path) for database in databases))
     assert sorted(result.changed for result in done) == [False, False, False, True]
+    for database in databases:
+        await database.close()
+
+
+async def test_machines_that_start_together_do_not_disturb_each_other(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Each has a state folder, and so a lock file, of its own."""
+    databases = [Database(database_url) for _ in range(3)]
+    await asyncio.gather(
+        *(migrate(database, tmp_path / str(number)) for number, database in enumerate(databases))
+    )
+    assert await drift(databases[0]) == []
     for database in databases:
         await database.close()
 
