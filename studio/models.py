@@ -4,21 +4,32 @@
 
 from studio.assets.models import Asset
 from studio.consents.models import ConsentRow
+from studio.idempotency.models import IdempotencyKey
 from studio.projects.models import Project, ProjectVersion
+from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
 from studio.references.models import BlobReference, Derivation
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.scenes.models import SceneRow
+from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 
 __all__ = [
+    "Account",
     "Asset",
     "BlobReference",
     "ConsentRow",
+    "Delivery",
+    "DeliveryTry",
     "Derivation",
+    "IdempotencyKey",
+    "PendingConsent",
     "Project",
     "ProjectVersion",
+    "Publication",
+    "QuotaDay",
     "Render",
     "RenderOutput",
     "RenderSegment",
     "SceneRow",
     "Segment",
+    "Webhook",
 ]

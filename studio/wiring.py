@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -18,6 +19,7 @@ from soundstage.events import EventStore
 from soundstage.settings import Settings
 from studio.assets.service import AssetService
 from studio.consents.service import ConsentService
+from studio.idempotency.service import IdempotencyService
 from studio.people.service import PeopleService
 from studio.personas.library import PersonaLibrary
 from studio.personas.service import PersonaService
@@ -40,6 +42,7 @@ class Studio:
     scenes: SceneService
     assets: AssetService
     renders: RenderService
+    idempotency: IdempotencyService
     personas: PersonaService
     consents: ConsentService
     people: PeopleService
@@ -79,6 +82,7 @@ def build_studio(
         scenes=SceneService(db, blobs),
         assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib),
         renders=renders,
+        idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),
         consents=consents,
         people=PeopleService(db, blobs, library, renders, out_dir, worker_cache(settings)),

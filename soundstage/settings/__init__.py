@@ -1,6 +1,7 @@
 """All settings: a TOML file, then `SOUNDSTAGE_*` variables, each value checked and explained."""
 
 from soundstage.settings.load import check_settings, load_settings
+from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
 from soundstage.settings.problems import SettingProblem
 from soundstage.settings.reference import settings_reference
 from soundstage.settings.sections import (
@@ -35,7 +36,9 @@ __all__ = [
     "ServicesSettings",
     "SettingProblem",
     "Settings",
+    "WebhookSettings",
     "WorkerSettings",
+    "YoutubeSettings",
     "check_settings",
     "load_settings",
     "settings_reference",

@@ -165,6 +165,9 @@ class LimitSettings(Section):
     script_chars: int = Field(100_000, ge=100, description="longest script of one scene")
     scenes: int = Field(200, ge=1, description="most scenes in one project")
     queued_renders: int = Field(500, ge=1, description="most renders that wait at the same time")
+    idempotency_hours: int = Field(
+        24, ge=1, le=24 * 30, description="how long an `Idempotency-Key` is remembered"
+    )
 
 
 class RetentionSettings(Section):

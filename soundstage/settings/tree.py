@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
 from soundstage.settings.sections import (
     AuthSettings,
     BlobSettings,
@@ -47,6 +48,8 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default_factory=LogSettings)
     llm: LlmsSettings = Field(default_factory=LlmsSettings)
     services: ServicesSettings = Field(default_factory=ServicesSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+    youtube: YoutubeSettings = Field(default_factory=YoutubeSettings)
 
     @property
     def database_url(self) -> str:

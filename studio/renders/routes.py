@@ -10,6 +10,8 @@ from sse_starlette import EventSourceResponse
 from soundstage.events import sse_response
 from studio.downloads import file_answer
 from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders
+from studio.idempotency.header import IdempotencyKeyDep
+from studio.idempotency.service import Submission
 from studio.renders.journal import stream_of
 from studio.renders.schemas import RenderDetail, RenderRequest, RenderView
 from studio.renders.service import is_end
@@ -37,9 +39,17 @@ async def list_renders(
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED)
-async def create_render(request: RenderRequest, studio: StudioDep, principal: CreateRenders) -> RenderView:
+async def create_render(
+    request: RenderRequest, studio: StudioDep, principal: CreateRenders, key: IdempotencyKeyDep
+) -> RenderView:
     """Queues a video and answers at once; follow its events, or read it again."""
-    return await studio.renders.create(request, requested_by=principal.name)
+    if key is None:
+        return await studio.renders.create(request, requested_by=principal.name)
+    return await studio.idempotency.once(
+        Submission.of(principal.id, "render:create", key, request),
+        lambda claim: studio.renders.create(request, requested_by=principal.name, claim=claim),
+        studio.renders.get,
+    )
 
 
 @router.get("/{render_id}")

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.failures import CANCELLED
 from soundstage.blobs import BlobStore
-from soundstage.database import Database
+from soundstage.database import Database, new_id
 from soundstage.errors import Conflict, NotFound, Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.telemetry import new_trace_id, trace_id
+from studio.idempotency.service import Claim
 from studio.personas.library import PersonaLibrary
 from studio.projects.repository import Projects
 from studio.projects.schemas import Look
@@ -59,16 +60,20 @@ class RenderService:
         self._wake = wake
         self._driven = driven
 
-    async def create(self, request: RenderRequest, *, requested_by: str = "") -> RenderView:
-        """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices."""
+    async def create(
+        self, request: RenderRequest, *, requested_by: str = "", claim: Claim | None = None
+    ) -> RenderView:
+        """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices; and
+        whatever `claim` raises, with nothing made.
+        """
         if request.project is not None:
-            return await self._create_from_project(request, request.project, requested_by)
+            return await self._create_from_project(request, request.project, requested_by, claim)
         if request.lipsync is not None:
-            return await self._create(request.lipsync, "lipsync", request, requested_by)
+            return await self._create(request.lipsync, "lipsync", request, requested_by, claim=claim)
         spec = request.spec if request.spec is not None else spec_of_script(request, self._library)
         personas = (request.persona,) if request.spec is None else ()
         return await self._create(
-            spec, "preview" if request.preview else "video", request, requested_by, personas
+            spec, "preview" if request.preview else "video", request, requested_by, personas, claim=claim
         )
 
     async def create_from_file(self, spec: RenderSpec, folder: Path, *, requested_by: str = "") -> RenderView:
@@ -202,6 +207,8 @@ class RenderService:
         request: RenderRequest,
         requested_by: str,
         personas: tuple[str, ...] = (),
+        *,
+        claim: Claim | None = None,
     ) -> RenderView:
         sizes = await check_media(spec, self._blobs)
         async with self._db.transaction() as session:
@@ -209,12 +216,14 @@ class RenderService:
                 spec = await self._admission.admit(session, spec)
             else:
                 spec = await self._admission.admit_lipsync(session, spec)
-            row = await self._queue(session, spec, kind, request, requested_by, personas, sizes)
+            row = await self._queue(session, spec, kind, request, requested_by, personas, sizes, claim)
             view = view_of(row, ())
         self._wake()
         return view
 
-    async def _create_from_project(self, request: RenderRequest, ref: str, requested_by: str) -> RenderView:
+    async def _create_from_project(
+        self, request: RenderRequest, ref: str, requested_by: str, claim: Claim | None
+    ) -> RenderView:
         async with self._db.session() as session:
             project = await project_of(Projects(session), ref)
             scenes = [
@@ -229,7 +238,7 @@ class RenderService:
             project = await project_of(Projects(session), project.id)
             admitted = await self._admission.admit(session, spec)
             kind: RenderKind = "preview" if request.preview else "video"
-            row = await self._queue(session, admitted, kind, request, requested_by, personas, sizes)
+            row = await self._queue(session, admitted, kind, request, requested_by, personas, sizes, claim)
             version = await snapshot(session, project, spec=admitted, note="rendered", sizes=sizes)
             row.project_id, row.project_version = project.id, version.number
             view = view_of(row, ())
@@ -245,9 +254,14 @@ class RenderService:
         requested_by: str,
         personas: tuple[str, ...],
         sizes: dict[str, int],
+        claim: Claim | None,
     ) -> Render:
+        render_id = new_id("rnd")
+        if claim is not None:
+            await claim(session, render_id)
         await self._refuse_when_full(session)
         row = Render(
+            id=render_id,
             kind=kind,
             state=RenderState.QUEUED,
             title=spec.title if isinstance(spec, RenderSpec) else request.title or "Lip sync",

@@ -1,0 +1,1 @@
+"""Puts finished videos on YouTube: resumable, private by default, and never twice."""
