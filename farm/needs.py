@@ -1,0 +1,23 @@
+"""What one run of the worker needs of a machine; engines declare it, schedulers ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`gpus` cards of at least `vram_mib` memory each (0: none); `cpu_mhz` and `memory_mib` of the machine."""
+
+    engine: str = "cpu"
+    gpus: int = 0
+    vram_mib: int = 0
+    cpu_mhz: int = 1000
+    memory_mib: int = 1024
+
+    def words(self) -> str:
+        """`1 GPU with 16 GiB` or `1000 MHz and 1024 MiB of memory`."""
+        if self.gpus == 0:
+            return f"{self.cpu_mhz} MHz and {self.memory_mib} MiB of memory"
+        cards = "a GPU" if self.gpus == 1 else f"{self.gpus} GPUs"
+        return f"{cards} with {self.vram_mib / 1024:g} GiB of memory"
