@@ -8,6 +8,7 @@ from typing import Literal
 
 from avatar.spec import Failed, Finished, ProgressLine
 
+from farm.needs import Needs
 from farm.states import TERMINAL, TaskState
 
 TaskKind = Literal["segment", "assemble", "render", "preview", "lipsync", "still", "prepare"]
@@ -44,6 +45,7 @@ class SegmentTask:
     variables: tuple[str, ...] = ()
     """Names of environment variables that this task may see: keys of the speech services its spec names."""
     trace_id: str | None = None
+    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(frozen=True, slots=True)

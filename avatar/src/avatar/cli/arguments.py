@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from avatar.work.arguments import add_work
+
 
 def default_cache() -> Path:
     """`$XDG_CACHE_HOME/soundstage-avatar`, as the XDG base directory specification asks."""
@@ -49,4 +51,5 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
+    add_work(verbs, shared)
     return parser

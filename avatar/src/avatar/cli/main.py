@@ -19,6 +19,11 @@ FAILED = 1
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point. Expected failures end in one `Failed` line; a defect shows its traceback."""
     arguments = build_parser().parse_args(argv)
+    if arguments.verb == "work":
+        # It starts this program anew for each order, and needs neither its signals nor its libraries.
+        from avatar.work.run import work
+
+        return work(arguments)
     console = open_console(as_json=arguments.json)
     _one_thread_per_library()
     keep_freed_memory()

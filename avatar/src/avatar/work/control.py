@@ -1,0 +1,162 @@
+"""The worker's side of the transfer routes: asks the control plane, again and again while it is away."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from avatar.errors import AvatarError, Cancelled, Unavailable
+from avatar.spec.work import WorkOrder, WorkReply, WorkReport
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 15.0
+CHUNK_BYTES = 1 << 20
+AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers after which the same request may well succeed."""
+
+Answer = TypeVar("Answer")
+
+
+class Refused(AvatarError):
+    """The control plane knows the request and says no; asking again will not help."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str) -> None:
+        super().__init__(code, message, hint)
+        self.status = status
+
+    @property
+    def ended(self) -> bool:
+        """The token is void: the task was cancelled, has ended, or is no longer known."""
+        return self.status in (401, 403, 404, 410)
+
+
+class Control:
+    """One task's door. Thread-safe; `stop` ends every waiting for a control plane that is away."""
+
+    def __init__(self, url: str, task_id: str, token: str, *, run: str, stop: threading.Event) -> None:
+        self._stop = stop
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/api/farm/tasks/{quote(task_id, safe='')}/",
+            headers={"Authorization": f"Bearer {token}", "Soundstage-Run": run},
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def order(self, patience_s: float) -> WorkOrder:
+        def ask() -> WorkOrder:
+            return WorkOrder.model_validate_json(self._checked(self._http.get("order")).content)
+
+        return self._patiently(ask, patience_s)
+
+    def fetch(self, sha256: str, write: Callable[[bytes], None]) -> None:
+        """Streams a blob. Not repeated here: what `write` took must be thrown away first."""
+        try:
+            with self._http.stream("GET", f"blobs/{sha256}") as answer:
+                if answer.is_error:
+                    answer.read()
+                self._checked(answer)
+                for chunk in answer.iter_bytes(CHUNK_BYTES):
+                    self._end_if_stopped()
+                    write(chunk)
+        except httpx.HTTPError as error:
+            raise _away(error) from error
+
+    def put(self, sha256: str, path: Path, media_type: str, patience_s: float) -> None:
+        def send() -> None:
+            headers = {"Content-Type": media_type, "Content-Length": str(path.stat().st_size)}
+            self._checked(self._http.put(f"outputs/{sha256}", content=_chunks(path), headers=headers))
+
+        self._patiently(send, patience_s)
+
+    def report(self, report: WorkReport, patience_s: float, *, even_if_stopped: bool = False) -> WorkReply:
+        def send() -> WorkReply:
+            body = report.model_dump_json()
+            headers = {"Content-Type": "application/json"}
+            answer = self._checked(self._http.post("reports", content=body, headers=headers))
+            return WorkReply.model_validate_json(answer.content)
+
+        return self._patiently(send, patience_s, even_if_stopped=even_if_stopped)
+
+    def patiently(self, ask: Callable[[], Answer], patience_s: float) -> Answer:
+        """Repeats `ask` with growing pauses while the control plane is away; `Unavailable` after that time,
+        `Cancelled` when the worker is told to stop.
+        """
+        return self._patiently(ask, patience_s)
+
+    def _patiently(
+        self, ask: Callable[[], Answer], patience_s: float, *, even_if_stopped: bool = False
+    ) -> Answer:
+        deadline = time.monotonic() + patience_s
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                return ask()
+            except httpx.HTTPError as error:
+                away = _away(error)
+            except Unavailable as error:
+                away = error
+            if time.monotonic() + pause > deadline:
+                raise away
+            # Jitter, or a thousand workers would all come back in the same moment.
+            wait_s = pause * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+            if even_if_stopped:
+                time.sleep(wait_s)
+            elif self._stop.wait(wait_s):
+                self._end_if_stopped()
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _end_if_stopped(self) -> None:
+        if self._stop.is_set():
+            raise Cancelled("render.cancelled", "The work was stopped on request.")
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        if not answer.is_error:
+            return answer
+        if answer.status_code in AGAIN:
+            raise Unavailable(
+                "work.control_away",
+                f"The control plane answers with status {answer.status_code}.",
+                "See the log of the control plane.",
+            )
+        raise _refused(answer)
+
+
+def _refused(answer: httpx.Response) -> Refused:
+    try:
+        said = answer.json()
+    except ValueError:
+        said = {}
+    if not isinstance(said, dict):
+        said = {}
+    detail = said.get("detail") or f"The control plane refuses with status {answer.status_code}."
+    return Refused(
+        answer.status_code,
+        str(said.get("code") or "work.refused"),
+        str(detail),
+        str(said.get("hint") or "See the log of the control plane."),
+    )
+
+
+def _away(error: httpx.HTTPError) -> Unavailable:
+    return Unavailable(
+        "work.control_away",
+        f"The control plane does not answer: {type(error).__name__}.",
+        "Check farm.control_url and that the server runs.",
+    )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

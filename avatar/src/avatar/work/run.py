@@ -1,0 +1,169 @@
+"""`avatar work`: takes one order, runs the avatar program on it, hands its files over, says how it ended."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from avatar.errors import AvatarError, Cancelled, InvalidInput
+from avatar.spec import Failed, Finished, OutputFile
+from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
+from avatar.work.child import run_child
+from avatar.work.control import Control
+from avatar.work.inputs import BlobCache, digest_of, lay_out
+from avatar.work.reporter import LAST_WORD_S, Reporter
+
+ORDER_PATIENCE_S = 600.0
+DONE, FAILED, CANCELLED = 0, 1, 143
+
+
+def work(arguments: Namespace) -> int:
+    """0 when the control plane has the result, 1 after a failure, 143 when stopped."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    run = os.environ.get("NOMAD_ALLOC_ID") or secrets.token_hex(16)
+    try:
+        control = Control(arguments.control, arguments.task, _token(arguments.token), run=run, stop=stop)
+        try:
+            order = control.order(ORDER_PATIENCE_S)
+            return _Run(arguments, order, control, run, stop).to_end()
+        finally:
+            control.close()
+    except Cancelled:
+        return CANCELLED
+    except AvatarError as error:
+        print(f"{error.code}: {error.message} {error.hint}", file=sys.stderr)
+        return FAILED
+
+
+class _Run:
+    def __init__(
+        self, arguments: Namespace, order: WorkOrder, control: Control, run: str, stop: threading.Event
+    ) -> None:
+        self._arguments = arguments
+        self._order = order
+        self._control = control
+        self._stop = stop
+        self._reporter = Reporter(control, run, stop)
+
+    def to_end(self) -> int:
+        self._reporter.start()
+        # In the folder that Nomad gave us, so that it goes with the allocation even after a kill -9.
+        home = os.environ.get("NOMAD_TASK_DIR")
+        with tempfile.TemporaryDirectory(prefix="work-", dir=home, ignore_cleanup_errors=True) as folder:
+            end = self._end_of_work(Path(folder))
+        stopped = end.ended_by == "cancel"
+        if not self._reporter.unwanted:
+            self._reporter.finish(end, LAST_WORD_S if stopped else self._order.patience_s)
+        if stopped:
+            return CANCELLED
+        return DONE if end.result is not None and end.fault is None else FAILED
+
+    def _end_of_work(self, folder: Path) -> WorkEnd:
+        try:
+            return self._work_in(folder)
+        except Cancelled:
+            return WorkEnd(ended_by="cancel")
+        except AvatarError as error:
+            return WorkEnd(fault=Failed(code=error.code, message=error.message, hint=error.hint))
+        except OSError as error:
+            return WorkEnd(fault=_disk_failure(error))
+
+    def _work_in(self, folder: Path) -> WorkEnd:
+        cache = self._arguments.cache
+        blobs = BlobCache(cache / "blobs", self._control, self._order.patience_s)
+        lay_out(self._order, folder, blobs)
+        (folder / "out").mkdir(exist_ok=True)
+        places = {BLOBS_PLACE: str(blobs.folder.resolve()), CACHE_PLACE: str(cache.resolve())}
+        end = run_child(
+            [*program(self._arguments.program), *(places.get(part, part) for part in self._order.arguments)],
+            folder=folder,
+            environment=self._order.environment,
+            time_limit_s=self._order.time_limit_s,
+            grace_s=self._order.grace_s,
+            stop=self._stop,
+            on_line=self._reporter.line,
+            on_log=self._reporter.log,
+        )
+        result = self._reporter.result if end.ended_by == "itself" and end.returncode == 0 else None
+        told = WorkEnd(
+            returncode=end.returncode,
+            ended_by=end.ended_by,
+            garbage=self._reporter.garbage,
+            result=result,
+            failure=self._reporter.failure,
+        )
+        if result is not None:
+            self._hand_over(result, folder)
+        return told
+
+    def _hand_over(self, result: Finished, folder: Path) -> None:
+        for file in result.files:
+            self._control.put(file.sha256, _promised(file, folder), file.media_type, self._order.patience_s)
+
+
+def program(given: Sequence[str]) -> list[str]:
+    """The avatar program beside us, unless another one is named."""
+    return list(given) or [sys.executable, "-m", "avatar.cli"]
+
+
+def _promised(file: OutputFile, folder: Path) -> Path:
+    """The file of a result, when it is there, inside the folder, and has the promised content."""
+    path = (folder / file.path).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise InvalidInput(
+            "worker.bad_output",
+            f"The worker promised {file.role} in {path.name}, and the file is not there.",
+            "Retry; if it stays, read the worker's log.",
+        )
+    if digest_of(path) != file.sha256:
+        raise InvalidInput(
+            "worker.bad_output",
+            f"The worker's {file.role} file is not the one whose hash it gave.",
+            "Retry; if it stays, read the worker's log.",
+        )
+    return path
+
+
+def _disk_failure(error: OSError) -> Failed:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failed(
+            code="disk.full",
+            message="The disk of the node is full, so the files of this step could not be written.",
+            hint="Free space on the node; its cache of inputs can go.",
+        )
+    return Failed(
+        code="worker.files",
+        message=f"The files of this step could not be handled: {error.strerror or error}.",
+        hint="Check the folders that the node gives to the worker.",
+    )
+
+
+def _token(path: Path) -> str:
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            "work.no_token",
+            f"The token file {path.name} cannot be read.",
+            "The farm delivers it with the job.",
+        ) from error
+    if not token:
+        raise InvalidInput(
+            "work.no_token", f"The token file {path.name} is empty.", "The farm delivers it with the job."
+        )
+    return token

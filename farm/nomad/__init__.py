@@ -1,0 +1,7 @@
+"""The scheduler for more than one machine, on HashiCorp Nomad."""
+
+from farm.nomad.client import NomadAddress, NomadClient
+from farm.nomad.request import JobOptions
+from farm.nomad.scheduler import NomadOptions, NomadScheduler
+
+__all__ = ["JobOptions", "NomadAddress", "NomadClient", "NomadOptions", "NomadScheduler"]

@@ -1,0 +1,318 @@
+"""The small part of Nomad's HTTP API that the farm uses, asynchronously; used by farm.nomad only.
+
+python-nomad is synchronous, puts the idempotency token of a dispatch where Nomad does not read it, and
+cannot follow logs or resume an event stream, so all calls on the way of a segment are here.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable, Upstream
+
+TIMEOUT_S = 15.0
+STREAM_SILENCE_S = 35.0
+"""Nomad sends a heartbeat every 10 s; a stream that is silent for longer is dead."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NomadAddress:
+    """Where the servers are and who we are there. `token_file` is read at each call, so that a rotated token
+    counts at once.
+    """
+
+    url: str = "http://127.0.0.1:4646"
+    region: str = ""
+    namespace: str = "default"
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBatch:
+    """Events of one index of the server's log."""
+
+    index: int
+    events: tuple[Json, ...] = field(default=())
+
+
+class NomadClient:
+    """`async with NomadClient(address) as nomad`. Raises SoundstageError only: `nomad.unreachable` when no
+    server answers or none leads, `nomad.forbidden`, `nomad.not_found`, `nomad.refused` for what it does not
+    accept.
+    """
+
+    def __init__(self, address: NomadAddress) -> None:
+        self._address = address
+        self._http = httpx.AsyncClient(
+            base_url=f"{address.url.rstrip('/')}/v1/",
+            timeout=TIMEOUT_S,
+            verify=_tls(address),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def parse_job(self, hcl: str, variables: Mapping[str, Any]) -> Json:
+        """The job that an HCL file means with these variables. The server parses: there is one HCL2 only."""
+        body = {"JobHCL": hcl, "Canonicalize": True, "Variables": _assignments(variables)}
+        return await self._json("POST", "jobs/parse", body)
+
+    async def register(self, job: Json, *, only_new: bool = True) -> bool:
+        """Registers; with `only_new` False is returned when a job of that name is there already (it stays as
+        it is). Any number of callers may race: one gets True.
+        """
+        body: Json = {"Job": job}
+        if only_new:
+            body |= {"EnforceIndex": True, "JobModifyIndex": 0}
+        try:
+            await self._json("POST", "jobs", body)
+        except Conflict:
+            return False
+        return True
+
+    async def plan(self, job: Json) -> Json:
+        """What registering would do: diff, warnings, and why groups could not be placed."""
+        return await self._json("POST", f"job/{_part(job['ID'])}/plan", {"Job": job, "Diff": True})
+
+    async def dispatch(
+        self, job_id: str, payload: str = "", meta: Mapping[str, str] | None = None, *, token: str = ""
+    ) -> str:
+        """The id of the dispatched job. The same `token` again gives the first job's id, as long as that job
+        is known. `payload` is base64, at most 16 KiB before the encoding.
+        """
+        parameters = {"idempotency_token": token} if token else {}
+        body = {"Payload": payload or None, "Meta": dict(meta or {})}
+        answer = await self._json("POST", f"job/{_part(job_id)}/dispatch", body, parameters)
+        return str(answer["DispatchedJobID"])
+
+    async def stop(self, job_id: str, *, purge: bool = False) -> None:
+        """Ends what runs of a job; `purge` also forgets it. A job that is not there is no error."""
+        try:
+            await self._json("DELETE", f"job/{_part(job_id)}", None, {"purge": "true"} if purge else {})
+        except NotFound:
+            return
+
+    async def job(self, job_id: str) -> Json | None:
+        try:
+            return await self._json("GET", f"job/{_part(job_id)}")
+        except NotFound:
+            return None
+
+    async def jobs(self, prefix: str) -> tuple[list[Json], int]:
+        """Short forms (with meta) of the jobs whose id begins so, and the index at which that held."""
+        answer = await self._send("GET", "jobs", None, {"prefix": prefix, "meta": "true"})
+        return list(answer.json()), _index(answer)
+
+    async def allocations(self, job_id: str) -> list[Json]:
+        """Short forms of a job's allocations, the oldest first."""
+        found = await self._list(f"job/{_part(job_id)}/allocations")
+        return sorted(found, key=lambda allocation: int(allocation["CreateIndex"]))
+
+    async def all_allocations(self) -> list[Json]:
+        """Short forms of all allocations, with what they hold of their nodes."""
+        return await self._list("allocations", {"resources": "true"})
+
+    async def evaluations(self, job_id: str) -> list[Json]:
+        found = await self._list(f"job/{_part(job_id)}/evaluations")
+        return sorted(found, key=lambda evaluation: int(evaluation["CreateIndex"]))
+
+    async def nodes(self) -> list[Json]:
+        """Short forms of all nodes, with their resources and devices."""
+        return await self._list("nodes", {"resources": "true"})
+
+    async def node(self, node_id: str) -> Json:
+        return await self._json("GET", f"node/{_part(node_id)}")
+
+    async def put_variable(self, path: str, items: Mapping[str, str]) -> None:
+        """Writes a Nomad Variable; of 64 KiB at most."""
+        await self._json("PUT", f"var/{quote(path)}", {"Path": path, "Items": dict(items)})
+
+    async def delete_variable(self, path: str) -> None:
+        try:
+            await self._send("DELETE", f"var/{quote(path)}")
+        except NotFound:
+            return
+
+    async def events(self, topics: tuple[str, ...], after: int) -> AsyncIterator[StreamBatch]:
+        """Events with a greater index than `after`, until the connection ends or falls silent.
+
+        The server keeps only the last ones (`event_buffer_size`): after a break list first, then stream
+        from the index of the list. An empty batch is a heartbeat.
+        """
+        parameters = [("index", str(after + 1)), *(("topic", topic) for topic in topics)]
+        request = self._request("GET", "event/stream", None, parameters)
+        request.extensions["timeout"]["read"] = STREAM_SILENCE_S
+        answer = await self._answer(request, stream=True)
+        try:
+            async for line in answer.aiter_lines():
+                found = _object(line)
+                if "Error" in found:
+                    raise Upstream(
+                        "nomad.stream_failed",
+                        f"Nomad ended the event stream: {found['Error']}.",
+                        "It is opened again; if it stays, see the log of the Nomad server.",
+                    )
+                if int(found.get("Index", after + 1)) > after:
+                    yield StreamBatch(int(found.get("Index", 0)), tuple(found.get("Events") or ()))
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        finally:
+            await answer.aclose()
+
+    async def logs(
+        self, allocation_id: str, task: str, kind: str = "stderr", *, follow: bool = False, tail: int = 65_536
+    ) -> AsyncIterator[bytes]:
+        """The last `tail` bytes of what a task wrote; with `follow` also what it still writes, until it has
+        ended and all is read.
+        """
+        parameters = [("task", task), ("type", kind), ("origin", "end"), ("offset", str(tail))]
+        parameters += [("plain", "true"), ("follow", "true" if follow else "false")]
+        request = self._request("GET", f"client/fs/logs/{_part(allocation_id)}", None, parameters)
+        # A task may be silent for as long as it likes; Nomad ends the stream when the task has ended.
+        request.extensions["timeout"]["read"] = None if follow else TIMEOUT_S
+        answer = await self._answer(request, stream=True)
+        try:
+            async for chunk in answer.aiter_bytes():
+                yield chunk
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        finally:
+            await answer.aclose()
+
+    async def _list(self, path: str, parameters: Mapping[str, str] | None = None) -> list[Json]:
+        return list((await self._send("GET", path, None, parameters)).json() or ())
+
+    async def _json(
+        self, method: str, path: str, body: Json | None = None, parameters: Mapping[str, str] | None = None
+    ) -> Json:
+        return dict((await self._send(method, path, body, parameters)).json() or {})
+
+    async def _send(
+        self, method: str, path: str, body: Json | None = None, parameters: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        return await self._answer(self._request(method, path, body, list((parameters or {}).items())))
+
+    def _request(
+        self, method: str, path: str, body: Json | None, parameters: Sequence[tuple[str, str]]
+    ) -> httpx.Request:
+        ours = [("namespace", self._address.namespace), ("region", self._address.region)]
+        given = httpx.QueryParams([(name, value) for name, value in (*ours, *parameters) if value])
+        return self._http.build_request(method, path, json=body, params=given, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        path = self._address.token_file
+        if path is None:
+            return {}
+        try:
+            return {"X-Nomad-Token": path.read_text(encoding="ascii").strip()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unavailable(
+                "nomad.token_unreadable",
+                f"The file {path} of the Nomad token cannot be read.",
+                "Check `farm.nomad.token_file` and the rights of the file.",
+            ) from error
+
+    async def _answer(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        try:
+            answer = await self._http.send(request, stream=stream)
+            if answer.is_error:
+                await answer.aread()
+                await answer.aclose()
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+
+def _tls(address: NomadAddress) -> ssl.SSLContext | bool:
+    if not address.url.startswith("https:"):
+        return True
+    context = ssl.create_default_context(cafile=address.ca_file)
+    if address.client_cert_file is not None:
+        context.load_cert_chain(address.client_cert_file, address.client_key_file)
+    return context
+
+
+def _part(name: str) -> str:
+    """One part of a path: names may hold slashes."""
+    return quote(name, safe="")
+
+
+def _assignments(variables: Mapping[str, Any]) -> str:
+    """HCL assignments, one per line. Every JSON value is an HCL expression but for `${` and `%{` in strings,
+    which would begin a template.
+    """
+    lines = []
+    for name, value in variables.items():
+        text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+        lines.append(f"{name} = {text}")
+    return "\n".join(lines)
+
+
+def _index(answer: httpx.Response) -> int:
+    return int(answer.headers.get("X-Nomad-Index", "0"))
+
+
+def _object(line: str) -> Json:
+    try:
+        found = json.loads(line or "{}")
+    except ValueError:
+        found = {"Error": line[:200]}
+    return found if isinstance(found, dict) else {}
+
+
+def _unreachable(error: httpx.HTTPError) -> Unavailable:
+    return Unavailable(
+        "nomad.unreachable",
+        f"Nomad does not answer: {type(error).__name__}.",
+        "Check `farm.nomad.address` and that the servers run; work waits until they do.",
+    )
+
+
+def _refusal(answer: httpx.Response) -> SoundstageError:
+    """Nomad says with 500 what others say with 4xx, so its words count too."""
+    text = answer.text.strip()[:400]
+    said = text.lower()
+    if "enforcing job modify index" in said:
+        return Conflict("nomad.job_exists", "A job of this name is there already.", "It is used as it is.")
+    if answer.status_code == 403:
+        return Forbidden(
+            "nomad.forbidden",
+            f"Nomad does not allow this: {text}.",
+            "Check the token in `farm.nomad.token_file` and its policy (docs/guide/nomad.md).",
+        )
+    if answer.status_code == 404 or "not found" in said:
+        return NotFound("nomad.not_found", f"Nomad does not know it: {text}.", "It may be purged.")
+    if answer.status_code >= 500 and ("no cluster leader" in said or "rpc error" in said or not said):
+        return Unavailable(
+            "nomad.unreachable",
+            f"Nomad cannot serve now: {text or answer.status_code}.",
+            "Check that the servers have a leader; work waits until they do.",
+        )
+    if answer.status_code >= 500 and answer.status_code != 500:
+        return Unavailable("nomad.unreachable", f"Nomad cannot serve now: {text}.", "It is tried again.")
+    return Invalid("nomad.refused", f"Nomad refuses this: {text}.", "See docs/guide/nomad.md.")

@@ -1,0 +1,104 @@
+"""The values that jobs/render.nomad.hcl is parsed with for one task: the only place that knows how a need
+becomes a request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+from farm.needs import Needs
+from farm.tasks import SegmentTask
+
+SHARE_MIB = 1024
+SHARED_POOL = "gpu-shared"
+DEVICE = "nvidia/gpu"
+
+Mode = Literal["whole", "shared"]
+
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,180}")
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """What is the same for all jobs of an installation. `program` is another worker program than avatar."""
+
+    prefix: str = "soundstage"
+    namespace: str = "default"
+    datacenters: tuple[str, ...] = ("*",)
+    node_pool: str = "all"
+    driver: str = "exec"
+    command: str = "avatar"
+    program: tuple[str, ...] = ()
+    kill_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was decided for one placement: the kind of node, a card that fits best, nodes to keep away from."""
+
+    mode: Mode = "whole"
+    card: str = ""
+    avoid_nodes: Collection[str] = ()
+
+
+def job_id(prefix: str, task_id: str) -> str:
+    """`soundstage-<segment hash and attempt>`; names that Nomad would not take are hashed."""
+    plain = task_id if _PLAIN.fullmatch(task_id) else hashlib.sha256(task_id.encode()).hexdigest()
+    return f"{prefix}-{plain}"
+
+
+def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
+    """Whole cards: as many as needed, each large enough. Shares: as many of 1 GiB as the work needs of one
+    card, on nodes whose plugin announces shares (one device group per card, so they cannot straddle).
+    """
+    if needs.gpus == 0:
+        return {"gpus": 0}
+    if choice.mode == "whole":
+        return {"gpus": needs.gpus, "vram_mib": needs.vram_mib, "device": DEVICE, "card": choice.card}
+    return {
+        "gpus": max(1, ceil(needs.vram_mib / SHARE_MIB)),
+        "vram_mib": needs.vram_mib,
+        "device": DEVICE,
+        "card": choice.card,
+        "node_pool": SHARED_POOL,
+    }
+
+
+def job_variables(
+    task: SegmentTask, options: JobOptions, choice: Choice, *, control_url: str, ticket: str
+) -> dict[str, Any]:
+    """`ticket` names the token without telling it: a job that is there already is ours when it has the same."""
+    # ${…} is filled in by Nomad on the node.
+    arguments = ["work", "--control", control_url, "--task", task.id, "--token", "${NOMAD_SECRETS_DIR}/token"]
+    arguments += ["--cache", "${NOMAD_ALLOC_DIR}/cache"]
+    if options.program:
+        arguments += ["--", *options.program]
+    return {
+        "id": job_id(options.prefix, task.id),
+        "by_hand": False,
+        "engine": task.needs.engine,
+        "cpu": task.needs.cpu_mhz,
+        "memory_mb": task.needs.memory_mib,
+        "namespace": options.namespace,
+        "datacenters": list(options.datacenters),
+        "node_pool": options.node_pool,
+        "driver": options.driver,
+        "command": options.command,
+        "args": arguments,
+        "priority": nomad_priority(task.priority),
+        "avoid_nodes": sorted(choice.avoid_nodes),
+        "kill_timeout": f"{options.kill_timeout_s:g}s",
+        "retries": 0,
+        "meta": {"task": task.id, "ticket": ticket, "trace": task.trace_id or ""},
+        **device_request(task.needs, choice),
+    }
+
+
+def nomad_priority(priority: int) -> int:
+    """Ours is any number with 0 as the middle, Nomad's goes from 1 to 100 with 50 as the middle."""
+    return max(1, min(100, 50 + priority))

@@ -1,0 +1,372 @@
+"""The scheduler for more than one machine: one Nomad batch job per task, registered when it can run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from avatar.spec import Failed, Finished
+from avatar.spec.work import WorkEnd, WorkReport
+
+from farm.failures import CANCELLED, failure_from_error
+from farm.ledger import Ledger
+from farm.nomad.client import NomadClient
+from farm.nomad.flight import TERMINAL_ALLOCATION, Flight
+from farm.nomad.request import Choice, JobOptions, job_id, job_variables
+from farm.nomad.verdict import LOST, STOPPED, failure_of_allocation, outcome_of
+from farm.nomad.watching import ClusterWatch, cancel_all, until_reachable
+from farm.queue import TaskQueue
+from farm.states import TaskState
+from farm.tasks import Placement, SegmentTask, TaskEvent
+from farm.transfer import TransferService
+from farm.transfer.orders import order_of
+from soundstage.blobs import BlobStore
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+
+JOB_FILE = Path(__file__).resolve().parents[2] / "jobs" / "render.nomad.hcl"
+MAX_LAUNCHES = 3
+WAITING_LIFETIME_S = 7 * 24 * 3600.0
+"""How long a token is good for a task that has no place yet; with the place it becomes much shorter."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NomadOptions:
+    """`control_url` is where workers reach us. Times are those of a worker that is told to stop (`grace_s`),
+    of one that waits for us to come back (`patience_s`), and of jobs that nobody asks for any more (`claim_s`).
+    """
+
+    control_url: str
+    job: JobOptions = field(default_factory=JobOptions)
+    max_running: int = 64
+    look_ahead: int = 2
+    grace_s: float = 5.0
+    patience_s: float = 3600.0
+    cancel_s: float = 30.0
+    claim_s: float = 120.0
+    keep_s: float = 24 * 3600.0
+
+
+class NomadScheduler:
+    """See `farm.scheduler.Scheduler`. Tasks that an earlier process has left on the cluster are taken over:
+    the same id submitted again goes on where it was.
+    """
+
+    name = "nomad"
+
+    def __init__(
+        self, client: NomadClient, blobs: BlobStore, transfer: TransferService, options: NomadOptions
+    ) -> None:
+        self._client = client
+        self._blobs = blobs
+        self._transfer = transfer
+        self._options = options
+        self._ledger = Ledger()
+        self._queue = TaskQueue()
+        self._flights: dict[str, Flight] = {}
+        self._by_job: dict[str, Flight] = {}
+        self._watch = ClusterWatch(client, options.job.prefix, self)
+        self._work: set[asyncio.Task[None]] = set()
+        self._hcl = ""
+
+    async def start(self) -> None:
+        self._hcl = await asyncio.to_thread(JOB_FILE.read_text, encoding="utf-8")
+        await self._take_over()
+        self._begin(self._watch.run())
+
+    async def submit(self, task: SegmentTask) -> Placement:
+        story = self._ledger.find(task.id)
+        if story is None:
+            story = self._ledger.begin(task)
+            self._queue.push(task.id, task.priority)
+            self._release()
+        elif (flight := self._flights.get(task.id)) is not None:
+            flight.claimed = True
+        ahead = self._queue.ahead_of(task.id) if task.id in self._queue else 0
+        return Placement(task.id, self.name, story.state, ahead)
+
+    def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
+        return self._ledger.watch(task_id)
+
+    async def cancel(self, task_id: str) -> None:
+        story = self._ledger.story(task_id)
+        if self._queue.remove(task_id):
+            self._ledger.end(story, TaskState.CANCELLED, failure=CANCELLED)
+        elif (flight := self._flights.get(task_id)) is not None and not flight.cancelling:
+            flight.cancelling = True
+            self._transfer.unwanted(task_id)
+            self._begin(self._stop(flight))
+
+    async def logs(self, task_id: str) -> str:
+        story = self._ledger.story(task_id)
+        return story.tail.text() or await self._nomad_log(self._flights.get(task_id))
+
+    async def explain(self, task_id: str) -> str:
+        story = self._ledger.story(task_id)
+        if story.ended:
+            failure = story.events[-1].failure
+            return f"ended: {story.state}" + (f", {failure.message}" if failure else "")
+        if task_id in self._queue:
+            busy, most = len(self._flights), self._options.max_running
+            return f"waits: {busy} of {most} workers busy, {self._queue.ahead_of(task_id)} ahead of it"
+        if story.state is TaskState.RUNNING:
+            frames = story.frames
+            if frames is None:
+                return "runs: the worker is getting ready"
+            return (
+                f"runs: frame {frames.done_frames} of {frames.total_frames}, about {frames.eta_s:.0f} s left"
+            )
+        return "waits: " + self._why_not_running(self._flights[task_id])
+
+    async def close(self) -> None:
+        flights = [*self._flights.values()]
+        for story in self._ledger:
+            if not story.ended:
+                await self.cancel(story.task.id)
+        if flights:
+            await asyncio.wait([asyncio.ensure_future(flight.settled.wait()) for flight in flights])
+        await cancel_all(self._work)
+
+    # What the cluster tells
+
+    async def listed(self, jobs: dict[str, dict[str, Any]]) -> None:
+        for flight in [*self._flights.values()]:
+            if not flight.registered:
+                continue
+            for allocation in await self._client.allocations(flight.job_id):
+                self.allocation_changed(allocation)
+            job = jobs.get(flight.job_id)
+            if job is None:
+                self._job_gone(flight)
+            else:
+                self._job_seen(flight, job)
+
+    def allocation_changed(self, allocation: dict[str, Any]) -> None:
+        flight = self._by_job.get(str(allocation["JobID"]))
+        if flight is None or not flight.take(allocation):
+            return
+        if flight.story.state is TaskState.QUEUED:
+            self._ledger.move(flight.story, TaskState.PLACED)
+            limits = flight.story.task.time_limit_s + self._options.patience_s
+            self._begin(self._transfer.limit(flight.story.task.id, limits))
+            self._release()
+        if flight.newest is not None and flight.newest["ID"] == allocation["ID"]:
+            self._look_at_end(flight, allocation)
+
+    def job_changed(self, kind: str, job: dict[str, Any]) -> None:
+        flight = self._by_job.get(str(job["ID"]))
+        if flight is None:
+            return
+        if kind == "JobDeregistered" and not job.get("Status"):
+            self._job_gone(flight)
+        else:
+            self._job_seen(flight, job)
+
+    def _look_at_end(self, flight: Flight, allocation: dict[str, Any]) -> None:
+        if allocation["ClientStatus"] not in TERMINAL_ALLOCATION or flight.story.ended:
+            return
+        if flight.cancelling:
+            if not flight.running_somewhere:
+                self._end(flight, CANCELLED)
+        elif allocation["ClientStatus"] == "lost" or allocation.get("DesiredStatus") != "run":
+            # Nomad places it anew: its node is gone or drained, or the farm has taken its card away.
+            log.warning("farm.nomad.moved", task=flight.story.task.id, node=allocation.get("NodeName"))
+        else:
+            self._end(flight, failure_of_allocation(allocation))
+
+    def _job_seen(self, flight: Flight, job: dict[str, Any]) -> None:
+        if not job.get("Stop") or flight.running_somewhere:
+            return
+        self._end(flight, CANCELLED if flight.cancelling else STOPPED)
+
+    def _job_gone(self, flight: Flight) -> None:
+        """Purged by somebody, or the cluster has lost its memory: the work is still wanted."""
+        if not flight.registered or flight.story.ended:
+            return
+        flight.registered = False
+        flight.allocations.clear()
+        if flight.cancelling:
+            self._end(flight, CANCELLED)
+        elif flight.launches >= MAX_LAUNCHES:
+            self._end(flight, LOST)
+        else:
+            log.warning("farm.nomad.job_gone", task=flight.story.task.id)
+            self._begin(self._launch(flight))
+
+    # What workers tell
+
+    def _hear(self, flight: Flight, report: WorkReport) -> None:
+        story = flight.story
+        if story.ended:
+            return
+        if story.state is TaskState.QUEUED:
+            # The worker is quicker than the event stream.
+            self._ledger.move(story, TaskState.PLACED)
+        if story.state is TaskState.PLACED:
+            self._ledger.move(story, TaskState.RUNNING)
+        if report.log:
+            story.tail.add(report.log.encode())
+        for line in report.lines:
+            self._ledger.line(story, line)
+        if report.end is not None:
+            self._hear_end(flight, report.end)
+
+    def _hear_end(self, flight: Flight, end: WorkEnd) -> None:
+        if end.ended_by == "cancel":
+            # Ours is told when the allocation has ended, for only then is its card free. Of another's we wait
+            # for the allocation that follows.
+            return
+        program = " ".join(self._options.job.program) or self._options.job.command
+        self._end(flight, outcome_of(end, program=program, time_limit_s=flight.story.task.time_limit_s))
+
+    def _end(self, flight: Flight, outcome: Finished | Failed) -> None:
+        if not flight.story.ended:
+            if isinstance(outcome, Finished):
+                self._ledger.end(flight.story, TaskState.DONE, result=outcome)
+            else:
+                state = TaskState.CANCELLED if flight.cancelling else TaskState.FAILED
+                self._ledger.end(flight.story, state, failure=outcome)
+            self._begin(self._settle(flight))
+
+    async def _settle(self, flight: Flight) -> None:
+        """Forgets a task that has ended; its place is free for the next one."""
+        task_id = flight.story.task.id
+        try:
+            await self._transfer.close(task_id)
+            await self._client.delete_variable(_variable(flight.job_id))
+        except SoundstageError as error:
+            # The token is void by its time in any case; tidying comes by later.
+            log.warning("farm.nomad.settle_failed", task=task_id, error=str(error))
+        finally:
+            self._flights.pop(task_id, None)
+            self._by_job.pop(flight.job_id, None)
+            flight.settled.set()
+            self._release()
+
+    # What we do
+
+    def _release(self) -> None:
+        """Only what can run goes to Nomad: it keeps all that waits in the memory of its servers."""
+        while len(self._flights) < self._options.max_running and self._waiting() < self._options.look_ahead:
+            task_id = self._queue.pop()
+            if task_id is None:
+                return
+            flight = Flight(self._ledger.story(task_id), job_id(self._options.job.prefix, task_id))
+            self._take(flight)
+            self._begin(self._launch(flight))
+
+    def _waiting(self) -> int:
+        return sum(flight.story.state is TaskState.QUEUED for flight in self._flights.values())
+
+    def _take(self, flight: Flight) -> None:
+        self._flights[flight.story.task.id] = flight
+        self._by_job[flight.job_id] = flight
+        self._transfer.listen(flight.story.task.id, lambda report: self._hear(flight, report))
+
+    async def _launch(self, flight: Flight) -> None:
+        flight.launches += 1
+
+        def trouble(said: str) -> None:
+            flight.trouble = said
+
+        try:
+            await until_reachable(lambda: self._register(flight), trouble)
+        except (OSError, SoundstageError) as error:
+            self._end(flight, failure_from_error(error))
+            return
+        if flight.cancelling:
+            await self._stop(flight)
+
+    async def _register(self, flight: Flight) -> None:
+        """Ticket, token, job: in this order, so that a worker that starts at once finds what it needs."""
+        if flight.cancelling:
+            self._end(flight, CANCELLED)
+            return
+        task, options = flight.story.task, self._options
+        order = await order_of(task, self._blobs, grace_s=options.grace_s, patience_s=options.patience_s)
+        token = await self._transfer.issue(task, order, flight.job_id, WAITING_LIFETIME_S)
+        ticket = hashlib.sha256(token.encode()).hexdigest()[:16]
+        variables = job_variables(task, options.job, Choice(), control_url=options.control_url, ticket=ticket)
+        job = await self._client.parse_job(self._hcl, variables)
+        await self._client.put_variable(_variable(flight.job_id), {"token": token})
+        flight.registered = True
+        if await self._client.register(job):
+            return
+        known = await self._client.job(flight.job_id)
+        if known is not None and (known.get("Meta") or {}).get("ticket") != ticket:
+            # Left by an installation that has lost its database: nobody can hear its worker any more.
+            log.warning("farm.nomad.stale_job", job=flight.job_id)
+            await self._client.stop(flight.job_id, purge=True)
+            await self._client.register(job)
+
+    async def _stop(self, flight: Flight) -> None:
+        """Until nothing of it runs; after `cancel_s` without news of it, it counts as gone."""
+        if not flight.registered:
+            return
+        try:
+            async with asyncio.timeout(self._options.cancel_s):
+                await until_reachable(lambda: self._client.stop(flight.job_id), lambda said: None)
+                if not await self._client.allocations(flight.job_id):
+                    self._end(flight, CANCELLED)
+                await flight.settled.wait()
+        except (TimeoutError, SoundstageError) as error:
+            log.warning("farm.nomad.stop_unconfirmed", task=flight.story.task.id, error=str(error))
+            self._end(flight, CANCELLED)
+
+    async def _take_over(self) -> None:
+        for ticket in await self._transfer.open_tickets():
+            story = self._ledger.begin(ticket.task)
+            flight = Flight(story, ticket.job_id, registered=True, claimed=False)
+            self._take(flight)
+            if ticket.end is not None:
+                self._ledger.move(story, TaskState.PLACED)
+                self._ledger.move(story, TaskState.RUNNING)
+                self._hear_end(flight, ticket.end)
+            else:
+                self._begin(self._drop_unless_claimed(flight))
+
+    async def _drop_unless_claimed(self, flight: Flight) -> None:
+        await asyncio.sleep(self._options.claim_s)
+        if not flight.claimed and not flight.story.ended:
+            log.warning("farm.nomad.unclaimed", task=flight.story.task.id)
+            await self.cancel(flight.story.task.id)
+
+    def _why_not_running(self, flight: Flight) -> str:
+        if flight.trouble or not self._watch.connected:
+            return flight.trouble or self._watch.trouble or "the connection to Nomad is being made"
+        newest = flight.newest
+        if newest is None:
+            return "no node has room for it yet"
+        return f"its worker is being started on {newest.get('NodeName') or 'its node'}"
+
+    async def _nomad_log(self, flight: Flight | None) -> str:
+        """What the worker said before it could speak to us."""
+        newest = flight.newest if flight is not None else None
+        if newest is None:
+            return ""
+        try:
+            chunks = [chunk async for chunk in self._client.logs(newest["ID"], "avatar")]
+        except SoundstageError as error:
+            return f"(the log on the node cannot be read: {error.message})"
+        return b"".join(chunks).decode("utf-8", errors="replace")
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("farm.nomad.fault", exc_info=error)
+
+
+def _variable(job: str) -> str:
+    """Where only the tasks of this job can read."""
+    return f"nomad/jobs/{job}"

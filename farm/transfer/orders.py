@@ -1,0 +1,80 @@
+"""Turns a task into the order that a worker on another machine can carry out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkBlob, WorkFile, WorkOrder
+
+from farm.local.commands import SPEC_FILE, worker_arguments
+from farm.tasks import SegmentTask
+from soundstage.blobs import BlobStore
+from soundstage.errors import Invalid, NotFound
+
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+async def order_of(task: SegmentTask, blobs: BlobStore, *, grace_s: float, patience_s: float) -> WorkOrder:
+    """Raises NotFound for an input that is gone, Invalid for a path that leaves the task's folder."""
+    files = [] if task.spec_sha256 is None else [await _file(blobs, task.spec_sha256, SPEC_FILE)]
+    for wanted in task.inputs:
+        files.append(await _file(blobs, wanted.sha256, wanted.path))
+    return WorkOrder(
+        task_id=task.id,
+        arguments=tuple(worker_arguments(task, blobs=Path(BLOBS_PLACE), cache=Path(CACHE_PLACE))),
+        files=tuple(files),
+        blobs=tuple(await _media(task, blobs)),
+        time_limit_s=task.time_limit_s,
+        grace_s=grace_s,
+        patience_s=patience_s,
+    )
+
+
+async def _file(blobs: BlobStore, sha256: str, path: str) -> WorkFile:
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise Invalid(
+            "task.bad_path",
+            f"The input path {path!r} leaves the task's folder.",
+            "Name a path inside it, without `..`.",
+        )
+    found = await blobs.stat(sha256)
+    if found is None:
+        raise NotFound("blob.not_found", f"No file with the hash {sha256} is stored.", "Upload it first.")
+    return WorkFile(sha256=sha256, bytes=found.bytes, path=path)
+
+
+async def _media(task: SegmentTask, blobs: BlobStore) -> list[WorkBlob]:
+    """The files that the spec names, of this scene only. One that is gone is left out: the worker says which
+    field named it, which we cannot.
+    """
+    if task.spec_sha256 is None:
+        return []
+    spec: Any = json.loads(await blobs.read(task.spec_sha256))
+    if task.kind == "segment" and isinstance(spec, dict):
+        scenes = [scene for scene in spec.get("scenes", ()) if scene.get("id") == task.scene_id]
+        spec = {**spec, "scenes": scenes}
+    found = []
+    for sha256 in sorted(set(hashes_in(spec))):
+        stored = await blobs.stat(sha256)
+        if stored is not None:
+            found.append(WorkBlob(sha256=sha256, bytes=stored.bytes))
+    return found
+
+
+def hashes_in(value: Any) -> Iterator[str]:
+    """Every `sha256:…` in a JSON value, but for the evidence of consents, which no worker needs."""
+    if isinstance(value, str):
+        if _HASH.fullmatch(value):
+            yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name != "evidence":
+                yield from hashes_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from hashes_in(item)

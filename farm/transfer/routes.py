@@ -1,0 +1,76 @@
+"""The routes that workers on other machines call; each call carries the token of its one task."""
+
+# No `from __future__ import annotations`: FastAPI reads these annotations at run time.
+from collections.abc import AsyncIterator
+
+from avatar.spec.work import WorkOrder, WorkReply, WorkReport
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.requests import HTTPConnection
+from fastapi.responses import FileResponse
+
+from farm.transfer.service import TransferService
+from policy import public
+from soundstage.errors import Unauthorized
+
+TRANSFER_PREFIX = "/api/farm/tasks"
+MIB = 1 << 20
+REASON = "a worker is nobody the policy knows: it shows a token that is good for its one task only"
+
+
+def transfer_router(transfer: TransferService, *, upload_mib: int) -> APIRouter:
+    """`upload_mib` bounds each file that a worker brings."""
+    admit = TransferAdmission(transfer)
+
+    async def admitted(task_id: str, connection: HTTPConnection) -> None:
+        await admit(connection)
+
+    router = APIRouter(
+        prefix=TRANSFER_PREFIX, tags=["farm"], dependencies=[Depends(public(REASON)), Depends(admitted)]
+    )
+
+    @router.get("/{task_id}/order")
+    async def order(task_id: str) -> WorkOrder:
+        """What to do, and which files it needs."""
+        return await transfer.order(task_id)
+
+    @router.get("/{task_id}/blobs/{sha256}", response_class=FileResponse)
+    async def blob(task_id: str, sha256: str) -> FileResponse:
+        """One of the inputs of this task."""
+        return FileResponse(await transfer.input_path(task_id, sha256), media_type="application/octet-stream")
+
+    @router.put("/{task_id}/outputs/{sha256}", status_code=204, response_class=Response)
+    async def output(task_id: str, sha256: str, request: Request) -> Response:
+        """Takes a file that the worker has made; its content must have this hash."""
+        kind = request.headers.get("content-type", "application/octet-stream")
+        await transfer.bring(task_id, sha256, _body(request), kind, upload_mib * MIB)
+        return Response(status_code=204)
+
+    @router.post("/{task_id}/reports")
+    async def reports(task_id: str, report: WorkReport) -> WorkReply:
+        """Progress, log and end. A report that is repeated changes nothing."""
+        return await transfer.report(task_id, report)
+
+    return router
+
+
+class TransferAdmission:
+    """Raises for a connection without the token of the task in its path; also asked before large bodies are
+    read.
+    """
+
+    def __init__(self, transfer: TransferService) -> None:
+        self._transfer = transfer
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        task_id = str(connection.scope["path"]).removeprefix(f"{TRANSFER_PREFIX}/").partition("/")[0]
+        kind, _, token = connection.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise Unauthorized(
+                "transfer.no_token", "The token of the task is missing.", "Send it as a bearer token."
+            )
+        await self._transfer.admit(task_id, token.strip())
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        yield chunk

@@ -1,0 +1,223 @@
+"""Tickets: who may fetch and bring what, the reports that come in, and the end, which is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from avatar.spec import Finished
+from avatar.spec.work import WorkEnd, WorkOrder, WorkReply, WorkReport
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from farm.needs import Needs
+from farm.tasks import SegmentTask, TaskInput
+from farm.transfer.models import FarmTicket
+from farm.transfer.repository import FarmTickets
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
+
+Listener = Callable[[WorkReport], None]
+
+FORGET_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTicket:
+    """A task of an earlier process. `end` is set when its worker has handed its files over."""
+
+    task: SegmentTask
+    job_id: str
+    expires_at: datetime
+    end: WorkEnd | None
+
+
+@dataclass(slots=True)
+class _Run:
+    """One life of a worker on a task: a task whose node is lost gets a second one."""
+
+    name: str
+    seq: int = 0
+
+
+class TransferService:
+    """`environment` is where the values of the variables that tasks may see are taken from."""
+
+    def __init__(self, db: Database, blobs: BlobStore, environment: Mapping[str, str] = os.environ) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._environment = environment
+        self._listeners: dict[str, Listener] = {}
+        self._runs: dict[str, _Run] = {}
+        self._brought: dict[str, set[str]] = {}
+        self._unwanted: set[str] = set()
+
+    async def issue(self, task: SegmentTask, order: WorkOrder, job_id: str, lifetime_s: float) -> str:
+        """The token of a task, told this once. Issued again, the token before is void."""
+        token = secrets.token_urlsafe(32)
+        async with self._db.transaction() as session:
+            tickets = FarmTickets(session)
+            await tickets.forget(utcnow() - FORGET_AFTER)
+            ticket = await tickets.find(task.id)
+            if ticket is None:
+                ticket = FarmTicket(task_id=task.id, job_id=job_id)
+            ticket.token_sha256 = _digest(token)
+            ticket.task = asdict(task)
+            ticket.order = order.model_dump(mode="json")
+            ticket.variables = list(task.variables)
+            ticket.expires_at = utcnow() + timedelta(seconds=lifetime_s)
+            await tickets.add(ticket)
+        return token
+
+    async def open_tickets(self) -> list[OpenTicket]:
+        """Tasks that an earlier process has left."""
+        async with self._db.session() as session:
+            return [
+                OpenTicket(
+                    _task(ticket),
+                    ticket.job_id,
+                    ticket.expires_at,
+                    None if ticket.end is None else WorkEnd.model_validate(ticket.end),
+                )
+                for ticket in await FarmTickets(session).open()
+            ]
+
+    async def limit(self, task_id: str, lifetime_s: float) -> None:
+        """The token is good for so long from now: told when the work has been given a place."""
+        async with self._db.transaction() as session:
+            ticket = await FarmTickets(session).find(task_id)
+            if ticket is not None:
+                ticket.expires_at = utcnow() + timedelta(seconds=lifetime_s)
+
+    async def close(self, task_id: str) -> None:
+        """Makes the token void; what still comes is refused."""
+        async with self._db.transaction() as session:
+            ticket = await FarmTickets(session).find(task_id)
+            if ticket is not None:
+                ticket.closed = True
+        self._listeners.pop(task_id, None)
+        self._runs.pop(task_id, None)
+        self._brought.pop(task_id, None)
+        self._unwanted.discard(task_id)
+
+    def listen(self, task_id: str, listener: Listener) -> None:
+        """`listener` hears each report once, in its order."""
+        self._listeners[task_id] = listener
+
+    def unwanted(self, task_id: str) -> None:
+        """The next report of its worker is answered with `stop`: works also while Nomad is away."""
+        self._unwanted.add(task_id)
+
+    async def admit(self, task_id: str, token: str) -> None:
+        """Raises unless `token` is the one of this task, and still good."""
+        async with self._db.session() as session:
+            ticket = await FarmTickets(session).find(task_id)
+        # Compared also when there is no such task, so that the time tells nothing.
+        expected = ticket.token_sha256 if ticket is not None else ""
+        if not hmac.compare_digest(expected, _digest(token)) or ticket is None:
+            raise Unauthorized(
+                "transfer.bad_token",
+                "This token is not good for this task.",
+                "A worker gets its token with its job; it opens nothing else.",
+            )
+        if ticket.closed or ticket.expires_at <= utcnow():
+            raise Forbidden(
+                "transfer.ended",
+                "This task has ended or its time is over.",
+                "The worker can stop; the farm has given the work to another one or nobody wants it.",
+            )
+
+    async def order(self, task_id: str) -> WorkOrder:
+        async with self._db.session() as session:
+            ticket = await _found(session, task_id)
+            order = WorkOrder.model_validate(ticket.order)
+            values = {name: self._environment[name] for name in ticket.variables if name in self._environment}
+        return order.model_copy(update={"environment": values})
+
+    async def input_path(self, task_id: str, sha256: str) -> Path:
+        """Where an input of this task lies; any other blob is forbidden."""
+        order = await self.order(task_id)
+        if sha256 not in {*(file.sha256 for file in order.files), *(blob.sha256 for blob in order.blobs)}:
+            raise Forbidden(
+                "transfer.not_yours",
+                "This file is no input of this task.",
+                "A token opens the inputs of its own task only.",
+            )
+        return await self._blobs.local_path(sha256)
+
+    async def bring(
+        self, task_id: str, sha256: str, chunks: AsyncIterator[bytes], media_type: str, max_bytes: int
+    ) -> None:
+        """Stores an output, which must have the hash that it is given under."""
+        blob = await self._blobs.put_stream(chunks, media_type, max_bytes=max_bytes)
+        if blob.sha256 != sha256:
+            raise Invalid(
+                "transfer.hash_mismatch",
+                "The file that came is not the one whose hash was given.",
+                "Send it again; if it stays, the disk or the memory of the node is faulty.",
+            )
+        self._brought.setdefault(task_id, set()).add(sha256)
+
+    async def report(self, task_id: str, report: WorkReport) -> WorkReply:
+        """Takes a report; one that has come before changes nothing."""
+        run = self._runs.get(task_id)
+        if run is None or run.name != report.run:
+            # A process of ours that has just started does not know how far a run was; any number is news.
+            run = self._runs[task_id] = _Run(report.run)
+        if report.seq > run.seq:
+            if report.end is not None:
+                report = report.model_copy(update={"end": await self._keep(task_id, report.end)})
+            run.seq = report.seq
+            listener = self._listeners.get(task_id)
+            if listener is not None:
+                listener(report)
+        return WorkReply(stop=task_id in self._unwanted)
+
+    async def _keep(self, task_id: str, end: WorkEnd) -> WorkEnd:
+        if end.result is not None:
+            missing = {file.sha256 for file in end.result.files} - self._brought.get(task_id, set())
+            if missing and end.fault is None:
+                raise Conflict(
+                    "transfer.outputs_missing",
+                    f"{len(missing)} of the promised files have not come.",
+                    "Bring them, then report the end again.",
+                )
+            end = end.model_copy(update={"result": _named(end.result)})
+        if end.ended_by == "cancel":
+            # No end of the task: its node may be drained, and another one will go on with it.
+            return end
+        async with self._db.transaction() as session:
+            ticket = await _found(session, task_id)
+            ticket.end = end.model_dump(mode="json")
+        return end
+
+
+async def _found(session: AsyncSession, task_id: str) -> FarmTicket:
+    ticket = await FarmTickets(session).find(task_id)
+    if ticket is None:
+        raise NotFound("transfer.unknown", "There is no such task.", "It may be long ended.")
+    return ticket
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _named(result: Finished) -> Finished:
+    """A worker's paths mean nothing here; names stay."""
+    files = tuple(file.model_copy(update={"path": PurePosixPath(file.path).name}) for file in result.files)
+    return result.model_copy(update={"files": files})
+
+
+def _task(ticket: FarmTicket) -> SegmentTask:
+    fields = dict(ticket.task)
+    inputs = tuple(TaskInput(**one) for one in fields.pop("inputs"))
+    arguments, variables = tuple(fields.pop("arguments")), tuple(fields.pop("variables"))
+    needs = Needs(**fields.pop("needs"))
+    return SegmentTask(**fields, inputs=inputs, arguments=arguments, variables=variables, needs=needs)
