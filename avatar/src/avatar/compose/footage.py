@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ from av.video.reformatter import Colorspace
 
 from avatar.compose.colour import Pixels
 from avatar.errors import InvalidInput
+from avatar.media_files import open_media
 
 _UNSPECIFIED = 2
 """AVCOL_SPC_UNSPECIFIED (H.273): the file does not say its colour matrix."""
@@ -53,13 +55,15 @@ def footage(path: Path, fps: int, *, loop: bool, shown: str) -> Iterator[Pixels]
 
 def _decoded(path: Path, shown: str) -> Iterator[tuple[float, Pixels]]:
     """Seconds from the first picture, and the picture."""
-    try:
-        container = av.open(str(path))
-    except av.error.FFmpegError as error:
-        raise InvalidInput(
-            "video.unreadable", f"{shown} is not a video that can be read.", "MP4, MOV, WebM and MKV work."
-        ) from error
-    with container:
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(open_media(path))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise InvalidInput(
+                "video.unreadable",
+                f"{shown} is not a video that can be read.",
+                "MP4, MOV, WebM and MKV work.",
+            ) from error
         if not container.streams.video:
             raise _no_frames(shown)
         stream = container.streams.video[0]

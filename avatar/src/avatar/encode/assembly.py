@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from avatar.encode.atomic import atomic_file
 from avatar.encode.sound import SceneSound, levelled, measure, read_sound
 from avatar.errors import InvalidInput
+from avatar.media_files import open_media
 from avatar.spec import AudioCodec
 
 MAX_LEVEL_ROUNDS = 3
@@ -75,7 +76,7 @@ def _gain(sounds: Sequence[SceneSound], fps: int, codec: AudioCodec) -> float:
 
 
 def _video_stream(container: OutputContainer, like: Path) -> VideoStream:
-    with av.open(str(like)) as first:
+    with open_media(like) as first:
         return container.add_stream_from_template(first.streams.video[0])
 
 
@@ -88,7 +89,7 @@ def _pictures(segments: Iterable[Path], stream: VideoStream, fps: int) -> Iterat
     header: bytes | None = None
     for path in segments:
         count = 0
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             source = container.streams.video[0]
             header = header or source.codec_context.extradata
             if source.codec_context.extradata != header:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from avatar.encode.atomic import write_bytes
 from avatar.errors import InvalidInput
+from avatar.media_files import open_media
 
 _HEADER_BYTES = 33
 """The signature and the IHDR chunk, which must come first."""
@@ -20,7 +21,7 @@ _HEADER_BYTES = 33
 
 def frame_at(video: Path, ms: int) -> npt.NDArray[np.uint8]:
     """The frame shown at `ms` (the last one when the video is shorter), uint8 BGR (h, w, 3)."""
-    with av.open(str(video)) as container:
+    with open_media(video) as container:
         stream = container.streams.video[0]
         container.seek(round(ms * 1000), backward=True)
         shown: av.VideoFrame | None = None

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from av.filter import Graph
 
+from avatar.media_files import open_media
 from avatar.spec import AudioCodec
 
 Samples = npt.NDArray[np.float32]
@@ -100,7 +101,7 @@ def levelled(blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec
 
 def _decode(wav: Path, sample_rate_hz: int) -> Iterator[Samples]:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz, frame_size=BLOCK_SAMPLES)
-    with av.open(str(wav)) as container:
+    with open_media(wav) as container:
         for decoded in container.decode(audio=0):
             for frame in resampler.resample(decoded):
                 yield _samples(frame)

@@ -14,6 +14,8 @@ MAX_PIXELS = 80_000_000
 """Below Pillow's own decompression-bomb warning; an 8000 x 8000 photo still fits."""
 MAX_BYTES = 200 * 2**20
 MAX_SIDE_PX = 4096
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "HEIF", "AVIF")
+"""Pillow knows more, and hands some of them (EPS) to other programs."""
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif")
 
 
@@ -41,6 +43,8 @@ def read_picture(path: Path, *, max_side_px: int = MAX_SIDE_PX) -> Picture:
     _enable_heif(path)
     try:
         with Image.open(path) as image:
+            if image.format not in _FORMATS:
+                raise _unreadable(path)
             _check_pixels(image, path)
             if image.format == "JPEG":  # decodes a huge JPEG at 1/2, 1/4 or 1/8 of its size straight away
                 image.draft(image.mode if image.mode in ("L", "RGB") else None, (max_side_px, max_side_px))

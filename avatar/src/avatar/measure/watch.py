@@ -6,7 +6,7 @@ Static mode on purpose: the tracking mode smooths over time and would flatter a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from avatar.errors import InvalidInput, Unavailable
 from avatar.face.quiet import quiet_native_logs
+from avatar.media_files import open_media
 
 Pixels = npt.NDArray[np.uint8]
 Signal = npt.NDArray[np.float32]
@@ -55,11 +56,11 @@ class Observation:
 
 def frames_of(video: Path) -> Iterator[Pixels]:
     """The frames of a video file as BGR, one at a time."""
-    try:
-        container = av.open(str(video))
-    except (av.error.FFmpegError, OSError) as error:
-        raise InvalidInput("video.unreadable", f"{video.name} cannot be opened: {error}") from error
-    with container:
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(open_media(video))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise InvalidInput("video.unreadable", f"{video.name} cannot be opened: {error}") from error
         if not container.streams.video:
             raise InvalidInput("video.no_frames", f"{video.name} has no picture")
         for frame in container.decode(video=0):

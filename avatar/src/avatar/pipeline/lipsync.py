@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
-
 from avatar.compose.footage import footage_size
 from avatar.errors import InvalidInput
+from avatar.media_files import open_media
 from avatar.pipeline.context import Context
 from avatar.pipeline.render import render_video
 from avatar.spec import Canvas, Finished, LipsyncSpec, RenderSpec, Scene
@@ -55,6 +54,6 @@ def _canvas_of(video: Path, shown: str) -> Canvas:
 
 def _rate_of(video: Path) -> int:
     """The nearest whole frame rate the canvas allows; 25 where the file does not say."""
-    with av.open(str(video)) as container:
+    with open_media(video) as container:
         rate = container.streams.video[0].average_rate
     return min(60, max(10, round(rate))) if rate else 25

@@ -5,7 +5,7 @@ voices.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
 from avatar.errors import InvalidInput
+from avatar.media_files import open_media
 from avatar.speech.sound import Samples, WavWriter, blocks, rate_hz
 
 MAX_AUDIO_S = 3 * 3600
@@ -123,15 +124,12 @@ def _open(path: Path) -> Iterator[av.container.InputContainer]:
         )
     if path.stat().st_size == 0:
         raise InvalidInput("speech.audio_empty", f"{path.name} is empty.", "upload the recording again")
-    with path.open("rb") as file:
+    with ExitStack() as stack:
         try:
-            # Read through our own file: with no protocol allowed, a playlist dressed up as a recording cannot
-            # open other files or addresses.
-            container = av.open(file, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace")
+            container = stack.enter_context(open_media(path))
         except (FFmpegError, ValueError) as error:
             raise _unreadable(path) from error
-        with container:
-            yield container
+        yield container
 
 
 def _unreadable(path: Path) -> InvalidInput:

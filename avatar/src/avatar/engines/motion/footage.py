@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.errors import InvalidInput
+from avatar.media_files import open_media
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -63,7 +64,7 @@ class Footage:
     def open(cls, path: Path, name: str) -> Footage:
         """Raises `video.unreadable` or `video.no_frames`; `name` is what people called the file."""
         try:
-            with av.open(str(path)) as container:
+            with open_media(path) as container:
                 if not container.streams.video:
                     raise _no_frames(name)
                 for packet in container.demux(container.streams.video[0]):
@@ -74,7 +75,7 @@ class Footage:
                             width, height = height, width
                         hdr = container.streams.video[0].codec_context.color_trc in (16, 18)
                         return cls(path, width, height, turns, hdr)
-        except (av.error.FFmpegError, OSError) as error:
+        except (av.error.FFmpegError, OSError, ValueError) as error:
             raise InvalidInput(
                 "video.unreadable",
                 f"{name} cannot be read as a video.",
@@ -86,7 +87,7 @@ class Footage:
         """Frames that show from `start_ms` to `end_ms` (None: the end of the file), without decoding."""
         rows: list[tuple[int, bool]] = []
         reached_end = True
-        with av.open(str(self.path)) as container:
+        with open_media(self.path) as container:
             stream = container.streams.video[0]
             tick_ms = float(stream.time_base or 0) * 1000
             first = stream.start_time or 0
@@ -159,7 +160,7 @@ class FrameReader(Generic[T]):
         if not len(numbers):
             return
         pts = self._table.pts
-        with av.open(str(self._footage.path)) as container:
+        with open_media(self._footage.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = 2

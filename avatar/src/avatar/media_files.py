@@ -1,0 +1,24 @@
+"""Opens a sound or video file so that it can open nothing but itself; all that decodes one calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[av.container.InputContainer]:
+    """The container of a file, read through our own file object with no protocol allowed.
+
+    FFmpeg looks at the content and not at the name: a playlist (HLS, DASH, ffconcat) that calls itself
+    `holiday.mp4` would otherwise pull other files of this machine, or addresses, into the video.
+    Raises OSError, av.error.FFmpegError and ValueError for what is no such file.
+    """
+    with (
+        path.open("rb") as file,
+        av.open(file, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace") as container,
+    ):
+        yield container
