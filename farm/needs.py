@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`gpus` cards of at least `vram_mib` memory each (0: none); `cpu_mhz` and `memory_mib` of the machine."""
+    """`gpus` cards of at least `vram_mib` memory each (0: none); `cpu_mhz` and `memory_mib` of its node."""
 
     engine: str = "cpu"
     gpus: int = 0

@@ -39,7 +39,7 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was decided for one placement: the kind of node, a card that fits best, nodes to keep away from."""
+    """What was decided for one placement: kind of node, a card that fits best, nodes to keep away from."""
 
     mode: Mode = "whole"
     card: str = ""
@@ -72,7 +72,7 @@ def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
 def job_variables(
     task: SegmentTask, options: JobOptions, choice: Choice, *, control_url: str, ticket: str
 ) -> dict[str, Any]:
-    """`ticket` names the token without telling it: a job that is there already is ours when it has the same."""
+    """`ticket` names the token without telling it: a job that is there already is ours when it has it."""
     # ${…} is filled in by Nomad on the node.
     arguments = ["work", "--control", control_url, "--task", task.id, "--token", "${NOMAD_SECRETS_DIR}/token"]
     arguments += ["--cache", "${NOMAD_ALLOC_DIR}/cache"]

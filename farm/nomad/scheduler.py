@@ -38,8 +38,8 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NomadOptions:
-    """`control_url` is where workers reach us. Times are those of a worker that is told to stop (`grace_s`),
-    of one that waits for us to come back (`patience_s`), and of jobs that nobody asks for any more (`claim_s`).
+    """`control_url` is where workers reach us. `grace_s` is the time of a worker that is told to stop,
+    `patience_s` of one that waits for us to come back, `claim_s` of jobs that nobody asks for any more.
     """
 
     control_url: str

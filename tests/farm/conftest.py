@@ -15,6 +15,27 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 
+sys.path.insert(0, str(Path(__file__).parent))
+from farm_on_nomad import (
+    client,
+    cluster,
+    control,
+    nomad_address,
+    nomad_clusters,
+    nomad_options,
+    nomad_scheduler,
+)
+
+__all__ = [
+    "client",
+    "cluster",
+    "control",
+    "nomad_address",
+    "nomad_clusters",
+    "nomad_options",
+    "nomad_scheduler",
+]
+
 STAND_IN = Path(__file__).with_name("stand_in.py")
 MakeTask = Callable[..., Awaitable[SegmentTask]]
 
@@ -35,14 +56,19 @@ def local_options(tmp_path: Path) -> LocalOptions:
     )
 
 
-@pytest.fixture(params=["local"])
-async def scheduler(
-    request: pytest.FixtureRequest, blobs: BlobStore, local_options: LocalOptions
-) -> AsyncIterator[Scheduler]:
-    made = {"local": lambda: LocalScheduler(blobs, local_options)}[request.param]()
+@pytest.fixture
+async def local_scheduler(blobs: BlobStore, local_options: LocalOptions) -> AsyncIterator[LocalScheduler]:
+    made = LocalScheduler(blobs, local_options)
     await made.start()
     yield made
     await made.close()
+
+
+@pytest.fixture(params=["local", pytest.param("nomad", marks=pytest.mark.root)])
+def scheduler(request: pytest.FixtureRequest) -> Scheduler:
+    """Each adapter in turn; the fixture `<name>_scheduler` makes it."""
+    made: Scheduler = request.getfixturevalue(f"{request.param}_scheduler")
+    return made
 
 
 @pytest.fixture
