@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -29,12 +29,12 @@ CARD = {"uuid": "GPU-a", "model": "NVIDIA L4", "memory_mib": 23034, "used_mib": 
 class Plugin:
     """A running plugin and the calls that an agent makes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: Sequence[str] = COMMAND) -> None:
         self.folder = folder
         self.cards = folder / "cards.json"
         self.cards.write_text(json.dumps([CARD]))
         self.process = subprocess.Popen(
-            COMMAND,
+            command,
             env={**os.environ, **COOKIE, "PLUGIN_UNIX_SOCKET_DIR": str(folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -239,6 +239,47 @@ def test_it_leaves_when_its_agent_was_killed_although_nobody_reads_its_log(tmp_p
     agent.kill()
     agent.wait()
     within(3, lambda: not Path(f"/proc/{pid}").exists())
+
+
+SABOTAGED = """
+import sys, time
+from gpu_device_plugin import guard, services
+from gpu_device_plugin.__main__ import main
+guard._STUCK_TICKS = 2
+exec(sys.argv.pop(1))
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    ["services.device_groups = None", "services.device_groups = lambda *all: time.sleep(60)"],
+    ids=["a fault while announcing", "a stuck announcement"],
+)
+def test_it_leaves_rather_than_end_the_stream_of_cards_or_keep_it_silent(
+    tmp_path: Path, sabotage: str
+) -> None:
+    plugin = Plugin(tmp_path, [sys.executable, "-c", SABOTAGED, sabotage])
+    try:
+        plugin.configure()
+        announcements = plugin.announcements()
+        called = time.monotonic()
+        with pytest.raises(grpc.RpcError) as ended:
+            next(announcements)
+        # By this code the agent tells a plugin that is gone (started again) from a stream that failed.
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert plugin.process.wait(5) == 1
+        assert time.monotonic() - called >= 0.9, "the agent starts it again without any pause of its own"
+    finally:
+        plugin.end()
+
+
+def test_it_leaves_when_nobody_ever_calls(tmp_path: Path) -> None:
+    plugin = Plugin(tmp_path, [sys.executable, "-c", SABOTAGED, "guard._NOBODY_CALLED_TICKS = 2"])
+    try:
+        assert plugin.process.wait(5) == 1
+    finally:
+        plugin.end()
 
 
 def test_old_socket_folders_are_swept_and_those_of_living_processes_stay(tmp_path: Path) -> None:

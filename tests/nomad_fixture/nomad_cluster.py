@@ -6,8 +6,8 @@ To use it, a room's conftest says
     from nomad_cluster import nomad_clusters  # a session fixture that makes clusters and takes them down
 
 and a fixture or test calls `nomad_clusters("farm")` and then `add_client(...)`. It needs root (Nomad's
-client does), the Nomad program (`tools/build nomad`) and the environment of farm/device_plugin; only the standard
-library and pytest are imported, so that every environment of this project can use it.
+client does), the Nomad program (`tools/build nomad`) and the environment of farm/device_plugin; only the
+standard library and pytest are imported, so that every environment of this project can use it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PLUGIN_NAME = "soundstage-gpu"
 
 
 class FakeCards:
-    """The file from which a client's device plugin reads its cards; the server sees changes within about 10 s."""
+    """The file from which a device plugin reads its cards; the server sees changes within about 10 s."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -234,7 +234,7 @@ class NomadCluster:
                     "enabled": True,
                     "node_pool": node_pool,
                     "server_join": {"retry_join": [self.server.rpc_address], "retry_interval": "1s"},
-                    # Every client sees the whole machine; without this the scheduler would give it out several times.
+                    # Every client sees the whole machine, and would offer all of it.
                     "memory_total_mb": memory_mib,
                     "cpu_total_compute": 4000,
                     # No clouds, no engines of others on this machine, and only the driver that the tests use.
@@ -379,8 +379,8 @@ def _is_plugin(pid: int) -> bool:
 
 
 def _end_processes(folder: Path, sessions: set[int]) -> None:
-    """Executors and tasks outlive their agent on purpose: they are known by the folder in what they were given,
-    the log collectors of a killed agent by its session."""
+    """Executors and tasks outlive their agent on purpose: they are known by the folder in what they were
+    given, the log collectors of a killed agent by its session."""
     for pid, environment in _environments():
         with suppress(OSError):  # it ended meanwhile
             given = "\0".join(environment) + Path(f"/proc/{pid}/cmdline").read_text()
