@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from agent.tools import ToolContext
 from agent.tools.personas import CreatePersona, create_persona
 from app.cli.state import JsonFlag, invocation, run
 from app.composition import build, opened, studio_doors, working
 from policy import Principal
+from soundstage.errors import Invalid
+from studio.personas.schemas import PersonaChange
 
 
 def register(cli: typer.Typer) -> None:
@@ -60,6 +63,32 @@ def register(cli: typer.Typer) -> None:
         run(work())
 
     @group.command()
+    def edit(
+        context: typer.Context,
+        persona_id: str,
+        name: Annotated[str | None, typer.Option(help="What the persona is called.")] = None,
+        title: Annotated[str | None, typer.Option(help="A line below the name.")] = None,
+        description: Annotated[str | None, typer.Option(help="Who it is.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Change the words of a persona of yours. Voice and style stand in its file."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        change = {"name": name, "title": title, "description": description}
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                wanted = _change_of(change)
+                persona = await services.studio.personas.update(persona_id, wanted)
+            if printer.as_json:
+                printer.value(persona)
+            else:
+                said = ", ".join(wanted.given()) or "nothing"
+                printer.line(f"{persona.name} ({persona.id}): changed {said}.")
+
+        run(work())
+
+    @group.command()
     def delete(
         context: typer.Context,
         persona_id: str,
@@ -81,3 +110,13 @@ def register(cli: typer.Typer) -> None:
                 )
 
         run(work())
+
+
+def _change_of(fields: dict[str, str | None]) -> PersonaChange:
+    try:
+        return PersonaChange.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise Invalid(
+            "persona.bad_change", f"The {first['loc'][0]} cannot be used: {first['msg']}.", "Write another."
+        ) from error

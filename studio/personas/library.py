@@ -68,9 +68,12 @@ class PersonaLibrary:
         return next((entry.origin for entry in self.entries() if entry.id == persona_id), None)
 
     def save(self, persona: Persona) -> Path:
-        """Writes a persona of our own, whole or not at all."""
+        """Writes a persona of our own, whole or not at all, to the file that holds it already if there is
+        one.
+        """
         self.own.mkdir(parents=True, exist_ok=True)
-        path = self.own / f"{persona.id}.yaml"
+        names = (entry.file for entry in self.entries() if entry.id == persona.id and entry.origin == "user")
+        path = self.own / next(names, f"{persona.id}.yaml")
         half = path.with_suffix(".part")
         content = persona.model_dump(mode="json", exclude_none=True)
         half.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

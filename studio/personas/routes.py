@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, status
 
-from studio.guards import CreatePersonas, CreateRenders, DeletePersonas, ReadPersonas, ReadRenders
+from studio.guards import (
+    CreatePersonas,
+    CreateRenders,
+    DeletePersonas,
+    ReadPersonas,
+    ReadRenders,
+    UpdatePersonas,
+)
 from studio.people.schemas import ErasePlan
-from studio.personas.schemas import Persona, PersonaDraft, PersonaEntry, PersonaMade
+from studio.personas.disclosure import shown_to
+from studio.personas.schemas import Persona, PersonaChange, PersonaDraft, PersonaEntry, PersonaMade
 from studio.personas.video_studio import StudioJob, StudioOrder, job_of, request_of
 from studio.wiring import StudioDep
 
@@ -14,20 +22,33 @@ router = APIRouter(prefix="/api/personas", tags=["personas"])
 
 
 @router.get("")
-async def list_personas(studio: StudioDep, _: ReadPersonas) -> list[PersonaEntry]:
+async def list_personas(studio: StudioDep, principal: ReadPersonas) -> list[PersonaEntry]:
     """Every file; one that cannot be used is listed with line, field and fault."""
-    return studio.personas.list()
+    return [
+        entry.model_copy(update={"persona": entry.persona and shown_to(principal, entry.persona)})
+        for entry in studio.personas.list()
+    ]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_persona(draft: PersonaDraft, studio: StudioDep, _: CreatePersonas) -> PersonaMade:
+async def create_persona(draft: PersonaDraft, studio: StudioDep, principal: CreatePersonas) -> PersonaMade:
     """From an uploaded photo or motion video; measuring the portrait takes seconds."""
-    return await studio.personas.create(draft)
+    made = await studio.personas.create(draft)
+    return made.model_copy(update={"persona": shown_to(principal, made.persona)})
 
 
 @router.get("/{persona_id}")
-async def get_persona(persona_id: str, studio: StudioDep, _: ReadPersonas) -> Persona:
-    return studio.personas.get(persona_id)
+async def get_persona(persona_id: str, studio: StudioDep, principal: ReadPersonas) -> Persona:
+    """Who agreed to what is shown only to those who may read consents; others see that one is on record."""
+    return shown_to(principal, studio.personas.get(persona_id))
+
+
+@router.patch("/{persona_id}")
+async def change_persona(
+    persona_id: str, change: PersonaChange, studio: StudioDep, principal: UpdatePersonas
+) -> Persona:
+    """Name, words, voice and style of a persona of your own; the next video has them."""
+    return shown_to(principal, await studio.personas.update(persona_id, change))
 
 
 @router.delete("/{persona_id}")

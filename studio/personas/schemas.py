@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from avatar.spec import (
     AvatarLayout,
@@ -103,6 +103,23 @@ class PersonaDraft(_Strict):
     tools: tuple[str, ...] = ("*",)
     consent: ConsentGiven | None = None
     consent_id: str | None = None
+
+
+class PersonaChange(_Strict):
+    """Only what is given changes; null is the same as leaving it out. The face stays: another face is another
+    persona.
+    """
+
+    name: str | None = Field(default=None, min_length=1, max_length=80)
+    title: str | None = Field(default=None, max_length=120)
+    description: str | None = Field(default=None, max_length=4000)
+    voice: Voice | None = None
+    style: PersonaStyle | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The new values by field, as models."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class PersonaMade(BaseModel):

@@ -1,4 +1,4 @@
-"""Verbs on personas: list, show, make one from a photo or a motion video. Deleting is `studio.people`."""
+"""Verbs on personas: list, show, change, make one from a photo or a video. Deleting is `studio.people`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from studio.assets.sniffing import SNIFF_BYTES, sniff
 from studio.consents.schemas import ConsentDraft
 from studio.consents.service import ConsentService, record
 from studio.personas.library import PersonaLibrary
-from studio.personas.schemas import Persona, PersonaDraft, PersonaEntry, PersonaMade
+from studio.personas.schemas import Persona, PersonaChange, PersonaDraft, PersonaEntry, PersonaMade
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.renders.running import run_task
@@ -83,6 +83,38 @@ class PersonaService:
             await self._hold(session, persona)
             await asyncio.to_thread(self.library.save, persona)
         return PersonaMade(persona=persona, warnings=[notice.message for notice in notices])
+
+    async def update(self, persona_id: str, change: PersonaChange) -> Persona:
+        """Changes a persona of our own; whoever asks for it next gets the new one, renders under way keep the
+        old.
+        """
+        # The transaction also makes two changes at a time wait for each other: each starts from the whole.
+        async with self.db.transaction() as session:
+            persona = self._own(persona_id)
+            given = change.given()
+            if change.voice is not None:
+                given["voice"] = await self._admitted(session, persona, change.voice)
+            changed = persona.model_copy(update=given)
+            await self._hold(session, changed)
+            await asyncio.to_thread(self.library.save, changed)
+        return changed
+
+    def _own(self, persona_id: str) -> Persona:
+        persona = self.library.get(persona_id)
+        if self.library.origin(persona_id) != "user":
+            raise Conflict(
+                "persona.shipped",
+                f"The persona {persona_id!r} is a file of the operator's and is not changed from here.",
+                f"Copy it into {self.library.own} under another `id`, and change the copy.",
+            )
+        return persona
+
+    async def _admitted(self, session: AsyncSession, persona: Persona, voice: Voice) -> Voice:
+        """A voice that may be used, with its consent as recorded: the one it names, else that of the face."""
+        self.admission.check_voice(voice)
+        if getattr(voice, "cloned", False) and getattr(voice, "consent", None) is None:
+            voice = voice.model_copy(update={"consent": getattr(persona.face, "consent", None)})
+        return await self.consents.stamped_voice(session, voice)
 
     async def _media(self, ref: str) -> MediaRef:
         """The uploaded file, by asset id or hash."""

@@ -36,6 +36,7 @@ def test_the_promised_commands_are_there() -> None:
         "projects list",
         "personas list",
         "personas create",
+        "personas edit",
         "keys create",
         "keys rotate",
         "keys revoke",
@@ -161,6 +162,18 @@ def test_personas_are_listed_with_what_is_wrong_with_a_file(cli: Cli, home: Path
     (home / "personas" / "broken.yaml").write_text("id: broken\n")
     ran = cli("personas", "list")
     assert "Nova" in ran.out and "broken" in ran.out and "name" in ran.out
+
+
+def test_a_persona_of_yours_is_edited_and_a_shipped_one_is_not(cli: Cli, home: Path) -> None:
+    own = home / "state" / "personas"
+    own.mkdir(parents=True)
+    (own / "ada.yaml").write_text("id: ada\nname: Ada\n")
+    ran = cli("personas", "edit", "ada", "--title", "Countess")
+    assert (ran.code, ran.out) == (0, "Ada (ada): changed title.\n")
+    assert "title: Countess" in (own / "ada.yaml").read_text()
+    shipped = cli("personas", "edit", "nova", "--name", "Novum")
+    assert shipped.code == 1 and "persona.shipped" in shipped.err and str(own) in shipped.err
+    assert "persona.bad_change" in cli("personas", "edit", "ada", "--name", "").err
 
 
 def test_a_render_can_be_left_to_the_server(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from avatar.spec import PhotoFace, VideoFace
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 from studio.assets.schemas import AssetLabels
 from studio.personas.library import PersonaLibrary
-from studio.personas.schemas import PersonaDraft
+from studio.personas.schemas import PersonaChange, PersonaDraft
 from studio.renders.states import RenderState
 
 GOOD = "id: ada\nname: Ada\nface: {kind: rig, character: nova}\n"
@@ -181,3 +182,55 @@ async def test_a_voice_service_that_the_operator_has_not_set_up_is_refused(rooms
     }
     (settings.personas_dir / "hal.yaml").write_text(yaml.safe_dump(shipped))
     assert (await rooms.personas.create(PersonaDraft.model_validate(draft))).persona.id == "grace"
+
+
+async def changed(rooms: Any, persona_id: str, **fields: Any) -> Any:
+    return await rooms.personas.update(persona_id, PersonaChange.model_validate(fields))
+
+
+async def test_a_persona_of_our_own_is_changed_in_its_file_and_the_next_video_has_it(
+    rooms: Any, made: Any
+) -> None:
+    rooms.library.own.mkdir(parents=True)
+    path = rooms.library.own / "my-friend.yaml"
+    path.write_text(GOOD)
+    voice = {"kind": "espeak", "rate_wpm": 222}
+    await changed(rooms, "ada", title="Countess", voice=voice, name=None)
+    assert [one.name for one in rooms.library.own.iterdir()] == ["my-friend.yaml"], "no twin, no half file"
+    written = yaml.safe_load(path.read_text())
+    assert (written["name"], written["title"], written["voice"]["rate_wpm"]) == ("Ada", "Countess", 222)
+    assert rooms.library.get("ada").voice.rate_wpm == 222
+    view = await rooms.renders.detail((await made(rooms, "hello", persona="ada")).id)
+    assert view.spec.scenes[0].voice.rate_wpm == 222
+
+
+async def test_two_changes_at_a_time_both_stay(rooms: Any) -> None:
+    rooms.library.own.mkdir(parents=True)
+    (rooms.library.own / "ada.yaml").write_text(GOOD)
+    await asyncio.gather(*(changed(rooms, "ada", **one) for one in ({"title": "T"}, {"description": "D"})))
+    assert (rooms.library.get("ada").title, rooms.library.get("ada").description) == ("T", "D")
+
+
+async def test_a_shipped_persona_is_not_changed_but_copied(rooms: Any) -> None:
+    with pytest.raises(Conflict) as caught:
+        await changed(rooms, "nova", name="Novum")
+    assert caught.value.code == "persona.shipped" and "Copy it" in caught.value.hint
+    with pytest.raises(NotFound):
+        await changed(rooms, "nobody", name="Somebody")
+
+
+async def test_a_cloned_voice_needs_consent_and_has_that_of_the_face(rooms: Any, settings: Any) -> None:
+    voice = {"kind": "qwen", "base_url": "http://tts.example", "voice_id": "v"}
+    shipped = {"id": "hal", "name": "Hal", "voice": {**voice, "cloned": False}}
+    (settings.personas_dir / "hal.yaml").write_text(yaml.safe_dump(shipped))
+    rooms.library.own.mkdir(parents=True)
+    (rooms.library.own / "ada.yaml").write_text(GOOD)
+    with pytest.raises(Forbidden) as caught:
+        await changed(rooms, "ada", voice=voice)
+    assert caught.value.code == "consent.required" and rooms.library.get("ada").voice.kind == "espeak"
+    with pytest.raises(Forbidden, match="not one that the operator"):
+        await changed(rooms, "ada", voice={**voice, "base_url": "http://evil.example"})
+    draft = {"name": "Grace", "media": await stored(rooms, JPEG), "consent": CONSENT}
+    grace = (await rooms.personas.create(PersonaDraft.model_validate(draft))).persona
+    spoken = (await changed(rooms, "grace", voice=voice)).voice
+    assert spoken.consent == grace.face.consent

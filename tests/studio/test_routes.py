@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from policy import declared_permissions
+from policy import Policy, Principal, declared_permissions
+from policy.keys.schemas import KeyRequest
 from studio.routes import routers
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
@@ -120,6 +121,32 @@ async def test_a_persona_is_made_from_an_uploaded_photo_and_erased_again(client:
     assert (await client.delete("/api/personas/grace")).json()["applied"]
     assert (await client.get("/api/personas/grace")).status_code == 404
     assert (await client.get("/api/consents")).json() == []
+
+
+async def test_who_agreed_to_what_is_shown_only_to_those_who_may_read_consents(
+    client: Any, rooms: Any, settings: Any, db: Any, events: Any
+) -> None:
+    photo = (await client.post("/api/assets", files={"file": ("grace.jpg", JPEG)})).json()
+    consent = {"person": "Grace Hopper", "purpose": "navy courses", "granted_at": "2026-01-01T10:00:00Z"}
+    body = {"name": "Grace", "media": photo["id"], "consent": consent}
+    assert "Grace Hopper" in (await client.post("/api/personas", json=body)).text
+    async with db.transaction() as session:
+        keys = Policy.open(settings, db, events).keys
+        key = await keys.create(session, KeyRequest(name="a viewer"), Principal.local_admin())
+    viewer = {"Authorization": f"Bearer {key.key}"}
+    for path in ("/api/personas", "/api/personas/grace"):
+        assert "Grace Hopper" in (await client.get(path)).text
+        answer = await client.get(path, headers=viewer)
+        assert answer.status_code == 200 and "navy" not in answer.text and "Grace Hopper" not in answer.text
+    shown = (await client.get("/api/personas/grace", headers=viewer)).json()["face"]["consent"]
+    assert shown["id"].startswith("cns_") and "not shown" in shown["person"]
+    refused = await client.patch("/api/personas/grace", json={"name": "G"}, headers=viewer)
+    assert refused.status_code == 403
+    changed = await client.patch("/api/personas/grace", json={"name": "Admiral"})
+    assert (changed.status_code, changed.json()["name"]) == (200, "Admiral")
+    assert (await client.get("/api/personas/grace")).json()["face"]["consent"]["person"] == "Grace Hopper"
+    face = await client.patch("/api/personas/grace", json={"face": {"kind": "rig"}})
+    assert face.status_code == 422
 
 
 async def test_consents_are_recorded_revoked_and_erased(client: Any) -> None:

@@ -1,0 +1,29 @@
+"""What of a persona its reader may see: who agreed to what is for those who may read consents. Routes ask."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from avatar.spec import Consent, Face, Voice
+
+from policy import Principal
+from studio.personas.schemas import Persona
+
+NOT_SHOWN = "(on record, not shown)"
+
+Party = TypeVar("Party", Face, Voice)
+
+
+def shown_to(principal: Principal, persona: Persona) -> Persona:
+    """The persona as `principal` may see it; without `consent:read` only that there is a consent."""
+    if principal.may("consent:read"):
+        return persona
+    return persona.model_copy(update={"face": _veiled(persona.face), "voice": _veiled(persona.voice)})
+
+
+def _veiled(party: Party) -> Party:
+    consent: Consent | None = getattr(party, "consent", None)
+    if consent is None:
+        return party
+    veiled = Consent(id=consent.id, person=NOT_SHOWN, granted_at=NOT_SHOWN, purpose=NOT_SHOWN)
+    return party.model_copy(update={"consent": veiled})
