@@ -1,0 +1,43 @@
+"""A lease: what one segment holds of one node; written by the book, carried into the job by the Nomad
+adapter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from farm.placement.cards import SHARE_MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a request fits now. `shares` 0 means the cards as a whole; no cards means CPU only."""
+
+    node_id: str
+    cards: tuple[str, ...] = ()
+    shares: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Times are POSIX seconds. `id` is the request's. Allocations of strangers are leases with an empty
+    owner.
+    """
+
+    id: str
+    owner: str
+    engine: str
+    spot: Spot
+    cpu_mhz: int
+    memory_mib: int
+    peak_mib: int = 0
+    """GPU memory that the engine was measured or declared to take, all stages together."""
+    granted_at_s: float = 0.0
+    expires_at_s: float = float("inf")
+    """Renewed while the segment is known to live; past it the book takes the lease back."""
+    expected_end_s: float | None = None
+
+    @property
+    def cap_mib(self) -> int:
+        """What its stages may take together on a shared card; 0 when the cards are its own."""
+        return self.spot.shares * SHARE_MIB

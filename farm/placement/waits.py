@@ -1,0 +1,120 @@
+"""When a request could start on a node that is busy now, and what has to end for it; used by the waiting
+line, which keeps cards for who has waited long, and by `explain`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+
+from farm.placement.book import Book, CardKey, Desk, all_keys
+from farm.placement.cards import Card, CardKind, Node, Request
+from farm.placement.leases import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`at_s` is infinite when nobody knows when one of `leases` ends. `cards` is empty for CPU-only
+    requests.
+    """
+
+    node_id: str
+    cards: tuple[str, ...]
+    at_s: float
+    leases: tuple[Lease, ...]
+
+
+def earliest(book: Book, request: Request, avoid: Container[str] = ()) -> Wait | None:
+    """The soonest place on the nodes as they are, holds of others left alone. None where ends of leases alone
+    would not make room anywhere. Looks at every node: ask it for single requests only.
+    """
+    found = (earliest_on(book, request, desk) for desk in book.desks() if desk.node.id not in avoid)
+    return min((wait for wait in found if wait is not None), key=_sooner, default=None)
+
+
+def earliest_on(book: Book, request: Request, desk: Desk) -> Wait | None:
+    """The same for one node."""
+    node, needs = desk.node, request.needs
+    if node.drained or needs.cpu_mhz > node.cpu_mhz or needs.memory_mib > node.memory_mib:
+        return None
+    if needs.gpus == 0 and book.holder(node.id) not in (None, request.id):
+        return None
+    leases = sorted(book.leases_on(node.id), key=_end)
+    machine = _until(leases, desk.free_cpu_mhz, needs.cpu_mhz, lambda lease: lease.cpu_mhz)
+    memory = _until(leases, desk.free_memory_mib, needs.memory_mib, lambda lease: lease.memory_mib)
+    options = list(_card_options(book, request, desk, leases)) if needs.gpus else [((), [])]
+    waits = []
+    for uuids, ends in options:
+        needed = {lease.id: lease for lease in [*machine, *memory, *ends]}
+        at_s = max((_end(lease) for lease in needed.values()), default=-math.inf)
+        waits.append(Wait(node.id, uuids, at_s, tuple(needed.values())))
+    return min(waits, key=_sooner, default=None)
+
+
+def _card_options(
+    book: Book, request: Request, desk: Desk, leases: list[Lease]
+) -> Iterable[tuple[tuple[str, ...], list[Lease]]]:
+    """Sets of cards that would do, each with the leases that must end before."""
+    usable = [
+        card
+        for card in desk.node.cards
+        if not card.fault
+        and card.memory_mib >= request.needs.vram_mib
+        and book.holder(desk.node.id, card.uuid) in (None, request.id)
+        and request.likes(card.kind)
+    ]
+    if desk.node.shared:
+        if not request.may_share:
+            return
+        for card in usable:
+            if card.shares >= request.shares:
+                on_card = [lease for lease in leases if card.uuid in lease.spot.cards]
+                free = card.shares - desk.taken.get(card.uuid, 0)
+                yield (card.uuid,), _until(on_card, free, request.shares, _shares_of(card))
+        return
+    if not request.may_take_whole:
+        return
+    kinds: dict[CardKind, list[tuple[float, str, list[Lease]]]] = {}
+    for card in usable:
+        ends = [lease for lease in leases if card.uuid in lease.spot.cards]
+        free_s = max((_end(lease) for lease in ends), default=-math.inf)
+        kinds.setdefault(card.kind, []).append((free_s, card.uuid, ends))
+    for cards in kinds.values():
+        if len(cards) >= request.needs.gpus:
+            chosen = sorted(cards, key=lambda one: one[:2])[: request.needs.gpus]
+            yield tuple(uuid for _, uuid, _ in chosen), [lease for *_, ends in chosen for lease in ends]
+
+
+def _until(leases: list[Lease], free: int, wanted: int, amount: Callable[[Lease], int]) -> list[Lease]:
+    """The first leases to end that leave enough free; those that hold nothing of it are skipped."""
+    ends: list[Lease] = []
+    for lease in leases:
+        if free >= wanted:
+            break
+        if amount(lease):
+            free += amount(lease)
+            ends.append(lease)
+    return ends
+
+
+def _shares_of(card: Card) -> Callable[[Lease], int]:
+    return lambda lease: lease.spot.shares or card.shares
+
+
+def keys_to_hold(wait: Wait, node: Node) -> list[CardKey]:
+    """What to keep free so that the wait ends: the cards and the machine, or the whole node where the
+    machine, not the cards, is what is short: work on any of its cards would take that.
+    """
+    short_of_cards = any(uuid in wait.cards for lease in wait.leases for uuid in lease.spot.cards)
+    if wait.cards and (short_of_cards or not wait.leases):
+        return [(wait.node_id, uuid) for uuid in ("", *wait.cards)]
+    return list(all_keys(node))
+
+
+def _end(lease: Lease) -> float:
+    return math.inf if lease.expected_end_s is None else lease.expected_end_s
+
+
+def _sooner(wait: Wait) -> tuple[float, int, str]:
+    return (wait.at_s, len(wait.leases), wait.node_id)

@@ -1,0 +1,125 @@
+"""Farms and requests made from a seed, and the accounts that every book must keep; used by all tests of
+this folder.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+from farm.needs import Needs
+from farm.placement import Book, Card, CardUse, Lease, Node, Request
+
+MODELS = (("RTX 2080", 8192), ("RTX A5000", 24576), ("L40S", 46068))
+
+
+def card(uuid: str, memory_mib: int = 8192, model: str = "RTX 2080", fault: str = "") -> Card:
+    return Card(uuid, model, memory_mib, shares=(memory_mib - 1) // 1024, fault=fault)
+
+
+def node(
+    name: str, *cards: Card, shared: bool = False, cpu_mhz: int = 16000, memory_mib: int = 65536
+) -> Node:
+    pool = "gpu-shared" if shared else "default"
+    return Node(name, name, cards, shared=shared, pool=pool, cpu_mhz=cpu_mhz, memory_mib=memory_mib)
+
+
+def request(
+    name: str,
+    vram_gib: float = 2,
+    gpus: int = 1,
+    *,
+    owner: str = "",
+    use: CardUse = CardUse.EITHER,
+    engine: str = "portrait",
+    cpu_mhz: int = 1000,
+    memory_mib: int = 1024,
+    expected_s: float | None = None,
+) -> Request:
+    needs = Needs(engine, gpus, int(vram_gib * 1024) if gpus else 0, cpu_mhz, memory_mib)
+    return Request(name, owner or name, needs, use, expected_s=expected_s)
+
+
+def any_card(chance: random.Random, uuid: str) -> Card:
+    model, memory_mib = chance.choice(MODELS)
+    return card(uuid, memory_mib, model, fault="xid 79" if chance.random() < 0.1 else "")
+
+
+def any_node(chance: random.Random, name: str) -> Node:
+    cards = [any_card(chance, f"{name}-{number}") for number in range(chance.choice((0, 1, 1, 2, 4)))]
+    made = node(
+        name,
+        *cards,
+        shared=chance.random() < 0.5,
+        cpu_mhz=chance.choice((2000, 8000, 32000)),
+        memory_mib=chance.choice((2048, 16384, 65536)),
+    )
+    return replace(made, drained=chance.random() < 0.1)
+
+
+def any_farm(chance: random.Random, nodes: int = 6) -> Book:
+    return Book(any_node(chance, f"n{number}") for number in range(nodes))
+
+
+def any_request(chance: random.Random, name: str, owners: int = 4) -> Request:
+    gpus = chance.choice((0, 1, 1, 1, 1, 2))
+    use = chance.choice((CardUse.WHOLE, CardUse.EITHER) if gpus > 1 else tuple(CardUse))
+    return request(
+        name,
+        chance.choice((0.5, 1, 2, 5, 7, 12, 20, 40)),
+        gpus,
+        owner=f"render-{chance.randrange(owners)}",
+        use=use,
+        engine=chance.choice(("portrait", "lips")),
+        cpu_mhz=chance.choice((500, 1000, 4000)),
+        memory_mib=chance.choice((512, 2048, 8192)),
+        expected_s=chance.choice((None, 30.0, 300.0)),
+    )
+
+
+def audit(book: Book) -> None:
+    """Adds up what is taken from the leases alone and compares it with what there is and with what the
+    book says.
+    """
+    taken: Counter[tuple[str, str]] = Counter()
+    cpu_mhz: Counter[str] = Counter()
+    memory_mib: Counter[str] = Counter()
+    for lease in book.leases:
+        cpu_mhz[lease.spot.node_id] += lease.cpu_mhz
+        memory_mib[lease.spot.node_id] += lease.memory_mib
+        for uuid in lease.spot.cards:
+            taken[lease.spot.node_id, uuid] += lease.spot.shares or 1
+    for desk in book.desks():
+        node_id = desk.node.id
+        assert desk.cpu_mhz == cpu_mhz[node_id] <= desk.node.cpu_mhz
+        assert desk.memory_mib == memory_mib[node_id] <= desk.node.memory_mib
+        for one in desk.node.cards:
+            room = one.shares if desk.node.shared else 1
+            assert desk.taken.get(one.uuid, 0) == taken[node_id, one.uuid] <= room
+
+
+def rights(book: Book, lease: Lease, wanted: Request) -> None:
+    """The lease is what the request asked for."""
+    desk = book.desk(lease.spot.node_id)
+    assert desk is not None
+    assert not desk.node.drained
+    cards = [desk.cards[uuid] for uuid in lease.spot.cards]
+    assert len(set(lease.spot.cards)) == len(cards) == wanted.needs.gpus
+    assert all(not one.fault and one.memory_mib >= wanted.needs.vram_mib for one in cards)
+    assert len({one.kind for one in cards}) <= 1
+    if cards:
+        assert desk.node.shared == bool(lease.spot.shares)
+        assert wanted.may_share if desk.node.shared else wanted.may_take_whole
+        assert not desk.node.shared or lease.cap_mib >= wanted.needs.vram_mib
+
+
+def accounts(book: Book) -> dict[str, object]:
+    """All that a book knows but for the order in which it came to know it."""
+    return {
+        "leases": {lease.id: lease for lease in book.leases},
+        "desks": {desk.node.id: desk for desk in book.desks()},
+        "shared": {kind: shelves.levels() for kind, shelves in book._shared.items()},
+        "whole": {kind: shelves.levels() for kind, shelves in book._whole.items()},
+        "machines": (book._plain_machines.levels(), book._card_machines.levels()),
+    }

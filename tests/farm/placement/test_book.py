@@ -1,0 +1,280 @@
+"""The book of leases: best fit, never more than there is, and nothing lost over a restart."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from farms import accounts, any_card, any_farm, any_node, any_request, audit, card, node, request, rights
+
+from farm.needs import Needs
+from farm.placement import Book, CardUse, Constraint, Lease, Request, Spot
+from soundstage.errors import Conflict, Invalid
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_card_and_no_machine_is_ever_over_committed_and_no_lease_is_lost(seed: int) -> None:
+    chance = random.Random(seed)
+    book = any_farm(chance)
+    granted: dict[str, Lease] = {}
+    for step in range(200):
+        action = chance.random()
+        if action < 0.6:
+            wanted = any_request(chance, f"r{step}")
+            avoid = {chance.choice(book.nodes).id}
+            lease = book.grant(wanted, avoid, now_s=step, lasts_s=chance.choice((20, 80)))
+            if lease is not None:
+                assert lease.spot.node_id not in avoid
+                rights(book, lease, wanted)
+                granted[lease.id] = lease
+        elif action < 0.8 and granted:
+            name = chance.choice(list(granted))
+            assert book.release(name) == granted.pop(name)
+            assert book.release(name) is None
+        elif action < 0.9:
+            for lease in book.expire(step):
+                assert granted.pop(lease.id).expires_at_s <= step
+        else:
+            # Health and drain change under running work; sizes do not.
+            old = chance.choice(book.nodes)
+            cards = tuple(replace(c, fault=chance.choice(("", "", "xid 79"))) for c in old.cards)
+            book.put_node(replace(old, cards=cards, drained=chance.random() < 0.2))
+        audit(book)
+        assert {lease.id: lease for lease in book.leases} == granted
+    assert accounts(Book(book.nodes, book.leases)) == accounts(book)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_refused_fits_nowhere(seed: int) -> None:
+    chance = random.Random(seed)
+    book = any_farm(chance)
+    for step in range(120):
+        wanted = any_request(chance, f"r{step}")
+        fits = any(_fits_by_trying(book, wanted, spot) for spot in _all_spots(book, wanted))
+        assert (book.grant(wanted) is not None) == fits
+
+
+def _all_spots(book: Book, wanted: Request) -> list[Spot]:
+    spots = []
+    for desk in book.desks():
+        names = [one.uuid for one in desk.node.cards]
+        if wanted.needs.gpus == 0:
+            spots.append(Spot(desk.node.id))
+        elif desk.node.shared and wanted.may_share:
+            spots += [Spot(desk.node.id, (name,), wanted.shares) for name in names]
+        elif not desk.node.shared and wanted.may_take_whole:
+            if wanted.needs.gpus == 1:
+                spots += [Spot(desk.node.id, (name,)) for name in names]
+            else:
+                spots += [Spot(desk.node.id, (a, b)) for a in names for b in names if a < b]
+    return spots
+
+
+def _fits_by_trying(book: Book, wanted: Request, spot: Spot) -> bool:
+    """A second opinion that shares no code with the search."""
+    desk = next(desk for desk in book.desks() if desk.node.id == spot.node_id)
+    here = [lease for lease in book.leases if lease.spot.node_id == spot.node_id]
+    cards = [one for one in desk.node.cards if one.uuid in spot.cards]
+    held = {c.uuid: sum(le.spot.shares or 1 for le in here if c.uuid in le.spot.cards) for c in cards}
+    return (
+        not desk.node.drained
+        and sum(le.cpu_mhz for le in here) + wanted.needs.cpu_mhz <= desk.node.cpu_mhz
+        and sum(le.memory_mib for le in here) + wanted.needs.memory_mib <= desk.node.memory_mib
+        and all(not c.fault and c.memory_mib >= wanted.needs.vram_mib for c in cards)
+        and len({(c.model, c.memory_mib) for c in cards}) <= 1
+        and all(held[c.uuid] + (spot.shares or 1) <= (c.shares if spot.shares else 1) for c in cards)
+    )
+
+
+def test_speech_and_lips_share_an_eight_gib_card_and_a_third_waits() -> None:
+    book = Book([node("g1", card("a"), shared=True)])
+    speech, lips = book.grant(request("speech", 2)), book.grant(request("lips", 5))
+    assert speech is not None and lips is not None
+    assert (speech.spot, lips.spot) == (Spot("g1", ("a",), 2), Spot("g1", ("a",), 5))
+    assert (speech.cap_mib, lips.cap_mib) == (2048, 5120)
+    assert book.grant(request("third", 3)) is None
+    book.release("speech")
+    assert book.grant(request("third", 2)) is not None
+
+
+def test_requests_are_packed_so_that_four_which_fit_exactly_all_run() -> None:
+    cards = [replace(card(name), shares=8) for name in ("a", "b")]
+    book = Book([node("g1", *cards, shared=True)])
+    assert all(book.grant(request(f"r{gib}{n}", gib)) for n in (1, 2) for gib in (3, 5))
+
+
+def test_shares_of_one_segment_never_lie_on_two_cards() -> None:
+    book = Book([node("g1", card("a"), card("b"), shared=True)])
+    assert book.grant(request("big", 12)) is None
+
+
+def test_whole_cards_come_from_whole_card_nodes_and_shares_from_shared_ones() -> None:
+    book = Book([node("whole", card("a")), node("parts", card("b"), shared=True)])
+    whole = book.grant(request("w", use=CardUse.WHOLE))
+    shared = book.grant(request("s", use=CardUse.SHARED))
+    assert whole is not None and whole.spot == Spot("whole", ("a",))
+    assert shared is not None and shared.spot.node_id == "parts"
+    assert book.grant(request("w2", use=CardUse.WHOLE)) is None
+
+
+def test_the_smallest_card_that_is_enough_is_taken_whole() -> None:
+    book = Book([node("large", card("a", 24576, "RTX A5000")), node("small", card("b"))])
+    lease = book.grant(request("r", 6))
+    assert lease is not None and lease.spot.node_id == "small"
+
+
+def test_several_cards_of_a_request_are_of_one_kind_on_one_node() -> None:
+    mixed = node("mixed", card("a"), card("b", 24576, "RTX A5000"))
+    book = Book([mixed, node("pair", card("c"), card("d"))])
+    lease = book.grant(request("two", 4, 2))
+    assert lease is not None and lease.spot == Spot("pair", ("c", "d"))
+
+
+def test_work_without_cards_leaves_the_processors_of_gpu_nodes_alone_while_it_can() -> None:
+    book = Book([node("gpu", card("a"), cpu_mhz=1000), node("plain", cpu_mhz=1000)])
+    first, second = book.grant(request("one", gpus=0)), book.grant(request("two", gpus=0))
+    assert first is not None and first.spot == Spot("plain")
+    assert second is not None and second.spot == Spot("gpu")
+
+
+def test_a_model_or_an_attribute_can_be_demanded() -> None:
+    fast = replace(card("b", 24576, "RTX A5000"), attributes=(("cores_clock", 2000), ("driver", "550")))
+    book = Book([node("n1", card("a")), node("n2", fast)])
+
+    def spot(**changes: object) -> Spot | None:
+        return book.find(replace(request("r"), **changes))  # type: ignore[arg-type]
+
+    assert spot(models=("RTX A5000",)) == Spot("n2", ("b",))
+    assert spot(models=("H200",)) is None
+    assert spot(constraints=(Constraint("cores_clock", ">=", 1900),)) == Spot("n2", ("b",))
+    assert spot(constraints=(Constraint("cores_clock", "<=", 1900),)) is None
+    assert spot(constraints=(Constraint("driver", "=", "550"),)) == Spot("n2", ("b",))
+    assert spot(constraints=(Constraint("driver", ">=", "540"),)) is None
+
+
+def test_a_card_that_fails_keeps_its_leases_until_they_are_released_and_takes_no_new_ones() -> None:
+    book = Book([node("g1", card("a"), shared=True)])
+    lease = book.grant(request("r"))
+    book.put_node(node("g1", card("a", fault="fell off the bus"), shared=True))
+    assert book.stranded() == [lease]
+    assert book.grant(request("next")) is None
+    book.put_node(node("g1", shared=True))
+    assert book.stranded() == [lease]
+    book.put_node(node("g1", card("a"), shared=True))
+    assert book.stranded() == []
+    free = book.find(request("rest", 5))
+    assert free is not None and book.find(request("more", 6)) is None
+
+
+def test_a_lost_node_gives_up_its_leases_and_its_holds() -> None:
+    book = Book([node("g1", card("a"))])
+    lease = book.grant(request("r"))
+    book.hold("next", [("g1", "a")])
+    assert book.drop_node("g1") == [lease]
+    assert book.leases == [] and book.holds == {}
+    book.put_node(node("g1", card("a")))
+    assert book.grant(request("r")) is not None
+
+
+def test_the_same_id_keeps_its_first_lease() -> None:
+    book = Book([node("g1", card("a"), card("b"))])
+    assert book.grant(request("r")) == book.grant(request("r"))
+    assert len(book.leases) == 1
+    with pytest.raises(Conflict, match="lease"):
+        book.restore(book.leases[0])
+
+
+def test_a_lease_that_nobody_renews_runs_out() -> None:
+    book = Book([node("g1", card("a"), card("b"))])
+    book.grant(request("kept"), now_s=0, lasts_s=60)
+    late = book.grant(request("late"), now_s=0, lasts_s=60)
+    assert book.renew("kept", 120, 300)
+    assert book.expire(60) == [late]
+    assert not book.renew("late", 120)
+    assert [(lease.id, lease.expected_end_s) for lease in book.leases] == [("kept", 300)]
+
+
+def test_a_held_card_is_for_its_holder_only() -> None:
+    book = Book([node("g1", card("a"), shared=True)])
+    book.hold("old", [("g1", "a")])
+    assert book.grant(request("new")) is None
+    assert book.grant(request("old", 6)) is not None
+    assert book.holds == {}
+    assert book.grant(request("new", 1)) is not None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_after_a_restart_the_book_is_rebuilt_from_what_runs(seed: int) -> None:
+    chance = random.Random(seed)
+    before = any_farm(chance)
+    for step in range(40):
+        before.grant(any_request(chance, f"r{step}"))
+    after = Book(before.nodes)
+    leases = before.leases
+    chance.shuffle(leases)
+    found = after.reconcile(leases)
+    assert set(found.adopted) == set(leases) and not found.moved and not found.gone
+    assert accounts(after) == accounts(before)
+    again = after.reconcile(leases)
+    assert (again.adopted, again.moved, again.gone) == ((), (), ())
+    for step in range(40):
+        after.grant(any_request(chance, f"s{step}"))
+        audit(after)
+
+
+def test_the_book_follows_where_nomad_put_a_segment_and_forgets_what_ended() -> None:
+    book = Book([node("g1", card("a"), card("b"), shared=True)])
+    asked = book.grant(request("moved", 6, owner="video"), now_s=5, lasts_s=60)
+    book.grant(request("ended", 1))
+    book.grant(request("pending", 5))
+    assert asked is not None
+    real = replace(asked, owner="", spot=replace(asked.spot, cards=("b",)), expires_at_s=0)
+    stranger = Lease("by-hand", "", "?", Spot("g1", ("a",), 2), 100, 100)
+    found = book.reconcile([real, stranger], pending={"pending"})
+    assert [lease.id for lease in found.gone] == ["ended"]
+    assert found.adopted == (stranger,)
+    assert found.moved == (replace(asked, spot=real.spot),)
+    assert {lease.id for lease in book.leases} == {"moved", "by-hand", "pending"}
+
+
+def test_more_taken_by_strangers_than_there_is_leaves_nothing_and_breaks_nothing() -> None:
+    book = Book([node("g1", card("a"), shared=True, cpu_mhz=1000)])
+    for name in ("one", "two"):
+        book.restore(Lease(name, "", "?", Spot("g1", ("a",), 5), 800, 100))
+    assert book.grant(request("r", 1)) is None
+    book.release("one")
+    assert book.grant(request("r", 1, cpu_mhz=200)) is not None
+    audit(book)
+
+
+def test_a_part_of_a_book_is_a_copy() -> None:
+    chance = random.Random(7)
+    book = any_farm(chance)
+    for step in range(30):
+        book.grant(any_request(chance, f"r{step}"))
+    book.hold("someone", [("n1", one.uuid) for one in book.nodes[1].cards])
+    before = accounts(book)
+    part = book.part([one.id for one in book.nodes])
+    assert accounts(part) == before and part.holds == book.holds
+    for lease in part.leases:
+        part.release(lease.id)
+    assert accounts(book) == before
+    assert [one.id for one in book.part(["n2", "unknown"]).nodes] == ["n2"]
+
+
+def test_impossible_needs_are_refused_by_name() -> None:
+    with pytest.raises(Invalid, match="below zero"):
+        Request("r", "r", Needs(vram_mib=-1))
+    with pytest.raises(Invalid, match="one card"):
+        request("r", gpus=2, use=CardUse.SHARED)
+    with pytest.raises(Invalid, match="same uuid"):
+        node("g1", card("a"), card("a"))
+
+
+def test_random_nodes_of_these_tests_hold_what_they_should_cover() -> None:
+    chance = random.Random(1)
+    nodes = [any_node(chance, f"n{number}") for number in range(200)]
+    assert {one.shared for one in nodes} == {True, False} == {one.drained for one in nodes}
+    assert {len(one.cards) for one in nodes} == {0, 1, 2, 4}
+    assert any_card(chance, "x").uuid == "x"
