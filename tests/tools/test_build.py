@@ -1,0 +1,95 @@
+"""tools/build: which program is used for an engine. Programs on PATH are stand-ins; nothing is compiled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(__file__).parents[2] / "tools" / "build"
+PINNED = {"nomad": "1.11.3", "consul": "1.19.2", "opa": "1.13.0", "versitygw": "1.8.0"}
+
+
+def program(folder: Path, name: str, prints: str) -> Path:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\necho '{prints}'\n")
+    file.chmod(0o755)
+    return file
+
+
+def build(engine: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """With `folder` first on PATH, and in it a Go that writes a program without compiling."""
+    program(folder, "go", "")
+    (folder / "go").write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = env ]; then echo go1.26 linux amd64; exit; fi\n'
+        'while [ "$1" != -o ]; do shift; done\n'
+        "[ -z \"$BROKEN\" ] || { echo 'no such package' >&2; exit 1; }\n"
+        'printf \'#!/bin/sh\\n\' >"$2" && chmod +x "$2"\n'
+    )
+    return subprocess.run(
+        [BUILD, engine],
+        env={"PATH": f"{folder}:{os.defpath}", "SOUNDSTAGE_TOOLS": str(folder / "cache"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "prints"),
+    [
+        ("nomad", "Nomad v1.11.3"),
+        ("nomad", "Nomad v1.12.0+ent"),
+        ("consul", "Consul v1.22.10"),
+        ("opa", "Version: 1.13.1"),
+        ("versitygw", "Version  : v1.10.0"),
+    ],
+)
+def test_an_engine_on_path_in_a_supported_version_is_used(tmp_path: Path, engine: str, prints: str) -> None:
+    installed = program(tmp_path, engine, prints)
+    assert build(engine, tmp_path).stdout == f"{engine}\t{installed}\n"
+
+
+@pytest.mark.parametrize("prints", ["Nomad v1.11.2", "Nomad v1.9.10", "Nomad v2.0.5", "Version : git"])
+def test_an_engine_on_path_in_another_version_is_passed_over(tmp_path: Path, prints: str) -> None:
+    program(tmp_path, "nomad", prints)
+    built = build("nomad", tmp_path)
+    engine, path = built.stdout.rstrip("\n").split("\t")
+    assert engine == "nomad" and path.startswith(f"{tmp_path}/cache/nomad-") and os.access(path, os.X_OK)
+
+
+def test_path_is_passed_over_when_the_pinned_engines_are_asked_for(tmp_path: Path) -> None:
+    program(tmp_path, "nomad", "Nomad v1.11.3")
+    assert "/cache/nomad-" in build("nomad", tmp_path, SOUNDSTAGE_TOOLS_PINNED="1").stdout
+
+
+@pytest.mark.parametrize("engine", PINNED)
+def test_a_second_call_builds_nothing(tmp_path: Path, engine: str) -> None:
+    first = build(engine, tmp_path)
+    assert f"Building {engine}" in first.stderr
+    second = build(engine, tmp_path)
+    assert (second.stdout, second.stderr) == (first.stdout, "")
+
+
+def test_a_build_that_fails_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    failed = build("opa", tmp_path, BROKEN="1")
+    assert failed.returncode != 0 and failed.stdout == ""
+    assert "no such package" in failed.stderr and "opa could not be built" in failed.stderr
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_an_unknown_engine_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    for name in ("nomadd", "../tools", "nomad; ls"):
+        told = build(name, tmp_path)
+        assert told.returncode == 1
+        assert "there are: consul nomad opa versitygw" in told.stderr
+
+
+@pytest.mark.parametrize(("engine", "version"), PINNED.items())
+def test_the_engines_are_pinned_to_the_versions_that_are_documented(engine: str, version: str) -> None:
+    modules = (BUILD.parent / engine / "go.mod").read_text()
+    assert f" v{version}" in modules
+    assert (BUILD.parent / engine / "go.sum").stat().st_size > 0
