@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from farm.failures import CANCELLED
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.errors import Conflict, NotFound, Unavailable
+from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.telemetry import new_trace_id, trace_id
 from studio.idempotency.service import Claim
@@ -189,10 +189,16 @@ class RenderService:
     async def follow(self, ref: str, after: int = 0) -> AsyncIterator[Event]:
         """Events of one render from the first, until its present attempt has ended."""
         view = await self.get(ref)
+        if await self.has_told_all(view, after):
+            return
         async for event in self._events.follow(stream_of(view.id), after):
             yield event
             if is_end(event, view.attempt):
                 return
+
+    async def has_told_all(self, view: RenderView, after: int) -> bool:
+        """Whether it has ended and no event comes after `after`: all were seen, or the old ones are gone."""
+        return view.ended and not await self._events.read(stream_of(view.id), after, limit=1)
 
     async def wait(self, ref: str) -> RenderView:
         """Returns when it has ended."""
@@ -320,5 +326,7 @@ async def render_of(session: AsyncSession, ref: str) -> Render:
 def _preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
     wanted = request.scene or spec.scenes[0].id
     if wanted not in {scene.id for scene in spec.scenes}:
-        raise NotFound("scene.not_found", f"This video has no scene {wanted!r}.", "Name one of its scenes.")
+        raise Invalid(
+            "render.scene_unknown", f"This video has no scene {wanted!r}.", "Name one of its scenes."
+        )
     return wanted
