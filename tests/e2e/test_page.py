@@ -205,6 +205,7 @@ def test_a_phone_of_360_pixels_shows_everything_without_scrolling_sideways(
 def test_the_whole_page_can_be_used_with_the_keyboard(visit: Callable[..., Visit], made: Visit) -> None:
     page = visit().open()
     expect(page.locator("#utterance")).to_be_focused()
+    expect(page.locator(".tile").first).to_be_visible(timeout=PATIENCE_MS)
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
