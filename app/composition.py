@@ -15,17 +15,16 @@ from agent.tools import ALL_TOOLS, standard_toolset
 from agent.tools.doors import StudioDoors
 from agent.understanding import Grammar
 from agent.watching import RenderWatch
+from app.farm_choice import Farm, choose_farm
 from app.migrating import migrate
-from app.worker_command import worker_command
-from farm.local import LocalScheduler
-from farm.local.scheduler import LocalOptions
+from farm.scheduler import Scheduler
 from policy import Policy
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
-from studio.wiring import Studio, build_studio, worker_cache
+from studio.wiring import Studio, build_studio
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,8 @@ class Services:
     events: EventStore
     metrics: Metrics
     policy: Policy
-    scheduler: LocalScheduler
+    farm: Farm
+    scheduler: Scheduler
     studio: Studio
     watch: RenderWatch
     brain: Brain
@@ -58,7 +58,8 @@ def build(settings: Settings) -> Services:
     events = EventStore(
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s
     )
-    scheduler = LocalScheduler(blobs, _local_options(settings))
+    farm = choose_farm(settings, database, blobs)
+    scheduler = farm.scheduler
     studio = build_studio(settings, database, events, blobs, scheduler, worker_version=worker_version())
     watch = RenderWatch(studio.renders, events)
     return Services(
@@ -68,6 +69,7 @@ def build(settings: Settings) -> Services:
         events=events,
         metrics=Metrics(),
         policy=Policy.open(settings, database, events),
+        farm=farm,
         scheduler=scheduler,
         studio=studio,
         watch=watch,
@@ -98,11 +100,18 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def working(services: Services, *, drive: bool = True) -> AsyncIterator[None]:
+async def working(
+    services: Services, *, drive: bool = True, serving: bool = False
+) -> AsyncIterator[None]:
     """The worker can be used meanwhile. With `drive`, renders are made: by this process, or by another one
-    that holds the dispatcher's lock.
+    that holds the dispatcher's lock. `serving` says that workers elsewhere can call this process.
     """
-    await services.scheduler.start()
+    if services.farm.transfer is None:
+        await services.scheduler.start()
+    elif not serving:
+        # Workers call the server, so it is the one that drives.
+        drive = False
+        await services.farm.check_server()
     if drive:
         await services.studio.dispatcher.start()
     try:
@@ -110,12 +119,3 @@ async def working(services: Services, *, drive: bool = True) -> AsyncIterator[No
     finally:
         await services.studio.dispatcher.close()
         await services.scheduler.close()
-
-
-def _local_options(settings: Settings) -> LocalOptions:
-    return LocalOptions(
-        command=worker_command(settings),
-        work_dir=settings.state_dir.absolute() / "work",
-        cache_dir=worker_cache(settings),
-        concurrency=settings.worker.concurrency,
-    )

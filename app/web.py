@@ -13,7 +13,8 @@ from agent.routes import chat_router
 from app.api_docs import docs_router
 from app.composition import Services, working
 from app.migrating import migrate
-from policy import install_policy, require_permission
+from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
+from policy import Admission, install_policy, require_permission
 from soundstage.errors import install_error_handlers
 from soundstage.telemetry import install_telemetry, metrics_router
 from studio.routes import routers
@@ -28,7 +29,7 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(services.database, services.settings.state_dir)
         try:
-            async with working(services):
+            async with working(services, serving=True):
                 yield
         finally:
             await services.database.close()
@@ -48,7 +49,16 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(page_router())
     app.include_router(docs_router())
     app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
-    install_policy(app, services.policy, public={"/openapi.json": "the description of the API is no secret"})
+    own_tokens: dict[str, Admission] = {}
+    if (transfer := services.farm.transfer) is not None:
+        app.include_router(transfer_router(transfer, upload_mib=services.settings.limits.upload_mib))
+        own_tokens[TRANSFER_PREFIX] = TransferAdmission(transfer)
+    install_policy(
+        app,
+        services.policy,
+        public={"/openapi.json": "the description of the API is no secret"},
+        own_tokens=own_tokens,
+    )
     install_error_handlers(app)
     install_telemetry(app, services.metrics)
     return app

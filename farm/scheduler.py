@@ -40,5 +40,15 @@ class Scheduler(Protocol):
     async def explain(self, task_id: str) -> str:
         """Why it is where it is, in one sentence."""
 
+    def left_over(self, task_id: str) -> bool:
+        """Whether an earlier process has left this task and nobody has asked for it since: submitted again
+        under the same id it goes on where it is.
+        """
+
+    def leave(self) -> None:
+        """This process ends and another one will go on. From now on `cancel` and `close` end only what
+        cannot outlive us.
+        """
+
     async def close(self) -> None:
         """Cancels what is left and waits until nothing runs."""

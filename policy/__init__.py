@@ -1,5 +1,6 @@
 """Who may do what: permissions, roles, API keys, and the guard that every route declares."""
 
+from policy.admission import Admission
 from policy.declarations import RouteGrant, check_routes, declared_permissions
 from policy.guard import public, require_permission
 from policy.install import Policy, install_policy
@@ -9,6 +10,7 @@ from policy.roles import Role, roles
 
 __all__ = [
     "PERMISSIONS",
+    "Admission",
     "Permission",
     "Policy",
     "Principal",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.requests import HTTPConnection
@@ -12,6 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from policy.declarations import check_routes
 from policy.principal import Principal
 from soundstage.errors import SoundstageError, problem_response
+
+Admission = Callable[[HTTPConnection], Awaitable[Any]]
+"""Raises for a connection that may not come in."""
 
 # A login or a sentence fits easily; an upload does not.
 UNKNOWN_BODY_BYTES = 64 << 10
@@ -40,21 +44,36 @@ class DeclarationCheck:
 
 
 class BodyAdmission:
-    """Nobody unknown may send much: the framework spools a form to the disk before it asks who sends it."""
+    """Nobody unknown may send much: the framework spools a form to the disk before it asks who sends it.
 
-    def __init__(self, app: ASGIApp, authenticate: Callable[[HTTPConnection], Awaitable[Principal]]) -> None:
+    `own_tokens` maps the beginning of a path to what admits there, where callers show tokens of another kind.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticate: Callable[[HTTPConnection], Awaitable[Principal]],
+        own_tokens: Mapping[str, Admission] | None = None,
+    ) -> None:
         self._app = app
         self._authenticate = authenticate
+        self._own_tokens = dict(own_tokens or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _brings_much(Headers(scope=scope)):
             try:
-                await self._authenticate(HTTPConnection(scope))
+                await self._admission(scope["path"])(HTTPConnection(scope))
             except SoundstageError as error:
                 error.headers["Connection"] = "close"
                 await problem_response(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _admission(self, path: str) -> Admission:
+        for prefix, admit in self._own_tokens.items():
+            if path.startswith(f"{prefix}/"):
+                return admit
+        return self._authenticate
 
 
 def _brings_much(headers: Headers) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from fastapi.requests import HTTPConnection
 
-from policy.admission import BodyAdmission, DeclarationCheck
+from policy.admission import Admission, BodyAdmission, DeclarationCheck
 from policy.authentication import AmbientTrust, Authenticator
 from policy.keys.routes import keys_router
 from policy.keys.schemas import KeyMade
@@ -69,10 +69,16 @@ class Policy:
             return await self.keys.first_admin(session)
 
 
-def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | None = None) -> None:
+def install_policy(
+    app: FastAPI,
+    policy: Policy,
+    public: Mapping[str, str] | None = None,
+    own_tokens: Mapping[str, Admission] | None = None,
+) -> None:
     """Adds the routes of keys and login, limits bodies, and refuses to start while a route declares nothing.
 
     `public` gives the reason for paths that cannot declare one themselves (`/openapi.json`, mounted files).
+    `own_tokens` names the public paths whose routes ask for a token of another kind, and what checks it.
     """
     app.state.policy = policy
     app.state.public_paths = dict(public or {})
@@ -80,5 +86,5 @@ def install_policy(app: FastAPI, policy: Policy, public: Mapping[str, str] | Non
     app.include_router(login_router(policy.authenticator, policy.sessions, https=policy.trust.https))
     describe_permissions(app)
     install_body_limits(app, body_kib=policy.limits.body_kib, upload_mib=policy.limits.upload_mib)
-    app.add_middleware(BodyAdmission, authenticate=policy.authenticate)
+    app.add_middleware(BodyAdmission, authenticate=policy.authenticate, own_tokens=own_tokens)
     app.add_middleware(DeclarationCheck, guarded=app)

@@ -132,6 +132,13 @@ class LocalScheduler:
             return "runs: the worker is getting ready"
         return f"runs: frame {frames.done_frames} of {frames.total_frames}, about {frames.eta_s:.0f} s left"
 
+    def left_over(self, task_id: str) -> bool:
+        """Never: workers end with the process that started them."""
+        return False
+
+    def leave(self) -> None:
+        """Nothing here outlives us."""
+
     async def close(self) -> None:
         for task_id in [*self._entries]:
             if self._entries[task_id].state not in TERMINAL:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farm.ledger import Story
-from soundstage.errors import SoundstageError
 
 TERMINAL_ALLOCATION = frozenset({"complete", "failed", "lost"})
 
@@ -20,7 +19,6 @@ class Flight:
     job_id: str
     cancelling: bool = False
     registered: bool = False
-    claimed: bool = True
     launches: int = 0
     trouble: str = ""
     allocations: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -51,7 +49,3 @@ class Flight:
             return False
         self.allocations[allocation["ID"]] = {**(known or {}), **allocation}
         return True
-
-
-def says(error: SoundstageError) -> str:
-    return f"{error.message} {error.hint}".strip()

@@ -74,20 +74,29 @@ class NomadScheduler:
         self._watch = ClusterWatch(client, options.job.prefix, self)
         self._work: set[asyncio.Task[None]] = set()
         self._hcl = ""
+        self._unclaimed: set[str] = set()
+        self._taken_over = False
+        self._opened = False
+        self._leaving = False
 
     async def start(self) -> None:
-        self._hcl = await asyncio.to_thread(JOB_FILE.read_text, encoding="utf-8")
-        await self._take_over()
-        self._begin(self._watch.run())
+        """Only the one process that drives may start it: it takes over what others have left."""
+        if not self._taken_over:
+            self._taken_over = True
+            await self._take_over()
+        self._open()
 
     async def submit(self, task: SegmentTask) -> Placement:
+        self._open()
         story = self._ledger.find(task.id)
         if story is None:
             story = self._ledger.begin(task)
             self._queue.push(task.id, task.priority)
             self._release()
-        elif (flight := self._flights.get(task.id)) is not None:
-            flight.claimed = True
+        elif task.id in self._unclaimed:
+            self._unclaimed.discard(task.id)
+            if story.ended:
+                await self._transfer.close(task.id)
         ahead = self._queue.ahead_of(task.id) if task.id in self._queue else 0
         return Placement(task.id, self.name, story.state, ahead)
 
@@ -98,6 +107,9 @@ class NomadScheduler:
         story = self._ledger.story(task_id)
         if self._queue.remove(task_id):
             self._ledger.end(story, TaskState.CANCELLED, failure=CANCELLED)
+        elif self._leaving:
+            # Told to whoever waits here; the job runs on, and its ticket stays open for who comes after us.
+            self._forget(self._flights.get(task_id), CANCELLED)
         elif (flight := self._flights.get(task_id)) is not None and not flight.cancelling:
             flight.cancelling = True
             self._transfer.unwanted(task_id)
@@ -124,6 +136,14 @@ class NomadScheduler:
             )
         return "waits: " + self._why_not_running(self._flights[task_id])
 
+    def left_over(self, task_id: str) -> bool:
+        story = self._ledger.find(task_id)
+        useful = story is not None and (not story.ended or story.state is TaskState.DONE)
+        return useful and task_id in self._unclaimed
+
+    def leave(self) -> None:
+        self._leaving = True
+
     async def close(self) -> None:
         flights = [*self._flights.values()]
         for story in self._ledger:
@@ -132,6 +152,7 @@ class NomadScheduler:
         if flights:
             await asyncio.wait([asyncio.ensure_future(flight.settled.wait()) for flight in flights])
         await cancel_all(self._work)
+        await self._client.close()
 
     # What the cluster tells
 
@@ -153,6 +174,7 @@ class NomadScheduler:
             return
         if flight.story.state is TaskState.QUEUED:
             self._ledger.move(flight.story, TaskState.PLACED)
+            flight.registered = True
             limits = flight.story.task.time_limit_s + self._options.patience_s
             self._begin(self._transfer.limit(flight.story.task.id, limits))
             self._release()
@@ -178,7 +200,16 @@ class NomadScheduler:
             # Nomad places it anew: its node is gone or drained, or the farm has taken its card away.
             log.warning("farm.nomad.moved", task=flight.story.task.id, node=allocation.get("NodeName"))
         else:
-            self._end(flight, failure_of_allocation(allocation))
+            self._begin(self._end_without_word(flight, allocation))
+
+    async def _end_without_word(self, flight: Flight, allocation: dict[str, Any]) -> None:
+        """The worker's word may have gone to another process of ours; then it is on the ticket."""
+        end = await self._transfer.end_of(flight.story.task.id)
+        if end is not None:
+            self._hear_end(flight, end)
+            return
+        flight.story.tail.add((await self._nomad_log(flight)).encode())
+        self._end(flight, failure_of_allocation(allocation))
 
     def _job_seen(self, flight: Flight, job: dict[str, Any]) -> None:
         if not job.get("Stop") or flight.running_somewhere:
@@ -234,26 +265,41 @@ class NomadScheduler:
                 self._ledger.end(flight.story, state, failure=outcome)
             self._begin(self._settle(flight))
 
+    def _forget(self, flight: Flight | None, failure: Failed) -> None:
+        if flight is None or flight.story.ended:
+            return
+        self._ledger.end(flight.story, TaskState.CANCELLED, failure=failure)
+        self._transfer.ignore(flight.story.task.id)
+        self._drop(flight)
+
+    def _drop(self, flight: Flight) -> None:
+        self._flights.pop(flight.story.task.id, None)
+        self._by_job.pop(flight.job_id, None)
+        flight.settled.set()
+
     async def _settle(self, flight: Flight) -> None:
         """Forgets a task that has ended; its place is free for the next one."""
         task_id = flight.story.task.id
         try:
-            await self._transfer.close(task_id)
+            if task_id not in self._unclaimed:
+                await self._transfer.close(task_id)
             await self._client.delete_variable(_variable(flight.job_id))
         except SoundstageError as error:
             # The token is void by its time in any case; tidying comes by later.
             log.warning("farm.nomad.settle_failed", task=task_id, error=str(error))
         finally:
-            self._flights.pop(task_id, None)
-            self._by_job.pop(flight.job_id, None)
-            flight.settled.set()
+            self._drop(flight)
             self._release()
 
     # What we do
 
     def _release(self) -> None:
         """Only what can run goes to Nomad: it keeps all that waits in the memory of its servers."""
-        while len(self._flights) < self._options.max_running and self._waiting() < self._options.look_ahead:
+        while (
+            not self._leaving
+            and len(self._flights) < self._options.max_running
+            and self._waiting() < self._options.look_ahead
+        ):
             task_id = self._queue.pop()
             if task_id is None:
                 return
@@ -293,6 +339,7 @@ class NomadScheduler:
         token = await self._transfer.issue(task, order, flight.job_id, WAITING_LIFETIME_S)
         ticket = hashlib.sha256(token.encode()).hexdigest()[:16]
         variables = job_variables(task, options.job, Choice(), control_url=options.control_url, ticket=ticket)
+        self._hcl = self._hcl or await asyncio.to_thread(JOB_FILE.read_text, encoding="utf-8")
         job = await self._client.parse_job(self._hcl, variables)
         await self._client.put_variable(_variable(flight.job_id), {"token": token})
         flight.registered = True
@@ -322,7 +369,8 @@ class NomadScheduler:
     async def _take_over(self) -> None:
         for ticket in await self._transfer.open_tickets():
             story = self._ledger.begin(ticket.task)
-            flight = Flight(story, ticket.job_id, registered=True, claimed=False)
+            flight = Flight(story, ticket.job_id, registered=True)
+            self._unclaimed.add(ticket.task.id)
             self._take(flight)
             if ticket.end is not None:
                 self._ledger.move(story, TaskState.PLACED)
@@ -333,7 +381,7 @@ class NomadScheduler:
 
     async def _drop_unless_claimed(self, flight: Flight) -> None:
         await asyncio.sleep(self._options.claim_s)
-        if not flight.claimed and not flight.story.ended:
+        if flight.story.task.id in self._unclaimed and not flight.story.ended:
             log.warning("farm.nomad.unclaimed", task=flight.story.task.id)
             await self.cancel(flight.story.task.id)
 
@@ -355,6 +403,11 @@ class NomadScheduler:
         except SoundstageError as error:
             return f"(the log on the node cannot be read: {error.message})"
         return b"".join(chunks).decode("utf-8", errors="replace")
+
+    def _open(self) -> None:
+        if not self._opened:
+            self._opened = True
+            self._begin(self._watch.run())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -110,6 +110,16 @@ class TransferService:
         """`listener` hears each report once, in its order."""
         self._listeners[task_id] = listener
 
+    def ignore(self, task_id: str) -> None:
+        """Nobody here hears the reports of this task any more; what they bring is kept."""
+        self._listeners.pop(task_id, None)
+
+    async def end_of(self, task_id: str) -> WorkEnd | None:
+        """How the task ended, if its worker has told."""
+        async with self._db.session() as session:
+            ticket = await FarmTickets(session).find(task_id)
+            return None if ticket is None or ticket.end is None else WorkEnd.model_validate(ticket.end)
+
     def unwanted(self, task_id: str) -> None:
         """The next report of its worker is answered with `stop`: works also while Nomad is away."""
         self._unwanted.add(task_id)

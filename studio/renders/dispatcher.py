@@ -104,7 +104,10 @@ class Dispatcher:
             self._loop = asyncio.create_task(self._run(), name="dispatcher")
 
     async def close(self) -> None:
-        """Stops workers and puts their renders back into the queue, for the next process that drives."""
+        """Stops workers that cannot go on without us, and puts their renders back into the queue, for the
+        next process that drives.
+        """
+        self._scheduler.leave()
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.wait({self._loop})

@@ -34,13 +34,25 @@ async def run_task(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -
 async def run_task_again(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -> Finished:
     """Like `run_task`, with one more try when the worker crashed or was killed."""
     for number in range(1, TRIES + 1):
+        name = _try_name(task.id, number)
+        if number < TRIES and scheduler.left_over(_try_name(task.id, number + 1)):
+            continue
         try:
-            return await run_task(scheduler, replace(task, id=f"{task.id}.{number}"), on_event)
+            return await run_task(scheduler, replace(task, id=name), on_event)
         except TaskFailed as error:
             if number == TRIES or error.failure.code not in RETRYABLE:
                 raise
         await asyncio.sleep(BACK_OFF_S * number)
     raise TaskFailed(CANCELLED)
+
+
+def is_left_over(scheduler: Scheduler, task_id: str) -> bool:
+    """Whether a try of this task goes on since before we were started."""
+    return any(scheduler.left_over(_try_name(task_id, number)) for number in range(1, TRIES + 1))
+
+
+def _try_name(task_id: str, number: int) -> str:
+    return f"{task_id}.{number}"
 
 
 async def _to_end(scheduler: Scheduler, task_id: str, on_event: OnEvent) -> Finished:

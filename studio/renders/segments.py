@@ -19,7 +19,7 @@ from soundstage.database import Database, utcnow
 from studio.references.repository import References
 from studio.renders.models import Segment
 from studio.renders.repository import Segments
-from studio.renders.running import run_task_again
+from studio.renders.running import is_left_over, run_task_again
 from studio.renders.states import SEGMENT_TRANSITIONS, RenderState, move
 
 Listener = Callable[[TaskEvent], None]
@@ -161,8 +161,8 @@ class SegmentPool:
         return result if all(found) else None
 
     async def _begin(self, key: str) -> str:
-        """A new task id for each making, also after a restart and when the row was collected meanwhile:
-        schedulers take the same id for the same work.
+        """A new task id for each making, also when the row was collected meanwhile: schedulers take the same
+        id for the same work. Only what goes on since before a restart keeps its id.
         """
         async with self._db.transaction() as session:
             segments = Segments(session)
@@ -172,9 +172,11 @@ class SegmentPool:
             else:
                 segment.state = move(SEGMENT_TRANSITIONS, RenderState(segment.state), RenderState.QUEUED)
             segment.state = move(SEGMENT_TRANSITIONS, RenderState.QUEUED, RenderState.PLACED)
-            segment.attempts = (segment.attempts or 0) + 1
             segment.error = None
-            return f"{key}.{int(segment.created_at.timestamp() * 1000)}.{segment.attempts}"
+            name = f"{key}.{int(segment.created_at.timestamp() * 1000)}"
+            if not is_left_over(self._scheduler, f"{name}.{segment.attempts}"):
+                segment.attempts = (segment.attempts or 0) + 1
+            return f"{name}.{segment.attempts}"
 
     async def _mark_running(self, key: str) -> None:
         async with self._db.transaction() as session:

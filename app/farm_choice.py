@@ -1,0 +1,112 @@
+"""Makes the scheduler that the settings name, and for Nomad the routes that its workers call; used by the
+composition root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+
+from app.worker_command import worker_command
+from farm.local import LocalOptions, LocalScheduler
+from farm.nomad import JobOptions, NomadAddress, NomadClient, NomadOptions, NomadScheduler
+from farm.scheduler import Scheduler
+from farm.transfer import TransferService
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import Unavailable
+from soundstage.settings import Settings
+from studio.wiring import worker_cache
+
+ANSWER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Farm:
+    """`transfer` is None where workers run here; else `control_url` is where they reach the server."""
+
+    scheduler: Scheduler
+    transfer: TransferService | None = None
+    control_url: str = ""
+
+    async def check_server(self) -> None:
+        """A process that is not the server needs one when workers are elsewhere: they call it."""
+        if self.transfer is None:
+            return
+        try:
+            async with httpx.AsyncClient(timeout=ANSWER_S, trust_env=False) as client:
+                (await client.get(f"{self.control_url}/api/health")).raise_for_status()
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                "farm.no_server",
+                f"The workers of the farm call {self.control_url}, where no server answers.",
+                "Start it with `soundstage up`, or set farm.control_url.",
+            ) from error
+
+
+def choose_farm(settings: Settings, database: Database, blobs: BlobStore) -> Farm:
+    """Opens no connection. Raises Unavailable when workers elsewhere could not know where we are."""
+    if settings.farm.scheduler == "local":
+        return Farm(LocalScheduler(blobs, local_options(settings)))
+    transfer = TransferService(database, blobs)
+    control_url = control_url_of(settings)
+    scheduler = NomadScheduler(
+        NomadClient(nomad_address(settings)), blobs, transfer, nomad_options(settings, control_url)
+    )
+    return Farm(scheduler, transfer, control_url)
+
+
+def local_options(settings: Settings) -> LocalOptions:
+    return LocalOptions(
+        command=worker_command(settings),
+        work_dir=settings.state_dir.absolute() / "work",
+        cache_dir=worker_cache(settings),
+        concurrency=settings.worker.concurrency,
+    )
+
+
+def nomad_address(settings: Settings) -> NomadAddress:
+    nomad = settings.farm.nomad
+    return NomadAddress(
+        url=str(nomad.address or "http://127.0.0.1:4646").rstrip("/"),
+        region=nomad.region,
+        namespace=nomad.namespace,
+        token_file=nomad.token_file,
+        ca_file=nomad.ca_file,
+        client_cert_file=nomad.client_cert_file,
+        client_key_file=nomad.client_key_file,
+    )
+
+
+def nomad_options(settings: Settings, control_url: str) -> NomadOptions:
+    nomad = settings.farm.nomad
+    return NomadOptions(
+        control_url=control_url,
+        job=JobOptions(
+            prefix=nomad.job_prefix,
+            namespace=nomad.namespace,
+            datacenters=nomad.datacenters,
+            node_pool=nomad.node_pool,
+            driver=nomad.driver,
+            command=nomad.command,
+        ),
+        max_running=settings.farm.max_running,
+        look_ahead=settings.farm.look_ahead,
+        keep_s=nomad.keep_hours * 3600.0,
+    )
+
+
+def control_url_of(settings: Settings) -> str:
+    """How workers reach the server. An address that means "all" is none that they could call."""
+    given = settings.farm.control_url or settings.http.public_url
+    if given is not None:
+        return str(given).rstrip("/")
+    host, port = settings.http.host, settings.http.port
+    if port == 0 or host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        raise Unavailable(
+            "farm.no_control_url",
+            "The workers of the farm could not know where this server is.",
+            "Set farm.control_url to the URL at which the nodes reach it.",
+        )
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
