@@ -86,7 +86,7 @@ def build_studio(
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),
         consents=consents,
         people=PeopleService(db, blobs, library, renders, out_dir, worker_cache(settings)),
-        retention=RetentionService(db, blobs, retention_rules(settings), out_dir),
+        retention=RetentionService(db, blobs, retention_rules(settings), out_dir, events),
         library=library,
         events=events,
         dispatcher=dispatcher,
@@ -101,6 +101,7 @@ def worker_cache(settings: Settings) -> Path:
 def retention_rules(settings: Settings) -> RetentionRules:
     return RetentionRules(
         render_days=settings.retention.render_days,
+        event_days=settings.retention.event_days,
         unused_blob_hours=settings.retention.unused_blob_hours,
         segment_mib=settings.worker.cache_mib,
         quota_mib=settings.blobs.quota_mib,

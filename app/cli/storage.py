@@ -104,6 +104,8 @@ def register(cli: typer.Typer) -> None:
                 return
             for item in plan.items:
                 printer.line(f"{item.kind:<8} {item.id}  {item.bytes / 1e6:.1f} MB  {item.why}")
+            if plan.events:
+                printer.line(f"{plan.events} events from before {plan.events_before:%Y-%m-%d}")
             verb = "would be freed" if dry_run else "freed"
             stored = f"{plan.stored_bytes / 1e6:.1f} MB stored"
             printer.line(f"{len(plan.items)} things, {plan.freed_bytes / 1e6:.1f} MB {verb}, {stored}.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, event, insert, select, update
+from sqlalchemy import ColumnElement, delete, event, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -116,12 +116,21 @@ class EventStore:
         reading.add_done_callback(self._reading.discard)
         return await asyncio.shield(reading)
 
-    async def prune(self, session: AsyncSession, before: datetime) -> int:
-        """Removes events older than `before`; gives how many. No number is ever given out twice."""
+    async def prune(self, session: AsyncSession, before: datetime, keep: Collection[str] = ()) -> int:
+        """Removes events older than `before`, except those of the streams `keep`; gives how many.
+
+        No number is ever given out twice.
+        """
         if not in_transaction(session):
             raise RuntimeError("events are pruned inside Database.transaction()")
-        result = await session.execute(delete(EventRow).where(EventRow.at < before).returning(EventRow.id))
-        return len(result.all())
+        old = delete(EventRow).where(*_older(before, keep)).returning(EventRow.id)
+        return len((await session.execute(old)).all())
+
+    async def prunable(self, before: datetime, keep: Collection[str] = ()) -> int:
+        """How many events `prune` would remove."""
+        async with self._db.session() as session:
+            found = await session.scalar(select(func.count(EventRow.id)).where(*_older(before, keep)))
+        return found or 0
 
     def _wake_at_commit(self, session: Session, stream: str) -> None:
         session.info.setdefault(_STREAMS, set()).add(stream)
@@ -130,6 +139,10 @@ class EventStore:
 
     def _committed(self, session: Session) -> None:
         self._tail.wake(session.info.get(_STREAMS, ()))
+
+
+def _older(before: datetime, keep: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return (EventRow.at < before, EventRow.stream.not_in(keep))
 
 
 async def _next(session: AsyncSession, name: str) -> int:

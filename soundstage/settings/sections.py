@@ -177,6 +177,9 @@ class RetentionSettings(Section):
         None, ge=1, description="finished renders older than this go; empty: they stay"
     )
     unused_blob_hours: int = Field(24, ge=1, description="files that nothing refers to go after this time")
+    event_days: int | None = Field(
+        90, ge=1, description="events older than this go, those of unfinished renders never; empty: they stay"
+    )
 
 
 class EventSettings(Section):

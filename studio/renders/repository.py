@@ -86,6 +86,10 @@ class Renders:
     async def active(self) -> Sequence[Render]:
         return (await self._session.scalars(select(Render).where(Render.state.in_(ACTIVE)))).all()
 
+    async def unfinished(self) -> Sequence[str]:
+        """Ids of those that wait or are made."""
+        return (await self._session.scalars(select(Render.id).where(Render.state.not_in(TERMINAL)))).all()
+
     async def ended_before(self, moment: datetime) -> Sequence[Render]:
         found = await self._session.scalars(
             select(Render).where(Render.state.in_(TERMINAL), Render.finished_at < moment)

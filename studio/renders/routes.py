@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Query, Request, status
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
-from soundstage.events import sse_response
+from soundstage.events import last_event_id, sse_response
 from studio.downloads import file_answer
 from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders
 from studio.idempotency.header import IdempotencyKeyDep
@@ -99,11 +99,13 @@ async def download_output(
 
 
 @router.get("/{render_id}/events", response_class=EventSourceResponse)
-async def follow_render(
-    render_id: str, request: Request, studio: StudioDep, _: ReadRenders
-) -> EventSourceResponse:
-    """Server-sent events from the first (or after Last-Event-ID) until the render has ended."""
+async def follow_render(render_id: str, request: Request, studio: StudioDep, _: ReadRenders) -> Response:
+    """Server-sent events from the first (or after Last-Event-ID) until the render has ended; 204 when there
+    is nothing more to tell.
+    """
     view = await studio.renders.get(render_id)
+    if await studio.renders.has_told_all(view, last_event_id(request) or 0):
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
     return sse_response(
         request, studio.events, stream_of(view.id), until=lambda event: is_end(event, view.attempt)
     )

@@ -29,6 +29,8 @@ class CollectionPlan(BaseModel):
     made_at: datetime
     items: list[Doomed] = Field(default_factory=list)
     out_files: list[str] = Field(default_factory=list)
+    events: int = Field(default=0, description="how many old events go")
+    events_before: datetime | None = Field(default=None, description="the moment before which they go")
     stored_bytes: int = 0
     freed_bytes: int = 0
     quota_bytes: int | None = None

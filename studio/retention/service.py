@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore, StoredBlob
 from soundstage.database import Database, utcnow
+from soundstage.events import EventStore
 from studio.references.repository import References
 from studio.renders.delivery import withdraw
+from studio.renders.journal import stream_of
 from studio.renders.models import Render, Segment
 from studio.renders.repository import Renders, Segments
 from studio.renders.states import TERMINAL
@@ -26,9 +28,12 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """`render_days` None: finished renders stay. `segment_mib` bounds the cache of segments."""
+    """`render_days` None: finished renders stay; `event_days` None: so do events. `segment_mib` bounds the
+    cache of segments.
+    """
 
     render_days: int | None = None
+    event_days: int | None = None
     unused_blob_hours: float = 24.0
     segment_mib: int = 20_480
     quota_mib: int | None = None
@@ -40,6 +45,7 @@ class RetentionService:
     blobs: BlobStore
     rules: RetentionRules
     out_dir: Path
+    events: EventStore
 
     async def usage(self) -> Usage:
         """Who takes the space."""
@@ -68,6 +74,8 @@ class RetentionService:
                 await references.forget(owner)
             await Renders(session).remove(renders)
             await Segments(session).remove(segments)
+            if plan.events_before is not None:
+                await self.events.prune(session, plan.events_before, await _unfinished_streams(session))
         async with self.db.session() as session:
             held = await References(session).held()
         for sha256 in plan.of("blob"):
@@ -85,6 +93,7 @@ class RetentionService:
             grace = now - timedelta(hours=rules.unused_blob_hours)
             owners = _owners(renders, evicted)
             doomed = await _free_blobs(session, stored, owners, grace)
+            unfinished = await _unfinished_streams(session)
             if rules.quota_mib is not None:
                 for segment in segments:
                     if _left(stored, doomed) <= rules.quota_mib * MIB:
@@ -93,6 +102,7 @@ class RetentionService:
                         evicted = [*evicted, segment]
                         doomed = await _free_blobs(session, stored, _owners(renders, evicted), grace)
         left = _left(stored, doomed)
+        events_before = now - timedelta(days=rules.event_days) if rules.event_days is not None else None
         quota = rules.quota_mib * MIB if rules.quota_mib is not None else None
         items = [
             *(
@@ -109,6 +119,8 @@ class RetentionService:
             made_at=now,
             out_files=[name for row in renders for name in row.out_files],
             items=items,
+            events=await self.events.prunable(events_before, unfinished) if events_before else 0,
+            events_before=events_before,
             stored_bytes=sum(blob.bytes for blob in stored.values()),
             freed_bytes=sum(stored[sha].bytes for sha in doomed),
             quota_bytes=quota,
@@ -120,6 +132,11 @@ async def _old_renders(session: AsyncSession, rules: RetentionRules, now: dateti
     if rules.render_days is None:
         return ()
     return await Renders(session).ended_before(now - timedelta(days=rules.render_days))
+
+
+async def _unfinished_streams(session: AsyncSession) -> set[str]:
+    """Streams that people still follow to an end."""
+    return {stream_of(render_id) for render_id in await Renders(session).unfinished()}
 
 
 async def _unused_segments(session: AsyncSession) -> list[Segment]:

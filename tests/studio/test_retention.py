@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from soundstage.database import utcnow
+from soundstage.events.models import EventRow
 from studio.assets.schemas import AssetLabels
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderRequest
@@ -160,3 +162,25 @@ async def test_the_plan_is_shown_before_it_is_carried_out(client: Any, blobs: An
     plan = (await client.get("/api/storage/collection")).json()
     done = (await client.post("/api/storage/collection")).json()
     assert plan["items"] == done["items"] != [] and (plan["applied"], done["applied"]) == (False, True)
+
+
+async def test_old_events_go_and_those_of_unfinished_renders_stay(
+    studio_rooms: Any, events: Any, db: Any, client: Any
+) -> None:
+    ended = await studio_rooms.renders.create(RenderRequest(script="ended"))
+    await studio_rooms.renders.cancel(ended.id)
+    waiting = await studio_rooms.renders.create(RenderRequest(script="waits"))
+    stays = await events.read(f"render:{waiting.id}")
+    goes = len(await events.read()) - len(stays)
+    async with db.transaction() as session:
+        await session.execute(update(EventRow).values(at=utcnow() - timedelta(days=91)))
+    assert (await studio_rooms.retention.plan(RetentionRules(event_days=92))).events == 0
+    assert (await studio_rooms.retention.plan(RetentionRules(event_days=None))).events == 0
+    plan = await studio_rooms.retention.plan()
+    assert plan.events == goes > 1, "90 days are the default"
+    assert len(await events.read()) == goes + len(stays), "a plan removes nothing"
+    await studio_rooms.retention.apply()
+    assert [event.id for event in await events.read()] == [event.id for event in stays]
+    told = await asyncio.wait_for(client.get(f"/api/renders/{ended.id}/events"), 5)
+    assert told.status_code == 204, "nobody waits for an end that is not told any more"
+    assert (await asyncio.wait_for(studio_rooms.renders.wait(ended.id), 5)).state is RenderState.CANCELLED
