@@ -5,7 +5,7 @@ SOUNDSTAGE := .venv/bin/soundstage
 AVATAR := avatar/.venv/bin/avatar
 DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one sentence, and this machine made me say it.
 
-.PHONY: help setup demo up test test-long test-gpu check format pictures look bench docs clean
+.PHONY: tools help setup demo up test test-long test-gpu check format pictures look bench docs clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ look: ## judge a rendered video or your own footage: make look CLIP=file
 bench: ## print the figures of the avatar pipeline on this machine
 	@scripts/setup test
 	@avatar/.venv/bin/python -P bench/avatar.py
+
+tools: ## build the pinned engines (Nomad, Consul, OPA, S3 server) into a cache, and print where they are
+	@tools/build
 
 docs: ## build the documentation into site/
 	@scripts/setup test
