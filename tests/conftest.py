@@ -18,8 +18,17 @@ ENGINES = ("sqlite", "postgresql")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--database", choices=ENGINES, default="sqlite", help="what tests run on that do not run on both"
+        "--database", choices=ENGINES, default="sqlite", help="what those tests run on that run on one"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "each_database: runs on every engine that a database may have")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("each_database"):
+        metafunc.parametrize("database_engine", ENGINES)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +43,7 @@ def postgresql() -> Iterator[postgresql_server.PostgresqlServer]:
 
 @pytest.fixture
 def database_engine(request: pytest.FixtureRequest) -> str:
-    """Rooms that run on both engines override this with `params=ENGINES`."""
+    """`sqlite` or `postgresql`; modules that are marked `each_database` run on both."""
     chosen: str = request.config.getoption("--database")
     return chosen
 

@@ -13,12 +13,7 @@ from app.migrating import current_revision, drift, migrate, newest_revision, rev
 from soundstage.database import Base, Database
 from soundstage.errors import Conflict
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_engine(request: pytest.FixtureRequest) -> str:
-    """One history for both."""
-    chosen: str = request.param
-    return chosen
+pytestmark = pytest.mark.each_database
 
 
 @pytest.fixture

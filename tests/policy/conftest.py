@@ -32,8 +32,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    database = Database(settings.database_url)
+async def db(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await database.create_tables()
     yield database
     await database.close()

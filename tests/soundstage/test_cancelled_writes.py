@@ -10,11 +10,7 @@ import pytest
 from soundstage.database import Database
 from soundstage.events import EventStore
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_engine(request: pytest.FixtureRequest) -> str:
-    chosen: str = request.param
-    return chosen
+pytestmark = pytest.mark.each_database
 
 
 async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str) -> None:

@@ -13,12 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from soundstage.database import Database, UtcDateTime, in_transaction, new_id, utcnow
 from soundstage.errors import Invalid, Unavailable
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_engine(request: pytest.FixtureRequest) -> str:
-    """What the rooms rely on holds on both."""
-    chosen: str = request.param
-    return chosen
+pytestmark = pytest.mark.each_database
 
 
 class Notes(DeclarativeBase):

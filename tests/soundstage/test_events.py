@@ -12,11 +12,7 @@ from soundstage.errors import Unavailable
 from soundstage.events import Event, EventStore, store
 from soundstage.tracing import trace
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_engine(request: pytest.FixtureRequest) -> str:
-    chosen: str = request.param
-    return chosen
+pytestmark = pytest.mark.each_database
 
 
 async def append(db: Database, events: EventStore, stream: str, *numbers: int) -> list[Event]:

@@ -13,10 +13,7 @@ from soundstage.events import Event, EventStore
 WRITERS, EACH = 3, 25
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_engine(request: pytest.FixtureRequest) -> str:
-    chosen: str = request.param
-    return chosen
+pytestmark = pytest.mark.each_database
 
 
 async def test_followers_of_writing_processes_lose_nothing_and_see_nothing_twice(

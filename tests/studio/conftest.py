@@ -56,8 +56,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def db(settings: Settings) -> AsyncIterator[Database]:
-    made = Database(settings.database_url)
+async def db(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url)
     await made.create_tables()
     yield made
     await made.close()

@@ -17,6 +17,8 @@ from studio.renders.repository import Segments
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
 
+pytestmark = pytest.mark.each_database
+
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 DRAFT = ConsentDraft(person="Grace H.", purpose="course videos", granted_at=date(2026, 1, 5))
 

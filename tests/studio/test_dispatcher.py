@@ -31,11 +31,11 @@ from soundstage.events import EventStore
 from soundstage.settings import Settings
 from studio.wiring import build_studio, worker_cache
 
-async def main(root, stand_in):
+async def main(root, stand_in, database_url):
     settings = Settings.model_validate(
         {"state_dir": root / "state", "out_dir": root / "out", "personas_dir": root / "personas"}
     )
-    db = Database(settings.database_url)
+    db = Database(database_url)
     blobs = BlobStore.open(settings.blobs_url)
     command = (sys.executable, "-I", "-S", stand_in)
     options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings), concurrency=1)
@@ -44,7 +44,7 @@ async def main(root, stand_in):
     await made.dispatcher.start()
     await asyncio.Event().wait()
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
 """
 
 
@@ -60,12 +60,12 @@ async def eventually(ask: Any, seconds: float = 15.0) -> None:
 
 
 async def test_after_kill_9_only_the_missing_segments_are_made(
-    studio_rooms: Any, settings: Any, tmp_path: Path
+    studio_rooms: Any, settings: Any, tmp_path: Path, database_url: str
 ) -> None:
     stand_in = Path(__file__).parents[1] / "farm" / "stand_in.py"
     view = await studio_rooms.renders.create(RenderRequest(spec=spec_of("quick", "!slow 2")))
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", textwrap.dedent(SERVER), str(tmp_path), str(stand_in)),
+        *(sys.executable, "-c", textwrap.dedent(SERVER), str(tmp_path), str(stand_in), database_url),
         cwd=Path(__file__).parents[2],
     )
 

@@ -8,6 +8,8 @@ import pytest
 
 from studio.retention.service import RetentionRules
 
+pytestmark = pytest.mark.each_database
+
 
 @pytest.fixture
 async def project(client: Any) -> str:

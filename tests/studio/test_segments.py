@@ -13,6 +13,8 @@ from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
 from studio.wiring import build_studio
 
+pytestmark = pytest.mark.each_database
+
 SIZE = {"width": 320, "height": 180}
 
 
