@@ -103,3 +103,4 @@ def test_statistics_show_memory_of_the_card_at_each_share_and_details_once() -> 
     assert (first.summary.int_numerator_val.value, first.summary.int_denominator_val.value) == (300, 2048)
     assert first.stats.attributes["Temperature"].int_numerator_val.value == 61
     assert second.summary == first.summary and not second.stats.attributes
+    assert second.HasField("stats"), "the nomad program does not survive its absence"

@@ -22,6 +22,12 @@ def test_every_setting_has_a_default_in_the_schema_and_the_defaults_are_read_bac
     assert read_config(b"") == PluginConfig()
 
 
+def test_the_guide_tells_every_setting_with_its_default() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "gpu-nodes.md").read_text()
+    for name, setting in schema().object.attributes.items():
+        assert f"| `{name}` | `{setting.default.default.literal.value}` |" in guide
+
+
 def test_settings_are_read_as_the_agent_packs_them() -> None:
     packed = msgpack.packb(
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nomad_cluster import NomadClient, NomadCluster, eventually
+from nomad_cluster import NomadClient, NomadCluster, eventually, nomad_program
 
 pytestmark = pytest.mark.root
 
@@ -140,12 +141,45 @@ def test_the_node_shows_each_shared_card_as_a_group_of_shares(
     assert set(group["instances"]) == {f"{SHARED['uuid']}#{number:03d}" for number in range(8)}
 
 
+@pytest.mark.parametrize(
+    ("node", "line"),
+    [("whole", rf"{BIG['uuid']}\]\s+300 / 23034 MiB"), ("shared", rf"{SHARED['uuid']}#007\]\s+unknown")],
+)
+def test_the_nomad_program_prints_the_statistics_of_the_cards(
+    cluster: NomadCluster, node: str, line: str
+) -> None:
+    client = cluster.clients[node]
+    command = [nomad_program(), "node", "status", "-stats", "-address", client.address, client.node_id]
+
+    def printed() -> bool:
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+        return re.search(line, told.stdout) is not None
+
+    eventually(printed, 10, f"{line} in the output of {' '.join(command)}")
+
+
 def test_a_task_that_needs_16_gib_gets_the_card_that_has_it(
     cluster: NomadCluster, whole: NomadClient, submit: Callable[..., str]
 ) -> None:
     found = environment(whole, running(cluster, submit("needs-16", memory="16 GiB")))
     assert found["NVIDIA_VISIBLE_DEVICES"] == found["CUDA_VISIBLE_DEVICES"] == BIG["uuid"]
     assert "SOUNDSTAGE_VRAM_MIB" not in found
+
+
+def test_the_job_of_the_guide_runs_as_it_stands_there(cluster: NomadCluster, tmp_path: Path) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "gpu-nodes.md"
+    (job,) = re.findall(r"^```hcl\n(job .*?)^```", guide.read_text(), re.MULTILINE | re.DOTALL)
+    file = tmp_path / "job.nomad.hcl"
+    file.write_text(job)
+    command = [nomad_program(), "job", "run", "-detach", "-address", cluster.server.address, str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+    (name,) = re.findall(r'^job "(.*)"', job)
+    eventually(
+        lambda: [one["ClientStatus"] for one in cluster.allocations(name)] == ["complete"],
+        LAG_S,
+        "the job to end",
+    )
 
 
 def test_two_tasks_share_one_card_each_with_its_grant_and_a_third_waits(

@@ -142,10 +142,11 @@ def _stats(card: Card, now_s: float, *, details: bool) -> DeviceStats:
         memory.int_denominator_val.value = card.memory_mib
     else:
         memory.string_val.value = "unknown"
-    stats = DeviceStats(summary=memory)
+    # Never without the object, even an empty one: `nomad node status -stats` ends in a panic without it.
+    stats = DeviceStats(summary=memory, stats=StatObject())
     stats.timestamp.FromNanoseconds(int(now_s * 1e9))
     if details:
-        stats.stats.CopyFrom(StatObject(attributes={"Memory state": memory}))
+        stats.stats.attributes["Memory state"].CopyFrom(memory)
         for name, number, unit, description in (
             ("GPU utilization", card.gpu_load_pct, "%", "Share of the last period in which a kernel ran"),
             ("Memory utilization", card.memory_load_pct, "%", "Share of the last period with memory traffic"),
