@@ -14,6 +14,11 @@ from farm.placement import Book, Card, CardUse, Lease, Node, Request
 MODELS = (("RTX 2080", 8192), ("RTX A5000", 24576), ("L40S", 46068))
 
 
+def dice(seed: int) -> random.Random:
+    """The same numbers on every run, so that a failure can be looked at."""
+    return random.Random(seed)  # noqa: S311 - no secret
+
+
 def card(uuid: str, memory_mib: int = 8192, model: str = "RTX 2080", fault: str = "") -> Card:
     return Card(uuid, model, memory_mib, shares=(memory_mib - 1) // 1024, fault=fault)
 

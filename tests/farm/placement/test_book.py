@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import pytest
-from farms import accounts, any_card, any_farm, any_node, any_request, audit, card, node, request, rights
+from farms import (
+    accounts,
+    any_card,
+    any_farm,
+    any_node,
+    any_request,
+    audit,
+    card,
+    dice,
+    node,
+    request,
+    rights,
+)
 
 from farm.needs import Needs
 from farm.placement import Book, CardUse, Constraint, Lease, Request, Spot
@@ -15,7 +26,7 @@ from soundstage.errors import Conflict, Invalid
 
 @pytest.mark.parametrize("seed", range(60))
 def test_no_card_and_no_machine_is_ever_over_committed_and_no_lease_is_lost(seed: int) -> None:
-    chance = random.Random(seed)
+    chance = dice(seed)
     book = any_farm(chance)
     granted: dict[str, Lease] = {}
     for step in range(200):
@@ -47,7 +58,7 @@ def test_no_card_and_no_machine_is_ever_over_committed_and_no_lease_is_lost(seed
 
 @pytest.mark.parametrize("seed", range(40))
 def test_what_is_refused_fits_nowhere(seed: int) -> None:
-    chance = random.Random(seed)
+    chance = dice(seed)
     book = any_farm(chance)
     for step in range(120):
         wanted = any_request(chance, f"r{step}")
@@ -206,7 +217,7 @@ def test_a_held_card_is_for_its_holder_only() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_after_a_restart_the_book_is_rebuilt_from_what_runs(seed: int) -> None:
-    chance = random.Random(seed)
+    chance = dice(seed)
     before = any_farm(chance)
     for step in range(40):
         before.grant(any_request(chance, f"r{step}"))
@@ -249,7 +260,7 @@ def test_more_taken_by_strangers_than_there_is_leaves_nothing_and_breaks_nothing
 
 
 def test_a_part_of_a_book_is_a_copy() -> None:
-    chance = random.Random(7)
+    chance = dice(7)
     book = any_farm(chance)
     for step in range(30):
         book.grant(any_request(chance, f"r{step}"))
@@ -273,7 +284,7 @@ def test_impossible_needs_are_refused_by_name() -> None:
 
 
 def test_random_nodes_of_these_tests_hold_what_they_should_cover() -> None:
-    chance = random.Random(1)
+    chance = dice(1)
     nodes = [any_node(chance, f"n{number}") for number in range(200)]
     assert {one.shared for one in nodes} == {True, False} == {one.drained for one in nodes}
     assert {len(one.cards) for one in nodes} == {0, 1, 2, 4}

@@ -1,0 +1,80 @@
+"""Whether a request could ever run on a node as it is built, and what is too small where it could not:
+busy, faulty and drained do not count here. Asked by `explain`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from farm.placement.cards import Card, CardUse, Node, Request
+from farm.placement.changes import AnyModel, Change, LowerTo, UseAs, World
+
+
+def fitting_cards(request: Request, node: Node) -> list[Card]:
+    """Cards of the node that would do for the request, empty where the node would not."""
+    needs = request.needs
+    if needs.cpu_mhz > node.cpu_mhz or needs.memory_mib > node.memory_mib:
+        return []
+    if not (request.may_share if node.shared else request.may_take_whole):
+        return []
+    fitting = [
+        card
+        for card in node.cards
+        if card.memory_mib >= needs.vram_mib
+        and (not node.shared or card.shares >= request.shares)
+        and request.likes(card.kind)
+    ]
+    if not node.shared:
+        kinds = Counter(card.kind for card in fitting)
+        fitting = [card for card in fitting if kinds[card.kind] >= needs.gpus]
+    return fitting
+
+
+def could_run(request: Request, node: Node) -> bool:
+    if request.needs.gpus:
+        return bool(fitting_cards(request, node))
+    return request.needs.cpu_mhz <= node.cpu_mhz and request.needs.memory_mib <= node.memory_mib
+
+
+def could_run_somewhere(request: Request, nodes: Iterable[Node]) -> bool:
+    return any(could_run(request, node) for node in nodes)
+
+
+def relaxations(world: World) -> Iterator[list[Change]]:
+    """One list per demand that could be given up, each from the least to the most that is given up."""
+    request, nodes = world.request, world.book.nodes
+    needs = request.needs
+    if request.models or request.constraints:
+        yield [AnyModel(request)]
+    yield [UseAs(use) for use in _other_uses(request)]
+    avoided = world.avoided
+    free = [desk for desk in world.book.desks() if not desk.node.drained and desk.node.id not in avoided]
+    without = replace(request, needs=replace(needs, cpu_mhz=0))
+    mhz = {n for d in free if could_run(without, d.node) for n in (d.node.cpu_mhz, d.free_cpu_mhz)}
+    yield [LowerTo("cpu_mhz", amount) for amount in _below(mhz, needs.cpu_mhz)]
+    without = replace(request, needs=replace(needs, memory_mib=0))
+    mib = {n for d in free if could_run(without, d.node) for n in (d.node.memory_mib, d.free_memory_mib)}
+    yield [LowerTo("memory_mib", amount) for amount in _below(mib, needs.memory_mib)]
+    if needs.gpus:
+        yield [LowerTo("vram_mib", mib) for mib in _sizes(nodes) if mib < needs.vram_mib]
+        most = max((len(node.cards) for node in nodes), default=0)
+        yield [LowerTo("gpus", number) for number in range(min(needs.gpus - 1, most), 0, -1)]
+
+
+def _sizes(nodes: Iterable[Node]) -> list[int]:
+    """All that can be asked of one card, the largest first."""
+    sizes = {card.shares * 1024 if node.shared else card.memory_mib for node in nodes for card in node.cards}
+    return sorted(sizes, reverse=True)
+
+
+def _other_uses(request: Request) -> list[CardUse]:
+    if request.use is CardUse.EITHER or request.needs.gpus != 1:
+        return []
+    return [CardUse.EITHER]
+
+
+def _below(amounts: set[int], wanted: int) -> list[int]:
+    """At most a few: each is tried on the whole farm."""
+    return sorted((amount for amount in amounts if 0 < amount < wanted), reverse=True)[:16]
