@@ -19,6 +19,7 @@ class Flight:
     job_id: str
     cancelling: bool = False
     registered: bool = False
+    stopped: bool = False
     launches: int = 0
     trouble: str = ""
     allocations: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -185,7 +185,19 @@ class NomadScheduler:
         flight = self._by_job.get(str(job["ID"]))
         if flight is None:
             return
-        if kind == "JobDeregistered" and not job.get("Status"):
+        if kind == "JobDeregistered":
+            # The event looks the same for a job that was stopped and for one that was purged.
+            self._begin(self._look_at_job(flight))
+        else:
+            self._job_seen(flight, job)
+
+    async def _look_at_job(self, flight: Flight) -> None:
+        try:
+            job = await self._client.job(flight.job_id)
+        except SoundstageError as error:
+            log.warning("farm.nomad.look_failed", job=flight.job_id, error=str(error))
+            return
+        if job is None:
             self._job_gone(flight)
         else:
             self._job_seen(flight, job)
@@ -196,6 +208,9 @@ class NomadScheduler:
         if flight.cancelling:
             if not flight.running_somewhere:
                 self._end(flight, CANCELLED)
+        elif flight.stopped:
+            if not flight.running_somewhere:
+                self._end(flight, STOPPED)
         elif allocation["ClientStatus"] == "lost" or allocation.get("DesiredStatus") != "run":
             # Nomad places it anew: its node is gone or drained, or the farm has taken its card away.
             log.warning("farm.nomad.moved", task=flight.story.task.id, node=allocation.get("NodeName"))
@@ -212,9 +227,9 @@ class NomadScheduler:
         self._end(flight, failure_of_allocation(allocation))
 
     def _job_seen(self, flight: Flight, job: dict[str, Any]) -> None:
-        if not job.get("Stop") or flight.running_somewhere:
-            return
-        self._end(flight, CANCELLED if flight.cancelling else STOPPED)
+        flight.stopped = bool(job.get("Stop"))
+        if flight.stopped and not flight.running_somewhere:
+            self._end(flight, CANCELLED if flight.cancelling else STOPPED)
 
     def _job_gone(self, flight: Flight) -> None:
         """Purged by somebody, or the cluster has lost its memory: the work is still wanted."""

@@ -1,0 +1,189 @@
+"""What goes wrong between a control plane, Nomad and its nodes, and how the work goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avatar.spec import FrameProgress
+
+from farm.nomad import NomadAddress, NomadClient, NomadScheduler
+from farm.states import TaskState
+
+pytestmark = pytest.mark.root
+
+
+async def until(scheduler: Any, task_id: str, state: TaskState, *, frames: bool = False) -> None:
+    async with asyncio.timeout(20):
+        async for event in scheduler.watch(task_id):
+            if event.state is state and (not frames or isinstance(event.line, FrameProgress)):
+                return
+            assert not event.last, event
+
+
+async def ended(scheduler: Any, task_id: str, seconds: float = 30) -> Any:
+    async with asyncio.timeout(seconds):
+        return [event async for event in scheduler.watch(task_id)][-1]
+
+
+def processes_with(text: str) -> list[int]:
+    """Of all on this machine; a worker's command line names its task."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if text in (entry / "cmdline").read_text().replace("\0", " "):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+async def test_a_cancelled_task_leaves_no_process_and_no_job_that_runs(
+    scheduler: Any, client: NomadClient, make_task: Any, nomad_options: Any
+) -> None:
+    await scheduler.submit(await make_task("long", "!family 60"))
+    await until(scheduler, "long", TaskState.RUNNING, frames=True)
+    name = f"{nomad_options.job.prefix}-long"
+    (allocation,) = await client.allocations(name)
+    assert processes_with(allocation["ID"])
+    began = time.monotonic()
+    await scheduler.cancel("long")
+    assert (await ended(scheduler, "long")).state is TaskState.CANCELLED
+    assert time.monotonic() - began < 10
+    assert processes_with(allocation["ID"]) == []
+    job = await client.job(name)
+    assert job is not None and job["Stop"]
+
+
+async def test_the_token_is_neither_in_the_job_nor_in_a_process_list_and_void_afterwards(
+    scheduler: Any, client: NomadClient, make_task: Any, nomad_options: Any, nomad_address: NomadAddress
+) -> None:
+    await scheduler.submit(await make_task("secret", "!slow 60"))
+    await until(scheduler, "secret", TaskState.RUNNING)
+    name = f"{nomad_options.job.prefix}-secret"
+    variable = await client._json("GET", f"var/nomad/jobs/{name}")
+    token = variable["Items"]["token"]
+    assert len(token) > 40
+    assert token not in str(await client.job(name)) + str(await client.allocations(name))
+    assert processes_with(token) == []
+    await scheduler.cancel("secret")
+    await ended(scheduler, "secret")
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await client._json("GET", f"var/nomad/jobs/{name}")
+            except Exception as error:
+                assert "not_found" in str(error)
+                break
+
+
+async def test_a_worker_works_on_while_the_control_plane_is_away(
+    scheduler: Any, control: Any, make_task: Any
+) -> None:
+    await scheduler.submit(await make_task("a", "!slow 2"))
+    await until(scheduler, "a", TaskState.RUNNING, frames=True)
+    await control.stop()
+    await asyncio.sleep(4)
+    await control.start()
+    last = await ended(scheduler, "a")
+    assert last.state is TaskState.DONE, last.failure
+
+
+async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhile(
+    client: NomadClient, nomad_address: NomadAddress, control: Any, make_task: Any, nomad_options: Any
+) -> None:
+    first = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
+    await first.start()
+    quick, long = await make_task("quick", "!slow 1"), await make_task("long", "!slow 5")
+    await first.submit(quick)
+    await first.submit(long)
+    await until(first, "quick", TaskState.RUNNING)
+    await until(first, "long", TaskState.RUNNING)
+    first.leave()
+    await first.close()
+    assert (await ended(first, "long")).state is TaskState.CANCELLED
+    async with asyncio.timeout(20):
+        while await control.transfer.end_of("quick") is None:
+            await asyncio.sleep(0.1)
+    second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, nomad_options)
+    await second.start()
+    assert second.left_over("quick") and second.left_over("long") and not second.left_over("other")
+    await second.submit(quick)
+    await second.submit(long)
+    assert not second.left_over("quick")
+    assert (await ended(second, "quick")).state is TaskState.DONE
+    assert (await ended(second, "long")).state is TaskState.DONE
+    async with NomadClient(nomad_address) as look:
+        for name in ("quick", "long"):
+            assert len(await look.allocations(f"{nomad_options.job.prefix}-{name}")) == 1, "made once"
+    await second.close()
+
+
+async def test_what_nobody_asks_for_after_a_restart_is_stopped(
+    client: NomadClient, nomad_address: NomadAddress, control: Any, make_task: Any, nomad_options: Any
+) -> None:
+    first = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
+    await first.start()
+    await first.submit(await make_task("lonely", "!slow 60"))
+    await until(first, "lonely", TaskState.RUNNING)
+    first.leave()
+    await first.close()
+    options = replace(nomad_options, claim_s=0.5)
+    second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, options)
+    await second.start()
+    assert (await ended(second, "lonely")).state is TaskState.CANCELLED
+    await second.close()
+
+
+async def test_a_job_that_somebody_purges_is_registered_again(
+    scheduler: Any, client: NomadClient, make_task: Any, nomad_options: Any
+) -> None:
+    await scheduler.submit(await make_task("a", "!slow 3"))
+    await until(scheduler, "a", TaskState.RUNNING)
+    await client.stop(f"{nomad_options.job.prefix}-a", purge=True)
+    last = await ended(scheduler, "a")
+    assert last.state is TaskState.DONE, last.failure
+
+
+async def test_a_job_that_somebody_stops_by_hand_says_so(
+    scheduler: Any, client: NomadClient, make_task: Any, nomad_options: Any
+) -> None:
+    await scheduler.submit(await make_task("a", "!slow 60"))
+    await until(scheduler, "a", TaskState.RUNNING)
+    await client.stop(f"{nomad_options.job.prefix}-a")
+    last = await ended(scheduler, "a")
+    assert (last.state, last.failure.code) == (TaskState.FAILED, "farm.job_stopped")
+
+
+async def test_with_nomad_down_a_task_is_taken_and_says_why_it_waits(
+    control: Any, make_task: Any, nomad_options: Any
+) -> None:
+    nowhere = NomadScheduler(
+        NomadClient(NomadAddress("http://127.0.0.1:9")), control.blobs, control.transfer, nomad_options
+    )
+    await nowhere.start()
+    placement = await nowhere.submit(await make_task("a"))
+    assert placement.state is TaskState.QUEUED
+    await asyncio.sleep(0.3)
+    assert (await nowhere.explain("a")).startswith("waits: Nomad does not answer")
+    await nowhere.cancel("a")
+    assert (await ended(nowhere, "a")).state is TaskState.CANCELLED
+    await nowhere.close()
+
+
+async def test_a_program_that_is_not_on_the_node_is_named(
+    client: NomadClient, control: Any, make_task: Any, nomad_options: Any
+) -> None:
+    job = replace(nomad_options.job, command="/nowhere/avatar")
+    made = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
+    await made.start()
+    await made.submit(await make_task("a"))
+    last = await ended(made, "a")
+    assert (last.state, last.failure.code) == (TaskState.FAILED, "worker.not_started")
+    assert "/nowhere/avatar" in last.failure.message
+    await made.close()
