@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the moment, in milliseconds from the start of the scene",
     )
+    verb("probe", "Say what a picture, video or sound file holds.", "file")
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
     add_work(verbs, shared)

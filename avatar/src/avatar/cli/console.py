@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from typing import Protocol, TextIO
 
-from avatar.spec import Failed, Finished, FrameProgress, Notice, ProgressLine, StageStarted
+from avatar.spec import Failed, Finished, FrameProgress, MediaFacts, Notice, ProgressLine, StageStarted
 
 BAR_CELLS = 24
 CLEAR_LINE = "\r\x1b[2K"
@@ -51,6 +51,8 @@ class PrettyConsole:
             self._moving("")
             for file in line.files:
                 self._out.write(f"{file.role:<11} {file.path}\n")
+            if line.media is not None:
+                self._out.write(facts_line(line.media, line.duration_ms) + "\n")
             self._out.flush()
 
     def _moving(self, text: str) -> None:
@@ -70,6 +72,19 @@ def progress_bar(line: FrameProgress) -> str:
     scene = f" {line.scene}" if line.scene else ""
     frames = f"{line.done_frames}/{line.total_frames}"
     return f"{line.stage}{scene} {bar} {frames}  {line.fps:.0f} fps  {line.eta_s:.0f} s left"
+
+
+def facts_line(media: MediaFacts, duration_ms: int) -> str:
+    """`video  1280x720  25 fps  h264  aac 48000 Hz  4.0 s`."""
+    parts = [
+        media.kind,
+        f"{media.width}x{media.height}" if media.width else "",
+        f"{media.fps:g} fps" if media.fps else "",
+        media.video_codec or "",
+        f"{media.audio_codec} {media.sample_rate_hz} Hz" if media.audio_codec else "",
+        f"{duration_ms / 1000:.1f} s" if duration_ms else "",
+    ]
+    return "  ".join(part for part in parts if part)
 
 
 def open_console(*, as_json: bool) -> Console:

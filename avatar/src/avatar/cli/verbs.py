@@ -12,6 +12,7 @@ from avatar.pipeline.files import describe
 from avatar.pipeline.lipsync import lipsync_video
 from avatar.pipeline.prepare import prepare_photo
 from avatar.pipeline.preview import preview_scene
+from avatar.pipeline.probe import probe_file
 from avatar.pipeline.read_spec import read_lipsync_spec, read_render_spec
 from avatar.pipeline.render import render_video
 from avatar.pipeline.segment import make_segment
@@ -57,6 +58,10 @@ def prepare(arguments: Namespace, context: Context) -> Finished:
     return prepare_photo(arguments.image, arguments.out, arguments.face_index, context)
 
 
+def probe(arguments: Namespace, context: Context) -> Finished:
+    return probe_file(arguments.file, context)
+
+
 def still(arguments: Namespace, context: Context) -> Finished:
     spec = _spec_with_scene(arguments)
     return make_still(spec, arguments.scene, arguments.ms, arguments.out, context)
@@ -81,5 +86,6 @@ VERBS: dict[str, Verb] = {
     "preview": preview,
     "lipsync": lipsync,
     "prepare": prepare,
+    "probe": probe,
     "still": still,
 }

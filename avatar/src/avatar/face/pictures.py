@@ -62,6 +62,26 @@ def read_picture(path: Path, *, max_side_px: int = MAX_SIDE_PX) -> Picture:
     return _to_bgr(upright)
 
 
+def is_picture(path: Path) -> bool:
+    """Whether this is a file for `read_picture`, by its first bytes."""
+    _enable_heif(path)
+    try:
+        with Image.open(path) as image:
+            return image.format in _FORMATS
+    except Image.DecompressionBombError:
+        return True
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) of the upright picture at its full size. Decodes it, and raises as `read_picture`."""
+    upright = read_picture(path)
+    with Image.open(path) as image:
+        long, short = max(image.size), min(image.size)
+    return (long, short) if upright.shape[1] > upright.shape[0] else (short, long)
+
+
 def _unreadable(path: Path) -> InvalidInput:
     return InvalidInput(
         "picture.unreadable",

@@ -50,6 +50,19 @@ class OutputFile(SpecModel):
     media_type: str
 
 
+class MediaFacts(SpecModel):
+    """What a file holds. Sizes are those of the upright picture in pixels."""
+
+    kind: Literal["image", "video", "audio"]
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+
+
 class Finished(SpecModel):
     event: Literal["result"] = "result"
     files: tuple[OutputFile, ...]
@@ -59,6 +72,7 @@ class Finished(SpecModel):
     lost_face_frames: tuple[tuple[int, int], ...] = Field(
         default=(), description="inclusive frame ranges where the last good face was reused"
     )
+    media: MediaFacts | None = Field(default=None, description="the answer of `avatar probe`")
 
 
 class Failed(SpecModel):

@@ -1,0 +1,150 @@
+"""Says what a picture, video or sound file holds by reading all of it; `avatar probe` calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.stream import Disposition
+
+from avatar.errors import InvalidInput
+from avatar.face.pictures import is_picture, picture_size
+from avatar.media_files import open_media
+from avatar.pipeline.context import Context
+from avatar.spec import Finished, MediaFacts, Notice, StageStarted
+
+_USUAL_RATES = range(1, 241)
+_LOST_MS, _LOST_PART = 500, 0.02
+
+
+@dataclass(slots=True)
+class _Extent:
+    """From the first to the last moment of the streams that count, in seconds, as their packets say."""
+
+    first_s: Fraction | None = None
+    last_s: Fraction = Fraction(0)
+    pictures: int = 0
+
+    @property
+    def ms(self) -> int:
+        return round((self.last_s - (self.first_s or 0)) * 1000) if self.first_s is not None else 0
+
+
+def probe_file(path: Path, context: Context) -> Finished:
+    """What the file holds, without making any. Raises InvalidInput `media.missing`, `media.unreadable`, and
+    those of `read_picture` for a picture.
+    """
+    context.tell(StageStarted(stage="prepare"))
+    if not path.is_file():
+        raise InvalidInput("media.missing", f"There is no file {path.name}.", "Check the path.")
+    if is_picture(path):
+        width, height = picture_size(path)
+        return Finished(
+            files=(), duration_ms=0, frames=1, media=MediaFacts(kind="image", width=width, height=height)
+        )
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(open_media(path))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise _unreadable(path) from error
+        return _measured(container, path)
+
+
+def _measured(container: av.container.InputContainer, path: Path) -> Finished:
+    film = next((one for one in container.streams.video if not _is_cover(one)), None)
+    sound = next(iter(container.streams.audio), None)
+    shown = _first_frame(container, film) if film is not None else None
+    if (film is not None and shown is None) or (film is None and sound is None):
+        raise _unreadable(path)
+    if film is None and sound is not None and _first_frame(container, sound) is None:
+        raise _unreadable(path)
+    extent = _extent(container, [one for one in (film, sound) if one is not None])
+    width = height = None
+    if isinstance(shown, av.VideoFrame):
+        width, height = shown.width, shown.height
+        if round(shown.rotation / 90) % 2:
+            width, height = height, width
+    facts = MediaFacts(
+        kind="video" if film is not None else "audio",
+        width=width,
+        height=height,
+        fps=_rate(film, extent) if film is not None else None,
+        video_codec=film.codec_context.name if film is not None else None,
+        audio_codec=sound.codec_context.name if sound is not None else None,
+        sample_rate_hz=sound.rate if sound is not None else None,
+        channels=sound.channels if sound is not None else None,
+    )
+    return Finished(
+        files=(),
+        duration_ms=extent.ms,
+        frames=extent.pictures,
+        warnings=tuple(_lost(container, extent)),
+        media=facts,
+    )
+
+
+def _is_cover(stream: av.VideoStream) -> bool:
+    """The picture on the sleeve of a sound file, which is no film."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _first_frame(
+    container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream
+) -> av.VideoFrame | av.AudioFrame | None:
+    """Proof that it can be decoded; None when nothing of it can."""
+    try:
+        for frame in container.decode(stream):
+            if isinstance(frame, (av.VideoFrame, av.AudioFrame)):
+                return frame
+    except av.error.FFmpegError:
+        return None
+    return None
+
+
+def _extent(
+    container: av.container.InputContainer, streams: list[av.VideoStream | av.AudioStream]
+) -> _Extent:
+    """Read from the packets, because headers may be silent (live recordings) or wrong (broken copies)."""
+    extent = _Extent()
+    try:
+        container.seek(0)
+        for packet in container.demux(streams):
+            if packet.pts is None or packet.time_base is None or packet.is_discard:
+                continue
+            start = packet.pts * packet.time_base
+            extent.first_s = start if extent.first_s is None else min(extent.first_s, start)
+            extent.last_s = max(extent.last_s, start + (packet.duration or 0) * packet.time_base)
+            extent.pictures += packet.stream.type == "video"
+    except av.error.FFmpegError:
+        return extent  # a file that breaks off: what came before counts
+    return extent
+
+
+def _rate(film: av.VideoStream, extent: _Extent) -> float | None:
+    """Pictures per second: what the file says where that is sane, else the number of pictures over time."""
+    said = float(film.average_rate or 0)
+    if _USUAL_RATES[0] <= said <= _USUAL_RATES[-1]:
+        return round(said, 3)
+    return round(extent.pictures * 1000 / extent.ms, 3) if extent.ms else None
+
+
+def _lost(container: av.container.InputContainer, extent: _Extent) -> Iterator[Notice]:
+    promised_ms = (container.duration or 0) / 1000
+    if promised_ms - extent.ms > max(_LOST_MS, _LOST_PART * promised_ms):
+        yield Notice(
+            code="media.cut_short",
+            message=f"Only {extent.ms / 1000:.1f} of the {promised_ms / 1000:.1f} s that the file promises can"
+            " be read.",
+        )
+
+
+def _unreadable(path: Path) -> InvalidInput:
+    return InvalidInput(
+        "media.unreadable",
+        f"{path.name} is not a picture, video or sound that can be read.",
+        "Check that the file is whole, or save it in another format.",
+    )
