@@ -137,8 +137,8 @@ def _lost(container: av.container.InputContainer, extent: _Extent) -> Iterator[N
     if promised_ms - extent.ms > max(_LOST_MS, _LOST_PART * promised_ms):
         yield Notice(
             code="media.cut_short",
-            message=f"Only {extent.ms / 1000:.1f} of the {promised_ms / 1000:.1f} s that the file promises can"
-            " be read.",
+            message=f"Only {extent.ms / 1000:.1f} of the {promised_ms / 1000:.1f} s that the file promises"
+            " can be read.",
         )
 
 
