@@ -165,6 +165,19 @@ def test_a_task_gets_its_card_or_a_reason(plugin: Plugin) -> None:
     assert refused.value.details() == "card GPU-b is gone from this node"
 
 
+def test_the_first_call_after_a_restart_may_be_a_reservation(tmp_path: Path) -> None:
+    slow = "import gpu_device_plugin.fake as f; r = f.FakeCards.read; "
+    slow += "f.FakeCards.read = lambda self: time.sleep(1) or r(self)"
+    for _ in range(2):  # the second one remembers the card, and must not take it for one that cannot be read
+        plugin = Plugin(tmp_path, [sys.executable, "-c", SABOTAGED, slow])
+        try:
+            plugin.configure()
+            request = device_pb2.ReserveRequest(device_ids=["GPU-a"])
+            assert plugin.unary(DEVICE + "Reserve", request, device_pb2.ReserveResponse)
+        finally:
+            plugin.end()
+
+
 def test_reservations_are_answered_while_every_stream_is_held_open(plugin: Plugin) -> None:
     plugin.configure()
     held = [plugin.announcements() for _ in range(3)]

@@ -176,7 +176,9 @@ class NomadClient(NomadAgent):
         return [pid for pid, environment in _environments() if mark in environment and _is_plugin(pid)]
 
     def _ready(self) -> bool:
-        return super()._ready() and bool(self.node_id)
+        with suppress(KeyError):  # it answers before it is a node
+            return super()._ready() and bool(self.node_id)
+        return False
 
 
 class NomadCluster:

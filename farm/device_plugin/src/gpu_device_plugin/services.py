@@ -122,6 +122,8 @@ class PluginServices:
             self._guard.ended(stream)
 
     def reserve(self, request: device_pb2.ReserveRequest, context: grpc.ServicerContext) -> Message:
+        # The first call to a plugin that was started again may be this one.
+        self._watch.wait_for_first_reading(_FIRST_READING_S)
         try:
             granted = reservation(request.device_ids, self._watch.cards(), self._watch.config)
         except ReservationRefused as e:
