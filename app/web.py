@@ -29,7 +29,7 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(services.database, services.settings.state_dir)
         try:
-            async with working(services, serving=True):
+            async with working(services, serving=True), services.studio.outgoing:
                 yield
         finally:
             await services.database.close()

@@ -9,11 +9,24 @@ from studio.assets import routes as assets
 from studio.consents import routes as consents
 from studio.personas import routes as personas
 from studio.projects import routes as projects
+from studio.publishing import routes as publishing
 from studio.renders import routes as renders
 from studio.retention import routes as retention
 from studio.scenes import routes as scenes
+from studio.webhooks import routes as webhooks
 
 
 def routers() -> tuple[APIRouter, ...]:
-    rooms = (health, projects, scenes, assets, personas, consents, renders, retention)
+    rooms = (
+        health,
+        projects,
+        scenes,
+        assets,
+        personas,
+        consents,
+        renders,
+        retention,
+        publishing,
+        webhooks,
+    )
     return tuple(room.router for room in rooms)

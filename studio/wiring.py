@@ -20,6 +20,7 @@ from soundstage.settings import Settings
 from studio.assets.service import AssetService
 from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
+from studio.outgoing import Outgoing, build_outgoing
 from studio.people.service import PeopleService
 from studio.personas.library import PersonaLibrary
 from studio.personas.service import PersonaService
@@ -43,6 +44,7 @@ class Studio:
     assets: AssetService
     renders: RenderService
     idempotency: IdempotencyService
+    outgoing: Outgoing
     personas: PersonaService
     consents: ConsentService
     people: PeopleService
@@ -83,6 +85,7 @@ def build_studio(
         assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib),
         renders=renders,
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
+        outgoing=build_outgoing(settings, db, events, blobs),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),
         consents=consents,
         people=PeopleService(db, blobs, library, renders, out_dir, worker_cache(settings)),

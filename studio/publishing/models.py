@@ -51,7 +51,8 @@ class QuotaDay(Base):
 class Publication(Base):
     """One video on its way to one channel. `wishes` are a PublishRequest and never change.
 
-    `session_url_sealed` is where the bytes go; whoever knows it may add some, so it lies sealed.
+    `session_url_sealed` is where the bytes go; whoever knows it may add some, so it lies sealed. `bytes_sent`
+    is the most that has arrived. `maybe_whole`: the last piece was sent, and no answer denied that it came.
     """
 
     __tablename__ = "publications"
@@ -68,6 +69,8 @@ class Publication(Base):
     sessions: Mapped[int] = mapped_column(default=0)
     bytes_sent: Mapped[int] = mapped_column(BigInteger, default=0)
     bytes_total: Mapped[int] = mapped_column(BigInteger)
+    maybe_whole: Mapped[bool] = mapped_column(default=False)
+    uploaded_at: Mapped[datetime | None] = mapped_column(default=None)
     video_id: Mapped[str | None] = mapped_column(String(40), default=None)
     url: Mapped[str | None] = mapped_column(String(200), default=None)
     extras_done: Mapped[list[str]] = mapped_column(JSON, default=list)

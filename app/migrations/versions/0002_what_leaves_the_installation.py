@@ -105,6 +105,8 @@ def upgrade() -> None:
         sa.Column("sessions", sa.Integer(), nullable=False),
         sa.Column("bytes_sent", sa.BigInteger(), nullable=False),
         sa.Column("bytes_total", sa.BigInteger(), nullable=False),
+        sa.Column("maybe_whole", sa.Boolean(), nullable=False),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("video_id", sa.String(length=40), nullable=True),
         sa.Column("url", sa.String(length=200), nullable=True),
         sa.Column("extras_done", sa.JSON(), nullable=False),

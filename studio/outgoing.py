@@ -1,0 +1,106 @@
+"""What leaves the installation: webhooks and publications, with the couriers that carry both.
+
+`async with studio.outgoing:` in the server; commands only write rows, and the server carries them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+from studio.courier import Courier
+from studio.publishing.accounts import AccountService
+from studio.publishing.journal import PublicationJournal
+from studio.publishing.publisher import Publisher, PublisherOptions
+from studio.publishing.quota import QuotaBook
+from studio.publishing.service import PublishingService
+from studio.sealing import Sealer
+from studio.webhooks.addresses import Reach
+from studio.webhooks.sender import SenderOptions, WebhookSender
+from studio.webhooks.service import WebhookService
+
+WEBHOOKS_AT_ONCE = 32
+UPLOADS_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Start and close the couriers with the server; the services need no start."""
+
+    webhooks: WebhookService
+    publishing: PublishingService
+    accounts: AccountService
+    quota: QuotaBook
+    public_url: str | None
+    couriers: tuple[Courier, ...]
+
+    async def __aenter__(self) -> Outgoing:
+        for courier in self.couriers:
+            await courier.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for courier in self.couriers:
+            await courier.close()
+
+
+def build_outgoing(
+    settings: Settings,
+    db: Database,
+    events: EventStore,
+    blobs: BlobStore,
+    *,
+    publisher_options: PublisherOptions | None = None,
+    sender_options: SenderOptions | None = None,
+) -> Outgoing:
+    """The options are for those who cannot wait as long as is polite, such as tests."""
+    state_dir = settings.state_dir.absolute()
+    youtube = settings.youtube
+    sealer = Sealer(state_dir)
+    quota = QuotaBook(db, youtube)
+    accounts = AccountService(db, sealer, youtube)
+    publisher = Publisher(
+        db,
+        PublicationJournal(events),
+        blobs,
+        accounts,
+        quota,
+        sealer,
+        youtube,
+        publisher_options or PublisherOptions(),
+    )
+    reach = webhook_reach(settings)
+    sender = WebhookSender(db, events, sealer, sender_options or _sender_options(settings, reach))
+    uploads = Courier(
+        "publisher", state_dir / "publisher.lock", publisher.due, publisher.step, max_active=UPLOADS_AT_ONCE
+    )
+    posts = Courier(
+        "webhooks", state_dir / "webhooks.lock", sender.due, sender.send, max_active=WEBHOOKS_AT_ONCE
+    )
+    return Outgoing(
+        webhooks=WebhookService(db, events, sealer, reach, posts.wake),
+        publishing=PublishingService(db, events, quota, youtube, uploads.wake),
+        accounts=accounts,
+        quota=quota,
+        public_url=str(settings.http.public_url) if settings.http.public_url else None,
+        couriers=(uploads, posts),
+    )
+
+
+def webhook_reach(settings: Settings) -> Reach:
+    """This machine may be reached while nobody else can ask for it, unless the settings say otherwise."""
+    chosen = settings.webhooks.loopback
+    alone = settings.bound_to_loopback and settings.http.public_url is None
+    return Reach(loopback=alone if chosen is None else chosen, private=settings.webhooks.private_addresses)
+
+
+def _sender_options(settings: Settings, reach: Reach) -> SenderOptions:
+    return SenderOptions(
+        reach=reach,
+        timeout_s=settings.webhooks.timeout_s,
+        keep=timedelta(days=settings.webhooks.keep_days),
+    )

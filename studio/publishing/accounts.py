@@ -1,0 +1,214 @@
+"""Channels that let us in, and their tokens, which lie sealed; called by routes and the publisher."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError, Unavailable, Upstream
+from soundstage.settings import YoutubeSettings
+from soundstage.telemetry import get_logger
+from studio.publishing import oauth
+from studio.publishing.errors import Interrupted, Refused, Trouble
+from studio.publishing.models import Account, PendingConsent
+from studio.publishing.repository import Accounts
+from studio.publishing.schemas import AccountView, ConsentPage
+from studio.publishing.youtube import YouTube, http_client
+from studio.sealing import Sealer
+
+CONSENT_MINUTES = 10
+# A token that ends while a piece travels would cost the piece.
+FRESH_FOR = timedelta(seconds=60)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountService:
+    db: Database
+    sealer: Sealer
+    settings: YoutubeSettings
+
+    async def all(self) -> list[AccountView]:
+        async with self.db.session() as session:
+            return [view_of(row) for row in await Accounts(session).all()]
+
+    async def connect(self, redirect_uri: str, *, asked_by: str) -> ConsentPage:
+        """The page where the owner of a channel agrees; Google then sends the browser to `redirect_uri`."""
+        self._require_setup()
+        state, verifier = secrets.token_urlsafe(32), oauth.new_verifier()
+        now = utcnow()
+        expected = PendingConsent(
+            state_sha256=_hash(state),
+            verifier_sealed=self.sealer.seal(verifier),
+            redirect_uri=redirect_uri,
+            asked_by=asked_by,
+            expires_at=now + timedelta(minutes=CONSENT_MINUTES),
+        )
+        async with self.db.transaction() as session:
+            await Accounts(session).expect(expected, now)
+        return ConsentPage(url=oauth.consent_url(self.settings, redirect_uri, state, verifier))
+
+    async def come_back(self, state: str, code: str) -> AccountView:
+        """Takes what the consent page gave. A channel that is known already gets its new tokens."""
+        async with self.db.transaction() as session:
+            expected = await Accounts(session).take_expected(_hash(state))
+        if expected is None or expected.expires_at <= utcnow():
+            raise Forbidden(
+                "publishing.unknown_consent",
+                "Nobody here asked for this consent, or it was more than ten minutes ago.",
+                "Begin again with `POST /youtube/connect`.",
+            )
+        try:
+            async with http_client(self.settings) as http:
+                verifier = self.sealer.unseal(expected.verifier_sealed)
+                tokens = await oauth.exchange(http, self.settings, code, verifier, expected.redirect_uri)
+                channel = await YouTube(http, str(self.settings.api_url), tokens.access).own_channel()
+        except Trouble as trouble:
+            raise _explained(trouble) from trouble
+        if tokens.refresh is None:
+            raise Upstream(
+                "publishing.no_refresh_token",
+                "Google gave a token that ends in an hour and cannot be renewed.",
+                "Take this program's access back in the Google account, then connect again.",
+            )
+        return await self._keep(tokens, tokens.refresh, channel, expected.asked_by)
+
+    async def disconnect(self, account_id: str) -> None:
+        """Gives the tokens back to Google and forgets them. What is published stays where it is."""
+        async with self.db.session() as session:
+            sealed = (await account_of(session, account_id)).refresh_token_sealed
+        try:
+            async with http_client(self.settings) as http:
+                await oauth.revoke(http, self.settings, self.sealer.unseal(sealed))
+        except (Interrupted, Unavailable) as error:
+            # We forget them all the same; the owner can take them back at Google.
+            log.warning("publishing.not_revoked", account=account_id, reason=str(error))
+        async with self.db.transaction() as session:
+            await Accounts(session).remove(await account_of(session, account_id))
+
+    async def token(self, account_id: str, *, fresh: bool = False) -> str:
+        """An access token; with `fresh` a new one, because the old one was not accepted. Raises Trouble."""
+        async with self.db.session() as session:
+            row = await account_of(session, account_id)
+        if row.revoked_at is not None:
+            raise _revoked(row)
+        if not fresh and row.access_expires_at - FRESH_FOR > utcnow():
+            return self.sealer.unseal(row.access_token_sealed)
+        try:
+            async with http_client(self.settings) as http:
+                tokens = await oauth.refresh(
+                    http, self.settings, self.sealer.unseal(row.refresh_token_sealed)
+                )
+        except Refused as refused:
+            if refused.problem.code == "publishing.revoked":
+                await self._mark_revoked(account_id)
+                raise _revoked(row) from refused
+            raise
+        async with self.db.transaction() as session:
+            row = await account_of(session, account_id)
+            row.access_token_sealed = self.sealer.seal(tokens.access)
+            row.access_expires_at = tokens.expires_at
+            if tokens.refresh is not None:
+                row.refresh_token_sealed = self.sealer.seal(tokens.refresh)
+        return tokens.access
+
+    def _require_setup(self) -> None:
+        if not self.settings.client_id:
+            raise Unavailable(
+                "publishing.not_set_up",
+                "Publishing on YouTube is not set up.",
+                "Make an OAuth client of the kind desktop app and set youtube.client_id; "
+                "docs/guide/publishing.md shows how.",
+            )
+
+    async def _keep(
+        self, tokens: oauth.Tokens, refresh: str, channel: tuple[str, str], by: str
+    ) -> AccountView:
+        async with self.db.transaction() as session:
+            accounts = Accounts(session)
+            row = await accounts.of_channel(channel[0]) or Account(channel_id=channel[0])
+            row.title, row.connected_by, row.connected_at = channel[1][:200], by, utcnow()
+            row.refresh_token_sealed = self.sealer.seal(refresh)
+            row.access_token_sealed = self.sealer.seal(tokens.access)
+            row.access_expires_at = tokens.expires_at
+            row.revoked_at = None
+            return view_of(await accounts.add(row))
+
+    async def _mark_revoked(self, account_id: str) -> None:
+        async with self.db.transaction() as session:
+            (await account_of(session, account_id)).revoked_at = utcnow()
+
+
+async def account_of(session: AsyncSession, account_id: str) -> Account:
+    row = await Accounts(session).find(account_id)
+    if row is None:
+        raise NotFound(
+            "publishing.account_not_found",
+            f"There is no account {account_id!r}.",
+            "`GET /youtube/accounts` lists them; `POST /youtube/connect` adds one.",
+        )
+    return row
+
+
+async def chosen_account(session: AsyncSession, wanted: str | None) -> Account:
+    """The account of that id, or the only one there is."""
+    if wanted is not None:
+        row = await account_of(session, wanted)
+    else:
+        rows = await Accounts(session).all()
+        if not rows:
+            raise Conflict(
+                "publishing.no_account",
+                "No YouTube channel is connected.",
+                "Connect one with `POST /youtube/connect`.",
+            )
+        if len(rows) > 1:
+            raise Conflict(
+                "publishing.which_account",
+                "Several YouTube channels are connected.",
+                "Say which one with `account`; `GET /youtube/accounts` lists them.",
+            )
+        row = rows[0]
+    if row.revoked_at is not None:
+        problem = _revoked(row).problem
+        raise Conflict(problem.code, problem.message, problem.hint)
+    return row
+
+
+def view_of(row: Account) -> AccountView:
+    return AccountView(
+        id=row.id,
+        channel_id=row.channel_id,
+        title=row.title,
+        usable=row.revoked_at is None,
+        connected_by=row.connected_by,
+        connected_at=row.connected_at,
+    )
+
+
+def _revoked(row: Account) -> Refused:
+    return Refused(
+        "publishing.revoked",
+        f"The channel {row.title or row.channel_id} does not let us in any more.",
+        "Connect it again (`POST /youtube/connect`), then retry.",
+    )
+
+
+def _explained(trouble: Trouble) -> SoundstageError:
+    if isinstance(trouble, Refused):
+        return Upstream(trouble.problem.code, trouble.problem.message, trouble.problem.hint)
+    return Upstream(
+        "publishing.no_answer",
+        f"The account could not be connected: {trouble or 'Google refused it'}.",
+        "Begin again with `POST /youtube/connect`.",
+    )
+
+
+def _hash(state: str) -> str:
+    return hashlib.sha256(state.encode()).hexdigest()

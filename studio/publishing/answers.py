@@ -1,0 +1,60 @@
+"""What an answer of Google's means: done, later, with a fresh token, tomorrow, or never; for the client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from studio.publishing.errors import Interrupted, QuotaUsedUp, Refused, SessionGone, TokenExpired, Trouble
+
+# Reasons of 403 and 429 answers: developers.google.com/youtube/v3/docs/errors
+QUOTA_REASONS = frozenset({"quotaExceeded", "dailyLimitExceeded", "uploadLimitExceeded"})
+RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backendError"})
+LONGEST_MESSAGE = 300
+
+
+def trouble_of(answer: httpx.Response) -> Trouble:
+    """For any answer that is not the one hoped for."""
+    reason, message = _reason(answer)
+    status = answer.status_code
+    if status == 401:
+        return TokenExpired()
+    if reason in QUOTA_REASONS:
+        return QuotaUsedUp()
+    if status >= 500 or status in (408, 429) or reason in RATE_REASONS:
+        return Interrupted(f"YouTube answered {status} {message}".strip(), retry_after_of(answer))
+    if status in (404, 410):
+        return SessionGone()
+    return Refused(
+        "publication.refused",
+        f"YouTube refused it: {message or status}" + (f" ({reason})" if reason else ""),
+        "Change what it complains of, then publish again.",
+    )
+
+
+def retry_after_of(answer: httpx.Response) -> float | None:
+    text = answer.headers.get("retry-after", "").strip()
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def json_of(answer: httpx.Response) -> dict[str, Any]:
+    """Raises Interrupted for an answer that is not a JSON object: a proxy's page of excuse, for example."""
+    try:
+        found = answer.json()
+    except ValueError as error:
+        raise Interrupted("YouTube's answer cannot be read") from error
+    if not isinstance(found, dict):
+        raise Interrupted("YouTube's answer cannot be read")
+    return found
+
+
+def _reason(answer: httpx.Response) -> tuple[str, str]:
+    """`{"error": {"message": …, "errors": [{"reason": …}]}}`, or nothing of it."""
+    try:
+        error = answer.json()["error"]
+        message = str(error.get("message", ""))[:LONGEST_MESSAGE]
+        errors = error.get("errors") or [{}]
+        return str(errors[0].get("reason", "")), message
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return "", ""

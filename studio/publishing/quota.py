@@ -1,0 +1,52 @@
+"""Counts the units that YouTube gives per day, so that we stop before it says no; used by the publisher."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from soundstage.database import Database, utcnow
+from soundstage.settings import YoutubeSettings
+from studio.publishing.errors import QuotaUsedUp
+from studio.publishing.repository import Quota
+from studio.publishing.schemas import QuotaView
+
+# The day begins at midnight in California. Summer time is left out: at worst we wait an hour too long.
+PACIFIC = timezone(timedelta(hours=-8))
+
+
+class QuotaBook:
+    def __init__(self, db: Database, settings: YoutubeSettings) -> None:
+        self._db = db
+        self._limit = settings.quota_units
+
+    async def take(self, units: int) -> None:
+        """Counts units that are about to be used; raises QuotaUsedUp when there are not so many left."""
+        day = _day(utcnow())
+        async with self._db.transaction() as session:
+            quota = Quota(session)
+            used = await quota.used(day)
+            if used + units > self._limit:
+                raise QuotaUsedUp(counted=True)
+            await quota.set(day, used + units)
+
+    async def exhaust(self) -> None:
+        """YouTube itself says that nothing is left, whatever we have counted."""
+        async with self._db.transaction() as session:
+            await Quota(session).set(_day(utcnow()), self._limit)
+
+    async def view(self) -> QuotaView:
+        now = utcnow()
+        async with self._db.session() as session:
+            used = await Quota(session).used(_day(now))
+        return QuotaView(day=_day(now), used=used, limit=self._limit, resets_at=resets_at(now))
+
+
+def resets_at(now: datetime) -> datetime:
+    """The next midnight of YouTube's calendar, in UTC."""
+    there = now.astimezone(PACIFIC)
+    midnight = there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return midnight.astimezone(now.tzinfo)
+
+
+def _day(now: datetime) -> str:
+    return now.astimezone(PACIFIC).date().isoformat()

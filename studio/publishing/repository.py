@@ -1,0 +1,101 @@
+"""All SQL on publications, accounts and quota."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
+from studio.publishing.states import IN_HAND, PublicationState
+
+
+class Publications:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, publication: Publication) -> Publication:
+        self._session.add(publication)
+        await self._session.flush()
+        return publication
+
+    async def find(self, publication_id: str) -> Publication | None:
+        return await self._session.get(Publication, publication_id)
+
+    async def page(self, render_id: str | None, before: str | None, limit: int) -> Sequence[Publication]:
+        """Newest first; `before` is the last id of the page before (ids sort by time)."""
+        query = select(Publication).order_by(Publication.id.desc()).limit(limit)
+        if render_id is not None:
+            query = query.where(Publication.render_id == render_id)
+        if before is not None:
+            query = query.where(Publication.id < before)
+        return (await self._session.scalars(query)).all()
+
+    async def due(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
+        """The longest due first."""
+        found = await self._session.scalars(
+            select(Publication.id)
+            .where(Publication.state.in_(IN_HAND), Publication.next_at <= now, Publication.id.not_in(without))
+            .order_by(Publication.next_at, Publication.id)
+            .limit(limit)
+        )
+        return found.all()
+
+    async def standing(self, render_id: str, account_id: str) -> Publication | None:
+        """One of this render to this channel that is under way or has been published."""
+        states = {*IN_HAND, PublicationState.PUBLISHED}
+        query = select(Publication).where(
+            Publication.render_id == render_id,
+            Publication.account_id == account_id,
+            Publication.state.in_(states),
+        )
+        return (await self._session.scalars(query.limit(1))).first()
+
+
+class Accounts:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, account: Account) -> Account:
+        self._session.add(account)
+        await self._session.flush()
+        return account
+
+    async def find(self, account_id: str) -> Account | None:
+        return await self._session.get(Account, account_id)
+
+    async def of_channel(self, channel_id: str) -> Account | None:
+        return (await self._session.scalars(select(Account).where(Account.channel_id == channel_id))).first()
+
+    async def all(self) -> Sequence[Account]:
+        return (await self._session.scalars(select(Account).order_by(Account.id))).all()
+
+    async def remove(self, account: Account) -> None:
+        await self._session.delete(account)
+
+    async def expect(self, consent: PendingConsent, now: datetime) -> None:
+        """Notes who was sent to the consent page; those who never came back are forgotten."""
+        await self._session.execute(delete(PendingConsent).where(PendingConsent.expires_at <= now))
+        self._session.add(consent)
+        await self._session.flush()
+
+    async def take_expected(self, state_sha256: str) -> PendingConsent | None:
+        """Each is good for once."""
+        found = await self._session.get(PendingConsent, state_sha256)
+        if found is not None:
+            await self._session.delete(found)
+        return found
+
+
+class Quota:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def used(self, day: str) -> int:
+        row = await self._session.get(QuotaDay, day)
+        return 0 if row is None else row.units
+
+    async def set(self, day: str, units: int) -> None:
+        await self._session.merge(QuotaDay(day=day, units=units))

@@ -1,0 +1,235 @@
+"""Verbs on publications; called by the routes. Carrying them out is the publisher's work.
+
+The agent has no tool for this: what leaves the house under somebody's name needs an approval of that very
+call, and until approvals exist a person asks for it on the page or over HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.database import Database, new_id, utcnow
+from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.events import Event, EventStore
+from soundstage.settings import YoutubeSettings
+from soundstage.telemetry import new_trace_id, trace_id
+from studio.consents.service import check_consents
+from studio.idempotency.service import Claim
+from studio.publishing.accounts import chosen_account
+from studio.publishing.errors import Problem
+from studio.publishing.journal import PublicationJournal
+from studio.publishing.metadata import video_resource
+from studio.publishing.models import Account, Publication
+from studio.publishing.quota import QuotaBook
+from studio.publishing.repository import Publications
+from studio.publishing.schemas import TITLE_CHARS, PublicationPlan, PublicationView, PublishRequest
+from studio.publishing.states import TERMINAL, PublicationState
+from studio.renders.admission import consents_in
+from studio.renders.making import spec_of
+from studio.renders.models import Render, RenderOutput
+from studio.renders.repository import Renders
+from studio.renders.service import render_of
+from studio.renders.states import RenderState
+
+
+@dataclass(frozen=True, slots=True)
+class PublishingService:
+    db: Database
+    events: EventStore
+    quota: QuotaBook
+    settings: YoutubeSettings
+    wake: Callable[[], None] = lambda: None
+
+    async def plan(self, ref: str, request: PublishRequest) -> PublicationPlan:
+        """What would be sent and to whom; changes nothing and asks nobody."""
+        async with self.db.session() as session:
+            ready = await self._checked(session, ref, request)
+        quota = await self.quota.view()
+        settings = self.settings
+        units = (
+            settings.upload_units
+            + settings.caption_units * ready.has("vtt", request.captions)
+            + settings.thumbnail_units * ready.has("poster", request.thumbnail)
+        )
+        return PublicationPlan(
+            render_id=ready.render.id,
+            account_id=ready.account.id,
+            channel_id=ready.account.channel_id,
+            channel=ready.account.title,
+            video=video_resource(ready.wishes),
+            notify_subscribers=request.notify_subscribers,
+            bytes=ready.outputs["video"].bytes,
+            captions=ready.has("vtt", request.captions),
+            thumbnail=ready.has("poster", request.thumbnail),
+            quota_units=units,
+            quota_left=max(0, quota.limit - quota.used),
+        )
+
+    async def publish(
+        self, ref: str, request: PublishRequest, *, requested_by: str, claim: Claim | None = None
+    ) -> PublicationView:
+        """Queues it and answers at once. Raises what forbids it: no channel, no video, no consent."""
+        async with self.db.transaction() as session:
+            publication_id = new_id("pub")
+            if claim is not None:
+                await claim(session, publication_id)
+            ready = await self._checked(session, ref, request)
+            row = Publication(
+                id=publication_id,
+                render_id=ready.render.id,
+                account_id=ready.account.id,
+                state=PublicationState.QUEUED,
+                wishes=ready.wishes.model_dump(mode="json"),
+                bytes_total=ready.outputs["video"].bytes,
+                requested_by=requested_by,
+                trace_id=ready.render.trace_id or trace_id() or new_trace_id(),
+            )
+            await Publications(session).add(row)
+            await PublicationJournal(self.events).tell(
+                session, row, "publication.created", state=row.state, title=ready.wishes.title
+            )
+            view = view_of(row)
+        self.wake()
+        return view
+
+    async def get(self, publication_id: str) -> PublicationView:
+        async with self.db.session() as session:
+            return view_of(await publication_of(session, publication_id))
+
+    async def page(
+        self, render: str | None = None, before: str | None = None, limit: int = 50
+    ) -> list[PublicationView]:
+        """Newest first."""
+        async with self.db.session() as session:
+            render_id = (await render_of(session, render)).id if render else None
+            return [view_of(row) for row in await Publications(session).page(render_id, before, limit)]
+
+    async def cancel(self, publication_id: str) -> PublicationView:
+        """At once while it waits; otherwise before the next piece. What YouTube has whole stays there."""
+        async with self.db.transaction() as session:
+            row = await publication_of(session, publication_id)
+            state = PublicationState(row.state)
+            if state is PublicationState.QUEUED:
+                await PublicationJournal(self.events).move(session, row, PublicationState.CANCELLED)
+            elif state is PublicationState.UPLOADING:
+                row.cancel_requested, row.next_at = True, utcnow()
+            elif state is PublicationState.PROCESSING:
+                raise Conflict(
+                    "publication.already_there",
+                    "YouTube has the whole video already.",
+                    "Delete it in YouTube Studio if it is not wanted.",
+                )
+            elif state is not PublicationState.CANCELLED:
+                raise Conflict("publication.ended", f"This publication is {state} already.")
+            view = view_of(row)
+        self.wake()
+        return view
+
+    async def retry(self, publication_id: str) -> PublicationView:
+        """Another try. A video that YouTube has is not sent again; any other begins with its first byte."""
+        async with self.db.transaction() as session:
+            row = await publication_of(session, publication_id)
+            if row.state not in (PublicationState.FAILED, PublicationState.CANCELLED):
+                raise Conflict(
+                    "publication.not_failed",
+                    f"This publication is {row.state}; only a failed or cancelled one can be tried again.",
+                )
+            there = row.video_id is not None
+            if not there:
+                row.session_url_sealed, row.sessions, row.bytes_sent = None, 0, 0
+                row.maybe_whole = False
+            row.next_at = utcnow()
+            state = PublicationState.PROCESSING if there else PublicationState.QUEUED
+            await PublicationJournal(self.events).move(session, row, state, waits="retry")
+            view = view_of(row)
+        self.wake()
+        return view
+
+    async def _checked(self, session: AsyncSession, ref: str, request: PublishRequest) -> _Ready:
+        if not self.settings.client_id:
+            raise Unavailable(
+                "publishing.not_set_up",
+                "Publishing on YouTube is not set up.",
+                "Set youtube.client_id; docs/guide/publishing.md shows how.",
+            )
+        render = await render_of(session, ref)
+        outputs = {output.role: output for output in await Renders(session).outputs([render.id])}
+        if render.state != RenderState.DONE or "video" not in outputs or render.kind == "preview":
+            raise Conflict(
+                "publication.no_video",
+                f"This {render.kind} is {render.state}; only a finished video can be published.",
+                "Wait until the render is done, or make one that is no preview.",
+            )
+        await check_consents(session, consents_in(spec_of(render)))
+        account = await chosen_account(session, request.account)
+        if not request.again and (found := await Publications(session).standing(render.id, account.id)):
+            raise Conflict(
+                "publication.exists",
+                f"This channel has this video already, or is getting it: {found.id}.",
+                "Set `again` to true to publish it a second time.",
+            )
+        if request.publish_at is not None and request.publish_at <= utcnow():
+            raise Invalid("publication.in_past", "`publish_at` is in the past.", "Give a time to come.")
+        return _Ready(render, account, outputs, _with_title(request, render.title))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """All that was looked up for a request that may go ahead. `wishes` have the account and a title."""
+
+    render: Render
+    account: Account
+    outputs: dict[str, RenderOutput]
+    wishes: PublishRequest
+
+    def has(self, role: str, wanted: bool) -> bool:
+        return wanted and role in self.outputs
+
+
+def _with_title(request: PublishRequest, fallback: str) -> PublishRequest:
+    """The title of a render may hold what YouTube does not take."""
+    title = request.title or fallback.replace("<", "‹").replace(">", "›")[:TITLE_CHARS].strip() or "Video"
+    # Of the base class, whatever came in: what is stored is read back as this.
+    fields = {name: getattr(request, name) for name in PublishRequest.model_fields}
+    return PublishRequest.model_validate({**fields, "title": title})
+
+
+def is_end(event: Event) -> bool:
+    """Whether this event ends a publication."""
+    return event.kind == "publication.state" and event.data.get("state") in TERMINAL
+
+
+async def publication_of(session: AsyncSession, publication_id: str) -> Publication:
+    row = await Publications(session).find(publication_id)
+    if row is None:
+        raise NotFound(
+            "publication.not_found",
+            f"There is no publication {publication_id!r}.",
+            "`GET /api/publications` lists them.",
+        )
+    return row
+
+
+def view_of(row: Publication) -> PublicationView:
+    return PublicationView(
+        id=row.id,
+        render_id=row.render_id,
+        account_id=row.account_id,
+        state=PublicationState(row.state),
+        wishes=PublishRequest.model_validate(row.wishes),
+        bytes_sent=row.bytes_sent,
+        bytes_total=row.bytes_total,
+        video_id=row.video_id,
+        url=row.url,
+        waits=row.waits,
+        warnings=row.warnings,
+        error=Problem.model_validate(row.error) if row.error else None,
+        cancel_requested=row.cancel_requested,
+        requested_by=row.requested_by,
+        trace_id=row.trace_id,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )

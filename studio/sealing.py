@@ -1,0 +1,67 @@
+"""Encrypts what must be kept and never be read by a stranger: tokens, signing secrets, upload addresses."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from soundstage.errors import Unavailable
+
+KEY_FILE = "seal.key"
+HINT = "Restore the file from a backup, or connect the accounts and make the webhooks anew."
+
+
+class Sealer:
+    """Fernet (AES-128-CBC and HMAC-SHA-256) under the key in `state_dir/seal.key`, which is made when it is
+    first needed and read by its owner only. A copy of the database alone opens nothing.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / KEY_FILE
+        self._fernet: Fernet | None = None
+
+    def seal(self, text: str) -> str:
+        return self._opened(make=True).encrypt(text.encode()).decode()
+
+    def unseal(self, sealed: str) -> str:
+        """Raises `seal.broken` when it was sealed under another key."""
+        try:
+            return self._opened(make=False).decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            raise Unavailable(
+                "seal.broken", f"This was not sealed with the key in {self._path}.", HINT
+            ) from error
+
+    def _opened(self, *, make: bool) -> Fernet:
+        if self._fernet is None:
+            self._fernet = _fernet_of(self._path, make=make)
+        return self._fernet
+
+
+def _fernet_of(path: Path, *, make: bool) -> Fernet:
+    try:
+        if make and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, Fernet.generate_key())
+        return Fernet(path.read_bytes().strip())
+    except (OSError, ValueError) as error:
+        raise Unavailable("seal.no_key", f"The key file {path} cannot be used: {error}.", HINT) from error
+
+
+def _write_whole(path: Path, key: bytes) -> None:
+    """Whole or not at all, and never over a key that another process has just made: `link` refuses that."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half.unlink(missing_ok=True)
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(half, path)
+    finally:
+        half.unlink(missing_ok=True)

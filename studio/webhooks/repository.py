@@ -1,0 +1,88 @@
+"""All SQL on webhooks and their deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio.webhooks.models import Delivery, DeliveryTry, Webhook
+from studio.webhooks.states import DeliveryState
+
+
+class Webhooks:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, webhook: Webhook) -> Webhook:
+        self._session.add(webhook)
+        await self._session.flush()
+        return webhook
+
+    async def find(self, webhook_id: str) -> Webhook | None:
+        return await self._session.get(Webhook, webhook_id)
+
+    async def list(self) -> Sequence[Webhook]:
+        """Newest first."""
+        return (await self._session.scalars(select(Webhook).order_by(Webhook.id.desc()))).all()
+
+    async def active(self) -> Sequence[Webhook]:
+        return (await self._session.scalars(select(Webhook).where(Webhook.active.is_(True)))).all()
+
+    async def remove(self, webhook: Webhook) -> None:
+        await self._session.delete(webhook)
+
+
+class Deliveries:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, delivery: Delivery) -> Delivery:
+        self._session.add(delivery)
+        await self._session.flush()
+        return delivery
+
+    async def find(self, delivery_id: str) -> Delivery | None:
+        return await self._session.get(Delivery, delivery_id)
+
+    async def list(self, webhook_id: str, before: str | None, limit: int) -> Sequence[Delivery]:
+        """Newest first; `before` is the last id of the page before (ids sort by time)."""
+        query = select(Delivery).where(Delivery.webhook_id == webhook_id)
+        if before is not None:
+            query = query.where(Delivery.id < before)
+        return (await self._session.scalars(query.order_by(Delivery.id.desc()).limit(limit))).all()
+
+    async def due(
+        self, webhook_id: str, now: datetime, without: Collection[str], limit: int
+    ) -> Sequence[str]:
+        """Those of one webhook, the longest due first."""
+        found = await self._session.scalars(
+            select(Delivery.id)
+            .where(
+                Delivery.webhook_id == webhook_id,
+                Delivery.state == DeliveryState.PENDING,
+                Delivery.next_at <= now,
+                Delivery.id.not_in(without),
+            )
+            .order_by(Delivery.next_at, Delivery.id)
+            .limit(limit)
+        )
+        return found.all()
+
+    async def webhooks_of(self, ids: Collection[str]) -> Sequence[str]:
+        """The webhook of each delivery."""
+        return (await self._session.scalars(select(Delivery.webhook_id).where(Delivery.id.in_(ids)))).all()
+
+    async def note(self, entry: DeliveryTry) -> None:
+        self._session.add(entry)
+        await self._session.flush()
+
+    async def tries_of(self, delivery_id: str) -> Sequence[DeliveryTry]:
+        """The oldest first."""
+        query = select(DeliveryTry).where(DeliveryTry.delivery_id == delivery_id)
+        return (await self._session.scalars(query.order_by(DeliveryTry.at, DeliveryTry.id))).all()
+
+    async def remove_ended(self, before: datetime) -> None:
+        await self._session.execute(delete(Delivery).where(Delivery.ended_at < before))
