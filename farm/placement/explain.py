@@ -49,7 +49,9 @@ class Explanation:
     @property
     def advice(self) -> str:
         """The change in words: `lower vram_mib to 24576, or add a card that is free`."""
-        ways = [" and ".join(change.words() for change in way) for way in (self.change, self.or_else) if way]
+        ways = [
+            "; then ".join(change.words() for change in way) for way in (self.change, self.or_else) if way
+        ]
         return ", or ".join(ways)
 
 

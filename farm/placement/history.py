@@ -1,0 +1,61 @@
+"""How long stages took here, and how long they will take; fed by the studio when a segment ends, asked
+for deadlines and for the expected end of leases.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+KEPT = 64
+SIGMA_OF_MAD = 1.4826
+"""Median absolute deviation to standard deviation, for a normal distribution (Rousseeuw and Croux, 1993)."""
+SLOW = 1.645
+"""Standard deviations above the median that one run in twenty exceeds, for a normal distribution."""
+FEW = 5
+SPREAD_OF_FEW = 0.5
+"""While there are few runs the spread is taken as at least this part of the median: two equal runs prove
+nothing.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds. `likely_s` is the median; one run in twenty takes longer than `slow_s`."""
+
+    likely_s: float
+    slow_s: float
+
+    def __add__(self, other: Estimate) -> Estimate:
+        """One after the other. Slow times add up in full: what makes one stage slow mostly slows the next
+        one too.
+        """
+        return Estimate(self.likely_s + other.likely_s, self.slow_s + other.slow_s)
+
+
+class History:
+    """The last runs of each stage, as seconds per unit of work (a second of video, a scene, whatever the
+    stage counts).
+
+    A stage is named with all that its speed depends on, such as `segment/portrait/RTX A5000`.
+    """
+
+    def __init__(self) -> None:
+        self._rates: dict[str, deque[float]] = {}
+
+    def ended(self, stage: str, units: float, seconds: float) -> None:
+        """A run that succeeded; failures say nothing about speed. Nonsense (no work, no time) is not kept."""
+        if units > 0 and seconds >= 0:
+            self._rates.setdefault(stage, deque(maxlen=KEPT)).append(seconds / units)
+
+    def estimate(self, stage: str, units: float) -> Estimate | None:
+        """None when the stage never ended here: nobody knows."""
+        rates = self._rates.get(stage)
+        if not rates:
+            return None
+        middle = median(rates)
+        spread = SIGMA_OF_MAD * median(abs(rate - middle) for rate in rates)
+        if len(rates) < FEW:
+            spread = max(spread, SPREAD_OF_FEW * middle)
+        return Estimate(middle * units, (middle + SLOW * spread) * units)
