@@ -61,4 +61,4 @@ docs: ## build the documentation into site/
 	@PYTHONPATH=. .venv/bin/python scripts/docs_generate.py && .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove environments and caches inside this checkout
-	rm -rf .venv avatar/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv avatar/.venv farm/device_plugin/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
