@@ -19,7 +19,7 @@ from app.farm_choice import Farm, choose_farm
 from app.migrating import migrate
 from farm.scheduler import Scheduler
 from policy import Policy
-from soundstage.blobs import BlobStore
+from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
@@ -53,7 +53,11 @@ def build(settings: Settings) -> Services:
     """All services of an installation, wired to each other."""
     database = Database(settings.database_url, busy_timeout_ms=settings.database.busy_timeout_ms)
     blobs = BlobStore.open(
-        settings.blobs_url, quota_mib=settings.blobs.quota_mib, cache=settings.state_dir / "blob-cache"
+        settings.blobs_url,
+        quota_mib=settings.blobs.quota_mib,
+        cache=settings.state_dir / "blob-cache",
+        cache_mib=settings.blobs.cache_mib,
+        access=BucketAccess.of(settings.blobs),
     )
     events = EventStore(
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 
 import postgresql_server
+import s3_server
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -38,6 +39,16 @@ def postgresql() -> Iterator[postgresql_server.PostgresqlServer]:
     if programs is None:
         pytest.skip(postgresql_server.INSTALL)
     with postgresql_server.running_server(programs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[s3_server.S3Server]:
+    """An S3 server; `s3.bucket()` makes a bucket for one test."""
+    program = s3_server.find_program()
+    if program is None:
+        pytest.skip(s3_server.INSTALL)
+    with s3_server.running_s3_server(program) as server:
         yield server
 
 

@@ -1,6 +1,7 @@
 """Files by the hash of their content, in a directory or (by URL) in a bucket."""
 
+from soundstage.blobs.bucket import BucketAccess
 from soundstage.blobs.schemas import Blob, StoredBlob, parse_sha256
 from soundstage.blobs.store import BlobStore
 
-__all__ = ["Blob", "BlobStore", "StoredBlob", "parse_sha256"]
+__all__ = ["Blob", "BlobStore", "BucketAccess", "StoredBlob", "parse_sha256"]

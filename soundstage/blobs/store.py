@@ -14,38 +14,63 @@ from urllib.request import url2pathname
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore
 
+from soundstage.blobs.bucket import (
+    BucketAccess,
+    bad_url,
+    bucket_error,
+    check_bucket,
+    names_no_object,
+    open_bucket,
+    upload,
+)
+from soundstage.blobs.copies import Copies
 from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_key, key_of, parse_sha256
 from soundstage.blobs.staging import StagedFile, disk_errors, locked, staged_file, sweep, sync_folder
-from soundstage.errors import Invalid, NotFound, StorageFull, Upstream
+from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, Unavailable, Upstream
 
 MIB = 1 << 20
 # How long a measured size of the store is believed; other processes write too.
 USAGE_SECONDS = 30.0
 READ_BYTES = 1 << 20
+PUT_ATTEMPTS = 3
 
 
 class BlobStore:
     """Content-addressed files: `ab/abcdef…` (64 hex digits) below a directory or a bucket.
 
-    A blob is whole or not there: bytes go to a staging file, are flushed to the disk and then renamed.
+    A blob is whole or not there: bytes go to a staging file, are flushed to the disk and then renamed, or
+    uploaded and only then told of.
     Putting content that exists already costs no space and moves its `modified` forward, so that a collector
     with a grace period spares what somebody is about to refer to.
     """
 
-    def __init__(self, root: Path, bucket: ObjectStore | None, quota_bytes: int | None) -> None:
+    def __init__(
+        self, root: Path, bucket: ObjectStore | None, copies: Copies, quota_bytes: int | None
+    ) -> None:
         self._root = root
         self._bucket = bucket
+        self._copies = copies
+        self._reached = bucket is None
         self._store: ObjectStore = bucket if bucket is not None else LocalStore(prefix=root)
         self._quota_bytes = quota_bytes
         self._usage: tuple[float, int] | None = None
 
     @classmethod
-    def open(cls, url: str | Path, *, quota_mib: int | None = None, cache: Path | None = None) -> BlobStore:
-        """Opens `file:///…`, a plain path, or a bucket (`s3://bucket/prefix`) with `cache` as its local copy.
+    def open(
+        cls,
+        url: str | Path,
+        *,
+        quota_mib: int | None = None,
+        cache: Path | None = None,
+        cache_mib: int | None = None,
+        access: BucketAccess | None = None,
+    ) -> BlobStore:
+        """Opens `file:///…`, a plain path, or a bucket (`s3://bucket/prefix`), of which `cache` holds copies.
 
-        Leftovers of processes that died while writing are removed. Raises Invalid for a URL it cannot use.
+        Leftovers of processes that died while writing are removed; a bucket is first asked when it is used.
+        Raises Invalid for a URL it cannot use.
         """
         bucket: ObjectStore | None = None
         root = _local_root(url)
@@ -54,15 +79,13 @@ class BlobStore:
                 raise Invalid(
                     "blobs.cache_missing", "A bucket needs a local folder for its copies.", "Set `state_dir`."
                 )
-            root = cache
-            try:
-                bucket = from_url(str(url))
-            except (BaseError, ValueError) as error:
-                raise _bad_url() from error
+            root = cache.absolute()
+            bucket = open_bucket(str(url), access or BucketAccess())
         with disk_errors(root):
             root.mkdir(parents=True, exist_ok=True)
             sweep(root / ".staging")
-        return cls(root, bucket, quota_mib * MIB if quota_mib else None)
+        copies = Copies(root, cache_mib * MIB if cache_mib else None)
+        return cls(root, bucket, copies, quota_mib * MIB if quota_mib else None)
 
     @property
     def root(self) -> Path:
@@ -95,14 +118,17 @@ class BlobStore:
             return await asyncio.to_thread(self._place, staged, media_type)
 
     async def local_path(self, sha256: str) -> Path:
-        """A path to read the blob at; NotFound when there is none. Never write to it."""
+        """A path to read the blob at; NotFound when there is none. Never write to it.
+
+        A copy of what lies in a bucket has been checked against its hash, and stays for some hours.
+        """
         digits = parse_sha256(sha256)
-        path = self._root / key_of(digits)
-        if await asyncio.to_thread(path.is_file):
-            return path
         if self._bucket is None:
+            path = self._root / key_of(digits)
+            if await asyncio.to_thread(path.is_file):
+                return path
             raise _not_found(digits)
-        return await self._fetch(digits, path)
+        return await asyncio.to_thread(self._copies.find, digits) or await self._fetch(digits)
 
     async def read(self, sha256: str) -> bytes:
         """The whole content; meant for small blobs, large ones are streamed or read at `local_path`."""
@@ -111,25 +137,21 @@ class BlobStore:
     async def stream(self, sha256: str) -> AsyncIterator[bytes]:
         """The content in pieces of about a megabyte."""
         digits = parse_sha256(sha256)
+        await self._reach()
         try:
             found = await obstore.get_async(self._store, key_of(digits))
             async for chunk in found.stream(min_chunk_size=READ_BYTES):
                 yield bytes(chunk)
         except FileNotFoundError as error:
-            raise _not_found(digits) from error
+            if names_no_object(error):
+                raise _not_found(digits) from error
+            raise bucket_error(error) from error
         except BaseError as error:
-            raise _upstream(error) from error
+            raise self._failed(error) from error
 
     async def stat(self, sha256: str) -> StoredBlob | None:
         """Size and time, or None when it is not stored."""
-        digits = parse_sha256(sha256)
-        try:
-            meta = await obstore.head_async(self._store, key_of(digits))
-        except FileNotFoundError:
-            return None
-        except BaseError as error:
-            raise _upstream(error) from error
-        return StoredBlob(f"sha256:{digits}", meta["size"], meta["last_modified"])
+        return await asyncio.to_thread(self._head, parse_sha256(sha256))
 
     async def exists(self, sha256: str) -> bool:
         """Whether the blob is stored, whole."""
@@ -138,9 +160,8 @@ class BlobStore:
     async def delete(self, sha256: str, *, unless_modified_since: datetime | None = None) -> bool:
         """Removes a blob; False when it was not there, or was put (again) since the given moment."""
         digits = parse_sha256(sha256)
-        if self._bucket is not None:
-            return await self._delete_from_bucket(digits, unless_modified_since)
-        return await asyncio.to_thread(self._delete_file, digits, unless_modified_since)
+        remove = self._delete_file if self._bucket is None else self._delete_from_bucket
+        return await asyncio.to_thread(remove, digits, unless_modified_since)
 
     async def verify(self, sha256: str) -> bool:
         """Whether the stored content still has its hash; NotFound when it is not stored."""
@@ -151,10 +172,14 @@ class BlobStore:
 
     async def iterate(self) -> AsyncIterator[StoredBlob]:
         """Every blob, in no order; files that are no blobs are passed over."""
-        async for page in obstore.list(self._store):
-            for meta in page:
-                if is_key(meta["path"]):
-                    yield StoredBlob(f"sha256:{meta['path'][3:]}", meta["size"], meta["last_modified"])
+        await self._reach()
+        try:
+            async for page in obstore.list(self._store):
+                for meta in page:
+                    if is_key(meta["path"]):
+                        yield StoredBlob(f"sha256:{meta['path'][3:]}", meta["size"], meta["last_modified"])
+        except BaseError as error:
+            raise self._failed(error) from error
 
     async def usage_bytes(self) -> int:
         """What all blobs take together, measured anew."""
@@ -181,12 +206,14 @@ class BlobStore:
         blob = Blob(f"sha256:{digits}", staged.bytes, media_type)
         if self._bucket is not None:
             self._upload(digits, staged)
+            # Whoever has made it is likely to read it: a segment, for the assembly of its video.
+            self._copies.take(staged.path, digits)
+            return blob
         with disk_errors(self._root), locked(self._staging):
             if final.exists():
                 os.utime(final)
                 return blob
-            if self._bucket is None:
-                self._check_quota(blob.bytes)
+            self._check_quota(blob.bytes)
             final.parent.mkdir(exist_ok=True)
             staged.path.rename(final)
             # The content is on the disk already; so must be the names, or a power cut undoes the rename.
@@ -196,11 +223,23 @@ class BlobStore:
         return blob
 
     def _upload(self, digits: str, staged: StagedFile) -> None:
-        try:
+        """Puts the content even if it is there: its time moves forward, and what is damaged is mended."""
+        if (before := self._head(digits)) is None:
             self._check_quota(staged.bytes)
-            obstore.put(self._store, key_of(digits), staged.path)
-        except BaseError as error:
-            raise _upstream(error) from error
+        for _ in range(PUT_ATTEMPTS):
+            upload(self._store, key_of(digits), staged.path)
+            # A collector may have looked before our upload and deleted after it.
+            with locked(self._staging):
+                stored = self._head(digits)
+            if stored is not None and stored.bytes == staged.bytes:
+                if before is None:
+                    self._count(staged.bytes)
+                return
+        raise Upstream(
+            "blobs.not_kept",
+            "The S3 server took a file and does not have it.",
+            "See its log; check that nothing else deletes from this bucket.",
+        )
 
     def _delete_file(self, digits: str, unless_modified_since: datetime | None) -> bool:
         path = self._root / key_of(digits)
@@ -218,19 +257,43 @@ class BlobStore:
         self._count(-status.st_size)
         return True
 
-    async def _delete_from_bucket(self, digits: str, unless_modified_since: datetime | None) -> bool:
-        found = await self.stat(digits)
-        if found is None or (unless_modified_since is not None and found.modified >= unless_modified_since):
-            return False
-        try:
-            await obstore.delete_async(self._store, key_of(digits))
-        except BaseError as error:
-            raise _upstream(error) from error
-        await asyncio.to_thread((self._root / key_of(digits)).unlink, missing_ok=True)
+    def _delete_from_bucket(self, digits: str, unless_modified_since: datetime | None) -> bool:
+        # The lock is for the processes of this machine; see `_upload` for those of others.
+        with disk_errors(self._root), locked(self._staging):
+            found = self._head(digits)
+            if found is None or (
+                unless_modified_since is not None and found.modified >= unless_modified_since
+            ):
+                return False
+            try:
+                obstore.delete(self._store, key_of(digits))
+            except (BaseError, FileNotFoundError) as error:
+                raise bucket_error(error) from error
+        self._copies.forget(digits)
         self._count(-found.bytes)
         return True
 
-    async def _fetch(self, digits: str, path: Path) -> Path:
+    def _head(self, digits: str) -> StoredBlob | None:
+        self._reach_now()
+        try:
+            meta = obstore.head(self._store, key_of(digits))
+        except FileNotFoundError:
+            return None
+        except BaseError as error:
+            raise self._failed(error) from error
+        return StoredBlob(f"sha256:{digits}", meta["size"], meta["last_modified"])
+
+    async def _reach(self) -> None:
+        if not self._reached:
+            await asyncio.to_thread(self._reach_now)
+
+    def _reach_now(self) -> None:
+        """Makes sure, once, that the bucket is there, or else every blob in it would look deleted."""
+        if not self._reached:
+            check_bucket(self._store)
+            self._reached = True
+
+    async def _fetch(self, digits: str) -> Path:
         with staged_file(self._staging) as staged:
             async for chunk in self.stream(digits):
                 await asyncio.to_thread(staged.write, chunk)
@@ -240,10 +303,16 @@ class BlobStore:
                     f"The bucket holds other content under sha256:{digits}.",
                     "Put the file again.",
                 )
-            with disk_errors(self._root):
-                path.parent.mkdir(exist_ok=True)
-                staged.path.rename(path)
-        return path
+            return await asyncio.to_thread(self._copies.take, staged.path, digits)
+
+    def _failed(self, error: BaseError) -> SoundstageError:
+        if self._bucket is not None:
+            return bucket_error(error)
+        return Unavailable(
+            "blobs.unreadable",
+            f"Files under {self._root} cannot be read: {type(error).__name__}.",
+            "Check that the folder belongs to the user who runs soundstage.",
+        )
 
     def _check_quota(self, more: int) -> None:
         if self._quota_bytes is None:
@@ -259,9 +328,13 @@ class BlobStore:
             )
 
     def _measure(self) -> int:
-        total = sum(
-            meta["size"] for page in obstore.list(self._store) for meta in page if is_key(meta["path"])
-        )
+        self._reach_now()
+        try:
+            total = sum(
+                meta["size"] for page in obstore.list(self._store) for meta in page if is_key(meta["path"])
+            )
+        except BaseError as error:
+            raise self._failed(error) from error
         self._usage = (time.monotonic(), total)
         return total
 
@@ -278,26 +351,10 @@ def _local_root(url: str | Path) -> Path | None:
     parts = urlsplit(url)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost"):
-            raise _bad_url()
+            raise bad_url()
         return Path(url2pathname(parts.path))
     return None if parts.scheme else Path(url).absolute()
 
 
-def _bad_url() -> Invalid:
-    return Invalid(
-        "blobs.url_invalid",
-        "The URL of the blob store cannot be used.",
-        "Write a folder, file:///absolute/path or s3://bucket/prefix.",
-    )
-
-
 def _not_found(digits: str) -> NotFound:
     return NotFound("blob.not_found", f"No file with the hash sha256:{digits} is stored.", "Upload it first.")
-
-
-def _upstream(error: BaseError) -> Upstream:
-    return Upstream(
-        "blobs.bucket_failed",
-        f"The bucket did not do as asked: {type(error).__name__}.",
-        "See the log of the server.",
-    )

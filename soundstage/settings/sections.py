@@ -36,6 +36,25 @@ def _check_host(value: str) -> str:
     return value
 
 
+def read_key_file(path: Path) -> str:
+    """The key in a file that holds nothing else; Unavailable when it cannot be had."""
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unavailable(
+            "settings.key_file_unreadable",
+            f"The key file {path} cannot be read.",
+            "Check the path in the settings and the rights of the file.",
+        ) from error
+    if not key or not key.isprintable():
+        raise Unavailable(
+            "settings.key_file_unreadable",
+            f"The key file {path} holds no key.",
+            "It should hold the key alone, on one line.",
+        )
+    return key
+
+
 CommaList = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 KeyHashes = Annotated[tuple[Annotated[str, AfterValidator(_check_hash)], ...], BeforeValidator(split_commas)]
 Host = Annotated[str, AfterValidator(_check_host)]
@@ -80,6 +99,23 @@ class BlobSettings(Section):
     quota_mib: int | None = Field(
         None, ge=1, description="refuse to store more than this; empty: until the disk is full"
     )
+    endpoint_url: AnyHttpUrl | None = Field(
+        None, description="the S3 server, e.g. `https://s3.example`; empty: `AWS_ENDPOINT_URL`, else Amazon's"
+    )
+    region: str | None = Field(None, description="of the bucket; empty: `AWS_REGION`, else `us-east-1`")
+    access_key_id: str | None = Field(
+        None, description="who we are at the S3 server; empty: `AWS_ACCESS_KEY_ID`, else the machine's role"
+    )
+    secret_key_file: Path | None = Field(
+        None, description="file that holds the secret access key; empty: `AWS_SECRET_ACCESS_KEY`"
+    )
+    cache_mib: int = Field(
+        20_480, ge=64, description="how much the local copies of what lies in a bucket may take"
+    )
+
+    def secret_key(self) -> str | None:
+        """The secret access key; None when it comes from elsewhere."""
+        return None if self.secret_key_file is None else read_key_file(self.secret_key_file)
 
 
 class WorkerSettings(Section):
@@ -213,23 +249,7 @@ class Keyed(Section):
 
     def api_key(self) -> str | None:
         """The key, read now, so that a changed file counts at once; None when none is configured."""
-        if self.api_key_file is None:
-            return None
-        try:
-            key = self.api_key_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unavailable(
-                "settings.key_file_unreadable",
-                f"The key file {self.api_key_file} cannot be read.",
-                "Check `api_key_file` and the rights of the file.",
-            ) from error
-        if not key or not key.isprintable():
-            raise Unavailable(
-                "settings.key_file_unreadable",
-                f"The key file {self.api_key_file} holds no key.",
-                "It should hold the key alone, on one line.",
-            )
-        return key
+        return None if self.api_key_file is None else read_key_file(self.api_key_file)
 
 
 class LlmSettings(Keyed):

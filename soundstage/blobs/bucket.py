@@ -1,0 +1,171 @@
+"""The bucket behind a blob store (S3, or what speaks like it): opened, asked, and its refusals explained."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import ObjectStore, from_url
+
+from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.settings.sections import BlobSettings
+
+if TYPE_CHECKING:
+    # Types alone: they do not exist when the program runs.
+    from obstore.store import ClientConfig, RetryConfig, S3Config
+
+# Files above one part go up in parts, of which a few are in memory at a time. S3 takes at most 10 000 parts.
+PART_BYTES = 8 << 20
+PARTS_AT_ONCE = 4
+
+_CLIENT: ClientConfig = {
+    "connect_timeout": "5s",
+    # Silence, not size, is what ends a transfer: the other limit counts from the first byte to the last.
+    "read_timeout": "30s",
+    "timeout": "1d",
+}
+_RETRY: RetryConfig = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=30),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=5),
+        "base": 2,
+    },
+}
+
+# How S3 names its refusals: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"status code: (\d{3})")
+_REFUSED = frozenset(
+    {
+        "AccessDenied",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "XAdminUserNotFound",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAccess:
+    """Where an S3 server is and who we are there; what is left out comes from the usual AWS_* variables."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, settings: BlobSettings) -> BucketAccess:
+        """What the settings say; Unavailable when the file of the secret cannot be read."""
+        return cls(
+            endpoint_url=None if settings.endpoint_url is None else str(settings.endpoint_url),
+            region=settings.region,
+            access_key_id=settings.access_key_id,
+            secret_access_key=settings.secret_key(),
+        )
+
+
+def open_bucket(url: str, access: BucketAccess) -> ObjectStore:
+    """The store behind `s3://bucket/prefix`; nothing is asked yet. Raises Invalid for a URL it cannot use."""
+    if not url.startswith("s3://"):
+        return _opened(url)
+    config: S3Config = {}
+    endpoint = access.endpoint_url or os.environ.get(
+        "AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL")
+    )
+    if endpoint is not None:
+        config["endpoint"] = endpoint.rstrip("/")
+    if access.region is not None:
+        config["region"] = access.region
+    if access.access_key_id is not None:
+        config["access_key_id"] = access.access_key_id
+    if access.secret_access_key is not None:
+        config["secret_access_key"] = access.secret_access_key
+    # Plain HTTP only where the operator wrote it.
+    allow_http = endpoint is not None and endpoint.startswith("http://")
+    return _opened(url, config, {**_CLIENT, "allow_http": allow_http})
+
+
+def check_bucket(bucket: ObjectStore) -> None:
+    """Lists a little; raises when the bucket is not there, refuses us, or cannot be reached.
+
+    The question whether one blob exists is answered with a bare 404 in the first two cases as well.
+    """
+    try:
+        next(iter(obstore.list(bucket, chunk_size=1)), None)
+    except (BaseError, FileNotFoundError) as error:
+        raise bucket_error(error) from error
+
+
+def upload(bucket: ObjectStore, key: str, path: Path) -> None:
+    """Puts a file of any size; others see the whole object or none. Blocking."""
+    try:
+        obstore.put(bucket, key, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+    except (BaseError, FileNotFoundError) as error:
+        raise bucket_error(error) from error
+
+
+def names_no_object(error: FileNotFoundError) -> bool:
+    """Whether it is the object that is missing, and not the bucket or the user."""
+    code = _CODE.search(str(error))
+    return code is None or code.group(1) == "NoSuchKey"
+
+
+def bucket_error(error: BaseError | FileNotFoundError) -> SoundstageError:
+    """What the server said, as an error that a person can act on. Its own words, with keys, are left out."""
+    text = str(error)
+    code_found, status_found = _CODE.search(text), _STATUS.search(text)
+    code = code_found.group(1) if code_found else ""
+    status = status_found.group(1) if status_found else ""
+    if code == "NoSuchBucket":
+        return Unavailable(
+            "blobs.no_bucket",
+            "The S3 server has no such bucket.",
+            "Make it, or check the name in `blobs.url`.",
+        )
+    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in ("401", "403")
+    if denied or code in _REFUSED:
+        return Unavailable(
+            "blobs.access_denied",
+            f"The S3 server refuses us{f' ({code})' if code else ''}.",
+            "Check `blobs.access_key_id`, its secret, and what this user may do in the bucket.",
+        )
+    if not status:
+        return Unavailable(
+            "blobs.unreachable",
+            "The S3 server does not answer.",
+            "Check `blobs.endpoint_url` and that the server runs; then try again.",
+        )
+    return Upstream(
+        "blobs.bucket_failed",
+        f"The S3 server did not do as asked: {code or f'status {status}'}.",
+        "See its log; trying again may help.",
+    )
+
+
+def bad_url() -> Invalid:
+    """For a URL that names no store."""
+    return Invalid(
+        "blobs.url_invalid",
+        "The URL of the blob store cannot be used.",
+        "Write a folder, file:///absolute/path or s3://bucket/prefix.",
+    )
+
+
+def _opened(url: str, config: S3Config | None = None, client: ClientConfig | None = None) -> ObjectStore:
+    try:
+        if config is None:
+            return from_url(url)
+        return from_url(url, config=config, client_options=client, retry_config=_RETRY)
+    except (BaseError, ValueError) as error:
+        raise bad_url() from error
