@@ -104,9 +104,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def working(
-    services: Services, *, drive: bool = True, serving: bool = False
-) -> AsyncIterator[None]:
+async def working(services: Services, *, drive: bool = True, serving: bool = False) -> AsyncIterator[None]:
     """The worker can be used meanwhile. With `drive`, renders are made: by this process, or by another one
     that holds the dispatcher's lock. `serving` says that workers elsewhere can call this process.
     """
@@ -118,8 +116,11 @@ async def working(
         await services.farm.check_server()
     if drive:
         await services.studio.dispatcher.start()
+    if serving:
+        await services.studio.prober.courier.start()
     try:
         yield
     finally:
+        await services.studio.prober.courier.close()
         await services.studio.dispatcher.close()
         await services.scheduler.close()

@@ -17,6 +17,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
+from studio.assets.probing import AssetProber
 from studio.assets.service import AssetService
 from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
@@ -36,12 +37,13 @@ from studio.scenes.service import SceneService
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Start and close `dispatcher` with the process; the services need no start."""
+    """Start and close `dispatcher` and `prober.courier` with the process; the services need no start."""
 
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
     assets: AssetService
+    prober: AssetProber
     renders: RenderService
     idempotency: IdempotencyService
     outgoing: Outgoing
@@ -78,11 +80,13 @@ def build_studio(
     renders = RenderService(
         db, events, blobs, library, admission, out_dir=out_dir, wake=dispatcher.wake, driven=dispatcher.driven
     )
+    prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     return Studio(
         projects=ProjectService(db),
         versions=VersionService(db),
         scenes=SceneService(db, blobs),
-        assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib),
+        assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib, added=prober.courier.wake),
+        prober=prober,
         renders=renders,
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),

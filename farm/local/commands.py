@@ -14,6 +14,7 @@ from soundstage.errors import Invalid
 SPEC_FILE = "spec.json"
 SEGMENTS_FOLDER = "segments"
 PICTURE_FILE = "picture"
+MEDIA_FILE = "media"
 
 _OUTPUT = {
     "segment": "segment",
@@ -30,8 +31,10 @@ PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CER
 
 def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str]:
     """Sub-command and options, with paths relative to the task's folder (the worker's working directory)."""
-    output = str(Path("out") / _OUTPUT[task.kind])
     options = [*task.arguments, "--blobs", str(blobs), "--cache", str(cache), "--json"]
+    if task.kind == "probe":
+        return [task.kind, MEDIA_FILE, *options]
+    output = str(Path("out") / _OUTPUT[task.kind])
     if task.kind in ("segment", "preview", "still"):
         if task.scene_id is None:
             raise Invalid("task.no_scene", f"A {task.kind} task needs the id of a scene.", "Name the scene.")

@@ -34,6 +34,12 @@ class Assets:
     async def with_bytes(self, hashes: Collection[str]) -> Sequence[Asset]:
         return (await self._session.scalars(select(Asset).where(Asset.sha256.in_(hashes)))).all()
 
+    async def unprobed(self, without: Collection[str], limit: int) -> Sequence[str]:
+        """Ids of those that nobody has looked into, oldest first."""
+        state = Asset.details[("probe", "state")].as_string()
+        query = select(Asset.id).where(state.is_(None), Asset.id.not_in(without))
+        return (await self._session.scalars(query.order_by(Asset.created_at, Asset.id).limit(limit))).all()
+
     async def remove(self, asset: Asset) -> None:
         await self._session.delete(asset)
         await self._session.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +11,7 @@ from soundstage.blobs import Blob, BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Invalid, NotFound
 from studio.assets.models import Asset
+from studio.assets.probing import labelled
 from studio.assets.repository import Assets
 from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
 from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
@@ -31,9 +32,12 @@ _FAMILY_OF_KIND = {
 
 
 class AssetService:
-    def __init__(self, db: Database, blobs: BlobStore, *, upload_mib: int) -> None:
+    """`added` is called after each new asset, so that it is looked into."""
+
+    def __init__(self, db: Database, blobs: BlobStore, *, upload_mib: int, added: Callable[[], None]) -> None:
         self._db = db
         self._blobs = blobs
+        self._added = added
         self.max_upload_bytes = upload_mib * (1 << 20)
 
     async def list(
@@ -87,11 +91,13 @@ class AssetService:
                     bytes=blob.bytes,
                     media_type=found.media_type,
                     duration_ms=labels.duration_ms,
-                    details=labels.metadata,
+                    details=labelled(labels.metadata, {}),
                 )
             )
             await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
-            return view_of(asset)
+            view = view_of(asset)
+        self._added()
+        return view
 
     async def create(self, draft: AssetDraft) -> AssetView:
         """From a blob that is here already, such as the output of a render."""
@@ -115,7 +121,7 @@ class AssetService:
             if "duration_ms" in given:
                 asset.duration_ms = change.duration_ms
             if "metadata" in given:
-                asset.details = change.metadata
+                asset.details = labelled(change.metadata, asset.details)
             asset.updated_at = utcnow()
             return view_of(asset)
 

@@ -58,7 +58,7 @@ class Run:
     @property
     def order(self) -> list[str]:
         """The first line of what the scene says, when it starts with "!"."""
-        if self.command == "prepare":
+        if self.command in ("prepare", "probe"):
             text = self.source.decode("latin-1").rpartition("\n")[2]
         else:
             spec = json.loads(self.source)
@@ -91,6 +91,8 @@ class Run:
                 self.write("audio", self.out / "audio.wav", b"sound " + seal),
                 self.write("words", self.out / "words.json", environment),
             ]
+        if self.command == "probe":
+            return []
         if self.command == "prepare":
             return [self.write("portrait", self.out, b'{"portrait": "' + seal + b'"}')]
         if self.command == "assemble":
@@ -121,6 +123,7 @@ def finish(run: Run, files: list[File]) -> int:
         frames=FRAMES,
         warnings=[mark] if run.order[:1] == ["warn"] else [],
         lost_face_frames=[[2, 4]] if run.order[:1] == ["lost"] else [],
+        media={"kind": "video", "width": 96, "height": 64, "fps": 25.0} if run.command == "probe" else None,
     )
     return 0
 

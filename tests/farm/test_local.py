@@ -282,6 +282,7 @@ def test_each_kind_of_task_has_its_command_line(tmp_path: Path) -> None:
     assert line("prepare", arguments=("--face-index", "2")) == [
         "prepare", "picture", "out/portrait.json", "--face-index", "2",
     ]  # fmt: skip
+    assert line("probe") == ["probe", "media"]
     assert line("lipsync") == ["lipsync", "spec.json", "out/video.mp4"]
     assert line("preview", scene_id="s1") == ["preview", "spec.json", "s1", "out/video.mp4"]
 

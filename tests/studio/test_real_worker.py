@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,23 @@ async def test_the_real_worker_makes_a_film_with_captions_poster_and_provenance(
     assert abs(frames * 40 - view.duration_ms) <= 40
     again = await made(real_rooms, "Hi there.", title="The same again")
     assert (await real_rooms.renders.detail(again.id)).segments[0].reused is True
+
+
+async def test_the_real_worker_says_how_long_an_uploaded_sound_is(real_rooms: Any) -> None:
+    recording = io.BytesIO()
+    with wave.open(recording, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(24_000)
+        sound.writeframes(bytes(72_000))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield recording.getvalue()
+
+    asset = await real_rooms.assets.upload(chunks(), AssetLabels(name="a.wav"))
+    await real_rooms.prober.probe(asset.id)
+    view = await real_rooms.assets.get(asset.id)
+    assert (view.duration_ms, view.metadata["sample_rate_hz"]) == (1500, 24_000)
 
 
 def portraits() -> list[Path]:

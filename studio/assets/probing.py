@@ -1,0 +1,93 @@
+"""Has the worker look into uploaded files; what each holds, or why it cannot be read, stands on its asset."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from avatar.spec import Failed, Finished
+
+from farm.failures import CANCELLED, TaskFailed
+from farm.scheduler import Scheduler
+from farm.tasks import SegmentTask, TaskInput
+from soundstage.database import Database, new_id
+from soundstage.errors import Unavailable
+from studio.assets.models import Asset
+from studio.assets.repository import Assets
+from studio.courier import Courier
+from studio.renders.running import run_task
+
+PROBE = "probe"
+"""Key in an asset's metadata under which the look into the file is told; callers cannot write it."""
+MEASURED = ("width", "height", "fps", "video_codec", "audio_codec", "sample_rate_hz", "channels")
+"""Keys in an asset's metadata that the look fills where nobody has."""
+
+PROBE_TIME_LIMIT_S = 600.0
+PROBE_PRIORITY = 50
+"""Before segments, after portraits: it takes a second, and an editor waits for the length of a clip."""
+AT_ONCE = 1
+POLL_S = 5.0
+
+
+class AssetProber:
+    """Which assets nobody has looked into stands in the database, so that a restart goes on with them."""
+
+    def __init__(self, db: Database, scheduler: Scheduler, state_dir: Path) -> None:
+        self._db = db
+        self._scheduler = scheduler
+        lock = state_dir / "prober.lock"
+        self.courier = Courier("prober", lock, self.due, self.probe, max_active=AT_ONCE, poll_s=POLL_S)
+
+    async def due(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
+        """Ids of assets that wait to be looked into, oldest first."""
+        async with self._db.session() as session:
+            return await Assets(session).unprobed(in_hand, limit)
+
+    async def probe(self, asset_id: str) -> None:
+        """Looks into one file. That it cannot be read is an answer too; only a stop leaves it for later."""
+        async with self._db.session() as session:
+            asset = await Assets(session).find(asset_id)
+        if asset is None:
+            return
+        task = SegmentTask(
+            id=new_id("probe"),
+            kind="probe",
+            inputs=(TaskInput(asset.sha256, "media"),),
+            priority=PROBE_PRIORITY,
+            time_limit_s=PROBE_TIME_LIMIT_S,
+        )
+        try:
+            found: Finished | Failed = await run_task(self._scheduler, task, lambda _: None)
+        except TaskFailed as error:
+            if error.failure.code == CANCELLED.code:
+                raise Unavailable(
+                    "asset.probe_stopped", f"The look into {asset_id} was stopped.", "It is done again."
+                ) from error
+            found = error.failure
+        async with self._db.transaction() as session:
+            row = await Assets(session).find(asset_id)
+            if row is not None:
+                _write(row, found)
+
+
+def labelled(wanted: dict[str, Any], had: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as people want it, with what was measured before where they say nothing of it."""
+    measured = {key: had[key] for key in (*MEASURED, PROBE) if key in had}
+    return {**measured, **{key: value for key, value in wanted.items() if key != PROBE}}
+
+
+def _write(asset: Asset, found: Finished | Failed) -> None:
+    if isinstance(found, Failed):
+        problem = found.model_dump(mode="json", include={"code", "message", "hint"})
+        asset.details = {**asset.details, PROBE: {"state": "unreadable", **problem}}
+        return
+    facts = (
+        found.media.model_dump(mode="json", include=set(MEASURED), exclude_none=True) if found.media else {}
+    )
+    told: dict[str, Any] = {"state": "read"}
+    if found.warnings:
+        told["warnings"] = [notice.message for notice in found.warnings]
+    asset.details = {**facts, **asset.details, PROBE: told}
+    if asset.duration_ms is None and found.media is not None and found.media.kind != "image":
+        asset.duration_ms = found.duration_ms
