@@ -61,8 +61,11 @@ def test_a_layer_is_not_touched_by_later_frames(engine: PhotoEngine, pose: Pose)
 def test_a_cut_out_person_moves_with_its_alpha(open_drawn: Open, pose: Pose) -> None:
     engine = open_drawn(alpha=True)
     assert engine.base is None
-    still, moved = (engine.draw(pose(sway=s)).pixels for s in (0.0, 1.0))
-    assert still.shape == (360, 640, 4)
+    still, moved = (np.zeros((360, 640, 4), np.uint8) for _ in range(2))
+    for picture, sway in ((still, 0.0), (moved, 1.0)):
+        layer = engine.draw(pose(sway=sway))
+        height, width = layer.pixels.shape[:2]
+        picture[layer.y : layer.y + height, layer.x : layer.x + width] = layer.pixels
     assert still[20, 20, 3] == 0 and still[180, 320, 3] == 255
     columns = np.arange(640)
     centre = [(p[100, :, 3] * columns).sum() / p[100, :, 3].sum() for p in (still.astype(float), moved)]

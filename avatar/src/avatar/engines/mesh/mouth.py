@@ -220,13 +220,13 @@ class MouthModel:
         spans = ((0, min(cells, -(-bottom // step))), (top // step, cells))
         maps = []
         for down, (first, last), start in zip((upper, lower), spans, (0, top), strict=True):
-            forward = np.stack(self.shape.axes.vectors_to_pixels(across, down), axis=-1)
-            backward = _invert(forward, step)
-            backward[..., 0] += self._grid_x
-            backward[..., 1] += self._grid_y
-            rows = backward[first : last + 2]
-            size = (rows.shape[1] * step, rows.shape[0] * step)
-            full = cv2.resize(rows, size, interpolation=cv2.INTER_LINEAR) if step > 1 else rows
+            forward = cv2.merge(self.shape.axes.vectors_to_pixels(across, down))
+            rows = slice(first, last + 2)
+            backward = _invert(forward, step, rows)
+            backward[..., 0] += self._grid_x[rows]
+            backward[..., 1] += self._grid_y[rows]
+            size = (backward.shape[1] * step, backward.shape[0] * step)
+            full = cv2.resize(backward, size, interpolation=cv2.INTER_LINEAR) if step > 1 else backward
             maps.append(np.asarray(full, np.float32)[step + start - first * step :, step:-step])
         return maps[0][:bottom], maps[1][: self.region.height - top]
 
@@ -281,13 +281,14 @@ def _grid_step(shape: MouthShape) -> int:
     return int(np.clip(round(shape.axes.unit_px / 72), 1, 6))
 
 
-def _invert(forward: Floats, step: int) -> Floats:
-    """Backward displacement of a forward one on a grid of `step` pixels: m(x) = -d(x + m(x)), three
-    rounds.
+def _invert(forward: Floats, step: int, rows: slice) -> Floats:
+    """Backward displacement of a forward one (h, w, 2) on a grid of `step` pixels, for some of its rows.
+
+    Three rounds of m(x) = -d(x + m(x)).
     """
     height, width = forward.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    back = -forward
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[rows, None]
+    back = -forward[rows]
     for _ in range(3):
         shifted_x, shifted_y = x + back[..., 0] / np.float32(step), y + back[..., 1] / np.float32(step)
         moved = cv2.remap(forward, shifted_x, shifted_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -9,8 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
 from avatar.engines.mesh.cutout import cut_out
 from avatar.engines.mesh.eyes import EyePose, eye_models
@@ -98,11 +96,7 @@ class PhotoEngine:
         for eye, patch in zip(self.eyes, self._eye_patches(item), strict=True):
             eye.region.of(canvas)[..., :3] = patch
         moved = self.head.move(canvas, item, self._still)
-        if self.base is not None:
-            return Layer(moved, self.head.area.x, self.head.area.y)
-        whole = np.zeros_like(self._still)
-        self.head.area.of(whole)[:] = moved
-        return Layer(whole)
+        return Layer(moved, self.head.area.x, self.head.area.y)
 
     def report(self) -> EngineReport:
         """The portrait's quality warnings as notices."""
