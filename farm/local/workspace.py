@@ -14,9 +14,10 @@ from avatar.spec import Failed, Finished, OutputFile
 from farm.failures import TaskFailed
 from farm.local import orphans
 from farm.local.commands import SPEC_FILE
+from farm.named_media import media_named
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
-from soundstage.errors import Invalid
+from soundstage.errors import Invalid, NotFound
 
 RECORD_FILE = "worker.json"
 
@@ -33,12 +34,24 @@ class Workspace:
         return self.folder / RECORD_FILE
 
     async def prepare(self, task: SegmentTask) -> None:
-        """Links the spec and the inputs; raises NotFound when one of the blobs is gone."""
+        """Links the spec and the inputs, and fetches what the spec names; raises NotFound when the spec or an
+        input is gone.
+        """
         await asyncio.to_thread(self._make_folders)
         if task.spec_sha256 is not None:
             await self._link(task.spec_sha256, SPEC_FILE)
         for wanted in task.inputs:
             await self._link(wanted.sha256, wanted.path)
+        for sha256 in await media_named(task, self._blobs):
+            await self._fetch(sha256)
+
+    async def _fetch(self, sha256: str) -> None:
+        """The worker reads it below the store's root, where a bucket has it only once it was asked for."""
+        try:
+            await self._blobs.local_path(sha256)
+        except NotFound:
+            # The worker says which field of the spec named it, which we cannot.
+            return
 
     def _make_folders(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

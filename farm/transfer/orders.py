@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkBlob, WorkFile, WorkOrder
 
 from farm.local.commands import SPEC_FILE, worker_arguments
+from farm.named_media import media_named
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
 from soundstage.errors import Invalid, NotFound
-
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 async def order_of(task: SegmentTask, blobs: BlobStore, *, grace_s: float, patience_s: float) -> WorkOrder:
@@ -52,29 +47,9 @@ async def _media(task: SegmentTask, blobs: BlobStore) -> list[WorkBlob]:
     """The files that the spec names, of this scene only. One that is gone is left out: the worker says which
     field named it, which we cannot.
     """
-    if task.spec_sha256 is None:
-        return []
-    spec: Any = json.loads(await blobs.read(task.spec_sha256))
-    if task.kind == "segment" and isinstance(spec, dict):
-        scenes = [scene for scene in spec.get("scenes", ()) if scene.get("id") == task.scene_id]
-        spec = {**spec, "scenes": scenes}
     found = []
-    for sha256 in sorted(set(hashes_in(spec))):
+    for sha256 in await media_named(task, blobs):
         stored = await blobs.stat(sha256)
         if stored is not None:
             found.append(WorkBlob(sha256=sha256, bytes=stored.bytes))
     return found
-
-
-def hashes_in(value: Any) -> Iterator[str]:
-    """Every `sha256:…` in a JSON value, but for the evidence of consents, which no worker needs."""
-    if isinstance(value, str):
-        if _HASH.fullmatch(value):
-            yield value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if name != "evidence":
-                yield from hashes_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from hashes_in(item)

@@ -20,7 +20,7 @@ import pytest
 from farm.local import LocalScheduler, orphans
 from farm.local.commands import worker_arguments, worker_environment
 from farm.local.lines import LogTail
-from farm.local.workspace import sweep
+from farm.local.workspace import Workspace, sweep
 from farm.queue import TaskQueue
 from farm.states import TaskState
 from farm.tasks import SegmentTask
@@ -270,6 +270,25 @@ async def test_a_worker_runs_with_less_rank_than_we(
     assert os.getpriority(os.PRIO_PROCESS, record.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7
     assert os.getpgid(record.pid) == record.pid
     await pool.close()
+
+
+async def test_what_a_spec_names_in_a_bucket_is_fetched_before_the_worker_starts(tmp_path: Path) -> None:
+    # An object store of the same library that lives in memory; the calls are those that S3 gets.
+    blobs = BlobStore.open("memory:///", cache=tmp_path / "copies")
+    face, other, signed = [await blobs.put_bytes(name) for name in (b"face", b"other", b"signed")]
+    gone = f"sha256:{'0' * 64}"
+    scenes = [
+        {"id": "one", "face": {"image": {"sha256": face.sha256}, "evidence": signed.sha256}, "logo": gone},
+        {"id": "two", "face": {"image": {"sha256": other.sha256}}},
+    ]
+    spec = await blobs.put_bytes(json.dumps({"scenes": scenes}).encode())
+    for path in blobs.root.glob("??/*"):
+        path.unlink()
+    workspace = Workspace(tmp_path / "task", blobs)
+    await workspace.prepare(SegmentTask("a", "segment", spec.sha256, scene_id="one"))
+    here = {f"sha256:{path.name}" for path in blobs.root.glob("??/*")}
+    assert here == {spec.sha256, face.sha256}, "where `--blobs` looks, and nothing of other scenes"
+    assert (blobs.root / face.sha256[7:9] / face.sha256[7:]).read_bytes() == b"face"
 
 
 def test_each_kind_of_task_has_its_command_line(tmp_path: Path) -> None:
