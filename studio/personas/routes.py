@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, status
 
+from studio.consents.disclosure import shown_to
 from studio.guards import (
     CreatePersonas,
     CreateRenders,
@@ -13,7 +14,6 @@ from studio.guards import (
     UpdatePersonas,
 )
 from studio.people.schemas import ErasePlan
-from studio.personas.disclosure import shown_to
 from studio.personas.schemas import Persona, PersonaChange, PersonaDraft, PersonaEntry, PersonaMade
 from studio.personas.video_studio import StudioJob, StudioOrder, job_of, request_of
 from studio.wiring import StudioDep

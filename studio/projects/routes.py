@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Query, status
 
+from studio.consents.disclosure import spec_shown_to
 from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdateProjects
 from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView, VersionDetail, VersionView
 from studio.wiring import StudioDep
@@ -51,8 +52,9 @@ async def list_versions(ref: str, studio: StudioDep, _: ReadProjects) -> list[Ve
 
 
 @router.get("/{ref}/versions/{number}")
-async def get_version(ref: str, number: int, studio: StudioDep, _: ReadProjects) -> VersionDetail:
-    return await studio.versions.get(ref, number)
+async def get_version(ref: str, number: int, studio: StudioDep, principal: ReadProjects) -> VersionDetail:
+    version = await studio.versions.get(ref, number)
+    return version.model_copy(update={"spec": version.spec and spec_shown_to(principal, version.spec)})
 
 
 @router.post("/{ref}/versions/{number}/restore")

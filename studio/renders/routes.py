@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
 from soundstage.events import last_event_id, sse_response
+from studio.consents.disclosure import spec_shown_to
 from studio.downloads import file_answer
 from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders
 from studio.idempotency.header import IdempotencyKeyDep
@@ -53,9 +54,10 @@ async def create_render(
 
 
 @router.get("/{render_id}")
-async def get_render(render_id: str, studio: StudioDep, _: ReadRenders) -> RenderDetail:
+async def get_render(render_id: str, studio: StudioDep, principal: ReadRenders) -> RenderDetail:
     """With spec and segments."""
-    return await studio.renders.detail(render_id)
+    detail = await studio.renders.detail(render_id)
+    return detail.model_copy(update={"spec": spec_shown_to(principal, detail.spec)})
 
 
 @router.get("/{render_id}/explain")

@@ -141,6 +141,13 @@ async def test_who_agreed_to_what_is_shown_only_to_those_who_may_read_consents(
         assert answer.status_code == 200 and "navy" not in answer.text and "Grace Hopper" not in answer.text
     shown = (await client.get("/api/personas/grace", headers=viewer)).json()["face"]["consent"]
     assert shown["id"].startswith("cns_") and "not shown" in shown["person"]
+    project = (await client.post("/api/projects", json={"title": "P", "persona": "grace"})).json()["slug"]
+    await client.post(f"/api/projects/{project}/scenes", json={"script": "Hello"})
+    view = await ended(client, rooms, {"project": project, "canvas": None})
+    assert view["spec"]["scenes"][0]["face"]["consent"]["person"] == "Grace Hopper"
+    for path in (f"/api/renders/{view['id']}", f"/api/projects/{project}/versions/1"):
+        answer = await client.get(path, headers=viewer)
+        assert answer.status_code == 200 and "Hopper" not in answer.text and "not shown" in answer.text
     refused = await client.patch("/api/personas/grace", json={"name": "G"}, headers=viewer)
     assert refused.status_code == 403
     changed = await client.patch("/api/personas/grace", json={"name": "Admiral"})

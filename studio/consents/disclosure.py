@@ -1,17 +1,18 @@
-"""What of a persona its reader may see: who agreed to what is for those who may read consents. Routes ask."""
+"""What readers may see of consents: who agreed to what is for those who may read consents. Routes ask."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from avatar.spec import Consent, Face, Voice
+from avatar.spec import Consent, Face, LipsyncSpec, RenderSpec, VideoFace, Voice
 
 from policy import Principal
 from studio.personas.schemas import Persona
 
 NOT_SHOWN = "(on record, not shown)"
 
-Party = TypeVar("Party", Face, Voice)
+Party = TypeVar("Party", Face, VideoFace, Voice)
+Spec = TypeVar("Spec", RenderSpec, LipsyncSpec, RenderSpec | LipsyncSpec)
 
 
 def shown_to(principal: Principal, persona: Persona) -> Persona:
@@ -19,6 +20,19 @@ def shown_to(principal: Principal, persona: Persona) -> Persona:
     if principal.may("consent:read"):
         return persona
     return persona.model_copy(update={"face": _veiled(persona.face), "voice": _veiled(persona.voice)})
+
+
+def spec_shown_to(principal: Principal, spec: Spec) -> Spec:
+    """The same for what a video is made of."""
+    if principal.may("consent:read"):
+        return spec
+    if isinstance(spec, LipsyncSpec):
+        return spec.model_copy(update={"face": _veiled(spec.face)})
+    scenes = tuple(
+        scene.model_copy(update={"face": _veiled(scene.face), "voice": _veiled(scene.voice)})
+        for scene in spec.scenes
+    )
+    return spec.model_copy(update={"scenes": scenes})
 
 
 def _veiled(party: Party) -> Party:
