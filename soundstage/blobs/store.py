@@ -35,6 +35,7 @@ MIB = 1 << 20
 USAGE_SECONDS = 30.0
 READ_BYTES = 1 << 20
 PUT_ATTEMPTS = 3
+PUT_PAUSE_S = 0.2
 
 
 class BlobStore:
@@ -226,8 +227,15 @@ class BlobStore:
         """Puts the content even if it is there: its time moves forward, and what is damaged is mended."""
         if (before := self._head(digits)) is None:
             self._check_quota(staged.bytes)
-        for _ in range(PUT_ATTEMPTS):
-            upload(self._store, key_of(digits), staged.path)
+        for attempt in range(PUT_ATTEMPTS):
+            try:
+                upload(self._store, key_of(digits), staged.path)
+            except Upstream:
+                # A gateway over a file system stumbles when a folder goes away that another one empties.
+                if attempt == PUT_ATTEMPTS - 1:
+                    raise
+                time.sleep(PUT_PAUSE_S)
+                continue
             # A collector may have looked before our upload and deleted after it.
             with locked(self._staging):
                 stored = self._head(digits)

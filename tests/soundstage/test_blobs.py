@@ -1,3 +1,5 @@
+"""What every room relies on, whether blobs lie in a folder or in a bucket."""
+
 from __future__ import annotations
 
 import asyncio
@@ -5,14 +7,15 @@ import hashlib
 import os
 import tracemalloc
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from soundstage.blobs import Blob, BlobStore, parse_sha256
+from soundstage.blobs import Blob, BlobStore, BucketAccess, parse_sha256
 from soundstage.database import utcnow
-from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, TooLarge, Unavailable
+from soundstage.errors import Invalid, NotFound, StorageFull, TooLarge
 
 MIB = 1 << 20
 NO_SUCH = "sha256:" + "0" * 64
@@ -22,10 +25,40 @@ def sha256(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def files(store: BlobStore) -> list[str]:
-    """Every file below the root but the lock."""
-    found = [path for path in store.root.rglob("*") if path.is_file()]
-    return sorted(path.relative_to(store.root).as_posix() for path in found if path.name != "lock")
+@dataclass(frozen=True)
+class Place:
+    """Where a store keeps its blobs, and the folder in which they can be seen from outside."""
+
+    url: str
+    cache: Path
+    access: BucketAccess | None
+    folder: Path
+
+    def open(self, *, quota_mib: int | None = None) -> BlobStore:
+        return BlobStore.open(self.url, quota_mib=quota_mib, cache=self.cache, access=self.access)
+
+    def files(self) -> list[str]:
+        """Every file but the lock: blobs, and what should not be there."""
+        found = [path for path in self.folder.rglob("*") if path.is_file() and path.name != "lock"]
+        return sorted(path.relative_to(self.folder).as_posix() for path in found)
+
+    def leftovers(self) -> list[Path]:
+        """Halves of blobs, here or there."""
+        return [*self.cache.rglob("*.part"), *self.folder.rglob("*.part")]
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "folder":
+        return Place(str(tmp_path / "blobs"), tmp_path / "unused", None, tmp_path / "blobs")
+    bucket = request.getfixturevalue("s3").bucket()
+    access = BucketAccess(bucket.endpoint_url, "us-east-1", bucket.access_key_id, bucket.secret_access_key)
+    return Place(bucket.url, tmp_path / "copies", access, bucket.folder)
+
+
+@pytest.fixture
+def blobs(place: Place) -> BlobStore:
+    return place.open()
 
 
 async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -33,16 +66,18 @@ async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def test_a_blob_lies_under_the_hash_of_its_content(blobs: BlobStore) -> None:
+async def test_a_blob_lies_under_the_hash_of_its_content(blobs: BlobStore, place: Place) -> None:
     blob = await blobs.put_bytes(b"hello", "text/plain")
     assert blob == Blob(sha256(b"hello"), 5, "text/plain")
     digits = blob.sha256.removeprefix("sha256:")
     assert await blobs.local_path(blob.sha256) == blobs.root / digits[:2] / digits
     assert await blobs.read(blob.sha256) == b"hello"
-    assert files(blobs) == [f"{digits[:2]}/{digits}"]
+    assert place.files() == [f"{digits[:2]}/{digits}"]
 
 
-async def test_the_same_content_is_stored_once_however_it_comes(blobs: BlobStore, tmp_path: Path) -> None:
+async def test_the_same_content_is_stored_once_however_it_comes(
+    blobs: BlobStore, place: Place, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_bytes(b"hello")
     put = [
         await blobs.put_bytes(b"hello"),
@@ -50,16 +85,16 @@ async def test_the_same_content_is_stored_once_however_it_comes(blobs: BlobStore
         await blobs.put_stream(pieces(b"he", b"", b"llo")),
     ]
     assert len(set(put)) == 1
-    assert len(files(blobs)) == 1
+    assert len(place.files()) == 1
     assert (tmp_path / "file").exists()
 
 
-async def test_nothing_at_all_is_a_blob_too(blobs: BlobStore) -> None:
+async def test_nothing_at_all_is_a_blob_too(blobs: BlobStore, place: Place) -> None:
     blob = await blobs.put_bytes(b"")
     assert (blob.bytes, blob.sha256, await blobs.read(blob.sha256)) == (0, sha256(b""), b"")
 
 
-async def test_what_is_not_stored_is_not_found(blobs: BlobStore) -> None:
+async def test_what_is_not_stored_is_not_found(blobs: BlobStore, place: Place) -> None:
     for read in (blobs.read, blobs.local_path, blobs.verify):
         with pytest.raises(NotFound) as error:
             await read(NO_SUCH)
@@ -80,7 +115,9 @@ async def test_what_is_no_hash_never_becomes_a_path(blobs: BlobStore, text: str)
         await blobs.local_path(text)
 
 
-async def test_big_files_pass_through_without_filling_the_memory(blobs: BlobStore, tmp_path: Path) -> None:
+async def test_big_files_pass_through_without_filling_the_memory(
+    blobs: BlobStore, place: Place, tmp_path: Path
+) -> None:
     big = tmp_path / "big"
     with big.open("wb") as file:
         file.truncate(64 * MIB)
@@ -97,7 +134,7 @@ async def test_big_files_pass_through_without_filling_the_memory(blobs: BlobStor
     assert peak < 8 * MIB
 
 
-async def test_a_blob_is_not_visible_before_it_is_whole(blobs: BlobStore) -> None:
+async def test_a_blob_is_not_visible_before_it_is_whole(blobs: BlobStore, place: Place) -> None:
     half_way = asyncio.Event()
     go_on = asyncio.Event()
 
@@ -115,17 +152,17 @@ async def test_a_blob_is_not_visible_before_it_is_whole(blobs: BlobStore) -> Non
     assert (await putting).sha256 == sha256(b"hello")
 
 
-async def test_a_stream_that_breaks_leaves_nothing(blobs: BlobStore) -> None:
+async def test_a_stream_that_breaks_leaves_nothing(blobs: BlobStore, place: Place) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"he"
         raise ConnectionResetError("the caller went away")
 
     with pytest.raises(ConnectionResetError):
         await blobs.put_stream(broken())
-    assert files(blobs) == []
+    assert place.files() == [] and place.leftovers() == []
 
 
-async def test_a_cancelled_upload_leaves_nothing(blobs: BlobStore) -> None:
+async def test_a_cancelled_upload_leaves_nothing(blobs: BlobStore, place: Place) -> None:
     started = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -139,10 +176,10 @@ async def test_a_cancelled_upload_leaves_nothing(blobs: BlobStore) -> None:
     putting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await putting
-    assert files(blobs) == []
+    assert place.files() == [] and place.leftovers() == []
 
 
-async def test_an_upload_over_its_limit_is_cut_off_and_leaves_nothing(blobs: BlobStore) -> None:
+async def test_an_upload_over_its_limit_is_cut_off_and_leaves_nothing(blobs: BlobStore, place: Place) -> None:
     seen = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -154,12 +191,12 @@ async def test_an_upload_over_its_limit_is_cut_off_and_leaves_nothing(blobs: Blo
     with pytest.raises(TooLarge) as error:
         await blobs.put_stream(endless(), max_bytes=3 * MIB)
     assert (error.value.code, seen) == ("blob.too_large", 4)
-    assert files(blobs) == []
+    assert place.files() == [] and place.leftovers() == []
     assert (await blobs.put_stream(pieces(b"x" * MIB), max_bytes=MIB)).bytes == MIB
 
 
-async def test_the_quota_refuses_what_would_pass_it_and_nothing_else(tmp_path: Path) -> None:
-    store = BlobStore.open(tmp_path / "blobs", quota_mib=2)
+async def test_the_quota_refuses_what_would_pass_it_and_nothing_else(place: Place, tmp_path: Path) -> None:
+    store = place.open(quota_mib=2)
     first = await store.put_bytes(b"a" * MIB)
     with pytest.raises(StorageFull) as error:
         await store.put_bytes(b"b" * (MIB + 1))
@@ -167,14 +204,14 @@ async def test_the_quota_refuses_what_would_pass_it_and_nothing_else(tmp_path: P
     await store.put_bytes(b"c" * MIB)
     # What is there already takes no space.
     await store.put_bytes(b"a" * MIB)
-    assert len(files(store)) == 2
+    assert len(place.files()) == 2
     await store.delete(first.sha256)
     await store.put_bytes(b"d" * MIB)
     assert await store.usage_bytes() == 2 * MIB
 
 
-async def test_the_quota_refuses_a_large_file_before_copying_it(tmp_path: Path) -> None:
-    store = BlobStore.open(tmp_path / "blobs", quota_mib=1)
+async def test_the_quota_refuses_a_large_file_before_copying_it(place: Place, tmp_path: Path) -> None:
+    store = place.open(quota_mib=1)
     huge = tmp_path / "huge"
     with huge.open("wb") as file:
         # Sparse: no disk has room for a copy.
@@ -182,40 +219,40 @@ async def test_the_quota_refuses_a_large_file_before_copying_it(tmp_path: Path) 
     with pytest.raises(StorageFull) as error:
         await store.put_file(huge)
     assert error.value.code == "blobs.quota_exceeded"
-    assert files(store) == []
+    assert place.files() == [] and place.leftovers() == []
 
 
-async def test_what_others_have_stored_counts_for_the_quota(tmp_path: Path) -> None:
-    other = BlobStore.open(tmp_path / "blobs")
+async def test_what_others_have_stored_counts_for_the_quota(place: Place, tmp_path: Path) -> None:
+    other = place.open()
     await other.put_bytes(b"a" * MIB)
-    store = BlobStore.open(tmp_path / "blobs", quota_mib=1)
+    store = place.open(quota_mib=1)
     with pytest.raises(StorageFull):
         await store.put_bytes(b"b")
 
 
-async def test_iterating_gives_every_blob_and_no_other_file(blobs: BlobStore) -> None:
+async def test_iterating_gives_every_blob_and_no_other_file(blobs: BlobStore, place: Place) -> None:
     put = {(await blobs.put_bytes(bytes([number]))).sha256 for number in range(20)}
-    (blobs.root / "ab").mkdir(exist_ok=True)
-    (blobs.root / "ab" / "notes.txt").write_text("mine")
-    (blobs.root / "README").write_text("mine")
-    (blobs.root / "cd").mkdir(exist_ok=True)
-    (blobs.root / "cd" / ("ab" + "0" * 62)).write_text("in the wrong folder")
+    (place.folder / "ab").mkdir(exist_ok=True)
+    (place.folder / "ab" / "notes.txt").write_text("mine")
+    (place.folder / "README").write_text("mine")
+    (place.folder / "cd").mkdir(exist_ok=True)
+    (place.folder / "cd" / ("ab" + "0" * 62)).write_text("in the wrong folder")
     found = [blob async for blob in blobs.iterate()]
     assert {blob.sha256 for blob in found} == put
     assert all(blob.bytes == 1 for blob in found)
     assert await blobs.usage_bytes() == 20
 
 
-async def test_deleting_takes_the_file_away(blobs: BlobStore) -> None:
+async def test_deleting_takes_the_file_away(blobs: BlobStore, place: Place) -> None:
     blob = await blobs.put_bytes(b"hello")
     assert await blobs.delete(blob.sha256) is True
     assert await blobs.delete(blob.sha256) is False
-    assert files(blobs) == []
+    assert place.files() == [] and place.leftovers() == []
 
 
-async def test_a_collector_spares_what_was_put_again_since_it_looked(blobs: BlobStore) -> None:
+async def test_a_collector_spares_what_was_put_again_since_it_looked(blobs: BlobStore, place: Place) -> None:
     blob = await blobs.put_bytes(b"hello")
-    path = await blobs.local_path(blob.sha256)
+    (path,) = (place.folder / name for name in place.files())
     old = (utcnow() - timedelta(days=2)).timestamp()
     os.utime(path, (old, old))
     looked = utcnow() - timedelta(hours=1)
@@ -225,14 +262,16 @@ async def test_a_collector_spares_what_was_put_again_since_it_looked(blobs: Blob
     assert await blobs.delete(blob.sha256, unless_modified_since=looked) is True
 
 
-async def test_changed_content_is_noticed(blobs: BlobStore) -> None:
+async def test_changed_content_is_noticed(blobs: BlobStore, place: Place) -> None:
     blob = await blobs.put_bytes(b"hello")
     assert await blobs.verify(blob.sha256)
-    (await blobs.local_path(blob.sha256)).write_bytes(b"hellO")
+    (place.folder / place.files()[0]).write_bytes(b"hellO")
     assert not await blobs.verify(blob.sha256)
 
 
-async def test_a_missing_source_is_named_without_its_folder(blobs: BlobStore, tmp_path: Path) -> None:
+async def test_a_missing_source_is_named_without_its_folder(
+    blobs: BlobStore, place: Place, tmp_path: Path
+) -> None:
     for path in (tmp_path / "none.png", tmp_path):
         with pytest.raises(NotFound) as error:
             await blobs.put_file(path)
@@ -240,47 +279,23 @@ async def test_a_missing_source_is_named_without_its_folder(blobs: BlobStore, tm
         assert str(tmp_path.parent) not in error.value.message
 
 
-async def test_a_root_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(Unavailable) as error:
-        BlobStore.open(tmp_path / "file" / "blobs")
-    assert error.value.code == "blobs.unwritable"
+async def test_many_who_put_the_same_at_once_store_it_once(blobs: BlobStore, place: Place) -> None:
+    put = await asyncio.gather(*(blobs.put_bytes(b"hello" * 1000) for _ in range(12)))
+    assert len(set(put)) == 1
+    assert len(place.files()) == 1 and place.leftovers() == []
+    assert await blobs.verify(put[0].sha256)
 
 
-async def test_a_folder_and_its_file_url_are_the_same_store(tmp_path: Path) -> None:
-    folder = tmp_path / "with space"
-    blob = await BlobStore.open(str(folder)).put_bytes(b"x")
-    assert await BlobStore.open(folder.as_uri()).exists(blob.sha256)
-
-
-@pytest.mark.parametrize("url", ["file://elsewhere/blobs", "gopher://x/y", "s3://"])
-def test_a_url_that_cannot_be_used_is_invalid(tmp_path: Path, url: str) -> None:
-    with pytest.raises(Invalid) as error:
-        BlobStore.open(url, cache=tmp_path)
-    assert error.value.code == "blobs.url_invalid"
-
-
-def test_a_bucket_needs_a_folder_for_its_copies() -> None:
-    with pytest.raises(Invalid) as error:
-        BlobStore.open("s3://bucket/prefix")
-    assert error.value.code == "blobs.cache_missing"
-
-
-async def test_a_bucket_keeps_the_same_promises(tmp_path: Path) -> None:
-    # An object store of the same library that lives in memory; the calls are those that S3 gets.
-    store = BlobStore.open("memory:///", cache=tmp_path / "copies", quota_mib=1)
-    blob = await store.put_bytes(b"hello", "text/plain")
-    assert blob.sha256 == sha256(b"hello")
-    path = await store.local_path(blob.sha256)
-    assert path.read_bytes() == b"hello"
-    path.unlink()
-    assert (await store.local_path(blob.sha256)).read_bytes() == b"hello"
-    assert await store.read(blob.sha256) == b"hello"
-    assert [found.sha256 async for found in store.iterate()] == [blob.sha256]
-    with pytest.raises(StorageFull):
-        await store.put_bytes(b"x" * MIB)
-    assert await store.delete(blob.sha256) is True
-    assert not path.exists()
-    with pytest.raises(SoundstageError) as error:
-        await store.local_path(blob.sha256)
-    assert error.value.code == "blob.not_found"
+async def test_what_is_put_while_a_collector_removes_it_is_there_afterwards(
+    blobs: BlobStore, place: Place
+) -> None:
+    blob = await blobs.put_bytes(b"hello")
+    (path,) = (place.folder / name for name in place.files())
+    old = (utcnow() - timedelta(days=2)).timestamp()
+    for _ in range(15):
+        os.utime(path, (old, old))
+        looked = utcnow() - timedelta(hours=1)
+        await asyncio.gather(
+            blobs.put_bytes(b"hello"), blobs.delete(blob.sha256, unless_modified_since=looked)
+        )
+        assert await blobs.exists(blob.sha256)

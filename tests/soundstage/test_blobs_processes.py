@@ -21,7 +21,7 @@ def start(program: Path, *arguments: object) -> subprocess.Popen[str]:
 async def test_processes_that_put_the_same_content_do_not_disturb_each_other(
     blobs: BlobStore, programs: Path
 ) -> None:
-    running = [start(programs / "put_blobs.py", blobs.root, 20) for _ in range(3)]
+    running = [start(programs / "put_blobs.py", blobs.root, "-", 20) for _ in range(3)]
     for process in running:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
