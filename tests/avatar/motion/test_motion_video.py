@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from avatar.engines.mesh.mouth_fields import MouthPose
 from avatar.engines.motion import MotionEngine, open_motion
 from avatar.engines.motion import engine as engine_module
 from avatar.errors import AvatarError, InvalidInput
@@ -123,6 +124,30 @@ def test_a_second_render_needs_no_tracker(
     monkeypatch.setattr(engine_module, "open_tracker", unavailable)
     for again, before in zip(items(6), first, strict=True):
         assert np.array_equal(again, before)
+
+
+def test_the_inside_of_a_mouth_is_kept_for_the_next_render(
+    smiling: Clip, short: Spoken, engine_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teeth of a smile among them; a file that was cut short is made anew."""
+
+    def wide_open() -> tuple[np.ndarray, dict[str, object]]:
+        with closing(opened(smiling.path, engine_cache)) as engine, closing(engine.items(short[0])) as items:
+            item = replace(next(items), pose=MouthPose(jaw=0.6, raise_=0.5))
+            return engine.draw(item).pixels, engine.report().facts
+
+    first, facts = wide_open()
+    assert "own_teeth_from_step" in facts
+    for kept in engine_cache.rglob("mouth-*.npz"):
+        kept.write_bytes(kept.read_bytes()[:1000])
+    assert np.array_equal(wide_open()[0], first)
+
+    def unavailable(*_: object) -> None:
+        raise AssertionError("the footage was searched again")
+
+    monkeypatch.setattr(engine_module.MouthInterior, "from_picture", unavailable)
+    again, facts_again = wide_open()
+    assert np.array_equal(again, first) and facts_again == facts
 
 
 @pytest.mark.parametrize(("index", "side"), [(None, "left"), (0, "left"), (1, "right")])

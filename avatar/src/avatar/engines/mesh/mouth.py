@@ -220,7 +220,7 @@ class MouthModel:
         spans = ((0, min(cells, -(-bottom // step))), (top // step, cells))
         maps = []
         for down, (first, last), start in zip((upper, lower), spans, (0, top), strict=True):
-            forward = cv2.merge(self.shape.axes.vectors_to_pixels(across, down))
+            forward = np.asarray(cv2.merge(self.shape.axes.vectors_to_pixels(across, down)), np.float32)
             rows = slice(first, last + 2)
             backward = _invert(forward, step, rows)
             backward[..., 0] += self._grid_x[rows]

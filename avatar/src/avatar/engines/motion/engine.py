@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from avatar.engines.motion.appearance import Likeness, sample
 from avatar.engines.motion.cutout import Cutout
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
+from avatar.engines.motion.kept_mouth import KeptMouth, MouthCache
 from avatar.engines.motion.mouth import VideoMouth
 from avatar.engines.motion.steady import MARGIN, Steady, steady
 from avatar.engines.motion.survey import Survey, ranges
@@ -72,6 +74,11 @@ class MotionEngine:
                 "video.hdr", f"{name} is HDR footage; its colours may look pale. Export it as SDR if so."
             )
 
+    @cached_property
+    def _content(self) -> str:
+        """Hash of the video's file, read once."""
+        return self._face.video.sha256 or _hash_of(self._footage.path)
+
     def items(self, track: ControlTrack) -> Iterator[MotionItem]:
         """Tracks the footage first (once per video: the result is cached), then decodes it in playing order.
 
@@ -88,7 +95,7 @@ class MotionEngine:
         self._note_losses(survey, order)
         held = max(4, _HELD_BYTES // (self.size[0] * self.size[1] * 3))
         reader = FrameReader(self._footage, table, framing.picture, held)
-        self._interior = self._appearance(reader, frames, framing, faces, survey)
+        self._interior = self._appearance(reader, frames, framing, faces, survey, track.fps)
         window = _SteadyWindow(faces, survey.likeness, track.fps)
         for index, picture in enumerate(reader.read(frames[order].tolist())):
             step = int(order[index])
@@ -162,16 +169,19 @@ class MotionEngine:
         return table, frames
 
     def _follow(self, table: FrameTable, frames: npt.NDArray[np.int64], fps: int) -> FaceTrack:
-        content = self._face.video.sha256 or _hash_of(self._footage.path)
-        key = cache_key(content, self._face.start_ms, fps, self._face.face_index)
         return measure_track(
             self._footage,
             table,
             frames,
             self._face.face_index,
-            TrackCache(self._cache / "motion" / key),
+            TrackCache(self._track_folder(fps)),
             open_tracker,
         )
+
+    def _track_folder(self, fps: int) -> Path:
+        """Where all that was measured in this video lies."""
+        key = cache_key(self._content, self._face.start_ms, fps, self._face.face_index)
+        return self._cache / "motion" / key
 
     def _appearance(
         self,
@@ -180,22 +190,33 @@ class MotionEngine:
         framing: Framing,
         faces: FaceTrack,
         survey: Survey,
+        fps: int,
     ) -> MouthInterior:
         """Colours from the clearest frame and, if they show anywhere, the person's own teeth.
 
-        One for the whole clip: they must not flicker.
+        One for the whole clip, as they must not flicker, and kept for the next render of it.
         """
 
         def look(step: int) -> tuple[Pixels, Points]:
             return next(reader.read([int(frames[step])])), framing.points(faces.raw(step, step + 1)[0])
 
-        interior = MouthInterior.from_picture(*look(survey.clearest()))
-        for step in survey.toothy(LEAST_GAP_E, MOST_GAP_E, count=3):
-            upper = own_upper_teeth(*look(step))
-            if upper is not None:
-                self._report.facts["own_teeth_from_step"] = step
-                return replace(interior, upper=upper)
-        return interior
+        clearest, toothy = survey.clearest(), survey.toothy(LEAST_GAP_E, MOST_GAP_E, count=3)
+        cache = MouthCache(
+            self._track_folder(fps),
+            {"framing": asdict(framing), "frames": [int(frames[step]) for step in (clearest, *toothy)]},
+        )
+        kept = cache.load()
+        if kept is None:
+            kept = KeptMouth(MouthInterior.from_picture(*look(clearest)), None)
+            for step in toothy:
+                upper = own_upper_teeth(*look(step))
+                if upper is not None:
+                    kept = KeptMouth(replace(kept.interior, upper=upper), step)
+                    break
+            cache.save(kept)
+        if kept.teeth_from_step is not None:
+            self._report.facts["own_teeth_from_step"] = kept.teeth_from_step
+        return kept.interior
 
     def _note_losses(self, survey: Survey, order: npt.NDArray[np.int64]) -> None:
         lost = ranges(~survey.found[order])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -64,7 +65,7 @@ class Footage:
     def open(cls, path: Path, name: str) -> Footage:
         """Raises `video.unreadable` or `video.no_frames`; `name` is what people called the file."""
         try:
-            with open_media(path) as container:
+            with open_media(path, probe=False) as container:
                 if not container.streams.video:
                     raise _no_frames(name)
                 for packet in container.demux(container.streams.video[0]):
@@ -87,7 +88,10 @@ class Footage:
         """Frames that show from `start_ms` to `end_ms` (None: the end of the file), without decoding."""
         rows: list[tuple[int, bool]] = []
         reached_end = True
-        with open_media(self.path) as container:
+        with ExitStack() as stack:
+            container = stack.enter_context(open_media(self.path, probe=False))
+            if container.streams.video[0].start_time is None:
+                container = stack.enter_context(open_media(self.path))
             stream = container.streams.video[0]
             tick_ms = float(stream.time_base or 0) * 1000
             first = stream.start_time or 0

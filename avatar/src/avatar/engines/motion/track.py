@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import av
 import numpy as np
@@ -62,7 +63,7 @@ class TrackCache:
                 return Block(
                     stored["points"], stored["colours"], Place(*map(float, last)) if len(last) else None
                 )
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, BadZipFile):
             return None
 
     def save(self, number: int, block: Block) -> None:
