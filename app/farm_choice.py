@@ -92,7 +92,6 @@ def nomad_options(settings: Settings, control_url: str) -> NomadOptions:
             command=nomad.command,
         ),
         max_running=settings.farm.max_running,
-        look_ahead=settings.farm.look_ahead,
         keep_s=nomad.keep_hours * 3600.0,
     )
 

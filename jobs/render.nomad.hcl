@@ -98,6 +98,12 @@ variable "priority" {
   description = "1 to 100; a higher one is placed sooner."
 }
 
+variable "node" {
+  type        = string
+  default     = ""
+  description = "Id of the node that fits best, as a wish."
+}
+
 variable "avoid_nodes" {
   type        = list(string)
   default     = []
@@ -145,6 +151,15 @@ job "render" {
       attribute = "${node.unique.id}"
       operator  = "!="
       value     = constraint.value
+    }
+  }
+
+  dynamic "affinity" {
+    for_each = var.node == "" ? [] : [var.node]
+    content {
+      attribute = "${node.unique.id}"
+      value     = affinity.value
+      weight    = 100
     }
   }
 

@@ -115,6 +115,10 @@ class NomadClient:
         except NotFound:
             return
 
+    async def stop_allocation(self, allocation_id: str) -> None:
+        """Ends it; Nomad places the work anew where it can run."""
+        await self._json("PUT", f"allocation/{_part(allocation_id)}/stop")
+
     async def job(self, job_id: str) -> Json | None:
         try:
             return await self._json("GET", f"job/{_part(job_id)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farm.ledger import Story
+from farm.nomad.request import Choice
 
 TERMINAL_ALLOCATION = frozenset({"complete", "failed", "lost"})
 
@@ -17,12 +18,14 @@ class Flight:
 
     story: Story
     job_id: str
+    choice: Choice
     cancelling: bool = False
     registered: bool = False
     stopped: bool = False
     launches: int = 0
     trouble: str = ""
     allocations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    evicted: set[str] = field(default_factory=set)
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -39,9 +39,12 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was decided for one placement: kind of node, a card that fits best, nodes to keep away from."""
+    """What was decided for one placement. `node` and `card` are where it fits best, as a wish: when the book
+    is out of date, Nomad places it elsewhere.
+    """
 
     mode: Mode = "whole"
+    node: str = ""
     card: str = ""
     avoid_nodes: Collection[str] = ()
 
@@ -59,7 +62,7 @@ def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
     if needs.gpus == 0:
         return {"gpus": 0}
     if choice.mode == "whole":
-        return {"gpus": needs.gpus, "vram_mib": needs.vram_mib, "device": DEVICE, "card": choice.card}
+        return {"gpus": needs.gpus, "vram_mib": needs.vram_mib, "device": DEVICE}
     return {
         "gpus": max(1, ceil(needs.vram_mib / SHARE_MIB)),
         "vram_mib": needs.vram_mib,
@@ -91,6 +94,7 @@ def job_variables(
         "command": options.command,
         "args": arguments,
         "priority": nomad_priority(task.priority),
+        "node": choice.node,
         "avoid_nodes": sorted(choice.avoid_nodes),
         "kill_timeout": f"{options.kill_timeout_s:g}s",
         "retries": 0,

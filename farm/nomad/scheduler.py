@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from avatar.spec.work import WorkEnd, WorkReport
 
 from farm.failures import CANCELLED, failure_from_error
 from farm.ledger import Ledger
+from farm.nomad.backoff import Backoff
+from farm.nomad.census import Eligible
 from farm.nomad.client import NomadClient
 from farm.nomad.flight import TERMINAL_ALLOCATION, Flight
+from farm.nomad.placer import Placer
 from farm.nomad.request import Choice, JobOptions, job_id, job_variables
 from farm.nomad.verdict import LOST, STOPPED, failure_of_allocation, outcome_of
 from farm.nomad.watching import ClusterWatch, cancel_all, until_reachable
-from farm.queue import TaskQueue
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
 from farm.transfer import TransferService
@@ -45,7 +49,7 @@ class NomadOptions:
     control_url: str
     job: JobOptions = field(default_factory=JobOptions)
     max_running: int = 64
-    look_ahead: int = 2
+    count_s: float = 3.0
     grace_s: float = 5.0
     patience_s: float = 3600.0
     cancel_s: float = 30.0
@@ -68,13 +72,15 @@ class NomadScheduler:
         self._transfer = transfer
         self._options = options
         self._ledger = Ledger()
-        self._queue = TaskQueue()
+        job = options.job
+        self._placer = Placer(Eligible(job.driver, job.node_pool, job.datacenters))
         self._flights: dict[str, Flight] = {}
         self._by_job: dict[str, Flight] = {}
         self._watch = ClusterWatch(client, options.job.prefix, self)
         self._work: set[asyncio.Task[None]] = set()
         self._hcl = ""
         self._unclaimed: set[str] = set()
+        self._counted = asyncio.Event()
         self._taken_over = False
         self._opened = False
         self._leaving = False
@@ -91,13 +97,13 @@ class NomadScheduler:
         story = self._ledger.find(task.id)
         if story is None:
             story = self._ledger.begin(task)
-            self._queue.push(task.id, task.priority)
+            self._placer.push(task)
             self._release()
         elif task.id in self._unclaimed:
             self._unclaimed.discard(task.id)
             if story.ended:
                 await self._transfer.close(task.id)
-        ahead = self._queue.ahead_of(task.id) if task.id in self._queue else 0
+        ahead = self._placer.ahead_of(task.id) if task.id in self._placer else 0
         return Placement(task.id, self.name, story.state, ahead)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
@@ -105,7 +111,7 @@ class NomadScheduler:
 
     async def cancel(self, task_id: str) -> None:
         story = self._ledger.story(task_id)
-        if self._queue.remove(task_id):
+        if self._placer.remove(task_id):
             self._ledger.end(story, TaskState.CANCELLED, failure=CANCELLED)
         elif self._leaving:
             # Told to whoever waits here; the job runs on, and its ticket stays open for who comes after us.
@@ -124,9 +130,8 @@ class NomadScheduler:
         if story.ended:
             failure = story.events[-1].failure
             return f"ended: {story.state}" + (f", {failure.message}" if failure else "")
-        if task_id in self._queue:
-            busy, most = len(self._flights), self._options.max_running
-            return f"waits: {busy} of {most} workers busy, {self._queue.ahead_of(task_id)} ahead of it"
+        if task_id in self._placer:
+            return f"waits: {self._why_in_line(story.task)}"
         if story.state is TaskState.RUNNING:
             frames = story.frames
             if frames is None:
@@ -273,6 +278,7 @@ class NomadScheduler:
 
     def _end(self, flight: Flight, outcome: Finished | Failed) -> None:
         if not flight.story.ended:
+            self._learn_from(flight, outcome)
             if isinstance(outcome, Finished):
                 self._ledger.end(flight.story, TaskState.DONE, result=outcome)
             else:
@@ -288,9 +294,19 @@ class NomadScheduler:
         self._drop(flight)
 
     def _drop(self, flight: Flight) -> None:
+        self._placer.release(flight.story.task.id)
         self._flights.pop(flight.story.task.id, None)
         self._by_job.pop(flight.job_id, None)
         flight.settled.set()
+
+    def _learn_from(self, flight: Flight, outcome: Finished | Failed) -> None:
+        node, engine = str((flight.newest or {}).get("NodeID") or ""), flight.story.task.needs.engine
+        if not node or flight.cancelling:
+            return
+        if isinstance(outcome, Finished):
+            self._placer.succeeded(node, engine)
+        else:
+            self._placer.failed(node, engine, outcome.code)
 
     async def _settle(self, flight: Flight) -> None:
         """Forgets a task that has ended; its place is free for the next one."""
@@ -310,20 +326,56 @@ class NomadScheduler:
 
     def _release(self) -> None:
         """Only what can run goes to Nomad: it keeps all that waits in the memory of its servers."""
-        while (
-            not self._leaving
-            and len(self._flights) < self._options.max_running
-            and self._waiting() < self._options.look_ahead
-        ):
-            task_id = self._queue.pop()
-            if task_id is None:
-                return
-            flight = Flight(self._ledger.story(task_id), job_id(self._options.job.prefix, task_id))
+        if self._leaving:
+            return
+        room = self._options.max_running - len(self._flights)
+        for task_id, choice in self._placer.admit(room):
+            flight = Flight(self._ledger.story(task_id), job_id(self._options.job.prefix, task_id), choice)
             self._take(flight)
             self._begin(self._launch(flight))
 
-    def _waiting(self) -> int:
-        return sum(flight.story.state is TaskState.QUEUED for flight in self._flights.values())
+    async def _count(self) -> None:
+        """Looks at nodes, cards and allocations again and again, and takes work off cards that are gone."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._look_around()
+                backoff.reset()
+            except SoundstageError as error:
+                log.warning("farm.nomad.count_failed", error=str(error))
+                await backoff.pause()
+                continue
+            self._counted.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._counted.wait(), self._options.count_s)
+
+    async def _look_around(self) -> None:
+        nodes, allocations = await self._client.nodes(), await self._client.all_allocations()
+        ours = {name: flight.story.task for name, flight in self._by_job.items()}
+        for task_id in self._placer.learn(nodes, allocations, ours):
+            flight = self._flights.get(task_id)
+            newest = flight.newest if flight is not None else None
+            if flight is not None and newest is not None and newest["ID"] not in flight.evicted:
+                log.warning("farm.nomad.card_gone", task=task_id, node=newest.get("NodeName"))
+                flight.evicted.add(newest["ID"])
+                await self._client.stop_allocation(newest["ID"])
+        self._release()
+
+    async def _tidy(self) -> None:
+        """Purges jobs that ended long ago, so that Nomad's memory does not grow with what we have made."""
+        while True:
+            with suppress(SoundstageError):
+                jobs, _ = await self._client.jobs(f"{self._options.job.prefix}-")
+                for job in jobs:
+                    old_s = time.time() - int(job.get("SubmitTime") or 0) / 1e9
+                    if (
+                        job["ID"] not in self._by_job
+                        and job["Status"] == "dead"
+                        and old_s > self._options.keep_s
+                    ):
+                        await self._client.stop(job["ID"], purge=True)
+                        await self._client.delete_variable(_variable(job["ID"]))
+            await asyncio.sleep(min(600.0, self._options.keep_s))
 
     def _take(self, flight: Flight) -> None:
         self._flights[flight.story.task.id] = flight
@@ -353,7 +405,9 @@ class NomadScheduler:
         order = await order_of(task, self._blobs, grace_s=options.grace_s, patience_s=options.patience_s)
         token = await self._transfer.issue(task, order, flight.job_id, WAITING_LIFETIME_S)
         ticket = hashlib.sha256(token.encode()).hexdigest()[:16]
-        variables = job_variables(task, options.job, Choice(), control_url=options.control_url, ticket=ticket)
+        variables = job_variables(
+            task, options.job, flight.choice, control_url=options.control_url, ticket=ticket
+        )
         self._hcl = self._hcl or await asyncio.to_thread(JOB_FILE.read_text, encoding="utf-8")
         job = await self._client.parse_job(self._hcl, variables)
         await self._client.put_variable(_variable(flight.job_id), {"token": token})
@@ -384,7 +438,7 @@ class NomadScheduler:
     async def _take_over(self) -> None:
         for ticket in await self._transfer.open_tickets():
             story = self._ledger.begin(ticket.task)
-            flight = Flight(story, ticket.job_id, registered=True)
+            flight = Flight(story, ticket.job_id, Choice(), registered=True)
             self._unclaimed.add(ticket.task.id)
             self._take(flight)
             if ticket.end is not None:
@@ -400,12 +454,20 @@ class NomadScheduler:
             log.warning("farm.nomad.unclaimed", task=flight.story.task.id)
             await self.cancel(flight.story.task.id)
 
+    def _why_in_line(self, task: SegmentTask) -> str:
+        if not self._watch.connected:
+            return self._watch.trouble or "the connection to Nomad is being made"
+        busy, most = len(self._flights), self._options.max_running
+        if busy >= most:
+            return f"{busy} of {most} workers busy, {self._placer.ahead_of(task.id)} ahead of it"
+        return self._placer.why(task)
+
     def _why_not_running(self, flight: Flight) -> str:
         if flight.trouble or not self._watch.connected:
             return flight.trouble or self._watch.trouble or "the connection to Nomad is being made"
         newest = flight.newest
         if newest is None:
-            return "no node has room for it yet"
+            return "its job is with Nomad, which is choosing a node"
         return f"its worker is being started on {newest.get('NodeName') or 'its node'}"
 
     async def _nomad_log(self, flight: Flight | None) -> str:
@@ -423,6 +485,8 @@ class NomadScheduler:
         if not self._opened:
             self._opened = True
             self._begin(self._watch.run())
+            self._begin(self._count())
+            self._begin(self._tidy())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -187,9 +187,6 @@ class FarmSettings(Section):
         None, description="how workers reach this server; empty: `http.public_url`, else where it listens"
     )
     max_running: int = Field(64, ge=1, description="most segments that are on the farm at the same time")
-    look_ahead: int = Field(
-        2, ge=1, description="most segments that wait on the farm's side; the rest waits here"
-    )
     nomad: NomadSettings = Field(default_factory=NomadSettings, description="the Nomad cluster")
 
 

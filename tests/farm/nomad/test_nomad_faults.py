@@ -108,7 +108,7 @@ async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhil
     await first.close()
     assert (await ended(first, "long")).state is TaskState.CANCELLED
     async with asyncio.timeout(20):
-        while await control.transfer.end_of("quick") is None:
+        while await control.transfer.end_of("quick") is None:  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.1)
     second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, nomad_options)
     await second.start()

@@ -21,6 +21,7 @@ from farm.placement.changes import (
     UseAs,
 )
 from farm.placement.explain import Explanation, FarmState, explain
+from farm.placement.structure import could_run
 
 NOW = 1_000_000.0
 
@@ -69,6 +70,8 @@ def test_what_is_proposed_does_place_it_on_the_farm_itself(seed: int) -> None:
             continue
         explained += 1
         assert told.change and told.code != "fits"
+        never = not any(could_run(wanted, one) for one in book.nodes)
+        assert (told.code in ("too_large", "no_node")) == never
         for way in (told.change, told.or_else):
             assert not way or _made_true(way, book, wanted, avoided), (told, wanted)
         assert "\n" not in told.sentence and told.advice

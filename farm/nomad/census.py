@@ -1,0 +1,100 @@
+"""Reads Nomad's nodes and allocations as the book's nodes and leases; used by the placer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from farm.nomad.request import SHARED_POOL
+from farm.placement import Card, Lease, Node, Spot
+
+Json = Mapping[str, Any]
+LIVING = frozenset({"pending", "running"})
+
+
+@dataclass(frozen=True, slots=True)
+class Eligible:
+    """Which nodes may run our jobs at all."""
+
+    driver: str
+    node_pool: str = "all"
+    datacenters: tuple[str, ...] = ("*",)
+
+    def admits(self, node: Json) -> bool:
+        driver = (node.get("Drivers") or {}).get(self.driver) or {}
+        pools = (node.get("NodePool"), "all")
+        return (
+            node.get("Status") == "ready"
+            and bool(driver.get("Detected") and driver.get("Healthy"))
+            and (self.node_pool in pools or node.get("NodePool") == SHARED_POOL)
+            and ("*" in self.datacenters or node.get("Datacenter") in self.datacenters)
+        )
+
+
+def nodes_of(listed: Iterable[Json], eligible: Eligible) -> list[Node]:
+    """Nodes that are down are left out; drained ones are there and take nothing new."""
+    return [_node(node) for node in listed if eligible.admits(node)]
+
+
+def lease_of(allocation: Json, lease_id: str, *, owner: str = "", engine: str = "") -> Lease:
+    """What an allocation holds. Allocations of strangers have no owner."""
+    tasks = ((allocation.get("AllocatedResources") or {}).get("Tasks") or {}).values()
+    devices = [device for task in tasks for device in task.get("Devices") or ()]
+    instances = [str(one) for device in devices for one in device.get("DeviceIDs") or ()]
+    cards = tuple(dict.fromkeys(one.partition("#")[0] for one in instances))
+    shares = len(instances) if any("#" in one for one in instances) else 0
+    return Lease(
+        id=lease_id,
+        owner=owner,
+        engine=engine,
+        spot=Spot(str(allocation["NodeID"]), cards, shares),
+        cpu_mhz=sum(int(task["Cpu"]["CpuShares"]) for task in tasks),
+        memory_mib=sum(int(task["Memory"]["MemoryMB"]) for task in tasks),
+    )
+
+
+def lives(allocation: Json) -> bool:
+    return allocation.get("ClientStatus") in LIVING
+
+
+def _node(node: Json) -> Node:
+    resources, reserved = node.get("NodeResources") or {}, node.get("ReservedResources") or {}
+    groups = [group for group in resources.get("Devices") or () if group.get("Type") == "gpu"]
+    cards = [card for group in groups for card in _cards(group)]
+    return Node(
+        id=str(node["ID"]),
+        name=str(node.get("Name") or node["ID"]),
+        cards=tuple({card.uuid: card for card in cards}.values()),
+        shared=any(card.shares for card in cards),
+        pool=str(node.get("NodePool") or "default"),
+        cpu_mhz=_amount(resources, "Cpu", "CpuShares") - _amount(reserved, "Cpu", "CpuShares"),
+        memory_mib=_amount(resources, "Memory", "MemoryMB") - _amount(reserved, "Memory", "MemoryMB"),
+        drained=bool(node.get("Drain")) or node.get("SchedulingEligibility") != "eligible",
+    )
+
+
+def _cards(group: Json) -> list[Card]:
+    """A group is one card in shares, or all cards of one model."""
+    found = {name: _value(value) for name, value in (group.get("Attributes") or {}).items()}
+    memory = int(found.get("memory") or 0)
+    instances = group.get("Instances") or ()
+    if "shares" in found:
+        faults = [_fault(one) for one in instances if _fault(one)]
+        model, shares = str(found.get("model") or group["Name"]), int(found["shares"])
+        return [Card(str(found["uuid"]), model, memory, shares, faults[0] if faults else "")]
+    return [Card(str(one["ID"]), str(group["Name"]), memory, fault=_fault(one)) for one in instances]
+
+
+def _fault(instance: Json) -> str:
+    return "" if instance.get("Healthy") else str(instance.get("HealthDescription") or "unhealthy")
+
+
+def _value(attribute: Json) -> Any:
+    """Nomad keeps one field per type and leaves the others empty."""
+    kinds = ("Int", "String", "Float", "Bool")
+    return next((attribute[kind] for kind in kinds if attribute.get(kind) is not None), None)
+
+
+def _amount(resources: Json, kind: str, name: str) -> int:
+    return int((resources.get(kind) or {}).get(name) or 0)

@@ -1,0 +1,125 @@
+"""Decides what may be given to Nomad now and which card it should ask for: the waiting line and the book of
+leases, kept true by what Nomad says. Used by the scheduler.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from farm.nomad.census import Eligible, lease_of, lives, nodes_of
+from farm.nomad.request import Choice
+from farm.placement import BlockList, Book, CardUse, Lease, LineRules, Request, WaitingLine
+from farm.placement.explain import FarmState, explain
+from farm.tasks import SegmentTask
+
+NODE_FAULTS = frozenset(
+    {"worker.crashed", "worker.killed", "worker.lost", "worker.not_started", "disk.full", "worker.files"}
+)
+"""Failures that may be the node's: after some of them an engine stays away from it for a while."""
+
+RULES = LineRules(lease_s=float("inf"))
+"""Leases end with their allocations, which Nomad tells; they need no renewal."""
+
+
+class Placer:
+    """`seen` is False until Nomad has told of its nodes for the first time."""
+
+    def __init__(self, eligible: Eligible) -> None:
+        self._eligible = eligible
+        self._line = WaitingLine(RULES)
+        self._book = Book()
+        self._blocks = BlockList()
+        self.seen = False
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._line
+
+    def ahead_of(self, task_id: str) -> int:
+        return self._line.ahead_of(task_id)
+
+    def push(self, task: SegmentTask) -> None:
+        """Tasks of one trace take turns with those of others."""
+        self._line.push(_request(task), time.time(), task.priority)
+
+    def remove(self, task_id: str) -> bool:
+        return self._line.remove(task_id, self._book)
+
+    def admit(self, limit: int) -> list[tuple[str, Choice]]:
+        """Ids of at most `limit` tasks that can run now, each with what its job should ask for."""
+        now_s = time.time()
+        leases = self._line.admit(
+            self._book, now_s, lambda engine: self._blocks.nodes(engine, now_s), max(0, limit)
+        )
+        return [(lease.id, self._choice(lease, now_s)) for lease in leases]
+
+    def release(self, task_id: str) -> None:
+        self._book.release(task_id)
+
+    def failed(self, node_id: str, engine: str, code: str) -> None:
+        if code in NODE_FAULTS:
+            self._blocks.failed(node_id, engine, time.time())
+
+    def succeeded(self, node_id: str, engine: str) -> None:
+        self._blocks.succeeded(node_id, engine)
+
+    def learn(
+        self,
+        nodes: Iterable[Mapping[str, Any]],
+        allocations: Iterable[Mapping[str, Any]],
+        ours: Mapping[str, SegmentTask],
+    ) -> list[str]:
+        """Takes what Nomad lists. `ours` are our tasks on the farm's side by the names of their jobs. Ids of
+        those whose card is gone or faulty are returned: Nomad leaves them where they are.
+        """
+        known = {node.id: node for node in nodes_of(nodes, self._eligible)}
+        for node in self._book.nodes:
+            if node.id not in known:
+                self._book.drop_node(node.id)
+        for node in known.values():
+            self._book.put_node(node)
+        running = [self._lease(one, ours) for one in allocations if lives(one)]
+        # The same task twice: the older allocation is on its way out.
+        self._book.reconcile(
+            {lease.id: lease for lease in running}.values(), pending={task.id for task in ours.values()}
+        )
+        self.seen = True
+        mine = {task.id for task in ours.values()}
+        cards = {card.uuid: card for node in known.values() for card in node.cards}
+        return [
+            lease.id
+            for lease in self._book.stranded()
+            if lease.id in mine
+            and lease.spot.node_id in known
+            and any(uuid not in cards or cards[uuid].fault for uuid in lease.spot.cards)
+        ]
+
+    def why(self, task: SegmentTask) -> str:
+        """Why it waits, in one sentence, and the one change that would place it."""
+        if not self.seen:
+            return "the nodes of the farm are not known yet"
+        found = explain(_request(task), FarmState(self._book, self._blocks), time.time())
+        return found.sentence + (f" To place it: {found.advice}." if found.advice else "")
+
+    def _lease(self, allocation: Mapping[str, Any], ours: Mapping[str, SegmentTask]) -> Lease:
+        task = ours.get(str(allocation["JobID"]))
+        if task is None:
+            return lease_of(allocation, str(allocation["ID"]))
+        return lease_of(allocation, task.id, owner=_owner(task), engine=task.needs.engine)
+
+    def _choice(self, lease: Lease, now_s: float) -> Choice:
+        return Choice(
+            mode="shared" if lease.spot.shares else "whole",
+            node=lease.spot.node_id,
+            card=lease.spot.cards[0] if lease.spot.cards else "",
+            avoid_nodes=self._blocks.nodes(lease.engine, now_s),
+        )
+
+
+def _request(task: SegmentTask) -> Request:
+    return Request(id=task.id, owner=_owner(task), needs=task.needs, use=CardUse.EITHER)
+
+
+def _owner(task: SegmentTask) -> str:
+    return task.trace_id or task.id

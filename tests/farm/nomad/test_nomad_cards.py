@@ -1,0 +1,109 @@
+"""Segments that need a GPU find the right card on a real Nomad with fake cards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from farm.needs import Needs
+from farm.nomad import NomadAddress, NomadClient, NomadScheduler
+from farm.states import TaskState
+
+pytestmark = pytest.mark.root
+
+SMALL, LARGE = "GPU-08080808-0000-4000-8000-000000000008", "GPU-24242424-0000-4000-8000-000000000024"
+SHARED = "GPU-10101010-0000-4000-8000-000000000010"
+
+
+@pytest.fixture(scope="module")
+def gpus(nomad_clusters: Callable[..., Any]) -> Any:
+    """Whole cards of 8 and 24 GiB on two nodes, and one of 10 GiB in shares on a third."""
+    made = nomad_clusters("gpus")
+    made.add_client("small", [{"uuid": SMALL, "model": "RTX 4060", "memory_mib": 8188}])
+    made.add_client("large", [{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
+    card = {"uuid": SHARED, "model": "RTX 3080", "memory_mib": 10240}
+    made.add_client("shared", [card], share_mib=1024, node_pool="gpu-shared")
+    return made
+
+
+@pytest.fixture
+async def scheduler(gpus: Any, control: Any, nomad_options: Any) -> AsyncIterator[NomadScheduler]:
+    client = NomadClient(NomadAddress(gpus.server.address))
+    options = replace(nomad_options, max_running=8, count_s=0.5)
+    made = NomadScheduler(client, control.blobs, control.transfer, options)
+    await made.start()
+    yield made
+    await made.close()
+
+
+def needs(vram_gib: float, gpus: int = 1) -> Needs:
+    return Needs(engine="lips", gpus=gpus, vram_mib=int(vram_gib * 1024), cpu_mhz=200, memory_mib=128)
+
+
+async def running(scheduler: Any, task_id: str, seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        async for event in scheduler.watch(task_id):
+            assert not event.last, event
+            if event.state is TaskState.RUNNING:
+                return
+
+
+async def cards_of(scheduler: Any, gpus: Any, task_id: str) -> tuple[str, list[str]]:
+    """The node and the card instances of a task's last allocation."""
+    flight = scheduler._flights[task_id]
+    allocation = gpus.server.get(f"/v1/allocation/{flight.newest['ID']}")
+    devices = allocation["AllocatedResources"]["Tasks"]["avatar"]["Devices"] or []
+    return allocation["NodeName"], [one for device in devices for one in device["DeviceIDs"]]
+
+
+async def test_a_large_segment_gets_the_large_card_and_the_next_one_waits_with_a_reason(
+    scheduler: Any, make_task: Any, gpus: Any
+) -> None:
+    await scheduler.submit(await make_task("big", "!slow 60", needs=needs(16)))
+    await running(scheduler, "big")
+    assert await cards_of(scheduler, gpus, "big") == ("large", [LARGE])
+    await scheduler.submit(await make_task("next", "!slow 60", needs=needs(16)))
+    await asyncio.sleep(1)
+    said = await scheduler.explain("next")
+    assert said.startswith("waits: needs 16 GiB of GPU memory") and "large" in said and "busy" in said
+    jobs = [job["ID"] for job in gpus.server.get("/v1/jobs")]
+    assert not any(name.endswith("-next") for name in jobs), "what cannot run is not given to Nomad"
+    await scheduler.cancel("big")
+    await running(scheduler, "next")
+    assert await cards_of(scheduler, gpus, "next") == ("large", [LARGE])
+
+
+async def test_two_segments_share_a_card_and_the_third_waits(
+    scheduler: Any, make_task: Any, gpus: Any
+) -> None:
+    for name, gib in (("speech", 2), ("lips", 5)):
+        await scheduler.submit(await make_task(name, "!slow 60", needs=needs(gib)))
+        await running(scheduler, name)
+    places = [await cards_of(scheduler, gpus, name) for name in ("speech", "lips")]
+    assert [node for node, _ in places] == ["shared", "shared"]
+    assert [len(cards) for _, cards in places] == [2, 5]
+    assert {card.partition("#")[0] for _, cards in places for card in cards} == {SHARED}
+
+
+async def test_work_is_taken_off_a_card_that_fails_and_ends_well_elsewhere(
+    scheduler: Any, make_task: Any, gpus: Any, watched: Any
+) -> None:
+    await scheduler.submit(await make_task("moved", "!slow 12", needs=needs(16)))
+    await running(scheduler, "moved")
+    assert (await cards_of(scheduler, gpus, "moved"))[0] == "large"
+    try:
+        gpus.clients["large"].cards.remove(LARGE)
+        gpus.clients["small"].cards.change(SMALL, memory_mib=24564)
+        async with asyncio.timeout(60):
+            last = (await watched(scheduler, "moved"))[-1]
+        assert last.state is TaskState.DONE, last.failure
+        (job,) = [one["ID"] for one in gpus.server.get("/v1/jobs") if one["ID"].endswith("-moved")]
+        places = sorted(gpus.allocations(job), key=lambda allocation: int(allocation["CreateIndex"]))
+        assert [allocation["NodeName"] for allocation in places] == ["large", "small"]
+    finally:
+        gpus.clients["large"].cards.set([{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
+        gpus.clients["small"].cards.change(SMALL, memory_mib=8188)
