@@ -56,6 +56,7 @@ def build_outgoing(
     *,
     publisher_options: PublisherOptions | None = None,
     sender_options: SenderOptions | None = None,
+    poll_s: float = 0.5,
 ) -> Outgoing:
     """The options are for those who cannot wait as long as is polite, such as tests."""
     state_dir = settings.state_dir.absolute()
@@ -76,10 +77,20 @@ def build_outgoing(
     reach = webhook_reach(settings)
     sender = WebhookSender(db, events, sealer, sender_options or _sender_options(settings, reach))
     uploads = Courier(
-        "publisher", state_dir / "publisher.lock", publisher.due, publisher.step, max_active=UPLOADS_AT_ONCE
+        "publisher",
+        state_dir / "publisher.lock",
+        publisher.due,
+        publisher.step,
+        max_active=UPLOADS_AT_ONCE,
+        poll_s=poll_s,
     )
     posts = Courier(
-        "webhooks", state_dir / "webhooks.lock", sender.due, sender.send, max_active=WEBHOOKS_AT_ONCE
+        "webhooks",
+        state_dir / "webhooks.lock",
+        sender.due,
+        sender.send,
+        max_active=WEBHOOKS_AT_ONCE,
+        poll_s=poll_s,
     )
     return Outgoing(
         webhooks=WebhookService(db, events, sealer, reach, posts.wake),

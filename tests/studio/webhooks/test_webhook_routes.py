@@ -1,0 +1,89 @@
+"""The REST doors of webhooks: the secret is shown once, and rights are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+async def test_a_webhook_is_made_changed_tested_and_deleted(
+    client: httpx.AsyncClient, start: Any, receiver: Any, eventually: Any
+) -> None:
+    made = await client.post("/api/webhooks", json={"url": receiver.url, "kinds": ["render.done"]})
+    assert made.status_code == 201, made.text
+    webhook = made.json()
+    path = f"/api/webhooks/{webhook['id']}"
+    assert webhook["secret"].startswith("whsec_")
+    shown = (await client.get(path)).json()
+    assert "secret" not in shown and shown["kinds"] == ["render.done"]
+    assert (await client.get("/api/webhooks")).json() == [shown]
+    changed = await client.patch(path, json={"description": "for the team", "kinds": []})
+    assert (changed.json()["description"], changed.json()["kinds"]) == ("for the team", [])
+    renewed = (await client.post(f"{path}/rotate")).json()["secret"]
+    sent = await client.post(f"{path}/test")
+    assert (sent.status_code, sent.json()["kind"]) == (202, "webhook.test")
+    async with start():
+        await eventually(lambda: receiver.got)
+
+        async def delivered() -> bool:
+            return (await client.get(f"{path}/deliveries")).json()[0]["state"] == "delivered"
+
+        await eventually(delivered)
+    assert receiver.got[0].data["type"] == "webhook.test" and receiver.got[0].signed_with(renewed)
+    detail = (await client.get(f"{path}/deliveries/{receiver.got[0].id}")).json()
+    assert detail["body"] == receiver.got[0].body and detail["log"][0]["status"] == 204
+    again = await client.post(f"{path}/deliveries/{receiver.got[0].id}/redeliver")
+    assert (again.status_code, again.json()["state"]) == (202, "pending")
+    assert (await client.delete(path)).status_code == 204
+    for gone in (path, f"{path}/deliveries", f"{path}/deliveries/{receiver.got[0].id}"):
+        assert (await client.get(gone)).json()["code"] == "webhook.not_found" or "deliveries/" in gone
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://93.184.215.14/hook", "webhook.bad_url"),
+        ("https://10.1.2.3/hook", "webhook.address_refused"),
+        ("https://169.254.169.254/latest/meta-data", "webhook.address_refused"),
+        ("file:///etc/passwd", "webhook.bad_url"),
+    ],
+)
+async def test_a_webhook_that_leads_where_it_may_not_is_not_made(
+    client: httpx.AsyncClient, url: str, code: str
+) -> None:
+    answer = await client.post("/api/webhooks", json={"url": url})
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert (await client.get("/api/webhooks")).json() == []
+
+
+async def test_a_webhook_cannot_be_changed_to_lead_there_either(
+    client: httpx.AsyncClient, receiver: Any
+) -> None:
+    made = (await client.post("/api/webhooks", json={"url": receiver.url})).json()
+    answer = await client.patch(f"/api/webhooks/{made['id']}", json={"url": "https://10.1.2.3/"})
+    assert answer.json()["code"] == "webhook.address_refused"
+    assert (await client.get(f"/api/webhooks/{made['id']}")).json()["url"] == receiver.url
+
+
+async def test_a_kind_that_does_not_exist_is_refused(client: httpx.AsyncClient, receiver: Any) -> None:
+    answer = await client.post("/api/webhooks", json={"url": receiver.url, "kinds": ["render.flies"]})
+    assert answer.status_code == 422 and "render.done" in answer.text
+
+
+async def test_an_editor_may_not_make_one(client: httpx.AsyncClient, receiver: Any) -> None:
+    made = await client.post("/api/keys", json={"name": "editor", "role": "editor"})
+    bearer = {"Authorization": f"Bearer {made.json()['key']}"}
+    answer = await client.post("/api/webhooks", json={"url": receiver.url}, headers=bearer)
+    assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
+
+
+async def test_secrets_cannot_be_read_in_the_database(
+    client: httpx.AsyncClient, receiver: Any, settings: Any
+) -> None:
+    made = (await client.post("/api/webhooks", json={"url": receiver.url})).json()
+    content = b"".join(path.read_bytes() for path in Path(settings.state_dir).glob("soundstage.db*"))  # noqa: ASYNC240
+    assert receiver.url.encode() in content
+    assert made["secret"].encode() not in content and made["secret"][6:].encode() not in content
