@@ -7,6 +7,7 @@ released, because Nomad lets a task run on when its card fails.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,10 @@ cards.
 """
 
 MHZ_PER_LEVEL = 250
+KEPT_GAINS = 64
+"""So many of the last nodes that gained room are remembered; who was refused before looks at all nodes
+again.
+"""
 
 
 @dataclass(slots=True)
@@ -81,6 +86,7 @@ class Book:
         self._liked: dict[tuple[Shape, bool], list[CardKind]] = {}
         self.gains = 0
         """Grows whenever room may have appeared, so that who was refused knows when to ask again."""
+        self._gained: deque[str] = deque(maxlen=KEPT_GAINS)
         for node in nodes:
             self.put_node(node)
         for lease in leases:
@@ -140,7 +146,7 @@ class Book:
         for lease in self.leases_on(node.id):
             self._count(desk, lease, 1)
         self._shelve(desk)
-        self.gains += 1
+        self._gain(node.id)
 
     def drop_node(self, node_id: str) -> list[Lease]:
         """The node is lost, and with it what ran there: those leases are released and returned."""
@@ -165,12 +171,25 @@ class Book:
         for key in [key for key, holder in self._held.items() if holder == request_id]:
             del self._held[key]
             self._reshelve(key[0])
-            self.gains += 1
+            self._gain(key[0])
+
+    def gained_since(self, gains: int) -> set[str] | None:
+        """Nodes where room may have appeared since `gains` was so; None when that is too long ago to say."""
+        new = self.gains - gains
+        if not 0 <= new <= len(self._gained):
+            return None
+        return {self._gained[-number] for number in range(1, new + 1)}
 
     # Leases
 
-    def find(self, request: Request, avoid: Container[str] = ()) -> Spot | None:
-        """The tightest place where it fits now, not on a node in `avoid`; changes nothing."""
+    def find(
+        self, request: Request, avoid: Container[str] = (), *, among: Iterable[str] | None = None
+    ) -> Spot | None:
+        """The tightest place where it fits now, not on a node in `avoid`; changes nothing. `among` are
+        nodes to look at when all others are known not to fit.
+        """
+        if among is not None:
+            return next(self._spots_among(request, avoid, among), None)
         if request.id in self._held.values() and (spot := self._find_held(request, avoid)) is not None:
             return spot
         if request.needs.gpus == 0:
@@ -184,6 +203,7 @@ class Book:
         request: Request,
         avoid: Container[str] = (),
         *,
+        among: Iterable[str] | None = None,
         now_s: float = 0.0,
         lasts_s: float = float("inf"),
     ) -> Lease | None:
@@ -193,7 +213,7 @@ class Book:
         known = self._leases.get(request.id)
         if known is not None:
             return known
-        spot = self.find(request, avoid)
+        spot = self.find(request, avoid, among=among)
         if spot is None:
             return None
         needs = request.needs
@@ -237,7 +257,7 @@ class Book:
         if not here:
             del self._leases_on[lease.spot.node_id]
         self._apply(lease, -1)
-        self.gains += 1
+        self._gain(lease.spot.node_id)
         return lease
 
     def renew(self, lease_id: str, until_s: float, expected_end_s: float | None = None) -> bool:
@@ -339,20 +359,25 @@ class Book:
         return None
 
     def _find_held(self, request: Request, avoid: Container[str]) -> Spot | None:
-        for node_id in dict.fromkeys(key[0] for key, holder in self._held.items() if holder == request.id):
+        held_on = dict.fromkeys(key[0] for key, holder in self._held.items() if holder == request.id)
+        return next(self._spots_among(request, avoid, held_on), None)
+
+    def _spots_among(
+        self, request: Request, avoid: Container[str], node_ids: Iterable[str]
+    ) -> Iterator[Spot]:
+        for node_id in node_ids:
             desk = self._desks.get(node_id)
             if desk is None or node_id in avoid or desk.node.drained or not desk.has_machine_for(request):
                 continue
-            if request.needs.gpus == 0:
-                return Spot(node_id)
             spot = self._find_on(desk, request)
             if spot is not None:
-                return spot
-        return None
+                yield spot
 
     def _find_on(self, desk: Desk, request: Request) -> Spot | None:
-        """On one node, cards held for this request among them."""
+        """On one node that has room on its machine, cards held for this request among the others."""
         node_id, shared = desk.node.id, desk.node.shared
+        if request.needs.gpus == 0:
+            return Spot(node_id) if self.holder(node_id) in (None, request.id) else None
         if not (request.may_share if shared else request.may_take_whole):
             return None
         for kind in self.liked_kinds(request, shared=shared):
@@ -361,10 +386,14 @@ class Book:
                 if len(cards) == request.needs.gpus:
                     return Spot(node_id, cards)
                 continue
-            for card in desk.node.cards:
-                mine = self._held.get((node_id, card.uuid), request.id) == request.id
-                if mine and card.kind == kind and desk.free_shares(card) >= request.shares:
-                    return Spot(node_id, (card.uuid,), request.shares)
+            free = [
+                (desk.free_shares(card), card.uuid)
+                for card in desk.node.cards
+                if card.kind == kind and self.holder(node_id, card.uuid) in (None, request.id)
+            ]
+            room, uuid = min((one for one in free if one[0] >= request.shares), default=(0, ""))
+            if room:
+                return Spot(node_id, (uuid,), request.shares)
         return None
 
     def _pick(self, node_id: str, kind: CardKind, request: Request) -> tuple[str, ...]:
@@ -409,6 +438,10 @@ class Book:
                 desk.taken.pop(uuid, None)
 
     # Shelving
+
+    def _gain(self, node_id: str) -> None:
+        self.gains += 1
+        self._gained.append(node_id)
 
     def _reshelve(self, node_id: str) -> None:
         desk = self._desks.get(node_id)

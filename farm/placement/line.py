@@ -56,6 +56,8 @@ class _Row:
     """`gains` of the book when one of them last did not fit."""
     avoided: frozenset[str] = frozenset()
     """The nodes that were avoided then."""
+    hopeless_until_s: float = 0.0
+    """No card could be held for its first when last looked at; that look is dear, so not again before."""
 
 
 class WaitingLine:
@@ -70,6 +72,7 @@ class WaitingLine:
         self._holders: list[str] = []
         self._numbers = itertools.count()
         self._present = 0.0
+        self._checked_at = -1
 
     def __len__(self) -> int:
         return len(self._places)
@@ -141,7 +144,8 @@ class WaitingLine:
             if self._places.get(request.id) is not place:
                 continue
             nodes = avoided[request.needs.engine]
-            lease = book.grant(request, nodes, now_s=now_s, lasts_s=self._rules.lease_s)
+            among = self._worth_a_look(request, book, nodes)
+            lease = book.grant(request, nodes, among=among, now_s=now_s, lasts_s=self._rules.lease_s)
             if lease is not None:
                 granted.append(lease)
                 self._present = max(self._present, place.stamp)
@@ -172,16 +176,32 @@ class WaitingLine:
             heapq.heappop(row.heap)
         return None
 
+    def _worth_a_look(self, request: Request, book: Book, avoided: frozenset[str]) -> set[str] | None:
+        """Once one of a shape did not fit anywhere, only nodes that have gained room since can take the
+        next one, and those where cards are held for it.
+        """
+        row = self._rows.get(request.shape)
+        if row is None or row.refused_at < 0 or row.avoided != avoided:
+            return None
+        gained = book.gained_since(row.refused_at)
+        if gained is not None and request.id in self._holders:
+            gained |= {node_id for (node_id, _), holder in book.holds.items() if holder == request.id}
+        return gained
+
     def _check_holds(self, book: Book, avoided: _Avoided) -> None:
         """A hold follows what happens: a card that fails is let go, a machine that is short of memory or
         processor is kept as a whole.
         """
+        gained, self._checked_at = book.gained_since(self._checked_at), book.gains
         for request_id in list(self._holders):
             request = self._places[request_id].request
             keys = [key for key, holder in book.holds.items() if holder == request_id]
             desk = book.desk(keys[0][0]) if keys else None
+            stays = desk is not None and desk.node.id not in avoided[request.needs.engine]
+            if stays and gained is not None and keys[0][0] not in gained:
+                continue
             wait = earliest_on(book, request, desk) if desk is not None else None
-            if desk is None or wait is None or desk.node.id in avoided[request.needs.engine]:
+            if desk is None or wait is None or not stays:
                 self._holders.remove(request_id)
                 book.let_go(request_id)
             elif missing := [key for key in keys_to_hold(wait, desk.node) if key not in keys]:
@@ -194,11 +214,13 @@ class WaitingLine:
             head = self._head(row)
             if head is None or head.request.id in self._holders:
                 continue
-            if now_s - head.since_s < self._rules.patience_s:
+            if now_s - head.since_s < self._rules.patience_s or now_s < row.hopeless_until_s:
                 continue
             wait = earliest(book, head.request, avoided[head.request.needs.engine])
             desk = book.desk(wait.node_id) if wait is not None else None
-            if wait is not None and desk is not None:
+            if wait is None or desk is None:
+                row.hopeless_until_s = now_s + self._rules.patience_s
+            else:
                 book.hold(head.request.id, keys_to_hold(wait, desk.node))
                 self._holders.append(head.request.id)
 

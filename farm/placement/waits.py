@@ -4,6 +4,7 @@ line, which keeps cards for who has waited long, and by `explain`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
@@ -25,12 +26,13 @@ class Wait:
     leases: tuple[Lease, ...]
 
 
-def earliest(book: Book, request: Request, avoid: Container[str] = ()) -> Wait | None:
-    """The soonest place on the nodes as they are, holds of others left alone. None where ends of leases alone
-    would not make room anywhere. Looks at every node: ask it for single requests only.
+def earliest(book: Book, request: Request, avoid: Container[str] = (), enough: int = 64) -> Wait | None:
+    """The soonest of the first `enough` places on the nodes as they are, holds of others left alone. None
+    where ends of leases alone would not make room anywhere, which takes a look at every node to find out.
     """
     found = (earliest_on(book, request, desk) for desk in book.desks() if desk.node.id not in avoid)
-    return min((wait for wait in found if wait is not None), key=_sooner, default=None)
+    possible = itertools.islice((wait for wait in found if wait is not None), enough)
+    return min(possible, key=_sooner, default=None)
 
 
 def earliest_on(book: Book, request: Request, desk: Desk) -> Wait | None:
