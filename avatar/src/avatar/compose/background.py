@@ -74,7 +74,7 @@ def _colours(background: ColourBackground, canvas: Canvas) -> Pixels:
     top, bottom = np.array((blue, green, red), np.float32), np.array(end[2::-1], np.float32)
     # Half a step of noise, always the same, hides the bands that eight bits leave in a slow ramp.
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (canvas.height, canvas.width, 1)).astype(np.float32)
-    return np.clip(top + (bottom - top) * ramp + noise + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(top + (bottom - top) * ramp + noise + 0.5, 0, 255), np.uint8)
 
 
 def _flat(canvas: Canvas, bgr: tuple[int, int, int]) -> Pixels:

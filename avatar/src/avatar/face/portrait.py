@@ -218,4 +218,4 @@ def _person_around(image: Picture, face: FaceLandmarks, segmenter: PersonSegment
 def _small_mask(mask: Mask) -> Picture:
     scale = min(1.0, _MASK_SIDE_PX / max(mask.shape))
     small = cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else mask
-    return np.clip(np.asarray(small) * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.asarray(small) * 255 + 0.5, 0, 255), np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,7 @@ class FaceAxes:
         return dx, dy
 
 
-def smoothstep(low: float, high: float, x: Floats) -> Floats:
+def smoothstep(low: float, high: float, x: npt.NDArray[np.floating[Any]]) -> Floats:
     """0 below `low`, 1 above `high`, smooth between."""
     t = np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -48,7 +48,7 @@ class EyeModel:
         lower: tuple[int, ...],
         iris: tuple[int, ...],
     ) -> None:
-        middle = (points[upper[0], :2] + points[upper[-1], :2]) / 2
+        middle = np.asarray((points[upper[0], :2] + points[upper[-1], :2]) / 2, np.float32)
         axes = FaceAxes.of(points, middle)
         local = axes.to_local(points[:, :2])
         upper_lid, lower_lid = LipCurve.fit(local[list(upper)]), LipCurve.fit(local[list(lower)])
@@ -97,7 +97,7 @@ class EyeModel:
         """A lid edge as one row per column of the patch."""
         pixels = axes.to_pixels(np.stack([u, v], axis=-1))
         columns = np.arange(self.region.width, dtype=np.float32) + np.float32(self.region.x)
-        return (np.interp(columns, pixels[:, 0], pixels[:, 1]) - self.region.y).astype(np.float32)
+        return np.asarray(np.interp(columns, pixels[:, 0], pixels[:, 1]) - self.region.y, np.float32)
 
     def draw(self, pose: EyePose) -> Picture:
         """The patch (region.height, region.width, 3) BGR in this pose."""

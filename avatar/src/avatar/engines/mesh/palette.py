@@ -47,7 +47,7 @@ class MouthPalette:
         level = float(np.clip(white.mean(), 1.12 * skin.mean(), 1.40 * skin.mean()))
         level = float(np.clip(level, 125, 210))
         # Eyes in warm light or behind glasses are too coloured a guess; teeth are nearly neutral.
-        tint = 0.3 * white / max(1.0, white.mean()) + 0.7
+        tint = 0.3 * white / max(1.0, float(white.mean())) + 0.7
         teeth = level * tint * np.array([0.88, 0.97, 1.02])
         return cls(
             lip=lip.astype(np.float32),

@@ -123,7 +123,7 @@ def lower_teeth(teeth: Floats, per_e: float, width: float) -> Plate:
     u, v, origin = _grid(per_e, -0.38 * width, 0.38 * width, -0.03, 0.22)
     across, number = _row_of_teeth(u, _LOWER_WIDTHS, width)
     edge = 0.07 * u**2 + 0.007 * np.abs(across) ** 5
-    along = v - edge
+    along = np.asarray(v - edge, np.float32)
     alpha = np.clip(along * per_e + 0.5, 0, 1) * (1 - smoothstep(0.26 * width, 0.34 * width, np.abs(u)))
     colour = _tooth_colour(teeth, across, number, along, u, width) * np.float32(0.80)
     return _plate(colour, alpha.astype(np.float32), per_e, origin)

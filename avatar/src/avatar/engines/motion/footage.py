@@ -110,7 +110,7 @@ class Footage:
             promised_ms = float(stream.duration or 0) * tick_ms
         rows.sort()
         pts = np.array([row[0] for row in rows], dtype=np.int64)
-        times = (pts - first) * tick_ms
+        times = ((pts - first) * tick_ms).astype(np.float64)
         keep = times <= (end_ms if end_ms is not None else np.inf)
         keys = tuple(int(n) for n in np.flatnonzero([row[1] for row in rows]) if keep[n])
         pts, times = pts[keep], times[keep]
