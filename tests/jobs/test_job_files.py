@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nomad_cluster import NomadAgent, NomadCluster, eventually  # type: ignore[import-not-found]
+from nomad_cluster import NomadAgent, NomadCluster, engine_program, eventually  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.root
 
@@ -123,14 +123,14 @@ def test_the_speech_service_is_found_in_consul(nomad: Any, consul: str) -> None:
 @pytest.fixture
 def consul(cluster: NomadCluster, tmp_path: Path) -> Iterator[str]:
     """A Consul agent, and a Nomad client that knows it; its address."""
-    built = subprocess.run([ROOT / "tools" / "build", "consul"], check=True, capture_output=True, text=True)
+    program = engine_program("consul")
     ports = _free_ports(6)
     names = ("http", "dns", "server", "serf_lan", "serf_wan", "grpc")
     config = tmp_path / "consul.json"
     config.write_text(json.dumps({"ports": {**dict(zip(names, ports, strict=True)), "grpc_tls": -1}}))
     log = (tmp_path / "consul.log").open("wb")
     process = subprocess.Popen(
-        [built.stdout.strip().split("\t")[1], "agent", "-dev", "-bind", "127.0.0.1", "-config-file", config],
+        [program, "agent", "-dev", "-bind", "127.0.0.1", "-config-file", config],
         stdout=log,
         stderr=log,
     )

@@ -350,10 +350,21 @@ def eventually(check: Callable[[], _T], timeout_s: float, what: str) -> _T:
     return answer
 
 
-def nomad_program() -> str:
-    """Where the Nomad program is; builds it when it is not in the cache (minutes)."""
-    built = subprocess.run([_ROOT / "tools" / "build", "nomad"], check=True, capture_output=True, text=True)
+def engine_program(engine: str) -> str:
+    """Where the program of an engine (`nomad`, `consul`) is; built when it is not in the cache (minutes).
+
+    Without Go there is nothing to build it with, and the test is skipped.
+    """
+    built = subprocess.run([_ROOT / "tools" / "build", engine], capture_output=True, text=True)
+    if built.returncode != 0 and shutil.which("go") is None:
+        pytest.skip(f"needs {engine}: install Go 1.26 (https://go.dev/dl), then run `make tools`")
+    built.check_returncode()
     return built.stdout.strip().split("\t")[1]
+
+
+def nomad_program() -> str:
+    """Where the Nomad program is."""
+    return engine_program("nomad")
 
 
 def _free_ports(count: int) -> list[int]:
