@@ -13,6 +13,7 @@ from pathlib import Path
 
 # This file has the package's name, and its folder comes first where modules are looked for.
 sys.path.remove(str(Path(__file__).parent))
+os.environ.setdefault("GLOG_minloglevel", "3")  # MediaPipe measures the test faces once, and talks meanwhile
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the worker's command does, before numpy is imported
 
 import argparse
@@ -21,16 +22,16 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 from avatar.cli.memory import keep_freed_memory
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
-from avatar.pipeline.parallel import ordered_map
+from avatar.pipeline.parallel import drawing_threads, ordered_map
 from avatar.pipeline.shot import Shot, open_shot
 from avatar.spec import RenderSpec, VideoCodec
 from avatar.speech import speak
@@ -40,6 +41,8 @@ from avatar.tracks import ControlTrack, SpeechTrack
 SENTENCE = (
     "Here is one more sentence of the talk, with words that open, round and close the lips of everybody. "
 )
+FPS = 25
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
 CONSENT = {
     "id": "bench",
@@ -68,69 +71,120 @@ def spec_of(face: dict[str, Any], size: tuple[int, int], seconds: float, **scene
     return RenderSpec.model_validate(
         {
             "title": "Bench",
-            "canvas": {"width": size[0], "height": size[1], "fps": 25},
+            "canvas": {"width": size[0], "height": size[1], "fps": FPS},
             "scenes": [{"id": "bench", "script": talk(seconds), "face": face, **scene}],
         }
     )
-
-
-@dataclass
-class Stages:
-    """CPU milliseconds per frame, summed over threads where a stage has several."""
-
-    total_ms: dict[str, float] = field(default_factory=dict)
-
-    def timed(self, name: str, frames: int, work: Callable[[], Any]) -> Any:
-        begun = time.process_time()
-        result = work()
-        self.total_ms[name] = (time.process_time() - begun) * 1000 / frames
-        return result
-
-
-def measure_frames(name: str, spec: RenderSpec, work: Path, frames: int) -> None:
-    """One row: stages one after the other for their CPU time, then all together, as a render runs them."""
-    context = Context(cache=work / "cache")
-    scene = spec.scenes[0]
-    folder = Path(tempfile.mkdtemp(dir=work))
-    speech = speak(scene, folder, context.resolve)
-    track = cut(control_track(speech, spec.canvas.fps, spec.seed), frames)
-    frames = track.frames
-    with closing(opened(spec, speech, context)):
-        pass  # measured pictures and footage are in the cache from here on
-
-    begun, begun_cpu = time.perf_counter(), time.process_time()
-    with closing(opened(spec, speech, context)) as shot:
-        moments = shot.moments(track)
-        shot.recycle(shot.paint(next(moments)))
-        first = Timed(time.perf_counter() - begun, time.process_time() - begun_cpu)
-        moments.close()
-
-    stages = Stages()
-    with closing(opened(spec, speech, context)) as shot:
-        held = stages.timed("items", frames, lambda: list(shot.moments(track)))
-        layers = stages.timed("draw", frames, lambda: [shot.draw(moment) for moment in held])
-        pairs = list(zip(layers, held, strict=True))
-        for layer, moment in pairs[:8]:
-            shot.recycle(shot.compose(layer, moment))
-
-        def compose_all() -> None:
-            for layer, moment in pairs:
-                shot.recycle(shot.compose(layer, moment))
-
-        stages.timed("compose", frames, compose_all)
-        pictures = [shot.compose(layer, moment) for layer, moment in pairs]
-        alone = timed_encode(folder / "alone.mp4", spec, iter(pictures))
-        stages.total_ms["encode"] = alone.cpu_s * 1000 / frames
-
-    with closing(opened(spec, speech, context)) as shot:
-        whole = timed_encode(folder / "whole.mp4", spec, painted(shot, track), shot)
-    print_row(name, frames, stages, alone, whole, first)
 
 
 @dataclass(frozen=True)
 class Timed:
     wall_s: float
     cpu_s: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one kind of face costs: milliseconds of CPU per frame, and seconds on the clock."""
+
+    name: str
+    frames: int
+    stages_ms: dict[str, float]
+    alone: Timed
+    whole: Timed
+    first: Timed
+
+    @property
+    def cpu_ms(self) -> float:
+        return self.whole.cpu_s * 1000 / self.frames
+
+    def speed(self) -> str:
+        encode_ms = self.alone.cpu_s * 1000 / self.frames
+        cells = (
+            f"{self.frames / self.whole.wall_s:8.1f}{self.frames / self.alone.wall_s:9.1f}",
+            f"{self.alone.wall_s / self.whole.wall_s:8.2f}{encode_ms / self.cpu_ms:8.2f}",
+            f"{self.frames / FPS / self.whole.wall_s:8.2f}{1000 * CORES / FPS / self.cpu_ms:9.2f}",
+            f"{self.first.wall_s * 1000:10.0f}{self.first.cpu_s * 1000:8.0f}",
+        )
+        return f"{self.name:<22}{''.join(cells)}"
+
+    def costs(self) -> str:
+        encode_ms = self.alone.cpu_s * 1000 / self.frames
+        stages = "".join(f"{value:10.2f}" for value in self.stages_ms.values())
+        rest = self.cpu_ms - sum(self.stages_ms.values()) - encode_ms
+        return f"{self.name:<22}{stages}{encode_ms:10.2f}{rest:10.2f}{self.cpu_ms:10.2f}"
+
+
+SPEED_HEAD = f"""\
+{"":<22}{"render":>8}{"encode":>9}{"ratio":>8}{"ratio":>8}{"x real":>8}{"x real":>9}{"first":>10}{"first":>8}
+{"":<22}{"fps":>8}{"only fps":>9}{"clock":>8}{"CPU":>8}{"time":>8}{"idle":>9}{"clock ms":>10}{"CPU ms":>8}"""
+COSTS_HEAD = "".join(
+    f"{one:>{width}}"
+    for one, width in zip(
+        ("CPU ms per frame", "items", "draw", "compose", "encode", "rest", "all"),
+        (22, 10, 10, 10, 10, 10, 10),
+        strict=True,
+    )
+)
+LEGEND = f"""\
+ratio      render fps over encode-only fps of the same frames; CPU: the same of CPU time, which neighbours
+           on the machine disturb less
+x real     seconds of video per second; idle: what the CPU time gives on {CORES} cores with nothing else to do
+first      from a known face to its first finished frame (portrait, track and mouth from the cache)
+items      in order, in one thread: decoding of footage; draw and compose run in several threads"""
+
+
+def measure_face(name: str, spec: RenderSpec, work: Path, frames: int, repeats: int) -> Row:
+    """Stages one after the other, then encoding alone and all together, by turns; the least of each."""
+    context = Context(cache=work / "cache")
+    scene = spec.scenes[0]
+    folder = Path(tempfile.mkdtemp(dir=work))
+    speech = speak(scene, folder, context.resolve)
+    track = cut(control_track(speech, spec.canvas.fps, spec.seed), frames)
+    frames = track.frames
+    first_frame(spec, speech, context, track)  # measured pictures and footage are in the cache from here on
+    first = least([first_frame(spec, speech, context, track) for _ in range(repeats)])
+
+    with closing(opened(spec, speech, context)) as shot:
+        stages, pictures = staged(shot, track)
+        alone, whole = [], []
+        for _ in range(repeats):
+            alone.append(timed_encode(folder / "alone.mp4", spec, iter(pictures)))
+            with closing(opened(spec, speech, context)) as another:
+                whole.append(timed_encode(folder / "whole.mp4", spec, painted(another, track), another))
+    return Row(name, frames, stages, least(alone), least(whole), first)
+
+
+def first_frame(spec: RenderSpec, speech: SpeechTrack, context: Context, track: ControlTrack) -> Timed:
+    wall, cpu = time.perf_counter(), time.process_time()
+    with closing(opened(spec, speech, context)) as shot, closing(shot.moments(track)) as moments:
+        shot.recycle(shot.paint(next(moments)))
+        return Timed(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def staged(shot: Shot, track: ControlTrack) -> tuple[dict[str, float], list[Any]]:
+    """CPU milliseconds per frame of each stage but the last, and the finished frames."""
+    seconds = {"items": 0.0, "draw": 0.0, "compose": 0.0}
+    pictures = []
+    moments = shot.moments(track)
+    while True:
+        begun = time.process_time()
+        moment = next(moments, None)
+        seconds["items"] += time.process_time() - begun
+        if moment is None:
+            break
+        begun = time.process_time()
+        layer = shot.draw(moment)
+        drawn = time.process_time()
+        shot.recycle(shot.compose(layer, moment))
+        seconds["draw"] += drawn - begun
+        seconds["compose"] += time.process_time() - drawn
+        pictures.append(shot.compose(layer, moment))  # kept, so in new memory, which costs extra
+    return {name: total * 1000 / track.frames for name, total in seconds.items()}, pictures
+
+
+def least(runs: list[Timed]) -> Timed:
+    return Timed(min(run.wall_s for run in runs), min(run.cpu_s for run in runs))
 
 
 def timed_encode(target: Path, spec: RenderSpec, pictures: Iterable[Any], shot: Shot | None = None) -> Timed:
@@ -144,7 +198,8 @@ def timed_encode(target: Path, spec: RenderSpec, pictures: Iterable[Any], shot: 
 
 
 def painted(shot: Shot, track: ControlTrack) -> Iterator[Any]:
-    return ordered_map(shot.paint, shot.moments(track))
+    threads = drawing_threads()
+    return ordered_map(shot.paint, shot.moments(track), threads, 3 * threads)
 
 
 def opened(spec: RenderSpec, speech: SpeechTrack, context: Context) -> Shot:
@@ -153,31 +208,6 @@ def opened(spec: RenderSpec, speech: SpeechTrack, context: Context) -> Shot:
 
 def cut(track: ControlTrack, frames: int) -> ControlTrack:
     return ControlTrack(track.fps, {name: curve[:frames] for name, curve in track.curves.items()})
-
-
-def print_row(name: str, frames: int, stages: Stages, alone: Timed, whole: Timed, first: Timed) -> None:
-    cpu = whole.cpu_s * 1000 / frames
-    ms = stages.total_ms
-    rest = cpu - ms["items"] - ms["draw"] - ms["compose"] - ms["encode"]
-    columns = (
-        f"{name:<22}{frames / whole.wall_s:7.1f}{frames / alone.wall_s:9.1f}",
-        f"{alone.wall_s / whole.wall_s:7.2f}{ms['encode'] / cpu:7.2f}",
-        f"{frames / 25 / whole.wall_s:7.2f}{1000 * 2 / 25 / cpu:8.2f}{cpu:8.1f}{ms['items']:7.1f}",
-        f"{ms['draw']:7.1f}{ms['compose']:8.2f}{ms['encode']:8.1f}{rest:7.1f}",
-        f"{first.wall_s * 1000:8.0f}{first.cpu_s * 1000:7.0f}",
-    )
-    print("".join(columns), flush=True)
-
-
-HEAD = "".join(
-    f"{one:>{width}}"
-    for line in (
-        ("", "fps", "encode", "ratio", "CPU", "x real", "x real", "CPU ms", "items", "draw", "compose",
-         "encode", "rest", "first", "CPU\n"),
-        ("", "", "only fps", "", "ratio", "time", "2 idle", "/frame", "", "", "", "", "", "ms", "ms"),
-    )
-    for one, width in zip(line, (22, 7, 9, 7, 7, 7, 8, 8, 7, 7, 8, 8, 7, 8, 7), strict=True)
-)  # fmt: skip
 
 
 def run_command(spec: RenderSpec, work: Path, name: str) -> tuple[Timed, float, float]:
@@ -251,6 +281,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="measure memory over 1 and 30 minutes")
     parser.add_argument("--frames", type=int, default=75, help="frames per row")
+    parser.add_argument("--face", default="", help="measure only rows with this in their name")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of which the least counts")
     parser.add_argument("--only", choices=("frames", "command", "memory"), help="measure this alone")
     parser.add_argument("--photo", help="another portrait")
     parser.add_argument("--clip", help="another motion video")
@@ -261,8 +293,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="avatar-bench-") as folder:
         work = Path(folder)
         if arguments.only in (None, "frames"):
-            print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, x264 {arguments.preset}, 25 fps")
-            print(HEAD)
+            print(
+                f"{CORES} cores, load {os.getloadavg()[0]:.1f}, x264 {arguments.preset}, {FPS} fps, "
+                f"{arguments.frames} frames, the least of {arguments.repeats} runs\n"
+            )
+            print(SPEED_HEAD, flush=True)
+            measured = []
             rig, photo = {"kind": "rig"}, photo_face(arguments.photo)
             colour = {"background": {"kind": "colour"}}
             rows: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
@@ -270,13 +306,16 @@ def main() -> None:
                 *((f"photo {size}", photo, size, {}) for size in SIZES),
                 ("rig cut out 1080p", rig, "1080p", colour),
                 ("photo cut out 1080p", photo, "1080p", colour),
-                ("motion video 1080p", video_face(arguments.clip, work), "1080p", {}),
+                ("motion video 1080p", {}, "1080p", {}),
             ]
-            for name, face, size, scene in rows:
-                spec = spec_of(face, SIZES[size], arguments.frames / 25, **scene)
+            for name, face, size, scene in (row for row in rows if arguments.face in row[0]):
+                face = face or video_face(arguments.clip, work)  # drawn only when it is wanted
+                spec = spec_of(face, SIZES[size], arguments.frames / FPS, **scene)
                 video = spec.output.video.model_copy(update={"preset": arguments.preset})
                 spec = spec.model_copy(update={"output": spec.output.model_copy(update={"video": video})})
-                measure_frames(name, spec, work, arguments.frames)
+                measured.append(measure_face(name, spec, work, arguments.frames, arguments.repeats))
+                print(measured[-1].speed(), flush=True)
+            print("\n".join(["", COSTS_HEAD, *(row.costs() for row in measured), "", LEGEND, ""]))
         if arguments.only in (None, "command"):
             measure_command(work)
         if arguments.only in (None, "memory"):

@@ -1,4 +1,4 @@
-"""The inside of one person's mouth, kept on disk beside the track for the next render; the engine asks for it.
+"""The inside of one person's mouth, kept on disk beside the track for the next render; the engine asks it.
 
 To take it from the footage means to decode as far as its clearest frame, which delays the first picture.
 """
