@@ -14,6 +14,7 @@ import random
 import resource
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,8 @@ class Result:
     deepest_line: int = 0
     peak_mib: float = 0.0
     explain_ms: float = 0.0
+    rebuild_s: float = 0.0
+    waiting_bytes: float = 0.0
     waits_s: list[float] = field(default_factory=list, repr=False)
 
     def wait_s(self, percent: int) -> float:
@@ -70,6 +73,8 @@ class Result:
         waits = ", ".join(f"p{percent} {self.wait_s(percent):.1f} s" for percent in (50, 95, 99))
         yield f"wait of a segment {waits}"
         yield f"explain on the full farm {self.explain_ms:.1f} ms"
+        yield f"book rebuilt from nodes and leases, as after a restart, in {1000 * self.rebuild_s:.0f} ms"
+        yield f"memory of one waiting segment {self.waiting_bytes:.0f} bytes"
         yield f"memory of the process, the simulated requests too, {self.peak_mib:.0f} MiB"
 
 
@@ -156,10 +161,27 @@ def simulate(nodes: int, renders: int, *, load: float, seed: int = 1) -> Result:
             heapq.heappush(ends, (now_s + (requests[lease.id].expected_s or 0.0), lease.id))
         if now_s >= full and not result.explain_ms:
             result.explain_ms = _explain_ms(book, blocks, now_s)
+            started = time.process_time()
+            Book(book.nodes, book.leases)
+            result.rebuild_s = time.process_time() - started
     result.simulated_s = now_s
+    result.waiting_bytes = _waiting_bytes(chance)
     # Linux counts in KiB.
     result.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return result
+
+
+def _waiting_bytes(chance: random.Random) -> float:
+    """Memory of one request in the line, its own names and numbers with it."""
+    line, pushed = WaitingLine(), 0
+    tracemalloc.start()
+    for render in range(1000):
+        for wanted in segments(chance, render):
+            line.push(wanted, 0.0)
+            pushed += 1
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return held / pushed
 
 
 def _explain_ms(book: Book, blocks: BlockList, now_s: float) -> float:
