@@ -72,8 +72,8 @@ class EventStore:
         )
         session.add(row)
         await session.flush()
-        await self._bell.ring(session, stream)
-        self._wake_at_commit(session.sync_session, stream)
+        if self._wake_at_commit(session.sync_session, stream):
+            await self._bell.ring(session, stream)
         return Event.model_validate(row)
 
     async def read(self, stream: str | None = None, after: int = 0, limit: int = PAGE) -> list[Event]:
@@ -132,10 +132,15 @@ class EventStore:
             found = await session.scalar(select(func.count(EventRow.id)).where(*_older(before, keep)))
         return found or 0
 
-    def _wake_at_commit(self, session: Session, stream: str) -> None:
-        session.info.setdefault(_STREAMS, set()).add(stream)
+    def _wake_at_commit(self, session: Session, stream: str) -> bool:
+        """Notes the stream for the end of the transaction; False when it is noted already."""
+        streams: set[str] = session.info.setdefault(_STREAMS, set())
+        if stream in streams:
+            return False
+        streams.add(stream)
         if not event.contains(session, "after_commit", self._committed):
             event.listen(session, "after_commit", self._committed)
+        return True
 
     def _committed(self, session: Session) -> None:
         self._tail.wake(session.info.get(_STREAMS, ()))

@@ -1,0 +1,79 @@
+"""An installation that outgrows SQLite takes its rows along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import JSON, Table, func, select
+
+from app.migrating import migrate
+from app.migrations.copy import copy
+from app.tables import all_tables
+from policy import Policy, Principal
+from policy.keys.schemas import KeyRequest
+from soundstage.database import Database, copying
+from soundstage.errors import Conflict
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+
+pytestmark = pytest.mark.each_database
+TEXT = "ünï 😀"
+
+
+@pytest.fixture
+async def source_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A SQLite database with a key that another one replaces, and more events than fit into one batch."""
+    monkeypatch.setattr(copying, "ROWS_AT_ONCE", 20)
+    url = f"sqlite:///{tmp_path / 'small.db'}"
+    db = Database(url)
+    await migrate(db, tmp_path)
+    events = EventStore(db)
+    keys = Policy.open(Settings(state_dir=tmp_path / "policy"), db, events).keys
+    admin = Principal.local_admin()
+    async with db.transaction() as session:
+        # Ids sort by time: the old key comes first, and refers to the new one.
+        made = await keys.create(session, KeyRequest(name=TEXT, role="viewer"), admin)
+    async with db.transaction() as session:
+        await keys.rotate(session, made.id, admin)
+        for number in range(45):
+            await events.append(session, "a", "counted", {"number": number, "text": TEXT})
+    await db.close()
+    return url
+
+
+async def content(db: Database, table: Table) -> list[object]:
+    async with db.session() as session:
+        return sorted(repr(row) for row in await session.execute(select(table)))
+
+
+async def test_every_row_comes_along_and_numbers_go_on(source_url: str, database_url: str) -> None:
+    copied = await copy(source_url, database_url)
+    source, target = Database(source_url), Database(database_url)
+    assert copied["api_keys"] == 2 and copied["events"] >= 45
+    for table in all_tables().sorted_tables:
+        assert await content(target, table) == await content(source, table), table.name
+    events = EventStore(target)
+    last = await events.last_id()
+    async with target.transaction() as session:
+        assert (await events.append(session, "a", "next")).id == last + 1
+    await source.close()
+    await target.close()
+
+
+async def test_a_missing_json_value_stays_missing(source_url: str, database_url: str) -> None:
+    await copy(source_url, database_url)
+    db = Database(database_url)
+    scopes = all_tables().tables["api_keys"].columns["scopes"]
+    assert isinstance(scopes.type, JSON)
+    async with db.session() as session:
+        missing = await session.scalar(select(func.count()).where(scopes.is_(None)))
+    await db.close()
+    assert missing == 2
+
+
+async def test_a_database_that_holds_something_is_left_alone(source_url: str, database_url: str) -> None:
+    await copy(source_url, database_url)
+    with pytest.raises(Conflict) as error:
+        await copy(source_url, database_url)
+    assert error.value.code == "database.not_empty"
