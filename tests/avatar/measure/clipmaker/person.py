@@ -11,7 +11,6 @@ import matplotlib.cbook
 import numpy as np
 import numpy.typing as npt
 import skimage.data
-from mediapipe.python.solutions import face_mesh, selfie_segmentation
 from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 
 Pixels = npt.NDArray[np.uint8]
@@ -61,6 +60,8 @@ def load_person(name: str, eye_distance: int) -> Person:
 
 
 def _points(picture: Pixels) -> Field:
+    from mediapipe.python.solutions import face_mesh
+
     height, width = picture.shape[:2]
     with face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
         found = mesh.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).multi_face_landmarks
@@ -68,6 +69,8 @@ def _points(picture: Pixels) -> Field:
 
 
 def _alpha(picture: Pixels) -> Pixels:
+    from mediapipe.python.solutions import selfie_segmentation
+
     with selfie_segmentation.SelfieSegmentation(model_selection=0) as model:
         mask = model.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).segmentation_mask
     mask = cv2.GaussianBlur(np.clip((mask - 0.35) / 0.4, 0, 1).astype(np.float32), (0, 0), 1.5)
