@@ -10,7 +10,7 @@ from avatar.spec import Failed
 
 from soundstage.errors import SoundstageError
 
-RETRYABLE = frozenset({"worker.crashed", "worker.killed"})
+RETRYABLE = frozenset({"worker.crashed", "worker.killed", "worker.lost", "worker.not_started"})
 """Codes for which the same task may well succeed on a second try."""
 
 CANCELLED = Failed(

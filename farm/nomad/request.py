@@ -20,7 +20,9 @@ DEVICE = "nvidia/gpu"
 
 Mode = Literal["whole", "shared"]
 
-_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,180}")
+_STRANGE = re.compile(r"[^A-Za-z0-9_-]+")
+_NAME_CHARS = 60
+"""Nomad takes paths of variables of at most 128 letters, digits, `-`, `_`, `~`; ours end in a job's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,13 @@ class Choice:
 
 
 def job_id(prefix: str, task_id: str) -> str:
-    """`soundstage-<segment hash and attempt>`; names that Nomad would not take are hashed."""
-    plain = task_id if _PLAIN.fullmatch(task_id) else hashlib.sha256(task_id.encode()).hexdigest()
-    return f"{prefix}-{plain}"
+    """`soundstage-<begin of the segment's hash>-<digest of segment and attempt>`, or the plain id of a short
+    one.
+    """
+    name = _STRANGE.sub("-", task_id)
+    if name == task_id and len(name) <= _NAME_CHARS:
+        return f"{prefix}-{name}"
+    return f"{prefix}-{name[:_NAME_CHARS]}-{hashlib.sha256(task_id.encode()).hexdigest()[:12]}"
 
 
 def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class _Run:
 
     name: str
     seq: int = 0
+    earlier: frozenset[str] = frozenset()
+    """Lives before this one. Their node may come back, and then they must stop."""
 
 
 class TransferService:
@@ -177,9 +179,12 @@ class TransferService:
     async def report(self, task_id: str, report: WorkReport) -> WorkReply:
         """Takes a report; one that has come before changes nothing."""
         run = self._runs.get(task_id)
+        if run is not None and report.run in run.earlier:
+            return WorkReply(stop=True)
         if run is None or run.name != report.run:
             # A process of ours that has just started does not know how far a run was; any number is news.
-            run = self._runs[task_id] = _Run(report.run)
+            earlier = frozenset() if run is None else run.earlier | {run.name}
+            run = self._runs[task_id] = _Run(report.run, earlier=earlier)
         if report.seq > run.seq:
             if report.end is not None:
                 report = report.model_copy(update={"end": await self._keep(task_id, report.end)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -42,7 +43,8 @@ async def run_task_again(scheduler: Scheduler, task: SegmentTask, on_event: OnEv
         except TaskFailed as error:
             if number == TRIES or error.failure.code not in RETRYABLE:
                 raise
-        await asyncio.sleep(BACK_OFF_S * number)
+        # Jitter: segments that failed together should not come back together.
+        await asyncio.sleep(BACK_OFF_S * number * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
     raise TaskFailed(CANCELLED)
 
 

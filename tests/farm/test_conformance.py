@@ -154,12 +154,15 @@ async def test_waiting_is_explained_in_one_sentence(scheduler: Any, make_task: A
 async def test_higher_priority_runs_first_and_equal_priority_in_order(
     scheduler: Any, make_task: Any, watched: Any
 ) -> None:
-    for name in ("busy-1", "busy-2"):
-        await scheduler.submit(await make_task(name, "!slow 0.5"))
-    await scheduler.submit(await make_task("low", priority=-1))
-    await scheduler.submit(await make_task("first"))
-    await scheduler.submit(await make_task("second"))
-    await scheduler.submit(await make_task("urgent", priority=9))
+    # Made first, so that all are submitted while both workers are busy; one of them stays so.
+    tasks = [await make_task("short", "!slow 0.5"), await make_task("long", "!slow 60")]
+    tasks += [await make_task("low", priority=-1), await make_task("first"), await make_task("second")]
+    tasks += [await make_task("urgent", priority=9)]
+    for task in tasks[:2]:
+        await scheduler.submit(task)
+    await _until_running(scheduler, "long")
+    for task in tasks[2:]:
+        await scheduler.submit(task)
     began = {}
     for name in ("low", "first", "second", "urgent"):
         events = await watched(scheduler, name)

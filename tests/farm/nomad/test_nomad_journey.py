@@ -1,0 +1,107 @@
+"""The whole way on a real Nomad: a server as people start it, the real worker on a node, a video."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.root
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = Path(sys.executable).with_name("soundstage")
+WORKER = ROOT / "avatar" / ".venv" / "bin" / "avatar"
+SAID = "Hello there, world! This video was made on a farm."
+
+
+@pytest.fixture
+def environment(cluster: Any) -> dict[str, str]:
+    if not WORKER.exists():
+        pytest.fail("the worker's environment is missing: (cd avatar && uv sync --extra cpu --extra face)")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return {
+        **os.environ,
+        "SOUNDSTAGE_PERSONAS_DIR": str(ROOT / "personas"),
+        "SOUNDSTAGE_HTTP__PORT": str(port),
+        "SOUNDSTAGE_FARM__SCHEDULER": "nomad",
+        "SOUNDSTAGE_FARM__NOMAD__ADDRESS": cluster.server.address,
+        "SOUNDSTAGE_FARM__NOMAD__DRIVER": "raw_exec",
+        "SOUNDSTAGE_FARM__NOMAD__COMMAND": str(WORKER),
+        "SOUNDSTAGE_FARM__NOMAD__JOB_PREFIX": "journey",
+    }
+
+
+@pytest.fixture
+def server(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    log = (tmp_path / "up.log").open("w")
+    process = subprocess.Popen(
+        [PROGRAM, "up", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert any(json.loads(line)["event"] == "ready" for line in process.stdout)
+    yield process
+    process.terminate()
+    process.wait(30)
+    log.close()
+
+
+def test_a_render_survives_a_killed_server_and_each_segment_is_made_once(
+    server: subprocess.Popen[str], environment: dict[str, str], tmp_path: Path, cluster: Any
+) -> None:
+    render = subprocess.Popen(
+        [PROGRAM, "render", "--script", SAID, "--json"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: running_jobs(cluster) >= 1)
+    os.kill(child_of(server.pid), signal.SIGKILL)
+    said, complained = render.communicate(timeout=120)
+    assert render.returncode == 0, said + complained + (tmp_path / "up.log").read_text()[-4000:]
+    videos = [*(tmp_path / "out").glob("*.mp4")]
+    assert len(videos) == 1 and videos[0].stat().st_size > 10_000
+    segments = [job for job in jobs(cluster) if "assemble" not in job]
+    made = [len(cluster.allocations(job)) for job in segments]
+    assert made and set(made) == {1}, "no segment was begun twice"
+
+
+def jobs(cluster: Any) -> list[str]:
+    return [job["ID"] for job in cluster.server.get("/v1/jobs?prefix=journey-")]
+
+
+def running_jobs(cluster: Any) -> int:
+    found = [one for job in jobs(cluster) for one in cluster.allocations(job)]
+    return sum(one["ClientStatus"] == "running" for one in found)
+
+
+def child_of(pid: int) -> int:
+    """The server process under its supervisor."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(found) == 1
+    return int(found[0])
+
+
+def wait_for(condition: Any, seconds: float = 60) -> None:
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

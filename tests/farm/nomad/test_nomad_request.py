@@ -1,0 +1,57 @@
+"""What a job asks for, without a Nomad."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from farm.needs import Needs
+from farm.nomad.request import Choice, JobOptions, device_request, job_id, job_variables, nomad_priority
+from farm.tasks import SegmentTask
+
+VARIABLE_PATH = re.compile(r"[A-Za-z0-9-_~/]{1,128}")
+
+
+@pytest.mark.parametrize(
+    "task_id", ["a", "rnd_01m7w8.assemble.1", f"{'ab' * 32}-0.1.0+0080a4e977b4.1795171386909.1.1", "ä/ö"]
+)
+def test_the_name_of_a_job_fits_into_the_path_of_a_variable(task_id: str) -> None:
+    name = job_id("soundstage-with-quite-a-long-prefix"[:32], task_id)
+    assert VARIABLE_PATH.fullmatch(f"nomad/jobs/{name}")
+
+
+def test_other_attempts_have_other_names() -> None:
+    key = f"{'ab' * 32}-0.1.0.1795171386909"
+    assert len({job_id("s", f"{key}.{attempt}.{number}") for attempt in (1, 2) for number in (1, 2)}) == 4
+    assert job_id("s", "a.b") != job_id("s", "a-b")
+
+
+def test_without_a_gpu_none_is_asked_for() -> None:
+    assert device_request(Needs(), Choice()) == {"gpus": 0}
+
+
+def test_whole_cards_are_counted_and_each_is_large_enough() -> None:
+    asked = device_request(Needs(gpus=2, vram_mib=16384), Choice(card="GPU-1"))
+    assert asked == {"gpus": 2, "vram_mib": 16384, "device": "nvidia/gpu"}
+
+
+@pytest.mark.parametrize(("vram_mib", "shares"), [(2048, 2), (2049, 3), (100, 1)])
+def test_shares_are_rounded_up_and_asked_of_one_card(vram_mib: int, shares: int) -> None:
+    asked = device_request(Needs(gpus=1, vram_mib=vram_mib), Choice(mode="shared", card="GPU-1"))
+    assert (asked["gpus"], asked["card"], asked["node_pool"]) == (shares, "GPU-1", "gpu-shared")
+
+
+def test_the_job_says_where_to_call_and_not_with_what() -> None:
+    task = SegmentTask("a", "segment", "sha256:0", "one", priority=7, trace_id="t")
+    options = JobOptions(command="/opt/avatar", program=("other", "program"))
+    made = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    assert made["args"][:5] == ["work", "--control", "http://c", "--task", "a"]
+    assert made["args"][-3:] == ["--", "other", "program"]
+    assert made["retries"] == 0 and made["priority"] == 57
+    assert made["meta"] == {"task": "a", "ticket": "1234", "trace": "t"}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 50), (9, 59), (-1, 49), (500, 100), (-500, 1)])
+def test_priorities_stay_within_what_nomad_knows(ours: int, theirs: int) -> None:
+    assert nomad_priority(ours) == theirs
