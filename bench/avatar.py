@@ -13,7 +13,6 @@ from pathlib import Path
 
 # This file has the package's name, and its folder comes first where modules are looked for.
 sys.path.remove(str(Path(__file__).parent))
-os.environ.setdefault("GLOG_minloglevel", "3")  # MediaPipe measures the test faces once, and talks meanwhile
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the worker's command does, before numpy is imported
 
 import argparse
