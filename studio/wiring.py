@@ -69,7 +69,7 @@ def build_studio(
     segments.
     """
     out_dir = settings.out_dir.absolute()
-    library = PersonaLibrary(settings.personas_dir.absolute(), settings.state_dir.absolute() / "personas")
+    library = PersonaLibrary(settings.personas_folder, settings.state_dir.absolute() / "personas")
     consents = ConsentService(db)
     limits = Limits(settings.limits.script_chars, settings.limits.scenes, settings.limits.queued_renders)
     admission = Admission(consents, library, limits, _speech_services(settings))

@@ -56,11 +56,13 @@ class CreatePersona(ToolRequest):
 class PersonaMadeLine(ToolResult):
     persona_id: str
     name: str
+    call: str
+    """What to say for this persona: its name, or its id where somebody else has the name already."""
     warnings: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         more = "".join(f"\nNote: {warning}" for warning in self.warnings)
-        return f"{self.name} can speak now. Say “Make a video where {self.name} says: Hello”.{more}"
+        return f"{self.name} can speak now. Say “Make a video where {self.call} says: Hello”.{more}"
 
 
 @tool(
@@ -81,7 +83,10 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     made = await context.doors.persona_maker.create(
         PersonaDraft(name=request.name, media=media, consent=consent)
     )
-    return PersonaMadeLine(persona_id=made.persona.id, name=made.persona.name, warnings=tuple(made.warnings))
+    persona = made.persona
+    named = [one for one in context.doors.personas.list() if one.name.casefold() == persona.name.casefold()]
+    call = persona.name if len(named) < 2 else persona.id
+    return PersonaMadeLine(persona_id=persona.id, name=persona.name, call=call, warnings=tuple(made.warnings))
 
 
 async def _media(context: ToolContext, photo: str) -> str:

@@ -1,5 +1,19 @@
 """The command `soundstage`."""
 
-from app.cli.main import main
+from __future__ import annotations
+
+import signal
+
+
+def main() -> None:
+    """The entry point of the installed program."""
+    # Loading the commands takes a second, and until one runs there is nothing to tidy: Ctrl-C ends the
+    # program at once and in silence. A command that has something to tidy sets its own handler (`state.run`).
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    from app.cli.main import main as run_command
+
+    run_command()
+
 
 __all__ = ["main"]

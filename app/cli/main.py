@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from app.cli import ask, config, doctor, keys, lipsync, personas, projects, render, storage, up, version
 from app.cli.printing import Printer
@@ -76,6 +77,11 @@ def run_cli(arguments: list[str]) -> int:
     except SoundstageError as error:
         printer.error(error)
         return EXIT_FAILED
+    except ValidationError as error:
+        if "--debug" in options:
+            raise
+        printer.failure("arguments.invalid", *_blamed(error), status=422)
+        return EXIT_FAILED
     except Stopped as stopped:
         return stopped.exit_code
     except BrokenPipeError:
@@ -92,3 +98,10 @@ def run_cli(arguments: list[str]) -> int:
         )
         return EXIT_INTERNAL
     return 0
+
+
+def _blamed(error: ValidationError) -> tuple[str, str]:
+    """Sentence and hint for arguments that made no request: drafts check names, lengths and dates."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    where = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'they'}: {one['msg']}" for one in found[:3])
+    return f"The arguments do not hold: {where}.", "`--help` behind the command tells what it takes."

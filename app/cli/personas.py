@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -43,12 +44,18 @@ def register(cli: typer.Typer) -> None:
         photo: Annotated[Path, typer.Argument(help="A portrait.")],
         person: Annotated[str, typer.Option(help="Whose face it is; they must have agreed.")],
         purpose: Annotated[str, typer.Option(help="What they agreed to.")],
+        granted: Annotated[
+            datetime | None, typer.Option(formats=["%Y-%m-%d"], help="When they agreed; default today.")
+        ] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Make a persona from a portrait photo and the recorded consent of the person shown."""
         called = invocation(context)
         printer = called.printer(as_json)
-        request = CreatePersona(name=name, photo=str(photo), person=person, purpose=purpose)
+        granted_at = granted.date() if granted else None
+        request = CreatePersona(
+            name=name, photo=str(photo), person=person, purpose=purpose, granted_at=granted_at
+        )
 
         async def work() -> None:
             async with opened(called.settings()) as services, working(services):

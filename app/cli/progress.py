@@ -6,6 +6,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text as RichText
 
 from agent.events import BrainEvent, Failure, Progress, Text, ToolReturned
@@ -27,7 +28,7 @@ def _figures(event: Progress) -> str:
         parts.append(f"{event.done_frames}/{event.total_frames} frames")
     if event.fps:
         parts.append(f"{event.fps:.0f} fps")
-    if event.eta_s is not None:
+    if event.eta_s is not None and event.fraction < 1:
         parts.append(f"{event.eta_s:.0f} s left")
     return " · ".join(parts)
 
@@ -37,10 +38,17 @@ class AnswerView:
 
     def __init__(self, printer: Printer) -> None:
         self._printer = printer
+        # The bar takes what the figures leave of the line: a bar that wraps leaves its pieces behind.
         self._bar = RichProgress(
-            TextColumn("{task.description}"), BarColumn(bar_width=32), TextColumn("{task.percentage:>3.0f}%"),
-            _Figures(), console=printer.err, transient=True, disable=printer.as_json,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            _Figures(table_column=Column(no_wrap=True)),
+            console=printer.err,
+            transient=True,
+            expand=True,
+            disable=printer.as_json,
+        )
         self._task_id: TaskID | None = None
         self._last_label = ""
         self.failed = False

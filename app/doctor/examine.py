@@ -80,7 +80,9 @@ def _personas(settings: Settings) -> Check:
         return amber("personas", "; ".join(wrong), "Mend these files; the other personas work.")
     if not entries:
         return red(
-            "personas", f"none in {settings.personas_dir}", "Set personas_dir to the folder of the checkout."
+            "personas",
+            f"none in {settings.personas_folder}",
+            "Set personas_dir to the folder of the checkout.",
         )
     return green("personas", ", ".join(entry.id for entry in entries))
 

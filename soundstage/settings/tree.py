@@ -34,7 +34,9 @@ class Settings(BaseSettings):
 
     state_dir: Path = Field(Path("state"), description="database, files and keys; must survive a restart")
     out_dir: Path = Field(Path("out"), description="where finished videos are put for people")
-    personas_dir: Path = Field(Path("personas"), description="one YAML file per persona")
+    personas_dir: Path | None = Field(
+        None, description="one YAML file per persona; empty: `personas` here, else this checkout's"
+    )
 
     http: HttpSettings = Field(default_factory=HttpSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
@@ -50,6 +52,13 @@ class Settings(BaseSettings):
     services: ServicesSettings = Field(default_factory=ServicesSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     youtube: YoutubeSettings = Field(default_factory=YoutubeSettings)
+
+    @property
+    def personas_folder(self) -> Path:
+        """`personas_dir`, or `personas` in the current folder, or that of the checkout we run from."""
+        here, beside = Path("personas"), Path(__file__).resolve().parents[2] / "personas"
+        chosen = self.personas_dir or (beside if beside.is_dir() and not here.is_dir() else here)
+        return chosen.absolute()
 
     @property
     def database_url(self) -> str:

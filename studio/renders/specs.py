@@ -94,7 +94,7 @@ def title_of(script: str) -> str:
     line = " ".join(script.split())
     if len(line) <= TITLE_CHARS:
         return line.rstrip(".!?,;: ")
-    return line[:TITLE_CHARS].rpartition(" ")[0].rstrip(".!?,;: ") or line[:TITLE_CHARS]
+    return (line[: TITLE_CHARS - 1].rpartition(" ")[0].rstrip(".!?,;: ") or line[: TITLE_CHARS - 1]) + "…"
 
 
 def _scene(**fields: Any) -> Scene:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
+from rich.console import Console
 
+from agent.events import Progress
 from app.cli.main import build_cli
+from app.cli.printing import Printer
+from app.cli.progress import AnswerView
 
 Cli = Callable[..., Any]
 
@@ -98,6 +106,45 @@ def test_a_mistake_ends_with_exit_code_1_and_its_code(
     assert ran.code == 1
     assert json.loads(ran.out.splitlines()[-1])["code"] == code
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("command", [("projects", "create", ""), ("keys", "create", "")])
+def test_arguments_that_a_draft_refuses_are_no_fault_of_ours(cli: Cli, command: tuple[str, ...]) -> None:
+    ran = cli(*command, "--json")
+    assert (ran.code, ran.json["code"]) == (1, "arguments.invalid")
+    assert "at least 1 character" in ran.json["message"]
+
+
+def test_ctrl_c_while_the_program_loads_prints_nothing(home: Path) -> None:
+    program = "print(flush=True); from app.cli import main; main()"
+    started = subprocess.Popen(
+        [sys.executable, "-c", program, "ask", "help"],
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None and started.stdout.readline()
+    time.sleep(0.3)
+    started.send_signal(signal.SIGINT)
+    assert "Traceback" not in started.communicate(timeout=30)[1]
+    assert started.returncode in (-signal.SIGINT, 130, 0)
+
+
+def test_the_bar_and_its_figures_stay_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    printer = Printer(as_json=False)
+    shown = io.StringIO()
+    printer.err = Console(file=shown, force_terminal=True, width=80)
+    moved = Progress(
+        render_id="r", state="running", stage="frames", fraction=0.5,
+        done_frames=80_000, total_frames=160_000, fps=66.0, eta_s=4000.0,
+    )  # fmt: skip
+    with AnswerView(printer) as view:
+        view.show(moved)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()).replace("\r", "\n").split("\n")
+    assert any("frames" in line and "s left" in line and len(line) <= 80 for line in lines)
 
 
 def test_a_spec_that_is_none_is_told_with_the_field(cli: Cli, home: Path) -> None:

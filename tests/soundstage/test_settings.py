@@ -223,3 +223,13 @@ def test_the_reference_has_a_line_with_a_meaning_for_every_setting() -> None:
             variable, meaning = (cell.strip() for cell in line.strip("|").split("|")[2:4])
             assert variable == f"`SOUNDSTAGE_{path.replace('.', '__').upper()}`"
             assert len(meaning) > 10
+
+
+def test_the_shipped_personas_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (Settings().personas_folder / "nova.yaml").is_file()
+    (tmp_path / "personas").mkdir()
+    assert Settings().personas_folder == tmp_path / "personas"
+    assert Settings(personas_dir=Path("other")).personas_folder == tmp_path / "other"

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from avatar.encode import assembly, segment_writer
@@ -26,6 +27,7 @@ CONSENT = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-01", "purpo
         ('{"scenes": []}', "spec.invalid", ["scenes"]),
         ('{"scenes": [{"id": "a", "script": "x", "colour": "red"}]}', "spec.invalid", ["scenes[0].colour"]),
         ('{"scenes": [{"id": "a", "script": "  "}]}', "spec.invalid", ["script or an audio file"]),
+        ("[", "spec.invalid", ["the whole file"]),
         (
             '{"canvas": {"width": 321}, "scenes": [{"id": "a b", "script": "x"}]}',
             "spec.invalid",
@@ -210,3 +212,12 @@ def test_assembly_refuses_missing_broken_and_outdated_segments(tmp_path, small_s
     made.words.write_text(json.dumps(record))
     made.video.write_bytes(b"")
     assert refused(spec) == "render.segment_missing"
+
+
+def test_one_mistake_is_told_once_and_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text('{"scenes": [{"id": "a", "script": ""}]}')
+    with pytest.raises(InvalidInput) as caught:
+        read_render_spec(tmp_path / "spec.json")
+    assert caught.value.message == (
+        "The spec does not hold: scenes[0]: a scene needs a script or an audio file."
+    )

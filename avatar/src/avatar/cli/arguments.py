@@ -40,7 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
     verb("preview", "Make a small, quick video of one scene.", "spec", "scene", "out")
     verb("lipsync", "Make a video say a sound file.", "spec", "out")
     verb("prepare", "Measure a portrait once, so that rendering need not.", "image", "out").add_argument(
-        "--face-index", type=int, metavar="N", help="which face, counted from the largest; 0 is the largest"
+        "--face-index",
+        type=int,
+        metavar="N",
+        help="which face, counted from the left, from 0; default the largest",
     )
     verb("still", "Make one picture of a scene.", "spec", "scene", "out").add_argument(
         "--ms",

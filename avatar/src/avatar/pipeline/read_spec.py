@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from avatar.errors import InvalidInput
 from avatar.spec import LipsyncSpec, RenderSpec, SpecModel
@@ -42,7 +44,10 @@ def _read(path: Path, kind: type[S]) -> S:
 def invalid_spec(error: ValidationError) -> InvalidInput:
     """One sentence that names each bad field and says what it should be."""
     problems = error.errors(include_url=False, include_context=False)
-    shown = [f"{_where(one['loc'])}: {one['msg']}" for one in problems[:MAX_SHOWN]]
+    problems = [one for one in problems if not _repeats(one, problems)]
+    shown = [
+        f"{_where(one['loc'])}: {one['msg'].removeprefix('Value error, ')}" for one in problems[:MAX_SHOWN]
+    ]
     more = len(problems) - len(shown)
     if more > 0:
         shown.append(f"and {more} more")
@@ -50,6 +55,14 @@ def invalid_spec(error: ValidationError) -> InvalidInput:
         "spec.invalid",
         "The spec does not hold: " + "; ".join(shown) + ".",
         "Correct the named fields; docs/reference/renderspec lists what each may be.",
+    )
+
+
+def _repeats(problem: ErrorDetails, problems: Sequence[ErrorDetails]) -> bool:
+    """A list whose items failed is called too short besides, which tells nothing new."""
+    inside = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        len(one["loc"]) > len(inside) and one["loc"][: len(inside)] == inside for one in problems
     )
 
 

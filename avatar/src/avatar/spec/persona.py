@@ -33,7 +33,9 @@ class PhotoFace(SpecModel):
     kind: Literal["photo"] = "photo"
     image: MediaRef
     portrait: MediaRef | None = None
-    face_index: int | None = Field(default=None, ge=0, description="None takes the largest face")
+    face_index: int | None = Field(
+        default=None, ge=0, description="counted from the left, from 0; None takes the largest face"
+    )
     consent: Consent | None = None
 
 

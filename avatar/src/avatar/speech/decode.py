@@ -71,7 +71,7 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
                 raise InvalidInput(
                     "speech.audio_too_long",
                     f"The sound of {path.name} is longer than {MAX_AUDIO_S // 3600} hours.",
-                    "cut it into several scenes",
+                    "Cut it into several scenes.",
                 )
         if setup is not None:
             _write(writer, resampler.resample(None))
@@ -83,7 +83,7 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
         raise InvalidInput(
             "speech.audio_too_short",
             f"{path.name} holds less than {MIN_AUDIO_MS} ms of sound.",
-            "supply a longer recording",
+            "Supply a longer recording.",
         )
     lost = declared_s - samples / writer.rate_hz
     return Decoded(samples, damaged or (declared_s < MAX_AUDIO_S and lost > max(0.5, 0.02 * declared_s)))
@@ -136,14 +136,14 @@ def _unreadable(path: Path) -> InvalidInput:
     return InvalidInput(
         "speech.audio_unreadable",
         f"{path.name} is not a sound or video file that can be read.",
-        "supply WAV, MP3, M4A, OGG, FLAC, MP4 or WebM",
+        "Supply WAV, MP3, M4A, OGG, FLAC, MP4 or WebM.",
     )
 
 
 def _audio_stream(container: av.container.InputContainer) -> av.AudioStream:
     if not container.streams.audio:
         raise InvalidInput(
-            "speech.no_audio", "The file has no sound.", "supply a recording with a sound track"
+            "speech.no_audio", "The file has no sound.", "Supply a recording with a sound track."
         )
     return container.streams.audio[0]
 

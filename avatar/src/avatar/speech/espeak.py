@@ -81,7 +81,7 @@ def synthesise(
         raise InvalidInput(
             "speech.nothing_to_say",
             "The script holds nothing that this voice can say.",
-            "write words in the language of the scene",
+            "Write words in the language of the scene.",
         )
     return SpeechTrack(
         wav=wav,
@@ -105,7 +105,7 @@ def read_aloud(words: Sequence[str], language: str) -> list[str]:
                     readings.append(ipa)
     if len(readings) != len(words):
         raise Unavailable(
-            "speech.espeak_failed", "espeak-ng stopped before it had read the words.", "try again"
+            "speech.espeak_failed", "espeak-ng stopped before it had read the words.", "Try again."
         )
     return readings
 
@@ -146,7 +146,7 @@ def _run(
                     pass
     if not samples:
         raise Unavailable(
-            "speech.espeak_failed", "espeak-ng stopped before it had spoken the script.", "try again"
+            "speech.espeak_failed", "espeak-ng stopped before it had spoken the script.", "Try again."
         )
     return EspeakEvents(rate_hz, samples, tuple(words), tuple(phonemes), tuple(piece_ends), exact)
 

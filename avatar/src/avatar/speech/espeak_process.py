@@ -76,9 +76,9 @@ def _lines(stdout: IO[bytes], request: dict[str, Any]) -> Iterator[dict[str, Any
         try:
             content = json.loads(line)
         except ValueError as error:
-            raise Unavailable(DAMAGED, "espeak-ng printed something unexpected.", "try again") from error
+            raise Unavailable(DAMAGED, "espeak-ng printed something unexpected.", "Try again.") from error
         if not isinstance(content, dict):
-            raise Unavailable(DAMAGED, "espeak-ng printed something unexpected.", "try again")
+            raise Unavailable(DAMAGED, "espeak-ng printed something unexpected.", "Try again.")
         if "error" in content:
             raise _refused(content, request)
         yield content
@@ -87,7 +87,7 @@ def _lines(stdout: IO[bytes], request: dict[str, Any]) -> Iterator[dict[str, Any
 def _ended(status: int, errors: str) -> Unavailable:
     lines = errors.strip().splitlines()
     reason = lines[-1][-200:] if lines else "no message"
-    return Unavailable(DAMAGED, f"espeak-ng ended with status {status}: {reason}.", "try again")
+    return Unavailable(DAMAGED, f"espeak-ng ended with status {status}: {reason}.", "Try again.")
 
 
 def _refused(line: dict[str, Any], request: dict[str, Any]) -> AvatarError:
@@ -102,22 +102,22 @@ def _refused(line: dict[str, Any], request: dict[str, Any]) -> AvatarError:
             return InvalidInput(
                 "speech.unknown_language",
                 f"espeak-ng has no language or voice {name!r}.",
-                _close_names(name, line.get("voices", []), "`espeak-ng --voices` lists the languages"),
+                _close_names(name, line.get("voices", []), "`espeak-ng --voices` lists the languages."),
             )
         case "unknown_variant":
             name = str(request["variant"])
             return InvalidInput(
                 "speech.unknown_variant",
                 f"espeak-ng has no voice variant {name!r}.",
-                _close_names(name, line.get("variants", []), "`espeak-ng --voices=variant` lists them"),
+                _close_names(name, line.get("variants", []), "`espeak-ng --voices=variant` lists them."),
             )
         case "disk":
             return Unavailable(
                 "speech.disk",
                 f"The speech could not be written: {line.get('reason')}.",
-                "free some disk space",
+                "Free some disk space.",
             )
-    return Unavailable(DAMAGED, f"espeak-ng failed ({line['error']}).", "try again")
+    return Unavailable(DAMAGED, f"espeak-ng failed ({line['error']}).", "Try again.")
 
 
 def _close_names(name: str, known: list[str], otherwise: str) -> str:

@@ -49,7 +49,7 @@ def api_key(variable: str | None) -> str | None:
         raise InvalidInput(
             "speech.key_missing",
             f"The voice needs a key, but the variable {variable} is not set.",
-            f"set {variable} in the environment of the worker",
+            f"Set {variable} in the environment of the worker.",
         )
     return value
 
@@ -64,7 +64,7 @@ def checked_url(base_url: str) -> httpx.URL:
         raise InvalidInput(
             "speech.bad_address",
             "The address of the speech service is not a web address.",
-            "write it like http://127.0.0.1:8000",
+            "Write it like http://127.0.0.1:8000.",
         )
     return url
 
@@ -121,7 +121,7 @@ def _attempt(client: httpx.Client, request: SpeechRequest, target: Path) -> None
                 raise Unavailable(
                     "speech.upstream_bad_audio",
                     f"The speech service at {host} answered with {kind} instead of sound.",
-                    "check the address: it must be that of the speech service itself",
+                    "Check the address: it must be that of the speech service itself.",
                 )
             _save(answer, target, host)
     except httpx.TimeoutException as error:
@@ -129,7 +129,7 @@ def _attempt(client: httpx.Client, request: SpeechRequest, target: Path) -> None
             Unavailable(
                 "speech.upstream_timeout",
                 f"The speech service at {host} took too long.",
-                "try again, or shorten the scene",
+                "Try again, or shorten the scene.",
             )
         ) from error
     except httpx.ConnectError as error:
@@ -137,7 +137,7 @@ def _attempt(client: httpx.Client, request: SpeechRequest, target: Path) -> None
             Unavailable(
                 "speech.upstream_unreachable",
                 f"The speech service at {host} does not answer.",
-                "start it, or correct the address of the voice",
+                "Start it, or correct the address of the voice.",
             )
         ) from error
     except httpx.TransportError as error:
@@ -153,7 +153,7 @@ def _save(answer: httpx.Response, target: Path, host: str) -> None:
                 raise Unavailable(
                     "speech.upstream_bad_audio",
                     f"The speech service at {host} sent more than {MAX_ANSWER_BYTES // 2**20} MiB at once.",
-                    "check the service",
+                    "Check the service.",
                 )
             file.write(chunk)
     if received == 0 or _is_cut(target):
@@ -181,7 +181,7 @@ def _cut(host: str) -> Unavailable:
     return Unavailable(
         "speech.upstream_bad_audio",
         f"The sound from the speech service at {host} broke off.",
-        "try again; check the service",
+        "Try again; check the service.",
     )
 
 
@@ -205,7 +205,7 @@ def _refusal(answer: httpx.Response, request: SpeechRequest) -> Exception:
         failed = Unavailable(
             "speech.upstream_failed",
             f"The speech service at {host} failed ({status}).",
-            "try again; look at its log",
+            "Try again; look at its log.",
         )
         return _Passing(failed, _retry_after_s(answer))
     reason = _reason(answer, request.key)
@@ -213,7 +213,7 @@ def _refusal(answer: httpx.Response, request: SpeechRequest) -> Exception:
         "speech.upstream_rejected",
         f"The speech service at {host} does not take the request ({status})"
         + (f": {reason}" if reason else "."),
-        "check model, voice and address of the voice",
+        "Check model, voice and address of the voice.",
     )
 
 

@@ -97,7 +97,7 @@ def _not_sound(request: SpeechRequest) -> Unavailable:
     return Unavailable(
         "speech.upstream_bad_audio",
         f"The answer of the speech service at {request.host} is not sound that can be read.",
-        "check that it can answer in WAV",
+        "Check that it can answer in WAV.",
     )
 
 

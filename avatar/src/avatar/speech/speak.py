@@ -27,7 +27,7 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
         if error.errno != errno.ENOSPC:
             raise
         raise Unavailable(
-            "speech.disk", "The disk is full: the speech could not be written.", "free some disk space"
+            "speech.disk", "The disk is full: the speech could not be written.", "Free some disk space."
         ) from error
 
 
@@ -41,7 +41,7 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
         return from_recording(resolve(scene.audio), script, *said)
     if not script.tokens:
         raise InvalidInput(
-            "speech.empty_script", f"Scene {scene.id} has no words to say.", "write at least one word"
+            "speech.empty_script", f"Scene {scene.id} has no words to say.", "Write at least one word."
         )
     if isinstance(scene.voice, EspeakVoice):
         return synthesise(script, scene.voice, *said)

@@ -24,8 +24,8 @@ def load_character(name: str) -> Character:
     if name not in NAMES:
         raise InvalidInput(
             "face.unknown_character",
-            f"there is no drawn character {name!r}",
-            f"choose one of: {', '.join(NAMES)}",
+            f"There is no drawn character {name!r}.",
+            f"Choose one of: {', '.join(NAMES)}.",
         )
     character: Character = import_module(f"avatar.engines.rig.characters.{name}").CHARACTER
     return character
