@@ -9,54 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from farm.placement.cards import Card, CardKind, Node, Request, Shape
+from farm.placement.cards import CardKind, Node, Request, Shape
+from farm.placement.desk import CardKey, Desk
 from farm.placement.leases import Lease, Spot
 from farm.placement.shelves import Shelves, levels_of
 from soundstage.errors import Conflict
-
-CardKey = tuple[str, str]
-"""Node id and uuid: fake cards of two nodes may have one uuid. An empty uuid is the machine without its
-cards.
-"""
 
 MHZ_PER_LEVEL = 250
 KEPT_GAINS = 64
 """So many of the last nodes that gained room are remembered; who was refused before looks at all nodes
 again.
 """
-
-
-@dataclass(slots=True)
-class Desk:
-    """One node with what is taken of it."""
-
-    node: Node
-    cpu_mhz: int = 0
-    memory_mib: int = 0
-    taken: dict[str, int] = field(default_factory=dict)
-    """By uuid: shares on a shared node, leases on a whole-card node."""
-    cards: dict[str, Card] = field(default_factory=dict)
-
-    @property
-    def free_cpu_mhz(self) -> int:
-        return self.node.cpu_mhz - self.cpu_mhz
-
-    @property
-    def free_memory_mib(self) -> int:
-        return self.node.memory_mib - self.memory_mib
-
-    def has_machine_for(self, request: Request) -> bool:
-        needs = request.needs
-        return needs.cpu_mhz <= self.free_cpu_mhz and needs.memory_mib <= self.free_memory_mib
-
-    def free_shares(self, card: Card) -> int:
-        """Never below zero, even where strangers have taken more than there is."""
-        return 0 if card.fault else max(0, card.shares - self.taken.get(card.uuid, 0))
-
-    def free_cards(self, kind: CardKind) -> list[Card]:
-        return [c for c in self.node.cards if c.kind == kind and not c.fault and not self.taken.get(c.uuid)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +109,7 @@ class Book:
                 self._liked.clear()
         self._desks[node.id] = desk
         for lease in self.leases_on(node.id):
-            self._count(desk, lease, 1)
+            desk.count(lease, 1)
         self._shelve(desk)
         self._gain(node.id)
 
@@ -415,27 +380,13 @@ class Book:
         desk = self._desks.get(lease.spot.node_id)
         if desk is None:
             return
-        self._count(desk, lease, sign)
+        desk.count(lease, sign)
         self._shelve_machine(desk)
         if desk.node.shared:
             for uuid in lease.spot.cards:
                 self._shelve_share(desk, uuid)
         elif lease.spot.cards:
             self._shelve_whole(desk)
-
-    @staticmethod
-    def _count(desk: Desk, lease: Lease, sign: int) -> None:
-        desk.cpu_mhz += sign * lease.cpu_mhz
-        desk.memory_mib += sign * lease.memory_mib
-        for uuid in lease.spot.cards:
-            # A lease of whole cards on a node that shares now takes all shares, until it ends.
-            whole = desk.cards[uuid].shares if desk.node.shared and uuid in desk.cards else 1
-            amount = (lease.spot.shares or whole) if desk.node.shared else 1
-            left = desk.taken.get(uuid, 0) + sign * amount
-            if left:
-                desk.taken[uuid] = left
-            else:
-                desk.taken.pop(uuid, None)
 
     # Shelving
 
@@ -495,8 +446,3 @@ class Book:
                 self._whole[kind].put(desk.node.id, count)
             else:
                 self._whole[kind].take(desk.node.id)
-
-
-def all_keys(node: Node) -> Iterator[CardKey]:
-    """Every card of a node and the machine itself, as the book names them."""
-    return ((node.id, uuid) for uuid in ("", *(card.uuid for card in node.cards)))

@@ -15,9 +15,10 @@ from typing import Literal
 
 from farm.placement import words
 from farm.placement.blocklist import BlockList
-from farm.placement.book import Book, Desk
+from farm.placement.book import Book
 from farm.placement.cards import Card, CardUse, Node, Request
 from farm.placement.changes import AddNode, Change, EndOf, Forgive, Heal, LetGo, Undrain, World
+from farm.placement.desk import Desk
 from farm.placement.structure import could_run, could_run_somewhere, fitting_cards, relaxations
 from farm.placement.waits import Wait, earliest_on
 

@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from farm.placement.book import Book, CardKey, Desk, all_keys
+from farm.placement.book import Book
 from farm.placement.cards import Card, CardKind, Node, Request
+from farm.placement.desk import CardKey, Desk, all_keys
 from farm.placement.leases import Lease
 
 
