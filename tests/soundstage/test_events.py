@@ -200,10 +200,15 @@ async def test_a_commit_to_one_stream_wakes_only_who_follows_it(
         reads.append(stream)
         return await read(self, stream, after, limit)
 
-    events = EventStore(db, poll_s=60)
-    followers = [asyncio.create_task(take(events, 5, stream)) for stream in ("a", "b", None)]
-    await asyncio.sleep(0.3)
     monkeypatch.setattr(EventStore, "read", noted)
+    events = EventStore(db, poll_s=60)
+    streams = ("a", "b", None)
+    followers = [asyncio.create_task(take(events, 5, stream)) for stream in streams]
+    async with asyncio.timeout(10):
+        # Each reads when it begins and after the first look, which wakes everybody.
+        while not all(reads.count(stream) >= 2 for stream in streams):  # noqa: ASYNC110 - they are the tested
+            await asyncio.sleep(0.01)
+    reads.clear()
     for number in range(5):
         await append(db, events, "a", number)
         await asyncio.sleep(0.02)
