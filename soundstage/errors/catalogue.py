@@ -56,7 +56,11 @@ def read_codes(packages: Iterable[Path]) -> tuple[list[DeclaredCode], list[Hidde
     hidden: list[HiddenCode] = []
     for package in packages:
         for path in sorted(package.rglob("*.py")):
-            name = f"{package.name}/{path.relative_to(package).as_posix()}"
+            inside = path.relative_to(package)
+            if any(part.startswith(".") for part in inside.parts):
+                # An environment of a project within: thousands of files that are not ours.
+                continue
+            name = f"{package.name}/{inside.as_posix()}"
             found = list(_Module(path, name).findings())
             declared += [one for one in found if isinstance(one, DeclaredCode)]
             hidden += [one for one in found if isinstance(one, HiddenCode)]
