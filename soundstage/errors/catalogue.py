@@ -17,9 +17,10 @@ from soundstage.errors import tree
 _CODE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
 # The classes that carry codes, with their status. The worker knows no HTTP; `Failed` is the line by which it
-# ends, and which the farm writes in its name.
+# ends, and which the farm writes in its name. `Refused` ends a publication.
 _OURS: Mapping[str, int | None] = {
     "Failed": None,
+    "Refused": None,
     **{
         name: found.default_status
         for name, found in vars(tree).items()

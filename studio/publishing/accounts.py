@@ -106,7 +106,7 @@ class AccountService:
                     http, self.settings, self.sealer.unseal(row.refresh_token_sealed)
                 )
         except Refused as refused:
-            if refused.problem.code == "publishing.revoked":
+            if refused.failure.code == "publishing.revoked":
                 await self._mark_revoked(account_id)
                 raise _revoked(row) from refused
             raise
@@ -176,8 +176,8 @@ async def chosen_account(session: AsyncSession, wanted: str | None) -> Account:
             )
         row = rows[0]
     if row.revoked_at is not None:
-        problem = _revoked(row).problem
-        raise Conflict(problem.code, problem.message, problem.hint)
+        failure = _revoked(row).failure
+        raise Conflict(failure.code, failure.message, failure.hint)
     return row
 
 
@@ -202,7 +202,7 @@ def _revoked(row: Account) -> Refused:
 
 def _explained(trouble: Trouble) -> SoundstageError:
     if isinstance(trouble, Refused):
-        return Upstream(trouble.problem.code, trouble.problem.message, trouble.problem.hint)
+        return Upstream(trouble.failure.code, trouble.failure.message, trouble.failure.hint)
     return Upstream(
         "publishing.no_answer",
         f"The account could not be connected: {trouble or 'Google refused it'}.",

@@ -10,15 +10,7 @@ Trouble
 
 from __future__ import annotations
 
-from pydantic import BaseModel
-
-
-class Problem(BaseModel):
-    """Why a publication failed, as it is kept and shown."""
-
-    code: str
-    message: str
-    hint: str = ""
+from avatar.spec import Failed
 
 
 class Trouble(Exception):
@@ -51,4 +43,11 @@ class QuotaUsedUp(Trouble):
 class Refused(Trouble):
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(message)
-        self.problem = Problem(code=code, message=message, hint=hint)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    @property
+    def failure(self) -> Failed:
+        """As it is kept and shown."""
+        return Failed(code=self.code, message=self.message, hint=self.hint)

@@ -38,7 +38,7 @@ class ExtraUploads:
                 await self._send(role, row.video_id or "", materials, youtube)
             except Refused as refused:
                 what = "captions" if role == "vtt" else "thumbnail"
-                warning = f"The {what} could not be set: {refused.problem.message}"
+                warning = f"The {what} could not be set: {refused.failure.message}"
             except SessionGone as gone:
                 # Its own servers may not all know a new video yet.
                 raise Interrupted("YouTube does not find the video yet") from gone
@@ -50,11 +50,11 @@ class ExtraUploads:
             raise Refused("publication.refused", "YouTube takes pictures of at most 2 MiB.", "")
         content = await self.blobs.read(output.sha256)
         if role == "vtt":
-            await self.quota.take(self.settings.caption_units)
-            await youtube.add_captions(video_id, materials.language, content)
+            async with self.quota.spending(self.settings.caption_units):
+                await youtube.add_captions(video_id, materials.language, content)
         else:
-            await self.quota.take(self.settings.thumbnail_units)
-            await youtube.set_thumbnail(video_id, content, output.media_type)
+            async with self.quota.spending(self.settings.thumbnail_units):
+                await youtube.set_thumbnail(video_id, content, output.media_type)
 
     async def _note(self, publication_id: str, role: str, warning: str) -> None:
         async with self.db.transaction() as session:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from avatar.spec import Failed
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import utcnow
 from soundstage.events import EventStore
-from studio.publishing.errors import Problem
 from studio.publishing.models import Publication
 from studio.publishing.states import TERMINAL, PublicationState, move
 
@@ -34,12 +34,12 @@ class PublicationJournal:
         row: Publication,
         state: PublicationState,
         *,
-        error: Problem | None = None,
+        error: Failed | None = None,
         waits: str = "",
     ) -> None:
         """Raises `publication.bad_transition`. Leaves times, error and tries as the new state wants them."""
         row.state = move(PublicationState(row.state), state)
-        row.error = error.model_dump() if error else None
+        row.error = error.model_dump(mode="json", exclude={"event"}) if error else None
         row.waits, row.tries = waits, 0
         row.cancel_requested = False
         row.finished_at = utcnow() if state in TERMINAL else None

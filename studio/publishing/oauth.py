@@ -99,9 +99,8 @@ async def _ask(http: httpx.AsyncClient, settings: YoutubeSettings, form: dict[st
     found = json_of(answer)
     if answer.status_code != 200:
         reason = str(found.get("error", answer.status_code))
-        code = "publishing.revoked" if reason in FINAL else "publishing.client_refused"
         raise Refused(
-            code,
+            "publishing.revoked" if reason in FINAL else "publishing.client_refused",
             f"Google gives no token: {reason}.",
             "Connect the account again (`POST /youtube/connect`)."
             if reason in FINAL

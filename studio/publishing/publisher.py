@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from avatar.spec import Failed
+
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError, Unavailable
@@ -24,7 +26,6 @@ from soundstage.telemetry import get_logger, trace
 from studio.publishing.accounts import AccountService
 from studio.publishing.errors import (
     Interrupted,
-    Problem,
     QuotaUsedUp,
     Refused,
     SessionGone,
@@ -104,12 +105,12 @@ class Publisher:
                     await self._quota.exhaust()
                 await self._tomorrow(row.id)
             except Refused as refused:
-                await self._fail(row.id, refused.problem)
+                await self._fail(row.id, refused.failure)
             except (Unavailable, OSError) as error:
                 # A file that cannot be read, a database that is busy: ours to mend, so it is tried again.
                 await self._later(row.id, str(error), None)
             except SoundstageError as error:
-                await self._fail(row.id, Problem(code=error.code, message=error.message, hint=error.hint))
+                await self._fail(row.id, Failed(code=error.code, message=error.message, hint=error.hint))
 
     async def _with_token(self, row: Publication) -> None:
         """Once more with a new token when YouTube does not accept the old one."""
@@ -171,10 +172,10 @@ class Publisher:
                 "The time at which YouTube should make it public has passed while it waited.",
                 "Publish again, with another time.",
             )
-        await self._quota.take(self._settings.upload_units)
-        session_url = await youtube.start_session(
-            video_resource(wishes), materials.video.bytes, notify=wishes.notify_subscribers
-        )
+        async with self._quota.spending(self._settings.upload_units):
+            session_url = await youtube.start_session(
+                video_resource(wishes), materials.video.bytes, notify=wishes.notify_subscribers
+            )
         async with self._db.transaction() as session:
             fresh = await Publications(session).find(row.id)
             if fresh is not None:
@@ -285,12 +286,12 @@ class Publisher:
                 return
             row.tries += 1
             if row.tries >= self._options.tries:
-                problem = Problem(
+                failure = Failed(
                     code="publication.gave_up",
                     message=f"It did not get any further in {row.tries} tries; the last time {why}.",
                     hint="Retry when the connection is better.",
                 )
-                await self._journal.move(session, row, PublicationState.FAILED, error=problem)
+                await self._journal.move(session, row, PublicationState.FAILED, error=failure)
                 return
             wait = self._options.first_wait_s * 2 ** (row.tries - 1) * random.uniform(0.8, 1.2)  # noqa: S311
             wait = min(max(wait, asked_s or 0.0), LONGEST_WAIT_S)
@@ -304,12 +305,12 @@ class Publisher:
             if row is None or row.state not in IN_HAND:
                 return
             if row.maybe_whole or row.sessions >= self._options.sessions:
-                uncertain = Problem(
+                uncertain = Failed(
                     code="publication.uncertain",
                     message="The connection broke at the last byte; YouTube does not say what became of it.",
                     hint="Look into YouTube Studio; retry only if the video is not there.",
                 )
-                lost = Problem(
+                lost = Failed(
                     code="publication.session_lost",
                     message=f"YouTube forgot the upload {row.sessions} times.",
                     hint="Retry later; it then begins with the first byte.",
@@ -343,11 +344,11 @@ class Publisher:
                 row.next_at, row.tries = utcnow() + timedelta(seconds=pause), 0
                 row.waits = "YouTube is processing it"
 
-    async def _fail(self, publication_id: str, problem: Problem) -> None:
+    async def _fail(self, publication_id: str, failure: Failed) -> None:
         async with self._db.transaction() as session:
             row = await Publications(session).find(publication_id)
             if row is not None and row.state in IN_HAND:
-                await self._journal.move(session, row, PublicationState.FAILED, error=problem)
+                await self._journal.move(session, row, PublicationState.FAILED, error=failure)
 
 
 def _read_piece(path: Path, offset: int, size: int) -> bytes:

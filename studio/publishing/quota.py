@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 
 from soundstage.database import Database, utcnow
 from soundstage.settings import YoutubeSettings
-from studio.publishing.errors import QuotaUsedUp
+from studio.publishing.errors import QuotaUsedUp, Trouble
 from studio.publishing.repository import Quota
 from studio.publishing.schemas import QuotaView
 
@@ -29,10 +31,26 @@ class QuotaBook:
                 raise QuotaUsedUp(counted=True)
             await quota.set(day, used + units)
 
+    @asynccontextmanager
+    async def spending(self, units: int) -> AsyncIterator[None]:
+        """Units for the call inside, which are given back when it fails: YouTube charges for what it does."""
+        await self.take(units)
+        try:
+            yield
+        except Trouble:
+            await self._give_back(units)
+            raise
+
     async def exhaust(self) -> None:
         """YouTube itself says that nothing is left, whatever we have counted."""
         async with self._db.transaction() as session:
             await Quota(session).set(_day(utcnow()), self._limit)
+
+    async def _give_back(self, units: int) -> None:
+        day = _day(utcnow())
+        async with self._db.transaction() as session:
+            quota = Quota(session)
+            await quota.set(day, max(0, await quota.used(day) - units))
 
     async def view(self) -> QuotaView:
         now = utcnow()

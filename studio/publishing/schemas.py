@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from avatar.spec import Failed
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from studio.publishing.errors import Problem
 from studio.publishing.states import TERMINAL, PublicationState
 
 # developers.google.com/youtube/v3/docs/videos
@@ -112,7 +112,7 @@ class PublicationView(BaseModel):
     url: str | None
     waits: str
     warnings: list[str]
-    error: Problem | None
+    error: Failed | None
     cancel_requested: bool
     requested_by: str
     trace_id: str | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from avatar.spec import Failed
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, new_id, utcnow
@@ -19,7 +20,6 @@ from soundstage.telemetry import new_trace_id, trace_id
 from studio.consents.service import check_consents
 from studio.idempotency.service import Claim
 from studio.publishing.accounts import chosen_account
-from studio.publishing.errors import Problem
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.metadata import video_resource
 from studio.publishing.models import Account, Publication
@@ -226,7 +226,7 @@ def view_of(row: Publication) -> PublicationView:
         url=row.url,
         waits=row.waits,
         warnings=row.warnings,
-        error=Problem.model_validate(row.error) if row.error else None,
+        error=Failed.model_validate(row.error) if row.error else None,
         cancel_requested=row.cancel_requested,
         requested_by=row.requested_by,
         trace_id=row.trace_id,
