@@ -52,6 +52,7 @@ look: ## judge a rendered video or your own footage: make look CLIP=file
 bench: ## print the figures of the avatar pipeline on this machine
 	@scripts/setup test
 	@avatar/.venv/bin/python -P bench/avatar.py
+	@.venv/bin/python -P bench/simulate.py
 
 tools: ## build the pinned engines (Nomad, Consul, OPA, S3 server) into a cache, and print where they are
 	@tools/build

@@ -89,7 +89,8 @@ print("ours", file=sys.stderr)
 
 
 def test_native_log_lines_stay_off_the_terminal() -> None:
-    clipmaker = pytest.importorskip("clipmaker", reason="needs the `face` extra: Python 3.11 or 3.12")
+    pytest.importorskip("mediapipe", reason="needs the `face` extra: Python 3.11 or 3.12")
+    clipmaker = pytest.importorskip("clipmaker")
     environment = os.environ | {"PYTHONPATH": str(Path(clipmaker.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "-c", _USE], capture_output=True, text=True, check=False, env=environment

@@ -7,6 +7,7 @@ from avatar.engines.motion.steady import steady, yaw_deg
 from clipmaker import load_person
 
 FPS = 25
+pytest.importorskip("mediapipe", reason="needs the extra `face`: Python 3.11 or 3.12, then `make test`")
 FACE = load_person("grace_hopper", 92).points
 SEEN = np.ones(60, np.float32)
 

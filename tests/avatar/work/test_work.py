@@ -1,0 +1,253 @@
+"""`avatar work` against a small control plane that is away, slow, wrong or changes its mind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avatar.work.child import bounded_lines, run_child
+
+PICTURE = b"bytes of a picture"
+SHA = "sha256:" + hashlib.sha256(PICTURE).hexdigest()
+
+PROGRAM = """
+import hashlib, json, sys, time, pathlib, os
+order = sys.argv[1]
+print(json.dumps({"event": "stage", "stage": "frames", "total_frames": 1}), flush=True)
+print("to the log", file=sys.stderr, flush=True)
+if order == "slow":
+    time.sleep(60)
+assert pathlib.Path("picture").read_bytes() == b"bytes of a picture"
+pathlib.Path("out/video.mp4").write_bytes(b"video")
+digest = "sha256:" + hashlib.sha256(b"video").hexdigest()
+file = {"role": "video", "path": "out/video.mp4", "sha256": digest, "bytes": 5, "media_type": "video/mp4"}
+print(json.dumps({"event": "result", "files": [file], "duration_ms": 40, "frames": 1}), flush=True)
+"""
+
+
+class Control(ThreadingHTTPServer):
+    """What a control plane answers, and all that it was sent. `away` counts requests that it will fail."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.order = {
+            "task_id": "t",
+            "arguments": ["good", "--blobs", "@blobs"],
+            "files": [{"sha256": SHA, "bytes": len(PICTURE), "path": "picture"}],
+            "time_limit_s": 30,
+            "grace_s": 1,
+            "patience_s": 20,
+        }
+        self.away = 0
+        self.damaged = 0
+        self.stop = False
+        self.outputs: dict[str, bytes] = {}
+        self.reports: list[dict[str, Any]] = []
+        self.tokens: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def lines(self) -> list[str]:
+        return [line["event"] for report in self.reports for line in report["lines"]]
+
+    @property
+    def end(self) -> dict[str, Any] | None:
+        return next((report["end"] for report in self.reports if report["end"]), None)
+
+
+class Answers(BaseHTTPRequestHandler):
+    server: Control
+
+    def _away(self) -> bool:
+        self.server.tokens.add(self.headers.get("Authorization", ""))
+        if self.server.away:
+            self.server.away -= 1
+            self._say(503, {})
+            return True
+        return False
+
+    def _say(self, status: int, content: Any) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        if self._away():
+            return
+        if self.path.endswith("/order"):
+            self._say(200, self.server.order)
+        elif self.server.damaged:
+            self.server.damaged -= 1
+            self._say(200, b"other bytes......."[: len(PICTURE)])
+        else:
+            self._say(200, PICTURE)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self._away():
+            self.server.outputs[self.path.rpartition("/")[2]] = body
+            self._say(204, b"")
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self._away():
+            self.server.reports.append(body)
+            self._say(200, {"stop": self.server.stop})
+
+    def log_message(self, *arguments: Any) -> None:
+        return
+
+
+@pytest.fixture
+def control() -> Iterator[Control]:
+    made = Control()
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def start(control: Control, tmp_path: Path) -> Any:
+    def run(**environment: str) -> subprocess.Popen[str]:
+        (tmp_path / "token").write_text("the-token\n")
+        (tmp_path / "program.py").write_text(PROGRAM)
+        (tmp_path / "local").mkdir(exist_ok=True)
+        command = [
+            *(sys.executable, "-m", "avatar.cli", "work", "--control", control.url, "--task", "t"),
+            *("--token", str(tmp_path / "token"), "--cache", str(tmp_path / "cache")),
+            *("--", sys.executable, str(tmp_path / "program.py")),
+        ]
+        return subprocess.Popen(
+            command,
+            env={**os.environ, "NOMAD_TASK_DIR": str(tmp_path / "local"), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return run
+
+
+def wait_for(condition: Any, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_an_order_is_carried_out_and_handed_over(control: Control, start: Any, tmp_path: Path) -> None:
+    process = start(SECRET="not for the program")
+    assert process.wait(20) == 0, process.stderr.read()
+    assert [*control.outputs.values()] == [b"video"]
+    assert control.lines() == ["stage"]
+    assert control.end is not None and control.end["result"]["frames"] == 1
+    assert "to the log" in "".join(report["log"] for report in control.reports)
+    assert [report["seq"] for report in control.reports] == list(range(1, len(control.reports) + 1))
+    assert control.tokens == {"Bearer the-token"}
+    assert [*(tmp_path / "local").iterdir()] == [], "nothing is left on the node but its cache"
+
+
+def test_a_control_plane_that_is_away_is_asked_again(control: Control, start: Any) -> None:
+    control.away = 4
+    process = start()
+    assert process.wait(30) == 0, process.stderr.read()
+    assert control.end is not None and len(control.outputs) == 1
+
+
+def test_a_damaged_input_is_fetched_anew_and_a_hopeless_one_is_named(control: Control, start: Any) -> None:
+    control.damaged = 1
+    assert start().wait(20) == 0
+    control.reports.clear()
+    control.damaged = 100
+    for path in control_cache(start):
+        path.write_bytes(b"rotten")
+    assert start().wait(20) == 1
+    assert control.end is not None and control.end["fault"]["code"] == "work.blob_damaged"
+
+
+def control_cache(start: Any) -> list[Path]:
+    """The copies of inputs on this node."""
+    folder: Path = start.__closure__[1].cell_contents / "cache" / "blobs"
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_sigterm_ends_program_and_worker_and_says_so(control: Control, start: Any, tmp_path: Path) -> None:
+    control.order["arguments"] = ["slow"]
+    process = start()
+    wait_for(lambda: control.lines())
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 143
+    assert time.monotonic() - began < 5
+    assert control.end is not None and control.end["ended_by"] == "cancel"
+    assert [*(tmp_path / "local").iterdir()] == []
+
+
+def test_a_reply_that_says_stop_ends_the_work(control: Control, start: Any) -> None:
+    control.order["arguments"] = ["slow"]
+    control.stop = True
+    assert start().wait(15) == 143
+    assert control.end is None, "nobody wants to hear it"
+
+
+def test_without_its_token_it_says_what_is_missing(control: Control, start: Any, tmp_path: Path) -> None:
+    process = start()
+    process.kill()
+    process.wait()
+    (tmp_path / "token").unlink()
+    command = [part if part != "-m" else "-m" for part in process.args]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "work.no_token" in done.stderr
+
+
+def test_after_kill_9_of_the_worker_its_program_does_not_go_on(control: Control, start: Any) -> None:
+    control.order["arguments"] = ["slow"]
+    process = start()
+    wait_for(lambda: control.lines())
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    wait_for(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
+
+
+def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path) -> None:
+    code = "import subprocess; subprocess.Popen(['sleep', '600']); print('done')"
+    lines: list[bytes] = []
+    began = time.monotonic()
+    end = run_child(
+        [sys.executable, "-c", code], folder=tmp_path, environment={}, time_limit_s=20, grace_s=1,
+        stop=threading.Event(), on_line=lines.append, on_log=lambda _: None,
+    )  # fmt: skip
+    assert (end.returncode, end.ended_by, lines) == (0, "itself", [b"done"])
+    assert time.monotonic() - began < 5
+
+
+def test_a_program_past_its_time_is_stopped(tmp_path: Path) -> None:
+    end = run_child(
+        ["sleep", "60"], folder=tmp_path, environment={}, time_limit_s=0.3, grace_s=1,
+        stop=threading.Event(), on_line=lambda _: None, on_log=lambda _: None,
+    )  # fmt: skip
+    assert (end.returncode, end.ended_by) == (-signal.SIGTERM, "time_limit")
+
+
+def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"a" * 100 + b"\nshort\n" + b"b" * 50)
+    with path.open("rb") as stream:
+        assert [*bounded_lines(stream, limit=10)] == [b"a" * 10, b"short", b"b" * 10]
