@@ -170,21 +170,17 @@ def test_a_control_plane_that_is_away_is_asked_again(control: Control, start: An
     assert control.end is not None and len(control.outputs) == 1
 
 
-def test_a_damaged_input_is_fetched_anew_and_a_hopeless_one_is_named(control: Control, start: Any) -> None:
+def test_a_damaged_input_is_fetched_anew_and_a_hopeless_one_is_named(
+    control: Control, start: Any, tmp_path: Path
+) -> None:
     control.damaged = 1
     assert start().wait(20) == 0
     control.reports.clear()
     control.damaged = 100
-    for path in control_cache(start):
-        path.write_bytes(b"rotten")
+    (copy,) = [path for path in (tmp_path / "cache" / "blobs").rglob("*") if path.is_file()]
+    copy.write_bytes(b"rotten")
     assert start().wait(20) == 1
     assert control.end is not None and control.end["fault"]["code"] == "work.blob_damaged"
-
-
-def control_cache(start: Any) -> list[Path]:
-    """The copies of inputs on this node."""
-    folder: Path = start.__closure__[1].cell_contents / "cache" / "blobs"
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_sigterm_ends_program_and_worker_and_says_so(control: Control, start: Any, tmp_path: Path) -> None:
@@ -211,8 +207,7 @@ def test_without_its_token_it_says_what_is_missing(control: Control, start: Any,
     process.kill()
     process.wait()
     (tmp_path / "token").unlink()
-    command = [part if part != "-m" else "-m" for part in process.args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(process.args, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and "work.no_token" in done.stderr
 
 
