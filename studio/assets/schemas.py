@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from soundstage.one_line import OneLine
+
 
 class AssetKind(StrEnum):
     """The first five are made on the way to a video; the others are what people upload."""
@@ -28,7 +30,7 @@ class AssetLabels(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: AssetKind | None = None
-    name: str | None = Field(default=None, max_length=255)
+    name: OneLine | None = Field(default=None, max_length=255)
     project: str | None = Field(default=None, max_length=80, description="id or slug")
     duration_ms: int | None = Field(default=None, ge=0)
     metadata: dict[str, Any] = Field(default_factory=dict)

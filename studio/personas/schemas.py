@@ -19,6 +19,8 @@ from avatar.spec import (
 )
 from pydantic import BaseModel, ConfigDict, Field
 
+from soundstage.one_line import OneLine
+
 PERSONA_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
@@ -39,8 +41,8 @@ class Persona(_Strict):
     """Who speaks. `tools` names what its conversations may use; ["*"] is all that policy allows."""
 
     id: str = Field(pattern=PERSONA_ID)
-    name: str = Field(min_length=1, max_length=80)
-    title: str = Field(default="", max_length=120)
+    name: OneLine = Field(min_length=1, max_length=80)
+    title: OneLine = Field(default="", max_length=120)
     description: str = Field(default="", max_length=4000)
     face: Face = RigFace()
     voice: Voice = EspeakVoice()
@@ -92,10 +94,10 @@ class ConsentGiven(_Strict):
 class PersonaDraft(_Strict):
     """A persona from an uploaded photo or motion video. `media` is the id of an asset, or its `sha256:…`."""
 
-    name: str = Field(min_length=1, max_length=80)
+    name: OneLine = Field(min_length=1, max_length=80)
     media: str
     id: str | None = Field(default=None, pattern=PERSONA_ID)
-    title: str = Field(default="", max_length=120)
+    title: OneLine = Field(default="", max_length=120)
     description: str = Field(default="", max_length=4000)
     face_index: int | None = Field(default=None, ge=0)
     voice: Voice = EspeakVoice()
@@ -110,8 +112,8 @@ class PersonaChange(_Strict):
     persona.
     """
 
-    name: str | None = Field(default=None, min_length=1, max_length=80)
-    title: str | None = Field(default=None, max_length=120)
+    name: OneLine | None = Field(default=None, min_length=1, max_length=80)
+    title: OneLine | None = Field(default=None, max_length=120)
     description: str | None = Field(default=None, max_length=4000)
     voice: Voice | None = None
     style: PersonaStyle | None = None

@@ -8,6 +8,8 @@ from typing import Any
 from avatar.spec import Canvas, Output, RenderSpec
 from pydantic import BaseModel, ConfigDict, Field
 
+from soundstage.one_line import OneLine
+
 SLUG = r"^[a-z0-9][a-z0-9-]{0,78}$"
 
 
@@ -25,9 +27,9 @@ class Look(BaseModel):
 class ProjectDraft(Look):
     """What it takes to make a project. Without a slug one is made from the title."""
 
-    title: str = Field(min_length=1, max_length=200)
+    title: OneLine = Field(min_length=1, max_length=200)
     slug: str | None = Field(default=None, pattern=SLUG)
-    subtitle: str = Field(default="", max_length=400)
+    subtitle: OneLine = Field(default="", max_length=400)
     description: str = Field(default="", max_length=20_000)
 
 
@@ -36,9 +38,9 @@ class ProjectChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    title: str | None = Field(default=None, min_length=1, max_length=200)
+    title: OneLine | None = Field(default=None, min_length=1, max_length=200)
     slug: str | None = Field(default=None, pattern=SLUG)
-    subtitle: str | None = Field(default=None, max_length=400)
+    subtitle: OneLine | None = Field(default=None, max_length=400)
     description: str | None = Field(default=None, max_length=20_000)
     persona: str | None = Field(default=None, max_length=80)
     canvas: Canvas | None = None

@@ -9,6 +9,7 @@ from avatar.spec import Background, Canvas, Failed, LipsyncSpec, MediaRef, Notic
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from soundstage.one_line import OneLine
 from studio.renders.states import RenderState
 
 RenderKind = Literal["video", "preview", "lipsync"]
@@ -29,7 +30,7 @@ class RenderRequest(BaseModel):
         default=None, description="supplied speech; the script is then its transcript"
     )
     persona: str = Field(default="nova", max_length=80)
-    title: str | None = Field(default=None, max_length=200)
+    title: OneLine | None = Field(default=None, max_length=200)
     language: str | None = Field(default=None, max_length=35)
     canvas: Canvas | None = None
     captions: CaptionMode | None = None

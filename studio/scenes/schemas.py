@@ -8,6 +8,8 @@ from avatar.spec import AvatarLayout, Background, MediaRef, Overlay
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import BaseModel, ConfigDict, Field
 
+from soundstage.one_line import OneLine
+
 
 class SceneBody(BaseModel):
     """What a scene says and shows. None of `persona`, `language`, `layout`, `background`: the project's or
@@ -31,7 +33,7 @@ class SceneBody(BaseModel):
 
 
 class SceneDraft(SceneBody):
-    title: str = Field(default="", max_length=200)
+    title: OneLine = Field(default="", max_length=200)
     position: int | None = Field(default=None, ge=0, description="None puts it last")
 
 

@@ -64,7 +64,7 @@ class RenderSpec(SpecModel):
     """One video. The script leads: every time in the result follows from the voice."""
 
     version: Literal[1] = 1
-    title: str = Field(default="Untitled", min_length=1, max_length=200)
+    title: str = Field(default="Untitled", min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
     canvas: Canvas = Canvas()
     scenes: tuple[Scene, ...] = Field(min_length=1, max_length=500)
     output: Output = Output()
