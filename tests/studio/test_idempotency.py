@@ -34,9 +34,9 @@ REFERENCE = dict.fromkeys(
 
 
 @asynccontextmanager
-async def server(settings: Settings, scheduler: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def server(settings: Settings, database_url: str, scheduler: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Uvicorn on a port of its own, over a database connection of its own."""
-    db = Database(settings.database_url)
+    db = Database(database_url)
     events = EventStore(db)
     app = FastAPI()
     app.state.studio = build_studio(
@@ -59,12 +59,12 @@ async def server(settings: Settings, scheduler: Any) -> AsyncIterator[httpx.Asyn
 
 @pytest.fixture
 async def servers(
-    settings: Settings, db: Database, scheduler: Any
+    settings: Settings, db: Database, database_url: str, scheduler: Any
 ) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
     async with AsyncExitStack() as stack:
         yield (
-            await stack.enter_async_context(server(settings, scheduler)),
-            await stack.enter_async_context(server(settings, scheduler)),
+            await stack.enter_async_context(server(settings, database_url, scheduler)),
+            await stack.enter_async_context(server(settings, database_url, scheduler)),
         )
 
 
