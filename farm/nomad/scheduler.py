@@ -34,6 +34,8 @@ from soundstage.telemetry import get_logger
 
 JOB_FILE = Path(__file__).resolve().parents[2] / "jobs" / "render.nomad.hcl"
 MAX_LAUNCHES = 3
+MAX_SENTENCE = 390
+"""Renders keep why they wait in a column of 400 characters."""
 WAITING_LIFETIME_S = 7 * 24 * 3600.0
 """How long a token is good for a task that has no place yet; with the place it becomes much shorter."""
 
@@ -131,7 +133,7 @@ class NomadScheduler:
             failure = story.events[-1].failure
             return f"ended: {story.state}" + (f", {failure.message}" if failure else "")
         if task_id in self._placer:
-            return f"waits: {self._why_in_line(story.task)}"
+            return f"waits: {self._why_in_line(story.task)}"[:MAX_SENTENCE]
         if story.state is TaskState.RUNNING:
             frames = story.frames
             if frames is None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +20,15 @@ from farm.states import TaskState
 pytestmark = pytest.mark.root
 
 SMALL, LARGE = "GPU-08080808-0000-4000-8000-000000000008", "GPU-24242424-0000-4000-8000-000000000024"
+TWIN = "GPU-32323232-0000-4000-8000-000000000032"
 SHARED = "GPU-10101010-0000-4000-8000-000000000010"
 
 
 @pytest.fixture(scope="module")
 def gpus(nomad_clusters: Callable[..., Any]) -> Any:
     """Whole cards of 8 and 24 GiB on two nodes, and one of 10 GiB in shares on a third."""
-    made = nomad_clusters("gpus")
+    # A node that is silent counts as down after seconds, so that a test can wait for it.
+    made = nomad_clusters("gpus", {"heartbeat_grace": "1s", "min_heartbeat_ttl": "1s"})
     made.add_client("small", [{"uuid": SMALL, "model": "RTX 4060", "memory_mib": 8188}])
     made.add_client("large", [{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
     card = {"uuid": SHARED, "model": "RTX 3080", "memory_mib": 10240}
@@ -50,6 +56,13 @@ async def running(scheduler: Any, task_id: str, seconds: float = 30) -> None:
             assert not event.last, event
             if event.state is TaskState.RUNNING:
                 return
+
+
+def end_processes_with(text: str) -> None:
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and text in (entry / "cmdline").read_text():
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 async def cards_of(scheduler: Any, gpus: Any, task_id: str) -> tuple[str, list[str]]:
@@ -107,3 +120,26 @@ async def test_work_is_taken_off_a_card_that_fails_and_ends_well_elsewhere(
     finally:
         gpus.clients["large"].cards.set([{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
         gpus.clients["small"].cards.change(SMALL, memory_mib=8188)
+
+
+async def test_what_ran_on_a_node_that_dies_goes_on_elsewhere_and_is_made_once(
+    scheduler: Any, make_task: Any, gpus: Any, watched: Any
+) -> None:
+    twin = gpus.add_client("twin", [{"uuid": TWIN, "model": "RTX 5090", "memory_mib": 32607}])
+    await scheduler.submit(await make_task("lost", "!slow 9", needs=needs(30)))
+    await running(scheduler, "lost")
+    assert (await cards_of(scheduler, gpus, "lost"))[0] == "twin"
+    (job,) = [one["ID"] for one in gpus.server.get("/v1/jobs") if one["ID"].endswith("-lost")]
+    gpus.clients["large"].cards.set([{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 32607}])
+    try:
+        twin.kill()
+        # A machine that dies takes its tasks along; an agent alone would not.
+        (allocation,) = gpus.allocations(job)
+        end_processes_with(allocation["ID"])
+        async with asyncio.timeout(90):
+            last = (await watched(scheduler, "lost"))[-1]
+        assert last.state is TaskState.DONE, last.failure
+        states = {one["NodeName"]: one["ClientStatus"] for one in gpus.allocations(job)}
+        assert states["twin"] == "lost" and states["large"] in ("running", "complete")
+    finally:
+        gpus.clients["large"].cards.set([{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
