@@ -19,7 +19,9 @@ from farm.states import TRANSITIONS as TASK_TRANSITIONS
 from policy.reference import policy_reference
 from soundstage.errors.catalogue import error_reference
 from soundstage.settings.reference import settings_reference
+from studio.publishing.states import PUBLICATION_TRANSITIONS
 from studio.renders.states import RENDER_TRANSITIONS, SEGMENT_TRANSITIONS
+from studio.webhooks.states import DELIVERY_TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
@@ -59,6 +61,8 @@ def states_page() -> str:
         ("Render", RENDER_TRANSITIONS),
         ("Segment", SEGMENT_TRANSITIONS),
         ("Task of a scheduler", TASK_TRANSITIONS),
+        ("Publication", PUBLICATION_TRANSITIONS),
+        ("Delivery of a webhook", DELIVERY_TRANSITIONS),
     ]
     lines = ["# States", "", "A move that a table does not hold is an error, never a silent write.", ""]
     for title, table in tables:
