@@ -1,7 +1,8 @@
 """The scheduler for more than one machine, on HashiCorp Nomad."""
 
 from farm.nomad.client import NomadAddress, NomadClient
+from farm.nomad.registration import NomadOptions
 from farm.nomad.request import JobOptions
-from farm.nomad.scheduler import NomadOptions, NomadScheduler
+from farm.nomad.scheduler import NomadScheduler
 
 __all__ = ["JobOptions", "NomadAddress", "NomadClient", "NomadOptions", "NomadScheduler"]

@@ -21,6 +21,8 @@ class Flight:
     choice: Choice
     cancelling: bool = False
     registered: bool = False
+    registering: bool = False
+    """A list that was made before may not have its job yet."""
     stopped: bool = False
     launches: int = 0
     trouble: str = ""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from avatar.spec import Failed, Finished
@@ -21,42 +17,22 @@ from farm.nomad.census import Eligible
 from farm.nomad.client import NomadClient
 from farm.nomad.flight import TERMINAL_ALLOCATION, Flight
 from farm.nomad.placer import Placer
-from farm.nomad.request import Choice, JobOptions, job_id, job_variables
+from farm.nomad.registration import NomadOptions, Registration
+from farm.nomad.request import Choice, job_id
 from farm.nomad.verdict import LOST, STOPPED, failure_of_allocation, outcome_of
 from farm.nomad.watching import ClusterWatch, cancel_all, until_reachable
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
 from farm.transfer import TransferService
-from farm.transfer.orders import order_of
 from soundstage.blobs import BlobStore
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
-JOB_FILE = Path(__file__).resolve().parents[2] / "jobs" / "render.nomad.hcl"
 MAX_LAUNCHES = 3
 MAX_SENTENCE = 390
 """Renders keep why they wait in a column of 400 characters."""
-WAITING_LIFETIME_S = 7 * 24 * 3600.0
-"""How long a token is good for a task that has no place yet; with the place it becomes much shorter."""
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class NomadOptions:
-    """`control_url` is where workers reach us. `grace_s` is the time of a worker that is told to stop,
-    `patience_s` of one that waits for us to come back, `claim_s` of jobs that nobody asks for any more.
-    """
-
-    control_url: str
-    job: JobOptions = field(default_factory=JobOptions)
-    max_running: int = 64
-    count_s: float = 3.0
-    grace_s: float = 5.0
-    patience_s: float = 3600.0
-    cancel_s: float = 30.0
-    claim_s: float = 120.0
-    keep_s: float = 24 * 3600.0
 
 
 class NomadScheduler:
@@ -70,7 +46,6 @@ class NomadScheduler:
         self, client: NomadClient, blobs: BlobStore, transfer: TransferService, options: NomadOptions
     ) -> None:
         self._client = client
-        self._blobs = blobs
         self._transfer = transfer
         self._options = options
         self._ledger = Ledger()
@@ -80,7 +55,7 @@ class NomadScheduler:
         self._by_job: dict[str, Flight] = {}
         self._watch = ClusterWatch(client, options.job.prefix, self)
         self._work: set[asyncio.Task[None]] = set()
-        self._hcl = ""
+        self._registration = Registration(client, blobs, transfer, options)
         self._unclaimed: set[str] = set()
         self._counted = asyncio.Event()
         self._taken_over = False
@@ -240,7 +215,7 @@ class NomadScheduler:
 
     def _job_gone(self, flight: Flight) -> None:
         """Purged by somebody, or the cluster has lost its memory: the work is still wanted."""
-        if not flight.registered or flight.story.ended:
+        if not flight.registered or flight.registering or flight.story.ended:
             return
         flight.registered = False
         flight.allocations.clear()
@@ -316,7 +291,7 @@ class NomadScheduler:
         try:
             if task_id not in self._unclaimed:
                 await self._transfer.close(task_id)
-            await self._client.delete_variable(_variable(flight.job_id))
+            await self._registration.forget_token(flight.job_id)
         except SoundstageError as error:
             # The token is void by its time in any case; tidying comes by later.
             log.warning("farm.nomad.settle_failed", task=task_id, error=str(error))
@@ -364,19 +339,9 @@ class NomadScheduler:
         self._release()
 
     async def _tidy(self) -> None:
-        """Purges jobs that ended long ago, so that Nomad's memory does not grow with what we have made."""
         while True:
             with suppress(SoundstageError):
-                jobs, _ = await self._client.jobs(f"{self._options.job.prefix}-")
-                for job in jobs:
-                    old_s = time.time() - int(job.get("SubmitTime") or 0) / 1e9
-                    if (
-                        job["ID"] not in self._by_job
-                        and job["Status"] == "dead"
-                        and old_s > self._options.keep_s
-                    ):
-                        await self._client.stop(job["ID"], purge=True)
-                        await self._client.delete_variable(_variable(job["ID"]))
+                await self._registration.purge_ended(self._by_job)
             await asyncio.sleep(min(600.0, self._options.keep_s))
 
     def _take(self, flight: Flight) -> None:
@@ -399,29 +364,13 @@ class NomadScheduler:
             await self._stop(flight)
 
     async def _register(self, flight: Flight) -> None:
-        """Ticket, token, job: in this order, so that a worker that starts at once finds what it needs."""
         if flight.cancelling:
             self._end(flight, CANCELLED)
             return
-        task, options = flight.story.task, self._options
-        order = await order_of(task, self._blobs, grace_s=options.grace_s, patience_s=options.patience_s)
-        token = await self._transfer.issue(task, order, flight.job_id, WAITING_LIFETIME_S)
-        ticket = hashlib.sha256(token.encode()).hexdigest()[:16]
-        variables = job_variables(
-            task, options.job, flight.choice, control_url=options.control_url, ticket=ticket
-        )
-        self._hcl = self._hcl or await asyncio.to_thread(JOB_FILE.read_text, encoding="utf-8")
-        job = await self._client.parse_job(self._hcl, variables)
-        await self._client.put_variable(_variable(flight.job_id), {"token": token})
-        flight.registered = True
-        if await self._client.register(job):
-            return
-        known = await self._client.job(flight.job_id)
-        if known is not None and (known.get("Meta") or {}).get("ticket") != ticket:
-            # Left by an installation that has lost its database: nobody can hear its worker any more.
-            log.warning("farm.nomad.stale_job", job=flight.job_id)
-            await self._client.stop(flight.job_id, purge=True)
-            await self._client.register(job)
+        # Before the call: it may be through on the server and fail on its way back.
+        flight.registered = flight.registering = True
+        await self._registration.register(flight.story.task, flight.job_id, flight.choice)
+        flight.registering = False
 
     async def _stop(self, flight: Flight) -> None:
         """Until nothing of it runs; after `cancel_s` without news of it, it counts as gone."""
@@ -499,8 +448,3 @@ class NomadScheduler:
         self._work.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("farm.nomad.fault", exc_info=error)
-
-
-def _variable(job: str) -> str:
-    """Where only the tasks of this job can read."""
-    return f"nomad/jobs/{job}"

@@ -28,7 +28,7 @@ SHARED = "GPU-10101010-0000-4000-8000-000000000010"
 def gpus(nomad_clusters: Callable[..., Any]) -> Any:
     """Whole cards of 8 and 24 GiB on two nodes, and one of 10 GiB in shares on a third."""
     # A node that is silent counts as down after seconds, so that a test can wait for it.
-    made = nomad_clusters("gpus", {"heartbeat_grace": "1s", "min_heartbeat_ttl": "1s"})
+    made = nomad_clusters("gpus", {"heartbeat_grace": "6s", "min_heartbeat_ttl": "3s"})
     made.add_client("small", [{"uuid": SMALL, "model": "RTX 4060", "memory_mib": 8188}])
     made.add_client("large", [{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
     card = {"uuid": SHARED, "model": "RTX 3080", "memory_mib": 10240}
