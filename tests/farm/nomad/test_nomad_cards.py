@@ -90,9 +90,7 @@ async def test_a_large_segment_gets_the_large_card_and_the_next_one_waits_with_a
     assert await cards_of(scheduler, gpus, "next") == ("large", [LARGE])
 
 
-async def test_two_segments_share_a_card_and_the_third_waits(
-    scheduler: Any, make_task: Any, gpus: Any
-) -> None:
+async def test_two_segments_share_one_card(scheduler: Any, make_task: Any, gpus: Any) -> None:
     for name, gib in (("speech", 2), ("lips", 5)):
         await scheduler.submit(await make_task(name, "!slow 60", needs=needs(gib)))
         await running(scheduler, name)
