@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app.cli import ask, config, doctor, keys, lipsync, personas, projects, render, storage, up, version
+from app.cli import ask, config, doctor, explain, keys, lipsync, personas, projects, render, storage, up, version
 from app.cli.printing import Printer
 from app.cli.state import Invocation, Stopped
 from soundstage.errors import SoundstageError
@@ -50,6 +50,7 @@ def build_cli() -> typer.Typer:
     ask.register(cli)
     render.register(cli)
     lipsync.register(cli)
+    explain.register(cli)
     up.register(cli)
     projects.register(cli)
     personas.register(cli)

@@ -230,6 +230,13 @@ def test_a_render_can_be_left_to_the_server(cli: Cli) -> None:
     assert line["id"] in ran.out and "Hello there" in ran.out
 
 
+def test_explain_says_why_a_render_waits_and_what_would_help(cli: Cli) -> None:
+    line = cli("render", "--script", "Hello there", "--no-wait", "--json").json
+    assert "soundstage up" in cli("explain", line["id"]).out
+    assert cli("explain", line["id"], "--json").json["explanation"].startswith("waits")
+    assert "render.not_found" in cli("explain", "nothing").err
+
+
 def test_gc_of_a_new_installation_finds_nothing(cli: Cli) -> None:
     assert cli("gc", "--dry-run", "--json").json["items"] == []
 

@@ -33,6 +33,15 @@ def test_a_wheel_carries_its_licences(project: str, tmp_path: Path) -> None:
     assert any(name.endswith("licenses/THIRD_PARTY.md") for name in names)
 
 
+def test_the_control_wheel_carries_what_its_rooms_read(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    assert {"jobs/render.nomad.hcl", "policy/roles.toml", "agent/page/page.css"} <= names
+    assert any(name.startswith("agent/grammar/") for name in names)
+    assert not any("device_plugin" in name for name in names)
+
+
 def test_both_projects_say_the_same_about_third_parties() -> None:
     assert (ROOT / "THIRD_PARTY.md").read_text() == (ROOT / "avatar" / "THIRD_PARTY.md").read_text()
     assert (ROOT / "LICENSE").read_text() == (ROOT / "avatar" / "LICENSE").read_text()
