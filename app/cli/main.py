@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app.cli import ask, config, doctor, explain, keys, lipsync, personas, projects, render, storage, up, version
+from app.cli import (
+    ask,
+    config,
+    doctor,
+    explain,
+    keys,
+    lipsync,
+    personas,
+    projects,
+    render,
+    storage,
+    up,
+    version,
+)
 from app.cli.printing import Printer
 from app.cli.state import Invocation, Stopped
 from soundstage.errors import SoundstageError
