@@ -50,9 +50,11 @@ def test_ten_minutes_of_script_take_hardly_more_memory_than_one(tmp_path: Path) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_speech_leaves_no_child_behind(tmp_path: Path, number: signal.Signals) -> None:
-    program = "import signal; signal.signal(signal.SIGTERM, signal.default_int_handler)\n" + textwrap.dedent(
-        PROGRAM
+    # Both are set: a shell that started the tests in the background has SIGINT ignored for all its children.
+    listen = "".join(
+        f"signal.signal(signal.{name}, signal.default_int_handler)\n" for name in ("SIGINT", "SIGTERM")
     )
+    program = "import signal\n" + listen + textwrap.dedent(PROGRAM)
     speaking = subprocess.Popen(
         [sys.executable, "-c", program, SENTENCE, "1200", str(tmp_path)], stderr=subprocess.DEVNULL
     )
