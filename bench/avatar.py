@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 # This file has the package's name, and its folder comes first where modules are looked for.
-sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
+if str(Path(__file__).parent) in sys.path:
+    sys.path.remove(str(Path(__file__).parent))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the worker's command does, before numpy is imported
 
 import argparse
