@@ -211,7 +211,9 @@ job "render" {
           destination = "${NOMAD_SECRETS_DIR}/token"
           perms       = "0400"
           change_mode = "noop"
-          data        = "{{ with nomadVar \"nomad/jobs/${var.id}\" }}{{ .token }}{{ end }}"
+          # Asked first whether it is there: a node that comes back to a worker whose token is void by now
+          # would wait for it, and hold its place, for ever.
+          data = "{{ if nomadVarExists \"nomad/jobs/${var.id}\" }}{{ with nomadVar \"nomad/jobs/${var.id}\" }}{{ .token }}{{ end }}{{ end }}"
         }
       }
 

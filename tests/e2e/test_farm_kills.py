@@ -67,7 +67,7 @@ def one_round(drill: Drill, number: int, parts: list[str], dice: random.Random) 
     time.sleep(dice.uniform(0.0, 2.0))
     for part in parts:
         drill.kill(part, dice)
-    time.sleep(dice.uniform(0.0, 1.0))
+    time.sleep(dice.uniform(0.0, 2.0))
     for part in parts:
         drill.revive(part)
     views = [drill.finished(one) for one in ids]
