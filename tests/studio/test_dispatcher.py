@@ -84,7 +84,8 @@ async def test_after_kill_9_only_the_missing_segments_are_made(
     ended = await studio_rooms.renders.wait(view.id)
     assert ended.state is RenderState.DONE and ended.attempt == 1
     detail = await studio_rooms.renders.detail(view.id)
-    assert [segment.attempts for segment in detail.segments] == [1, 2]
+    # Which of the two was first depends on how busy the machine is.
+    assert sorted(segment.attempts for segment in detail.segments) == [1, 2]
     assert orphans.marked_processes(record) == []
     whys = [event.data.get("why") for event in await studio_rooms.events.read(stream_of(view.id))]
     assert "the server was restarted" in whys

@@ -28,7 +28,7 @@ SHARED = "GPU-10101010-0000-4000-8000-000000000010"
 def gpus(nomad_clusters: Callable[..., Any]) -> Any:
     """Whole cards of 8 and 24 GiB on two nodes, and one of 10 GiB in shares on a third."""
     # A node that is silent counts as down after seconds, so that a test can wait for it.
-    made = nomad_clusters("gpus", {"heartbeat_grace": "6s", "min_heartbeat_ttl": "3s"})
+    made = nomad_clusters("gpus", {"heartbeat_grace": "10s", "min_heartbeat_ttl": "3s"})
     made.add_client("small", [{"uuid": SMALL, "model": "RTX 4060", "memory_mib": 8188}])
     made.add_client("large", [{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
     card = {"uuid": SHARED, "model": "RTX 3080", "memory_mib": 10240}
@@ -42,8 +42,19 @@ async def scheduler(gpus: Any, control: Any, nomad_options: Any) -> AsyncIterato
     options = replace(nomad_options, max_running=8, count_s=0.5)
     made = NomadScheduler(client, control.blobs, control.transfer, options)
     await made.start()
+    await all_nodes_are_counted(gpus)
     yield made
     await made.close()
+
+
+async def all_nodes_are_counted(gpus: Any) -> None:
+    """On a busy machine a node can miss a heartbeat: a test begins when all are ready and were looked at."""
+    async with asyncio.timeout(60):
+        while any(
+            node["Status"] != "ready" for node in await asyncio.to_thread(gpus.server.get, "/v1/nodes")
+        ):
+            await asyncio.sleep(0.2)
+    await asyncio.sleep(1.5)
 
 
 def needs(vram_gib: float, gpus: int = 1) -> Needs:
