@@ -49,11 +49,11 @@ async def scheduler(gpus: Any, control: Any, nomad_options: Any) -> AsyncIterato
 
 async def all_nodes_are_counted(gpus: Any) -> None:
     """On a busy machine a node can miss a heartbeat: a test begins when all are ready and were looked at."""
-    async with asyncio.timeout(60):
-        while any(
-            node["Status"] != "ready" for node in await asyncio.to_thread(gpus.server.get, "/v1/nodes")
-        ):
-            await asyncio.sleep(0.2)
+    for _ in range(300):
+        nodes = await asyncio.to_thread(gpus.server.get, "/v1/nodes")
+        if all(node["Status"] == "ready" for node in nodes):
+            break
+        await asyncio.sleep(0.2)
     await asyncio.sleep(1.5)
 
 
