@@ -82,6 +82,11 @@ class MouthShape:
         axes = FaceAxes.of(points, corners.mean(axis=0))
         local = axes.to_local(points[:, :2])
         upper, lower = (LipCurve.fit(local[list(row)]) for row in (UPPER_INNER_LIP, LOWER_INNER_LIP))
+        return cls.between(axes, local, upper, lower)
+
+    @classmethod
+    def between(cls, axes: FaceAxes, local: Floats, upper: LipCurve, lower: LipCurve) -> MouthShape:
+        """Around an inner lip line that is known already; `local` are the landmarks (478, 2) in `axes`."""
         upper_outer, lower_outer = (
             LipCurve.fit(local[list(row)]) for row in (UPPER_OUTER_LIP, LOWER_OUTER_LIP)
         )

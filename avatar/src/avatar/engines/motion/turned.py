@@ -9,10 +9,7 @@ import numpy as np
 from avatar.engines.mesh.axes import FaceAxes, Floats
 from avatar.engines.mesh.lips import LipCurve, MouthShape
 from avatar.face.landmarks import (
-    CHIN,
     LOWER_INNER_LIP,
-    LOWER_OUTER_LIP,
-    NOSE_BASE,
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
     Points,
@@ -79,18 +76,7 @@ def mouth_shape(points: Points) -> MouthShape:
     axes = TurnedAxes.of_mouth(points)
     local = axes.to_local(points[:, :2])
     upper, lower = (LipCurve.fit(_to_the_corners(local, row)) for row in (UPPER_INNER_LIP, LOWER_INNER_LIP))
-    upper_outer, lower_outer = (LipCurve.fit(local[list(row)]) for row in (UPPER_OUTER_LIP, LOWER_OUTER_LIP))
-    return MouthShape(
-        axes=axes,
-        centre=float(upper.left[0] + upper.right[0]) / 2,
-        half_width=max(0.05, float(upper.right[0] - upper.left[0]) / 2),
-        upper=upper,
-        lower=lower,
-        upper_outer=upper_outer,
-        lower_outer=lower_outer,
-        chin_v=max(0.2, float(local[CHIN, 1])),
-        nose_v=min(-0.1, float(local[NOSE_BASE, 1])),
-    )
+    return MouthShape.between(axes, local, upper, lower)
 
 
 def _to_the_corners(local: Floats, row: tuple[int, ...]) -> Floats:
