@@ -1,4 +1,4 @@
-"""Names a JUnit report's failed tests, or counts them as passed after a second try; called by scripts/test."""
+"""Names a JUnit report's failed tests, or counts them as passed after a second try; for scripts/test."""
 
 import sys
 import xml.etree.ElementTree as ET

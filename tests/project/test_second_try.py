@@ -1,4 +1,4 @@
-"""A failed test that passes when it runs again is named, and no longer counts as failed in the closing line."""
+"""A failed test that passes when it runs again is named, and no longer counts in the closing line."""
 
 import subprocess
 import sys
@@ -12,12 +12,8 @@ REPORT = """<testsuites><testsuite name="farm" tests="3" failures="1" errors="1"
 
 
 def script(name: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts" / name, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, ROOT / "scripts" / name, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_failed_and_broken_tests_are_named_with_their_room(tmp_path: Path) -> None:
