@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 
-from avatar.spec import Background, ColourBackground, SourceBackground
+from avatar.spec import Background, ColourBackground, SourceBackground, is_spoken
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, field_validator
 
@@ -17,10 +17,12 @@ from agent.tools.sizes import Quality, Shape, canvas_for
 from soundstage.errors import NotFound
 from studio.personas.schemas import Persona
 from studio.renders.schemas import RenderRequest, RenderView
+from studio.renders.states import RenderState
 
 BLURRED = "blurred"
 BLUR = 0.6
 LATEST = "latest"
+FINISHED = "finished"
 
 
 class MakeRender(ToolRequest):
@@ -41,7 +43,7 @@ class MakeRender(ToolRequest):
     @field_validator("script")
     @classmethod
     def _says_something(cls, value: str) -> str:
-        if not any(char.isalnum() for char in value):
+        if not is_spoken(value):
             raise ValueError("there is nothing to say in it; write at least one word")
         return value
 
@@ -63,6 +65,7 @@ class RenderLine(ToolResult):
     files: tuple[str, ...] = ()
     error_code: str | None = None
     message: str = ""
+    meanwhile: str = Field(default="", description="What is being made beside it, in one sentence.")
 
     @classmethod
     def of(cls, view: RenderView, out_dir: Path) -> Self:
@@ -75,13 +78,14 @@ class RenderLine(ToolResult):
             created_at=view.created_at,
             files=tuple(str(out_dir / name) for name in view.out_files),
             error_code=view.error.code if view.error else None,
-            message=(f"{view.error.message} {view.error.hint}".strip() if view.error else view.waits),
+            message=_message(view),
         )
 
     def sentence(self) -> str:
         if self.state == "done":
             places = "".join(f"\n  {path}" for path in self.files)
-            return f"“{self.title}” is done ({(self.duration_ms or 0) / 1000:.1f} s).{places}"
+            done = f"“{self.title}” is done ({(self.duration_ms or 0) / 1000:.1f} s).{places}"
+            return f"{done}\n{self.meanwhile}" if self.meanwhile else done
         more = f" {self.message}" if self.message else ""
         return f"“{self.title}” ({self.render_id}) is {self.state}.{more}"
 
@@ -142,14 +146,27 @@ async def list_renders(context: ToolContext, request: ListRenders) -> RenderLine
 
 
 class OneRender(ToolRequest):
-    render: str = Field(default=LATEST, max_length=80, description="An id, the end of one, or “latest”.")
+    render: str = Field(
+        default=LATEST,
+        max_length=80,
+        description="An id, the end of one, “latest” (done or not) or “finished” (the last one that is done).",
+    )
 
 
 @tool(effect="read", permission="render:read")
 async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
     """Show one video, how far it is and where its files are."""
-    view = await context.doors.renders.get(await _render_id(context, request.render))
-    return RenderLine.of(view, context.doors.out_dir)
+    renders = context.doors.renders
+    if request.render != FINISHED:
+        return RenderLine.of(
+            await renders.get(await _render_id(context, request.render)), context.doors.out_dir
+        )
+    done = await renders.list(RenderState.DONE, limit=1)
+    if not done:
+        return RenderLine.of(await renders.get(await _render_id(context, LATEST)), context.doors.out_dir)
+    line = RenderLine.of(done[0], context.doors.out_dir)
+    newest = await renders.list(limit=1)
+    return line if newest[0].ended else line.model_copy(update={"meanwhile": _meanwhile(newest[0])})
 
 
 @tool(effect="destructive", permission="render:cancel", undo="ask for the same video again")
@@ -159,9 +176,24 @@ async def cancel_render(context: ToolContext, request: OneRender) -> Cancelled:
     return Cancelled.of(view, context.doors.out_dir)
 
 
+def _message(view: RenderView) -> str:
+    """What there is to know beside the state: how it failed, why it waits, how far it is."""
+    if view.error is not None:
+        return f"{view.error.message} {view.error.hint}".strip()
+    if view.waits:
+        return view.waits
+    done, total = view.progress.frames_done, view.progress.frames_total
+    return f"Frame {done} of {total}." if total and not view.ended else ""
+
+
+def _meanwhile(view: RenderView) -> str:
+    more = f" {message}" if (message := _message(view)) else ""
+    return f"A newer one, “{view.title}” ({view.id}), is {view.state}.{more}"
+
+
 async def _render_id(context: ToolContext, given: str) -> str:
     """What "it" means: the session's last video, else the newest of all."""
-    if given != LATEST:
+    if given not in (LATEST, FINISHED):
         return given
     if context.last_render_id is not None:
         return context.last_render_id

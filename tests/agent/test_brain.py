@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from avatar.spec import RenderSpec
+from sqlalchemy import update
 
 from agent.events import BrainEvent, Done, Failure, Text, ToolReturned
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import NotFound
 from soundstage.telemetry import trace
+from studio.renders.models import Render
 
 
 class Talk:
@@ -96,6 +98,40 @@ async def test_it_means_the_last_video_of_the_same_session(services: Services, t
     assert result(await talk.say("Cancel it"))["render_id"] == mine
     assert (await services.studio.renders.get(mine)).state == "cancelled"
     assert (await services.studio.renders.get(other)).state == "queued"
+
+
+async def finish(services: Services, render_id: str) -> None:
+    """What the dispatcher does to a render that is made."""
+    async with services.database.transaction() as session:
+        await session.execute(
+            update(Render).where(Render.id == render_id).values(state="done", duration_ms=900)
+        )
+
+
+async def test_the_last_video_is_the_last_finished_one_and_what_is_being_made_is_told(
+    services: Services, talk: Talk
+) -> None:
+    done = result(await talk.say("Have Nova say: one"))["render_id"]
+    await finish(services, done)
+    going_on = result(await talk.say("Have Nova say: two"))["render_id"]
+    events = await talk.say("Show the last video")
+    assert result(events)["render_id"] == done
+    [text] = [event.text for event in events if isinstance(event, Text)]
+    assert text.startswith("“one” is done (0.9 s).")
+    assert text.splitlines()[-1] == f"A newer one, “two” ({going_on}), is queued."
+    assert result(await talk.say("Show it"))["render_id"] == done, "what was shown is what is talked about"
+
+
+async def test_while_no_video_is_finished_the_one_that_is_being_made_is_shown(
+    services: Services, talk: Talk
+) -> None:
+    going_on = result(await talk.say("Have Nova say: one"))["render_id"]
+    assert result(await talk.say("Show the last video"))["render_id"] == going_on
+
+
+async def test_an_emoji_is_something_to_say(services: Services, talk: Talk) -> None:
+    spec = await spec_of(services, result(await talk.say("Have Nova say: 😀"))["render_id"])
+    assert [scene.script for scene in spec.scenes] == ["😀"]
 
 
 async def test_without_any_video_it_is_told_so(talk: Talk) -> None:

@@ -2,6 +2,7 @@
 
 from avatar.spec.base import SpecModel, canonical_json, content_hash
 from avatar.spec.media import MediaRef
+from avatar.spec.needs import ENGINE_NEEDS, EngineNeeds, Requirements
 from avatar.spec.persona import (
     Consent,
     EspeakVoice,
@@ -53,8 +54,10 @@ from avatar.spec.scene import (
     VideoOverlay,
     WordAnchor,
 )
+from avatar.spec.spoken import is_spoken
 
 __all__ = [
+    "ENGINE_NEEDS",
     "Anchor",
     "AudioCodec",
     "AvatarLayout",
@@ -65,6 +68,7 @@ __all__ = [
     "Colour",
     "ColourBackground",
     "Consent",
+    "EngineNeeds",
     "EspeakVoice",
     "Face",
     "Failed",
@@ -84,6 +88,7 @@ __all__ = [
     "ProgressLine",
     "QwenVoice",
     "RenderSpec",
+    "Requirements",
     "RigFace",
     "Scene",
     "SourceBackground",
@@ -100,6 +105,7 @@ __all__ = [
     "WordAnchor",
     "canonical_json",
     "content_hash",
+    "is_spoken",
     "json_schema",
     "parse_progress",
 ]

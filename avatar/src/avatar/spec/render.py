@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from avatar.spec.base import SpecModel, content_hash
 from avatar.spec.media import MediaRef
+from avatar.spec.needs import Requirements
 from avatar.spec.persona import VideoFace
 from avatar.spec.scene import Colour, Scene
 
@@ -90,13 +91,14 @@ class RenderSpec(SpecModel):
     def scene_hash(self, scene_id: str) -> str:
         """Hash of what decides one scene's frames and sound: an unchanged scene is never made twice.
 
-        The scene's id, the title, the poster and the final sound encode are left out: they reach no segment.
+        The scene's id, what it requires of a machine, the title, the poster and the final sound encode are
+        left out: they reach no segment.
         """
         return content_hash(
             {
                 "version": self.version,
                 "canvas": self.canvas.model_dump(mode="json"),
-                "scene": self.scene(scene_id).model_dump(mode="json", exclude={"id"}),
+                "scene": self.scene(scene_id).model_dump(mode="json", exclude={"id", "requirements"}),
                 "video": self.output.video.model_dump(mode="json"),
                 "captions": self.output.captions.model_dump(mode="json")
                 if self.output.captions.burned
@@ -117,6 +119,7 @@ class LipsyncSpec(SpecModel):
     canvas: Canvas | None = Field(default=None, description="None keeps the size of the video")
     output: Output = Output()
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    requirements: Requirements = Requirements()
 
 
 def json_schema() -> dict[str, Any]:

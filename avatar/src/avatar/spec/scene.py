@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from avatar.spec.base import SpecModel
 from avatar.spec.media import MediaRef
+from avatar.spec.needs import Requirements
 from avatar.spec.persona import EspeakVoice, Face, RigFace, Voice
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?$")]
@@ -131,6 +132,7 @@ class Scene(SpecModel):
     overlays: tuple[Overlay, ...] = ()
     lead_in_ms: int = Field(default=300, ge=0, le=10_000)
     tail_ms: int = Field(default=500, ge=0, le=10_000)
+    requirements: Requirements = Requirements()
 
     @model_validator(mode="after")
     def _says_something(self) -> Scene:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from avatar.spec import is_spoken
 from avatar.tracks import SpeechNote
 
 DEFAULT_PAUSE_MS = 500
@@ -27,8 +28,6 @@ _EMPHASIS = re.compile(
 _ESCAPE = re.compile(r"\\([\[\]*<>\\])")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _REPORTED_MARKS = 5
-_SPOKEN = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So", "Sm", "Sc"))
-"""Unicode categories that are said: letters, numbers, symbols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,6 @@ class Script:
     @property
     def has_emphasis(self) -> bool:
         return any(token.emphasis for passage in self.passages for token in passage.tokens)
-
-
-def is_spoken(text: str) -> bool:
-    """True when a word holds something to say: a letter, a digit or a symbol such as an emoji, % or +."""
-    return any(char in "%&@#" or unicodedata.category(char) in _SPOKEN for char in text)
 
 
 def parse_script(text: str) -> Script:
