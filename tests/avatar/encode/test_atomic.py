@@ -1,9 +1,11 @@
 """Files appear whole or not at all, and what stood there before stays until then."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
-from avatar.encode.atomic import atomic_file, atomic_files, write_bytes
+from avatar.encode.atomic import atomic_file, atomic_files, write_bytes, write_error
 from avatar.errors import Unavailable
 
 
@@ -74,3 +76,25 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
         assert first != second
     assert target.read_bytes() in (b"first", b"second")
     assert [path.name for path in Path(tmp_path).iterdir()] == ["out.bin"]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.ENOSPC, "MB are left in {}."), (errno.EDQUOT, "the quota of {} is"), (errno.EFBIG, "a file in {} ")],
+)
+def test_a_full_disk_is_told_with_the_folder_and_the_space_and_no_working_name(tmp_path, number, said):
+    folder = tmp_path / "my videos"
+    with pytest.raises(Unavailable) as caught, atomic_files(folder, ("o.mp4",)) as work:
+        with atomic_files(work / "scene-1", ("segment.mp4",)) as inner, atomic_file(inner / "segment.mp4"):
+            raise OSError(number, os.strerror(number))
+    error = caught.value
+    assert (error.code, error.message.startswith("The disk is full: ")) == ("render.disk_full", True)
+    assert said.format(folder) in error.message
+    assert ".part" not in error.message and "segment" not in error.message
+
+
+def test_a_file_that_cannot_be_written_is_named_in_full(tmp_path):
+    target = tmp_path / "portrait.json"
+    error = write_error(PermissionError(errno.EACCES, "Permission denied"), target)
+    assert error.message == f"{target} could not be written: Permission denied."
+    assert error.code == "render.write_failed"

@@ -150,6 +150,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(command, write_spec, small_spec,
     failed = lines_of(done)[-1]
     assert isinstance(failed, Failed)
     assert failed.code == "render.disk_full", failed
+    assert str(out) in failed.message and ".part" not in failed.message
     assert done.returncode == 1
     assert not out.exists()
 

@@ -229,6 +229,9 @@ def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
     )
     last = json.loads(child.stdout.splitlines()[-1])
     assert (child.returncode, last["error"]) == (3, "disk")
+    with pytest.raises(Unavailable, match=r"The disk is full: .* left in /dev\.") as caught:
+        list(espeak_process.espeak_lines(request, 60))
+    assert caught.value.code == "render.disk_full"
 
 
 def test_the_worker_never_loads_the_gpl_library(say: Speaker) -> None:

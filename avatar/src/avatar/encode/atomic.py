@@ -13,20 +13,22 @@ from pathlib import Path
 from avatar.errors import AvatarError, Unavailable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PART = ".part"
 _DISK = {*_FULL, errno.EIO, errno.EROFS}
 
 
 def write_error(error: OSError, target: Path) -> AvatarError:
-    """The error to show for a failed write of `target`."""
+    """The error to show for a failed write of `target`: it names what people know, and the space there is."""
+    known = _known_place(target)
     if error.errno in _FULL:
         return Unavailable(
             "render.disk_full",
-            f"The disk is full: {target.name} could not be written to {target.parent}.",
+            f"The disk is full: {_why_full(error, known if known.is_dir() else known.parent)}.",
             "Free some space (or raise the quota) and start again; nothing partial was left behind.",
         )
     return Unavailable(
         "render.write_failed",
-        f"{target.name} could not be written to {target.parent}: {error.strerror or error}.",
+        f"{known} could not be written: {error.strerror or error}.",
         "Check that the folder exists and may be written to.",
     )
 
@@ -39,7 +41,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
     one. When the block fails the file is removed. Raises `Unavailable` (`render.disk_full`,
     `render.write_failed`).
     """
-    part = target.with_name(f".{target.name}.{_token()}.part")
+    part = target.with_name(f".{target.name}.{_token()}{_PART}")
     try:
         with _naming(target):
             part.touch()
@@ -62,7 +64,7 @@ def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     does.
     """
     made = _make_folders(folder)
-    work = folder / f".{_token()}.part"
+    work = folder / f".{_token()}{_PART}"
     try:
         with _naming(folder):
             work.mkdir()
@@ -136,6 +138,25 @@ def _naming_disk(target: Path) -> Iterator[None]:
         if error.errno in _DISK:
             raise write_error(error, target) from error
         raise
+
+
+def _known_place(target: Path) -> Path:
+    """`target`, or the folder a working folder lies in: those are ours, and gone when people read of them."""
+    outermost = next((folder for folder in reversed(target.parents) if _is_part(folder.name)), None)
+    return target if outermost is None else outermost.parent
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(_PART)
+
+
+def _why_full(error: OSError, folder: Path) -> str:
+    if error.errno == errno.EDQUOT:
+        return f"the quota of {folder} is used up"
+    if error.errno == errno.EFBIG:
+        return f"a file in {folder} would be larger than this disk or `ulimit -f` allows"
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return f"{shutil.disk_usage(existing).free / 1e6:.1f} MB are left in {folder}"
 
 
 def _token() -> str:

@@ -232,7 +232,7 @@ def main() -> None:
             wav.writeframes(b"")
             _say({"done": wav.tell()})
     except OSError as error:
-        _fail("disk", reason=error.strerror or "write failed")
+        _fail("disk", errno=error.errno, reason=error.strerror or "write failed")
     sys.stdout.flush()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from avatar.encode.atomic import write_error
 from avatar.errors import AvatarError, InvalidInput, Unavailable
 
 CHILD = Path(__file__).with_name("espeak_child.py")
@@ -24,7 +25,8 @@ def espeak_lines(request: dict[str, Any], work_s: float) -> Generator[dict[str, 
     """Give the child a request and yield the lines it prints; it never outlives this generator.
 
     work_s: seconds the work may take on top of the start. Raises InvalidInput `speech.unknown_language`,
-    `speech.unknown_variant`; Unavailable `speech.espeak_missing`, `espeak_failed`, `timeout`, `disk`.
+    `speech.unknown_variant`; Unavailable `speech.espeak_missing`, `espeak_failed`, `timeout`; `render.disk_full`
+    and `render.write_failed` when the sound cannot be written.
     """
     timeout_s = START_TIMEOUT_S + work_s
     timed_out = threading.Event()
@@ -112,11 +114,7 @@ def _refused(line: dict[str, Any], request: dict[str, Any]) -> AvatarError:
                 _close_names(name, line.get("variants", []), "`espeak-ng --voices=variant` lists them."),
             )
         case "disk":
-            return Unavailable(
-                "speech.disk",
-                f"The speech could not be written: {line.get('reason')}.",
-                "Free some disk space.",
-            )
+            return write_error(OSError(line["errno"], line["reason"]), Path(request["wav"]))
     return Unavailable(DAMAGED, f"espeak-ng failed ({line['error']}).", "Try again.")
 
 

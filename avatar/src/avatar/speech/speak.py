@@ -6,7 +6,8 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from avatar.errors import InvalidInput, Unavailable
+from avatar.encode.atomic import write_error
+from avatar.errors import InvalidInput
 from avatar.spec import EspeakVoice, MediaRef, Scene
 from avatar.speech.espeak import synthesise
 from avatar.speech.markup import parse_script
@@ -18,7 +19,7 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
 
     Writes `workdir/speech.wav`, 16-bit mono, `lead_in_ms` and `tail_ms` of silence included, a whole number
     of milliseconds long. Words are the script's, as written, without marks. Raises InvalidInput or
-    Unavailable with a `speech.*` code.
+    Unavailable with a `speech.*` code, or `render.disk_full`.
     """
     workdir.mkdir(parents=True, exist_ok=True)
     try:
@@ -26,9 +27,7 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise Unavailable(
-            "speech.disk", "The disk is full: the speech could not be written.", "Free some disk space."
-        ) from error
+        raise write_error(error, workdir / "speech.wav") from error
 
 
 def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
