@@ -83,6 +83,12 @@ def test_symbols_without_a_glyph_are_left_out_and_letters_stay(tmp_path):
     assert missing == [odd]
 
 
+def test_control_characters_are_left_out_and_every_line_end_is_one():
+    kept, missing = drawable("a\x07b\x1b\x00c\td\x9f\r\ne\x85f\u2028g\x7f", FONTS)
+    assert (kept, missing) == ("abc d\ne\nf\ng", [])
+    assert drawable("\x07\x1b", FONTS) == ("", [])
+
+
 def test_a_machine_without_fonts_says_what_to_install(tmp_path):
     with pytest.raises(Unavailable) as caught:
         text_in_box("Hi", Rect(0, 0, 50, 50), TextStyle(), Fonts((tmp_path,)), 20)

@@ -74,15 +74,22 @@ def text_lines(
 
 
 def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
-    """`text` without symbols that no font can draw (an empty box says less than nothing), and what is
-    missing.
+    """`text` without symbols that no font can draw (an empty box says less than nothing) and without control
+    characters, which no font should; and what is missing.
 
     Letters without a glyph stay: leaving them out would change the words.
     """
+    text = _without_controls(text)
     missing = fonts.missing(text)
     gone = {char for char in missing if unicodedata.category(char) in ("So", "Sk", "Cn", "Co")}
     kept = "".join(char for char in text if char not in gone)
     return ("\n".join(" ".join(line.split()) for line in kept.split("\n")) if gone else text), missing
+
+
+def _without_controls(text: str) -> str:
+    """Line ends of every kind become one, tabs spaces; a bell or an escape would be drawn as a box."""
+    lines = (line.replace("\t", " ") for line in text.splitlines())
+    return "\n".join("".join(char for char in line if unicodedata.category(char) != "Cc") for line in lines)
 
 
 def _largest_fit(
