@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avatar.spec import ENGINE_NEEDS, Face, Requirements
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -14,6 +16,12 @@ class Needs:
     vram_mib: int = 0
     cpu_mhz: int = 1000
     memory_mib: int = 1024
+
+    @classmethod
+    def of(cls, face: Face, asked: Requirements) -> Needs:
+        """What the engine behind this face declares, and what was asked for where that is more."""
+        found = ENGINE_NEEDS[face.kind].raised(asked)
+        return cls(found.engine, found.gpus, found.vram_mib, memory_mib=found.memory_mib)
 
     def words(self) -> str:
         """`1 GPU with 16 GiB` or `1000 MHz and 1024 MiB of memory`."""

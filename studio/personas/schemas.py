@@ -12,6 +12,7 @@ from avatar.spec import (
     Face,
     MediaRef,
     PhotoFace,
+    Requirements,
     RigFace,
     SourceBackground,
     VideoFace,
@@ -47,6 +48,9 @@ class Persona(_Strict):
     face: Face = RigFace()
     voice: Voice = EspeakVoice()
     style: PersonaStyle = PersonaStyle()
+    requirements: Requirements = Field(
+        default=Requirements(), description="what a node of the farm must have to draw this face"
+    )
     tools: tuple[str, ...] = ("*",)
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 from avatar.spec import Failed, Finished, LipsyncSpec, OutputFile, RenderSpec, canonical_json
 
 from farm.failures import TaskFailed, failure_from_error
+from farm.needs import Needs
 from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
@@ -66,6 +67,8 @@ class _Making:
     board: ProgressBoard
     spec_sha256: str = ""
     running: bool = False
+    task_id: str | None = None
+    """The last task of its own, which no other render shares."""
     told: tuple[Progress, str] | None = None
     reported: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -157,6 +160,7 @@ class RenderMaker:
             time_limit_s=self._options.time_limit_s,
             variables=variables_in(scene.voice),
             trace_id=making.trace_id,
+            needs=Needs.of(scene.face, scene.requirements),
         )
 
     async def _segment(self, making: _Making, order: SegmentOrder) -> SegmentDone:
@@ -188,17 +192,19 @@ class RenderMaker:
             for file in segment.result.files
             if file.role in SEGMENT_FILES
         )
-        return await self._run(
-            making, self._task(making, "assemble", inputs=inputs), making.board.hear_assembly
-        )
+        task = self._task(making, "assemble", inputs=inputs, needs=Needs(engine="assemble"))
+        return await self._run(making, task, making.board.hear_assembly)
 
     async def _single(self, making: _Making) -> Finished:
         """A preview or a lip sync: one task makes the whole video."""
         scene_id = next(iter(making.board.scenes)) if making.scene_id is None else making.scene_id
-        is_preview = isinstance(making.spec, RenderSpec)
-        task = self._task(
-            making, "preview" if is_preview else "lipsync", scene_id=scene_id if is_preview else None
-        )
+        if isinstance(making.spec, RenderSpec):
+            scene = making.spec.scene(scene_id)
+            needs = Needs.of(scene.face, scene.requirements)
+            task = self._task(making, "preview", scene_id=scene_id, needs=needs)
+        else:
+            needs = Needs.of(making.spec.face, making.spec.requirements)
+            task = self._task(making, "lipsync", needs=needs)
         return await self._run(making, task, lambda event: making.board.hear(scene_id, event))
 
     def _task(self, making: _Making, kind: Any, **more: Any) -> SegmentTask:
@@ -216,6 +222,7 @@ class RenderMaker:
 
     async def _run(self, making: _Making, task: SegmentTask, hear: Any) -> Finished:
         def on_event(event: TaskEvent) -> None:
+            making.task_id = event.task_id
             making.hear(event)
             hear(event)
 
@@ -297,12 +304,15 @@ class RenderMaker:
             making.told = told
 
     async def _explain(self, making: _Making) -> str:
-        if not isinstance(making.spec, RenderSpec) or making.kind == "preview":
-            return ""
-        scene_id = making.spec.scenes[0].id
-        return await self._pool.explain(
-            segment_key(making.spec.scene_hash(scene_id), self._options.worker_version)
-        )
+        """Why the first of its parts that waits does so; "" when none does."""
+        if making.task_id is not None:
+            return await self._scheduler.explain(making.task_id)
+        if isinstance(making.spec, RenderSpec):
+            for scene in making.spec.scenes:
+                key = segment_key(making.spec.scene_hash(scene.id), self._options.worker_version)
+                if why := await self._pool.explain(key):
+                    return why
+        return ""
 
 
 async def _to_the_end(part: Coroutine[Any, Any, None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from avatar.spec import Background, Canvas, Failed, LipsyncSpec, MediaRef, Notice, RenderSpec
+from avatar.spec import Background, Canvas, Failed, LipsyncSpec, MediaRef, Notice, RenderSpec, Requirements
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -42,6 +42,9 @@ class RenderRequest(BaseModel):
         default=None, max_length=64, description="the scene of a preview; None takes the first"
     )
     priority: int = Field(default=0, ge=-100, le=100, description="higher runs sooner")
+    requirements: Requirements | None = Field(
+        default=None, description="what each scene needs of a node of the farm, beyond what it says itself"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> RenderRequest:

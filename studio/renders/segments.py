@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from avatar.spec import Failed, Finished
 
 from farm.failures import CANCELLED, TaskFailed
+from farm.needs import Needs
 from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent
@@ -37,6 +38,7 @@ class SegmentOrder:
     time_limit_s: float
     variables: tuple[str, ...]
     trace_id: str | None
+    needs: Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class SegmentPool:
             time_limit_s=order.time_limit_s,
             variables=order.variables,
             trace_id=order.trace_id,
+            needs=order.needs,
         )
         marks: list[asyncio.Task[None]] = []
 

@@ -28,7 +28,7 @@ from studio.renders.media import check_media, hashes_in, import_media
 from studio.renders.models import Render
 from studio.renders.repository import Renders, Segments
 from studio.renders.schemas import OutputView, RenderDetail, RenderKind, RenderRequest, RenderView
-from studio.renders.specs import spec_of_project, spec_of_script
+from studio.renders.specs import asking_for, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
 from studio.scenes.repository import Scenes
@@ -216,6 +216,7 @@ class RenderService:
         *,
         claim: Claim | None = None,
     ) -> RenderView:
+        spec = asking_for(spec, request.requirements)
         sizes = await check_media(spec, self._blobs)
         async with self._db.transaction() as session:
             if isinstance(spec, RenderSpec):
@@ -238,6 +239,7 @@ class RenderService:
             ]
         look = Look.model_validate(project.look)
         spec = spec_of_project(project.title, look, scenes, self._library)
+        spec = asking_for(spec, request.requirements)
         personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
         sizes = await check_media(spec, self._blobs)
         async with self._db.transaction() as session:

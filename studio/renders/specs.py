@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from avatar.spec import Canvas, Captions, EspeakVoice, Output, RenderSpec, Scene
+from avatar.spec import Canvas, Captions, EspeakVoice, LipsyncSpec, Output, RenderSpec, Requirements, Scene
 from pydantic import ValidationError
 
 from soundstage.errors import Invalid
@@ -15,6 +15,8 @@ from studio.projects.schemas import Look
 from studio.renders.schemas import RenderRequest
 from studio.scenes.schemas import SceneBody
 from studio.scenes.splitting import split_script
+
+Spec = TypeVar("Spec", bound=RenderSpec | LipsyncSpec)
 
 TITLE_CHARS = 60
 JOINT_MS = 60
@@ -86,7 +88,20 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
         overlays=body.overlays,
         lead_in_ms=body.lead_in_ms,
         tail_ms=body.tail_ms,
+        requirements=persona.requirements,
     )
+
+
+def asking_for(spec: Spec, asked: Requirements | None) -> Spec:
+    """The spec with the requirements of the request in each of its scenes, where they are more."""
+    if asked is None:
+        return spec
+    if isinstance(spec, LipsyncSpec):
+        return spec.model_copy(update={"requirements": spec.requirements.raised(asked)})
+    scenes = tuple(
+        scene.model_copy(update={"requirements": scene.requirements.raised(asked)}) for scene in spec.scenes
+    )
+    return spec.model_copy(update={"scenes": scenes})
 
 
 def title_of(script: str) -> str:
