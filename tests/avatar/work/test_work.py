@@ -144,6 +144,10 @@ def start(control: Control, tmp_path: Path) -> Any:
     return run
 
 
+def left_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"worker.name", "worker.lock"}
+
+
 def wait_for(condition: Any, seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -160,7 +164,7 @@ def test_an_order_is_carried_out_and_handed_over(control: Control, start: Any, t
     assert "to the log" in "".join(report["log"] for report in control.reports)
     assert [report["seq"] for report in control.reports] == list(range(1, len(control.reports) + 1))
     assert control.tokens == {"Bearer the-token"}
-    assert [*(tmp_path / "local").iterdir()] == [], "nothing is left on the node but its cache"
+    assert left_in(tmp_path / "local") == set(), "nothing is left on the node but its cache"
 
 
 def test_a_control_plane_that_is_away_is_asked_again(control: Control, start: Any) -> None:
@@ -192,7 +196,23 @@ def test_sigterm_ends_program_and_worker_and_says_so(control: Control, start: An
     assert process.wait(10) == 143
     assert time.monotonic() - began < 5
     assert control.end is not None and control.end["ended_by"] == "cancel"
-    assert [*(tmp_path / "local").iterdir()] == []
+    assert left_in(tmp_path / "local") == set()
+
+
+def test_a_worker_that_is_started_again_beside_a_living_one_takes_its_place(
+    control: Control, start: Any, tmp_path: Path
+) -> None:
+    control.order["arguments"] = ["slow"]
+    first = start(NOMAD_ALLOC_ID="the-allocation")
+    wait_for(lambda: control.lines())
+    control.order["arguments"] = ["good"]
+    second = start(NOMAD_ALLOC_ID="the-allocation")
+    assert second.wait(30) == 0, second.stderr.read()
+    assert first.wait(15) == 143
+    runs = [report["run"] for report in control.reports]
+    assert len(set(runs)) == 2, "the farm can tell them apart"
+    assert runs == sorted(runs, key=runs.index), "the first was silent before the second spoke"
+    assert [*control.outputs.values()] == [b"video"]
 
 
 def test_a_reply_that_says_stop_ends_the_work(control: Control, start: Any) -> None:

@@ -21,8 +21,10 @@ from avatar.work.child import run_child
 from avatar.work.control import Control
 from avatar.work.inputs import BlobCache, digest_of, lay_out
 from avatar.work.reporter import LAST_WORD_S, Reporter
+from avatar.work.sole import SoleWorker
 
 ORDER_PATIENCE_S = 600.0
+ALONE_PATIENCE_S = 60.0
 DONE, FAILED, CANCELLED = 0, 1, 143
 
 
@@ -35,8 +37,11 @@ def work(arguments: Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
-    run = os.environ.get("NOMAD_ALLOC_ID") or secrets.token_hex(16)
+    # Two processes of one allocation are two lives of its worker; see SoleWorker.
+    run = f"{os.environ.get('NOMAD_ALLOC_ID', 'here')}-{secrets.token_hex(8)}"
     try:
+        if home := os.environ.get("NOMAD_TASK_DIR"):
+            SoleWorker(Path(home), run, stop).take(ALONE_PATIENCE_S)
         control = Control(arguments.control, arguments.task, _token(arguments.token), run=run, stop=stop)
         try:
             order = control.order(ORDER_PATIENCE_S)
