@@ -149,7 +149,7 @@ class OneRender(ToolRequest):
     render: str = Field(
         default=LATEST,
         max_length=80,
-        description="An id, the end of one, “latest” (done or not) or “finished” (the last one that is done).",
+        description="An id, the end of one, “latest” (done or not) or “finished” (the last that is).",
     )
 
 
