@@ -15,7 +15,6 @@ from typing import Any
 
 import av
 import numpy as np
-
 from avatar.measure.background import masked_ssim
 from avatar.measure.watch import frames_of
 
