@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
-from soundstage.errors import Forbidden, NotFound
+from soundstage.errors import Forbidden, NotFound, SoundstageError
 from studio.assets.schemas import AssetKind, AssetLabels
 from studio.personas.schemas import ConsentGiven, Persona, PersonaDraft
 
@@ -79,20 +80,24 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     consent = ConsentGiven(
         person=request.person, purpose=request.purpose, granted_at=request.granted_at or utcnow().date()
     )
-    media = await _media(context, request.photo)
-    made = await context.doors.persona_maker.create(
-        PersonaDraft(name=request.name, media=media, consent=consent)
-    )
+    async with _media(context, request.photo) as media:
+        draft = PersonaDraft(name=request.name, media=media, consent=consent)
+        made = await context.doors.persona_maker.create(draft)
     persona = made.persona
     named = [one for one in context.doors.personas.list() if one.name.casefold() == persona.name.casefold()]
     call = persona.name if len(named) < 2 else persona.id
     return PersonaMadeLine(persona_id=persona.id, name=persona.name, call=call, warnings=tuple(made.warnings))
 
 
-async def _media(context: ToolContext, photo: str) -> str:
-    """The id or hash of a stored picture. Paths are for people at this machine's prompt only."""
+@asynccontextmanager
+async def _media(context: ToolContext, photo: str) -> AsyncIterator[str]:
+    """The id or hash of a stored picture. Paths are for people at this machine's prompt only.
+
+    A file stored for this persona is given up again when the persona does not come about.
+    """
     if photo.startswith(("ast_", "sha256:")):
-        return photo
+        yield photo
+        return
     if not context.local_files:
         raise Forbidden(
             "persona.path_not_allowed",
@@ -103,7 +108,12 @@ async def _media(context: ToolContext, photo: str) -> str:
     if not await asyncio.to_thread(path.is_file):
         raise NotFound("photo.not_found", f"There is no file {photo!r}.", "Check the path.")
     labels = AssetLabels(kind=AssetKind.IMAGE, name=path.name)
-    return (await context.doors.assets.upload(_chunks(path), labels)).id
+    asset = await context.doors.assets.upload(_chunks(path), labels)
+    try:
+        yield asset.id
+    except (SoundstageError, asyncio.CancelledError):
+        await context.doors.assets.delete(asset.id)
+        raise
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:
