@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the farm's secrets on the controller: what is missing or will expire; the rest stays."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import os
+import uuid
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.soundstage.farm.plugins.module_utils.farm_authority import FarmAuthority, Subject
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
+    SecretStore,
+    SecretStoreError,
+)
+from ansible_collections.soundstage.farm.plugins.module_utils.ssh_authority import SshAuthority, ensure_key
+
+_ARGUMENTS: dict[str, Any] = {
+    "path": {"type": "path", "required": True},
+    "farm": {"type": "str", "required": True},
+    "datacenter": {"type": "str", "required": True},
+    "region": {"type": "str", "required": True},
+    "machines": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "address": {"type": "str", "required": True},
+            "server": {"type": "bool", "required": True},
+        },
+    },
+    "certificate_days": {"type": "int", "default": 365},
+    "renew_before_days": {"type": "int", "default": 60},
+    "login_principals": {"type": "list", "elements": "str", "default": ["ansible", "root"]},
+    "login_minutes": {"type": "int", "default": 60},
+}
+
+
+class ActionModule(ActionBase):
+    """Returns which files it made or renewed, by name and reason; never what is in them."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+        store = SecretStore(asked["path"])
+        try:
+            store.check()
+            if self._task.check_mode:
+                return {"changed": False, "skipped": True, "msg": "Secrets are not made in check mode."}
+            with store.locked():
+                made = _Maker(store, asked, datetime.datetime.now(datetime.UTC)).run()
+        except SecretStoreError as error:
+            raise AnsibleActionFail(str(error)) from error
+        except OSError as error:
+            raise AnsibleActionFail(f"The secrets folder {store.folder} cannot be used: {error}.") from error
+        return {"changed": bool(made), "made": made}
+
+
+class _Maker:
+    def __init__(self, store: SecretStore, asked: dict[str, Any], now: datetime.datetime) -> None:
+        self._store = store
+        self._asked = asked
+        self._now = now
+        self._made: dict[str, str] = {}
+
+    def run(self) -> dict[str, str]:
+        farm = self._asked["farm"]
+        authority = FarmAuthority(self._store, self._now)
+        if authority.ensure(farm):
+            self._made["tls/ca.pem"] = "missing"
+        self._certificate(authority, "operator", Subject("operator"))
+        for machine in self._asked["machines"]:
+            self._certificate(authority, machine["name"], self._subject(machine))
+        for name in ("consul/gossip.key", "nomad/gossip.key"):
+            self._value(name, base64.b64encode(os.urandom(32)).decode())
+        for name in ("consul/management.token", "nomad/management.token"):
+            self._value(name, str(uuid.uuid4()))
+        for machine in self._asked["machines"]:
+            for name in (f"consul/agents/{machine['name']}.token", f"consul/nomad/{machine['name']}.token"):
+                self._value(name, str(uuid.uuid4()))
+        self._ssh(farm)
+        return self._made
+
+    def _certificate(self, authority: FarmAuthority, file: str, subject: Subject) -> None:
+        reason = authority.due(file, subject, self._asked["renew_before_days"])
+        if reason:
+            authority.issue(file, subject, self._asked["certificate_days"])
+            self._made[f"tls/{file}.pem"] = reason
+
+    def _subject(self, machine: dict[str, Any]) -> Subject:
+        """The names that `verify_server_hostname` of Consul and Nomad look for, and those people use."""
+        role = "server" if machine["server"] else "client"
+        names = [f"{role}.{self._asked['region']}.nomad", "localhost"]
+        if machine["server"]:
+            names += [
+                f"server.{self._asked['datacenter']}.consul",
+                "nomad.service.consul",
+                "consul.service.consul",
+            ]
+        return Subject(machine["name"], tuple(names), ("127.0.0.1", machine["address"]))
+
+    def _value(self, name: str, value: str) -> None:
+        if not self._store.has(name):
+            self._store.write(name, f"{value}\n".encode())
+            self._made[name] = "missing"
+
+    def _ssh(self, farm: str) -> None:
+        hosts = SshAuthority(self._store, "host_ca", self._now)
+        users = SshAuthority(self._store, "user_ca", self._now)
+        for name, authority in (("ssh/host_ca", hosts), ("ssh/user_ca", users)):
+            if authority.ensure(farm):
+                self._made[name] = "missing"
+        if ensure_key(self._store, "ssh/ansible", f"{farm}-ansible"):
+            self._made["ssh/ansible"] = "missing"
+        known = f"@cert-authority * {hosts.public_line}\n".encode()
+        if not self._store.has("ssh/known_hosts") or self._store.read("ssh/known_hosts") != known:
+            self._store.write("ssh/known_hosts", known)
+            self._made["ssh/known_hosts"] = "missing"
+        self._login(users)
+
+    def _login(self, users: SshAuthority) -> None:
+        """The certificate that Ansible logs in with: short-lived, so renewing it is no change of the farm."""
+        public_line = self._store.text("ssh/ansible.pub")
+        seconds = self._asked["login_minutes"] * 60
+        principals = self._asked["login_principals"]
+        name = "ssh/ansible-cert.pub"
+        if not self._store.has(name) or not users.current(
+            self._store.read(name), public_line, principals, seconds / 2
+        ):
+            self._store.write(name, users.sign_user(public_line, "ansible", principals, seconds))

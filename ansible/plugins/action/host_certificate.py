@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Signs a machine's SSH host key with the farm's host authority; the role then places the certificate."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
+    SecretStore,
+    SecretStoreError,
+)
+from ansible_collections.soundstage.farm.plugins.module_utils.ssh_authority import SshAuthority
+
+_ARGUMENTS: dict[str, Any] = {
+    "secrets": {"type": "path", "required": True},
+    "public_key": {"type": "str", "required": True},
+    "present": {"type": "str", "default": ""},
+    "name": {"type": "str", "required": True},
+    "principals": {"type": "list", "elements": "str", "required": True},
+    "days": {"type": "int", "default": 365},
+    "renew_before_days": {"type": "int", "default": 60},
+}
+
+
+class ActionModule(ActionBase):
+    """Returns `certificate`: the present one while it is good, else a new one. A certificate is no secret."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+        store = SecretStore(asked["secrets"])
+        try:
+            store.check()
+            if not store.has("ssh/host_ca") and self._task.check_mode:
+                return {"changed": False, "certificate": asked["present"]}
+            authority = SshAuthority(store, "host_ca", datetime.datetime.now(datetime.UTC))
+            left_s = asked["renew_before_days"] * 86400
+            if asked["present"] and authority.current(
+                asked["present"].encode(), asked["public_key"], asked["principals"], left_s
+            ):
+                return {"changed": False, "certificate": asked["present"]}
+            signed = authority.sign_host(
+                asked["public_key"], asked["name"], asked["principals"], asked["days"]
+            )
+        except SecretStoreError as error:
+            raise AnsibleActionFail(str(error)) from error
+        # The machine changes when the certificate is placed, and that task says so.
+        return {"changed": False, "certificate": signed.decode().strip()}

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The farm's certificate authority, for TLS between the agents of Consul and Nomad and their clients."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from dataclasses import dataclass
+
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
+    SecretStore,
+    SecretStoreError,
+)
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_DAYS = 3650
+# Machines whose clock is a little behind must not refuse a fresh certificate.
+_BACKDATED = datetime.timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a certificate speaks for: `names` and `addresses` become its alternative names."""
+
+    name: str
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+class FarmAuthority:
+    """Issues certificates; kept as `tls/ca.pem` (all that are trusted, newest first) and `tls/ca-key.pem`."""
+
+    def __init__(self, store: SecretStore, now: datetime.datetime) -> None:
+        self._store = store
+        self._now = now
+
+    def ensure(self, farm: str) -> bool:
+        """Make the authority when there is none; True when one was made."""
+        if self._store.has("tls/ca.pem") and self._store.has("tls/ca-key.pem"):
+            self._pair()
+            return False
+        if self._store.has("tls/ca.pem") != self._store.has("tls/ca-key.pem"):
+            raise SecretStoreError(
+                f"{self._store.folder}/tls holds only one of ca.pem and ca-key.pem. Restore the other from "
+                "your copy; a new authority would lock the whole farm out."
+            )
+        self.make(farm)
+        return True
+
+    def make(self, farm: str, also_trusted: bytes = b"") -> None:
+        """A new authority; `also_trusted` are the PEM certificates that stay trusted beside it."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, f"{farm} farm authority {self._now:%Y-%m-%d}")]
+        )
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - _BACKDATED)
+            .not_valid_after(self._now + datetime.timedelta(days=AUTHORITY_DAYS))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        # The key first: a certificate without its key would be taken for a damaged folder.
+        self._store.write("tls/ca-key.pem", _key_pem(key))
+        self._store.write("tls/ca.pem", certificate.public_bytes(serialization.Encoding.PEM) + also_trusted)
+
+    def current_only(self) -> bytes:
+        """The newest authority's certificate alone, as PEM."""
+        return self._pair()[0].public_bytes(serialization.Encoding.PEM)
+
+    def due(self, file: str, subject: Subject, renew_before_days: int) -> str:
+        """Why `tls/<file>.pem` must be issued anew; empty when it need not."""
+        if not (self._store.has(f"tls/{file}.pem") and self._store.has(f"tls/{file}-key.pem")):
+            return "missing"
+        try:
+            certificate = x509.load_pem_x509_certificate(self._store.read(f"tls/{file}.pem"))
+        except ValueError:
+            return "damaged"
+        try:
+            certificate.verify_directly_issued_by(self._pair()[0])
+        except (InvalidSignature, ValueError):
+            return "of another authority"
+        if certificate.not_valid_after_utc - self._now < datetime.timedelta(days=renew_before_days):
+            return "about to expire"
+        has = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if set(has) != set(_alternative_names(subject)):
+            return "for other names"
+        return ""
+
+    def issue(self, file: str, subject: Subject, days: int) -> None:
+        """Write `tls/<file>.pem` and its key."""
+        authority, authority_key = self._pair()
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject.name)]))
+            .issuer_name(authority.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - _BACKDATED)
+            .not_valid_after(min(self._now + datetime.timedelta(days=days), authority.not_valid_after_utc))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
+            )
+            .add_extension(x509.SubjectAlternativeName(_alternative_names(subject)), critical=False)
+            .sign(authority_key, hashes.SHA256())
+        )
+        self._store.write(f"tls/{file}-key.pem", _key_pem(key))
+        self._store.write(f"tls/{file}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _pair(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        try:
+            certificate = x509.load_pem_x509_certificates(self._store.read("tls/ca.pem"))[0]
+            key = serialization.load_pem_private_key(self._store.read("tls/ca-key.pem"), password=None)
+        except (ValueError, IndexError) as error:
+            raise SecretStoreError(
+                f"The authority in {self._store.folder}/tls is damaged ({error}). Restore it from your copy."
+            ) from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            raise SecretStoreError(
+                f"{self._store.folder}/tls/ca-key.pem is not the key of ca.pem. Restore both from your copy."
+            )
+        if certificate.not_valid_after_utc < self._now:
+            raise SecretStoreError(
+                f"The farm's authority expired on {certificate.not_valid_after_utc:%Y-%m-%d}. Make a new one "
+                "with ansible/playbooks/rotate-secrets.yaml -e rotate=authority."
+            )
+        return certificate, key
+
+
+def _alternative_names(subject: Subject) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in (subject.name, *subject.names)]
+    for address in subject.addresses:
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(address)))
+        except ValueError:
+            names.append(x509.DNSName(address))
+    return list(dict.fromkeys(names))
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
