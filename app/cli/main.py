@@ -16,6 +16,7 @@ from app.cli import (
     doctor,
     explain,
     keys,
+    lab,
     lipsync,
     personas,
     projects,
@@ -68,6 +69,7 @@ def build_cli() -> typer.Typer:
     projects.register(cli)
     personas.register(cli)
     keys.register(cli)
+    lab.register(cli)
     doctor.register(cli)
     config.register(cli)
     storage.register(cli)

@@ -1,0 +1,166 @@
+"""`soundstage lab …`: real Debian machines on this computer, for trying a change before real machines see it."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Annotated
+
+import typer
+
+from app.cli.state import JsonFlag, Stopped, invocation
+from lab.cards.catalogue import read_gpus
+from lab.farm_in_a_box import Lab, all_labs
+from lab.plan import machines_named
+from lab.ssh_access import ssh_command
+
+LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]
+MachineName = Annotated[str, typer.Argument(help="A machine of the lab.")]
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(
+        help="A farm in a box: real Debian machines on this computer. Needs root.", no_args_is_help=True
+    )
+    cli.add_typer(group, name="lab")
+    _register_life(group)
+    _register_doors(group)
+
+
+def _register_life(group: typer.Typer) -> None:
+    @group.command()
+    def up(
+        context: typer.Context,
+        machines: Annotated[int, typer.Option(help="How many machines, called m1, m2 …")] = 3,
+        hosts: Annotated[str, typer.Option(help="Their names instead, parted by commas.")] = "",
+        gpus: Annotated[
+            str,
+            typer.Option(help="Cards of each, parted by commas: `0,1,2`, or kinds: `0,rtx-2080-super,2*l4`."),
+        ] = "",
+        memory_mib: Annotated[int, typer.Option(help="The most that one machine may use.")] = 4096,
+        disk_gib: Annotated[int, typer.Option(help="The size of each machine's disk.")] = 20,
+        layer: Annotated[
+            list[str] | None, typer.Option(help="A baked layer to start from; may be given again.")
+        ] = None,
+        allow: Annotated[
+            list[str] | None,
+            typer.Option(help="A host that machines may reach by HTTPS, besides Debian's mirrors."),
+        ] = None,
+        name: LabName = "lab",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Make and boot machines. Ready when SSH answers on all."""
+        printer = invocation(context).printer(as_json)
+        names = hosts.split(",") if hosts else [f"m{number}" for number in range(1, machines + 1)]
+        lab = Lab(name)
+        seconds = lab.up(
+            machines_named(
+                names, read_gpus(gpus) if gpus else None, memory_mib=memory_mib, disk_gib=disk_gib
+            ),
+            layers=layer or (),
+            allowed_hosts=allow or (),
+            say=printer.line,
+        )
+        if printer.as_json:
+            printer.value(
+                {
+                    "name": name,
+                    "machines": names,
+                    "seconds": round(seconds, 2),
+                    "inventory": str(lab.places.inventory),
+                }
+            )
+            return
+        printer.line(f"{len(names)} machines answer on SSH after {seconds:.1f} s.")
+        printer.line(f"Inventory: {lab.places.inventory}   SSH key: {lab.places.ssh_key}")
+        printer.line(f"Try: soundstage lab ssh {names[0]}   or: soundstage lab exec -- ansible all -m ping")
+
+    @group.command()
+    def down(context: typer.Context, name: LabName = "lab", as_json: JsonFlag = False) -> None:
+        """Take a lab away, whole, however it was left."""
+        printer = invocation(context).printer(as_json)
+        lab = Lab(name)
+        was_there = lab.exists()
+        lab.down()
+        if printer.as_json:
+            printer.value({"name": name, "was_there": was_there})
+        else:
+            printer.line(f"The lab “{name}” is gone." if was_there else f"There was no lab “{name}”.")
+
+    @group.command()
+    def status(context: typer.Context, name: LabName = "", as_json: JsonFlag = False) -> None:
+        """Show all labs, or one, with their machines."""
+        printer = invocation(context).printer(as_json)
+        names = [name] if name else all_labs()
+        found = {one: Lab(one).status() for one in names}
+        if printer.as_json:
+            printer.value(
+                {
+                    lab: [
+                        {
+                            "name": one.name,
+                            "address": one.address,
+                            "cards": one.cards,
+                            "running": one.running,
+                            "ssh": one.ssh,
+                            "boots": one.boots,
+                        }
+                        for one in machines
+                    ]
+                    for lab, machines in found.items()
+                }
+            )
+            return
+        printer.table(
+            ["lab", "machine", "address", "cards", "power", "ssh", "boots"],
+            [
+                (
+                    lab,
+                    one.name,
+                    one.address,
+                    one.cards,
+                    "on" if one.running else "off",
+                    "yes" if one.ssh else "no",
+                    one.boots,
+                )
+                for lab, machines in found.items()
+                for one in machines
+            ],
+            empty="No lab is up.",
+        )
+
+
+def _register_doors(group: typer.Typer) -> None:
+    @group.command(context_settings={"ignore_unknown_options": True})
+    def ssh(
+        machine: MachineName,
+        command: Annotated[
+            list[str] | None, typer.Argument(help="What to run there; nothing opens a shell.")
+        ] = None,
+        name: LabName = "lab",
+    ) -> None:
+        """Enter a machine, or run a command there."""
+        lab = Lab(name)
+        lab.plan.machine(machine)
+        raise Stopped(subprocess.run(ssh_command(lab.places, machine, command or [])).returncode)
+
+    @group.command("exec", context_settings={"ignore_unknown_options": True})
+    def exec_(
+        command: Annotated[
+            list[str], typer.Argument(help="A command of this computer, e.g. ansible-playbook.")
+        ],
+        name: LabName = "lab",
+    ) -> None:
+        """Run a command of this computer in the lab's network. Ansible finds the lab's inventory by itself."""
+        raise Stopped(Lab(name).enter(command))
+
+    @group.command()
+    def reboot(
+        context: typer.Context, machine: MachineName, name: LabName = "lab", as_json: JsonFlag = False
+    ) -> None:
+        """Reboot a machine in good order, and wait until SSH answers."""
+        printer = invocation(context).printer(as_json)
+        seconds = Lab(name).reboot(machine)
+        if printer.as_json:
+            printer.value({"machine": machine, "seconds": round(seconds, 2)})
+        else:
+            printer.line(f"{machine} answers again after {seconds:.1f} s.")

@@ -1,0 +1,1 @@
+"""Cards that are not there: what a machine of the lab is told about its GPUs."""

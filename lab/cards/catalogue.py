@@ -1,0 +1,162 @@
+"""The kinds of cards that a lab can put into a machine, and how `--gpus` names them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from soundstage.errors import Invalid
+
+MOST_CARDS = 16
+
+
+class CardKind(BaseModel):
+    """A model as PCI and the driver know it. `memory_mib` is what the driver reports.
+
+    `pci_class`: 0x030000 VGA, 0x030200 3D controller. `generation` is NVIDIA's architecture, or empty.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    vendor: str
+    device: str
+    pci_class: str
+    memory_mib: int
+    generation: str = ""
+
+
+NVIDIA, AMD, ASPEED = "0x10de", "0x1002", "0x1a03"
+
+# Ids from the PCI ID database (pci-ids.ucw.cz); memory as nvidia-smi prints it.
+KINDS: dict[str, CardKind] = {
+    "gtx-1080": CardKind(
+        model="NVIDIA GeForce GTX 1080",
+        vendor=NVIDIA,
+        device="0x1b80",
+        pci_class="0x030000",
+        memory_mib=8192,
+        generation="pascal",
+    ),
+    "rtx-2080-super": CardKind(
+        model="NVIDIA GeForce RTX 2080 SUPER",
+        vendor=NVIDIA,
+        device="0x1e81",
+        pci_class="0x030000",
+        memory_mib=8192,
+        generation="turing",
+    ),
+    "t4": CardKind(
+        model="Tesla T4",
+        vendor=NVIDIA,
+        device="0x1eb8",
+        pci_class="0x030200",
+        memory_mib=15360,
+        generation="turing",
+    ),
+    "rtx-3090": CardKind(
+        model="NVIDIA GeForce RTX 3090",
+        vendor=NVIDIA,
+        device="0x2204",
+        pci_class="0x030000",
+        memory_mib=24576,
+        generation="ampere",
+    ),
+    "l4": CardKind(
+        model="NVIDIA L4",
+        vendor=NVIDIA,
+        device="0x27b8",
+        pci_class="0x030200",
+        memory_mib=23034,
+        generation="ada",
+    ),
+    "rtx-4090": CardKind(
+        model="NVIDIA GeForce RTX 4090",
+        vendor=NVIDIA,
+        device="0x2684",
+        pci_class="0x030000",
+        memory_mib=24564,
+        generation="ada",
+    ),
+    "h200": CardKind(
+        model="NVIDIA H200",
+        vendor=NVIDIA,
+        device="0x2335",
+        pci_class="0x030200",
+        memory_mib=143771,
+        generation="hopper",
+    ),
+    "rtx-5090": CardKind(
+        model="NVIDIA GeForce RTX 5090",
+        vendor=NVIDIA,
+        device="0x2b85",
+        pci_class="0x030000",
+        memory_mib=32607,
+        generation="blackwell",
+    ),
+    "mi210": CardKind(
+        model="AMD Instinct MI210", vendor=AMD, device="0x740f", pci_class="0x038000", memory_mib=65520
+    ),
+    "bmc": CardKind(
+        model="ASPEED Graphics Family", vendor=ASPEED, device="0x2000", pci_class="0x030000", memory_mib=16
+    ),
+}
+DEFAULT_KIND = "l4"
+
+
+class Card(BaseModel):
+    """One card in one machine. `uuid` is empty for what is no NVIDIA card."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    pci_address: str
+    uuid: Annotated[str, Field(default="")]
+
+    @property
+    def of_kind(self) -> CardKind:
+        return KINDS[self.kind]
+
+    @property
+    def is_nvidia(self) -> bool:
+        return self.of_kind.vendor == NVIDIA
+
+
+def read_gpus(text: str) -> list[tuple[Card, ...]]:
+    """`--gpus`: one entry per machine, parted by commas. `0`; `2` (two L4); `rtx-2080-super`; `2*l4+bmc`."""
+    return [_machine(number, entry.strip()) for number, entry in enumerate(text.split(","), 1)]
+
+
+def cards_of_kinds(machine: int, kinds: list[str]) -> tuple[Card, ...]:
+    """Cards with the ids that they get in machine number `machine` of a lab: the same in every run."""
+    return tuple(
+        Card(
+            kind=kind,
+            pci_address=f"0000:{slot:02x}:00.0",
+            uuid=f"GPU-{machine:08x}-0000-4000-8000-{slot:012x}" if KINDS[kind].vendor == NVIDIA else "",
+        )
+        for slot, kind in enumerate(kinds, 1)
+    )
+
+
+def _machine(machine: int, entry: str) -> tuple[Card, ...]:
+    kinds: list[str] = []
+    for part in entry.split("+"):
+        match = re.fullmatch(r"(?:(\d+)\*)?([a-z][a-z0-9-]*)|(\d+)", part.strip())
+        kind = (match[2] or DEFAULT_KIND) if match else ""
+        if match is None or kind not in KINDS:
+            raise Invalid(
+                "lab.gpus_invalid",
+                f"“{entry}” does not say which cards machine {machine} has.",
+                f"Write a number, or kinds: `0,2,rtx-2080-super,2*l4+bmc`. Kinds: {', '.join(KINDS)}.",
+            )
+        kinds += [kind] * int(match[3] or match[1] or 1)
+    if len(kinds) > MOST_CARDS:
+        raise Invalid(
+            "lab.gpus_invalid",
+            f"Machine {machine} cannot have {len(kinds)} cards.",
+            f"At most {MOST_CARDS} fit.",
+        )
+    return cards_of_kinds(machine, kinds)

@@ -1,0 +1,142 @@
+"""Control groups of a lab: one tree per hierarchy, by which machines are limited, and by which all is ended.
+
+Every process of a lab is in `soundstage-lab/NAME` of the version 2 hierarchy: machines below `machines/ID`, those
+that keep them running in `keepers`. So `down` needs no process numbers. Where the useful controllers still belong to
+version 1, a machine has groups there too, which limit it and are handed into it for Nomad.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from lab.places import LabPlaces, MachinePlaces
+from soundstage.errors import Unavailable
+
+CONTROLLERS_V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
+_TOP = "soundstage-lab"
+_FILES = Path("/sys/fs/cgroup")
+_WANTED_V2 = ("cpu", "cpuset", "io", "memory", "pids")
+
+
+def unified_hierarchy() -> Path:
+    """Where version 2 is mounted: alone, or beside version 1."""
+    for place in (_FILES, _FILES / "unified"):
+        if (place / "cgroup.controllers").exists():
+            return place
+    raise Unavailable(
+        "lab.no_cgroup2",
+        "No control groups of version 2 are mounted, and systemd in the machines needs them.",
+        "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified",
+    )
+
+
+def hierarchies_v1() -> dict[str, Path]:
+    """The controllers that still belong to version 1: {"memory": Path("/sys/fs/cgroup/memory"), …}."""
+    return {name: _FILES / name for name in CONTROLLERS_V1 if (_FILES / name / "tasks").exists()}
+
+
+def keepers_group(lab: LabPlaces) -> Path:
+    return unified_hierarchy() / _TOP / lab.name / "keepers"
+
+
+def machine_group(machine: MachinePlaces) -> Path:
+    return unified_hierarchy() / _TOP / machine.lab.name / "machines" / machine.id
+
+
+def machine_groups_v1(machine: MachinePlaces) -> dict[str, Path]:
+    """One group per controller of version 1; each has a group `inside` for the machine's own use."""
+    return {name: top / _TOP / machine.lab.name / machine.id for name, top in hierarchies_v1().items()}
+
+
+def make_lab_groups(lab: LabPlaces) -> None:
+    group = keepers_group(lab)
+    group.mkdir(parents=True, exist_ok=True)
+    # On a computer that has version 2 alone, controllers are handed down level by level.
+    top = unified_hierarchy() / _TOP
+    (top / lab.name / "machines").mkdir(exist_ok=True)
+    available = (top / "cgroup.controllers").read_text().split()
+    for level in (top, top / lab.name, top / lab.name / "machines"):
+        for name in _WANTED_V2:
+            if name in available:
+                (level / "cgroup.subtree_control").write_text(f"+{name}")
+
+
+def make_machine_groups(machine: MachinePlaces, memory_mib: int) -> list[Path]:
+    """The groups that the machine's first process must enter, limits set."""
+    unified = machine_group(machine)
+    unified.mkdir(parents=True, exist_ok=True)
+    limit = str(memory_mib * 1024 * 1024)
+    if (unified / "memory.max").exists():
+        (unified / "memory.max").write_text(limit)
+    groups = [unified]
+    for name, group in machine_groups_v1(machine).items():
+        group.mkdir(parents=True, exist_ok=True)
+        if name == "cpuset":
+            for level in (group.parent.parent, group.parent, group):
+                for file in ("cpuset.cpus", "cpuset.mems"):
+                    (level / file).write_text((level.parent / file).read_text())
+        if name == "memory":
+            (group / "memory.limit_in_bytes").write_text(limit)
+        groups.append(group)
+    return groups
+
+
+def processes_of(group: Path) -> list[int]:
+    """All processes in a group and below it; none when there is no such group."""
+    found: list[int] = []
+    for path in [group, *_below(group)]:
+        with suppress(FileNotFoundError, OSError):
+            found += [int(line) for line in (path / "cgroup.procs").read_text().split()]
+    return found
+
+
+def end_all(group: Path, timeout_s: float = 30) -> None:
+    """Kills what is in a group of version 2 and below it, and waits until it is empty."""
+    until = time.monotonic() + timeout_s
+    while processes_of(group):
+        with suppress(FileNotFoundError):
+            (group / "cgroup.kill").write_text("1")
+        if time.monotonic() > until:
+            raise Unavailable(
+                "lab.processes_stay",
+                f"Processes in {group} do not end: {processes_of(group)}",
+                "Wait a moment and call `soundstage lab down` again.",
+            )
+        time.sleep(0.01)
+
+
+def end_lab(lab: LabPlaces) -> None:
+    """Ends every process of a lab, then removes its groups."""
+    top = unified_hierarchy() / _TOP / lab.name
+    end_all(top)
+    for tree in (top, *(place / _TOP / lab.name for place in hierarchies_v1().values())):
+        remove_tree(tree)
+
+
+def remove_tree(group: Path, timeout_s: float = 10) -> None:
+    """Removes a group and those below it. Processes of version 1 groups have ended with their version 2 group."""
+    until = time.monotonic() + timeout_s
+    for path in [*sorted(_below(group), key=lambda one: -len(one.parts)), group]:
+        while True:
+            try:
+                path.rmdir()
+            except FileNotFoundError:
+                break
+            except OSError as trouble:
+                if trouble.errno != errno.EBUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)  # ended processes leave their group a moment later
+            else:
+                break
+
+
+def _below(group: Path) -> Iterator[Path]:
+    if group.is_dir():
+        for path in group.iterdir():
+            if path.is_dir():
+                yield path
+                yield from _below(path)

@@ -1,0 +1,206 @@
+"""The door of this room: a lab as one object. The CLI, pytest fixtures and Molecule go through it.
+
+lab = Lab("mine")
+lab.up(machines_named(["control", "gpu-1"], read_gpus("0,2")))
+lab.run("gpu-1", ["systemctl", "is-system-running"])
+lab.down()
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lab.control_groups import make_lab_groups
+from lab.inventory import write_inventories
+from lab.machines import (
+    boots,
+    is_running,
+    make_machine,
+    ssh_greets,
+    start_machine,
+    stop_machine,
+    wait_for_ssh,
+)
+from lab.network import make_network
+from lab.packages import start_package_proxy
+from lab.places import LABS, LabPlaces
+from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, read_plan
+from lab.programs import require_lab_programs
+from lab.root_tree import make_root_tree
+from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
+from lab.teardown import take_down
+from soundstage.errors import Conflict
+
+
+def silent(_: str) -> None:
+    """For those who need no news of long steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """A machine as it is now. `boots`: since it was switched on; `ssh`: it greets."""
+
+    name: str
+    address: str
+    cards: int
+    running: bool
+    ssh: bool
+    boots: int
+
+
+class Lab:
+    """One lab, by its name. Several may be up at once; each has its own network, so addresses never meet."""
+
+    def __init__(self, name: str = "lab") -> None:
+        self.name = name
+        self.places = LabPlaces(name)
+
+    @property
+    def plan(self) -> LabPlan:
+        """NotFound when the lab is not up."""
+        return read_plan(self.places.plan, self.name)
+
+    def exists(self) -> bool:
+        """Also half made, or half taken down."""
+        return self.places.folder.exists()
+
+    def up(
+        self,
+        machines: Iterable[MachinePlan],
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        layers: Sequence[str] = (),
+        allowed_hosts: Sequence[str] = (),
+        say: Callable[[str], None] = silent,
+    ) -> float:
+        """Makes and boots all machines; returns the seconds from the first step after the root tree until the
+        last machine's SSH greets. What was half made is cleared away when it fails."""
+        require_lab_programs()
+        if self.exists():
+            raise Conflict(
+                "lab.exists",
+                f"The lab “{self.name}” is there already.",
+                f"`soundstage lab down --name {self.name}` takes it away.",
+            )
+        plan = LabPlan(
+            name=self.name,
+            machines=tuple(machines),
+            groups={group: tuple(members) for group, members in (groups or {}).items()},
+            root_tree=make_root_tree(say),
+            layers=tuple(layers),
+            allowed_hosts=tuple(allowed_hosts),
+        )
+        start = time.monotonic()
+        try:
+            self._make(plan)
+            with ThreadPoolExecutor(len(plan.machines)) as pool:
+                list(pool.map(lambda one: wait_for_ssh(self.places, one), plan.machines))
+        except BaseException:
+            take_down(self.places)
+            raise
+        return time.monotonic() - start
+
+    def down(self) -> None:
+        """Removes everything of this lab, however it was left; nothing happens when there is none."""
+        require_lab_programs()
+        take_down(self.places)
+
+    def status(self) -> list[MachineStatus]:
+        return [
+            MachineStatus(
+                name=one.name,
+                address=one.address,
+                cards=len(one.cards),
+                running=is_running(self.places, one),
+                ssh=ssh_greets(self.places, one),
+                boots=boots(self.places, one),
+            )
+            for one in self.plan.machines
+        ]
+
+    def run(
+        self, machine: str, command: list[str], *, timeout_s: float = 300, given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command on a machine by SSH; what it ended with is the caller's to look at."""
+        plan = self.plan.machine(machine)
+        return subprocess.run(
+            ssh_command(self.places, plan.name, command),
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+        )
+
+    def enter(self, command: list[str], *, timeout_s: float | None = None) -> int:
+        """Runs a command of this computer in the lab's network, on this terminal; returns its exit code."""
+        return subprocess.run(self.entering(command), env=self.environment(), timeout=timeout_s).returncode
+
+    def entering(self, command: list[str]) -> list[str]:
+        """The command that runs `command` in the lab's network."""
+        _ = self.plan
+        return [*enter_command(self.places), *command]
+
+    def environment(self) -> dict[str, str]:
+        """For programs that run in the lab's network: Ansible finds its inventory, downloads their proxy."""
+        proxy = f"http://{GATEWAY}:{PROXY_PORT}"
+        return {
+            **os.environ,
+            "ANSIBLE_INVENTORY": str(self.places.inventory),
+            "http_proxy": proxy,
+            "https_proxy": proxy,
+            "no_proxy": "localhost,127.0.0.1," + ",".join(one.address for one in self.plan.machines),
+        }
+
+    def reboot(self, machine: str, *, timeout_s: float = 60) -> float:
+        """In good order; returns the seconds until SSH greets again."""
+        plan = self.plan.machine(machine)
+        before = boots(self.places, plan)
+        start = time.monotonic()
+        self.run(machine, ["systemctl", "reboot"])
+        while boots(self.places, plan) <= before and is_running(self.places, plan):
+            if time.monotonic() > start + timeout_s:
+                break
+            time.sleep(0.02)
+        wait_for_ssh(self.places, plan, timeout_s)
+        return time.monotonic() - start
+
+    def power_off(self, machine: str) -> None:
+        """As when its cable is pulled."""
+        stop_machine(self.places, self.plan.machine(machine))
+
+    def power_on(self, machine: str) -> float:
+        """Seconds until SSH greets."""
+        plan = self.plan.machine(machine)
+        start_machine(self.places, plan)
+        return wait_for_ssh(self.places, plan)
+
+    def _make(self, plan: LabPlan) -> None:
+        self.places.folder.mkdir(mode=0o700, parents=True)
+        # First of all: from here on, whatever happens, it is known what was meant.
+        self.places.plan.write_text(plan.model_dump_json(indent=1))
+        make_lab_groups(self.places)
+        make_network(self.places)
+        start_package_proxy(self.places, plan)
+        public_key = make_lab_key(self.places)
+
+        def make_and_start(machine: MachinePlan) -> str:
+            known = make_machine(self.places, plan, machine, public_key)
+            start_machine(self.places, machine)
+            return known
+
+        with ThreadPoolExecutor(4) as pool:
+            self.places.known_hosts.write_text("".join(pool.map(make_and_start, plan.machines)))
+        write_ssh_config(self.places, plan)
+        write_inventories(self.places, plan)
+
+
+def all_labs() -> list[str]:
+    """The names of the labs of this computer, also of broken ones."""
+    return sorted(path.name for path in LABS.iterdir() if path.is_dir()) if LABS.exists() else []

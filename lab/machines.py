@@ -1,0 +1,198 @@
+"""Makes, starts and stops the machines of a lab (called by `farm_in_a_box`).
+
+A machine is an overlay over the shared root tree, on a disk of its own, under systemd-nspawn. Its keeper
+(`keeper.py`) starts it anew when it reboots.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from lab.cards.machine_view import card_binds, write_cards
+from lab.control_groups import (
+    end_all,
+    keepers_group,
+    machine_group,
+    machine_groups_v1,
+    make_machine_groups,
+    processes_of,
+)
+from lab.disks import make_disk
+from lab.layers import layer_folder
+from lab.network import BRIDGE, connect
+from lab.places import LabPlaces, MachinePlaces
+from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan
+from lab.programs import run_program
+from lab.root_tree import root_tree
+from lab.ssh_access import enter_command, make_host_key
+from soundstage.errors import Unavailable
+
+_KEEPER = Path(__file__).parent / "keeper.py"
+_TRY_S = 0.7
+
+
+def make_machine(lab: LabPlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
+    """Its disk, its files and its `/`. Returns its line for known_hosts."""
+    places = lab.machine(machine.name)
+    places.folder.mkdir(parents=True)
+    make_disk(places, machine.disk_gib)
+    places.upper.mkdir(mode=0o755)
+    places.work.mkdir(mode=0o755)
+    places.root.mkdir()
+    known = _write_own_files(places, plan, machine, public_key)
+    write_cards(places, machine.cards)
+    mount_root(places, plan)
+    return known
+
+
+def mount_root(places: MachinePlaces, plan: LabPlan) -> None:
+    below = [str(layer_folder(key)) for key in reversed(plan.layers)] + [str(root_tree(plan.root_tree))]
+    options = f"lowerdir={':'.join(below)},upperdir={places.upper},workdir={places.work}"
+    run_program(
+        ["mount", "-t", "overlay", "overlay", "-o", options, places.root], doing="Mounting a machine's files"
+    )
+
+
+def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
+    """Starts its keeper, and through it the machine; returns at once. Nothing when it is running."""
+    places = lab.machine(machine.name)
+    if processes_of(machine_group(places)):
+        return
+    spec = places.folder / "keeper.json"
+    places.state.unlink(missing_ok=True)
+    spec.write_text(
+        json.dumps(
+            {
+                "command": [*enter_command(lab), *_nspawn(places, machine)],
+                "groups": [str(one) for one in make_machine_groups(places, machine.memory_mib)],
+                "own_group": str(keepers_group(lab)),
+                "log": str(places.log),
+                "state": str(places.state),
+            }
+        )
+    )
+    with (places.folder / "keeper.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-I", str(_KEEPER), str(spec)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+
+
+def stop_machine(lab: LabPlaces, machine: MachinePlan) -> None:
+    """As when its cable is pulled: nothing is written back, nothing is said. Its disk stays."""
+    end_all(machine_group(lab.machine(machine.name)))
+
+
+def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = 60) -> float:
+    """Seconds until SSH greets. Unavailable when it does not."""
+    places = lab.machine(machine.name)
+    start = time.monotonic()
+    while time.monotonic() < start + timeout_s:
+        if ssh_greets(lab, machine):
+            return time.monotonic() - start
+        if _state(places) == "off":
+            break
+        time.sleep(0.02)
+    raise Unavailable(
+        "lab.machine_not_up",
+        f"The machine “{machine.name}” does not answer on SSH: {_last_lines(places)}",
+        f"Its console is in {places.log}.",
+    )
+
+
+def ssh_greets(lab: LabPlaces, machine: MachinePlan) -> bool:
+    try:
+        # A hard limit per try: one lost packet would otherwise cost the back-off of TCP.
+        with connect(lab, machine.address, 22, _TRY_S) as link:
+            link.settimeout(_TRY_S)
+            return link.recv(4) == b"SSH-"
+    except (TimeoutError, OSError):
+        return False
+
+
+def is_running(lab: LabPlaces, machine: MachinePlan) -> bool:
+    return bool(processes_of(machine_group(lab.machine(machine.name))))
+
+
+def boots(lab: LabPlaces, machine: MachinePlan) -> int:
+    """How often it has booted since it was last switched on."""
+    try:
+        return int(json.loads(lab.machine(machine.name).state.read_text())["boots"])
+    except FileNotFoundError:
+        return 0
+
+
+def _nspawn(places: MachinePlaces, machine: MachinePlan) -> list[str]:
+    binds = [f"--bind={group}:/cg1/{name}" for name, group in machine_groups_v1(places).items()]
+    binds += card_binds(places)
+    return [
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        "--register=no",
+        "--keep-unit",
+        f"--machine={places.id}",
+        f"--hostname={machine.name}",
+        f"--directory={places.root}",
+        f"--network-bridge={BRIDGE}",
+        "--console=pipe",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+        # Nomad's isolated tasks each join a session keyring.
+        "--system-call-filter=@keyring",
+        *binds,
+    ]
+
+
+def _write_own_files(places: MachinePlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
+    etc = places.upper / "etc"
+    for folder in ("ssh", "systemd/network", "systemd/system/multi-user.target.wants", "apt/apt.conf.d"):
+        (etc / folder).mkdir(parents=True, exist_ok=True)
+    (etc / "hostname").write_text(f"{machine.name}\n")
+    # Given, and not made at boot: a machine without one believes that it boots for the first time.
+    (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
+    hosts = ["127.0.0.1 localhost", *(f"{one.address} {one.name}" for one in plan.machines)]
+    (etc / "hosts").write_text("\n".join(hosts) + "\n")
+    # Before the stock 80-container-host0.network, which would ask for DHCP.
+    (etc / "systemd/network/10-lab.network").write_text(
+        f"[Match]\nName=host0\n\n[Network]\nAddress={machine.address}/24\nGateway={GATEWAY}\nLinkLocalAddressing=no\n"
+        "IPv6AcceptRA=no\n"
+    )
+    networkd = etc / "systemd/system/multi-user.target.wants/systemd-networkd.service"
+    networkd.symlink_to("/usr/lib/systemd/system/systemd-networkd.service")
+    (etc / "apt/apt.conf.d/90soundstage-lab").write_text(
+        f'Acquire::http::Proxy "http://{GATEWAY}:{PROXY_PORT}";\n'
+        f'Acquire::https::Proxy "http://{GATEWAY}:{PROXY_PORT}";\n'
+    )
+    ssh = places.upper / "root/.ssh"
+    ssh.mkdir(parents=True)
+    (places.upper / "root").chmod(0o700)
+    ssh.chmod(0o700)
+    (ssh / "authorized_keys").write_text(public_key)
+    (ssh / "authorized_keys").chmod(0o600)
+    return make_host_key(etc / "ssh/ssh_host_ed25519_key", machine)
+
+
+def _state(places: MachinePlaces) -> str:
+    try:
+        return str(json.loads(places.state.read_text())["state"])
+    except FileNotFoundError:
+        return ""
+
+
+def _last_lines(places: MachinePlaces) -> str:
+    try:
+        lines = places.log.read_text(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        lines = []
+    return " / ".join(line.strip() for line in lines[-3:]) or "its console is silent"

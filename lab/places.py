@@ -1,0 +1,142 @@
+"""Where a lab keeps what it makes; every place follows from the lab's name, so that `down` needs nothing else.
+
+Files of one lab are below /var/lib/soundstage-lab/NAME. What is expensive and the same for every lab (root trees,
+baked layers, packages) is in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundstage.errors import Invalid
+
+LABS = Path("/var/lib/soundstage-lab")
+_NETWORKS = Path("/run/netns")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def cache_folder() -> Path:
+    """Root trees, layers and packages; may be deleted whenever no lab is up."""
+    chosen = os.environ.get("SOUNDSTAGE_LAB_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundstage" / "lab"
+
+
+@dataclass(frozen=True, slots=True)
+class LabPlaces:
+    """The places of one lab."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise Invalid(
+                "lab.name_invalid",
+                f"“{self.name}” cannot be the name of a lab.",
+                "Use a small letter, then small letters, digits and dashes; at most 31 characters.",
+            )
+
+    @property
+    def folder(self) -> Path:
+        return LABS / self.name
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "plan.json"
+
+    @property
+    def ssh_key(self) -> Path:
+        return self.folder / "ssh" / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "ssh" / "known_hosts"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.folder / "ssh" / "config"
+
+    @property
+    def inventory(self) -> Path:
+        """For programs inside the lab's network (`soundstage lab exec`)."""
+        return self.folder / "inventory.yaml"
+
+    @property
+    def inventory_from_outside(self) -> Path:
+        """For programs outside of it that are root: each connection enters the network on its own."""
+        return self.folder / "inventory-from-outside.yaml"
+
+    @property
+    def network(self) -> str:
+        """The name of the network namespace, as `ip netns` knows it."""
+        return f"soundstage-lab-{self.name}"
+
+    @property
+    def network_file(self) -> Path:
+        return _NETWORKS / self.network
+
+    def machine(self, name: str) -> MachinePlaces:
+        return MachinePlaces(self, name)
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePlaces:
+    """The places of one machine of a lab."""
+
+    lab: LabPlaces
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return self.lab.folder / "machines" / self.name
+
+    @property
+    def disk(self) -> Path:
+        """Where the machine's own file system is mounted; its changes are in `upper`."""
+        return self.folder / "disk"
+
+    @property
+    def disk_image(self) -> Path:
+        return self.folder / "disk.ext4"
+
+    @property
+    def upper(self) -> Path:
+        return self.disk / "upper"
+
+    @property
+    def work(self) -> Path:
+        return self.disk / "work"
+
+    @property
+    def root(self) -> Path:
+        """The machine's `/`, seen from here."""
+        return self.folder / "root"
+
+    @property
+    def cards(self) -> Path:
+        """The folder that the machine sees as /opt/soundstage-lab/gpu."""
+        return self.folder / "gpu"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "console.log"
+
+    @property
+    def state(self) -> Path:
+        """Written by the machine's keeper: on or off, and how often it has booted."""
+        return self.folder / "state.json"
+
+    @property
+    def id(self) -> str:
+        """Unique among all labs of this computer, and short enough for the name of a network link."""
+        return "sl" + hashlib.sha256(f"{self.lab.name}/{self.name}".encode()).hexdigest()[:8]
+
+    @property
+    def link(self) -> str:
+        """The bridge's end of the machine's cable (systemd-nspawn names it)."""
+        return f"vb-{self.id}"

@@ -1,0 +1,121 @@
+"""What a lab shall be: its machines, their cards and addresses; written to disk before anything is made."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lab.cards.catalogue import Card
+from soundstage.errors import Conflict, Invalid, NotFound
+
+NETWORK_PREFIX = "10.77.0"
+GATEWAY = f"{NETWORK_PREFIX}.1"
+PROXY_PORT = 3142
+FIRST_HOST = 11
+MOST_MACHINES = 100
+_HOST_NAME = re.compile(
+    r"(?=.{1,63}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+
+
+class MachinePlan(BaseModel):
+    """One machine. `memory_mib` is the most that it may use, `disk_gib` what its disk holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    address: str
+    cards: tuple[Card, ...] = ()
+    memory_mib: Annotated[int, Field(ge=256)] = 4096
+    disk_gib: Annotated[int, Field(ge=1, le=200)] = 20
+
+
+class LabPlan(BaseModel):
+    """A whole lab. `layers` are baked layers over the root tree, the uppermost last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    machines: tuple[MachinePlan, ...]
+    groups: dict[str, tuple[str, ...]] = {}
+    root_tree: str = ""
+    layers: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        if len({one.name for one in self.machines}) < len(self.machines):
+            raise ValueError("two machines have the same name")
+        return self
+
+    def machine(self, name: str) -> MachinePlan:
+        for one in self.machines:
+            if one.name == name:
+                return one
+        raise NotFound(
+            "lab.no_such_machine",
+            f"The lab “{self.name}” has no machine “{name}”.",
+            f"There are: {', '.join(one.name for one in self.machines)}.",
+        )
+
+
+def machines_named(
+    names: list[str],
+    cards: list[tuple[Card, ...]] | None = None,
+    *,
+    memory_mib: int = 4096,
+    disk_gib: int = 20,
+) -> tuple[MachinePlan, ...]:
+    """Machines with addresses in their order; `cards` has one entry per machine, from the first on."""
+    if not 1 <= len(names) <= MOST_MACHINES:
+        raise Invalid(
+            "lab.machine_count",
+            f"A lab has 1 to {MOST_MACHINES} machines, not {len(names)}.",
+            "Each takes about 100 MB of memory with Nomad and Consul running.",
+        )
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise Invalid(
+                "lab.machine_name_invalid",
+                f"“{name}” cannot be the name of a machine.",
+                "Use letters, digits, dashes and dots; at most 63 characters.",
+            )
+    given = list(cards or [])
+    if len(given) > len(names):
+        raise Invalid(
+            "lab.too_many_gpus",
+            f"Cards are given for {len(given)} machines, and there are {len(names)}.",
+            "`--gpus` has one entry per machine: `--machines 3 --gpus 0,1,2`.",
+        )
+    given += [()] * (len(names) - len(given))
+    return tuple(
+        MachinePlan(
+            name=name,
+            address=f"{NETWORK_PREFIX}.{FIRST_HOST + number}",
+            cards=given[number],
+            memory_mib=memory_mib,
+            disk_gib=disk_gib,
+        )
+        for number, name in enumerate(names)
+    )
+
+
+def read_plan(path: Path, lab: str) -> LabPlan:
+    """The plan of a lab that is up. NotFound when there is none."""
+    try:
+        return LabPlan.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise NotFound(
+            "lab.not_up",
+            f"There is no lab “{lab}”.",
+            "`soundstage lab up` makes one; `soundstage lab status` lists them.",
+        ) from None
+    except ValidationError:
+        raise Conflict(
+            "lab.plan_unreadable",
+            f"The plan of the lab “{lab}” in {path} cannot be read.",
+            f"`soundstage lab down --name {lab}` clears it away.",
+        ) from None

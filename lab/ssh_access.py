@@ -1,0 +1,69 @@
+"""Keys of a lab, made anew for each: one to enter its machines, one per machine to know it by (called by `up`)."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from lab.places import LabPlaces
+from lab.plan import LabPlan, MachinePlan
+from lab.programs import run_program
+
+
+def make_lab_key(lab: LabPlaces) -> str:
+    """The public key that every machine lets in; the private one is readable by root alone."""
+    lab.ssh_key.parent.mkdir(mode=0o700, parents=True)
+    _make_key(lab.ssh_key, f"soundstage-lab-{lab.name}")
+    return lab.ssh_key.with_suffix(".pub").read_text()
+
+
+def make_host_key(target: Path, machine: MachinePlan) -> str:
+    """Writes a host key before the machine's first boot, and returns its line for known_hosts."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_key(target, machine.name)
+    kind, key = target.with_suffix(".pub").read_text().split()[:2]
+    return f"{machine.name},{machine.address} {kind} {key}\n"
+
+
+def write_ssh_config(lab: LabPlaces, plan: LabPlan) -> None:
+    """For `ssh -F`, inside the lab's network."""
+    lines = [
+        "Host *",
+        "  User root",
+        f"  IdentityFile {lab.ssh_key}",
+        "  IdentitiesOnly yes",
+        f"  UserKnownHostsFile {lab.known_hosts}",
+        "  GlobalKnownHostsFile /dev/null",
+        "  StrictHostKeyChecking yes",
+        "  PasswordAuthentication no",
+        "  LogLevel ERROR",
+        "",
+    ]
+    for machine in plan.machines:
+        lines += [
+            f"Host {machine.name}",
+            f"  HostName {machine.address}",
+            f"  HostKeyAlias {machine.name}",
+            "",
+        ]
+    lab.ssh_config.write_text("\n".join(lines))
+
+
+def ssh_command(lab: LabPlaces, machine: str, command: list[str]) -> list[str]:
+    """The whole command that runs `command` (or a login shell) on a machine, from anywhere on this computer.
+
+    SSH hands the far side one line for its shell: the words are quoted here, so that they arrive as they are.
+    """
+    far = ["--", shlex.join(command)] if command else []
+    return [*enter_command(lab), "ssh", "-F", str(lab.ssh_config), machine, *far]
+
+
+def enter_command(lab: LabPlaces) -> list[str]:
+    """What to put before a command so that it runs in the lab's network."""
+    return ["nsenter", f"--net={lab.network_file}"]
+
+
+def _make_key(target: Path, comment: str) -> None:
+    run_program(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", target], doing="Making a key"
+    )
