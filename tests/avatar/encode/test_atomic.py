@@ -80,13 +80,21 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(errno.ENOSPC, "MB are left in {}."), (errno.EDQUOT, "the quota of {} is"), (errno.EFBIG, "a file in {} ")],
+    [
+        (errno.ENOSPC, "MB are left in {}."),
+        (errno.EDQUOT, "the quota of {} is used up"),
+        (errno.EFBIG, "a file in {} would be larger"),
+    ],
 )
 def test_a_full_disk_is_told_with_the_folder_and_the_space_and_no_working_name(tmp_path, number, said):
     folder = tmp_path / "my videos"
-    with pytest.raises(Unavailable) as caught, atomic_files(folder, ("o.mp4",)) as work:
-        with atomic_files(work / "scene-1", ("segment.mp4",)) as inner, atomic_file(inner / "segment.mp4"):
-            raise OSError(number, os.strerror(number))
+    with (
+        pytest.raises(Unavailable) as caught,
+        atomic_files(folder, ("o.mp4",)) as work,
+        atomic_files(work / "scene-1", ("segment.mp4",)) as inner,
+        atomic_file(inner / "segment.mp4"),
+    ):
+        raise OSError(number, os.strerror(number))
     error = caught.value
     assert (error.code, error.message.startswith("The disk is full: ")) == ("render.disk_full", True)
     assert said.format(folder) in error.message

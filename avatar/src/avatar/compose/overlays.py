@@ -15,7 +15,7 @@ from avatar.compose.fonts import Fonts
 from avatar.compose.footage import footage
 from avatar.compose.layout import Rect, place
 from avatar.compose.text import TextStyle, drawable, text_in_box
-from avatar.spec import Canvas, ImageOverlay, MediaRef, Notice, Scene, TextOverlay, VideoOverlay
+from avatar.spec import Canvas, ImageOverlay, MediaRef, Notice, Overlay, Scene, TextOverlay, VideoOverlay
 from avatar.tracks import Word
 
 Warn = Callable[[Notice], None]
@@ -60,9 +60,8 @@ def open_overlays(
     """The overlays of a scene, bottom first. Raises `InvalidInput` for a word or a file that is not there."""
     tracks = []
     for number, overlay in enumerate(scene.overlays, start=1):
-        start = anchor_ms(overlay.start, words, scene.id)
-        end = duration_ms if overlay.end is None else anchor_ms(overlay.end, words, scene.id)
-        if end <= start or start >= duration_ms:
+        start, end = span_ms(overlay, words, duration_ms, scene.id)
+        if end <= start:
             warn(_never_shown(number, start, end, scene.id))
             continue
         box = place(overlay.box, canvas)
@@ -74,6 +73,16 @@ def open_overlays(
             pictures = _video(overlay, box, canvas.fps, resolve)
         tracks.append(OverlayTrack(start, end, overlay.fade_ms, overlay.opacity, pictures))
     return tracks
+
+
+def span_ms(overlay: Overlay, words: Sequence[Word], duration_ms: int, scene: str) -> tuple[int, int]:
+    """When an overlay begins and ends, in milliseconds of the scene; it is never seen when that is nothing.
+
+    Raises `InvalidInput` (`overlay.word_not_found`).
+    """
+    start = anchor_ms(overlay.start, words, scene)
+    end = duration_ms if overlay.end is None else anchor_ms(overlay.end, words, scene)
+    return start, min(end, duration_ms)
 
 
 def warn_missing_glyphs(missing: Sequence[str], scene: str, warn: Warn) -> None:

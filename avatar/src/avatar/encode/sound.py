@@ -55,7 +55,7 @@ def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> I
     for scene in scenes:
         done_frames += scene.frames
         end = samples_of(done_frames, fps, sample_rate_hz)
-        for block in _decode(scene.wav, sample_rate_hz):
+        for block in mono_blocks(scene.wav, sample_rate_hz):
             part = block[: end - position]
             if len(part):
                 yield _frame(part, position, sample_rate_hz)
@@ -64,6 +64,28 @@ def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> I
             silence = np.zeros(min(BLOCK_SAMPLES, end - position), np.float32)
             yield _frame(silence, position, sample_rate_hz)
             position += len(silence)
+
+
+def mono_blocks(wav: Path, sample_rate_hz: int) -> Iterator[Samples]:
+    """A WAV as float blocks at another rate, full scale = 1."""
+    with open_media(wav) as container:
+        yield from resampled(container.decode(audio=0), sample_rate_hz)
+
+
+def resampled(frames: Iterable[av.AudioFrame], sample_rate_hz: int) -> Iterator[Samples]:
+    """Decoded frames, one after the other, as mono float blocks. Their format may change on the way."""
+    resampler: av.AudioResampler | None = None
+    setup: tuple[str, str, int] | None = None
+    for decoded in frames:
+        found = (decoded.format.name, decoded.layout.name, decoded.sample_rate)
+        if resampler is None or found != setup:
+            if resampler is not None:
+                yield from map(_samples, resampler.resample(None))
+            resampler = av.AudioResampler("flt", "mono", sample_rate_hz, frame_size=BLOCK_SAMPLES)
+            setup = found
+        yield from map(_samples, resampler.resample(decoded))
+    if resampler is not None:
+        yield from map(_samples, resampler.resample(None))
 
 
 def measure(blocks: Iterable[av.AudioFrame], sample_rate_hz: int, channels: int = 1) -> Loudness:
@@ -99,14 +121,18 @@ def levelled(blocks: Iterable[av.AudioFrame], gain_db: float, target: AudioCodec
     yield from _run(graph, blocks)
 
 
-def _decode(wav: Path, sample_rate_hz: int) -> Iterator[Samples]:
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz, frame_size=BLOCK_SAMPLES)
-    with open_media(wav) as container:
-        for decoded in container.decode(audio=0):
-            for frame in resampler.resample(decoded):
-                yield _samples(frame)
-        for frame in resampler.resample(None):
-            yield _samples(frame)
+def limited(blocks: Iterable[Samples], sample_rate_hz: int) -> Iterator[Samples]:
+    """Mono blocks with what would clip held down; whatever stays below full scale passes unchanged."""
+    limiter = ("alimiter", "limit=1:attack=2:release=60:level=disabled:latency=1")
+    graph = _graph(sample_rate_hz, [limiter, ("aformat", "sample_fmts=flt")])
+    yield from map(_samples, _run(graph, _numbered(blocks, sample_rate_hz)))
+
+
+def _numbered(blocks: Iterable[Samples], sample_rate_hz: int) -> Iterator[av.AudioFrame]:
+    position = 0
+    for block in blocks:
+        yield _frame(block, position, sample_rate_hz)
+        position += len(block)
 
 
 def _samples(frame: av.AudioFrame) -> Samples:

@@ -18,6 +18,7 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.parallel import drawing_threads, ordered_map
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
+from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.shot import Shot, open_shot
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
@@ -84,6 +85,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             report = shot.report()
             for notice in report.notices:
                 warn(notice.model_copy(update={"scene": scene_id}))
+            write_scene_sound(scene, speech, work / SOUND, context, warn)
             record = SegmentRecord(
                 scene=scene_id,
                 scene_hash=spec.scene_hash(scene_id),
@@ -97,7 +99,6 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
                 warnings=tuple(notices),
                 lost_face_frames=tuple(report.lost_face_frames),
             )
-        speech.wav.rename(work / SOUND)
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
 

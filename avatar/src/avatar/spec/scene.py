@@ -108,8 +108,13 @@ class ImageOverlay(_Overlay):
 
 
 class VideoOverlay(_Overlay):
+    """It plays from when it is first seen; its sound lies under the voice for as long as it is seen."""
+
     kind: Literal["video"] = "video"
     video: MediaRef
+    gain_db: float | None = Field(
+        default=-12.0, ge=-60.0, le=12.0, description="of its sound, against the file; null keeps it mute"
+    )
 
 
 Overlay = Annotated[TextOverlay | ImageOverlay | VideoOverlay, Field(discriminator="kind")]

@@ -25,8 +25,8 @@ def espeak_lines(request: dict[str, Any], work_s: float) -> Generator[dict[str, 
     """Give the child a request and yield the lines it prints; it never outlives this generator.
 
     work_s: seconds the work may take on top of the start. Raises InvalidInput `speech.unknown_language`,
-    `speech.unknown_variant`; Unavailable `speech.espeak_missing`, `espeak_failed`, `timeout`; `render.disk_full`
-    and `render.write_failed` when the sound cannot be written.
+    `speech.unknown_variant`; Unavailable `speech.espeak_missing`, `espeak_failed`, `timeout`; and, when the
+    sound cannot be written, `render.disk_full` and `render.write_failed`.
     """
     timeout_s = START_TIMEOUT_S + work_s
     timed_out = threading.Event()
