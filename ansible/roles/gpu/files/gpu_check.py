@@ -1,7 +1,7 @@
 """Asks the NVIDIA driver whether every card works; `soundstage-health` calls it, the role gpu installs it.
 
-Prints one JSON line per problem (code, message, hint) and ends with 0, whatever it found; another status means that
-the check itself broke. Only the standard library: it runs with the machine's own Python.
+Prints one JSON line per problem (code, message, hint) and ends with 0; any other status says that the check
+itself broke. Only the standard library: it runs with the machine's own Python.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from xml.etree import ElementTree
 
 REPLACE = "Drain the node, reset or reseat the card, and reboot; replace it when the fault comes back."
 
-# https://docs.nvidia.com/deploy/xid-errors/: those that speak of the card. Others (13, 31, 43, 45 …) are faults of
-# one program and say nothing about the next one.
+# https://docs.nvidia.com/deploy/xid-errors/: those that speak of the card. Others (13, 31, 43, 45 …) are
+# faults of one program and say nothing about the next one.
 XIDS = {
     48: "an uncorrectable memory error",
     61: "its microcontroller stopped",
@@ -185,7 +185,7 @@ def _write_and_read(cuda: ctypes.CDLL, number: int, words: int) -> str:
 
 
 def _address(text: str) -> str:
-    """`00000000:3B:00.0` (nvidia-smi), `0000:3b:00` (the kernel log) and `0000:3b:00.0` (sysfs) in one form."""
+    """`00000000:3B:00.0` (nvidia-smi), `0000:3b:00` (kernel log) and `0000:3b:00.0` (sysfs) in one form."""
     domain, _, rest = text.lower().partition(":")
     rest = rest if "." in rest else f"{rest}.0"
     return f"{domain[-4:]:0>4}:{rest}"

@@ -1,0 +1,54 @@
+"""Decides whether this node may take work, from what its checks found and what Nomad says about it.
+
+The node drains itself, and takes its own drain back; it never lifts a drain that a person has ordered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+OUR_MARK = "soundstage_health"  # key in the drain's metadata, by which we know our own
+
+
+class Action(StrEnum):
+    """What to tell Nomad."""
+
+    NOTHING = "nothing"
+    DRAIN = "drain"
+    ADMIT = "admit"
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What Nomad knows of this node. `ours`: its last drain was ordered by its own health."""
+
+    eligible: bool
+    draining: bool
+    ours: bool
+
+
+def decide(node: NodeState, *, well: bool, failures: int, patience: int) -> Action:
+    """`patience`: looks in a row that must fail before running work is moved away."""
+    if well:
+        return Action.ADMIT if node.ours and not node.eligible else Action.NOTHING
+    if node.eligible and failures >= patience:
+        return Action.DRAIN
+    return Action.NOTHING
+
+
+def in_words(action: Action, node: NodeState, *, well: bool, failures: int, patience: int) -> str:
+    """One sentence for the log."""
+    if action is Action.DRAIN:
+        return "The node takes no more work: Nomad moves it elsewhere."
+    if action is Action.ADMIT:
+        return "All checks pass: the node takes work."
+    if well:
+        return (
+            "All checks pass."
+            if node.eligible
+            else "All checks pass, but a person has drained the node or set it aside."
+        )
+    if not node.eligible:
+        return "The node takes no work until its checks pass."
+    return f"Checks failed {failures} of {patience} times in a row; then the node is drained."

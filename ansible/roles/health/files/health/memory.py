@@ -1,0 +1,52 @@
+"""Keeps what was found last: costly checks need not run each time, and failures in a row can be counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from checks import Outcome
+from problems import Problem
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`failures`: looks in a row that found problems. `drained`: by us, to this day; None: not known."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    failures: int = 0
+    drained: bool | None = None
+
+
+def recall(file: Path) -> Memory:
+    """What was kept; nothing when there is no file, or one that another version has left behind."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        outcomes = {
+            one["check"]: Outcome(
+                one["check"], float(one["at_s"]), tuple(Problem(**problem) for problem in one["problems"])
+            )
+            for one in kept["outcomes"]
+        }
+        return Memory(outcomes, int(kept["failures"]), kept["drained"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Memory()
+
+
+def keep(file: Path, memory: Memory) -> None:
+    """Write it down whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    kept = {
+        "failures": memory.failures,
+        "drained": memory.drained,
+        "outcomes": [asdict(one) for one in memory.outcomes.values()],
+    }
+    text = json.dumps(kept, indent=1)
+    descriptor, staging = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as target:
+        target.write(text + "\n")
+    Path(staging).chmod(0o644)
+    Path(staging).replace(file)
