@@ -110,6 +110,12 @@ variable "avoid_nodes" {
   description = "Ids of nodes on which this kind of work has failed."
 }
 
+variable "cache_volume" {
+  type        = string
+  default     = ""
+  description = "A host volume that workers of a node share for their inputs; none, unless named."
+}
+
 variable "kill_timeout" {
   type        = string
   default     = "10s"
@@ -183,6 +189,16 @@ job "render" {
       unlimited      = false
     }
 
+    dynamic "volume" {
+      for_each = var.cache_volume == "" ? [] : [var.cache_volume]
+      labels   = ["cache"]
+      iterator = named
+      content {
+        type   = "host"
+        source = named.value
+      }
+    }
+
     task "avatar" {
       driver       = var.driver
       kill_signal  = "SIGTERM"
@@ -214,6 +230,14 @@ job "render" {
           # Asked first whether it is there: a node that comes back to a worker whose token is void by now
           # would wait for it, and hold its place, for ever.
           data = "{{ if nomadVarExists \"nomad/jobs/${var.id}\" }}{{ with nomadVar \"nomad/jobs/${var.id}\" }}{{ .token }}{{ end }}{{ end }}"
+        }
+      }
+
+      dynamic "volume_mount" {
+        for_each = var.cache_volume == "" ? [] : ["cache"]
+        content {
+          volume      = volume_mount.value
+          destination = "/soundstage-cache"
         }
       }
 

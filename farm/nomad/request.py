@@ -17,6 +17,8 @@ from farm.tasks import SegmentTask
 SHARE_MIB = 1024
 SHARED_POOL = "gpu-shared"
 DEVICE = "nvidia/gpu"
+VOLUME_PLACE = "/soundstage-cache"
+"""Where jobs/render.nomad.hcl mounts the host volume."""
 
 Mode = Literal["whole", "shared"]
 
@@ -27,7 +29,11 @@ _NAME_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What is the same for all jobs of an installation. `program` is another worker program than avatar."""
+    """What is the same for all jobs of an installation. `program` is another worker program than avatar.
+
+    `cache_dir` is a folder of the nodes, `cache_volume` a Nomad host volume of theirs; with neither each
+    allocation fetches its inputs for itself. Of either the workers keep `cache_mib`.
+    """
 
     prefix: str = "soundstage"
     namespace: str = "default"
@@ -37,6 +43,14 @@ class JobOptions:
     command: str = "avatar"
     program: tuple[str, ...] = ()
     kill_timeout_s: float = 10.0
+    cache_dir: str = ""
+    cache_volume: str = ""
+    cache_mib: int = 10_240
+
+    @property
+    def cache(self) -> str:
+        """As the worker sees it."""
+        return VOLUME_PLACE if self.cache_volume else self.cache_dir or "${NOMAD_ALLOC_DIR}/cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +98,7 @@ def job_variables(
     """`ticket` names the token without telling it: a job that is there already is ours when it has it."""
     # ${…} is filled in by Nomad on the node.
     arguments = ["work", "--control", control_url, "--task", task.id, "--token", "${NOMAD_SECRETS_DIR}/token"]
-    arguments += ["--cache", "${NOMAD_ALLOC_DIR}/cache"]
+    arguments += ["--cache", options.cache, "--cache-mib", str(options.cache_mib)]
     if options.program:
         arguments += ["--", *options.program]
     return {
@@ -102,6 +116,7 @@ def job_variables(
         "priority": nomad_priority(task.priority),
         "node": choice.node,
         "avoid_nodes": sorted(choice.avoid_nodes),
+        "cache_volume": options.cache_volume,
         "kill_timeout": f"{options.kill_timeout_s:g}s",
         "retries": 0,
         "meta": {"task": task.id, "ticket": ticket, "trace": task.trace_id or ""},

@@ -174,6 +174,17 @@ class NomadSettings(Section):
     )
     driver: Literal["exec", "raw_exec", "docker"] = Field("exec", description="Nomad driver of the workers")
     command: str = Field("avatar", description="the avatar program on the nodes, with its path")
+    cache_dir: str = Field(
+        "",
+        pattern=r"^(/[^\x00-\x1f]*)?$",
+        description="a folder on the nodes where workers keep inputs for each other; empty: none is shared",
+    )
+    cache_volume: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,128}$",
+        description="a host volume on all nodes for the same, where the driver shows workers no folder",
+    )
+    cache_mib: int = Field(10_240, ge=0, description="how much of earlier inputs is kept there")
     keep_hours: int = Field(24, ge=1, description="ended jobs are purged after this time")
 
 

@@ -34,6 +34,7 @@ class FarmHouse:
         self.cluster = cluster
         self.home = home
         self.hold = home / "hold"
+        self.cache = home / "cache-of-nodes"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = int(free.getsockname()[1])
         self._url = f"http://127.0.0.1:{self._port}"
@@ -52,6 +53,7 @@ class FarmHouse:
             "SOUNDSTAGE_FARM__NOMAD__ADDRESS": cluster.server.address,
             "SOUNDSTAGE_FARM__NOMAD__DRIVER": "raw_exec",
             "SOUNDSTAGE_FARM__NOMAD__COMMAND": str(worker),
+            "SOUNDSTAGE_FARM__NOMAD__CACHE_DIR": str(self.cache),
             "SOUNDSTAGE_FARM__NOMAD__JOB_PREFIX": "house",
         }
 

@@ -131,6 +131,14 @@ def test_when_its_card_vanishes_the_work_ends_well_on_the_other_one(story: Story
     assert (story.first["state"], story.second["state"]) == ("done", "done")
 
 
+def test_workers_of_a_node_keep_their_inputs_for_each_other(story: Story, house: FarmHouse) -> None:
+    spec = house.call("GET", f"/api/renders/{story.first['id']}")["spec"]
+    assert len(spec["scenes"]) == 3
+    kept = [path for path in (house.cache / "blobs").glob("??/*") if path.suffix != ".part"]
+    specs = [path for path in kept if b"Three scenes" in path.read_bytes()]
+    assert len(specs) == 1, "one copy for three segments and their assembly"
+
+
 def test_every_frame_is_that_of_a_render_on_one_machine(story: Story) -> None:
     measures = story.measures
     assert measures["frames"] == measures["reference_frames"] > 3 * FPS

@@ -20,11 +20,14 @@ Nomad = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def cluster(nomad_clusters: Callable[..., NomadCluster]) -> NomadCluster:
-    """One node with a card of 8 GiB and one without."""
+def cluster(
+    nomad_clusters: Callable[..., NomadCluster], tmp_path_factory: pytest.TempPathFactory
+) -> NomadCluster:
+    """One node with a card of 8 GiB and a host volume for inputs."""
     made = nomad_clusters("jobs")
     card = {"uuid": "GPU-11111111-aaaa-0000-0000-000000000001", "model": "RTX 4060", "memory_mib": 8188}
-    made.add_client("gpu", [card], client={"network_interface": "lo"})
+    volume = {"inputs": {"path": str(tmp_path_factory.mktemp("inputs")), "read_only": False}}
+    made.add_client("gpu", [card], client={"network_interface": "lo", "host_volume": volume})
     return made
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from nomad_cluster import NomadAgent, NomadCluster, engine_program, eventually  # type: ignore[import-not-found]
 
+from farm.nomad.request import VOLUME_PLACE
+
 pytestmark = pytest.mark.root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +75,19 @@ def test_a_node_that_is_avoided_gets_no_work(nomad: Any, cluster: NomadCluster) 
     for avoided, expected in (("somewhere", "All tasks successfully"), (node, "failed to place 1")):
         avoid = ("-var", f'avoid_nodes=["{avoided}"]')
         assert expected in nomad(*plan, *avoid, "jobs/render.nomad.hcl", ok=PLANNED).stdout
+
+
+def test_a_host_volume_for_inputs_is_asked_for_by_name(nomad: Any) -> None:
+    plan = ("job", "plan", *BY_THE_FARM, "-var", "driver=raw_exec")
+    for name, expected in (("inputs", "All tasks successfully"), ("nowhere", "missing compatible host vol")):
+        said = nomad(*plan, "-var", f"cache_volume={name}", "jobs/render.nomad.hcl", ok=PLANNED).stdout
+        assert expected in said
+    text = nomad(
+        "job", "run", "-output", *BY_THE_FARM, "-var", "cache_volume=inputs", "jobs/render.nomad.hcl"
+    )
+    group = json.loads(text.stdout)["Job"]["TaskGroups"][0]
+    assert group["Volumes"]["cache"]["Source"] == "inputs"
+    assert group["Tasks"][0]["VolumeMounts"][0]["Destination"] == VOLUME_PLACE
 
 
 def test_people_register_the_job_dispatch_a_spec_and_fetch_the_video(nomad: Any, tmp_path: Path) -> None:

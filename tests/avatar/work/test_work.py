@@ -51,6 +51,7 @@ class Control(ThreadingHTTPServer):
         }
         self.away = 0
         self.damaged = 0
+        self.fetched = 0
         self.stop = False
         self.outputs: dict[str, bytes] = {}
         self.reports: list[dict[str, Any]] = []
@@ -95,6 +96,7 @@ class Answers(BaseHTTPRequestHandler):
             self.server.damaged -= 1
             self._say(200, b"other bytes......."[: len(PICTURE)])
         else:
+            self.server.fetched += 1
             self._say(200, PICTURE)
 
     def do_PUT(self) -> None:
@@ -185,6 +187,12 @@ def test_a_damaged_input_is_fetched_anew_and_a_hopeless_one_is_named(
     copy.write_bytes(b"rotten")
     assert start().wait(20) == 1
     assert control.end is not None and control.end["fault"]["code"] == "work.blob_damaged"
+
+
+def test_two_tasks_of_a_node_fetch_an_input_once(control: Control, start: Any) -> None:
+    for _ in range(2):
+        assert start().wait(20) == 0
+    assert control.fetched == 1
 
 
 def test_sigterm_ends_program_and_worker_and_says_so(control: Control, start: Any, tmp_path: Path) -> None:

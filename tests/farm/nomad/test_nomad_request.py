@@ -7,7 +7,15 @@ import re
 import pytest
 
 from farm.needs import Needs
-from farm.nomad.request import Choice, JobOptions, device_request, job_id, job_variables, nomad_priority
+from farm.nomad.request import (
+    VOLUME_PLACE,
+    Choice,
+    JobOptions,
+    device_request,
+    job_id,
+    job_variables,
+    nomad_priority,
+)
 from farm.tasks import SegmentTask
 
 VARIABLE_PATH = re.compile(r"[A-Za-z0-9-_~/]{1,128}")
@@ -50,6 +58,21 @@ def test_the_job_says_where_to_call_and_not_with_what() -> None:
     assert made["args"][-3:] == ["--", "other", "program"]
     assert made["retries"] == 0 and made["priority"] == 57
     assert made["meta"] == {"task": "a", "ticket": "1234", "trace": "t"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (JobOptions(), "${NOMAD_ALLOC_DIR}/cache"),
+        (JobOptions(cache_dir="/var/cache/soundstage"), "/var/cache/soundstage"),
+        (JobOptions(cache_volume="inputs"), VOLUME_PLACE),
+    ],
+)
+def test_workers_keep_inputs_where_the_settings_say(options: JobOptions, expected: str) -> None:
+    task = SegmentTask("a", "segment", "sha256:0", "one")
+    made = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    assert made["args"][made["args"].index("--cache") + 1] == expected
+    assert made["cache_volume"] == options.cache_volume
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(0, 50), (9, 59), (-1, 49), (500, 100), (-500, 1)])

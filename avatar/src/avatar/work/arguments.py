@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 HELP = "Take one order of the farm: fetch its inputs, make it, hand its files over."
+CACHE_MIB = 10_240
 
 
 def add_work(verbs: Any, shared: argparse.ArgumentParser) -> None:
@@ -16,5 +17,12 @@ def add_work(verbs: Any, shared: argparse.ArgumentParser) -> None:
     one.add_argument("--task", metavar="ID", required=True, help="which order")
     one.add_argument(
         "--token", type=Path, metavar="FILE", required=True, help="holds the token of this one order"
+    )
+    one.add_argument(
+        "--cache-mib",
+        type=int,
+        default=CACHE_MIB,
+        metavar="N",
+        help=f"how much of earlier inputs is kept in the cache; default {CACHE_MIB}",
     )
     one.add_argument("program", nargs="*", help="the avatar program, after `--`; this one, unless given")

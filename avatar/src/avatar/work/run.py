@@ -11,15 +11,17 @@ import tempfile
 import threading
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
 from avatar.errors import AvatarError, Cancelled, InvalidInput
 from avatar.spec import Failed, Finished, OutputFile
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
+from avatar.work.blob_cache import BlobCache, digest_of
 from avatar.work.child import run_child
 from avatar.work.control import Control
-from avatar.work.inputs import BlobCache, digest_of, lay_out
+from avatar.work.inputs import lay_out
 from avatar.work.reporter import LAST_WORD_S, Reporter
 from avatar.work.sole import SoleWorker
 
@@ -89,11 +91,21 @@ class _Run:
             return WorkEnd(fault=_disk_failure(error))
 
     def _work_in(self, folder: Path) -> WorkEnd:
+        blobs = BlobCache(
+            self._arguments.cache / "blobs",
+            self._control,
+            patience_s=self._order.patience_s,
+            limit_bytes=self._arguments.cache_mib << 20,
+        )
+        with closing(blobs):
+            lay_out(self._order, folder, blobs)
+            blobs.prune()
+            return self._make_in(folder, blobs.folder)
+
+    def _make_in(self, folder: Path, blobs: Path) -> WorkEnd:
         cache = self._arguments.cache
-        blobs = BlobCache(cache / "blobs", self._control, self._order.patience_s)
-        lay_out(self._order, folder, blobs)
         (folder / "out").mkdir(exist_ok=True)
-        places = {BLOBS_PLACE: str(blobs.folder.resolve()), CACHE_PLACE: str(cache.resolve())}
+        places = {BLOBS_PLACE: str(blobs.resolve()), CACHE_PLACE: str(cache.resolve())}
         end = run_child(
             [*program(self._arguments.program), *(places.get(part, part) for part in self._order.arguments)],
             folder=folder,
