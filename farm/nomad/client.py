@@ -127,24 +127,23 @@ class NomadClient:
 
     async def jobs(self, prefix: str) -> tuple[list[Json], int]:
         """Short forms (with meta) of the jobs whose id begins so, and the index at which that held."""
-        answer = await self._send("GET", "jobs", None, {"prefix": prefix, "meta": "true"})
-        return list(answer.json()), _index(answer)
+        return await self._list("jobs", {"prefix": prefix, "meta": "true"})
 
     async def allocations(self, job_id: str) -> list[Json]:
         """Short forms of a job's allocations, the oldest first."""
-        found = await self._list(f"job/{_part(job_id)}/allocations")
+        found, _ = await self._list(f"job/{_part(job_id)}/allocations")
         return sorted(found, key=lambda allocation: int(allocation["CreateIndex"]))
 
-    async def all_allocations(self) -> list[Json]:
-        """Short forms of all allocations, with what they hold of their nodes."""
+    async def all_allocations(self) -> tuple[list[Json], int]:
+        """Short forms of all allocations, with what they hold of their nodes, and the index of that."""
         return await self._list("allocations", {"resources": "true"})
 
     async def evaluations(self, job_id: str) -> list[Json]:
-        found = await self._list(f"job/{_part(job_id)}/evaluations")
+        found, _ = await self._list(f"job/{_part(job_id)}/evaluations")
         return sorted(found, key=lambda evaluation: int(evaluation["CreateIndex"]))
 
-    async def nodes(self) -> list[Json]:
-        """Short forms of all nodes, with their resources and devices."""
+    async def nodes(self) -> tuple[list[Json], int]:
+        """Short forms of all nodes, with their resources and devices, and the index of that."""
         return await self._list("nodes", {"resources": "true"})
 
     async def node(self, node_id: str) -> Json:
@@ -206,8 +205,9 @@ class NomadClient:
         finally:
             await answer.aclose()
 
-    async def _list(self, path: str, parameters: Mapping[str, str] | None = None) -> list[Json]:
-        return list((await self._send("GET", path, None, parameters)).json() or ())
+    async def _list(self, path: str, parameters: Mapping[str, str] | None = None) -> tuple[list[Json], int]:
+        answer = await self._send("GET", path, None, parameters)
+        return list(answer.json() or ()), int(answer.headers.get("X-Nomad-Index", "0"))
 
     async def _json(
         self, method: str, path: str, body: Json | None = None, parameters: Mapping[str, str] | None = None
@@ -231,13 +231,22 @@ class NomadClient:
         if path is None:
             return {}
         try:
-            return {"X-Nomad-Token": path.read_text(encoding="ascii").strip()}
+            token = path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise Unavailable(
                 "nomad.token_unreadable",
                 f"The file {path} of the Nomad token cannot be read.",
                 "Check `farm.nomad.token_file` and the rights of the file.",
             ) from error
+        if not token:
+            # Without a token Nomad answers as to a stranger, maybe with a list of nothing, which would read
+            # as if all our jobs were gone. A file that is just being written is empty for a moment.
+            raise Unavailable(
+                "nomad.token_unreadable",
+                f"The file {path} of the Nomad token is empty.",
+                "Write a token into it; work waits until there is one.",
+            )
+        return {"X-Nomad-Token": token}
 
     async def _answer(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         try:
@@ -275,10 +284,6 @@ def _assignments(variables: Mapping[str, Any]) -> str:
         text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
         lines.append(f"{name} = {text}")
     return "\n".join(lines)
-
-
-def _index(answer: httpx.Response) -> int:
-    return int(answer.headers.get("X-Nomad-Index", "0"))
 
 
 def _object(line: str) -> Json:

@@ -22,7 +22,8 @@ class Flight:
     cancelling: bool = False
     registered: bool = False
     registering: bool = False
-    """A list that was made before may not have its job yet."""
+    registered_s: float = 0.0
+    """On the monotonic clock; a list that was asked for before may not have its job."""
     stopped: bool = False
     launches: int = 0
     trouble: str = ""

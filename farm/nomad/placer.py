@@ -69,9 +69,9 @@ class Placer:
         nodes: Iterable[Mapping[str, Any]],
         allocations: Iterable[Mapping[str, Any]],
         ours: Mapping[str, SegmentTask],
-    ) -> list[str]:
-        """Takes what Nomad lists. `ours` are our tasks on the farm's side by the names of their jobs. Ids of
-        those whose card is gone or faulty are returned: Nomad leaves them where they are.
+    ) -> None:
+        """Takes what Nomad lists: all there is. `ours` are our tasks on the farm's side by the names of their
+        jobs.
         """
         known = {node.id: node for node in nodes_of(nodes, self._eligible)}
         for node in self._book.nodes:
@@ -79,21 +79,51 @@ class Placer:
                 self._book.drop_node(node.id)
         for node in known.values():
             self._book.put_node(node)
-        running = [self._lease(one, ours) for one in allocations if lives(one)]
+        running = [self._lease(one, ours.get(str(one["JobID"]))) for one in allocations if lives(one)]
         # The same task twice: the older allocation is on its way out.
         self._book.reconcile(
             {lease.id: lease for lease in running}.values(), pending={task.id for task in ours.values()}
         )
         self.seen = True
+
+    def node_changed(self, node: Mapping[str, Any]) -> bool:
+        """True for one that was not in the book: what runs there was not followed."""
+        found = nodes_of([node], self._eligible)
+        if not found:
+            self.node_gone(str(node["ID"]))
+            return False
+        new = self._book.desk(found[0].id) is None
+        self._book.put_node(found[0])
+        return new
+
+    def node_gone(self, node_id: str) -> None:
+        """Gone, down, or not fit for our jobs any more."""
+        if self._book.desk(node_id) is not None:
+            self._book.drop_node(node_id)
+
+    def allocation_changed(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> None:
+        """`task` is what it runs for us; None for a stranger's. What we hold is released when the task has
+        settled, not when its allocation ends, because another one may follow.
+        """
+        if lives(allocation):
+            self._book.follow(self._lease(allocation, task))
+        elif task is None:
+            self._book.release(str(allocation["ID"]))
+
+    def stranded(self, ours: Mapping[str, SegmentTask]) -> list[str]:
+        """Ids of our tasks whose card is gone or faulty: Nomad leaves them where they are."""
         mine = {task.id for task in ours.values()}
-        cards = {card.uuid: card for node in known.values() for card in node.cards}
-        return [
-            lease.id
-            for lease in self._book.stranded()
-            if lease.id in mine
-            and lease.spot.node_id in known
-            and any(uuid not in cards or cards[uuid].fault for uuid in lease.spot.cards)
-        ]
+        found = []
+        for lease in self._book.stranded():
+            desk = self._book.desk(lease.spot.node_id)
+            # Where the node itself is gone, Nomad does move the work.
+            if lease.id in mine and desk is not None:
+                found.append(lease.id)
+        return found
+
+    def forget_old(self) -> None:
+        """Failures that do not matter any more."""
+        self._blocks.forget_old(time.time())
 
     def why(self, task: SegmentTask) -> str:
         """Why it waits, in one sentence, and the one change that would place it."""
@@ -102,8 +132,7 @@ class Placer:
         found = explain(_request(task), FarmState(self._book, self._blocks), time.time())
         return found.sentence + (f" To place it: {found.advice}." if found.advice else "")
 
-    def _lease(self, allocation: Mapping[str, Any], ours: Mapping[str, SegmentTask]) -> Lease:
-        task = ours.get(str(allocation["JobID"]))
+    def _lease(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> Lease:
         if task is None:
             return lease_of(allocation, str(allocation["ID"]))
         return lease_of(allocation, task.id, owner=_owner(task), engine=task.needs.engine)

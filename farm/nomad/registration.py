@@ -30,13 +30,14 @@ log = get_logger(__name__)
 class NomadOptions:
     """`control_url` is where workers reach us. `grace_s` is the time of a worker that is told to stop,
     `patience_s` of one that waits for us to come back, `claim_s` of jobs that nobody asks for any more,
-    `cancel_s` after which a cancelled task counts as gone; nodes and cards are counted every `count_s`.
+    `cancel_s` after which a cancelled task counts as gone; the waiting line is looked at every `look_s` for
+    what only time changes.
     """
 
     control_url: str
     job: JobOptions = field(default_factory=JobOptions)
     max_running: int = 64
-    count_s: float = 3.0
+    look_s: float = 3.0
     grace_s: float = 5.0
     patience_s: float = 3600.0
     cancel_s: float = 30.0

@@ -1,11 +1,12 @@
-"""Follows Nomad's allocations and jobs without losing one: a list, then the events after it, and a new list
-after every break.
+"""Follows Nomad's nodes, allocations and jobs without losing a change: a list, then the events after it,
+and a new list after every break. Used by the Nomad scheduler.
 """
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from farm.nomad.backoff import Backoff
@@ -13,19 +14,45 @@ from farm.nomad.client import NomadClient
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
-TOPICS = ("Allocation", "Job")
+TOPICS = ("Node", "Allocation", "Job")
+RESYNC_S = 600.0
+"""Listed again at least so often: Nomad drops events for a listener that is slower than its buffer
+(`event_buffer_size`) and does not say so.
+"""
+
+Json = dict[str, Any]
 
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All there is: nodes and allocations of everybody, and our jobs. `asked_s` is when, on the monotonic
+    clock.
+    """
+
+    asked_s: float
+    nodes: list[Json]
+    allocations: list[Json]
+    jobs: list[Json]
+
+
 class Follower(Protocol):
-    """Who hears of changes. `listed` is called with everything that is there, also for what is gone."""
+    """Who hears of changes. `caught_up` is called after each batch of them."""
 
-    async def listed(self, jobs: dict[str, dict[str, Any]]) -> None: ...
+    def listed(self, listing: Listing) -> None:
+        """What is not in the list is gone."""
 
-    def allocation_changed(self, allocation: dict[str, Any]) -> None: ...
+    def node_changed(self, node: Json) -> bool:
+        """True when everything has to be listed again: a node came whose allocations were not followed."""
 
-    def job_changed(self, kind: str, job: dict[str, Any]) -> None: ...
+    def node_gone(self, node_id: str) -> None: ...
+
+    def allocation_changed(self, allocation: Json) -> None: ...
+
+    def job_changed(self, kind: str, job: Json) -> None: ...
+
+    def caught_up(self) -> None: ...
 
 
 class ClusterWatch:
@@ -35,6 +62,9 @@ class ClusterWatch:
         self._client = client
         self._prefix = f"{prefix}-"
         self._follower = follower
+        self._known: dict[str, int] = {}
+        """By topic: the index that the last list was true at."""
+        self._listed_s = 0.0
         self.connected = False
         self.trouble = ""
 
@@ -42,31 +72,45 @@ class ClusterWatch:
         backoff = Backoff()
         while True:
             try:
-                after = await self._list()
+                await self._list()
                 self.connected, self.trouble = True, ""
                 backoff.reset()
-                async for batch in self._client.events(TOPICS, after):
-                    for event in batch.events:
-                        self._hear(event)
+                async for batch in self._client.events(TOPICS, min(self._known.values())):
+                    again = [self._hear(event) for event in batch.events]
+                    if any(again) or time.monotonic() - self._listed_s > RESYNC_S:
+                        await self._list()
+                    elif batch.events:
+                        self._follower.caught_up()
             except SoundstageError as error:
                 if self.connected:
                     log.warning("farm.nomad.stream_lost", error=str(error))
                 self.connected, self.trouble = False, error.message
             await backoff.pause()
 
-    async def _list(self) -> int:
-        """The index that the list was true at: events after it are all that is missing."""
-        jobs, index = await self._client.jobs(self._prefix)
-        await self._follower.listed({job["ID"]: job for job in jobs})
-        return index
+    async def _list(self) -> None:
+        asked_s = time.monotonic()
+        nodes, nodes_index = await self._client.nodes()
+        allocations, allocations_index = await self._client.all_allocations()
+        jobs, jobs_index = await self._client.jobs(self._prefix)
+        self._known = {"Node": nodes_index, "Allocation": allocations_index, "Job": jobs_index}
+        self._listed_s = asked_s
+        self._follower.listed(Listing(asked_s, nodes, allocations, jobs))
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        payload = event.get("Payload") or {}
-        if (allocation := payload.get("Allocation")) is not None:
-            if str(allocation.get("JobID", "")).startswith(self._prefix):
+    def _hear(self, event: Json) -> bool:
+        topic, payload = str(event.get("Topic")), event.get("Payload") or {}
+        if int(event.get("Index", 0)) <= self._known.get(topic, 0):
+            return False  # the list has it already, and maybe what came after it
+        if topic == "Node":
+            if event.get("Type") == "NodeDeregistration":
+                self._follower.node_gone(str(event["Key"]))
+            elif (node := payload.get("Node")) is not None:
+                return self._follower.node_changed(node)
+        elif topic == "Allocation":
+            if (allocation := payload.get("Allocation")) is not None:
                 self._follower.allocation_changed(allocation)
         elif str(event.get("Key", "")).startswith(self._prefix):
             self._follower.job_changed(str(event.get("Type")), payload.get("Job") or {"ID": event["Key"]})
+        return False
 
 
 async def until_reachable(step: Callable[[], Awaitable[None]], trouble: Callable[[str], None]) -> None:
@@ -82,9 +126,3 @@ async def until_reachable(step: Callable[[], Awaitable[None]], trouble: Callable
                 raise
             trouble(error.message)
         await backoff.pause()
-
-
-async def cancel_all(tasks: set[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

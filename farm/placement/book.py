@@ -245,6 +245,17 @@ class Book:
         """
         return [lease for lease in self._leases.values() if not self._stands(lease)]
 
+    def follow(self, lease: Lease) -> Lease | None:
+        """Writes down where one runs, by what the cluster says; returns what was known before."""
+        known = self._leases.get(lease.id)
+        if known is None:
+            self.restore(lease)
+        elif known.spot != lease.spot:
+            self.release(lease.id)
+            # The card is a fact of the cluster; who owns it and until when is a fact of ours.
+            self.restore(replace(known, spot=lease.spot))
+        return known
+
     def reconcile(self, running: Iterable[Lease], *, pending: Container[str] = ()) -> Reconciled:
         """Makes the book equal to what runs, by what the cluster says. `pending` are ids that the cluster
         knows and has not placed yet: their leases stay.
@@ -254,17 +265,11 @@ class Book:
         moved: list[Lease] = []
         for lease in running:
             seen.add(lease.id)
-            known = self._leases.get(lease.id)
-            if known is not None and known.spot == lease.spot:
-                continue
+            known = self.follow(lease)
             if known is None:
                 adopted.append(lease)
-            else:
-                self.release(lease.id)
-                # The card is a fact of the cluster; who owns it and until when is a fact of ours.
-                lease = replace(known, spot=lease.spot)
-                moved.append(lease)
-            self.restore(lease)
+            elif known.spot != lease.spot:
+                moved.append(self._leases[lease.id])
         absent = [i for i in self._leases if i not in seen and i not in pending]
         gone = [old for lease_id in absent if (old := self.release(lease_id)) is not None]
         return Reconciled(tuple(adopted), tuple(moved), tuple(gone))

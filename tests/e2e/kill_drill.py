@@ -43,13 +43,15 @@ class Counts:
     kills: Counter[str] = field(default_factory=Counter)
     renders: int = 0
     starts: int = 0
+    again: int = 0
     blobs: int = 0
 
     def __str__(self) -> str:
         killed = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
         return (
             f"killed: {killed}; renders asked for and done: {self.renders}; "
-            f"workers started: {self.starts}; blobs that have their name's hash: {self.blobs}"
+            f"workers started: {self.starts}, of them again by a Nomad client that was killed while it "
+            f"started them: {self.again}; blobs that have their name's hash: {self.blobs}"
         )
 
 
@@ -195,10 +197,10 @@ class Drill:
 
     # What is left
 
-    def starts(self) -> Counter[str]:
-        """How often a worker was started for each task (segment, attempt and try)."""
+    def starts(self) -> Counter[tuple[str, str]]:
+        """How often a worker was started, by task (segment, attempt and try) and allocation."""
         lines = self._starts.read_text().splitlines() if self._starts.exists() else []
-        return Counter(line.split(" --task ", 1)[1].split()[0] for line in lines)
+        return Counter((line.split(" --task ", 1)[1].split()[0], line.split()[0]) for line in lines)
 
     def orphans(self) -> list[str]:
         """Processes that nobody needs when nothing is being made: workers, what they started, and the

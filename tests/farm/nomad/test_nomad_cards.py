@@ -39,7 +39,7 @@ def gpus(nomad_clusters: Callable[..., Any]) -> Any:
 @pytest.fixture
 async def scheduler(gpus: Any, control: Any, nomad_options: Any) -> AsyncIterator[NomadScheduler]:
     client = NomadClient(NomadAddress(gpus.server.address))
-    options = replace(nomad_options, max_running=8, count_s=0.5)
+    options = replace(nomad_options, max_running=8, look_s=0.5)
     made = NomadScheduler(client, control.blobs, control.transfer, options)
     await made.start()
     await all_nodes_are_counted(gpus)
@@ -76,10 +76,19 @@ def end_processes_with(text: str) -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
-async def cards_of(scheduler: Any, gpus: Any, task_id: str) -> tuple[str, list[str]]:
+def job_of(gpus: Any, task_id: str) -> str:
+    (name,) = [
+        job["ID"]
+        for job in gpus.server.get("/v1/jobs")
+        if job["ID"].endswith(f"-{task_id}") and not job["Stop"]
+    ]
+    return str(name)
+
+
+async def cards_of(gpus: Any, task_id: str) -> tuple[str, list[str]]:
     """The node and the card instances of a task's last allocation."""
-    flight = scheduler._flights[task_id]
-    allocation = gpus.server.get(f"/v1/allocation/{flight.newest['ID']}")
+    newest = max(gpus.allocations(job_of(gpus, task_id)), key=lambda one: int(one["CreateIndex"]))
+    allocation = gpus.server.get(f"/v1/allocation/{newest['ID']}")
     devices = allocation["AllocatedResources"]["Tasks"]["avatar"]["Devices"] or []
     return allocation["NodeName"], [one for device in devices for one in device["DeviceIDs"]]
 
@@ -89,7 +98,7 @@ async def test_a_large_segment_gets_the_large_card_and_the_next_one_waits_with_a
 ) -> None:
     await scheduler.submit(await make_task("big", "!slow 60", needs=needs(16)))
     await running(scheduler, "big")
-    assert await cards_of(scheduler, gpus, "big") == ("large", [LARGE])
+    assert await cards_of(gpus, "big") == ("large", [LARGE])
     await scheduler.submit(await make_task("next", "!slow 60", needs=needs(16)))
     await asyncio.sleep(1)
     said = await scheduler.explain("next")
@@ -98,14 +107,14 @@ async def test_a_large_segment_gets_the_large_card_and_the_next_one_waits_with_a
     assert not any(name.endswith("-next") for name in jobs), "what cannot run is not given to Nomad"
     await scheduler.cancel("big")
     await running(scheduler, "next")
-    assert await cards_of(scheduler, gpus, "next") == ("large", [LARGE])
+    assert await cards_of(gpus, "next") == ("large", [LARGE])
 
 
 async def test_two_segments_share_one_card(scheduler: Any, make_task: Any, gpus: Any) -> None:
     for name, gib in (("speech", 2), ("lips", 5)):
         await scheduler.submit(await make_task(name, "!slow 60", needs=needs(gib)))
         await running(scheduler, name)
-    places = [await cards_of(scheduler, gpus, name) for name in ("speech", "lips")]
+    places = [await cards_of(gpus, name) for name in ("speech", "lips")]
     assert [node for node, _ in places] == ["shared", "shared"]
     assert [len(cards) for _, cards in places] == [2, 5]
     assert {card.partition("#")[0] for _, cards in places for card in cards} == {SHARED}
@@ -116,7 +125,7 @@ async def test_work_is_taken_off_a_card_that_fails_and_ends_well_elsewhere(
 ) -> None:
     await scheduler.submit(await make_task("moved", "!slow 12", needs=needs(16)))
     await running(scheduler, "moved")
-    assert (await cards_of(scheduler, gpus, "moved"))[0] == "large"
+    assert (await cards_of(gpus, "moved"))[0] == "large"
     try:
         gpus.clients["large"].cards.remove(LARGE)
         gpus.clients["small"].cards.change(SMALL, memory_mib=24564)
@@ -137,7 +146,7 @@ async def test_what_ran_on_a_node_that_dies_goes_on_elsewhere_and_is_made_once(
     twin = gpus.add_client("twin", [{"uuid": TWIN, "model": "RTX 5090", "memory_mib": 32607}])
     await scheduler.submit(await make_task("lost", "!slow 9", needs=needs(30)))
     await running(scheduler, "lost")
-    assert (await cards_of(scheduler, gpus, "lost"))[0] == "twin"
+    assert (await cards_of(gpus, "lost"))[0] == "twin"
     (job,) = [one["ID"] for one in gpus.server.get("/v1/jobs") if one["ID"].endswith("-lost")]
     gpus.clients["large"].cards.set([{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 32607}])
     try:

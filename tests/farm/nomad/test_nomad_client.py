@@ -100,9 +100,12 @@ async def test_the_policy_of_the_guide_is_enough(client: NomadClient) -> None:
     assert await client.register(job)
     assert (await client.jobs("soundstage-"))[0]
     assert await client.job(job["ID"]) and await client.evaluations(job["ID"])
-    assert await client.allocations(job["ID"]) == [] and await client.nodes() == []
+    assert await client.allocations(job["ID"]) == [] and (await client.nodes())[0] == []
     assert (await client.plan(job))["JobModifyIndex"] > 0
     await client.all_allocations()
+    async with asyncio.timeout(30):
+        async for _ in client.events(("Node", "Allocation", "Job"), 0):
+            break
     await client.stop(job["ID"], purge=True)
     await client.delete_variable(path)
     assert await client.job(job["ID"]) is None
@@ -137,13 +140,18 @@ async def test_the_same_token_dispatches_once(client: NomadClient) -> None:
     assert await client.dispatch(job["ID"], payload, token="twice") != names[0]
 
 
-async def test_without_the_token_nothing_is_allowed(guarded: NomadAddress) -> None:
+async def test_without_the_token_nothing_is_allowed(guarded: NomadAddress, tmp_path: Path) -> None:
     async with NomadClient(replace(guarded, token_file=None)) as stranger:
         with pytest.raises(Forbidden, match="does not allow"):
             await stranger.jobs("")
     async with NomadClient(replace(guarded, token_file=Path("/nowhere"))) as lost:
         with pytest.raises(Unavailable, match="/nowhere"):
             await lost.jobs("")
+    empty = tmp_path / "being-written"
+    empty.write_text("\n")
+    async with NomadClient(replace(guarded, token_file=empty)) as early:
+        with pytest.raises(Unavailable, match="is empty"):
+            await early.jobs("")
 
 
 async def test_a_certificate_of_strangers_is_not_trusted(guarded: NomadAddress) -> None:
