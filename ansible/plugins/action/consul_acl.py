@@ -94,7 +94,7 @@ class _ConsulAccess:
     def _bootstrapped(self) -> bool:
         """Whether the management token works; a Consul that answers to another one is not ours."""
         wait_for_leader(self._api, 5 if self._dry else self._asked["wait_s"])
-        return self._api.find("/v1/acl/token/self") is not None
+        return self._api.knows_its_token()
 
     def _bootstrap(self) -> None:
         try:

@@ -80,7 +80,7 @@ class _NomadAccess:
 
     def run(self) -> dict[str, Any]:
         wait_for_leader(self._api, 5 if self._dry else self._asked["wait_s"])
-        if self._api.find("/v1/acl/token/self") is None:
+        if not self._api.knows_its_token():
             if self._dry:
                 return {"changed": True, "made": ["bootstrap"]}
             self._bootstrap()

@@ -39,13 +39,13 @@ class SecretStore:
         state = self.folder.stat()
         if state.st_uid != os.geteuid():
             raise SecretStoreError(
-                f"{self.folder} belongs to user {state.st_uid}, not to user {os.geteuid()}, who runs Ansible. "
+                f"{self.folder} belongs to user {state.st_uid}, and {os.geteuid()} runs Ansible. "
                 "Run as its owner, or give it to this user with chown -R."
             )
         if state.st_mode & 0o077:
             raise SecretStoreError(
                 f"{self.folder} is open to other users (mode {state.st_mode & 0o777:04o}). Close it with "
-                f"chmod 700 {self.folder}, and if they may have looked, run ansible/playbooks/rotate-secrets.yaml."
+                f"chmod 700 {self.folder}; if others may have looked, run the playbook rotate-secrets."
             )
 
     @contextlib.contextmanager

@@ -34,7 +34,7 @@ options:
       secret: {description: Never show the content., type: bool, default: false}
       once: {description: Leave a file that is already there as it is., type: bool, default: false}
       validate:
-        description: A program and its arguments, C(%s) for the new file, which is placed only when it ends well.
+        description: A program and its arguments, C(%s) for the new file, placed only when it ends well.
         type: list
         elements: str
   folders:
