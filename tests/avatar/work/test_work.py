@@ -127,7 +127,7 @@ def control() -> Iterator[Control]:
 @pytest.fixture
 def start(control: Control, tmp_path: Path) -> Any:
     def run(**environment: str) -> subprocess.Popen[str]:
-        (tmp_path / "token").write_text("the-token\n")
+        (tmp_path / "token").write_text(environment.pop("TOKEN", "the-token") + "\n")
         (tmp_path / "program.py").write_text(PROGRAM)
         (tmp_path / "local").mkdir(exist_ok=True)
         command = [
@@ -237,6 +237,15 @@ def test_without_its_token_it_says_what_is_missing(control: Control, start: Any,
     (tmp_path / "token").unlink()
     done = subprocess.run(process.args, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and "work.no_token" in done.stderr
+
+
+def test_a_token_that_comes_late_is_waited_for(control: Control, start: Any, tmp_path: Path) -> None:
+    process = start(TOKEN="")
+    time.sleep(1)  # it asks with no empty token meanwhile
+    assert process.poll() is None and control.tokens == set()
+    (tmp_path / "token").write_text("the-token\n")
+    assert process.wait(20) == 0, process.stderr.read()
+    assert control.tokens == {"Bearer the-token"}
 
 
 def test_after_kill_9_of_the_worker_its_program_does_not_go_on(control: Control, start: Any) -> None:

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
@@ -27,6 +28,9 @@ from avatar.work.sole import SoleWorker
 
 ORDER_PATIENCE_S = 600.0
 ALONE_PATIENCE_S = 60.0
+TOKEN_PATIENCE_S = 30.0
+"""A Nomad server that has just come back may not know the token yet; the node then writes an empty file."""
+TOKEN_LOOK_S = 0.25
 DONE, FAILED, CANCELLED = 0, 1, 143
 
 
@@ -44,7 +48,9 @@ def work(arguments: Namespace) -> int:
     try:
         if home := os.environ.get("NOMAD_TASK_DIR"):
             SoleWorker(Path(home), run, stop).take(ALONE_PATIENCE_S)
-        control = Control(arguments.control, arguments.task, _token(arguments.token), run=run, stop=stop)
+        control = Control(
+            arguments.control, arguments.task, _token(arguments.token, stop), run=run, stop=stop
+        )
         try:
             order = control.order(ORDER_PATIENCE_S)
             return _Run(arguments, order, control, run, stop).to_end()
@@ -170,17 +176,26 @@ def _disk_failure(error: OSError) -> Failed:
     )
 
 
-def _token(path: Path) -> str:
+def _token(path: Path, stop: threading.Event) -> str:
+    until = time.monotonic() + TOKEN_PATIENCE_S
+    while not (token := _read(path)):
+        if time.monotonic() > until:
+            raise InvalidInput(
+                "work.no_token",
+                f"The token file {path.name} is empty.",
+                "The farm delivers it with the job, and takes it back when the work has ended.",
+            )
+        if stop.wait(TOKEN_LOOK_S):
+            raise Cancelled
+    return token
+
+
+def _read(path: Path) -> str:
     try:
-        token = path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             "work.no_token",
             f"The token file {path.name} cannot be read.",
             "The farm delivers it with the job.",
         ) from error
-    if not token:
-        raise InvalidInput(
-            "work.no_token", f"The token file {path.name} is empty.", "The farm delivers it with the job."
-        )
-    return token
