@@ -13,6 +13,7 @@ from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.pipeline.lipsync import lipsync_video
 from avatar.pipeline.prepare import prepare_photo
+from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
 from avatar.spec import LipsyncSpec, RenderSpec
 
@@ -108,6 +109,42 @@ def test_a_video_and_a_sound_become_a_video_that_says_it(tmp_path, context):
     assert record["consents"][0]["person"] == "A. Person"
     assert {entry["role"] for entry in record["inputs"]} == {"audio", "face"}
     assert Path(finished.files[0].path).name == "o.mp4"
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    video = cv2.VideoCapture(str(path))
+    found = []
+    while (read := video.read())[0]:
+        found.append(read[1])
+    return found
+
+
+@pytest.mark.parametrize("shape", ["rectangle", "rounded"])
+def test_the_blurred_background_of_a_motion_video_moves_with_it(tmp_path, context, small_spec, shape):
+    """A bright bar sinks through the room behind her; softened, it does so in the render too."""
+    from clipmaker import make_clip
+
+    filmed = frames_of(make_clip(tmp_path / "c.mp4", size=(480, 270), eye_distance=60, seconds=1.2).path)
+    bars = [60 + 4 * index for index in range(len(filmed))]
+    writer = cv2.VideoWriter(str(tmp_path / "bar.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (480, 270))
+    for picture, y in zip(filmed, bars, strict=True):
+        picture[:, :90] = 30
+        picture[y : y + 12, :90] = 255
+        writer.write(picture)
+    writer.release()
+    face = {"kind": "video", "video": {"path": str(tmp_path / "bar.mp4")}, "consent": CONSENT}
+    scene = {
+        "id": "a", "script": "Oh.", "face": face, "background": {"kind": "source", "blur": 0.8},
+        "layout": {"shape": shape}, "tail_ms": 0,
+    }  # fmt: skip
+    spec = RenderSpec.model_validate(small_spec(scene, canvas={"width": 480, "height": 270, "fps": 25}))
+    shown = frames_of(make_segment(spec, "a", tmp_path / "segment", context).video)
+    columns = slice(5, 60)
+    rows = [int(np.argmax(picture[:, columns].mean(axis=(1, 2)))) for picture in shown]
+    assert len(rows) > 12
+    bars = bars[: len(rows)]
+    assert np.abs(np.array(rows) - 6 - bars).max() <= 6
+    assert detail(shown[8][:, columns].astype(int).transpose(1, 0, 2)) < 6, "the bar has no hard edge"
 
 
 def test_a_portrait_is_prepared_once_and_a_picture_without_a_face_is_refused(tmp_path, context):

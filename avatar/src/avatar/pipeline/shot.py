@@ -20,7 +20,7 @@ from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport, FaceEngine, Layer
 from avatar.engines.registry import open_engine
 from avatar.pipeline.context import Context
-from avatar.pipeline.source_background import source_background
+from avatar.pipeline.source_background import MovingSourceBackground, source_background
 from avatar.pipeline.speaker_box import engine_box
 from avatar.spec import Notice, RenderSpec, Scene, SourceBackground
 from avatar.tracks import ControlTrack, SpeechTrack
@@ -47,12 +47,14 @@ class Shot:
         backdrop: Backdrop,
         overlays: list[OverlayTrack],
         captions: BurnedCaptions | None,
+        own_background: MovingSourceBackground | None = None,
     ) -> None:
         self._engine = engine
         self._composer = composer
         self._backdrop = backdrop
         self._overlays = overlays
         self._captions = captions
+        self._own_background = own_background
 
     def moments(self, track: ControlTrack) -> Generator[Moment]:
         """One per frame of `track`."""
@@ -72,7 +74,10 @@ class Shot:
 
     def compose(self, layer: Layer | None, moment: Moment) -> Planes:
         """Our part of `paint`: everything around the face."""
-        return self._composer.paint(layer, moment.sprites, moment.backdrop)
+        backdrop = moment.backdrop
+        if self._own_background is not None and layer is not None:
+            backdrop = self._own_background.of(layer)
+        return self._composer.paint(layer, moment.sprites, backdrop)
 
     def recycle(self, planes: Planes) -> None:
         """Take back a painted frame that has been encoded."""
@@ -121,8 +126,14 @@ def open_shot(spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Cont
         alpha=_without_background(scene),
     )
     mask = shape_mask(scene.layout.shape, box.width, box.height)
-    still = _behind(scene, backdrop.still, box, canvas.fps, context)
-    return Shot(engine, Composer(still, box, engine.base, mask), backdrop, overlays, captions)
+    blur = scene.background.blur if isinstance(scene.background, SourceBackground) else 0
+    moving = None
+    still = backdrop.still
+    if blur > 0 and scene.face.kind == "video":
+        moving = MovingSourceBackground(still, box, mask, blur)
+    elif blur > 0:
+        still = _behind(still, source_background(scene.face, box, canvas.fps, blur, context), box, mask)
+    return Shot(engine, Composer(still, box, engine.base, mask), backdrop, overlays, captions, moving)
 
 
 def _without_background(scene: Scene) -> bool:
@@ -133,14 +144,9 @@ def _without_background(scene: Scene) -> bool:
     return scene.layout.shape == "rectangle"
 
 
-def _behind(scene: Scene, still: Pixels, box: Rect, fps: int, context: Context) -> Pixels:
-    """The backdrop, with the speaker's own background blurred into the box where the scene asks for it."""
-    background = scene.background
-    if not isinstance(background, SourceBackground) or background.blur == 0:
-        return still
-    picture = source_background(scene.face, box, fps, background.blur, context)
+def _behind(still: Pixels, picture: Pixels, box: Rect, mask: Pixels | None) -> Pixels:
+    """The backdrop, with the speaker's own background in the box."""
     behind = still.copy()
-    mask = shape_mask(scene.layout.shape, box.width, box.height)
     lay(behind, Rect(0, 0, behind.shape[1], behind.shape[0]), Sprite(picture, box.x, box.y), mask)
     return behind
 

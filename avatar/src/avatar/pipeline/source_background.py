@@ -1,4 +1,4 @@
-"""The speaker's own background, blurred behind them; pipeline.shot asks for it once per scene."""
+"""The speaker's own background, blurred behind them; pipeline.shot asks for it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,37 @@ from avatar.compose.background import blurred_source
 from avatar.compose.blend import Sprite, lay
 from avatar.compose.colour import Pixels
 from avatar.compose.layout import Rect
-from avatar.engines.base import FaceEngine
+from avatar.engines.base import FaceEngine, Layer
 from avatar.engines.registry import open_engine
 from avatar.pipeline.context import Context
 from avatar.spec import Face
 from avatar.tracks import CHANNELS, ControlTrack
 
 
+class MovingSourceBackground:
+    """The backdrop of each frame of a motion video: `still`, with what lies behind the person in the box.
+
+    The layers of a motion video hold the whole picture, with the person in their alpha. `of` changes nothing
+    and is called from several threads.
+    """
+
+    def __init__(self, still: Pixels, box: Rect, mask: Pixels | None, blur: float) -> None:
+        self._still, self._box, self._mask, self._blur = still, box, mask, blur
+        self._canvas = Rect(0, 0, still.shape[1], still.shape[0])
+
+    def of(self, layer: Layer) -> Pixels:
+        """uint8 BGR of the canvas' size."""
+        whole = np.ascontiguousarray(layer.pixels[..., :3])
+        behind = blurred_source(whole, layer.pixels[..., 3], self._blur)
+        picture = self._still.copy()
+        lay(picture, self._canvas, Sprite(behind, self._box.x, self._box.y), self._mask)
+        return picture
+
+
 def source_background(face: Face, box: Rect, fps: int, blur: float, context: Context) -> Pixels:
     """What lies behind the person in the first picture of `face`, blurred; uint8 BGR of the box' size.
 
-    It stands still: behind a motion video filmed with a moving camera the blur does not move along.
+    A photo's background stands still; behind a motion video it is `MovingSourceBackground` that is seen.
     """
     whole = _first_picture(face, box, fps, context, alpha=False)
     person = _first_picture(face, box, fps, context, alpha=True)
