@@ -95,6 +95,18 @@ def test_a_driver_that_is_not_loaded_is_said_in_its_own_words(tmp_path: Path) ->
     assert words in problems[0]["message"]
 
 
+def test_a_driver_that_finds_no_device_misses_every_card(tmp_path: Path) -> None:
+    problems = found(refusing(tmp_path, "No devices were found", 6), Reported(0x10), Reported(0x11))
+    assert codes(problems) == ["gpu.card_missing", "gpu.card_missing"]
+
+
+def test_a_card_that_fell_off_the_bus_is_lost_and_the_kernel_says_which(tmp_path: Path) -> None:
+    words = "Unable to determine the device handle for GPU1: 0000:11:00.0: GPU is lost.  Reboot the system"
+    log = "NVRM: Xid (PCI:0000:11:00): 79, GPU has fallen off the bus."
+    problems = found(refusing(tmp_path, words, 15), Reported(0x10), Reported(0x11), log=log)
+    assert codes(problems) == ["gpu.card_lost", "gpu.xid"]
+
+
 @pytest.fixture(scope="module")
 def libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stand-in for the driver's library, with two cards."""

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+# Exit status of nvidia-smi, from its manual.
+NO_DEVICES = 6
 REPLACE = "Drain the node, reset or reseat the card, and reboot; replace it when the fault comes back."
 
 # https://docs.nvidia.com/deploy/xid-errors/: those that speak of the card. Others (13, 31, 43, 45 …) are
@@ -48,8 +50,12 @@ def problems(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
     report = subprocess.run(
         [arguments.nvidia_smi, "-q", "-x"], capture_output=True, text=True, timeout=60, check=False
     )
+    if report.returncode == NO_DEVICES:
+        yield from _of_count([], arguments)
+        return
     if report.returncode != 0:
         yield _of_driver((report.stdout + report.stderr).strip())
+        yield from _of_kernel_log(arguments.kernel_log)
         return
     cards = ElementTree.fromstring(report.stdout).findall("gpu")  # noqa: S314 -- the driver's own words
     yield from _of_count([_address(card.get("id", "")) for card in cards], arguments)
@@ -68,6 +74,8 @@ def _of_driver(said: str) -> dict[str, str]:
             f"The loaded kernel module and the driver's programs are of different versions: {first_line}",
             "Reboot the machine; converge it again when that does not help.",
         )
+    if "is lost" in said:
+        return _problem("gpu.card_lost", f"The driver has lost a card: {first_line}", REPLACE)
     return _problem(
         "gpu.driver_silent",
         f"The NVIDIA driver does not answer: {first_line}",
