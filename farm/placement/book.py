@@ -8,16 +8,16 @@ released, because Nomad lets a task run on when its card fails.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 
-from farm.placement.cards import CardKind, Node, Request, Shape
+from farm.placement.cards import Node, Request
+from farm.placement.choosing import Chooser
 from farm.placement.desk import CardKey, Desk
 from farm.placement.leases import Lease, Spot
-from farm.placement.shelves import Shelves, levels_of
+from farm.placement.racks import Racks
 from soundstage.errors import Conflict
 
-MHZ_PER_LEVEL = 250
 KEPT_GAINS = 64
 """So many of the last nodes that gained room are remembered; who was refused before looks at all nodes
 again.
@@ -44,11 +44,8 @@ class Book:
         self._leases: dict[str, Lease] = {}
         self._leases_on: dict[str, dict[str, None]] = {}
         self._held: dict[CardKey, str] = {}
-        self._shared: dict[CardKind, Shelves[CardKey]] = {}
-        self._whole: dict[CardKind, Shelves[str]] = {}
-        self._plain_machines: Shelves[str] = Shelves()
-        self._card_machines: Shelves[str] = Shelves()
-        self._liked: dict[tuple[Shape, bool], list[CardKind]] = {}
+        self._racks = Racks(self._held)
+        self._chooser = Chooser(self._desks, self._held, self._racks)
         self.gains = 0
         """Grows whenever room may have appeared, so that who was refused knows when to ask again."""
         self._gained: deque[str] = deque(maxlen=KEPT_GAINS)
@@ -88,9 +85,6 @@ class Book:
         """The request for which a card, or the machine itself, is kept free."""
         return self._held.get((node_id, uuid))
 
-    def kinds(self, *, shared: bool) -> list[CardKind]:
-        return [*(self._shared if shared else self._whole)]
-
     # Nodes and holds
 
     def put_node(self, node: Node) -> None:
@@ -99,25 +93,20 @@ class Book:
         if old is not None:
             if old.node == node:
                 return
-            self._unshelve(old)
+            self._racks.take(old)
         desk = Desk(node, cards={card.uuid: card for card in node.cards})
-        for card in node.cards:
-            known: dict[CardKind, Shelves[CardKey]] | dict[CardKind, Shelves[str]]
-            known = self._shared if node.shared else self._whole
-            if card.kind not in known:
-                known[card.kind] = Shelves()
-                self._liked.clear()
+        self._racks.know(node)
         self._desks[node.id] = desk
         for lease in self.leases_on(node.id):
             desk.count(lease, 1)
-        self._shelve(desk)
+        self._racks.put(desk)
         self._gain(node.id)
 
     def drop_node(self, node_id: str) -> list[Lease]:
         """The node is lost, and with it what ran there: those leases are released and returned."""
         desk = self._desks.pop(node_id, None)
         if desk is not None:
-            self._unshelve(desk)
+            self._racks.take(desk)
         lost = self.leases_on(node_id)
         for lease in lost:
             del self._leases[lease.id]
@@ -153,15 +142,7 @@ class Book:
         """The tightest place where it fits now, not on a node in `avoid`; changes nothing. `among` are
         nodes to look at when all others are known not to fit.
         """
-        if among is not None:
-            return next(self._spots_among(request, avoid, among), None)
-        if request.id in self._held.values() and (spot := self._find_held(request, avoid)) is not None:
-            return spot
-        if request.needs.gpus == 0:
-            return self._find_machine(request, avoid)
-        if request.may_share and (spot := self._find_shares(request, avoid)) is not None:
-            return spot
-        return self._find_whole(request, avoid) if request.may_take_whole else None
+        return self._chooser.find(request, avoid, among=among)
 
     def grant(
         self,
@@ -286,93 +267,6 @@ class Book:
                 copy.hold(holder, [key])
         return copy
 
-    # Choosing
-
-    def liked_kinds(self, request: Request, *, shared: bool) -> list[CardKind]:
-        """Kinds of cards that are right and large enough, the smallest first."""
-        key = (request.shape, shared)
-        kinds = self._liked.get(key)
-        if kinds is None:
-            known = self._shared if shared else self._whole
-            least_mib = request.needs.vram_mib
-            kinds = [kind for kind in known if kind.memory_mib >= least_mib and request.likes(kind)]
-            kinds.sort(key=lambda kind: (kind.memory_mib, kind.model))
-            self._liked[key] = kinds
-        return kinds
-
-    def _find_shares(self, request: Request, avoid: Container[str]) -> Spot | None:
-        shelves = [self._shared[kind] for kind in self.liked_kinds(request, shared=True)]
-        filled = 0
-        for one in shelves:
-            filled |= one.filled
-        for level in levels_of(filled, request.shares):
-            for one in shelves:
-                for node_id, uuid in one.on(level):
-                    if node_id not in avoid and self._desks[node_id].has_machine_for(request):
-                        return Spot(node_id, (uuid,), request.shares)
-        return None
-
-    def _find_whole(self, request: Request, avoid: Container[str]) -> Spot | None:
-        for kind in self.liked_kinds(request, shared=False):
-            for node_id in self._whole[kind].upwards(request.needs.gpus):
-                if node_id not in avoid and self._desks[node_id].has_machine_for(request):
-                    return Spot(node_id, self._pick(node_id, kind, request))
-        return None
-
-    def _find_machine(self, request: Request, avoid: Container[str]) -> Spot | None:
-        """Nodes without cards first: the processor of a GPU node feeds its cards."""
-        lowest = request.needs.cpu_mhz // MHZ_PER_LEVEL
-        for machines in (self._plain_machines, self._card_machines):
-            for node_id in machines.upwards(lowest):
-                if node_id not in avoid and self._desks[node_id].has_machine_for(request):
-                    return Spot(node_id)
-        return None
-
-    def _find_held(self, request: Request, avoid: Container[str]) -> Spot | None:
-        held_on = dict.fromkeys(key[0] for key, holder in self._held.items() if holder == request.id)
-        return next(self._spots_among(request, avoid, held_on), None)
-
-    def _spots_among(
-        self, request: Request, avoid: Container[str], node_ids: Iterable[str]
-    ) -> Iterator[Spot]:
-        for node_id in node_ids:
-            desk = self._desks.get(node_id)
-            if desk is None or node_id in avoid or desk.node.drained or not desk.has_machine_for(request):
-                continue
-            spot = self._find_on(desk, request)
-            if spot is not None:
-                yield spot
-
-    def _find_on(self, desk: Desk, request: Request) -> Spot | None:
-        """On one node that has room on its machine, cards held for this request among the others."""
-        node_id, shared = desk.node.id, desk.node.shared
-        if request.needs.gpus == 0:
-            return Spot(node_id) if self.holder(node_id) in (None, request.id) else None
-        if not (request.may_share if shared else request.may_take_whole):
-            return None
-        for kind in self.liked_kinds(request, shared=shared):
-            if not shared:
-                cards = self._pick(node_id, kind, request)
-                if len(cards) == request.needs.gpus:
-                    return Spot(node_id, cards)
-                continue
-            free = [
-                (desk.free_shares(card), card.uuid)
-                for card in desk.node.cards
-                if card.kind == kind and self.holder(node_id, card.uuid) in (None, request.id)
-            ]
-            room, uuid = min((one for one in free if one[0] >= request.shares), default=(0, ""))
-            if room:
-                return Spot(node_id, (uuid,), request.shares)
-        return None
-
-    def _pick(self, node_id: str, kind: CardKind, request: Request) -> tuple[str, ...]:
-        free = self._desks[node_id].free_cards(kind)
-        usable = [
-            card.uuid for card in free if self._held.get((node_id, card.uuid), request.id) == request.id
-        ]
-        return tuple(usable[: request.needs.gpus])
-
     # Counting
 
     def _stands(self, lease: Lease) -> bool:
@@ -386,14 +280,8 @@ class Book:
         if desk is None:
             return
         desk.count(lease, sign)
-        self._shelve_machine(desk)
-        if desk.node.shared:
-            for uuid in lease.spot.cards:
-                self._shelve_share(desk, uuid)
-        elif lease.spot.cards:
-            self._shelve_whole(desk)
-
-    # Shelving
+        self._racks.put_machine(desk)
+        self._racks.put_cards(desk, lease.spot.cards)
 
     def _gain(self, node_id: str) -> None:
         self.gains += 1
@@ -402,52 +290,4 @@ class Book:
     def _reshelve(self, node_id: str) -> None:
         desk = self._desks.get(node_id)
         if desk is not None:
-            self._shelve(desk)
-
-    def _shelve(self, desk: Desk) -> None:
-        self._shelve_machine(desk)
-        if desk.node.shared:
-            for uuid in desk.cards:
-                self._shelve_share(desk, uuid)
-        else:
-            self._shelve_whole(desk)
-
-    def _unshelve(self, desk: Desk) -> None:
-        self._plain_machines.take(desk.node.id)
-        self._card_machines.take(desk.node.id)
-        for card in desk.node.cards:
-            if desk.node.shared:
-                self._shared[card.kind].take((desk.node.id, card.uuid))
-            else:
-                self._whole[card.kind].take(desk.node.id)
-
-    def _shelve_machine(self, desk: Desk) -> None:
-        machines = self._card_machines if desk.node.cards else self._plain_machines
-        full = desk.free_cpu_mhz < 0 or desk.free_memory_mib < 0
-        if desk.node.drained or full or (desk.node.id, "") in self._held:
-            machines.take(desk.node.id)
-        else:
-            machines.put(desk.node.id, desk.free_cpu_mhz // MHZ_PER_LEVEL)
-
-    def _shelve_share(self, desk: Desk, uuid: str) -> None:
-        card = desk.cards.get(uuid)
-        if card is None:
-            return
-        key = (desk.node.id, uuid)
-        free = desk.free_shares(card)
-        if free == 0 or desk.node.drained or key in self._held:
-            self._shared[card.kind].take(key)
-        else:
-            self._shared[card.kind].put(key, free)
-
-    def _shelve_whole(self, desk: Desk) -> None:
-        free: dict[CardKind, int] = dict.fromkeys((card.kind for card in desk.node.cards), 0)
-        if not desk.node.drained:
-            for card in desk.node.cards:
-                usable = not card.fault and not desk.taken.get(card.uuid)
-                free[card.kind] += usable and (desk.node.id, card.uuid) not in self._held
-        for kind, count in free.items():
-            if count:
-                self._whole[kind].put(desk.node.id, count)
-            else:
-                self._whole[kind].take(desk.node.id)
+            self._racks.put(desk)

@@ -124,7 +124,7 @@ def accounts(book: Book) -> dict[str, object]:
     return {
         "leases": {lease.id: lease for lease in book.leases},
         "desks": {desk.node.id: desk for desk in book.desks()},
-        "shared": {kind: shelves.levels() for kind, shelves in book._shared.items()},
-        "whole": {kind: shelves.levels() for kind, shelves in book._whole.items()},
-        "machines": (book._plain_machines.levels(), book._card_machines.levels()),
+        "shared": {kind: shelves.levels() for kind, shelves in book._racks.shared.items()},
+        "whole": {kind: shelves.levels() for kind, shelves in book._racks.whole.items()},
+        "machines": (book._racks.plain_machines.levels(), book._racks.card_machines.levels()),
     }
