@@ -11,6 +11,7 @@ from avatar.spec import (
     EspeakVoice,
     Face,
     MediaRef,
+    Movement,
     PhotoFace,
     Requirements,
     RigFace,
@@ -36,6 +37,7 @@ class PersonaStyle(_Strict):
     layout: AvatarLayout = AvatarLayout()
     background: Background = SourceBackground()
     pronunciation: dict[str, str] = Field(default_factory=dict)
+    movement: Movement = Movement()
 
 
 class Persona(_Strict):

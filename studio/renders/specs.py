@@ -83,6 +83,7 @@ def scene_of(scene_id: str, body: SceneBody, persona: Persona) -> Scene:
         pronunciation={**persona.style.pronunciation, **body.pronunciation},
         face=persona.face,
         voice=persona.voice,
+        movement=persona.style.movement,
         layout=body.layout or persona.style.layout,
         background=body.background or persona.style.background,
         overlays=body.overlays,

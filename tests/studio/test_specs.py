@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avatar.spec import Finished, FrameProgress, Notice, RenderSpec, StageStarted
+from avatar.spec import Finished, FrameProgress, Movement, Notice, RenderSpec, StageStarted
 
 from farm.states import TaskState
 from farm.tasks import TaskEvent
@@ -28,6 +28,7 @@ style:
   language: en-gb
   background: {kind: colour, colour: "#102030"}
   pronunciation: {Babbage: "bab-idge"}
+  movement: {manner: calm, nods: 0}
 """
 
 
@@ -46,6 +47,15 @@ def test_what_a_request_leaves_open_is_the_personas(library: PersonaLibrary) -> 
     other = spec_of_script(asked, library)
     assert (other.scenes[0].language, other.title, other.output.captions.mode) == ("de", "T", "both")
     assert getattr(other.scenes[0].voice, "rate_wpm", None) == 100
+
+
+def test_how_lively_a_persona_is_reaches_each_of_its_scenes(library: PersonaLibrary) -> None:
+    spec = spec_of_script(RenderRequest(script="Hello. " * 1000, persona="ada"), library)
+    assert len(spec.scenes) > 1
+    assert {scene.movement for scene in spec.scenes} == {Movement(manner="calm", nods=0.0)}
+    calm = spec.model_dump(mode="json")
+    calm["scenes"][0]["movement"]["manner"] = "lively"
+    assert RenderSpec.model_validate(calm).scene_hash("scene-1") != spec.scene_hash("scene-1")
 
 
 def test_a_scene_may_have_another_persona_than_its_project(library: PersonaLibrary, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from avatar.encode.poster import frame_at
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
 from avatar.pipeline.segment import make_segment
-from avatar.spec import FrameProgress, StageStarted
+from avatar.spec import FrameProgress, RenderSpec, StageStarted
 from PIL import Image
 
 
@@ -46,6 +46,16 @@ def test_the_streams_are_h264_and_aac_of_one_length(rendered):
     lengths = [Fraction(found[kind]["duration"]) for kind in ("video", "audio")]
     assert abs(lengths[0] - lengths[1]) <= Fraction(1, spec.canvas.fps)
     assert abs(lengths[0] * 1000 - finished.duration_ms) <= 40
+
+
+def test_a_calm_speaker_moves_less_than_a_lively_one(small_spec, tmp_path):
+    def moved(manner: str) -> float:
+        spec = RenderSpec.model_validate(small_spec({"id": "a", "movement": {"manner": manner}}))
+        made = make_segment(spec, "a", tmp_path / manner, Context(cache=tmp_path / "cache"))
+        pictures = [frame_at(made.video, ms)[:70].astype(int) for ms in range(0, 1600, 200)]
+        return float(np.mean([np.abs(a - b).mean() for a, b in pairwise(pictures)]))
+
+    assert moved("lively") > 1.3 * moved("calm")
 
 
 def test_captions_say_the_script_at_the_times_of_the_words(rendered):

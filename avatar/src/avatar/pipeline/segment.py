@@ -50,7 +50,7 @@ class SegmentFiles:
 def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
     """Make `segment.mp4`, `audio.wav` and `words.json` in `folder`; all three appear, or none."""
     from avatar.speech import speak
-    from avatar.timing import control_track
+    from avatar.timing import control_track, motion_style
 
     scene = spec.scene(scene_id)
     require_consent(scene)
@@ -67,7 +67,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             warn(Notice(code=note.code, message=note.message, scene=scene_id))
         context.check()
         context.tell(StageStarted(stage="timing", scene=scene_id))
-        track = control_track(speech, spec.canvas.fps, spec.seed)
+        track = control_track(speech, spec.canvas.fps, spec.seed, style=motion_style(scene.movement))
         context.check()
         context.tell(StageStarted(stage="prepare", scene=scene_id))
         with closing(open_shot(spec, scene, speech, context, warn)) as shot:

@@ -2,6 +2,7 @@
 
 from avatar.spec.base import SpecModel, canonical_json, content_hash
 from avatar.spec.media import MediaRef
+from avatar.spec.movement import Movement
 from avatar.spec.needs import ENGINE_NEEDS, EngineNeeds, Requirements
 from avatar.spec.persona import (
     Consent,
@@ -79,6 +80,7 @@ __all__ = [
     "LipsyncSpec",
     "MediaFacts",
     "MediaRef",
+    "Movement",
     "Notice",
     "OpenAIVoice",
     "Output",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from avatar.spec.base import SpecModel
 from avatar.spec.media import MediaRef
+from avatar.spec.movement import Movement
 from avatar.spec.needs import Requirements
 from avatar.spec.persona import EspeakVoice, Face, RigFace, Voice
 
@@ -132,6 +133,7 @@ class Scene(SpecModel):
     pronunciation: dict[str, str] = Field(default_factory=dict, description="word -> respelling, or /IPA/")
     face: Face = RigFace()
     voice: Voice = EspeakVoice()
+    movement: Movement = Movement()
     layout: AvatarLayout = AvatarLayout()
     background: Background = SourceBackground()
     overlays: tuple[Overlay, ...] = ()

@@ -1,8 +1,10 @@
-"""How lively a speaker is; data that a persona may set, read by `control_track`."""
+"""How lively a speaker is: what a scene says (`Movement`) as the numbers that `control_track` reads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from avatar.spec import Movement
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,9 @@ class MotionStyle:
 
 CALM = MotionStyle(mouth=0.9, head=0.6, brow=0.6, gaze=0.7, nods=0.6)
 LIVELY = MotionStyle(mouth=1.05, head=1.25, brow=1.3, gaze=1.1, nods=1.3)
+_MANNERS = {"calm": CALM, "natural": MotionStyle(), "lively": LIVELY}
+
+
+def motion_style(movement: Movement) -> MotionStyle:
+    """The manner, with what differs from it."""
+    return replace(_MANNERS[movement.manner], **movement.model_dump(exclude={"manner"}, exclude_none=True))
