@@ -23,7 +23,7 @@ from statistics import quantiles
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from farm.needs import Needs
-from farm.placement import BlockList, Book, Card, CardUse, LineRules, Node, Request, WaitingLine
+from farm.placement import BlockList, Book, Card, CardUse, Node, Request, WaitingLine
 from farm.placement.explain import FarmState, explain
 
 CARDS = (("RTX 2080", 8192, 4), ("RTX A5000", 24576, 4), ("L40S", 46068, 1), ("H200", 143771, 1))
@@ -117,7 +117,7 @@ def simulate(nodes: int, renders: int, *, load: float, seed: int = 1) -> Result:
     chance = random.Random(seed)  # noqa: S311 - a simulation
     machines = farm(chance, nodes)
     book, blocks = Book(machines), BlockList()
-    line = WaitingLine(LineRules(lease_s=float("inf")))
+    line = WaitingLine()
     result = Result(nodes, sum(len(node.cards) for node in machines), renders)
 
     gap_s = mean_load_s() / (load * result.cards)

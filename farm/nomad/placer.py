@@ -10,7 +10,7 @@ from typing import Any
 
 from farm.nomad.census import Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import Choice
-from farm.placement import BlockList, Book, CardUse, Lease, LineRules, Request, WaitingLine
+from farm.placement import BlockList, Book, CardUse, Lease, Request, WaitingLine
 from farm.placement.explain import FarmState, explain
 from farm.tasks import SegmentTask
 
@@ -19,16 +19,13 @@ NODE_FAULTS = frozenset(
 )
 """Failures that may be the node's: after some of them an engine stays away from it for a while."""
 
-RULES = LineRules(lease_s=float("inf"))
-"""Leases end with their allocations, which Nomad tells; they need no renewal."""
-
 
 class Placer:
     """`seen` is False until Nomad has told of its nodes for the first time."""
 
     def __init__(self, eligible: Eligible) -> None:
         self._eligible = eligible
-        self._line = WaitingLine(RULES)
+        self._line = WaitingLine()
         self._book = Book()
         self._blocks = BlockList()
         self.seen = False

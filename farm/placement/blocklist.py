@@ -72,11 +72,6 @@ class BlockList:
             return frozenset()
         return frozenset(node_id for node_id, score in scores.items() if score.until_s > now_s)
 
-    def next_end_s(self, now_s: float) -> float | None:
-        """When the next entry runs out: room may appear then."""
-        ends = [s.until_s for nodes in self._scores.values() for s in nodes.values() if s.until_s > now_s]
-        return min(ends, default=None)
-
     def forget_old(self, now_s: float) -> None:
         """Drops entries that no longer matter, so that the list stays as short as the trouble."""
         for engine, nodes in list(self._scores.items()):

@@ -151,7 +151,6 @@ class Book:
         *,
         among: Iterable[str] | None = None,
         now_s: float = 0.0,
-        lasts_s: float = float("inf"),
     ) -> Lease | None:
         """A lease on the best place, or None when there is none now. An id that has a lease keeps that
         one.
@@ -172,7 +171,6 @@ class Book:
             memory_mib=needs.memory_mib,
             peak_mib=needs.vram_mib,
             granted_at_s=now_s,
-            expires_at_s=now_s + lasts_s,
             expected_end_s=None if request.expected_s is None else now_s + request.expected_s,
         )
         self.restore(lease)
@@ -206,19 +204,11 @@ class Book:
         self._gain(lease.spot.node_id)
         return lease
 
-    def renew(self, lease_id: str, until_s: float, expected_end_s: float | None = None) -> bool:
-        """False when the lease is gone: its segment may run no longer."""
+    def expect(self, lease_id: str, end_s: float) -> None:
+        """When it will probably end, as its own progress says. Nothing happens when the lease is gone."""
         lease = self._leases.get(lease_id)
-        if lease is None:
-            return False
-        end_s = lease.expected_end_s if expected_end_s is None else expected_end_s
-        self._leases[lease_id] = replace(lease, expires_at_s=until_s, expected_end_s=end_s)
-        return True
-
-    def expire(self, now_s: float) -> list[Lease]:
-        """Releases and returns what nobody renewed in time."""
-        late = [lease.id for lease in self._leases.values() if lease.expires_at_s <= now_s]
-        return [lease for lease_id in late if (lease := self.release(lease_id)) is not None]
+        if lease is not None:
+            self._leases[lease_id] = replace(lease, expected_end_s=end_s)
 
     def stranded(self) -> list[Lease]:
         """Leases on cards that are faulty or gone, or on nodes that are unknown: stop and submit them

@@ -33,8 +33,6 @@ class Lease:
     peak_mib: int = 0
     """GPU memory that the engine was measured or declared to take, all stages together."""
     granted_at_s: float = 0.0
-    expires_at_s: float = float("inf")
-    """Renewed while the segment is known to live; past it the book takes the lease back."""
     expected_end_s: float | None = None
 
     @property

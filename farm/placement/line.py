@@ -34,8 +34,6 @@ class LineRules:
 
     patience_s: float = 120.0
     max_holds: int = 8
-    lease_s: float = 120.0
-    """How long a lease lives without being renewed."""
 
 
 @dataclass(order=True, slots=True)
@@ -145,7 +143,7 @@ class WaitingLine:
                 continue
             nodes = avoided[request.needs.engine]
             among = self._worth_a_look(request, book, nodes)
-            lease = book.grant(request, nodes, among=among, now_s=now_s, lasts_s=self._rules.lease_s)
+            lease = book.grant(request, nodes, among=among, now_s=now_s)
             if lease is not None:
                 granted.append(lease)
                 self._present = max(self._present, place.stamp)

@@ -34,7 +34,7 @@ def test_no_card_and_no_machine_is_ever_over_committed_and_no_lease_is_lost(seed
         if action < 0.6:
             wanted = any_request(chance, f"r{step}")
             avoid = {chance.choice(book.nodes).id}
-            lease = book.grant(wanted, avoid, now_s=step, lasts_s=chance.choice((20, 80)))
+            lease = book.grant(wanted, avoid, now_s=step)
             if lease is not None:
                 assert lease.spot.node_id not in avoid
                 rights(book, lease, wanted)
@@ -43,9 +43,6 @@ def test_no_card_and_no_machine_is_ever_over_committed_and_no_lease_is_lost(seed
             name = chance.choice(list(granted))
             assert book.release(name) == granted.pop(name)
             assert book.release(name) is None
-        elif action < 0.9:
-            for lease in book.expire(step):
-                assert granted.pop(lease.id).expires_at_s <= step
         else:
             # Health and drain change under running work; sizes do not.
             old = chance.choice(book.nodes)
@@ -196,13 +193,11 @@ def test_the_same_id_keeps_its_first_lease() -> None:
         book.restore(book.leases[0])
 
 
-def test_a_lease_that_nobody_renews_runs_out() -> None:
-    book = Book([node("g1", card("a"), card("b"))])
-    book.grant(request("kept"), now_s=0, lasts_s=60)
-    late = book.grant(request("late"), now_s=0, lasts_s=60)
-    assert book.renew("kept", 120, 300)
-    assert book.expire(60) == [late]
-    assert not book.renew("late", 120)
+def test_the_expected_end_of_a_lease_follows_its_progress() -> None:
+    book = Book([node("g1", card("a"))])
+    book.grant(request("kept"), now_s=0)
+    book.expect("kept", 300)
+    book.expect("gone", 300)
     assert [(lease.id, lease.expected_end_s) for lease in book.leases] == [("kept", 300)]
 
 
@@ -236,11 +231,11 @@ def test_after_a_restart_the_book_is_rebuilt_from_what_runs(seed: int) -> None:
 
 def test_the_book_follows_where_nomad_put_a_segment_and_forgets_what_ended() -> None:
     book = Book([node("g1", card("a"), card("b"), shared=True)])
-    asked = book.grant(request("moved", 6, owner="video"), now_s=5, lasts_s=60)
+    asked = book.grant(request("moved", 6, owner="video"), now_s=5)
     book.grant(request("ended", 1))
     book.grant(request("pending", 5))
     assert asked is not None
-    real = replace(asked, owner="", spot=replace(asked.spot, cards=("b",)), expires_at_s=0)
+    real = replace(asked, owner="", spot=replace(asked.spot, cards=("b",)))
     stranger = Lease("by-hand", "", "?", Spot("g1", ("a",), 2), 100, 100)
     found = book.reconcile([real, stranger], pending={"pending"})
     assert [lease.id for lease in found.gone] == ["ended"]

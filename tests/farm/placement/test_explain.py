@@ -140,7 +140,7 @@ def test_nobody_pretends_to_know_an_end_that_nobody_knows() -> None:
     book = Book(small_and_large())
     busy(book, "old", None)
     assert ask(request("r", 16), book).sentence.endswith("is busy for as long as nobody can say")
-    book.renew("old", NOW + 60, NOW - 60)
+    book.expect("old", NOW - 60)
     assert ask(request("r", 16), book).sentence.endswith("is busy and should be free any moment")
 
 

@@ -196,7 +196,7 @@ def test_the_same_id_twice_is_one_request_and_a_removed_one_never_runs() -> None
 def test_everything_that_can_run_runs_once_and_nothing_over_commits(seed: int) -> None:
     chance = dice(seed)
     book = any_farm(chance)
-    line = WaitingLine(LineRules(patience_s=20, lease_s=float("inf"), max_holds=2))
+    line = WaitingLine(LineRules(patience_s=20, max_holds=2))
     asked: dict[str, Request] = {}
     running: dict[str, float] = {}
     ran: list[str] = []

@@ -18,7 +18,6 @@ def test_three_failures_in_a_row_block_a_node_for_that_engine_only() -> None:
     assert entry is not None and entry.failures == 3
     assert blocks.nodes("lips", 130) == {"g1"}
     assert blocks.nodes("portrait", 130) == frozenset()
-    assert blocks.next_end_s(130) == entry.until_s
 
 
 def test_a_block_runs_out_and_old_failures_are_forgotten() -> None:
@@ -27,7 +26,6 @@ def test_a_block_runs_out_and_old_failures_are_forgotten() -> None:
         entry = blocks.failed("g1", "lips", at_s)
     assert entry is not None and 0.5 * HOUR < entry.until_s < HOUR
     assert blocks.nodes("lips", entry.until_s) == frozenset()
-    assert blocks.next_end_s(entry.until_s) is None
     again = blocks.failed("g1", "lips", entry.until_s + 8 * HOUR)
     assert again is None
     blocks.forget_old(entry.until_s + 24 * HOUR)
