@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import av
 import cv2
 import numpy as np
@@ -29,18 +31,32 @@ class Planes:
     """One picture, held in the encoder's own frame: luma uint8 (h, w), chroma uint8 (h/2, w/2) each.
 
     `y`, `cb` and `cr` are views into `frame`, so what is written to them is encoded without another copy.
+    `memory`, of `bytes_of` its size, is where the picture lies if other processes are to see it.
     """
 
-    __slots__ = ("cb", "cr", "frame", "y")
+    __slots__ = ("cb", "cr", "frame", "painted", "y")
 
-    def __init__(self, width: int, height: int) -> None:
-        self.frame = av.VideoFrame(width, height, "yuv420p")
+    painted: tuple[Rect, ...]
+    """Where it may differ from the picture its composer begins with; at first everywhere."""
+
+    def __init__(self, width: int, height: int, memory: mmap.mmap | None = None) -> None:
+        if memory is None:
+            self.frame = av.VideoFrame(width, height, "yuv420p")
+        else:
+            rows = np.frombuffer(memory, np.uint8).reshape(height * 3 // 2, width)
+            self.frame = av.VideoFrame.from_numpy_buffer(rows, "yuv420p")
         self.y, self.cb, self.cr = (
             np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[
                 :, : plane.width
             ]
             for plane in self.frame.planes
         )
+        self.painted = (Rect(0, 0, width, height),)
+
+    @staticmethod
+    def bytes_of(width: int, height: int) -> int:
+        """Of a picture of that size, both even."""
+        return width * height * 3 // 2
 
     @classmethod
     def of(cls, bgr: Pixels) -> Planes:
@@ -66,10 +82,12 @@ class Planes:
             size = (half.width, half.height)
             cv2.resize(full, size, dst=plane[half.rows, half.columns], interpolation=cv2.INTER_AREA)
 
-    def copy_from(self, other: Planes) -> None:
-        np.copyto(self.y, other.y)
-        np.copyto(self.cb, other.cb)
-        np.copyto(self.cr, other.cr)
+    def copy_from(self, other: Planes, at: Rect) -> None:
+        """Take the part of `other`, of the same size, that lies `at` a place with even sides and corners."""
+        half = at.halved()
+        np.copyto(self.y[at.rows, at.columns], other.y[at.rows, at.columns])
+        np.copyto(self.cb[half.rows, half.columns], other.cb[half.rows, half.columns])
+        np.copyto(self.cr[half.rows, half.columns], other.cr[half.rows, half.columns])
 
     def to_bgr(self) -> Pixels:
         """The picture a player shows, uint8 BGR (h, w, 3)."""

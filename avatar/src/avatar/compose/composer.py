@@ -30,27 +30,39 @@ class Composer:
         self._static = Planes.of(self._base)
         self._spare: SimpleQueue[Planes] = SimpleQueue()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of its frames."""
+        return self._canvas.width, self._canvas.height
+
     def paint(
-        self, layer: Layer | None, overlays: Sequence[Sprite] = (), backdrop: Pixels | None = None
+        self,
+        layer: Layer | None,
+        overlays: Sequence[Sprite] = (),
+        backdrop: Pixels | None = None,
+        onto: Planes | None = None,
     ) -> Planes:
         """The finished frame, to be given back with `recycle` once it is encoded.
 
-        `backdrop` takes the place of the static one for this frame.
+        `backdrop` takes the place of the static one for this frame. `onto` is where it is painted; without
+        it in memory of our own.
         """
         speaker = self._on_canvas(layer)
         regions = merged(sprite.rect.within(self._canvas).even(self._canvas) for sprite in overlays)
-        if backdrop is not None or self._canvas in regions:
-            return self._whole(self._patch(self._canvas, speaker, overlays, backdrop))
-        if speaker is not None and speaker.rect == self._canvas and self._hides_all(speaker):
-            planes = self._whole(speaker.pixels)
-        elif speaker is None and not regions:
+        if speaker is None and not regions and backdrop is None and onto is None:
             return self._static
-        else:
-            planes = self._blank()
-            planes.copy_from(self._static)
+        planes = self._blank() if onto is None else onto
+        if backdrop is not None or self._canvas in regions:
+            planes.put(self._canvas, self._patch(self._canvas, speaker, overlays, backdrop))
+            planes.painted = (self._canvas,)
+            return planes
+        if speaker is not None:
             self._put_speaker(planes, speaker)
+        else:
+            self._restore(planes)
         for region in regions:
             planes.put(region, self._patch(region, speaker, overlays))
+        planes.painted += tuple(regions)
         return planes
 
     def recycle(self, planes: Planes) -> None:
@@ -64,12 +76,22 @@ class Composer:
         sprite = visible(Sprite(layer.pixels, self._box.x + layer.x, self._box.y + layer.y))
         return None if sprite.rect.within(self._canvas).empty else sprite
 
-    def _put_speaker(self, planes: Planes, speaker: Sprite | None) -> None:
-        if speaker is None:
-            return
+    def _put_speaker(self, planes: Planes, speaker: Sprite) -> None:
         region = speaker.rect.within(self._canvas).even(self._canvas)
+        self._restore(planes, region)
         whole = region == speaker.rect and self._hides_all(speaker)
         planes.put(region, speaker.pixels if whole else self._patch(region, speaker, ()))
+        planes.painted = (region,)
+
+    def _restore(self, planes: Planes, but: Rect | None = None) -> None:
+        """Make it the static picture again, all but a part that will be painted over anyway.
+
+        A speaker covers the same part in every frame, so most often there is nothing to do.
+        """
+        for part in planes.painted:
+            if but is None or part.within(but) != part:
+                planes.copy_from(self._static, part)
+        planes.painted = ()
 
     def _hides_all(self, speaker: Sprite) -> bool:
         return speaker.pixels.shape[2] == 3 and self._mask is None
@@ -105,11 +127,6 @@ class Composer:
         x, y = speaker.x - self._box.x, speaker.y - self._box.y
         height, width = speaker.pixels.shape[:2]
         return self._mask[y : y + height, x : x + width]
-
-    def _whole(self, pixels: Pixels) -> Planes:
-        planes = self._blank()
-        planes.put(self._canvas, pixels)
-        return planes
 
     def _blank(self) -> Planes:
         try:

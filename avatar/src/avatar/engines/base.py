@@ -26,6 +26,10 @@ class EngineInfo:
     gpus: int = 0
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("frames",)
+    holds_lock: bool = False
+    """Whether `draw` keeps Python's lock for most of its time. Frames are drawn by processes then, each of
+    which runs all `items`: they must cost next to nothing and read no file.
+    """
 
 
 @dataclass(frozen=True, slots=True)

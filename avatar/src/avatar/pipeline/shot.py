@@ -56,6 +56,17 @@ class Shot:
         self._captions = captions
         self._own_background = own_background
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of its frames."""
+        return self._composer.size
+
+    @property
+    def wants_processes(self) -> bool:
+        """Whether copies of this shot had better share the painting, each running through all `moments`."""
+        reads_files = self._backdrop.moving is not None
+        return self._engine is not None and self._engine.info.holds_lock and not reads_files
+
     def moments(self, track: ControlTrack) -> Generator[Moment]:
         """One per frame of `track`."""
         faces = iter([None] * track.frames) if self._engine is None else self._engine.items(track)
@@ -64,20 +75,23 @@ class Shot:
             moving = self._backdrop.moving
             yield Moment(face, sprites, None if moving is None else next(moving))
 
-    def paint(self, moment: Moment) -> Planes:
-        """The finished frame of a moment; give it back with `recycle` once it is encoded."""
-        return self.compose(self.draw(moment), moment)
+    def paint(self, moment: Moment, onto: Planes | None = None) -> Planes:
+        """The finished frame of a moment; give it back with `recycle` once it is encoded.
+
+        `onto` is where it is painted; without it in memory of our own.
+        """
+        return self.compose(self.draw(moment), moment, onto)
 
     def draw(self, moment: Moment) -> Layer | None:
         """The engine's part of `paint`: the face alone."""
         return None if self._engine is None else self._engine.draw(moment.face)
 
-    def compose(self, layer: Layer | None, moment: Moment) -> Planes:
+    def compose(self, layer: Layer | None, moment: Moment, onto: Planes | None = None) -> Planes:
         """Our part of `paint`: everything around the face."""
         backdrop = moment.backdrop
         if self._own_background is not None and layer is not None:
             backdrop = self._own_background.of(layer)
-        return self._composer.paint(layer, moment.sprites, backdrop)
+        return self._composer.paint(layer, moment.sprites, backdrop, onto)
 
     def recycle(self, planes: Planes) -> None:
         """Take back a painted frame that has been encoded."""

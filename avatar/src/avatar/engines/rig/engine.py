@@ -19,7 +19,12 @@ from avatar.engines.rig.pose import Pose, poses
 from avatar.tracks import ControlTrack
 
 INFO = EngineInfo(
-    name="rig", version="1", licence="Apache-2.0", inputs=("character", "control track"), outputs=("frames",)
+    name="rig",
+    version="1",
+    licence="Apache-2.0",
+    inputs=("character", "control track"),
+    outputs=("frames",),
+    holds_lock=True,
 )
 
 
@@ -63,14 +68,14 @@ class RigEngine:
         self._local = threading.local()
 
     def _bounds(self, character: Character) -> tuple[int, int, int, int]:
-        """The pixels the figure can ever reach: x0, y0, x1, y1."""
+        """The pixels the figure can ever reach: x0, y0, x1, y1. Begins at even ones, as 4:2:0 wants them."""
         width, height = self.size
         f = self._frame
         half = character.reach * f.scale
         return (
-            max(0, int(f.x - half)),
-            max(0, int(f.y + (character.top - 24.0) * f.scale)),
-            min(width, int(f.x + half) + 1),
+            max(0, int(f.x - half) // 2 * 2),
+            max(0, int(f.y + (character.top - 24.0) * f.scale) // 2 * 2),
+            min(width, (int(f.x + half) + 2) // 2 * 2),
             height,
         )
 
