@@ -116,6 +116,10 @@ class FarmAuthority:
                 critical=False,
             )
             .add_extension(x509.SubjectAlternativeName(_alternative_names(subject)), critical=False)
+            # RFC 5280 4.2.1.1; Python 3.13 and newer refuse certificates without it.
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+            )
             .sign(authority_key, hashes.SHA256())
         )
         self._store.write(f"tls/{file}-key.pem", _key_pem(key))
