@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
 from avatar.encode.segment_writer import segment_writer
 from avatar.errors import InvalidInput
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.meter import FrameMeter
-from avatar.pipeline.parallel import drawing_threads, ordered_map
+from avatar.pipeline.painting import painted
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
 from avatar.pipeline.scene_sound import write_scene_sound
-from avatar.pipeline.shot import Shot, open_shot
+from avatar.pipeline.shot import open_shot
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
@@ -74,13 +72,12 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             context.tell(StageStarted(stage="frames", scene=scene_id, total_frames=track.frames))
             meter = FrameMeter(context.tell, scene_id, track.frames)
             with (
+                painted(shot, track) as frames,
                 segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
-                closing(_painted(shot, track)) as frames,
             ):
                 for planes in frames:
                     context.check()
                     writer.write(planes)
-                    shot.recycle(planes)
                     meter.count()
             report = shot.report()
             for notice in report.notices:
@@ -101,12 +98,6 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
             )
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
-
-
-def _painted(shot: Shot, track: ControlTrack) -> Generator[Planes]:
-    """Every frame in order, drawn ahead by a few threads, which are gone once it is closed."""
-    threads = drawing_threads()
-    return ordered_map(shot.paint, shot.moments(track), threads, 3 * threads)
 
 
 def open_segment(folder: Path) -> SegmentFiles:
