@@ -42,6 +42,8 @@ class Progress(_Event):
     state: str
     stage: str | None = None
     done_frames: int = 0
+    preview_url: str | None = None
+    """A small JPEG of the latest frame."""
     total_frames: int | None = None
     fps: float | None = None
     eta_s: float | None = None

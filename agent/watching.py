@@ -50,6 +50,7 @@ def progress_of(view: RenderView) -> Progress:
         state=view.state,
         stage=None if view.ended else progress.stage,
         done_frames=progress.frames_done,
+        preview_url=progress.preview.url if progress.preview else None,
         total_frames=progress.frames_total or None,
         fps=progress.fps or None,
         eta_s=progress.eta_s,

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from avatar.spec import Failed, Finished, FrameProgress, ProgressLine
+from avatar.spec import Failed, Finished, FrameProgress, PreviewFrame, ProgressLine
+from avatar.spec.progress import outdated_by
 
 from farm.local.lines import LogTail
 from farm.states import TERMINAL, TaskState, move
@@ -80,6 +81,7 @@ class Ledger:
         failure: Failed | None = None,
     ) -> None:
         story.state = move(story.state, state)
+        story.events = [event for event in story.events if not isinstance(event.line, PreviewFrame)]
         self._tell(story, result=result, failure=failure)
         ended = [task_id for task_id, other in self._stories.items() if other.ended]
         for task_id in ended[:-KEPT_ENDED_TASKS]:
@@ -109,14 +111,10 @@ class Ledger:
     ) -> None:
         story.seq += 1
         event = TaskEvent(story.task.id, story.seq, story.state, datetime.now(UTC), line, result, failure)
-        stale = (
-            story.events
-            and isinstance(line, FrameProgress)
-            and isinstance(story.events[-1].line, FrameProgress)
-        )
-        if stale:
-            story.events[-1] = event
-        else:
-            story.events.append(event)
+        if line is not None:
+            outdated = outdated_by(line, [event.line for event in story.events])
+            if outdated is not None:
+                del story.events[outdated]
+        story.events.append(event)
         story.news.set()
         story.news = asyncio.Event()

@@ -49,6 +49,8 @@ function draw(event) {
   $("progress-fps").textContent = event.fps ? event.fps.toFixed(0) : "–";
   $("progress-eta").textContent = event.eta_s == null ? "–" : duration(event.eta_s);
   $("progress-waits").textContent = event.waits || "";
+  if (event.preview_url) $("progress-picture").src = event.preview_url;
+  show("progress-picture", Boolean(event.preview_url));
   spoken(stage, event.fraction || 0);
 }
 

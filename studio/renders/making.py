@@ -27,6 +27,7 @@ from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
 from studio.renders.models import Render, RenderOutput
+from studio.renders.previews import Previews
 from studio.renders.progress import ProgressBoard
 from studio.renders.repository import Renders, Segments
 from studio.renders.running import run_task_again
@@ -94,6 +95,7 @@ class RenderMaker:
         self._blobs = blobs
         self._scheduler = scheduler
         self._pool = pool
+        self._previews = Previews(journal.db, blobs)
         self._options = options
 
     async def make(self, render_id: str) -> None:
@@ -107,6 +109,7 @@ class RenderMaker:
                     making.board.note(notice)
             # Only now: a reporter that is still at work could write older progress over the end.
             await _to_the_end(self._finish(making, result, lost))
+            await self._previews.drop(making.render_id)
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
 
@@ -296,6 +299,9 @@ class RenderMaker:
             await self._journal.move_if(
                 making.render_id, frozenset({RenderState.PLACED}), RenderState.RUNNING
             )
+        if (line := making.board.take_preview()) is not None:
+            kept = await self._previews.keep(making.render_id, line)
+            making.board.preview = kept or making.board.preview
         waits = "" if making.running else await self._explain(making)
         told = (making.board.snapshot(), waits)
         notices = making.board.take_notices()

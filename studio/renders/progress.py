@@ -7,10 +7,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from avatar.spec import FrameProgress, LipsyncSpec, Notice, RenderSpec, Scene, StageStarted
+from avatar.spec import FrameProgress, LipsyncSpec, Notice, PreviewFrame, RenderSpec, Scene, StageStarted
 
 from farm.tasks import TaskEvent
-from studio.renders.schemas import Progress
+from studio.renders.schemas import Preview, Progress
 
 CHARS_PER_S = 14.0
 """About 160 English words per minute. A guess until the voice is made and the worker knows its frames."""
@@ -33,6 +33,9 @@ class ProgressBoard:
     stage: str = "queued"
     notices: list[Notice] = field(default_factory=list)
     _fresh_notices: list[Notice] = field(default_factory=list)
+    preview: Preview | None = None
+    """What people see now; set by who keeps the pictures."""
+    _fresh_preview: PreviewFrame | None = None
     _assembly: tuple[int, int] = (0, 0)
     _began: float = field(default_factory=time.monotonic)
 
@@ -54,6 +57,8 @@ class ProgressBoard:
         elif isinstance(line, FrameProgress):
             self.stage = line.stage
             scene.done, scene.total, scene.fps = line.done_frames, line.total_frames, line.fps
+        elif isinstance(line, PreviewFrame):
+            self._fresh_preview = line
         elif isinstance(line, Notice):
             self.note(line if line.scene else line.model_copy(update={"scene": scene_id}))
         if event.result is not None:
@@ -78,9 +83,14 @@ class ProgressBoard:
         fresh, self._fresh_notices = self._fresh_notices, []
         return fresh
 
+    def take_preview(self) -> PreviewFrame | None:
+        """The latest picture, when one came since the last call."""
+        fresh, self._fresh_preview = self._fresh_preview, None
+        return fresh
+
     def complete(self) -> Progress:
         """All is there."""
-        return self.snapshot().model_copy(update={"stage": "done", "fps": 0.0, "eta_s": 0.0})
+        return self.snapshot().model_copy(update={"stage": "done", "fps": 0.0, "eta_s": 0.0, "preview": None})
 
     def snapshot(self) -> Progress:
         done = sum(scene.done for scene in self.scenes.values())
@@ -94,6 +104,7 @@ class ProgressBoard:
             eta_s=self._eta(done, total, fps),
             scenes_done=sum(scene.finished for scene in self.scenes.values()),
             scenes_total=len(self.scenes),
+            preview=self.preview,
         )
 
     def _eta(self, done: int, total: int, fps: float) -> float | None:

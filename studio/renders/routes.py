@@ -100,6 +100,13 @@ async def download_output(
     )
 
 
+@router.get("/{render_id}/preview")
+async def show_preview(render_id: str, studio: StudioDep, _: ReadRenders) -> FileResponse:
+    """The latest frame that was drawn, as a small JPEG; its address stands in the progress events."""
+    preview, path = await studio.renders.open_preview(render_id)
+    return file_answer(path, name="preview.jpg", media_type="image/jpeg", sha256=preview.sha256)
+
+
 @router.get("/{render_id}/events", response_class=EventSourceResponse)
 async def follow_render(render_id: str, request: Request, studio: StudioDep, _: ReadRenders) -> Response:
     """Server-sent events from the first (or after Last-Event-ID) until the render has ended; 204 when there

@@ -54,6 +54,15 @@ class RenderRequest(BaseModel):
         return self
 
 
+class Preview(BaseModel):
+    """The latest frame that was drawn, as a small JPEG at `url`; `frame` counts from 0 within its scene."""
+
+    scene: str | None
+    frame: int
+    sha256: str
+    url: str
+
+
 class Progress(BaseModel):
     """How far it has come. `eta_s` is None while nobody can know."""
 
@@ -64,6 +73,7 @@ class Progress(BaseModel):
     eta_s: float | None = None
     scenes_done: int = 0
     scenes_total: int = 0
+    preview: Preview | None = None
 
     @property
     def fraction(self) -> float:

@@ -27,7 +27,7 @@ from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.media import check_media, hashes_in, import_media
 from studio.renders.models import Render
 from studio.renders.repository import Renders, Segments
-from studio.renders.schemas import OutputView, RenderDetail, RenderKind, RenderRequest, RenderView
+from studio.renders.schemas import OutputView, Preview, RenderDetail, RenderKind, RenderRequest, RenderView
 from studio.renders.specs import asking_for, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
@@ -185,6 +185,18 @@ class RenderService:
             known = ", ".join(output.role for output in view.outputs) or f"none: the render is {view.state}"
             raise NotFound("render.no_output", f"This render has no {role!r} file.", f"There are: {known}.")
         return output, await self._blobs.local_path(output.sha256)
+
+    async def open_preview(self, ref: str) -> tuple[Preview, Path]:
+        """The latest picture of a render in the making."""
+        view = await self.get(ref)
+        preview = view.progress.preview
+        if preview is None:
+            raise NotFound(
+                "render.no_preview",
+                f"There is no picture of this render; it is {view.state}.",
+                "Pictures come while frames are drawn; a finished render has its files.",
+            )
+        return preview, await self._blobs.local_path(preview.sha256)
 
     async def follow(self, ref: str, after: int = 0) -> AsyncIterator[Event]:
         """Events of one render from the first, until its present attempt has ended."""

@@ -51,6 +51,7 @@ class Story:
     first_events: list[dict[str, Any]]
     first_place: dict[str, Any]
     second: dict[str, Any]
+    picture: bytes
     by_api: str
     by_command: str
     jobs_while_waiting: set[str]
@@ -79,6 +80,7 @@ def story(house: FarmHouse) -> Story:
     first = house.call("POST", "/api/renders", json={"spec": spec})
     eventually(lambda: Path(f"{house.hold}.held").exists(), "the first worker to hang amid its frames")
     (first_place,) = [place for place in house.places() if place["state"] == "running"]
+    picture = eventually(lambda: latest_picture(house, first["id"]), "a picture of the work")
     waiting = {"spec": spec_of("I have to wait.", title="Waits")}
     second = house.call("POST", "/api/renders", json=waiting)
     by_api = eventually(lambda: why_busy(house, second["id"]), "a reason to wait")
@@ -95,9 +97,14 @@ def story(house: FarmHouse) -> Story:
     joints = [*accumulate(frames)]
     measures = house.measured(video, house.made_here(spec), joints)
     return Story(
-        first, house.events(first["id"]), first_place, second, by_api, by_command, jobs_while_waiting,
-        house.places(), measures,
+        first, house.events(first["id"]), first_place, second, picture, by_api, by_command,
+        jobs_while_waiting, house.places(), measures,
     )  # fmt: skip
+
+
+def latest_picture(house: FarmHouse, render_id: str) -> bytes:
+    preview = house.call("GET", f"/api/renders/{render_id}")["progress"]["preview"]
+    return house.bytes_of(preview["url"]) if preview else b""
 
 
 def why_busy(house: FarmHouse, render_id: str) -> str:
@@ -119,6 +126,12 @@ def test_the_next_one_waits_on_our_side_and_says_why_in_one_sentence(story: Stor
         assert "needs 16 GiB of GPU memory" in said and "large" in said and "busy" in said, said
     assert "\n" not in story.by_command
     assert story.jobs_while_waiting == {story.first_place["job"]}, "what cannot run is not given to Nomad"
+
+
+def test_its_latest_frame_can_be_seen_while_it_is_made(story: Story) -> None:
+    assert story.picture.startswith(b"\xff\xd8\xff") and len(story.picture) > 1000
+    shown = [event["data"]["preview"] for event in story.first_events if event["data"].get("preview")]
+    assert shown and all(one["scene"].startswith("scene-") for one in shown)
 
 
 def test_when_its_card_vanishes_the_work_ends_well_on_the_other_one(story: Story) -> None:

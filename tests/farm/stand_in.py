@@ -7,6 +7,7 @@ or `!slow 3`. It imports nothing of the project, so that it starts in a few mill
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import itertools
 import json
@@ -31,6 +32,7 @@ MEDIA_TYPES = {
     "portrait": "application/json",
 }
 FRAMES = 10
+JPEG = b"\xff\xd8\xff\xe0 the picture "
 FILM = b"\x00\x00\x00\x18ftypisom film "
 
 
@@ -138,6 +140,17 @@ def slow(run: Run, seconds: str) -> int:
     return finish(run, run.results())
 
 
+def show(run: Run, seconds: str) -> int:
+    """Shows three pictures while it draws."""
+    say("stage", stage="frames", scene=run.scene, total_frames=FRAMES)
+    for number in range(3):
+        jpeg = base64.b64encode(JPEG + bytes([number])).decode()
+        say("preview", scene=run.scene, frame=number, jpeg=jpeg)
+        say("progress", scene=run.scene, done_frames=number, total_frames=FRAMES, fps=25.0, eta_s=1.0)
+        time.sleep(float(seconds) / 3)
+    return finish(run, run.results())
+
+
 def crash(run: Run, when: str = "always") -> int:
     mark = Path(run.options["--cache"]) / "crashed"
     if when == "once" and mark.exists():
@@ -218,6 +231,7 @@ def large(run: Run, size: str) -> int:
 
 ORDERS: dict[str, Callable[..., int]] = {
     "slow": slow,
+    "show": show,
     "crash": crash,
     "killed": killed,
     "fail": fail,

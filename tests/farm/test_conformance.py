@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import time
+from contextlib import aclosing
 from typing import Any
 
 import pytest
-from avatar.spec import FrameProgress, StageStarted
+from avatar.spec import FrameProgress, PreviewFrame, StageStarted
 
 from farm.states import TERMINAL, TRANSITIONS, TaskState
 from farm.tasks import TaskInput
@@ -38,6 +40,20 @@ async def test_progress_lines_reach_the_watcher_with_growing_numbers(
     assert frames and frames == sorted(frames) and frames[-1] == 10
     numbers = [event.seq for event in events]
     assert numbers == sorted(set(numbers))
+
+
+async def test_pictures_reach_the_watcher_and_only_the_last_one_is_kept(
+    scheduler: Any, make_task: Any, watched: Any
+) -> None:
+    await scheduler.submit(await make_task("a", "!show 3"))
+    async with aclosing(scheduler.watch("a")) as events:
+        async for event in events:
+            if isinstance(event.line, PreviewFrame):
+                break
+    assert base64.b64decode(event.line.jpeg).startswith(b"\xff\xd8\xff")
+    story = await watched(scheduler, "a")
+    assert story[-1].state is TaskState.DONE
+    assert not any(isinstance(event.line, PreviewFrame) for event in await watched(scheduler, "a"))
 
 
 async def test_a_late_watcher_sees_the_whole_story(scheduler: Any, make_task: Any, watched: Any) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from avatar.errors import InvalidInput
-from avatar.spec import FrameProgress, MediaRef, Notice, StageStarted
+from avatar.spec import FrameProgress, MediaRef, Notice, PreviewFrame, StageStarted
 
-Listener = Callable[[StageStarted | FrameProgress | Notice], None]
+Told = StageStarted | FrameProgress | PreviewFrame | Notice
+Listener = Callable[[Told], None]
 
 
-def _nobody(line: StageStarted | FrameProgress | Notice) -> None:
+def _nobody(line: Told) -> None:
     """Nobody listens."""
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from avatar.spec.base import SpecModel
+
+MAX_PREVIEW_CHARS = 48_000
 
 Stage = Literal["prepare", "speech", "timing", "frames", "assemble", "captions", "publish"]
 
@@ -28,6 +31,15 @@ class FrameProgress(SpecModel):
     total_frames: int
     fps: float
     eta_s: float
+
+
+class PreviewFrame(SpecModel):
+    """How the picture looks now: a JPEG of at most 320 pixels, every two seconds at most, in base64."""
+
+    event: Literal["preview"] = "preview"
+    scene: str | None = None
+    frame: int = Field(ge=0, description="counted from 0 within its scene")
+    jpeg: str = Field(max_length=MAX_PREVIEW_CHARS, pattern=r"^[A-Za-z0-9+/]+={0,2}$", repr=False)
 
 
 class Notice(SpecModel):
@@ -83,7 +95,7 @@ class Failed(SpecModel):
 
 
 ProgressLine = Annotated[
-    StageStarted | FrameProgress | Notice | Finished | Failed, Field(discriminator="event")
+    StageStarted | FrameProgress | PreviewFrame | Notice | Finished | Failed, Field(discriminator="event")
 ]
 _ADAPTER: TypeAdapter[ProgressLine] = TypeAdapter(ProgressLine)
 
@@ -91,3 +103,16 @@ _ADAPTER: TypeAdapter[ProgressLine] = TypeAdapter(ProgressLine)
 def parse_progress(line: str | bytes) -> ProgressLine:
     """Read one line; raises `pydantic.ValidationError` for anything else than a progress line."""
     return _ADAPTER.validate_json(line)
+
+
+def outdated_by(line: ProgressLine, earlier: Sequence[ProgressLine | None]) -> int | None:
+    """Which of the `earlier` lines tells nothing any more once `line` is told: an older progress or preview
+    with nothing but such lines after it. Its index, or None.
+    """
+    for index in range(len(earlier) - 1, -1, -1):
+        before = earlier[index]
+        if not isinstance(before, FrameProgress | PreviewFrame):
+            return None
+        if type(before) is type(line):
+            return index
+    return None

@@ -9,7 +9,8 @@ import threading
 from pydantic import ValidationError
 
 from avatar.errors import AvatarError, Cancelled
-from avatar.spec import Failed, Finished, FrameProgress, ProgressLine, parse_progress
+from avatar.spec import Failed, Finished, ProgressLine, parse_progress
+from avatar.spec.progress import outdated_by
 from avatar.spec.work import Passing, WorkEnd, WorkReport
 from avatar.work.control import Control, Refused
 
@@ -85,12 +86,10 @@ class Reporter:
             self.failure = line
         else:
             with self._lock:
-                stale = (
-                    self._lines
-                    and isinstance(line, FrameProgress)
-                    and isinstance(self._lines[-1], FrameProgress)
-                )
-                if stale or len(self._lines) >= MAX_LINES:
+                outdated = outdated_by(line, self._lines)
+                if outdated is not None:
+                    del self._lines[outdated]
+                elif len(self._lines) >= MAX_LINES:
                     self._lines.pop()
                 self._lines.append(line)
 

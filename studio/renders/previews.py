@@ -1,0 +1,61 @@
+"""Keeps the latest picture of a render in the making, and only that one; called by the maker."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from avatar.spec import PreviewFrame
+
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from studio.references.repository import References
+from studio.renders.schemas import Preview
+
+ROLE = "preview"
+JPEG_BEGINS = b"\xff\xd8\xff"
+
+
+class Previews:
+    """Pictures lie in the blob store, held by their render."""
+
+    def __init__(self, db: Database, blobs: BlobStore) -> None:
+        self._db = db
+        self._blobs = blobs
+
+    async def keep(self, render_id: str, line: PreviewFrame) -> Preview | None:
+        """Stores the picture in the place of the one before; None for what is no JPEG."""
+        try:
+            jpeg = base64.b64decode(line.jpeg, validate=True)
+        except binascii.Error:
+            return None
+        if not jpeg.startswith(JPEG_BEGINS):
+            return None
+        blob = await self._blobs.put_bytes(jpeg, "image/jpeg")
+        await self._replace(render_id, (blob.sha256, blob.bytes))
+        return Preview(
+            scene=line.scene,
+            frame=line.frame,
+            sha256=blob.sha256,
+            # The number is there for browsers, which would show a picture of the same address again.
+            url=f"/api/renders/{render_id}/preview?frame={line.frame}",
+        )
+
+    async def drop(self, render_id: str) -> None:
+        """The video is there: nobody wants a glance at it any more."""
+        await self._replace(render_id, None)
+
+    async def _replace(self, render_id: str, new: tuple[str, int] | None) -> None:
+        owner = f"render:{render_id}"
+        async with self._db.transaction() as session:
+            references = References(session)
+            held = await references.held_by(owner)
+            old = {sha256 for role, sha256 in held if role == ROLE} - ({new[0]} if new else set())
+            if old:
+                await references.drop_holds(owner, old)
+            if new is not None:
+                await references.hold(owner, ROLE, *new)
+            # Another render that is made of the same scene shows the same picture.
+            free = old - await references.held_outside(old, ())
+        for sha256 in free:
+            await self._blobs.delete(sha256)
