@@ -1,8 +1,8 @@
 """Control groups of a lab: one tree per hierarchy, by which machines are limited, and by which all is ended.
 
-Every process of a lab is in `soundstage-lab/NAME` of the version 2 hierarchy: machines below `machines/ID`, those
-that keep them running in `keepers`. So `down` needs no process numbers. Where the useful controllers still belong to
-version 1, a machine has groups there too, which limit it and are handed into it for Nomad.
+Every process of a lab is in `soundstage-lab/NAME` of the version 2 hierarchy: machines below `machines/ID`,
+those that keep them running in `keepers`. So `down` needs no process numbers. Where the useful controllers
+still belong to version 1, a machine has groups there too, which limit it and are handed into it for Nomad.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ def keepers_group(lab: LabPlaces) -> Path:
     return unified_hierarchy() / _TOP / lab.name / "keepers"
 
 
+def keeper_group(machine: MachinePlaces) -> Path:
+    return keepers_group(machine.lab) / machine.id
+
+
 def machine_group(machine: MachinePlaces) -> Path:
     return unified_hierarchy() / _TOP / machine.lab.name / "machines" / machine.id
 
@@ -69,6 +73,7 @@ def make_machine_groups(machine: MachinePlaces, memory_mib: int) -> list[Path]:
     """The groups that the machine's first process must enter, limits set."""
     unified = machine_group(machine)
     unified.mkdir(parents=True, exist_ok=True)
+    keeper_group(machine).mkdir(parents=True, exist_ok=True)
     limit = str(memory_mib * 1024 * 1024)
     if (unified / "memory.max").exists():
         (unified / "memory.max").write_text(limit)
@@ -118,7 +123,8 @@ def end_lab(lab: LabPlaces) -> None:
 
 
 def remove_tree(group: Path, timeout_s: float = 10) -> None:
-    """Removes a group and those below it. Processes of version 1 groups have ended with their version 2 group."""
+    """Removes a group and those below it. Processes of version 1 groups have ended with their version 2
+    group."""
     until = time.monotonic() + timeout_s
     for path in [*sorted(_below(group), key=lambda one: -len(one.parts)), group]:
         while True:

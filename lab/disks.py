@@ -11,7 +11,8 @@ _LOOP = Path("/dev/loop-control")
 
 
 def make_disk(machine: MachinePlaces, size_gib: int) -> None:
-    """Mounts a disk of `size_gib`; it takes only the room that is used. In memory where there are no loop devices."""
+    """Mounts a disk of `size_gib`; it takes only the room that is used. In memory where there are no loop
+    devices."""
     machine.disk.mkdir()
     if not _LOOP.exists():
         options = f"size={size_gib}G,mode=755"
@@ -25,4 +26,6 @@ def make_disk(machine: MachinePlaces, size_gib: int) -> None:
     run_program(
         ["mkfs.ext4", "-q", "-m", "0", "-E", late, "-J", "size=16", machine.disk_image], doing="Making a disk"
     )
-    run_program(["mount", "-o", "loop,noatime,barrier=0", machine.disk_image, machine.disk], doing="Mounting a disk")
+    run_program(
+        ["mount", "-o", "loop,noatime,barrier=0", machine.disk_image, machine.disk], doing="Mounting a disk"
+    )

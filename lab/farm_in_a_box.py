@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lab.control_groups import make_lab_groups
+from lab.faults import Fault, active_faults, heal, strike
 from lab.inventory import write_inventories
 from lab.machines import (
     boots,
@@ -51,6 +52,7 @@ class MachineStatus:
     running: bool
     ssh: bool
     boots: int
+    faults: tuple[str, ...]
 
 
 class Lab:
@@ -119,6 +121,7 @@ class Lab:
                 running=is_running(self.places, one),
                 ssh=ssh_greets(self.places, one),
                 boots=boots(self.places, one),
+                faults=tuple(active_faults(self.places.machine(one.name))),
             )
             for one in self.plan.machines
         ]
@@ -180,6 +183,14 @@ class Lab:
         plan = self.plan.machine(machine)
         start_machine(self.places, plan)
         return wait_for_ssh(self.places, plan)
+
+    def strike(self, machine: str, fault: str) -> Fault:
+        """Breaks a machine in one of the ways of `lab.faults.FAULTS`."""
+        return strike(self.places, self.plan.machine(machine), fault)
+
+    def heal(self, machine: str, fault: str | None = None) -> list[str]:
+        """Heals one fault, or all of them; returns the names of those that were there."""
+        return heal(self.places, self.plan.machine(machine), fault)
 
     def _make(self, plan: LabPlan) -> None:
         self.places.folder.mkdir(mode=0o700, parents=True)

@@ -43,6 +43,6 @@ def _inventory(lab: LabPlaces, plan: LabPlan, ssh_arguments: str) -> str:
     }
     if plan.groups:
         everything["children"] = {
-            group: {"hosts": dict.fromkeys(members, {})} for group, members in plan.groups.items()
+            group: {"hosts": {one: {} for one in members}} for group, members in plan.groups.items()
         }
     return yaml.safe_dump({"all": everything}, sort_keys=False)

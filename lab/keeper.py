@@ -1,7 +1,9 @@
-"""Keeps one machine running: starts systemd-nspawn anew when the machine reboots. A program of its own, run by
-`machines` as `python3 -I keeper.py SPEC`, which outlives whoever started it; only the standard library is loaded.
+"""Keeps one machine running: starts systemd-nspawn anew when the machine reboots. A program of its own, run
+by `machines` as `python3 -I keeper.py SPEC`, which outlives whoever started it; only the standard library is
+loaded.
 
-The spec (JSON): `command` (list), `groups` (control groups that the machine enters), `own_group`, `log`, `state`.
+The spec (JSON): `command` (list), `groups` (control groups that the machine enters), `own_group`, `log`,
+`state`.
 """
 
 from __future__ import annotations

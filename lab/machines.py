@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from lab.cards.machine_view import card_binds, write_cards
 from lab.control_groups import (
     end_all,
-    keepers_group,
+    keeper_group,
     machine_group,
     machine_groups_v1,
     make_machine_groups,
@@ -24,6 +25,7 @@ from lab.control_groups import (
 )
 from lab.disks import make_disk
 from lab.layers import layer_folder
+from lab.machine_system import make_machine_system
 from lab.network import BRIDGE, connect
 from lab.places import LabPlaces, MachinePlaces
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan
@@ -34,6 +36,7 @@ from soundstage.errors import Unavailable
 
 _KEEPER = Path(__file__).parent / "keeper.py"
 _TRY_S = 0.7
+_END_S = 20.0
 
 
 def make_machine(lab: LabPlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
@@ -51,7 +54,11 @@ def make_machine(lab: LabPlaces, plan: LabPlan, machine: MachinePlan, public_key
 
 
 def mount_root(places: MachinePlaces, plan: LabPlan) -> None:
-    below = [str(layer_folder(key)) for key in reversed(plan.layers)] + [str(root_tree(plan.root_tree))]
+    below = [
+        *(str(layer_folder(key)) for key in reversed(plan.layers)),
+        str(make_machine_system()),
+        str(root_tree(plan.root_tree)),
+    ]
     options = f"lowerdir={':'.join(below)},upperdir={places.upper},workdir={places.work}"
     run_program(
         ["mount", "-t", "overlay", "overlay", "-o", options, places.root], doing="Mounting a machine's files"
@@ -61,7 +68,7 @@ def mount_root(places: MachinePlaces, plan: LabPlan) -> None:
 def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
     """Starts its keeper, and through it the machine; returns at once. Nothing when it is running."""
     places = lab.machine(machine.name)
-    if processes_of(machine_group(places)):
+    if processes_of(machine_group(places)) or processes_of(keeper_group(places)):
         return
     spec = places.folder / "keeper.json"
     places.state.unlink(missing_ok=True)
@@ -70,14 +77,14 @@ def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
             {
                 "command": [*enter_command(lab), *_nspawn(places, machine)],
                 "groups": [str(one) for one in make_machine_groups(places, machine.memory_mib)],
-                "own_group": str(keepers_group(lab)),
+                "own_group": str(keeper_group(places)),
                 "log": str(places.log),
                 "state": str(places.state),
             }
         )
     )
     with (places.folder / "keeper.log").open("ab") as log:
-        subprocess.Popen(
+        keeper = subprocess.Popen(
             [sys.executable, "-I", str(_KEEPER), str(spec)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -85,11 +92,21 @@ def start_machine(lab: LabPlaces, machine: MachinePlan) -> None:
             start_new_session=True,
             cwd="/",
         )
+    # It enters by itself too; here, so that whoever looks from now on finds the machine started.
+    with suppress(ProcessLookupError):
+        (keeper_group(places) / "cgroup.procs").write_text(str(keeper.pid))
 
 
 def stop_machine(lab: LabPlaces, machine: MachinePlan) -> None:
     """As when its cable is pulled: nothing is written back, nothing is said. Its disk stays."""
-    end_all(machine_group(lab.machine(machine.name)))
+    places = lab.machine(machine.name)
+    end_all(machine_group(places))
+    # Its files are free when its keeper has seen the end, which is a moment after the processes are gone.
+    until = time.monotonic() + _END_S
+    while processes_of(keeper_group(places)):
+        if time.monotonic() > until:
+            end_all(keeper_group(places))
+        time.sleep(0.01)
 
 
 def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = 60) -> float:

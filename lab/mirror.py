@@ -1,6 +1,8 @@
-"""Where Debian packages come from: the mirror that this computer's own apt uses (called by `root_tree` and `up`).
+"""Where Debian packages come from: the mirror that this computer's own apt uses (called by `root_tree` and
+`up`).
 
-Nothing of it is written into a machine: machines ask for deb.debian.org, and the package proxy asks the mirror.
+Nothing of it is written into a machine: machines ask for deb.debian.org, and the package proxy asks the
+mirror.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Mirror:
 
 
 def mirror_of_this_computer() -> Mirror:
-    """Out of apt's configuration, or the public mirror where there is no apt, or one of another distribution."""
+    """Out of apt's configuration, or the public mirror where there is no apt, or one of another
+    distribution."""
     if shutil.which("apt-get") is None:
         return Mirror(http_proxy=_environment_proxy())
     targets = run_program(

@@ -1,4 +1,5 @@
-"""The network of a lab: one namespace, one bridge, nothing that leads out (called by `up`, `down` and the faults)."""
+"""The network of a lab: one namespace, one bridge, nothing that leads out (called by `up`, `down` and the
+faults)."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ _T = TypeVar("_T")
 
 
 def make_network(lab: LabPlaces) -> None:
-    """A namespace with a bridge. What machines send to the outside is refused at once and not dropped, so that
-    a role that reaches out fails in a moment and not after a time-out."""
+    """A namespace with a bridge. What machines send to the outside is refused at once and not dropped, so
+    that a role that reaches out fails in a moment and not after a time-out."""
     run_program(["ip", "netns", "add", lab.network], doing="Making the network")
     batch = [
         "link set lo up",

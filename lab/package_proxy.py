@@ -1,12 +1,13 @@
 """Brings Debian packages into a lab that has no way out. A program of its own, run by `up` as
 `python3 -I package_proxy.py SPEC`; only the standard library is loaded.
 
-Its listening socket is in the lab's network, its requests leave from the computer's: a socket stays in the namespace
-in which it was made. It knows the addresses of the Debian mirrors alone (plus hosts that the operator named, as
-tunnels), and keeps what never changes: packages, and indexes that are asked for by their hash.
+Its listening socket is in the lab's network, its requests leave from the computer's: a socket stays in the
+namespace in which it was made. It knows the addresses of the Debian mirrors alone (plus hosts that the
+operator named, as tunnels), and keeps what never changes: packages, and indexes that are asked for by their
+hash.
 
-The spec (JSON): `network` (file of the namespace), `address`, `port`, `own_group`, `ready` (file written when it
-listens), `cache`, `upstream` ({asked prefix: real prefix}), `http_proxy`, `tunnels` (host names).
+The spec (JSON): `network` (file of the namespace), `address`, `port`, `own_group`, `ready` (file written when
+it listens), `cache`, `upstream` ({asked prefix: real prefix}), `http_proxy`, `tunnels` (host names).
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ class Request(BaseHTTPRequestHandler):
         return tempfile.NamedTemporaryFile(dir=self.server.cache, prefix=".part-", delete=False)
 
     def _pass_through(self, real: str, with_body: bool) -> None:
-        request = urllib.request.Request(real, method="GET" if with_body else "HEAD")
+        # The address begins with one of `upstream`.
+        request = urllib.request.Request(real, method="GET" if with_body else "HEAD")  # noqa: S310
         since = self.headers.get("If-Modified-Since")
         if since:
             request.add_header("If-Modified-Since", since)

@@ -1,7 +1,8 @@
-"""Where a lab keeps what it makes; every place follows from the lab's name, so that `down` needs nothing else.
+"""Where a lab keeps what it makes; every place follows from the lab's name, so that `down` needs nothing
+else.
 
-Files of one lab are below /var/lib/soundstage-lab/NAME. What is expensive and the same for every lab (root trees,
-baked layers, packages) is in the user's cache.
+Files of one lab are below /var/lib/soundstage-lab/NAME. What is expensive and the same for every lab (root
+trees, baked layers, packages) is in the user's cache.
 """
 
 from __future__ import annotations

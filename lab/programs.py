@@ -1,4 +1,5 @@
-"""Runs the system's programs (ip, mount, ssh-keygen, mmdebstrap …) and says what is missing; used by all of lab."""
+"""Runs the system's programs (ip, mount, ssh-keygen, mmdebstrap …) and says what is missing; used by all of
+lab."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Makes the Debian system that all machines of all labs share, read-only, once per recipe (called by `up`)."""
+"""Makes the Debian system that all machines of all labs share, read-only, once per recipe (called by
+`up`)."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,8 +24,6 @@ PACKAGES = (
     # So that a machine's clock can be wrong without the computer's being wrong (faults/clock).
     "libfaketime",
 )  # fmt: skip
-FILES = Path(__file__).parent / "machine_files"
-_MASKED = ("systemd-modules-load.service", "systemd-udevd.service", "systemd-udev-trigger.service")
 _SOURCES = f"""\
 Types: deb
 URIs: {PUBLIC}
@@ -48,14 +46,8 @@ _DPKG_OPTIONS = (
 
 
 def root_tree_key() -> str:
-    """Changes whenever the recipe does: packages, this file, or what is copied in."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    for path in sorted(FILES.rglob("*")):
-        if path.is_file():
-            digest.update(
-                f"{path.relative_to(FILES)} {path.stat().st_mode & 0o777:o}\n".encode() + path.read_bytes()
-            )
-    return digest.hexdigest()[:16]
+    """Changes whenever this file does: the recipe is all in it."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
 def root_tree(key: str) -> Path:
@@ -112,29 +104,16 @@ def _debootstrap(target: Path, mirror: Mirror) -> None:
 
 
 def _finish(root: Path) -> None:
-    """Takes away what must be each machine's own, and what would reach for the computer's hardware."""
+    """Takes away what must be each machine's own."""
     (root / "etc/apt/sources.list").unlink(missing_ok=True)
     (root / "etc/apt/sources.list.d/debian.sources").write_text(_SOURCES)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     (root / "etc/machine-id").write_text("")
-    units = root / "etc/systemd/system"
-    for name in _MASKED:
-        (units / name).symlink_to("/dev/null")
     # A timer that takes apt's lock at a random minute makes a play fail at random. A role may enable them.
     for name in ("apt-daily.timer", "apt-daily-upgrade.timer"):
-        (units / "timers.target.wants" / name).unlink(missing_ok=True)
-    wants = units / "local-fs.target.wants"
-    wants.mkdir(exist_ok=True)
-    (wants / "sys-bus-pci-devices.mount").symlink_to("/etc/systemd/system/sys-bus-pci-devices.mount")
+        (root / "etc/systemd/system/timers.target.wants" / name).unlink(missing_ok=True)
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
-    for source in sorted(FILES.rglob("*")):
-        target = root / source.relative_to(FILES)
-        if source.is_dir():
-            target.mkdir(exist_ok=True)
-        else:
-            shutil.copyfile(source, target)
-            target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
 
 
 def _forget_half_made(folder: Path) -> None:

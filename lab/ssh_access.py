@@ -1,4 +1,5 @@
-"""Keys of a lab, made anew for each: one to enter its machines, one per machine to know it by (called by `up`)."""
+"""Keys of a lab, made anew for each: one to enter its machines, one per machine to know it by (called by
+`up`)."""
 
 from __future__ import annotations
 

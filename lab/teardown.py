@@ -18,23 +18,30 @@ _NSPAWN = Path("/run/systemd/nspawn")
 
 def take_down(lab: LabPlaces) -> None:
     """Processes, mounts, control groups, network, files; in the order in which each frees the next."""
-    ids = _machine_ids(lab)
+    left = _what_nspawn_leaves(lab)
     end_lab(lab)
     _unmount_below(lab.folder)
     remove_network(lab)
-    for id_ in ids:
-        for left in (_NSPAWN / "propagate" / id_, _NSPAWN / "unix-export" / id_):
-            with suppress(FileNotFoundError, OSError):
-                left.rmdir()
+    for path in left:
+        with suppress(OSError):  # most are not there: only a machine that was killed leaves them
+            path.rmdir() if path.is_dir() else path.unlink()
     if lab.folder.exists():
         shutil.rmtree(lab.folder)
     with suppress(OSError):  # other labs are there
         LABS.rmdir()
 
 
-def _machine_ids(lab: LabPlaces) -> list[str]:
-    machines = lab.folder / "machines"
-    return [lab.machine(one.name).id for one in machines.iterdir()] if machines.exists() else []
+def _what_nspawn_leaves(lab: LabPlaces) -> list[Path]:
+    """Its traces of a machine that it could not end in good order."""
+    folder = lab.folder / "machines"
+    found: list[Path] = []
+    for machine in folder.iterdir() if folder.exists() else ():
+        places = lab.machine(machine.name)
+        found += [_NSPAWN / "propagate" / places.id, _NSPAWN / "unix-export" / places.id]
+        if places.root.exists():
+            root = places.root.stat()
+            found.append(_NSPAWN / "locks" / f"inode-{root.st_dev:x}:{root.st_ino:x}")
+    return found
 
 
 def _unmount_below(folder: Path, timeout_s: float = 30) -> None:
@@ -52,7 +59,7 @@ def _unmount_below(folder: Path, timeout_s: float = 30) -> None:
                 raise Unavailable(
                     "lab.mount_busy",
                     f"Somebody still uses {mounted[-1]}.",
-                    "Close what has files open there (`fuser -vm` shows it) and call `soundstage lab down` again.",
+                    "`fuser -vm` shows who; then call `soundstage lab down` again.",
                 )
             time.sleep(0.02)
 

@@ -1,8 +1,10 @@
-"""`soundstage lab …`: real Debian machines on this computer, for trying a change before real machines see it."""
+"""`soundstage lab …`: real Debian machines on this computer, for trying a change before real machines see
+it."""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ import typer
 from app.cli.state import JsonFlag, Stopped, invocation
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab, all_labs
+from lab.faults import FAULTS
 from lab.plan import machines_named
 from lab.ssh_access import ssh_command
 
@@ -24,6 +27,7 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="lab")
     _register_life(group)
     _register_doors(group)
+    _register_faults(group)
 
 
 def _register_life(group: typer.Typer) -> None:
@@ -93,25 +97,10 @@ def _register_life(group: typer.Typer) -> None:
         names = [name] if name else all_labs()
         found = {one: Lab(one).status() for one in names}
         if printer.as_json:
-            printer.value(
-                {
-                    lab: [
-                        {
-                            "name": one.name,
-                            "address": one.address,
-                            "cards": one.cards,
-                            "running": one.running,
-                            "ssh": one.ssh,
-                            "boots": one.boots,
-                        }
-                        for one in machines
-                    ]
-                    for lab, machines in found.items()
-                }
-            )
+            printer.value({lab: [asdict(one) for one in machines] for lab, machines in found.items()})
             return
         printer.table(
-            ["lab", "machine", "address", "cards", "power", "ssh", "boots"],
+            ["lab", "machine", "address", "cards", "power", "ssh", "boots", "faults"],
             [
                 (
                     lab,
@@ -121,6 +110,7 @@ def _register_life(group: typer.Typer) -> None:
                     "on" if one.running else "off",
                     "yes" if one.ssh else "no",
                     one.boots,
+                    ", ".join(one.faults),
                 )
                 for lab, machines in found.items()
                 for one in machines
@@ -150,7 +140,8 @@ def _register_doors(group: typer.Typer) -> None:
         ],
         name: LabName = "lab",
     ) -> None:
-        """Run a command of this computer in the lab's network. Ansible finds the lab's inventory by itself."""
+        """Run a command of this computer in the lab's network. Ansible finds the lab's inventory by
+        itself."""
         raise Stopped(Lab(name).enter(command))
 
     @group.command()
@@ -164,3 +155,54 @@ def _register_doors(group: typer.Typer) -> None:
             printer.value({"machine": machine, "seconds": round(seconds, 2)})
         else:
             printer.line(f"{machine} answers again after {seconds:.1f} s.")
+
+
+def _register_faults(group: typer.Typer) -> None:
+    @group.command("break")
+    def break_(
+        context: typer.Context,
+        machine: MachineName,
+        fault: Annotated[str, typer.Argument(help="Which; `soundstage lab faults` lists them.")],
+        name: LabName = "lab",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Break a machine."""
+        printer = invocation(context).printer(as_json)
+        done = Lab(name).strike(machine, fault)
+        if printer.as_json:
+            printer.value({"machine": machine, "fault": done.name, "lasts": done.lasts})
+        else:
+            printer.line(f"{machine}: {done.what}.")
+
+    @group.command("heal")
+    def heal(
+        context: typer.Context,
+        machine: MachineName,
+        fault: Annotated[str | None, typer.Argument(help="Which; nothing heals all.")] = None,
+        name: LabName = "lab",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Take faults away again."""
+        printer = invocation(context).printer(as_json)
+        healed = Lab(name).heal(machine, fault)
+        if printer.as_json:
+            printer.value({"machine": machine, "healed": healed})
+        else:
+            printer.line(
+                f"{machine}: healed {', '.join(healed)}." if healed else f"{machine}: nothing was broken."
+            )
+
+    @group.command("faults")
+    def faults(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List what can be broken."""
+        printer = invocation(context).printer(as_json)
+        if printer.as_json:
+            printer.value(
+                [{"name": one.name, "what": one.what, "lasts": one.lasts} for one in FAULTS.values()]
+            )
+            return
+        printer.table(
+            ["fault", "the machine …"],
+            [(one.name, one.what if one.lasts else f"{one.what} (over at once)") for one in FAULTS.values()],
+            empty="None.",
+        )

@@ -1,4 +1,5 @@
-"""What a machine sees of its cards: PCI devices in /sys, nvidia-smi, and the file that our device plugin reads.
+"""What a machine sees of its cards: PCI devices in /sys, nvidia-smi, and the file that our device plugin
+reads.
 
 All of it follows from `cards.json` in the machine's folder, which the faults change while the machine runs.
 """
@@ -6,12 +7,14 @@ All of it follows from `cards.json` in the machine's folder, which the faults ch
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from lab.cards.catalogue import Card
 from lab.places import MachinePlaces
 
+_NVIDIA_SMI = Path(__file__).parent / "nvidia_smi.py"
 # Where the machine finds the folder.
 INSIDE = "/opt/soundstage-lab/gpu"
 
@@ -23,6 +26,9 @@ def write_cards(machine: MachinePlaces, cards: tuple[Card, ...]) -> None:
     devices.mkdir(parents=True)
     for card in cards:
         _write_pci_device(devices / card.pci_address, card)
+    write_health(machine, {})
+    write_driver(machine, {})
+    write_kernel_log(machine, "")
     write_card_file(
         machine,
         [
@@ -37,23 +43,54 @@ def write_cards(machine: MachinePlaces, cards: tuple[Card, ...]) -> None:
             if card.is_nvidia
         ],
     )
-
-
-def write_card_file(machine: MachinePlaces, cards: list[dict[str, Any]]) -> None:
-    """Whole or not at all: the plugin reads it all the time."""
-    staging = machine.cards / "cards.json.new"
-    staging.write_text(json.dumps(cards, indent=1))
-    staging.replace(machine.cards / "cards.json")
+    if any(card.is_nvidia for card in cards):
+        program = machine.upper / "usr/bin/nvidia-smi"
+        program.parent.mkdir(parents=True)
+        shutil.copyfile(_NVIDIA_SMI, program)
+        program.chmod(0o755)
 
 
 def read_card_file(machine: MachinePlaces) -> list[dict[str, Any]]:
+    """The NVIDIA cards, as our device plugin reads them."""
     cards: list[dict[str, Any]] = json.loads((machine.cards / "cards.json").read_text())
     return cards
+
+
+def write_card_file(machine: MachinePlaces, cards: list[dict[str, Any]]) -> None:
+    _write(machine, "cards.json", json.dumps(cards, indent=1))
+
+
+def read_health(machine: MachinePlaces) -> dict[str, dict[str, Any]]:
+    """What nvidia-smi tells of a card beyond the card file, by UUID: `lost`, `ecc_uncorrectable`,
+    `link_width` …"""
+    health: dict[str, dict[str, Any]] = json.loads((machine.cards / "health.json").read_text())
+    return health
+
+
+def write_health(machine: MachinePlaces, health: dict[str, dict[str, Any]]) -> None:
+    _write(machine, "health.json", json.dumps(health, indent=1))
+
+
+def write_driver(machine: MachinePlaces, driver: dict[str, Any]) -> None:
+    """`version`, `cuda_version`; `answer`: the exit code with which nvidia-smi says that all is wrong."""
+    _write(machine, "driver.json", json.dumps(driver, indent=1))
+
+
+def write_kernel_log(machine: MachinePlaces, lines: str) -> None:
+    """What the driver would have written into the kernel's log: machines share the computer's own."""
+    _write(machine, "kernel.log", lines)
 
 
 def card_binds(machine: MachinePlaces) -> list[str]:
     """Options of systemd-nspawn. A mount unit in the machine puts the devices into its /sys."""
     return [f"--bind-ro={machine.cards}:{INSIDE}"]
+
+
+def _write(machine: MachinePlaces, name: str, text: str) -> None:
+    """Whole or not at all: these files are read all the time."""
+    staging = machine.cards / f"{name}.new"
+    staging.write_text(text)
+    staging.replace(machine.cards / name)
 
 
 def _write_pci_device(folder: Path, card: Card) -> None:

@@ -1,0 +1,64 @@
+"""All faults by name, and the two verbs that everybody uses; what is broken is remembered on disk."""
+
+from __future__ import annotations
+
+import json
+
+from lab.faults.card import CARD_DEAD, CARD_MEMORY, DRIVER
+from lab.faults.clock import CLOCK
+from lab.faults.disk import DISK_FULL, DISK_SLOW
+from lab.faults.fault import Fault, Struck
+from lab.faults.network import NETWORK
+from lab.faults.power import POWER, RESET
+from lab.places import LabPlaces, MachinePlaces
+from lab.plan import MachinePlan
+from soundstage.errors import Invalid
+
+FAULTS: dict[str, Fault] = {
+    one.name: one
+    for one in (NETWORK, DISK_FULL, DISK_SLOW, CLOCK, CARD_DEAD, CARD_MEMORY, DRIVER, POWER, RESET)
+}
+
+
+def strike(lab: LabPlaces, machine: MachinePlan, fault: str) -> Fault:
+    """Breaks the machine. A fault that is there already stays."""
+    struck = Struck(lab.machine(machine.name), machine)
+    found = _fault(fault)
+    # Before the deed: what fails half-way can still be healed.
+    if found.lasts:
+        _remember(struck.places, [*active_faults(struck.places), fault])
+    found.strike(struck)
+    return found
+
+
+def heal(lab: LabPlaces, machine: MachinePlan, fault: str | None = None) -> list[str]:
+    """Takes one fault away, or all; returns the names of those that were there."""
+    struck = Struck(lab.machine(machine.name), machine)
+    active = active_faults(struck.places)
+    wanted = [_fault(fault).name] if fault else active
+    healed = [name for name in active if name in wanted]
+    for name in wanted:
+        FAULTS[name].heal(struck)
+        _remember(struck.places, [one for one in active_faults(struck.places) if one != name])
+    return healed
+
+
+def active_faults(machine: MachinePlaces) -> list[str]:
+    """What is broken on a machine now."""
+    try:
+        found: list[str] = json.loads((machine.folder / "faults.json").read_text())
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def _fault(name: str) -> Fault:
+    if name not in FAULTS:
+        raise Invalid("lab.no_such_fault", f"There is no fault “{name}”.", f"There are: {', '.join(FAULTS)}.")
+    return FAULTS[name]
+
+
+def _remember(machine: MachinePlaces, names: list[str]) -> None:
+    staging = machine.folder / "faults.json.new"
+    staging.write_text(json.dumps(sorted(set(names))))
+    staging.replace(machine.folder / "faults.json")

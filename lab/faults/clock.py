@@ -1,0 +1,49 @@
+"""A clock that is an hour ahead. All machines share the computer's clock, so programs are told a wrong time
+instead.
+
+Programs that use the C library (sshd, Python, apt, curl, date …) ask libfaketime, which /etc/ld.so.preload
+puts into each new one; sshd is restarted. A program that is linked statically, as Nomad and Consul are, asks
+the kernel itself: the lab's drop-ins start these two through `soundstage-lab-clock`, and they are restarted
+where they run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.faults.fault import Fault, Struck
+from lab.programs import run_program
+from lab.ssh_access import ssh_command
+
+AHEAD_S = 3600
+_LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+# Read by libfaketime, and by soundstage-lab-clock.
+_OFFSET_FILE = "etc/faketimerc"
+_RESTARTED = ("ssh.service", "consul.service", "nomad.service")
+
+
+def _set_ahead(machine: Struck) -> None:
+    root = machine.places.root
+    (root / _OFFSET_FILE).write_text(f"+{AHEAD_S}\n")
+    (root / "etc/ld.so.preload").write_text(f"{_LIBRARY}\n")
+    _restart_services(machine)
+
+
+def _set_right(machine: Struck) -> None:
+    root = machine.places.root
+    for name in ("etc/ld.so.preload", _OFFSET_FILE):
+        Path(root / name).unlink(missing_ok=True)
+    _restart_services(machine)
+
+
+def _restart_services(machine: Struck) -> None:
+    """Those that run; a machine without power finds the clock as it is when it boots."""
+    command = ["systemctl", "try-restart", *_RESTARTED]
+    run_program(
+        ssh_command(machine.places.lab, machine.plan.name, command),
+        doing="Restarting services",
+        fine=(0, 5, 255),
+    )
+
+
+CLOCK = Fault("clock", "its clock is an hour ahead", _set_ahead, _set_right)

@@ -1,0 +1,23 @@
+"""Power that fails, and a machine that reboots in the middle of its work without being asked."""
+
+from __future__ import annotations
+
+from lab.faults.fault import Fault, Struck, nothing_to_heal
+from lab.machines import start_machine, stop_machine
+
+
+def _cut(machine: Struck) -> None:
+    stop_machine(machine.places.lab, machine.plan)
+
+
+def _restore(machine: Struck) -> None:
+    start_machine(machine.places.lab, machine.plan)
+
+
+def _reset(machine: Struck) -> None:
+    _cut(machine)
+    _restore(machine)
+
+
+POWER = Fault("power", "it has no power", _cut, _restore)
+RESET = Fault("reset", "it resets in the middle of its work", _reset, nothing_to_heal, lasts=False)
