@@ -36,6 +36,8 @@ def _inventory(lab: LabPlaces, plan: LabPlan, ssh_arguments: str) -> str:
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(lab.ssh_key),
             "ansible_ssh_common_args": ssh_arguments,
+            # Every lab has the same addresses: Ansible must not take up a connection into another one.
+            "ansible_control_path_dir": str(lab.folder / "ssh"),
             "ansible_python_interpreter": "/usr/bin/python3",
             "soundstage_lab": lab.name,
             "soundstage_lab_package_proxy": f"http://{GATEWAY}:{PROXY_PORT}",
