@@ -22,16 +22,18 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 from avatar.cli.memory import keep_freed_memory
+from avatar.compose.colour import Planes
+from avatar.compose.layout import Rect
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
-from avatar.pipeline.parallel import drawing_threads, ordered_map
+from avatar.pipeline.painting import painted
 from avatar.pipeline.shot import Shot, open_shot
 from avatar.spec import RenderSpec, VideoCodec
 from avatar.speech import speak
@@ -55,11 +57,15 @@ import sys
 from pathlib import Path
 from avatar.cli import main
 code = main()
+import resource
 status = Path("/proc/self/status").read_text()
-sys.stderr.write(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+own = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+sys.stderr.write(str(own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 sys.exit(code)
 """
-"""The worker's command, telling its peak memory in KiB: what wait4 reports begins with that of the parent."""
+"""The worker's command, telling its peak memory in KiB, with that of its largest painter, which shares much
+of it. What wait4 reports would begin with that of the parent.
+"""
 
 
 def talk(seconds: float) -> str:
@@ -131,7 +137,7 @@ ratio      render fps over encode-only fps of the same frames; CPU: the same of 
            on the machine disturb less
 x real     seconds of video per second; idle: what the CPU time gives on {CORES} cores with nothing else to do
 first      from a known face to its first finished frame (portrait, track and mouth from the cache)
-items      in order, in one thread: decoding of footage; draw and compose run in several threads"""
+items      in order, in one thread: decoding of footage; draw and compose: in several threads, or processes"""
 
 
 def measure_face(name: str, spec: RenderSpec, work: Path, frames: int, repeats: int) -> Row:
@@ -149,9 +155,9 @@ def measure_face(name: str, spec: RenderSpec, work: Path, frames: int, repeats: 
         stages, pictures = staged(shot, track)
         alone, whole = [], []
         for _ in range(repeats):
-            alone.append(timed_encode(folder / "alone.mp4", spec, iter(pictures)))
+            alone.append(timed_encode(folder / "alone.mp4", spec, pictures))
             with closing(opened(spec, speech, context)) as another:
-                whole.append(timed_encode(folder / "whole.mp4", spec, painted(another, track), another))
+                whole.append(timed_render(folder / "whole.mp4", spec, another, track))
     return Row(name, frames, stages, least(alone), least(whole), first)
 
 
@@ -166,6 +172,7 @@ def staged(shot: Shot, track: ControlTrack) -> tuple[dict[str, float], list[Any]
     """CPU milliseconds per frame of each stage but the last, and the finished frames."""
     seconds = {"items": 0.0, "draw": 0.0, "compose": 0.0}
     pictures = []
+    paper = Planes(*shot.size)
     moments = shot.moments(track)
     while True:
         begun = time.process_time()
@@ -176,10 +183,12 @@ def staged(shot: Shot, track: ControlTrack) -> tuple[dict[str, float], list[Any]
         begun = time.process_time()
         layer = shot.draw(moment)
         drawn = time.process_time()
-        shot.recycle(shot.compose(layer, moment))
+        shot.compose(layer, moment, paper)
         seconds["draw"] += drawn - begun
         seconds["compose"] += time.process_time() - drawn
-        pictures.append(shot.compose(layer, moment))  # kept, so in new memory, which costs extra
+        kept = Planes(*shot.size)
+        kept.copy_from(paper, Rect(0, 0, *shot.size))
+        pictures.append(kept)
     return {name: total * 1000 / track.frames for name, total in seconds.items()}, pictures
 
 
@@ -187,19 +196,26 @@ def least(runs: list[Timed]) -> Timed:
     return Timed(min(run.wall_s for run in runs), min(run.cpu_s for run in runs))
 
 
-def timed_encode(target: Path, spec: RenderSpec, pictures: Iterable[Any], shot: Shot | None = None) -> Timed:
-    wall, cpu = time.perf_counter(), time.process_time()
+def timed_encode(target: Path, spec: RenderSpec, pictures: Iterable[Any]) -> Timed:
+    wall, cpu = time.perf_counter(), cpu_seconds()
     with segment_writer(target, spec.canvas, spec.output.video) as writer:
         for planes in pictures:
             writer.write(planes)
-            if shot is not None:
-                shot.recycle(planes)
-    return Timed(time.perf_counter() - wall, time.process_time() - cpu)
+    return Timed(time.perf_counter() - wall, cpu_seconds() - cpu)
 
 
-def painted(shot: Shot, track: ControlTrack) -> Iterator[Any]:
-    threads = drawing_threads()
-    return ordered_map(shot.paint, shot.moments(track), threads, 3 * threads)
+def timed_render(target: Path, spec: RenderSpec, shot: Shot, track: ControlTrack) -> Timed:
+    """From the opened scene to the closed file, as the worker does it."""
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    with painted(shot, track) as frames:
+        timed_encode(target, spec, frames)
+    return Timed(time.perf_counter() - wall, cpu_seconds() - cpu)
+
+
+def cpu_seconds() -> float:
+    """Our own and that of painters which have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def opened(spec: RenderSpec, speech: SpeechTrack, context: Context) -> Shot:
@@ -303,8 +319,9 @@ def main() -> None:
             colour = {"background": {"kind": "colour"}}
             rows: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
                 *((f"rig {size}", rig, size, {}) for size in SIZES),
-                *((f"photo {size}", photo, size, {}) for size in SIZES),
+                # Characters first: what watches faces leaves threads behind, and then nothing can be forked.
                 ("rig cut out 1080p", rig, "1080p", colour),
+                *((f"photo {size}", photo, size, {}) for size in SIZES),
                 ("photo cut out 1080p", photo, "1080p", colour),
                 ("motion video 1080p", {}, "1080p", {}),
             ]
