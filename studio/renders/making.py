@@ -26,6 +26,7 @@ from studio.renders.admission import consents_in, variables_in
 from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
+from studio.renders.mending import MADE_AGAIN, TROUBLE, Mender
 from studio.renders.models import Render, RenderOutput
 from studio.renders.previews import Previews
 from studio.renders.progress import ProgressBoard
@@ -96,6 +97,7 @@ class RenderMaker:
         self._scheduler = scheduler
         self._pool = pool
         self._previews = Previews(journal.db, blobs)
+        self._mender = Mender(blobs)
         self._options = options
 
     async def make(self, render_id: str) -> None:
@@ -103,8 +105,7 @@ class RenderMaker:
         try:
             making = await self._load(render_id)
             async with self._reported(making):
-                await self._store_spec(making)
-                result, lost = await self._work(making)
+                result, lost = await self._work_mended(making)
                 for notice in result.warnings:
                     making.board.note(notice)
             # Only now: a reporter that is still at work could write older progress over the end.
@@ -133,7 +134,28 @@ class RenderMaker:
         async with self._db.transaction() as session:
             await References(session).hold(f"render:{making.render_id}", "spec", blob.sha256, blob.bytes)
 
+    async def _work_mended(self, making: _Making) -> tuple[Finished, list[tuple[int, int]]]:
+        """Once more when a stored file was lost that can be made again; see `Mender`."""
+        try:
+            return await self._work(making)
+        except TaskFailed as error:
+            if error.failure.code not in TROUBLE:
+                raise
+            await self._mender.refuse_lost_media(making.spec)
+            if not await self._mender.lost(await self._made_files(making)):
+                raise
+        making.board.note(MADE_AGAIN)
+        return await self._work(making)
+
+    async def _made_files(self, making: _Making) -> set[str]:
+        """What this render is made from and we have written ourselves: its spec and its segments."""
+        async with self._db.session() as session:
+            linked = await Segments(session).of_render(making.render_id)
+        results = [Finished.model_validate(row.result) for _, row in linked if row and row.result]
+        return {making.spec_sha256, *(file.sha256 for result in results for file in result.files)}
+
     async def _work(self, making: _Making) -> tuple[Finished, list[tuple[int, int]]]:
+        await self._store_spec(making)
         if isinstance(making.spec, LipsyncSpec) or making.kind == "preview":
             result = await self._single(making)
             return result, list(result.lost_face_frames)

@@ -18,6 +18,7 @@ from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from studio.references.repository import References
+from studio.renders.mending import Mender
 from studio.renders.models import Segment
 from studio.renders.repository import Segments
 from studio.renders.running import is_left_over, run_task_again
@@ -63,7 +64,7 @@ class SegmentPool:
 
     def __init__(self, db: Database, blobs: BlobStore, scheduler: Scheduler) -> None:
         self._db = db
-        self._blobs = blobs
+        self._mender = Mender(blobs)
         self._scheduler = scheduler
         self._jobs: dict[str, _Job] = {}
 
@@ -152,7 +153,7 @@ class SegmentPool:
                 listener(event)
 
     async def _cached(self, key: str) -> Finished | None:
-        """The result of an earlier making, when all of its files are still there."""
+        """The result of an earlier making, when all of its files are still there, whole."""
         async with self._db.transaction() as session:
             segment = await Segments(session).find(key)
             if segment is None or segment.state != RenderState.DONE or segment.result is None:
@@ -160,8 +161,8 @@ class SegmentPool:
             result = Finished.model_validate(segment.result)
             # Touched first, so that a collection that starts now sees it in use.
             segment.used_at = utcnow()
-        found = [await self._blobs.exists(file.sha256) for file in result.files]
-        return result if all(found) else None
+        # Read through: a file that was damaged since must not get into a video.
+        return None if await self._mender.lost({file.sha256 for file in result.files}) else result
 
     async def _begin(self, key: str) -> str:
         """A new task id for each making, also when the row was collected meanwhile: schedulers take the same

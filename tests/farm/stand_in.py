@@ -171,6 +171,11 @@ def fail(run: Run) -> int:
     return 1
 
 
+def blame(run: Run, code: str) -> int:
+    failed(code, "it is as if this had happened", "see there")
+    return 1
+
+
 def needs(run: Run, name: str) -> int:
     """Fails until somebody has put a file of that name into the cache."""
     return finish(run, run.results()) if (Path(run.options["--cache"]) / name).exists() else fail(run)
@@ -235,6 +240,7 @@ ORDERS: dict[str, Callable[..., int]] = {
     "crash": crash,
     "killed": killed,
     "fail": fail,
+    "blame": blame,
     "needs": needs,
     "exit": leave,
     "garbage": garbage,
