@@ -64,7 +64,9 @@ def build(settings: Settings) -> Services:
     )
     farm = choose_farm(settings, database, blobs)
     scheduler = farm.scheduler
-    studio = build_studio(settings, database, events, blobs, scheduler, worker_version=worker_version())
+    studio = build_studio(
+        settings, database, events, blobs, scheduler, farm.times, worker_version=worker_version()
+    )
     watch = RenderWatch(studio.renders, events)
     return Services(
         settings=settings,

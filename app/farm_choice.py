@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import httpx
 
 from app.worker_command import worker_command
+from farm.history import RunTimes
 from farm.local import LocalOptions, LocalScheduler
+from farm.measured import MeasuredScheduler
 from farm.nomad import JobOptions, NomadAddress, NomadClient, NomadOptions, NomadScheduler
 from farm.scheduler import Scheduler
 from farm.transfer import TransferService
@@ -27,6 +29,7 @@ class Farm:
     """`transfer` is None where workers run here; else `control_url` is where they reach the server."""
 
     scheduler: Scheduler
+    times: RunTimes
     transfer: TransferService | None = None
     control_url: str = ""
 
@@ -47,14 +50,15 @@ class Farm:
 
 def choose_farm(settings: Settings, database: Database, blobs: BlobStore) -> Farm:
     """Opens no connection. Raises Unavailable when workers elsewhere could not know where we are."""
+    times = RunTimes(database)
     if settings.farm.scheduler == "local":
-        return Farm(LocalScheduler(blobs, local_options(settings)))
+        local = LocalScheduler(blobs, local_options(settings))
+        return Farm(MeasuredScheduler(local, blobs, times), times)
     transfer = TransferService(database, blobs)
     control_url = control_url_of(settings)
-    scheduler = NomadScheduler(
-        NomadClient(nomad_address(settings)), blobs, transfer, nomad_options(settings, control_url)
-    )
-    return Farm(scheduler, transfer, control_url)
+    client, options = NomadClient(nomad_address(settings)), nomad_options(settings, control_url)
+    scheduler = NomadScheduler(client, blobs, transfer, options, times.expected_s)
+    return Farm(MeasuredScheduler(scheduler, blobs, times), times, transfer, control_url)
 
 
 def local_options(settings: Settings) -> LocalOptions:

@@ -11,6 +11,7 @@ from soundstage.database import Base
 MODEL_MODULES = (
     "soundstage.events.models",
     "policy.keys.models",
+    "farm.history.models",
     "farm.transfer.models",
     "studio.models",
     "agent.sessions.models",

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from farm.needs import Needs
+from farm.outlook import Outlook
 from farm.tasks import Placement, SegmentTask, TaskEvent
 
 
@@ -39,6 +41,11 @@ class Scheduler(Protocol):
 
     async def explain(self, task_id: str) -> str:
         """Why it is where it is, in one sentence."""
+
+    async def outlook(self, needs: Needs, owner: str) -> Outlook:
+        """What a task with these needs would meet now. What runs or waits for `owner` (a trace) is left out:
+        its places are its own.
+        """
 
     def left_over(self, task_id: str) -> bool:
         """Whether an earlier process has left this task and nobody has asked for it since: submitted again

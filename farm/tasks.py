@@ -46,6 +46,8 @@ class SegmentTask:
     """Names of environment variables that this task may see: keys of the speech services its spec names."""
     trace_id: str | None = None
     needs: Needs = field(default_factory=Needs)
+    work: float = 0.0
+    """How much it is, as farm.history.work counts; 0 when nobody has counted."""
 
 
 @dataclass(frozen=True, slots=True)

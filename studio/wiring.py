@@ -12,6 +12,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
+from farm.history import RunTimes
 from farm.scheduler import Scheduler
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
@@ -62,6 +63,7 @@ def build_studio(
     events: EventStore,
     blobs: BlobStore,
     scheduler: Scheduler,
+    times: RunTimes | None = None,
     *,
     worker_version: str,
 ) -> Studio:
@@ -75,7 +77,7 @@ def build_studio(
     admission = Admission(consents, library, limits, _speech_services(settings))
     making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s))
     dispatcher = Dispatcher(
-        db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making)
+        db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times
     )
     renders = RenderService(
         db, events, blobs, library, admission, out_dir=out_dir, wake=dispatcher.wake, driven=dispatcher.driven

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from farm.local.commands import worker_arguments, worker_environment
 from farm.local.process import ProcessLimits, run_process
 from farm.local.verdict import Reading, failure_of
 from farm.local.workspace import Workspace, sweep
+from farm.needs import Needs
+from farm.outlook import Outlook
 from farm.queue import TaskQueue
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
@@ -110,6 +113,16 @@ class LocalScheduler:
             return "runs: the worker is getting ready"
         done, total, eta_s = story.frames.done_frames, story.frames.total_frames, story.frames.eta_s
         return f"runs: frame {done} of {total}, about {eta_s:.0f} s left"
+
+    async def outlook(self, needs: Needs, owner: str) -> Outlook:
+        """Places are processes, whatever a task needs: this machine is all there is."""
+        now_s, others = time.time(), [self._ledger.story(task_id) for task_id in self._running]
+        others = [story for story in others if story.task.trace_id != owner]
+        known = [now_s + story.frames.eta_s for story in others if story.frames is not None]
+        free = [now_s] * (self._options.concurrency - len(others))
+        waiting = [story.task for story in self._ledger if story.task.id in self._queue]
+        ahead = tuple(task for task in waiting if task.trace_id != owner)
+        return Outlook((*free, *sorted(known)), ahead)
 
     def left_over(self, task_id: str) -> bool:
         """Never: workers end with the process that started them."""

@@ -4,10 +4,11 @@ tidied up afterwards. Used by the parts of the Nomad scheduler.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from avatar.spec import Failed, Finished
+from avatar.spec import Failed, Finished, FrameProgress
 from avatar.spec.work import WorkEnd, WorkReport
 
 from farm.nomad.explaining import nomad_log
@@ -42,6 +43,8 @@ class Outcomes:
             story.tail.add(report.log.encode())
         for line in report.lines:
             ledger.line(story, line)
+            if isinstance(line, FrameProgress):
+                self._tower.placer.expect(story.task.id, time.time() + line.eta_s)
         if report.end is not None:
             self.hear_end(flight, report.end)
 

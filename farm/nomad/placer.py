@@ -5,26 +5,31 @@ leases, kept true by what Nomad says. Used by the scheduler.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from farm.failures import DISK_FULL
+from farm.needs import Needs
 from farm.nomad.census import Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import Choice
+from farm.outlook import MOST_PLACES
 from farm.placement import BlockList, Book, CardUse, Lease, Request, WaitingLine
+from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
 from farm.tasks import SegmentTask
 
-NODE_FAULTS = frozenset(
-    {"worker.crashed", "worker.killed", "worker.lost", "worker.not_started", "disk.full", "worker.files"}
-)
+NODE_FAULTS = DISK_FULL | {
+    "worker.crashed", "worker.killed", "worker.lost", "worker.not_started", "worker.files",
+}  # fmt: skip
 """Failures that may be the node's: after some of them an engine stays away from it for a while."""
 
 
 class Placer:
     """`seen` is False until Nomad has told of its nodes for the first time."""
 
-    def __init__(self, eligible: Eligible) -> None:
+    def __init__(self, eligible: Eligible, expected_s: Callable[[SegmentTask], float | None]) -> None:
         self._eligible = eligible
+        self._expected_s = expected_s
         self._line = WaitingLine()
         self._book = Book()
         self._blocks = BlockList()
@@ -38,7 +43,7 @@ class Placer:
 
     def push(self, task: SegmentTask) -> None:
         """Tasks of one trace take turns with those of others."""
-        self._line.push(_request(task), time.time(), task.priority)
+        self._line.push(self._request(task), time.time(), task.priority)
 
     def remove(self, task_id: str) -> bool:
         return self._line.remove(task_id, self._book)
@@ -56,7 +61,7 @@ class Placer:
 
     def failed(self, node_id: str, engine: str, code: str) -> None:
         if code in NODE_FAULTS:
-            self._blocks.failed(node_id, engine, time.time())
+            self._blocks.failed(node_id, engine, time.time(), surely=code in DISK_FULL)
 
     def succeeded(self, node_id: str, engine: str) -> None:
         self._blocks.succeeded(node_id, engine)
@@ -122,12 +127,33 @@ class Placer:
         """Failures that do not matter any more."""
         self._blocks.forget_old(time.time())
 
+    def expect(self, task_id: str, end_s: float) -> None:
+        """When its worker says that it will be ready."""
+        self._book.expect(task_id, end_s)
+
+    def outlook(self, needs: Needs, owner: str, most: int) -> tuple[tuple[float, ...], tuple[str, ...]]:
+        """From when on places for such a task are free, at most `most`, and the ids of those in line for
+        others. What runs for `owner` counts as ended.
+        """
+        now_s = time.time()
+        book = self._book.part([node.id for node in self._book.nodes])
+        for lease in book.leases:
+            if lease.owner == owner:
+                book.release(lease.id)
+        avoid = self._blocks.nodes(needs.engine, now_s)
+        places = places_for(book, Request("asked", owner, needs), now_s, avoid, min(most, MOST_PLACES))
+        return tuple(places), tuple(one.id for one in self._line.in_order() if one.owner != owner)
+
     def why(self, task: SegmentTask) -> str:
         """Why it waits, in one sentence, and the one change that would place it."""
         if not self.seen:
             return "the nodes of the farm are not known yet"
-        found = explain(_request(task), FarmState(self._book, self._blocks), time.time())
+        found = explain(self._request(task), FarmState(self._book, self._blocks), time.time())
         return found.sentence + (f" To place it: {found.advice}." if found.advice else "")
+
+    def _request(self, task: SegmentTask) -> Request:
+        use, owner = CardUse.EITHER, _owner(task)
+        return Request(task.id, owner, task.needs, use, expected_s=self._expected_s(task))
 
     def _lease(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> Lease:
         if task is None:
@@ -141,10 +167,6 @@ class Placer:
             card=lease.spot.cards[0] if lease.spot.cards else "",
             avoid_nodes=self._blocks.nodes(lease.engine, now_s),
         )
-
-
-def _request(task: SegmentTask) -> Request:
-    return Request(id=task.id, owner=_owner(task), needs=task.needs, use=CardUse.EITHER)
 
 
 def _owner(task: SegmentTask) -> str:

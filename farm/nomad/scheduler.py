@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from farm.failures import CANCELLED
+from farm.needs import Needs
 from farm.nomad.census import Eligible
 from farm.nomad.client import NomadClient
 from farm.nomad.explaining import nomad_log, sentence_on
@@ -18,6 +19,7 @@ from farm.nomad.registration import NomadOptions, Registration
 from farm.nomad.request import Choice
 from farm.nomad.tower import Tower
 from farm.nomad.watching import ClusterWatch
+from farm.outlook import Outlook
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
 from farm.transfer import TransferService
@@ -36,10 +38,16 @@ class NomadScheduler:
     name = "nomad"
 
     def __init__(
-        self, client: NomadClient, blobs: BlobStore, transfer: TransferService, options: NomadOptions
+        self,
+        client: NomadClient,
+        blobs: BlobStore,
+        transfer: TransferService,
+        options: NomadOptions,
+        expected_s: Callable[[SegmentTask], float | None] = lambda task: None,
     ) -> None:
+        """`expected_s` tells how long a task will probably run."""
         job = options.job
-        placer = Placer(Eligible(job.driver, job.node_pool, job.datacenters))
+        placer = Placer(Eligible(job.driver, job.node_pool, job.datacenters), expected_s)
         registration = Registration(client, blobs, transfer, options)
         self._tower = Tower(client, transfer, registration, placer, options)
         self._launcher = Launcher(self._tower)
@@ -90,6 +98,11 @@ class NomadScheduler:
 
     async def explain(self, task_id: str) -> str:
         return sentence_on(self._tower.ledger.story(task_id), self._tower, self._watch)
+
+    async def outlook(self, needs: Needs, owner: str) -> Outlook:
+        tower = self._tower
+        places, waiting = tower.placer.outlook(needs, owner, tower.options.max_running)
+        return Outlook(places, tuple(tower.ledger.story(task_id).task for task_id in waiting))
 
     def left_over(self, task_id: str) -> bool:
         story = self._tower.ledger.find(task_id)

@@ -12,6 +12,7 @@ from pathlib import Path
 from avatar.spec import Failed
 
 from farm.failures import CANCELLED, TaskFailed
+from farm.history import RunTimes
 from farm.scheduler import Scheduler
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
@@ -19,6 +20,7 @@ from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger, mask_text, trace
 from studio.renders.delivery import withdraw
+from studio.renders.forecasting import Forecaster
 from studio.renders.journal import RenderJournal
 from studio.renders.lock import DriverLock
 from studio.renders.making import MakingOptions, RenderMaker
@@ -74,13 +76,18 @@ class Dispatcher:
         blobs: BlobStore,
         scheduler: Scheduler,
         options: DispatcherOptions,
+        times: RunTimes | None = None,
     ) -> None:
+        """`times` tells how long work took here; without it nothing is said about deadlines."""
         self._db = db
         self._scheduler = scheduler
         self._options = options
         self._journal = RenderJournal(db, events)
         pool = SegmentPool(db, blobs, scheduler)
         self._maker = RenderMaker(self._journal, blobs, scheduler, pool, options.making)
+        version = options.making.worker_version
+        self._forecaster = None if times is None else Forecaster(self._journal, scheduler, times, version)
+        self._forecasts: asyncio.Task[None] | None = None
         self._lock = DriverLock(options.state_dir / LOCK_FILE)
         self._drives: dict[str, _Drive] = {}
         self._wake = asyncio.Event()
@@ -108,10 +115,11 @@ class Dispatcher:
         next process that drives.
         """
         self._scheduler.leave()
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait({self._loop})
-            self._loop = None
+        for task in (self._loop, self._forecasts):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+        self._loop = self._forecasts = None
         for drive in self._drives.values():
             drive.leave = True
             drive.stop.set()
@@ -131,6 +139,8 @@ class Dispatcher:
         while not self._lock.acquire():  # noqa: ASYNC110 - another process lets go of it
             await asyncio.sleep(LOCK_RETRY_S)
         await self._until_it_works(self._take_over, "dispatcher.take_over_failed")
+        if self._forecaster is not None:
+            self._forecasts = asyncio.create_task(self._forecaster.run(), name="forecasts")
         while True:
             self._wake.clear()
             await self._until_it_works(self._look, "dispatcher.look_failed")

@@ -23,7 +23,7 @@ def stream_of(render_id: str) -> str:
 
 class RenderJournal:
     """Event kinds: render.created, render.state, render.progress, render.warning, render.segment,
-    render.cancel_requested.
+    render.cancel_requested, render.forecast.
     """
 
     def __init__(self, db: Database, events: EventStore) -> None:

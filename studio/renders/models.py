@@ -34,6 +34,8 @@ class Render(Base):
     trace_id: Mapped[str | None] = mapped_column(String(32), default=None)
     attempt: Mapped[int] = mapped_column(default=1)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    ready_by: Mapped[datetime | None] = mapped_column(default=None)
+    forecast: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     waits: Mapped[str] = mapped_column(String(400), default="")
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)

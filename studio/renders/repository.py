@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -60,6 +60,24 @@ class Renders:
         )
         return found.all()
 
+    async def wanted_by(self) -> Sequence[str]:
+        """Ids of those that are not ready and are wanted at some time, the soonest first."""
+        found = await self._session.scalars(
+            select(Render.id)
+            .where(Render.state.not_in(TERMINAL), Render.ready_by.is_not(None))
+            .order_by(Render.ready_by, Render.id)
+        )
+        return found.all()
+
+    async def queued_before(self, render: Render, limit: int) -> Sequence[Render]:
+        """Those that start before it."""
+        if render.state != RenderState.QUEUED:
+            return ()
+        found = await self._session.scalars(
+            select(Render).where(Render.state == RenderState.QUEUED, _sooner(render)).limit(limit)
+        )
+        return found.all()
+
     async def count_queued(self) -> int:
         found = await self._session.scalar(
             select(func.count()).select_from(Render).where(Render.state == RenderState.QUEUED)
@@ -68,12 +86,10 @@ class Renders:
 
     async def ahead_of(self, render: Render) -> int:
         """How many queued ones start before it."""
-        sooner = or_(
-            Render.priority > render.priority,
-            (Render.priority == render.priority) & (Render.created_at < render.created_at),
-        )
         found = await self._session.scalar(
-            select(func.count()).select_from(Render).where(Render.state == RenderState.QUEUED, sooner)
+            select(func.count())
+            .select_from(Render)
+            .where(Render.state == RenderState.QUEUED, _sooner(render))
         )
         return int(found or 0)
 
@@ -114,6 +130,13 @@ class Renders:
         await self._session.execute(delete(RenderOutput).where(RenderOutput.render_id == render_id))
         self._session.add_all(outputs)
         await self._session.flush()
+
+
+def _sooner(render: Render) -> ColumnElement[bool]:
+    return or_(
+        Render.priority > render.priority,
+        (Render.priority == render.priority) & (Render.created_at < render.created_at),
+    )
 
 
 class Segments:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from avatar.spec import Background, Canvas, Failed, LipsyncSpec, MediaRef, Notice, RenderSpec, Requirements
 from avatar.spec.scene import MAX_SCRIPT_CHARS
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from soundstage.one_line import OneLine
 from studio.renders.states import RenderState
@@ -42,6 +42,9 @@ class RenderRequest(BaseModel):
         default=None, max_length=64, description="the scene of a preview; None takes the first"
     )
     priority: int = Field(default=0, ge=-100, le=100, description="higher runs sooner")
+    ready_by: AwareDatetime | None = Field(
+        default=None, description="when it is wanted; the render's `forecast` says whether it can be"
+    )
     requirements: Requirements | None = Field(
         default=None, description="what each scene needs of a node of the farm, beyond what it says itself"
     )
@@ -80,6 +83,18 @@ class Progress(BaseModel):
         return self.frames_done / self.frames_total if self.frames_total else 0.0
 
 
+class ForecastView(BaseModel):
+    """Whether it will be ready by `ready_by`: yes, perhaps (when all goes well), no, or unknown while nothing
+    of the kind has ended here. `places` free places now would do; None when they would not, or need not.
+    """
+
+    verdict: Literal["yes", "perhaps", "no", "unknown"]
+    sentence: str
+    likely_at: datetime | None
+    slow_at: datetime | None
+    places: int | None
+
+
 class OutputView(BaseModel):
     role: str
     name: str
@@ -105,6 +120,8 @@ class RenderView(BaseModel):
     trace_id: str | None
     attempt: int
     cancel_requested: bool
+    ready_by: datetime | None = None
+    forecast: ForecastView | None = None
     progress: Progress
     waits: str
     error: Failed | None

@@ -121,7 +121,9 @@ class RenderService:
                     return "waits: nobody makes renders now; start `soundstage up`"
                 ahead = await Renders(session).ahead_of(row)
                 return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
-            return row.waits or view_of(row, ()).sentence
+            view = view_of(row, ())
+            said = row.waits or view.sentence
+            return said if view.ended or view.forecast is None else f"{said}; {view.forecast.sentence}"
 
     async def log(self, ref: str) -> str:
         """The last of what the worker wrote when this render failed; "" otherwise."""
@@ -159,7 +161,7 @@ class RenderService:
                     "Make a new one instead.",
                 )
             row.attempt += 1
-            row.warnings, row.progress, row.worker_log = [], {}, ""
+            row.warnings, row.progress, row.worker_log, row.forecast = [], {}, "", None
             row.started_at = row.finished_at = None
             await self._journal.move(session, row, RenderState.QUEUED, why="retry")
             view = view_of(row, ())
@@ -292,6 +294,7 @@ class RenderService:
             else None,
             personas=list(personas),
             priority=request.priority,
+            ready_by=request.ready_by,
             requested_by=requested_by,
             trace_id=trace_id() or new_trace_id(),
         )

@@ -56,6 +56,8 @@ def _fields(row: Render, outputs: Sequence[RenderOutput]) -> dict[str, Any]:
         "trace_id": row.trace_id,
         "attempt": row.attempt,
         "cancel_requested": row.cancel_requested,
+        "ready_by": row.ready_by,
+        "forecast": row.forecast,
         "progress": Progress.model_validate(row.progress or {}),
         "waits": row.waits,
         "error": Failed.model_validate(row.error) if row.error else None,

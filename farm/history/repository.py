@@ -1,0 +1,33 @@
+"""All SQL on measured runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from farm.history.models import FarmRun
+
+
+class FarmRuns:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def all(self) -> Sequence[FarmRun]:
+        """The oldest first."""
+        return (await self._session.scalars(select(FarmRun).order_by(FarmRun.ended_at, FarmRun.id))).all()
+
+    async def add(self, run: FarmRun, kept: int) -> None:
+        """Of each stage the last `kept` stay."""
+        self._session.add(run)
+        await self._session.flush()
+        old = (
+            select(FarmRun.id)
+            .where(FarmRun.stage == run.stage)
+            .order_by(FarmRun.ended_at.desc(), FarmRun.id.desc())
+            .offset(kept)
+        )
+        ids = (await self._session.scalars(old)).all()
+        if ids:
+            await self._session.execute(delete(FarmRun).where(FarmRun.id.in_(ids)))

@@ -1,0 +1,93 @@
+"""A scheduler that knows how much work its tasks are and writes down how long they took; wrapped around the
+real one by the composition root.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+
+from farm.history import RunTimes, work_of
+from farm.needs import Needs
+from farm.outlook import Outlook
+from farm.scheduler import Scheduler
+from farm.states import TaskState
+from farm.tasks import Placement, SegmentTask, TaskEvent
+from soundstage.blobs import BlobStore
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class MeasuredScheduler:
+    """See `farm.scheduler.Scheduler`. Whoever watches a task to its end makes it measured."""
+
+    def __init__(self, scheduler: Scheduler, blobs: BlobStore, times: RunTimes) -> None:
+        self._scheduler = scheduler
+        self._blobs = blobs
+        self.times = times
+        self._tasks: dict[str, SegmentTask] = {}
+
+    @property
+    def name(self) -> str:
+        return self._scheduler.name
+
+    async def start(self) -> None:
+        await self.times.load()
+        await self._scheduler.start()
+
+    async def submit(self, task: SegmentTask) -> Placement:
+        task = replace(task, work=await self._work(task))
+        self._tasks[task.id] = task
+        return await self._scheduler.submit(task)
+
+    async def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
+        began: datetime | None = None
+        async for event in self._scheduler.watch(task_id):
+            if event.state is TaskState.RUNNING and began is None:
+                began = event.at
+            if event.last:
+                await self._ended(self._tasks.pop(task_id, None), began, event)
+            yield event
+
+    async def cancel(self, task_id: str) -> None:
+        await self._scheduler.cancel(task_id)
+
+    async def logs(self, task_id: str) -> str:
+        return await self._scheduler.logs(task_id)
+
+    async def explain(self, task_id: str) -> str:
+        return await self._scheduler.explain(task_id)
+
+    async def outlook(self, needs: Needs, owner: str) -> Outlook:
+        return await self._scheduler.outlook(needs, owner)
+
+    def left_over(self, task_id: str) -> bool:
+        return self._scheduler.left_over(task_id)
+
+    def leave(self) -> None:
+        self._scheduler.leave()
+
+    async def close(self) -> None:
+        await self._scheduler.close()
+
+    async def _ended(self, task: SegmentTask | None, began: datetime | None, event: TaskEvent) -> None:
+        if task is None or began is None or event.state is not TaskState.DONE:
+            return
+        try:
+            await self.times.ended(task, (event.at - began).total_seconds())
+        except SoundstageError as error:
+            # The video is done; that nobody knows how long it took must not end it.
+            log.warning("farm.not_measured", task=task.id, error=str(error))
+
+    async def _work(self, task: SegmentTask) -> float:
+        if task.spec_sha256 is None:
+            return 1.0
+        try:
+            spec = json.loads(await self._blobs.read(task.spec_sha256))
+        except (OSError, SoundstageError):
+            return 0.0  # the scheduler says what is wrong with it
+        return work_of(spec, task.scene_id)

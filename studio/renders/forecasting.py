@@ -1,0 +1,149 @@
+"""Says whether a render will be ready when it is wanted, and says it again while things change; run by the
+dispatcher in the process that drives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from avatar.spec import RenderSpec
+
+from farm.history import RunTimes, work_of
+from farm.needs import Needs
+from farm.placement.deadline import AT_ONCE, Forecast, Job, forecast
+from farm.placement.history import Estimate
+from farm.scheduler import Scheduler
+from soundstage.database import Database
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+from studio.renders.journal import RenderJournal
+from studio.renders.making import segment_key, spec_of
+from studio.renders.models import Render
+from studio.renders.repository import Renders, Segments
+from studio.renders.schemas import ForecastView
+from studio.renders.states import TERMINAL, RenderState
+
+LOOK_S = 2.0
+MOST_AHEAD = 100
+"""So many waiting renders are counted; who has more before it waits too long for any forecast."""
+
+ASSEMBLY = Needs(engine="assemble")
+
+log = get_logger(__name__)
+
+Steps = list[Estimate | None]
+
+
+class Forecaster:
+    """`run` until cancelled."""
+
+    def __init__(
+        self, journal: RenderJournal, scheduler: Scheduler, times: RunTimes, worker_version: str
+    ) -> None:
+        self._journal = journal
+        self._db: Database = journal.db
+        self._scheduler = scheduler
+        self._times = times
+        self._worker_version = worker_version
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except (OSError, SoundstageError) as error:
+                log.warning("render.forecast_failed", error=str(error))
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> None:
+        async with self._db.session() as session:
+            wanted = await Renders(session).wanted_by()
+        for render_id in wanted:
+            await self._tell(render_id)
+
+    async def _tell(self, render_id: str) -> None:
+        async with self._db.session() as session:
+            row = await Renders(session).find(render_id)
+            if row is None or row.ready_by is None:
+                return
+            left = await self._left(Segments(session), row)
+            before = await Renders(session).queued_before(row, MOST_AHEAD)
+        view = view_of_forecast(await self._forecast(row, row.ready_by, left, before))
+        async with self._db.transaction() as session:
+            row = await Renders(session).find(render_id)
+            if row is None or row.state in TERMINAL:
+                return
+            told = None if row.forecast is None else ForecastView.model_validate(row.forecast)
+            if told is not None and (told.verdict, told.sentence) == (view.verdict, view.sentence):
+                return
+            row.forecast = view.model_dump(mode="json")
+            await self._journal.tell(session, row, "render.forecast", {"id": row.id, **row.forecast})
+
+    async def _forecast(
+        self, row: Render, ready_by: datetime, left: Sequence[str], before: Sequence[Render]
+    ) -> Forecast:
+        outlook = await self._scheduler.outlook(_largest(row), row.trace_id or "")
+        ahead: Steps = [self._times.estimate(one.kind, one.needs, one.work) for one in outlook.ahead]
+        for other in before:
+            ahead += self._steps(other, None)
+        finish: Estimate | None = AT_ONCE
+        if row.kind == "video":
+            finish = self._times.estimate("assemble", ASSEMBLY, work_of(row.spec))
+        job = Job(self._steps(row, left), finish, ahead)
+        return forecast(job, outlook.places, time.time(), ready_by.timestamp())
+
+    async def _left(self, segments: Segments, row: Render) -> list[str]:
+        """Ids of the scenes that are still to be made."""
+        spec = spec_of(row)
+        if not isinstance(spec, RenderSpec):
+            return []
+        left = []
+        for scene in spec.scenes:
+            made = await segments.find(segment_key(spec.scene_hash(scene.id), self._worker_version))
+            if made is None or made.state != RenderState.DONE:
+                left.append(scene.id)
+        return left
+
+    def _steps(self, row: Render, left: Sequence[str] | None) -> Steps:
+        """One per scene that is to be made (`left`; None: all of them)."""
+        spec = spec_of(row)
+        if not isinstance(spec, RenderSpec):
+            return [
+                self._times.estimate("lipsync", Needs.of(spec.face, spec.requirements), work_of(row.spec))
+            ]
+        if row.kind == "preview":
+            scene = spec.scene(row.scene_id or spec.scenes[0].id)
+            needs = Needs.of(scene.face, scene.requirements)
+            return [self._times.estimate("preview", needs, work_of(row.spec, scene.id))]
+        return [
+            self._times.estimate(
+                "segment", Needs.of(scene.face, scene.requirements), work_of(row.spec, scene.id)
+            )
+            for scene in spec.scenes
+            if left is None or scene.id in left
+        ]
+
+
+def view_of_forecast(found: Forecast) -> ForecastView:
+    return ForecastView(
+        verdict=found.verdict.value,
+        sentence=found.sentence,
+        likely_at=_moment(found.likely_s),
+        slow_at=_moment(found.slow_s),
+        places=found.places,
+    )
+
+
+def _moment(at_s: float) -> datetime | None:
+    return None if math.isinf(at_s) else datetime.fromtimestamp(at_s, UTC)
+
+
+def _largest(row: Render) -> Needs:
+    """Of its scenes the one that is hardest to place: a forecast may be late by that, never early."""
+    spec = spec_of(row)
+    parties = spec.scenes if isinstance(spec, RenderSpec) else (spec,)
+    needs = [Needs.of(party.face, party.requirements) for party in parties]
+    return max(needs, key=lambda one: (one.gpus, one.vram_mib, one.memory_mib))
