@@ -10,7 +10,9 @@ from avatar.spec import Failed
 
 from soundstage.errors import SoundstageError
 
-RETRYABLE = frozenset({"worker.crashed", "worker.killed", "worker.lost", "worker.not_started"})
+DISK_FULL = frozenset({"disk.full", "render.disk_full"})
+"""Told of the disk where the worker runs; another node has another one."""
+RETRYABLE = DISK_FULL | {"worker.crashed", "worker.killed", "worker.lost", "worker.not_started"}
 """Codes for which the same task may well succeed on a second try."""
 
 CANCELLED = Failed(

@@ -11,6 +11,7 @@ HALF_LIFE_S = 1800.0
 LIMIT = 2.5
 """Three failures within some minutes are over it; three within some hours are not."""
 FORGIVEN = 1.0
+SURELY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ class BlockList:
         self._half_life_s = half_life_s
         self._scores: dict[str, dict[str, _Score]] = {}
 
-    def failed(self, node_id: str, engine: str, now_s: float) -> Avoided | None:
-        """Only for failures that may be the node's fault: not for a bad spec. What is avoided now, or
-        None.
+    def failed(self, node_id: str, engine: str, now_s: float, *, surely: bool = False) -> Avoided | None:
+        """Only for failures that may be the node's fault: not for a bad spec. What is avoided now, or None.
+
+        `surely`: nothing else can be the cause, as with a full disk; avoided at once, for some minutes.
         """
         score = self._scores.setdefault(engine, {}).setdefault(node_id, _Score(at_s=now_s))
         value = self._value(score, now_s)
@@ -50,6 +52,8 @@ class BlockList:
         score.value, score.at_s = value + 1.0, max(now_s, score.at_s)
         if score.value > LIMIT:
             score.until_s = score.at_s + self._half_life_s * math.log2(score.value / FORGIVEN)
+        if surely:
+            score.until_s = max(score.until_s, score.at_s + SURELY_S)
         return self.avoided(node_id, engine, now_s)
 
     def succeeded(self, node_id: str, engine: str) -> None:
