@@ -13,6 +13,7 @@ from avatar.encode.segment_writer import segment_writer
 from avatar.errors import InvalidInput
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
+from avatar.pipeline.glance import Glance
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.painting import painted
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
@@ -71,6 +72,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         with closing(open_shot(spec, scene, speech, context, warn)) as shot:
             context.tell(StageStarted(stage="frames", scene=scene_id, total_frames=track.frames))
             meter = FrameMeter(context.tell, scene_id, track.frames)
+            glance = Glance(context.tell, scene_id)
             with (
                 painted(shot, track) as frames,
                 segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
@@ -78,6 +80,7 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
                 for planes in frames:
                     context.check()
                     writer.write(planes)
+                    glance.see(planes)
                     meter.count()
             report = shot.report()
             for notice in report.notices:
