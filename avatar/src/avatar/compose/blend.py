@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -31,16 +32,24 @@ class Sprite:
         return Rect(self.x, self.y, self.pixels.shape[1], self.pixels.shape[0])
 
 
-def visible(sprite: Sprite) -> Sprite:
-    """`sprite` cut to where it is not wholly transparent: less to blend, less to convert."""
+def visible(sprite: Sprite, rows: int) -> list[Sprite]:
+    """`sprite` in bands of so many rows, an even number, each cut to the columns where it is not wholly
+    transparent: less to blend, less to convert. Bands begin at multiples of `rows` on the canvas.
+    """
     if sprite.pixels.shape[2] == 3:
-        return sprite
+        return [sprite]
     alpha = np.asarray(cv2.extractChannel(sprite.pixels, 3), dtype=np.uint8)
-    x, y, width, height = cv2.boundingRect(alpha)
-    rows, columns = slice(y, y + height), slice(x, x + width)
-    return Sprite(
-        sprite.pixels[rows, columns], sprite.x + x, sprite.y + y, sprite.opacity, alpha[rows, columns]
-    )
+    edges = [0, *range(-sprite.y % rows or rows, len(alpha), rows), len(alpha)]
+    bands = []
+    for first, last in pairwise(edges):
+        x, y, width, height = cv2.boundingRect(alpha[first:last])
+        if width == 0:
+            continue
+        cut = slice(first + y, first + y + height), slice(x, x + width)
+        bands.append(
+            Sprite(sprite.pixels[cut], sprite.x + x, sprite.y + first + y, sprite.opacity, alpha[cut])
+        )
+    return bands
 
 
 def lay(patch: Pixels, at: Rect, sprite: Sprite, mask: Pixels | None = None) -> None:

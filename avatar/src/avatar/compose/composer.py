@@ -10,6 +10,9 @@ from avatar.compose.colour import Pixels, Planes
 from avatar.compose.layout import Rect, merged
 from avatar.engines.base import Layer
 
+SPEAKER_ROWS = 192
+"""Low enough to follow the outline of a person who is cut out, high enough to cost few calls."""
+
 
 class Composer:
     """Holds what never changes as planes, so that a frame costs only the regions that differ from it.
@@ -49,20 +52,21 @@ class Composer:
         """
         speaker = self._on_canvas(layer)
         regions = merged(sprite.rect.within(self._canvas).even(self._canvas) for sprite in overlays)
-        if speaker is None and not regions and backdrop is None and onto is None:
+        if not speaker and not regions and backdrop is None and onto is None:
             return self._static
         planes = self._blank() if onto is None else onto
         if backdrop is not None or self._canvas in regions:
             planes.put(self._canvas, self._patch(self._canvas, speaker, overlays, backdrop))
             planes.painted = (self._canvas,)
             return planes
-        if speaker is not None:
-            self._put_speaker(planes, speaker)
-        else:
-            self._restore(planes)
+        areas = [sprite.rect.within(self._canvas).even(self._canvas) for sprite in speaker]
+        self._restore(planes, areas)
+        for sprite, area in zip(speaker, areas, strict=True):
+            whole = area == sprite.rect and self._hides_all(sprite)
+            planes.put(area, sprite.pixels if whole else self._patch(area, [sprite], ()))
         for region in regions:
             planes.put(region, self._patch(region, speaker, overlays))
-        planes.painted += tuple(regions)
+        planes.painted = (*areas, *regions)
         return planes
 
     def recycle(self, planes: Planes) -> None:
@@ -70,46 +74,44 @@ class Composer:
         if planes is not self._static:
             self._spare.put(planes)
 
-    def _on_canvas(self, layer: Layer | None) -> Sprite | None:
+    def _on_canvas(self, layer: Layer | None) -> list[Sprite]:
+        """The parts of the layer that can be seen; no two of them touch the same block of four pixels."""
         if layer is None:
-            return None
-        sprite = visible(Sprite(layer.pixels, self._box.x + layer.x, self._box.y + layer.y))
-        return None if sprite.rect.within(self._canvas).empty else sprite
+            return []
+        sprite = Sprite(layer.pixels, self._box.x + layer.x, self._box.y + layer.y)
+        parts = visible(sprite, SPEAKER_ROWS)
+        return [part for part in parts if not part.rect.within(self._canvas).empty]
 
-    def _put_speaker(self, planes: Planes, speaker: Sprite) -> None:
-        region = speaker.rect.within(self._canvas).even(self._canvas)
-        self._restore(planes, region)
-        whole = region == speaker.rect and self._hides_all(speaker)
-        planes.put(region, speaker.pixels if whole else self._patch(region, speaker, ()))
-        planes.painted = (region,)
+    def _restore(self, planes: Planes, areas: Sequence[Rect]) -> None:
+        """Make it the static picture again, but for what will be painted over anyway.
 
-    def _restore(self, planes: Planes, but: Rect | None = None) -> None:
-        """Make it the static picture again, all but a part that will be painted over anyway.
-
-        A speaker covers the same part in every frame, so most often there is nothing to do.
+        A speaker covers much the same areas in every frame, so most often little is left to do.
         """
         for part in planes.painted:
-            if but is None or part.within(but) != part:
+            if not any(part.within(area) == part for area in areas):
                 planes.copy_from(self._static, part)
-        planes.painted = ()
 
     def _hides_all(self, speaker: Sprite) -> bool:
         return speaker.pixels.shape[2] == 3 and self._mask is None
 
     def _patch(
-        self, region: Rect, speaker: Sprite | None, overlays: Sequence[Sprite], backdrop: Pixels | None = None
+        self,
+        region: Rect,
+        speaker: Sequence[Sprite],
+        overlays: Sequence[Sprite],
+        backdrop: Pixels | None = None,
     ) -> Pixels:
         """BGR of one region of the frame, every layer in its order."""
         behind = self._behind if backdrop is None else backdrop
         base = self._base if backdrop is None else self._with_engine_base(backdrop)
         patch = base[region.rows, region.columns].copy()
-        if speaker is not None:
-            if self._mask is not None and speaker.pixels.shape[2] == 3:
+        for part in speaker:
+            if self._mask is not None and part.pixels.shape[2] == 3:
                 # The soft edge lies over the backdrop itself, not over the engine's base with the same edge.
-                hole = speaker.rect.within(region)
+                hole = part.rect.within(region)
                 inside = patch[hole.y - region.y :, hole.x - region.x :][: hole.height, : hole.width]
                 inside[...] = behind[hole.rows, hole.columns]
-            lay(patch, region, speaker, self._mask_of(speaker))
+            lay(patch, region, part, self._mask_of(part))
         for sprite in overlays:
             lay(patch, region, sprite)
         return patch
