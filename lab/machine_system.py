@@ -44,6 +44,10 @@ def _write(root: Path) -> None:
         else:
             shutil.copyfile(source, place)
             place.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+    # The root tree has no package lists; their folder must not look as if they had just been fetched.
+    lists = root / "var/lib/apt/lists"
+    lists.mkdir(parents=True)
+    os.utime(lists, (0, 0))
     for name in _MASKED:
         (root / _UNITS / name).symlink_to("/dev/null")
     for target, unit in _STARTED.items():

@@ -18,12 +18,24 @@ from lab.programs import run_program
 SUITE = "trixie"
 # What a machine has after the project's image or installer, and not more: roles must bring the rest.
 PACKAGES = (
-    "systemd", "systemd-sysv", "systemd-resolved", "dbus", "polkitd", "udev", "kmod", "openssh-server", "sudo",
-    "python3", "python3-apt", "iproute2", "iputils-ping", "nftables", "iptables", "procps", "e2fsprogs",
-    "curl", "ca-certificates", "gpgv", "zstd",
+    *(
+        "systemd",
+        "systemd-sysv",
+        "systemd-resolved",
+        "dbus",
+        "polkitd",
+        "udev",
+        "kmod",
+        "openssh-server",
+        "sudo",
+    ),
+    *("python3", "python3-apt", "iproute2", "iputils-ping", "nftables", "iptables", "procps", "e2fsprogs"),
+    *("curl", "ca-certificates", "gpgv", "zstd"),
     # So that a machine's clock can be wrong without the computer's being wrong (faults/clock).
     "libfaketime",
-)  # fmt: skip
+)
+# Counted up when `_finish` changes what it does.
+_FORM = 1
 _SOURCES = f"""\
 Types: deb
 URIs: {PUBLIC}
@@ -46,8 +58,9 @@ _DPKG_OPTIONS = (
 
 
 def root_tree_key() -> str:
-    """Changes whenever this file does: the recipe is all in it."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    """Changes whenever what is made would."""
+    recipe = repr((SUITE, PACKAGES, _SOURCES, _DPKG_OPTIONS, _FORM))
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
 def root_tree(key: str) -> Path:
