@@ -20,6 +20,9 @@ RESYNC_S = 600.0
 (`event_buffer_size`) and does not say so.
 """
 
+MAY_PASS = frozenset({"nomad.unreachable", "nomad.forbidden", "nomad.token_unreadable"})
+"""Errors that somebody mends without asking us again: what is wanted stays wanted."""
+
 Json = dict[str, Any]
 
 log = get_logger(__name__)
@@ -114,7 +117,9 @@ class ClusterWatch:
 
 
 async def until_reachable(step: Callable[[], Awaitable[None]], trouble: Callable[[str], None]) -> None:
-    """Repeats `step` while Nomad is away; any other error goes on."""
+    """Repeats `step` while Nomad is away or refuses our token, which may have expired and is read anew each
+    time; any other error goes on.
+    """
     backoff = Backoff()
     while True:
         try:
@@ -122,7 +127,7 @@ async def until_reachable(step: Callable[[], Awaitable[None]], trouble: Callable
             trouble("")
             return
         except SoundstageError as error:
-            if error.code != "nomad.unreachable":
+            if error.code not in MAY_PASS:
                 raise
             trouble(error.message)
         await backoff.pause()
