@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,13 +16,25 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 
 from app.tables import all_tables
+from provisioning_api.tables import provisioning_tables
 from soundstage.database import Database
 from soundstage.errors import Conflict
 
-LOCK_FILE = "migrate.lock"
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One database's history: the package that `migrations` lies in, its tables, the name of its lock."""
+
+    package: str
+    tables: Callable[[], MetaData]
+    lock_file: str
+
+
+STUDIO = Tree("app", all_tables, "migrate.lock")
+PROVISIONING = Tree("provisioning_api", provisioning_tables, "migrate-provisioning.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +49,21 @@ class Migrated:
         return self.before != self.after
 
 
-def alembic_config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None, tree: Tree = STUDIO) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(files("app") / "migrations"))
+    config.set_main_option("script_location", str(files(tree.package) / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
 
 
-def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+def newest_revision(tree: Tree = STUDIO) -> str | None:
+    return ScriptDirectory.from_config(alembic_config(tree=tree)).get_current_head()
 
 
-def revisions() -> list[str]:
+def revisions(tree: Tree = STUDIO) -> list[str]:
     """All revisions, the oldest first."""
-    script = ScriptDirectory.from_config(alembic_config())
+    script = ScriptDirectory.from_config(alembic_config(tree=tree))
     return [revision.revision for revision in reversed(list(script.walk_revisions()))]
 
 
@@ -60,21 +72,21 @@ async def current_revision(database: Database) -> str | None:
         return await (await session.connection()).run_sync(_revision_of)
 
 
-async def migrate(database: Database, state_dir: Path, target: str = "head") -> Migrated:
+async def migrate(database: Database, state_dir: Path, target: str = "head", tree: Tree = STUDIO) -> Migrated:
     """Upgrade, one process at a time. A database of a newer version is refused and never downgraded."""
-    async with _alone(state_dir / LOCK_FILE):
+    async with _alone(state_dir / tree.lock_file):
         before = await current_revision(database)
-        if before is not None and before not in revisions():
+        if before is not None and before not in revisions(tree):
             raise Conflict(
                 "database.too_new",
                 f"The database is at revision {before}, which this version of Soundstage does not know.",
                 "Install the version that wrote it, or restore a backup.",
             )
-        after = newest_revision() if target == "head" else target
+        after = newest_revision(tree) if target == "head" else target
         if before != after:
             async with database.transaction() as session:
                 connection = await session.connection()
-                await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), target))
+                await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync, tree), target))
         return Migrated(before, after)
 
 
@@ -95,16 +107,17 @@ def _locked(lock: Path) -> int:
     return descriptor
 
 
-async def drift(database: Database) -> list[str]:
+async def drift(database: Database, tree: Tree = STUDIO) -> list[str]:
     """Differences between the models and the migrated database, in words; empty when there are none."""
     async with database.session() as session:
-        return await (await session.connection()).run_sync(_differences)
+        connection = await session.connection()
+        return await connection.run_sync(lambda sync: _differences(sync, tree))
 
 
 def _revision_of(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _differences(connection: Connection) -> list[str]:
+def _differences(connection: Connection, tree: Tree) -> list[str]:
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return [repr(difference) for difference in compare_metadata(context, all_tables())]
+    return [repr(difference) for difference in compare_metadata(context, tree.tables())]

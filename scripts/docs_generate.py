@@ -17,6 +17,9 @@ from agent.tools import ALL_TOOLS
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
 from policy.reference import policy_reference
+from provisioning_api.enrolment.states import ENROLMENT_TRANSITIONS
+from provisioning_api.machines.states import GUARDS, MACHINE_TRANSITIONS
+from provisioning_api.runs.states import RUN_TRANSITIONS
 from soundstage.errors.catalogue import error_reference
 from soundstage.settings.reference import settings_reference
 from studio.publishing.states import PUBLICATION_TRANSITIONS
@@ -25,7 +28,7 @@ from studio.webhooks.states import DELIVERY_TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
-ROOMS = ("soundstage", "policy", "farm", "studio", "agent", "app", "avatar/src/avatar")
+ROOMS = ("soundstage", "policy", "farm", "studio", "provisioning_api", "agent", "lab", "app", "avatar/src/avatar")
 
 
 def settings_page() -> str:
@@ -63,6 +66,9 @@ def states_page() -> str:
         ("Task of a scheduler", TASK_TRANSITIONS),
         ("Publication", PUBLICATION_TRANSITIONS),
         ("Delivery of a webhook", DELIVERY_TRANSITIONS),
+        ("Machine", MACHINE_TRANSITIONS),
+        ("Enrolment of a machine", ENROLMENT_TRANSITIONS),
+        ("Run of Ansible", RUN_TRANSITIONS),
     ]
     lines = ["# States", "", "A move that a table does not hold is an error, never a silent write.", ""]
     for title, table in tables:
@@ -71,7 +77,9 @@ def states_page() -> str:
             names = ", ".join(sorted(str(one) for one in following)) or "nothing: it is final"
             lines.append(f"| {state} | {names} |")
         lines.append("")
-    return "\n".join(lines)
+    lines += ["## What a machine's moves need besides", "", "| from | to | needs |", "|---|---|---|"]
+    lines += [f"| {before} | {after} | {guard.needs} |" for (before, after), guard in GUARDS.items()]
+    return "\n".join(lines) + "\n"
 
 
 def cli_page() -> str:

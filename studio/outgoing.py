@@ -11,6 +11,7 @@ from datetime import timedelta
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 from studio.courier import Courier
 from studio.publishing.accounts import AccountService
@@ -18,7 +19,6 @@ from studio.publishing.journal import PublicationJournal
 from studio.publishing.publisher import Publisher, PublisherOptions
 from studio.publishing.quota import QuotaBook
 from studio.publishing.service import PublishingService
-from studio.sealing import Sealer
 from studio.webhooks.addresses import Reach
 from studio.webhooks.sender import SenderOptions, WebhookSender
 from studio.webhooks.service import WebhookService

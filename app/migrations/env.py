@@ -1,41 +1,6 @@
-"""Run by Alembic for every command. `app.migrating` hands the open connection over in `config.attributes`."""
-
-from __future__ import annotations
-
-from typing import Literal
-
-from alembic import context
-from sqlalchemy import Connection
+"""Run by Alembic for every command on the studio's database."""
 
 from app.tables import all_tables
-from soundstage.database import UtcDateTime
+from soundstage.database.alembic_environment import run_migrations
 
-
-def plain_types(kind: str, item: object, _: object) -> str | Literal[False]:
-    """Migrations are history: they name SQLAlchemy's own types, not classes of ours that may change."""
-    if kind == "type" and isinstance(item, UtcDateTime):
-        return "sa.DateTime(timezone=True)"
-    return False
-
-
-def run() -> None:
-    connection = context.config.attributes.get("connection")
-    if not isinstance(connection, Connection):
-        raise RuntimeError(
-            "migrations are started by `soundstage migrate`, which opens the database for them"
-        )
-    context.configure(
-        connection=connection,
-        target_metadata=all_tables(),
-        compare_type=True,
-        # SQLite's DDL is transactional once BEGIN is sent, which `Database` does.
-        transactional_ddl=True,
-        render_item=plain_types,
-        # SQLite cannot alter a table in place; Alembic copies it instead.
-        render_as_batch=connection.dialect.name == "sqlite",
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-run()
+run_migrations(all_tables())

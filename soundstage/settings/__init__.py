@@ -3,6 +3,7 @@
 from soundstage.settings.load import check_settings, load_settings
 from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
 from soundstage.settings.problems import SettingProblem
+from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.reference import settings_reference
 from soundstage.settings.sections import (
     AuthSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "LlmSettings",
     "LlmsSettings",
     "LogSettings",
+    "ProvisioningSettings",
     "RetentionSettings",
     "ServiceSettings",
     "ServicesSettings",

@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
+from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.sections import (
     AuthSettings,
     BlobSettings,
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     services: ServicesSettings = Field(default_factory=ServicesSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     youtube: YoutubeSettings = Field(default_factory=YoutubeSettings)
+    provisioning: ProvisioningSettings = Field(default_factory=ProvisioningSettings)
 
     @property
     def personas_folder(self) -> Path:
@@ -69,6 +71,39 @@ class Settings(BaseSettings):
     def blobs_url(self) -> str:
         """`blobs.url`, or the folder in `state_dir`."""
         return self.blobs.url or str((self.state_dir / "blobs").absolute())
+
+    @property
+    def provisioning_database_url(self) -> str:
+        """`provisioning.database_url`, or the SQLite file in `state_dir`."""
+        beside = (self.state_dir / "provisioning" / "provisioning.db").absolute()
+        return self.provisioning.database_url or f"sqlite:///{beside}"
+
+    @property
+    def playbooks_folder(self) -> Path:
+        """`provisioning.project_dir`, or the current folder if the playbook is there, else this
+        checkout's.
+        """
+        here, beside = Path(), Path(__file__).resolve().parents[2]
+        found = here if (here / self.provisioning.playbook).is_file() else beside
+        return (self.provisioning.project_dir or found).absolute()
+
+    @property
+    def inventory_path(self) -> Path:
+        """`provisioning.inventory_file`, or the file in `state_dir`."""
+        beside = self.state_dir / "inventory" / "soundstage.json"
+        return (self.provisioning.inventory_file or beside).absolute()
+
+    @property
+    def provisioning_port(self) -> int:
+        """`provisioning.port`; a free one where the studio takes a free one too."""
+        chosen = self.provisioning.port
+        return (8001 if self.http.port else 0) if chosen is None else chosen
+
+    @property
+    def provisioning_tls_port(self) -> int:
+        """`provisioning.tls_port`; a free one where the studio takes a free one too."""
+        chosen = self.provisioning.tls_port
+        return (8002 if self.http.port else 0) if chosen is None else chosen
 
     @property
     def bound_to_loopback(self) -> bool:
@@ -93,9 +128,9 @@ class Settings(BaseSettings):
         """All settings as plain data to print: no hashes, no passwords in URLs."""
         shown: dict[str, Any] = self.model_dump(mode="json")
         shown["auth"]["api_key_hashes"] = [MASK for _ in self.auth.api_key_hashes]
-        for section in ("database", "blobs"):
-            if shown[section]["url"] is not None:
-                shown[section]["url"] = mask_text(shown[section]["url"])
+        for section, name in (("database", "url"), ("blobs", "url"), ("provisioning", "database_url")):
+            if shown[section][name] is not None:
+                shown[section][name] = mask_text(shown[section][name])
         return shown
 
     @classmethod

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError, Unavailable, Upstream
+from soundstage.sealing import Sealer
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import get_logger
 from studio.publishing import oauth
@@ -19,7 +20,6 @@ from studio.publishing.models import Account, PendingConsent
 from studio.publishing.repository import Accounts
 from studio.publishing.schemas import AccountView, ConsentPage
 from studio.publishing.youtube import YouTube, http_client
-from studio.sealing import Sealer
 
 CONSENT_MINUTES = 10
 # A token that ends while a piece travels would cost the piece.

@@ -21,6 +21,7 @@ from avatar.spec import Failed
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError, Unavailable
+from soundstage.sealing import Sealer
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import get_logger, trace
 from studio.publishing.accounts import AccountService
@@ -41,7 +42,6 @@ from studio.publishing.quota import QuotaBook, resets_at
 from studio.publishing.repository import Publications
 from studio.publishing.states import IN_HAND, PublicationState
 from studio.publishing.youtube import Received, YouTube, http_client
-from studio.sealing import Sealer
 
 LONGEST_WAIT_S = 15 * 60.0
 READ_UNITS = 1

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from soundstage.database import Database, utcnow
 from soundstage.errors import Unavailable
 from soundstage.events import Event, EventStore
+from soundstage.sealing import Sealer
 from soundstage.telemetry import get_logger
-from studio.sealing import Sealer
 from studio.webhooks.addresses import Reach
 from studio.webhooks.kinds import kind_of, message_of
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook

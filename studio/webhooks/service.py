@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
-from studio.sealing import Sealer
+from soundstage.sealing import Sealer
 from studio.webhooks.addresses import Reach, resolve
 from studio.webhooks.kinds import TEST, WebhookKind
 from studio.webhooks.models import Delivery, Webhook

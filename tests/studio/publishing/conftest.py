@@ -17,13 +17,13 @@ from youtube_server import YouTubeServer
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.events import EventStore
+from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 from studio.outgoing import Outgoing, build_outgoing
 from studio.publishing.models import Account
 from studio.publishing.publisher import PublisherOptions
 from studio.publishing.schemas import PublicationView
 from studio.renders.models import Render, RenderOutput
-from studio.sealing import Sealer
 
 PIECE = 256 * 1024
 VIDEO_BYTES = 4 * PIECE + 1234

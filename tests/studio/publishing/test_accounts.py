@@ -14,7 +14,7 @@ import pytest
 from youtube_server import Says, YouTubeServer
 
 from soundstage.errors import Unavailable
-from studio.sealing import KEY_FILE, Sealer
+from soundstage.sealing import KEY_FILE, Sealer
 
 
 async def consent(client: httpx.AsyncClient, youtube: YouTubeServer) -> dict[str, str]:
@@ -107,7 +107,9 @@ def test_what_is_sealed_opens_with_the_key_file_alone(tmp_path: Path) -> None:
 
 
 async def test_processes_that_start_together_make_one_key(tmp_path: Path) -> None:
-    program = "import sys, pathlib, studio.sealing as s; print(s.Sealer(pathlib.Path(sys.argv[1])).seal('x'))"
+    program = (
+        "import sys, pathlib, soundstage.sealing as s; print(s.Sealer(pathlib.Path(sys.argv[1])).seal('x'))"
+    )
     running = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-c", program, str(tmp_path / "s"), stdout=asyncio.subprocess.PIPE, cwd=os.curdir

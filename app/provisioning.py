@@ -1,0 +1,48 @@
+"""The composition root of the provisioning process; called by its server, by `up` and by tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from app.migrating import PROVISIONING, migrate
+from policy import Policy
+from provisioning_api.web import create_provisioning_app
+from provisioning_api.wiring import Provisioning, build_provisioning
+from soundstage.database import Database
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+from soundstage.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningProcess:
+    """Everything that the provisioning process needs: a database of its own, with keys of its own."""
+
+    settings: Settings
+    database: Database
+    policy: Policy
+    metrics: Metrics
+    services: Provisioning
+
+    async def prepare(self) -> None:
+        """Brings its database up to date."""
+        await migrate(self.database, self.settings.state_dir, tree=PROVISIONING)
+
+    def app(self) -> FastAPI:
+        return create_provisioning_app(self.services, self.policy, self.metrics, prepare=self.prepare)
+
+
+def build_process(settings: Settings) -> ProvisioningProcess:
+    database = Database(settings.provisioning_database_url, busy_timeout_ms=settings.database.busy_timeout_ms)
+    events = EventStore(
+        database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s
+    )
+    return ProvisioningProcess(
+        settings=settings,
+        database=database,
+        policy=Policy.open(settings, database, events),
+        metrics=Metrics(),
+        services=build_provisioning(settings, database, events),
+    )

@@ -1,0 +1,31 @@
+"""All SQL on audit records. Nothing here changes or removes one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.audit.models import AuditRecord
+
+
+class AuditRecords:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def last(self) -> AuditRecord | None:
+        return await self._session.scalar(select(AuditRecord).order_by(AuditRecord.number.desc()).limit(1))
+
+    async def add(self, record: AuditRecord) -> None:
+        self._session.add(record)
+        await self._session.flush()
+
+    async def after(self, number: int, limit: int, subject: str | None = None) -> Sequence[AuditRecord]:
+        """Oldest first."""
+        query = (
+            select(AuditRecord).where(AuditRecord.number > number).order_by(AuditRecord.number).limit(limit)
+        )
+        if subject is not None:
+            query = query.where(AuditRecord.subject == subject)
+        return (await self._session.scalars(query)).all()

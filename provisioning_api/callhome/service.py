@@ -1,0 +1,176 @@
+"""Machines that were installed by other means call home: they wait, or are configured."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.callhome.hostkey import fingerprint_of, shown_host_key
+from provisioning_api.callhome.schemas import CallHome, CallHomeAnswer, PinRequest, ProvisioningStatus
+from provisioning_api.intake import Intake
+from provisioning_api.machines.discovery import Seen
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.schemas import MachineDetail
+from provisioning_api.machines.service import MachineService, found_machine
+from provisioning_api.machines.states import MEMBERS, MachineState
+from provisioning_api.rules.service import RuleService
+from provisioning_api.runs.repository import Runs
+from provisioning_api.runs.service import RunService
+from provisioning_api.runs.states import RunState
+from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, Forbidden, Invalid, SoundstageError
+
+SAID = {
+    MachineState.DISCOVERED: "It is on the list and waits for an operator.",
+    MachineState.ACCEPTED: "It is accepted; it must enrol, or its host key must be pinned.",
+    MachineState.CONFIGURING: "It is being configured.",
+    MachineState.READY: "It is ready.",
+}
+
+
+class CallHomeService:
+    def __init__(
+        self,
+        db: Database,
+        intake: Intake,
+        journal: MachineJournal,
+        machines: MachineService,
+        rules: RuleService,
+        runs: RunService,
+    ) -> None:
+        self._db = db
+        self._intake = intake
+        self._journal = journal
+        self._machines = machines
+        self._rules = rules
+        self._runs = runs
+
+    async def called(self, call: CallHome, *, source: str | None, own: str | None, by: str) -> CallHomeAnswer:
+        """`own`: the id of the machine whose token was shown; None when an operator's key was."""
+        pin: str | None = None
+        async with self._db.transaction() as session:
+            machine = await (
+                self._itself(session, call, own) if own else self._named(session, call, source, by)
+            )
+            run_id = await self._continue(session, machine, by)
+            if machine.where is MachineState.ACCEPTED and machine.host_key is None:
+                pin = await self._pinning_rule(session, machine, source)
+            name, state = machine.name, machine.where
+        if pin is not None:
+            # The look at its host key takes time; nobody waits for the database meanwhile.
+            return await self._pinned(name, pin)
+        self._runs.wake()
+        return CallHomeAnswer(
+            message=SAID.get(state, f"It is {state}."), hostname=name, status=state, run_id=run_id
+        )
+
+    async def pin(self, name: str, request: PinRequest, *, by: str) -> MachineDetail:
+        """Knows an accepted machine by its host key from now on, and configures it."""
+        machine = await self._machines.get(name)
+        if machine.address is None:
+            raise Invalid(
+                "machine.no_address", f"{name} has no address.", "Give it one: `soundstage machines set`."
+            )
+        line = await shown_host_key(machine.address, machine.ssh_port)
+        if request.fingerprint not in (None, fingerprint_of(line)):
+            raise Forbidden(
+                "machine.other_host_key",
+                f"{name} shows the host key {fingerprint_of(line)}.",
+                "Compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the machine itself.",
+            )
+        async with self._db.transaction() as session:
+            row = await found_machine(session, machine.id)
+            other = await Machines(session).by_host_key(line)
+            if other is not None and other.id != row.id:
+                raise Conflict(
+                    "machine.host_key_known",
+                    f"This host key belongs to {other.name}.",
+                    "Keys are made on each machine.",
+                )
+            row.host_key, row.host_key_from = line, "pinned"
+            await self._journal.move(session, row, MachineState.ENROLLED, by=by)
+            await self._journal.decide(session, row, by, "pinned", fingerprint=fingerprint_of(line))
+            await self._continue(session, row, by)
+        self._runs.wake()
+        return await self._machines.get(machine.id)
+
+    async def status(self, name: str) -> ProvisioningStatus:
+        async with self._db.session() as session:
+            return await _status(session, await found_machine(session, name))
+
+    async def statuses(self) -> list[ProvisioningStatus]:
+        """By name."""
+        async with self._db.session() as session:
+            return [await _status(session, machine) for machine in await Machines(session).list()]
+
+    async def _itself(self, session: AsyncSession, call: CallHome, own: str) -> Machine:
+        machine = await found_machine(session, own)
+        if machine.name != call.hostname:
+            raise Forbidden(
+                "callhome.other_name",
+                f"This is the token of {machine.name}, not of {call.hostname}.",
+                "A machine speaks for itself alone. If it was renamed, let it enrol anew.",
+            )
+        machine.seen_at = utcnow()
+        if machine.address != call.ip:
+            await self._journal.tell(
+                session, machine, "address_changed", before=machine.address, after=call.ip
+            )
+            machine.address = call.ip
+        return machine
+
+    async def _named(self, session: AsyncSession, call: CallHome, source: str | None, by: str) -> Machine:
+        machine = await Machines(session).by_name(call.hostname)
+        if machine is None:
+            machine = Machine(name=call.hostname, state=MachineState.DISCOVERED, address=call.ip)
+            await Machines(session).add(machine, ())
+            await self._journal.tell(session, machine, "discovered", address=call.ip, by=by)
+            await self._intake.apply_rules(session, Seen(machine, True), source)
+            return machine
+        if machine.address not in (None, call.ip):
+            raise Conflict(
+                "callhome.other_address",
+                f"{machine.name} is known at {machine.address}, not at {call.ip}.",
+                "If it has moved: `soundstage machines set NAME --address IP`.",
+            )
+        machine.address, machine.seen_at = call.ip, utcnow()
+        await self._intake.apply_rules(session, Seen(machine, False), source)
+        return machine
+
+    async def _continue(self, session: AsyncSession, machine: Machine, by: str) -> str | None:
+        """The run that brings it on, when it is time for one; a call that comes twice gets the same."""
+        if machine.where is MachineState.ENROLLED:
+            return (await self._runs.configure(session, machine, reason="called home", by=by)).id
+        if machine.where in MEMBERS:
+            run = await Runs(session).open_of(machine.id)
+            return None if run is None else run.id
+        return None
+
+    async def _pinning_rule(self, session: AsyncSession, machine: Machine, source: str | None) -> str | None:
+        fitting = await self._rules.fitting(session, machine, source)
+        return next((f"rule {rule.name}" for rule in fitting if rule.then.accept and rule.then.pin), None)
+
+    async def _pinned(self, name: str, by: str) -> CallHomeAnswer:
+        try:
+            await self.pin(name, PinRequest(), by=by)
+        except SoundstageError as error:
+            async with self._db.transaction() as session:
+                machine = await found_machine(session, name)
+                machine.cause, machine.hint = error.message, error.hint
+        found = await self.status(name)
+        message = found.cause or SAID.get(found.status, f"It is {found.status}; its run waits for its turn.")
+        return CallHomeAnswer(message=message, hostname=name, status=found.status, run_id=found.run_id)
+
+
+async def _status(session: AsyncSession, machine: Machine) -> ProvisioningStatus:
+    run = await Runs(session).last_of(machine.id)
+    return ProvisioningStatus(
+        hostname=machine.name,
+        ip=machine.address,
+        status=machine.where,
+        run_id=None if run is None else run.id,
+        run=None if run is None else RunState(run.state),
+        cause=machine.cause,
+        hint=machine.hint,
+    )

@@ -1,0 +1,1 @@
+"""Allowed commands on one machine, over SSH."""

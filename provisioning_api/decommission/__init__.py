@@ -1,0 +1,1 @@
+"""The end of a machine: drain, revoke, wipe, record."""

@@ -1,0 +1,1 @@
+"""Tokens of one use, and the exchange of such a token for certificates."""

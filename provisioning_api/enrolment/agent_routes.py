@@ -1,0 +1,54 @@
+"""What machines call: nobody is known by a key here, so each route checks a signature or a token itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.requests import HTTPConnection
+
+from policy import public
+from provisioning_api.enrolment.errors import needs_tls
+from provisioning_api.enrolment.schemas import Claimed, Exchange, Membership, SignedCall
+from provisioning_api.machines.schemas import Discovered, Discovery
+from provisioning_api.reach import ProvisioningDep
+
+AGENT_PREFIX = "/api/agent"
+
+
+async def encrypted(connection: HTTPConnection) -> None:
+    """Raises `enrolment.needs_tls` on the plain port: there is no way down to it."""
+    if connection.scope.get("scheme") not in ("https", "wss"):
+        raise needs_tls()
+
+
+def source_of(request: Request) -> str | None:
+    """The address at the other end of the connection."""
+    return None if request.client is None else request.client.host
+
+
+router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(encrypted)])
+
+ANYBODY = [Depends(public("a machine that nobody knows yet may say that it is there"))]
+SIGNED = [Depends(public("the call carries a signature of the machine's ramdisk"))]
+TOKEN = [Depends(public("the call carries a token of one use"))]
+
+Source = Annotated[str | None, Depends(source_of)]
+
+
+@router.post("/discover", dependencies=ANYBODY)
+async def discover(report: Discovery, services: ProvisioningDep, source: Source) -> Discovered:
+    """A ramdisk says what it found. It is put on the list, and waits."""
+    return await services.desk.discover(report, source=source)
+
+
+@router.post("/claim", dependencies=SIGNED)
+async def claim(call: SignedCall, services: ProvisioningDep) -> Claimed:
+    """What a ramdisk should do now, with a token when it is armed."""
+    return await services.desk.claim(call)
+
+
+@router.post("/enrol", dependencies=TOKEN)
+async def enrol(exchange: Exchange, services: ProvisioningDep, source: Source) -> Membership:
+    """One token, once, for the certificates of a member."""
+    return await services.enrolments.exchange(exchange, source=source or "unknown")

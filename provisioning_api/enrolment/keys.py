@@ -1,0 +1,87 @@
+"""The private keys of this installation, one file each, made when they are first needed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from soundstage.errors import Unavailable
+
+HINT = "Check that `state_dir` belongs to the user who runs soundstage, and restore the file from a backup."
+
+
+class KeyFolder:
+    """`state_dir/provisioning/keys`, readable by its owner only. Losing it means enrolling every machine
+    anew.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def ed25519(self, name: str) -> Ed25519PrivateKey:
+        """The Ed25519 key of that name."""
+        key = self._key(name, lambda: pem_of(Ed25519PrivateKey.generate()))
+        if not isinstance(key, Ed25519PrivateKey):
+            raise self._broken(name, "it is no Ed25519 key")
+        return key
+
+    def p256(self, name: str) -> ec.EllipticCurvePrivateKey:
+        """The P-256 key of that name: what TLS libraries of every age can verify."""
+        key = self._key(name, lambda: pem_of(ec.generate_private_key(ec.SECP256R1())))
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise self._broken(name, "it is no P-256 key")
+        return key
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes."""
+        return self.content(name, lambda: secrets.token_bytes(32))
+
+    def content(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """What the file holds; `make` gives it when there is none. Two that make it at once agree on one."""
+        path = self._folder / name
+        try:
+            if not path.exists():
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._write_whole(path, make())
+            return path.read_bytes()
+        except OSError as error:
+            raise self._broken(name, str(error.strerror)) from error
+
+    def _write_whole(self, path: Path, content: bytes) -> None:
+        half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                # Never over a file that another process has just made: `link` refuses that.
+                os.link(half, path)
+        finally:
+            half.unlink(missing_ok=True)
+
+    def _key(self, name: str, make: Callable[[], bytes]) -> object:
+        try:
+            return serialization.load_pem_private_key(self.content(name, make), password=None)
+        except ValueError as error:
+            raise self._broken(name, "it holds no key") from error
+
+    def _broken(self, name: str, why: str) -> Unavailable:
+        return Unavailable(
+            "keys.unusable", f"The key file {self._folder / name} cannot be used: {why}.", HINT
+        )
+
+
+def pem_of(key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    """PKCS #8, without a password: the file's rights protect it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -1,0 +1,60 @@
+"""Tables of enrolments and of the credentials that came of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provisioning_api.tables import ProvisioningBase
+from soundstage.database import new_id, utcnow
+
+
+class Enrolment(ProvisioningBase):
+    """One permission to enrol, bound to a machine as it was known when it was armed.
+
+    `agent_key` is that of the ramdisk that may claim the token; None: the first that claims. The token
+    itself is nowhere; `token_sha256` is its hash.
+    """
+
+    __tablename__ = "enrolments"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("enr"))
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), index=True)
+    state: Mapped[str] = mapped_column(String(20))
+    macs: Mapped[list[str]] = mapped_column(JSON)
+    uuid: Mapped[str | None] = mapped_column(String(36), default=None)
+    agent_key: Mapped[str | None] = mapped_column(String(64), default=None)
+    token_sha256: Mapped[str | None] = mapped_column(String(64), unique=True, default=None)
+    armed_by: Mapped[str] = mapped_column(String(200))
+    armed_at: Mapped[datetime] = mapped_column(default=utcnow)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class Credential(ProvisioningBase):
+    """One certificate. An enrolment gives at most one of each kind, which the database itself holds to."""
+
+    __tablename__ = "credentials"
+    __table_args__ = (UniqueConstraint("enrolment_id", "kind"),)
+
+    serial: Mapped[str] = mapped_column(String(40), primary_key=True)
+    enrolment_id: Mapped[str] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"))
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    content: Mapped[str] = mapped_column(Text)
+    issued_at: Mapped[datetime] = mapped_column(default=utcnow)
+    not_after: Mapped[datetime]
+    revoked_at: Mapped[datetime | None] = mapped_column(default=None)
+    revoked_because: Mapped[str] = mapped_column(String(200), default="")
+
+
+class MachineToken(ProvisioningBase):
+    """What an enrolled machine shows when it calls home; only its hash is kept."""
+
+    __tablename__ = "machine_tokens"
+
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), unique=True)
+    issued_at: Mapped[datetime] = mapped_column(default=utcnow)

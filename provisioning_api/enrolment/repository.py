@@ -1,0 +1,88 @@
+"""All SQL on enrolments, credentials and machine tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.enrolment.models import Credential, Enrolment, MachineToken
+from provisioning_api.enrolment.states import EnrolmentState
+
+
+class Enrolments:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, enrolment: Enrolment) -> None:
+        self._session.add(enrolment)
+        await self._session.flush()
+
+    async def get(self, enrolment_id: str) -> Enrolment | None:
+        return await self._session.get(Enrolment, enrolment_id)
+
+    async def by_token(self, sha256: str) -> Enrolment | None:
+        return await self._session.scalar(select(Enrolment).where(Enrolment.token_sha256 == sha256))
+
+    async def of_machine(self, machine_id: str) -> Sequence[Enrolment]:
+        """Newest first."""
+        query = select(Enrolment).where(Enrolment.machine_id == machine_id).order_by(Enrolment.id.desc())
+        return (await self._session.scalars(query)).all()
+
+    async def open_of(self, machine_id: str) -> Sequence[Enrolment]:
+        """Those that are neither used, revoked nor noted as expired."""
+        query = select(Enrolment).where(
+            Enrolment.machine_id == machine_id,
+            Enrolment.state.in_({EnrolmentState.ARMED, EnrolmentState.ISSUED}),
+        )
+        return (await self._session.scalars(query.order_by(Enrolment.id.desc()))).all()
+
+
+class Credentials:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, credential: Credential) -> None:
+        self._session.add(credential)
+        await self._session.flush()
+
+    async def good_of(self, machine_id: str) -> Sequence[Credential]:
+        """What was not revoked, newest first."""
+        query = select(Credential).where(Credential.machine_id == machine_id, Credential.revoked_at.is_(None))
+        return (await self._session.scalars(query.order_by(Credential.issued_at.desc()))).all()
+
+    async def good_host_keys(self, kind: str) -> Sequence[str]:
+        """The certificates of a kind that were not revoked."""
+        query = select(Credential.content).where(Credential.kind == kind, Credential.revoked_at.is_(None))
+        return (await self._session.scalars(query)).all()
+
+    async def of_enrolment(self, enrolment_id: str) -> Sequence[Credential]:
+        return (
+            await self._session.scalars(select(Credential).where(Credential.enrolment_id == enrolment_id))
+        ).all()
+
+    async def revoked(self, kind: str, now: datetime) -> Sequence[Credential]:
+        """Those that would still be good otherwise."""
+        query = select(Credential).where(
+            Credential.kind == kind, Credential.revoked_at.is_not(None), Credential.not_after > now
+        )
+        return (await self._session.scalars(query.order_by(Credential.revoked_at))).all()
+
+
+class MachineTokens:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def replace(self, machine_id: str, sha256: str) -> None:
+        await self.remove(machine_id)
+        self._session.add(MachineToken(token_sha256=sha256, machine_id=machine_id))
+        await self._session.flush()
+
+    async def remove(self, machine_id: str) -> None:
+        await self._session.execute(delete(MachineToken).where(MachineToken.machine_id == machine_id))
+
+    async def machine_of(self, sha256: str) -> str | None:
+        query = select(MachineToken.machine_id).where(MachineToken.token_sha256 == sha256)
+        return await self._session.scalar(query)

@@ -1,0 +1,48 @@
+"""What is not good any more, in the forms that TLS and SSH read."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives import serialization
+
+from provisioning_api.enrolment.membership import SSH_HOST, X509
+from provisioning_api.enrolment.repository import Credentials
+from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.enrolment.tls_authority import TlsAuthority
+from soundstage.database import Database, utcnow
+
+
+class Revocations:
+    def __init__(self, db: Database, ssh: SshAuthority, tls: TlsAuthority) -> None:
+        self._db = db
+        self._ssh = ssh
+        self._tls = tls
+
+    async def crl(self) -> str:
+        """A CRL in PEM of every machine certificate that would still be good otherwise."""
+        async with self._db.session() as session:
+            found = await Credentials(session).revoked(X509, utcnow())
+        made = self._tls.revocation_list(
+            (int(one.serial), one.revoked_at) for one in found if one.revoked_at is not None
+        )
+        return made.decode()
+
+    async def known_hosts(self) -> str:
+        """`@cert-authority` for all names, and `@revoked` for the keys of revoked host certificates."""
+        async with self._db.session() as session:
+            found = await Credentials(session).revoked(SSH_HOST, utcnow())
+            good = await Credentials(session).good_host_keys(SSH_HOST)
+        lines = [f"@cert-authority * {self._ssh.host_ca}"]
+        revoked = dict.fromkeys(_key_of(one.content) for one in found)
+        # A machine that enrolled anew with the same key is good again.
+        kept = {_key_of(content) for content in good}
+        lines += [f"@revoked * {line}" for line in revoked if line not in kept]
+        return "\n".join(lines) + "\n"
+
+
+def _key_of(certificate: str) -> str:
+    found = serialization.load_ssh_public_identity(certificate.encode())
+    if not isinstance(found, serialization.SSHCertificate):
+        raise TypeError("a stored host certificate is none")
+    key = found.public_key()
+    encoding, form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    return key.public_bytes(encoding, form).decode()

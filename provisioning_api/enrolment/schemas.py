@@ -1,0 +1,113 @@
+"""Wire types of enrolment: what operators arm, what ramdisks claim and exchange."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from provisioning_api.enrolment.states import EnrolmentState
+from provisioning_api.machines.schemas import Identity
+from provisioning_api.machines.states import MachineState
+
+MachineId = Annotated[str, Field(pattern=r"^mch_[0-9a-z]{26}$")]
+
+
+class SignedCall(BaseModel):
+    """`signature`: Ed25519, over the lines verb, machine id, challenge and SHA-256 of `payload`, in hex."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    machine_id: MachineId
+    challenge: str = Field(max_length=200)
+    payload: str = Field(default="", max_length=200_000, description="JSON of the call, as text")
+    signature: str = Field(pattern=r"^[0-9a-f]{128}$")
+
+
+class Claimed(BaseModel):
+    """`token` is None while nothing is armed; `next` is what the ramdisk does now."""
+
+    state: MachineState
+    next: Literal["wait", "write", "enrol", "wipe", "boot"]
+    token: str | None = None
+    expires_at: datetime | None = None
+    challenge: str
+
+
+class Exchange(Identity):
+    """One token, and public keys that were made on the machine."""
+
+    token: str = Field(min_length=40, max_length=100)
+    host_key: str = Field(max_length=2000, description="a line of /etc/ssh/ssh_host_*_key.pub")
+    csr: str = Field(max_length=8000, description="PKCS #10 in PEM")
+
+
+class NomadIdentity(BaseModel):
+    """`introduction_token` lets a client register with servers that ask for it; None where they do not."""
+
+    region: str
+    introduction_token: str | None = None
+
+
+class ConsulIdentity(BaseModel):
+    """`gossip_key` as Consul's `encrypt` wants it; None where gossip is not encrypted."""
+
+    datacenter: str
+    gossip_key: str | None = None
+
+
+class Membership(BaseModel):
+    """All that makes a machine a member. Private keys are not in it: they never left the machine."""
+
+    machine_id: str
+    name: str
+    host_certificate: str
+    user_ca: str = Field(description="for sshd's TrustedUserCAKeys")
+    ssh_user: str
+    certificate: str = Field(description="X.509 in PEM, for Consul and Nomad")
+    ca: str
+    nomad: NomadIdentity
+    consul: ConsulIdentity
+    call_home_token: str
+    not_after: datetime
+
+
+class ArmRequest(BaseModel):
+    """`bind`: whose claim is honoured: the ramdisk that reported last, or the next that claims.
+
+    `deliver`: `ramdisk` claims the token itself; `operator` gets it in this answer, to carry it to a machine
+    that is installed already.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    bind: Literal["reported", "next"] = "reported"
+    deliver: Literal["ramdisk", "operator"] = "ramdisk"
+
+
+class EnrolmentView(BaseModel):
+    id: str
+    machine_id: str
+    state: EnrolmentState
+    macs: list[str]
+    uuid: str | None
+    bound: bool
+    armed_by: str
+    armed_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+class Armed(EnrolmentView):
+    """`token` only when it was asked for, and only now."""
+
+    token: str | None = None
+
+
+class CredentialView(BaseModel):
+    serial: str
+    kind: str
+    issued_at: datetime
+    not_after: datetime
+    revoked_at: datetime | None

@@ -1,0 +1,223 @@
+"""Arms, claims and exchanges: from an operator's yes to a member's certificates, once."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.audit.service import AuditLog
+from provisioning_api.enrolment import errors
+from provisioning_api.enrolment.membership import MemberMaker
+from provisioning_api.enrolment.models import Enrolment
+from provisioning_api.enrolment.repository import Credentials, Enrolments, MachineTokens
+from provisioning_api.enrolment.schemas import (
+    Armed,
+    ArmRequest,
+    CredentialView,
+    EnrolmentView,
+    Exchange,
+    Membership,
+)
+from provisioning_api.enrolment.ssh_authority import key_line, read_public_key
+from provisioning_api.enrolment.states import EnrolmentState, move, state_at
+from provisioning_api.machines.identity import telling_uuid
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.states import MachineState
+from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, SoundstageError
+
+ARMABLE = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
+
+
+class EnrolmentService:
+    def __init__(
+        self,
+        db: Database,
+        journal: MachineJournal,
+        audit: AuditLog,
+        members: MemberMaker,
+        lifetime: timedelta,
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._audit = audit
+        self._members = members
+        self._lifetime = lifetime
+
+    async def arm(self, name: str, request: ArmRequest, *, by: str) -> Armed:
+        """Opens the window for one machine; a window that was open before is closed."""
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, name)
+            return await self.arm_in(session, machine, request, by=by)
+
+    async def arm_in(self, session: AsyncSession, machine: Machine, request: ArmRequest, *, by: str) -> Armed:
+        """The same in the caller's transaction."""
+        if machine.where not in ARMABLE:
+            raise Conflict(
+                "enrolment.not_accepted",
+                f"{machine.name} is {machine.state}; only an accepted machine can be armed.",
+                f"Accept it first: `soundstage machines accept {machine.name}`.",
+            )
+        await self.revoke_open(session, machine.id)
+        macs = (await Machines(session).macs_of([machine.id]))[machine.id]
+        enrolment = Enrolment(
+            machine_id=machine.id,
+            state=EnrolmentState.ARMED,
+            macs=list(macs),
+            uuid=machine.uuid,
+            agent_key=machine.agent_key if request.bind == "reported" else None,
+            armed_by=by,
+            expires_at=utcnow() + self._lifetime,
+        )
+        await Enrolments(session).add(enrolment)
+        token = self._issue(enrolment) if request.deliver == "operator" else None
+        await self._journal.decide(session, machine, by, "armed", enrolment=enrolment.id, bind=request.bind)
+        await self._journal.tell(session, machine, "armed", expires_at=enrolment.expires_at.isoformat())
+        return Armed(**_view(enrolment).model_dump(), token=token)
+
+    async def claim(self, session: AsyncSession, machine: Machine) -> tuple[str, Enrolment] | None:
+        """A token for the ramdisk whose signature was checked; None while nothing is armed.
+
+        Claimed again, the token is made anew: an answer may get lost. Only the last one is worth anything.
+        """
+        now = utcnow()
+        for enrolment in await Enrolments(session).open_of(machine.id):
+            if state_at(EnrolmentState(enrolment.state), enrolment.expires_at, now) is EnrolmentState.EXPIRED:
+                enrolment.state = EnrolmentState.EXPIRED
+                continue
+            if enrolment.agent_key not in (None, machine.agent_key):
+                raise errors.other_ramdisk()
+            enrolment.agent_key = machine.agent_key
+            return self._issue(enrolment), enrolment
+        return None
+
+    async def exchange(self, exchange: Exchange, *, source: str) -> Membership:
+        """The one exchange. Every refusal is recorded with where it came from."""
+        try:
+            async with self._db.transaction() as session:
+                return await self._exchange(session, exchange)
+        except SoundstageError as error:
+            await self._refused(exchange, source, error)
+            raise
+
+    async def _exchange(self, session: AsyncSession, exchange: Exchange) -> Membership:
+        enrolment = await Enrolments(session).by_token(_digest(exchange.token))
+        if enrolment is None:
+            raise errors.bad_token()
+        match state_at(EnrolmentState(enrolment.state), enrolment.expires_at, utcnow()):
+            case EnrolmentState.USED:
+                raise errors.token_used()
+            case EnrolmentState.EXPIRED:
+                raise errors.token_expired()
+            case EnrolmentState.REVOKED:
+                raise errors.token_revoked()
+        if sorted(exchange.macs) != enrolment.macs or telling_uuid(exchange.uuid) != enrolment.uuid:
+            raise errors.wrong_machine()
+        machine = await found_machine(session, enrolment.machine_id)
+        host_key = read_public_key(exchange.host_key)
+        line = key_line(host_key)
+        if (other := await Machines(session).by_host_key(line)) is not None and other.id != machine.id:
+            raise errors.host_key_known(other.name)
+        await self._revoke_credentials(session, machine.id, "enrolled anew")
+        machine.host_key, machine.host_key_from = line, "enrolment"
+        await self._journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
+        membership = await self._members.make(session, machine, enrolment, exchange, host_key)
+        enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.USED)
+        enrolment.used_at = utcnow()
+        await self._journal.decide(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
+        return membership
+
+    async def collect(self, session: AsyncSession, machine: Machine) -> list[CredentialView]:
+        """What a machine holds that was not revoked."""
+        good = await Credentials(session).good_of(machine.id)
+        return [CredentialView.model_validate(one, from_attributes=True) for one in good]
+
+    async def of_machine(self, name: str) -> list[EnrolmentView]:
+        """Newest first."""
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+            return [_view(one) for one in await Enrolments(session).of_machine(machine.id)]
+
+    async def credentials_of(self, name: str) -> list[CredentialView]:
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+            return await self.collect(session, machine)
+
+    async def disarm(self, name: str, *, by: str) -> None:
+        """Closes every open window of a machine; none is no error."""
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, name)
+            if await self.revoke_open(session, machine.id):
+                await self._journal.decide(session, machine, by, "disarmed")
+
+    async def revoke_open(self, session: AsyncSession, machine_id: str) -> int:
+        """How many windows were open and are closed now."""
+        found = await Enrolments(session).open_of(machine_id)
+        for enrolment in found:
+            enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.REVOKED)
+        return len(found)
+
+    async def revoke_all(self, session: AsyncSession, machine: Machine, because: str) -> int:
+        """Ends every credential, token and window of a machine; gives how many certificates."""
+        await self.revoke_open(session, machine.id)
+        await MachineTokens(session).remove(machine.id)
+        return await self._revoke_credentials(session, machine.id, because)
+
+    async def _revoke_credentials(self, session: AsyncSession, machine_id: str, because: str) -> int:
+        good = await Credentials(session).good_of(machine_id)
+        for credential in good:
+            credential.revoked_at, credential.revoked_because = utcnow(), because
+        return len(good)
+
+    async def _refused(self, exchange: Exchange, source: str, error: SoundstageError) -> None:
+        """Records it; the token of another machine is known to somebody whom it was not meant for, and
+        dies.
+        """
+        async with self._db.transaction() as session:
+            enrolment = await Enrolments(session).by_token(_digest(exchange.token))
+            subject = "unknown" if enrolment is None else enrolment.machine_id
+            facts = {
+                "code": error.code,
+                "macs": sorted(exchange.macs),
+                "uuid": exchange.uuid,
+                "source": source,
+            }
+            await self._audit.record(session, source, "enrolment.refused", subject, facts)
+            if enrolment is None:
+                return
+            machine = await found_machine(session, enrolment.machine_id)
+            await self._journal.tell(session, machine, "enrolment_refused", code=error.code, source=source)
+            if error.code == "enrolment.wrong_machine":
+                enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.REVOKED)
+
+    def _issue(self, enrolment: Enrolment) -> str:
+        token = secrets.token_urlsafe(32)
+        enrolment.token_sha256 = _digest(token)
+        enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.ISSUED)
+        return token
+
+
+def _digest(token: str) -> str:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _view(enrolment: Enrolment) -> EnrolmentView:
+    return EnrolmentView(
+        id=enrolment.id,
+        machine_id=enrolment.machine_id,
+        state=state_at(EnrolmentState(enrolment.state), enrolment.expires_at, utcnow()),
+        macs=enrolment.macs,
+        uuid=enrolment.uuid,
+        bound=enrolment.agent_key is not None,
+        armed_by=enrolment.armed_by,
+        armed_at=enrolment.armed_at,
+        expires_at=enrolment.expires_at,
+        used_at=enrolment.used_at,
+    )

@@ -1,0 +1,47 @@
+"""The life of one enrolment. One function moves it; the docs draw this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from soundstage.errors import Conflict
+
+
+class EnrolmentState(StrEnum):
+    """armed: may be claimed; issued: a token exists; used: it was exchanged, once and for all."""
+
+    ARMED = "armed"
+    ISSUED = "issued"
+    USED = "used"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+E = EnrolmentState
+
+ENROLMENT_TRANSITIONS: Mapping[EnrolmentState, frozenset[EnrolmentState]] = {
+    E.ARMED: frozenset({E.ISSUED, E.EXPIRED, E.REVOKED}),
+    # Issued anew: the answer with the token was lost. The token before it is worthless then.
+    E.ISSUED: frozenset({E.ISSUED, E.USED, E.EXPIRED, E.REVOKED}),
+    E.USED: frozenset(),
+    E.EXPIRED: frozenset(),
+    E.REVOKED: frozenset(),
+}
+
+
+def move(current: EnrolmentState, wanted: EnrolmentState) -> EnrolmentState:
+    """The new state; raises `enrolment.used_up` for a move that the table does not hold."""
+    if wanted not in ENROLMENT_TRANSITIONS[current]:
+        raise Conflict(
+            "enrolment.used_up",
+            f"This enrolment is {current} and good for nothing more.",
+            "Arm another: `soundstage machines arm NAME`.",
+        )
+    return wanted
+
+
+def state_at(stored: EnrolmentState, expires_at: datetime, now: datetime) -> EnrolmentState:
+    """What a stored state means at the moment `now`."""
+    return E.EXPIRED if stored in (E.ARMED, E.ISSUED) and expires_at <= now else stored

@@ -1,0 +1,1 @@
+"""The inventory of Ansible, as an answer and as a file."""

@@ -1,0 +1,72 @@
+"""Machines as Ansible sees them; used for the export and for the snapshot of each run.
+
+What a machine says of itself gets in here as numbers, as words of fixed kinds, and as text of which
+everything was taken out that a template or a shell would act on (`machines.hardware.plain`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from provisioning_api.machines.hardware import Hardware
+from provisioning_api.machines.models import Machine
+
+
+def host_variables(machine: Machine, user: str) -> dict[str, Any]:
+    """The variables of one host; `soundstage_*` are ours."""
+    hardware = Hardware.model_validate(machine.hardware or {})
+    return {
+        "ansible_host": machine.address,
+        "ansible_port": machine.ssh_port,
+        "ansible_user": user,
+        # Certificates name the machine, not its address.
+        "ansible_ssh_extra_args": f"-o HostKeyAlias={machine.name}",
+        "soundstage_id": machine.id,
+        "soundstage_state": machine.state,
+        "soundstage_pool": machine.pool,
+        "soundstage_tags": machine.tags,
+        "soundstage_cpu_threads": hardware.cpu_threads,
+        "soundstage_memory_mib": hardware.memory_mib,
+        "soundstage_gpus": [gpu.model_dump(mode="json") for gpu in hardware.gpus],
+    }
+
+
+def groups_of(machines: Iterable[Machine]) -> dict[str, list[str]]:
+    """`members`, one group per pool and per tag, and those with cards of either maker."""
+    found: dict[str, list[str]] = {"members": []}
+    for machine in machines:
+        hardware = Hardware.model_validate(machine.hardware or {})
+        names = ["members", f"pool_{_word(machine.pool)}", *(f"tag_{_word(tag)}" for tag in machine.tags)]
+        vendors = {gpu.vendor for gpu in hardware.gpus}
+        names += ["nvidia"] * ("10de" in vendors) + ["amd"] * ("1002" in vendors)
+        for name in names:
+            found.setdefault(name, []).append(machine.name)
+    return found
+
+
+def listing(machines: Sequence[Machine], user: str) -> dict[str, Any]:
+    """What `ansible-inventory --list` prints, and what an inventory script may answer."""
+    groups = groups_of(machines)
+    return {
+        "_meta": {"hostvars": {machine.name: host_variables(machine, user) for machine in machines}},
+        "all": {"children": ["ungrouped", *sorted(groups)]},
+        **{name: {"hosts": hosts} for name, hosts in sorted(groups.items())},
+    }
+
+
+def snapshot(machines: Sequence[Machine], user: str, shared: dict[str, Any]) -> dict[str, Any]:
+    """The same as a static inventory (JSON is YAML), with `shared` variables for all of them."""
+    groups = groups_of(machines)
+    return {
+        "all": {
+            "hosts": {machine.name: host_variables(machine, user) for machine in machines},
+            "vars": shared,
+            "children": {name: {"hosts": dict.fromkeys(hosts)} for name, hosts in sorted(groups.items())},
+        }
+    }
+
+
+def _word(text: str) -> str:
+    # Ansible wants groups to be words that Python would take for a name.
+    return text.replace("-", "_")

@@ -1,0 +1,25 @@
+"""REST of the inventory."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from policy import Principal, require_permission
+from provisioning_api.machines.states import MEMBERS, MachineState
+from provisioning_api.reach import ProvisioningDep
+
+router = APIRouter(tags=["inventory"])
+
+ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
+
+
+@router.get("/api/inventory")
+async def read_inventory(
+    services: ProvisioningDep,
+    _: ReadMachines,
+    state: Annotated[list[MachineState] | None, Query(max_length=20)] = None,
+) -> dict[str, Any]:
+    """What `ansible-inventory --list` prints, of the members or of machines in other states."""
+    return await services.inventory.listing(state or MEMBERS)

@@ -1,0 +1,120 @@
+"""Finds out which machine speaks: known, changed, new, or one that only says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.machines.errors import identity_conflict, macs_of_several
+from provisioning_api.machines.hardware import Hardware, differences
+from provisioning_api.machines.identity import telling_uuid
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import HardwareReport, Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.schemas import Discovery, Identity
+from provisioning_api.machines.states import MachineState
+from soundstage.database import utcnow
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A machine that reported, and whether it is new to us."""
+
+    machine: Machine
+    new: bool
+
+
+async def known_machine(session: AsyncSession, identity: Identity) -> Machine | None:
+    """The machine with this identity; None when it is new.
+
+    Raises `machine.macs_of_several` and `machine.identity_conflict`: what is doubtful is never half-trusted.
+    """
+    by_mac = await Machines(session).by_macs(identity.macs)
+    if len(by_mac) > 1:
+        raise macs_of_several([machine.name for machine in by_mac])
+    if not by_mac:
+        return None
+    machine = by_mac[0]
+    ours, theirs = telling_uuid(machine.uuid), telling_uuid(identity.uuid)
+    if ours and theirs and ours != theirs:
+        raise identity_conflict(machine.name, "another SMBIOS UUID than before")
+    return machine
+
+
+async def take_over_macs(session: AsyncSession, machine: Machine) -> None:
+    """The machine's addresses become those that it reported last."""
+    machines = Machines(session)
+    known, seen = set((await machines.macs_of([machine.id]))[machine.id]), set(machine.seen_macs or ())
+    if seen and seen != known:
+        await machines.drop_macs(known - seen)
+        await machines.add_macs(machine.id, seen - known)
+
+
+class Discoverer:
+    """Takes the reports of ramdisks. Nothing that it does gives a machine any right."""
+
+    def __init__(self, journal: MachineJournal) -> None:
+        self._journal = journal
+
+    async def see(self, session: AsyncSession, report: Discovery) -> Seen:
+        """Makes the machine, or brings what is known of it up to date."""
+        machine = await known_machine(session, report)
+        new = machine is None
+        if machine is None:
+            machine = await self._make(session, report)
+        else:
+            await self._update(session, machine, report)
+        await self._note_hardware(session, machine, report.hardware)
+        return Seen(machine, new)
+
+    async def _make(self, session: AsyncSession, report: Discovery) -> Machine:
+        machines = Machines(session)
+        uuid = telling_uuid(report.uuid)
+        twins = [twin.name for twin in await machines.by_uuid(uuid)] if uuid else []
+        machine = Machine(
+            name=await self._free_name(machines, min(report.macs)),
+            uuid=uuid,
+            state=MachineState.DISCOVERED,
+            address=report.address,
+            agent_key=report.agent_key,
+            seen_macs=sorted(report.macs),
+        )
+        await machines.add(machine, report.macs)
+        await self._journal.tell(session, machine, "discovered", macs=sorted(report.macs))
+        if twins:
+            await self._journal.tell(session, machine, "uuid_shared", others=twins)
+        return machine
+
+    async def _update(self, session: AsyncSession, machine: Machine, report: Discovery) -> None:
+        machine.seen_at = utcnow()
+        machine.agent_key = report.agent_key or machine.agent_key
+        macs = Machines(session)
+        known = set((await macs.macs_of([machine.id]))[machine.id])
+        if known != report.macs and machine.seen_macs != sorted(report.macs):
+            gone, came = sorted(known - report.macs), sorted(report.macs - known)
+            await self._journal.tell(session, machine, "nic_changed", gone=gone, came=came)
+        machine.seen_macs = sorted(report.macs)
+        if machine.where is MachineState.DISCOVERED:
+            # Nobody has said yes to anything yet. Later only a new acceptance takes these over.
+            machine.uuid = machine.uuid or telling_uuid(report.uuid)
+            machine.address = report.address or machine.address
+            await take_over_macs(session, machine)
+
+    async def _note_hardware(self, session: AsyncSession, machine: Machine, hardware: Hardware) -> None:
+        digest = hardware.digest()
+        if digest == machine.hardware_sha256:
+            return
+        before = Hardware.model_validate(machine.hardware) if machine.hardware is not None else None
+        changes = [change.model_dump() for change in differences(before, hardware)] if before else []
+        machine.hardware, machine.hardware_sha256 = hardware.model_dump(mode="json"), digest
+        await Machines(session).add_report(
+            HardwareReport(machine_id=machine.id, sha256=digest, hardware=machine.hardware, changes=changes)
+        )
+        if changes:
+            paths = [change["path"] for change in changes]
+            await self._journal.tell(session, machine, "hardware_changed", paths=paths[:50], count=len(paths))
+
+    async def _free_name(self, machines: Machines, mac: str) -> str:
+        name = f"machine-{mac.replace(':', '')}"
+        return name if await machines.by_name(name) is None else f"{name}-{utcnow():%Y%m%d%H%M%S}"

@@ -1,0 +1,77 @@
+"""Tables of machines, their network addresses and what their ramdisks reported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from provisioning_api.machines.states import MachineState, Standing
+from provisioning_api.tables import ProvisioningBase
+from soundstage.database import new_id, utcnow
+
+
+class Machine(ProvisioningBase):
+    """One machine. `acceptance` counts the times that it was accepted, `written` is the last of them that was
+    used for a write: a disk is written to only while the first is larger.
+    """
+
+    __tablename__ = "machines"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("mch"))
+    name: Mapped[str] = mapped_column(String(63), unique=True)
+    uuid: Mapped[str | None] = mapped_column(String(36), default=None, index=True)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    pool: Mapped[str] = mapped_column(String(40), default="default")
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    address: Mapped[str | None] = mapped_column(String(45), default=None)
+    ssh_port: Mapped[int] = mapped_column(Integer, default=22)
+    host_key: Mapped[str | None] = mapped_column(String(1000), default=None)
+    host_key_from: Mapped[str] = mapped_column(String(20), default="")
+    agent_key: Mapped[str | None] = mapped_column(String(64), default=None)
+    seen_macs: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    acceptance: Mapped[int] = mapped_column(Integer, default=0)
+    written: Mapped[int] = mapped_column(Integer, default=0)
+    accepted_by: Mapped[str] = mapped_column(String(200), default="")
+    hardware: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    hardware_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
+    cause: Mapped[str] = mapped_column(Text, default="")
+    hint: Mapped[str] = mapped_column(Text, default="")
+    power: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    wiping: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    seen_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    @property
+    def standing(self) -> Standing:
+        """What the guards of the state table look at."""
+        return Standing(self.acceptance, self.written, bool(self.host_key), bool(self.address))
+
+    @property
+    def where(self) -> MachineState:
+        """The state, typed."""
+        return MachineState(self.state)
+
+
+class MachineMac(ProvisioningBase):
+    """A MAC address belongs to one machine at most."""
+
+    __tablename__ = "machine_macs"
+
+    mac: Mapped[str] = mapped_column(String(17), primary_key=True)
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), index=True)
+
+
+class HardwareReport(ProvisioningBase):
+    """A report that differed from the one before; `changes` is the difference."""
+
+    __tablename__ = "hardware_reports"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("hwr"))
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), index=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    hardware: Mapped[dict[str, Any]] = mapped_column(JSON)
+    changes: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    at: Mapped[datetime] = mapped_column(default=utcnow)

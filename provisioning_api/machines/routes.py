@@ -1,0 +1,74 @@
+"""REST of machines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from policy import Principal, require_permission
+from provisioning_api.machines.schemas import (
+    Acceptance,
+    MachineChange,
+    MachineDetail,
+    MachineView,
+    ReportView,
+)
+from provisioning_api.machines.states import MachineState
+from provisioning_api.reach import ProvisioningDep
+
+router = APIRouter(prefix="/api/machines", tags=["machines"])
+
+ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
+AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
+UpdateMachines = Annotated[Principal, Depends(require_permission("machine:update"))]
+
+
+@router.get("")
+async def list_machines(
+    services: ProvisioningDep,
+    _: ReadMachines,
+    state: Annotated[list[MachineState] | None, Query(max_length=20)] = None,
+    pool: Annotated[str | None, Query(max_length=40)] = None,
+) -> list[MachineView]:
+    """By name."""
+    return await services.machines.list(state or (), pool)
+
+
+@router.get("/{name}")
+async def get_machine(name: str, services: ProvisioningDep, _: ReadMachines) -> MachineDetail:
+    """By name or id, with its hardware and what comes next."""
+    return await services.machines.get(name)
+
+
+@router.get("/{name}/hardware")
+async def list_reports(
+    name: str,
+    services: ProvisioningDep,
+    _: ReadMachines,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> list[ReportView]:
+    """What changed in its hardware from boot to boot, newest first."""
+    return list(await services.machines.reports(name, limit))
+
+
+@router.post("/{name}/accept")
+async def accept_machine(
+    name: str, acceptance: Acceptance, services: ProvisioningDep, principal: AcceptMachines
+) -> MachineDetail:
+    """A yes: it may be written to once, and be enrolled within fifteen minutes."""
+    return await services.intake.accept(name, acceptance, by=principal.name)
+
+
+@router.post("/{name}/reject")
+async def reject_machine(name: str, services: ProvisioningDep, principal: AcceptMachines) -> MachineDetail:
+    """A no, or a yes taken back."""
+    return await services.machines.reject(name, by=principal.name)
+
+
+@router.patch("/{name}")
+async def change_machine(
+    name: str, change: MachineChange, services: ProvisioningDep, principal: UpdateMachines
+) -> MachineDetail:
+    """Name, pool, tags, address."""
+    return await services.machines.change(name, change, by=principal.name)

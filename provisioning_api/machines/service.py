@@ -1,0 +1,114 @@
+"""The verbs of machines; called by the routes, the rules and the other nouns of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.machines.discovery import take_over_macs
+from provisioning_api.machines.errors import machine_not_found, name_taken, uuid_shared
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.schemas import (
+    Acceptance,
+    MachineChange,
+    MachineDetail,
+    MachineView,
+    ReportView,
+)
+from provisioning_api.machines.states import MachineState
+from provisioning_api.machines.views import detail_of, view_of
+from soundstage.database import Database
+
+
+class MachineService:
+    def __init__(self, db: Database, journal: MachineJournal) -> None:
+        self._db = db
+        self._journal = journal
+
+    async def list(self, states: Collection[MachineState] = (), pool: str | None = None) -> list[MachineView]:
+        """By name."""
+        async with self._db.session() as session:
+            machines = Machines(session)
+            found = await machines.list(states, pool)
+            macs = await machines.all_macs()
+        return [view_of(machine, macs.get(machine.id, [])) for machine in found]
+
+    async def get(self, name: str) -> MachineDetail:
+        """One machine, by name or id."""
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+            macs = await Machines(session).macs_of([machine.id])
+        return detail_of(machine, macs[machine.id])
+
+    async def reports(self, name: str, limit: int) -> Sequence[ReportView]:
+        """What its hardware was at each boot that found a difference, newest first."""
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+            found = await Machines(session).reports(machine.id, limit)
+        return [ReportView.model_validate(report, from_attributes=True) for report in found]
+
+    async def accept_in(
+        self, session: AsyncSession, machine: Machine, acceptance: Acceptance, *, by: str
+    ) -> None:
+        """A yes, in the caller's transaction: the machine may be written to once, and be enrolled."""
+        if machine.uuid is not None:
+            twins = [
+                twin.name
+                for twin in await Machines(session).by_uuid(machine.uuid)
+                if twin.id != machine.id and twin.where is not MachineState.RETIRED
+            ]
+            if twins:
+                raise uuid_shared(machine.name, twins)
+        await self._change(session, machine, acceptance)
+        await take_over_macs(session, machine)
+        await self._journal.move(session, machine, MachineState.ACCEPTED, by=by)
+        machine.acceptance += 1
+        machine.accepted_by = by
+        await self._journal.decide(session, machine, by, "accepted", acceptance=machine.acceptance)
+
+    async def change(self, name: str, change: MachineChange, *, by: str) -> MachineDetail:
+        """Names, tags, pool and address; what is left out stays."""
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, name)
+            await self._change(session, machine, change)
+            machine.address = change.address or machine.address
+            machine.ssh_port = change.ssh_port or machine.ssh_port
+            changed = change.model_dump(exclude_none=True)
+            await self._journal.decide(session, machine, by, "changed", **changed)
+            await self._journal.tell(session, machine, "changed", fields=sorted(changed))
+            macs = await Machines(session).macs_of([machine.id])
+        return detail_of(machine, macs[machine.id])
+
+    async def reject(self, name: str, *, by: str) -> MachineDetail:
+        """A no to a discovered machine; it stays known, and is offered no more."""
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, name)
+            if machine.where is MachineState.ACCEPTED:
+                await self._journal.move(session, machine, MachineState.DISCOVERED, by=by)
+            else:
+                await self._journal.move(session, machine, MachineState.RETIRED, by=by)
+            await self._journal.decide(session, machine, by, "rejected")
+            macs = await Machines(session).macs_of([machine.id])
+        return detail_of(machine, macs[machine.id])
+
+    async def _change(self, session: AsyncSession, machine: Machine, change: Acceptance) -> None:
+        if change.name is not None and change.name != machine.name:
+            if await Machines(session).by_name(change.name) is not None:
+                raise name_taken(change.name)
+            machine.name = change.name
+        if change.pool is not None:
+            machine.pool = change.pool
+        if change.tags is not None:
+            machine.tags = sorted(set(change.tags))
+
+
+async def found_machine(session: AsyncSession, name: str) -> Machine:
+    """By name or id; NotFound when there is none."""
+    machines = Machines(session)
+    machine = await machines.by_name(name) or await machines.get(name)
+    if machine is None:
+        raise machine_not_found(name)
+    return machine

@@ -1,0 +1,105 @@
+"""The life of a machine. One function moves it, and a guard says what a move needs; the docs draw this
+table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from soundstage.errors import Conflict
+
+
+class MachineState(StrEnum):
+    """discovered: seen, trusted with nothing; accepted: somebody or a named rule said yes."""
+
+    DISCOVERED = "discovered"
+    ACCEPTED = "accepted"
+    DEPLOYING = "deploying"
+    ENROLLED = "enrolled"
+    CONFIGURING = "configuring"
+    READY = "ready"
+    DRAINING = "draining"
+    RETIRED = "retired"
+    FAILED = "failed"
+
+
+S = MachineState
+
+MACHINE_TRANSITIONS: Mapping[MachineState, frozenset[MachineState]] = {
+    # Retired at once: an operator said no.
+    S.DISCOVERED: frozenset({S.ACCEPTED, S.RETIRED, S.FAILED}),
+    # Straight to enrolled: it was installed already. Back to discovered: the yes was taken back.
+    S.ACCEPTED: frozenset({S.DEPLOYING, S.ENROLLED, S.DISCOVERED, S.DRAINING, S.FAILED}),
+    # Draining: the wish to retire it does not wait for a deployment that never ends.
+    S.DEPLOYING: frozenset({S.ENROLLED, S.DRAINING, S.FAILED}),
+    # Accepted: to be written to once more, which is a new yes.
+    S.ENROLLED: frozenset({S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED}),
+    # Back to enrolled: the run was cancelled before it changed this machine.
+    S.CONFIGURING: frozenset({S.READY, S.ENROLLED, S.DRAINING, S.FAILED}),
+    S.READY: frozenset({S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED}),
+    S.DRAINING: frozenset({S.RETIRED, S.FAILED}),
+    # Only by a new yes: what was rejected does not come back by reporting again.
+    S.RETIRED: frozenset({S.ACCEPTED}),
+    S.FAILED: frozenset({S.ACCEPTED, S.CONFIGURING, S.DRAINING}),
+}
+
+# What may hold credentials and appear in the inventory.
+MEMBERS = frozenset({S.ENROLLED, S.CONFIGURING, S.READY})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What guards look at: facts about one machine that its state alone does not tell."""
+
+    acceptance: int = 0
+    written: int = 0
+    has_host_key: bool = False
+    has_address: bool = False
+
+    @property
+    def may_be_written(self) -> bool:
+        """One write per acceptance, so a boot loop cannot wipe a disk again."""
+        return self.acceptance > self.written
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a move needs beside the table: `needs` completes "It needs …"."""
+
+    holds: Callable[[Standing], bool]
+    needs: str
+
+
+GUARDS: Mapping[tuple[MachineState, MachineState], Guard] = {
+    (S.ACCEPTED, S.DEPLOYING): Guard(
+        lambda standing: standing.may_be_written, "an acceptance that has not been used for a write yet"
+    ),
+    (S.ACCEPTED, S.ENROLLED): Guard(lambda standing: standing.has_host_key, "a host key that is known"),
+    (S.DEPLOYING, S.ENROLLED): Guard(lambda standing: standing.has_host_key, "a host key that is known"),
+    (S.ENROLLED, S.CONFIGURING): Guard(lambda standing: standing.has_address, "an address"),
+    (S.READY, S.CONFIGURING): Guard(lambda standing: standing.has_address, "an address"),
+    (S.FAILED, S.CONFIGURING): Guard(
+        lambda standing: standing.has_host_key and standing.has_address,
+        "a host key that is known, and an address",
+    ),
+}
+
+
+def move(current: MachineState, wanted: MachineState, standing: Standing) -> MachineState:
+    """The new state; raises `machine.bad_transition` or `machine.not_yet`, and writes nothing."""
+    if wanted not in MACHINE_TRANSITIONS[current]:
+        raise Conflict(
+            "machine.bad_transition",
+            f"A machine that is {current} cannot become {wanted}.",
+            "Read it again: `soundstage machines show NAME` tells where it is and what comes next.",
+        )
+    guard = GUARDS.get((current, wanted))
+    if guard is not None and not guard.holds(standing):
+        raise Conflict(
+            "machine.not_yet",
+            f"A machine that is {current} becomes {wanted} only with {guard.needs}.",
+            "`soundstage machines show NAME` tells what is missing.",
+        )
+    return wanted

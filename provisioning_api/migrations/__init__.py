@@ -1,0 +1,1 @@
+"""The tables of the provisioning database, revision by revision."""

@@ -1,0 +1,21 @@
+"""Imports every table of this room, so that its metadata knows them; for migrations and tests."""
+
+from provisioning_api.audit.models import AuditRecord
+from provisioning_api.enrolment.models import Credential, Enrolment, MachineToken
+from provisioning_api.machines.models import HardwareReport, Machine, MachineMac
+from provisioning_api.rules.models import RuleRow
+from provisioning_api.runs.models import Failure, Run, RunMachine
+
+__all__ = [
+    "AuditRecord",
+    "Credential",
+    "Enrolment",
+    "Failure",
+    "HardwareReport",
+    "Machine",
+    "MachineMac",
+    "MachineToken",
+    "RuleRow",
+    "Run",
+    "RunMachine",
+]

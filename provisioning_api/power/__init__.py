@@ -1,0 +1,1 @@
+"""Switching machines on and off: Wake-on-LAN, Redfish, webhook."""

@@ -1,0 +1,21 @@
+"""How routes reach the services of this room: through `app.state.provisioning`, put there by `web`."""
+
+# No `from __future__ import annotations`: FastAPI reads the annotations of dependencies at run time.
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+
+if TYPE_CHECKING:
+    from provisioning_api.wiring import Provisioning
+else:
+    # The wiring imports every noun, and each noun's routes import this.
+    Provisioning = Any
+
+
+def provisioning_of(connection: HTTPConnection) -> Provisioning:
+    """The services of the application behind a request."""
+    return cast(Provisioning, connection.app.state.provisioning)
+
+
+ProvisioningDep = Annotated[Provisioning, Depends(provisioning_of)]

@@ -1,0 +1,1 @@
+"""Rules that act on discovered machines in place of a person, each with a name."""

@@ -1,0 +1,1 @@
+"""Runs of Ansible: queue, processes, events, failures."""

@@ -1,0 +1,252 @@
+"""Drives runs: starts what may start, attends what runs, and takes up what another process left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from provisioning_api.enrolment.revocations import Revocations
+from provisioning_api.inventory.hosts import snapshot
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.states import MachineState
+from provisioning_api.runs import process
+from provisioning_api.runs.ending import RunEnding
+from provisioning_api.runs.folder import Order, RunFolders
+from provisioning_api.runs.journal import RunJournal
+from provisioning_api.runs.models import Run
+from provisioning_api.runs.queue import Waiting, startable
+from provisioning_api.runs.reading import RunReader
+from provisioning_api.runs.repository import Runs
+from provisioning_api.runs.schemas import End
+from provisioning_api.runs.service import CONFIGURABLE, RunService
+from provisioning_api.runs.states import RunState
+from soundstage.database import Database, utcnow
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+
+POLL_S = 0.25
+RETRY_S = 5.0
+# Ansible's own limit comes first; this is for a process that does not keep it.
+LATE_S = 60.0
+
+
+class RunDriver:
+    def __init__(
+        self,
+        db: Database,
+        journal: RunJournal,
+        machines: MachineJournal,
+        folders: RunFolders,
+        reader: RunReader,
+        ending: RunEnding,
+        revocations: Revocations,
+        *,
+        at_once: int,
+        timeout_s: float,
+        kept: int,
+        user: str,
+        key_file: Path | None = None,
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._machines = machines
+        self._folders = folders
+        self._reader = reader
+        self._ending = ending
+        self._revocations = revocations
+        self._at_once = at_once
+        self._timeout_s = timeout_s
+        self._kept = kept
+        self._user = user
+        self._key_file = key_file
+        self._woken = asyncio.Event()
+        self._attending: dict[str, asyncio.Task[None]] = {}
+        self._loop: asyncio.Task[None] | None = None
+        self._service: RunService | None = None
+        self._log = get_logger(__name__)
+
+    def wake(self) -> None:
+        """There may be something to start or to cancel."""
+        self._woken.set()
+
+    async def start(self, service: RunService) -> None:
+        """Takes up what the process before us left, then looks whenever it is woken."""
+        self._service = service
+        await self._ending.note()
+        async with self._db.session() as session:
+            left = [run.id for run in await Runs(session).in_state(RunState.RUNNING)]
+        for run_id in left:
+            self._attend(run_id)
+        self._loop = asyncio.create_task(self._drive(), name="runs: drive")
+
+    async def close(self) -> None:
+        """Stops looking. Runs go on: the next process takes them up."""
+        tasks = [*self._attending.values(), *([self._loop] if self._loop else [])]
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _drive(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                for run_id in await self._startable():
+                    await self._begin(run_id)
+            except (SoundstageError, OSError) as error:
+                # A full disk or a busy database: what waits goes on waiting.
+                self._log.error("runs cannot be started now", reason=str(error))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), RETRY_S)
+                continue
+            await self._woken.wait()
+
+    async def _startable(self) -> list[str]:
+        async with self._db.session() as session:
+            runs = Runs(session)
+            queued, running = await runs.in_state(RunState.QUEUED), await runs.in_state(RunState.RUNNING)
+            machines = await runs.machines_of([run.id for run in (*queued, *running)])
+        waiting = {
+            run_id: Waiting(run_id, frozenset(row.machine_id for row in rows))
+            for run_id, rows in machines.items()
+        }
+        return startable(
+            [waiting[run.id] for run in queued], [waiting[run.id] for run in running], self._at_once
+        )
+
+    async def _begin(self, run_id: str) -> None:
+        """The move comes first: if we die right after it, the run is found lost and not silently missing."""
+        async with self._db.transaction() as session:
+            run = await Runs(session).get(run_id)
+            if run is None or RunState(run.state) is not RunState.QUEUED:
+                return
+            rows = (await Runs(session).machines_of([run_id]))[run_id]
+            machines = [machine for row in rows if (machine := await Machines(session).get(row.machine_id))]
+            gone = [machine.name for machine in machines if machine.where not in CONFIGURABLE]
+            if gone:
+                await self._journal.move(
+                    session, run, RunState.FAILED,
+                    cause=f"Not members any more: {', '.join(gone)}.",
+                    hint="Start a run on the other machines.",
+                )  # fmt: skip
+                return
+            await self._journal.move(session, run, RunState.RUNNING)
+            for machine in machines:
+                if not run.check and machine.where is not MachineState.CONFIGURING:
+                    await self._machines.move(
+                        session, machine, MachineState.CONFIGURING, by=f"run {run.id}", run_id=run.id
+                    )
+        try:
+            order = await self._order(run, machines)
+            folder = await asyncio.to_thread(self._folders.write, order)
+            await process.start(folder, run_id)
+        except OSError as error:
+            # Nothing was changed on any machine; the run says why instead of waiting for ever.
+            reason = f"The run could not be started: {error.strerror or error}."
+            await self._ending.write(
+                run_id, self._folders.path(run_id), End(status="error", rc=70, reason=reason)
+            )
+            return
+        self._attend(run_id)
+
+    async def _order(self, run: Run, machines: list[Machine]) -> Order:
+        folder = self._folders.path(run.id)
+        known = await self._revocations.known_hosts()
+        pins = [
+            f"{machine.name} {machine.host_key}" for machine in machines if machine.host_key_from == "pinned"
+        ]
+        options = (
+            f"-o UserKnownHostsFile={folder / 'ssh' / 'known_hosts'} -o GlobalKnownHostsFile=/dev/null "
+            "-o StrictHostKeyChecking=yes -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no "
+            "-o IdentitiesOnly=yes -o IdentityAgent=none"
+        )
+        shared = {
+            "ansible_ssh_private_key_file": str(self._key_file or folder / "ssh" / "key"),
+            "ansible_ssh_common_args": options,
+        }
+        return Order(
+            run_id=run.id,
+            playbook=run.playbook,
+            tags=tuple(run.tags),
+            check=run.check,
+            inventory=snapshot(machines, self._user, shared),
+            known_hosts=known + "".join(f"{pin}\n" for pin in pins),
+        )
+
+    def _attend(self, run_id: str) -> None:
+        task = asyncio.create_task(self._follow(run_id), name=f"runs: {run_id}")
+        self._attending[run_id] = task
+
+        def over(_: asyncio.Task[None]) -> None:
+            self._attending.pop(run_id, None)
+            self.wake()
+
+        task.add_done_callback(over)
+
+    async def _follow(self, run_id: str) -> None:
+        """Until the run has ended and that is written down; tries again when the database is busy."""
+        folder = self._folders.path(run_id)
+        while True:
+            try:
+                if await self._step(run_id, folder):
+                    return
+            except (SoundstageError, OSError) as error:
+                self._log.error("a run cannot be followed now", run=run_id, reason=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _step(self, run_id: str, folder: Path) -> bool:
+        async with self._db.session() as session:
+            run = await Runs(session).get(run_id)
+        if run is None or RunState(run.state) is not RunState.RUNNING:
+            return True
+        living = await asyncio.to_thread(process.is_alive, folder)
+        late = run.started_at is not None and (_age_s(run) > self._timeout_s + LATE_S)
+        if living and (run.cancel_wanted or late):
+            await process.end(folder, run_id)
+            living = False
+        if await self._reader.advance(run_id, folder):
+            return False
+        if living:
+            await asyncio.sleep(POLL_S)
+            return False
+        await process.end(folder, run_id)
+        while await self._reader.advance(run_id, folder):
+            pass
+        state = await self._ending.write(run_id, folder)
+        await asyncio.to_thread(self._folders.forget_key, run_id)
+        if state is RunState.LOST:
+            await self._resume(run_id)
+        await self._rotate()
+        return True
+
+    async def _resume(self, run_id: str) -> None:
+        """A lost run is taken up again on what it had not finished: once, so that nothing circles for
+        ever.
+        """
+        if self._service is None:
+            return
+        async with self._db.transaction() as session:
+            run = await Runs(session).get(run_id)
+            before = await Runs(session).get(run.retry_of) if run is not None and run.retry_of else None
+            if run is None or (before is not None and RunState(before.state) is RunState.LOST):
+                return
+            try:
+                await self._service.retry_in(session, run, reason=f"resumes {run.id}", by="restart")
+            except SoundstageError as error:
+                self._log.warning("a lost run is not taken up again", run=run_id, reason=error.message)
+        self.wake()
+
+    async def _rotate(self) -> None:
+        async with self._db.session() as session:
+            runs = Runs(session)
+            ended = list(await runs.ended())[: self._kept]
+            open_ones = [*await runs.in_state(RunState.QUEUED), *await runs.in_state(RunState.RUNNING)]
+        await asyncio.to_thread(self._folders.rotate, {*ended, *(run.id for run in open_ones)})
+
+
+def _age_s(run: Run) -> float:
+    return (utcnow() - run.started_at).total_seconds() if run.started_at else 0.0

@@ -1,0 +1,169 @@
+"""Writes down how a run ended: results, machines, failures, TODO.md; called by the driver when its process
+is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.states import MachineState
+from provisioning_api.runs.journal import RunJournal
+from provisioning_api.runs.models import Failure, Run, RunMachine
+from provisioning_api.runs.outcome import OTHERWISE, HostOutcome, hint_for, outcomes
+from provisioning_api.runs.reading import all_lines, read_end
+from provisioning_api.runs.repository import Failures, Runs
+from provisioning_api.runs.schemas import End
+from provisioning_api.runs.states import RunState
+from soundstage.database import Database
+from soundstage.one_line import one_line
+
+LOST = "The process of the run is gone, and did not say how far it came."
+LOST_HINT = "It is taken up again once by itself; after that: `soundstage runs retry ID`."
+TITLE = (
+    "# What needs a person\n\n"
+    "Runs that failed, the oldest first. `soundstage runs failures` lists what is open.\n\n"
+)
+
+
+class RunEnding:
+    def __init__(
+        self, db: Database, runs: RunJournal, machines: MachineJournal, todo: Path, *, ready: MachineState
+    ) -> None:
+        self._db = db
+        self._runs = runs
+        self._machines = machines
+        self._todo = todo
+        self._ready = ready
+
+    async def write(self, run_id: str, folder: Path, end: End | None = None) -> RunState:
+        """In one transaction; gives the state that the run ended in. `end`: what its process could not
+        write.
+        """
+        end = end or read_end(folder)
+        lines = await asyncio.to_thread(all_lines, folder)
+        async with self._db.transaction() as session:
+            run = await Runs(session).get(run_id)
+            if run is None or RunState(run.state) is not RunState.RUNNING:
+                return RunState.LOST if run is None else RunState(run.state)
+            rows = (await Runs(session).machines_of([run_id]))[run_id]
+            found = outcomes([row.name for row in rows], lines)
+            state, cause, hint = _verdict(run, end, found)
+            for row in rows:
+                outcome = found[row.name]
+                row.result, row.changed = outcome.result, outcome.changed
+                await self._settle(session, run, row, outcome, state, cause, hint)
+            await self._runs.move(session, run, state, cause=cause, hint=hint)
+        await self.note()
+        return state
+
+    async def note(self) -> None:
+        """Appends to TODO.md what is not there yet; a failure stands there at least once, whenever we die."""
+        async with self._db.session() as session:
+            waiting = await Failures(session).unnoted()
+        if not waiting:
+            return
+        await asyncio.to_thread(_append, self._todo, [_todo_line(failure) for failure in waiting])
+        async with self._db.transaction() as session:
+            for failure in await Failures(session).unnoted():
+                failure.noted = failure.noted or failure.id in {one.id for one in waiting}
+
+    async def _settle(
+        self,
+        session: AsyncSession,
+        run: Run,
+        row: RunMachine,
+        outcome: HostOutcome,
+        state: RunState,
+        cause: str,
+        hint: str,
+    ) -> None:
+        """Moves one machine, and records what failed on it."""
+        machine = await Machines(session).get(row.machine_id)
+        if machine is None:
+            return
+        if outcome.result == "ok":
+            await Failures(session).solve([machine.id])
+        elif state is not RunState.CANCELLED:
+            why = (outcome.cause or cause or LOST, outcome.hint or hint or OTHERWISE)
+            failure = Failure(
+                run_id=run.id,
+                machine_id=machine.id,
+                name=row.name,
+                task=outcome.task,
+                cause=why[0],
+                hint=why[1],
+            )
+            await Failures(session).add(failure)
+        if run.check or machine.where is not MachineState.CONFIGURING:
+            return
+        if outcome.result == "ok":
+            if self._ready is not MachineState.CONFIGURING:
+                await self._machines.move(session, machine, self._ready, by=f"run {run.id}")
+        elif state is RunState.CANCELLED and outcome.result == "unknown":
+            await self._machines.move(session, machine, MachineState.ENROLLED, by=f"run {run.id}")
+        else:
+            why = (outcome.cause or cause, outcome.hint or hint or OTHERWISE)
+            await self._machines.move(
+                session,
+                machine,
+                MachineState.FAILED,
+                by=f"run {run.id}",
+                cause=why[0],
+                hint=why[1],
+                run_id=run.id,
+            )
+
+
+def _verdict(run: Run, end: End | None, found: dict[str, HostOutcome]) -> tuple[RunState, str, str]:
+    """State, cause and hint."""
+    bad = sorted(name for name, outcome in found.items() if outcome.result != "ok")
+    if run.cancel_wanted:
+        return RunState.CANCELLED, "Cancelled by an operator.", ""
+    if end is None:
+        return RunState.LOST, LOST, LOST_HINT
+    if end.status == "timeout":
+        hint = "Raise `provisioning.run_timeout_s`, or look for a task that waits for something."
+        return RunState.FAILED, "It took longer than the limit, and was ended.", hint
+    if end.status == "canceled":
+        return RunState.LOST, "Its process was told to stop by somebody else.", LOST_HINT
+    if not bad and end.rc == 0:
+        return RunState.SUCCEEDED, "", ""
+    told = next((outcome for outcome in found.values() if outcome.cause), None)
+    if told is None:
+        reason = _last_line(end.reason) or f"Ansible ended with code {end.rc}."
+        return RunState.FAILED, reason, hint_for(end.reason)
+    return RunState.FAILED, f"{len(bad)} of {len(found)} machines: {', '.join(bad[:5])}.", told.hint
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return " ".join(lines[-3:])[:500]
+
+
+def _todo_line(failure: Failure) -> str:
+    """One line of a list. What a machine or a program said is data: it cannot start another line or a
+    link.
+    """
+    cause = str(one_line(failure.cause))[:300].replace("`", "'").replace("<", "‹")
+    task = str(one_line(failure.task)).replace("`", "'")
+    where = f" in “{task}”" if task else ""
+    when = f"{failure.at:%Y-%m-%d %H:%M}"
+    return f"- [ ] {when} {failure.name}{where}: `{cause}` {failure.hint} (run {failure.run_id})\n"
+
+
+def _append(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        title = TITLE if os.fstat(descriptor).st_size == 0 else ""
+        # One write: two processes cannot mix their lines.
+        os.write(descriptor, (title + "".join(lines)).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

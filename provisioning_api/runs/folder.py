@@ -1,0 +1,142 @@
+"""Writes the private folder of one run: its order, an inventory that does not change, a key for this run
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from provisioning_api.enrolment.ssh_authority import SshAuthority, key_line
+from provisioning_api.runs.child import ORDER
+from provisioning_api.runs.process import MARK
+
+# A certificate outlives the run that it was made for by this much: clocks differ.
+MARGIN_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class RunTerms:
+    """What all runs have in common. `key_file`: a key of the operator's, for machines that do not know our
+    CA.
+    """
+
+    project_dir: Path
+    ansible_bin: Path | None
+    ssh_user: str
+    forks: int
+    timeout_s: int
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    run_id: str
+    playbook: str
+    tags: tuple[str, ...]
+    check: bool
+    inventory: Mapping[str, Any]
+    known_hosts: str
+
+
+class RunFolders:
+    """`state_dir/provisioning/runs/<id>`, readable by their owner only."""
+
+    def __init__(self, root: Path, ssh: SshAuthority, terms: RunTerms) -> None:
+        self._root = root
+        self._ssh = ssh
+        self._terms = terms
+
+    def path(self, run_id: str) -> Path:
+        return self._root / run_id
+
+    def write(self, order: Order) -> Path:
+        """Everything that the process of the run reads. Nothing of it changes afterwards."""
+        folder = self.path(order.run_id)
+        (folder / "inventory").mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "ssh").mkdir(exist_ok=True, mode=0o700)
+        self._write_key(folder / "ssh", order.run_id)
+        _write(folder / "ssh" / "known_hosts", order.known_hosts, 0o600)
+        _write(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1), 0o400)
+        _write(folder / ORDER, json.dumps(self._order(folder, order), indent=1), 0o400)
+        return folder
+
+    def forget_key(self, run_id: str) -> None:
+        """The key of an ended run; its certificate would end by itself soon after."""
+        shutil.rmtree(self.path(run_id) / "ssh", ignore_errors=True)
+
+    def rotate(self, kept: set[str]) -> None:
+        """Removes the folders of runs that are not `kept`."""
+        if not self._root.is_dir():
+            return
+        for folder in self._root.iterdir():
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _write_key(self, folder: Path, run_id: str) -> None:
+        key = Ed25519PrivateKey.generate()
+        encoded = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        _write(folder / "key", encoded.decode(), 0o600)
+        _write(folder / "key.pub", key_line(key.public_key()) + "\n", 0o600)
+        lifetime = timedelta(seconds=self._terms.timeout_s + MARGIN_S)
+        serial = secrets.randbits(63) | 1
+        # ssh takes the certificate beside the key by itself.
+        certificate = self._ssh.user_certificate(
+            key.public_key(), serial, f"soundstage {run_id}", self._terms.ssh_user, lifetime
+        )
+        _write(folder / "key-cert.pub", certificate + "\n", 0o600)
+
+    def _order(self, folder: Path, order: Order) -> dict[str, Any]:
+        cmdline = ["--check", "--diff"] if order.check else []
+        if order.tags:
+            cmdline += ["--tags", ",".join(order.tags)]
+        return {
+            "project_dir": str(self._terms.project_dir),
+            "playbook": str(self._terms.project_dir / order.playbook),
+            # Flags of ours and tags of a narrow alphabet: nothing here needs quoting.
+            "cmdline": " ".join(cmdline),
+            "forks": self._terms.forks,
+            "timeout_s": self._terms.timeout_s,
+            "environment": self._environment(folder, order.run_id),
+        }
+
+    def _environment(self, folder: Path, run_id: str) -> dict[str, str]:
+        found = {
+            MARK: run_id,
+            "ANSIBLE_HOME": str(folder / "home"),
+            "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(folder / "facts"),
+            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            "ANSIBLE_NOCOLOR": "True",
+            "ANSIBLE_RETRY_FILES_ENABLED": "False",
+            # Our snapshot alone: a project's own ansible.cfg may name its inventory.
+            "ANSIBLE_INVENTORY": str(folder / "inventory" / "hosts.json"),
+            "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        }
+        path = os.environ.get("PATH", os.defpath)
+        if self._terms.ansible_bin is not None:
+            path = f"{self._terms.ansible_bin}{os.pathsep}{path}"
+        found["PATH"] = path
+        config = self._terms.project_dir / "ansible.cfg"
+        if config.is_file():
+            found["ANSIBLE_CONFIG"] = str(config)
+        return found
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,42 @@
+"""Tells what happens in a run: one stream of events per run, and moves that the table allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.runs.models import Run
+from provisioning_api.runs.states import TERMINAL, RunState, move
+from soundstage.database import utcnow
+from soundstage.events import Event, EventStore
+
+
+def stream_of(run_id: str) -> str:
+    return f"run:{run_id}"
+
+
+def is_end(event: Event) -> bool:
+    """Whether nothing more will come in the stream of this run."""
+    return event.kind == "run.ended"
+
+
+class RunJournal:
+    def __init__(self, events: EventStore) -> None:
+        self._events = events
+
+    async def tell(self, session: AsyncSession, run: Run, kind: str, **data: Any) -> None:
+        await self._events.append(session, stream_of(run.id), f"run.{kind}", data, trace_id=run.trace_id)
+
+    async def move(
+        self, session: AsyncSession, run: Run, wanted: RunState, *, cause: str = "", hint: str = ""
+    ) -> None:
+        """Raises Conflict, and changes nothing, when the table forbids it. The end is told with its cause."""
+        run.state = move(RunState(run.state), wanted)
+        run.cause, run.hint = cause, hint
+        if wanted is RunState.RUNNING:
+            run.started_at = utcnow()
+            await self.tell(session, run, "started")
+        elif wanted in TERMINAL:
+            run.ended_at = utcnow()
+            await self.tell(session, run, "ended", state=wanted, cause=cause, hint=hint)

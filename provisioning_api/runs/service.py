@@ -1,0 +1,185 @@
+"""The verbs of runs: ask, look, cancel, retry; the driver does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.audit.service import AuditLog
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.states import MachineState
+from provisioning_api.runs import errors
+from provisioning_api.runs.journal import RunJournal
+from provisioning_api.runs.models import Run, RunMachine
+from provisioning_api.runs.repository import Failures, Runs
+from provisioning_api.runs.schemas import FailureView, RunMachineView, RunRequest, RunView
+from provisioning_api.runs.states import OPEN, RunState
+from soundstage.database import Database
+from soundstage.tracing import new_trace_id, trace_id
+
+CONFIGURABLE = frozenset(
+    {MachineState.ENROLLED, MachineState.CONFIGURING, MachineState.READY, MachineState.FAILED}
+)
+GOOD = frozenset({"ok"})
+
+
+class RunService:
+    def __init__(
+        self,
+        db: Database,
+        journal: RunJournal,
+        audit: AuditLog,
+        *,
+        project_dir: Path,
+        playbook: str,
+        wake: Callable[[], None],
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._audit = audit
+        self._project_dir = project_dir
+        self._playbook = playbook
+        self._wake = wake
+
+    async def create(self, request: RunRequest, *, by: str) -> RunView:
+        """Queues a run; it starts when its machines are free."""
+        playbook = request.playbook or self._playbook
+        if not (self._project_dir / playbook).is_file():
+            raise errors.playbook_missing(playbook, str(self._project_dir))
+        async with self._db.transaction() as session:
+            names = sorted(set(request.machines))
+            machines = await Machines(session).named(names)
+            if missing := sorted(set(names) - {machine.name for machine in machines}):
+                raise errors.machines_missing(missing)
+            run = Run(
+                playbook=playbook, tags=request.tags, check=request.check, reason="asked for", requested_by=by
+            )
+            await self.queue(session, run, machines)
+            rows = (await Runs(session).machines_of([run.id]))[run.id]
+        self._wake()
+        return _view(run, rows)
+
+    async def configure(self, session: AsyncSession, machine: Machine, *, reason: str, by: str) -> Run:
+        """The run that makes a machine ready, in the caller's transaction; an open one is taken as it is.
+
+        Call `wake` when the transaction is over.
+        """
+        existing = await Runs(session).open_of(machine.id)
+        if existing is not None and not existing.check:
+            return existing
+        run = Run(playbook=self._playbook, reason=reason, requested_by=by)
+        await self.queue(session, run, [machine])
+        return run
+
+    async def queue(self, session: AsyncSession, run: Run, machines: Sequence[Machine]) -> None:
+        for machine in machines:
+            if machine.where not in CONFIGURABLE or not (machine.host_key and machine.address):
+                raise errors.machine_not_configurable(machine.name, machine.state)
+        run.state, run.trace_id = RunState.QUEUED, trace_id() or new_trace_id()
+        await Runs(session).add(run, [(machine.id, machine.name) for machine in machines])
+        names = [machine.name for machine in machines]
+        await self._journal.tell(session, run, "queued", machines=names, playbook=run.playbook)
+        facts = {"playbook": run.playbook, "machines": names, "reason": run.reason, "check": run.check}
+        await self._audit.record(session, run.requested_by, "run.queued", run.id, facts)
+
+    def wake(self) -> None:
+        """Something was queued: the driver should look."""
+        self._wake()
+
+    async def list(
+        self, states: Collection[RunState] = (), before: str | None = None, limit: int = 50
+    ) -> list[RunView]:
+        """Newest first; `before` is the id of the last one seen."""
+        async with self._db.session() as session:
+            runs = Runs(session)
+            found = await runs.list(states, before, limit)
+            machines = await runs.machines_of([run.id for run in found])
+        return [_view(run, machines[run.id]) for run in found]
+
+    async def get(self, run_id: str) -> RunView:
+        async with self._db.session() as session:
+            run = await _found(session, run_id)
+            machines = await Runs(session).machines_of([run.id])
+        return _view(run, machines[run.id])
+
+    async def cancel(self, run_id: str, *, by: str) -> RunView:
+        """A queued run ends at once; the processes of a running one are ended by the driver."""
+        async with self._db.transaction() as session:
+            run = await _found(session, run_id)
+            state = RunState(run.state)
+            if state is RunState.QUEUED:
+                await self._journal.move(session, run, RunState.CANCELLED, cause=f"Cancelled by {by}.")
+            elif state is RunState.RUNNING:
+                run.cancel_wanted = True
+            else:
+                await self._journal.move(session, run, RunState.CANCELLED)
+            await self._audit.record(session, by, "run.cancelled", run.id)
+            machines = await Runs(session).machines_of([run.id])
+        self._wake()
+        return _view(run, machines[run.id])
+
+    async def retry(self, run_id: str, *, by: str) -> RunView:
+        """A run of the same on the machines that did not come through, and on those alone."""
+        async with self._db.transaction() as session:
+            run = await _found(session, run_id)
+            again = await self.retry_in(session, run, reason=f"retry of {run.id}", by=by)
+            if again is None:
+                raise errors.nothing_to_retry()
+            machines = await Runs(session).machines_of([again.id])
+        self._wake()
+        return _view(again, machines[again.id])
+
+    async def retry_in(self, session: AsyncSession, run: Run, *, reason: str, by: str) -> Run | None:
+        """The same in the caller's transaction; None when there is nothing to repeat."""
+        rows = (await Runs(session).machines_of([run.id]))[run.id]
+        names = [row.name for row in rows if row.result not in GOOD]
+        if RunState(run.state) in OPEN or not names:
+            return None
+        again = Run(
+            playbook=run.playbook,
+            tags=run.tags,
+            check=run.check,
+            reason=reason,
+            requested_by=by,
+            retry_of=run.id,
+        )
+        ids = [row.machine_id for row in rows if row.result not in GOOD]
+        machines = [machine for one in ids if (machine := await Machines(session).get(one)) is not None]
+        await self.queue(session, again, machines)
+        return again
+
+    async def failures(self, *, solved: bool | None, limit: int) -> Sequence[FailureView]:
+        """Newest first; `solved`: a later run succeeded on the same machine."""
+        async with self._db.session() as session:
+            found = await Failures(session).list(solved=solved, limit=limit)
+        return [FailureView.model_validate(failure, from_attributes=True) for failure in found]
+
+
+async def _found(session: AsyncSession, run_id: str) -> Run:
+    run = await Runs(session).get(run_id)
+    if run is None:
+        raise errors.run_not_found(run_id)
+    return run
+
+
+def _view(run: Run, machines: Sequence[RunMachine]) -> RunView:
+    return RunView(
+        id=run.id,
+        state=RunState(run.state),
+        playbook=run.playbook,
+        machines=[RunMachineView.model_validate(row, from_attributes=True) for row in machines],
+        tags=run.tags,
+        check=run.check,
+        reason=run.reason,
+        requested_by=run.requested_by,
+        retry_of=run.retry_of,
+        cause=run.cause,
+        hint=run.hint,
+        trace_id=run.trace_id,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+    )

@@ -1,0 +1,1 @@
+"""Where the time went between power-on and ready."""

@@ -1,0 +1,49 @@
+"""The web application of the provisioning process; made by the server process and by tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI
+
+from policy import Policy, install_policy, require_permission
+from provisioning_api.routes import routers
+from provisioning_api.wiring import Provisioning
+from soundstage.errors import install_error_handlers
+from soundstage.telemetry import Metrics, install_telemetry, metrics_router
+
+DESCRIPTION = "From power-on to ready: machines, enrolment, boot scripts and runs of Ansible."
+
+
+def create_provisioning_app(
+    services: Provisioning, policy: Policy, metrics: Metrics, *, prepare: Callable[[], Awaitable[None]]
+) -> FastAPI:
+    """`prepare` brings the database up to date; it is awaited when the application starts."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await prepare()
+        try:
+            async with services.working():
+                yield
+        finally:
+            await services.db.close()
+
+    app = FastAPI(
+        title="Soundstage provisioning",
+        version=version("soundstage"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.provisioning = services
+    for router in routers():
+        app.include_router(router)
+    app.include_router(metrics_router(metrics, [Depends(require_permission("metrics:read"))]))
+    install_policy(app, policy, public={"/openapi.json": "the description of the API is no secret"})
+    install_error_handlers(app)
+    install_telemetry(app, metrics)
+    return app

@@ -1,0 +1,145 @@
+"""The services of this room, built once by the composition root; routes reach them through `reach`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from provisioning_api.audit.service import AuditLog
+from provisioning_api.callhome.service import CallHomeService
+from provisioning_api.enrolment.agent import AgentDesk
+from provisioning_api.enrolment.challenges import Challenges
+from provisioning_api.enrolment.keys import KeyFolder
+from provisioning_api.enrolment.membership import MemberMaker, MemberTerms
+from provisioning_api.enrolment.revocations import Revocations
+from provisioning_api.enrolment.service import EnrolmentService
+from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.enrolment.tls_authority import TlsAuthority
+from provisioning_api.intake import Intake
+from provisioning_api.inventory.service import InventoryService
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.service import MachineService
+from provisioning_api.machines.states import MachineState
+from provisioning_api.rules.service import RuleService
+from provisioning_api.runs.driver import RunDriver
+from provisioning_api.runs.ending import RunEnding
+from provisioning_api.runs.folder import RunFolders, RunTerms
+from provisioning_api.runs.journal import RunJournal
+from provisioning_api.runs.reading import RunReader
+from provisioning_api.runs.service import RunService
+from soundstage.database import Database
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    """`working` starts and ends what runs by itself; the services need no start."""
+
+    db: Database
+    events: EventStore
+    audit: AuditLog
+    ssh: SshAuthority
+    tls: TlsAuthority
+    machines: MachineService
+    rules: RuleService
+    enrolments: EnrolmentService
+    revocations: Revocations
+    intake: Intake
+    desk: AgentDesk
+    callhome: CallHomeService
+    inventory: InventoryService
+    runs: RunService
+    driver: RunDriver
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """The shipped rules are there, runs are driven, the inventory file follows the machines."""
+        await self.rules.ensure_shipped()
+        await self.driver.start(self.runs)
+        try:
+            await self.inventory.start()
+            yield
+        finally:
+            await self.driver.close()
+            await self.inventory.close()
+
+
+def build_provisioning(settings: Settings, db: Database, events: EventStore) -> Provisioning:
+    """Makes what is missing of the private keys; opens no connection and starts nothing."""
+    chosen = settings.provisioning
+    state = settings.state_dir.absolute()
+    folder = state / "provisioning"
+    keys = KeyFolder(folder / "keys")
+    ssh, tls = SshAuthority(keys), TlsAuthority(keys)
+    audit = AuditLog(db)
+    journal, run_journal = MachineJournal(events, audit), RunJournal(events)
+    revocations = Revocations(db, ssh, tls)
+    project = settings.playbooks_folder
+    folders = RunFolders(
+        folder / "runs",
+        ssh,
+        RunTerms(
+            project_dir=project,
+            ansible_bin=ansible_bin(settings, project),
+            ssh_user=chosen.ssh_user,
+            forks=chosen.run_forks,
+            timeout_s=chosen.run_timeout_s,
+        ),
+    )
+    ready = MachineState.READY
+    driver = RunDriver(
+        db,
+        run_journal,
+        journal,
+        folders,
+        RunReader(db, run_journal),
+        RunEnding(db, run_journal, journal, state / "TODO.md", ready=ready),
+        revocations,
+        at_once=chosen.runs_at_once,
+        timeout_s=chosen.run_timeout_s,
+        kept=chosen.runs_kept,
+        user=chosen.ssh_user,
+    )
+    runs = RunService(db, run_journal, audit, project_dir=project, playbook=chosen.playbook, wake=driver.wake)
+    machines = MachineService(db, journal)
+    rules = RuleService(db, audit)
+    terms = MemberTerms(
+        lifetime=timedelta(days=chosen.certificate_days),
+        region=chosen.region,
+        datacenter=chosen.datacenter,
+        ssh_user=chosen.ssh_user,
+        gossip_key_file=chosen.consul_gossip_key_file,
+    )
+    enrolments = EnrolmentService(
+        db, journal, audit, MemberMaker(ssh, tls, terms), timedelta(minutes=chosen.token_minutes)
+    )
+    intake = Intake(db, journal, machines, rules, enrolments)
+    return Provisioning(
+        db=db,
+        events=events,
+        audit=audit,
+        ssh=ssh,
+        tls=tls,
+        machines=machines,
+        rules=rules,
+        enrolments=enrolments,
+        revocations=revocations,
+        intake=intake,
+        desk=AgentDesk(db, intake, enrolments, journal, Challenges(keys.secret("challenge.key"))),
+        callhome=CallHomeService(db, intake, journal, machines, rules, runs),
+        inventory=InventoryService(db, events, settings.inventory_path, chosen.ssh_user),
+        runs=runs,
+        driver=driver,
+    )
+
+
+def ansible_bin(settings: Settings, project: Path) -> Path | None:
+    """Where `ansible-playbook` is; None when PATH has to know."""
+    if settings.provisioning.ansible_bin is not None:
+        return settings.provisioning.ansible_bin.absolute()
+    beside = project / "ansible" / ".venv" / "bin"
+    return beside if (beside / "ansible-playbook").exists() else None

@@ -1,0 +1,77 @@
+"""The section of the provisioning API: from power-on to ready, in a process and a database of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AnyHttpUrl, Field
+
+from soundstage.settings.sections import CommaList, Host, Section
+
+
+class ProvisioningSettings(Section):
+    """Machines, enrolment, boot scripts and runs of Ansible; a process of its own."""
+
+    enabled: bool = Field(True, description="`soundstage up` starts it beside the studio")
+    host: Host = Field("127.0.0.1", description="address to listen on; machines need one that they can reach")
+    port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="TCP port for boot scripts and people; empty: 8001, or a free one when `http.port` is 0",
+    )
+    tls_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="TCP port for enrolment, TLS 1.3 only; empty: 8002, or a free one when `http.port` is 0",
+    )
+    tls_names: CommaList = Field(
+        (), description="names and addresses under which machines reach the TLS port, by commas"
+    )
+    public_url: AnyHttpUrl | None = Field(
+        None, description="how machines reach the plain port, e.g. `http://10.0.0.5:8001`; empty: as they ask"
+    )
+    database_url: str | None = Field(
+        None,
+        description="`sqlite:///path` or `postgresql://…`; empty: in `state_dir`, beside the studio's",
+    )
+    token_minutes: int = Field(15, ge=1, le=15, description="how long an armed enrolment may be used")
+    certificate_days: int = Field(90, ge=1, le=825, description="how long the certificates of a machine last")
+    datacenter: str = Field(
+        "dc1", pattern=r"^[a-z0-9-]{1,32}$", description="of Consul, for the names in certificates"
+    )
+    region: str = Field(
+        "global", pattern=r"^[a-z0-9-]{1,32}$", description="of Nomad, for the names in certificates"
+    )
+    consul_gossip_key_file: Path | None = Field(
+        None, description="file with Consul's gossip key, given to machines that enrol; empty: none"
+    )
+    nomad_token_file: Path | None = Field(
+        None, description="file with a Nomad token that may drain nodes and introduce clients; empty: none"
+    )
+    nomad_ready: bool = Field(
+        False, description="a machine is ready only when the Nomad servers (`farm.nomad`) call its node ready"
+    )
+    ssh_user: str = Field(
+        "soundstage", pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="as whom runs and commands log in"
+    )
+    project_dir: Path | None = Field(
+        None, description="folder with the playbooks; empty: the current one, else this checkout"
+    )
+    playbook: str = Field("playbook.yaml", description="what a machine that was accepted is configured with")
+    ansible_bin: Path | None = Field(
+        None, description="folder of `ansible-playbook`; empty: `ansible/.venv/bin` of the project, else PATH"
+    )
+    runs_at_once: int = Field(4, ge=1, le=64, description="runs of Ansible at the same time")
+    run_forks: int = Field(10, ge=1, le=500, description="machines that one run works on at the same time")
+    run_timeout_s: int = Field(3600, ge=1, description="a run that takes longer is ended")
+    runs_kept: int = Field(200, ge=1, description="folders of ended runs that are kept, the newest")
+    command_timeout_s: float = Field(30.0, gt=0, le=600, description="a command that takes longer is ended")
+    command_output_kib: int = Field(64, ge=1, le=4096, description="what is kept of a command's output")
+    inventory_file: Path | None = Field(
+        None, description="where the inventory is written; empty: `inventory/soundstage.json` in `state_dir`"
+    )
+    artefact_dir: Path | None = Field(
+        None, description="kernels, ramdisks and images with their manifest; empty: below `state_dir`"
+    )

@@ -1,0 +1,119 @@
+"""A whole provisioning process over a real database; machines speak to it as they would from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import sshd_server
+from ramdisk import Ramdisk
+
+from app.provisioning import ProvisioningProcess, build_process
+from soundstage.settings import Settings
+
+ANSIBLE = Path(__file__).parents[2] / "ansible" / ".venv" / "bin"
+PATIENCE_S = 120.0
+
+PLAYBOOK = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Who is there
+      ansible.builtin.raw: id -un
+      changed_when: false
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder of playbooks; tests write their own into it."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "playbook.yaml").write_text(PLAYBOOK)
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, project: Path, database_url: str) -> Settings:
+    return Settings.model_validate(
+        {
+            "state_dir": tmp_path / "state",
+            "events": {"poll_ms": 50},
+            "provisioning": {
+                "database_url": database_url,
+                "project_dir": project,
+                "ansible_bin": ANSIBLE,
+                "ssh_user": getpass.getuser(),
+                "run_timeout_s": 300,
+            },
+        }
+    )
+
+
+@pytest.fixture
+def process(settings: Settings) -> ProvisioningProcess:
+    return build_process(settings)
+
+
+@pytest.fixture
+async def app(process: ProvisioningProcess) -> AsyncIterator[FastAPI]:
+    """At work: its runs are driven, its inventory is written."""
+    made = process.app()
+    async with made.router.lifespan_context(made):
+        yield made
+
+
+def client_of(app: FastAPI, url: str, source: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app, client=(source, 40000))
+    return httpx.AsyncClient(transport=transport, base_url=url, timeout=PATIENCE_S)
+
+
+@pytest.fixture
+async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody on this machine, who is admin."""
+    async with client_of(app, "http://localhost", "127.0.0.1") as client:
+        yield client
+
+
+@pytest.fixture
+async def machine_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A machine on the network, over TLS and without any key."""
+    async with client_of(app, "https://provisioning.example", "10.0.0.7") as client:
+        yield client
+
+
+@pytest.fixture
+def ramdisk(machine_client: httpx.AsyncClient) -> Ramdisk:
+    return Ramdisk(machine_client)
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[sshd_server.Sshd]:
+    """A machine's sshd with a key and not started yet."""
+    if not sshd_server.PROGRAM.exists():
+        pytest.skip(sshd_server.INSTALL)
+    with ExitStack() as stack:
+        yield stack.enter_context(sshd_server.machine_with_sshd(tmp_path / "machine"))
+
+
+async def eventually(true: Callable[[], Awaitable[Any]]) -> Any:
+    """Waits until it is so, and gives what it gave; generous, because machines are busy."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = await true()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.1)

@@ -1,0 +1,89 @@
+"""What the deploy agent does, in the words of the API: report, claim, exchange; used by many tests."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from provisioning_api.enrolment.challenges import signed_text
+
+
+def random_mac() -> str:
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
+
+
+def public_hex(key: Ed25519PrivateKey) -> str:
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    return key.public_key().public_bytes(*raw).hex()
+
+
+def new_host_key() -> str:
+    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    return Ed25519PrivateKey.generate().public_key().public_bytes(*form).decode()
+
+
+def new_csr(name: str = "whatever") -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@dataclass
+class Ramdisk:
+    """A machine in its ramdisk; `client` speaks TLS from the machine's own address."""
+
+    client: httpx.AsyncClient
+    macs: list[str] = field(default_factory=lambda: [random_mac()])
+    uuid: str | None = field(default_factory=lambda: str(uuid4()))
+    address: str | None = "10.0.0.7"
+    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    host_key: str = field(default_factory=new_host_key)
+    machine_id: str = ""
+    name: str = ""
+    challenge: str = ""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"macs": self.macs, "uuid": self.uuid}
+
+    async def discover(self) -> httpx.Response:
+        report = {**self.identity, "hardware": self.hardware, "address": self.address}
+        answer = await self.client.post("/api/agent/discover", json={**report, "agent_key": public_hex(self.key)})
+        if answer.is_success:
+            found = answer.json()
+            self.machine_id, self.name, self.challenge = found["machine_id"], found["name"], found["challenge"]
+        return answer
+
+    def signed(self, verb: str, payload: Any = None) -> dict[str, Any]:
+        text = "" if payload is None else json.dumps(payload)
+        signature = self.key.sign(signed_text(verb, self.machine_id, self.challenge, text)).hex()
+        return {
+            "machine_id": self.machine_id,
+            "challenge": self.challenge,
+            "payload": text,
+            "signature": signature,
+        }
+
+    async def claim(self) -> httpx.Response:
+        return await self.client.post("/api/agent/claim", json=self.signed("claim"))
+
+    async def token(self) -> str:
+        answer = await self.claim()
+        token: str | None = answer.raise_for_status().json()["token"]
+        assert token is not None, answer.text
+        return token
+
+    async def enrol(self, token: str, **changed: Any) -> httpx.Response:
+        request = {**self.identity, "token": token, "host_key": self.host_key, "csr": new_csr(), **changed}
+        return await self.client.post("/api/agent/enrol", json=request)

@@ -1,0 +1,42 @@
+"""From a ramdisk that nobody knows to a machine that is ready, on a real sshd with real Ansible."""
+
+from __future__ import annotations
+
+import httpx
+from conftest import eventually
+from ramdisk import Ramdisk
+from sshd_server import Sshd
+
+
+async def test_a_machine_reports_is_accepted_enrols_is_configured_and_is_ready(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk, sshd: Sshd
+) -> None:
+    ramdisk.address, ramdisk.host_key = "127.0.0.1", sshd.host_key
+    assert (await ramdisk.discover()).json()["state"] == "discovered"
+    waiting = (await ramdisk.claim()).json()
+    assert (waiting["next"], waiting["token"]) == ("wait", None)
+
+    accepted = await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1"})
+    assert accepted.json()["state"] == "accepted"
+    await operator.patch("/api/machines/node1", json={"ssh_port": sshd.port})
+
+    membership = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
+    assert membership["name"] == "node1"
+    sshd.trust(membership["host_certificate"], membership["user_ca"])
+    sshd.start()
+
+    called = await ramdisk.client.post(
+        "/api/ready-for-provisioning",
+        json={"hostname": "node1", "ip": "127.0.0.1"},
+        headers={"Authorization": f"Bearer {membership['call_home_token']}"},
+    )
+    run_id = called.raise_for_status().json()["run_id"]
+
+    async def ended() -> dict[str, object] | None:
+        run = (await operator.get(f"/api/runs/{run_id}")).json()
+        return run if run["state"] not in ("queued", "running") else None
+
+    run = await eventually(ended)
+    assert run["state"] == "succeeded", (run, sshd.log)
+    assert (await operator.get("/api/machines/node1")).json()["state"] == "ready"
+    assert f"ID soundstage {run_id}" in sshd.log
