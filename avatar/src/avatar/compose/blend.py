@@ -33,8 +33,9 @@ class Sprite:
 
 
 def visible(sprite: Sprite, rows: int) -> list[Sprite]:
-    """`sprite` in bands of so many rows, an even number, each cut to the columns where it is not wholly
-    transparent: less to blend, less to convert. Bands begin at multiples of `rows` on the canvas.
+    """`sprite` in bands of so many rows, an even number, each cut to where it is not wholly transparent: less
+    to blend, less to convert. Bands begin at multiples of `rows` on the canvas, and all sides are even where
+    the sprite reaches as far.
     """
     if sprite.pixels.shape[2] == 3:
         return [sprite]
@@ -45,11 +46,25 @@ def visible(sprite: Sprite, rows: int) -> list[Sprite]:
         x, y, width, height = cv2.boundingRect(alpha[first:last])
         if width == 0:
             continue
-        cut = slice(first + y, first + y + height), slice(x, x + width)
-        bands.append(
-            Sprite(sprite.pixels[cut], sprite.x + x, sprite.y + first + y, sprite.opacity, alpha[cut])
+        seen = Rect(sprite.x + x, sprite.y + first + y, width, height).even(sprite.rect)
+        cut = (
+            slice(seen.y - sprite.y, seen.y - sprite.y + seen.height),
+            slice(seen.x - sprite.x, seen.x - sprite.x + seen.width),
         )
+        bands.append(Sprite(sprite.pixels[cut], seen.x, seen.y, sprite.opacity, alpha[cut]))
     return bands
+
+
+def laid_over(behind: Pixels, sprite: Sprite, mask: Pixels | None = None) -> Pixels:
+    """`sprite` over the part of the canvas `behind`, uint8 BGR of its size, as a new picture; see `lay`."""
+    alpha = _alpha(sprite.pixels, sprite.alpha, sprite.opacity, mask)
+    if alpha is None:
+        return sprite.pixels
+    patch = np.empty_like(behind)
+    for first in range(0, len(patch), BAND_ROWS):
+        band = slice(first, first + BAND_ROWS)
+        _lay_band(patch[band], behind[band], sprite.pixels[band], alpha[band])
+    return patch
 
 
 def lay(patch: Pixels, at: Rect, sprite: Sprite, mask: Pixels | None = None) -> None:
@@ -72,25 +87,30 @@ def lay(patch: Pixels, at: Rect, sprite: Sprite, mask: Pixels | None = None) -> 
         return
     for first in range(0, both.height, BAND_ROWS):
         band = slice(first, first + BAND_ROWS)
-        _lay_band(target[band], pixels[band], alpha[band])
+        _lay_band(target[band], None, pixels[band], alpha[band])
 
 
-def _lay_band(target: Pixels, pixels: Pixels, alpha: Pixels) -> None:
-    """Most of a person is opaque and most around them empty: only columns that are neither are blended."""
+def _lay_band(target: Pixels, behind: Pixels | None, pixels: Pixels, alpha: Pixels) -> None:
+    """Lay over `behind`, or over what `target` holds.
+
+    Most of a person is opaque and most around them empty: only columns that are neither are blended.
+    """
     seen = np.flatnonzero(alpha.max(axis=0))
-    if not len(seen):
-        return
-    left, right = int(seen[0]), int(seen[-1]) + 1
+    left, right = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, 0)
     first, last = _longest_run(alpha[:, left:right].min(axis=0) == 255)
     first, last = left + first, left + last
+    if behind is not None:
+        for columns in (slice(0, left), slice(right, None)):
+            target[:, columns] = behind[:, columns]
     if first < last:
         if pixels.shape[2] == 4:
             cv2.cvtColor(pixels[:, first:last], cv2.COLOR_BGRA2BGR, dst=target[:, first:last])
         else:
             target[:, first:last] = pixels[:, first:last]
+    below = target if behind is None else behind
     for columns in (slice(left, first), slice(last, right)):
         if columns.start < columns.stop:
-            _blend(target[:, columns], pixels[:, columns], alpha[:, columns])
+            _blend(target[:, columns], below[:, columns], pixels[:, columns], alpha[:, columns])
 
 
 def _longest_run(flags: npt.NDArray[np.bool_]) -> tuple[int, int]:
@@ -102,12 +122,12 @@ def _longest_run(flags: npt.NDArray[np.bool_]) -> tuple[int, int]:
     return int(edges[longest]), int(edges[longest + 1])
 
 
-def _blend(target: Pixels, pixels: Pixels, alpha: Pixels) -> None:
+def _blend(target: Pixels, behind: Pixels, pixels: Pixels, alpha: Pixels) -> None:
     colour = pixels if pixels.shape[2] == 3 else cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR)
     weight = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR)
     # Eight bits all the way: OpenCV's float blend takes three times as long, for half a step of precision.
     above = cv2.multiply(colour, weight, scale=1 / 255)
-    below = cv2.multiply(target, cv2.bitwise_not(weight), scale=1 / 255)
+    below = cv2.multiply(behind, cv2.bitwise_not(weight), scale=1 / 255)
     cv2.add(above, below, dst=target)
 
 

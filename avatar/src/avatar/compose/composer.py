@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
-from avatar.compose.blend import Sprite, lay, visible
+from avatar.compose.blend import Sprite, laid_over, lay, visible
 from avatar.compose.colour import Pixels, Planes
 from avatar.compose.layout import Rect, merged
 from avatar.engines.base import Layer
@@ -62,8 +62,7 @@ class Composer:
         areas = [sprite.rect.within(self._canvas).even(self._canvas) for sprite in speaker]
         self._restore(planes, areas)
         for sprite, area in zip(speaker, areas, strict=True):
-            whole = area == sprite.rect and self._hides_all(sprite)
-            planes.put(area, sprite.pixels if whole else self._patch(area, [sprite], ()))
+            planes.put(area, self._speaker_patch(area, sprite))
         for region in regions:
             planes.put(region, self._patch(region, speaker, overlays))
         planes.painted = (*areas, *regions)
@@ -91,8 +90,12 @@ class Composer:
             if not any(part.within(area) == part for area in areas):
                 planes.copy_from(self._static, part)
 
-    def _hides_all(self, speaker: Sprite) -> bool:
-        return speaker.pixels.shape[2] == 3 and self._mask is None
+    def _speaker_patch(self, area: Rect, part: Sprite) -> Pixels:
+        """BGR of an area that nothing but a part of the speaker lies over."""
+        simple = part.pixels.shape[2] == 4 or self._mask is None
+        if area == part.rect and simple:
+            return laid_over(self._base[area.rows, area.columns], part, self._mask_of(part))
+        return self._patch(area, [part], ())
 
     def _patch(
         self,
