@@ -20,10 +20,12 @@ from app.cli import (
     lipsync,
     personas,
     projects,
+    publish,
     render,
     storage,
     up,
     version,
+    webhooks,
 )
 from app.cli.printing import Printer
 from app.cli.state import Invocation, Stopped
@@ -67,6 +69,8 @@ def build_cli() -> typer.Typer:
     explain.register(cli)
     up.register(cli)
     projects.register(cli)
+    publish.register(cli)
+    webhooks.register(cli)
     personas.register(cli)
     keys.register(cli)
     lab.register(cli)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,11 @@ from pydantic import ValidationError
 from agent.events import Failure, Text
 from agent.tools.renders import RenderLine
 from app.cli.ask import cancel_and_say
+from app.cli.forecasts import forecasts_told
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
+from app.cli.times import moment_of
 from app.cli.words import words_of
 from app.composition import Services, opened, working
 from policy import Principal
@@ -32,6 +35,9 @@ def register(cli: typer.Typer) -> None:
         script: Annotated[str | None, typer.Option(help='What is said; "-" reads it.')] = None,
         project: Annotated[str | None, typer.Option(help="A project instead: id or slug.")] = None,
         title: Annotated[str | None, typer.Option(help="How the video is called.")] = None,
+        ready_by: Annotated[
+            str | None, typer.Option(help="When it is wanted (17:00); says whether it will be ready.")
+        ] = None,
         wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
         as_json: JsonFlag = False,
     ) -> None:
@@ -45,10 +51,13 @@ def register(cli: typer.Typer) -> None:
                 'Try: soundstage render --persona nova --script "Hello".',
             )
 
+        wanted = moment_of(ready_by) if ready_by else None
+
         async def work() -> bool:
             async with opened(called.settings()) as services, working(services, drive=wait):
-                view = await _create(services, spec, persona, script, project, title)
-                return await watch_to_the_end(services, printer, view, wait=wait)
+                view = await _create(services, spec, persona, script, project, title, wanted)
+                async with forecasts_told(services.studio.renders, printer, view, wait=wait):
+                    return await watch_to_the_end(services, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
@@ -60,13 +69,16 @@ async def _create(
     script: str | None,
     project: str | None,
     title: str | None,
+    ready_by: datetime | None,
 ) -> RenderView:
     requested_by = Principal.local_admin().name
     if spec is not None:
         found = await asyncio.to_thread(_read_spec, spec)
-        return await services.studio.renders.create_from_file(found, spec.parent, requested_by=requested_by)
+        return await services.studio.renders.create_from_file(
+            found, spec.parent, requested_by=requested_by, ready_by=ready_by
+        )
     words = None if script is None else words_of(script)
-    request = RenderRequest(persona=persona, script=words, project=project, title=title)
+    request = RenderRequest(persona=persona, script=words, project=project, title=title, ready_by=ready_by)
     return await services.studio.renders.create(request, requested_by=requested_by)
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from dataclasses import replace
 
 from avatar.spec import Finished
 
 from farm.failures import CANCELLED, RETRYABLE, TaskFailed
+from farm.placement import Backoff
 from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent
 
 OnEvent = Callable[[TaskEvent], None]
 
-TRIES = 2
-BACK_OFF_S = 1.0
+RETRIES = Backoff(base_s=2.0, cap_s=60.0, attempts=3)
 
 
 async def run_task(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -> Finished:
@@ -32,25 +31,31 @@ async def run_task(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -
         raise
 
 
-async def run_task_again(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -> Finished:
-    """Like `run_task`, with one more try when the worker crashed or was killed."""
-    for number in range(1, TRIES + 1):
+async def run_task_again(
+    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, retries: Backoff = RETRIES
+) -> Finished:
+    """Like `run_task`, tried again after a pause while the worker crashes, is killed or is lost."""
+    for number in range(1, retries.attempts + 1):
         name = _try_name(task.id, number)
-        if number < TRIES and scheduler.left_over(_try_name(task.id, number + 1)):
+        if any(scheduler.left_over(_try_name(task.id, later)) for later in _later(number, retries)):
             continue
         try:
             return await run_task(scheduler, replace(task, id=name), on_event)
         except TaskFailed as error:
-            if number == TRIES or error.failure.code not in RETRYABLE:
+            pause_s = retries.wait_s(task.id, number)
+            if pause_s is None or error.failure.code not in RETRYABLE:
                 raise
-        # Jitter: segments that failed together should not come back together.
-        await asyncio.sleep(BACK_OFF_S * number * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+        await asyncio.sleep(pause_s)
     raise TaskFailed(CANCELLED)
 
 
 def is_left_over(scheduler: Scheduler, task_id: str) -> bool:
     """Whether a try of this task goes on since before we were started."""
-    return any(scheduler.left_over(_try_name(task_id, number)) for number in range(1, TRIES + 1))
+    return any(scheduler.left_over(_try_name(task_id, number)) for number in _later(0, RETRIES))
+
+
+def _later(number: int, retries: Backoff) -> range:
+    return range(number + 1, retries.attempts + 1)
 
 
 def _try_name(task_id: str, number: int) -> str:

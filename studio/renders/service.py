@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from pathlib import Path
 
 from avatar.spec import LipsyncSpec, RenderSpec, content_hash
@@ -76,11 +77,12 @@ class RenderService:
             spec, "preview" if request.preview else "video", request, requested_by, personas, claim=claim
         )
 
-    async def create_from_file(self, spec: RenderSpec, folder: Path, *, requested_by: str = "") -> RenderView:
+    async def create_from_file(
+        self, spec: RenderSpec, folder: Path, *, requested_by: str = "", ready_by: datetime | None = None
+    ) -> RenderView:
         """For commands on this machine: files named by path are stored first."""
-        return await self.create(
-            RenderRequest(spec=await import_media(spec, folder, self._blobs)), requested_by=requested_by
-        )
+        stored = await import_media(spec, folder, self._blobs)
+        return await self.create(RenderRequest(spec=stored, ready_by=ready_by), requested_by=requested_by)
 
     async def list(
         self,

@@ -256,3 +256,35 @@ def test_the_shell_completes_commands(home: Path) -> None:
     program = Path(sys.executable).with_name("soundstage")
     ran = subprocess.run([program], env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert "projects" in ran.stdout.split()
+
+
+def test_webhooks_are_made_listed_switched_and_deleted(cli: Cli) -> None:
+    made = cli("webhooks", "create", "http://127.0.0.1:9/hook", "--kind", "render.done", "--json").json
+    assert made["secret"] and made["kinds"] == ["render.done"]
+    listed = cli("webhooks", "list")
+    assert made["id"] in listed.out and made["secret"] not in listed.out
+    assert cli("webhooks", "rotate", made["id"], "--json").json["secret"] != made["secret"]
+    assert cli("webhooks", "switch", made["id"], "--off").out.strip() == f"{made['id']}: off"
+    assert cli("webhooks", "switch", made["id"], "--on", "--json").json["active"] is True
+    assert cli("webhooks", "test", made["id"], "--json").json["kind"] == "webhook.test"
+    assert "webhook.test" in cli("webhooks", "deliveries", made["id"]).out
+    assert cli("webhooks", "delete", made["id"]).code == 0
+    assert "Nobody is told" in cli("webhooks", "list").out
+    assert "webhook.not_found" in cli("webhooks", "rotate", made["id"]).err
+
+
+def test_publishing_says_what_is_missing(cli: Cli) -> None:
+    assert "Nothing was published" in cli("publish", "list").out
+    assert "No channel is connected" in cli("publish", "accounts").out
+    waiting = cli("render", "--script", "Hello there", "--no-wait", "--json").json["id"]
+    refused = cli("publish", "render", waiting, "--dry-run", "--json")
+    assert refused.code == 1 and refused.json["type"] == "error" and refused.json["hint"]
+    late = cli("publish", "render", waiting, "--publish-at", "later")
+    assert late.code == 1 and "time.unreadable" in late.err
+    assert "publication.not_found" in cli("publish", "cancel", "nothing").err
+
+
+def test_a_render_is_wanted_by_a_time(cli: Cli) -> None:
+    line = cli("render", "--script", "Hello there", "--ready-by", "17:00", "--no-wait", "--json")
+    assert line.code == 0 and line.json["ready_by"] is not None
+    assert "time.unreadable" in cli("render", "--script", "x", "--ready-by", "teatime").err

@@ -1,0 +1,43 @@
+"""Tells at the prompt whether a render will be ready when it is wanted; used by `soundstage render`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.cli.printing import Printer
+from studio.renders.schemas import RenderView
+from studio.renders.service import RenderService
+
+FIRST_WORD_S = 5.0
+"""A render that nobody makes yet has no forecast: whoever does not wait for its end waits for one so long."""
+
+
+@asynccontextmanager
+async def forecasts_told(
+    renders: RenderService, printer: Printer, view: RenderView, *, wait: bool
+) -> AsyncIterator[None]:
+    """Each forecast that differs from the last while the block runs; without `wait` the first, before it."""
+    if view.ready_by is None:
+        yield
+        return
+    telling = asyncio.create_task(_tell(renders, printer, view.id, only_first=not wait))
+    try:
+        if not wait:
+            await asyncio.wait({telling}, timeout=FIRST_WORD_S)
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.wait({telling})
+
+
+async def _tell(renders: RenderService, printer: Printer, render_id: str, *, only_first: bool) -> None:
+    async for event in renders.follow(render_id):
+        if event.kind == "render.forecast":
+            if printer.as_json:
+                printer.value({"type": "forecast", **event.data})
+            else:
+                printer.line(str(event.data["sentence"]))
+            if only_first:
+                return

@@ -1,0 +1,139 @@
+"""`soundstage publish`: sends finished renders to YouTube, and shows what became of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.printing import Printer
+from app.cli.state import JsonFlag, invocation, run
+from app.cli.times import moment_of
+from app.composition import opened
+from policy import Principal
+from studio.publishing.schemas import PublicationView, PublishRequest
+
+Publication = Annotated[str, typer.Argument(help="Id of a publication.")]
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(
+        help="Publish finished renders on YouTube. `soundstage up` sends them.", no_args_is_help=True
+    )
+    cli.add_typer(group, name="publish")
+
+    @group.command()
+    def render(
+        context: typer.Context,
+        render: Annotated[str, typer.Argument(help="A render: its id, or the last characters of it.")],
+        title: Annotated[str | None, typer.Option(help="Default: that of the render.")] = None,
+        description: Annotated[str, typer.Option(help="What stands under the video.")] = "",
+        tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,
+        privacy: Annotated[str, typer.Option(help="private, unlisted or public.")] = "private",
+        publish_at: Annotated[str | None, typer.Option(help="When YouTube makes it public: 17:00.")] = None,
+        account: Annotated[str | None, typer.Option(help="Which channel, if there are several.")] = None,
+        again: Annotated[bool, typer.Option("--again", help="Though the channel has it already.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Queue a finished render for YouTube; nobody sees it until you say so."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        request = PublishRequest.model_validate(
+            {
+                "account": account,
+                "title": title,
+                "description": description,
+                "tags": tag or [],
+                "privacy": privacy,
+                "publish_at": moment_of(publish_at) if publish_at else None,
+                "again": again,
+            }
+        )
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                publishing = services.studio.outgoing.publishing
+                if dry_run:
+                    plan = await publishing.plan(render, request)
+                    if printer.as_json:
+                        printer.value(plan)
+                    else:
+                        printer.line(
+                            f"{plan.bytes / 1e6:.1f} MB to {plan.channel}, {plan.quota_units} units of "
+                            f"{plan.quota_left} left today; nothing was sent."
+                        )
+                    return
+                asked_by = Principal.local_admin().name
+                _show(printer, await publishing.publish(render, request, requested_by=asked_by))
+
+        run(work())
+
+    @group.command("list")
+    def list_publications(
+        context: typer.Context,
+        render: Annotated[str | None, typer.Option(help="Of this render only.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """List publications, the newest first."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                found = await services.studio.outgoing.publishing.page(render, None, 50)
+            if printer.as_json:
+                printer.value(found)
+                return
+            rows = ([one.id, one.state, one.render_id, one.url or one.waits] for one in found)
+            printer.table(["id", "state", "render", "where"], rows, empty="Nothing was published.")
+
+        run(work())
+
+    @group.command()
+    def cancel(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
+        """Stop one before YouTube has its last byte."""
+        called = invocation(context)
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                done = await services.studio.outgoing.publishing.cancel(publication)
+            _show(called.printer(as_json), done)
+
+        run(work())
+
+    @group.command()
+    def retry(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
+        """Try a failed one again; what YouTube has already is not sent twice."""
+        called = invocation(context)
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                done = await services.studio.outgoing.publishing.retry(publication)
+            _show(called.printer(as_json), done)
+
+        run(work())
+
+    @group.command()
+    def accounts(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List the channels that are connected; the page of the studio connects one."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            async with opened(called.settings()) as services:
+                found = await services.studio.outgoing.accounts.all()
+            if printer.as_json:
+                printer.value(found)
+                return
+            rows = ([one.id, one.title, "yes" if one.usable else "connect it again"] for one in found)
+            printer.table(["id", "channel", "usable"], rows, empty="No channel is connected.")
+
+        run(work())
+
+
+def _show(printer: Printer, view: PublicationView) -> None:
+    if printer.as_json:
+        printer.value(view)
+    else:
+        printer.line(f"{view.id}: {view.state}" + (f", {view.waits}" if view.waits else ""))

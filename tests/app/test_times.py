@@ -1,0 +1,36 @@
+"""Times as people type them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from app.cli.times import moment_of
+from soundstage.errors import Invalid
+
+HERE = timezone(timedelta(hours=2))
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=HERE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("17:00", "2026-11-20T17:00:00+02:00"),
+        (" 9:30", "2026-11-21T09:30:00+02:00"),
+        ("12:00", "2026-11-21T12:00:00+02:00"),
+        ("2026-12-01T08:00+01:00", "2026-12-01T08:00:00+01:00"),
+    ],
+)
+def test_a_time_of_day_is_the_next_one(typed: str, meant: str) -> None:
+    assert moment_of(typed, NOON).isoformat() == meant
+
+
+def test_a_time_without_zone_is_meant_here() -> None:
+    assert moment_of("2026-12-01T08:00").tzinfo is not None
+
+
+@pytest.mark.parametrize("typed", ["", "soon", "25:00", "17:00:00:00", "2026-13-01"])
+def test_what_is_no_time_is_an_error_with_an_example(typed: str) -> None:
+    with pytest.raises(Invalid, match="is no time"):
+        moment_of(typed)
