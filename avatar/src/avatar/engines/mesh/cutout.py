@@ -10,6 +10,8 @@ import numpy as np
 from avatar.engines.mesh.stage import Stage
 from avatar.face.landmarks import Picture
 
+_RIM_PX = 4
+
 
 def cut_out(stage: Stage) -> Picture:
     """BGRA uint8 (h, w, 4); colours at the outline are the person's, not mixed with the background."""
@@ -25,8 +27,17 @@ def cut_out(stage: Stage) -> Picture:
     spread = cv2.GaussianBlur(small * count[..., None], (0, 0), sigma)
     weight = cv2.GaussianBlur(count, (0, 0), sigma)
     near = cv2.resize(spread / (weight[..., None] + 1e-3), alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    keep = np.clip((alpha - 0.55) / 0.4, 0, 1)[..., None]
-    colour = stage.pixels * keep + np.asarray(near) * (1 - keep)
     # A soft mask is too wide by a little: what is half background reads as a light rim.
     opaque = np.clip((alpha - 0.20) / 0.72, 0, 1) * 255
-    return np.dstack([np.clip(colour, 0, 255), opaque]).astype(np.uint8)
+    # Where nothing is to be seen no colour is needed, but for a rim that a warp may reach into.
+    x, y, width, height = cv2.boundingRect((opaque > 0).astype(np.uint8))
+    rows, columns = (
+        slice(max(0, y - _RIM_PX), y + height + _RIM_PX),
+        slice(max(0, x - _RIM_PX), x + width + _RIM_PX),
+    )
+    keep = np.clip((alpha[rows, columns] - 0.55) / 0.4, 0, 1)[..., None]
+    colour = stage.pixels[rows, columns] * keep + np.asarray(near)[rows, columns] * (1 - keep)
+    cut = np.zeros((*alpha.shape, 4), np.uint8)
+    cut[rows, columns, :3] = np.clip(colour, 0, 255)
+    cut[rows, columns, 3] = opaque[rows, columns]
+    return cut
