@@ -37,6 +37,13 @@ async def backup(database: Database, blobs: BlobStore, personas: Path, target: P
         )
     if await asyncio.to_thread(target.exists):
         raise Conflict("backup.exists", f"{target} is there already.", hint="Choose another name.")
+    if not await asyncio.to_thread(target.parent.is_dir):
+        # A folder made here would hide a misspelt path, or a disk that is not mounted.
+        raise NotFound(
+            "backup.no_folder",
+            f"There is no folder {target.parent}.",
+            hint="Make it, or mount its disk, first.",
+        )
     revision = await current_revision(database)
     hashes = sorted([found.sha256 async for found in blobs.iterate()])
     with tempfile.TemporaryDirectory(prefix="soundstage-backup-") as folder:
@@ -59,7 +66,6 @@ def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) ->
     half = target.with_name(target.name + ".part")
     members: list[Member] = []
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         with tarfile.open(half, "w") as archive:
             for name, path in files:
                 member = Member(path=name, sha256=sha256_of(path), bytes=path.stat().st_size)
@@ -78,7 +84,7 @@ def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) ->
         raise StorageFull(
             "backup.failed",
             f"The backup could not be written: {error.strerror or error}.",
-            hint=f"Check the free space of {target.parent}.",
+            hint=f"Check that {target.parent} may be written to and has room.",
         ) from error
     return Backup(target, len(members), target.stat().st_size)
 

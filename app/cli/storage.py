@@ -9,9 +9,26 @@ import typer
 
 from app.archive import backup as write_backup
 from app.archive import restore as read_backup
+from app.archive.secrets import Secrets, look_at_secrets
 from app.cli.state import JsonFlag, invocation, run
 from app.composition import build, opened
 from app.migrating import migrate as migrate_database
+from soundstage.sealing import KEY_FILE, Sealer
+from soundstage.settings import Settings
+
+
+def _key_file(settings: Settings) -> Path:
+    return settings.state_dir.absolute() / KEY_FILE
+
+
+def _shut(key: Path, secrets: Secrets) -> str:
+    """What to do about secrets that came without their key."""
+    why = "holds another key" if key.exists() else "is missing"
+    return (
+        f"{secrets.unreadable} of {secrets.sealed} tokens and secrets cannot be opened: {key} {why}. Put the "
+        "key file of the old installation there before the server starts, or connect the accounts and make "
+        "the webhooks anew."
+    )
 
 
 def register(cli: typer.Typer) -> None:
@@ -49,10 +66,18 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 made = await write_backup(services.database, services.blobs, services.own_personas, target)
+                key = _key_file(services.settings)
+                secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             if printer.as_json:
-                printer.value({"path": str(made.path), "members": made.members, "bytes": made.bytes})
-            else:
-                printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
+                shown = {"path": str(made.path), "members": made.members, "bytes": made.bytes}
+                printer.value({**shown, "secrets": secrets.sealed, "key_left_out": str(key)})
+                return
+            printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
+            if secrets.sealed:
+                printer.line(
+                    f"{key} is left out on purpose: keep a copy of it elsewhere. Without it "
+                    "the tokens and secrets in this backup cannot be opened."
+                )
 
         run(work())
 
@@ -73,15 +98,20 @@ def register(cli: typer.Typer) -> None:
                 services.database, services.blobs, services.own_personas, archive, force=force
             )
             await migrate_database(services.database, services.settings.state_dir)
+            key = _key_file(services.settings)
+            secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             await services.database.close()
             if printer.as_json:
                 kept = str(done.kept) if done.kept else None
-                printer.value({"members": done.members, "revision": done.revision, "kept": kept})
-            else:
-                printer.line(
-                    f"Restored {done.members} files."
-                    + (f" The old database is {done.kept}." if done.kept else "")
-                )
+                shown = {"members": done.members, "revision": done.revision, "kept": kept}
+                printer.value({**shown, "secrets": secrets.sealed, "unreadable_secrets": secrets.unreadable})
+                return
+            printer.line(
+                f"Restored {done.members} files."
+                + (f" The old database is {done.kept}." if done.kept else "")
+            )
+            if secrets.unreadable:
+                printer.line(_shut(key, secrets))
 
         run(work())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import tarfile
 from collections.abc import Callable
@@ -9,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from app.archive import backup, restore
 from app.composition import Services, build, opened
 from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError
+from soundstage.sealing import KEY_FILE
 from soundstage.settings import Settings
 from studio.projects.schemas import ProjectDraft
+from studio.webhooks.schemas import WebhookDraft
+
+Cli = Callable[..., Any]
 
 
 @pytest.fixture
@@ -127,3 +133,53 @@ async def test_a_backup_never_overwrites_a_file_and_a_missing_one_is_told(
         await backup(services.database, services.blobs, services.own_personas, archive)
     with pytest.raises(NotFound):
         await put_back(empty, archive.with_name("none.tar"))
+
+
+async def test_a_folder_that_is_not_there_is_told_and_never_made(services: Services, home: Path) -> None:
+    target = home / "not mounted" / "backup.tar"
+    with pytest.raises(NotFound, match="There is no folder") as caught:
+        await backup(services.database, services.blobs, services.own_personas, target)
+    assert caught.value.code == "backup.no_folder"
+    assert not target.parent.exists()
+
+
+@pytest.fixture
+def with_a_secret(home: Path) -> Path:
+    """An installation with a webhook, whose signing secret is sealed; its key file."""
+
+    async def make() -> None:
+        async with opened(Settings(state_dir=home / "state", personas_dir=home / "personas")) as services:
+            draft = WebhookDraft(url="http://127.0.0.1:9/hook")
+            await services.studio.outgoing.webhooks.create(draft, created_by="test")
+
+    asyncio.run(make())
+    return home / "state" / KEY_FILE
+
+
+def test_a_backup_says_that_the_key_is_left_out(cli: Cli, with_a_secret: Path) -> None:
+    said = cli("backup", "one.tar").out
+    assert f"{with_a_secret} is left out on purpose" in said and "the tokens and secrets" in said
+    assert cli("backup", "two.tar", "--json").json["key_left_out"] == str(with_a_secret)
+    with tarfile.open("one.tar") as made:
+        assert not [name for name in made.getnames() if "key" in name]
+
+
+@pytest.mark.parametrize("state", ["missing", "another", "the same"])
+def test_a_restore_without_the_right_key_says_what_stays_shut_and_what_to_do(
+    cli: Cli, with_a_secret: Path, state: str
+) -> None:
+    key = with_a_secret.read_bytes()
+    assert cli("backup", "backup.tar").code == 0
+    with_a_secret.parent.rename("old")
+    if state != "missing":
+        with_a_secret.parent.mkdir()
+        with_a_secret.write_bytes(key if state == "the same" else Fernet.generate_key())
+    ran = cli("restore", "backup.tar", "--json" if state == "the same" else "--force")
+    assert ran.code == 0, ran.err
+    if state == "the same":
+        assert (ran.json["secrets"], ran.json["unreadable_secrets"]) == (1, 0)
+        return
+    why = "is missing" if state == "missing" else "holds another key"
+    assert f"1 of 1 tokens and secrets cannot be opened: {with_a_secret} {why}." in ran.out
+    assert "make the webhooks anew" in ran.out
+    assert with_a_secret.exists() is (state == "another"), "a restore makes no key of its own"

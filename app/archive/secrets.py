@@ -1,0 +1,43 @@
+"""What a backup leaves out on purpose: the key to the sealed secrets in it; `backup` and `restore` tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from app.tables import all_tables
+from soundstage.database import Database
+from soundstage.errors import Unavailable
+
+SEALED = "_sealed"
+"""How columns end that hold what only the key file opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Tokens, signing secrets and upload addresses of one database, and how many of them stay shut here."""
+
+    sealed: int
+    unreadable: int
+
+
+async def look_at_secrets(database: Database, unseal: Callable[[str], str]) -> Secrets:
+    """Tries every sealed value. Nothing of what is in them leaves this function."""
+    sealed = unreadable = 0
+    async with database.session() as session:
+        for table in all_tables().sorted_tables:
+            for column in (column for column in table.columns if column.name.endswith(SEALED)):
+                for value in await session.scalars(select(column).where(column.is_not(None))):
+                    sealed += 1
+                    unreadable += not _opens(unseal, value)
+    return Secrets(sealed, unreadable)
+
+
+def _opens(unseal: Callable[[str], str], value: str) -> bool:
+    try:
+        unseal(value)
+    except Unavailable:
+        return False
+    return True
