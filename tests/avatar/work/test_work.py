@@ -223,6 +223,17 @@ def test_a_worker_that_is_started_again_beside_a_living_one_takes_its_place(
     assert [*control.outputs.values()] == [b"video"]
 
 
+@pytest.mark.parametrize("days", [-3, 3])
+def test_the_clock_of_a_node_plays_no_part(control: Control, start: Any, tmp_path: Path, days: int) -> None:
+    folder = tmp_path / "other-clock"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        f"import time\nreal = time.time\ntime.time = lambda: real() + {days} * 86400\n"
+    )
+    assert start(PYTHONPATH=str(folder)).wait(30) == 0
+    assert [*control.outputs.values()] == [b"video"]
+
+
 def test_a_reply_that_says_stop_ends_the_work(control: Control, start: Any) -> None:
     control.order["arguments"] = ["slow"]
     control.stop = True
