@@ -136,7 +136,8 @@ LEGEND = f"""\
 ratio      render fps over encode-only fps of the same frames; CPU: the same of CPU time, which neighbours
            on the machine disturb less
 x real     seconds of video per second; idle: what the CPU time gives on {CORES} cores with nothing else to do
-first      from a known face to its first finished frame (portrait, track and mouth from the cache)
+first      from a known face to its first finished frame (portrait, track and mouth from the cache); the CPU
+           time is that of the encoder's process
 items      in order, in one thread: decoding of footage; draw and compose: in several threads, or processes"""
 
 
@@ -163,8 +164,8 @@ def measure_face(name: str, spec: RenderSpec, work: Path, frames: int, repeats: 
 
 def first_frame(spec: RenderSpec, speech: SpeechTrack, context: Context, track: ControlTrack) -> Timed:
     wall, cpu = time.perf_counter(), time.process_time()
-    with closing(opened(spec, speech, context)) as shot, closing(shot.moments(track)) as moments:
-        shot.recycle(shot.paint(next(moments)))
+    with closing(opened(spec, speech, context)) as shot, painted(shot, track) as frames:
+        next(frames)
         return Timed(time.perf_counter() - wall, time.process_time() - cpu)
 
 

@@ -85,7 +85,8 @@ def _colours(background: ColourBackground, canvas: Canvas) -> Pixels:
 
 
 def _flat(canvas: Canvas, bgr: tuple[int, int, int]) -> Pixels:
-    return np.full((canvas.height, canvas.width, 3), bgr, np.uint8)
+    row = np.full((1, canvas.width, 3), bgr, np.uint8)
+    return np.repeat(row, canvas.height, axis=0)
 
 
 def _opaque(picture: Pixels) -> Pixels:
