@@ -2,11 +2,13 @@
 order.
 """
 
+import mmap
+
 import numpy as np
 import pytest
 from avatar.compose.blend import Sprite
 from avatar.compose.colour import Planes
-from avatar.compose.composer import Composer
+from avatar.compose.composer import SPEAKER_ROWS, Composer
 from avatar.compose.layout import Rect
 from avatar.compose.shapes import shape_mask
 from avatar.engines.base import Layer
@@ -110,3 +112,44 @@ def test_a_frame_given_back_does_not_shine_through_the_next_one():
     expected = picture(1, HEIGHT, WIDTH)
     expected[60:80, 100:120] = picture(4, 20, 20)
     assert_shows(second, expected)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (7, 5), (-9, -31), (41, 100)])
+def test_a_tall_cut_out_is_composed_in_bands_without_a_seam(place):
+    height, width = 2 * SPEAKER_ROWS + 60, 90
+    backdrop = picture(1, height, width)
+    person = picture(3, height - 20, 50, 4)
+    yy, xx = np.mgrid[: height - 20, :50]
+    person[..., 3] = np.where(np.abs(xx - 25 - 8 * np.sin(yy / 40)) < 12, 255, person[..., 3] // 3)
+    person[..., 3][np.abs(xx - 25) > 22] = 0
+    shown = Composer(backdrop, Rect(*place, 50, height - 20)).paint(Layer(person))
+    assert_shows(shown, paint_plainly(backdrop, Sprite(person, *place)))
+
+
+def test_a_layer_that_is_wholly_transparent_shows_the_backdrop():
+    backdrop = picture(1, HEIGHT, WIDTH)
+    nothing = picture(3, 30, 40, 4)
+    nothing[..., 3] = 0
+    assert_shows(Composer(backdrop, Rect(20, 10, 40, 30)).paint(Layer(nothing)), backdrop)
+
+
+def test_a_frame_painted_where_another_one_was_shows_nothing_of_it():
+    height, width = 92, 162
+    assert Planes.can_lie_in(width, height)
+    composer = Composer(picture(1, height, width), Rect(0, 0, width, height))
+    paper = Planes(width, height, mmap.mmap(-1, Planes.bytes_of(width, height)))
+    label = Sprite(picture(5, 20, 30, 4), 11, 61)
+    frames = [
+        (Layer(picture(3, 30, 40, 4), 10, 10), (label,), None),
+        (Layer(picture(4, 30, 40, 4), 13, 17), (), None),
+        (None, (), picture(6, height, width)),
+        (Layer(picture(4, 20, 20), 100, 60), (), None),
+        (None, (label,), None),
+        (None, (), None),
+    ]
+    for layer, overlays, backdrop in frames:
+        fresh = Composer(picture(1, height, width), Rect(0, 0, width, height))
+        assert composer.paint(layer, overlays, backdrop, paper) is paper
+        wanted = fresh.paint(layer, overlays, backdrop)
+        for name in ("y", "cb", "cr"):
+            assert np.array_equal(getattr(paper, name), getattr(wanted, name))

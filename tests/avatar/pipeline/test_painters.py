@@ -128,6 +128,14 @@ def test_threads_paint_where_no_process_is_granted(in_a_fresh_process):
     assert "Resource temporarily unavailable" in done.stderr
 
 
+def test_threads_paint_pictures_whose_height_no_memory_of_others_can_hold(
+    avatar, write_spec, small_spec, tmp_path
+):
+    odd = small_spec({"id": "a"}, canvas={"width": 326, "height": 182, "fps": 25})
+    done = avatar("segment", write_spec(odd), "a", tmp_path / "a", "--json")
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def rendering(command, write_spec, small_spec, tmp_path):
     """A render by the worker's command that paints its first frames, and the ids of its painters."""

@@ -31,7 +31,8 @@ class Planes:
     """One picture, held in the encoder's own frame: luma uint8 (h, w), chroma uint8 (h/2, w/2) each.
 
     `y`, `cb` and `cr` are views into `frame`, so what is written to them is encoded without another copy.
-    `memory`, of `bytes_of` its size, is where the picture lies if other processes are to see it.
+    `memory`, of `bytes_of` its size, is where the picture lies if other processes are to see it
+    (`can_lie_in`).
     """
 
     __slots__ = ("cb", "cr", "frame", "painted", "y")
@@ -52,6 +53,11 @@ class Planes:
             for plane in self.frame.planes
         )
         self.painted = (Rect(0, 0, width, height),)
+
+    @staticmethod
+    def can_lie_in(width: int, height: int) -> bool:
+        """Whether a picture of that size can lie in such memory: PyAV wraps whole groups of four rows."""
+        return width % 2 == 0 and height % 4 == 0
 
     @staticmethod
     def bytes_of(width: int, height: int) -> int:

@@ -33,7 +33,7 @@ def painted(shot: Shot, track: ControlTrack) -> Iterator[Generator[Planes]]:
 
 def _painters(shot: Shot, track: ControlTrack, count: int) -> Painters | None:
     """Processes where they pay and may be had; None where threads are to paint."""
-    if not (shot.wants_processes and can_fork()):
+    if not (shot.wants_processes and Planes.can_lie_in(*shot.size) and can_fork()):
         return None
     try:
         return Painters(shot, track, count)
