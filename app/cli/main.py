@@ -18,6 +18,7 @@ from app.cli import (
     keys,
     lab,
     lipsync,
+    nodes,
     personas,
     projects,
     publish,
@@ -67,6 +68,7 @@ def build_cli() -> typer.Typer:
     render.register(cli)
     lipsync.register(cli)
     explain.register(cli)
+    nodes.register(cli)
     up.register(cli)
     projects.register(cli)
     publish.register(cli)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from app.composition import build
 from app.doctor import machine
 from app.doctor.check import Check, Level, amber, green, red
+from app.doctor.farm import farm
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
 from soundstage.errors import SoundstageError
@@ -50,7 +51,7 @@ async def examine(config_file: Path | None) -> list[Check]:
     settings = load_settings(config_file)
     checks.append(green("settings", "all values are fine"))
     checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings)]
-    checks += [await _database(settings), _personas(settings)]
+    checks += [await _database(settings), _personas(settings), await farm(settings)]
     return [*checks, *await _worker(settings)]
 
 

@@ -58,14 +58,20 @@ def lives(allocation: Json) -> bool:
     return allocation.get("ClientStatus") in LIVING
 
 
+def cards_of(node: Json) -> tuple[Card, ...]:
+    """Each once, whole or in shares."""
+    groups = (node.get("NodeResources") or {}).get("Devices") or ()
+    found = [card for group in groups if group.get("Type") == "gpu" for card in _cards(group)]
+    return tuple({card.uuid: card for card in found}.values())
+
+
 def _node(node: Json) -> Node:
     resources, reserved = node.get("NodeResources") or {}, node.get("ReservedResources") or {}
-    groups = [group for group in resources.get("Devices") or () if group.get("Type") == "gpu"]
-    cards = [card for group in groups for card in _cards(group)]
+    cards = cards_of(node)
     return Node(
         id=str(node["ID"]),
         name=str(node.get("Name") or node["ID"]),
-        cards=tuple({card.uuid: card for card in cards}.values()),
+        cards=cards,
         shared=any(card.shares for card in cards),
         pool=str(node.get("NodePool") or "default"),
         cpu_mhz=_amount(resources, "Cpu", "CpuShares") - _amount(reserved, "Cpu", "CpuShares"),

@@ -10,13 +10,13 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 
+from farm.nomad.address import NomadAddress, token_of
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable, Upstream
 
 TIMEOUT_S = 15.0
@@ -24,21 +24,6 @@ STREAM_SILENCE_S = 35.0
 """Nomad sends a heartbeat every 10 s; a stream that is silent for longer is dead."""
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class NomadAddress:
-    """Where the servers are and who we are there. `token_file` is read at each call, so that a rotated token
-    counts at once.
-    """
-
-    url: str = "http://127.0.0.1:4646"
-    region: str = ""
-    namespace: str = "default"
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    client_cert_file: Path | None = None
-    client_key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,26 +212,8 @@ class NomadClient:
         return self._http.build_request(method, path, json=body, params=given, headers=self._headers())
 
     def _headers(self) -> dict[str, str]:
-        path = self._address.token_file
-        if path is None:
-            return {}
-        try:
-            token = path.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unavailable(
-                "nomad.token_unreadable",
-                f"The file {path} of the Nomad token cannot be read.",
-                "Check `farm.nomad.token_file` and the rights of the file.",
-            ) from error
-        if not token:
-            # Without a token Nomad answers as to a stranger, maybe with a list of nothing, which would read
-            # as if all our jobs were gone. A file that is just being written is empty for a moment.
-            raise Unavailable(
-                "nomad.token_unreadable",
-                f"The file {path} of the Nomad token is empty.",
-                "Write a token into it; work waits until there is one.",
-            )
-        return {"X-Nomad-Token": token}
+        token = token_of(self._address)
+        return {"X-Nomad-Token": token} if token else {}
 
     async def _answer(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         try:

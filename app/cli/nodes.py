@@ -1,0 +1,53 @@
+"""`soundstage nodes`: the machines of the farm, their cards, and what runs there now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from app.cli.state import JsonFlag, invocation, run
+from app.farm_choice import nomad_address
+from farm.nomad.overview import CardOverview, overview
+from soundstage.errors import Conflict
+
+
+def register(cli: typer.Typer) -> None:
+    @cli.command()
+    def nodes(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List the machines of the farm, as Nomad sees them."""
+        called = invocation(context)
+        printer, settings = called.printer(as_json), called.settings()
+        if settings.farm.scheduler != "nomad":
+            raise Conflict(
+                "farm.no_nodes",
+                "Videos are made on this machine alone.",
+                "Set farm.scheduler to nomad when there is a cluster (docs/guide/nomad.md).",
+            )
+        found = run(overview(nomad_address(settings)))
+        if printer.as_json:
+            printer.value(asdict(found))
+            return
+        rows = (
+            [
+                node.name,
+                node.id[:8],
+                node.state,
+                node.pool,
+                "; ".join(map(_card, node.cards)),
+                len(node.jobs),
+            ]
+            for node in found.nodes
+        )
+        printer.table(["name", "id", "state", "pool", "cards", "runs"], rows, empty="There are no nodes.")
+
+
+def _card(card: CardOverview) -> str:
+    """`RTX 4090 24 GiB, free`, `RTX 3080 10 GiB, 7 of 9 shares taken`, `…, faulty: xid 79`."""
+    if card.fault:
+        state = f"faulty: {card.fault}"
+    elif card.shares:
+        state = f"{card.taken} of {card.shares} shares taken"
+    else:
+        state = "busy" if card.taken else "free"
+    return f"{card.model} {card.memory_mib / 1024:.3g} GiB, {state}"

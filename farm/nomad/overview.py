@@ -1,0 +1,121 @@
+"""What an operator wants to see of the cluster: its nodes with their cards and what runs there. Called by
+`soundstage nodes` and the doctor.
+
+Plain calls that nothing waits for, so python-nomad does them, in a thread; what is on the way of a segment
+goes through farm.nomad.client (docs/decisions/0007-one-nomad-job-per-segment.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import nomad
+import requests
+from nomad.api.exceptions import BaseNomadException, URLNotAuthorizedNomadException
+
+from farm.nomad.address import NomadAddress, token_of
+from farm.nomad.census import cards_of, lives
+from soundstage.errors import Forbidden, SoundstageError, Unavailable
+
+TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CardOverview:
+    """`taken` counts shares of a shared card (of `shares`), else tasks."""
+
+    uuid: str
+    model: str
+    memory_mib: int
+    shares: int
+    taken: int
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOverview:
+    """`state`: Nomad's status, `draining` or `ineligible`. `jobs` are names of what runs or starts there."""
+
+    id: str
+    name: str
+    state: str
+    pool: str
+    cards: tuple[CardOverview, ...]
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOverview:
+    leader: str
+    nodes: tuple[NodeOverview, ...]
+
+
+async def overview(address: NomadAddress) -> ClusterOverview:
+    """Raises SoundstageError: `nomad.unreachable`, `nomad.forbidden`, `nomad.token_unreadable`."""
+    return await asyncio.to_thread(_overview, address)
+
+
+def _overview(address: NomadAddress) -> ClusterOverview:
+    with requests.Session() as session:
+        # Proxies are for the internet; the servers stand beside us.
+        session.trust_env = False
+        asked = nomad.Nomad(
+            address=address.url.rstrip("/"),
+            namespace=address.namespace,
+            region=address.region or None,
+            token=token_of(address) or None,
+            timeout=TIMEOUT_S,
+            verify=str(address.ca_file) if address.ca_file else True,
+            cert=tuple(str(file) for file in (address.client_cert_file, address.client_key_file) if file),
+            session=session,
+        )
+        try:
+            leader = str(asked.status.leader.get_leader())
+            nodes = asked.nodes.get_nodes(resources=True)
+            allocations = asked.allocations.get_allocations(resources=True)
+        except BaseNomadException as error:
+            raise _known(error) from error
+    return ClusterOverview(leader, tuple(_node(node, allocations) for node in nodes))
+
+
+def _node(node: Mapping[str, Any], allocations: list[Mapping[str, Any]]) -> NodeOverview:
+    here = [one for one in allocations if one["NodeID"] == node["ID"] and lives(one)]
+    taken: Counter[str] = Counter()
+    for allocation in here:
+        tasks = ((allocation.get("AllocatedResources") or {}).get("Tasks") or {}).values()
+        for device in (device for task in tasks for device in task.get("Devices") or ()):
+            taken.update(str(one).partition("#")[0] for one in device.get("DeviceIDs") or ())
+    state = str(node.get("Status"))
+    if node.get("Drain"):
+        state = "draining"
+    elif state == "ready" and node.get("SchedulingEligibility") != "eligible":
+        state = "ineligible"
+    return NodeOverview(
+        id=str(node["ID"]),
+        name=str(node.get("Name") or node["ID"]),
+        state=state,
+        pool=str(node.get("NodePool") or "default"),
+        cards=tuple(
+            CardOverview(card.uuid, card.model, card.memory_mib, card.shares, taken[card.uuid], card.fault)
+            for card in cards_of(node)
+        ),
+        jobs=tuple(sorted(str(one["JobID"]) for one in here)),
+    )
+
+
+def _known(error: BaseNomadException) -> SoundstageError:
+    if isinstance(error, URLNotAuthorizedNomadException):
+        return Forbidden(
+            "nomad.forbidden",
+            "Nomad does not allow this token to see its nodes.",
+            "Check the token in `farm.nomad.token_file` and its policy (docs/guide/nomad.md).",
+        )
+    return Unavailable(
+        "nomad.unreachable",
+        f"Nomad does not answer: {type(error).__name__}.",
+        "Check `farm.nomad.address` and that the servers run.",
+    )
