@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lab.cluster.api import ClusterApi
+from lab.cluster.software import make_cluster_layer
 from lab.control_groups import make_lab_groups
 from lab.faults import Fault, active_faults, heal, strike
 from lab.inventory import write_inventories
+from lab.layers import require_layers
 from lab.machines import (
     boots,
     is_running,
@@ -89,11 +92,13 @@ class Lab:
                 f"The lab “{self.name}” is there already.",
                 f"`soundstage lab down --name {self.name}` takes it away.",
             )
+        root_tree = make_root_tree(say)
+        require_layers(root_tree, tuple(layers))
         plan = LabPlan(
             name=self.name,
             machines=tuple(machines),
             groups={group: tuple(members) for group, members in (groups or {}).items()},
-            root_tree=make_root_tree(say),
+            root_tree=root_tree,
             layers=tuple(layers),
             allowed_hosts=tuple(allowed_hosts),
         )
@@ -106,6 +111,39 @@ class Lab:
             take_down(self.places)
             raise
         return time.monotonic() - start
+
+    def up_cluster(
+        self,
+        machines: Sequence[MachinePlan],
+        *,
+        layers: Sequence[str] = (),
+        allowed_hosts: Sequence[str] = (),
+        say: Callable[[str], None] = silent,
+    ) -> float:
+        """`up`, with a plain Nomad and Consul: the first machine is the server, the others are clients.
+        Returns the seconds from the first step after the shared layers until all clients are ready."""
+        require_lab_programs()
+        layer = make_cluster_layer(make_root_tree(say))
+        roles = ["server", *("client" for _ in machines[1:])]
+        seconds = self.up(
+            [one.model_copy(update={"role": role}) for one, role in zip(machines, roles, strict=True)],
+            groups={"servers": [machines[0].name], "clients": [one.name for one in machines[1:]]},
+            layers=[*layers, layer],
+            allowed_hosts=allowed_hosts,
+            say=say,
+        )
+        return seconds + self.cluster().wait_until_ready()
+
+    def cluster(self) -> ClusterApi:
+        """The cluster's Nomad and Consul. Conflict when the lab was made without."""
+        plan = self.plan
+        if not any(one.role == "server" for one in plan.machines):
+            raise Conflict(
+                "lab.no_cluster",
+                f"The lab “{self.name}” has no cluster.",
+                "`soundstage lab up --cluster` makes one.",
+            )
+        return ClusterApi(self.places, plan)
 
     def down(self) -> None:
         """Removes everything of this lab, however it was left; nothing happens when there is none."""

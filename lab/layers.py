@@ -1,11 +1,35 @@
-"""Baked layers: what was installed once, put over the root tree of later labs (called by `bake` and `up`)."""
+"""Baked layers: what was installed once, put over the root tree of later labs (called by `bake` and `up`).
+
+A layer belongs to the root tree that it was made on: what dpkg knows of the one must be true of the other.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from lab.places import cache_folder
+from soundstage.errors import Invalid, NotFound
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
-def layer_folder(key: str) -> Path:
-    return cache_folder() / "layers" / key
+def layer_folder(root_tree: str, name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            "lab.layer_name_invalid",
+            f"“{name}” cannot be the name of a layer.",
+            "Use a small letter, then small letters, digits and dashes; at most 41 characters.",
+        )
+    return cache_folder() / "layers" / root_tree / name
+
+
+def require_layers(root_tree: str, names: tuple[str, ...]) -> None:
+    """NotFound for a layer that was never baked, or on another root tree."""
+    for name in names:
+        if not layer_folder(root_tree, name).exists():
+            raise NotFound(
+                "lab.no_such_layer",
+                f"There is no baked layer “{name}” for the present Debian system.",
+                f"`soundstage lab bake {name} -- COMMAND` makes it.",
+            )

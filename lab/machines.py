@@ -10,11 +10,11 @@ import json
 import subprocess
 import sys
 import time
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from lab.cards.machine_view import card_binds, write_cards
+from lab.cluster.configuration import write_cluster_files
 from lab.control_groups import (
     end_all,
     keeper_group,
@@ -27,11 +27,12 @@ from lab.disks import make_disk
 from lab.layers import layer_folder
 from lab.machine_system import make_machine_system
 from lab.network import BRIDGE, connect
+from lab.own_files import write_own_files
 from lab.places import LabPlaces, MachinePlaces
-from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan
+from lab.plan import LabPlan, MachinePlan
 from lab.programs import run_program
 from lab.root_tree import root_tree
-from lab.ssh_access import enter_command, make_host_key
+from lab.ssh_access import enter_command
 from soundstage.errors import Unavailable
 
 _KEEPER = Path(__file__).parent / "keeper.py"
@@ -47,15 +48,16 @@ def make_machine(lab: LabPlaces, plan: LabPlan, machine: MachinePlan, public_key
     places.upper.mkdir(mode=0o755)
     places.work.mkdir(mode=0o755)
     places.root.mkdir()
-    known = _write_own_files(places, plan, machine, public_key)
+    known = write_own_files(places, plan, machine, public_key)
     write_cards(places, machine.cards)
+    write_cluster_files(places.upper, plan, machine)
     mount_root(places, plan)
     return known
 
 
 def mount_root(places: MachinePlaces, plan: LabPlan) -> None:
     below = [
-        *(str(layer_folder(key)) for key in reversed(plan.layers)),
+        *(str(layer_folder(plan.root_tree, name)) for name in reversed(plan.layers)),
         str(make_machine_system()),
         str(root_tree(plan.root_tree)),
     ]
@@ -169,35 +171,6 @@ def _nspawn(places: MachinePlaces, machine: MachinePlan) -> list[str]:
         "--system-call-filter=@keyring",
         *binds,
     ]
-
-
-def _write_own_files(places: MachinePlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
-    etc = places.upper / "etc"
-    for folder in ("ssh", "systemd/network", "systemd/system/multi-user.target.wants", "apt/apt.conf.d"):
-        (etc / folder).mkdir(parents=True, exist_ok=True)
-    (etc / "hostname").write_text(f"{machine.name}\n")
-    # Given, and not made at boot: a machine without one believes that it boots for the first time.
-    (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
-    hosts = ["127.0.0.1 localhost", *(f"{one.address} {one.name}" for one in plan.machines)]
-    (etc / "hosts").write_text("\n".join(hosts) + "\n")
-    # Before the stock 80-container-host0.network, which would ask for DHCP.
-    (etc / "systemd/network/10-lab.network").write_text(
-        f"[Match]\nName=host0\n\n[Network]\nAddress={machine.address}/24\nGateway={GATEWAY}\nLinkLocalAddressing=no\n"
-        "IPv6AcceptRA=no\n"
-    )
-    networkd = etc / "systemd/system/multi-user.target.wants/systemd-networkd.service"
-    networkd.symlink_to("/usr/lib/systemd/system/systemd-networkd.service")
-    (etc / "apt/apt.conf.d/90soundstage-lab").write_text(
-        f'Acquire::http::Proxy "http://{GATEWAY}:{PROXY_PORT}";\n'
-        f'Acquire::https::Proxy "http://{GATEWAY}:{PROXY_PORT}";\n'
-    )
-    ssh = places.upper / "root/.ssh"
-    ssh.mkdir(parents=True)
-    (places.upper / "root").chmod(0o700)
-    ssh.chmod(0o700)
-    (ssh / "authorized_keys").write_text(public_key)
-    (ssh / "authorized_keys").chmod(0o600)
-    return make_host_key(etc / "ssh/ssh_host_ed25519_key", machine)
 
 
 def _state(places: MachinePlaces) -> str:

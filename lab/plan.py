@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,13 +22,15 @@ _HOST_NAME = re.compile(
 
 
 class MachinePlan(BaseModel):
-    """One machine. `memory_mib` is the most that it may use, `disk_gib` what its disk holds."""
+    """One machine. `role`: its part in a plain cluster, if the lab has one; `memory_mib` is the most that it
+    may use, `disk_gib` what its disk holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     address: str
     cards: tuple[Card, ...] = ()
+    role: Literal["", "server", "client"] = ""
     memory_mib: Annotated[int, Field(ge=256)] = 4096
     disk_gib: Annotated[int, Field(ge=1, le=200)] = 20
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app.cli.state import JsonFlag, Stopped, invocation
+from lab.bake import bake
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab, all_labs
 from lab.faults import FAULTS
@@ -27,6 +28,7 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="lab")
     _register_life(group)
     _register_doors(group)
+    _register_bake(group)
     _register_faults(group)
 
 
@@ -49,21 +51,22 @@ def _register_life(group: typer.Typer) -> None:
             list[str] | None,
             typer.Option(help="A host that machines may reach by HTTPS, besides Debian's mirrors."),
         ] = None,
+        cluster: Annotated[
+            bool,
+            typer.Option("--cluster", help="With a plain Nomad and Consul; the first machine is the server."),
+        ] = False,
         name: LabName = "lab",
         as_json: JsonFlag = False,
     ) -> None:
-        """Make and boot machines. Ready when SSH answers on all."""
+        """Make and boot machines. Ready when SSH answers on all, with --cluster when Nomad has all
+        clients."""
         printer = invocation(context).printer(as_json)
         names = hosts.split(",") if hosts else [f"m{number}" for number in range(1, machines + 1)]
         lab = Lab(name)
-        seconds = lab.up(
-            machines_named(
-                names, read_gpus(gpus) if gpus else None, memory_mib=memory_mib, disk_gib=disk_gib
-            ),
-            layers=layer or (),
-            allowed_hosts=allow or (),
-            say=printer.line,
-        )
+        cards = read_gpus(gpus) if gpus else None
+        plans = machines_named(names, cards, memory_mib=memory_mib, disk_gib=disk_gib)
+        start = lab.up_cluster if cluster else lab.up
+        seconds = start(plans, layers=layer or (), allowed_hosts=allow or (), say=printer.line)
         if printer.as_json:
             printer.value(
                 {
@@ -74,7 +77,8 @@ def _register_life(group: typer.Typer) -> None:
                 }
             )
             return
-        printer.line(f"{len(names)} machines answer on SSH after {seconds:.1f} s.")
+        done = "form a cluster" if cluster else "answer on SSH"
+        printer.line(f"{len(names)} machines {done} after {seconds:.1f} s.")
         printer.line(f"Inventory: {lab.places.inventory}   SSH key: {lab.places.ssh_key}")
         printer.line(f"Try: soundstage lab ssh {names[0]}   or: soundstage lab exec -- ansible all -m ping")
 
@@ -117,6 +121,29 @@ def _register_life(group: typer.Typer) -> None:
             ],
             empty="No lab is up.",
         )
+
+
+def _register_bake(group: typer.Typer) -> None:
+    @group.command("bake", context_settings={"ignore_unknown_options": True})
+    def bake_(
+        context: typer.Context,
+        layer: Annotated[str, typer.Argument(help="The name of the layer.")],
+        command: Annotated[
+            list[str], typer.Argument(help="What installs it, e.g. ansible-playbook playbook.yaml.")
+        ],
+        on: Annotated[list[str] | None, typer.Option(help="A layer below it; may be given again.")] = None,
+        group_: Annotated[
+            list[str] | None,
+            typer.Option("--group", help="An Ansible group of the machine `image`; may be given again."),
+        ] = None,
+        allow: Annotated[list[str] | None, typer.Option(help="A host that it may reach by HTTPS.")] = None,
+    ) -> None:
+        """Run a command against one new machine, and keep what it changed for later labs."""
+        printer = invocation(context).printer()
+        kept = bake(
+            layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
+        )
+        printer.line(f"The layer “{layer}” is in {kept}. Use it: soundstage lab up --layer {layer}")
 
 
 def _register_doors(group: typer.Typer) -> None:

@@ -1,0 +1,103 @@
+"""Bakes a layer: runs a command against one new machine, and keeps what it changed for later labs.
+
+Roles that run once into a layer need not run again at each start: `soundstage lab bake farm --
+ansible-playbook …`, then `soundstage lab up --layer farm`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab.farm_in_a_box import Lab, silent
+from lab.layers import layer_folder
+from lab.machines import is_running
+from lab.own_files import forget_own_files
+from lab.plan import machines_named
+from lab.programs import run_program
+from lab.root_tree import root_tree_key
+from soundstage.errors import Conflict, Unavailable, Upstream
+
+MACHINE = "image"
+
+
+def bake(
+    name: str,
+    command: list[str],
+    *,
+    on: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    allowed_hosts: Sequence[str] = (),
+    say: Callable[[str], None] = silent,
+) -> Path:
+    """Runs `command` in the network of a lab with the one machine `image`, in the Ansible groups `groups`,
+    over the layers `on`; then puts its changes in the place of the layer `name`. A command that fails changes
+    nothing."""
+    target = layer_folder(root_tree_key(), name)
+    _require_unused(target, name)
+    lab = Lab(f"bake-{name}"[:31].rstrip("-"))
+    lab.down()
+    try:
+        lab.up(
+            machines_named([MACHINE]),
+            layers=on,
+            groups={group: [MACHINE] for group in groups},
+            allowed_hosts=allowed_hosts,
+            say=say,
+        )
+        code = lab.enter(command)
+        if code != 0:
+            raise Upstream(
+                "lab.bake_failed",
+                f"The command for the layer “{name}” ended with {code}.",
+                "The layer is as it was. Try the command on a lab of its own first.",
+            )
+        _switch_off(lab)
+        _keep(lab.places.machine(MACHINE).upper, target)
+    finally:
+        lab.down()
+    return target
+
+
+def _require_unused(target: Path, name: str) -> None:
+    """The files below a mounted overlay must not change."""
+    if str(target) in Path("/proc/self/mounts").read_text():
+        raise Conflict(
+            "lab.layer_in_use",
+            f"A lab that is up stands on the layer “{name}”.",
+            "`soundstage lab status` lists the labs; take it down first, or bake under another name.",
+        )
+
+
+def _switch_off(lab: Lab, timeout_s: float = 60) -> None:
+    """In good order: services write what they have in mind."""
+    lab.run(MACHINE, ["apt-get", "clean"])
+    lab.run(MACHINE, ["systemctl", "poweroff"])
+    until = time.monotonic() + timeout_s
+    while is_running(lab.places, lab.plan.machine(MACHINE)):
+        if time.monotonic() > until:
+            raise Unavailable(
+                "lab.machine_stays_on",
+                f"The machine of the layer did not switch itself off within {timeout_s:.0f} s.",
+                "Look at its services: one of them does not end.",
+            )
+        time.sleep(0.02)
+
+
+def _keep(upper: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    try:
+        # With the marks by which an overlay knows what was deleted: devices 0/0 and attributes.
+        run_program(["cp", "--archive", f"{upper}/.", staging], doing="Keeping the layer", timeout_s=1800)
+        forget_own_files(staging)
+        staging.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        staging.rename(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise

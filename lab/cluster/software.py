@@ -1,0 +1,111 @@
+"""Nomad, Consul and our device plugin as a layer over the root tree (called by `up` of a cluster).
+
+Nothing boots for it: three programs and two units are copied into a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+from lab.layers import layer_folder
+from lab.programs import run_program
+from soundstage.errors import Unavailable
+
+_PROJECT = Path(__file__).parents[2]
+_BUILD_S = 3600.0
+_PLUGIN_FOLDER = "opt/soundstage-gpu"
+_UNIT = """\
+[Unit]
+Wants=network-online.target
+After=network-online.target{after}
+
+[Service]
+ExecStart=/usr/local/bin/{engine} agent {config}
+KillMode=process
+KillSignal=SIGINT
+LimitNOFILE=65536
+Restart=on-failure
+RestartSec=1
+Delegate=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+_UNITS = {
+    "nomad.service": _UNIT.format(engine="nomad", config="-config /etc/nomad.d", after=" consul.service"),
+    "consul.service": _UNIT.format(engine="consul", config="-config-dir /etc/consul.d", after=""),
+}
+
+
+def make_cluster_layer(root_tree: str, *, isolated: bool = False) -> str:
+    """The name of the layer; written when it is not there (seconds, once the engines are built). `isolated`: with
+    a Nomad that has the driver `exec`; building that one takes minutes."""
+    engines = _engines(isolated)
+    plugin = _packed_plugin()
+    facts = repr((sorted(map(str, engines.values())), plugin.name, sorted(_UNITS.items())))
+    name = f"cluster-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+    target = layer_folder(root_tree, name)
+    if target.exists():
+        return name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
+    _write(staging, engines, plugin)
+    staging.chmod(0o755)
+    try:
+        staging.rename(target)
+    except OSError:
+        # Somebody else was faster; theirs is the same.
+        shutil.rmtree(staging)
+    return name
+
+
+def _write(root: Path, engines: dict[str, Path], plugin: Path) -> None:
+    programs = root / "usr/local/bin"
+    programs.mkdir(parents=True)
+    for name, program in engines.items():
+        shutil.copyfile(program, programs / name)
+        (programs / name).chmod(0o755)
+    with tarfile.open(plugin) as archive:
+        archive.extractall(root / _PLUGIN_FOLDER, filter="tar")
+    plugins = root / "opt/nomad/plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "soundstage-gpu").symlink_to(f"/{_PLUGIN_FOLDER}/bin/gpu-device-plugin")
+    units = root / "etc/systemd/system"
+    units.mkdir(parents=True)
+    for name, text in _UNITS.items():
+        (units / name).write_text(text)
+
+
+def _engines(isolated: bool) -> dict[str, Path]:
+    _require_checkout()
+    building = [_PROJECT / "tools" / "build"]
+    engines = [
+        run_program([*building, "consul"], doing="Building Consul", timeout_s=_BUILD_S),
+        run_program(
+            [*building, "nomad"],
+            doing="Building Nomad",
+            # What isolates tasks is in Nomad only when it is built with a C compiler.
+            environment={"CGO_ENABLED": "1", "SOUNDSTAGE_TOOLS_PINNED": "1"} if isolated else None,
+            timeout_s=_BUILD_S,
+        ),
+    ]
+    return {name: Path(path) for name, path in (line.strip().split("\t") for line in engines)}
+
+
+def _packed_plugin() -> Path:
+    packing: list[str | Path] = [_PROJECT / "scripts" / "pack_python"]
+    packing += ["farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
+    return Path(run_program(packing, doing="Packing the device plugin", timeout_s=600).strip())
+
+
+def _require_checkout() -> None:
+    if not (_PROJECT / "tools" / "build").exists():
+        raise Unavailable(
+            "lab.needs_checkout",
+            "A cluster in the lab needs the project's checkout: it builds Nomad and Consul there.",
+            "Run the command from a checkout of the project.",
+        )
