@@ -31,7 +31,7 @@ REAL_WORKER = ROOT / "avatar" / ".venv" / "bin" / "avatar"
 STAND_IN = ROOT / "tests" / "farm" / "stand_in.py"
 ROLES = {"video", "vtt", "srt", "poster", "provenance"}
 TASKS_PER_RENDER = 3  # two scenes and their assembly
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0
 
 T = TypeVar("T")
 
@@ -44,6 +44,8 @@ class Counts:
     renders: int = 0
     starts: int = 0
     again: int = 0
+    moved: int = 0
+    forgotten: set[int] = field(default_factory=set)
     blobs: int = 0
 
     def __str__(self) -> str:
@@ -51,7 +53,9 @@ class Counts:
         return (
             f"killed: {killed}; renders asked for and done: {self.renders}; "
             f"workers started: {self.starts}, of them again by a Nomad client that was killed while it "
-            f"started them: {self.again}; blobs that have their name's hash: {self.blobs}"
+            f"started them: {self.again}, and placed anew because their node had been silent for too long: "
+            f"{self.moved}; idle executors that such a client has forgotten: "
+            f"{len(self.forgotten)}; blobs that have their name's hash: {self.blobs}"
         )
 
 
@@ -120,11 +124,11 @@ class Drill:
             self.cluster.server.kill()
         elif part == "worker":
             with suppress(ProcessLookupError):  # it ended at this very moment
-                os.kill(dice.choice(eventually(self.workers, 20, "a worker to run")), signal.SIGKILL)
+                os.kill(dice.choice(eventually(self.workers, 120, "a worker to run")), signal.SIGKILL)
         elif part == "server process":
-            os.kill(eventually(self._served_by, 30, "the server process"), signal.SIGKILL)
+            os.kill(eventually(self._served_by, 120, "the server process"), signal.SIGKILL)
         else:
-            child = eventually(self._served_by, 30, "the server process")
+            child = eventually(self._served_by, 120, "the server process")
             supervisor = self._supervisor()
             for pid in (supervisor.pid, child):
                 with suppress(ProcessLookupError):
@@ -191,7 +195,7 @@ class Drill:
                 return None
             return given if given.status_code < 500 else None
 
-        given = eventually(answer, 60, f"{method} {path} to be answered")
+        given = eventually(answer, 180, f"{method} {path} to be answered")
         assert given.is_success, f"{method} {path}: {given.text}"
         return given.json()
 
@@ -202,17 +206,27 @@ class Drill:
         lines = self._starts.read_text().splitlines() if self._starts.exists() else []
         return Counter((line.split(" --task ", 1)[1].split()[0], line.split()[0]) for line in lines)
 
+    def given_up(self) -> set[str]:
+        """Allocations that Nomad has given up or taken back: what they did is placed anew."""
+        found = self.cluster.server.get("/v1/allocations")
+        return {one["ID"] for one in found if one["ClientStatus"] == "lost" or one["DesiredStatus"] != "run"}
+
     def orphans(self) -> list[str]:
         """Processes that nobody needs when nothing is being made: workers, what they started, and the
         executors of Nomad that watch over them. Agents, their log collectors and the plugin may be there.
+        An executor without a process to watch over is Nomad's own: a client that dies between its start and
+        the note of it forgets it. Those are counted.
         """
         folder = str(self.cluster.server.folder.parent)
         agents = {self.cluster.server.pid, self.client.pid}
         found = []
+        self.counts.forgotten = {pid for pid in self.counts.forgotten if Path(f"/proc/{pid}").exists()}
         for pid, command, environment in processes():
             ours = folder in command or folder in environment or self.url in command
             needed = pid in agents or "logmon" in command or "gpu-device-plugin" in command
-            if ours and not needed:
+            if ours and "\0executor\0" in command and self.counts.kills["nomad client"] and not children(pid):
+                self.counts.forgotten.add(pid)
+            elif ours and not needed:
                 found.append(f"{pid}: {command.replace(chr(0), ' ')[:200]}")
         return found
 
@@ -234,6 +248,15 @@ def processes() -> Iterator[tuple[int, str, str]]:
                 command = (entry / "cmdline").read_bytes().decode(errors="replace")
                 environment = (entry / "environ").read_bytes().decode(errors="replace")
                 yield int(entry.name), command, environment
+
+
+def children(pid: int) -> list[str]:
+    """Of all its threads; none when it has ended."""
+    found: list[str] = []
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += (thread / "children").read_text().split()
+    return found
 
 
 def eventually(check: Callable[[], T | None], timeout_s: float, what: str) -> T:

@@ -62,6 +62,23 @@ def survive(drill: Drill, *, rounds: int) -> None:
         print(f"\n{rounds} rounds of kill -9: {drill.counts}")
 
 
+def check_starts(drill: Drill, said: str, parts: list[str], tasks: int, wounded: int) -> None:
+    """Each task was given to one allocation, and began once; `wounded` of them once more."""
+    counts, starts, given_up = drill.counts, drill.starts(), drill.given_up()
+    placed = Counter(task for task, allocation in starts if allocation not in given_up)
+    twice = [task for task, times in placed.items() if times > 1]
+    assert not twice, f"{said}: given to two allocations in one attempt: {twice}"
+    # A node that is silent for longer than its heartbeat may be is lost to Nomad, on a busy machine soon.
+    moved = len(starts) - len({task for task, _ in starts}) - counts.moved
+    # A client that dies between the start of a process and the note of it starts it again; the worker sees
+    # to it that the first one ends (avatar/work/sole.py).
+    again = starts.total() - len(starts) - counts.again
+    assert again + moved == 0 or {"nomad client", "nomad server"} & {*parts}, f"{said}: {starts}"
+    made = starts.total() - counts.starts
+    counts.moved, counts.again, counts.starts = counts.moved + moved, counts.again + again, starts.total()
+    assert tasks <= made <= tasks + wounded + again + moved, f"{said}: {made} workers were started"
+
+
 def one_round(drill: Drill, number: int, parts: list[str], dice: random.Random) -> None:
     real = number == REAL_ROUND
     count = 1 if real else RENDERS_AT_ONCE
@@ -85,20 +102,7 @@ def one_round(drill: Drill, number: int, parts: list[str], dice: random.Random) 
     videos = [path for path in (drill.home / "out").glob("*.mp4") if not path.name.startswith(".")]
     assert len(videos) == drill.counts.renders, f"{said}: files are missing or doubled"
 
-    starts = drill.starts()
-    placed = Counter(task for task, _ in starts)
-    twice = [task for task, times in placed.items() if times > 1]
-    assert not twice, f"{said}: given to two allocations in one attempt: {twice}"
-    # A client that dies between the start of a process and the note of it starts it again; the worker sees
-    # to it that the first one ends (avatar/work/sole.py).
-    again = starts.total() - placed.total() - drill.counts.again
-    assert again == 0 or "nomad client" in parts, f"{said}: started twice: {starts}"
-    drill.counts.again += again
-    made = starts.total() - drill.counts.starts
-    drill.counts.starts = starts.total()
-    most = count * TASKS_PER_RENDER + drill.counts.kills["worker"] - wounded + again
-    assert count * TASKS_PER_RENDER <= made <= most, f"{said}: {made} workers were started"
-
+    check_starts(drill, said, parts, count * TASKS_PER_RENDER, drill.counts.kills["worker"] - wounded)
     left: list[str] = []
 
     def nothing_left() -> bool:
@@ -106,8 +110,8 @@ def one_round(drill: Drill, number: int, parts: list[str], dice: random.Random) 
         return not left
 
     try:
-        eventually(nothing_left, 20, "workers and executors to be gone")
+        eventually(nothing_left, 60, "workers and executors to be gone")
     except AssertionError:
         pytest.fail(f"{said}: left behind: {left}")
     assert drill.bad_blobs() == [], said
-    print(f"{said}: {count} renders, {made} workers, {drill.counts.blobs} blobs in order")
+    print(f"{said}: {count} renders; so far {drill.counts.starts} workers, {drill.counts.blobs} blobs in order")
