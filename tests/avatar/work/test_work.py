@@ -246,7 +246,7 @@ def test_without_its_token_it_says_what_is_missing(control: Control, start: Any,
     process.kill()
     process.wait()
     (tmp_path / "token").unlink()
-    done = subprocess.run(process.args, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(process.args, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "work.no_token" in done.stderr
 
 
