@@ -114,4 +114,4 @@ def one_round(drill: Drill, number: int, parts: list[str], dice: random.Random) 
     except AssertionError:
         pytest.fail(f"{said}: left behind: {left}")
     assert drill.bad_blobs() == [], said
-    print(f"{said}: {count} renders; so far {drill.counts.starts} workers, {drill.counts.blobs} blobs in order")
+    print(f"{said}: {count} renders; so far {drill.counts.starts} workers, {drill.counts.blobs} blobs")
