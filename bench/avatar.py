@@ -57,15 +57,11 @@ import sys
 from pathlib import Path
 from avatar.cli import main
 code = main()
-import resource
 status = Path("/proc/self/status").read_text()
-own = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
-sys.stderr.write(str(own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.stderr.write(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
 sys.exit(code)
 """
-"""The worker's command, telling its peak memory in KiB, with that of its largest painter, which shares much
-of it. What wait4 reports would begin with that of the parent.
-"""
+"""The worker's command, telling its peak memory in KiB: what wait4 reports begins with that of the parent."""
 
 
 def talk(seconds: float) -> str:
@@ -236,9 +232,10 @@ def run_command(spec: RenderSpec, work: Path, name: str) -> tuple[Timed, float, 
     worker = subprocess.Popen(
         [sys.executable, "-c", COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    first_s = 0.0
+    first_s, together = 0.0, 0
     assert worker.stdout is not None
     for line in worker.stdout:
+        together = max(together, memory_kib(worker.pid))
         if not first_s and json.loads(line)["event"] == "progress":
             first_s = time.perf_counter() - wall
     _, said = worker.communicate()
@@ -246,7 +243,21 @@ def run_command(spec: RenderSpec, work: Path, name: str) -> tuple[Timed, float, 
         raise SystemExit(f"the render of {name} failed: {said.decode()}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     taken = Timed(time.perf_counter() - wall, used.ru_utime + used.ru_stime - cpu.ru_utime - cpu.ru_stime)
-    return taken, int(said.split()[-1]) / 1024, first_s
+    return taken, max(together, int(said.split()[-1])) / 1024, first_s
+
+
+def memory_kib(pid: int) -> int:
+    """Of a process and its children now, what they share counted once (their PSS)."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(proportional_kib(one) for one in (str(pid), *children))
+
+
+def proportional_kib(pid: str) -> int:
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return 0
+    return next((int(row.split()[1]) for row in rows if row.startswith("Pss:")), 0)
 
 
 def measure_command(work: Path) -> None:
