@@ -32,6 +32,8 @@ _ARGUMENTS: dict[str, Any] = {
         "default": [],
         "options": {"name": {"type": "str", "required": True}, "rules": {"type": "str", "required": True}},
     },
+    # During a rotation the old tokens stay until the new ones are in place everywhere.
+    "keep_old_tokens": {"type": "bool", "default": False},
     "tokens": {
         "type": "list",
         "elements": "dict",
@@ -86,9 +88,9 @@ class _ConsulAccess:
         for wanted in self._asked["policies"]:
             self._policy(wanted, policies.get(wanted["name"]))
         if self._asked["tokens"]:
-            tokens = {token["Description"]: token for token in self._api.get("/v1/acl/tokens")}
+            tokens = self._api.get("/v1/acl/tokens")
             for wanted in self._asked["tokens"]:
-                self._token(wanted, tokens.get(wanted["description"]))
+                self._token(wanted, [one for one in tokens if one["Description"] == wanted["description"]])
         return {"changed": bool(self._changed), "made": self._changed}
 
     def _bootstrapped(self) -> bool:
@@ -123,7 +125,8 @@ class _ConsulAccess:
                     f"/v1/acl/policy/{present['ID']}", {"Name": wanted["name"], "Rules": wanted["rules"]}
                 )
 
-    def _token(self, wanted: dict[str, Any], present: dict[str, Any] | None) -> None:
+    def _token(self, wanted: dict[str, Any], present: list[dict[str, Any]]) -> None:
+        """Keep the one token whose secret is in the folder; others of its name are old."""
         secret = self._store.text(wanted["secret"])
         identities = (
             [{"NodeName": wanted["node"], "Datacenter": wanted["datacenter"]}] if wanted["node"] else []
@@ -133,26 +136,27 @@ class _ConsulAccess:
             "Policies": [{"Name": name} for name in wanted["policies"]],
             "NodeIdentities": identities,
         }
-        if present is not None and present.get("SecretID") != secret:
-            # Rotated, or made by somebody else: the one in the folder counts.
-            self._changed.append(f"token {wanted['description']}")
-            if not self._dry:
-                self._api.put("/v1/acl/token", {**body, "SecretID": secret})
-                self._api.call("DELETE", f"/v1/acl/token/{present['AccessorID']}")
-            return
-        if present is None:
-            self._changed.append(f"token {wanted['description']}")
-            if not self._dry:
-                self._api.put("/v1/acl/token", {**body, "SecretID": secret})
-            return
-        has = (
-            sorted(policy["Name"] for policy in present.get("Policies") or []),
-            [
-                (identity["NodeName"], identity["Datacenter"])
-                for identity in present.get("NodeIdentities") or []
-            ],
-        )
-        if has != (sorted(wanted["policies"]), [(one["NodeName"], one["Datacenter"]) for one in identities]):
-            self._changed.append(f"token {wanted['description']}")
-            if not self._dry:
-                self._api.put(f"/v1/acl/token/{present['AccessorID']}", body)
+        ours = next((one for one in present if one.get("SecretID") == secret), None)
+        if ours is None:
+            self._change(
+                f"token {wanted['description']}", "PUT", "/v1/acl/token", {**body, "SecretID": secret}
+            )
+        elif _rights(ours) != _rights(body):
+            self._change(f"token {wanted['description']}", "PUT", f"/v1/acl/token/{ours['AccessorID']}", body)
+        if not self._asked["keep_old_tokens"]:
+            for old in present:
+                if old is not ours:
+                    what = f"old token {wanted['description']}"
+                    self._change(what, "DELETE", f"/v1/acl/token/{old['AccessorID']}")
+
+    def _change(self, what: str, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+        self._changed.append(what)
+        if not self._dry:
+            self._api.call(method, path, body)
+
+
+def _rights(token: dict[str, Any]) -> tuple[list[str], list[tuple[str, str]]]:
+    return (
+        sorted(policy["Name"] for policy in token.get("Policies") or []),
+        sorted((one["NodeName"], one["Datacenter"]) for one in token.get("NodeIdentities") or []),
+    )

@@ -119,10 +119,17 @@ class _Maker:
                 self._made[name] = "missing"
         if ensure_key(self._store, "ssh/ansible", f"{farm}-ansible"):
             self._made["ssh/ansible"] = "missing"
-        known = f"@cert-authority * {hosts.public_line}\n".encode()
+        known = "".join(f"@cert-authority * {line}\n" for line in hosts.trusted_lines).encode()
         if not self._store.has("ssh/known_hosts") or self._store.read("ssh/known_hosts") != known:
             self._store.write("ssh/known_hosts", known)
-            self._made["ssh/known_hosts"] = "missing"
+            self._made["ssh/known_hosts"] = "of other authorities"
+        trusted = "".join(f"{line}\n" for line in users.trusted_lines).encode()
+        if (
+            not self._store.has("ssh/trusted_users.pub")
+            or self._store.read("ssh/trusted_users.pub") != trusted
+        ):
+            self._store.write("ssh/trusted_users.pub", trusted)
+            self._made["ssh/trusted_users.pub"] = "of other authorities"
         self._login(users)
 
     def _login(self, users: SshAuthority) -> None:

@@ -48,7 +48,7 @@ class EngineApi:
         return self._get_unless(404, path)
 
     def knows_its_token(self) -> bool:
-        """Whether the token is one of the engine's; both engines answer 403 to one that they never gave out."""
+        """Whether the token is the engine's own; both answer 403 to one that they never gave out."""
         return self._get_unless(403, "/v1/acl/token/self") is not None
 
     def _get_unless(self, status: int, path: str) -> Any | None:

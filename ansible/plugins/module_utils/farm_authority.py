@@ -48,11 +48,14 @@ class FarmAuthority:
                 f"{self._store.folder}/tls holds only one of ca.pem and ca-key.pem. Restore the other from "
                 "your copy; a new authority would lock the whole farm out."
             )
-        self.make(farm)
+        certificate, key = self.make_pair(farm)
+        # The key first: a certificate without its key would be taken for a damaged folder.
+        self._store.write("tls/ca-key.pem", key)
+        self._store.write("tls/ca.pem", certificate)
         return True
 
-    def make(self, farm: str, also_trusted: bytes = b"") -> None:
-        """A new authority; `also_trusted` are the PEM certificates that stay trusted beside it."""
+    def make_pair(self, farm: str) -> tuple[bytes, bytes]:
+        """A new authority's certificate and key, as PEM; nothing is kept."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name(
             [x509.NameAttribute(NameOID.COMMON_NAME, f"{farm} farm authority {self._now:%Y-%m-%d}")]
@@ -70,9 +73,7 @@ class FarmAuthority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        # The key first: a certificate without its key would be taken for a damaged folder.
-        self._store.write("tls/ca-key.pem", _key_pem(key))
-        self._store.write("tls/ca.pem", certificate.public_bytes(serialization.Encoding.PEM) + also_trusted)
+        return certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key)
 
     def current_only(self) -> bytes:
         """The newest authority's certificate alone, as PEM."""

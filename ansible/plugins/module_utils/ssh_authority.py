@@ -40,6 +40,37 @@ class SshAuthority:
         """The public key, as it stands in `known_hosts` and `TrustedUserCAKeys`."""
         return " ".join(self._store.text(f"ssh/{self._name}.pub").split()[:2])
 
+    @property
+    def trusted_lines(self) -> list[str]:
+        """The public keys that are trusted: this authority's, and during a rotation the other one's."""
+        other = f"ssh/next/{self._name}.pub"
+        lines = [self.public_line]
+        if self._store.has(other):
+            lines.append(" ".join(self._store.text(other).split()[:2]))
+        return lines
+
+    def begin_rotation(self, farm: str) -> None:
+        """Make the next authority; it is trusted from now on."""
+        ensure_key(self._store, f"ssh/next/{self._name}", f"{farm}-{self._name}")
+
+    def switch_rotation(self) -> None:
+        """The next authority signs; this one takes its place among those that are only trusted."""
+        if not self._store.has(f"ssh/next/{self._name}") or self._store.has(
+            f"ssh/next/{self._name}.switched"
+        ):
+            return
+        files = [(f"ssh/{self._name}{end}", f"ssh/next/{self._name}{end}") for end in ("", ".pub")]
+        contents = [(self._store.read(now), self._store.read(after)) for now, after in files]
+        for (now, after), (old, new) in zip(files, contents, strict=True):
+            self._store.write(now, new)
+            self._store.write(after, old)
+        self._store.write(f"ssh/next/{self._name}.switched", b"")
+
+    def finish_rotation(self) -> None:
+        """Trust the old authority no more."""
+        for end in (".switched", "", ".pub"):
+            self._store.remove(f"ssh/next/{self._name}{end}")
+
     def sign_host(self, public_line: str, name: str, principals: list[str], days: int) -> bytes:
         """A host certificate for the key in `public_line`."""
         return self._sign(public_line, SSHCertificateType.HOST, name, principals, days * 86400)

@@ -1,0 +1,196 @@
+"""The whole playbook on real Debian machines: what it makes, that it is secured, and that it stays so.
+
+The tests share one farm and run in the order of this file: each builds on the state before.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+from farm_in_lab import LabFarm
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+MACHINES = ("control-1", "cpu-1", "gpu-1")
+NOMAD = "https://10.77.0.11:4646"
+CONSUL = "https://10.77.0.11:8501"
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
+        time.sleep(0.5)
+
+
+def nomad(farm: LabFarm, path: str) -> object:
+    """What the API answers to the management token."""
+    done = subprocess.run(
+        farm.lab.entering(
+            ["curl", "--silent", "--fail", "--noproxy", "*", "--cacert", str(farm.secrets / "tls/ca.pem")]
+            + [
+                "--cert",
+                str(farm.secrets / "tls/operator.pem"),
+                "--key",
+                str(farm.secrets / "tls/operator-key.pem"),
+            ]
+            + ["--header", "@-", NOMAD + path]
+        ),
+        input=f"X-Nomad-Token: {farm.secret('nomad/management.token')}\n",
+        capture_output=True,
+        text=True,
+    )
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def ready_nodes(farm: LabFarm) -> set[str]:
+    nodes = nomad(farm, "/v1/nodes")
+    return {node["Name"] for node in nodes if node["Status"] == "ready"} if isinstance(nodes, list) else set()
+
+
+def test_a_dry_run_on_bare_machines_ends_well_and_changes_nothing(farm: LabFarm) -> None:
+    farm.converge("--check", "--diff")
+    assert not farm.secrets.exists()
+    assert farm.on("cpu-1", "test", "-e", "/etc/nomad.d").returncode != 0
+
+
+def test_the_playbook_turns_bare_machines_into_a_farm(farm: LabFarm) -> None:
+    farm.converge()
+    eventually(lambda: ready_nodes(farm) == {"cpu-1", "gpu-1"}, "both workers are ready in Nomad")
+    for machine in MACHINES:
+        assert farm.on(machine, "systemctl", "is-active", "consul", "nomad", "nftables").returncode == 0
+
+
+def test_a_second_run_changes_nothing(farm: LabFarm) -> None:
+    again = farm.converge("--diff")
+    assert again.changed() == 0, again.output[-4000:]
+
+
+def test_a_client_without_a_certificate_is_refused_by_both_engines(farm: LabFarm) -> None:
+    token = farm.secret("nomad/management.token")
+    assert farm.curl(f"{NOMAD}/v1/nodes", certificate=False, token=token, header="X-Nomad-Token") == "000"
+    token = farm.secret("consul/management.token")
+    assert (
+        farm.curl(f"{CONSUL}/v1/catalog/nodes", certificate=False, token=token, header="X-Consul-Token")
+        == "000"
+    )
+
+
+def test_a_client_without_a_token_is_refused_by_both_engines(farm: LabFarm) -> None:
+    assert farm.curl(f"{NOMAD}/v1/nodes") == "403"
+    assert farm.curl(f"{CONSUL}/v1/agent/self") == "403"
+    assert farm.curl(f"{CONSUL}/v1/kv/x") == "403"
+
+
+def test_a_client_with_both_is_let_in(farm: LabFarm) -> None:
+    token = farm.secret("nomad/management.token")
+    assert farm.curl(f"{NOMAD}/v1/nodes", token=token, header="X-Nomad-Token") == "200"
+    token = farm.secret("consul/management.token")
+    assert farm.curl(f"{CONSUL}/v1/agent/self", token=token, header="X-Consul-Token") == "200"
+
+
+def test_the_studio_has_a_token_that_cannot_administer(farm: LabFarm) -> None:
+    token = farm.secret("nomad/tokens/soundstage.token")
+    assert farm.curl(f"{NOMAD}/v1/nodes", token=token, header="X-Nomad-Token") == "200"
+    assert farm.curl(f"{NOMAD}/v1/acl/tokens", token=token, header="X-Nomad-Token") == "403"
+    assert farm.curl(f"{NOMAD}/v1/operator/raft/configuration", token=token, header="X-Nomad-Token") == "403"
+
+
+def test_a_machines_token_may_speak_for_this_machine_only(farm: LabFarm) -> None:
+    token = farm.secret("consul/agents/cpu-1.token")
+    for node, status in (("cpu-1", 0), ("gpu-1", 22)):
+        body = json.dumps(
+            {"Node": node, "Address": "10.77.0.99", "SkipNodeUpdate": False, "Datacenter": "dc1"}
+        )
+        done = subprocess.run(
+            farm.lab.entering(
+                ["curl", "--silent", "--fail", "--noproxy", "*", "--request", "PUT", "--data", body]
+                + [
+                    "--cacert",
+                    str(farm.secrets / "tls/ca.pem"),
+                    "--cert",
+                    str(farm.secrets / "tls/operator.pem"),
+                ]
+                + ["--key", str(farm.secrets / "tls/operator-key.pem"), "--header", "@-"]
+                + [f"{CONSUL}/v1/catalog/register"]
+            ),
+            input=f"X-Consul-Token: {token}\n",
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status, (node, done.stdout)
+
+
+def test_the_gossip_of_both_engines_is_encrypted(farm: LabFarm) -> None:
+    for engine, port in (("consul", 8301), ("nomad", 4648)):
+        listening = farm.on("control-1", "ss", "-lntu", f"sport = :{port}").stdout
+        assert str(port) in listening, engine
+    log = farm.on("control-1", "journalctl", "-u", "consul", "--no-pager").stdout
+    assert "Gossip Encryption: true" in " ".join(log.split())
+
+
+def test_names_under_consul_are_known_to_every_program(farm: LabFarm) -> None:
+    def known() -> bool:
+        return "10.77.0.11" in farm.on("cpu-1", "getent", "hosts", "nomad.service.consul").stdout
+
+    eventually(known, "nomad.service.consul is found")
+
+
+def test_drivers_that_nobody_asked_for_are_off(farm: LabFarm) -> None:
+    node = next(one for one in nomad(farm, "/v1/nodes") if one["Name"] == "cpu-1")  # type: ignore[attr-defined]
+    assert set(node["Drivers"]) == {"exec"}
+
+
+def test_no_secret_can_be_read_by_others_on_a_machine(farm: LabFarm) -> None:
+    for machine in MACHINES:
+        open_files = farm.on(
+            machine, "find", "/etc/consul.d", "/etc/nomad.d", "(", "-name", "*key*", "-o", "-name", "secrets*", ")",
+            "-perm", "/o=rwx",
+        )  # fmt: skip
+        assert open_files.stdout == "", machine
+        commands = farm.on(
+            machine, "sh", "-c", "tr '\\0' ' ' < /proc/$(systemctl show -P MainPID nomad)/cmdline"
+        )
+        assert farm.secret("nomad/gossip.key") not in commands.stdout
+
+
+def test_a_run_prints_no_secret_even_when_it_tells_all(farm: LabFarm) -> None:
+    told = farm.converge("-vvv", "--diff").output
+    for path in farm.secrets.rglob("*"):
+        if path.is_file() and path.suffix in (".token", ".key"):
+            assert path.read_text().strip() not in told, path
+        if path.is_file() and path.name.endswith("-key.pem"):
+            assert path.read_text().splitlines()[1] not in told, path
+    kept = "".join(path.read_text() for path in (farm.folder / "facts").glob("*"))
+    assert farm.secret("consul/agents/cpu-1.token") not in kept
+
+
+def test_ssh_takes_no_password_and_lets_in_certificates_of_the_farm(farm: LabFarm) -> None:
+    config = farm.on("cpu-1", "sshd", "-T").stdout
+    assert "passwordauthentication no" in config
+    assert "permitrootlogin without-password" in config
+    login = [
+        "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", str(farm.secrets / "ssh/ansible"),
+        "-o", f"UserKnownHostsFile={farm.secrets / 'ssh/known_hosts'}", "-o", "GlobalKnownHostsFile=/dev/null",
+        "-o", "StrictHostKeyChecking=yes",
+    ]  # fmt: skip
+    for user in ("root", "ansible"):
+        done = subprocess.run(
+            farm.lab.entering([*login, f"{user}@10.77.0.12", "sudo", "id", "-u"]),
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.strip() == "0", done.stderr
+
+
+def test_the_farm_is_the_same_after_a_reboot_of_all_machines(farm: LabFarm) -> None:
+    for machine in MACHINES:
+        farm.lab.reboot(machine)
+    eventually(lambda: ready_nodes(farm) == {"cpu-1", "gpu-1"}, "both workers are ready again", 300)
+    assert farm.curl(f"{NOMAD}/v1/nodes") == "403"
+    again = farm.converge()
+    assert again.changed() == 0, again.output[-4000:]
