@@ -9,6 +9,7 @@ ROLES = Path(__file__).resolve().parents[2] / "ansible" / "roles"
 for place in (
     ROLES / "health" / "files" / "health",
     ROLES / "gpu" / "files",
+    ROLES / "backup" / "files",
     Path(__file__).parents[1] / "nomad_fixture",
     Path(__file__).parent,
 ):

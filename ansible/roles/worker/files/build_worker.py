@@ -1,0 +1,154 @@
+"""Packs the worker for machines of one kind, on the controller; the role worker calls it once per run.
+
+Prints JSON: `digest` names exactly this worker, `archive` is a tar file with the worker's wheel,
+`requirements.txt` (every package with its hash) and `wheels/` (the packages, unless machines fetch them from
+an index). What was packed once is taken from the cache. Only the standard library; uv and pip are called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKED_FORM = "1"  # change it when the archive is packed in another way
+
+
+def main() -> int:
+    arguments = _arguments()
+    digest = _digest(arguments)
+    archive = arguments.cache / f"worker-{digest}.tar"
+    built = not archive.exists()
+    if built and not arguments.check:
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=arguments.cache) as folder:
+            _build(arguments, Path(folder))
+            staging = Path(folder) / "worker.tar"
+            _pack(Path(folder) / "packed", staging)
+            staging.replace(archive)
+    print(json.dumps({"digest": digest, "archive": str(archive), "built": built}))
+    return 0
+
+
+def _digest(arguments: argparse.Namespace) -> str:
+    """Of all that decides what is packed."""
+    total = hashlib.sha256()
+    for word in (PACKED_FORM, arguments.python_version, arguments.platform, *sorted(arguments.extra)):
+        total.update(f"{word}\0".encode())
+    total.update(f"{bool(arguments.with_wheels)}\0".encode())
+    for file in _sources(arguments.source):
+        total.update(f"{file.relative_to(arguments.source)}\0".encode() + file.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
+
+
+def _sources(source: Path) -> Iterator[Path]:
+    yield from (source / name for name in ("pyproject.toml", "uv.lock", "README.md"))
+    yield from sorted(
+        file for file in (source / "src").rglob("*") if file.is_file() and "__pycache__" not in file.parts
+    )
+
+
+def _build(arguments: argparse.Namespace, folder: Path) -> None:
+    packed = folder / "packed"
+    packed.mkdir()
+    _run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(packed), str(arguments.source)])
+    (packed / ".gitignore").unlink(missing_ok=True)
+    requirements = packed / "requirements.txt"
+    extras = [word for extra in arguments.extra for word in ("--extra", extra)]
+    command = [arguments.uv, "export", "--quiet", "--locked", "--no-dev", "--no-emit-project", "--no-header"]
+    _run([*command, *extras, "--project", str(arguments.source), "--output-file", str(requirements)])
+    if arguments.with_wheels:
+        version = arguments.python_version
+        command = [arguments.python, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={version}"]
+        command += [f"--abi={abi}" for abi in (f"cp{version.replace('.', '')}", "abi3", "none")]
+        command += [f"--platform={platform}" for platform in _platforms(arguments.platform)]
+        wanted = folder / "wanted.txt"
+        # pip judges markers by the Python that it runs with, not by the one it downloads for.
+        _run(
+            [
+                arguments.uv,
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-deps",
+                "--generate-hashes",
+                "--no-header",
+                f"--python-version={version}",
+                f"--python-platform={arguments.platform}",
+                "--output-file",
+                str(wanted),
+                str(requirements),
+            ]
+        )
+        _run([*command, f"--dest={packed / 'wheels'}", f"--requirement={wanted}"])
+        _require_locked(packed / "wheels", requirements.read_text(encoding="utf-8"))
+        shutil.copyfile(wanted, requirements)
+
+
+def _require_locked(wheels: Path, locked: str) -> None:
+    """Every package must be one that the lock names, whatever the index says by now."""
+    for wheel in sorted(wheels.iterdir()):
+        with wheel.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() not in locked:
+                print(f"{wheel.name} is not the file that avatar/uv.lock names.", file=sys.stderr)
+                sys.exit(1)
+
+
+def _platforms(platform: str) -> list[str]:
+    """The wheels' names for a platform of uv, for example `x86_64-manylinux_2_40`: it, and all older ones."""
+    machine, _, newest = platform.partition("-manylinux_2_")
+    return [f"manylinux_2_{minor}_{machine}" for minor in range(int(newest), 4, -1)] + [
+        f"manylinux2014_{machine}"
+    ]
+
+
+def _pack(folder: Path, target: Path) -> None:
+    """The same bytes for the same files."""
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
+        member.mtime = 0
+        return member
+
+    with tarfile.open(target, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.add(file, str(file.relative_to(folder)), recursive=False, filter=plain)
+
+
+def _run(command: list[str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode != 0:
+        print(
+            f"{' '.join(command[:3])} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Pack the worker for machines of one kind.")
+    parser.add_argument("--source", type=Path, required=True, help="the folder avatar/ of the checkout")
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--uv", default="uv")
+    parser.add_argument("--python", default=sys.executable, help="a Python with pip")
+    parser.add_argument("--python-version", default="3.13", help="of the machines")
+    parser.add_argument("--platform", default="x86_64-manylinux_2_40", help="of the machines, as uv names it")
+    parser.add_argument("--extra", action="append", default=[])
+    parser.add_argument("--with-wheels", action="store_true")
+    parser.add_argument("--check", action="store_true", help="say what would be packed, and pack nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

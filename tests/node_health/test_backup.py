@@ -1,0 +1,249 @@
+"""What a backup holds comes back: to a real Consul, a real Nomad and a living database."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import backup
+import pytest
+from nomad_cluster import NomadAgent, engine_program, eventually
+
+PROGRAM = Path(backup.__file__)
+
+
+class ConsulServer:
+    """One server on loopback, with ACLs."""
+
+    def __init__(self, folder: Path) -> None:
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+        ports = [int(one.getsockname()[1]) for one in sockets]
+        for one in sockets:
+            one.close()
+        self.address = f"http://127.0.0.1:{ports[0]}"
+        self.token = ""
+        config = folder / "consul.json"
+        names = dict(zip(("http", "server", "serf_lan", "serf_wan"), ports, strict=True))
+        config.write_text(
+            json.dumps(
+                {
+                    "server": True,
+                    "bootstrap_expect": 1,
+                    "bind_addr": "127.0.0.1",
+                    "data_dir": str(folder / "data"),
+                    "ports": {**names, "dns": -1, "grpc": -1, "grpc_tls": -1},
+                    "acl": {"enabled": True, "default_policy": "deny"},
+                    "performance": {"raft_multiplier": 1},
+                }
+            )
+        )
+        with (folder / "consul.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [engine_program("consul"), "agent", "-config-file", config], stdout=log, stderr=log
+            )
+
+    def bootstrap(self) -> bool:
+        try:
+            self.token = json.loads(self.call("PUT", "/v1/acl/bootstrap"))["SecretID"]
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
+
+    def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(
+            self.address + path, data=body, method=method, headers={"X-Consul-Token": self.token}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return bytes(answer.read())
+
+    def value(self, key: str) -> str | None:
+        try:
+            return self.call("GET", f"/v1/kv/{key}?raw").decode()
+        except urllib.error.HTTPError:
+            return None
+
+
+@pytest.fixture(scope="module")
+def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulServer]:
+    server = ConsulServer(tmp_path_factory.mktemp("consul"))
+    try:
+        eventually(server.bootstrap, 60, "Consul")
+        yield server
+    finally:
+        server.process.terminate()
+        server.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def nomad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NomadAgent]:
+    folder = tmp_path_factory.mktemp("nomad") / "server"
+    agent = NomadAgent("server", folder, {"server": {"enabled": True, "bootstrap_expect": 1}})
+    agent.start()
+    yield agent
+    agent.stop()
+
+
+class Backups:
+    """`soundstage-backup` with what a test gives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "copies"
+        self.file = folder / "backup.json"
+        self.config: dict[str, Any] = {"folder": str(self.folder), "keep": 3, "oldest_h": 30, "databases": []}
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        self.file.write_text(json.dumps(self.config))
+        command = [sys.executable, "-I", PROGRAM, "--config", self.file, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    def take(self) -> Path:
+        done = self.run("take")
+        assert done.returncode == 0, done.stderr
+        return self.copies()[-1]
+
+    def copies(self) -> list[Path]:
+        return sorted(self.folder.iterdir())
+
+    def problems(self) -> list[str]:
+        return [json.loads(line)["code"] for line in self.run("check").stdout.splitlines()]
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> Backups:
+    return Backups(tmp_path)
+
+
+def test_consuls_state_comes_back(consul: ConsulServer, backups: Backups, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{consul.token}\n")
+    backups.config["consul"] = {"address": consul.address, "token_file": str(tmp_path / "token")}
+    consul.call("PUT", "/v1/kv/farm/name", b"before")
+    copy = backups.take()
+    consul.call("PUT", "/v1/kv/farm/name", b"after")
+    assert backups.run("restore", copy, "consul").returncode == 0
+    assert eventually(lambda: consul.value("farm/name") == "before", 30, "the old value")
+
+
+def test_a_token_that_may_not_is_told_without_showing_it(
+    consul: ConsulServer, backups: Backups, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("00000000-dead-4000-8000-000000000000\n")
+    backups.config["consul"] = {"address": consul.address, "token_file": str(tmp_path / "token")}
+    done = backups.run("take")
+    assert done.returncode == 1
+    assert done.stderr.startswith("backup.consul_refused: consul answers 403")
+    assert "dead" not in done.stderr
+    assert backups.copies() == []
+
+
+def test_nomads_state_comes_back(nomad: NomadAgent, backups: Backups) -> None:
+    backups.config["nomad"] = {"address": nomad.address}
+
+    def put(value: str) -> bool:
+        try:
+            nomad.put("/v1/var/farm", {"Namespace": "default", "Path": "farm", "Items": {"name": value}})
+        except urllib.error.HTTPError:
+            return False  # a server that has just started has no key yet
+        return True
+
+    eventually(lambda: put("before"), 30, "Nomad's keyring")
+    copy = backups.take()
+    nomad.delete("/v1/var/farm")
+    assert backups.run("restore", copy, "nomad").returncode == 0
+
+    def value() -> str | None:
+        try:
+            found: str = nomad.get("/v1/var/farm")["Items"]["name"]
+        except urllib.error.HTTPError:
+            return None
+        return found
+
+    assert eventually(lambda: value() == "before", 30, "the old value")
+
+
+def test_a_living_sqlite_database_comes_back_with_its_owner_and_mode(
+    backups: Backups, tmp_path: Path
+) -> None:
+    file = tmp_path / "studio.sqlite"
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("CREATE TABLE persona (name TEXT)")
+    database.execute("INSERT INTO persona VALUES ('nova')")
+    database.commit()  # and left open: the copy is made of a living database
+    file.chmod(0o640)
+    backups.config["databases"] = [{"name": "studio", "kind": "sqlite", "path": str(file)}]
+    copy = backups.take()
+    database.execute("DELETE FROM persona")
+    database.commit()
+    database.close()
+    assert backups.run("restore", copy, "studio").returncode == 0
+    assert sqlite3.connect(file).execute("SELECT name FROM persona").fetchall() == [("nova",)]
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_good_backup_is_no_problem_and_an_old_one_is(backups: Backups, tmp_path: Path) -> None:
+    assert backups.problems() == ["backup.none"]
+    copy = backups.take()
+    assert backups.problems() == []
+    copy.rename(copy.with_name("20200101T000000Z"))
+    assert backups.problems() == ["backup.old"]
+
+
+def test_a_changed_byte_is_found(nomad: NomadAgent, backups: Backups) -> None:
+    backups.config["nomad"] = {"address": nomad.address}
+    snapshot = backups.take() / "nomad.snap"
+    content = bytearray(snapshot.read_bytes())
+    content[len(content) // 2] ^= 1
+    snapshot.write_bytes(content)
+    assert backups.problems() == ["backup.damaged"]
+    done = backups.run("restore", snapshot.parent, "nomad")
+    assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.damaged")
+
+
+def test_an_answer_that_is_no_snapshot_is_not_kept() -> None:
+    for content in (b"", b"<html>", gzip.compress(b"not a tar file")):
+        with pytest.raises(backup.BackupError, match="is no snapshot"):
+            backup._require_snapshot(content, "What Nomad sent")
+
+
+def test_only_so_many_copies_are_kept(backups: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+    for year in (2019, 2020, 2021, 2022):
+        (backups.folder / f"{year}0101T000000Z").mkdir(parents=True)
+    backups.take()
+    assert [one.name[:4] for one in backups.copies()][:2] == ["2021", "2022"]
+    assert len(backups.copies()) == 3
+
+
+def test_a_copy_is_readable_by_its_owner_alone(backups: Backups) -> None:
+    assert backups.take().stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_cut_short_is_no_copy(backups: Backups) -> None:
+    backups.folder.mkdir()
+    (backups.folder / ".20260101T000000Z").mkdir()
+    assert backups.problems() == ["backup.none"]
+
+
+def test_a_silent_nomad_is_told_and_leaves_nothing(backups: Backups) -> None:
+    backups.config["nomad"] = {"address": "http://127.0.0.1:9"}
+    done = backups.run("take")
+    assert done.returncode == 1
+    assert done.stderr.startswith("backup.nomad_silent: nomad does not answer")
+    assert list(backups.folder.iterdir()) == []
+
+
+def test_the_age_is_that_of_the_copys_name(backups: Backups) -> None:
+    copy = backups.take()
+    os.utime(copy, (0, 0))
+    assert backup.check(backups.config, time.time()) == []
+    assert [one.code for one in backup.check(backups.config, time.time() + 40 * 3600)] == ["backup.old"]
