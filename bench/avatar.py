@@ -30,7 +30,6 @@ from typing import Any
 import cv2
 from avatar.cli.memory import keep_freed_memory
 from avatar.compose.colour import Planes
-from avatar.compose.layout import Rect
 from avatar.encode.segment_writer import segment_writer
 from avatar.pipeline.context import Context
 from avatar.pipeline.painting import painted
@@ -184,7 +183,7 @@ def staged(shot: Shot, track: ControlTrack) -> tuple[dict[str, float], list[Any]
         seconds["draw"] += drawn - begun
         seconds["compose"] += time.process_time() - drawn
         kept = Planes(*shot.size)
-        kept.copy_from(paper, Rect(0, 0, *shot.size))
+        kept.copy_from(paper)
         pictures.append(kept)
     return {name: total * 1000 / track.frames for name, total in seconds.items()}, pictures
 

@@ -1,5 +1,6 @@
 """A segment is closed, pinned, deterministic and in the colours it says it is in."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -110,8 +111,9 @@ def test_the_same_frames_give_the_same_bytes_whatever_lay_in_memory_before(tmp_p
     assert len({path.read_bytes() for path in made}) == 1
 
 
-def test_planes_may_be_used_again_as_soon_as_they_are_written(tmp_path, make_segment, moving_bar):
-    planes = Planes(320, 180)
+@pytest.mark.parametrize("shared", [False, True])
+def test_planes_may_be_used_again_as_soon_as_they_are_written(tmp_path, make_segment, moving_bar, shared):
+    planes = Planes(320, 180, mmap.mmap(-1, Planes.bytes_of(320, 180)) if shared else None)
     with segment_writer(tmp_path / "reused.mp4", Canvas(width=320, height=180), VideoCodec()) as writer:
         for index in range(30):
             planes.copy_from(Planes.of(moving_bar(index)))

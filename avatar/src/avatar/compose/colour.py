@@ -88,8 +88,9 @@ class Planes:
             size = (half.width, half.height)
             cv2.resize(full, size, dst=plane[half.rows, half.columns], interpolation=cv2.INTER_AREA)
 
-    def copy_from(self, other: Planes, at: Rect) -> None:
-        """Take the part of `other`, of the same size, that lies `at` a place with even sides and corners."""
+    def copy_from(self, other: Planes, at: Rect | None = None) -> None:
+        """Take what `other`, of the same size, shows `at` a place with even sides and corners, or everywhere."""
+        at = Rect(0, 0, self.frame.width, self.frame.height) if at is None else at
         half = at.halved()
         np.copyto(self.y[at.rows, at.columns], other.y[at.rows, at.columns])
         np.copyto(self.cb[half.rows, half.columns], other.cb[half.rows, half.columns])
