@@ -13,7 +13,23 @@ BACKLOG = 2048
 
 def listening_socket(settings: Settings) -> socket.socket:
     """A socket that listens on `http.host` and `http.port`; connections wait while the server restarts."""
-    host, port = settings.http.host, settings.http.port
+    return opened_socket(settings.http.host, settings.http.port, "http.host", "http.port")
+
+
+def provisioning_sockets(settings: Settings) -> tuple[socket.socket, socket.socket]:
+    """The plain and the TLS one of the provisioning process."""
+    host = settings.provisioning.host
+    plain = opened_socket(host, settings.provisioning_port, "provisioning.host", "provisioning.port")
+    try:
+        port = settings.provisioning_tls_port
+        return plain, opened_socket(host, port, "provisioning.host", "provisioning.tls_port")
+    except BaseException:
+        plain.close()
+        raise
+
+
+def opened_socket(host: str, port: int, host_setting: str, port_setting: str) -> socket.socket:
+    """Raises `server.cannot_listen`, which names the setting to change."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -22,22 +38,25 @@ def listening_socket(settings: Settings) -> socket.socket:
         opened.listen(BACKLOG)
     except OSError as error:
         opened.close()
-        raise _explained(error, host, port) from error
+        raise _explained(error, host, port, host_setting, port_setting) from error
     return opened
 
 
-def url_of(listening: socket.socket) -> str:
+def url_of(listening: socket.socket, scheme: str = "http") -> str:
     """Where this machine reaches the server: an address that means "all" is reached on loopback."""
     host, port = listening.getsockname()[:2]
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+    return f"{scheme}://{f'[{reached}]' if ':' in reached else reached}:{port}"
 
 
-def _explained(error: OSError, host: str, port: int) -> Unavailable:
+def _explained(error: OSError, host: str, port: int, host_setting: str, port_setting: str) -> Unavailable:
     if error.errno == errno.EADDRINUSE:
-        hint = "Is Soundstage running already? Otherwise set http.port (SOUNDSTAGE_HTTP__PORT) to a free one."
+        variable = f"SOUNDSTAGE_{port_setting.replace('.', '__').upper()}"
+        hint = f"Is Soundstage running already? Otherwise set {port_setting} ({variable}) to a free one."
     elif error.errno == errno.EACCES:
-        hint = "Ports below 1024 belong to root: set http.port to a higher one, or put a proxy in front."
+        hint = (
+            f"Ports below 1024 belong to root: set {port_setting} higher, or put a proxy in front."
+        )
     else:
-        hint = "Check http.host: it must be an address of this machine."
+        hint = f"Check {host_setting}: it must be an address of this machine."
     return Unavailable("server.cannot_listen", f"{host}:{port} cannot be taken: {error.strerror}.", hint)

@@ -48,7 +48,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     server = uvicorn.Server(config)
-    watcher = asyncio.create_task(_stop_with_supervisor(server))
+    watcher = asyncio.create_task(stop_with_supervisor(server))
     try:
         await server.serve(sockets=[listening])
     finally:
@@ -57,13 +57,14 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         raise SoundstageError("server.no_start", "The server did not start.", "Read the lines above.")
 
 
-async def _stop_with_supervisor(server: uvicorn.Server) -> None:
+async def stop_with_supervisor(*servers: uvicorn.Server) -> None:
     """The supervisor holds the other end of our standard input; its end means that it is gone."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     await reader.read()
-    server.should_exit = True
+    for server in servers:
+        server.should_exit = True
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`soundstage up`: keeps the server process running, and ends it in good order on SIGTERM or Ctrl-C."""
+"""`soundstage up`: keeps the server processes running, and ends them in good order on SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -23,15 +23,15 @@ READY_POLL_S = 0.1
 class Supervisor:
     """One child process. It is started again when it dies, with a pause that grows, and not for ever.
 
-    The child gets our listening socket, so connections wait while it restarts. Its standard input is a pipe
+    The child gets our listening sockets, so connections wait while it restarts. Its standard input is a pipe
     that we hold: when we are gone, even by kill -9, it reads the end of it and stops.
     """
 
     def __init__(
-        self, config_file: Path | None, descriptor: int, url: str, *, on_ready: Callable[[], None]
+        self, command: Sequence[str], descriptors: Sequence[int], url: str, *, on_ready: Callable[[], None]
     ) -> None:
-        self._command = server_command(config_file, descriptor)
-        self._descriptor = descriptor
+        self._command = list(command)
+        self._descriptors = tuple(descriptors)
         self._health_url = f"{url}/api/health"
         self._on_ready = on_ready
         self._announced = False
@@ -56,7 +56,7 @@ class Supervisor:
     async def _run_once(self) -> int:
         """The exit code of one life of the server."""
         process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, pass_fds=(self._descriptor,)
+            *self._command, stdin=asyncio.subprocess.PIPE, pass_fds=self._descriptors
         )
         announcing = asyncio.create_task(self._announce_when_ready())
         try:
@@ -90,6 +90,25 @@ class Supervisor:
             await process.wait()
 
 
+async def run_all(supervisors: Sequence[Supervisor]) -> None:
+    """Until cancelled, or until one of them cannot keep its process up: then all end."""
+    tasks = [asyncio.create_task(supervisor.run()) for supervisor in supervisors]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def server_command(config_file: Path | None, descriptor: int) -> list[str]:
-    options = ["--config-file", str(config_file)] if config_file else []
-    return [sys.executable, "-m", "app.server", "--socket", str(descriptor), *options]
+    return [sys.executable, "-m", "app.server", "--socket", str(descriptor), *_config(config_file)]
+
+
+def provisioning_command(config_file: Path | None, plain: int, tls: int) -> list[str]:
+    sockets = ["--socket", str(plain), "--tls-socket", str(tls)]
+    return [sys.executable, "-m", "app.provisioning_server", *sockets, *_config(config_file)]
+
+
+def _config(config_file: Path | None) -> list[str]:
+    return ["--config-file", str(config_file)] if config_file else []

@@ -58,6 +58,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("machine:call_home", "Report an installed machine by name and address."),
     Permission("enrolment:create", "Arm the enrolment of an accepted machine."),
     Permission("enrolment:revoke", "Disarm an enrolment that has not been used."),
+    Permission("artefact:publish", "Sign what machines boot and are written with."),
     Permission("rule:read", "See the rules that act on discovered machines."),
     Permission("rule:update", "Make, change and remove such rules."),
     Permission("run:read", "See runs of Ansible, what they say and why they failed."),

@@ -5,6 +5,7 @@ from provisioning_api.enrolment.models import Credential, Enrolment, MachineToke
 from provisioning_api.machines.models import HardwareReport, Machine, MachineMac
 from provisioning_api.rules.models import RuleRow
 from provisioning_api.runs.models import Failure, Run, RunMachine
+from provisioning_api.timeline.models import SpanRow
 
 __all__ = [
     "AuditRecord",
@@ -18,4 +19,5 @@ __all__ = [
     "RuleRow",
     "Run",
     "RunMachine",
+    "SpanRow",
 ]

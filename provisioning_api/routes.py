@@ -6,14 +6,21 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from policy import public
+from provisioning_api.artefacts import routes as artefacts
 from provisioning_api.audit import routes as audit
+from provisioning_api.boot import routes as boot
 from provisioning_api.callhome import routes as callhome
+from provisioning_api.commands import routes as commands
+from provisioning_api.decommission import routes as decommission
 from provisioning_api.enrolment import agent_routes
 from provisioning_api.enrolment import routes as enrolment
 from provisioning_api.inventory import routes as inventory
 from provisioning_api.machines import routes as machines
+from provisioning_api.power import routes as power
+from provisioning_api.reports import routes as reports
 from provisioning_api.rules import routes as rules
 from provisioning_api.runs import routes as runs
+from provisioning_api.timeline import routes as timeline
 
 health = APIRouter(tags=["health"])
 
@@ -28,5 +35,22 @@ async def read_health() -> Health:
 
 
 def routers() -> tuple[APIRouter, ...]:
-    rooms = (machines, enrolment, agent_routes, callhome, rules, runs, inventory, audit)
-    return (health, *(room.router for room in rooms))
+    # The artefacts before the scripts: `manifest.json` is no MAC address.
+    rooms = (
+        machines,
+        enrolment,
+        agent_routes,
+        reports,
+        artefacts,
+        boot,
+        callhome,
+        rules,
+        runs,
+        commands,
+        power,
+        timeline,
+        decommission,
+        inventory,
+        audit,
+    )
+    return (health, boot.agent_router, *(room.router for room in rooms))

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from provisioning_api.artefacts.service import ArtefactService
 from provisioning_api.audit.service import AuditLog
+from provisioning_api.boot.places import Places
+from provisioning_api.boot.service import BootService
 from provisioning_api.callhome.service import CallHomeService
+from provisioning_api.commands.service import CommandService
+from provisioning_api.decommission.service import Decommission
 from provisioning_api.enrolment.agent import AgentDesk
 from provisioning_api.enrolment.challenges import Challenges
 from provisioning_api.enrolment.keys import KeyFolder
@@ -23,6 +28,9 @@ from provisioning_api.inventory.service import InventoryService
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.service import MachineService
 from provisioning_api.machines.states import MachineState
+from provisioning_api.nomad import NomadNodes, NomadServers
+from provisioning_api.power.service import PowerService
+from provisioning_api.reports.service import ReportService
 from provisioning_api.rules.service import RuleService
 from provisioning_api.runs.driver import RunDriver
 from provisioning_api.runs.ending import RunEnding
@@ -30,8 +38,10 @@ from provisioning_api.runs.folder import RunFolders, RunTerms
 from provisioning_api.runs.journal import RunJournal
 from provisioning_api.runs.reading import RunReader
 from provisioning_api.runs.service import RunService
+from provisioning_api.timeline.service import TimelineService
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 
 
@@ -54,6 +64,14 @@ class Provisioning:
     inventory: InventoryService
     runs: RunService
     driver: RunDriver
+    places: Places
+    artefacts: ArtefactService
+    boot: BootService
+    timeline: TimelineService
+    reports: ReportService
+    decommission: Decommission
+    commands: CommandService
+    power: PowerService
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -118,6 +136,11 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         db, journal, audit, MemberMaker(ssh, tls, terms), timedelta(minutes=chosen.token_minutes)
     )
     intake = Intake(db, journal, machines, rules, enrolments)
+    desk = AgentDesk(db, intake, enrolments, journal, Challenges(keys.secret("challenge.key")))
+    timeline = TimelineService(db, events)
+    artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
+    nomad = nomad_nodes(settings)
+    decommission = Decommission(db, journal, machines, enrolments, nomad)
     return Provisioning(
         db=db,
         events=events,
@@ -129,12 +152,38 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         enrolments=enrolments,
         revocations=revocations,
         intake=intake,
-        desk=AgentDesk(db, intake, enrolments, journal, Challenges(keys.secret("challenge.key"))),
+        desk=desk,
         callhome=CallHomeService(db, intake, journal, machines, rules, runs),
         inventory=InventoryService(db, events, settings.inventory_path, chosen.ssh_user),
         runs=runs,
         driver=driver,
+        places=Places(
+            None if chosen.public_url is None else str(chosen.public_url), settings.provisioning_tls_port
+        ),
+        artefacts=artefacts,
+        boot=BootService(db, journal, artefacts, desk, timeline),
+        timeline=timeline,
+        reports=ReportService(db, desk, journal, timeline, decommission),
+        decommission=decommission,
+        commands=CommandService(
+            db,
+            audit,
+            ssh,
+            user=chosen.ssh_user,
+            timeout_s=chosen.command_timeout_s,
+            output_kib=chosen.command_output_kib,
+        ),
+        power=PowerService(db, journal, Sealer(folder / "keys")),
     )
+
+
+def nomad_nodes(settings: Settings) -> NomadNodes | None:
+    """None where no Nomad was named."""
+    nomad, token_file = settings.farm.nomad, settings.provisioning.nomad_token_file
+    if nomad.address is None and token_file is None:
+        return None
+    address = str(nomad.address or "http://127.0.0.1:4646")
+    return NomadNodes(NomadServers(address, nomad.region, token_file or nomad.token_file, nomad.ca_file))
 
 
 def ansible_bin(settings: Settings, project: Path) -> Path | None:

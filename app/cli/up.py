@@ -1,43 +1,39 @@
-"""`soundstage up`: the server, kept running by a small supervisor until Ctrl-C or SIGTERM."""
+"""`soundstage up`: the server processes, kept running by a small supervisor until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+import socket
+from contextlib import ExitStack
+from pathlib import Path
 
 import typer
 
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, Stopped, invocation, run
 from app.composition import opened
-from app.listening import listening_socket, url_of
-from app.supervisor import Supervisor
+from app.listening import listening_socket, provisioning_sockets, url_of
+from app.provisioning import build_process
+from app.supervisor import Supervisor, provisioning_command, run_all, server_command
+from policy import Policy
+from policy.keys.schemas import KeyMade
 from soundstage.settings import Settings
 
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def up(context: typer.Context, as_json: JsonFlag = False) -> None:
-        """Start the server: the page, the API and the agent."""
+        """Start the servers: the page, the API and the agent; beside them the provisioning of machines."""
         called = invocation(context)
         printer = called.printer(as_json)
         settings = called.settings()
         logging.getLogger("httpx").setLevel(logging.WARNING)
 
         async def work() -> None:
-            with closing(listening_socket(settings)) as listening:
-                url = url_of(listening)
+            with ExitStack() as stack:
+                supervised = _Supervised(settings, called.config_file, printer, stack)
                 await _first_start(settings, printer)
-
-                def say_ready() -> None:
-                    if printer.as_json:
-                        printer.value({"event": "ready", "url": url})
-                    else:
-                        printer.line(f"Soundstage is up at {url} (Ctrl-C ends it).")
-
-                listening.set_inheritable(True)
-                supervisor = Supervisor(called.config_file, listening.fileno(), url, on_ready=say_ready)
-                await supervisor.run()
+                await run_all(supervised.supervisors)
 
         try:
             run(work())
@@ -47,13 +43,87 @@ def register(cli: typer.Typer) -> None:
             raise typer.Exit(0) from stopped
 
 
+class _Supervised:
+    """Takes the ports first, so that a taken one is a clear error; says once when all processes answer."""
+
+    def __init__(
+        self, settings: Settings, config_file: Path | None, printer: Printer, stack: ExitStack
+    ) -> None:
+        self._printer = printer
+        studio = stack.enter_context(_inheritable(listening_socket(settings)))
+        self._urls = {"url": url_of(studio)}
+        self.supervisors = [
+            Supervisor(
+                server_command(config_file, studio.fileno()),
+                (studio.fileno(),),
+                self._urls["url"],
+                on_ready=self._one_ready,
+            )
+        ]
+        if settings.provisioning.enabled:
+            plain, tls = (stack.enter_context(_inheritable(one)) for one in provisioning_sockets(settings))
+            self._urls |= {"provisioning_url": url_of(plain), "provisioning_tls_url": url_of(tls, "https")}
+            self.supervisors.append(
+                Supervisor(
+                    provisioning_command(config_file, plain.fileno(), tls.fileno()),
+                    (plain.fileno(), tls.fileno()),
+                    url_of(plain),
+                    on_ready=self._one_ready,
+                )
+            )
+        self._waiting = len(self.supervisors)
+
+    def _one_ready(self) -> None:
+        self._waiting -= 1
+        if self._waiting:
+            return
+        if self._printer.as_json:
+            self._printer.value({"event": "ready", **self._urls})
+            return
+        self._printer.line(f"Soundstage is up at {self._urls['url']} (Ctrl-C ends it).")
+        if "provisioning_url" in self._urls:
+            tls = self._urls["provisioning_tls_url"]
+            self._printer.line(f"Machines: {self._urls['provisioning_url']}, enrolment: {tls}.")
+
+
+def _inheritable(listening: socket.socket) -> socket.socket:
+    listening.set_inheritable(True)
+    return listening
+
+
 async def _first_start(settings: Settings, printer: Printer) -> None:
-    """Migrates, and makes the admin key when there has never been one. It is shown here only."""
+    """Migrates, and makes the admin key when there has never been one. It is shown here only.
+
+    Each process has keys of its own; the first one is good for both.
+    """
     async with opened(settings) as services:
         made = await services.policy.first_admin_key()
-    if made is None:
+    if made is not None:
+        _show(printer, made, "admin_key", "The administrator's key, shown only now:")
+    if not settings.provisioning.enabled:
         return
+    process = build_process(settings)
+    try:
+        await process.prepare()
+        own = await _first_provisioning_key(process.policy, made)
+    finally:
+        await process.database.close()
+    if own is not None:
+        _show(printer, own, "provisioning_admin_key", "The administrator's key for machines, shown only now:")
+
+
+async def _first_provisioning_key(policy: Policy, made: KeyMade | None) -> KeyMade | None:
+    """The key of the studio's first start, registered; or one of its own where the studio had keys before."""
+    if made is None:
+        return await policy.first_admin_key()
+    async with policy.db.transaction() as session:
+        if not await policy.keys.list(session):
+            await policy.keys.register(session, made)
+    return None
+
+
+def _show(printer: Printer, made: KeyMade, event: str, sentence: str) -> None:
     if printer.as_json:
-        printer.value({"event": "admin_key", "id": made.id, "key": made.key})
+        printer.value({"event": event, "id": made.id, "key": made.key})
     else:
-        printer.line(f"The administrator's key, shown only now:\n\n    {made.key}\n")
+        printer.line(f"{sentence}\n\n    {made.key}\n")

@@ -57,6 +57,22 @@ class KeyService:
         request = KeyRequest(name="first administrator", role="admin")
         return await self._make(session, request, Principal.local_admin("first start"))
 
+    async def register(self, session: AsyncSession, made: KeyMade) -> None:
+        """The same key, just made in the database of another process of this installation, is good here too."""
+        row = ApiKeyRow(
+            id=made.id,
+            name=made.name,
+            role=made.role,
+            scopes=made.scopes,
+            sha256=hash_key(made.key),
+            state=KeyState.ACTIVE,
+            created_at=made.created_at,
+            created_by=made.created_by,
+            expires_at=made.expires_at,
+        )
+        await KeyRepository(session).add(row)
+        await self._events.append(session, STREAM, "key.created", {"id": row.id, "by": made.created_by})
+
     async def list(self, session: AsyncSession) -> list[KeyView]:
         """All keys, ended ones too, oldest first."""
         now = utcnow()

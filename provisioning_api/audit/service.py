@@ -64,8 +64,8 @@ class AuditLog:
         record.sha256 = _digest(record)
         await records.add(record)
 
-    async def refusal(self, actor: str, action: str, subject: str, data: Mapping[str, Any]) -> None:
-        """In a transaction of its own: what was refused is rolled back, the record of it must stay."""
+    async def note(self, actor: str, action: str, subject: str, data: Mapping[str, Any]) -> None:
+        """In a transaction of its own: what was refused is rolled back, and the record of it must stay."""
         async with self._db.transaction() as session:
             await self.record(session, actor, action, subject, data)
 

@@ -61,6 +61,14 @@ class AgentDesk:
             challenge=self._challenges.make(machine.id),
         )
 
+    def challenge(self, machine_id: str) -> str:
+        """For the next call of this machine."""
+        return self._challenges.make(machine_id)
+
+    async def armed(self, session: AsyncSession, machine: Machine) -> None:
+        """Raises unless an open enrolment is bound to the ramdisk that speaks."""
+        await self._enrolments.check_claimed(session, machine)
+
     async def authenticated(self, session: AsyncSession, verb: str, call: SignedCall) -> Machine:
         """The machine whose ramdisk signed this call; Unauthorized for everybody else."""
         self._challenges.check(call.machine_id, call.challenge)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundstage.errors import Conflict, Forbidden, NotFound, Unauthorized
+from soundstage.errors import Conflict, Forbidden, Unauthorized
 
 ARM = "Arm another: `soundstage machines arm NAME`."
 
@@ -49,6 +49,15 @@ def other_ramdisk() -> Forbidden:
     )
 
 
+def not_claimed() -> Forbidden:
+    """A write is granted only to the ramdisk that holds the token."""
+    return Forbidden(
+        "enrolment.not_claimed",
+        "This ramdisk holds no token that is good.",
+        "Claim one first; if the window has closed, arm the machine again.",
+    )
+
+
 def host_key_known(name: str) -> Conflict:
     """A copied disk, or somebody who pretends."""
     return Conflict(
@@ -64,12 +73,4 @@ def needs_tls() -> Forbidden:
         "enrolment.needs_tls",
         "This call is answered on the TLS port only.",
         "Use the https address, and trust our CA alone.",
-    )
-
-
-def enrolment_not_found(enrolment_id: str) -> NotFound:
-    return NotFound(
-        "enrolment.not_found",
-        f"There is no enrolment {enrolment_id!r}.",
-        "See `soundstage machines show NAME`.",
     )

@@ -97,6 +97,15 @@ class EnrolmentService:
             return self._issue(enrolment), enrolment
         return None
 
+    async def check_claimed(self, session: AsyncSession, machine: Machine) -> None:
+        """Raises `enrolment.not_claimed` unless this ramdisk holds a token that is still good."""
+        now = utcnow()
+        for enrolment in await Enrolments(session).open_of(machine.id):
+            state = state_at(EnrolmentState(enrolment.state), enrolment.expires_at, now)
+            if state is EnrolmentState.ISSUED and enrolment.agent_key == machine.agent_key:
+                return
+        raise errors.not_claimed()
+
     async def exchange(self, exchange: Exchange, *, source: str) -> Membership:
         """The one exchange. Every refusal is recorded with where it came from."""
         try:

@@ -35,6 +35,7 @@ class Machine(ProvisioningBase):
     acceptance: Mapped[int] = mapped_column(Integer, default=0)
     written: Mapped[int] = mapped_column(Integer, default=0)
     accepted_by: Mapped[str] = mapped_column(String(200), default="")
+    accepted_at: Mapped[datetime | None] = mapped_column(default=None)
     hardware: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     hardware_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
     cause: Mapped[str] = mapped_column(Text, default="")

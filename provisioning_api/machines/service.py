@@ -20,7 +20,7 @@ from provisioning_api.machines.schemas import (
 )
 from provisioning_api.machines.states import MachineState
 from provisioning_api.machines.views import detail_of, view_of
-from soundstage.database import Database
+from soundstage.database import Database, utcnow
 
 
 class MachineService:
@@ -66,7 +66,7 @@ class MachineService:
         await take_over_macs(session, machine)
         await self._journal.move(session, machine, MachineState.ACCEPTED, by=by)
         machine.acceptance += 1
-        machine.accepted_by = by
+        machine.accepted_by, machine.accepted_at = by, utcnow()
         await self._journal.decide(session, machine, by, "accepted", acceptance=machine.acceptance)
 
     async def change(self, name: str, change: MachineChange, *, by: str) -> MachineDetail:

@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         return (self.provisioning.inventory_file or beside).absolute()
 
     @property
+    def artefacts_folder(self) -> Path:
+        """`provisioning.artefact_dir`, or the folder in `state_dir`."""
+        return (self.provisioning.artefact_dir or self.state_dir / "provisioning" / "artefacts").absolute()
+
+    @property
     def provisioning_port(self) -> int:
         """`provisioning.port`; a free one where the studio takes a free one too."""
         chosen = self.provisioning.port

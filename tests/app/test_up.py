@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 PROGRAM = Path(sys.executable).with_name("soundstage")
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture
@@ -51,11 +51,12 @@ def lines_until_ready(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     raise AssertionError(f"ended before it was ready: {found}")
 
 
-def child_of(process: subprocess.Popen[str]) -> int:
-    """The server process."""
+def child_of(process: subprocess.Popen[str], module: str = "app.server") -> int:
+    """The server process, or that of provisioning."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert len(children) == 1
-    return int(children[0])
+    named = [pid for pid in children if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+    assert len(named) == 1
+    return int(named[0])
 
 
 def eventually(true: Callable[[], bool]) -> None:
@@ -94,6 +95,23 @@ def test_a_killed_server_comes_back_and_sigterm_ends_both_in_good_order(up: Call
     assert process.wait(PATIENCE_S) == 0
     assert not alive(server)
     assert not healthy(ready["url"])
+
+
+def test_both_processes_come_back_and_the_first_key_is_good_for_both(up: Callable[[], Any]) -> None:
+    process = up()
+    key, ready = lines_until_ready(process)
+    provisioning = child_of(process, "app.provisioning_server")
+    headers = {"Authorization": f"Bearer {key['key']}"}
+    machines = f"{ready['provisioning_url']}/api/machines"
+    assert httpx.get(machines, headers=headers, timeout=PATIENCE_S, trust_env=False).json() == []
+    os.kill(provisioning, signal.SIGKILL)
+    eventually(lambda: healthy(ready["provisioning_url"]))
+    assert child_of(process, "app.provisioning_server") != provisioning
+
+    provisioning = child_of(process, "app.provisioning_server")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    assert not alive(provisioning)
 
 
 def test_the_key_is_shown_at_the_first_start_only_and_no_server_outlives_its_supervisor(

@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("acceptance", sa.Integer(), nullable=False),
         sa.Column("written", sa.Integer(), nullable=False),
         sa.Column("accepted_by", sa.String(length=200), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("hardware", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("hardware_sha256", sa.String(length=64), nullable=True),
         sa.Column("cause", sa.Text(), nullable=False),
@@ -256,6 +257,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_run_machines_machine_id"), ["machine_id"], unique=False)
 
     op.create_table(
+        "spans",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("machine_id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("source", sa.String(length=20), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["machine_id"], ["machines.id"], name=op.f("fk_spans_machine_id_machines"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spans")),
+    )
+    with op.batch_alter_table("spans", schema=None) as batch_op:
+        batch_op.create_index("ix_spans_machine_at", ["machine_id", "started_at"], unique=False)
+
+    op.create_table(
         "credentials",
         sa.Column("serial", sa.String(length=40), nullable=False),
         sa.Column("enrolment_id", sa.String(length=40), nullable=False),
@@ -293,6 +310,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_credentials_machine_id"))
 
     op.drop_table("credentials")
+    with op.batch_alter_table("spans", schema=None) as batch_op:
+        batch_op.drop_index("ix_spans_machine_at")
+
+    op.drop_table("spans")
     with op.batch_alter_table("run_machines", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_run_machines_machine_id"))
 

@@ -1,0 +1,89 @@
+"""What a machine boots, decided from its state alone, and written as an iPXE script; called by the routes.
+
+Default is the local disk. Nothing here is a secret, and nothing here writes: a script may start a deploy
+agent, which then has to prove itself and ask (`/api/agent/write`). Until that agent runs, the boot segment
+itself is trusted: stock iPXE checks no signature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from provisioning_api.machines.states import MachineState, Standing
+
+KERNEL, RAMDISK = "vmlinuz", "agent.cpio.zst"
+
+
+class BootKind(StrEnum):
+    """`local`: its disk; the others start the same ramdisk with another task."""
+
+    LOCAL = "local"
+    INVENTORY = "inventory"
+    DEPLOY = "deploy"
+    WIPE = "wipe"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a machine reaches us: the plain port for artefacts, the TLS port for everything that matters."""
+
+    plain: str
+    tls: str
+
+
+def boot_kind(state: MachineState | None, standing: Standing, *, wiping: bool, has_ramdisk: bool) -> BootKind:
+    """`state` is None for a machine that nobody knows. A disk is only ever touched after an acceptance."""
+    if not has_ramdisk:
+        return BootKind.LOCAL
+    match state:
+        case None | MachineState.DISCOVERED:
+            return BootKind.INVENTORY
+        case MachineState.ACCEPTED if standing.may_be_written:
+            return BootKind.DEPLOY
+        case MachineState.DRAINING if wiping:
+            return BootKind.WIPE
+        case _:
+            return BootKind.LOCAL
+
+
+def boot_script(kind: BootKind, place: Place) -> str:
+    """The iPXE script."""
+    return _LOCAL if kind is BootKind.LOCAL else _ramdisk(kind, place)
+
+
+def first_script(place: Place) -> str:
+    """What DHCP names as boot file for every machine: it asks for the script of this very machine."""
+    lines = (
+        "#!ipxe",
+        f"chain --autofree {place.plain}/boot/${{net0/mac:hexhyp}}.ipxe || goto disk",
+        ":disk",
+        *_LOCAL.splitlines()[1:],
+    )
+    return "\n".join(lines) + "\n"
+
+
+# `exit 1` hands on to the next boot entry on UEFI, where a plain `exit` counts as success and opens a menu.
+# A BIOS machine boots its first disk from here.
+_LOCAL = """\
+#!ipxe
+echo Soundstage: this machine boots from its disk
+iseq ${platform} efi && exit 1 ||
+sanboot --no-describe --drive 0x80 || exit 1
+"""
+
+
+def _ramdisk(kind: BootKind, place: Place) -> str:
+    files = f"{place.plain}/boot/artefacts"
+    # UEFI kernels find their ramdisk by name; a kernel without it would panic for want of a root.
+    options = f"initrd={RAMDISK} soundstage.api={place.tls} soundstage.task={kind} console=tty0 console=ttyS0"
+    lines = (
+        "#!ipxe",
+        f"echo Soundstage: {kind}",
+        f"kernel {files}/{KERNEL} {options} || goto disk",
+        f"initrd --name {RAMDISK} {files}/{RAMDISK} || goto disk",
+        "boot || goto disk",
+        ":disk",
+        *_LOCAL.splitlines()[1:],
+    )
+    return "\n".join(lines) + "\n"

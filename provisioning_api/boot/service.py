@@ -1,0 +1,77 @@
+"""Answers firmware, and gives out the one write that an acceptance holds."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import BaseModel
+
+from provisioning_api.artefacts.manifest import Manifest
+from provisioning_api.artefacts.service import ArtefactService
+from provisioning_api.boot.scripts import KERNEL, RAMDISK, Place, boot_kind, boot_script
+from provisioning_api.enrolment.agent import AgentDesk
+from provisioning_api.enrolment.schemas import SignedCall
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.states import MachineState, Standing
+from provisioning_api.timeline.service import TimelineService
+from soundstage.database import Database, utcnow
+
+
+class WriteGrant(BaseModel):
+    """A yes to one write, now. The agent takes its plan from the manifest, which it verifies itself."""
+
+    machine_id: str
+    name: str
+    acceptance: int
+    manifest: Manifest | None
+
+
+class BootService:
+    def __init__(
+        self,
+        db: Database,
+        journal: MachineJournal,
+        artefacts: ArtefactService,
+        desk: AgentDesk,
+        timeline: TimelineService,
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._artefacts = artefacts
+        self._desk = desk
+        self._timeline = timeline
+
+    async def script(self, mac: str, place: Place) -> str:
+        """For the machine with this address. Asking changes nothing: firmware proves nothing."""
+        has_ramdisk = await asyncio.to_thread(self._has_ramdisk)
+        async with self._db.session() as session:
+            found = await Machines(session).by_macs([mac])
+        machine = found[0] if found else None
+        if machine is None:
+            kind = boot_kind(None, Standing(), wiping=False, has_ramdisk=has_ramdisk)
+        else:
+            wiping = machine.wiping is not None
+            kind = boot_kind(machine.where, machine.standing, wiping=wiping, has_ramdisk=has_ramdisk)
+            await self._timeline.booted(machine.id, kind)
+        return boot_script(kind, place)
+
+    async def begin_write(self, call: SignedCall) -> WriteGrant:
+        """Uses the acceptance up, before the first byte is written: a second boot finds nothing to use."""
+        manifest = await asyncio.to_thread(self._artefacts.manifest)
+        async with self._db.transaction() as session:
+            machine = await self._desk.authenticated(session, "write", call)
+            await self._desk.armed(session, machine)
+            await self._journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
+            machine.written = machine.acceptance
+            machine.seen_at = utcnow()
+            await self._journal.decide(
+                session, machine, machine.accepted_by, "write_begun", acceptance=machine.acceptance
+            )
+            return WriteGrant(
+                machine_id=machine.id, name=machine.name, acceptance=machine.acceptance, manifest=manifest
+            )
+
+    def _has_ramdisk(self) -> bool:
+        manifest = self._artefacts.manifest()
+        return manifest is not None and all(manifest.find(name) for name in (KERNEL, RAMDISK))

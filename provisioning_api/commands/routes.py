@@ -1,0 +1,30 @@
+"""REST of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from policy import Principal, require_permission
+from provisioning_api.commands.service import CommandRequest, CommandResult, CommandView
+from provisioning_api.reach import ProvisioningDep
+
+router = APIRouter(tags=["commands"])
+
+RunCommands = Annotated[Principal, Depends(require_permission("machine:command"))]
+ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
+
+
+@router.get("/api/commands")
+async def list_commands(services: ProvisioningDep, _: ReadMachines) -> list[CommandView]:
+    """What may be run on a machine."""
+    return services.commands.allowed()
+
+
+@router.post("/api/machines/{name}/commands")
+async def run_command(
+    name: str, request: CommandRequest, services: ProvisioningDep, principal: RunCommands
+) -> CommandResult:
+    """Runs an allowed command on a member and answers with what it said."""
+    return await services.commands.run(name, request, by=principal.name)

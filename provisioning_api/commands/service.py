@@ -1,0 +1,126 @@
+"""Runs an allowed command on a member, and records who ran what."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import timedelta
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel, ConfigDict, Field
+
+from provisioning_api.audit.service import AuditLog
+from provisioning_api.commands.allowing import AllowList
+from provisioning_api.commands.ssh import Ran, Target, run_command
+from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.states import MEMBERS
+from soundstage.database import Database
+from soundstage.errors import Conflict, SoundstageError, Unavailable
+
+# Connections at the same time; each holds a thread.
+AT_ONCE = 16
+
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class CommandRequest(BaseModel):
+    """`argv`: the words of an allowed command, e.g. `["systemctl", "status", "--no-pager", "nomad"]`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    argv: list[Word] = Field(min_length=1, max_length=40)
+    timeout_s: float | None = Field(
+        default=None, gt=0, le=600, description="less than the limit of the settings"
+    )
+
+
+class CommandResult(BaseModel):
+    """`exit_code` is None when the time was up and it was ended."""
+
+    machine: str
+    argv: list[str]
+    exit_code: int | None
+    output: str
+    truncated: bool
+    seconds: float
+
+
+class CommandView(BaseModel):
+    argv: list[str]
+    sentence: str
+
+
+class CommandService:
+    def __init__(
+        self,
+        db: Database,
+        audit: AuditLog,
+        ssh: SshAuthority,
+        *,
+        user: str,
+        timeout_s: float,
+        output_kib: int,
+    ) -> None:
+        self._db = db
+        self._audit = audit
+        self._ssh = ssh
+        self._user = user
+        self._timeout_s = timeout_s
+        self._limit = output_kib << 10
+        self._allowed = AllowList.shipped()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    def allowed(self) -> list[CommandView]:
+        """Everything that may be run."""
+        return [CommandView(argv=list(one.argv), sentence=one.sentence) for one in self._allowed.commands]
+
+    async def run(self, name: str, request: CommandRequest, *, by: str) -> CommandResult:
+        """Refusals are recorded as well as what ran."""
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+        try:
+            self._allowed.check(request.argv)
+            if machine.where not in MEMBERS or machine.host_key is None or machine.address is None:
+                raise Conflict(
+                    "command.not_a_member",
+                    f"{machine.name} is {machine.state}; commands run on enrolled machines only.",
+                    "`soundstage machines show NAME` tells what is missing.",
+                )
+            target = Target(machine.name, machine.address, machine.ssh_port, self._user, machine.host_key)
+            ran = await self._run(target, request, by)
+        except SoundstageError as error:
+            await self._audit.note(
+                by, "command.refused", machine.id, {"argv": request.argv, "code": error.code}
+            )
+            raise
+        facts = {"argv": request.argv, "exit_code": ran.exit_code, "seconds": ran.seconds}
+        await self._audit.note(by, "command.ran", machine.id, facts)
+        return CommandResult(
+            machine=machine.name,
+            argv=request.argv,
+            exit_code=ran.exit_code,
+            output=ran.output,
+            truncated=ran.truncated,
+            seconds=ran.seconds,
+        )
+
+    async def _run(self, target: Target, request: CommandRequest, by: str) -> Ran:
+        limit_s = min(request.timeout_s or self._timeout_s, self._timeout_s)
+        key = Ed25519PrivateKey.generate()
+        certificate = self._ssh.user_certificate(
+            key.public_key(),
+            secrets.randbits(63) | 1,
+            f"soundstage command by {by}",
+            self._user,
+            timedelta(seconds=limit_s + 60),
+        )
+        if self._slots.locked():
+            raise Unavailable(
+                "command.busy", "Too many commands run at the same time.", "Try again in a moment."
+            )
+        async with self._slots:
+            return await asyncio.to_thread(
+                run_command, target, request.argv, key, certificate, timeout_s=limit_s, limit=self._limit
+            )

@@ -1,0 +1,32 @@
+"""The certificate of our own TLS port, made anew at every start; called by the server process."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from provisioning_api.enrolment.tls_authority import TlsAuthority
+
+_NAME = re.compile(r"[A-Za-z0-9._:-]+")
+
+
+class OwnCertificate:
+    def __init__(self, tls: TlsAuthority, folder: Path) -> None:
+        self._tls = tls
+        self._folder = folder
+
+    def write(self, names: Sequence[str]) -> tuple[str, str]:
+        """Paths of the certificate (with our CA's behind it) and of its key, which its owner alone can
+        read.
+        """
+        certificate, key = self._tls.own_certificate([name for name in names if _NAME.fullmatch(name)])
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths = self._folder / "server.pem", self._folder / "server.key"
+        for path, content in zip(paths, (certificate, key), strict=True):
+            path.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(content)
+        return str(paths[0]), str(paths[1])

@@ -1,0 +1,170 @@
+"""Speaks to a BMC by Redfish (DMTF DSP0266): state, reset, one-time boot device; called by the power
+service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from provisioning_api.power.schemas import PowerAction
+from soundstage.errors import Forbidden, Upstream
+
+ROOT = "/redfish/v1"
+TIMEOUT_S = 30.0
+_BOOT = {PowerAction.BOOT_NETWORK: "Pxe", PowerAction.BOOT_DISK: "Hdd"}
+# In the order of preference: BMCs list what they can do, and no two the same.
+_RESETS = {
+    PowerAction.ON: ("On", "ForceOn"),
+    PowerAction.OFF: ("ForceOff", "GracefulShutdown", "PushPowerButton"),
+    PowerAction.CYCLE: ("ForceRestart", "PowerCycle", "GracefulRestart"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bmc:
+    """Where and as whom. `system` None: the only or first one that it has."""
+
+    url: str
+    user: str
+    password: str
+    system: str | None = None
+    certificate_sha256: str | None = None
+
+
+class RedfishClient:
+    """One conversation with one BMC."""
+
+    def __init__(self, bmc: Bmc, client: httpx.AsyncClient) -> None:
+        self._bmc = bmc
+        self._client = client
+
+    async def state(self) -> str:
+        """`On`, `Off`, `PoweringOn`, …"""
+        return str((await self._system())[1].get("PowerState") or "unknown")
+
+    async def do(self, action: PowerAction) -> None:
+        """Returns when the BMC has agreed; the machine takes its time."""
+        path, system, etag = await self._system_with_tag()
+        if action in _BOOT:
+            boot = {"BootSourceOverrideTarget": _BOOT[action], "BootSourceOverrideEnabled": "Once"}
+            await self._patch(path, {"Boot": boot}, etag)
+            return
+        reset = system.get("Actions", {}).get("#ComputerSystem.Reset", {})
+        offered = reset.get("ResetType@Redfish.AllowableValues") or _RESETS[action]
+        kind = next((one for one in _RESETS[action] if one in offered), None)
+        if kind is None:
+            raise Upstream(
+                "power.not_offered",
+                f"The BMC does not offer to switch it {action}; it offers: {', '.join(map(str, offered))}.",
+                "Use another action, or switch it by hand.",
+            )
+        target = str(reset.get("target") or f"{path}/Actions/ComputerSystem.Reset")
+        await self._request("POST", target, json={"ResetType": kind})
+
+    async def _system(self) -> tuple[str, dict[str, Any]]:
+        path, system, _ = await self._system_with_tag()
+        return path, system
+
+    async def _system_with_tag(self) -> tuple[str, dict[str, Any], str | None]:
+        path = f"{ROOT}/Systems/{self._bmc.system}" if self._bmc.system else await self._first_system()
+        answer = await self._request("GET", path)
+        system = _json(answer)
+        return path, system, answer.headers.get("etag") or system.get("@odata.etag")
+
+    async def _first_system(self) -> str:
+        members = _json(await self._request("GET", f"{ROOT}/Systems")).get("Members") or []
+        if not members:
+            raise Upstream("power.no_system", "The BMC knows no system.", "Name it: `system`.")
+        return str(members[0].get("@odata.id"))
+
+    async def _patch(self, path: str, content: dict[str, Any], etag: str | None) -> None:
+        """Some BMCs insist on If-Match and some refuse it (412): both ways are tried."""
+        answer = await self._raw("PATCH", path, json=content, headers={"If-Match": etag} if etag else {})
+        if answer.status_code in (400, 412, 428):
+            answer = await self._raw("PATCH", path, json=content, headers={} if etag else {"If-Match": "*"})
+        _check(answer)
+
+    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return _check(await self._raw(method, path, **more))
+
+    async def _raw(self, method: str, path: str, **more: Any) -> httpx.Response:
+        if not path.startswith(f"{ROOT}/"):
+            # A target that leads elsewhere would get our password.
+            raise Upstream(
+                "power.strange_answer", "The BMC names a target outside of Redfish.", "Update its firmware."
+            )
+        try:
+            return await self._client.request(
+                method, path, auth=httpx.BasicAuth(self._bmc.user, self._bmc.password), **more
+            )
+        except httpx.HTTPError as error:
+            raise Upstream(
+                "power.bmc_unreachable",
+                f"The BMC at {urlsplit(self._bmc.url).netloc} does not answer: {type(error).__name__}.",
+                "Check its address and its network.",
+            ) from error
+
+
+def redfish_transport(bmc: Bmc) -> httpx.AsyncClient:
+    """A client for one BMC. Its certificate must be signed by somebody known, or be the pinned one."""
+    verify: ssl.SSLContext | bool = True
+    if bmc.certificate_sha256 is not None:
+        verify = _pinned(bmc)
+    return httpx.AsyncClient(
+        base_url=bmc.url.rstrip("/"),
+        verify=verify,
+        timeout=TIMEOUT_S,
+        trust_env=False,
+        follow_redirects=False,
+    )
+
+
+def _pinned(bmc: Bmc) -> ssl.SSLContext:
+    """Trusts exactly the certificate with that hash, which is fetched first and compared."""
+    parts = urlsplit(bmc.url)
+    try:
+        pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 443), timeout=TIMEOUT_S)
+    except OSError as error:
+        raise Upstream(
+            "power.bmc_unreachable", f"The BMC at {parts.netloc} does not answer.", "Check its address."
+        ) from error
+    shown = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    if shown != bmc.certificate_sha256:
+        raise Forbidden(
+            "power.other_certificate",
+            f"The BMC at {parts.netloc} shows another certificate than the pinned one.",
+            "If it was renewed, set `certificate_sha256` anew; if not, somebody sits in between.",
+        )
+    context = ssl.create_default_context(cadata=pem)
+    context.check_hostname = False
+    return context
+
+
+def _check(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code in (401, 403):
+        raise Upstream("power.bmc_refuses", "The BMC refuses the user and password.", "Set them anew.")
+    if not answer.is_success:
+        raise Upstream(
+            "power.bmc_failed",
+            f"The BMC answered {answer.status_code} to {answer.request.method} {answer.request.url.path}.",
+            "Look at the BMC's own log.",
+        )
+    return answer
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError as error:
+        raise Upstream(
+            "power.strange_answer", "The BMC did not answer with JSON.", "Check its address."
+        ) from error
+    if not isinstance(found, dict):
+        raise Upstream("power.strange_answer", "The BMC did not answer with an object.", "Check its address.")
+    return found

@@ -1,0 +1,45 @@
+"""REST of power."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, status
+
+from policy import Principal, require_permission
+from provisioning_api.power.schemas import PowerAction, PowerDone, PowerRequest, PowerSetup, PowerState
+from provisioning_api.reach import ProvisioningDep
+
+router = APIRouter(prefix="/api/machines", tags=["power"])
+
+ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
+UpdateMachines = Annotated[Principal, Depends(require_permission("machine:update"))]
+SwitchMachines = Annotated[Principal, Depends(require_permission("machine:power"))]
+
+
+@router.put("/{name}/power", status_code=status.HTTP_204_NO_CONTENT)
+async def set_up_power(
+    name: str, setup: PowerSetup, services: ProvisioningDep, principal: UpdateMachines
+) -> None:
+    """How this machine is switched; passwords are sealed and never shown again."""
+    await services.power.set_up(name, setup, by=principal.name)
+
+
+@router.get("/{name}/power")
+async def read_power(name: str, services: ProvisioningDep, _: ReadMachines) -> PowerState:
+    """Asks its BMC."""
+    return await services.power.state(name)
+
+
+@router.post("/{name}/power")
+async def switch_power(
+    name: str, request: PowerRequest, services: ProvisioningDep, principal: SwitchMachines
+) -> PowerDone:
+    return await services.power.switch(name, request.action, by=principal.name)
+
+
+@router.post("/{name}/netboot")
+async def boot_from_network(name: str, services: ProvisioningDep, principal: SwitchMachines) -> PowerDone:
+    """Its next start is from the network, and that is now. What it boots there is decided by its state."""
+    steps = (PowerAction.BOOT_NETWORK, PowerAction.CYCLE)
+    return await services.power.switch(name, *steps, by=principal.name)

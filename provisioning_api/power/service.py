@@ -1,0 +1,145 @@
+"""The verbs of power: set it up, ask, switch; secrets are sealed and never shown again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.service import found_machine
+from provisioning_api.power.redfish import Bmc, RedfishClient, redfish_transport
+from provisioning_api.power.schemas import (
+    PowerAction,
+    PowerDone,
+    PowerSettings,
+    PowerSetup,
+    PowerState,
+    PowerWebhook,
+    Redfish,
+    WakeOnLan,
+)
+from provisioning_api.power.wake_on_lan import wake
+from soundstage.database import Database
+from soundstage.errors import Conflict, Invalid, Upstream
+from soundstage.sealing import Sealer
+
+_SETTINGS: TypeAdapter[Any] = TypeAdapter(PowerSettings)
+_SECRETS = ("password", "secret")
+WEBHOOK_TIMEOUT_S = 15.0
+
+
+class PowerService:
+    def __init__(self, db: Database, journal: MachineJournal, sealer: Sealer) -> None:
+        self._db = db
+        self._journal = journal
+        self._sealer = sealer
+
+    async def set_up(self, name: str, setup: PowerSetup, *, by: str) -> None:
+        """How this machine is switched from now on."""
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, name)
+            machine.power = None if setup.power is None else self._sealed(setup.power.model_dump(mode="json"))
+            kind = None if setup.power is None else setup.power.kind
+            await self._journal.decide(session, machine, by, "power_set", kind=kind)
+
+    async def state(self, name: str) -> PowerState:
+        machine, settings, _ = await self._settings(name)
+        state = "unknown"
+        if isinstance(settings, Redfish):
+            bmc = _bmc(settings)
+            async with redfish_transport(bmc) as client:
+                state = await RedfishClient(bmc, client).state()
+        return PowerState(machine=machine.name, kind=settings.kind, state=state)
+
+    async def switch(self, name: str, *actions: PowerAction, by: str) -> PowerDone:
+        """One after the other; a network boot is `boot_network` and then `cycle`."""
+        machine, settings, macs = await self._settings(name)
+        for action in actions:
+            await self._switch(machine, settings, macs, action)
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, machine.id)
+            await self._journal.decide(
+                session, machine, by, "power", actions=list(actions), kind=settings.kind
+            )
+            await self._journal.tell(session, machine, "power", actions=list(actions), by=by)
+        return PowerDone(machine=machine.name, kind=settings.kind, actions=list(actions))
+
+    async def _settings(self, name: str) -> tuple[Machine, WakeOnLan | Redfish | PowerWebhook, list[str]]:
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+            macs = await self._macs(session, machine)
+        if machine.power is None:
+            raise Conflict(
+                "power.not_set",
+                f"Nobody has said how {machine.name} is switched.",
+                "Set it up: `PUT /api/machines/NAME/power` (Wake-on-LAN, Redfish or a webhook).",
+            )
+        opened = {
+            key: self._sealer.unseal(value) if key in _SECRETS and value else value
+            for key, value in machine.power.items()
+        }
+        return machine, _SETTINGS.validate_python(opened), macs
+
+    async def _macs(self, session: AsyncSession, machine: Machine) -> list[str]:
+        return list((await Machines(session).macs_of([machine.id]))[machine.id])
+
+    async def _switch(
+        self,
+        machine: Machine,
+        settings: WakeOnLan | Redfish | PowerWebhook,
+        macs: list[str],
+        action: PowerAction,
+    ) -> None:
+        match settings:
+            case WakeOnLan():
+                if action is not PowerAction.ON:
+                    raise Invalid(
+                        "power.only_on", "Wake-on-LAN can only switch on.", "Set up Redfish or a webhook."
+                    )
+                wanted = [settings.mac] if settings.mac else macs
+                await wake(wanted, str(settings.broadcast), settings.port)
+            case Redfish():
+                bmc = _bmc(settings)
+                async with redfish_transport(bmc) as client:
+                    await RedfishClient(bmc, client).do(action)
+            case PowerWebhook():
+                await _call(settings, machine.name, action)
+
+    def _sealed(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {
+            key: self._sealer.seal(str(value)) if key in _SECRETS and value else value
+            for key, value in settings.items()
+        }
+
+
+def _bmc(settings: Redfish) -> Bmc:
+    return Bmc(
+        str(settings.url), settings.user, settings.password, settings.system, settings.certificate_sha256
+    )
+
+
+async def _call(settings: PowerWebhook, machine: str, action: PowerAction) -> None:
+    body = json.dumps({"machine": machine, "action": action}).encode()
+    signature = hmac.new(settings.secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "X-Soundstage-Signature": f"sha256={signature}"}
+    try:
+        async with httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, trust_env=False) as client:
+            answer = await client.post(str(settings.url), content=body, headers=headers)
+    except httpx.HTTPError as error:
+        raise Upstream(
+            "power.webhook_failed", f"The webhook does not answer: {type(error).__name__}.", "Check its URL."
+        ) from error
+    if not answer.is_success:
+        raise Upstream(
+            "power.webhook_failed",
+            f"The webhook answered {answer.status_code}.",
+            "Look at the receiver's log.",
+        )

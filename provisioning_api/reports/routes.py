@@ -1,0 +1,18 @@
+"""The route of reports."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from provisioning_api.enrolment.agent_routes import AGENT_PREFIX, SIGNED, encrypted
+from provisioning_api.enrolment.schemas import SignedCall
+from provisioning_api.reach import ProvisioningDep
+from provisioning_api.reports.schemas import ReportTaken
+
+router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(encrypted)])
+
+
+@router.post("/report", dependencies=SIGNED)
+async def report(call: SignedCall, services: ProvisioningDep) -> ReportTaken:
+    """Spans, a failure, or that the disks were wiped."""
+    return await services.reports.take(call)

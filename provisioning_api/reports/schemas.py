@@ -1,0 +1,58 @@
+"""Wire types of reports."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from provisioning_api.machines.hardware import Plain
+from provisioning_api.machines.states import MachineState
+
+_Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class ReportedSpan(BaseModel):
+    """`ago_s`: how long ago it began; a duration needs no clock that is right."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=100), AfterValidator(lambda text: text.strip())]
+    ago_s: _Seconds
+    seconds: _Seconds
+
+
+class ReportedFailure(BaseModel):
+    """Why the agent gave up, in its words. `code` chooses the hint."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+    message: Plain
+
+
+class WipedDisk(BaseModel):
+    """`samples` places were read again afterwards, and `dirty` of them held something."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Plain
+    bytes: Annotated[int, Field(ge=0, le=1 << 60)]
+    method: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    samples: Annotated[int, Field(ge=0, le=1 << 20)]
+    dirty: Annotated[int, Field(ge=0, le=1 << 20)]
+
+
+class Report(BaseModel):
+    """All parts are optional; they are taken up together or not at all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spans: list[ReportedSpan] = Field(default=[], max_length=100)
+    failure: ReportedFailure | None = None
+    wiped: list[WipedDisk] | None = Field(default=None, max_length=128)
+
+
+class ReportTaken(BaseModel):
+    state: MachineState
+    challenge: str

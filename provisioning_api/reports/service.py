@@ -1,0 +1,87 @@
+"""Takes up what deploy agents tell; each call is signed by the ramdisk that speaks."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.decommission.service import Decommission
+from provisioning_api.enrolment.agent import AgentDesk
+from provisioning_api.enrolment.schemas import SignedCall
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.states import MACHINE_TRANSITIONS, MachineState
+from provisioning_api.reports.schemas import Report, ReportedFailure, ReportTaken
+from provisioning_api.timeline.service import TimelineService
+from soundstage.database import Database, utcnow
+from soundstage.errors import Invalid
+
+AGAIN = "then accept it anew (`soundstage machines accept NAME`): that is a yes to one more write."
+HINTS = {
+    "disk_too_small": "Put in a larger disk, or publish a smaller image, " + AGAIN,
+    "disk_failed": "Replace the disk, " + AGAIN,
+    "no_disk": "Check the disk controller and its mode in the firmware (AHCI, not RAID), " + AGAIN,
+    "bad_chunk": "Look at the folder of the artefacts and publish it anew, " + AGAIN,
+    "bad_signature": "The image is not the published one: publish it anew, or look who sits in between, "
+    + AGAIN,
+    "artefact_missing": "Publish the artefacts (`soundstage machines publish`), " + AGAIN,
+    "network_lost": "Check its cable and the network, " + AGAIN,
+    "tls_failed": "The agent trusts another CA, or its clock is wrong: build it anew with this CA, " + AGAIN,
+    "half_written": "It was switched off while it wrote; its disk holds nothing whole: " + AGAIN[5:],
+}
+
+
+class ReportService:
+    def __init__(
+        self,
+        db: Database,
+        desk: AgentDesk,
+        journal: MachineJournal,
+        timeline: TimelineService,
+        decommission: Decommission,
+    ) -> None:
+        self._db = db
+        self._desk = desk
+        self._journal = journal
+        self._timeline = timeline
+        self._decommission = decommission
+
+    async def take(self, call: SignedCall) -> ReportTaken:
+        """All of it in one transaction."""
+        try:
+            report = Report.model_validate_json(call.payload or "{}")
+        except ValidationError as error:
+            fields = ", ".join(
+                sorted({".".join(map(str, one["loc"])) or "payload" for one in error.errors()})
+            )
+            raise Invalid(
+                "agent.bad_report", f"The report cannot be read: {fields[:300]}.", "See the API reference."
+            ) from error
+        async with self._db.transaction() as session:
+            machine = await self._desk.authenticated(session, "report", call)
+            machine.seen_at = utcnow()
+            await self._timeline.reported(
+                session, machine, [(span.name, span.ago_s, span.seconds) for span in report.spans]
+            )
+            if report.failure is not None:
+                await self._failed(session, machine, report.failure)
+            elif report.wiped is not None:
+                await self._decommission.wiped(session, machine, report.wiped)
+            state = machine.where
+        return ReportTaken(state=state, challenge=self._desk.challenge(call.machine_id))
+
+    async def _failed(self, session: AsyncSession, machine: Machine, failure: ReportedFailure) -> None:
+        """A member is not failed by what an unknown ramdisk says of it."""
+        busy = machine.where in (MachineState.ACCEPTED, MachineState.DEPLOYING, MachineState.DRAINING)
+        hint = HINTS.get(failure.code, "Look at the machine's console, " + AGAIN).replace(
+            "NAME", machine.name
+        )
+        if busy and MachineState.FAILED in MACHINE_TRANSITIONS[machine.where]:
+            await self._journal.move(
+                session, machine, MachineState.FAILED,
+                by="its deploy agent", cause=f"{failure.code}: {failure.message}", hint=hint,
+            )  # fmt: skip
+        else:
+            await self._journal.tell(
+                session, machine, "agent_failed", code=failure.code, message=failure.message
+            )

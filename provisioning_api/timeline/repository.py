@@ -1,0 +1,40 @@
+"""All SQL on spans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.timeline.models import SpanRow
+
+KEPT = 500
+
+
+class Spans:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, span: SpanRow) -> None:
+        self._session.add(span)
+        await self._session.flush()
+
+    async def of_machine(self, machine_id: str, since: datetime | None) -> Sequence[SpanRow]:
+        """The oldest first."""
+        query = select(SpanRow).where(SpanRow.machine_id == machine_id)
+        if since is not None:
+            query = query.where(SpanRow.started_at >= since)
+        return (await self._session.scalars(query.order_by(SpanRow.started_at, SpanRow.id))).all()
+
+    async def prune(self, machine_id: str) -> None:
+        """A machine that restarts all night must not fill the disk: the newest are kept."""
+        keep = (
+            select(SpanRow.id).where(SpanRow.machine_id == machine_id).order_by(SpanRow.id.desc()).limit(KEPT)
+        )
+        ids = (await self._session.scalars(keep)).all()
+        if len(ids) == KEPT:
+            await self._session.execute(
+                delete(SpanRow).where(SpanRow.machine_id == machine_id, SpanRow.id < ids[-1])
+            )

@@ -1,0 +1,103 @@
+"""Notes what machines do and when, and tells it as one view with the critical path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.service import found_machine
+from provisioning_api.runs.journal import stream_of
+from provisioning_api.runs.repository import Runs
+from provisioning_api.timeline.models import SpanRow
+from provisioning_api.timeline.path import Span, span_of, with_critical_path
+from provisioning_api.timeline.repository import Spans
+from soundstage.database import Database, utcnow
+from soundstage.events import EventStore
+
+BOOT = "boot script"
+# Kinds of lines of a run that say how long a task took on a machine.
+_TASK_ENDS = frozenset({"run.ok", "run.failed", "run.unreachable"})
+_MOST_EVENTS = 20_000
+
+
+class Timeline(BaseModel):
+    """From the boot before the last acceptance to the last thing known; `critical_seconds` of it were waited
+    for.
+    """
+
+    name: str
+    spans: list[Span]
+    seconds: float
+    critical_seconds: float
+
+
+class TimelineService:
+    def __init__(self, db: Database, events: EventStore) -> None:
+        self._db = db
+        self._events = events
+
+    async def booted(self, machine_id: str, kind: str) -> None:
+        """Firmware asked for its script: a point."""
+        async with self._db.transaction() as session:
+            await self.note(session, machine_id, f"{BOOT}: {kind}", "ipxe", utcnow(), utcnow())
+
+    async def note(
+        self, session: AsyncSession, machine_id: str, name: str, source: str, start: datetime, end: datetime
+    ) -> None:
+        row = SpanRow(machine_id=machine_id, name=name[:100], source=source, started_at=start, ended_at=end)
+        await Spans(session).add(row)
+        await Spans(session).prune(machine_id)
+
+    async def reported(
+        self, session: AsyncSession, machine: Machine, spans: Iterable[tuple[str, float, float]]
+    ) -> None:
+        """`spans`: name, seconds since it began, and how long it took. The machine's own clock counts for
+        nothing: it may stand at 1970.
+        """
+        now = utcnow()
+        for name, ago_s, seconds in spans:
+            start = now - timedelta(seconds=ago_s)
+            end = min(start + timedelta(seconds=seconds), now)
+            await self.note(session, machine.id, name, "agent", start, end)
+
+    async def timeline(self, name: str) -> Timeline:
+        """Spans that were noted, what it waited for an operator, and each task of its last run."""
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+            rows = list(await Spans(session).of_machine(machine.id, None))
+            run = await Runs(session).last_of(machine.id)
+        begin = _begin(rows, machine.accepted_at)
+        spans = [
+            span_of(row.name, row.source, row.started_at, row.ended_at)
+            for row in rows
+            if begin is None or row.started_at >= begin
+        ]
+        if run is not None and run.started_at is not None and (begin is None or run.started_at >= begin):
+            spans.append(span_of("run waits for its turn", "run", run.created_at, run.started_at))
+            spans += await self._tasks(run.id, machine.name)
+        found = with_critical_path(spans)
+        whole = (max(s.ended_at for s in found) - found[0].started_at).total_seconds() if found else 0.0
+        critical = sum(span.seconds for span in found if span.critical)
+        return Timeline(
+            name=machine.name, spans=found, seconds=round(whole, 3), critical_seconds=round(critical, 3)
+        )
+
+    async def _tasks(self, run_id: str, name: str) -> list[Span]:
+        found: list[Span] = []
+        for event in await self._events.read(stream_of(run_id), limit=_MOST_EVENTS):
+            seconds = event.data.get("seconds")
+            if event.kind in _TASK_ENDS and event.data.get("host") == name and seconds is not None:
+                start = event.at - timedelta(seconds=float(seconds))
+                found.append(span_of(str(event.data.get("task") or "task"), "ansible", start, event.at))
+        return found
+
+
+def _begin(rows: list[SpanRow], accepted_at: datetime | None) -> datetime | None:
+    """Where the last journey began: the last boot before the acceptance."""
+    boots = [row.started_at for row in rows if row.name.startswith(BOOT)]
+    before = [at for at in boots if accepted_at is None or at <= accepted_at]
+    return max(before, default=min(boots, default=None))
