@@ -89,7 +89,7 @@ class Planes:
             cv2.resize(full, size, dst=plane[half.rows, half.columns], interpolation=cv2.INTER_AREA)
 
     def copy_from(self, other: Planes, at: Rect | None = None) -> None:
-        """Take what `other`, of the same size, shows `at` a place with even sides and corners, or everywhere."""
+        """Take what `other`, of the same size, shows; `at` may limit it to a place with even sides."""
         at = Rect(0, 0, self.frame.width, self.frame.height) if at is None else at
         half = at.halved()
         np.copyto(self.y[at.rows, at.columns], other.y[at.rows, at.columns])

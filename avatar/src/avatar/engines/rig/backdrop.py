@@ -37,10 +37,10 @@ def studio(style: Backdrop, size: tuple[int, int]) -> Pixels:
     shade = ((clear("#0a0f18", 0.0), 0.0), (clear("#0a0f18", 0.0), 0.55), (clear("#0a0f18", 0.42), 1.0))
     canvas.drawPaint(paint(Radial((0.0, -4.0), float(np.hypot(half, 54.0)), shade)))
     far = cv2.GaussianBlur(pixels[:, :, :3].astype(np.float32), (0, 0), max(0.6, style.blur * unit))
-    far = cv2.resize(far, size, interpolation=cv2.INTER_CUBIC)
+    lit = np.asarray(cv2.resize(far, size, interpolation=cv2.INTER_CUBIC), dtype=np.float32)
     noise = np.random.default_rng(7).random((height, width, 1), dtype=np.float32)
     noise -= 0.5
-    far += cv2.merge([noise] * 3)
-    far += 0.5
-    np.clip(far, 0, 255, out=far)
-    return np.asarray(cv2.cvtColor(far.astype(np.uint8), cv2.COLOR_BGR2BGRA), dtype=np.uint8)
+    lit += np.asarray(cv2.merge([noise] * 3), dtype=np.float32)
+    lit += 0.5
+    np.clip(lit, 0, 255, out=lit)
+    return np.asarray(cv2.cvtColor(lit.astype(np.uint8), cv2.COLOR_BGR2BGRA), dtype=np.uint8)
