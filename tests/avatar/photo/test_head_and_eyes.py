@@ -7,6 +7,7 @@ import pytest
 from avatar.engines.mesh import PhotoEngine
 from avatar.engines.mesh.eyes import EyePose
 from avatar.engines.mesh.head import HeadField
+from avatar.engines.mesh.lids import lid_skin
 from avatar.engines.mesh.stage import Stage
 
 Pose = Callable[..., dict[str, float]]
@@ -73,6 +74,17 @@ def test_a_shut_eye_hides_the_iris(engine: PhotoEngine, drawn_stage: Stage) -> N
         assert (
             eye.draw(EyePose(blink=1)).astype(float)[around].mean() > eye.draw(EyePose())[around].mean() + 40
         )
+
+
+def test_wrinkles_under_an_eye_are_not_mirrored_on_its_lid() -> None:
+    """Dark lines every seven rows of the cheek would be the rings of a tree on the shut lid."""
+    patch = np.full((120, 160, 3), (150, 170, 200), np.uint8)
+    patch[75::7] = (90, 110, 140)
+    upper, lower = np.full(160, 40, np.float32), np.full(160, 65, np.float32)
+    hidden = np.zeros((120, 160), np.float32)
+    hidden[35:66] = 1
+    lid = lid_skin(patch, upper, lower, hidden, 300.0)[44:62, 20:140].astype(float)
+    assert np.abs(np.diff(lid, axis=0)).max() < 6
 
 
 def test_the_eye_shuts_step_by_step(engine: PhotoEngine) -> None:

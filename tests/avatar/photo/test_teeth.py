@@ -43,6 +43,30 @@ def test_own_teeth_cover_the_drawn_ones_only_where_they_are() -> None:
     assert row[2, 3] == 0
 
 
+def test_drawn_teeth_beside_the_own_ones_hang_no_lower_than_those() -> None:
+    """The own row is bent like a smile; a drawn tooth below its line would look like a second row."""
+    drawn, own = block((100, 100, 100), 0.35), block((220, 230, 240), 0.15)
+    height, width = own.pixels.shape[:2]
+    u = (np.arange(width) - own.origin[0]) / own.per_e
+    edge = own.origin[1] + (0.05 - 1.5 * u**2) * own.per_e
+    own.pixels[np.arange(height)[:, None] > edge] = 0
+    alpha = laid_over(own, drawn).pixels[..., 3]
+    lowest = height - 1 - (alpha[::-1] > 0.5).argmax(axis=0)
+    shown = np.flatnonzero((alpha > 0.5).any(axis=0))
+    assert np.abs(u[shown]).max() > 0.2, "the drawn ones do go on"
+    assert (lowest[shown] <= edge[shown] + 2).all()
+
+
+def test_an_open_mouth_shows_a_tongue_that_goes_up_into_the_dark(drawn_stage: Stage) -> None:
+    mouth = MouthModel.from_landmarks(drawn_stage.pixels, drawn_stage.points)
+    pose = MouthPose(jaw=0.9, low=0.1)
+    upper, lower = mouth.edges(pose)
+    column = int(np.argmax(lower - upper))
+    red = mouth.draw(pose)[int(upper[column]) : int(lower[column]), column, 2].astype(float)
+    middle, low = red[round(0.5 * len(red))], red[round(0.8 * len(red))]
+    assert low > 2 * middle, "the tip is in the light and the throat is not"
+
+
 def test_drawn_teeth_take_the_colour_of_the_own_ones(drawn_stage: Stage, shape: MouthShape) -> None:
     plain = MouthInterior.from_picture(drawn_stage.pixels, drawn_stage.points)
     own = block((120, 130, 140), 0.08)

@@ -7,13 +7,18 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from avatar.engines.mesh.axes import Floats
+from avatar.engines.mesh.axes import Floats, smoothstep
 from avatar.engines.mesh.lips import MouthShape
 from avatar.engines.mesh.mouth_fields import JAW_E, LOW_E, MouthPose
 from avatar.engines.mesh.palette import MouthPalette
 from avatar.engines.mesh.region import Region
 from avatar.engines.mesh.teeth import Plate, laid_over, lower_teeth, median_colour, tongue, upper_teeth
 from avatar.face.landmarks import Picture, Points
+
+_TONGUE_SHARE = 0.52
+"""Of an opening, the part that the tongue fills from below when it rests."""
+_TONGUE_DEEP_E = 0.10
+_RAISED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +71,36 @@ class MouthInterior:
         rows = np.arange(box.y, box.y + box.height, dtype=np.float32)[:, None]
         picture = self._throat(rows, upper_row, lower_row)
         lower_v = origin_v + jaw + LOW_E * pose.low
-        placed = [
-            (self.lower, origin_v + jaw * 0.98 + 0.030),
-            (self.tongue, max(origin_v + 0.80 * jaw + 0.02, lower_v - 0.12) - lift),
-            # Pouted lips stand out before the teeth and hide them.
-            (self.upper, origin_v - 0.032 * pose.pucker),
-        ]
-        if pose.tongue < 0.3:  # at rest the tongue lies behind the lower teeth, raised it hides them
-            placed[0], placed[1] = placed[1], placed[0]
-        for plate, v in placed:
-            plate.paint(picture, shape, v, box, offset)
+        tongue_v = lower_v - _TONGUE_SHARE * (lower_v - origin_v) - lift
+        raised = pose.tongue >= _RAISED
+        if not raised:  # at rest the tongue lies behind the lower teeth, raised it hides them
+            picture = self._tongue_bed(picture, shape, tongue_v, pose, box, offset)
+        self.lower.paint(picture, shape, origin_v + jaw * 0.98 + 0.030, box, offset)
+        if raised:
+            self.tongue.paint(picture, shape, tongue_v, box, offset)
+        # Pouted lips stand out before the teeth and hide them.
+        self.upper.paint(picture, shape, origin_v - 0.032 * pose.pucker, box, offset)
         return self._shade(picture, pose, rows, upper_row, lower_row, shape.axes.unit_px)
+
+    def _tongue_bed(
+        self,
+        throat: Floats,
+        shape: MouthShape,
+        v: float,
+        pose: MouthPose,
+        box: Region,
+        offset: tuple[int, int],
+    ) -> Floats:
+        """The throat with the tongue at rest before it: its back is in the dark, its tip in the light."""
+        picture = throat.copy()
+        self.tongue.paint(picture, shape, v, box, offset)
+        axes = shape.axes
+        columns = np.arange(box.x, box.x + box.width, dtype=np.float32)[None, :] + np.float32(offset[0])
+        rows = np.arange(box.y, box.y + box.height, dtype=np.float32)[:, None] + np.float32(offset[1])
+        at = axes.to_local(np.stack(np.broadcast_arrays(columns, rows), axis=-1).astype(np.float32))
+        seen = smoothstep(-0.01, _TONGUE_DEEP_E, at[..., 1] - np.float32(v))
+        seen = np.maximum(seen, np.float32(pose.tongue / _RAISED))[..., None]
+        return np.asarray(throat + (picture - throat) * seen, np.float32)
 
     def _throat(self, rows: Floats, upper_row: Floats, lower_row: Floats) -> Floats:
         middle, half = (upper_row + lower_row) / 2, np.maximum(2.0, (lower_row - upper_row) / 2)

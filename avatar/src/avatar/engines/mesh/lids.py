@@ -9,6 +9,9 @@ import numpy.typing as npt
 from avatar.engines.mesh.axes import Floats
 from avatar.face.landmarks import Mask, Picture
 
+_GRAIN_LEVELS = 1.6
+"""Standard deviation of the finest texture of smooth skin."""
+
 
 def lid_skin(patch: Picture, upper: Floats, lower: Floats, hidden: Mask, unit_px: float) -> Picture:
     """The patch (h, w, 3) with its eye covered by skin.
@@ -79,4 +82,6 @@ def _grain(patch: Picture, lower: Floats, unit_px: float) -> Floats:
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     start = lower + np.float32(0.05 * unit_px)
     mirrored = np.clip(start + np.abs(lower - y), 0, height - 1).astype(np.float32)
-    return np.clip(cv2.remap(fine, x, mirrored, cv2.INTER_LINEAR), -14, 14).astype(np.float32)
+    grain = np.clip(cv2.remap(fine, x, mirrored, cv2.INTER_LINEAR), -14, 14).astype(np.float32)
+    # Wrinkles and JPEG blocks are no grain: mirrored on a lid they look like the rings of a tree.
+    return np.asarray(grain * min(1.0, _GRAIN_LEVELS / max(1e-3, float(grain.std()))), np.float32)

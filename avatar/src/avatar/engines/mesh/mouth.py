@@ -36,7 +36,7 @@ class MouthModel:
     def __init__(
         self, patch: Picture, region: Region, shape: MouthShape, interior: MouthInterior, top_v: float
     ) -> None:
-        self.region, self.shape, self.interior = region, shape, interior
+        self.region, self.shape, self.interior, self.top_v = region, shape, interior, top_v
         self._step = _grid_step(shape)
         self.rest_smile = -0.6 * smiling(shape)
         self._grid_basis = self._make_grid_basis(top_v)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from avatar.engines.base import EngineInfo, EngineReport, Layer, Pixels
+from avatar.engines.mesh.cheeks import CheekShade
 from avatar.engines.mesh.cutout import cut_out
 from avatar.engines.mesh.eyes import EyePose, eye_models
 from avatar.engines.mesh.folds import soften_folds
@@ -77,6 +78,7 @@ class PhotoEngine:
             interior = interior.with_upper_teeth(shape, own)
         softened = soften_folds(stage.pixels, shape, _FOLDS_SOFTER * smiling(shape))
         self.mouth = MouthModel.from_landmarks(softened, stage.points, interior=interior)
+        self.cheeks = CheekShade(shape, self.mouth.region, self.mouth.top_v)
         self.eyes = eye_models(stage.pixels, stage.points)
         self.head = HeadField(stage.points, stage.mask, size, glasses=glasses)
         self._eye_cache: OrderedDict[EyePose, tuple[Picture, Picture]] = OrderedDict()
@@ -92,7 +94,8 @@ class PhotoEngine:
         """One frame; may run in several threads at once."""
         canvas = self._canvas()
         mouth = self.mouth.region.of(canvas)
-        mouth[..., :3] = self.mouth.draw(MouthPose.of(item))
+        pose = MouthPose.of(item)
+        mouth[..., :3] = self.cheeks.paint(self.mouth.draw(pose), pose)
         for eye, patch in zip(self.eyes, self._eye_patches(item), strict=True):
             eye.region.of(canvas)[..., :3] = patch
         moved = self.head.move(canvas, item, self._still)

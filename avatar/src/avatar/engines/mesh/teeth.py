@@ -49,14 +49,32 @@ class Plate:
 
 
 def laid_over(top: Plate, below: Plate) -> Plate:
-    """One plate of the size and grid of `below`, with `top` over it."""
+    """One plate of the size and grid of `below`, with `top` over it and its cutting edge carried on beside
+    it.
+    """
     scale = below.per_e / top.per_e
     left, high = (below.origin[i] - top.origin[i] * scale for i in (0, 1))
     matrix = np.array([[scale, 0, left], [0, scale, high]], np.float64)
     size = (below.pixels.shape[1], below.pixels.shape[0])
     placed = cv2.warpAffine(top.pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    together = np.asarray(placed + below.pixels * (1 - placed[..., 3:]), np.float32)
+    beside = below.pixels * _above_the_edge_of(np.asarray(placed[..., 3], np.float32))[..., None]
+    together = np.asarray(placed + beside * (1 - placed[..., 3:]), np.float32)
     return Plate(np.ascontiguousarray(together), below.per_e, below.origin)
+
+
+def _above_the_edge_of(alpha: Floats) -> Floats:
+    """1 above the lower edge of what `alpha` (h, w) shows, bent on to both sides as a parabola; 0 below it.
+
+    Drawn teeth go on where a person's own end: hanging lower than those, they would look like another row.
+    """
+    columns = np.flatnonzero((alpha > 0.5).any(axis=0))
+    if len(columns) < 8:
+        return np.ones_like(alpha)
+    height = alpha.shape[0]
+    lowest = height - 1 - (alpha[::-1, columns] > 0.5).argmax(axis=0)
+    edge = np.polyval(np.polyfit(columns, lowest, 2), np.arange(alpha.shape[1]))
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    return np.asarray(np.clip(edge - rows + 1, 0, 1), np.float32)
 
 
 def median_colour(plate: Plate) -> Floats:
