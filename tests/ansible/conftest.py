@@ -37,7 +37,7 @@ def engines(ansible_environment: Path) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def farm(engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFarm]:
-    """One control machine and two workers, the second with two fake cards; set up by the playbook, once for all."""
+    """One control machine and two workers, one with two fake cards; bare until a test sets them up."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root: sudo make test")
     lab = Lab("ansible-tests")

@@ -124,6 +124,21 @@ class LabFarm:
         )
         return done.stdout.strip()
 
+    def ask(self, url: str, header: str, token: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """What an API answers to the operator's certificate and `token`, asked from the lab's network."""
+        words = ["curl", "--silent", "--fail", "--max-time", "20", "--noproxy", "*", "--header", "@-"]
+        words += [
+            "--cacert",
+            str(self.secrets / "tls/ca.pem"),
+            "--cert",
+            str(self.secrets / "tls/operator.pem"),
+        ]
+        words += ["--key", str(self.secrets / "tls/operator-key.pem"), *more, url]
+        given = f"{header}: {token}\n"
+        return subprocess.run(
+            self.lab.entering(words), input=given, capture_output=True, text=True, timeout=60
+        )
+
     def secret(self, name: str) -> str:
         return (self.secrets / name).read_text().strip()
 

@@ -9,6 +9,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from farm_in_lab import LabFarm
@@ -27,29 +28,15 @@ def eventually(condition: Callable[[], bool], what: str, seconds: float = 120) -
         time.sleep(0.5)
 
 
-def nomad(farm: LabFarm, path: str) -> object:
-    """What the API answers to the management token."""
-    done = subprocess.run(
-        farm.lab.entering(
-            ["curl", "--silent", "--fail", "--noproxy", "*", "--cacert", str(farm.secrets / "tls/ca.pem")]
-            + [
-                "--cert",
-                str(farm.secrets / "tls/operator.pem"),
-                "--key",
-                str(farm.secrets / "tls/operator-key.pem"),
-            ]
-            + ["--header", "@-", NOMAD + path]
-        ),
-        input=f"X-Nomad-Token: {farm.secret('nomad/management.token')}\n",
-        capture_output=True,
-        text=True,
-    )
+def nomad(farm: LabFarm, path: str) -> Any:
+    """What the API answers to the management token; None when it does not answer well."""
+    done = farm.ask(NOMAD + path, "X-Nomad-Token", farm.secret("nomad/management.token"))
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
 def ready_nodes(farm: LabFarm) -> set[str]:
-    nodes = nomad(farm, "/v1/nodes")
-    return {node["Name"] for node in nodes if node["Status"] == "ready"} if isinstance(nodes, list) else set()
+    nodes = nomad(farm, "/v1/nodes") or []
+    return {node["Name"] for node in nodes if node["Status"] == "ready"}
 
 
 def test_a_dry_run_on_bare_machines_ends_well_and_changes_nothing(farm: LabFarm) -> None:
@@ -102,25 +89,10 @@ def test_the_studio_has_a_token_that_cannot_administer(farm: LabFarm) -> None:
 
 def test_a_machines_token_may_speak_for_this_machine_only(farm: LabFarm) -> None:
     token = farm.secret("consul/agents/cpu-1.token")
-    for node, status in (("cpu-1", 0), ("gpu-1", 22)):
-        body = json.dumps(
-            {"Node": node, "Address": "10.77.0.99", "SkipNodeUpdate": False, "Datacenter": "dc1"}
-        )
-        done = subprocess.run(
-            farm.lab.entering(
-                ["curl", "--silent", "--fail", "--noproxy", "*", "--request", "PUT", "--data", body]
-                + [
-                    "--cacert",
-                    str(farm.secrets / "tls/ca.pem"),
-                    "--cert",
-                    str(farm.secrets / "tls/operator.pem"),
-                ]
-                + ["--key", str(farm.secrets / "tls/operator-key.pem"), "--header", "@-"]
-                + [f"{CONSUL}/v1/catalog/register"]
-            ),
-            input=f"X-Consul-Token: {token}\n",
-            capture_output=True,
-            text=True,
+    for node, status in (("cpu-1", 0), ("gpu-1", 22)):  # 22: curl's word for an answer of 400 and more
+        body = json.dumps({"Node": node, "Address": "10.77.0.99", "Datacenter": "dc1"})
+        done = farm.ask(
+            f"{CONSUL}/v1/catalog/register", "X-Consul-Token", token, "--request", "PUT", "--data", body
         )
         assert done.returncode == status, (node, done.stdout)
 
@@ -141,20 +113,17 @@ def test_names_under_consul_are_known_to_every_program(farm: LabFarm) -> None:
 
 
 def test_drivers_that_nobody_asked_for_are_off(farm: LabFarm) -> None:
-    node = next(one for one in nomad(farm, "/v1/nodes") if one["Name"] == "cpu-1")  # type: ignore[attr-defined]
+    node = next(one for one in nomad(farm, "/v1/nodes") if one["Name"] == "cpu-1")
     assert set(node["Drivers"]) == {"exec"}
 
 
 def test_no_secret_can_be_read_by_others_on_a_machine(farm: LabFarm) -> None:
     for machine in MACHINES:
-        open_files = farm.on(
-            machine, "find", "/etc/consul.d", "/etc/nomad.d", "(", "-name", "*key*", "-o", "-name", "secrets*", ")",
-            "-perm", "/o=rwx",
-        )  # fmt: skip
-        assert open_files.stdout == "", machine
-        commands = farm.on(
-            machine, "sh", "-c", "tr '\\0' ' ' < /proc/$(systemctl show -P MainPID nomad)/cmdline"
-        )
+        named = ["(", "-name", "*key*", "-o", "-name", "secrets*", ")"]
+        found = farm.on(machine, "find", "/etc/consul.d", "/etc/nomad.d", *named, "-perm", "/o=rwx")
+        assert found.stdout == "", machine
+        shown = "tr '\\0' ' ' < /proc/$(systemctl show -P MainPID nomad)/cmdline"
+        commands = farm.on(machine, "sh", "-c", shown)
         assert farm.secret("nomad/gossip.key") not in commands.stdout
 
 
@@ -173,11 +142,14 @@ def test_ssh_takes_no_password_and_lets_in_certificates_of_the_farm(farm: LabFar
     config = farm.on("cpu-1", "sshd", "-T").stdout
     assert "passwordauthentication no" in config
     assert "permitrootlogin without-password" in config
-    login = [
-        "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", str(farm.secrets / "ssh/ansible"),
-        "-o", f"UserKnownHostsFile={farm.secrets / 'ssh/known_hosts'}", "-o", "GlobalKnownHostsFile=/dev/null",
-        "-o", "StrictHostKeyChecking=yes",
-    ]  # fmt: skip
+    login = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]
+    login += ["-i", str(farm.secrets / "ssh/ansible"), "-o", "GlobalKnownHostsFile=/dev/null"]
+    login += [
+        "-o",
+        f"UserKnownHostsFile={farm.secrets / 'ssh/known_hosts'}",
+        "-o",
+        "StrictHostKeyChecking=yes",
+    ]
     for user in ("root", "ansible"):
         done = subprocess.run(
             farm.lab.entering([*login, f"{user}@10.77.0.12", "sudo", "id", "-u"]),
