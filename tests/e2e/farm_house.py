@@ -22,7 +22,7 @@ WORKER = ROOT / "avatar" / ".venv" / "bin" / "avatar"
 HANGING = Path(__file__).with_name("hanging_worker.py")
 MEASURES = Path(__file__).with_name("film_measures.py")
 ENDED = ("done", "failed", "cancelled")
-PATIENCE_S = 240.0
+PATIENCE_S = 420.0
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from farm_house import WORKER, FarmHouse, eventually
 from nomad_cluster import NomadCluster
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
