@@ -57,7 +57,8 @@ class FaceEngine(Protocol):
     """Turns a ControlTrack into pictures of a face.
 
     `items` runs in one thread, in order, and does what must be sequential (decode, track). `draw` is called
-    from several threads at once, in any order, and changes no state: frames are independent given their item.
+    from several threads at once (or, with `holds_lock`, in several processes), in any order, and changes no
+    state: frames are independent given their item.
     """
 
     info: EngineInfo
