@@ -37,7 +37,12 @@ _STOPS = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
 
 def can_fork() -> bool:
     """Whether a copy of this process would be whole: only the thread that forks goes on living in it."""
-    return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
+    if sys.platform != "linux":
+        return False
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:  # nothing is mounted there, so nobody can tell
+        return False
 
 
 class Painters:
