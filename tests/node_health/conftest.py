@@ -10,6 +10,8 @@ for place in (
     ROLES / "health" / "files" / "health",
     ROLES / "gpu" / "files",
     ROLES / "backup" / "files",
+    ROLES / "models" / "files",
+    ROLES.parent / "plugins" / "module_utils",
     Path(__file__).parents[1] / "nomad_fixture",
     Path(__file__).parent,
 ):
