@@ -1,7 +1,8 @@
 """What the farm costs on top of Nomad: `.venv/bin/python -P bench/farm.py [PART...]`, as root.
 
 Starts a Nomad of its own on loopback and prints how soon a worker runs after a submit and after a bare
-dispatch, how many jobs a second go to Nomad, and what 5 000 waiting segments cost its server.
+dispatch, how many jobs a second go to Nomad, what 5 000 waiting segments cost its server, how often an idle
+farm asks Nomad for something, and how much faster two workers are than one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +42,12 @@ RATE_JOBS = 100
 AT_ONCE = 8
 WAITING = 5000
 SETTLE_S = 8.0
+IDLE_S = 30.0
+SCENES = 8
+SPEEDUP_ROUNDS = 1
+ROOT = Path(__file__).resolve().parents[1]
+REAL_WORKER = ROOT / "avatar" / ".venv" / "bin" / "avatar"
+PINNED = ROOT / "bench" / "pinned_worker.py"
 
 
 class Bench:
@@ -59,16 +67,20 @@ class Bench:
             f'exec {AVATAR} "$@" -- {sys.executable} -I -S {STAND_IN}\n'
         )
         self.worker.chmod(0o755)
+        self.pinned = folder / "pinned"
+        self.pinned.write_text(f'#!/bin/sh\nexec {sys.executable} {PINNED} {folder} {REAL_WORKER} "$@"\n')
+        self.pinned.chmod(0o755)
         self.address = NomadAddress(cluster.server.address)
 
     def options(self, max_running: int) -> NomadOptions:
         job = JobOptions(prefix=f"bench-{next(self.numbers)}", driver="raw_exec", command=str(self.worker))
         return NomadOptions(self.control.url, job, max_running=max_running, look_s=1.0)
 
-    async def scheduler(self, max_running: int) -> NomadScheduler:
-        made = NomadScheduler(
-            NomadClient(self.address), self.control.blobs, self.control.transfer, self.options(max_running)
-        )
+    async def scheduler(self, max_running: int, *, pinned: bool = False) -> NomadScheduler:
+        options = self.options(max_running)
+        if pinned:
+            options = replace(options, job=replace(options.job, command=str(self.pinned)))
+        made = NomadScheduler(NomadClient(self.address), self.control.blobs, self.control.transfer, options)
         await made.start()
         await asyncio.sleep(2.0)  # until it knows the node
         return made
@@ -182,6 +194,44 @@ async def queue(bench: Bench) -> None:
     await scheduler.close()
 
 
+async def idle(bench: Bench) -> None:
+    """Nothing waits and nothing runs."""
+    scheduler, asked = await bench.scheduler(8), [0]
+
+    async def count(_: object) -> None:
+        asked[0] += 1
+
+    scheduler._tower.client._http.event_hooks["request"].append(count)
+    await asyncio.sleep(IDLE_S)
+    print(f"  requests per minute: {asked[0] * 60 / IDLE_S:.0f}, over {IDLE_S:.0f} s")
+    await scheduler.close()
+
+
+async def speedup(bench: Bench) -> None:
+    """The real worker, each on a core of its own. What counts is the processor time of the busiest core, so
+    that neither the control plane, nor Nomad, nor other programs on the machine are in the figure.
+    """
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    used = bench.folder / "used"
+    words = "The quick brown fox jumps over the lazy dog, and then it does so once more. "
+    for workers in (1, 2) * SPEEDUP_ROUNDS:
+        used.unlink(missing_ok=True)
+        scheduler = await bench.scheduler(workers, pinned=True)
+        tasks = [await bench.task({"script": f"{words} {next(bench.numbers)}."}) for _ in range(SCENES)]
+        for task in tasks:
+            await scheduler.submit(task)
+        for task in tasks:
+            await ended(scheduler, task.id)
+        await scheduler.close()
+        by_core: defaultdict[str, float] = defaultdict(float)
+        for line in used.read_text().splitlines():
+            core, seconds = line.split()
+            by_core[core] += float(seconds)
+        spent[workers].append(max(by_core.values()))
+        print(f"  {workers} at once: busiest of {len(by_core)} cores {spent[workers][-1]:6.1f} s", flush=True)
+    print(f"  speed-up of two over one: {median(spent[1]) / median(spent[2]):.2f}")
+
+
 async def ended(scheduler: NomadScheduler, task_id: str) -> None:
     last = [event async for event in scheduler.watch(task_id)][-1]
     if last.state is not TaskState.DONE:
@@ -203,6 +253,8 @@ PARTS: dict[str, tuple[str, Callable[[Bench], Awaitable[None]]]] = {
     "latency": (f"From submit to the worker's first line, {ROUNDS} each in turns", latency),
     "rate": (f"{RATE_JOBS} jobs to Nomad, none placed", rate),
     "queue": ("A long line", queue),
+    "idle": ("An idle farm", idle),
+    "speedup": (f"{SCENES} scenes, each worker on a core of its own", speedup),
 }
 
 

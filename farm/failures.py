@@ -12,7 +12,11 @@ from soundstage.errors import SoundstageError
 
 DISK_FULL = frozenset({"disk.full", "render.disk_full"})
 """Told of the disk where the worker runs; another node has another one."""
-RETRYABLE = DISK_FULL | {"worker.crashed", "worker.killed", "worker.lost", "worker.not_started"}
+OUT_OF_GPU_MEMORY = "gpu.out_of_memory"
+"""The engine wanted more than its grant; the next try asks for more."""
+RETRYABLE = DISK_FULL | {
+    OUT_OF_GPU_MEMORY, "worker.crashed", "worker.killed", "worker.lost", "worker.not_started",
+}  # fmt: skip
 """Codes for which the same task may well succeed on a second try."""
 
 CANCELLED = Failed(

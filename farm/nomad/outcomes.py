@@ -11,6 +11,7 @@ from typing import Any
 from avatar.spec import Failed, Finished, FrameProgress
 from avatar.spec.work import WorkEnd, WorkReport
 
+from farm.failures import OUT_OF_GPU_MEMORY
 from farm.nomad.explaining import nomad_log
 from farm.nomad.flight import Flight
 from farm.nomad.tower import Tower
@@ -92,7 +93,9 @@ class Outcomes:
         if not node or flight.cancelling:
             return
         if isinstance(outcome, Finished):
-            self._tower.placer.succeeded(node, engine)
+            self._tower.placer.succeeded(node, engine, outcome.peak_vram_mib)
+        elif outcome.code == OUT_OF_GPU_MEMORY:
+            self._tower.placer.overflowed(engine, flight.choice.vram_mib)
         else:
             self._tower.placer.failed(node, engine, outcome.code)
 

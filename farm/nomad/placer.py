@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from farm.failures import DISK_FULL
@@ -13,7 +14,7 @@ from farm.needs import Needs
 from farm.nomad.census import Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import Choice
 from farm.outlook import MOST_PLACES
-from farm.placement import BlockList, Book, CardUse, Lease, Request, WaitingLine
+from farm.placement import BlockList, Book, CardUse, Lease, Peaks, Request, WaitingLine
 from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
 from farm.tasks import SegmentTask
@@ -33,6 +34,7 @@ class Placer:
         self._line = WaitingLine()
         self._book = Book()
         self._blocks = BlockList()
+        self._peaks = Peaks()
         self.seen = False
 
     def __contains__(self, task_id: str) -> bool:
@@ -63,8 +65,14 @@ class Placer:
         if code in NODE_FAULTS:
             self._blocks.failed(node_id, engine, time.time(), surely=code in DISK_FULL)
 
-    def succeeded(self, node_id: str, engine: str) -> None:
+    def succeeded(self, node_id: str, engine: str, peak_vram_mib: int | None) -> None:
         self._blocks.succeeded(node_id, engine)
+        if peak_vram_mib is not None:
+            self._peaks.measured(engine, peak_vram_mib)
+
+    def overflowed(self, engine: str, grant_mib: int) -> None:
+        """It wanted more GPU memory than it was given."""
+        self._peaks.overflowed(engine, grant_mib)
 
     def learn(
         self,
@@ -152,8 +160,10 @@ class Placer:
         return found.sentence + (f" To place it: {found.advice}." if found.advice else "")
 
     def _request(self, task: SegmentTask) -> Request:
-        use, owner = CardUse.EITHER, _owner(task)
-        return Request(task.id, owner, task.needs, use, expected_s=self._expected_s(task))
+        needs = task.needs
+        if needs.gpus == 1:
+            needs = replace(needs, vram_mib=self._peaks.need_mib(needs.engine, needs.vram_mib))
+        return Request(task.id, _owner(task), needs, CardUse.EITHER, expected_s=self._expected_s(task))
 
     def _lease(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> Lease:
         if task is None:
@@ -165,6 +175,7 @@ class Placer:
             mode="shared" if lease.spot.shares else "whole",
             node=lease.spot.node_id,
             card=lease.spot.cards[0] if lease.spot.cards else "",
+            vram_mib=lease.peak_mib,
             avoid_nodes=self._blocks.nodes(lease.engine, now_s),
         )
 

@@ -62,6 +62,8 @@ class Choice:
     mode: Mode = "whole"
     node: str = ""
     card: str = ""
+    vram_mib: int = 0
+    """What to ask of each card: what the task needs, or more where that was too little before."""
     avoid_nodes: Collection[str] = ()
 
 
@@ -81,11 +83,12 @@ def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
     """
     if needs.gpus == 0:
         return {"gpus": 0}
+    vram_mib = max(needs.vram_mib, choice.vram_mib)
     if choice.mode == "whole":
-        return {"gpus": needs.gpus, "vram_mib": needs.vram_mib, "device": DEVICE}
+        return {"gpus": needs.gpus, "vram_mib": vram_mib, "device": DEVICE}
     return {
-        "gpus": max(1, ceil(needs.vram_mib / SHARE_MIB)),
-        "vram_mib": needs.vram_mib,
+        "gpus": max(1, ceil(vram_mib / SHARE_MIB)),
+        "vram_mib": vram_mib,
         "device": DEVICE,
         "card": choice.card,
         "node_pool": SHARED_POOL,

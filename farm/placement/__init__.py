@@ -7,7 +7,7 @@ from farm.placement.book import Book, Reconciled
 from farm.placement.cards import SHARE_MIB, Card, CardKind, CardUse, Constraint, Node, Request
 from farm.placement.leases import Lease, Spot
 from farm.placement.line import LineRules, WaitingLine
-from farm.placement.peaks import Peaks, stage_caps
+from farm.placement.peaks import Peaks
 from farm.placement.retry import Backoff
 
 __all__ = [
@@ -28,5 +28,4 @@ __all__ = [
     "Request",
     "Spot",
     "WaitingLine",
-    "stage_caps",
 ]

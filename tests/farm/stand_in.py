@@ -135,6 +135,19 @@ def on_term(*_: object) -> None:
     os._exit(143)
 
 
+def peak(run: Run, mib: str) -> int:
+    """Says that it took so much GPU memory; dies of it where its grant was less."""
+    if int(os.environ.get("SOUNDSTAGE_VRAM_MIB", mib)) < int(mib):
+        return blame(run, "gpu.out_of_memory")
+    say("result", files=run.results(), duration_ms=400, frames=FRAMES, peak_vram_mib=int(mib))
+    return 0
+
+
+def crash_on(run: Run, uuid: str) -> int:
+    """Only on this card."""
+    return crash(run) if uuid in os.environ.get("CUDA_VISIBLE_DEVICES", "") else finish(run, run.results())
+
+
 def slow(run: Run, seconds: str) -> int:
     frames(run, float(seconds))
     return finish(run, run.results())
@@ -236,6 +249,8 @@ def large(run: Run, size: str) -> int:
 
 ORDERS: dict[str, Callable[..., int]] = {
     "slow": slow,
+    "peak": peak,
+    "crash-on": crash_on,
     "show": show,
     "crash": crash,
     "killed": killed,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nomad_cluster import eventually
 
 from farm.failures import RETRYABLE
 from farm.needs import Needs
@@ -50,8 +51,13 @@ async def scheduler(
     nomad_clusters: Callable[..., Any], control: Any, nomad_options: Any, worker: Path
 ) -> AsyncIterator[NomadScheduler]:
     cluster = nomad_clusters("disks")
-    cluster.add_client("full", [{"uuid": "GPU-08080808-d", "model": "RTX 4060", "memory_mib": 8188}])
-    cluster.add_client("roomy", [{"uuid": "GPU-24242424-d", "model": "RTX 4090", "memory_mib": 24564}])
+    # The smallest card that is enough is taken first: the one of the node without room.
+    for name, model, memory_mib in (("full", "RTX 4060", 8188), ("roomy", "RTX 4090", 24564)):
+        card = {"uuid": f"GPU-{name}-of-the-disks", "model": model, "memory_mib": memory_mib}
+        node = cluster.add_client(name, [card])
+        await asyncio.to_thread(
+            eventually, lambda node=node: cluster.devices(node), 120, f"the card of {name} to be announced"
+        )
     client = NomadClient(NomadAddress(cluster.server.address))
     job = replace(nomad_options.job, command=str(worker))
     made = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))

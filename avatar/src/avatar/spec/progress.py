@@ -85,6 +85,9 @@ class Finished(SpecModel):
         default=(), description="inclusive frame ranges where the last good face was reused"
     )
     media: MediaFacts | None = Field(default=None, description="the answer of `avatar probe`")
+    peak_vram_mib: int | None = Field(
+        default=None, ge=0, description="most GPU memory taken at once; None where no card was used"
+    )
 
 
 class Failed(SpecModel):
