@@ -99,7 +99,7 @@ def processes_of(group: Path) -> list[int]:
     return found
 
 
-def end_all(group: Path, timeout_s: float = 30) -> None:
+def end_all(group: Path, timeout_s: float = 120) -> None:
     """Kills what is in a group of version 2 and below it, and waits until it is empty."""
     until = time.monotonic() + timeout_s
     while processes_of(group):
@@ -122,7 +122,7 @@ def end_lab(lab: LabPlaces) -> None:
         remove_tree(tree)
 
 
-def remove_tree(group: Path, timeout_s: float = 10) -> None:
+def remove_tree(group: Path, timeout_s: float = 60) -> None:
     """Removes a group and those below it. Processes of version 1 groups have ended with their version 2
     group."""
     until = time.monotonic() + timeout_s

@@ -118,12 +118,16 @@ class Lab:
         *,
         layers: Sequence[str] = (),
         allowed_hosts: Sequence[str] = (),
+        isolated: bool = False,
         say: Callable[[str], None] = silent,
     ) -> float:
         """`up`, with a plain Nomad and Consul: the first machine is the server, the others are clients.
-        Returns the seconds from the first step after the shared layers until all clients are ready."""
+
+        Returns the seconds from the first step after the shared layers until all clients are ready.
+        `isolated`: Nomad has the driver `exec` too; building that one takes minutes, once.
+        """
         require_lab_programs()
-        layer = make_cluster_layer(make_root_tree(say))
+        layer = make_cluster_layer(make_root_tree(say), isolated=isolated)
         roles = ["server", *("client" for _ in machines[1:])]
         seconds = self.up(
             [one.model_copy(update={"role": role}) for one, role in zip(machines, roles, strict=True)],
@@ -199,7 +203,7 @@ class Lab:
             "no_proxy": "localhost,127.0.0.1," + ",".join(one.address for one in self.plan.machines),
         }
 
-    def reboot(self, machine: str, *, timeout_s: float = 60) -> float:
+    def reboot(self, machine: str, *, timeout_s: float = 300) -> float:
         """In good order; returns the seconds until SSH greets again."""
         plan = self.plan.machine(machine)
         before = boots(self.places, plan)

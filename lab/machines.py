@@ -37,7 +37,9 @@ from soundstage.errors import Unavailable
 
 _KEEPER = Path(__file__).parent / "keeper.py"
 _TRY_S = 0.7
-_END_S = 20.0
+_END_S = 60.0
+# A second or two, but other work may keep this computer busy.
+_UP_S = 300.0
 
 
 def make_machine(lab: LabPlaces, plan: LabPlan, machine: MachinePlan, public_key: str) -> str:
@@ -111,7 +113,7 @@ def stop_machine(lab: LabPlaces, machine: MachinePlan) -> None:
         time.sleep(0.01)
 
 
-def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = 60) -> float:
+def wait_for_ssh(lab: LabPlaces, machine: MachinePlan, timeout_s: float = _UP_S) -> float:
     """Seconds until SSH greets. Unavailable when it does not."""
     places = lab.machine(machine.name)
     start = time.monotonic()

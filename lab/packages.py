@@ -17,7 +17,7 @@ from soundstage.errors import Unavailable
 _PROGRAM = Path(__file__).parent / "package_proxy.py"
 
 
-def start_package_proxy(lab: LabPlaces, plan: LabPlan, timeout_s: float = 30) -> None:
+def start_package_proxy(lab: LabPlaces, plan: LabPlan, timeout_s: float = 120) -> None:
     """Returns when it listens."""
     mirror = mirror_of_this_computer()
     ready = lab.folder / "package-proxy.ready"

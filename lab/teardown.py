@@ -44,7 +44,7 @@ def _what_nspawn_leaves(lab: LabPlaces) -> list[Path]:
     return found
 
 
-def _unmount_below(folder: Path, timeout_s: float = 30) -> None:
+def _unmount_below(folder: Path, timeout_s: float = 120) -> None:
     """Innermost first. A killed machine's namespaces may hold a mount for a moment longer."""
     until = time.monotonic() + timeout_s
     while True:
@@ -53,7 +53,7 @@ def _unmount_below(folder: Path, timeout_s: float = 30) -> None:
             return
         for place in reversed(mounted):
             with suppress(SoundstageError):
-                run_program(["umount", place], doing="Unmounting", timeout_s=30)
+                run_program(["umount", place], doing="Unmounting")
         if mounted == [place for place in mount_points() if place.startswith(f"{folder}/")]:
             if time.monotonic() > until:
                 raise Unavailable(

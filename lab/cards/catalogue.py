@@ -144,7 +144,7 @@ def cards_of_kinds(machine: int, kinds: list[str]) -> tuple[Card, ...]:
 def _machine(machine: int, entry: str) -> tuple[Card, ...]:
     kinds: list[str] = []
     for part in entry.split("+"):
-        match = re.fullmatch(r"(?:(\d+)\*)?([a-z][a-z0-9-]*)|(\d+)", part.strip())
+        match = re.fullmatch(r"(?:([0-9]{1,2})\*)?([a-z][a-z0-9-]*)|([0-9]{1,2})", part.strip())
         kind = (match[2] or DEFAULT_KIND) if match else ""
         if match is None or kind not in KINDS:
             raise Invalid(

@@ -36,7 +36,7 @@ class ClusterApi:
         """{machine: "ready" | "down" | "disconnected" …}"""
         return {one["Name"]: one["Status"] for one in self.nomad("GET", "/v1/nodes")}
 
-    def wait_until_ready(self, timeout_s: float = 120) -> float:
+    def wait_until_ready(self, timeout_s: float = 300) -> float:
         """Seconds until all clients are ready and all machines are members of Consul."""
         clients = {one.name for one in self._plan.machines if one.role == "client"}
         members = {one.name for one in self._plan.machines if one.role}
@@ -49,7 +49,7 @@ class ClusterApi:
 
         return self.wait_for(all_there, "the cluster to be complete", timeout_s)[1]
 
-    def wait_for(self, check: Callable[[], _T], what: str, timeout_s: float = 60) -> tuple[_T, float]:
+    def wait_for(self, check: Callable[[], _T], what: str, timeout_s: float = 300) -> tuple[_T, float]:
         """The first true answer of `check`, and the seconds until then. While the server is away, it is asked
         again."""
         start = time.monotonic()

@@ -42,8 +42,10 @@ _UNITS = {
 
 
 def make_cluster_layer(root_tree: str, *, isolated: bool = False) -> str:
-    """The name of the layer; written when it is not there (seconds, once the engines are built). `isolated`: with
-    a Nomad that has the driver `exec`; building that one takes minutes."""
+    """The name of the layer; written when it is not there (seconds, once the engines are built).
+
+    `isolated`: with a Nomad that has the driver `exec`; building that one takes minutes.
+    """
     engines = _engines(isolated)
     plugin = _packed_plugin()
     facts = repr((sorted(map(str, engines.values())), plugin.name, sorted(_UNITS.items())))

@@ -2,9 +2,9 @@
 instead.
 
 Programs that use the C library (sshd, Python, apt, curl, date …) ask libfaketime, which /etc/ld.so.preload
-puts into each new one; sshd is restarted. A program that is linked statically, as Nomad and Consul are, asks
-the kernel itself: the lab's drop-ins start these two through `soundstage-lab-clock`, and they are restarted
-where they run.
+puts into each new one. Programs in Go, as Nomad and Consul are, ask the kernel: in the lab these two are
+started through `soundstage-lab-clock`, which answers for it. What runs already keeps its time, so the three
+services are restarted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from lab.ssh_access import ssh_command
 
 AHEAD_S = 3600
 _LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
-# Read by libfaketime, and by soundstage-lab-clock.
 _OFFSET_FILE = "etc/faketimerc"
 _RESTARTED = ("ssh.service", "consul.service", "nomad.service")
 

@@ -1,0 +1,81 @@
+"""`soundstage lab …` as people type it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.farm_in_a_box import Lab
+from lab.faults import FAULTS
+
+_SOUNDSTAGE = Path(sys.executable).parent / "soundstage"
+
+
+def soundstage(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([_SOUNDSTAGE, "lab", *arguments], capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.root
+def test_a_lab_from_up_to_down(lab_names: Callable[[str], Lab]) -> None:
+    lab = lab_names("cli")
+    name = ("--name", lab.name)
+    up = soundstage("up", *name, "--hosts", "control,gpu-1", "--gpus", "0,2", "--json")
+    assert up.returncode == 0, up.stderr
+    # A first run says that it makes the Debian system; the result is the last line.
+    made = json.loads(up.stdout.strip().splitlines()[-1])
+    assert (made["machines"], made["inventory"]) == (["control", "gpu-1"], str(lab.places.inventory))
+    machines = json.loads(soundstage("status", *name, "--json").stdout)[lab.name]
+    assert [(one["name"], one["cards"], one["ssh"]) for one in machines] == [
+        ("control", 0, True),
+        ("gpu-1", 2, True),
+    ]
+    # Words arrive as they were given: no shell of this side or that one splits or expands them.
+    said = soundstage("ssh", *name, "gpu-1", "--", "printf", "%s|", "a b", "$HOME", "'")
+    assert said.stdout == "a b|$HOME|'|"
+    assert soundstage("ssh", *name, "gpu-1", "--", "sh", "-c", "exit 7").returncode == 7
+    inside = soundstage(
+        "exec", *name, "--", "sh", "-c", "echo $ANSIBLE_INVENTORY; ip -brief address show br0"
+    )
+    assert str(lab.places.inventory) in inside.stdout
+    assert "10.77.0.1/24" in inside.stdout
+    assert soundstage("break", *name, "gpu-1", "card-dead").stdout.startswith(
+        "gpu-1: its first card has fallen"
+    )
+    assert "card-dead" in soundstage("status", *name).stdout
+    assert soundstage("heal", *name, "gpu-1").stdout.strip() == "gpu-1: healed card-dead."
+    assert "answers again" in soundstage("reboot", *name, "gpu-1").stdout
+    assert soundstage("down", *name).stdout.strip() == f"The lab “{lab.name}” is gone."
+    assert soundstage("down", *name).stdout.strip() == f"There was no lab “{lab.name}”."
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["up", "--name", "Nope"], "lab.name_invalid"),
+        (["up", "--name", "x", "--machines", "0"], "lab.machine_count"),
+        (["up", "--name", "x", "--hosts", "a,$(id)"], "lab.machine_name_invalid"),
+        (["up", "--name", "x", "--gpus", "many"], "lab.gpus_invalid"),
+        (["up", "--name", "x", "--machines", "1", "--gpus", "0,1"], "lab.too_many_gpus"),
+        (["up", "--name", "x", "--layer", "never-baked"], "lab.no_such_layer"),
+        (["ssh", "--name", "never-made", "m1"], "lab.not_up"),
+        (["break", "--name", "never-made", "m1", "network"], "lab.not_up"),
+        (["bake", "../layer", "--", "true"], "lab.layer_name_invalid"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_a_code_and_changes_nothing(
+    lab_names: Callable[[str], Lab], arguments: list[str], code: str
+) -> None:
+    done = soundstage(*arguments)
+    assert (done.returncode, code in done.stderr) == (1, True), done.stderr
+    assert not Lab("x").exists()
+
+
+def test_the_faults_are_listed() -> None:
+    listed = json.loads(soundstage("faults", "--json").stdout)
+    assert [one["name"] for one in listed] == list(FAULTS)
