@@ -90,6 +90,7 @@ class Drill:
             **os.environ,
             "SOUNDSTAGE_PERSONAS_DIR": str(ROOT / "personas"),
             "SOUNDSTAGE_HTTP__PORT": str(self._port),
+            "SOUNDSTAGE_PROVISIONING__ENABLED": "false",  # makes no videos
             "SOUNDSTAGE_FARM__SCHEDULER": "nomad",
             "SOUNDSTAGE_FARM__NOMAD__ADDRESS": self.cluster.server.address,
             "SOUNDSTAGE_FARM__NOMAD__DRIVER": "raw_exec",
