@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -12,11 +13,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from farm_in_lab import ANSIBLE, ROOT, LabFarm
+from farm_in_lab import ANSIBLE, ROOT, LabFarm, sha256, write_inventory
 
+from lab.bake import bake
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
+from lab.layers import layer_folder
 from lab.plan import machines_named
+from lab.root_tree import make_root_tree
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +39,45 @@ def engines(ansible_environment: Path) -> dict[str, Path]:
     return {name: Path(path) for name, path in (line.split("\t") for line in done.stdout.splitlines())}
 
 
+def packages_layer(folder: Path, engines: dict[str, Path]) -> str:
+    """The name of a baked layer with what the roles install, so that tests wait for packages once and not
+    for each machine. What it holds is in its name."""
+    roles = [
+        *(ROOT / "ansible/roles").glob("*/defaults/main.yml"),
+        *(ROOT / "ansible/roles").glob("*/tasks/install*"),
+    ]
+    digest = hashlib.sha256("".join(path.read_text() for path in sorted(roles)).encode())
+    digest.update("".join(sha256(program) for program in engines.values()).encode())
+    name = f"packages-{digest.hexdigest()[:12]}"
+    if not layer_folder(make_root_tree(print), name).exists():
+        lab = Lab(f"bake-{name}"[:31].rstrip("-"))
+        inventory = write_inventory(
+            folder / "bake", lab, engines, {"farm__secrets": str(folder / "bake-secrets")}
+        )
+        command = [
+            str(ANSIBLE / "ansible-playbook"),
+            "-i",
+            str(inventory),
+            "playbook.yaml",
+            "--tags",
+            "install",
+        ]
+        bake(name, command)
+    return name
+
+
 @pytest.fixture(scope="session")
 def farm(engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFarm]:
     """One control machine and two workers, one with two fake cards; bare until a test sets them up."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root: sudo make test")
+    folder = tmp_path_factory.mktemp("farm")
+    layer = packages_layer(folder, engines)
     lab = Lab("ansible-tests")
     lab.down()
     groups = {"control": ["control-1"], "workers": ["cpu-1", "gpu-1"], "gpu": ["gpu-1"], "cpu": ["cpu-1"]}
-    lab.up(machines_named(["control-1", "cpu-1", "gpu-1"], read_gpus("0,0,2")), groups=groups)
+    lab.up(machines_named(["control-1", "cpu-1", "gpu-1"], read_gpus("0,0,2")), groups=groups, layers=[layer])
     try:
-        yield LabFarm(lab, tmp_path_factory.mktemp("farm"), engines, {"nomad__memory_total_mib": 4096})
+        yield LabFarm(lab, folder, engines, {"nomad__memory_total_mib": 4096})
     finally:
         lab.down()

@@ -17,6 +17,8 @@ from lab.farm_in_a_box import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible" / ".venv" / "bin"
+# Roles with much to download, which have tests of their own.
+HEAVY = ("worker", "models", "gpu", "backup", "health")
 _RECAP = re.compile(r"^(?P<machine>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
 
 
@@ -67,23 +69,13 @@ class LabFarm:
         self.lab = lab
         self.folder = folder
         self.secrets = folder / "secrets"
-        self.inventory = folder / "inventory"
-        self.inventory.mkdir(parents=True)
-        (self.inventory / "10-lab.yaml").symlink_to(lab.places.inventory)
-        everything: dict[str, Any] = {
-            "farm__secrets": str(self.secrets),
-            "ssh_hardening__authorized_keys": "keep",
-        }
-        for engine, program in programs.items():
-            everything[f"{engine}__source"] = "file"
-            everything[f"{engine}__file"] = str(program)
-            everything[f"{engine}__file_sha256"] = sha256(program)
-        text = yaml.safe_dump({"all": {"vars": {**everything, **variables}}})
-        (self.inventory / "20-farm.yaml").write_text(text)
+        given = {"farm__secrets": str(self.secrets), "ssh_hardening__authorized_keys": "keep", **variables}
+        self.inventory = write_inventory(folder / "inventory", lab, programs, given)
 
     def play(self, *arguments: str, playbook: str = "playbook.yaml", **variables: Any) -> Run:
         """`ansible-playbook playbook.yaml` in the lab's network; `variables` are given as extra ones."""
         given = ["-e", json.dumps(variables)] if variables else []
+        given += ["--skip-tags", ",".join(HEAVY)]
         environment = {**self.lab.environment(), "ANSIBLE_INVENTORY": str(self.inventory)}
         environment["ANSIBLE_CACHE_PLUGIN_CONNECTION"] = str(self.folder / "facts")
         return run_ansible(
@@ -141,6 +133,19 @@ class LabFarm:
 
     def secret(self, name: str) -> str:
         return (self.secrets / name).read_text().strip()
+
+
+def write_inventory(folder: Path, lab: Lab, programs: dict[str, Path], variables: dict[str, Any]) -> Path:
+    """The lab's inventory, and beside it the engines to install and `variables` for all."""
+    folder.mkdir(parents=True)
+    (folder / "10-lab.yaml").symlink_to(lab.places.inventory)
+    everything: dict[str, Any] = dict(variables)
+    for engine, program in programs.items():
+        everything[f"{engine}__source"] = "file"
+        everything[f"{engine}__file"] = str(program)
+        everything[f"{engine}__file_sha256"] = sha256(program)
+    (folder / "20-farm.yaml").write_text(yaml.safe_dump({"all": {"vars": everything}}))
+    return folder
 
 
 def sha256(path: Path) -> str:

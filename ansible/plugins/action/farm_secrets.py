@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
 import os
 import uuid
 from typing import Any
@@ -53,14 +54,21 @@ class ActionModule(ActionBase):
         try:
             store.check()
             if self._task.check_mode:
-                return {"changed": False, "skipped": True, "msg": "Secrets are not made in check mode."}
+                authorities = _authorities(store) if store.has("tls/ca.pem") else []
+                return {"changed": False, "made": {}, "authorities": authorities}
             with store.locked():
                 made = _Maker(store, asked, datetime.datetime.now(datetime.UTC)).run()
         except SecretStoreError as error:
             raise AnsibleActionFail(str(error)) from error
         except OSError as error:
             raise AnsibleActionFail(f"The secrets folder {store.folder} cannot be used: {error}.") from error
-        return {"changed": bool(made), "made": made}
+        return {"changed": bool(made), "made": made, "authorities": _authorities(store)}
+
+
+def _authorities(store: SecretStore) -> list[str]:
+    """SHA-256 of each certificate in tls/ca.pem, counted as the module machine_facts does."""
+    blocks = store.read("tls/ca.pem").decode().split("-----END CERTIFICATE-----")
+    return [hashlib.sha256("".join(block.split()).encode()).hexdigest() for block in blocks if block.strip()]
 
 
 class _Maker:

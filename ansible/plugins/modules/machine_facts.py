@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import time
@@ -59,6 +60,7 @@ def _facts(expected: list[str]) -> dict[str, Any]:
         "ssh_host_key": _text("/etc/ssh/ssh_host_ed25519_key.pub"),
         "ssh_host_certificate": _text("/etc/ssh/ssh_host_ed25519_key-cert.pub"),
         "packages": _installed_packages(),
+        "authorities": _authorities(),
         "present": sorted(path for path in expected if os.path.lexists(path)),
     }
 
@@ -91,6 +93,16 @@ def _installed_packages() -> list[str]:
     except OSError:
         return []
     return installed
+
+
+def _authorities() -> list[str]:
+    """SHA-256 of each certificate that the engines here trust: which farm this machine belongs to."""
+    found = []
+    for path in ("/etc/consul.d/tls/ca.pem", "/etc/nomad.d/tls/ca.pem"):
+        for block in _text(path).split("-----END CERTIFICATE-----"):
+            if block.strip():
+                found.append(hashlib.sha256("".join(block.split()).encode()).hexdigest())
+    return sorted(set(found))
 
 
 def _text(path: str) -> str:
