@@ -250,6 +250,13 @@ def test_without_its_token_it_says_what_is_missing(control: Control, start: Any,
     assert done.returncode == 1 and "work.no_token" in done.stderr
 
 
+def test_a_worker_that_waits_for_its_token_can_be_stopped(start: Any, tmp_path: Path) -> None:
+    process = start(TOKEN="")
+    wait_for((tmp_path / "local" / "worker.name").exists, 60)
+    process.terminate()
+    assert process.wait(60) == 143, process.stderr.read()
+
+
 def test_a_token_that_comes_late_is_waited_for(control: Control, start: Any, tmp_path: Path) -> None:
     process = start(TOKEN="")
     time.sleep(1)  # it asks with no empty token meanwhile

@@ -186,7 +186,7 @@ def _token(path: Path, stop: threading.Event) -> str:
                 "The farm delivers it with the job, and takes it back when the work has ended.",
             )
         if stop.wait(TOKEN_LOOK_S):
-            raise Cancelled
+            raise Cancelled("render.cancelled", "The work was stopped on request.")
     return token
 
 
