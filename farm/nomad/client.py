@@ -78,10 +78,6 @@ class NomadClient:
             return False
         return True
 
-    async def plan(self, job: Json) -> Json:
-        """What registering would do: diff, warnings, and why groups could not be placed."""
-        return await self._json("POST", f"job/{_part(job['ID'])}/plan", {"Job": job, "Diff": True})
-
     async def dispatch(
         self, job_id: str, payload: str = "", meta: Mapping[str, str] | None = None, *, token: str = ""
     ) -> str:
@@ -123,16 +119,9 @@ class NomadClient:
         """Short forms of all allocations, with what they hold of their nodes, and the index of that."""
         return await self._list("allocations", {"resources": "true"})
 
-    async def evaluations(self, job_id: str) -> list[Json]:
-        found, _ = await self._list(f"job/{_part(job_id)}/evaluations")
-        return sorted(found, key=lambda evaluation: int(evaluation["CreateIndex"]))
-
     async def nodes(self) -> tuple[list[Json], int]:
         """Short forms of all nodes, with their resources and devices, and the index of that."""
         return await self._list("nodes", {"resources": "true"})
-
-    async def node(self, node_id: str) -> Json:
-        return await self._json("GET", f"node/{_part(node_id)}")
 
     async def put_variable(self, path: str, items: Mapping[str, str]) -> None:
         """Writes a Nomad Variable; of 64 KiB at most."""

@@ -8,12 +8,11 @@ from farm.placement.cards import SHARE_MIB, Card, CardKind, CardUse, Constraint,
 from farm.placement.leases import Lease, Spot
 from farm.placement.line import LineRules, WaitingLine
 from farm.placement.peaks import Peaks
-from farm.placement.retry import Backoff
+from farm.placement.retry import Retries
 
 __all__ = [
     "SHARE_MIB",
     "Avoided",
-    "Backoff",
     "BlockList",
     "Book",
     "Card",
@@ -26,6 +25,7 @@ __all__ = [
     "Peaks",
     "Reconciled",
     "Request",
+    "Retries",
     "Spot",
     "WaitingLine",
 ]

@@ -1,4 +1,4 @@
-"""When a failed segment is tried again: exponential back-off with full jitter; asked by the Nomad adapter."""
+"""When a failed task is tried again: exponential back-off with full jitter; asked where a task is run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class Retries:
     """Waits are drawn evenly from zero to `base_s` · 2ⁿ, at most `cap_s`, so that segments which failed
     together do not come back together ("full jitter", M. Brooker, AWS Architecture Blog, 2015).
     """

@@ -9,14 +9,14 @@ from dataclasses import replace
 from avatar.spec import Finished
 
 from farm.failures import CANCELLED, RETRYABLE, TaskFailed
-from farm.placement import Backoff
+from farm.placement import Retries
 from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent
 
 OnEvent = Callable[[TaskEvent], None]
 
-RETRIES = Backoff(base_s=2.0, cap_s=60.0, attempts=3)
+RETRIES = Retries(base_s=2.0, cap_s=60.0, attempts=3)
 
 
 async def run_task(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -> Finished:
@@ -32,7 +32,7 @@ async def run_task(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -
 
 
 async def run_task_again(
-    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, retries: Backoff = RETRIES
+    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, retries: Retries = RETRIES
 ) -> Finished:
     """Like `run_task`, tried again after a pause while the worker crashes, is killed or is lost."""
     for number in range(1, retries.attempts + 1):
@@ -54,7 +54,7 @@ def is_left_over(scheduler: Scheduler, task_id: str) -> bool:
     return any(scheduler.left_over(_try_name(task_id, number)) for number in _later(0, RETRIES))
 
 
-def _later(number: int, retries: Backoff) -> range:
+def _later(number: int, retries: Retries) -> range:
     return range(number + 1, retries.attempts + 1)
 
 

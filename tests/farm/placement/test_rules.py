@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from farm.placement import Backoff, BlockList, Peaks
+from farm.placement import BlockList, Peaks, Retries
 
 HOUR = 3600.0
 
@@ -57,7 +57,7 @@ def test_a_success_forgives_and_late_news_do_not_turn_the_time_back() -> None:
 
 
 def test_waits_grow_differ_between_tasks_and_are_the_same_when_asked_again() -> None:
-    backoff = Backoff(base_s=2, cap_s=30, attempts=100, seed=7)
+    backoff = Retries(base_s=2, cap_s=30, attempts=100, seed=7)
     waits = [
         [backoff.wait_s(f"t{task}", failures) for task in range(400)] for failures in (1, 2, 3, 4, 5, 60)
     ]
@@ -68,13 +68,13 @@ def test_waits_grow_differ_between_tasks_and_are_the_same_when_asked_again() -> 
         assert 0.95 * ceiling < max(numbers) <= ceiling
         assert sum(numbers) / 400 == pytest.approx(ceiling / 2, rel=0.1)
     assert backoff.wait_s("t1", 3) == waits[2][1]
-    assert Backoff(base_s=2, cap_s=30, seed=8).wait_s("t1", 3) != waits[2][1]
+    assert Retries(base_s=2, cap_s=30, seed=8).wait_s("t1", 3) != waits[2][1]
     assert backoff.ceiling_s(10_000) == 30
 
 
 def test_after_the_last_attempt_there_is_no_next_one() -> None:
-    assert Backoff(attempts=3).wait_s("t", 2) is not None
-    assert Backoff(attempts=3).wait_s("t", 3) is None
+    assert Retries(attempts=3).wait_s("t", 2) is not None
+    assert Retries(attempts=3).wait_s("t", 3) is None
 
 
 def test_measured_memory_raises_what_was_declared_and_never_lowers_it() -> None:
