@@ -110,7 +110,6 @@ class RenderMaker:
                     making.board.note(notice)
             # Only now: a reporter that is still at work could write older progress over the end.
             await _to_the_end(self._finish(making, result, lost))
-            await self._previews.drop(making.render_id)
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
 

@@ -1,4 +1,7 @@
-"""Keeps the latest picture of a render in the making, and only that one; called by the maker."""
+"""Keeps the latest picture of a render in the making, and only that one; called by the maker.
+
+The last one stays with its render: whoever was told of it a moment ago may still ask for it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import binascii
 
 from avatar.spec import PreviewFrame
 
-from soundstage.blobs import BlobStore
+from soundstage.blobs import Blob, BlobStore
 from soundstage.database import Database
 from studio.references.repository import References
 from studio.renders.schemas import Preview
@@ -32,7 +35,7 @@ class Previews:
         if not jpeg.startswith(JPEG_BEGINS):
             return None
         blob = await self._blobs.put_bytes(jpeg, "image/jpeg")
-        await self._replace(render_id, (blob.sha256, blob.bytes))
+        await self._replace(render_id, blob)
         return Preview(
             scene=line.scene,
             frame=line.frame,
@@ -41,20 +44,15 @@ class Previews:
             url=f"/api/renders/{render_id}/preview?frame={line.frame}",
         )
 
-    async def drop(self, render_id: str) -> None:
-        """The video is there: nobody wants a glance at it any more."""
-        await self._replace(render_id, None)
-
-    async def _replace(self, render_id: str, new: tuple[str, int] | None) -> None:
+    async def _replace(self, render_id: str, new: Blob) -> None:
         owner = f"render:{render_id}"
         async with self._db.transaction() as session:
             references = References(session)
             held = await references.held_by(owner)
-            old = {sha256 for role, sha256 in held if role == ROLE} - ({new[0]} if new else set())
+            old = {sha256 for role, sha256 in held if role == ROLE} - {new.sha256}
             if old:
                 await references.drop_holds(owner, old)
-            if new is not None:
-                await references.hold(owner, ROLE, *new)
+            await references.hold(owner, ROLE, new.sha256, new.bytes)
             # Another render that is made of the same scene shows the same picture.
             free = old - await references.held_outside(old, ())
         for sha256 in free:

@@ -90,7 +90,7 @@ class ProgressBoard:
 
     def complete(self) -> Progress:
         """All is there."""
-        return self.snapshot().model_copy(update={"stage": "done", "fps": 0.0, "eta_s": 0.0, "preview": None})
+        return self.snapshot().model_copy(update={"stage": "done", "fps": 0.0, "eta_s": 0.0})
 
     def snapshot(self) -> Progress:
         done = sum(scene.done for scene in self.scenes.values())

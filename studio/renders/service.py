@@ -191,14 +191,14 @@ class RenderService:
         return output, await self._blobs.local_path(output.sha256)
 
     async def open_preview(self, ref: str) -> tuple[Preview, Path]:
-        """The latest picture of a render in the making."""
+        """The latest picture of a render."""
         view = await self.get(ref)
         preview = view.progress.preview
         if preview is None:
             raise NotFound(
                 "render.no_preview",
                 f"There is no picture of this render; it is {view.state}.",
-                "Pictures come while frames are drawn; a finished render has its files.",
+                "Pictures come while frames are drawn; segments that are reused show none.",
             )
         return preview, await self._blobs.local_path(preview.sha256)
 
