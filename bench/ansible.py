@@ -1,10 +1,10 @@
 """How long the playbook takes, with our settings and with plain ones: `bench/ansible.py`, as root.
 
 Boots machines in the lab for each setting, converges them once from bare and then again while they are ready,
-and prints wall clock, ratio, and machine-seconds of each role. The roles are the same in all runs: what differs
-is how Ansible reaches the machines.
+and prints wall clock, ratio, and machine-seconds of each role. All runs have the same roles; what differs is how
+Ansible reaches the machines.
 
-plain: Ansible's defaults: no pipelining, five machines at once, facts of every machine at the start of a play.
+plain: Ansible's defaults: no pipelining, five machines at once, facts of each machine at the start of a play.
 ours:  ansible.cfg of this project.
 fast:  ours with Mitogen, where it is installed (ansible/pyproject.toml, extra `fast`).
 """
