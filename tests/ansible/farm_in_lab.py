@@ -68,6 +68,7 @@ class LabFarm:
     def __init__(self, lab: Lab, folder: Path, programs: dict[str, Path], variables: dict[str, Any]) -> None:
         self.lab = lab
         self.folder = folder
+        self.programs = programs
         self.secrets = folder / "secrets"
         given = {"farm__secrets": str(self.secrets), "ssh_hardening__authorized_keys": "keep", **variables}
         self.inventory = write_inventory(folder / "inventory", lab, programs, given)
@@ -82,9 +83,9 @@ class LabFarm:
             "ansible-playbook", [playbook, *arguments, *given], environment, self.lab.entering([])
         )
 
-    def converge(self, *arguments: str, **variables: Any) -> Run:
+    def converge(self, *arguments: str, playbook: str = "playbook.yaml", **variables: Any) -> Run:
         """As `play`, and it must end well."""
-        done = self.play(*arguments, **variables)
+        done = self.play(*arguments, playbook=playbook, **variables)
         if done.status != 0:
             raise AssertionError(f"the playbook failed:\n{done.output[-6000:]}")
         return done
@@ -94,42 +95,33 @@ class LabFarm:
 
     def curl(self, url: str, *, certificate: bool = True, token: str = "", header: str = "") -> str:
         """The status that a client in the lab's network gets, `000` when TLS already refuses it."""
-        words = [
-            "curl",
-            "--silent",
-            "--output",
-            "/dev/null",
-            "--write-out",
-            "%{http_code}",
-            "--max-time",
-            "20",
-        ]
-        words += ["--noproxy", "*", "--cacert", str(self.secrets / "tls/ca.pem")]
+        words = ["--output", "/dev/null", "--write-out", "%{http_code}"]
         if certificate:
-            words += ["--cert", str(self.secrets / "tls/operator.pem")]
-            words += ["--key", str(self.secrets / "tls/operator-key.pem")]
-        given = f"{header}: {token}\n" if token else ""
-        if token:
-            words += ["--header", "@-"]
-        done = subprocess.run(
-            self.lab.entering([*words, url]), input=given, capture_output=True, text=True, timeout=60
-        )
-        return done.stdout.strip()
+            words += self._certificate(self.secrets / "tls")
+        return self._curl(words, url, header, token).stdout.strip()
 
-    def ask(self, url: str, header: str, token: str, *more: str) -> subprocess.CompletedProcess[str]:
-        """What an API answers to the operator's certificate and `token`, asked from the lab's network."""
-        words = ["curl", "--silent", "--fail", "--max-time", "20", "--noproxy", "*", "--header", "@-"]
-        words += [
-            "--cacert",
-            str(self.secrets / "tls/ca.pem"),
-            "--cert",
-            str(self.secrets / "tls/operator.pem"),
-        ]
-        words += ["--key", str(self.secrets / "tls/operator-key.pem"), *more, url]
-        given = f"{header}: {token}\n"
-        return subprocess.run(
-            self.lab.entering(words), input=given, capture_output=True, text=True, timeout=60
-        )
+    def ask(
+        self, url: str, header: str, token: str, *more: str, certificate: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """What an API answers to the operator's certificate and `token`; an error status is curl's 22."""
+        words = ["--fail", *more, *self._certificate(certificate or self.secrets / "tls")]
+        return self._curl(words, url, header, token)
+
+    def json(self, url: str, header: str, token: str) -> Any:
+        """The same as data; None when the answer is not a good one."""
+        done = self.ask(url, header, token)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def _curl(self, words: list[str], url: str, header: str, token: str) -> subprocess.CompletedProcess[str]:
+        """From the lab's network; the token comes by standard input, as it must not stand in a process list."""
+        always = ["curl", "--silent", "--max-time", "20", "--noproxy", "*"]
+        always += ["--cacert", str(self.secrets / "tls/ca.pem"), *(["--header", "@-"] if token else [])]
+        command = self.lab.entering([*always, *words, url])
+        given = f"{header}: {token}\n" if token else ""
+        return subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
+
+    def _certificate(self, folder: Path) -> list[str]:
+        return ["--cert", str(folder / "operator.pem"), "--key", str(folder / "operator-key.pem")]
 
     def secret(self, name: str) -> str:
         return (self.secrets / name).read_text().strip()

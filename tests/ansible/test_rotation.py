@@ -1,0 +1,67 @@
+"""Secrets are replaced while the farm runs; the old ones are refused afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from farm_in_lab import LabFarm
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
+NOMAD = "https://10.77.0.11:4646"
+CONSUL = "https://10.77.0.11:8501"
+PLAYBOOK = "ansible/playbooks/rotate-secrets.yaml"
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def ready(farm: LabFarm) -> LabFarm:
+    farm.converge()
+    return farm
+
+
+def ready_nodes(farm: LabFarm) -> set[str]:
+    nodes = farm.json(f"{NOMAD}/v1/nodes", "X-Nomad-Token", farm.secret("nomad/management.token")) or []
+    return {node["Name"] for node in nodes if node["Status"] == "ready"}
+
+
+def test_tokens_gossip_keys_and_certificates_are_new_and_the_old_tokens_are_refused(ready: LabFarm) -> None:
+    names = ("consul/gossip.key", "nomad/gossip.key", "consul/agents/cpu-1.token", "tls/cpu-1.pem")
+    before = {name: ready.secret(name) for name in names}
+    studio = ready.secret("nomad/tokens/soundstage.token")
+    ready.converge(playbook=PLAYBOOK)
+    assert [name for name in names if ready.secret(name) == before[name]] == []
+    assert ready.curl(f"{NOMAD}/v1/nodes", token=studio, header="X-Nomad-Token") == "403"
+    old = before["consul/agents/cpu-1.token"]
+    assert ready.curl(f"{CONSUL}/v1/catalog/nodes", token=old, header="X-Consul-Token") == "403"
+    eventually(lambda: ready_nodes(ready) == {"cpu-1", "gpu-1"}, "both workers are ready")
+    assert ready.converge().changed() == 0
+
+
+def test_a_new_authority_takes_over_and_certificates_of_the_old_one_are_refused(ready: LabFarm) -> None:
+    kept = ready.folder / "old-authority"
+    kept.mkdir()
+    for name in ("operator.pem", "operator-key.pem"):
+        (kept / name).write_bytes((ready.secrets / "tls" / name).read_bytes())
+    management = ready.secret("nomad/management.token")
+    ready.converge(playbook=PLAYBOOK, rotate=["authority", "ssh", "management"])
+    assert ready.secret("tls/ca.pem").count("BEGIN CERTIFICATE") == 1
+    old = ready.ask(f"{NOMAD}/v1/status/leader", "X-Nomad-Token", management, certificate=kept)
+    assert old.returncode != 0
+    assert ready.curl(f"{NOMAD}/v1/nodes", token=management, header="X-Nomad-Token") == "403"
+    eventually(lambda: ready_nodes(ready) == {"cpu-1", "gpu-1"}, "both workers are ready")
+    assert ready.converge().changed() == 0
+
+
+def test_a_part_of_the_farm_is_not_rotated(ready: LabFarm) -> None:
+    done = ready.play("--limit", "cpu-1", playbook=PLAYBOOK)
+    assert done.status != 0
+    assert "machines that are left out would be locked out" in done.said()

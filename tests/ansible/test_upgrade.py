@@ -1,0 +1,86 @@
+"""Another build of Nomad comes onto the farm, one machine at a time, while work runs on it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import pytest
+from farm_in_lab import LabFarm, sha256
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
+NOMAD = "https://10.77.0.11:4646"
+
+
+@pytest.fixture(scope="module")
+def ready(farm: LabFarm) -> LabFarm:
+    farm.converge()
+    return farm
+
+
+def nodes(farm: LabFarm) -> dict[str, dict[str, object]]:
+    found = farm.json(f"{NOMAD}/v1/nodes", "X-Nomad-Token", farm.secret("nomad/management.token")) or []
+    return {node["Name"]: node for node in found}
+
+
+def allocations(farm: LabFarm, job: str) -> list[dict[str, object]]:
+    token = farm.secret("nomad/management.token")
+    return farm.json(f"{NOMAD}/v1/job/{job}/allocations", "X-Nomad-Token", token) or []
+
+
+def test_a_machine_is_drained_and_works_again(ready: LabFarm) -> None:
+    playbook = "ansible/playbooks/drain.yaml"
+    ready.converge("--limit", "cpu-1", playbook=playbook)
+    assert nodes(ready)["cpu-1"]["SchedulingEligibility"] == "ineligible"
+    assert nodes(ready)["gpu-1"]["SchedulingEligibility"] == "eligible"
+    ready.converge("--limit", "cpu-1", playbook=playbook, drain="off")
+    assert nodes(ready)["cpu-1"]["SchedulingEligibility"] == "eligible"
+
+
+def test_an_upgrade_moves_work_out_of_the_way_and_loses_none(ready: LabFarm) -> None:
+    other = ready.folder / "nomad-retagged"
+    shutil.copy(ready.programs["nomad"], other)
+    with other.open("ab") as program:
+        program.write(b"the same, with another checksum")
+    job = {
+        "ID": "waits",
+        "Type": "service",
+        "Datacenters": ["*"],
+        "TaskGroups": [
+            {
+                "Name": "waits",
+                "Count": 2,
+                "Tasks": [
+                    {
+                        "Name": "waits",
+                        "Driver": "exec",
+                        "Config": {"command": "/bin/sleep", "args": ["100000"]},
+                        "Resources": {"CPU": 50, "MemoryMB": 32},
+                    }
+                ],
+            }
+        ],
+    }
+    token = ready.secret("nomad/management.token")
+    body = json.dumps({"Job": job})
+    assert ready.ask(f"{NOMAD}/v1/jobs", "X-Nomad-Token", token, "--data", body).returncode == 0
+
+    def running() -> int:
+        return sum(one["ClientStatus"] == "running" for one in allocations(ready, "waits"))
+
+    deadline = time.monotonic() + 180
+    while running() < 2:
+        assert time.monotonic() < deadline, allocations(ready, "waits")
+        time.sleep(1)
+    ready.converge(
+        playbook="ansible/playbooks/upgrade.yaml", nomad__file=str(other), nomad__file_sha256=sha256(other)
+    )
+    for machine in ("control-1", "cpu-1", "gpu-1"):
+        assert sha256(other)[:16] in ready.on(machine, "readlink", "/usr/local/bin/nomad").stdout
+    found = nodes(ready)
+    assert {node["SchedulingEligibility"] for node in found.values()} == {"eligible"}
+    while running() < 2:
+        assert time.monotonic() < deadline + 600, allocations(ready, "waits")
+        time.sleep(1)
+    assert not [one for one in allocations(ready, "waits") if one["ClientStatus"] in ("failed", "lost")]
