@@ -116,10 +116,11 @@ def end_all(group: Path, timeout_s: float = 120) -> None:
 
 def end_lab(lab: LabPlaces) -> None:
     """Ends every process of a lab, then removes its groups."""
-    top = unified_hierarchy() / _TOP / lab.name
-    end_all(top)
-    for tree in (top, *(place / _TOP / lab.name for place in hierarchies_v1().values())):
-        remove_tree(tree)
+    end_all(unified_hierarchy() / _TOP / lab.name)
+    # In all hierarchies, also in those that are not ours: systemd-nspawn repeats the groups in systemd's own.
+    for place in (_FILES, *_FILES.iterdir()):
+        if (place / _TOP / lab.name).is_dir():
+            remove_tree(place / _TOP / lab.name)
 
 
 def remove_tree(group: Path, timeout_s: float = 60) -> None:

@@ -22,6 +22,7 @@ from lab.control_groups import (
     machine_groups_v1,
     make_machine_groups,
     processes_of,
+    remove_tree,
 )
 from lab.disks import make_disk
 from lab.layers import layer_folder
@@ -105,6 +106,9 @@ def stop_machine(lab: LabPlaces, machine: MachinePlan) -> None:
     """As when its cable is pulled: nothing is written back, nothing is said. Its disk stays."""
     places = lab.machine(machine.name)
     end_all(machine_group(places))
+    # A group that was killed counts that, new ones below it do not, and Linux 6.18 kills at birth what is
+    # born from the one into the other: what systemd starts after the next boot.
+    remove_tree(machine_group(places))
     # Its files are free when its keeper has seen the end, which is a moment after the processes are gone.
     until = time.monotonic() + _END_S
     while processes_of(keeper_group(places)):

@@ -41,12 +41,11 @@ def mirror_of_this_computer() -> Mirror:
     if shutil.which("apt-get") is None:
         return Mirror(http_proxy=_environment_proxy())
     targets = run_program(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(SIGNED_BY)", "Created-By: Packages"],
+        ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)", "Created-By: Packages"],
         doing="Reading apt's configuration",
     )
-    found = [line.split(maxsplit=1) for line in targets.splitlines() if line.strip()]
     debian = [
-        parts[0].rstrip("/") for parts in found if re.fullmatch(r"https?://.*/debian(-security)?/?", parts[0])
+        uri.rstrip("/") for uri in targets.split() if re.fullmatch(r"https?://.*/debian(-security)?/?", uri)
     ]
     main = next((uri for uri in debian if uri.endswith("/debian")), PUBLIC)
     security = next((uri for uri in debian if uri.endswith("/debian-security")), PUBLIC_SECURITY)

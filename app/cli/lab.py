@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,8 @@ import typer
 from app.cli.state import JsonFlag, Stopped, invocation
 from lab.bake import bake
 from lab.cards.catalogue import read_gpus
+from lab.drill.farm_copy import copy_farm, smallest_farm
+from lab.drill.rehearse import chosen_exercises, rehearse
 from lab.farm_in_a_box import Lab, all_labs
 from lab.faults import FAULTS
 from lab.plan import machines_named
@@ -30,6 +33,7 @@ def register(cli: typer.Typer) -> None:
     _register_doors(group)
     _register_bake(group)
     _register_faults(group)
+    _register_drill(group)
 
 
 def _register_life(group: typer.Typer) -> None:
@@ -233,3 +237,54 @@ def _register_faults(group: typer.Typer) -> None:
             [(one.name, one.what if one.lasts else f"{one.what} (over at once)") for one in FAULTS.values()],
             empty="None.",
         )
+
+
+def _register_drill(group: typer.Typer) -> None:
+    @group.command("drill")
+    def drill(
+        context: typer.Context,
+        inventory: Annotated[
+            Path | None,
+            typer.Option(help="Whose farm is copied: an Ansible inventory. Nothing: three machines."),
+        ] = None,
+        only: Annotated[
+            list[str] | None, typer.Option(help="An exercise; may be given again. Nothing: all.")
+        ] = None,
+        name: LabName = "drill",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Rehearse failures on a copy of your farm. Your machines are not touched, nor asked anything."""
+        printer = invocation(context).printer(as_json)
+        exercises = chosen_exercises(only or [])
+        farm = copy_farm(inventory) if inventory else smallest_farm()
+        if farm.left_out:
+            printer.line(f"Left out, because the drill would learn nothing more: {', '.join(farm.left_out)}.")
+        outcomes = []
+        for outcome in rehearse(Lab(name), farm, exercises, say=printer.line):
+            outcomes.append(outcome)
+            printer.line(f"{outcome.exercise}: {'passed' if outcome.passed else 'FAILED: ' + outcome.why}")
+        if printer.as_json:
+            printer.value([{**asdict(one), "passed": one.passed} for one in outcomes])
+        else:
+            printer.table(
+                ["exercise", "machine", "fault", "expected", "seen after", "whole again after", ""],
+                [
+                    (
+                        one.exercise,
+                        one.machine,
+                        one.fault,
+                        one.expected,
+                        _seconds(one.noticed_s),
+                        _seconds(one.whole_s),
+                        "passed" if one.passed else "FAILED",
+                    )
+                    for one in outcomes
+                ],
+                empty="No exercise fits this farm.",
+            )
+        if not all(one.passed for one in outcomes):
+            raise Stopped(1)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s"

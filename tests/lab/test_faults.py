@@ -97,7 +97,7 @@ def test_a_driver_that_does_not_fit_its_programs_answers_nothing(healed: Lab, sa
 
 
 def test_power_that_fails_and_comes_back(healed: Lab, says: Says) -> None:
-    says("gpu-1", "sh", "-c", "echo kept > /root/kept && sync")
+    says("gpu-1", "sh", "-c", "echo kept > /root/kept && sync /root/kept")
     healed.strike("gpu-1", "power")
     assert not status(healed, "gpu-1").running
     healed.heal("gpu-1")

@@ -1,0 +1,1 @@
+"""Rehearses failures on a copy of the operator's farm (`soundstage lab drill`)."""

@@ -1,0 +1,112 @@
+"""Runs the exercises one after the other, and says for each what was seen and after how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from lab.drill.exercises import EXERCISES, JOB, Exercise, Scene
+from lab.drill.farm_copy import FarmCopy
+from lab.farm_in_a_box import Lab
+from soundstage.errors import Invalid, Unavailable
+
+# Much more than any takes on an idle computer; a drill that waits in vain says so.
+PATIENCE_S = 180.0
+_TASK = "exec -a soundstage-drill-task sleep infinity"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`noticed_s` and `whole_s`: seconds after the fault and after healing; None when waited for in vain."""
+
+    exercise: str
+    machine: str
+    fault: str
+    expected: str
+    noticed_s: float | None
+    whole_s: float | None
+    why: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.noticed_s is not None and self.whole_s is not None
+
+
+def chosen_exercises(names: Sequence[str]) -> tuple[Exercise, ...]:
+    """Those named, in their own order; all when none is."""
+    unknown = [name for name in names if name not in {one.name for one in EXERCISES}]
+    if unknown:
+        raise Invalid(
+            "lab.no_such_exercise",
+            f"There is no exercise “{unknown[0]}”.",
+            f"There are: {', '.join(one.name for one in EXERCISES)}.",
+        )
+    return tuple(one for one in EXERCISES if not names or one.name in names)
+
+
+def rehearse(
+    lab: Lab,
+    farm: FarmCopy,
+    exercises: Sequence[Exercise],
+    *,
+    say: Callable[[str], None],
+    patience_s: float = PATIENCE_S,
+) -> Iterator[Outcome]:
+    """Makes the lab, yields one outcome per exercise as it ends, and takes the lab down, whatever happens."""
+    try:
+        seconds = lab.up_cluster(farm.machines, say=say)
+        say(f"A copy of the farm, {len(farm.machines)} machines, is ready after {seconds:.1f} s.")
+        tasks = _start_work(lab)
+        for exercise in exercises:
+            machine = exercise.on(lab.plan)
+            if machine is None:
+                say(f"{exercise.name}: no machine of this farm fits; left out.")
+                continue
+            yield _one(exercise, Scene(lab, lab.cluster(), machine, tasks), patience_s)
+    finally:
+        lab.down()
+
+
+def _one(exercise: Exercise, scene: Scene, patience_s: float) -> Outcome:
+    noticed_s = whole_s = None
+    why = ""
+    try:
+        scene.cluster.wait_for(scene.is_whole, "the farm to be whole before the exercise", patience_s)
+        scene.lab.strike(scene.machine, exercise.fault)
+        noticed_s = scene.cluster.wait_for(lambda: exercise.noticed(scene), exercise.expected, patience_s)[1]
+    except Unavailable as missed:
+        why = missed.message
+    scene.lab.heal(scene.machine)
+    try:
+        whole_s = scene.cluster.wait_for(
+            lambda: exercise.whole(scene), "the farm to be whole again", patience_s
+        )[1]
+    except Unavailable as missed:
+        why = why or missed.message
+    return Outcome(exercise.name, scene.machine, exercise.fault, exercise.expected, noticed_s, whole_s, why)
+
+
+def _start_work(lab: Lab) -> int:
+    """One task per client, spread over them; returns how many."""
+    clients = [one for one in lab.plan.machines if one.role == "client"]
+    task = {
+        "Name": "work",
+        "Driver": "raw_exec",
+        "Config": {"command": "/bin/bash", "args": ["-c", _TASK]},
+        "Resources": {"CPU": 50, "MemoryMB": 32},
+    }
+    group = {
+        "Name": "work",
+        "Count": len(clients),
+        "Tasks": [task],
+        "Spreads": [{"Attribute": "${node.unique.id}", "Weight": 100}],
+        "ReschedulePolicy": {
+            "Unlimited": True,
+            "Delay": 5 * 10**9,
+            "DelayFunction": "constant",
+            "MaxDelay": 0,
+        },
+    }
+    job = {"ID": JOB, "Type": "service", "Datacenters": ["*"], "TaskGroups": [group]}
+    lab.cluster().nomad("PUT", "/v1/jobs", {"Job": job})
+    return len(clients)
