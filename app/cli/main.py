@@ -18,11 +18,13 @@ from app.cli import (
     keys,
     lab,
     lipsync,
+    machines,
     nodes,
     personas,
     projects,
     publish,
     render,
+    runs,
     storage,
     up,
     version,
@@ -78,6 +80,8 @@ def build_cli() -> typer.Typer:
     lab.register(cli)
     doctor.register(cli)
     config.register(cli)
+    machines.register(cli)
+    runs.register(cli)
     storage.register(cli)
     version.register(cli)
     return cli

@@ -50,7 +50,7 @@ def _run(folder: Path, order: dict[str, Any]) -> End:
             cmdline=order["cmdline"] or None,
             forks=order["forks"],
             envvars=order["environment"],
-            settings={"job_timeout": order["timeout_s"], "suppress_ansible_output": True},
+            timeout=order["timeout_s"],
             suppress_env_files=True,
             quiet=True,
             event_handler=tell,

@@ -216,7 +216,8 @@ class RunDriver:
         await process.end(folder, run_id)
         while await self._reader.advance(run_id, folder):
             pass
-        state = await self._ending.write(run_id, folder)
+        end = End(status="timeout", rc=254) if late and not run.cancel_wanted else None
+        state = await self._ending.write(run_id, folder, end)
         await asyncio.to_thread(self._folders.forget_key, run_id)
         if state is RunState.LOST:
             await self._resume(run_id)

@@ -63,11 +63,16 @@ class RunFolders:
     def write(self, order: Order) -> Path:
         """Everything that the process of the run reads. Nothing of it changes afterwards."""
         folder = self.path(order.run_id)
-        (folder / "inventory").mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / "ssh").mkdir(exist_ok=True, mode=0o700)
+        self._root.parent.mkdir(parents=True, exist_ok=True)
+        for private in (self._root, folder, folder / "inventory", folder / "ssh"):
+            private.mkdir(exist_ok=True, mode=0o700)
         self._write_key(folder / "ssh", order.run_id)
         _write(folder / "ssh" / "known_hosts", order.known_hosts, 0o600)
         _write(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1), 0o400)
+        (folder / "env").mkdir(exist_ok=True, mode=0o700)
+        # How often ansible-runner looks whether it was told to stop, in seconds.
+        settings = {"pexpect_timeout": 1, "suppress_ansible_output": True}
+        _write(folder / "env" / "settings", json.dumps(settings), 0o400)
         _write(folder / ORDER, json.dumps(self._order(folder, order), indent=1), 0o400)
         return folder
 

@@ -61,10 +61,8 @@ def _message(result: Mapping[str, Any]) -> str:
 
 
 def _stats(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: dict(data.get(name) or {})
-        for name in ("ok", "changed", "failures", "dark", "rescued", "ignored")
-    }
+    names = ("processed", "ok", "changed", "failures", "dark", "skipped", "rescued", "ignored")
+    return {name: dict(data.get(name) or {}) for name in names}
 
 
 def _cut(text: str, limit: int) -> str:

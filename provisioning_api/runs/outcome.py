@@ -111,6 +111,6 @@ def _outcome(name: str, failure: Line | None, stats: Line | None) -> HostOutcome
         cause = failure.message or failure.output or "Ansible gave no reason."
         result = "unreachable" if failure.kind == "unreachable" else "failed"
         return HostOutcome(result, changed, failure.task, cause, hint_for(cause))
-    if stats is not None and name in counts.get("ok", {}):
+    if stats is not None and name in counts.get("processed", {}):
         return HostOutcome("ok", changed)
     return HostOutcome("unknown", changed)

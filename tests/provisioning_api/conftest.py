@@ -117,3 +117,41 @@ async def eventually(true: Callable[[], Awaitable[Any]]) -> Any:
             return found
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def make_member(
+    operator: httpx.AsyncClient, machine_client: httpx.AsyncClient
+) -> Callable[[str], Awaitable[dict[str, Any]]]:
+    """Enrols machines by name; gives what each got. Nothing answers at their address."""
+
+    async def make(name: str, **changed: Any) -> dict[str, Any]:
+        ramdisk = Ramdisk(machine_client, address="127.0.0.1", **changed)
+        (await ramdisk.discover()).raise_for_status()
+        (
+            await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+        ).raise_for_status()
+        found: dict[str, Any] = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
+        return found
+
+    return make
+
+
+@pytest.fixture
+def run_of(operator: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Starts a run and waits for its end."""
+
+    async def ended(*machines: str, **more: Any) -> dict[str, Any]:
+        answer = await operator.post("/api/runs", json={"machines": list(machines), **more})
+        return await end_of(operator, answer.raise_for_status().json()["id"])
+
+    return ended
+
+
+async def end_of(operator: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
+    async def ended() -> Any:
+        run = (await operator.get(f"/api/runs/{run_id}")).json()
+        return run if run["state"] not in ("queued", "running") else None
+
+    found: dict[str, Any] = await eventually(ended)
+    return found

@@ -59,10 +59,16 @@ class Ramdisk:
 
     async def discover(self) -> httpx.Response:
         report = {**self.identity, "hardware": self.hardware, "address": self.address}
-        answer = await self.client.post("/api/agent/discover", json={**report, "agent_key": public_hex(self.key)})
+        answer = await self.client.post(
+            "/api/agent/discover", json={**report, "agent_key": public_hex(self.key)}
+        )
         if answer.is_success:
             found = answer.json()
-            self.machine_id, self.name, self.challenge = found["machine_id"], found["name"], found["challenge"]
+            self.machine_id, self.name, self.challenge = (
+                found["machine_id"],
+                found["name"],
+                found["challenge"],
+            )
         return answer
 
     def signed(self, verb: str, payload: Any = None) -> dict[str, Any]:

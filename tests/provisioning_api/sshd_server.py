@@ -1,4 +1,6 @@
-"""A real sshd on a free port, set up as an enrolled machine's is: host certificate, trusted user CA, nothing else."""
+"""A real sshd on a free port, set up as an enrolled machine's is: host certificate, trusted user CA, nothing
+else.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,399 @@
+"""`soundstage machines`: who is there, who may join, and where the time went."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.printing import Printer
+from app.cli.state import Invocation, JsonFlag, invocation, run
+from app.machines_api import MachinesApi, machines_api
+from soundstage.errors import Invalid
+
+
+def no_path(text: str) -> str:
+    """A name or an id becomes part of a URL: nothing in it may lead elsewhere."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text) or ".." in text:
+        raise Invalid("machines.bad_name", f"{text[:100]!r} is no name and no id.", "See the list.")
+    return text
+
+
+Name = Annotated[str, typer.Argument(help="A machine: its name or its id.", callback=no_path)]
+
+
+def no_path_or_none(text: str | None) -> str | None:
+    return None if text is None else no_path(text)
+
+
+RuleName = Annotated[str | None, typer.Option(help="The rule to switch.", callback=no_path_or_none)]
+Work = Callable[[MachinesApi], Awaitable[Any]]
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(help="Machines: from power-on to ready, and to their end.", no_args_is_help=True)
+    cli.add_typer(group, name="machines")
+    _looking(group)
+    _joining(group)
+    _working(group)
+    _leaving(group)
+    _authority(group)
+
+
+def asked(called: Invocation, work: Work) -> Any:
+    """Runs one conversation with the provisioning API."""
+
+    async def conversation() -> Any:
+        async with machines_api(called.settings()) as api:
+            return await work(api)
+
+    return run(conversation())
+
+
+def said(printer: Printer, found: Any, sentence: str) -> None:
+    """The answer as JSON, or a sentence about it."""
+    if printer.as_json:
+        printer.value(found if found is not None else {"done": True})
+    else:
+        printer.line(sentence)
+
+
+def _looking(group: typer.Typer) -> None:
+    @group.command("list")
+    def list_machines(
+        context: typer.Context,
+        state: Annotated[list[str] | None, typer.Option(help="Only these states; repeatable.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """List the machines."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = asked(called, lambda api: api.get("/api/machines", state=state or None))
+        if printer.as_json:
+            printer.value(found)
+            return
+        rows = (
+            [one["name"], one["state"], one["pool"], one["address"], one["code"], one["cause"] or one["hint"]]
+            for one in found
+        )
+        columns = ["name", "state", "pool", "address", "code on its console", "remark"]
+        printer.table(columns, rows, empty="There are no machines yet.")
+
+    @group.command()
+    def show(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+        """Show one machine: what it is made of, and what comes next."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = asked(called, lambda api: api.get(f"/api/machines/{name}"))
+        if printer.as_json:
+            printer.value(found)
+            return
+        for key in (
+            "name",
+            "id",
+            "state",
+            "cause",
+            "hint",
+            "next",
+            "pool",
+            "tags",
+            "macs",
+            "uuid",
+            "address",
+        ):
+            if found[key]:
+                value = ", ".join(found[key]) if isinstance(found[key], list) else found[key]
+                printer.line(f"{key:<8} {value}")
+        for kind, parts in (found["hardware"] or {}).items():
+            if parts:
+                shown = parts if isinstance(parts, str | int) else json.dumps(parts)
+                printer.line(f"  {kind:<12} {shown}")
+
+    @group.command()
+    def timeline(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+        """Show where the time went from power-on to ready; a star marks what was waited for."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = asked(called, lambda api: api.get(f"/api/machines/{name}/timeline"))
+        if printer.as_json:
+            printer.value(found)
+            return
+        begin = min((one["started_at"] for one in found["spans"]), default=None)
+        rows = (
+            [
+                "*" if one["critical"] else "",
+                _since(one["started_at"], begin),
+                f"{one['seconds']:.1f}",
+                one["name"],
+            ]
+            for one in found["spans"]
+        )
+        printer.table(["", "at s", "took s", "what"], rows, empty="Nothing is known of it yet.")
+        printer.line(f"{found['seconds']:.1f} s, of which {found['critical_seconds']:.1f} s were waited for.")
+
+
+def _joining(group: typer.Typer) -> None:
+    @group.command()
+    def accept(
+        context: typer.Context,
+        name: Name,
+        as_name: Annotated[str | None, typer.Option("--name", help="What it is called from now on.")] = None,
+        pool: Annotated[str | None, typer.Option(help="The pool that it belongs to.")] = None,
+        tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Let a machine join: its disk may be written once, and it may enrol within fifteen minutes."""
+        called = invocation(context)
+        body = {key: value for key, value in (("name", as_name), ("pool", pool), ("tags", tag)) if value}
+        found = asked(called, lambda api: api.post(f"/api/machines/{name}/accept", body))
+        said(called.printer(as_json), found, f"{found['name']} is accepted. {found['next']}")
+
+    @group.command()
+    def reject(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+        """Say no to a machine, or take a yes back."""
+        called = invocation(context)
+        found = asked(called, lambda api: api.post(f"/api/machines/{name}/reject"))
+        said(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
+
+    @group.command()
+    def arm(
+        context: typer.Context,
+        name: Name,
+        next_one: Annotated[bool, typer.Option("--next", help="For the next ramdisk that claims.")] = False,
+        token: Annotated[bool, typer.Option("--token", help="Print the token, to carry it there.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Open the window of one enrolment again, for fifteen minutes."""
+        called = invocation(context)
+        body = {"bind": "next" if next_one else "reported", "deliver": "operator" if token else "ramdisk"}
+        found = asked(called, lambda api: api.post(f"/api/machines/{name}/enrolments", body))
+        said(called.printer(as_json), found, found["token"] or f"Armed until {found['expires_at']}.")
+
+    @group.command()
+    def pin(
+        context: typer.Context,
+        name: Name,
+        fingerprint: Annotated[
+            str | None, typer.Option(help="SHA256:…, as `ssh-keygen -l` prints it.")
+        ] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Know an accepted machine by its SSH host key, without enrolment."""
+        called = invocation(context)
+        body = {"fingerprint": fingerprint} if fingerprint else {}
+        found = asked(called, lambda api: api.post(f"/api/machines/{name}/pin", body))
+        said(called.printer(as_json), found, f"{found['name']} is {found['state']}.")
+
+    @group.command("set")
+    def change(
+        context: typer.Context,
+        name: Name,
+        address: Annotated[str | None, typer.Option(help="Its IP address.")] = None,
+        ssh_port: Annotated[int | None, typer.Option(help="The port of its sshd.")] = None,
+        pool: Annotated[str | None, typer.Option(help="The pool that it belongs to.")] = None,
+        tag: Annotated[list[str] | None, typer.Option(help="All its tags; repeatable.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Change address, pool or tags."""
+        called = invocation(context)
+        given = (("address", address), ("ssh_port", ssh_port), ("pool", pool), ("tags", tag))
+        body = {key: value for key, value in given if value is not None}
+        found = asked(called, lambda api: api.patch(f"/api/machines/{name}", body))
+        said(called.printer(as_json), found, f"{found['name']} is changed.")
+
+    @group.command()
+    def rules(
+        context: typer.Context,
+        enable: Annotated[
+            str | None, typer.Option(help="Switch this rule on.", callback=no_path_or_none)
+        ] = None,
+        disable: Annotated[
+            str | None, typer.Option(help="Switch this rule off.", callback=no_path_or_none)
+        ] = None,
+        network: Annotated[list[str] | None, typer.Option(help="With --enable: where it holds.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """List the rules that act on discovered machines, or switch one on or off."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work(api: MachinesApi) -> Any:
+            if enable:
+                change: dict[str, Any] = {"enabled": True}
+                if network:
+                    known: list[dict[str, Any]] = await api.get("/api/rules")
+                    rule = next((one for one in known if one["name"] == enable), {})
+                    change["when"] = {**rule.get("when", {}), "networks": network}
+                await api.patch(f"/api/rules/{enable}", change)
+            if disable:
+                await api.patch(f"/api/rules/{disable}", {"enabled": False})
+            return await api.get("/api/rules")
+
+        found = asked(called, work)
+        if printer.as_json:
+            printer.value(found)
+            return
+        rows = ([one["name"], "on" if one["enabled"] else "off", one["sentence"]] for one in found)
+        printer.table(["rule", "", "what it does"], rows, empty="There are no rules.")
+
+
+def _working(group: typer.Typer) -> None:
+    @group.command("run")
+    def run_command(
+        context: typer.Context,
+        name: Name,
+        words: Annotated[list[str], typer.Argument(help="An allowed command, after `--`.")],
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Run an allowed command on a machine, as in `soundstage machines run node1 -- df -h`."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = asked(called, lambda api: api.post(f"/api/machines/{name}/commands", {"argv": words}))
+        if printer.as_json:
+            printer.value(found)
+        else:
+            printer.line(found["output"].rstrip())
+        if found["exit_code"] != 0:
+            raise typer.Exit(1)
+
+    @group.command()
+    def commands(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List the commands that may be run on machines."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = asked(called, lambda api: api.get("/api/commands"))
+        if printer.as_json:
+            printer.value(found)
+        else:
+            rows = ([" ".join(one["argv"]), one["sentence"]] for one in found)
+            printer.table(["command", "what it tells"], rows, empty="None.")
+
+    @group.command()
+    def power(
+        context: typer.Context,
+        name: Name,
+        action: Annotated[
+            str, typer.Argument(help="state, on, off, cycle, boot_network, boot_disk.")
+        ] = "state",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Ask for a machine's power, or switch it."""
+        called = invocation(context)
+
+        async def work(api: MachinesApi) -> Any:
+            if action == "state":
+                return await api.get(f"/api/machines/{name}/power")
+            return await api.post(f"/api/machines/{name}/power", {"action": action})
+
+        found = asked(called, work)
+        said(called.printer(as_json), found, found.get("state", "Done."))
+
+    @group.command()
+    def inventory(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Print the inventory of the members, as `ansible-inventory --list` does."""
+        called = invocation(context)
+        called.printer(as_json).value(asked(called, lambda api: api.get("/api/inventory")))
+
+
+def _leaving(group: typer.Typer) -> None:
+    @group.command()
+    def retire(
+        context: typer.Context,
+        name: Name,
+        confirm: Annotated[
+            str, typer.Option(help="The machine's name again; without it only the plan is shown.")
+        ] = "",
+        keep_disks: Annotated[bool, typer.Option("--keep-disks", help="Do not wipe.")] = False,
+        reason: Annotated[str, typer.Option(help="Why; it stands in the audit record.")] = "",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Take a machine out of service: drain, revoke, wipe. Shows the plan until the name is typed
+        again.
+        """
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work(api: MachinesApi) -> Any:
+            plan = await api.get(f"/api/machines/{name}/retire", wipe=not keep_disks)
+            if not confirm:
+                return plan
+            body = {"confirm": confirm, "wipe": not keep_disks, "reason": reason, "plan": plan["digest"]}
+            return await api.post(f"/api/machines/{name}/retire", body)
+
+        found = asked(called, work)
+        if printer.as_json:
+            printer.value(found)
+        elif confirm:
+            printer.line(f"{found['name']} is {found['state']}. {found['next']}")
+        else:
+            for step in found["steps"]:
+                printer.line(f"- {step}")
+            printer.line(
+                f"Nothing was done. Do it: soundstage machines retire {name} --confirm {found['name']}"
+            )
+
+
+def _authority(group: typer.Typer) -> None:
+    @group.command()
+    def publish(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Sign what lies in the folder of the artefacts: machines boot and are written with this from now
+        on.
+        """
+        called = invocation(context)
+        found = asked(called, lambda api: api.post("/api/artefacts/publish"))
+        names = ", ".join(one["name"] for one in found["artefacts"]) or "nothing"
+        said(called.printer(as_json), found, f"Published: {names}.")
+
+    @group.command()
+    def audit(
+        context: typer.Context,
+        after: Annotated[int, typer.Option(help="Only records after this number.")] = 0,
+        write: Annotated[Path | None, typer.Option(help="Write them to this file as JSON lines.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Show who decided what, and whether the record is unbroken."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work(api: MachinesApi) -> tuple[Any, list[Any]]:
+            verdict, records = await api.get("/api/audit/verdict"), list[Any]()
+            last = after
+            while page := await api.get("/api/audit", after=last, limit=1000):
+                records += page
+                last = page[-1]["number"]
+            return verdict, records
+
+        verdict, records = asked(called, work)
+        if write is not None:
+            _written(write, records)
+        if printer.as_json:
+            printer.value({"verdict": verdict, "records": records})
+            return
+        rows = (
+            [one["number"], one["at"][:19], one["actor"], one["action"], one["subject"]] for one in records
+        )
+        printer.table(["", "when", "who", "what", "about"], rows, empty="Nothing was decided yet.")
+        broken = verdict["broken_at"]
+        printer.line(
+            "Unbroken." if broken is None else f"BROKEN at record {broken}: it was changed afterwards."
+        )
+
+
+def _written(path: Path, records: list[Any]) -> None:
+    try:
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    except OSError as error:
+        raise Invalid(
+            "machines.cannot_write", f"{path} cannot be written: {error.strerror}.", "Choose another."
+        ) from error
+
+
+def _since(moment: str, begin: str | None) -> str:
+    if begin is None:
+        return ""
+    return f"{(datetime.fromisoformat(moment) - datetime.fromisoformat(begin)).total_seconds():.1f}"

@@ -1,0 +1,161 @@
+"""`soundstage runs`: runs of Ansible, followed live."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.machines import asked, no_path, said
+from app.cli.printing import Printer
+from app.cli.state import JsonFlag, invocation
+from app.machines_api import MachinesApi
+
+RunId = Annotated[str, typer.Argument(help="A run: its id.", callback=no_path)]
+
+MARKS = {"run.ok": "ok", "run.failed": "FAILED", "run.unreachable": "UNREACHABLE", "run.retry": "again"}
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(help="Runs of Ansible on machines.", no_args_is_help=True)
+    cli.add_typer(group, name="runs")
+    _looking(group)
+    _doing(group)
+
+
+def _looking(group: typer.Typer) -> None:
+    @group.command("list")
+    def list_runs(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List the last runs, the newest first."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = asked(called, lambda api: api.get("/api/runs"))
+        if printer.as_json:
+            printer.value(found)
+            return
+        rows = (
+            [
+                one["id"],
+                one["state"],
+                one["created_at"][:19],
+                ", ".join(m["name"] for m in one["machines"]),
+                one["cause"],
+            ]
+            for one in found
+        )
+        printer.table(["id", "state", "asked for", "machines", "cause"], rows, empty="There are no runs yet.")
+
+    @group.command()
+    def show(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
+        """Show a run with all that it said; one that still runs is followed to its end."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        _end(asked(called, lambda api: _followed(api, run_id, printer)), printer)
+
+    @group.command()
+    def failures(
+        context: typer.Context,
+        all_of_them: Annotated[
+            bool, typer.Option("--all", help="Those that were solved since, too.")
+        ] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """List what failed on which machine, why, and what to do."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = asked(called, lambda api: api.get("/api/failures", solved=None if all_of_them else False))
+        if printer.as_json:
+            printer.value(found)
+            return
+        rows = ([one["name"], one["task"], one["cause"].splitlines()[0][:100], one["hint"]] for one in found)
+        printer.table(["machine", "task", "cause", "what to do"], rows, empty="Nothing is open.")
+
+
+def _doing(group: typer.Typer) -> None:
+    @group.command()
+    def start(
+        context: typer.Context,
+        machines: Annotated[list[str], typer.Argument(help="Machines, by name.")],
+        playbook: Annotated[str | None, typer.Option(help="Below the folder of the playbooks.")] = None,
+        tag: Annotated[list[str] | None, typer.Option(help="Only tasks with this tag; repeatable.")] = None,
+        check: Annotated[
+            bool, typer.Option("--check", help="Say what would change, and change nothing.")
+        ] = False,
+        detach: Annotated[bool, typer.Option("--detach", help="Do not wait for its end.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Run a playbook on machines, and follow it."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        body = {"machines": machines, "playbook": playbook, "tags": tag or [], "check": check}
+
+        async def work(api: MachinesApi) -> Any:
+            made = await api.post("/api/runs", body)
+            return made if detach else await _followed(api, made["id"], printer)
+
+        found = asked(called, work)
+        if detach:
+            said(printer, found, found["id"])
+        else:
+            _end(found, printer)
+
+    @group.command()
+    def cancel(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
+        """Stop a run with all its processes."""
+        called = invocation(context)
+        found = asked(called, lambda api: api.post(f"/api/runs/{run_id}/cancel"))
+        said(called.printer(as_json), found, f"{found['id']} is being cancelled.")
+
+    @group.command()
+    def retry(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
+        """Run it again on the machines that did not come through, and follow it."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work(api: MachinesApi) -> Any:
+            made = await api.post(f"/api/runs/{run_id}/retry")
+            return await _followed(api, made["id"], printer)
+
+        _end(asked(called, work), printer)
+
+
+async def _followed(api: MachinesApi, run_id: str, printer: Printer) -> Any:
+    """Prints its events as they come; gives the run as it ended."""
+    await api.get(f"/api/runs/{run_id}")
+    async for event in api.events(f"/api/runs/{run_id}/events"):
+        if printer.as_json:
+            printer.value(event)
+        elif line := _line(event):
+            printer.line(line)
+    return await api.get(f"/api/runs/{run_id}")
+
+
+def _line(event: dict[str, Any]) -> str:
+    data = event["data"]
+    match event["kind"]:
+        case "run.queued":
+            return f"queued     {', '.join(data['machines'])}  {data['playbook']}"
+        case "run.task":
+            return f"task       {data.get('task', '')}"
+        case "run.play":
+            return f"play       {data.get('play', '')}"
+        case "run.ok" | "run.failed" | "run.unreachable" | "run.retry" as kind:
+            mark = "changed" if data.get("changed") else MARKS[kind]
+            seconds = f"{data['seconds']:.1f} s" if data.get("seconds") is not None else ""
+            message = f"  {data['message'].splitlines()[0]}" if data.get("message") else ""
+            return f"  {mark:<12} {data.get('host', '')}  {seconds}{message}"
+        case "run.warning" | "run.error" | "run.output":
+            return str(data.get("output", ""))
+        case "run.ended":
+            return f"{data['state']:<10} {data['cause']}".rstrip() + (
+                f"\n           {data['hint']}" if data["hint"] else ""
+            )
+        case _:
+            return ""
+
+
+def _end(found: Any, printer: Printer) -> None:
+    if printer.as_json:
+        printer.value(found)
+    if found["state"] != "succeeded":
+        raise typer.Exit(1)

@@ -1,0 +1,124 @@
+"""Asks the provisioning API over HTTP; `soundstage machines` and `soundstage runs` are its callers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from soundstage.errors import SoundstageError, Unavailable, Upstream
+from soundstage.settings import Settings
+
+KEY_VARIABLE = "SOUNDSTAGE_API_KEY"
+URL_VARIABLE = "SOUNDSTAGE_PROVISIONING_API"
+TIMEOUT_S = 60.0
+
+
+class _Problem(BaseModel):
+    """The members of problem details (RFC 9457) that we print."""
+
+    code: str
+    detail: str
+    hint: str = ""
+
+
+class MachinesApi:
+    """One conversation. Errors come out as the server meant them: code, sentence and hint."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def get(self, path: str, **params: Any) -> Any:
+        given = {name: value for name, value in params.items() if value is not None}
+        return _content(await self._asked("GET", path, params=given))
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        return _content(await self._asked("POST", path, json={} if body is None else body))
+
+    async def patch(self, path: str, body: Any) -> Any:
+        return _content(await self._asked("PATCH", path, json=body))
+
+    async def put(self, path: str, body: Any) -> Any:
+        return _content(await self._asked("PUT", path, json=body))
+
+    async def delete(self, path: str) -> Any:
+        return _content(await self._asked("DELETE", path))
+
+    async def events(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """Server-sent events until the stream ends. A line that broke is taken up after the last event."""
+        last = ""
+        while True:
+            headers = {"Last-Event-ID": last} if last else {}
+            try:
+                async with self._client.stream("GET", path, headers=headers, timeout=None) as answer:
+                    if answer.status_code == 204:
+                        return
+                    if not answer.is_success:
+                        await answer.aread()
+                        raise _error(answer)
+                    async for line in answer.aiter_lines():
+                        name, _, value = line.partition(": ")
+                        if name == "id":
+                            last = value
+                        elif name == "data":
+                            yield json.loads(value)
+                # The stream ended by itself: asking once more says 204 when it is really over.
+            except httpx.TransportError as error:
+                if not last:
+                    raise _unreachable(error, str(self._client.base_url)) from error
+
+    async def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = await self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise _unreachable(error, str(self._client.base_url)) from error
+        if not answer.is_success:
+            raise _error(answer)
+        return answer
+
+
+@asynccontextmanager
+async def machines_api(settings: Settings) -> AsyncIterator[MachinesApi]:
+    """As the user of this machine, or with the key in `SOUNDSTAGE_API_KEY`."""
+    key = os.environ.get(KEY_VARIABLE, "")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(
+        base_url=_url(settings), headers=headers, timeout=TIMEOUT_S, trust_env=False
+    ) as client:
+        yield MachinesApi(client)
+
+
+def _url(settings: Settings) -> str:
+    if chosen := os.environ.get(URL_VARIABLE):
+        return chosen
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.provisioning.host, settings.provisioning.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.provisioning_port}"
+
+
+def _content(answer: httpx.Response) -> Any:
+    return answer.json() if answer.content else None
+
+
+def _error(answer: httpx.Response) -> SoundstageError:
+    try:
+        problem = _Problem.model_validate_json(answer.content)
+    except ValidationError:
+        return Upstream(
+            "machines.strange_answer",
+            f"What answers there answered {answer.status_code} and is not the provisioning API.",
+            f"Set {URL_VARIABLE} to where it is.",
+        )
+    return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
+
+
+def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:
+    return Unavailable(
+        "machines.no_server",
+        f"The provisioning API at {url} does not answer ({type(error).__name__}).",
+        f"Start it with `soundstage up`, or set {URL_VARIABLE} to where it is.",
+    )

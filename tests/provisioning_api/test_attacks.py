@@ -1,0 +1,495 @@
+"""What somebody on the machines' network may try; docs/attacks.md has a line for each, and names its test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import client_of
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from ramdisk import Ramdisk, random_mac
+from sqlalchemy import text
+
+from app.provisioning import ProvisioningProcess
+from provisioning_api.artefacts.manifest import check_chunk, describe, verified
+from provisioning_api.machines.hardware import plain
+from soundstage.errors import Forbidden
+
+Make = Callable[..., Awaitable[dict[str, Any]]]
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+async def accept(operator: httpx.AsyncClient, ramdisk: Ramdisk, name: str = "node1") -> None:
+    (await ramdisk.discover()).raise_for_status()
+    answer = await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+    answer.raise_for_status()
+
+
+# --- who speaks ---------------------------------------------------------------------------------------------
+
+
+async def test_a_guessed_token_is_nobodys(ramdisk: Ramdisk) -> None:
+    refused(await ramdisk.enrol("x" * 43), 401, "enrolment.bad_token")
+
+
+async def test_a_forged_mac_with_another_uuid_is_a_conflict_and_changes_nothing(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await accept(operator, ramdisk)
+    before = (await operator.get("/api/machines/node1")).json()
+    forger = Ramdisk(ramdisk.client, macs=ramdisk.macs)
+    refused(await forger.discover(), 409, "machine.identity_conflict")
+    assert (await operator.get("/api/machines/node1")).json() == before
+
+
+async def test_the_addresses_of_two_machines_in_one_report_are_refused(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    other = Ramdisk(ramdisk.client)
+    await ramdisk.discover()
+    await other.discover()
+    both = Ramdisk(ramdisk.client, macs=[*ramdisk.macs, *other.macs], uuid=None)
+    refused(await both.discover(), 409, "machine.macs_of_several")
+
+
+async def test_two_machines_with_one_uuid_wait_for_an_operator(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await ramdisk.discover()
+    twin = Ramdisk(ramdisk.client, uuid=ramdisk.uuid)
+    await twin.discover()
+    assert twin.machine_id != ramdisk.machine_id
+    answer = await operator.post(f"/api/machines/{twin.name}/accept", json={})
+    refused(answer, 409, "machine.uuid_shared")
+
+
+async def test_a_member_that_reports_other_cards_keeps_those_it_was_accepted_with(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await accept(operator, ramdisk)
+    known, ramdisk.macs = list(ramdisk.macs), [*ramdisk.macs, random_mac()]
+    await ramdisk.discover()
+    machine = (await operator.get("/api/machines/node1")).json()
+    assert (machine["macs"], machine["seen_macs"]) == (known, sorted(ramdisk.macs))
+
+
+async def test_a_forged_signature_is_refused(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
+    await accept(operator, ramdisk)
+    ramdisk.key = Ed25519PrivateKey.generate()
+    refused(await ramdisk.claim(), 401, "agent.bad_signature")
+
+
+async def test_a_signature_for_one_call_is_none_for_another(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await accept(operator, ramdisk)
+    answer = await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("claim"))
+    refused(answer, 401, "agent.bad_signature")
+
+
+async def test_a_challenge_of_another_machine_or_of_ones_own_making_is_refused(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await accept(operator, ramdisk)
+    other = Ramdisk(ramdisk.client)
+    await other.discover()
+    for challenge in (other.challenge, "9999999999." + "0" * 64, "", "1." + "0" * 64):
+        ramdisk.challenge = challenge
+        refused(await ramdisk.claim(), 401, "agent.bad_challenge")
+
+
+async def test_a_payload_that_was_changed_on_the_way_is_refused(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await accept(operator, ramdisk)
+    call = ramdisk.signed("report", {"spans": []})
+    call["payload"] = json.dumps({"failure": {"code": "no_disk", "message": "none"}})
+    refused(await ramdisk.client.post("/api/agent/report", json=call), 401, "agent.bad_signature")
+
+
+async def test_a_machines_token_opens_nothing_but_its_own_call(
+    app: FastAPI, operator: httpx.AsyncClient, make_member: Make
+) -> None:
+    token = (await make_member("node1"))["call_home_token"]
+    async with client_of(app, "https://provisioning.example", "10.0.0.7") as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+        for path in ("/api/machines", "/api/runs", "/api/inventory", "/api/audit"):
+            refused(await client.get(path), 401, "auth.bad_key")
+        other = {"hostname": "node2", "ip": "10.0.0.7"}
+        refused(await client.post("/api/ready-for-provisioning", json=other), 403, "callhome.other_name")
+
+
+async def test_a_call_home_without_a_token_is_refused(machine_client: httpx.AsyncClient) -> None:
+    answer = await machine_client.post(
+        "/api/ready-for-provisioning", json={"hostname": "n", "ip": "10.0.0.7"}
+    )
+    refused(answer, 401, "auth.required")
+
+
+async def test_a_page_of_somebody_else_cannot_use_an_operators_browser(app: FastAPI) -> None:
+    async with client_of(app, "http://evil.example", "127.0.0.1") as client:
+        refused(await client.get("/api/machines"), 401, "auth.required")
+    async with client_of(app, "http://localhost", "127.0.0.1") as client:
+        answer = await client.post(
+            "/api/runs", json={"machines": ["a"]}, headers={"Origin": "http://evil.example"}
+        )
+        refused(answer, 403, "auth.foreign_page")
+
+
+# --- names, patterns, paths ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "hostname",
+    [
+        "all", "ungrouped", "localhost", "$(reboot)", "web*", "a,b", "a:b", "!a", "node[1:3]", "~.*", "-i",
+        "@file", "a;reboot", "a b", "a\nb", "../etc", "{{7*7}}", "a" * 64, "", "UPPER", "127.0.0.1", "a.b",
+        "12345", "pool-gpu",
+    ],
+)  # fmt: skip
+async def test_a_hostname_is_one_name_and_never_a_pattern_or_a_command(
+    operator: httpx.AsyncClient, hostname: str
+) -> None:
+    called = await operator.post("/api/ready-for-provisioning", json={"hostname": hostname, "ip": "10.0.0.7"})
+    refused(called, 422, "request.invalid")
+    refused(await operator.post("/api/runs", json={"machines": [hostname]}), 422, "request.invalid")
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "10.0.0.7; reboot",
+        "10.0.0.7:22",
+        "example.com",
+        "0.0.0.0",  # noqa: S104
+        "224.0.0.1",
+        "10.0.0.0/8",
+        "fe80::1%eth0",
+        "",
+    ],
+)
+async def test_an_ip_is_one_address(operator: httpx.AsyncClient, ip: str) -> None:
+    called = await operator.post("/api/ready-for-provisioning", json={"hostname": "node1", "ip": ip})
+    refused(called, 422, "request.invalid")
+
+
+@pytest.mark.parametrize(
+    "playbook",
+    [
+        "../evil.yml",
+        "/etc/passwd.yml",
+        "-e@x.yml",
+        "a/../../b.yml",
+        "a//b.yml",
+        "x.yml -e a=b",
+        "x.sh",
+        "./x.yml",
+    ],
+)
+async def test_a_playbook_is_a_file_below_the_project(operator: httpx.AsyncClient, playbook: str) -> None:
+    answer = await operator.post("/api/runs", json={"machines": ["node1"], "playbook": playbook})
+    refused(answer, 422, "request.invalid")
+
+
+@pytest.mark.parametrize("tag", ["a b", "--list-hosts", "a,b", "$(id)", "a'b"])
+async def test_a_tag_is_a_word(operator: httpx.AsyncClient, tag: str) -> None:
+    answer = await operator.post("/api/runs", json={"machines": ["node1"], "tags": [tag]})
+    refused(answer, 422, "request.invalid")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/boot/..%2f..%2f..%2fetc%2fpasswd.ipxe",
+        "/boot/artefacts/..%2fkeys%2fca.key",
+        "/boot/artefacts/%2e%2e%2fkeys%2fca.key",
+        "/boot/artefacts/....//keys/ca.key",
+        "/boot/artefacts/%00",
+        "/boot/not-a-mac.ipxe",
+        "/boot/ff:ff:ff:ff:ff:ff.ipxe",
+    ],
+)
+async def test_a_boot_url_leads_nowhere_else(machine_client: httpx.AsyncClient, path: str) -> None:
+    answer = await machine_client.get(path)
+    assert answer.status_code in (404, 422) and "PRIVATE" not in answer.text
+
+
+async def test_a_forged_host_header_writes_no_script(app: FastAPI) -> None:
+    async with client_of(app, "http://provisioning.example", "10.0.0.7") as client:
+        for host in ("evil\texample", "a b", "x;reboot", "a/b#c", "$(reboot)"):
+            answer = await client.get(f"/boot/{random_mac()}.ipxe", headers={"Host": host})
+            assert answer.status_code == 400 or host not in answer.text
+
+
+# --- what machines say of themselves ------------------------------------------------------------------------
+
+EVIL = "{{ lookup('ansible.builtin.pipe', 'touch MARK') }}$(touch MARK)`touch MARK`\x1b[31m\n- evil: true"
+
+
+async def test_facts_are_data_for_ansible_and_never_templates(
+    operator: httpx.AsyncClient, make_member: Make, run_of: Make, project: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    evil = EVIL.replace("MARK", str(mark))
+    gpu = {"address": evil[:150], "vendor": "10de", "device": "1e81", "model": evil[:190], "vram_mib": 8192}
+    await make_member("node1", hardware={"product": evil[:190], "gpus": [gpu], "cpu_threads": 8})
+    (project / "playbook.yaml").write_text(
+        "- hosts: all\n  gather_facts: false\n  connection: local\n  tasks:\n"
+        '    - ansible.builtin.debug: {msg: "{{ soundstage_gpus[0].model }} {{ '
+        'soundstage_gpus[0].address }}"}\n'
+    )
+    assert (await run_of("node1"))["state"] == "succeeded"
+    assert not mark.exists()
+    shown = json.dumps((await operator.get("/api/inventory")).json())
+    assert not any(sign in shown for sign in ("{{", "$(", "`", "\\u001b"))
+
+
+def test_what_is_left_of_a_machines_words_is_harmless() -> None:
+    assert not set("{}$`'\"\\\x1b\n") & set(plain(EVIL))
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read(
+    machine_client: httpx.AsyncClient,
+) -> None:
+    answer = await machine_client.post(
+        "/api/agent/discover", content=b"{" + b" " * (70 << 10), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in (401, 413)
+
+
+async def test_a_report_cannot_be_of_any_length(ramdisk: Ramdisk) -> None:
+    ramdisk.hardware = {"disks": [{"name": f"sd{n}", "bytes": 1} for n in range(129)]}
+    refused(await ramdisk.discover(), 422, "request.invalid")
+    ramdisk.hardware, ramdisk.macs = {}, [random_mac() for _ in range(33)]
+    refused(await ramdisk.discover(), 422, "request.invalid")
+
+
+async def test_a_rule_looks_at_where_a_call_comes_from_and_not_at_what_it_says(
+    app: FastAPI, operator: httpx.AsyncClient
+) -> None:
+    rule = {"enabled": True, "when": {"networks": ["10.0.0.0/24"]}}
+    (await operator.patch("/api/rules/any-machine-on-this-network", json=rule)).raise_for_status()
+    async with client_of(app, "https://provisioning.example", "192.0.2.66") as outside:
+        liar = Ramdisk(outside, address="10.0.0.7")
+        assert (await liar.discover()).json()["state"] == "discovered"
+    async with client_of(app, "https://provisioning.example", "10.0.0.8") as inside:
+        honest = Ramdisk(inside, address="10.0.0.8")
+        assert (await honest.discover()).json()["state"] == "accepted"
+
+
+async def test_a_rule_that_accepts_the_whole_world_cannot_be_made(operator: httpx.AsyncClient) -> None:
+    answer = await operator.patch("/api/rules/any-machine-on-this-network", json={"enabled": True})
+    refused(answer, 422, "rule.invalid")
+    rule = {"name": "everybody", "then": {"accept": True}}
+    refused(await operator.post("/api/rules", json=rule), 422, "request.invalid")
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+async def test_weak_and_borrowed_keys_are_refused(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
+    await accept(operator, ramdisk)
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    line = weak.public_key().public_bytes(*form).decode()
+    refused(await ramdisk.enrol(await ramdisk.token(), host_key=line), 422, "enrolment.bad_host_key")
+    for key in ("ssh-ed25519 AAAA", 'command="reboot" ssh-ed25519 AAAA', "\n"):
+        refused(await ramdisk.enrol(await ramdisk.token(), host_key=key), 422, "enrolment.bad_host_key")
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "server.global.nomad")])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(weak, hashes.SHA256())
+    pem = csr.public_bytes(serialization.Encoding.PEM).decode()
+    refused(await ramdisk.enrol(await ramdisk.token(), csr=pem), 422, "enrolment.bad_csr")
+    refused(await ramdisk.enrol(await ramdisk.token(), csr="nonsense"), 422, "enrolment.bad_csr")
+
+
+async def test_private_keys_are_readable_by_their_owner_only(
+    process: ProvisioningProcess, app: FastAPI, settings: Any
+) -> None:
+    folder = settings.state_dir / "provisioning" / "keys"
+    assert process.services.tls.pem and process.services.ssh.host_ca
+    assert folder.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+
+
+async def test_an_audit_record_that_was_changed_is_found(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk, process: ProvisioningProcess
+) -> None:
+    await accept(operator, ramdisk)
+    assert (await operator.get("/api/audit/verdict")).json()["broken_at"] is None
+    async with process.database.transaction() as session:
+        await session.execute(text("UPDATE audit_records SET actor = 'nobody' WHERE number = 2"))
+    assert (await operator.get("/api/audit/verdict")).json()["broken_at"] == 2
+
+
+# --- what is booted and written -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def published(operator: httpx.AsyncClient, settings: Any) -> Path:
+    folder: Path = settings.artefacts_folder
+    folder.mkdir(parents=True)  # noqa: ASYNC240
+    (folder / "vmlinuz").write_bytes(b"kernel")
+    (folder / "agent.cpio.zst").write_bytes(b"ramdisk")
+    (await operator.post("/api/artefacts/publish")).raise_for_status()
+    return folder
+
+
+async def test_a_manifest_that_is_not_signed_by_us_is_refused(
+    published: Path, machine_client: httpx.AsyncClient, process: ProvisioningProcess
+) -> None:
+    content = (await machine_client.get("/boot/manifest.json")).content
+    signature = (await machine_client.get("/boot/manifest.json.sig")).text
+    key = process.services.artefacts.public_key
+    assert verified(content, signature, key).find("vmlinuz")
+    other = Ed25519PrivateKey.generate().sign(content).hex()
+    for manifest, sign in (
+        (content, other),
+        (content, ""),
+        (content.replace(b"vmlinuz", b"vmlinux"), signature),
+    ):
+        with pytest.raises(Forbidden, match="not signed"):
+            verified(manifest, sign, key)
+
+
+async def test_a_swapped_piece_is_refused_before_it_is_written(published: Path) -> None:
+    artefact = describe(published / "vmlinuz")
+    check_chunk(artefact, 0, b"kernel")
+    for number, content in ((0, b"kernel!"), (1, b"kernel"), (-1, b"kernel")):
+        with pytest.raises(Forbidden, match="not what the manifest names"):
+            check_chunk(artefact, number, content)
+
+
+async def test_what_was_not_published_is_not_served(
+    published: Path, machine_client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    (published / "later").write_bytes(b"x")
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"PRIVATE")
+    (published / "link").symlink_to(secret)
+    for name in ("later", "link"):
+        refused(await machine_client.get(f"/boot/artefacts/{name}"), 404, "artefact.not_found")
+    (published / "vmlinuz").unlink()
+    (published / "vmlinuz").symlink_to(secret)
+    assert (await machine_client.get("/boot/artefacts/vmlinuz")).status_code == 404
+
+
+async def test_a_machine_that_boots_twice_is_written_once(
+    published: Path, operator: httpx.AsyncClient, ramdisk: Ramdisk, machine_client: httpx.AsyncClient
+) -> None:
+    async def script() -> str:
+        return (await machine_client.get(f"/boot/{ramdisk.macs[0]}.ipxe")).text
+
+    assert "soundstage.task=inventory" in await script()
+    await ramdisk.discover()
+    assert "soundstage.task=inventory" in await script()
+    refused(
+        await machine_client.post("/api/agent/write", json=ramdisk.signed("write")),
+        403,
+        "enrolment.not_claimed",
+    )
+    await accept(operator, ramdisk)
+    assert "soundstage.task=deploy" in await script()
+    token = await ramdisk.token()
+    granted = await machine_client.post("/api/agent/write", json=ramdisk.signed("write"))
+    assert granted.raise_for_status().json()["acceptance"] == 1
+    assert "sanboot" in await script() and "deploy" not in await script()
+    again = await machine_client.post("/api/agent/write", json=ramdisk.signed("write"))
+    refused(again, 409, "machine.bad_transition")
+    (await ramdisk.enrol(token)).raise_for_status()
+    assert "deploy" not in await script()
+
+
+async def test_no_boot_script_holds_a_token_and_none_that_is_unknown_writes(
+    published: Path, operator: httpx.AsyncClient, ramdisk: Ramdisk, machine_client: httpx.AsyncClient
+) -> None:
+    await accept(operator, ramdisk)
+    token = await ramdisk.token()
+    script = (await machine_client.get(f"/boot/{ramdisk.macs[0]}.ipxe")).text
+    assert token not in script and "token" not in script
+    stranger = (await machine_client.get(f"/boot/{random_mac()}.ipxe")).text
+    assert "task=inventory" in stranger
+
+
+async def test_a_disk_is_wiped_only_on_the_way_out_and_only_if_it_was_really_empty(
+    operator: httpx.AsyncClient, machine_client: httpx.AsyncClient
+) -> None:
+    ramdisk = Ramdisk(machine_client, hardware={"disks": [{"name": "sda", "bytes": 1000}]})
+    await accept(operator, ramdisk)
+    (await ramdisk.enrol(await ramdisk.token())).raise_for_status()
+    wiped = {"name": "sda", "bytes": 1000, "method": "discard", "samples": 64, "dirty": 0}
+
+    async def report(**changed: Any) -> httpx.Response:
+        call = ramdisk.signed("report", {"wiped": [{**wiped, **changed}]})
+        return await machine_client.post("/api/agent/report", json=call)
+
+    refused(await report(), 409, "retire.not_wiping")
+    refused(
+        await operator.post("/api/machines/node1/retire", json={"confirm": "node2"}),
+        422,
+        "retire.not_confirmed",
+    )
+    retiring = await operator.post("/api/machines/node1/retire", json={"confirm": "node1"})
+    assert retiring.json()["state"] == "draining"
+    assert (await ramdisk.claim()).json()["next"] == "wipe"
+    assert (await report(dirty=1)).json()["state"] == "failed"
+    machine = (await operator.get("/api/machines/node1")).json()
+    assert "still hold something" in machine["cause"]
+    await operator.post("/api/machines/node1/retire", json={"confirm": "node1"})
+    assert (await report()).json()["state"] == "retired"
+
+
+async def test_what_a_retired_machine_held_is_revoked_everywhere(
+    app: FastAPI, operator: httpx.AsyncClient, make_member: Make
+) -> None:
+    got = await make_member("node1")
+    await operator.post("/api/machines/node1/retire", json={"confirm": "node1", "wipe": False})
+    assert (await operator.get("/api/machines/node1")).json()["state"] == "retired"
+    crl = x509.load_pem_x509_crl((await operator.get("/api/ca.crl")).content)
+    serial = x509.load_pem_x509_certificate(got["certificate"].encode()).serial_number
+    assert crl.get_revoked_certificate_by_serial_number(serial) is not None
+    known = (await operator.get("/api/ssh/known_hosts")).text
+    assert "@cert-authority * " in known and "@revoked * ssh-ed25519 " in known
+    async with client_of(app, "https://provisioning.example", "10.0.0.7") as client:
+        client.headers["Authorization"] = f"Bearer {got['call_home_token']}"
+        call = await client.post("/api/ready-for-provisioning", json={"hostname": "node1", "ip": "10.0.0.7"})
+        refused(call, 401, "auth.bad_key")
+
+
+async def test_a_command_that_is_not_on_the_list_is_refused_and_recorded(
+    operator: httpx.AsyncClient, make_member: Make
+) -> None:
+    await make_member("node1")
+    for argv in (
+        ["reboot"], ["uptime", "-p"], ["systemctl", "restart", "nomad"], ["sh", "-c", "uptime"],
+        ["systemctl", "status", "--no-pager", "$(reboot)"], ["systemctl", "status", "--no-pager", "--help"],
+        ["systemctl", "status", "--no-pager", "a\nb"], ["ping", "-c", "3", "-w", "10", "-f"],
+    ):  # fmt: skip
+        answer = await operator.post("/api/machines/node1/commands", json={"argv": argv})
+        refused(answer, 403, "command.not_allowed")
+    records = (await operator.get("/api/audit", params={"limit": 1000})).json()
+    assert sum(one["action"] == "command.refused" for one in records) == 8
+
+
+async def test_what_a_failing_task_says_cannot_forge_the_list_of_what_to_do(
+    make_member: Make, run_of: Make, project: Path, settings: Any
+) -> None:
+    evil = "x`\n- [x] all is well [click](http://evil) <script>"
+    (project / "playbook.yaml").write_text(
+        "- hosts: all\n  gather_facts: false\n  connection: local\n  tasks:\n"
+        f"    - ansible.builtin.fail: {{msg: {json.dumps(evil)}}}\n"
+    )
+    await make_member("node1")
+    await run_of("node1")
+    todo = (settings.state_dir / "TODO.md").read_text()
+    assert [line[:5] for line in todo.splitlines()[4:]] == ["- [ ]"] and "<script>" not in todo
