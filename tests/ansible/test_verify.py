@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,9 +37,12 @@ class WholeFarm:
         models = folder / "models" / "lips" / "tiny.safetensors"
         models.parent.mkdir(parents=True)
         models.write_bytes(WEIGHTS)
+        # A copy: what is packed outside the lab must be what the playbook finds, whatever is edited meanwhile.
+        left_out = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache")
+        shutil.copytree(ROOT / "avatar", folder / "avatar", ignore=left_out)
         self.worker: dict[str, Any] = {
             "worker__cache": str(folder / "worker"),
-            "worker__source": str(ROOT / "avatar"),
+            "worker__source": str(folder / "avatar"),
             "worker__uv": uv_program(),
         }
         self._inventory = write_inventory(

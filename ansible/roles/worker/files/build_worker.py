@@ -2,7 +2,7 @@
 
 Prints JSON: `digest` names exactly this worker, `archive` is a tar file with the worker's wheel,
 `requirements.txt` (every package with its hash) and `wheels/` (the packages, unless machines fetch them from
-an index). What was packed once is taken from the cache. Only the standard library; uv and pip are called.
+an index). What was packed once is taken from the cache. Only the standard library; uv is called.
 """
 
 from __future__ import annotations
@@ -67,8 +67,13 @@ def _build(arguments: argparse.Namespace, folder: Path) -> None:
     _run([*command, *extras, "--project", str(arguments.source), "--output-file", str(requirements)])
     if arguments.with_wheels:
         version = arguments.python_version
-        command = [arguments.python, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={version}"]
+        command = [arguments.uv, "tool", "run", "--quiet", "pip", "download", "--quiet", "--no-deps"]
+        command += [
+            "--require-hashes",
+            "--only-binary=:all:",
+            "--implementation=cp",
+            f"--python-version={version}",
+        ]
         command += [f"--abi={abi}" for abi in (f"cp{version.replace('.', '')}", "abi3", "none")]
         command += [f"--platform={platform}" for platform in _platforms(arguments.platform)]
         wanted = folder / "wanted.txt"
@@ -141,7 +146,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--source", type=Path, required=True, help="the folder avatar/ of the checkout")
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--uv", default="uv")
-    parser.add_argument("--python", default=sys.executable, help="a Python with pip")
     parser.add_argument("--python-version", default="3.13", help="of the machines")
     parser.add_argument("--platform", default="x86_64-manylinux_2_40", help="of the machines, as uv names it")
     parser.add_argument("--extra", action="append", default=[])
