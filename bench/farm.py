@@ -68,8 +68,6 @@ class Bench:
         )
         self.worker.chmod(0o755)
         self.pinned = folder / "pinned"
-        self.pinned.write_text(f'#!/bin/sh\nexec {sys.executable} {PINNED} {folder} {REAL_WORKER} "$@"\n')
-        self.pinned.chmod(0o755)
         self.address = NomadAddress(cluster.server.address)
 
     def options(self, max_running: int) -> NomadOptions:
@@ -79,6 +77,9 @@ class Bench:
     async def scheduler(self, max_running: int, *, pinned: bool = False) -> NomadScheduler:
         options = self.options(max_running)
         if pinned:
+            program = f"{sys.executable} {PINNED} {self.folder} {max_running} {REAL_WORKER}"
+            self.pinned.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+            self.pinned.chmod(0o755)
             options = replace(options, job=replace(options.job, command=str(self.pinned)))
         made = NomadScheduler(NomadClient(self.address), self.control.blobs, self.control.transfer, options)
         await made.start()

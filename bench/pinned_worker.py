@@ -1,5 +1,5 @@
 """Runs a worker on one core and writes down the processor time it took; bench/farm.py gives it to Nomad in
-the place of `avatar`: `pinned_worker.py FOLDER PROGRAM [ARGUMENT...]`.
+the place of `avatar`: `pinned_worker.py FOLDER CORES PROGRAM [ARGUMENT...]`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
 
-def main(folder: Path, command: list[str]) -> int:
-    core, held = free_core(folder)
+def main(folder: Path, cores: int, command: list[str]) -> int:
+    core, held = free_core(folder, sorted(os.sched_getaffinity(0))[:cores])
     os.sched_setaffinity(0, {core})
     with held:
         code = subprocess.call(command)
@@ -24,21 +25,18 @@ def main(folder: Path, command: list[str]) -> int:
     return code
 
 
-def free_core(folder: Path) -> tuple[int, BinaryIO]:
-    """One that no other of us is on, and its lock; waits for the first when there is none."""
-    cores = sorted(os.sched_getaffinity(0))
-    for core in cores:
-        held = (folder / f"core-{core}").open("ab")
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held.close()
-        else:
-            return core, held
-    held = (folder / f"core-{cores[0]}").open("ab")
-    fcntl.flock(held, fcntl.LOCK_EX)
-    return cores[0], held
+def free_core(folder: Path, cores: list[int]) -> tuple[int, BinaryIO]:
+    """One that no other of us is on, and its lock: the one before may be about to end."""
+    while True:
+        for core in cores:
+            held = (folder / f"core-{core}").open("ab")
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return core, held
+            except BlockingIOError:
+                held.close()
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
