@@ -37,7 +37,7 @@ class WholeFarm:
         models = folder / "models" / "lips" / "tiny.safetensors"
         models.parent.mkdir(parents=True)
         models.write_bytes(WEIGHTS)
-        # A copy: what is packed outside the lab must be what the playbook finds, whatever is edited meanwhile.
+        # A copy: what is packed outside the lab is what the playbook must find, whatever is edited meanwhile.
         left_out = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache")
         shutil.copytree(ROOT / "avatar", folder / "avatar", ignore=left_out)
         self.worker: dict[str, Any] = {
