@@ -19,6 +19,13 @@ from lab.farm_in_a_box import Lab
 _T = TypeVar("_T")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test that needs machines may have to make the Debian system, or to build Nomad."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture(scope="session")
 def box(labs: Any) -> Lab:  # noqa: F811
     """`control` without cards, `gpu-1` with a Turing card, an L4 and the graphics of a BMC."""
