@@ -8,6 +8,7 @@ from pathlib import Path
 ROLES = Path(__file__).resolve().parents[2] / "ansible" / "roles"
 for place in (
     ROLES / "health" / "files" / "health",
+    ROLES / "health" / "files",
     ROLES / "gpu" / "files",
     ROLES / "backup" / "files",
     ROLES / "models" / "files",
