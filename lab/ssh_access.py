@@ -37,6 +37,9 @@ def write_ssh_config(lab: LabPlaces, plan: LabPlan) -> None:
         "  GlobalKnownHostsFile /dev/null",
         "  StrictHostKeyChecking yes",
         "  PasswordAuthentication no",
+        # A machine may be without power or cable, and whoever asks wants to know.
+        "  ConnectTimeout 20",
+        "  ServerAliveInterval 15",
         "  LogLevel ERROR",
         "",
     ]

@@ -3,9 +3,13 @@ it."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -22,6 +26,24 @@ from lab.ssh_access import ssh_command
 
 LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]
 MachineName = Annotated[str, typer.Argument(help="A machine of the lab.")]
+
+
+@contextmanager
+def tidied() -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave through the doors: what is half made, or made for a moment, is taken down."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        # Once: who presses twice must not break the tidying.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Stopped(128 + number)
+
+    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def register(cli: typer.Typer) -> None:
@@ -70,7 +92,8 @@ def _register_life(group: typer.Typer) -> None:
         cards = read_gpus(gpus) if gpus else None
         plans = machines_named(names, cards, memory_mib=memory_mib, disk_gib=disk_gib)
         start = lab.up_cluster if cluster else lab.up
-        seconds = start(plans, layers=layer or (), allowed_hosts=allow or (), say=printer.line)
+        with tidied():
+            seconds = start(plans, layers=layer or (), allowed_hosts=allow or (), say=printer.line)
         if printer.as_json:
             printer.value(
                 {
@@ -144,9 +167,10 @@ def _register_bake(group: typer.Typer) -> None:
     ) -> None:
         """Run a command against one new machine, and keep what it changed for later labs."""
         printer = invocation(context).printer()
-        kept = bake(
-            layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
-        )
+        with tidied():
+            kept = bake(
+                layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
+            )
         printer.line(f"The layer “{layer}” is in {kept}. Use it: soundstage lab up --layer {layer}")
 
 
@@ -260,9 +284,12 @@ def _register_drill(group: typer.Typer) -> None:
         if farm.left_out:
             printer.line(f"Left out, because the drill would learn nothing more: {', '.join(farm.left_out)}.")
         outcomes = []
-        for outcome in rehearse(Lab(name), farm, exercises, say=printer.line):
-            outcomes.append(outcome)
-            printer.line(f"{outcome.exercise}: {'passed' if outcome.passed else 'FAILED: ' + outcome.why}")
+        with tidied(), closing(rehearse(Lab(name), farm, exercises, say=printer.line)) as rehearsal:
+            for outcome in rehearsal:
+                outcomes.append(outcome)
+                printer.line(
+                    f"{outcome.exercise}: {'passed' if outcome.passed else 'FAILED: ' + outcome.why}"
+                )
         if printer.as_json:
             printer.value([{**asdict(one), "passed": one.passed} for one in outcomes])
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from lab.drill.exercises import EXERCISES, JOB, Exercise, Scene
@@ -51,7 +51,7 @@ def rehearse(
     *,
     say: Callable[[str], None],
     patience_s: float = PATIENCE_S,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Makes the lab, yields one outcome per exercise as it ends, and takes the lab down, whatever happens."""
     try:
         seconds = lab.up_cluster(farm.machines, say=say)

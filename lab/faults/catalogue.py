@@ -20,6 +20,9 @@ FAULTS: dict[str, Fault] = {
 }
 
 
+_FIRST = (POWER.name, NETWORK.name)
+
+
 def strike(lab: LabPlaces, machine: MachinePlan, fault: str) -> Fault:
     """Breaks the machine. A fault that is there already stays."""
     struck = Struck(lab.machine(machine.name), machine)
@@ -37,7 +40,8 @@ def heal(lab: LabPlaces, machine: MachinePlan, fault: str | None = None) -> list
     active = active_faults(struck.places)
     wanted = [_fault(fault).name] if fault else active
     healed = [name for name in active if name in wanted]
-    for name in wanted:
+    # What is healed through SSH comes after what SSH needs.
+    for name in sorted(wanted, key=lambda one: (one not in _FIRST, one)):
         FAULTS[name].heal(struck)
         _remember(struck.places, [one for one in active_faults(struck.places) if one != name])
     return healed

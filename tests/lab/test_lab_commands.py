@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +81,18 @@ def test_what_cannot_be_done_is_said_with_a_code_and_changes_nothing(
 def test_the_faults_are_listed() -> None:
     listed = json.loads(soundstage("faults", "--json").stdout)
     assert [one["name"] for one in listed] == list(FAULTS)
+
+
+@pytest.mark.root
+def test_an_interrupted_command_takes_its_machines_down(
+    lab_names: Callable[[str], Lab], eventually: Any
+) -> None:
+    lab = lab_names("interrupted")
+    making = subprocess.Popen(
+        [Path(sys.executable).parent / "soundstage", "lab", "up", "--name", lab.name, "--machines", "2"],
+        stdout=subprocess.DEVNULL,
+    )
+    eventually(lambda: lab.places.plan.exists() or making.poll() is not None, "the lab to be begun")
+    making.send_signal(signal.SIGINT)
+    assert making.wait(300) == 130
+    assert not lab.exists()
