@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from checks import Check, Outcome, load_checks, run_checks
-from memory import Memory, keep, recall
+from memory import Memory, alone, keep, recall
 from problems import Problem
 
 GONE = Problem("card", "card.gone", "It is gone.", "Look for it.")
@@ -78,3 +79,20 @@ def test_what_was_kept_is_recalled_and_rubbish_is_nothing(tmp_path: Path) -> Non
     assert recall(file) == memory
     file.write_text('{"failures": ')
     assert recall(file) == Memory()
+
+
+def test_two_looks_at_once_take_their_turns(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "memory.json"
+    order: list[str] = []
+
+    def second() -> None:
+        with alone(file):
+            order.append("second")
+
+    with alone(file):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(0.2)
+        order.append("first")
+    other.join(30)
+    assert order == ["first", "second"]

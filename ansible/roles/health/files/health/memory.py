@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,6 +22,15 @@ class Memory:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     failures: int = 0
     drained: bool | None = None
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Wait until no other process works with this memory."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def recall(file: Path) -> Memory:
@@ -38,7 +50,6 @@ def recall(file: Path) -> Memory:
 
 def keep(file: Path, memory: Memory) -> None:
     """Write it down whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     kept = {
         "failures": memory.failures,
         "drained": memory.drained,
