@@ -12,6 +12,7 @@ for place in (
     ROLES / "gpu" / "files",
     ROLES / "backup" / "files",
     ROLES / "models" / "files",
+    ROLES / "worker" / "files",
     ROLES.parent / "plugins" / "module_utils",
     Path(__file__).parents[1] / "nomad_fixture",
     Path(__file__).parent,
