@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli import flood
 from app.cli.state import JsonFlag, Stopped, invocation
 from lab.bake import bake
 from lab.cards.catalogue import read_gpus
@@ -55,6 +56,7 @@ def register(cli: typer.Typer) -> None:
     _register_doors(group)
     _register_bake(group)
     _register_faults(group)
+    flood.register(group)
     _register_drill(group)
 
 

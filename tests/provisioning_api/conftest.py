@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import real_server
 import sshd_server
 from ramdisk import Ramdisk
 
@@ -155,3 +156,18 @@ async def end_of(operator: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
 
     found: dict[str, Any] = await eventually(ended)
     return found
+
+
+@pytest.fixture
+def server(tmp_path: Path, project: Path, database_url: str) -> Iterator[real_server.RealServer]:
+    """A process of its own, with a plain and a TLS port."""
+    environment = {
+        "SOUNDSTAGE_STATE_DIR": str(tmp_path / "state"),
+        "SOUNDSTAGE_LOG__LEVEL": "warning",
+        "SOUNDSTAGE_PROVISIONING__DATABASE_URL": database_url,
+        "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project),
+        "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ANSIBLE),
+        "SOUNDSTAGE_PROVISIONING__SSH_USER": getpass.getuser(),
+    }
+    with real_server.running_server(tmp_path, environment) as running:
+        yield running

@@ -1,0 +1,48 @@
+"""`soundstage lab flood`: a thousand simulated machines against the real provisioning API."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.state import JsonFlag, invocation, run
+from app.machines_api import KEY_VARIABLE
+from provisioning_api.flood.faults import plan_fleet
+from provisioning_api.flood.fleet import Fleet, FloodResult, fleet_client
+
+
+def register(group: typer.Typer) -> None:
+    @group.command()
+    def flood(
+        context: typer.Context,
+        url: Annotated[str, typer.Argument(help="The TLS port of a provisioning API to try.")],
+        ca: Annotated[Path, typer.Option(help="Its CA certificate (`/api/ca.pem`).")],
+        machines: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 1000,
+        seed: Annotated[int, typer.Option(help="The same number gives the same fleet and faults.")] = 1,
+        faulty: Annotated[float, typer.Option(min=0, max=1, help="Share of machines with a fault.")] = 0.2,
+        spread_s: Annotated[float, typer.Option(min=0, help="They start within so many seconds.")] = 5.0,
+        call_home: Annotated[
+            bool, typer.Option("--call-home", help=f"Only call home, with the key in {KEY_VARIABLE}.")
+        ] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Let simulated machines boot, enrol, fail and retry against a real API. They stay in its list."""
+        printer = invocation(context).printer(as_json)
+
+        async def work() -> FloodResult:
+            plans = plan_fleet(machines, seed, faulty=faulty, spread_s=spread_s)
+            async with fleet_client(url, ca.read_text(encoding="ascii")) as client:
+                fleet = Fleet(client)
+                if call_home:
+                    return await fleet.call_home(plans, os.environ.get(KEY_VARIABLE, ""), seed)
+                return await fleet.live(plans, seed)
+
+        found = run(work())
+        if printer.as_json:
+            printer.value(found)
+            return
+        rows: list[list[Any]] = [[name, value] for name, value in found.model_dump().items()]
+        printer.table(["", ""], rows, empty="")

@@ -1,0 +1,67 @@
+"""What goes wrong in a simulated fleet, drawn from the seed before anything starts; used by the fleet."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class Fault(StrEnum):
+    """One per machine at most, so that what follows from each can be told."""
+
+    NONE = "none"
+    LOST_ANSWERS = "lost_answers"
+    DUPLICATE_UUID = "duplicate_uuid"
+    CLOCK_1970 = "clock_1970"
+    HALF_WRITTEN_DISK = "half_written_disk"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePlan:
+    """Everything that is decided about one machine. `seed` feeds its own dice (which answers are lost)."""
+
+    number: int
+    macs: tuple[str, ...]
+    uuid: str
+    serial: str
+    gpus: int
+    starts_after_s: float
+    fault: Fault
+    seed: int
+
+
+def plan_fleet(machines: int, seed: int, *, faulty: float, spread_s: float) -> Sequence[MachinePlan]:
+    """The same for the same arguments. `faulty` is the share of machines with a fault, 0 to 1; they start
+    within `spread_s` seconds.
+    """
+    dice = random.Random(seed)  # noqa: S311 - a simulation, not a secret
+    faults = [fault for fault in Fault if fault is not Fault.NONE]
+    plans: list[MachinePlan] = []
+    for number in range(machines):
+        fault = dice.choice(faults) if dice.random() < faulty and number else Fault.NONE
+        uuid = str(UUID(int=dice.getrandbits(128), version=4))
+        if fault is Fault.DUPLICATE_UUID:
+            uuid = plans[dice.randrange(number)].uuid
+        plans.append(
+            MachinePlan(
+                number=number,
+                macs=_macs(number),
+                uuid=uuid,
+                serial=f"SIM{seed:04d}{number:06d}",
+                gpus=dice.choice((0, 0, 1, 2, 4)),
+                starts_after_s=dice.random() * spread_s,
+                fault=fault,
+                seed=dice.getrandbits(32),
+            )
+        )
+    return plans
+
+
+def _macs(number: int) -> tuple[str, ...]:
+    # Locally administered: no real card has such an address.
+    tail = f"{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+    return (f"02:50:00:{tail}", f"02:51:00:{tail}")

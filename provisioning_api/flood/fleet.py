@@ -1,0 +1,104 @@
+"""Lets a whole fleet loose on one API, and adds up what happened; called by `soundstage lab flood` and the
+bench.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import httpx
+from pydantic import BaseModel
+
+from provisioning_api.flood.faults import MachinePlan
+from provisioning_api.flood.machine import SimulatedMachine
+
+# Connections at the same time; a thousand machines share a switch, too.
+CONNECTIONS = 64
+TIMEOUT_S = 120.0
+
+
+class FloodResult(BaseModel):
+    """`ends`: how many machines came how far; `p50_ms` and the others are of all calls together."""
+
+    machines: int
+    seed: int
+    seconds: float
+    calls: int
+    statuses: dict[str, int]
+    ends: dict[str, int]
+    faults: dict[str, int]
+    p50_ms: float
+    p99_ms: float
+    slowest_ms: float
+
+
+class Fleet:
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._seconds: list[float] = []
+        self._statuses: Counter[str] = Counter()
+
+    async def live(self, plans: Sequence[MachinePlan], seed: int = 0) -> FloodResult:
+        """All machines at once, to the end of each."""
+        machines = [SimulatedMachine(plan, self._client, self._noted) for plan in plans]
+        started = time.perf_counter()
+        await asyncio.gather(*(machine.live() for machine in machines))
+        return self._result(plans, [machine.end for machine in machines], seed, time.perf_counter() - started)
+
+    async def call_home(self, plans: Sequence[MachinePlan], token: str, seed: int = 0) -> FloodResult:
+        """Every machine calls home once, as installed machines do at their first boot."""
+        machines = [SimulatedMachine(plan, self._client, self._noted) for plan in plans]
+
+        async def call(machine: SimulatedMachine) -> None:
+            await asyncio.sleep(machine.plan.starts_after_s)
+            answer = await machine.call_home(token)
+            machine.end = machine.end if answer is None else str(answer.json()["status"])
+
+        started = time.perf_counter()
+        await asyncio.gather(*(call(machine) for machine in machines))
+        return self._result(plans, [machine.end for machine in machines], seed, time.perf_counter() - started)
+
+    def _noted(self, path: str, seconds: float, status: int) -> None:
+        self._seconds.append(seconds)
+        self._statuses[str(status)] += 1
+
+    def _result(
+        self, plans: Sequence[MachinePlan], ends: Sequence[str], seed: int, seconds: float
+    ) -> FloodResult:
+        slowest = sorted(self._seconds) or [0.0]
+
+        def at(share: float) -> float:
+            return round(slowest[min(len(slowest) - 1, int(share * len(slowest)))] * 1000, 1)
+
+        return FloodResult(
+            machines=len(plans),
+            seed=seed,
+            seconds=round(seconds, 2),
+            calls=len(self._seconds),
+            statuses=dict(sorted(self._statuses.items())),
+            ends=dict(sorted(Counter(ends).items())),
+            faults=dict(sorted(Counter(str(plan.fault) for plan in plans).items())),
+            p50_ms=at(0.5),
+            p99_ms=at(0.99),
+            slowest_ms=at(1.0),
+        )
+
+
+def fleet_client(url: str, ca_pem: str | None = None) -> httpx.AsyncClient:
+    """`ca_pem`: trusts this authority alone, as a deploy agent does."""
+    verify: ssl.SSLContext | bool = True
+    if ca_pem is not None:
+        verify = ssl.create_default_context(cadata=ca_pem)
+        verify.minimum_version = ssl.TLSVersion.TLSv1_3
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    return httpx.AsyncClient(
+        base_url=url,
+        limits=limits,
+        verify=verify,
+        timeout=httpx.Timeout(TIMEOUT_S, pool=None),
+        trust_env=False,
+    )

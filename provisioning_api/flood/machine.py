@@ -1,0 +1,177 @@
+"""One simulated machine: keys of its own, a ramdisk's calls, and the fault that was planned for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from provisioning_api.enrolment.challenges import signed_text
+from provisioning_api.flood.faults import Fault, MachinePlan
+
+LOST_SHARE = 0.3
+TRIES = 12
+AGAIN_S = 0.2
+
+
+class SimulatedMachine:
+    """Drives itself as far as the API lets it. `noted` is told of every call: its path, seconds and
+    status.
+    """
+
+    def __init__(
+        self, plan: MachinePlan, client: httpx.AsyncClient, noted: Callable[[str, float, int], None]
+    ) -> None:
+        self.plan = plan
+        self._client = client
+        self._noted = noted
+        self._dice = random.Random(plan.seed)  # noqa: S311 - a simulation, not a secret
+        self._key = Ed25519PrivateKey.generate()
+        self._challenge = ""
+        self.machine_id = ""
+        self.end = ""
+        """What became of it: enrolled, waits, or the code of the error that stopped it."""
+
+    async def live(self) -> None:
+        """From power-on to as far as it comes."""
+        await asyncio.sleep(self.plan.starts_after_s)
+        if not await self._discover():
+            return
+        claimed = await self._signed("claim")
+        if claimed is None or claimed.get("token") is None:
+            self.end = self.end or "waits"
+            return
+        if claimed["next"] == "write" and not await self._write():
+            return
+        await self._enrol(claimed["token"])
+
+    async def call_home(self, token: str) -> httpx.Response | None:
+        """`POST /api/ready-for-provisioning` as its first boot would."""
+        body = {"hostname": f"sim-{self.plan.number}", "ip": self._address}
+        headers = {"Authorization": f"Bearer {token}"}
+        return await self._post("/api/ready-for-provisioning", body, headers=headers)
+
+    @property
+    def _address(self) -> str:
+        number = self.plan.number
+        return f"10.{100 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+
+    async def _discover(self) -> bool:
+        gpu = {"vendor": "10de", "device": "1e81", "model": "TU104", "vram_mib": 8192}
+        hardware = {
+            "serial": self.plan.serial,
+            "cpu_threads": 16,
+            "memory_mib": 65536,
+            "disks": [{"name": "sda", "bytes": 480_000_000_000}],
+            "gpus": [{**gpu, "address": f"0000:0{n}:00.0"} for n in range(self.plan.gpus)],
+        }
+        raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        report = {
+            **self._identity,
+            "hardware": hardware,
+            "address": self._address,
+            "agent_key": self._key.public_key().public_bytes(*raw).hex(),
+        }
+        answer = await self._post("/api/agent/discover", report)
+        if answer is None:
+            return False
+        found = answer.json()
+        self.machine_id, self._challenge = found["machine_id"], found["challenge"]
+        return True
+
+    async def _write(self) -> bool:
+        if await self._signed("write") is None:
+            return False
+        spans: list[dict[str, Any]] = [{"name": "stream", "ago_s": 20.0, "seconds": 18.0}]
+        if self.plan.fault is Fault.HALF_WRITTEN_DISK:
+            failure = {"code": "half_written", "message": "power was lost while the disk was written"}
+            await self._signed("report", {"spans": spans, "failure": failure})
+            self.end = "half_written"
+            return False
+        return await self._signed("report", {"spans": spans}) is not None
+
+    async def _enrol(self, token: str) -> None:
+        request = {**self._identity, "token": token, "host_key": _host_key(), "csr": _csr()}
+        # An answer with certificates that is lost cannot be had again: the link is good while it travels.
+        answer = await self._post("/api/agent/enrol", request, lossy=False)
+        if answer is None:
+            return
+        self.end = "enrolled"
+        if self.plan.fault is Fault.REPLAY:
+            again = await self._post("/api/agent/enrol", {**request, "host_key": _host_key()}, lossy=False)
+            if again is not None:
+                self.end = "ENROLLED TWICE"
+            else:
+                self.end = "enrolled"
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {"macs": list(self.plan.macs), "uuid": self.plan.uuid}
+
+    async def _signed(self, verb: str, payload: Any = None) -> dict[str, Any] | None:
+        body = "" if payload is None else json.dumps(payload)
+        signature = self._key.sign(signed_text(verb, self.machine_id, self._challenge, body)).hex()
+        call = {
+            "machine_id": self.machine_id,
+            "challenge": self._challenge,
+            "payload": body,
+            "signature": signature,
+        }
+        # A write is granted once: whether a lost answer was a yes is what an operator decides.
+        answer = await self._post(f"/api/agent/{verb}", call, lossy=verb != "write")
+        if answer is None:
+            return None
+        found: dict[str, Any] = answer.json()
+        self._challenge = found.get("challenge", self._challenge)
+        return found
+
+    async def _post(
+        self, path: str, body: Any, *, lossy: bool = True, headers: dict[str, str] | None = None
+    ) -> httpx.Response | None:
+        """Until an answer comes through; None for a refusal, whose code is the machine's end."""
+        for _ in range(TRIES):
+            started = time.perf_counter()
+            try:
+                answer = await self._client.post(path, json=body, headers=self._headers(headers))
+            except httpx.TransportError:
+                self._noted(path, time.perf_counter() - started, 0)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            self._noted(path, time.perf_counter() - started, answer.status_code)
+            lost = lossy and self.plan.fault is Fault.LOST_ANSWERS and self._dice.random() < LOST_SHARE
+            if lost or answer.status_code in (502, 503):
+                await asyncio.sleep(AGAIN_S)
+                continue
+            if answer.is_success:
+                return answer
+            self.end = str(answer.json().get("code"))
+            return None
+        self.end = "gave_up"
+        return None
+
+    def _headers(self, more: dict[str, str] | None) -> dict[str, str]:
+        headers = dict(more or {})
+        if self.plan.fault is Fault.CLOCK_1970:
+            headers["Date"] = "Thu, 01 Jan 1970 00:00:42 GMT"
+        return headers
+
+
+def _host_key() -> str:
+    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    return Ed25519PrivateKey.generate().public_key().public_bytes(*form).decode()
+
+
+def _csr() -> str:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "simulated")])
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
