@@ -34,7 +34,7 @@ from lab.network import make_network
 from lab.packages import start_package_proxy
 from lab.places import LABS, LabPlaces
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, read_plan
-from lab.programs import require_lab_programs
+from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
 from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
 from lab.teardown import take_down
@@ -85,7 +85,7 @@ class Lab:
     ) -> float:
         """Makes and boots all machines; returns the seconds from the first step after the root tree until the
         last machine's SSH greets. What was half made is cleared away when it fails."""
-        require_lab_programs()
+        require_lab()
         if self.exists():
             raise Conflict(
                 "lab.exists",
@@ -126,7 +126,7 @@ class Lab:
         Returns the seconds from the first step after the shared layers until all clients are ready.
         `isolated`: Nomad has the driver `exec` too; building that one takes minutes, once.
         """
-        require_lab_programs()
+        require_lab()
         layer = make_cluster_layer(make_root_tree(say), isolated=isolated)
         roles = ["server", *("client" for _ in machines[1:])]
         seconds = self.up(
@@ -151,7 +151,7 @@ class Lab:
 
     def down(self) -> None:
         """Removes everything of this lab, however it was left; nothing happens when there is none."""
-        require_lab_programs()
+        require_lab()
         take_down(self.places)
 
     def status(self) -> list[MachineStatus]:

@@ -1,55 +1,14 @@
-"""Runs the system's programs (ip, mount, ssh-keygen, mmdebstrap …) and says what is missing; used by all of
+"""Runs the system's programs (ip, mount, ssh-keygen, mmdebstrap …) and says why one failed; used by all of
 lab."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from soundstage.errors import Forbidden, Unavailable, Upstream
-
-# program: (Debian package, what for)
-NEEDED = {
-    "systemd-nspawn": "systemd-container",
-    "mmdebstrap": "mmdebstrap",
-    "ip": "iproute2",
-    "nsenter": "util-linux",
-    "mkfs.ext4": "e2fsprogs",
-    "ssh": "openssh-client",
-    "ssh-keygen": "openssh-client",
-    "socat": "socat",
-}
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-
-def what_is_missing() -> str | None:
-    """Why this computer cannot run a lab now, as one sentence; None when it can."""
-    if os.geteuid() != 0:
-        return "The lab makes namespaces, mounts and control groups, which only root may do."
-    missing = {package for program, package in NEEDED.items() if shutil.which(program) is None}
-    if not _KEYRING.exists():
-        missing.add("debian-archive-keyring")
-    if missing:
-        return f"The lab needs: apt-get install {' '.join(sorted(missing))}"
-    return None
-
-
-def require_lab_programs() -> None:
-    """Forbidden or Unavailable, with what to do, when this computer cannot run a lab."""
-    if os.geteuid() != 0:
-        raise Forbidden(
-            "lab.needs_root",
-            "The lab makes namespaces, mounts and control groups, which only root may do.",
-            "Run the same command with sudo.",
-        )
-    missing = what_is_missing()
-    if missing:
-        raise Unavailable(
-            "lab.programs_missing", missing, "`make setup` lists what the project needs, and why."
-        )
+from soundstage.errors import Unavailable, Upstream
 
 
 def run_program(

@@ -12,18 +12,27 @@ from typing import Any
 
 import pytest
 
+from app.cli.main import run_cli
 from lab.farm_in_a_box import Lab
 from lab.faults import FAULTS
 
-_SOUNDSTAGE = Path(sys.executable).parent / "soundstage"
+Soundstage = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def soundstage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([_SOUNDSTAGE, "lab", *arguments], capture_output=True, text=True, timeout=600)
+@pytest.fixture
+def soundstage(capfd: pytest.CaptureFixture[str]) -> Soundstage:
+    """`soundstage lab ARGUMENTS`, in this process: starting the program takes longer than what it does."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        capfd.readouterr()
+        code = run_cli(["lab", *arguments])
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    return run
 
 
 @pytest.mark.root
-def test_a_lab_from_up_to_down(lab_names: Callable[[str], Lab]) -> None:
+def test_a_lab_from_up_to_down(soundstage: Soundstage, lab_names: Callable[[str], Lab]) -> None:
     lab = lab_names("cli")
     name = ("--name", lab.name)
     up = soundstage("up", *name, "--hosts", "control,gpu-1", "--gpus", "0,2", "--json")
@@ -71,14 +80,14 @@ def test_a_lab_from_up_to_down(lab_names: Callable[[str], Lab]) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_with_a_code_and_changes_nothing(
-    lab_names: Callable[[str], Lab], arguments: list[str], code: str
+    soundstage: Soundstage, lab_names: Callable[[str], Lab], arguments: list[str], code: str
 ) -> None:
     done = soundstage(*arguments)
     assert (done.returncode, code in done.stderr) == (1, True), done.stderr
     assert not Lab("x").exists()
 
 
-def test_the_faults_are_listed() -> None:
+def test_the_faults_are_listed(soundstage: Soundstage) -> None:
     listed = json.loads(soundstage("faults", "--json").stdout)
     assert [one["name"] for one in listed] == list(FAULTS)
 

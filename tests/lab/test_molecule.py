@@ -13,7 +13,7 @@ import yaml
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
-from lab.programs import what_is_missing
+from lab.requirements import what_is_missing
 
 _ROOT = Path(__file__).parents[2]
 _ANSIBLE = _ROOT / "ansible" / ".venv" / "bin"

@@ -20,7 +20,7 @@ import pytest
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab, all_labs
 from lab.plan import machines_named
-from lab.programs import what_is_missing
+from lab.requirements import what_is_missing
 
 _PREFIX = "test-"
 
