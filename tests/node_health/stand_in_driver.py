@@ -19,6 +19,7 @@ class Reported:
     uncorrectable: int = 0
     rows_used_up: bool = False
     recovery: str = "None"
+    busy: bool = False
 
     @property
     def address(self) -> str:
@@ -40,6 +41,7 @@ class Reported:
     <remapped_rows>
       <remapped_row_failure>{"Yes" if self.rows_used_up else "No"}</remapped_row_failure>
     </remapped_rows>
+    <processes>{"<process_info><pid>7</pid></process_info>" if self.busy else ""}</processes>
     <gpu_recovery_action>{self.recovery}</gpu_recovery_action>
   </gpu>"""
 

@@ -138,6 +138,15 @@ def test_each_card_writes_a_pattern_and_reads_it_back(
     assert [problem["message"] for problem in problems] == ([message] if message else [])
 
 
+def test_a_card_on_which_a_program_runs_is_left_alone(
+    tmp_path: Path, libcuda: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPOIL_CARD", "1")
+    cards = (Reported(0x10), Reported(0x11, busy=True))
+    arguments = ("--memory-test-mib", "4", "--libcuda", str(libcuda))
+    assert found(answering(tmp_path, *cards), *cards, arguments=arguments) == []
+
+
 def test_a_missing_library_is_said(tmp_path: Path) -> None:
     card = Reported(0x10)
     arguments = ("--memory-test-mib", "4", "--libcuda", "/nowhere/libcuda.so.1")

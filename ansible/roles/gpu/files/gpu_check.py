@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
+import os
 import re
 import subprocess
 import sys
@@ -58,12 +59,16 @@ def problems(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
         yield from _of_kernel_log(arguments.kernel_log)
         return
     cards = ElementTree.fromstring(report.stdout).findall("gpu")  # noqa: S314 -- the driver's own words
+    if arguments.memory_test_mib:
+        busy = {
+            number for number, card in enumerate(cards) if card.find("processes/process_info") is not None
+        }
+        yield from _of_memory(arguments.libcuda, arguments.memory_test_mib, busy)
+        return
     yield from _of_count([_address(card.get("id", "")) for card in cards], arguments)
     for card in cards:
         yield from _of_card(card)
     yield from _of_kernel_log(arguments.kernel_log)
-    if arguments.memory_test_mib:
-        yield from _of_memory(arguments.libcuda, arguments.memory_test_mib)
 
 
 def _of_driver(said: str) -> dict[str, str]:
@@ -139,8 +144,12 @@ def _of_kernel_log(source: str) -> Iterator[dict[str, str]]:
             )
 
 
-def _of_memory(library: str, mib: int) -> Iterator[dict[str, str]]:
-    """Let each card write a pattern and read it back, by the driver's own library."""
+def _of_memory(library: str, mib: int, busy: set[int]) -> Iterator[dict[str, str]]:
+    """Let each card write a pattern and read it back, by the driver's own library.
+
+    Cards on which programs run are left alone: they compute already, and may need the last of their memory.
+    """
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order of nvidia-smi
     try:
         cuda = ctypes.CDLL(library)
     except OSError as error:
@@ -154,7 +163,7 @@ def _of_memory(library: str, mib: int) -> Iterator[dict[str, str]]:
             "gpu.compute", f"The cards cannot be used for computing (CUDA error {status}).", REPLACE
         )
         return
-    for number in range(count.value):
+    for number in set(range(count.value)) - busy:
         if failed := _write_and_read(cuda, number, mib * 1024 * 1024 // 4):
             yield _problem(
                 "gpu.compute", f"Card {number} failed a write and read of {mib} MiB: {failed}.", REPLACE
@@ -211,7 +220,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--nvidia-smi", default="nvidia-smi")
     parser.add_argument("--kernel-log", default="journal", help="`journal`, or a file")
-    parser.add_argument("--memory-test-mib", type=int, default=0, help="0: no test of the cards' memory")
+    parser.add_argument(
+        "--memory-test-mib",
+        type=int,
+        default=0,
+        help="test only the memory of cards that are free, so much of each",
+    )
     parser.add_argument("--libcuda", default="libcuda.so.1")
     return parser.parse_args()
 
