@@ -291,7 +291,7 @@ async def test_a_process_that_is_killed_in_an_upload_leaves_nothing_to_be_seen(
 ) -> None:
     content = os.urandom(MIB) * 20
     (tmp_path / "film").write_bytes(content)
-    # Enough for the first small blob and the last part (4 MiB), but for neither of the first two (8 MiB each).
+    # Enough for the first small blob and the last part (4 MiB), but for neither of the other two (8 MiB).
     async with narrow_line(s3.port, [7 * MIB] * 20) as endpoint_url:
         environment = {**bucket.environment, "AWS_ENDPOINT_URL": endpoint_url}
         process = await started(
