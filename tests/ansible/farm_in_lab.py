@@ -113,7 +113,7 @@ class LabFarm:
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def _curl(self, words: list[str], url: str, header: str, token: str) -> subprocess.CompletedProcess[str]:
-        """From the lab's network; the token comes by standard input, as it must not stand in a process list."""
+        """From the lab's network; the token comes by standard input, out of every process list."""
         always = ["curl", "--silent", "--max-time", "20", "--noproxy", "*"]
         always += ["--cacert", str(self.secrets / "tls/ca.pem"), *(["--header", "@-"] if token else [])]
         command = self.lab.entering([*always, *words, url])

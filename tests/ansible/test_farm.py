@@ -42,7 +42,7 @@ def ready_nodes(farm: LabFarm) -> set[str]:
 def test_a_dry_run_on_bare_machines_ends_well_and_changes_nothing(farm: LabFarm) -> None:
     farm.converge("--check", "--diff")
     assert not farm.secrets.exists()
-    assert farm.on("cpu-1", "test", "-e", "/etc/nomad.d").returncode != 0
+    assert farm.on("cpu-1", "test", "-e", "/etc/nomad.d/nomad.hcl").returncode != 0
 
 
 def test_the_playbook_turns_bare_machines_into_a_farm(farm: LabFarm) -> None:
