@@ -114,7 +114,8 @@ def test_names_under_consul_are_known_to_every_program(farm: LabFarm) -> None:
 
 def test_drivers_that_nobody_asked_for_are_off(farm: LabFarm) -> None:
     node = next(one for one in nomad(farm, "/v1/nodes") if one["Name"] == "cpu-1")
-    assert set(node["Drivers"]) == {"exec"}
+    # A Nomad that was built without a C compiler has no `exec` either.
+    assert set(node["Drivers"]) <= {"exec"}
 
 
 def test_no_secret_can_be_read_by_others_on_a_machine(farm: LabFarm) -> None:

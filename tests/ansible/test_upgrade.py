@@ -15,7 +15,7 @@ NOMAD = "https://10.77.0.11:4646"
 
 @pytest.fixture(scope="module")
 def ready(farm: LabFarm) -> LabFarm:
-    farm.converge()
+    farm.converge(nomad__drivers=["raw_exec"])
     return farm
 
 
@@ -54,7 +54,7 @@ def test_an_upgrade_moves_work_out_of_the_way_and_loses_none(ready: LabFarm) -> 
                 "Tasks": [
                     {
                         "Name": "waits",
-                        "Driver": "exec",
+                        "Driver": "raw_exec",
                         "Config": {"command": "/bin/sleep", "args": ["100000"]},
                         "Resources": {"CPU": 50, "MemoryMB": 32},
                     }
@@ -74,7 +74,10 @@ def test_an_upgrade_moves_work_out_of_the_way_and_loses_none(ready: LabFarm) -> 
         assert time.monotonic() < deadline, allocations(ready, "waits")
         time.sleep(1)
     ready.converge(
-        playbook="ansible/playbooks/upgrade.yaml", nomad__file=str(other), nomad__file_sha256=sha256(other)
+        playbook="ansible/playbooks/upgrade.yaml",
+        nomad__file=str(other),
+        nomad__file_sha256=sha256(other),
+        nomad__drivers=["raw_exec"],
     )
     for machine in ("control-1", "cpu-1", "gpu-1"):
         assert sha256(other)[:16] in ready.on(machine, "readlink", "/usr/local/bin/nomad").stdout
