@@ -22,7 +22,7 @@ class Seeded:
         if self.fault:
             strike(lab.places, lab.plan.machine(self.machine), self.fault)
             return
-        done = lab.run(self.machine, ["sh", "-ec", f"'{self.command}'"])
+        done = lab.run(self.machine, ["sh", "-ec", self.command])
         if done.returncode != 0:
             raise RuntimeError(f"{self.what}: {done.stderr}")
 
