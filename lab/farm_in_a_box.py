@@ -216,6 +216,9 @@ class Lab:
         wait_for_ssh(self.places, plan, timeout_s)
         return time.monotonic() - start
 
+    def is_on(self, machine: str) -> bool:
+        return is_running(self.places, self.plan.machine(machine))
+
     def power_off(self, machine: str) -> None:
         """As when its cable is pulled."""
         stop_machine(self.places, self.plan.machine(machine))

@@ -6,58 +6,83 @@ All run on a plain Nomad and Consul (lab/cluster) that carries one job with a ta
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from lab.cluster.api import ClusterApi
 from lab.farm_in_a_box import Lab
+from lab.faults.clock import AHEAD_S
 from lab.plan import LabPlan
-
-JOB = "drill"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What an exercise works with: a lab whose cluster is whole, and the machine that fails."""
+    """What an exercise works with: a lab whose cluster is whole, and the machine that fails. `job`: its work;
+    `boot_id`: of that machine, before the fault."""
 
     lab: Lab
     cluster: ClusterApi
     machine: str
+    job: str
     tasks: int
+    boot_id: str
 
-    def running_on(self) -> list[str]:
-        """The machine of each task that the server believes to be running."""
-        found = self.cluster.nomad("GET", f"/v1/job/{JOB}/allocations")
-        return [
+    def believed(self) -> dict[str, int]:
+        """{machine: tasks that the server believes to run there}"""
+        found = self.cluster.nomad("GET", f"/v1/job/{self.job}/allocations")
+        return Counter(
             one["NodeName"]
             for one in found
             if one["ClientStatus"] == "running" and one["DesiredStatus"] == "run"
-        ]
+        )
 
-    def state(self) -> str:
-        return self.cluster.node_states().get(self.machine, "unknown")
+    def real(self, machine: str) -> int:
+        """Tasks whose processes are there, whatever the server believes; -1 when the machine does not
+        answer."""
+        done = self.lab.run(machine, ["pgrep", "--full", "--count", f"^{self.job}-task"])
+        return int(done.stdout) if done.stdout.strip().isdigit() else -1
+
+    def works(self) -> bool:
+        """All tasks run, and not only in the books."""
+        believed = self.believed()
+        return sum(believed.values()) == self.tasks and all(
+            self.real(machine) >= count for machine, count in believed.items()
+        )
+
+    def works_elsewhere(self) -> bool:
+        return self.believed().get(self.machine, 0) == 0 and self.works()
 
     def is_whole(self) -> bool:
-        states = self.cluster.node_states()
-        return all(state == "ready" for state in states.values()) and len(self.running_on()) == self.tasks
+        return all(state == "ready" for state in self.cluster.node_states().values()) and self.works()
 
-    def elsewhere(self) -> bool:
-        running = self.running_on()
-        return len(running) == self.tasks and self.machine not in running
+    def has_rebooted(self) -> bool:
+        return boot_id(self.lab, self.machine) not in ("", self.boot_id)
 
     def cards_are_well(self) -> bool:
-        node = next(
-            one["ID"] for one in self.cluster.nomad("GET", "/v1/nodes") if one["Name"] == self.machine
-        )
+        nodes = self.cluster.nomad("GET", "/v1/nodes")
+        node = next(one["ID"] for one in nodes if one["Name"] == self.machine)
         groups = self.cluster.nomad("GET", f"/v1/node/{node}")["NodeResources"]["Devices"] or []
         return all(one["Healthy"] for group in groups for one in group["Instances"])
 
     def can_write(self) -> bool:
-        done = self.lab.run(
-            self.machine, ["dd", "if=/dev/zero", "of=/var/tmp/drill", "bs=64k", "count=4", "conv=fsync"]
-        )
-        return done.returncode == 0
+        write = ["dd", "if=/dev/zero", "of=/var/tmp/drill", "bs=64k", "count=4", "conv=fsync"]
+        return self.lab.run(self.machine, write).returncode == 0
+
+    def decides(self) -> bool:
+        """The server can still write down what it decides."""
+        return bool(self.cluster.nomad("POST", f"/v1/job/{self.job}/evaluate", {"JobID": self.job})["EvalID"])
+
+    def clock_is_wrong(self) -> bool:
+        said = self.lab.run(self.machine, ["date", "+%s"]).stdout.strip()
+        return said.isdigit() and abs(int(said) - time.time()) > AHEAD_S / 2
+
+
+def boot_id(lab: Lab, machine: str) -> str:
+    """Another one after each boot; empty when the machine does not answer."""
+    return lab.run(machine, ["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,34 +117,27 @@ def _client_with_card(plan: LabPlan) -> str | None:
 
 
 def _work_survives(scene: Scene) -> bool:
-    """The server is away: its clients run on by themselves."""
-    client = _client(scene.lab.plan)
-    if client is None:
-        return False
-    done = scene.lab.run(client, ["pgrep", "--full", "soundstage-drill-task"])
-    return done.returncode == 0
+    """The server is away, and its clients run on by themselves."""
+    clients = [one.name for one in scene.lab.plan.machines if one.role == "client"]
+    return (
+        not scene.lab.is_on(scene.machine) and sum(max(scene.real(one), 0) for one in clients) >= scene.tasks
+    )
 
 
 EXERCISES = (
+    Exercise("cable", "network", "its work goes on elsewhere", _client_with_peer, Scene.works_elsewhere),
+    Exercise("power", "power", "its work goes on elsewhere", _client_with_peer, Scene.works_elsewhere),
     Exercise(
-        "cable",
-        "network",
-        "the machine is missed and its work goes on elsewhere",
-        _client_with_peer,
-        Scene.elsewhere,
+        "reset",
+        "reset",
+        "the machine comes back by itself, and all tasks run",
+        _client,
+        lambda scene: scene.has_rebooted() and scene.is_whole(),
     ),
-    Exercise(
-        "power",
-        "power",
-        "the machine is missed and its work goes on elsewhere",
-        _client_with_peer,
-        Scene.elsewhere,
-    ),
-    Exercise("reset", "reset", "the machine comes back by itself and works again", _client, Scene.is_whole),
     Exercise(
         "card",
         "card-dead",
-        "the server counts the card as faulty, and places nothing on it",
+        "the server counts the card as faulty",
         _client_with_card,
         lambda scene: not scene.cards_are_well(),
         lambda scene: scene.cards_are_well() and scene.is_whole(),
@@ -127,24 +145,25 @@ EXERCISES = (
     Exercise(
         "full-disk",
         "disk-full",
-        "writes fail on this machine; all tasks run on",
+        "writes fail on this machine, and all tasks run on",
         _client,
-        lambda scene: not scene.can_write() and len(scene.running_on()) == scene.tasks,
+        lambda scene: not scene.can_write() and scene.works(),
         lambda scene: scene.can_write() and scene.is_whole(),
     ),
     Exercise(
         "slow-disk",
         "disk-slow",
-        "the server answers, and all tasks run on",
+        "the server still decides, and all tasks run on",
         _server,
-        Scene.is_whole,
+        lambda scene: scene.decides() and scene.works(),
     ),
-    Exercise("clock", "clock", "the machine stays ready, and its task runs on", _client, Scene.is_whole),
     Exercise(
-        "server",
-        "power",
-        "tasks run on without the server",
-        _server,
-        _work_survives,
+        "clock",
+        "clock",
+        "the machine stays in the farm, and all tasks run on",
+        _client,
+        lambda scene: scene.clock_is_wrong() and scene.is_whole(),
+        lambda scene: not scene.clock_is_wrong() and scene.is_whole(),
     ),
+    Exercise("server", "power", "all tasks run on without the server", _server, _work_survives),
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from lab.drill.exercises import EXERCISES, JOB, Exercise, Scene
+from lab.drill.exercises import EXERCISES, Exercise, Scene, boot_id
 from lab.drill.farm_copy import FarmCopy
 from lab.farm_in_a_box import Lab
 from soundstage.errors import Invalid, Unavailable
 
 # Much more than any takes on an idle computer; a drill that waits in vain says so.
 PATIENCE_S = 180.0
-_TASK = "exec -a soundstage-drill-task sleep infinity"
+_TASK = "exec -a $NOMAD_JOB_ID-task sleep infinity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +56,30 @@ def rehearse(
     try:
         seconds = lab.up_cluster(farm.machines, say=say)
         say(f"A copy of the farm, {len(farm.machines)} machines, is ready after {seconds:.1f} s.")
-        tasks = _start_work(lab)
         for exercise in exercises:
             machine = exercise.on(lab.plan)
             if machine is None:
                 say(f"{exercise.name}: no machine of this farm fits; left out.")
                 continue
-            yield _one(exercise, Scene(lab, lab.cluster(), machine, tasks), patience_s)
+            yield _one(exercise, lab, machine, patience_s)
     finally:
         lab.down()
 
 
-def _one(exercise: Exercise, scene: Scene, patience_s: float) -> Outcome:
+def _one(exercise: Exercise, lab: Lab, machine: str, patience_s: float) -> Outcome:
     noticed_s = whole_s = None
     why = ""
+    job = f"drill-{exercise.name}"
+    tasks = _start_work(lab, job)
+    scene = Scene(lab, lab.cluster(), machine, job, tasks, boot_id(lab, machine))
+    # What was true before the fault proves nothing: the machine that fails must have work.
+    clients = {one.name for one in lab.plan.machines if one.role == "client"}
+
+    def has_work() -> bool:
+        return scene.is_whole() and (machine not in clients or machine in scene.believed())
+
+    scene.cluster.wait_for(has_work, "the farm to be at work before the exercise")
     try:
-        scene.cluster.wait_for(scene.is_whole, "the farm to be whole before the exercise", patience_s)
         scene.lab.strike(scene.machine, exercise.fault)
         noticed_s = scene.cluster.wait_for(lambda: exercise.noticed(scene), exercise.expected, patience_s)[1]
     except Unavailable as missed:
@@ -86,8 +94,9 @@ def _one(exercise: Exercise, scene: Scene, patience_s: float) -> Outcome:
     return Outcome(exercise.name, scene.machine, exercise.fault, exercise.expected, noticed_s, whole_s, why)
 
 
-def _start_work(lab: Lab) -> int:
-    """One task per client, spread over them; returns how many."""
+def _start_work(lab: Lab, job_id: str) -> int:
+    """One new task per client, spread over them; returns how many. After an exercise all may be on one
+    machine."""
     clients = [one for one in lab.plan.machines if one.role == "client"]
     task = {
         "Name": "work",
@@ -107,6 +116,9 @@ def _start_work(lab: Lab) -> int:
             "MaxDelay": 0,
         },
     }
-    job = {"ID": JOB, "Type": "service", "Datacenters": ["*"], "TaskGroups": [group]}
-    lab.cluster().nomad("PUT", "/v1/jobs", {"Job": job})
+    job = {"ID": job_id, "Type": "service", "Datacenters": ["*"], "TaskGroups": [group]}
+    cluster = lab.cluster()
+    for old in cluster.nomad("GET", "/v1/jobs"):
+        cluster.nomad("DELETE", f"/v1/job/{old['ID']}?purge=true")
+    cluster.nomad("PUT", "/v1/jobs", {"Job": job})
     return len(clients)
