@@ -60,7 +60,8 @@ class CallHomeService:
         if pin is not None:
             # The look at its host key takes time; nobody waits for the database meanwhile.
             return await self._pinned(name, pin)
-        self._runs.wake()
+        if run_id is not None:
+            self._runs.wake()
         return CallHomeAnswer(
             message=SAID.get(state, f"It is {state}."), hostname=name, status=state, run_id=run_id
         )

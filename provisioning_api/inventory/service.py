@@ -19,11 +19,11 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MEMBERS, MachineState
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
-from soundstage.events import EventStore
+from soundstage.events import Event, EventStore
 from soundstage.telemetry import get_logger
 
 # Many machines at once are many events; one writing serves them all.
-PAUSE_S = 0.2
+PAUSE_S = 0.5
 
 
 class InventoryService:
@@ -78,8 +78,9 @@ class InventoryService:
 
         writer = asyncio.create_task(write_soon())
         try:
-            async for _ in self._events.follow(STREAM, after):
-                changed.set()
+            async for event in self._events.follow(STREAM, after):
+                if _concerns_members(event):
+                    changed.set()
         finally:
             writer.cancel()
 
@@ -89,6 +90,11 @@ class InventoryService:
         except (SoundstageError, OSError) as error:
             # A full disk must not end the API; the next change tries again.
             self._log.error("the inventory file was not written", path=str(self._path), reason=str(error))
+
+
+def _concerns_members(event: Event) -> bool:
+    """Whether a member came, went or changed; a thousand machines that only wait rewrite nothing."""
+    return not MEMBERS.isdisjoint({event.data.get("state"), event.data.get("before")})
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,0 +1,98 @@
+"""What a thousand machines at once cost the provisioning API: `.venv/bin/python -P bench/machines.py
+[MACHINES]`.
+
+Starts the real process on loopback and prints, for machines that only call home and for machines that go the
+whole way from a ramdisk to their certificates: seconds, calls, p50 and p99, what became of them, and the
+memory at its peak. The simulated machines share the processor with the server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "provisioning_api"))
+
+from real_server import RealServer, running_server
+
+from provisioning_api.flood.faults import plan_fleet
+from provisioning_api.flood.fleet import Fleet, FloodResult, fleet_client
+
+SEED = 1
+
+
+async def call_home(server: RealServer, machines: int) -> FloodResult:
+    """With the key of an operator, over the plain port, within a second."""
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as operator:
+        wanted = {"name": "bench", "role": "operator", "scopes": ["machine:call_home"]}
+        key = (await operator.post("/api/keys", json=wanted)).raise_for_status().json()["key"]
+    async with fleet_client(server.url) as client:
+        return await Fleet(client).call_home(plan_fleet(machines, SEED, faulty=0, spread_s=1), key, SEED)
+
+
+async def whole_way(server: RealServer, machines: int, faulty: float) -> FloodResult:
+    """Report, claim, write, exchange; a rule says yes to each."""
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as operator:
+        change = {"enabled": True, "when": {"networks": ["127.0.0.0/8"]}}
+        (await operator.patch("/api/rules/any-machine-on-this-network", json=change)).raise_for_status()
+        ca = (await operator.get("/api/ca.pem")).text
+    async with fleet_client(server.tls_url, ca) as client:
+        return await Fleet(client).live(plan_fleet(machines, SEED, faulty=faulty, spread_s=1), SEED)
+
+
+async def follow_inventory(path: Path, stop: asyncio.Event) -> tuple[int, int]:
+    """How often the file was read, and how often it was not whole."""
+    reads = broken = 0
+    while not stop.is_set():
+        try:
+            json.loads(await asyncio.to_thread(path.read_text))
+        except ValueError:
+            broken += 1
+        reads += 1
+        await asyncio.sleep(0.02)
+    return reads, broken
+
+
+async def main(machines: int) -> None:
+    kinds = {"call": "call home", "way": "whole way", "faults": "whole way, a fifth with faults"}
+    for kind, title in kinds.items():
+        with tempfile.TemporaryDirectory(prefix="bench-machines-") as name:
+            folder = Path(name)
+            environment = {"SOUNDSTAGE_STATE_DIR": str(folder / "state"), "SOUNDSTAGE_LOG__LEVEL": "error"}
+            with running_server(folder, environment) as server:
+                stop = asyncio.Event()
+                inventory = folder / "state" / "inventory" / "soundstage.json"
+                reader = asyncio.create_task(follow_inventory(inventory, stop))
+                if kind == "call":
+                    found = await call_home(server, machines)
+                else:
+                    found = await whole_way(server, machines, 0.2 if kind == "faults" else 0.0)
+                stop.set()
+                reads, broken = await reader
+                async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as operator:
+                    listed = len((await operator.get("/api/machines")).json())
+                print(
+                    f"{title}: {machines} machines in {found.seconds:.1f} s, {found.calls} calls, "
+                    f"p50 {found.p50_ms:.0f} ms, p99 {found.p99_ms:.0f} ms, slowest "
+                    f"{found.slowest_ms:.0f} ms; "
+                    f"{listed} listed, ends {found.ends}, statuses {found.statuses}; "
+                    f"server {server.rss_mib:.0f} MiB at its peak; inventory read {reads} times, broken "
+                    f"{broken}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("machines", nargs="?", type=int, default=1000)
+    begun = time.perf_counter()
+    asyncio.run(main(parser.parse_args().machines))
+    print(f"({time.perf_counter() - begun:.0f} s)")

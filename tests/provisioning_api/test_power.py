@@ -1,0 +1,176 @@
+"""Power: magic packets, a real Redfish emulator in a process of its own, and a webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import http.server
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import PATIENCE_S, eventually
+
+from provisioning_api.power.redfish import Bmc, RedfishClient
+from provisioning_api.power.schemas import PowerAction
+from provisioning_api.power.wake_on_lan import magic_packet
+from soundstage.errors import Upstream
+
+Make = Callable[..., Awaitable[dict[str, Any]]]
+EMULATOR = Path(sys.executable).with_name("sushy-emulator")
+SYSTEM = "c7a5fdbd-cdaf-9455-926a-d65c16db1809"
+
+
+@pytest.fixture
+def bmc(tmp_path: Path) -> Iterator[str]:
+    """The Redfish emulator of OpenStack with its fake driver: a machine that is only a state."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    nics = [{"mac": "00:5c:52:31:3a:9c", "ip": "172.22.0.100"}]
+    system = {"uuid": SYSTEM, "name": "fake", "power_state": "Off", "nics": nics}
+    config = tmp_path / "emulator.conf"
+    lines = ("FAKE_DRIVER = True", f"FAKE_SYSTEMS = [{system!r}]", f"STATE_DIR = {str(tmp_path)!r}")
+    config.write_text("".join(f"SUSHY_EMULATOR_{line}\n" for line in lines))
+    with (tmp_path / "emulator.log").open("wb") as log:
+        command = [EMULATOR, "--config", config, "--fake", "-i", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                httpx.get(f"{url}/redfish/v1/Systems", trust_env=False, timeout=PATIENCE_S).raise_for_status()
+                break
+            except httpx.HTTPError:
+                said = (tmp_path / "emulator.log").read_text()
+                assert process.poll() is None and time.monotonic() < deadline, said
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+async def test_a_bmc_is_asked_and_switched_and_boots_from_the_network_once(
+    operator: httpx.AsyncClient, make_member: Make, bmc: str
+) -> None:
+    await make_member("node1")
+    setup = {"power": {"kind": "redfish", "url": bmc, "user": "admin", "password": "hidden-password"}}
+    (await operator.put("/api/machines/node1/power", json=setup)).raise_for_status()
+
+    async def is_now(wanted: str) -> None:
+        """A machine takes its time, and so does the emulated one."""
+
+        async def reached() -> bool:
+            found = await operator.get("/api/machines/node1/power")
+            return bool(found.raise_for_status().json()["state"] == wanted)
+
+        await eventually(reached)
+
+    async def boot() -> dict[str, str]:
+        system = await asyncio.to_thread(httpx.get, f"{bmc}/redfish/v1/Systems/{SYSTEM}", trust_env=False)
+        return dict(system.json()["Boot"])
+
+    await is_now("Off")
+    (await operator.post("/api/machines/node1/power", json={"action": "on"})).raise_for_status()
+    await is_now("On")
+    (await operator.post("/api/machines/node1/netboot")).raise_for_status()
+    assert (await boot())["BootSourceOverrideTarget"] == "Pxe"
+    await is_now("On")
+    (await operator.post("/api/machines/node1/power", json={"action": "boot_disk"})).raise_for_status()
+    assert (await boot())["BootSourceOverrideTarget"] == "Hdd"
+    (await operator.post("/api/machines/node1/power", json={"action": "off"})).raise_for_status()
+    await is_now("Off")
+    shown = await operator.get("/api/machines/node1")
+    assert "hidden-password" not in shown.text + (await operator.get("/api/audit")).text
+
+
+@pytest.mark.parametrize("insists", [True, False])
+async def test_bmcs_that_insist_on_a_tag_and_those_that_refuse_it_both_work(insists: bool) -> None:
+    """What is a 412 on one maker's BMC is the only way on another's."""
+    patched: list[bool] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"PowerState": "On"}, headers={"ETag": '"1"'})
+        tagged = "if-match" in request.headers
+        if tagged != insists:
+            return httpx.Response(412)
+        patched.append(tagged)
+        return httpx.Response(204)
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://bmc")
+    await RedfishClient(Bmc("http://bmc", "u", "p", system="1"), client).do(PowerAction.BOOT_NETWORK)
+    assert patched == [insists]
+
+
+async def test_a_bmc_cannot_send_our_password_elsewhere() -> None:
+    evil = {"Actions": {"#ComputerSystem.Reset": {"target": "http://evil.example/x"}}}
+    client = httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json=evil)), base_url="http://bmc"
+    )
+    with pytest.raises(Upstream, match="outside of Redfish"):
+        await RedfishClient(Bmc("http://bmc", "u", "p", system="1"), client).do(PowerAction.ON)
+
+
+async def test_a_bmc_that_is_away_or_says_nonsense_is_a_clear_error(
+    operator: httpx.AsyncClient, make_member: Make
+) -> None:
+    await make_member("node1")
+    assert (await operator.get("/api/machines/node1/power")).json()["code"] == "power.not_set"
+    setup = {"power": {"kind": "redfish", "url": "http://127.0.0.1:1"}}
+    await operator.put("/api/machines/node1/power", json=setup)
+    answer = await operator.get("/api/machines/node1/power")
+    assert (answer.status_code, answer.json()["code"]) == (502, "power.bmc_unreachable")
+
+
+async def test_a_magic_packet_is_sent_for_every_card(operator: httpx.AsyncClient, make_member: Make) -> None:
+    macs = ["52:54:00:00:00:01", "52:54:00:00:00:02"]
+    await make_member("node1", macs=macs)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        heard.settimeout(PATIENCE_S)
+        port = heard.getsockname()[1]
+        setup = {"power": {"kind": "wol", "broadcast": "127.0.0.1", "port": port}}
+        (await operator.put("/api/machines/node1/power", json=setup)).raise_for_status()
+        (await operator.post("/api/machines/node1/power", json={"action": "on"})).raise_for_status()
+        packets = [await asyncio.to_thread(heard.recv, 1000) for _ in macs]
+    assert packets == [b"\xff" * 6 + bytes.fromhex(mac.replace(":", "")) * 16 for mac in macs]
+    assert len(magic_packet(macs[0])) == 102
+    off = await operator.post("/api/machines/node1/power", json={"action": "off"})
+    assert off.json()["code"] == "power.only_on"
+
+
+async def test_a_webhook_gets_a_signed_wish(operator: httpx.AsyncClient, make_member: Make) -> None:
+    await make_member("node1")
+    got: list[tuple[bytes, str]] = []
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((body, self.headers["X-Soundstage-Signature"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    secret = "s" * 32
+    with http.server.HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.handle_request).start()
+        url = f"http://127.0.0.1:{receiver.server_port}/switch"
+        setup = {"power": {"kind": "webhook", "url": url, "secret": secret}}
+        (await operator.put("/api/machines/node1/power", json=setup)).raise_for_status()
+        (await operator.post("/api/machines/node1/power", json={"action": "cycle"})).raise_for_status()
+    body, signature = got[0]
+    assert json.loads(body) == {"machine": "node1", "action": "cycle"}
+    assert signature == f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
