@@ -43,9 +43,8 @@ def main() -> int:
     finally:
         lab.down()
     load = os.getloadavg()[0]
-    print(
-        f"\nMedian of {rounds} rounds, {os.cpu_count()} processors, load {load:.1f}\n\n| what | seconds |\n|---|---|"
-    )
+    print(f"\nMedian of {rounds} rounds, {os.cpu_count()} processors, load {load:.1f}\n")
+    print("| what | seconds |\n|---|---|")
     for what, found in seconds.items():
         print(f"| {what} | {median(found):.1f} ({min(found):.1f}-{max(found):.1f}) |")
     return 0
