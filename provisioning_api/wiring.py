@@ -30,6 +30,7 @@ from provisioning_api.machines.service import MachineService
 from provisioning_api.machines.states import MachineState
 from provisioning_api.nomad import NomadNodes, NomadServers
 from provisioning_api.power.service import PowerService
+from provisioning_api.readiness import Readiness
 from provisioning_api.reports.service import ReportService
 from provisioning_api.rules.service import RuleService
 from provisioning_api.runs.driver import RunDriver
@@ -72,6 +73,7 @@ class Provisioning:
     decommission: Decommission
     commands: CommandService
     power: PowerService
+    readiness: Readiness | None
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -80,8 +82,12 @@ class Provisioning:
         await self.driver.start(self.runs)
         try:
             await self.inventory.start()
+            if self.readiness is not None:
+                await self.readiness.start()
             yield
         finally:
+            if self.readiness is not None:
+                await self.readiness.close()
             await self.driver.close()
             await self.inventory.close()
 
@@ -108,7 +114,10 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             timeout_s=chosen.run_timeout_s,
         ),
     )
-    ready = MachineState.READY
+    nomad = nomad_nodes(settings)
+    # Without Nomad's word a run that went well is all that there is to wait for.
+    asks_nomad = chosen.nomad_ready and nomad is not None
+    ready = MachineState.CONFIGURING if asks_nomad else MachineState.READY
     driver = RunDriver(
         db,
         run_journal,
@@ -139,7 +148,6 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     desk = AgentDesk(db, intake, enrolments, journal, Challenges(keys.secret("challenge.key")))
     timeline = TimelineService(db, events)
     artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
-    nomad = nomad_nodes(settings)
     decommission = Decommission(db, journal, machines, enrolments, nomad)
     return Provisioning(
         db=db,
@@ -173,6 +181,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             timeout_s=chosen.command_timeout_s,
             output_kib=chosen.command_output_kib,
         ),
+        readiness=Readiness(db, journal, nomad) if asks_nomad and nomad is not None else None,
         power=PowerService(db, journal, Sealer(folder / "keys")),
     )
 

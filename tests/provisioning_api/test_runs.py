@@ -150,7 +150,7 @@ async def test_a_run_that_takes_too_long_is_ended_and_says_so(
     made = build_process(settings.model_copy(update={"provisioning": short}))
     app = made.app()
     async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as operator:
-        await _member(app, operator, "a")
+        await enrolled(app, operator, "a")
         run = (await operator.post("/api/runs", json={"machines": ["a"]})).json()
         ended = await end_of(operator, run["id"])
     assert ended["state"] == "failed" and "longer than the limit" in ended["cause"]
@@ -227,7 +227,7 @@ async def test_a_run_goes_on_while_the_api_is_away_and_is_taken_over(
     first = build_process(settings)
     app = first.app()
     async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as operator:
-        await _member(app, operator, "a")
+        await enrolled(app, operator, "a")
         run = (await operator.post("/api/runs", json={"machines": ["a"]})).json()
         await at_work(app, run["id"])
     assert run_process.is_alive(folder_of(settings, run["id"]))
@@ -251,7 +251,8 @@ def test_no_machine_is_in_two_runs_and_no_run_overtakes_another_on_its_machine()
     assert startable(queued, [waiting("r0", "x")], 1) == []
 
 
-async def _member(app: FastAPI, operator: httpx.AsyncClient, name: str) -> None:
+async def enrolled(app: FastAPI, operator: httpx.AsyncClient, name: str) -> None:
+    """A member of that name, at an address where nothing answers."""
     async with client_of(app, "https://provisioning.example", "10.0.0.7") as client:
         ramdisk = Ramdisk(client, address="127.0.0.1")
         (await ramdisk.discover()).raise_for_status()

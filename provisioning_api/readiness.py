@@ -1,0 +1,82 @@
+"""Calls a configured machine ready when Nomad does (`provisioning.nomad_ready`); started with the process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import Protocol
+
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.states import MachineState
+from provisioning_api.runs.repository import Runs
+from soundstage.database import Database, utcnow
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+
+POLL_S = 2.0
+# A client that has not registered after this long will not.
+LIMIT = timedelta(minutes=10)
+BY = "Nomad"
+
+
+class Nodes(Protocol):
+    """Who knows whether a machine's node is ready."""
+
+    async def is_ready(self, name: str) -> bool: ...
+
+
+class Readiness:
+    def __init__(
+        self, db: Database, journal: MachineJournal, nodes: Nodes, *, limit: timedelta = LIMIT
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._nodes = nodes
+        self._limit = limit
+        self._task: asyncio.Task[None] | None = None
+        self._log = get_logger(__name__)
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._watch(), name="machines: readiness")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def look(self) -> None:
+        """Moves machines whose run is over: to ready when Nomad says so, to failed when it never does."""
+        async with self._db.session() as session:
+            waiting = [
+                (machine.id, machine.name)
+                for machine in await Machines(session).list([MachineState.CONFIGURING])
+                if await Runs(session).open_of(machine.id) is None
+            ]
+        for machine_id, name in waiting:
+            await self._settle(machine_id, await self._nodes.is_ready(name))
+
+    async def _settle(self, machine_id: str, ready: bool) -> None:
+        async with self._db.transaction() as session:
+            machine = await Machines(session).get(machine_id)
+            run = await Runs(session).last_of(machine_id)
+            if machine is None or machine.where is not MachineState.CONFIGURING:
+                return
+            if ready:
+                await self._journal.move(session, machine, MachineState.READY, by=BY)
+            elif run is not None and run.ended_at is not None and utcnow() - run.ended_at > self._limit:
+                await self._journal.move(
+                    session, machine, MachineState.FAILED,
+                    by=BY, cause="It was configured, and its Nomad client never became ready.",
+                    hint="Look: `soundstage machines run NAME -- journalctl --no-pager -n 100 -u nomad`.",
+                )  # fmt: skip
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except SoundstageError as error:
+                self._log.warning("readiness cannot be asked for now", reason=error.message)
+            await asyncio.sleep(POLL_S)

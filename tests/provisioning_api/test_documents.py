@@ -1,0 +1,29 @@
+"""The table of attacks names tests that exist, and the migrations say the same as the models."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.migrating import PROVISIONING, drift, migrate
+from soundstage.database import Database
+
+HERE = Path(__file__).parent
+TABLE = HERE.parents[1] / "docs" / "attacks.md"
+
+
+def test_every_line_of_the_table_of_attacks_is_a_test() -> None:
+    named = re.findall(r"^\|.*\| `(test_\w+)` \|$", TABLE.read_text(), re.MULTILINE)
+    existing = set(re.findall(r"def (test_\w+)", "".join(path.read_text() for path in HERE.glob("test_*.py"))))
+    assert len(named) == len(set(named)) >= 25
+    assert set(named) <= existing
+
+
+@pytest.mark.each_database
+async def test_models_and_migrations_do_not_drift_apart(database_url: str, tmp_path: Path) -> None:
+    database = Database(database_url)
+    await migrate(database, tmp_path, tree=PROVISIONING)
+    assert await drift(database, PROVISIONING) == []
+    await database.close()

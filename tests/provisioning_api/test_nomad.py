@@ -1,0 +1,74 @@
+"""What Nomad says of a machine, asked of a real Nomad."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import client_of, end_of, eventually
+from test_runs import OK, enrolled
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
+
+from nomad_cluster import NomadCluster, nomad_clusters
+
+from app.provisioning import build_process
+from provisioning_api.nomad import NomadNodes, NomadServers
+from soundstage.settings import Settings
+
+__all__ = ["nomad_clusters"]
+
+
+@pytest.fixture(scope="module")
+def cluster(nomad_clusters: Callable[..., NomadCluster]) -> NomadCluster:
+    return nomad_clusters("machines")
+
+
+@pytest.fixture
+def nodes(cluster: NomadCluster) -> NomadNodes:
+    return NomadNodes(NomadServers(cluster.server.address))
+
+
+async def test_a_node_that_is_ready_is_ready_and_one_that_is_not_there_is_not(
+    cluster: NomadCluster, nodes: NomadNodes
+) -> None:
+    await asyncio.to_thread(cluster.add_client, "node1")
+
+    async def ready() -> bool:
+        return await nodes.is_ready("node1")
+
+    await eventually(ready)
+    assert not await nodes.is_ready("node2")
+
+
+async def test_a_drained_node_takes_no_more_work(cluster: NomadCluster, nodes: NomadNodes) -> None:
+    client = await asyncio.to_thread(cluster.add_client, "node3")
+    assert await nodes.drain("node3")
+    found = cluster.server.get(f"/v1/node/{client.node_id}")
+    assert found["SchedulingEligibility"] == "ineligible"
+    assert not await nodes.drain("nobody")
+
+
+async def test_a_configured_machine_is_ready_when_nomad_calls_its_node_ready(
+    cluster: NomadCluster, settings: Settings, project: Path
+) -> None:
+    (project / "playbook.yaml").write_text(OK)
+    asking = settings.provisioning.model_copy(update={"nomad_ready": True})
+    nomad = settings.farm.nomad.model_copy(update={"address": cluster.server.address})
+    farm = settings.farm.model_copy(update={"nomad": nomad})
+    made = build_process(settings.model_copy(update={"provisioning": asking, "farm": farm}))
+    app = made.app()
+    async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as operator:
+        await enrolled(app, operator, "late1")
+        run = (await operator.post("/api/runs", json={"machines": ["late1"]})).json()
+        assert (await end_of(operator, run["id"]))["state"] == "succeeded"
+        assert (await operator.get("/api/machines/late1")).json()["state"] == "configuring"
+        await asyncio.to_thread(cluster.add_client, "late1")
+
+        async def ready() -> bool:
+            return bool((await operator.get("/api/machines/late1")).json()["state"] == "ready")
+
+        await eventually(ready)
