@@ -19,6 +19,9 @@ from soundstage.errors import Unavailable
 CONTROLLERS_V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
 _TOP = "soundstage-lab"
 _FILES = Path("/sys/fs/cgroup")
+# All labs together count as so many busy processes. As one, which a group is by itself, they would starve on
+# a computer that does something else.
+_SHARES = 16
 _WANTED_V2 = ("cpu", "cpuset", "io", "memory", "pids")
 
 
@@ -63,6 +66,8 @@ def make_lab_groups(lab: LabPlaces) -> None:
     top = unified_hierarchy() / _TOP
     (top / lab.name / "machines").mkdir(exist_ok=True)
     available = (top / "cgroup.controllers").read_text().split()
+    if "cpu" in available and (top / "cpu.weight").exists():
+        (top / "cpu.weight").write_text(str(_SHARES * 100))
     for level in (top, top / lab.name, top / lab.name / "machines"):
         for name in _WANTED_V2:
             if name in available:
@@ -86,6 +91,8 @@ def make_machine_groups(machine: MachinePlaces, memory_mib: int) -> list[Path]:
                     (level / file).write_text((level.parent / file).read_text())
         if name == "memory":
             (group / "memory.limit_in_bytes").write_text(limit)
+        if name == "cpu":
+            (group.parent.parent / "cpu.shares").write_text(str(_SHARES * 1024))
         groups.append(group)
     return groups
 
