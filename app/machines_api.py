@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 from soundstage.settings import Settings
+from soundstage.settings.sections import read_key_file
 
-KEY_VARIABLE = "SOUNDSTAGE_API_KEY"
-URL_VARIABLE = "SOUNDSTAGE_PROVISIONING_API"
+URL_SETTING = "provisioning.api_url"
 TIMEOUT_S = 60.0
 
 
@@ -84,9 +83,9 @@ class MachinesApi:
 
 @asynccontextmanager
 async def machines_api(settings: Settings) -> AsyncIterator[MachinesApi]:
-    """As the user of this machine, or with the key in `SOUNDSTAGE_API_KEY`."""
-    key = os.environ.get(KEY_VARIABLE, "")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    """As the user of this machine, or with the key of `provisioning.api_key_file`."""
+    key_file = settings.provisioning.api_key_file
+    headers = {} if key_file is None else {"Authorization": f"Bearer {read_key_file(key_file)}"}
     async with httpx.AsyncClient(
         base_url=_url(settings), headers=headers, timeout=TIMEOUT_S, trust_env=False
     ) as client:
@@ -94,8 +93,8 @@ async def machines_api(settings: Settings) -> AsyncIterator[MachinesApi]:
 
 
 def _url(settings: Settings) -> str:
-    if chosen := os.environ.get(URL_VARIABLE):
-        return chosen
+    if settings.provisioning.api_url is not None:
+        return str(settings.provisioning.api_url)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.provisioning.host, settings.provisioning.host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.provisioning_port}"
 
@@ -111,7 +110,7 @@ def _error(answer: httpx.Response) -> SoundstageError:
         return Upstream(
             "machines.strange_answer",
             f"What answers there answered {answer.status_code} and is not the provisioning API.",
-            f"Set {URL_VARIABLE} to where it is.",
+            f"Set {URL_SETTING} to where it is.",
         )
     return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
 
@@ -120,5 +119,5 @@ def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:
     return Unavailable(
         "machines.no_server",
         f"The provisioning API at {url} does not answer ({type(error).__name__}).",
-        f"Start it with `soundstage up`, or set {URL_VARIABLE} to where it is.",
+        f"Start it with `soundstage up`, or set {URL_SETTING} to where it is.",
     )

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from app.migrating import PROVISIONING, migrate
 from policy import Policy
+from provisioning_api.fair_database import FairDatabase
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
@@ -35,7 +36,9 @@ class ProvisioningProcess:
 
 
 def build_process(settings: Settings) -> ProvisioningProcess:
-    database = Database(settings.provisioning_database_url, busy_timeout_ms=settings.database.busy_timeout_ms)
+    database = FairDatabase(
+        settings.provisioning_database_url, busy_timeout_ms=settings.database.busy_timeout_ms
+    )
     events = EventStore(
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.state import JsonFlag, invocation, run
-from app.machines_api import KEY_VARIABLE
 from provisioning_api.flood.faults import plan_fleet
 from provisioning_api.flood.fleet import Fleet, FloodResult, fleet_client
+from soundstage.settings.sections import read_key_file
 
 
 def register(group: typer.Typer) -> None:
@@ -25,8 +24,8 @@ def register(group: typer.Typer) -> None:
         faulty: Annotated[float, typer.Option(min=0, max=1, help="Share of machines with a fault.")] = 0.2,
         spread_s: Annotated[float, typer.Option(min=0, help="They start within so many seconds.")] = 5.0,
         call_home: Annotated[
-            bool, typer.Option("--call-home", help=f"Only call home, with the key in {KEY_VARIABLE}.")
-        ] = False,
+            Path | None, typer.Option(help="Only call home, with the API key in this file.")
+        ] = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Let simulated machines boot, enrol, fail and retry against a real API. They stay in its list."""
@@ -36,8 +35,8 @@ def register(group: typer.Typer) -> None:
             plans = plan_fleet(machines, seed, faulty=faulty, spread_s=spread_s)
             async with fleet_client(url, ca.read_text(encoding="ascii")) as client:
                 fleet = Fleet(client)
-                if call_home:
-                    return await fleet.call_home(plans, os.environ.get(KEY_VARIABLE, ""), seed)
+                if call_home is not None:
+                    return await fleet.call_home(plans, read_key_file(call_home), seed)
                 return await fleet.live(plans, seed)
 
         found = run(work())

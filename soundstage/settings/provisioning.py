@@ -32,6 +32,12 @@ class ProvisioningSettings(Section):
     public_url: AnyHttpUrl | None = Field(
         None, description="how machines reach the plain port, e.g. `http://10.0.0.5:8001`; empty: as they ask"
     )
+    api_url: AnyHttpUrl | None = Field(
+        None, description="where `soundstage machines` finds it; empty: the plain port on this machine"
+    )
+    api_key_file: Path | None = Field(
+        None, description="file with the API key of `soundstage machines`; empty: as the user of this machine"
+    )
     database_url: str | None = Field(
         None,
         description="`sqlite:///path` or `postgresql://…`; empty: in `state_dir`, beside the studio's",

@@ -15,7 +15,6 @@ from test_runs import FAILS_ON, OK
 from test_server import FROM_HERE
 
 from app.cli.main import run_cli
-from app.machines_api import URL_VARIABLE
 from provisioning_api.flood.faults import plan_fleet
 from provisioning_api.flood.fleet import Fleet, fleet_client
 
@@ -26,7 +25,7 @@ def prompt(
 ) -> Any:
     """Calls the program; gives its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(URL_VARIABLE, server.url)
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", server.url)
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(*arguments: str) -> tuple[int, str]:
@@ -109,6 +108,6 @@ def test_without_a_server_the_prompt_says_how_to_start_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:1")
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", "http://127.0.0.1:1")
     assert run_cli(["machines", "list"]) == 1
     assert "soundstage up" in capsys.readouterr().err
