@@ -93,3 +93,9 @@ def test_a_memory_that_cannot_be_read_is_no_memory(weights: Weights) -> None:
     for rubbish in ("", "[]", '{"a": 1}'):
         weights.memory.write_text(rubbish)
         assert weights.problems() == []
+
+
+def test_a_disk_that_takes_no_memory_hides_no_problem(weights: Weights) -> None:
+    weights.expect("lips.safetensors", b"right").write_bytes(b"wrong")
+    weights.memory.parent.write_text("no folder can be made here")
+    assert [one["code"] for one in weights.problems()] == ["models.damaged"]

@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,17 @@ def main() -> int:
         seen[str(file)] = reading
         if reading["sha256"] != entry["sha256"]:
             _tell(entry, "models.damaged", f"The weights {file} are not the ones of the manifest.")
-    arguments.memory.parent.mkdir(parents=True, exist_ok=True)
-    staging = arguments.memory.with_name(f"{arguments.memory.name}.new")
-    staging.write_text(json.dumps(seen, indent=1) + "\n", encoding="utf-8")
-    staging.replace(arguments.memory)
+    # Without a memory (on a full disk, for example) everything is read again next time; what was found holds.
+    with suppress(OSError):
+        _remember(arguments.memory, seen)
     return 0
+
+
+def _remember(memory: Path, seen: dict[str, dict[str, Any]]) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    staging = memory.with_name(f"{memory.name}.new")
+    staging.write_text(json.dumps(seen, indent=1) + "\n", encoding="utf-8")
+    staging.replace(memory)
 
 
 def _read(file: Path, known: dict[str, Any] | None, now_s: float, anew: bool) -> dict[str, Any]:

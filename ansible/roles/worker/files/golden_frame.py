@@ -43,8 +43,10 @@ def main() -> int:
             cwd=folder,
         )
         if done.returncode != 0:
-            said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
-            _tell("worker.broken", f"The worker cannot make a frame: {said}")
+            lines = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()
+            # The worker's own words begin with what is wrong; a crash ends with it.
+            said = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+            _tell("worker.broken", f"The worker cannot make a frame: {said.strip()}")
             return 0
         made, wanted = cv2.imread(str(frame)), cv2.imread(str(golden / "frame.png"))
     if made is None or wanted is None or made.shape != wanted.shape:
