@@ -76,8 +76,8 @@ def test_clients_are_ready_with_the_cards_that_they_were_given(cluster: ClusterA
     expected = {"NVIDIA GeForce RTX 2080 SUPER": True, "NVIDIA L4": True}
     assert cluster.wait_for(lambda: cards_of(cluster, "gpu-1") == expected, "the cards")[0]
     assert cards_of(cluster, "cpu-1") == {}
-    services = cluster.consul("GET", "/v1/catalog/services")
-    assert {"nomad", "nomad-client"} <= set(services)
+    both = {"nomad", "nomad-client"}
+    cluster.wait_for(lambda: both <= set(cluster.consul("GET", "/v1/catalog/services")), "Nomad in Consul")
 
 
 def test_a_task_that_takes_more_memory_than_it_was_given_is_killed(cluster: ClusterApi) -> None:
