@@ -54,9 +54,7 @@ def _explained(error: OSError, host: str, port: int, host_setting: str, port_set
         variable = f"SOUNDSTAGE_{port_setting.replace('.', '__').upper()}"
         hint = f"Is Soundstage running already? Otherwise set {port_setting} ({variable}) to a free one."
     elif error.errno == errno.EACCES:
-        hint = (
-            f"Ports below 1024 belong to root: set {port_setting} higher, or put a proxy in front."
-        )
+        hint = f"Ports below 1024 belong to root: set {port_setting} higher, or put a proxy in front."
     else:
         hint = f"Check {host_setting}: it must be an address of this machine."
     return Unavailable("server.cannot_listen", f"{host}:{port} cannot be taken: {error.strerror}.", hint)

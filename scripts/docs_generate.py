@@ -28,7 +28,8 @@ from studio.webhooks.states import DELIVERY_TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
-ROOMS = ("soundstage", "policy", "farm", "studio", "provisioning_api", "agent", "lab", "app", "avatar/src/avatar")
+CONTROL = ("soundstage", "policy", "farm", "studio", "provisioning_api", "agent", "lab", "app")
+ROOMS = (*CONTROL, "avatar/src/avatar")
 
 
 def settings_page() -> str:

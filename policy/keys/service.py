@@ -58,7 +58,7 @@ class KeyService:
         return await self._make(session, request, Principal.local_admin("first start"))
 
     async def register(self, session: AsyncSession, made: KeyMade) -> None:
-        """The same key, just made in the database of another process of this installation, is good here too."""
+        """The same key, just made in the database of another process of this installation; good here too."""
         row = ApiKeyRow(
             id=made.id,
             name=made.name,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.enrolment.challenges import Challenges, check_signature, signed_text
-from provisioning_api.enrolment.schemas import Claimed, SignedCall
+from provisioning_api.enrolment.schemas import Claimed, Membership, SignedCall
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.intake import Intake
 from provisioning_api.machines.journal import MachineJournal
@@ -60,6 +60,12 @@ class AgentDesk:
             expires_at=None if enrolment is None else enrolment.expires_at,
             challenge=self._challenges.make(machine.id),
         )
+
+    async def collect(self, call: SignedCall) -> Membership:
+        """The answer to an exchange whose answer was lost."""
+        async with self._db.transaction() as session:
+            machine = await self.authenticated(session, "collect", call)
+            return await self._enrolments.collect(session, machine)
 
     def challenge(self, machine_id: str) -> str:
         """For the next call of this machine."""

@@ -52,3 +52,9 @@ async def claim(call: SignedCall, services: ProvisioningDep) -> Claimed:
 async def enrol(exchange: Exchange, services: ProvisioningDep, source: Source) -> Membership:
     """One token, once, for the certificates of a member."""
     return await services.enrolments.exchange(exchange, source=source or "unknown")
+
+
+@router.post("/collect", dependencies=SIGNED)
+async def collect(call: SignedCall, services: ProvisioningDep) -> Membership:
+    """The answer to an exchange again, for the ramdisk that made it: nothing new is signed."""
+    return await services.desk.collect(call)

@@ -58,6 +58,15 @@ def not_claimed() -> Forbidden:
     )
 
 
+def nothing_to_collect() -> Conflict:
+    """Only the ramdisk that enrolled, and only for minutes."""
+    return Conflict(
+        "enrolment.nothing_to_collect",
+        "This ramdisk has exchanged no token, or it is too long ago.",
+        "Accept the machine anew; it then enrols once more.",
+    )
+
+
 def host_key_known(name: str) -> Conflict:
     """A copied disk, or somebody who pretends."""
     return Conflict(

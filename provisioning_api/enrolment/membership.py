@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,6 +69,23 @@ class MemberMaker:
                     not_after=not_after,
                 )
             )
+        return await self._membership(session, machine, host_certificate, certificate, not_after)
+
+    async def again(self, session: AsyncSession, machine: Machine, enrolment: Enrolment) -> Membership:
+        """What `make` gave for this enrolment: the same certificates once more, and nothing new is signed."""
+        held = {one.kind: one for one in await Credentials(session).of_enrolment(enrolment.id)}
+        ssh, tls = held[SSH_HOST], held[X509]
+        return await self._membership(session, machine, ssh.content, tls.content, tls.not_after)
+
+    async def _membership(
+        self,
+        session: AsyncSession,
+        machine: Machine,
+        host_certificate: str,
+        certificate: str,
+        not_after: datetime,
+    ) -> Membership:
+        terms = self._terms
         token = secrets.token_urlsafe(32)
         await MachineTokens(session).replace(machine.id, hashlib.sha256(token.encode()).hexdigest())
         gossip = terms.gossip_key_file

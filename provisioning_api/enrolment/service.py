@@ -142,10 +142,17 @@ class EnrolmentService:
         await self._journal.decide(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
         return membership
 
-    async def collect(self, session: AsyncSession, machine: Machine) -> list[CredentialView]:
-        """What a machine holds that was not revoked."""
-        good = await Credentials(session).good_of(machine.id)
-        return [CredentialView.model_validate(one, from_attributes=True) for one in good]
+    async def collect(self, session: AsyncSession, machine: Machine) -> Membership:
+        """For the ramdisk whose signature was checked: the answer to its exchange again, if that got lost.
+
+        Only for the very ramdisk that claimed the token, and only while its window would still be open.
+        """
+        for enrolment in await Enrolments(session).of_machine(machine.id):
+            used = EnrolmentState(enrolment.state) is EnrolmentState.USED
+            same = machine.agent_key is not None and enrolment.agent_key == machine.agent_key
+            if used and same and enrolment.expires_at > utcnow() and machine.where is MachineState.ENROLLED:
+                return await self._members.again(session, machine, enrolment)
+        raise errors.nothing_to_collect()
 
     async def of_machine(self, name: str) -> list[EnrolmentView]:
         """Newest first."""
@@ -156,7 +163,8 @@ class EnrolmentService:
     async def credentials_of(self, name: str) -> list[CredentialView]:
         async with self._db.session() as session:
             machine = await found_machine(session, name)
-            return await self.collect(session, machine)
+            good = await Credentials(session).good_of(machine.id)
+        return [CredentialView.model_validate(one, from_attributes=True) for one in good]
 
     async def disarm(self, name: str, *, by: str) -> None:
         """Closes every open window of a machine; none is no error."""

@@ -101,8 +101,11 @@ class SimulatedMachine:
 
     async def _enrol(self, token: str) -> None:
         request = {**self._identity, "token": token, "host_key": _host_key(), "csr": _csr()}
-        # An answer with certificates that is lost cannot be had again: the link is good while it travels.
-        answer = await self._post("/api/agent/enrol", request, lossy=False)
+        answer = await self._post("/api/agent/enrol", request)
+        if answer is None and self.end in ("enrolment.token_used", "gave_up"):
+            # It was exchanged, and the answer got lost on the way.
+            self.end = ""
+            answer = await self._post("/api/agent/collect", self._call("collect"))
         if answer is None:
             return
         self.end = "enrolled"
@@ -118,21 +121,22 @@ class SimulatedMachine:
         return {"macs": list(self.plan.macs), "uuid": self.plan.uuid}
 
     async def _signed(self, verb: str, payload: Any = None) -> dict[str, Any] | None:
-        body = "" if payload is None else json.dumps(payload)
-        signature = self._key.sign(signed_text(verb, self.machine_id, self._challenge, body)).hex()
-        call = {
-            "machine_id": self.machine_id,
-            "challenge": self._challenge,
-            "payload": body,
-            "signature": signature,
-        }
         # A write is granted once: whether a lost answer was a yes is what an operator decides.
-        answer = await self._post(f"/api/agent/{verb}", call, lossy=verb != "write")
+        answer = await self._post(f"/api/agent/{verb}", self._call(verb, payload), lossy=verb != "write")
         if answer is None:
             return None
         found: dict[str, Any] = answer.json()
         self._challenge = found.get("challenge", self._challenge)
         return found
+
+    def _call(self, verb: str, payload: Any = None) -> dict[str, Any]:
+        body = "" if payload is None else json.dumps(payload)
+        return {
+            "machine_id": self.machine_id,
+            "challenge": self._challenge,
+            "payload": body,
+            "signature": self._key.sign(signed_text(verb, self.machine_id, self._challenge, body)).hex(),
+        }
 
     async def _post(
         self, path: str, body: Any, *, lossy: bool = True, headers: dict[str, str] | None = None

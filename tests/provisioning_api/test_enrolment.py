@@ -123,6 +123,23 @@ async def test_a_claim_whose_answer_was_lost_is_made_again_and_only_the_last_tok
     assert (await ramdisk.enrol(second)).is_success
 
 
+async def test_an_exchange_whose_answer_was_lost_is_collected_and_nothing_new_is_signed(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await accepted(operator, ramdisk)
+    too_early = await ramdisk.client.post("/api/agent/collect", json=ramdisk.signed("collect"))
+    assert too_early.json()["code"] == "enrolment.nothing_to_collect"
+    first = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
+    again = (await ramdisk.client.post("/api/agent/collect", json=ramdisk.signed("collect"))).json()
+    for same in ("host_certificate", "certificate", "name"):
+        assert again[same] == first[same]
+    assert len((await operator.get("/api/machines/node1/credentials")).json()) == 2
+    pretender = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=ramdisk.uuid)
+    await pretender.discover()
+    answer = await ramdisk.client.post("/api/agent/collect", json=pretender.signed("collect"))
+    assert answer.json()["code"] == "enrolment.nothing_to_collect"
+
+
 async def test_the_claim_of_another_ramdisk_is_refused(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
     await accepted(operator, ramdisk)
     pretender = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=ramdisk.uuid)
