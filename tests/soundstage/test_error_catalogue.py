@@ -7,7 +7,8 @@ import pytest
 from soundstage.errors.catalogue import DeclaredCode, HiddenCode, error_reference, read_codes
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = [ROOT / name for name in ("soundstage", "policy", "studio", "farm", "agent", "app")]
+ROOMS = ("soundstage", "policy", "studio", "farm", "provisioning_api", "agent", "app")
+PACKAGES = [ROOT / name for name in ROOMS]
 WORKER = ROOT / "avatar" / "src" / "avatar"
 
 Catalogue = tuple[list[DeclaredCode], list[HiddenCode]]
