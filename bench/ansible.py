@@ -1,29 +1,36 @@
-"""Prints how long Ansible takes for a farm in the lab: ours against plain settings, in one run (as root).
+"""How long Ansible takes for a farm in the lab, ours against plain settings in one run (as root).
 
-    sudo .venv/bin/python bench/ansible.py [--machines N]
+    sudo .venv/bin/python -P bench/ansible.py [--machines N] [--runs N] [--bare-plain]
 
-Each way converges the same ready machines, so that only the way of working differs: `plain` is Ansible's own
-defaults (no pipelining, facts gathered, temporary files), `ours` is ansible.cfg, `mitogen` is scripts/play.
+Machines are converged from bare, then each way converges the same ready machines, so that only the way of
+working differs: `plain` is Ansible's own defaults (no pipelining, facts gathered, temporary files), `ours` is ansible.cfg,
+`mitogen` is scripts/play. `--bare-plain` converges bare machines of a second lab the plain way too. Last come the
+seconds that machines spent in each role.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "ansible")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "ansible"))
 
-from farm_in_lab import ANSIBLE, HEAVY, write_inventory  # noqa: E402
+from farm_in_lab import ANSIBLE, HEAVY, write_inventory
 
-from lab.farm_in_a_box import Lab  # noqa: E402
-from lab.plan import machines_named  # noqa: E402
+from lab.farm_in_a_box import Lab
+from lab.plan import machines_named
 
+ROOT = Path(__file__).resolve().parents[1]
 PLAIN = {
     "ANSIBLE_PIPELINING": "False",
     "ANSIBLE_GATHERING": "implicit",
@@ -33,45 +40,108 @@ PLAIN = {
 }
 
 
+@dataclass(frozen=True)
+class Way:
+    """One way of running the same playbook."""
+
+    name: str
+    program: Path
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds by the wall clock, and what machines spent in each role."""
+
+    wall_s: float
+    roles: dict[str, dict[str, Any]]
+
+
+WAYS = (
+    Way("plain", ANSIBLE / "ansible-playbook", PLAIN),
+    Way("ours", ANSIBLE / "ansible-playbook", {}),
+    Way("mitogen", ROOT / "scripts" / "play", {}),
+)
+
+
+class BenchFarm:
+    """A lab of bare machines and its inventory."""
+
+    def __init__(self, name: str, machines: int, folder: Path, programs: dict[str, Path]) -> None:
+        names = ["control-1", *(f"cpu-{number}" for number in range(1, machines))]
+        self.lab = Lab(name)
+        self.lab.down()
+        self.lab.up(machines_named(names), groups={"control": names[:1], "workers": names[1:]})
+        self._roles = folder / f"{name}-roles.json"
+        variables = {"farm__secrets": f"{folder}/{name}-secrets", "ssh_hardening__authorized_keys": "keep"}
+        self._inventory = write_inventory(folder / f"{name}-inventory", self.lab, programs, variables)
+
+    def converge(self, way: Way) -> Measured:
+        command = [
+            str(way.program),
+            "-i",
+            str(self._inventory),
+            "playbook.yaml",
+            "--skip-tags",
+            ",".join(HEAVY),
+        ]
+        environment = {
+            **self.lab.environment(),
+            **way.environment,
+            "ANSIBLE_CALLBACKS_ENABLED": "soundstage.farm.role_seconds",
+            "SOUNDSTAGE_ROLE_SECONDS": str(self._roles),
+        }
+        start = time.monotonic()
+        done = subprocess.run(
+            self.lab.entering(command), cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        wall_s = time.monotonic() - start
+        if done.returncode != 0:
+            raise SystemExit(f"{way.name}: the playbook failed\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
+        return Measured(wall_s, json.loads(self._roles.read_text()))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--machines", type=int, default=3)
-    names = ["control-1", *(f"cpu-{number}" for number in range(1, parser.parse_args().machines))]
+    arguments = _arguments()
     built = subprocess.run(
         [ROOT / "tools/build", "nomad", "consul"], capture_output=True, text=True, check=True
     )
     programs = {name: Path(path) for name, path in (line.split("\t") for line in built.stdout.splitlines())}
-    lab = Lab("bench-ansible")
-    lab.down()
-    lab.up(machines_named(names), groups={"control": names[:1], "workers": names[1:]}, say=print)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            variables = {"farm__secrets": f"{folder}/secrets", "ssh_hardening__authorized_keys": "keep"}
-            inventory = write_inventory(Path(folder) / "inventory", lab, programs, variables)
-            print(f"{len(names)} machines, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-            _timed("bare machines, ours", lab, inventory, {}, mitogen=False)
-            for name, settings, mitogen in (
-                ("plain", PLAIN, False),
-                ("ours", {}, False),
-                ("mitogen", {}, True),
-            ):
-                _timed(f"ready machines, {name}", lab, inventory, settings, mitogen=mitogen)
-    finally:
-        lab.down()
+    print(f"{arguments.machines} machines, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    with tempfile.TemporaryDirectory(prefix="bench-ansible-") as folder:
+        if arguments.bare_plain:
+            farm = BenchFarm("bench-ansible-plain", arguments.machines, Path(folder), programs)
+            try:
+                print(f"bare machines, plain        {farm.converge(WAYS[0]).wall_s:7.1f} s", flush=True)
+            finally:
+                farm.lab.down()
+        farm = BenchFarm("bench-ansible", arguments.machines, Path(folder), programs)
+        try:
+            bare = farm.converge(WAYS[1])
+            print(f"bare machines, ours         {bare.wall_s:7.1f} s", flush=True)
+            ready: dict[str, list[Measured]] = {way.name: [] for way in WAYS}
+            for _ in range(arguments.runs):  # in turns, so that a busy minute hits all ways
+                for way in WAYS:
+                    ready[way.name].append(farm.converge(way))
+        finally:
+            farm.lab.down()
+    walls = {name: median(one.wall_s for one in runs) for name, runs in ready.items()}
+    for name, wall_s in walls.items():
+        print(f"ready machines, {name:<11} {wall_s:7.1f} s   {walls['plain'] / wall_s:4.1f}x")
+    print("\nmachine-seconds per role (ours)    bare    ready")
+    for role, counted in bare.roles.items():
+        again = median(
+            one.roles.get(role, {"machine_seconds": 0.0})["machine_seconds"] for one in ready["ours"]
+        )
+        print(f"  {role:<30} {counted['machine_seconds']:7.1f} {again:8.1f}")
 
 
-def _timed(what: str, lab: Lab, inventory: Path, settings: dict[str, str], *, mitogen: bool) -> None:
-    program = str(ROOT / "scripts/play") if mitogen else str(ANSIBLE / "ansible-playbook")
-    command = [program, "-i", str(inventory), "playbook.yaml", "--skip-tags", ",".join(HEAVY)]
-    start = time.monotonic()
-    done = subprocess.run(
-        lab.entering(command), cwd=ROOT, env={**lab.environment(), **settings}, capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        raise SystemExit(f"{what}: the playbook failed\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
-    print(f"{what:<28} {time.monotonic() - start:6.1f} s", flush=True)
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="How long Ansible takes, our way and the plain way.")
+    parser.add_argument("--machines", type=int, default=3, help="the first one is the control machine")
+    parser.add_argument("--runs", type=int, default=3, help="of each way on the ready machines")
+    parser.add_argument("--bare-plain", action="store_true", help="converge bare machines the plain way too")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
