@@ -214,7 +214,7 @@ async def speedup(bench: Bench) -> None:
     """
     spent: dict[int, list[float]] = {1: [], 2: []}
     used = bench.folder / "used"
-    words = "The quick brown fox jumps over the lazy dog, and then it does so once more. "
+    words = "The quick brown fox jumps over the lazy dog, and then it does so once more. " * 4
     for workers in (1, 2) * SPEEDUP_ROUNDS:
         used.unlink(missing_ok=True)
         scheduler = await bench.scheduler(workers, pinned=True)

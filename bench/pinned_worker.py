@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,9 +27,14 @@ def main(folder: Path, cores: int, command: list[str]) -> int:
 
 
 def free_core(folder: Path, cores: list[int]) -> tuple[int, BinaryIO]:
-    """One that no other of us is on, and its lock: the one before may be about to end."""
+    """The least used one that no other of us is on, and its lock: the one before may be about to end."""
+    used = dict.fromkeys(cores, 0.0)
+    with suppress(FileNotFoundError):
+        for line in (folder / "used").read_text().splitlines():
+            core, seconds = line.split()
+            used[int(core)] += float(seconds)
     while True:
-        for core in cores:
+        for core in sorted(cores, key=used.__getitem__):
             held = (folder / f"core-{core}").open("ab")
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

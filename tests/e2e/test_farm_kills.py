@@ -85,7 +85,8 @@ def one_round(drill: Drill, number: int, parts: list[str], dice: random.Random) 
     before, wounded = drill.counts.renders, drill.counts.kills["worker"]
     ids = [drill.submit(f"round {number} render {one}", real=real) for one in range(count)]
     time.sleep(dice.uniform(0.0, 2.0))
-    for part in parts:
+    # A worker first: once Nomad is down, none may be there and none can start.
+    for part in sorted(parts, key=lambda part: part != "worker"):
         drill.kill(part, dice)
     time.sleep(dice.uniform(0.0, 2.0))
     # The server first: a client is ready when it is a node of it.
