@@ -14,12 +14,12 @@ PLUGIN = "soundstage-gpu"
 _ENABLED = ("consul.service", "nomad.service")
 # Clouds are asked for what they know of a machine, which takes seconds where there is none.
 _NO_CLOUDS = {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean"}
-# All that a shell needs, so that the first isolated task does not wait for a copy of the whole system.
+# Programs, where they look for their libraries, and where the loader's link leads: an isolated task of a drill
+# needs no more, and the first one does not wait for a copy of the whole system.
 _CHROOT = {
     "/usr/bin": "/usr/bin",
-    "/usr/lib/x86_64-linux-gnu": "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu": "/lib/x86_64-linux-gnu",
     "/usr/lib64": "/lib64",
-    "/lib/x86_64-linux-gnu/libc.so.6": "/lib/x86_64-linux-gnu/libc.so.6",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -81,9 +80,10 @@ def test_clients_are_ready_with_the_cards_that_they_were_given(cluster: ClusterA
 
 
 def test_a_task_that_takes_more_memory_than_it_was_given_is_killed(cluster: ClusterApi) -> None:
-    eat = ["/usr/bin/sh", "-c", "head -c 200m /dev/zero | tail | wc -c"]
+    eat = ["/usr/bin/python3", "-c", "print(len('x' * (200 << 20)))"]
     greedy = run_to_its_end(cluster, batch_job("greedy", "raw_exec", eat, memory_mib=64))
-    assert greedy["ClientStatus"] == "failed" or "200" not in str(greedy["TaskStates"])
+    assert greedy["ClientStatus"] == "failed"
+    assert "137" in str([event["DisplayMessage"] for event in greedy["TaskStates"]["work"]["Events"]])
     modest = run_to_its_end(cluster, batch_job("modest", "raw_exec", eat, memory_mib=400))
     assert modest["ClientStatus"] == "complete"
 
@@ -130,8 +130,10 @@ def test_an_isolated_task_sees_its_own_root_and_is_nobody(lab_names: Callable[[s
     lab = lab_names("isolated")
     lab.up_cluster(machines_named(["control", "one"]), isolated=True)
     cluster = lab.cluster()
-    look = "test $(id -u) != 0 && test ! -e /opt/soundstage-lab && test -d /alloc"
+    look = "test $(id -u) != 0 && test ! -e /opt && test -d /alloc"
     done = run_to_its_end(cluster, batch_job("look", "exec", ["/usr/bin/sh", "-c", look], 64))
     assert done["ClientStatus"] == "complete", done["TaskStates"]
-    assert os.getuid() == 0
+    eat = "head -c 200m /dev/zero | tail | wc -c | grep -qx 209715200"
+    greedy = run_to_its_end(cluster, batch_job("greedy", "exec", ["/usr/bin/sh", "-c", eat], 64))
+    assert greedy["ClientStatus"] == "failed", greedy["TaskStates"]
     lab.down()
