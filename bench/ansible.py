@@ -4,7 +4,7 @@
 
 Machines are converged from bare, then each way converges the same ready machines, so that only the way of
 working differs: `plain` is Ansible's own defaults (no pipelining, facts gathered, temporary files), `ours` is
-ansible.cfg, `mitogen` is scripts/play. `--bare-plain` converges bare machines of a second lab the plain way too.
+ansible.cfg, `mitogen` is scripts/play. `--bare-plain` converges bare machines of a second lab the plain way.
 Last come the seconds that machines spent in each role.
 """
 
