@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,6 +22,9 @@ ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
 
 
+_API_KEY = re.compile(r"[0-9a-f]{64}")
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """`machine_id` when the token is that of an enrolled machine; else somebody with an API key."""
@@ -32,7 +36,8 @@ class Caller:
 async def caller(request: Request, services: ProvisioningDep) -> Caller:
     """A machine's own token, or a key with `machine:call_home`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
+    # API keys are 64 hex digits and machines' tokens are not: one look at the database serves either.
+    if scheme.lower() == "bearer" and token and not _API_KEY.fullmatch(token.strip()):
         digest = hashlib.sha256(token.strip().encode()).hexdigest()
         async with services.db.session() as session:
             machine_id = await MachineTokens(session).machine_of(digest)

@@ -18,6 +18,11 @@ class Rules:
         """By name."""
         return (await self._session.scalars(select(RuleRow).order_by(RuleRow.name))).all()
 
+    async def enabled(self) -> Sequence[RuleRow]:
+        """By name."""
+        query = select(RuleRow).where(RuleRow.enabled.is_(True)).order_by(RuleRow.name)
+        return (await self._session.scalars(query)).all()
+
     async def find(self, name: str) -> RuleRow | None:
         return await self._session.get(RuleRow, name)
 

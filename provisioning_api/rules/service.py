@@ -72,7 +72,7 @@ class RuleService:
         `source` is where the connection comes from, never what the machine says of itself.
         """
         hardware = Hardware.model_validate(machine.hardware or {})
-        rules = [_rule(row) for row in await Rules(session).list() if row.enabled]
+        rules = [_rule(row) for row in await Rules(session).enabled()]
         return [rule for rule in rules if rule.when.fits(hardware, source)]
 
 
