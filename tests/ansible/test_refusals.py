@@ -82,7 +82,9 @@ def test_one_machine_that_cannot_be_reached_does_not_keep_the_others(ready: LabF
 
 
 def test_a_machine_of_another_farm_is_not_taken_over(ready: LabFarm) -> None:
-    said = refused(ready, "cpu-1", "belongs to another farm", farm__secrets=str(ready.folder / "other"))
+    other = str(ready.folder / "other")
+    ready.play("--limit", "cpu-1", "--tags", "none", farm__secrets=other)  # makes the other farm's secrets
+    said = refused(ready, "cpu-1", "belongs to another farm", farm__secrets=other)
     assert "farm__take_over" in said
 
 

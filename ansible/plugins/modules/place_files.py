@@ -47,6 +47,7 @@ options:
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Octal mode as text., type: str, default: "0755"}
+      once: {description: Leave a folder that is already there as it is., type: bool, default: false}
   links:
     description: Symbolic links, replaced atomically.
     type: list
@@ -94,6 +95,7 @@ _ARGUMENTS: dict[str, Any] = {
             "path": {"type": "path", "required": True},
             **_OWNED,
             "mode": {"type": "str", "default": "0755"},
+            "once": {"type": "bool", "default": False},
         },
     },
     "links": {
@@ -143,6 +145,8 @@ class _Placing:
             if self._dry:
                 return
             path.mkdir(parents=True)
+        elif item["once"]:
+            return
         self._own(path, item)
 
     def file(self, item: dict[str, Any]) -> None:
