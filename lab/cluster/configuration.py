@@ -14,8 +14,8 @@ PLUGIN = "soundstage-gpu"
 _ENABLED = ("consul.service", "nomad.service")
 # Clouds are asked for what they know of a machine, which takes seconds where there is none.
 _NO_CLOUDS = {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean"}
-# Programs, where they look for their libraries, and where the loader's link leads: an isolated task of a drill
-# needs no more, and the first one does not wait for a copy of the whole system.
+# Programs, where they look for their libraries, and where the loader's link leads: an isolated task needs no
+# more here, and the first one does not wait for a copy of the whole system.
 _CHROOT = {
     "/usr/bin": "/usr/bin",
     "/usr/lib/x86_64-linux-gnu": "/lib/x86_64-linux-gnu",
