@@ -52,7 +52,7 @@ def test_no_request_is_answered_with_a_5xx(tried: RealServer, ca_file: Path) -> 
 def _try(operation: Any, tried: RealServer, ca_file: Path) -> None:
     @given(case=operation.as_strategy())
     @settings(
-        max_examples=8,
+        max_examples=5,
         deadline=None,
         derandomize=True,
         database=None,
