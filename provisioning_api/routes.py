@@ -53,4 +53,4 @@ def routers() -> tuple[APIRouter, ...]:
         inventory,
         audit,
     )
-    return (health, boot.agent_router, *(room.router for room in rooms))
+    return (health, boot.agent_router, machines.events_router, *(room.router for room in rooms))

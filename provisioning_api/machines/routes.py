@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from sse_starlette import EventSourceResponse
 
 from policy import Principal, require_permission
+from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.schemas import (
     Acceptance,
     MachineChange,
@@ -16,8 +19,10 @@ from provisioning_api.machines.schemas import (
 )
 from provisioning_api.machines.states import MachineState
 from provisioning_api.reach import ProvisioningDep
+from soundstage.events import sse_response
 
 router = APIRouter(prefix="/api/machines", tags=["machines"])
+events_router = APIRouter(tags=["machines"])
 
 ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
@@ -33,6 +38,12 @@ async def list_machines(
 ) -> list[MachineView]:
     """By name."""
     return await services.machines.list(state or (), pool)
+
+
+@events_router.get("/api/events", response_class=EventSourceResponse)
+async def follow_machines(request: Request, services: ProvisioningDep, _: ReadMachines) -> Response:
+    """Server-sent events of all machines, from now on or after Last-Event-ID."""
+    return sse_response(request, services.events, STREAM, after=await services.events.last_id())
 
 
 @router.get("/{name}")

@@ -111,3 +111,17 @@ def test_without_a_server_the_prompt_says_how_to_start_one(
     monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", "http://127.0.0.1:1")
     assert run_cli(["machines", "list"]) == 1
     assert "soundstage up" in capsys.readouterr().err
+
+
+def test_a_page_follows_what_happens_to_machines(server: RealServer, two_members: list[str]) -> None:
+    headers = {"Last-Event-ID": "0"}
+    with httpx.stream(
+        "GET", f"{server.url}/api/events", headers=headers, timeout=PATIENCE_S, trust_env=False
+    ) as events:
+        seen = set()
+        for line in events.iter_lines():
+            if line.startswith("data: "):
+                event = json.loads(line.removeprefix("data: "))
+                seen |= {event["data"]["name"]} if event["kind"] == "machine.enrolled" else set()
+            if seen == set(two_members):
+                break
