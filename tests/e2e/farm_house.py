@@ -49,6 +49,7 @@ class FarmHouse:
             "COLUMNS": "400",
             "SOUNDSTAGE_PERSONAS_DIR": str(ROOT / "personas"),
             "SOUNDSTAGE_HTTP__PORT": str(self._port),
+            "SOUNDSTAGE_PROVISIONING__ENABLED": "false",  # makes no videos
             "SOUNDSTAGE_FARM__SCHEDULER": "nomad",
             "SOUNDSTAGE_FARM__NOMAD__ADDRESS": cluster.server.address,
             "SOUNDSTAGE_FARM__NOMAD__DRIVER": "raw_exec",

@@ -32,6 +32,7 @@ def environment(cluster: Any) -> dict[str, str]:
         **os.environ,
         "SOUNDSTAGE_PERSONAS_DIR": str(ROOT / "personas"),
         "SOUNDSTAGE_HTTP__PORT": str(port),
+        "SOUNDSTAGE_PROVISIONING__ENABLED": "false",  # makes no videos
         "SOUNDSTAGE_FARM__SCHEDULER": "nomad",
         "SOUNDSTAGE_FARM__NOMAD__ADDRESS": cluster.server.address,
         "SOUNDSTAGE_FARM__NOMAD__DRIVER": "raw_exec",
