@@ -1,6 +1,6 @@
 """`soundstage-backup`: copies of Consul's and Nomad's state and of databases, each checked, and the way back.
 
-`take` makes a new copy, `check` says whether the youngest is whole and young enough, `restore` brings it back.
+`take` makes a new copy, `check` says whether the youngest is whole and young enough, `restore` undoes a loss.
 The role backup installs it with /etc/soundstage/backup.json; a timer calls `take`, the node's checks `check`.
 Only the standard library: it runs with the machine's own Python. Tokens come from files and go into headers,
 never into arguments.
