@@ -14,6 +14,7 @@ from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
+from soundstage.settings.outgoing import is_loopback_host
 from soundstage.telemetry import Metrics
 
 
@@ -45,7 +46,14 @@ def build_process(settings: Settings) -> ProvisioningProcess:
     return ProvisioningProcess(
         settings=settings,
         database=database,
-        policy=Policy.open(settings, database, events),
+        policy=Policy.open(_trusting(settings), database, events),
         metrics=Metrics(),
         services=build_provisioning(settings, database, events),
     )
+
+
+def _trusting(settings: Settings) -> Settings:
+    """Who comes from this machine is admin only while nobody else can come to this process either."""
+    if settings.auth.loopback_is_admin is not None or is_loopback_host(settings.provisioning.host):
+        return settings
+    return settings.model_copy(update={"auth": settings.auth.model_copy(update={"loopback_is_admin": False})})

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from ramdisk import Ramdisk, random_mac
 from sqlalchemy import text
 
-from app.provisioning import ProvisioningProcess
+from app.provisioning import ProvisioningProcess, build_process
 from provisioning_api.artefacts.manifest import check_chunk, describe, verified
 from provisioning_api.machines.hardware import plain
 from soundstage.errors import Forbidden
@@ -145,6 +145,14 @@ async def test_a_page_of_somebody_else_cannot_use_an_operators_browser(app: Fast
             "/api/runs", json={"machines": ["a"]}, headers={"Origin": "http://evil.example"}
         )
         refused(answer, 403, "auth.foreign_page")
+
+
+async def test_where_others_can_come_being_on_this_machine_is_no_key(settings: Any) -> None:
+    reachable = settings.provisioning.model_copy(update={"host": "10.0.0.5"})
+    made = build_process(settings.model_copy(update={"provisioning": reachable}))
+    app = made.app()
+    async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as client:
+        refused(await client.get("/api/machines"), 401, "auth.required")
 
 
 # --- names, patterns, paths ---------------------------------------------------------------------------------
