@@ -166,14 +166,18 @@ def _register_bake(group: typer.Typer) -> None:
             typer.Option("--group", help="An Ansible group of the machine `image`; may be given again."),
         ] = None,
         allow: Annotated[list[str] | None, typer.Option(help="A host that it may reach by HTTPS.")] = None,
+        as_json: JsonFlag = False,
     ) -> None:
         """Run a command against one new machine, and keep what it changed for later labs."""
-        printer = invocation(context).printer()
+        printer = invocation(context).printer(as_json)
         with tidied():
             kept = bake(
                 layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
             )
-        printer.line(f"The layer “{layer}” is in {kept}. Use it: soundstage lab up --layer {layer}")
+        if printer.as_json:
+            printer.value({"layer": layer, "kept_in": str(kept)})
+        else:
+            printer.line(f"The layer “{layer}” is in {kept}. Use it: soundstage lab up --layer {layer}")
 
 
 def _register_doors(group: typer.Typer) -> None:
