@@ -33,8 +33,7 @@ def drill(nomad_clusters: Callable[..., Any], tmp_path: Path) -> Iterator[Drill]
     made.stop_server()
 
 
-# Random by nature: it joins `make test` once its fifty rounds have passed on a quiet machine.
-@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_five_kills_lose_nothing_double_nothing_and_leave_nothing(drill: Drill) -> None:
     survive(drill, rounds=5)
 
