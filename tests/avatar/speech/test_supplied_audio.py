@@ -318,7 +318,7 @@ def test_more_than_the_longest_sound_is_refused(
 def test_a_full_disk_is_a_clear_error(tmp_path: Path, nova: SpeechTrack) -> None:
     (tmp_path / "speech.wav").symlink_to("/dev/full")
     scene = Scene(id="s", audio=MediaRef(path=str(nova.wav)))
-    with pytest.raises(Unavailable, match=r"speech\.disk"):
+    with pytest.raises(Unavailable, match=r"render\.disk_full"):
         speak(scene, tmp_path, lambda ref: Path(ref.path or ""))
 
 
