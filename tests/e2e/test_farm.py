@@ -79,7 +79,8 @@ def story(house: FarmHouse) -> Story:
     spec = spec_of(*SENTENCES, title="Three scenes")
     first = house.call("POST", "/api/renders", json={"spec": spec})
     eventually(lambda: Path(f"{house.hold}.held").exists(), "the first worker to hang amid its frames")
-    (first_place,) = [place for place in house.places() if place["state"] == "running"]
+    # Nomad tells that a worker runs a moment after it does.
+    (first_place,) = eventually(lambda: running(house), "Nomad to say where")
     picture = eventually(lambda: latest_picture(house, first["id"]), "a picture of the work")
     waiting = {"spec": spec_of("I have to wait.", title="Waits")}
     second = house.call("POST", "/api/renders", json=waiting)
@@ -100,6 +101,10 @@ def story(house: FarmHouse) -> Story:
         first, house.events(first["id"]), first_place, second, picture, by_api, by_command,
         jobs_while_waiting, house.places(), measures,
     )  # fmt: skip
+
+
+def running(house: FarmHouse) -> list[dict[str, Any]]:
+    return [place for place in house.places() if place["state"] == "running"]
 
 
 def latest_picture(house: FarmHouse, render_id: str) -> bytes:
