@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
 from lab.layers import layer_folder
 from lab.plan import machines_named
+from lab.requirements import what_is_missing
 from lab.root_tree import make_root_tree
 
 
@@ -69,8 +69,8 @@ def packages_layer(folder: Path, engines: dict[str, Path]) -> str:
 @pytest.fixture(scope="session")
 def farm(engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFarm]:
     """One control machine and two workers, one with two fake cards; bare until a test sets them up."""
-    if os.geteuid() != 0:
-        pytest.skip("the lab needs root: sudo make test")
+    if missing := what_is_missing():
+        pytest.skip(f"{missing} Then: make test")
     folder = tmp_path_factory.mktemp("farm")
     layer = packages_layer(folder, engines)
     lab = Lab("ansible-tests")
