@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from soundstage.database import utcnow
 from soundstage.errors import Unavailable
+from soundstage.private_files import made_once
 
 COOKIE = "soundstage_session"
 SECRET_BYTES = 32
@@ -56,19 +56,7 @@ def session_secret(state_dir: Path) -> bytes:
     """The secret in `state_dir/session.key`, made at the first start; readable by its owner only."""
     path = state_dir / "session.key"
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            # Written aside and linked, so that a second process never reads half of it.
-            half = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(secrets.token_bytes(SECRET_BYTES))
-                if not path.exists():
-                    path.hardlink_to(half)
-            finally:
-                half.unlink()
-        return path.read_bytes()
+        return made_once(path, lambda: secrets.token_bytes(SECRET_BYTES))
     except OSError as error:
         raise Unavailable(
             "policy.no_session_secret",

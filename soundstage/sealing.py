@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from soundstage.errors import Unavailable
+from soundstage.private_files import made_once
 
 KEY_FILE = "seal.key"
 HINT = "Restore the file from a backup, or connect the accounts and make the webhooks anew."
@@ -43,25 +42,7 @@ class Sealer:
 
 def _fernet_of(path: Path, *, make: bool) -> Fernet:
     try:
-        if make and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, Fernet.generate_key())
-        return Fernet(path.read_bytes().strip())
+        key = made_once(path, Fernet.generate_key) if make else path.read_bytes()
+        return Fernet(key.strip())
     except (OSError, ValueError) as error:
         raise Unavailable("seal.no_key", f"The key file {path} cannot be used: {error}.", HINT) from error
-
-
-def _write_whole(path: Path, key: bytes) -> None:
-    """Whole or not at all, and never over a key that another process has just made: `link` refuses that."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    half.unlink(missing_ok=True)
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(half, path)
-    finally:
-        half.unlink(missing_ok=True)

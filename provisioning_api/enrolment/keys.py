@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -13,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from soundstage.errors import Unavailable
+from soundstage.private_files import made_once
 
 HINT = "Check that `state_dir` belongs to the user who runs soundstage, and restore the file from a backup."
 
@@ -47,26 +46,9 @@ class KeyFolder:
         """What the file holds; `make` gives it when there is none. Two that make it at once agree on one."""
         path = self._folder / name
         try:
-            if not path.exists():
-                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._write_whole(path, make())
-            return path.read_bytes()
+            return made_once(path, make, folder_mode=0o700)
         except OSError as error:
             raise self._broken(name, str(error.strerror)) from error
-
-    def _write_whole(self, path: Path, content: bytes) -> None:
-        half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                # Never over a file that another process has just made: `link` refuses that.
-                os.link(half, path)
-        finally:
-            half.unlink(missing_ok=True)
 
     def _key(self, name: str, make: Callable[[], bytes]) -> object:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from provisioning_api.enrolment.tls_authority import TlsAuthority
+from soundstage.private_files import write_anew
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]+")
 
@@ -25,8 +25,5 @@ class OwnCertificate:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         paths = self._folder / "server.pem", self._folder / "server.key"
         for path, content in zip(paths, (certificate, key), strict=True):
-            path.unlink(missing_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(content)
+            write_anew(path, content.encode("ascii"))
         return str(paths[0]), str(paths[1])

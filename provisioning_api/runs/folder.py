@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from provisioning_api.enrolment.ssh_authority import SshAuthority, key_line
 from provisioning_api.runs.child import ORDER
 from provisioning_api.runs.process import MARK
+from soundstage.private_files import write_anew
 
 # A certificate outlives the run that it was made for by this much: clocks differ.
 MARGIN_S = 300
@@ -67,13 +68,13 @@ class RunFolders:
         for private in (self._root, folder, folder / "inventory", folder / "ssh"):
             private.mkdir(exist_ok=True, mode=0o700)
         self._write_key(folder / "ssh", order.run_id)
-        _write(folder / "ssh" / "known_hosts", order.known_hosts, 0o600)
-        _write(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1), 0o400)
+        write_anew(folder / "ssh" / "known_hosts", order.known_hosts.encode())
+        write_anew(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1).encode(), 0o400)
         (folder / "env").mkdir(exist_ok=True, mode=0o700)
         # How often ansible-runner looks whether it was told to stop, in seconds.
         settings = {"pexpect_timeout": 1, "suppress_ansible_output": True}
-        _write(folder / "env" / "settings", json.dumps(settings), 0o400)
-        _write(folder / ORDER, json.dumps(self._order(folder, order), indent=1), 0o400)
+        write_anew(folder / "env" / "settings", json.dumps(settings).encode(), 0o400)
+        write_anew(folder / ORDER, json.dumps(self._order(folder, order), indent=1).encode(), 0o400)
         return folder
 
     def forget_key(self, run_id: str) -> None:
@@ -93,15 +94,15 @@ class RunFolders:
         encoded = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
-        _write(folder / "key", encoded.decode(), 0o600)
-        _write(folder / "key.pub", key_line(key.public_key()) + "\n", 0o600)
+        write_anew(folder / "key", encoded)
+        write_anew(folder / "key.pub", f"{key_line(key.public_key())}\n".encode())
         lifetime = timedelta(seconds=self._terms.timeout_s + MARGIN_S)
         serial = secrets.randbits(63) | 1
         # ssh takes the certificate beside the key by itself.
         certificate = self._ssh.user_certificate(
             key.public_key(), serial, f"soundstage {run_id}", self._terms.ssh_user, lifetime
         )
-        _write(folder / "key-cert.pub", certificate + "\n", 0o600)
+        write_anew(folder / "key-cert.pub", f"{certificate}\n".encode())
 
     def _order(self, folder: Path, order: Order) -> dict[str, Any]:
         cmdline = ["--check", "--diff"] if order.check else []
@@ -138,10 +139,3 @@ class RunFolders:
         if config.is_file():
             found["ANSIBLE_CONFIG"] = str(config)
         return found
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
