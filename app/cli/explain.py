@@ -26,7 +26,4 @@ def register(cli: typer.Typer) -> None:
                 return await services.studio.renders.explain(render)
 
         sentence = run(ask())
-        if printer.as_json:
-            printer.value({"render_id": render, "explanation": sentence})
-        else:
-            printer.line(sentence)
+        printer.answer({"render_id": render, "explanation": sentence}, sentence)

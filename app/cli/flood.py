@@ -40,8 +40,5 @@ def register(group: typer.Typer) -> None:
                 return await fleet.live(plans, seed)
 
         found = run(work())
-        if printer.as_json:
-            printer.value(found)
-            return
         rows: list[list[Any]] = [[name, value] for name, value in found.model_dump().items()]
-        printer.table(["", ""], rows, empty="")
+        printer.listing(found, ["", ""], rows, empty="")

@@ -35,9 +35,6 @@ async def forecasts_told(
 async def _tell(renders: RenderService, printer: Printer, render_id: str, *, only_first: bool) -> None:
     async for event in renders.follow(render_id):
         if event.kind == "render.forecast":
-            if printer.as_json:
-                printer.value({"type": "forecast", **event.data})
-            else:
-                printer.line(str(event.data["sentence"]))
+            printer.answer({"type": "forecast", **event.data}, str(event.data["sentence"]))
             if only_first:
                 return

@@ -28,14 +28,14 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services, services.database.session() as session:
                 found = await services.policy.keys.list(session)
-            if printer.as_json:
-                printer.value(found)
-                return
             rows = (
                 [key.id, key.name, key.role, key.state, key.expires_at, key.last_used_at] for key in found
             )
-            printer.table(
-                ["id", "name", "role", "state", "expires", "last used"], rows, empty="There are no keys."
+            printer.listing(
+                found,
+                ["id", "name", "role", "state", "expires", "last used"],
+                rows,
+                empty="There are no keys.",
             )
 
         run(work())
@@ -86,10 +86,7 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services, services.database.transaction() as session:
                 view = await services.policy.keys.revoke(session, key_id, Principal.local_admin())
-            if printer.as_json:
-                printer.value(view)
-            else:
-                printer.line(f"{view.name} ({view.id}) is revoked.")
+            printer.answer(view, f"{view.name} ({view.id}) is revoked.")
 
         run(work())
 

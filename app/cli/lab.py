@@ -118,10 +118,10 @@ def _register_life(group: typer.Typer) -> None:
         lab = Lab(name)
         was_there = lab.exists()
         lab.down()
-        if printer.as_json:
-            printer.value({"name": name, "was_there": was_there})
-        else:
-            printer.line(f"The lab “{name}” is gone." if was_there else f"There was no lab “{name}”.")
+        printer.answer(
+            {"name": name, "was_there": was_there},
+            f"The lab “{name}” is gone." if was_there else f"There was no lab “{name}”.",
+        )
 
     @group.command()
     def status(context: typer.Context, name: LabName = "", as_json: JsonFlag = False) -> None:
@@ -129,10 +129,8 @@ def _register_life(group: typer.Typer) -> None:
         printer = invocation(context).printer(as_json)
         names = [name] if name else all_labs()
         found = {one: Lab(one).status() for one in names}
-        if printer.as_json:
-            printer.value({lab: [asdict(one) for one in machines] for lab, machines in found.items()})
-            return
-        printer.table(
+        printer.listing(
+            {lab: [asdict(one) for one in machines] for lab, machines in found.items()},
             ["lab", "machine", "address", "cards", "power", "ssh", "boots", "faults"],
             [
                 (
@@ -174,10 +172,10 @@ def _register_bake(group: typer.Typer) -> None:
             kept = bake(
                 layer, command, on=on or (), groups=group_ or (), allowed_hosts=allow or (), say=printer.line
             )
-        if printer.as_json:
-            printer.value({"layer": layer, "kept_in": str(kept)})
-        else:
-            printer.line(f"The layer “{layer}” is in {kept}. Use it: soundstage lab up --layer {layer}")
+        printer.answer(
+            {"layer": layer, "kept_in": str(kept)},
+            f"The layer “{layer}” is in {kept}. Use it: soundstage lab up --layer {layer}",
+        )
 
 
 def _register_doors(group: typer.Typer) -> None:
@@ -212,10 +210,10 @@ def _register_doors(group: typer.Typer) -> None:
         """Reboot a machine in good order, and wait until SSH answers."""
         printer = invocation(context).printer(as_json)
         seconds = Lab(name).reboot(machine)
-        if printer.as_json:
-            printer.value({"machine": machine, "seconds": round(seconds, 2)})
-        else:
-            printer.line(f"{machine} answers again after {seconds:.1f} s.")
+        printer.answer(
+            {"machine": machine, "seconds": round(seconds, 2)},
+            f"{machine} answers again after {seconds:.1f} s.",
+        )
 
 
 def _register_faults(group: typer.Typer) -> None:
@@ -230,10 +228,9 @@ def _register_faults(group: typer.Typer) -> None:
         """Break a machine."""
         printer = invocation(context).printer(as_json)
         done = Lab(name).strike(machine, fault)
-        if printer.as_json:
-            printer.value({"machine": machine, "fault": done.name, "lasts": done.lasts})
-        else:
-            printer.line(f"{machine}: {done.what}.")
+        printer.answer(
+            {"machine": machine, "fault": done.name, "lasts": done.lasts}, f"{machine}: {done.what}."
+        )
 
     @group.command("heal")
     def heal(
@@ -246,23 +243,17 @@ def _register_faults(group: typer.Typer) -> None:
         """Take faults away again."""
         printer = invocation(context).printer(as_json)
         healed = Lab(name).heal(machine, fault)
-        if printer.as_json:
-            printer.value({"machine": machine, "healed": healed})
-        else:
-            printer.line(
-                f"{machine}: healed {', '.join(healed)}." if healed else f"{machine}: nothing was broken."
-            )
+        printer.answer(
+            {"machine": machine, "healed": healed},
+            f"{machine}: healed {', '.join(healed)}." if healed else f"{machine}: nothing was broken.",
+        )
 
     @group.command("faults")
     def faults(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List what can be broken."""
         printer = invocation(context).printer(as_json)
-        if printer.as_json:
-            printer.value(
-                [{"name": one.name, "what": one.what, "lasts": one.lasts} for one in FAULTS.values()]
-            )
-            return
-        printer.table(
+        printer.listing(
+            [{"name": one.name, "what": one.what, "lasts": one.lasts} for one in FAULTS.values()],
             ["fault", "the machine …"],
             [(one.name, one.what if one.lasts else f"{one.what} (over at once)") for one in FAULTS.values()],
             empty="None.",

@@ -57,10 +57,7 @@ def asked(called: Invocation, work: Work) -> Any:
 
 def said(printer: Printer, found: Any, sentence: str) -> None:
     """The answer as JSON, or a sentence about it."""
-    if printer.as_json:
-        printer.value(found if found is not None else {"done": True})
-    else:
-        printer.line(sentence)
+    printer.answer(found if found is not None else {"done": True}, sentence)
 
 
 def _looking(group: typer.Typer) -> None:
@@ -235,11 +232,8 @@ def _joining(group: typer.Typer) -> None:
             return await api.get("/api/rules")
 
         found = asked(called, work)
-        if printer.as_json:
-            printer.value(found)
-            return
         rows = ([one["name"], "on" if one["enabled"] else "off", one["sentence"]] for one in found)
-        printer.table(["rule", "", "what it does"], rows, empty="There are no rules.")
+        printer.listing(found, ["rule", "", "what it does"], rows, empty="There are no rules.")
 
 
 def _working(group: typer.Typer) -> None:
@@ -254,10 +248,7 @@ def _working(group: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         found = asked(called, lambda api: api.post(f"/api/machines/{name}/commands", {"argv": words}))
-        if printer.as_json:
-            printer.value(found)
-        else:
-            printer.line(found["output"].rstrip())
+        printer.answer(found, found["output"].rstrip())
         if found["exit_code"] != 0:
             raise typer.Exit(1)
 
@@ -371,13 +362,15 @@ def _authority(group: typer.Typer) -> None:
         verdict, records = asked(called, work)
         if write is not None:
             _written(write, records)
-        if printer.as_json:
-            printer.value({"verdict": verdict, "records": records})
-            return
         rows = (
             [one["number"], one["at"][:19], one["actor"], one["action"], one["subject"]] for one in records
         )
-        printer.table(["", "when", "who", "what", "about"], rows, empty="Nothing was decided yet.")
+        printer.listing(
+            {"verdict": verdict, "records": records},
+            ["", "when", "who", "what", "about"],
+            rows,
+            empty="Nothing was decided yet.",
+        )
         broken = verdict["broken_at"]
         printer.line(
             "Unbroken." if broken is None else f"BROKEN at record {broken}: it was changed afterwards."

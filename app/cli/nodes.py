@@ -25,9 +25,6 @@ def register(cli: typer.Typer) -> None:
                 "Set farm.scheduler to nomad when there is a cluster (docs/guide/nomad.md).",
             )
         found = run(overview(nomad_address(settings)))
-        if printer.as_json:
-            printer.value(asdict(found))
-            return
         rows = (
             [
                 node.name,
@@ -39,7 +36,9 @@ def register(cli: typer.Typer) -> None:
             ]
             for node in found.nodes
         )
-        printer.table(["name", "id", "state", "pool", "cards", "runs"], rows, empty="There are no nodes.")
+        printer.listing(
+            asdict(found), ["name", "id", "state", "pool", "cards", "runs"], rows, empty="There are no nodes."
+        )
 
 
 def _card(card: CardOverview) -> str:

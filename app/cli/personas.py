@@ -28,14 +28,11 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         entries = build(called.settings()).studio.library.entries()
-        if printer.as_json:
-            printer.value(entries)
-            return
         rows = (
             [entry.id, entry.persona.name if entry.persona else "–", entry.origin, entry.error or "ok"]
             for entry in entries
         )
-        printer.table(["id", "name", "origin", "state"], rows, empty="There are no personas.")
+        printer.listing(entries, ["id", "name", "origin", "state"], rows, empty="There are no personas.")
 
     @group.command()
     def create(
@@ -62,10 +59,7 @@ def register(cli: typer.Typer) -> None:
                 doors = studio_doors(services.studio, services.settings.out_dir)
                 tool_context = ToolContext(Principal.local_admin(), "cli", doors, local_files=True)
                 made = await create_persona.run(tool_context, request)
-            if printer.as_json:
-                printer.value(made)
-            else:
-                printer.line(made.sentence())
+            printer.answer(made, made.sentence())
 
         run(work())
 
@@ -109,12 +103,9 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services, working(services):
                 plan = await services.studio.people.erase_persona(persona_id, dry_run=dry_run)
-            if printer.as_json:
-                printer.value(plan)
-            else:
-                printer.line(
-                    f"{persona_id} {'would go' if dry_run else 'is gone'}, with all that was made of it."
-                )
+            printer.answer(
+                plan, f"{persona_id} {'would go' if dry_run else 'is gone'}, with all that was made of it."
+            )
 
         run(work())
 

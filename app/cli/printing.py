@@ -33,6 +33,27 @@ class Printer:
         if not self.as_json:
             self.out.print(text, markup=False)
 
+    def answer(self, value: BaseModel | Mapping[str, Any] | Sequence[Any], sentence: str) -> None:
+        """What a command has done: the value for programs, or the sentence for people."""
+        if self.as_json:
+            self.value(value)
+        else:
+            self.line(sentence)
+
+    def listing(
+        self,
+        found: BaseModel | Mapping[str, Any] | Sequence[Any],
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        empty: str,
+    ) -> None:
+        """What a command has found: the values for programs, or a table of them for people."""
+        if self.as_json:
+            self.value(found)
+        else:
+            self.table(columns, rows, empty=empty)
+
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in rows:

@@ -24,13 +24,12 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 found = await services.studio.projects.list()
-            if printer.as_json:
-                printer.value(found)
-                return
             rows = (
                 [item.slug, item.title, item.persona, f"{item.updated_at:%Y-%m-%d %H:%M}"] for item in found
             )
-            printer.table(["slug", "title", "persona", "changed"], rows, empty="There are no projects yet.")
+            printer.listing(
+                found, ["slug", "title", "persona", "changed"], rows, empty="There are no projects yet."
+            )
 
         run(work())
 
@@ -48,10 +47,7 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 made = await services.studio.projects.create(ProjectDraft(title=title, persona=persona))
-            if printer.as_json:
-                printer.value(made)
-            else:
-                printer.line(f"{made.slug} ({made.id})")
+            printer.answer(made, f"{made.slug} ({made.id})")
 
         run(work())
 
@@ -64,9 +60,6 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 await services.studio.projects.delete(project)
-            if printer.as_json:
-                printer.value({"deleted": project})
-            else:
-                printer.line(f"{project} is deleted.")
+            printer.answer({"deleted": project}, f"{project} is deleted.")
 
         run(work())

@@ -56,13 +56,11 @@ def register(cli: typer.Typer) -> None:
                 publishing = services.studio.outgoing.publishing
                 if dry_run:
                     plan = await publishing.plan(render, request)
-                    if printer.as_json:
-                        printer.value(plan)
-                    else:
-                        printer.line(
-                            f"{plan.bytes / 1e6:.1f} MB to {plan.channel}, {plan.quota_units} units of "
-                            f"{plan.quota_left} left today; nothing was sent."
-                        )
+                    printer.answer(
+                        plan,
+                        f"{plan.bytes / 1e6:.1f} MB to {plan.channel}, {plan.quota_units} units of "
+                        f"{plan.quota_left} left today; nothing was sent.",
+                    )
                     return
                 asked_by = Principal.local_admin().name
                 _show(printer, await publishing.publish(render, request, requested_by=asked_by))
@@ -82,11 +80,8 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 found = await services.studio.outgoing.publishing.page(render, None, 50)
-            if printer.as_json:
-                printer.value(found)
-                return
             rows = ([one.id, one.state, one.render_id, one.url or one.waits] for one in found)
-            printer.table(["id", "state", "render", "where"], rows, empty="Nothing was published.")
+            printer.listing(found, ["id", "state", "render", "where"], rows, empty="Nothing was published.")
 
         run(work())
 
@@ -123,17 +118,11 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 found = await services.studio.outgoing.accounts.all()
-            if printer.as_json:
-                printer.value(found)
-                return
             rows = ([one.id, one.title, "yes" if one.usable else "connect it again"] for one in found)
-            printer.table(["id", "channel", "usable"], rows, empty="No channel is connected.")
+            printer.listing(found, ["id", "channel", "usable"], rows, empty="No channel is connected.")
 
         run(work())
 
 
 def _show(printer: Printer, view: PublicationView) -> None:
-    if printer.as_json:
-        printer.value(view)
-    else:
-        printer.line(f"{view.id}: {view.state}" + (f", {view.waits}" if view.waits else ""))
+    printer.answer(view, f"{view.id}: {view.state}" + (f", {view.waits}" if view.waits else ""))

@@ -30,9 +30,6 @@ def _looking(group: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         found = asked(called, lambda api: api.get("/api/runs"))
-        if printer.as_json:
-            printer.value(found)
-            return
         rows = (
             [
                 one["id"],
@@ -43,7 +40,9 @@ def _looking(group: typer.Typer) -> None:
             ]
             for one in found
         )
-        printer.table(["id", "state", "asked for", "machines", "cause"], rows, empty="There are no runs yet.")
+        printer.listing(
+            found, ["id", "state", "asked for", "machines", "cause"], rows, empty="There are no runs yet."
+        )
 
     @group.command()
     def show(context: typer.Context, run_id: RunId, as_json: JsonFlag = False) -> None:
@@ -64,11 +63,8 @@ def _looking(group: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         found = asked(called, lambda api: api.get("/api/failures", solved=None if all_of_them else False))
-        if printer.as_json:
-            printer.value(found)
-            return
         rows = ([one["name"], one["task"], one["cause"].splitlines()[0][:100], one["hint"]] for one in found)
-        printer.table(["machine", "task", "cause", "what to do"], rows, empty="Nothing is open.")
+        printer.listing(found, ["machine", "task", "cause", "what to do"], rows, empty="Nothing is open.")
 
 
 def _doing(group: typer.Typer) -> None:

@@ -44,12 +44,10 @@ def register(cli: typer.Typer) -> None:
                 done = await migrate_database(services.database, services.settings.state_dir)
             finally:
                 await services.database.close()
-            if printer.as_json:
-                printer.value({"before": done.before, "after": done.after, "changed": done.changed})
-            else:
-                printer.line(
-                    f"The database is at {done.after}." + ("" if done.changed else " Nothing to do.")
-                )
+            printer.answer(
+                {"before": done.before, "after": done.after, "changed": done.changed},
+                f"The database is at {done.after}." + ("" if done.changed else " Nothing to do."),
+            )
 
         run(work())
 

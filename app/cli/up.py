@@ -123,7 +123,4 @@ async def _first_provisioning_key(policy: Policy, made: KeyMade | None) -> KeyMa
 
 
 def _show(printer: Printer, made: KeyMade, event: str, sentence: str) -> None:
-    if printer.as_json:
-        printer.value({"event": event, "id": made.id, "key": made.key})
-    else:
-        printer.line(f"{sentence}\n\n    {made.key}\n")
+    printer.answer({"event": event, "id": made.id, "key": made.key}, f"{sentence}\n\n    {made.key}\n")

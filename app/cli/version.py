@@ -16,7 +16,4 @@ def register(cli: typer.Typer) -> None:
         """Print the version."""
         printer = invocation(context).printer(as_json)
         found = {"soundstage": version("soundstage"), "python": platform.python_version()}
-        if printer.as_json:
-            printer.value(found)
-        else:
-            printer.line(f"soundstage {found['soundstage']} (Python {found['python']})")
+        printer.answer(found, f"soundstage {found['soundstage']} (Python {found['python']})")

@@ -28,14 +28,11 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 found = await services.studio.outgoing.webhooks.all()
-            if printer.as_json:
-                printer.value(found)
-                return
             rows = (
                 [one.id, one.url, ", ".join(one.kinds) or "everything", _state(one.active, one.ended_because)]
                 for one in found
             )
-            printer.table(["id", "url", "tells of", "state"], rows, empty="Nobody is told.")
+            printer.listing(found, ["id", "url", "tells of", "state"], rows, empty="Nobody is told.")
 
         run(work())
 
@@ -86,10 +83,7 @@ def register(cli: typer.Typer) -> None:
             async with opened(called.settings()) as services:
                 change = WebhookChange(active=on)
                 view = await services.studio.outgoing.webhooks.change(webhook, change)
-            if printer.as_json:
-                printer.value(view)
-            else:
-                printer.line(f"{view.id}: {_state(view.active, view.ended_because)}")
+            printer.answer(view, f"{view.id}: {_state(view.active, view.ended_because)}")
 
         run(work())
 
@@ -102,10 +96,7 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 await services.studio.outgoing.webhooks.delete(webhook)
-            if printer.as_json:
-                printer.value({"id": webhook, "deleted": True})
-            else:
-                printer.line(f"{webhook} is deleted.")
+            printer.answer({"id": webhook, "deleted": True}, f"{webhook} is deleted.")
 
         run(work())
 
@@ -118,10 +109,7 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 view = await services.studio.outgoing.webhooks.test(webhook)
-            if printer.as_json:
-                printer.value(view)
-            else:
-                printer.line(f"{view.id}: {view.state}")
+            printer.answer(view, f"{view.id}: {view.state}")
 
         run(work())
 
@@ -134,11 +122,10 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             async with opened(called.settings()) as services:
                 found = await services.studio.outgoing.webhooks.deliveries(webhook, None, 50)
-            if printer.as_json:
-                printer.value(found)
-                return
             rows = ([one.id, one.kind, one.state, one.tries, one.created_at] for one in found)
-            printer.table(["id", "kind", "state", "tries", "created"], rows, empty="It was told nothing yet.")
+            printer.listing(
+                found, ["id", "kind", "state", "tries", "created"], rows, empty="It was told nothing yet."
+            )
 
         run(work())
 
