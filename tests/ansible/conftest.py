@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
 from farm_in_lab import ANSIBLE, ROOT, LabFarm, sha256, write_inventory
+from lab_machines import lab_names as lab_names
 
 from lab.bake import bake
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
 from lab.layers import layer_folder
+from lab.places import cache_folder
 from lab.plan import machines_named
-from lab.requirements import what_is_missing
 from lab.root_tree import make_root_tree
 
 
@@ -49,7 +52,13 @@ def packages_layer(folder: Path, engines: dict[str, Path]) -> str:
     digest = hashlib.sha256("".join(path.read_text() for path in sorted(roles)).encode())
     digest.update("".join(sha256(program) for program in engines.values()).encode())
     name = f"packages-{digest.hexdigest()[:12]}"
-    if not layer_folder(make_root_tree(print), name).exists():
+    root_tree = make_root_tree(print)
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    # Tests in another process may want the same layer: one of them makes it, the others wait.
+    with (cache_folder() / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if layer_folder(root_tree, name).exists():
+            return name
         lab = Lab(f"bake-{name}"[:31].rstrip("-"))
         inventory = write_inventory(
             folder / "bake", lab, engines, {"farm__secrets": str(folder / "bake-secrets")}
@@ -67,17 +76,13 @@ def packages_layer(folder: Path, engines: dict[str, Path]) -> str:
 
 
 @pytest.fixture(scope="session")
-def farm(engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFarm]:
+def farm(
+    lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> LabFarm:
     """One control machine and two workers, one with two fake cards; bare until a test sets them up."""
-    if missing := what_is_missing():
-        pytest.skip(f"{missing} Then: make test")
     folder = tmp_path_factory.mktemp("farm")
     layer = packages_layer(folder, engines)
-    lab = Lab("ansible-tests")
-    lab.down()
+    lab = lab_names("farm")
     groups = {"control": ["control-1"], "workers": ["cpu-1", "gpu-1"], "gpu": ["gpu-1"], "cpu": ["cpu-1"]}
     lab.up(machines_named(["control-1", "cpu-1", "gpu-1"], read_gpus("0,0,2")), groups=groups, layers=[layer])
-    try:
-        yield LabFarm(lab, folder, engines, {"nomad__memory_total_mib": 4096})
-    finally:
-        lab.down()
+    return LabFarm(lab, folder, engines, {"nomad__memory_total_mib": 4096})

@@ -6,12 +6,11 @@ The short form of this is tests/node_health/test_farm_report.py, on recorded ans
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,21 +93,17 @@ def uv_program() -> str:
 
 
 @pytest.fixture(scope="module")
-def whole_farm(engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeFarm]:
-    if os.geteuid() != 0:
-        pytest.skip("the lab needs root: sudo make test-long")
-    lab = Lab("verify-tests")
-    lab.down()
+def whole_farm(
+    lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> WholeFarm:
+    lab = lab_names("whole-farm")
     names = ["control-1", "gpu-1", "cpu-1", "cpu-2"]
     lab.up(machines_named(names, read_gpus("0,1")), groups={"control": names[:1], "workers": names[1:]})
-    try:
-        farm = WholeFarm(lab, tmp_path_factory.mktemp("whole-farm"), engines)
-        farm.pack_worker()
-        made = farm.play("playbook.yaml")
-        assert made.status == 0, made.output[-6000:]
-        yield farm
-    finally:
-        lab.down()
+    farm = WholeFarm(lab, tmp_path_factory.mktemp("whole-farm"), engines)
+    farm.pack_worker()
+    made = farm.play("playbook.yaml")
+    assert made.status == 0, made.output[-6000:]
+    return farm
 
 
 def test_a_healthy_farm_is_called_healthy_and_stays_as_it_is(whole_farm: WholeFarm) -> None:
