@@ -1,0 +1,229 @@
+"""A whole computer in the lab's network: firmware, disk and network card by QEMU, so that power-on can be
+tried (used by tests of network boot and of whatever needs a kernel of its own, and by bench/metal).
+
+It is emulated, ten to twenty times slower than metal, unless this computer lets us use KVM. Its processes and
+its cable belong to the lab: `Lab.down` takes them away too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from lab.control_groups import end_all, machine_group, processes_of
+from lab.network import BRIDGE
+from lab.places import LabPlaces, MachinePlaces
+from lab.programs import run_program
+from lab.ssh_access import enter_command
+from soundstage.errors import Unavailable
+
+_PACKAGES = {
+    "/usr/bin/qemu-system-x86_64": "qemu-system-x86",
+    "/usr/lib/ipxe/qemu/pxe-virtio.rom": "ipxe-qemu",
+    "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
+}
+_OVMF = Path("/usr/share/OVMF")
+_ROMS = Path("/usr/lib/ipxe/qemu")
+_KVM_CREATE_VM = 0xAE01
+
+
+class Firmware(StrEnum):
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+@dataclass(frozen=True, slots=True)
+class QemuPlan:
+    """What the computer is made of.
+
+    `network_rom`: the boot ROM of its card; the default is iPXE for BIOS, and none for UEFI, whose firmware
+    boots by HTTP itself. An empty text is no ROM. `clock`: what its clock says at power-on, UTC as
+    `2026-01-31T12:00:00`; empty: the right time. `disk_fault`: a QEMU blkdebug configuration. `kernel`,
+    `ramdisk` and `kernel_options` start a kernel without firmware's help; by default the network is booted
+    first and the disk second.
+    """
+
+    name: str
+    mac: str
+    firmware: Firmware = Firmware.BIOS
+    uuid: str = ""
+    memory_mib: int = 1024
+    processors: int = 2
+    network_rom: str | None = None
+    clock: str = ""
+    disk_fault: str = ""
+    kernel: Path | None = None
+    ramdisk: Path | None = None
+    kernel_options: str = ""
+    more_options: tuple[str, ...] = field(default=())
+
+
+def why_no_qemu() -> str | None:
+    """What to install before machines can be emulated; None when all is there."""
+    missing = sorted({package for file, package in _PACKAGES.items() if not Path(file).exists()})
+    return f"Run: apt-get install --no-install-recommends {' '.join(missing)}" if missing else None
+
+
+def usable_kvm() -> bool:
+    """Whether this computer's processor can be lent out; a device file alone does not say so."""
+    try:
+        with Path("/dev/kvm").open("rb") as kvm:
+            os.close(fcntl.ioctl(kvm, _KVM_CREATE_VM, 0))
+    except OSError:
+        return False
+    return True
+
+
+def make_empty_disk(path: Path, gib: float) -> Path:
+    """Takes no room until it is written."""
+    with path.open("wb") as file:
+        file.truncate(int(gib * (1 << 30)))
+    return path
+
+
+class QemuMachine:
+    """One computer. `disk` is a raw file; None: a computer without one."""
+
+    def __init__(self, lab: LabPlaces, plan: QemuPlan, disk: Path | None) -> None:
+        self.plan = plan
+        self.disk = disk
+        self.folder = lab.folder / "qemu" / plan.name
+        self._lab = lab
+        self._group = machine_group(MachinePlaces(lab, f"qemu-{plan.name}"))
+        self._cable = MachinePlaces(lab, f"qemu-{plan.name}").id
+
+    @property
+    def console(self) -> str:
+        """Everything that it has printed on its first serial line since it was first switched on."""
+        try:
+            return (self.folder / "console.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def power_on(self) -> None:
+        """Returns at once. Unavailable when QEMU does not start."""
+        if (missing := why_no_qemu()) is not None:
+            raise Unavailable("lab.no_qemu", "Programs that emulate a computer are missing.", missing)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._group.mkdir(parents=True, exist_ok=True)
+        self._plug_in()
+        (self.folder / "qmp").unlink(missing_ok=True)
+        with (self.folder / "qemu.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*enter_command(self._lab), *self.command()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
+            )
+        with suppress(ProcessLookupError):
+            (self._group / "cgroup.procs").write_text(str(process.pid))
+        until = time.monotonic() + 60
+        while not (self.folder / "qmp").exists():
+            if process.poll() is not None or time.monotonic() > until:
+                said = (self.folder / "qemu.log").read_text(errors="replace")[-500:]
+                raise Unavailable("lab.qemu_failed", f"QEMU does not start: {said}", "See its log.")
+            time.sleep(0.02)
+
+    def power_off(self) -> None:
+        """As when its cable is pulled. Nothing when it is off."""
+        end_all(self._group)
+
+    def is_on(self) -> bool:
+        return bool(processes_of(self._group))
+
+    def press_reset(self) -> None:
+        self.monitor("system_reset")
+
+    def monitor(self, command: str, **arguments: Any) -> Any:
+        """One command of QEMU's machine protocol (QMP), and what it returned."""
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(30)
+            link.connect(str(self.folder / "qmp"))
+            lines = link.makefile("rw")
+            lines.readline()
+            for one in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
+                lines.write(json.dumps(one) + "\n")
+                lines.flush()
+                while "event" in (answer := json.loads(lines.readline())):
+                    pass
+            if "error" in answer:
+                raise Unavailable("lab.qemu_refused", f"{command}: {answer['error']}", "See QEMU's log.")
+        return answer["return"]
+
+    def command(self) -> list[str]:
+        """The command line, for those who want to see it."""
+        plan = self.plan
+        kvm = usable_kvm()
+        words = ["/usr/bin/qemu-system-x86_64", "-name", plan.name, "-machine", "q35", "-nodefaults"]
+        words += ["-accel", "kvm" if kvm else "tcg,thread=multi", "-cpu", "host" if kvm else "max"]
+        words += ["-smp", str(plan.processors), "-m", str(plan.memory_mib), "-display", "none"]
+        words += ["-chardev", f"file,id=console,path={self.folder}/console.log,append=on"]
+        words += ["-serial", "chardev:console", "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"]
+        words += ["-netdev", f"tap,id=cable,ifname={self._cable},script=no,downscript=no"]
+        words += ["-device", "virtio-rng-pci"]
+        words += ["-device", f"virtio-net-pci,netdev=cable,mac={plan.mac},bootindex=0{self._rom()}"]
+        words += ["-rtc", f"base={plan.clock or 'utc'}"]
+        if plan.uuid:
+            words += ["-uuid", plan.uuid]
+        if self.disk is not None:
+            words += self._disk_options(self.disk)
+        if plan.firmware is Firmware.UEFI:
+            words += self._uefi_options()
+        if plan.kernel is not None:
+            words += ["-kernel", str(plan.kernel), "-append", plan.kernel_options]
+            words += ["-initrd", str(plan.ramdisk)] if plan.ramdisk is not None else []
+        return [*words, *plan.more_options]
+
+    def _rom(self) -> str:
+        rom = self.plan.network_rom
+        if rom is None:
+            rom = str(_ROMS / "pxe-virtio.rom") if self.plan.firmware is Firmware.BIOS else ""
+        return f",romfile={rom}"
+
+    def _disk_options(self, disk: Path) -> list[str]:
+        # Host caching without flushes: what a test writes need not survive this computer's own crash.
+        file = "driver=file,node-name=file0,cache.no-flush=on,discard=unmap,filename=" + str(disk)
+        words = ["-blockdev", file]
+        node = "file0"
+        if self.plan.disk_fault:
+            rules = self.folder / "disk-fault.conf"
+            rules.write_text(self.plan.disk_fault)
+            words += ["-blockdev", f"driver=blkdebug,node-name=fault0,image=file0,config={rules}"]
+            node = "fault0"
+        words += ["-blockdev", f"driver=raw,node-name=disk0,file={node},cache.no-flush=on,discard=unmap"]
+        return [
+            *words,
+            "-device",
+            f"virtio-blk-pci,drive=disk0,bootindex=1,serial=disk-{self.plan.name}"[:60],
+        ]
+
+    def _uefi_options(self) -> list[str]:
+        variables = self.folder / "efi-variables.fd"
+        if not variables.exists():
+            shutil.copyfile(_OVMF / "OVMF_VARS_4M.fd", variables)
+        words = ["-drive", f"if=pflash,format=raw,readonly=on,file={_OVMF}/OVMF_CODE_4M.fd"]
+        words += ["-drive", f"if=pflash,format=raw,file={variables}"]
+        # Each would be tried first and waited for, a minute long.
+        for name in ("IPv4PXESupport", "IPv6PXESupport", "IPv6Support"):
+            words += ["-fw_cfg", f"name=opt/org.tianocore/{name},string=n"]
+        return words
+
+    def _plug_in(self) -> None:
+        """Its cable, to the lab's bridge; it stays when the machine is switched off."""
+        links = run_program(["ip", "-n", self._lab.network, "-json", "link"], doing="Looking at the cables")
+        if any(one.get("ifname") == self._cable for one in json.loads(links)):
+            return
+        batch = f"tuntap add {self._cable} mode tap\nlink set {self._cable} master {BRIDGE} up\n"
+        run_program(["ip", "-n", self._lab.network, "-batch", "-"], doing="Plugging a cable in", given=batch)
