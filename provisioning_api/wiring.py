@@ -123,6 +123,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         run_journal,
         journal,
         folders,
+        ssh,
         RunReader(db, run_journal),
         RunEnding(db, run_journal, journal, state / "TODO.md", ready=ready),
         revocations,
@@ -162,7 +163,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         intake=intake,
         desk=desk,
         callhome=CallHomeService(db, intake, journal, machines, rules, runs),
-        inventory=InventoryService(db, events, settings.inventory_path, chosen.ssh_user),
+        inventory=InventoryService(db, events, ssh, settings.inventory_path, chosen.ssh_user),
         runs=runs,
         driver=driver,
         places=Places(

@@ -1,5 +1,8 @@
 """Machines as Ansible sees them; used for the export and for the snapshot of each run.
 
+The groups `control`, `workers` and `gpu` are those that the playbook and its roles speak of, so that a farm
+of accepted machines needs no other inventory.
+
 What a machine says of itself gets in here as numbers, as words of fixed kinds, and as text of which
 everything was taken out that a template or a shell would act on (`machines.hardware.plain`).
 """
@@ -11,6 +14,9 @@ from typing import Any
 
 from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.models import Machine
+
+# What the plays of the project run on (playbook.yaml, inventory/hosts.yaml).
+ROLE_GROUPS = ("control", "workers", "gpu")
 
 
 def host_variables(machine: Machine, user: str) -> dict[str, Any]:
@@ -33,24 +39,41 @@ def host_variables(machine: Machine, user: str) -> dict[str, Any]:
 
 
 def groups_of(machines: Iterable[Machine]) -> dict[str, list[str]]:
-    """`members`, one group per pool and per tag, and those with cards of either maker."""
-    found: dict[str, list[str]] = {"members": []}
+    """`members`, the groups of the roles, one group per pool and per tag, and those with cards of either
+    maker.
+
+    The tag `control` makes a server of a machine; every other machine works, and one with both tags,
+    `control` and `worker`, does both. `gpu` are machines that work and have NVIDIA cards.
+    """
+    found: dict[str, list[str]] = {"members": [], **{name: [] for name in ROLE_GROUPS}}
     for machine in machines:
         hardware = Hardware.model_validate(machine.hardware or {})
         names = ["members", f"pool_{_word(machine.pool)}", *(f"tag_{_word(tag)}" for tag in machine.tags)]
         vendors = {gpu.vendor for gpu in hardware.gpus}
         names += ["nvidia"] * ("10de" in vendors) + ["amd"] * ("1002" in vendors)
+        serves = "control" in machine.tags
+        works = "worker" in machine.tags or not serves
+        names += ["control"] * serves + ["workers"] * works + ["gpu"] * (works and "10de" in vendors)
         for name in names:
             found.setdefault(name, []).append(machine.name)
     return found
 
 
-def listing(machines: Sequence[Machine], user: str) -> dict[str, Any]:
-    """What `ansible-inventory --list` prints, and what an inventory script may answer."""
+def farm_variables(user_ca: str, user: str) -> dict[str, Any]:
+    """What the roles must know of us to leave our door open: the role ssh_hardening lets in whom the farm's
+    own authority signed, and nobody else but these.
+    """
+    return {"ssh_hardening__also_trusted": [{"user": user, "authority": user_ca}]}
+
+
+def listing(machines: Sequence[Machine], user: str, shared: dict[str, Any]) -> dict[str, Any]:
+    """What `ansible-inventory --list` prints, and what an inventory script may answer; `shared` variables are
+    those of all machines.
+    """
     groups = groups_of(machines)
     return {
         "_meta": {"hostvars": {machine.name: host_variables(machine, user) for machine in machines}},
-        "all": {"children": ["ungrouped", *sorted(groups)]},
+        "all": {"children": ["ungrouped", *sorted(groups)], "vars": shared},
         **{name: {"hosts": hosts} for name, hosts in sorted(groups.items())},
     }
 

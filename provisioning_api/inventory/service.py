@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from provisioning_api.inventory.hosts import listing
+from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.inventory.hosts import farm_variables, listing
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MEMBERS, MachineState
@@ -27,8 +28,9 @@ PAUSE_S = 0.5
 
 
 class InventoryService:
-    def __init__(self, db: Database, events: EventStore, path: Path, user: str) -> None:
+    def __init__(self, db: Database, events: EventStore, ssh: SshAuthority, path: Path, user: str) -> None:
         self._db = db
+        self._ssh = ssh
         self._events = events
         self._path = path
         self._user = user
@@ -44,7 +46,8 @@ class InventoryService:
         """Machines in these states (default: members) in the form of `ansible-inventory --list`."""
         async with self._db.session() as session:
             machines = await Machines(session).list(states)
-        return listing([machine for machine in machines if machine.address], self._user)
+        shared = farm_variables(self._ssh.user_ca, self._user)
+        return listing([machine for machine in machines if machine.address], self._user, shared)
 
     async def write(self) -> None:
         """Writes the file aside and puts it in its place; a reader sees the old or the new one, never

@@ -19,6 +19,7 @@ from provisioning_api.runs.lines import line_of
 from provisioning_api.runs.schemas import End
 
 ALIVE, ORDER, EVENTS, END = "alive", "order.json", "events.jsonl", "end.json"
+LIMIT = "limit"
 
 
 def main(folder: Path) -> int:
@@ -46,6 +47,7 @@ def _run(folder: Path, order: dict[str, Any]) -> End:
             project_dir=order["project_dir"],
             playbook=order["playbook"],
             inventory=str(folder / "inventory" / "hosts.json"),
+            limit=f"@{folder / LIMIT}",
             ident="artefacts",
             cmdline=order["cmdline"] or None,
             forks=order["forks"],

@@ -7,11 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from provisioning_api.enrolment.revocations import Revocations
-from provisioning_api.inventory.hosts import snapshot
+from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.inventory.hosts import farm_variables, snapshot
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
-from provisioning_api.machines.states import MachineState
+from provisioning_api.machines.states import MEMBERS, MachineState
 from provisioning_api.runs import process
 from provisioning_api.runs.ending import RunEnding
 from provisioning_api.runs.folder import Order, RunFolders
@@ -40,6 +41,7 @@ class RunDriver:
         journal: RunJournal,
         machines: MachineJournal,
         folders: RunFolders,
+        ssh: SshAuthority,
         reader: RunReader,
         ending: RunEnding,
         revocations: Revocations,
@@ -54,6 +56,7 @@ class RunDriver:
         self._journal = journal
         self._machines = machines
         self._folders = folders
+        self._ssh = ssh
         self._reader = reader
         self._ending = ending
         self._revocations = revocations
@@ -156,9 +159,9 @@ class RunDriver:
     async def _order(self, run: Run, machines: list[Machine]) -> Order:
         folder = self._folders.path(run.id)
         known = await self._revocations.known_hosts()
-        pins = [
-            f"{machine.name} {machine.host_key}" for machine in machines if machine.host_key_from == "pinned"
-        ]
+        # Of each machine the very key that it enrolled with, too: the farm's own authority may have signed it
+        # since (role ssh_hardening), and not ours. A revoked key stays revoked.
+        pins = [f"{machine.name} {machine.host_key}" for machine in machines if machine.host_key]
         options = (
             f"-o UserKnownHostsFile={folder / 'ssh' / 'known_hosts'} -o GlobalKnownHostsFile=/dev/null "
             "-o StrictHostKeyChecking=yes -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no "
@@ -167,13 +170,21 @@ class RunDriver:
         shared = {
             "ansible_ssh_private_key_file": str(self._key_file or folder / "ssh" / "key"),
             "ansible_ssh_common_args": options,
+            **farm_variables(self._ssh.user_ca, self._user),
         }
+        # All members: a machine is configured as part of its farm, whose servers it must know. Only those of
+        # the run are reached for.
+        async with self._db.session() as session:
+            members = [one for one in await Machines(session).list(MEMBERS) if one.address]
+        known_names = {machine.name for machine in machines}
+        everybody = [*machines, *(one for one in members if one.name not in known_names)]
         return Order(
             run_id=run.id,
             playbook=run.playbook,
             tags=tuple(run.tags),
             check=run.check,
-            inventory=snapshot(machines, self._user, shared),
+            inventory=snapshot(everybody, self._user, shared),
+            limit=tuple(sorted(known_names)),
             known_hosts=known + "".join(f"{pin}\n" for pin in pins),
         )
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from provisioning_api.enrolment.ssh_authority import SshAuthority, key_line
-from provisioning_api.runs.child import ORDER
+from provisioning_api.runs.child import LIMIT, ORDER
 from provisioning_api.runs.process import MARK
 from soundstage.private_files import write_anew
 
@@ -47,6 +47,7 @@ class Order:
     tags: tuple[str, ...]
     check: bool
     inventory: Mapping[str, Any]
+    limit: tuple[str, ...]
     known_hosts: str
 
 
@@ -70,6 +71,8 @@ class RunFolders:
         self._write_key(folder / "ssh", order.run_id)
         write_anew(folder / "ssh" / "known_hosts", order.known_hosts.encode())
         write_anew(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1).encode(), 0o400)
+        # The machines of this run; a file, since a thousand names do not fit into a command line.
+        write_anew(folder / LIMIT, "".join(f"{name}\n" for name in order.limit).encode(), 0o400)
         (folder / "env").mkdir(exist_ok=True, mode=0o700)
         # How often ansible-runner looks whether it was told to stop, in seconds.
         settings = {"pexpect_timeout": 1, "suppress_ansible_output": True}

@@ -155,6 +155,26 @@ async def test_the_inventory_is_what_ansible_reads(
     assert known["pool_default"]["hosts"] == ["node1", "node2"]
 
 
+async def test_members_are_in_the_groups_that_the_playbook_speaks_of(
+    operator: httpx.AsyncClient, make_member: Make
+) -> None:
+    for name, cards, tags in (
+        ("head", [], ["control"]),
+        ("both", [NVIDIA], ["control", "worker"]),
+        ("cards", [NVIDIA], []),
+        ("plain", [], ["rack-7"]),
+    ):
+        await make_member(name, hardware={"gpus": cards})
+        (await operator.patch(f"/api/machines/{name}", json={"tags": tags})).raise_for_status()
+    listed = (await operator.get("/api/inventory")).json()
+    hosts = {group: sorted(listed[group]["hosts"]) for group in ("control", "workers", "gpu")}
+    assert hosts == {
+        "control": ["both", "head"],
+        "workers": ["both", "cards", "plain"],
+        "gpu": ["both", "cards"],
+    }
+
+
 async def test_a_rejected_machine_stays_away_until_somebody_accepts_it(
     operator: httpx.AsyncClient, ramdisk: Ramdisk
 ) -> None:

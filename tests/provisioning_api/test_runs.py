@@ -95,11 +95,15 @@ async def test_the_folder_of_a_run_is_private_and_its_inventory_does_not_change(
 ) -> None:
     (project / "playbook.yaml").write_text(OK)
     await make_member("a")
+    await make_member("b")
     run = await run_of("a")
     folder = folder_of(settings, run["id"])
     assert stat.S_IMODE(folder.parent.stat().st_mode) & 0o077 == 0
     assert stat.S_IMODE((folder / "inventory" / "hosts.json").stat().st_mode) == 0o400
-    assert json.loads((folder / "inventory" / "hosts.json").read_text())["all"]["hosts"].keys() == {"a"}
+    assert json.loads((folder / "inventory" / "hosts.json").read_text())["all"]["hosts"].keys() == {"a", "b"}
+    # It knows the whole farm, and works on its own machines alone.
+    assert (folder / "limit").read_text() == "a\n"
+    assert (await machine_state(operator, "b"))["state"] == "enrolled"
     assert not (folder / "ssh").exists()
 
 

@@ -43,12 +43,13 @@ options:
     elements: str
     default: []
   group_names:
-    description: For groups of the roles, the groups of the API that they are made of.
+    description:
+      - Groups to make of those that the API gives (C(pool_NAME), C(tag_NAME), C(nvidia), C(amd), C(members)).
+      - The API gives the groups of the roles already. C(control) are machines with the tag C(control), C(workers)
+        all others (and those with the tag C(worker)), C(gpu) are workers with NVIDIA cards. A group that is named
+        here is made anew.
     type: dict
-    default:
-      control: [tag_control]
-      workers: [tag_worker]
-      gpu: [nvidia]
+    default: {}
 author: Soundstage
 """
 
@@ -57,10 +58,10 @@ EXAMPLES = r"""
 plugin: soundstage.farm.machines
 url: https://10.0.0.5:8001
 token_file: ~/.config/soundstage/inventory.key
+# Only where tags are not what tells servers from workers:
 group_names:
-  control: [tag_control]
+  control: [pool_head]
   workers: [pool_default, pool_gpu_shared]
-  gpu: [nvidia]
 """
 
 
@@ -117,12 +118,13 @@ class InventoryModule(BaseInventoryPlugin):
             for key, value in variables.items():
                 self.inventory.set_variable(name, key, value)
         members = {name: group["hosts"] for name, group in answer.items() if name not in ("_meta", "all")}
-        for ours, theirs in self.get_option("group_names").items():
-            members.setdefault(ours, [])
-            members[ours] = list(
-                dict.fromkeys(members[ours] + [host for one in theirs for host in members.get(one, [])])
-            )
-        for group, hosts in members.items():
+        anew = {
+            ours: list(dict.fromkeys(host for one in theirs for host in members.get(one, [])))
+            for ours, theirs in self.get_option("group_names").items()
+        }
+        for key, value in answer["all"].get("vars", {}).items():
+            self.inventory.set_variable("all", key, value)
+        for group, hosts in {**members, **anew}.items():
             self.inventory.add_group(group)
             for host in hosts:
                 self.inventory.add_child(group, host)
