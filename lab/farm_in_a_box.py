@@ -118,16 +118,14 @@ class Lab:
         *,
         layers: Sequence[str] = (),
         allowed_hosts: Sequence[str] = (),
-        isolated: bool = False,
         say: Callable[[str], None] = silent,
     ) -> float:
         """`up`, with a plain Nomad and Consul: the first machine is the server, the others are clients.
 
         Returns the seconds from the first step after the shared layers until all clients are ready.
-        `isolated`: Nomad has the driver `exec` too; building that one takes minutes, once.
         """
         require_lab()
-        layer = make_cluster_layer(make_root_tree(say), isolated=isolated)
+        layer = make_cluster_layer(make_root_tree(say))
         roles = ["server", *("client" for _ in machines[1:])]
         seconds = self.up(
             [one.model_copy(update={"role": role}) for one, role in zip(machines, roles, strict=True)],

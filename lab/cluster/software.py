@@ -41,12 +41,9 @@ _UNITS = {
 }
 
 
-def make_cluster_layer(root_tree: str, *, isolated: bool = False) -> str:
-    """The name of the layer; written when it is not there (seconds, once the engines are built).
-
-    `isolated`: with a Nomad that has the driver `exec`; building that one takes minutes.
-    """
-    engines = _engines(isolated)
+def make_cluster_layer(root_tree: str) -> str:
+    """The name of the layer; written when it is not there (seconds, once the engines are built)."""
+    engines = _engines()
     plugin = _packed_plugin()
     facts = repr((sorted(map(str, engines.values())), plugin.name, sorted(_UNITS.items())))
     name = f"cluster-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
@@ -82,20 +79,11 @@ def _write(root: Path, engines: dict[str, Path], plugin: Path) -> None:
         (units / name).write_text(text)
 
 
-def _engines(isolated: bool) -> dict[str, Path]:
+def _engines() -> dict[str, Path]:
     _require_checkout()
-    building = [_PROJECT / "tools" / "build"]
-    engines = [
-        run_program([*building, "consul"], doing="Building Consul", timeout_s=_BUILD_S),
-        run_program(
-            [*building, "nomad"],
-            doing="Building Nomad",
-            # What isolates tasks is in Nomad only when it is built with a C compiler.
-            environment={"CGO_ENABLED": "1", "SOUNDSTAGE_TOOLS_PINNED": "1"} if isolated else None,
-            timeout_s=_BUILD_S,
-        ),
-    ]
-    return {name: Path(path) for name, path in (line.strip().split("\t") for line in engines)}
+    building: list[str | Path] = [_PROJECT / "tools" / "build", "consul", "nomad"]
+    said = run_program(building, doing="Building Nomad and Consul", timeout_s=_BUILD_S)
+    return {name: Path(path) for name, path in (line.split("\t") for line in said.splitlines())}
 
 
 def _packed_plugin() -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from lab.cluster.api import ClusterApi
 from lab.farm_in_a_box import Lab
 from lab.faults.clock import AHEAD_S
-from lab.plan import machines_named
 
 pytestmark = [
     pytest.mark.root,
@@ -122,18 +120,12 @@ def test_a_wrong_clock_is_wrong_for_nomad_too(farm: Lab, cluster: ClusterApi) ->
     assert abs(cluster.wait_for(minutes_ahead, "a job's time")[0]) < 5
 
 
-@pytest.mark.slow
-def test_an_isolated_task_sees_its_own_root_and_is_nobody(lab_names: Callable[[str], Lab]) -> None:
-    """With a Nomad that has the driver `exec`, which takes minutes to build."""
+def test_an_isolated_task_sees_its_own_root_and_is_nobody(cluster: ClusterApi) -> None:
     if shutil.which("gcc") is None:
         pytest.skip("the driver exec needs a C compiler: apt-get install gcc libc6-dev")
-    lab = lab_names("isolated")
-    lab.up_cluster(machines_named(["control", "one"]), isolated=True)
-    cluster = lab.cluster()
     look = "test $(id -u) != 0 && test ! -e /opt && test -d /alloc"
     done = run_to_its_end(cluster, batch_job("look", "exec", ["/usr/bin/sh", "-c", look], 64))
     assert done["ClientStatus"] == "complete", done["TaskStates"]
     eat = "head -c 200m /dev/zero | tail | wc -c | grep -qx 209715200"
     greedy = run_to_its_end(cluster, batch_job("greedy", "exec", ["/usr/bin/sh", "-c", eat], 64))
     assert greedy["ClientStatus"] == "failed", greedy["TaskStates"]
-    lab.down()

@@ -25,9 +25,10 @@ def build(engine: str, folder: Path, **environment: str) -> subprocess.Completed
     (folder / "go").write_text(
         "#!/bin/sh\n"
         'if [ "$1" = env ]; then echo go1.26 linux amd64; exit; fi\n'
+        'words="CGO_ENABLED=$CGO_ENABLED $*"\n'
         'while [ "$1" != -o ]; do shift; done\n'
         "[ -z \"$BROKEN\" ] || { echo 'no such package' >&2; exit 1; }\n"
-        'printf \'#!/bin/sh\\n\' >"$2" && chmod +x "$2"\n'
+        'printf \'#!/bin/sh\\n# %s\\n\' "$words" >"$2" && chmod +x "$2"\n'
     )
     return subprocess.run(
         [BUILD, engine],
@@ -72,6 +73,24 @@ def test_a_second_call_builds_nothing(tmp_path: Path, engine: str) -> None:
     assert f"Building {engine}" in first.stderr
     second = build(engine, tmp_path)
     assert (second.stdout, second.stderr) == (first.stdout, "")
+
+
+def test_only_nomad_gets_c_and_is_linked_statically(tmp_path: Path) -> None:
+    program(tmp_path, "gcc", "")
+    made = {engine: Path(build(engine, tmp_path).stdout.split("\t")[1].strip()) for engine in PINNED}
+    words = {engine: path.read_text() for engine, path in made.items()}
+    assert "CGO_ENABLED=1" in words["nomad"] and "-static" in words["nomad"]
+    assert all("CGO_ENABLED=0" in words[engine] for engine in PINNED if engine != "nomad")
+
+
+def test_without_a_c_compiler_nomad_is_another_program_and_it_is_said_what_it_lacks(tmp_path: Path) -> None:
+    program(tmp_path, "gcc", "")
+    whole = build("nomad", tmp_path)
+    (tmp_path / "gcc").write_text("#!/bin/sh\nexit 1\n")
+    lesser = build("nomad", tmp_path)
+    assert "exec" in lesser.stderr and "gcc" in lesser.stderr and "exec" not in whole.stderr
+    assert lesser.stdout != whole.stdout
+    assert "CGO_ENABLED=0" in Path(lesser.stdout.split("\t")[1].strip()).read_text()
 
 
 def test_a_build_that_fails_says_so_and_leaves_nothing(tmp_path: Path) -> None:
