@@ -116,6 +116,12 @@ variable "cache_volume" {
   description = "A host volume that workers of a node share for their inputs; none, unless named."
 }
 
+variable "worker_volume" {
+  type        = string
+  default     = ""
+  description = "A host volume with the worker and its weights, for drivers that show tasks no /opt; it comes to /opt/soundstage."
+}
+
 variable "kill_timeout" {
   type        = string
   default     = "10s"
@@ -199,6 +205,17 @@ job "render" {
       }
     }
 
+    dynamic "volume" {
+      for_each = var.worker_volume == "" ? [] : [var.worker_volume]
+      labels   = ["worker"]
+      iterator = named
+      content {
+        type      = "host"
+        source    = named.value
+        read_only = true
+      }
+    }
+
     task "avatar" {
       driver       = var.driver
       kill_signal  = "SIGTERM"
@@ -238,6 +255,15 @@ job "render" {
         content {
           volume      = volume_mount.value
           destination = "/soundstage-cache"
+        }
+      }
+
+      dynamic "volume_mount" {
+        for_each = var.worker_volume == "" ? [] : ["worker"]
+        content {
+          volume      = volume_mount.value
+          destination = "/opt/soundstage"
+          read_only   = true
         }
       }
 

@@ -32,7 +32,8 @@ class JobOptions:
     """What is the same for all jobs of an installation. `program` is another worker program than avatar.
 
     `cache_dir` is a folder of the nodes, `cache_volume` a Nomad host volume of theirs; with neither each
-    allocation fetches its inputs for itself. Of either the workers keep `cache_mib`.
+    allocation fetches its inputs for itself. Of either the workers keep `cache_mib`. `worker_volume` holds the
+    worker itself, where the driver shows it nothing of the node's /opt.
     """
 
     prefix: str = "soundstage"
@@ -45,6 +46,7 @@ class JobOptions:
     kill_timeout_s: float = 10.0
     cache_dir: str = ""
     cache_volume: str = ""
+    worker_volume: str = ""
     cache_mib: int = 10_240
 
     @property
@@ -120,6 +122,7 @@ def job_variables(
         "node": choice.node,
         "avoid_nodes": sorted(choice.avoid_nodes),
         "cache_volume": options.cache_volume,
+        "worker_volume": options.worker_volume,
         "kill_timeout": f"{options.kill_timeout_s:g}s",
         "retries": 0,
         "meta": {"task": task.id, "ticket": ticket, "trace": task.trace_id or ""},

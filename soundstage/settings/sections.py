@@ -185,6 +185,12 @@ class NomadSettings(Section):
         description="a host volume on all nodes for the same, where the driver shows workers no folder",
     )
     cache_mib: int = Field(10_240, ge=0, description="how much of earlier inputs is kept there")
+    worker_volume: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,128}$",
+        description="a host volume on all nodes with `/opt/soundstage` (worker, weights), for drivers that show "
+        "workers nothing of it",
+    )
     keep_hours: int = Field(24, ge=1, description="ended jobs are purged after this time")
 
 
