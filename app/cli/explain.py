@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import opened
+from app.cli.opening import with_services
+from app.cli.state import JsonFlag, invocation
 
 
 def register(cli: typer.Typer) -> None:
@@ -20,10 +20,5 @@ def register(cli: typer.Typer) -> None:
         """Say in one sentence why a render waits, or what became of it."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def ask() -> str:
-            async with opened(called.settings()) as services:
-                return await services.studio.renders.explain(render)
-
-        sentence = run(ask())
+        sentence = with_services(called, lambda services: services.studio.renders.explain(render))
         printer.answer({"render_id": render, "explanation": sentence}, sentence)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from app.cli.opening import in_transaction
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import opened
+from app.cli.state import JsonFlag, invocation
 from policy import Principal
 from policy.keys.schemas import KeyMade, KeyRequest
 from soundstage.database import utcnow
@@ -24,21 +24,10 @@ def register(cli: typer.Typer) -> None:
         """List all keys, ended ones too; never the keys themselves."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services, services.database.session() as session:
-                found = await services.policy.keys.list(session)
-            rows = (
-                [key.id, key.name, key.role, key.state, key.expires_at, key.last_used_at] for key in found
-            )
-            printer.listing(
-                found,
-                ["id", "name", "role", "state", "expires", "last used"],
-                rows,
-                empty="There are no keys.",
-            )
-
-        run(work())
+        found = in_transaction(called, lambda services, session: services.policy.keys.list(session))
+        rows = ([key.id, key.name, key.role, key.state, key.expires_at, key.last_used_at] for key in found)
+        columns = ["id", "name", "role", "state", "expires", "last used"]
+        printer.listing(found, columns, rows, empty="There are no keys.")
 
     @group.command()
     def create(
@@ -55,40 +44,34 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         expires_at = utcnow() + timedelta(days=days) if days else None
-
-        async def work() -> None:
-            request = KeyRequest(name=name, role=role, scopes=scope or None, expires_at=expires_at)
-            async with opened(called.settings()) as services, services.database.transaction() as session:
-                made = await services.policy.keys.create(session, request, Principal.local_admin())
-            _show(printer, made)
-
-        run(work())
+        request = KeyRequest(name=name, role=role, scopes=scope or None, expires_at=expires_at)
+        by = Principal.local_admin()
+        made = in_transaction(
+            called, lambda services, session: services.policy.keys.create(session, request, by)
+        )
+        _show(printer, made)
 
     @group.command()
     def rotate(context: typer.Context, key_id: str, as_json: JsonFlag = False) -> None:
         """Replace a key; the old one goes on working for the overlap of the settings."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services, services.database.transaction() as session:
-                made = await services.policy.keys.rotate(session, key_id, Principal.local_admin())
-            _show(printer, made)
-
-        run(work())
+        by = Principal.local_admin()
+        made = in_transaction(
+            called, lambda services, session: services.policy.keys.rotate(session, key_id, by)
+        )
+        _show(printer, made)
 
     @group.command()
     def revoke(context: typer.Context, key_id: str, as_json: JsonFlag = False) -> None:
         """End a key at once."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services, services.database.transaction() as session:
-                view = await services.policy.keys.revoke(session, key_id, Principal.local_admin())
-            printer.answer(view, f"{view.name} ({view.id}) is revoked.")
-
-        run(work())
+        by = Principal.local_admin()
+        view = in_transaction(
+            called, lambda services, session: services.policy.keys.revoke(session, key_id, by)
+        )
+        printer.answer(view, f"{view.name} ({view.id}) is revoked.")
 
 
 def _show(printer: Printer, made: KeyMade) -> None:

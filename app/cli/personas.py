@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from agent.tools import ToolContext
 from agent.tools.personas import CreatePersona, create_persona
+from app.cli.opening import with_services
 from app.cli.state import JsonFlag, invocation, run
 from app.composition import build, opened, studio_doors, working
 from policy import Principal
@@ -77,17 +78,13 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
         change = {"name": name, "title": title, "description": description}
 
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                wanted = _change_of(change)
-                persona = await services.studio.personas.update(persona_id, wanted)
-            if printer.as_json:
-                printer.value(persona)
-            else:
-                said = ", ".join(wanted.given()) or "nothing"
-                printer.line(f"{persona.name} ({persona.id}): changed {said}.")
-
-        run(work())
+        wanted = _change_of(change)
+        persona = with_services(called, lambda services: services.studio.personas.update(persona_id, wanted))
+        if printer.as_json:
+            printer.value(persona)
+        else:
+            said = ", ".join(wanted.given()) or "nothing"
+            printer.line(f"{persona.name} ({persona.id}): changed {said}.")
 
     @group.command()
     def delete(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import opened
+from app.cli.opening import with_services
+from app.cli.state import JsonFlag, invocation
 from studio.projects.schemas import ProjectDraft
 
 
@@ -20,18 +20,11 @@ def register(cli: typer.Typer) -> None:
         """List the projects."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                found = await services.studio.projects.list()
-            rows = (
-                [item.slug, item.title, item.persona, f"{item.updated_at:%Y-%m-%d %H:%M}"] for item in found
-            )
-            printer.listing(
-                found, ["slug", "title", "persona", "changed"], rows, empty="There are no projects yet."
-            )
-
-        run(work())
+        found = with_services(called, lambda services: services.studio.projects.list())
+        rows = ([item.slug, item.title, item.persona, f"{item.updated_at:%Y-%m-%d %H:%M}"] for item in found)
+        printer.listing(
+            found, ["slug", "title", "persona", "changed"], rows, empty="There are no projects yet."
+        )
 
     @group.command()
     def create(
@@ -43,23 +36,16 @@ def register(cli: typer.Typer) -> None:
         """Make an empty project."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                made = await services.studio.projects.create(ProjectDraft(title=title, persona=persona))
-            printer.answer(made, f"{made.slug} ({made.id})")
-
-        run(work())
+        made = with_services(
+            called,
+            lambda services: services.studio.projects.create(ProjectDraft(title=title, persona=persona)),
+        )
+        printer.answer(made, f"{made.slug} ({made.id})")
 
     @group.command()
     def delete(context: typer.Context, project: str, as_json: JsonFlag = False) -> None:
         """Delete a project with its scenes; its videos stay."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                await services.studio.projects.delete(project)
-            printer.answer({"deleted": project}, f"{project} is deleted.")
-
-        run(work())
+        with_services(called, lambda services: services.studio.projects.delete(project))
+        printer.answer({"deleted": project}, f"{project} is deleted.")

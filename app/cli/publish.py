@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.opening import with_services
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, run
 from app.cli.times import moment_of
@@ -76,52 +77,34 @@ def register(cli: typer.Typer) -> None:
         """List publications, the newest first."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                found = await services.studio.outgoing.publishing.page(render, None, 50)
-            rows = ([one.id, one.state, one.render_id, one.url or one.waits] for one in found)
-            printer.listing(found, ["id", "state", "render", "where"], rows, empty="Nothing was published.")
-
-        run(work())
+        found = with_services(
+            called, lambda services: services.studio.outgoing.publishing.page(render, None, 50)
+        )
+        rows = ([one.id, one.state, one.render_id, one.url or one.waits] for one in found)
+        printer.listing(found, ["id", "state", "render", "where"], rows, empty="Nothing was published.")
 
     @group.command()
     def cancel(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
         """Stop one before YouTube has its last byte."""
         called = invocation(context)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                done = await services.studio.outgoing.publishing.cancel(publication)
-            _show(called.printer(as_json), done)
-
-        run(work())
+        done = with_services(called, lambda services: services.studio.outgoing.publishing.cancel(publication))
+        _show(called.printer(as_json), done)
 
     @group.command()
     def retry(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
         """Try a failed one again; what YouTube has already is not sent twice."""
         called = invocation(context)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                done = await services.studio.outgoing.publishing.retry(publication)
-            _show(called.printer(as_json), done)
-
-        run(work())
+        done = with_services(called, lambda services: services.studio.outgoing.publishing.retry(publication))
+        _show(called.printer(as_json), done)
 
     @group.command()
     def accounts(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List the channels that are connected; the page of the studio connects one."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                found = await services.studio.outgoing.accounts.all()
-            rows = ([one.id, one.title, "yes" if one.usable else "connect it again"] for one in found)
-            printer.listing(found, ["id", "channel", "usable"], rows, empty="No channel is connected.")
-
-        run(work())
+        found = with_services(called, lambda services: services.studio.outgoing.accounts.all())
+        rows = ([one.id, one.title, "yes" if one.usable else "connect it again"] for one in found)
+        printer.listing(found, ["id", "channel", "usable"], rows, empty="No channel is connected.")
 
 
 def _show(printer: Printer, view: PublicationView) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from app.cli.opening import with_services
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import opened
+from app.cli.state import JsonFlag, invocation
 from policy import Principal
 from studio.webhooks.schemas import WebhookChange, WebhookDraft, WebhookMade
 
@@ -24,17 +24,12 @@ def register(cli: typer.Typer) -> None:
         """List all, the newest first; never their secrets."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                found = await services.studio.outgoing.webhooks.all()
-            rows = (
-                [one.id, one.url, ", ".join(one.kinds) or "everything", _state(one.active, one.ended_because)]
-                for one in found
-            )
-            printer.listing(found, ["id", "url", "tells of", "state"], rows, empty="Nobody is told.")
-
-        run(work())
+        found = with_services(called, lambda services: services.studio.outgoing.webhooks.all())
+        rows = (
+            [one.id, one.url, ", ".join(one.kinds) or "everything", _state(one.active, one.ended_because)]
+            for one in found
+        )
+        printer.listing(found, ["id", "url", "tells of", "state"], rows, empty="Nobody is told.")
 
     @group.command()
     def create(
@@ -48,25 +43,18 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         draft = WebhookDraft.model_validate({"url": url, "kinds": kind or [], "description": description})
 
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                by = Principal.local_admin().name
-                made = await services.studio.outgoing.webhooks.create(draft, created_by=by)
-            _show_secret(called.printer(as_json), made)
-
-        run(work())
+        by = Principal.local_admin().name
+        made = with_services(
+            called, lambda services: services.studio.outgoing.webhooks.create(draft, created_by=by)
+        )
+        _show_secret(called.printer(as_json), made)
 
     @group.command()
     def rotate(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Give it a new secret; for a day the old one signs too."""
         called = invocation(context)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                made = await services.studio.outgoing.webhooks.rotate(webhook)
-            _show_secret(called.printer(as_json), made)
-
-        run(work())
+        made = with_services(called, lambda services: services.studio.outgoing.webhooks.rotate(webhook))
+        _show_secret(called.printer(as_json), made)
 
     @group.command()
     def switch(
@@ -79,55 +67,40 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                change = WebhookChange(active=on)
-                view = await services.studio.outgoing.webhooks.change(webhook, change)
-            printer.answer(view, f"{view.id}: {_state(view.active, view.ended_because)}")
-
-        run(work())
+        change = WebhookChange(active=on)
+        view = with_services(
+            called, lambda services: services.studio.outgoing.webhooks.change(webhook, change)
+        )
+        printer.answer(view, f"{view.id}: {_state(view.active, view.ended_because)}")
 
     @group.command()
     def delete(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Remove one, with its log."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                await services.studio.outgoing.webhooks.delete(webhook)
-            printer.answer({"id": webhook, "deleted": True}, f"{webhook} is deleted.")
-
-        run(work())
+        with_services(called, lambda services: services.studio.outgoing.webhooks.delete(webhook))
+        printer.answer({"id": webhook, "deleted": True}, f"{webhook} is deleted.")
 
     @group.command()
     def test(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Send a message of the kind `webhook.test`; `soundstage up` carries it."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                view = await services.studio.outgoing.webhooks.test(webhook)
-            printer.answer(view, f"{view.id}: {view.state}")
-
-        run(work())
+        view = with_services(called, lambda services: services.studio.outgoing.webhooks.test(webhook))
+        printer.answer(view, f"{view.id}: {view.state}")
 
     @group.command()
     def deliveries(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Show what one was told and how it answered, the newest first."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                found = await services.studio.outgoing.webhooks.deliveries(webhook, None, 50)
-            rows = ([one.id, one.kind, one.state, one.tries, one.created_at] for one in found)
-            printer.listing(
-                found, ["id", "kind", "state", "tries", "created"], rows, empty="It was told nothing yet."
-            )
-
-        run(work())
+        found = with_services(
+            called, lambda services: services.studio.outgoing.webhooks.deliveries(webhook, None, 50)
+        )
+        rows = ([one.id, one.kind, one.state, one.tries, one.created_at] for one in found)
+        printer.listing(
+            found, ["id", "kind", "state", "tries", "created"], rows, empty="It was told nothing yet."
+        )
 
 
 def _state(active: bool, ended_because: str) -> str:
