@@ -18,6 +18,7 @@ import uvicorn
 
 from app.provisioning import ProvisioningProcess, build_process
 from app.server import GRACE_S, stop_with_supervisor
+from app.slow_clients import ImpatientProtocol
 from provisioning_api.enrolment.own_certificate import OwnCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import load_settings
@@ -82,11 +83,12 @@ async def _after(first: uvicorn.Server, second: uvicorn.Server, tls: socket.sock
 def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=ImpatientProtocol,
         log_config=None,
         access_log=False,
         log_level="warning",
         server_header=False,
-        # A head that never ends takes memory, not time: h11 refuses it beyond this.
+        # What a head may take of memory; what it may take of time is the protocol's.
         h11_max_incomplete_event_size=32 << 10,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=GRACE_S,

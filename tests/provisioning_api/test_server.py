@@ -7,8 +7,10 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,43 @@ def test_slow_clients_hold_nobody_up(lasting: RealServer) -> None:
     finally:
         for one in slow:
             one.close()
+
+
+def test_a_request_that_drips_is_ended_on_either_port(lasting: RealServer, lasting_ca: str) -> None:
+    """Its head or its body: one byte a second would otherwise hold a connection for ever."""
+    head = b"POST /api/ready-for-provisioning HTTP/1.1\r\nHost: localhost\r\n"
+    body = head + b"Content-Type: application/json\r\nContent-Length: 9999\r\n\r\n{"
+    context = ssl.create_default_context(cadata=lasting_ca)
+    with ExitStack() as stack:
+        dripping: list[socket.socket] = []
+        for url in (lasting.url, lasting.tls_url):
+            for begun in (head, body):
+                one = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), PATIENCE_S)
+                if url.startswith("https"):
+                    one = context.wrap_socket(one, server_hostname="127.0.0.1")
+                stack.enter_context(one)
+                one.sendall(begun)
+                dripping.append(one)
+        deadline = time.monotonic() + PATIENCE_S
+        while dripping:
+            assert time.monotonic() < deadline, f"{len(dripping)} requests are still waited for"
+            time.sleep(0.2)
+            dripping = [one for one in dripping if _takes_more(one)]
+
+
+def _takes_more(one: socket.socket) -> bool:
+    """Sends one byte more; whether the other side has not ended the connection."""
+    try:
+        one.sendall(b" ")
+        one.settimeout(0.05)
+        one.recv(100)
+        return False
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    finally:
+        one.settimeout(PATIENCE_S)
 
 
 def test_a_head_without_end_is_refused(lasting: RealServer) -> None:
