@@ -45,9 +45,10 @@ options:
   group_names:
     description:
       - Groups to make of those that the API gives (C(pool_NAME), C(tag_NAME), C(nvidia), C(amd), C(members)).
-      - The API gives the groups of the roles already. C(control) are machines with the tag C(control), C(workers)
-        all others (and those with the tag C(worker)), C(gpu) are workers with NVIDIA cards. A group that is named
-        here is made anew.
+      - >-
+        The API gives the groups of the roles already. C(control) are machines with the tag C(control),
+        C(workers) all others (and those with the tag C(worker)), C(gpu) are workers with NVIDIA cards.
+        A group that is named here is made anew.
     type: dict
     default: {}
 author: Soundstage
