@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const answerLimit = 16 << 20
+
+// API is the provisioning API as this ramdisk knows it. Its key is made in RAM at every boot and signs every call,
+// so that whoever reported is the one who writes and enrols.
+type API struct {
+	base      string
+	http      *http.Client
+	key       ed25519.PrivateKey
+	machineID string
+	challenge string
+	// Clock is told the server's time after each answer: the connection has proved who says so.
+	Clock func(time.Time)
+}
+
+// Refused is an answer of the API that says no.
+type Refused struct {
+	Status int
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("the provisioning API refuses (%d %s): %s", r.Status, r.Code, r.Detail)
+}
+
+func newAPI(base string, trust Trust) (*API, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return &API{base: base, http: trust.client(2 * time.Minute), key: key, Clock: func(time.Time) {}}, err
+}
+
+// Discovered is the answer to a report: whom the API takes this machine for.
+type Discovered struct {
+	MachineID string `json:"machine_id"`
+	Name      string `json:"name"`
+	State     string `json:"state"`
+	Code      string `json:"code"`
+	Challenge string `json:"challenge"`
+	PollS     int    `json:"poll_s"`
+}
+
+// Claimed says what to do next: wait, write, enrol, wipe or boot.
+type Claimed struct {
+	State     string  `json:"state"`
+	Next      string  `json:"next"`
+	Token     *string `json:"token"`
+	Challenge string  `json:"challenge"`
+}
+
+// discover reports; nothing is signed yet, for nobody knows this key.
+func (a *API) discover(identity Identity, hardware Hardware, address string) (Discovered, error) {
+	report := map[string]any{
+		"macs": identity.MACs, "uuid": identity.UUID, "hardware": hardware, "address": address,
+		"agent_key": hex.EncodeToString(a.key.Public().(ed25519.PublicKey)),
+	}
+	var found Discovered
+	if err := a.post("/api/agent/discover", report, &found); err != nil {
+		return found, err
+	}
+	a.machineID, a.challenge = found.MachineID, found.Challenge
+	return found, nil
+}
+
+func (a *API) claim() (Claimed, error) {
+	var found Claimed
+	if err := a.post("/api/agent/claim", a.signed("claim", ""), &found); err != nil {
+		return found, err
+	}
+	a.challenge = found.Challenge
+	return found, nil
+}
+
+// beginWrite uses the acceptance up. After it, and only after it, a disk may be changed.
+func (a *API) beginWrite() error {
+	var grant struct {
+		MachineID string `json:"machine_id"`
+	}
+	if err := a.post("/api/agent/write", a.signed("write", ""), &grant); err != nil {
+		return err
+	}
+	if grant.MachineID != a.machineID {
+		return fmt.Errorf("the yes to a write is for %q and not for this machine", grant.MachineID)
+	}
+	return nil
+}
+
+func (a *API) enrol(request any) (Membership, error) {
+	var found Membership
+	err := a.post("/api/agent/enrol", request, &found)
+	var refused *Refused
+	if err != nil && !errors.As(err, &refused) {
+		// The answer may be lost, and the token used: ask for the same answer again.
+		err = a.post("/api/agent/collect", a.signed("collect", ""), &found)
+	}
+	return found, err
+}
+
+func (a *API) report(report Report) error {
+	text, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	var taken struct {
+		Challenge string `json:"challenge"`
+	}
+	if err := a.post("/api/agent/report", a.signed("report", string(text)), &taken); err != nil {
+		return err
+	}
+	a.challenge = taken.Challenge
+	return nil
+}
+
+// signed is a call in the four lines that provisioning_api/enrolment/challenges.py checks.
+func (a *API) signed(verb, payload string) map[string]any {
+	digest := sha256.Sum256([]byte(payload))
+	text := strings.Join([]string{verb, a.machineID, a.challenge, hex.EncodeToString(digest[:])}, "\n")
+	return map[string]any{
+		"machine_id": a.machineID, "challenge": a.challenge, "payload": payload,
+		"signature": hex.EncodeToString(ed25519.Sign(a.key, []byte(text))),
+	}
+}
+
+func (a *API) post(path string, request, answer any) error {
+	return postJSON(a.http, a.base+path, "", request, answer, a.Clock)
+}
+
+// postJSON sends and reads JSON; a Refused for every answer that is not a good one.
+func postJSON(client *http.Client, url, token string, request, answer any, clock func(time.Time)) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	call, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	call.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		call.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := client.Do(call)
+	if err != nil {
+		return named(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	if err != nil {
+		return named(err)
+	}
+	if clock != nil {
+		if at, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+			clock(at)
+		}
+	}
+	if response.StatusCode/100 != 2 {
+		refused := &Refused{Status: response.StatusCode}
+		if json.Unmarshal(content, refused) != nil || refused.Detail == "" {
+			refused.Detail = "it gives no reason"
+		}
+		return refused
+	}
+	return json.Unmarshal(content, answer)
+}
+
+// named tells a server that proves nothing from one that cannot be reached.
+func named(err error) error {
+	var (
+		authority x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+		name      x509.HostnameError
+		alert     tls.AlertError
+		record    tls.RecordHeaderError
+		verify    *tls.CertificateVerificationError
+	)
+	if errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &name) ||
+		errors.As(err, &alert) || errors.As(err, &record) || errors.As(err, &verify) {
+		return failf(tlsFailed, "%v", err)
+	}
+	return failf(networkLost, "%v", err)
+}

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+const (
+	trustFolder = "/etc/soundstage"
+	rootFolder  = "/mnt"
+	apiPatience = 2 * time.Minute
+)
+
+// Report is what provisioning_api/reports/schemas.py reads.
+type Report struct {
+	Spans   []ReportedSpan `json:"spans,omitempty"`
+	Failure *ReportFailure `json:"failure,omitempty"`
+	Wiped   []WipedDisk    `json:"wiped,omitempty"`
+}
+
+type ReportFailure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Ramdisk is this machine between power-on and its system.
+type Ramdisk struct {
+	console  *Console
+	options  Options
+	trust    Trust
+	api      *API
+	mirror   Mirror
+	identity Identity
+	hardware Hardware
+	address  string
+	spans    Spans
+}
+
+// runRamdisk never returns: whatever happens, the machine waits, boots anew, or boots its disk.
+func runRamdisk() {
+	err := prepare()
+	console := openConsole()
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			console.Say("this should not have happened: %v", trouble)
+			forever()
+		}
+	}()
+	if err == nil {
+		err = (&Ramdisk{console: console}).run()
+	}
+	console.Say("%v", err)
+	console.Say("nothing is changed any more; switch this machine off and on to try again")
+	forever()
+}
+
+func forever() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+func (r *Ramdisk) run() error {
+	r.spans.note("kernel", 0)
+	end := r.spans.begin("drivers")
+	folder, err := modulesFolder()
+	if err != nil {
+		return err
+	}
+	drivers, err := openDrivers(folder)
+	if err != nil {
+		return err
+	}
+	for _, trouble := range drivers.forDevices("/sys") {
+		r.console.Say("a driver does not load: %v", trouble)
+	}
+	commandLine, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return err
+	}
+	if r.options, err = readOptions(string(commandLine)); err != nil {
+		return err
+	}
+	if r.trust, err = readTrust(trustFolder); err != nil {
+		return err
+	}
+	if time.Now().Before(r.trust.BuiltAt) {
+		setClock(r.trust.BuiltAt)
+	}
+	r.identity, r.hardware = readHardware("/sys", "/proc")
+	end()
+	end = r.spans.begin("network")
+	lease, err := bringUp(r.hardware.NICs, 5*time.Minute)
+	if err != nil {
+		return err
+	}
+	r.address = lease.Address.String()
+	end()
+	r.console.Say("address %s, asking %s", r.address, r.options.API)
+	if r.api, err = newAPI(r.options.API, r.trust); err != nil {
+		return err
+	}
+	r.api.Clock = setClock
+	r.mirror = Mirror{r.options.Files, r.trust.client(0)}
+	return r.serve()
+}
+
+// serve reports, then does what it is told, again and again.
+func (r *Ramdisk) serve() error {
+	known, err := r.reportIn()
+	if err != nil {
+		return err
+	}
+	pause := time.Duration(max(known.PollS, 1)) * time.Second
+	failed := false
+	for said := ""; ; {
+		claimed, err := r.api.claim()
+		var refused *Refused
+		switch {
+		case errors.As(err, &refused) && refused.Status == 401:
+			// Our challenge has run out, or the API has been made anew.
+			if known, err = r.reportIn(); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			r.console.Say("%v", err)
+			time.Sleep(pause)
+			continue
+		}
+		if said != claimed.State {
+			said = claimed.State
+			r.console.Say("%s is %s", known.Name, said)
+		}
+		switch claimed.Next {
+		case "write", "enrol":
+			if claimed.Token == nil {
+				break
+			}
+			err = r.deploy(claimed.Next == "write", *claimed.Token)
+		case "wipe":
+			err = r.wipe()
+		case "boot":
+			if !failed {
+				r.console.Say("booting the disk")
+				reboot()
+				forever()
+			}
+		}
+		if err != nil {
+			failed = true
+			r.fail(err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (r *Ramdisk) reportIn() (Discovered, error) {
+	end := r.spans.begin("report")
+	var known Discovered
+	err := r.patiently(func() (err error) {
+		known, err = r.api.discover(r.identity, r.hardware, r.address)
+		return err
+	})
+	if err != nil {
+		return known, err
+	}
+	end()
+	r.console.Say("this machine is %s; its code is %s", known.Name, known.Code)
+	return known, nil
+}
+
+// patiently tries again what fails for reasons that may pass.
+func (r *Ramdisk) patiently(call func() error) error {
+	for until := time.Now().Add(apiPatience); ; time.Sleep(2 * time.Second) {
+		err := call()
+		var refused *Refused
+		if err == nil || (errors.As(err, &refused) && refused.Status < 500) || time.Now().After(until) {
+			return err
+		}
+		r.console.Say("%v", err)
+	}
+}
+
+// fail tells what went wrong. The machine stays on, so that a new yes finds it.
+func (r *Ramdisk) fail(err error) {
+	failure := asFailure(agentBroken, err)
+	r.console.Say("FAILED %v", failure)
+	message := failure.Message
+	if len(message) > textLimit {
+		message = message[:textLimit]
+	}
+	report := Report{Spans: r.spans.take(), Failure: &ReportFailure{failure.Code, message}}
+	if err := r.patiently(func() error { return r.api.report(report) }); err != nil {
+		r.console.Say("it could not be reported: %v", err)
+	}
+}
+
+// deploy writes the image if it may, and enrols. When it returns nil the machine has gone into its reboot.
+func (r *Ramdisk) deploy(write bool, token string) error {
+	target, root, err := r.onDisk(write)
+	if err != nil {
+		return err
+	}
+	end := r.spans.begin("grow and enrol")
+	if err := mountRoot(target, root, rootFolder); err != nil {
+		return err
+	}
+	if err := growRoot(rootFolder, root); err != nil {
+		return err
+	}
+	if err := r.enrol(token); err != nil {
+		return err
+	}
+	if err := unmount(rootFolder); err != nil {
+		return err
+	}
+	end()
+	report := Report{Spans: r.spans.take()}
+	if err := r.patiently(func() error { return r.api.report(report) }); err != nil {
+		r.console.Say("its times could not be reported: %v", err)
+	}
+	r.console.Say("done; booting the disk")
+	reboot()
+	forever()
+	return nil
+}
+
+// onDisk is the disk with the image and its root partition: just written, or written before.
+func (r *Ramdisk) onDisk(write bool) (Disk, Partition, error) {
+	manifest, err := r.mirror.manifest(r.trust.ManifestKey)
+	if err != nil {
+		return Disk{}, Partition{}, err
+	}
+	image, err := r.mirror.image(manifest)
+	if err != nil {
+		return Disk{}, Partition{}, err
+	}
+	disk, err := chooseDisk(r.hardware.Disks, image)
+	if err != nil {
+		return disk, Partition{}, err
+	}
+	target, err := openTarget("/dev/" + disk.Name)
+	if err != nil {
+		return disk, Partition{}, err
+	}
+	defer target.Close()
+	if write {
+		if err := r.write(image, disk, target); err != nil {
+			return disk, Partition{}, err
+		}
+	}
+	table, err := readTable(target)
+	if err != nil {
+		return disk, Partition{}, err
+	}
+	root, found := table.partition(image.RootLabel)
+	if !found {
+		return disk, root, failf(halfWritten, "%s has no partition %s", disk.Name, image.RootLabel)
+	}
+	if write {
+		root = grown(root, disk.Bytes)
+		if err := table.grow(target, disk.Bytes, root); err != nil {
+			return disk, root, err
+		}
+	}
+	return disk, root, target.rereadPartitions()
+}
+
+func (r *Ramdisk) write(image Image, disk Disk, target *Target) error {
+	for _, line := range planOf(image, disk) {
+		r.console.Say("%s", line)
+	}
+	// From here on the acceptance is used up: a machine that boots twice finds nothing to use.
+	if err := r.api.beginWrite(); err != nil {
+		return err
+	}
+	end := r.spans.begin("stream the image")
+	shown := int64(0)
+	err := writeImage(r.mirror, image, target, func(done, all int64) {
+		if tenth := 10 * done / all; tenth > shown {
+			shown = tenth
+			r.console.Say("%3d %%", 10*tenth)
+		}
+	})
+	if err == nil {
+		end()
+	}
+	return err
+}
+
+// planOf says what is about to change, before it does.
+func planOf(image Image, disk Disk) []string {
+	last := image.Chunks[len(image.Chunks)-1]
+	return []string{
+		"PLAN: image " + image.Version,
+		fmt.Sprintf("  all of %s (%s %s, %d MiB) is written over", disk.Name, disk.Model, disk.Serial, disk.Bytes/mebibyte),
+		fmt.Sprintf("  %d MiB are fetched, in %d pieces that are verified one by one", (last.At+last.Bytes)/mebibyte, len(image.Chunks)),
+		fmt.Sprintf("  partition %s grows to half of the disk; the rest is room for a second one", image.RootLabel),
+		"  keys are made here; the machine enrols and boots from this disk",
+	}
+}
+
+func (r *Ramdisk) enrol(token string) error {
+	keys, err := makeKeys("soundstage")
+	if err != nil {
+		return err
+	}
+	member, err := r.api.enrol(map[string]any{
+		"token": token, "macs": r.identity.MACs, "uuid": r.identity.UUID, "host_key": keys.SSHPublic, "csr": keys.CSR,
+	})
+	if err != nil {
+		return err
+	}
+	r.console.Say("enrolled as %s", member.Name)
+	return writeMember(rootFolder, r.options.API, keys, member)
+}
