@@ -9,19 +9,20 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import EngineApi, EngineError
+from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import (
+    CONSUL,
+    NOMAD,
+    EngineError,
+    management_api,
+)
 from ansible_collections.soundstage.farm.plugins.module_utils.farm_report import (
     Engines,
     Machine,
     page,
     problems,
 )
-from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
-    SecretStore,
-    SecretStoreError,
-)
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
+from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
 _CONSUL_STATES = {0: "none", 1: "alive", 2: "leaving", 3: "left", 4: "failed"}
 _ARGUMENTS: dict[str, Any] = {
@@ -44,22 +45,14 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(FarmAction):
     """Returns `problems` (machine, code, message, hint) and `page` (lines)."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
         machines = [Machine(**one) for one in asked["machines"]]
-        try:
-            store = SecretStore(asked["secrets"])
-            store.check()
-            engines = _ask(store, asked["addresses"])
-        except SecretStoreError as error:
-            raise AnsibleActionFail(str(error)) from error
+        engines = _ask(SecretStore.opened(asked["secrets"]), asked["addresses"])
         found = problems(machines, engines, asked["clock_tolerance_s"])
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
         return {
@@ -76,7 +69,7 @@ def _ask(store: SecretStore, addresses: list[str]) -> Engines:
     healthy = 0
     members: dict[str, str] = {}
     for address in addresses:
-        nomad = EngineApi(address, 4646, store, "X-Nomad-Token", store.text("nomad/management.token"))
+        nomad = management_api(NOMAD, store, address)
         try:
             nodes = nomad.get("/v1/nodes?resources=true")
             # 429 when a server is unhealthy, with the same answer; the count is what matters here.
@@ -87,7 +80,7 @@ def _ask(store: SecretStore, addresses: list[str]) -> Engines:
         except EngineError as error:
             silent["nomad"] = str(error)
     for address in addresses:
-        consul = EngineApi(address, 8501, store, "X-Consul-Token", store.text("consul/management.token"))
+        consul = management_api(CONSUL, store, address)
         try:
             members = {
                 one["Name"]: _CONSUL_STATES.get(one["Status"], "unknown")

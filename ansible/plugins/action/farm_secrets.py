@@ -11,13 +11,10 @@ import uuid
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.soundstage.farm.plugins.module_utils.farm_authority import FarmAuthority, Subject
-from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
-    SecretStore,
-    SecretStoreError,
-)
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
 from ansible_collections.soundstage.farm.plugins.module_utils.ssh_authority import SshAuthority, ensure_key
+from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
 _ARGUMENTS: dict[str, Any] = {
     "path": {"type": "path", "required": True},
@@ -41,15 +38,12 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(FarmAction):
     """Returns which files it made or renewed, by name and reason; never what is in them."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
         store = SecretStore(asked["path"])
         try:
             store.check()
@@ -58,8 +52,6 @@ class ActionModule(ActionBase):
                 return {"changed": False, "made": {}, "authorities": authorities}
             with store.locked():
                 made = _Maker(store, asked, datetime.datetime.now(datetime.UTC)).run()
-        except SecretStoreError as error:
-            raise AnsibleActionFail(str(error)) from error
         except OSError as error:
             raise AnsibleActionFail(f"The secrets folder {store.folder} cannot be used: {error}.") from error
         return {"changed": bool(made), "made": made, "authorities": _authorities(store)}

@@ -6,13 +6,9 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
-    SecretStore,
-    SecretStoreError,
-)
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
 from ansible_collections.soundstage.farm.plugins.module_utils.ssh_authority import SshAuthority
+from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
 _ARGUMENTS: dict[str, Any] = {
     "secrets": {"type": "path", "required": True},
@@ -25,30 +21,21 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(FarmAction):
     """Returns `certificate`: the present one while it is good, else a new one. A certificate is no secret."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
-        store = SecretStore(asked["secrets"])
-        try:
-            store.check()
-            if not store.has("ssh/host_ca") and self._task.check_mode:
-                return {"changed": False, "certificate": asked["present"]}
-            authority = SshAuthority(store, "host_ca", datetime.datetime.now(datetime.UTC))
-            left_s = asked["renew_before_days"] * 86400
-            if asked["present"] and authority.current(
-                asked["present"].encode(), asked["public_key"], asked["principals"], left_s
-            ):
-                return {"changed": False, "certificate": asked["present"]}
-            signed = authority.sign_host(
-                asked["public_key"], asked["name"], asked["principals"], asked["days"]
-            )
-        except SecretStoreError as error:
-            raise AnsibleActionFail(str(error)) from error
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
+        store = SecretStore.opened(asked["secrets"])
+        if not store.has("ssh/host_ca") and self._task.check_mode:
+            return {"changed": False, "certificate": asked["present"]}
+        authority = SshAuthority(store, "host_ca", datetime.datetime.now(datetime.UTC))
+        left_s = asked["renew_before_days"] * 86400
+        if asked["present"] and authority.current(
+            asked["present"].encode(), asked["public_key"], asked["principals"], left_s
+        ):
+            return {"changed": False, "certificate": asked["present"]}
+        signed = authority.sign_host(asked["public_key"], asked["name"], asked["principals"], asked["days"])
         # The machine changes when the certificate is placed, and that task says so.
         return {"changed": False, "certificate": signed.decode().strip()}

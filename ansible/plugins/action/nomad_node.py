@@ -6,13 +6,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import EngineApi, EngineError
-from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
-    SecretStore,
-    SecretStoreError,
+from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import (
+    NOMAD,
+    EngineApi,
+    EngineError,
+    management_api,
 )
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
+from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
 _ARGUMENTS: dict[str, Any] = {
     "secrets": {"type": "path", "required": True},
@@ -26,29 +27,16 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(FarmAction):
     """`drained` returns when no work runs on the node; `working` when it is ready and takes work."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
+    arguments = _ARGUMENTS
+    engine_failed = "Nomad: "
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
-        try:
-            store = SecretStore(asked["secrets"])
-            store.check()
-            api = EngineApi(
-                asked["address"], asked["port"], store, "X-Nomad-Token", store.text("nomad/management.token")
-            )
-            node = _find(api, asked["node"])
-            if asked["state"] == "drained":
-                return self._drain(api, node, asked)
-            return self._work(api, node, asked)
-        except SecretStoreError as error:
-            raise AnsibleActionFail(str(error)) from error
-        except EngineError as error:
-            raise AnsibleActionFail(f"Nomad: {error}") from error
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
+        api = management_api(NOMAD, SecretStore.opened(asked["secrets"]), asked["address"], asked["port"])
+        node = _find(api, asked["node"])
+        return self._drain(api, node, asked) if asked["state"] == "drained" else self._work(api, node, asked)
 
     def _drain(self, api: EngineApi, node: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
         if node["SchedulingEligibility"] != "eligible" and not _running(api, node) and not node["Drain"]:

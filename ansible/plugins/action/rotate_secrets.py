@@ -14,15 +14,16 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import EngineApi, EngineError
-from ansible_collections.soundstage.farm.plugins.module_utils.farm_authority import FarmAuthority
-from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
-    SecretStore,
-    SecretStoreError,
+from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import (
+    CONSUL,
+    NOMAD,
+    EngineApi,
+    management_api,
 )
+from ansible_collections.soundstage.farm.plugins.module_utils.farm_authority import FarmAuthority
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
 from ansible_collections.soundstage.farm.plugins.module_utils.ssh_authority import SshAuthority
+from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
 WHAT = ["tokens", "management", "gossip", "certificates", "authority", "ssh"]
 _ARGUMENTS: dict[str, Any] = {
@@ -35,29 +36,21 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(FarmAction):
     """Returns what it did, in words without secrets."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
+    arguments = _ARGUMENTS
+    engine_failed = "The rotation stopped, and can be run again: "
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
         if self._task.check_mode:
             return {
                 "changed": True,
                 "msg": f"Would {asked['step']} the rotation of {', '.join(asked['what'])}.",
             }
-        try:
-            store = SecretStore(asked["secrets"])
-            store.check()
-            with store.locked():
-                done = _Rotation(store, asked).run()
-        except SecretStoreError as error:
-            raise AnsibleActionFail(str(error)) from error
-        except EngineError as error:
-            raise AnsibleActionFail(f"The rotation stopped, and can be run again: {error}") from error
+        store = SecretStore.opened(asked["secrets"])
+        with store.locked():
+            done = _Rotation(store, asked).run()
         return {"changed": bool(done), "done": done}
 
 
@@ -196,12 +189,10 @@ class _Rotation:
         self._done.append("the management tokens are new")
 
     def _consul(self) -> EngineApi:
-        token = self._store.text("consul/management.token")
-        return EngineApi(self._asked["consul"], 8501, self._store, "X-Consul-Token", token)
+        return management_api(CONSUL, self._store, self._asked["consul"])
 
     def _nomad(self) -> EngineApi:
-        token = self._store.text("nomad/management.token")
-        return EngineApi(self._asked["nomad"], 4646, self._store, "X-Nomad-Token", token)
+        return management_api(NOMAD, self._store, self._asked["nomad"])
 
 
 class _ConsulRing:

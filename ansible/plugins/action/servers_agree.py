@@ -6,13 +6,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import EngineApi, EngineError
-from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import (
-    SecretStore,
-    SecretStoreError,
+from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import (
+    CONSUL,
+    NOMAD,
+    EngineApi,
+    EngineError,
+    management_api,
 )
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
+from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
 _ARGUMENTS: dict[str, Any] = {
     "secrets": {"type": "path", "required": True},
@@ -21,28 +23,15 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(FarmAction):
     """Fails with the last state when they do not agree in time."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=_ARGUMENTS)
-        try:
-            store = SecretStore(asked["secrets"])
-            store.check()
-            address = asked["address"]
-            tokens = {name: store.text(f"{name}/management.token") for name in ("consul", "nomad")}
-            consul = EngineApi(address, 8501, store, "X-Consul-Token", tokens["consul"])
-            nomad = EngineApi(address, 4646, store, "X-Nomad-Token", tokens["nomad"])
-            for name, api in (("Consul", consul), ("Nomad", nomad)):
-                _wait(name, api, asked["wait_s"])
-        except SecretStoreError as error:
-            raise AnsibleActionFail(str(error)) from error
-        except EngineError as error:
-            raise AnsibleActionFail(str(error)) from error
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
+        store = SecretStore.opened(asked["secrets"])
+        for name, engine in (("Consul", CONSUL), ("Nomad", NOMAD)):
+            _wait(name, management_api(engine, store, asked["address"]), asked["wait_s"])
         return {"changed": False}
 
 

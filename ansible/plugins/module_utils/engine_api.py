@@ -8,6 +8,7 @@ import json
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
@@ -21,15 +22,26 @@ class EngineError(Exception):
         self.status = status
 
 
-class EngineApi:
-    """One server of an engine. `token` is sent in `token_header`; it appears in no message."""
+@dataclass(frozen=True)
+class Engine:
+    """How one of the two is spoken to; `name` is also its folder among the secrets."""
 
-    def __init__(
-        self, address: str, port: int, store: SecretStore, token_header: str, token: str = ""
-    ) -> None:
+    name: str
+    port: int
+    token_header: str
+
+
+CONSUL = Engine("consul", 8501, "X-Consul-Token")
+NOMAD = Engine("nomad", 4646, "X-Nomad-Token")
+
+
+class EngineApi:
+    """One server of an engine. `headers` carry the token, which appears in no message."""
+
+    def __init__(self, address: str, port: int, store: SecretStore, headers: Mapping[str, str]) -> None:
         self._address = address
         self._port = port
-        self._headers = {token_header: token} if token else {}
+        self._headers = headers
         # The authority that signs today comes first in the file; during a rotation older ones follow.
         self._tls = ssl.create_default_context(cafile=str(store.path("tls/ca.pem")))
         self._tls.load_cert_chain(store.path("tls/operator.pem"), store.path("tls/operator-key.pem"))
@@ -76,6 +88,12 @@ class EngineApi:
                 answer.status,
             )
         return json.loads(text) if text.strip() else None
+
+
+def management_api(engine: Engine, store: SecretStore, address: str, port: int | None = None) -> EngineApi:
+    """The server at `address`, asked with the management token; SecretStoreError when that is missing."""
+    token = store.text(f"{engine.name}/management.token")
+    return EngineApi(address, port or engine.port, store, {engine.token_header: token})
 
 
 def wait_for_leader(api: EngineApi, seconds: int) -> None:

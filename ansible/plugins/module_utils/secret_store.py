@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 _README = """\
 The secrets of one farm. Made and completed by the playbook; see docs/guide/cluster.md of Soundstage.
@@ -31,6 +32,13 @@ class SecretStore:
         self.folder = Path(folder).expanduser()
         if not self.folder.is_absolute():
             raise SecretStoreError(f"The secrets folder must be an absolute path, not {str(folder)!r}.")
+
+    @classmethod
+    def opened(cls, folder: str | Path) -> Self:
+        """The folder after `check`, as most callers want it."""
+        store = cls(folder)
+        store.check()
+        return store
 
     def check(self) -> None:
         """Refuse a folder that others could have read or written."""

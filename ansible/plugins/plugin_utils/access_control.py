@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What consul_acl and nomad_acl share: the bootstrap of access control, and telling what was made.
+
+The management token is made beforehand by `farm_secrets` and read from its folder, so a run that is cut off
+at any point is completed by the next, and no secret passes through a variable of Ansible.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import (
+    Engine,
+    EngineError,
+    management_api,
+    wait_for_leader,
+)
+from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
+from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
+
+ADDRESS: dict[str, Any] = {
+    "secrets": {"type": "path", "required": True},
+    "address": {"type": "str", "required": True},
+    "port": {"type": "int"},  # the engine's own unless given
+    "wait_s": {"type": "int", "default": 60},
+}
+
+
+class EngineAccess:
+    """The policies and tokens of one running engine; a kind of engine says in `keep` how they are kept."""
+
+    engine: ClassVar[Engine]
+    # What the engine answers when it was bootstrapped before.
+    refuses_bootstrap_with: ClassVar[int]
+
+    def __init__(self, store: SecretStore, asked: dict[str, Any], *, dry: bool) -> None:
+        self.store = store
+        self.asked = asked
+        self.dry = dry
+        self.api = management_api(self.engine, store, asked["address"], asked["port"])
+        self._made: list[str] = []
+
+    def run(self) -> dict[str, Any]:
+        wait_for_leader(self.api, 5 if self.dry else self.asked["wait_s"])
+        if not self.api.knows_its_token():
+            if self.dry:
+                return {"changed": True, "made": ["bootstrap"]}
+            self._bootstrap()
+        self.keep()
+        return {"changed": bool(self._made), "made": self._made}
+
+    def keep(self) -> None:
+        """Make policies and tokens what `asked` says."""
+        raise NotImplementedError
+
+    def change(self, what: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Note `what` is made, and unless it is a dry run make it; the engine's answer, None in a dry run."""
+        self._made.append(what)
+        return None if self.dry else self.api.call(method, path, body)
+
+    def _bootstrap(self) -> None:
+        token = f"{self.engine.name}/management.token"
+        try:
+            self.change("bootstrap", "PUT", "/v1/acl/bootstrap", {"BootstrapSecret": self.store.text(token)})
+        except EngineError as error:
+            if error.status != self.refuses_bootstrap_with:
+                raise
+            raise EngineError(
+                "access control was bootstrapped before, and not with the management token in "
+                f"{self.store.folder}/{token}. Put the right token there; when it is lost, "
+                "see “A lost management token” in docs/guide/cluster.md."
+            ) from error
+
+
+class AccessAction(FarmAction):
+    """Returns what was made or changed, by name."""
+
+    access: ClassVar[type[EngineAccess]]
+
+    def act(self, asked: dict[str, Any]) -> dict[str, Any]:
+        store = SecretStore.opened(asked["secrets"])
+        if self._task.check_mode and not store.has("tls/operator.pem"):
+            return {"changed": True, "msg": "The farm has no secrets yet; everything would be made."}
+        return self.access(store, asked, dry=self._task.check_mode).run()
