@@ -166,7 +166,7 @@ class QemuMachine:
         words += ["-serial", "chardev:console", "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"]
         words += ["-netdev", f"tap,id=cable,ifname={self._cable},script=no,downscript=no"]
         words += ["-device", "virtio-rng-pci"]
-        words += ["-device", f"virtio-net-pci,netdev=cable,mac={plan.mac},bootindex=0{self._rom()}"]
+        words += ["-device", f"virtio-net-pci,netdev=cable,mac={plan.mac}{self._boots(0)}{self._rom()}"]
         words += ["-rtc", f"base={plan.clock or 'utc'}"]
         if plan.uuid:
             words += ["-uuid", plan.uuid]
@@ -178,6 +178,10 @@ class QemuMachine:
             words += ["-kernel", str(plan.kernel), "-append", plan.kernel_options]
             words += ["-initrd", str(plan.ramdisk)] if plan.ramdisk is not None else []
         return [*words, *plan.more_options]
+
+    def _boots(self, turn: int) -> str:
+        # A kernel that QEMU itself starts takes the first turn.
+        return f",bootindex={turn}" if self.plan.kernel is None else ""
 
     def _rom(self) -> str:
         rom = self.plan.network_rom
@@ -197,7 +201,7 @@ class QemuMachine:
             node = "fault0"
         words += ["-blockdev", f"driver=raw,node-name=disk0,file={node},cache.no-flush=on,discard=unmap"]
         serial = f"disk-{self.plan.name}"[:20]
-        return [*words, "-device", f"virtio-blk-pci,drive=disk0,bootindex=1,serial={serial}"]
+        return [*words, "-device", f"virtio-blk-pci,drive=disk0,serial={serial}{self._boots(1)}"]
 
     def _uefi_options(self) -> list[str]:
         variables = self.folder / "efi-variables.fd"
