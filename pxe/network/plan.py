@@ -1,0 +1,94 @@
+"""What one boot network is to be, checked before anything is written from it; made by tests and programs.
+
+The role pxe_server hands the same names to the same templates.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import PurePosixPath
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+# What is written into a line of a configuration must not be able to begin another one.
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Mac = Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
+HttpUrl = Annotated[
+    str, Field(pattern=r"^http://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$", max_length=120)
+]
+
+
+def _plain(path: PurePosixPath) -> PurePosixPath:
+    if not path.is_absolute() or any(not (c.isalnum() or c in "/._-") for c in str(path)):
+        raise ValueError("must be an absolute path of letters, digits, `.`, `_` and `-`")
+    return path
+
+
+Folder = Annotated[PurePosixPath, AfterValidator(_plain)]
+
+
+class Mode(StrEnum):
+    """`server` gives addresses; `proxy` names boot files beside a DHCP server of somebody else."""
+
+    SERVER = "server"
+    PROXY = "proxy"
+
+
+class Reservation(BaseModel):
+    """One machine that always gets the same address."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mac: Mac
+    address: IPv4Address
+    name: Word
+
+
+class BootNetwork(BaseModel):
+    """`address` is this server's own, in the network that machines boot from.
+
+    `uefi_program` is `snponly.efi`, which uses the firmware's network driver, or `ipxe.efi`, which brings its
+    own. `router_advertisements` spares old iPXE its wait for IPv6: 13 s at each boot.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    interface: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")]
+    address: IPv4Address
+    network: IPv4Network
+    mode: Mode
+    first: IPv4Address | None = None
+    last: IPv4Address | None = None
+    router: IPv4Address | None = None
+    name_servers: tuple[IPv4Address, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
+    lease_minutes: int = Field(720, ge=2, le=525600)
+    boot_url: HttpUrl
+    uefi_program: Word = "snponly.efi"
+    router_advertisements: bool = False
+    tftp_folder: Folder = PurePosixPath("/srv/soundstage/tftp")
+    artefact_folder: Folder = PurePosixPath("/var/lib/soundstage/artefacts")
+    api_url: HttpUrl = "http://127.0.0.1:8001"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.address not in self.network:
+            raise ValueError(f"the address {self.address} is not in {self.network}")
+        if self.mode is Mode.PROXY:
+            if self.first or self.last or self.router or self.name_servers or self.reservations:
+                raise ValueError(
+                    "a ProxyDHCP server gives no addresses, routers, name servers and reservations"
+                )
+            return self
+        if self.first is None or self.last is None:
+            raise ValueError("a DHCP server needs the first and the last address that it may give")
+        if self.first not in self.network or self.last not in self.network or self.first > self.last:
+            raise ValueError(f"{self.first} to {self.last} is no range in {self.network}")
+        if self.first <= self.address <= self.last:
+            raise ValueError(f"the range holds the server's own address {self.address}")
+        outside = [str(one.address) for one in self.reservations if one.address not in self.network]
+        if outside:
+            raise ValueError(f"reserved addresses outside of {self.network}: {', '.join(outside)}")
+        return self
