@@ -1,8 +1,10 @@
 """Control groups of a lab: one tree per hierarchy, by which machines are limited, and by which all is ended.
 
 Every process of a lab is in `soundstage-lab/NAME` of the version 2 hierarchy: machines below `machines/ID`,
-those that keep them running in `keepers`. So `down` needs no process numbers. Where the useful controllers
-still belong to version 1, a machine has groups there too, which limit it and are handed into it for Nomad.
+those that keep them running in `keepers`. So `down` needs no process numbers. On a computer that has version
+2 alone, that group limits the machine too. Where controllers still belong to version 1, a machine has groups
+there as well, which limit it and are handed into it for Nomad. What is mounted decides, controller by
+controller.
 """
 
 from __future__ import annotations
@@ -38,8 +40,18 @@ def unified_hierarchy() -> Path:
 
 
 def hierarchies_v1() -> dict[str, Path]:
-    """The controllers that still belong to version 1: {"memory": Path("/sys/fs/cgroup/memory"), …}."""
+    """The controllers that still belong to version 1: {"memory": Path("/sys/fs/cgroup/memory"), …}; none
+    where version 2 is mounted alone. `tasks` is a file that version 2 does not have."""
     return {name: _FILES / name for name in CONTROLLERS_V1 if (_FILES / name / "tasks").exists()}
+
+
+def to_hand_down(group: Path) -> list[str]:
+    """The controllers that `group` has and does not let the groups below it use yet, of those that limit
+    machines. A computer's own systemd hands down from the top only what its units ask for, which on most is
+    `memory` and `pids`."""
+    available = (group / "cgroup.controllers").read_text().split()
+    handed_down = (group / "cgroup.subtree_control").read_text().split()
+    return [name for name in _WANTED_V2 if name in available and name not in handed_down]
 
 
 def keepers_group(lab: LabPlaces) -> Path:
@@ -62,16 +74,25 @@ def machine_groups_v1(machine: MachinePlaces) -> dict[str, Path]:
 def make_lab_groups(lab: LabPlaces) -> None:
     group = keepers_group(lab)
     group.mkdir(parents=True, exist_ok=True)
-    # On a computer that has version 2 alone, controllers are handed down level by level.
-    top = unified_hierarchy() / _TOP
+    root = unified_hierarchy()
+    top = root / _TOP
     (top / lab.name / "machines").mkdir(exist_ok=True)
-    available = (top / "cgroup.controllers").read_text().split()
-    if "cpu" in available and (top / "cpu.weight").exists():
+    # Level by level: a group has what the one above hands down.
+    for level in (root, top, top / lab.name, top / lab.name / "machines"):
+        for name in to_hand_down(level):
+            _hand_down(level, name)
+    if (top / "cpu.weight").exists():
         (top / "cpu.weight").write_text(str(_SHARES * 100))
-    for level in (top, top / lab.name, top / lab.name / "machines"):
-        for name in _WANTED_V2:
-            if name in available:
-                (level / "cgroup.subtree_control").write_text(f"+{name}")
+
+
+def _hand_down(group: Path, controller: str) -> None:
+    try:
+        (group / "cgroup.subtree_control").write_text(f"+{controller}")
+    except OSError as trouble:
+        # In a container the topmost group has processes of its own and hands nothing down; `cpu` stays where
+        # programs have real-time priority. Machines run without that limit then.
+        if trouble.errno not in (errno.EBUSY, errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOENT):
+            raise
 
 
 def make_machine_groups(machine: MachinePlaces, memory_mib: int) -> list[Path]:
