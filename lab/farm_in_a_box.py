@@ -105,7 +105,8 @@ class Lab:
         start = time.monotonic()
         try:
             self._make(plan)
-            with ThreadPoolExecutor(len(plan.machines)) as pool:
+            # None at all is a network alone, for machines that are switched on later.
+            with ThreadPoolExecutor(max(1, len(plan.machines))) as pool:
                 list(pool.map(lambda one: wait_for_ssh(self.places, one), plan.machines))
         except BaseException:
             take_down(self.places)

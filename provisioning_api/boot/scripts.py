@@ -76,7 +76,8 @@ sanboot --no-describe --drive 0x80 || exit 1
 def _ramdisk(kind: BootKind, place: Place) -> str:
     files = f"{place.plain}/boot/artefacts"
     # UEFI kernels find their ramdisk by name; a kernel without it would panic for want of a root.
-    options = f"initrd={RAMDISK} soundstage.api={place.tls} soundstage.task={kind} console=tty0 console=ttyS0"
+    words = f"soundstage.api={place.tls} soundstage.files={place.plain} soundstage.task={kind}"
+    options = f"initrd={RAMDISK} {words} console=tty0 console=ttyS0"
     lines = (
         "#!ipxe",
         f"echo Soundstage: {kind}",

@@ -1,0 +1,40 @@
+"""The deploy agent, built from `pxe/agent` when its source has changed; called by the build and by tests."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pxe.image.places import cache_folder, made_once
+from pxe.image.programs import run_tool
+
+SOURCE = Path(__file__).parents[1] / "agent"
+
+
+def agent_program() -> Path:
+    """A static program without a C library."""
+    digest = hashlib.sha256()
+    for path in sorted((*SOURCE.glob("*.go"), SOURCE / "go.mod", SOURCE / "go.sum")):
+        if not path.name.endswith("_test.go"):
+            digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    target = cache_folder() / "agents" / digest.hexdigest()[:16]
+    return made_once(target, _build) / "agent"
+
+
+def _build(staging: Path) -> None:
+    run_tool(
+        [
+            "go",
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags",
+            "-s -w -buildid=",
+            "-o",
+            staging / "agent",
+            ".",
+        ],
+        doing="Building the deploy agent",
+        environment={"CGO_ENABLED": "0", "GOARCH": "amd64", "GOOS": "linux"},
+        cwd=SOURCE,
+    )

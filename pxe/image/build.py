@@ -1,0 +1,119 @@
+"""The door of this folder: a recipe goes in, what machines boot and get comes out. Called by the CLI and by
+tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pxe.image.agent_program import agent_program
+from pxe.image.chunks import INDEX_SUFFIX, ImageIndex, write_chunks
+from pxe.image.disk import ROOT_LABEL, make_disk
+from pxe.image.finish import finished_tree
+from pxe.image.places import cache_folder, made_once
+from pxe.image.recipe import Mirror, Recipe, files_key
+from pxe.image.tree import debian_tree
+from pxe.initramfs.ramdisk import base_ramdisk, trusting
+from soundstage.errors import Invalid
+
+# As the provisioning API's boot scripts call them (provisioning_api/boot/scripts.py).
+KERNEL, RAMDISK = "vmlinuz", "agent.cpio.zst"
+_BASE = "agent-base.cpio.zst"
+# Counted up when the making of disks changes in a way that the code below `image_key` does not tell.
+_FORM = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """`folder` holds kernel, the ramdisk without trust, and the image with its index."""
+
+    folder: Path
+
+    @property
+    def index(self) -> ImageIndex:
+        return ImageIndex.model_validate_json(next(self.folder.glob(f"*{INDEX_SUFFIX}")).read_bytes())
+
+    def install(self, target: Path, *, ca_pem: str, manifest_key: str, built_at: int) -> list[str]:
+        """Puts everything into a folder of artefacts, to be published from there; the names of the files. An
+        image of the same name is the same image. Older images stay: the newest name is what machines take.
+        """
+        target.mkdir(parents=True, exist_ok=True)
+        ramdisk = trusting(
+            (self.folder / _BASE).read_bytes(), ca_pem=ca_pem, manifest_key=manifest_key, built_at=built_at
+        )
+        _replace(target / RAMDISK, ramdisk)
+        _replace(target / KERNEL, (self.folder / KERNEL).read_bytes())
+        names = [KERNEL, RAMDISK]
+        index = next(self.folder.glob(f"*{INDEX_SUFFIX}"))
+        # The pieces first: an index without them would be a promise.
+        for source in (self.folder / self.index.data, index):
+            if not (target / source.name).exists():
+                half = target / f".{source.name}.half"
+                shutil.copyfile(source, half)
+                half.replace(target / source.name)
+            names.append(source.name)
+        return names
+
+
+def build_image(
+    recipe: Recipe,
+    *,
+    mirror: Mirror,
+    ssh_user: str,
+    name: str,
+    tree: Path | None = None,
+    say: Callable[[str], None],
+) -> BuiltImage:
+    """From the cache when nothing has changed. `tree`: a folder with a Debian system to take instead of a new
+    one; its name stands for its content. `name` begins the version, which machines choose by: the greatest
+    wins.
+    """
+    source = tree if tree is not None else debian_tree(recipe, mirror, say)
+    agent = agent_program()
+    version = f"{name}-{image_key(source, agent, ssh_user)}"
+
+    def make(staging: Path) -> None:
+        say(f"Making the image {version}")
+        work = staging / "work"
+        work.mkdir()
+        kernel, modules = kernel_of(source)
+        shutil.copyfile(kernel, staging / KERNEL)
+        (staging / _BASE).write_bytes(base_ramdisk(agent, modules))
+        disk = make_disk(finished_tree(source, agent, ssh_user, work), version, work)
+        write_chunks(disk, f"soundstage-{version}", version, ROOT_LABEL, staging)
+        shutil.rmtree(work)
+
+    return BuiltImage(made_once(cache_folder() / "built" / version, make))
+
+
+def image_key(tree: Path, agent: Path, ssh_user: str) -> str:
+    words = (tree.name, agent.parent.name, ssh_user, files_key(), _code_key(), _FORM)
+    return hashlib.sha256(repr(words).encode()).hexdigest()[:12]
+
+
+def kernel_of(tree: Path) -> tuple[Path, Path]:
+    """The newest kernel of a tree, and its modules."""
+    found = sorted((tree / "boot").glob("vmlinuz-*"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise Invalid(
+            "image.no_kernel", f"There is no kernel in {tree}.", "Add `linux-image-amd64` to its packages."
+        )
+    return found[-1], tree / "lib/modules" / found[-1].name.removeprefix("vmlinuz-")
+
+
+def _code_key() -> str:
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for name in ("disk.py", "boot_loader.py", "chunks.py", "finish.py", "../initramfs/ramdisk.py"):
+        digest.update((here / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    half = path.with_name(f".{path.name}.half")
+    half.write_bytes(content)
+    half.replace(path)

@@ -1,0 +1,101 @@
+"""Makes a Debian tree the system of a member: its files over it, and nothing in it of any one machine; called
+by the build.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pxe.image.programs import run_tool
+from pxe.image.recipe import FILES, PUBLIC, PUBLIC_SECURITY, SUITE
+from pxe.image.tree import EPOCH
+
+AGENT = "usr/local/lib/soundstage/agent"
+_SOURCES = f"""\
+Types: deb
+URIs: {PUBLIC}
+Suites: {SUITE} {SUITE}-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: {PUBLIC_SECURITY}
+Suites: {SUITE}-security
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+_UNITS = "etc/systemd/system"
+_STARTED = {
+    "soundstage-call-home.service": f"/{_UNITS}/soundstage-call-home.service",
+    "systemd-networkd.service": "/usr/lib/systemd/system/systemd-networkd.service",
+}
+# They take apt's lock, or the disk's time, at a moment that nobody chose. A role may enable them.
+_NOT_STARTED = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer")
+# Each machine's own, made at enrolment or at boot.
+_OWN = (
+    "etc/hostname",
+    "etc/hosts",
+    "etc/resolv.conf",
+    "etc/apt/sources.list",
+    "var/lib/systemd/random-seed",
+    "var/lib/systemd/credential.secret",
+    "var/lib/dbus/machine-id",
+    "root/.ssh",
+)
+
+
+def finished_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path:
+    """A copy of `tree` below `staging`, finished. Files that do not change are shared with the tree."""
+    root = staging / "root"
+    run_tool(["cp", "--archive", "--link", tree, root], doing="Copying the tree")
+    for name in (*_OWN, *(f"etc/ssh/{key.name}" for key in (root / "etc/ssh").glob("ssh_host_*"))):
+        _remove(root / name)
+    for source in sorted(FILES.rglob("*")):
+        if source.is_file():
+            _place(root / source.relative_to(FILES), source.read_text())
+    _place(root / "etc/apt/sources.list.d/debian.sources", _SOURCES)
+    _place(root / "etc/machine-id", "")
+    _place(root / "etc/hosts", "127.0.0.1 localhost\n")
+    _remove(root / AGENT)
+    (root / AGENT).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(agent, root / AGENT)
+    (root / AGENT).chmod(0o755)
+    (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
+    wanted = root / _UNITS / "multi-user.target.wants"
+    wanted.mkdir(parents=True, exist_ok=True)
+    for unit, place in _STARTED.items():
+        _remove(wanted / unit)
+        (wanted / unit).symlink_to(place)
+    for timer in _NOT_STARTED:
+        _remove(root / _UNITS / "timers.target.wants" / timer)
+    if ssh_user != "root":
+        _add_user(root, ssh_user)
+    return root
+
+
+def _add_user(root: Path, name: str) -> None:
+    """Whom Ansible logs in as: no password, no keys but certificates, root by sudo."""
+    if f"\n{name}:" not in (root / "etc/passwd").read_text():
+        # dpkg's own tools write beside a file and rename, so what is shared with the tree stays as it was.
+        run_tool(
+            ["useradd", "--root", root, "--create-home", "--shell", "/bin/bash", "--password", "*", name],
+            doing="Making the user for Ansible",
+            environment={"SOURCE_DATE_EPOCH": EPOCH},
+        )
+    _place(root / f"etc/sudoers.d/{name}", f"{name} ALL=(ALL:ALL) NOPASSWD: ALL\n", 0o440)
+
+
+def _place(path: Path, content: str, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Removed first: the file itself may be shared with the tree.
+    _remove(path)
+    path.write_text(content)
+    path.chmod(mode)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

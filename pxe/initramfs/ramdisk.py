@@ -1,0 +1,73 @@
+"""Packs the deploy agent's ramdisk: a part that is the same for everybody, and behind it whom this
+installation's agents trust; called by the build and by whoever publishes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pxe.image.programs import run_tool
+from pxe.initramfs.archive import Archive
+from soundstage.errors import Invalid
+
+_TRUST = "etc/soundstage"
+# Below kernel/: what firmware boots from and a system can be on. No sound, no screen, no file system of others.
+_DRIVERS = (
+    *("drivers/ata", "drivers/block/virtio_blk", "drivers/char/hw_random", "drivers/hv", "drivers/md"),
+    *("drivers/message", "drivers/mmc", "drivers/net/ethernet", "drivers/net/hyperv", "drivers/net/mdio"),
+    *("drivers/net/net_failover", "drivers/net/phy", "drivers/net/virtio_net", "drivers/net/vmxnet3"),
+    *("drivers/net/pcs", "drivers/nvme/host", "drivers/nvme/common", "drivers/pci", "drivers/ptp"),
+    *("drivers/rtc", "drivers/scsi", "drivers/virtio", "drivers/dca", "drivers/i2c/algos", "drivers/acpi"),
+    *("drivers/phy", "drivers/pps", "drivers/net/fjes", "drivers/dax", "drivers/nvdimm"),
+    *(
+        "net/core/failover",
+        "net/dsa",
+        "net/devlink",
+        "fs/ext4",
+        "fs/jbd2",
+        "fs/mbcache",
+        "fs/nls",
+        "fs/efivarfs",
+    ),
+    *("lib", "crypto", "arch/x86/crypto"),
+)
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def base_ramdisk(agent: Path, modules: Path) -> bytes:
+    """Compressed. `modules` is a /lib/modules/VERSION of the kernel that it will run under."""
+    archive = Archive()
+    for folder in ("proc", "sys", "run", "mnt", "tmp", "etc"):
+        archive.add_folder(folder)
+    archive.add_console()
+    archive.add("init", agent.read_bytes(), 0o755)
+    top = f"lib/modules/{modules.name}"
+    for name in ("modules.dep", "modules.alias"):
+        archive.add(f"{top}/{name}", (modules / name).read_bytes())
+    for path in sorted((modules / "kernel").rglob("*.ko*")):
+        inside = path.relative_to(modules / "kernel").as_posix()
+        if inside.startswith(_DRIVERS):
+            archive.add(f"{top}/kernel/{inside}", path.read_bytes())
+    return run_tool(
+        ["zstd", "-q", "-c", "-15", "--no-check"], doing="Compressing the ramdisk", given=archive.finished()
+    )
+
+
+def trusting(base: bytes, *, ca_pem: str, manifest_key: str, built_at: int) -> bytes:
+    """The ramdisk of one installation. `manifest_key` as `/boot/manifest.pub` tells it; `built_at`, Unix time:
+    no clock of a machine is believed that says less.
+    """
+    key = manifest_key.strip()
+    if not _KEY.fullmatch(key) or "BEGIN CERTIFICATE" not in ca_pem:
+        raise Invalid(
+            "image.no_trust",
+            "The authority and the key of the manifest cannot be read.",
+            "They come from the provisioning API: /api/ca.pem and /boot/manifest.pub.",
+        )
+    archive = Archive()
+    archive.add(f"{_TRUST}/ca.pem", ca_pem.encode())
+    archive.add(f"{_TRUST}/manifest.pub", f"{key}\n".encode())
+    archive.add(f"{_TRUST}/built-at", f"{built_at}\n".encode())
+    # Linux unpacks archives one behind the other; the next one begins on a multiple of four.
+    return base + bytes(-len(base) % 4) + archive.finished()
