@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 
-from farm_in_lab import ANSIBLE, ROOT, LabFarm, sha256, write_inventory
+from farm_in_lab import ANSIBLE, ROOT, Carried, LabFarm, sha256, whats_carried
 from lab_machines import lab_names as lab_names
 
 from lab.bake import bake
@@ -42,15 +42,23 @@ def engines(ansible_environment: Path) -> dict[str, Path]:
     return {name: Path(path) for name, path in (line.split("\t") for line in done.stdout.splitlines())}
 
 
-def packages_layer(folder: Path, engines: dict[str, Path]) -> str:
-    """The name of a baked layer with what the roles install, so that tests wait for packages once and not
-    for each machine. What it holds is in its name."""
+@pytest.fixture(scope="session")
+def carried(ansible_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Carried:
+    """The worker and what else comes from the controller."""
+    return whats_carried(tmp_path_factory.mktemp("carried"))
+
+
+@pytest.fixture(scope="session")
+def baked_layer(engines: dict[str, Path], carried: Carried, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a layer with what the roles install, so that tests wait for it once and not for each
+    machine. Everything that decides what it holds is in its name."""
     roles = [
         *(ROOT / "ansible/roles").glob("*/defaults/main.yml"),
         *(ROOT / "ansible/roles").glob("*/tasks/install*"),
     ]
     digest = hashlib.sha256("".join(path.read_text() for path in sorted(roles)).encode())
     digest.update("".join(sha256(program) for program in engines.values()).encode())
+    digest.update(carried.name.encode())
     name = f"packages-{digest.hexdigest()[:12]}"
     root_tree = make_root_tree(print)
     cache_folder().mkdir(parents=True, exist_ok=True)
@@ -60,29 +68,28 @@ def packages_layer(folder: Path, engines: dict[str, Path]) -> str:
         if layer_folder(root_tree, name).exists():
             return name
         lab = Lab(f"bake-{name}"[:31].rstrip("-"))
-        inventory = write_inventory(
-            folder / "bake", lab, engines, {"farm__secrets": str(folder / "bake-secrets")}
-        )
-        command = [
-            str(ANSIBLE / "ansible-playbook"),
-            "-i",
-            str(inventory),
-            "playbook.yaml",
-            "--tags",
-            "install",
-        ]
-        bake(name, command)
+        farm = LabFarm(lab, tmp_path_factory.mktemp("bake"), engines, carried)
+        command = [str(ANSIBLE / "ansible-playbook"), "-i", str(farm.inventory), "playbook.yaml"]
+        bake(name, [*command, "--tags", "install"], groups=["control", "workers"])
     return name
 
 
 @pytest.fixture(scope="session")
 def farm(
-    lab_names: Callable[[str], Lab], engines: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    lab_names: Callable[[str], Lab],
+    engines: dict[str, Path],
+    carried: Carried,
+    baked_layer: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> LabFarm:
-    """One control machine and two workers, one with two fake cards; bare until a test sets them up."""
-    folder = tmp_path_factory.mktemp("farm")
-    layer = packages_layer(folder, engines)
+    """One control machine and three workers: with a card of 24 GiB, with one of 8, and with none but Docker.
+    Bare until a test sets them up."""
     lab = lab_names("farm")
-    groups = {"control": ["control-1"], "workers": ["cpu-1", "gpu-1"], "gpu": ["gpu-1"], "cpu": ["cpu-1"]}
-    lab.up(machines_named(["control-1", "cpu-1", "gpu-1"], read_gpus("0,0,2")), groups=groups, layers=[layer])
-    return LabFarm(lab, folder, engines, {"nomad__memory_total_mib": 4096})
+    workers = {"gpu": ["gpu-1", "gpu-2"], "cpu": ["cpu-1"]}
+    groups = {"control": ["control-1"], "workers": ["cpu-1", "gpu-1", "gpu-2"], **workers}
+    cards = read_gpus("0,0,rtx-4090,rtx-2080-super")
+    lab.up(
+        machines_named([*groups["control"], *groups["workers"]], cards), groups=groups, layers=[baked_layer]
+    )
+    pools = {"cpu": {"nomad__drivers": ["exec", "docker"]}}
+    return LabFarm(lab, tmp_path_factory.mktemp("farm"), engines, carried, pools)

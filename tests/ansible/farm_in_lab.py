@@ -6,19 +6,34 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.cards.machine_view import INSIDE
 from lab.farm_in_a_box import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible" / ".venv" / "bin"
-# Roles with much to download, which have tests of their own.
-HEAVY = ("worker", "models", "gpu", "backup", "health")
+WEIGHTS = b"weights of the lips\n"
+# What the lab's machines are: no driver can be loaded, and each sees all the memory of the computer.
+IN_A_LAB: dict[str, Any] = {
+    "ssh_hardening__authorized_keys": "keep",
+    "gpu__driver_source": "preinstalled",
+    "gpu__kernel_log": f"{INSIDE}/kernel.log",
+    "gpu__memory_test_mib": 0,
+    "nomad__memory_total_mib": 4096,
+    "nomad__gpu_plugin": True,
+    "nomad__gpu_plugin_config": {"source": "fake", "fake_cards": f"{INSIDE}/cards.json"},
+    "docker__storage_driver": "vfs",
+    "docker__networking": False,
+}
 _RECAP = re.compile(r"^(?P<machine>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
 
 
@@ -65,18 +80,24 @@ def run_ansible(
 class LabFarm:
     """A lab, the inventory of its farm, and the farm's secrets. `folder` keeps what belongs to it."""
 
-    def __init__(self, lab: Lab, folder: Path, programs: dict[str, Path], variables: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        folder: Path,
+        programs: dict[str, Path],
+        carried: Carried,
+        groups: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
         self.lab = lab
         self.folder = folder
         self.programs = programs
         self.secrets = folder / "secrets"
-        given = {"farm__secrets": str(self.secrets), "ssh_hardening__authorized_keys": "keep", **variables}
-        self.inventory = write_inventory(folder / "inventory", lab, programs, given)
+        variables = {"farm__secrets": str(self.secrets), **IN_A_LAB, **carried.variables}
+        self.inventory = write_inventory(folder / "inventory", lab, programs, variables, groups)
 
     def play(self, *arguments: str, playbook: str = "playbook.yaml", **variables: Any) -> Run:
         """`ansible-playbook playbook.yaml` in the lab's network; `variables` are given as extra ones."""
         given = ["-e", json.dumps(variables)] if variables else []
-        given += ["--skip-tags", ",".join(HEAVY)]
         environment = {**self.lab.environment(), "ANSIBLE_INVENTORY": str(self.inventory)}
         environment["ANSIBLE_CACHE_PLUGIN_CONNECTION"] = str(self.folder / "facts")
         return run_ansible(
@@ -89,6 +110,14 @@ class LabFarm:
         if done.status != 0:
             raise AssertionError(f"the playbook failed:\n{done.output[-6000:]}")
         return done
+
+    def another_build(self, engine: str) -> dict[str, str]:
+        """Variables for a build that does the same and has another checksum."""
+        other = self.folder / f"{engine}-retagged"
+        shutil.copy(self.programs[engine], other)
+        with other.open("ab") as program:
+            program.write(b"the same, with another checksum")
+        return {f"{engine}__file": str(other), f"{engine}__file_sha256": sha256(other)}
 
     def on(self, machine: str, *command: str) -> subprocess.CompletedProcess[str]:
         return self.lab.run(machine, list(command))
@@ -127,8 +156,62 @@ class LabFarm:
         return (self.secrets / name).read_text().strip()
 
 
-def write_inventory(folder: Path, lab: Lab, programs: dict[str, Path], variables: dict[str, Any]) -> Path:
-    """The lab's inventory, and beside it the engines to install and `variables` for all."""
+@dataclass(frozen=True)
+class Carried:
+    """What the controller brings to the machines beside the engines. `name` tells one state from another."""
+
+    name: str
+    variables: dict[str, Any]
+
+
+def whats_carried(folder: Path) -> Carried:
+    """The worker and the device plugin, packed here because the lab's network has no way to a package index,
+    and some weights."""
+    weights = folder / "models" / "lips" / "tiny.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(WEIGHTS)
+    # A copy: what is packed here is what the playbook must find, whatever is edited meanwhile.
+    left_out = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT / "avatar", folder / "avatar", ignore=left_out)
+    cache = Path.home() / ".cache" / "soundstage"
+    uv = str(next(iter(sorted(cache.glob("uv-*/bin/uv"), reverse=True)), "uv"))
+    build = [sys.executable, ROOT / "ansible/roles/worker/files/build_worker.py", "--with-wheels"]
+    build += ["--source", folder / "avatar", "--cache", cache / "worker", "--uv", uv]
+    worker = json.loads(_printed([*build, "--extra=cpu", "--extra=face"]))
+    packing = [ROOT / "scripts/pack_python", "farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
+    plugin = _printed(packing).strip()
+    return Carried(
+        f"{worker['digest']} {Path(plugin).name}",
+        {
+            "worker__source": str(folder / "avatar"),
+            "worker__cache": str(cache / "worker"),
+            "worker__uv": uv,
+            "nomad__gpu_plugin_archive": plugin,
+            "models__from": str(folder / "models"),
+            "models__manifest": [
+                {
+                    "path": "lips/tiny.safetensors",
+                    "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
+                    "source": "https://example.org/lips",
+                    "licence": "research only",
+                }
+            ],
+        },
+    )
+
+
+def _printed(command: Sequence[str | Path]) -> str:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
+
+
+def write_inventory(
+    folder: Path,
+    lab: Lab,
+    programs: dict[str, Path],
+    variables: dict[str, Any],
+    groups: dict[str, dict[str, Any]] | None = None,
+) -> Path:
+    """The lab's inventory, and beside it the engines to install, `variables` for all, and those of groups."""
     folder.mkdir(parents=True)
     (folder / "10-lab.yaml").symlink_to(lab.places.inventory)
     everything: dict[str, Any] = dict(variables)
@@ -136,7 +219,8 @@ def write_inventory(folder: Path, lab: Lab, programs: dict[str, Path], variables
         everything[f"{engine}__source"] = "file"
         everything[f"{engine}__file"] = str(program)
         everything[f"{engine}__file_sha256"] = sha256(program)
-    (folder / "20-farm.yaml").write_text(yaml.safe_dump({"all": {"vars": everything}}))
+    wanted = {name: {"vars": given} for name, given in (groups or {}).items()}
+    (folder / "20-farm.yaml").write_text(yaml.safe_dump({"all": {"vars": everything}, **wanted}))
     return folder
 
 

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from farm_in_lab import LabFarm
+from farm_in_lab import WEIGHTS, LabFarm
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
-MACHINES = ("control-1", "cpu-1", "gpu-1")
+MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
+WORKERS = set(MACHINES[1:])
 NOMAD = "https://10.77.0.11:4646"
 CONSUL = "https://10.77.0.11:8501"
 
@@ -36,7 +37,8 @@ def nomad(farm: LabFarm, path: str) -> Any:
 
 def ready_nodes(farm: LabFarm) -> set[str]:
     nodes = nomad(farm, "/v1/nodes") or []
-    return {node["Name"] for node in nodes if node["Status"] == "ready"}
+    well = ("ready", "eligible")
+    return {node["Name"] for node in nodes if (node["Status"], node["SchedulingEligibility"]) == well}
 
 
 def test_a_dry_run_on_bare_machines_ends_well_and_changes_nothing(farm: LabFarm) -> None:
@@ -47,7 +49,7 @@ def test_a_dry_run_on_bare_machines_ends_well_and_changes_nothing(farm: LabFarm)
 
 def test_the_playbook_turns_bare_machines_into_a_farm(farm: LabFarm) -> None:
     farm.converge()
-    eventually(lambda: ready_nodes(farm) == {"cpu-1", "gpu-1"}, "both workers are ready in Nomad")
+    eventually(lambda: ready_nodes(farm) == WORKERS, "all workers are ready in Nomad, and take work")
     for machine in MACHINES:
         assert farm.on(machine, "systemctl", "is-active", "consul", "nomad", "nftables").returncode == 0
 
@@ -113,9 +115,36 @@ def test_names_under_consul_are_known_to_every_program(farm: LabFarm) -> None:
 
 
 def test_drivers_that_nobody_asked_for_are_off(farm: LabFarm) -> None:
-    node = next(one for one in nomad(farm, "/v1/nodes") if one["Name"] == "cpu-1")
+    drivers = {one["Name"]: set(one["Drivers"]) for one in nomad(farm, "/v1/nodes")}
     # A Nomad that was built without a C compiler has no `exec` either.
-    assert set(node["Drivers"]) <= {"exec"}
+    assert drivers["gpu-1"] <= {"exec"}
+    assert drivers["cpu-1"] - {"exec"} == {"docker"}
+
+
+def test_only_machines_whose_nomad_runs_containers_have_docker(farm: LabFarm) -> None:
+    for machine, status in (("cpu-1", 0), ("gpu-1", 4)):  # 4: systemctl's word for no such unit
+        assert farm.on(machine, "systemctl", "is-active", "docker").returncode == status
+
+
+def test_cards_stand_in_nomad_with_their_memory(farm: LabFarm) -> None:
+    def memory(machine: str) -> list[int]:
+        (node,) = [one for one in nomad(farm, "/v1/nodes?resources=true") if one["Name"] == machine]
+        devices = node["NodeResources"]["Devices"] or ()
+        return [one["Attributes"]["memory"]["Int"] for one in devices for _ in one["Instances"]]
+
+    eventually(lambda: memory("gpu-1") == [24_564] and memory("gpu-2") == [8192], "both cards are known")
+    assert memory("cpu-1") == []
+
+
+def test_the_worker_of_every_machine_has_made_its_golden_frame(farm: LabFarm) -> None:
+    for machine in WORKERS:
+        known = json.loads(farm.on(machine, "cat", "/var/lib/soundstage/health.json").stdout)
+        assert {one["check"]: one["problems"] for one in known["outcomes"]}["worker"] == []
+
+
+def test_weights_are_there_as_the_manifest_says_and_backups_are_made(farm: LabFarm) -> None:
+    assert farm.on("gpu-1", "cat", "/opt/soundstage/models/lips/tiny.safetensors").stdout.encode() == WEIGHTS
+    assert farm.on("control-1", "ls", "/var/backups/soundstage").stdout.strip()
 
 
 def test_no_secret_can_be_read_by_others_on_a_machine(farm: LabFarm) -> None:
@@ -158,12 +187,3 @@ def test_ssh_takes_no_password_and_lets_in_certificates_of_the_farm(farm: LabFar
             text=True,
         )
         assert done.stdout.strip() == "0", done.stderr
-
-
-def test_the_farm_is_the_same_after_a_reboot_of_all_machines(farm: LabFarm) -> None:
-    for machine in MACHINES:
-        farm.lab.reboot(machine)
-    eventually(lambda: ready_nodes(farm) == {"cpu-1", "gpu-1"}, "both workers are ready again", 300)
-    assert farm.curl(f"{NOMAD}/v1/nodes") == "403"
-    again = farm.converge()
-    assert again.changed() == 0, again.output[-4000:]

@@ -1,0 +1,169 @@
+"""The whole way on the lab's farm: the playbook has made it, a sentence becomes a video on the right card,
+behind TLS and tokens, in isolated tasks; also after all machines have been off and on again.
+
+The tests run in the order of this file, on the farm of test_farm.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from farm_in_lab import LabFarm
+from studio_in_lab import Studio, eventually, probe, said
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(3600)]
+MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
+WORKERS = set(MACHINES[1:])
+NOMAD = "https://10.77.0.11:4646"
+GATE = ("/usr/local/sbin/soundstage-health", "gate", "--wait-s", "60")
+
+
+@pytest.fixture(scope="module")
+def ready(farm: LabFarm) -> LabFarm:
+    """Nothing to do when the tests before have made the farm."""
+    if eligible_nodes(farm) != WORKERS:
+        farm.converge()
+    return farm
+
+
+@pytest.fixture(scope="module")
+def studio(ready: LabFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    made = Studio(ready, tmp_path_factory.mktemp("studio"), NOMAD)
+    made.open()
+    yield made
+    made.close()
+
+
+def nomad(farm: LabFarm, path: str) -> Any:
+    """None when it does not answer well."""
+    if not farm.secrets.exists():
+        return None
+    return farm.json(NOMAD + path, "X-Nomad-Token", farm.secret("nomad/management.token"))
+
+
+def eligible_nodes(farm: LabFarm) -> set[str]:
+    found = nomad(farm, "/v1/nodes") or []
+    well = ("ready", "eligible")
+    return {one["Name"] for one in found if (one["Status"], one["SchedulingEligibility"]) == well}
+
+
+def places(farm: LabFarm) -> list[dict[str, Any]]:
+    """Where the studio's tasks have run or run, the oldest first: node, cards, driver, state."""
+    found = nomad(farm, "/v1/allocations?resources=true") or []
+    ours = sorted((one for one in found if one["JobID"].startswith("soundstage-")), key=_age)
+    return [
+        {
+            "job": one["JobID"],
+            "node": one["NodeName"],
+            "state": one["ClientStatus"],
+            "cards": [
+                card
+                for task in one["AllocatedResources"]["Tasks"].values()
+                for device in task["Devices"] or ()
+                for card in device["DeviceIDs"]
+            ],
+        }
+        for one in ours
+    ]
+
+
+def _age(allocation: dict[str, Any]) -> int:
+    return int(allocation["CreateIndex"])
+
+
+def cards_of(farm: LabFarm, machine: str) -> list[str]:
+    (plan,) = [one for one in farm.lab.plan.machines if one.name == machine]
+    return [card.uuid for card in plan.cards]
+
+
+def ask_for_a_video(farm: LabFarm, studio: Studio, words: str) -> None:
+    """It lands on the card that is large enough, and is a video that another program can read."""
+    before, videos = len(places(farm)), studio.videos()
+    told = studio.command("ask", f"Make a video where Grand says: {words}")
+    (video,) = [one for one in studio.videos() if one not in videos]
+    assert video.name in told
+    made = places(farm)[before:]
+    assert {one["state"] for one in made} == {"complete"}, made
+    assert [(one["node"], one["cards"]) for one in made if one["cards"]] == [
+        ("gpu-1", cards_of(farm, "gpu-1"))
+    ]
+    streams = {one["codec_type"]: one for one in probe(video)["streams"]}
+    assert int(streams["video"]["nb_read_frames"]) > 25 and "audio" in streams
+
+
+def test_a_sentence_becomes_a_video_on_the_card_that_is_large_enough(ready: LabFarm, studio: Studio) -> None:
+    ask_for_a_video(ready, studio, "This needs a large card.")
+
+
+def test_its_task_was_isolated(ready: LabFarm) -> None:
+    job = next(one["job"] for one in places(ready) if one["cards"])
+    task = (nomad(ready, f"/v1/job/{job}") or {})["TaskGroups"][0]["Tasks"][0]
+    assert task["Driver"] == "exec"
+    drivers = {one["Name"]: one["Drivers"] for one in nomad(ready, "/v1/nodes")}
+    assert set(drivers["gpu-1"]) == {"exec"} and drivers["gpu-1"]["exec"]["Healthy"]
+
+
+def test_a_node_whose_card_begins_to_fail_drains_itself_and_comes_back_when_it_is_healed(
+    ready: LabFarm,
+) -> None:
+    ready.lab.strike("gpu-2", "card-memory")
+    try:
+        for _ in range(2):  # the timer does the same each minute
+            looked = ready.on("gpu-2", *GATE)
+            assert looked.returncode == 1 and "gpu.ecc" in looked.stdout, looked
+        eventually(lambda: eligible_nodes(ready) == WORKERS - {"gpu-2"}, "the node to be set aside")
+    finally:
+        ready.lab.heal("gpu-2")
+    assert ready.on("gpu-2", *GATE).returncode == 0
+    eventually(lambda: eligible_nodes(ready) == WORKERS, "the node to take work again")
+
+
+def test_a_machine_that_has_booted_takes_no_work_before_it_has_made_the_golden_frame(ready: LabFarm) -> None:
+    golden = "/opt/soundstage/worker/current/golden/frame.png"
+    # Another picture of the same size, and a boot's forgetting.
+    spoil = f"cp {golden} /root/golden.png && rm -f /run/soundstage-health/passed && "
+    spoil += "/opt/soundstage/worker/current/bin/python -c "
+    spoil += f"\"import cv2; cv2.imwrite('{golden}', cv2.flip(cv2.imread('{golden}'), 1))\""
+    assert ready.on("cpu-1", "sh", "-ec", spoil).returncode == 0
+    looked = ready.on("cpu-1", *GATE)
+    assert looked.returncode == 1 and "worker.frame_differs" in looked.stdout, looked
+    assert "cpu-1" not in eligible_nodes(ready)
+    ready.on("cpu-1", "cp", "/root/golden.png", golden)
+    assert ready.on("cpu-1", *GATE).returncode == 0
+    eventually(lambda: eligible_nodes(ready) == WORKERS, "the node to take work again")
+
+
+def test_all_is_the_same_after_a_reboot_of_all_machines(ready: LabFarm, studio: Studio) -> None:
+    for machine in MACHINES:
+        ready.lab.reboot(machine)
+    eventually(lambda: eligible_nodes(ready) == WORKERS, "all workers to take work again")
+    assert ready.curl(f"{NOMAD}/v1/nodes") == "403"
+    ask_for_a_video(ready, studio, "The machines were off and on again.")
+    again = ready.converge()
+    assert again.changed() == 0, again.output[-4000:]
+
+
+@pytest.mark.slow
+def test_an_upgrade_while_a_video_is_made_loses_nothing(ready: LabFarm, studio: Studio) -> None:
+    other = ready.another_build("nomad")
+    before, videos = len(places(ready)), studio.videos()
+    words = " ".join(["This sentence is long enough to be drawn while machines are upgraded."] * 12)
+    asked = studio.start("ask", f"Make a video where Grand says: {words}")
+
+    def drawn() -> bool:
+        return any(one["cards"] and one["state"] == "running" for one in places(ready)[before:])
+
+    eventually(drawn, "the large card to work")
+    ready.converge(playbook="ansible/playbooks/upgrade.yaml", **other)
+    said(asked)
+    for machine in MACHINES:
+        link = ready.on(machine, "readlink", "/usr/local/bin/nomad").stdout
+        assert other["nomad__file_sha256"][:16] in link
+    assert eligible_nodes(ready) == WORKERS
+    made = places(ready)[before:]
+    assert {one["state"] for one in made} == {"complete"}, made
+    assert [one["node"] for one in made if one["cards"]] == ["gpu-1"], "drawn once, where it began"
+    (video,) = [one for one in studio.videos() if one not in videos]
+    assert int(probe(video)["streams"][0]["nb_read_frames"]) > 12 * 50
