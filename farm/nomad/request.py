@@ -32,7 +32,7 @@ class JobOptions:
     """What is the same for all jobs of an installation. `program` is another worker program than avatar.
 
     `cache_dir` is a folder of the nodes, `cache_volume` a Nomad host volume of theirs; with neither each
-    allocation fetches its inputs for itself. Of either the workers keep `cache_mib`. `worker_volume` holds the
+    allocation fetches its inputs for itself. Of either the workers keep `cache_mib`. `worker_volume` has the
     worker itself, where the driver shows it nothing of the node's /opt.
     """
 

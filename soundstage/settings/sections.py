@@ -188,8 +188,8 @@ class NomadSettings(Section):
     worker_volume: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]{0,128}$",
-        description="a host volume on all nodes with `/opt/soundstage` (worker, weights), for drivers that show "
-        "workers nothing of it",
+        description="a host volume on all nodes that is their `/opt/soundstage` (worker, weights), where the "
+        "driver shows workers no folder",
     )
     keep_hours: int = Field(24, ge=1, description="ended jobs are purged after this time")
 

@@ -90,6 +90,16 @@ def test_a_host_volume_for_inputs_is_asked_for_by_name(nomad: Any) -> None:
     assert group["Tasks"][0]["VolumeMounts"][0]["Destination"] == VOLUME_PLACE
 
 
+def test_isolated_tasks_get_the_worker_from_a_host_volume_that_they_may_only_read(nomad: Any) -> None:
+    given = (*BY_THE_FARM, "-var", "worker_volume=soundstage", "-var", "cache_volume=inputs")
+    text = nomad("job", "run", "-output", *given, "jobs/render.nomad.hcl")
+    group = json.loads(text.stdout)["Job"]["TaskGroups"][0]
+    assert (group["Volumes"]["worker"]["Source"], group["Volumes"]["worker"]["ReadOnly"]) == ("soundstage", True)
+    mounts = {one["Volume"]: one for one in group["Tasks"][0]["VolumeMounts"]}
+    assert (mounts["worker"]["Destination"], mounts["worker"]["ReadOnly"]) == ("/opt/soundstage", True)
+    assert mounts["cache"]["Destination"] == VOLUME_PLACE
+
+
 def test_people_register_the_job_dispatch_a_spec_and_fetch_the_video(nomad: Any, tmp_path: Path) -> None:
     if not AVATAR.exists():
         pytest.fail("the worker's environment is missing: (cd avatar && uv sync --extra cpu --extra face)")

@@ -65,7 +65,7 @@ def test_the_job_says_where_to_call_and_not_with_what() -> None:
     [
         (JobOptions(), "${NOMAD_ALLOC_DIR}/cache"),
         (JobOptions(cache_dir="/var/cache/soundstage"), "/var/cache/soundstage"),
-        (JobOptions(cache_volume="inputs"), VOLUME_PLACE),
+        (JobOptions(cache_volume="inputs", worker_volume="soundstage"), VOLUME_PLACE),
     ],
 )
 def test_workers_keep_inputs_where_the_settings_say(options: JobOptions, expected: str) -> None:
@@ -73,6 +73,7 @@ def test_workers_keep_inputs_where_the_settings_say(options: JobOptions, expecte
     made = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
     assert made["args"][made["args"].index("--cache") + 1] == expected
     assert made["cache_volume"] == options.cache_volume
+    assert made["worker_volume"] == options.worker_volume
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(0, 50), (9, 59), (-1, 49), (500, 100), (-500, 1)])
