@@ -79,7 +79,7 @@ def test_an_upgrade_moves_work_out_of_the_way_and_loses_none(ready: LabFarm) -> 
         nomad__file_sha256=sha256(other),
         nomad__drivers=["raw_exec"],
     )
-    for machine in ("control-1", "cpu-1", "gpu-1"):
+    for machine in ("control-1", "cpu-1", "gpu-1", "gpu-2"):
         assert sha256(other)[:16] in ready.on(machine, "readlink", "/usr/local/bin/nomad").stdout
     found = nodes(ready)
     assert {node["SchedulingEligibility"] for node in found.values()} == {"eligible"}
