@@ -1,9 +1,7 @@
-"""Calls a configured machine ready when Nomad does (`provisioning.nomad_ready`); started with the process."""
+"""Calls a configured machine ready when Nomad does (`provisioning.nomad_ready`); the wiring makes it look."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
@@ -12,8 +10,6 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
 from provisioning_api.runs.repository import Runs
 from soundstage.database import Database, utcnow
-from soundstage.errors import SoundstageError
-from soundstage.telemetry import get_logger
 
 POLL_S = 2.0
 # A client that has not registered after this long will not.
@@ -35,17 +31,6 @@ class Readiness:
         self._journal = journal
         self._nodes = nodes
         self._limit = limit
-        self._task: asyncio.Task[None] | None = None
-        self._log = get_logger(__name__)
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._watch(), name="machines: readiness")
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     async def look(self) -> None:
         """Moves machines whose run is over: to ready when Nomad says so, to failed when it never does."""
@@ -72,11 +57,3 @@ class Readiness:
                     by=BY, cause="It was configured, and its Nomad client never became ready.",
                     hint="Look: `soundstage machines run NAME -- journalctl --no-pager -n 100 -u nomad`.",
                 )  # fmt: skip
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except SoundstageError as error:
-                self._log.warning("readiness cannot be asked for now", reason=error.message)
-            await asyncio.sleep(POLL_S)

@@ -15,10 +15,17 @@ from provisioning_api.boot.service import BootService
 from provisioning_api.callhome.service import CallHomeService
 from provisioning_api.commands.service import CommandService
 from provisioning_api.decommission.service import Decommission
+from provisioning_api.engines.calling import Engine
+from provisioning_api.engines.consul import ConsulTokens
+from provisioning_api.engines.nomad import NomadNodes
+from provisioning_api.enrolment import engine_identities, expiry
 from provisioning_api.enrolment.agent import AgentDesk
 from provisioning_api.enrolment.challenges import Challenges
+from provisioning_api.enrolment.engine_identities import EngineIdentities
+from provisioning_api.enrolment.expiry import Expiry
 from provisioning_api.enrolment.keys import KeyFolder
 from provisioning_api.enrolment.membership import MemberMaker, MemberTerms
+from provisioning_api.enrolment.renewal import Renewal
 from provisioning_api.enrolment.revocations import Revocations
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.enrolment.ssh_authority import SshAuthority
@@ -28,9 +35,9 @@ from provisioning_api.inventory.service import InventoryService
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.service import MachineService
 from provisioning_api.machines.states import MachineState
-from provisioning_api.nomad import NomadNodes, NomadServers
 from provisioning_api.power.service import PowerService
-from provisioning_api.readiness import Readiness
+from provisioning_api.readiness import POLL_S, Readiness
+from provisioning_api.recurring import Recurring
 from provisioning_api.reports.service import ReportService
 from provisioning_api.rules.service import RuleService
 from provisioning_api.runs.driver import RunDriver
@@ -58,6 +65,7 @@ class Provisioning:
     machines: MachineService
     rules: RuleService
     enrolments: EnrolmentService
+    renewal: Renewal
     revocations: Revocations
     intake: Intake
     desk: AgentDesk
@@ -73,7 +81,7 @@ class Provisioning:
     decommission: Decommission
     commands: CommandService
     power: PowerService
-    readiness: Readiness | None
+    recurring: tuple[Recurring, ...]
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -82,12 +90,12 @@ class Provisioning:
         await self.driver.start(self.runs)
         try:
             await self.inventory.start()
-            if self.readiness is not None:
-                await self.readiness.start()
+            for one in self.recurring:
+                await one.start()
             yield
         finally:
-            if self.readiness is not None:
-                await self.readiness.close()
+            for one in self.recurring:
+                await one.close()
             await self.driver.close()
             await self.inventory.close()
 
@@ -142,14 +150,23 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         ssh_user=chosen.ssh_user,
         gossip_key_file=chosen.consul_gossip_key_file,
     )
+    members, challenges = MemberMaker(ssh, tls, terms), Challenges(keys.secret("challenge.key"))
+    engines = EngineIdentities(db, journal, nomad, consul_tokens(settings))
     enrolments = EnrolmentService(
-        db, journal, audit, MemberMaker(ssh, tls, terms), timedelta(minutes=chosen.token_minutes)
+        db, journal, audit, members, engines, timedelta(minutes=chosen.token_minutes)
     )
     intake = Intake(db, journal, machines, rules, enrolments)
-    desk = AgentDesk(db, intake, enrolments, journal, Challenges(keys.secret("challenge.key")))
+    desk = AgentDesk(db, intake, enrolments, journal, challenges)
     timeline = TimelineService(db, events)
     artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
-    decommission = Decommission(db, journal, machines, enrolments, nomad)
+    ended_tokens = Recurring("ended tokens", engines.withdraw, engine_identities.POLL_S)
+    recurring = [
+        ended_tokens,
+        Recurring("certificates", Expiry(db, journal, terms.lifetime).look, expiry.POLL_S),
+    ]
+    if asks_nomad and nomad is not None:
+        recurring.append(Recurring("readiness", Readiness(db, journal, nomad).look, POLL_S))
+    decommission = Decommission(db, journal, machines, enrolments, nomad, ended_tokens.wake)
     return Provisioning(
         db=db,
         events=events,
@@ -159,6 +176,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         machines=machines,
         rules=rules,
         enrolments=enrolments,
+        renewal=Renewal(db, journal, members, challenges),
         revocations=revocations,
         intake=intake,
         desk=desk,
@@ -182,7 +200,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             timeout_s=chosen.command_timeout_s,
             output_kib=chosen.command_output_kib,
         ),
-        readiness=Readiness(db, journal, nomad) if asks_nomad and nomad is not None else None,
+        recurring=tuple(recurring),
         power=PowerService(db, journal, Sealer(folder / "keys")),
     )
 
@@ -192,8 +210,37 @@ def nomad_nodes(settings: Settings) -> NomadNodes | None:
     nomad, token_file = settings.farm.nomad, settings.provisioning.nomad_token_file
     if nomad.address is None and token_file is None:
         return None
-    address = str(nomad.address or "http://127.0.0.1:4646")
-    return NomadNodes(NomadServers(address, nomad.region, token_file or nomad.token_file, nomad.ca_file))
+    return NomadNodes(
+        Engine(
+            "Nomad",
+            str(nomad.address or "http://127.0.0.1:4646"),
+            "`farm.nomad` and `provisioning.nomad_token_file`",
+            "X-Nomad-Token",
+            token_file or nomad.token_file,
+            nomad.ca_file,
+            nomad.client_cert_file,
+            nomad.client_key_file,
+            nomad.region,
+        )
+    )
+
+
+def consul_tokens(settings: Settings) -> ConsulTokens | None:
+    """None where no Consul was named."""
+    chosen = settings.provisioning
+    if chosen.consul_address is None:
+        return None
+    engine = Engine(
+        "Consul",
+        str(chosen.consul_address),
+        "`provisioning.consul_address` and `provisioning.consul_token_file`",
+        "X-Consul-Token",
+        chosen.consul_token_file,
+        chosen.consul_ca_file,
+        chosen.consul_client_cert_file,
+        chosen.consul_client_key_file,
+    )
+    return ConsulTokens(engine, chosen.datacenter)
 
 
 def ansible_bin(settings: Settings, project: Path) -> Path | None:

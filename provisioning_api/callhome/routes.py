@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, status
 from policy import Principal, public, require_permission
 from provisioning_api.callhome.schemas import CallHome, CallHomeAnswer, PinRequest, ProvisioningStatus
 from provisioning_api.enrolment.agent_routes import Source
-from provisioning_api.enrolment.repository import MachineTokens
+from provisioning_api.enrolment.own_token import own_machine
 from provisioning_api.machines.schemas import MachineDetail
 from provisioning_api.reach import ProvisioningDep
 
@@ -20,9 +18,6 @@ router = APIRouter(tags=["call home"])
 
 ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
-
-
-_API_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +30,9 @@ class Caller:
 
 async def caller(request: Request, services: ProvisioningDep) -> Caller:
     """A machine's own token, or a key with `machine:call_home`."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    # API keys are 64 hex digits and machines' tokens are not: one look at the database serves either.
-    if scheme.lower() == "bearer" and token and not _API_KEY.fullmatch(token.strip()):
-        digest = hashlib.sha256(token.strip().encode()).hexdigest()
-        async with services.db.session() as session:
-            machine_id = await MachineTokens(session).machine_of(digest)
-        if machine_id is not None:
-            return Caller("its own call", machine_id)
+    machine_id = await own_machine(request, services)
+    if machine_id is not None:
+        return Caller("its own call", machine_id)
     principal: Principal = await request.app.state.policy.authenticate(request)
     principal.require("machine:call_home")
     return Caller(principal.name, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,12 +43,15 @@ class Decommission:
         machines: MachineService,
         enrolments: EnrolmentService,
         drainer: Drainer | None,
+        revoked: Callable[[], None],
     ) -> None:
+        """`revoked` is called when credentials were revoked here that an engine has to be told of."""
         self._db = db
         self._journal = journal
         self._machines = machines
         self._enrolments = enrolments
         self._drainer = drainer
+        self._revoked = revoked
 
     async def plan(self, name: str, *, wipe: bool) -> RetirePlan:
         """What `retire` would do now; changes nothing."""
@@ -89,6 +92,7 @@ class Decommission:
             )
             if not request.wipe:
                 await self._retired(session, row, by, {"wiped": False})
+        self._revoked()
         return await self._machines.get(machine.id)
 
     async def wiped(self, session: AsyncSession, machine: Machine, disks: Sequence[WipedDisk]) -> None:
@@ -132,7 +136,7 @@ def _plan(machine: Machine, *, wipe: bool, drains: bool) -> RetirePlan:
     steps = []
     if machine.where in MEMBERS and drains:
         steps.append("Drain its Nomad node: work moves to other machines.")
-    steps.append("Revoke its host certificate, its X.509 certificate and its call-home token.")
+    steps.append("Revoke its host certificate, its X.509 certificate, its tokens at the engines and its own.")
     if wipe:
         steps += [f"Wipe at its next network boot: {disk}." for disk in wipes or ["all its disks"]]
         steps.append(

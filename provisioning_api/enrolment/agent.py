@@ -65,7 +65,8 @@ class AgentDesk:
         """The answer to an exchange whose answer was lost."""
         async with self._db.transaction() as session:
             machine = await self.authenticated(session, "collect", call)
-            return await self._enrolments.collect(session, machine)
+            membership = await self._enrolments.collect(session, machine)
+        return await self._enrolments.complete(membership)
 
     def challenge(self, machine_id: str) -> str:
         """For the next call of this machine."""

@@ -9,7 +9,18 @@ from fastapi.requests import HTTPConnection
 
 from policy import public
 from provisioning_api.enrolment.errors import needs_tls
-from provisioning_api.enrolment.schemas import Claimed, Exchange, Membership, SignedCall
+from provisioning_api.enrolment.own_token import member
+from provisioning_api.enrolment.schemas import (
+    Challenge,
+    ChallengeRequest,
+    Claimed,
+    Exchange,
+    JoinTokens,
+    Membership,
+    RenewalCall,
+    Renewed,
+    SignedCall,
+)
 from provisioning_api.machines.schemas import Discovered, Discovery
 from provisioning_api.reach import ProvisioningDep
 
@@ -32,6 +43,9 @@ router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(en
 ANYBODY = [Depends(public("a machine that nobody knows yet may say that it is there"))]
 SIGNED = [Depends(public("the call carries a signature of the machine's ramdisk"))]
 TOKEN = [Depends(public("the call carries a token of one use"))]
+OWN_TOKEN = [Depends(public("the call carries the token that the machine got when it enrolled"))]
+HELD_KEY = [Depends(public("the call is signed with the key of a certificate of ours"))]
+NO_SECRET = [Depends(public("a challenge is no secret, and good for nothing without a key"))]
 
 Source = Annotated[str | None, Depends(source_of)]
 
@@ -58,3 +72,23 @@ async def enrol(exchange: Exchange, services: ProvisioningDep, source: Source) -
 async def collect(call: SignedCall, services: ProvisioningDep) -> Membership:
     """The answer to an exchange again, for the ramdisk that made it: nothing new is signed."""
     return await services.desk.collect(call)
+
+
+@router.post("/join-tokens", dependencies=OWN_TOKEN)
+async def make_join_tokens(
+    services: ProvisioningDep, machine_id: Annotated[str, Depends(member)]
+) -> JoinTokens:
+    """What a member shows to Nomad and Consul when it joins them, made anew."""
+    return await services.enrolments.join_tokens(machine_id)
+
+
+@router.post("/challenge", dependencies=NO_SECRET)
+async def make_challenge(request: ChallengeRequest, services: ProvisioningDep) -> Challenge:
+    """To be signed within fifteen minutes, for a renewal."""
+    return Challenge(challenge=services.desk.challenge(request.machine_id))
+
+
+@router.post("/renew", dependencies=HELD_KEY)
+async def renew(call: RenewalCall, services: ProvisioningDep) -> Renewed:
+    """The next certificates of a member, asked for with the key of the ones before."""
+    return await services.renewal.renew(call)

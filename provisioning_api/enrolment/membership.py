@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.enrolment.models import Credential, Enrolment
 from provisioning_api.enrolment.repository import Credentials, MachineTokens
-from provisioning_api.enrolment.schemas import ConsulIdentity, Exchange, Membership, NomadIdentity
+from provisioning_api.enrolment.schemas import ConsulIdentity, Exchange, Membership, NomadIdentity, Renewed
 from provisioning_api.enrolment.ssh_authority import SshAuthority, SshPublicKey
 from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.machines.models import Machine
@@ -20,6 +20,7 @@ from soundstage.database import utcnow
 from soundstage.settings.sections import read_key_file
 
 SSH_HOST, X509 = "ssh_host", "x509"
+CERTIFICATES = (SSH_HOST, X509)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,15 @@ class MemberTerms:
     datacenter: str
     ssh_user: str
     gossip_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The certificates of one generation: OpenSSH's and X.509 in PEM."""
+
+    host_certificate: str
+    certificate: str
+    not_after: datetime
 
 
 class MemberMaker:
@@ -48,11 +58,29 @@ class MemberMaker:
         host_key: SshPublicKey,
     ) -> Membership:
         """Signs, and writes down what was signed, in the caller's transaction."""
+        return await self._membership(
+            session, machine, await self.sign(session, machine, enrolment.id, exchange.csr, host_key, 0)
+        )
+
+    async def again(self, session: AsyncSession, machine: Machine, enrolment: Enrolment) -> Membership:
+        """What `make` gave for this enrolment: the same certificates once more, and nothing new is signed."""
+        return await self._membership(session, machine, await self.pair(session, enrolment.id, 0))
+
+    async def sign(
+        self,
+        session: AsyncSession,
+        machine: Machine,
+        enrolment_id: str,
+        csr: str,
+        host_key: SshPublicKey,
+        generation: int,
+    ) -> Pair:
+        """The two certificates of a generation; the database refuses a generation that is there already."""
         terms = self._terms
         ssh_serial, tls_serial = secrets.randbits(63) | 1, secrets.randbits(127) | 1
         host_certificate = self._ssh.host_certificate(host_key, ssh_serial, machine.name, terms.lifetime)
         certificate = self._tls.machine_certificate(
-            exchange.csr, tls_serial, machine.name, _names(machine, terms), terms.lifetime
+            csr, tls_serial, machine.name, _names(machine, terms), terms.lifetime
         )
         not_after = utcnow() + terms.lifetime
         for kind, serial, content in (
@@ -62,47 +90,62 @@ class MemberMaker:
             await Credentials(session).add(
                 Credential(
                     serial=str(serial),
-                    enrolment_id=enrolment.id,
+                    enrolment_id=enrolment_id,
                     machine_id=machine.id,
                     kind=kind,
+                    generation=generation,
                     content=content,
                     not_after=not_after,
                 )
             )
-        return await self._membership(session, machine, host_certificate, certificate, not_after)
+        return Pair(host_certificate, certificate, not_after)
 
-    async def again(self, session: AsyncSession, machine: Machine, enrolment: Enrolment) -> Membership:
-        """What `make` gave for this enrolment: the same certificates once more, and nothing new is signed."""
-        held = {one.kind: one for one in await Credentials(session).of_enrolment(enrolment.id)}
+    async def pair(self, session: AsyncSession, enrolment_id: str, generation: int) -> Pair:
+        """What was signed before."""
+        held = {
+            one.kind: one
+            for one in await Credentials(session).of_enrolment(enrolment_id)
+            if one.generation == generation
+        }
         ssh, tls = held[SSH_HOST], held[X509]
-        return await self._membership(session, machine, ssh.content, tls.content, tls.not_after)
+        return Pair(ssh.content, tls.content, tls.not_after)
 
-    async def _membership(
-        self,
-        session: AsyncSession,
-        machine: Machine,
-        host_certificate: str,
-        certificate: str,
-        not_after: datetime,
-    ) -> Membership:
+    def engines(self) -> tuple[NomadIdentity, ConsulIdentity]:
+        """What all members get alike for Nomad and Consul."""
+        gossip = self._terms.gossip_key_file
+        key = None if gossip is None else read_key_file(gossip)
+        return (
+            NomadIdentity(region=self._terms.region),
+            ConsulIdentity(datacenter=self._terms.datacenter, gossip_key=key),
+        )
+
+    def renewed(self, pair: Pair) -> Renewed:
+        """A pair with the authorities behind it."""
+        return Renewed(
+            host_certificate=pair.host_certificate,
+            certificate=pair.certificate,
+            ca=self._tls.pem,
+            user_ca=self._ssh.user_ca,
+            not_after=pair.not_after,
+        )
+
+    async def _membership(self, session: AsyncSession, machine: Machine, pair: Pair) -> Membership:
         terms = self._terms
         token = secrets.token_urlsafe(32)
         await MachineTokens(session).replace(machine.id, hashlib.sha256(token.encode()).hexdigest())
-        gossip = terms.gossip_key_file
+        nomad, consul = self.engines()
         return Membership(
             machine_id=machine.id,
             name=machine.name,
-            host_certificate=host_certificate,
+            host_certificate=pair.host_certificate,
             user_ca=self._ssh.user_ca,
             ssh_user=terms.ssh_user,
-            certificate=certificate,
+            certificate=pair.certificate,
             ca=self._tls.pem,
-            nomad=NomadIdentity(region=terms.region),
-            consul=ConsulIdentity(
-                datacenter=terms.datacenter, gossip_key=None if gossip is None else read_key_file(gossip)
-            ),
+            nomad=nomad,
+            consul=consul,
             call_home_token=token,
-            not_after=not_after,
+            not_after=pair.not_after,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provisioning_api.tables import ProvisioningBase
@@ -34,20 +34,27 @@ class Enrolment(ProvisioningBase):
 
 
 class Credential(ProvisioningBase):
-    """One certificate. An enrolment gives at most one of each kind, which the database itself holds to."""
+    """One certificate, or one token that an engine knows. An enrolment gives at most one of each kind, and so
+    does each renewal of it (`generation`, from 0), which the database itself holds to.
+
+    `content` is never a secret: a certificate, or nothing. `withdrawn_at`: when the engine was told of the
+    end.
+    """
 
     __tablename__ = "credentials"
-    __table_args__ = (UniqueConstraint("enrolment_id", "kind"),)
+    __table_args__ = (UniqueConstraint("enrolment_id", "kind", "generation"),)
 
     serial: Mapped[str] = mapped_column(String(40), primary_key=True)
     enrolment_id: Mapped[str] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"))
     machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(String(20))
+    generation: Mapped[int] = mapped_column(Integer, default=0)
     content: Mapped[str] = mapped_column(Text)
     issued_at: Mapped[datetime] = mapped_column(default=utcnow)
     not_after: Mapped[datetime]
     revoked_at: Mapped[datetime | None] = mapped_column(default=None)
     revoked_because: Mapped[str] = mapped_column(String(200), default="")
+    withdrawn_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
 class MachineToken(ProvisioningBase):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.enrolment.models import Credential, Enrolment, MachineToken
@@ -57,6 +57,36 @@ class Credentials:
         """The certificates of a kind that were not revoked."""
         query = select(Credential.content).where(Credential.kind == kind, Credential.revoked_at.is_(None))
         return (await self._session.scalars(query)).all()
+
+    async def get(self, serial: str) -> Credential | None:
+        return await self._session.get(Credential, serial)
+
+    async def newest_generation(self, enrolment_id: str, kind: str) -> int:
+        """-1 when there is none."""
+        query = select(func.max(Credential.generation)).where(
+            Credential.enrolment_id == enrolment_id, Credential.kind == kind
+        )
+        newest = await self._session.scalar(query)
+        return -1 if newest is None else newest
+
+    async def last_end_of(self, kinds: Collection[str]) -> dict[str, datetime]:
+        """When the last of these kinds ends that was not revoked, by machine."""
+        query = (
+            select(Credential.machine_id, func.max(Credential.not_after))
+            .where(Credential.kind.in_(kinds), Credential.revoked_at.is_(None))
+            .group_by(Credential.machine_id)
+        )
+        found: dict[str, datetime] = {}
+        for machine_id, end in await self._session.execute(query):
+            found[machine_id] = end
+        return found
+
+    async def to_withdraw(self, kind: str) -> Sequence[Credential]:
+        """What was revoked here and is not known to be gone from its engine."""
+        query = select(Credential).where(
+            Credential.kind == kind, Credential.revoked_at.is_not(None), Credential.withdrawn_at.is_(None)
+        )
+        return (await self._session.scalars(query.order_by(Credential.revoked_at))).all()
 
     async def of_enrolment(self, enrolment_id: str) -> Sequence[Credential]:
         return (

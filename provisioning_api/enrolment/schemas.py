@@ -44,17 +44,22 @@ class Exchange(Identity):
 
 
 class NomadIdentity(BaseModel):
-    """`introduction_token` lets a client register with servers that ask for it; None where they do not."""
+    """`introduction_token` lets a client of this name and pool register for the first time, within half an
+    hour; for `intro_token.jwt` in Nomad's `client` folder. None where no Nomad is known, or it was away.
+    """
 
     region: str
     introduction_token: str | None = None
 
 
 class ConsulIdentity(BaseModel):
-    """`gossip_key` as Consul's `encrypt` wants it; None where gossip is not encrypted."""
+    """`gossip_key` as Consul's `encrypt` wants it; None where gossip is not encrypted. `agent_token` lets
+    Consul's agent be the node of this name; None where no Consul is known, or it was away.
+    """
 
     datacenter: str
     gossip_key: str | None = None
+    agent_token: str | None = None
 
 
 class Membership(BaseModel):
@@ -71,6 +76,47 @@ class Membership(BaseModel):
     consul: ConsulIdentity
     call_home_token: str
     not_after: datetime
+
+
+class JoinTokens(BaseModel):
+    """What a member shows to the engines when it joins them."""
+
+    nomad: NomadIdentity
+    consul: ConsulIdentity
+
+
+class RenewalCall(BaseModel):
+    """`signature`, in base64, by the key of the certificate with this serial number, over the lines `renew`,
+    machine id, challenge and SHA-256 of `csr` in hex. ECDSA and RSA (PKCS #1 v1.5) with SHA-256, or Ed25519.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    machine_id: MachineId
+    challenge: str = Field(max_length=200)
+    serial: str = Field(pattern=r"^[0-9]{1,40}$", description="of the certificate to be renewed, in decimal")
+    csr: str = Field(max_length=8000, description="PKCS #10 in PEM, for the key of the new certificate")
+    signature: str = Field(pattern=r"^[A-Za-z0-9+/]{40,1400}={0,2}$")
+
+
+class Renewed(BaseModel):
+    """The next certificates. The old one goes on working until its own end; it is renewed only once."""
+
+    host_certificate: str
+    certificate: str
+    ca: str
+    user_ca: str
+    not_after: datetime
+
+
+class ChallengeRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    machine_id: MachineId
+
+
+class Challenge(BaseModel):
+    challenge: str
 
 
 class ArmRequest(BaseModel):
@@ -106,8 +152,11 @@ class Armed(EnrolmentView):
 
 
 class CredentialView(BaseModel):
+    """`generation`: how often it was renewed, from 0."""
+
     serial: str
     kind: str
+    generation: int
     issued_at: datetime
     not_after: datetime
     revoked_at: datetime | None

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.enrolment import errors
+from provisioning_api.enrolment.engine_identities import EngineIdentities
 from provisioning_api.enrolment.membership import MemberMaker
 from provisioning_api.enrolment.models import Enrolment
 from provisioning_api.enrolment.repository import Credentials, Enrolments, MachineTokens
@@ -19,6 +20,7 @@ from provisioning_api.enrolment.schemas import (
     CredentialView,
     EnrolmentView,
     Exchange,
+    JoinTokens,
     Membership,
 )
 from provisioning_api.enrolment.ssh_authority import key_line, read_public_key
@@ -42,12 +44,14 @@ class EnrolmentService:
         journal: MachineJournal,
         audit: AuditLog,
         members: MemberMaker,
+        engines: EngineIdentities,
         lifetime: timedelta,
     ) -> None:
         self._db = db
         self._journal = journal
         self._audit = audit
         self._members = members
+        self._engines = engines
         self._lifetime = lifetime
 
     async def arm(self, name: str, request: ArmRequest, *, by: str) -> Armed:
@@ -110,10 +114,11 @@ class EnrolmentService:
         """The one exchange. Every refusal is recorded with where it came from."""
         try:
             async with self._db.transaction() as session:
-                return await self._exchange(session, exchange)
+                membership = await self._exchange(session, exchange)
         except SoundstageError as error:
             await self._refused(exchange, source, error)
             raise
+        return await self._engines.complete(membership)
 
     async def _exchange(self, session: AsyncSession, exchange: Exchange) -> Membership:
         enrolment = await Enrolments(session).by_token(_digest(exchange.token))
@@ -141,6 +146,14 @@ class EnrolmentService:
         enrolment.used_at = utcnow()
         await self._journal.decide(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
         return membership
+
+    async def join_tokens(self, machine_id: str) -> JoinTokens:
+        """For a member that showed its own token."""
+        return await self._engines.again(machine_id, *self._members.engines())
+
+    async def complete(self, membership: Membership) -> Membership:
+        """A membership that was collected, with what the engines give; outside of any transaction."""
+        return await self._engines.complete(membership)
 
     async def collect(self, session: AsyncSession, machine: Machine) -> Membership:
         """For the ramdisk whose signature was checked: the answer to its exchange again, if that got lost.

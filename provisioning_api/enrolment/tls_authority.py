@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from provisioning_api.enrolment.challenges import PublicKey
 from provisioning_api.enrolment.keys import KeyFolder
 from provisioning_api.enrolment.ssh_authority import BACKDATE, MIN_RSA_BITS
 from soundstage.database import utcnow
@@ -21,8 +22,6 @@ from soundstage.errors import Invalid
 CA_LIFETIME = timedelta(days=3650)
 OWN_LIFETIME = timedelta(days=90)
 CRL_LIFETIME = timedelta(days=7)
-
-_PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519PublicKey
 
 
 class TlsAuthority:
@@ -44,7 +43,7 @@ class TlsAuthority:
         self, csr_pem: str, serial: int, name: str, alternative_names: Iterable[str], lifetime: timedelta
     ) -> str:
         """For the key in the CSR; of everything else that the CSR asks for nothing is granted."""
-        return self._issue(_key_of(csr_pem), serial, name, (name, *alternative_names), lifetime)
+        return self._issue(key_of_request(csr_pem), serial, name, (name, *alternative_names), lifetime)
 
     def own_certificate(self, names: Sequence[str]) -> tuple[str, str]:
         """Certificate with chain, and key, of our TLS port, as PEM."""
@@ -90,7 +89,7 @@ class TlsAuthority:
         return _pem(made).encode()
 
     def _issue(
-        self, key: _PublicKey, serial: int, name: str, alternative_names: Iterable[str], lifetime: timedelta
+        self, key: PublicKey, serial: int, name: str, alternative_names: Iterable[str], lifetime: timedelta
     ) -> str:
         now, ca = utcnow(), self.certificate
         names = [_general_name(one) for one in dict.fromkeys(alternative_names)]
@@ -117,7 +116,16 @@ class TlsAuthority:
         return _pem(made)
 
 
-def _key_of(csr_pem: str) -> _PublicKey:
+def key_of_certificate(pem: str) -> PublicKey:
+    """The key of a certificate that we made."""
+    key = x509.load_pem_x509_certificate(pem.encode()).public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519PublicKey):
+        raise TypeError("a stored certificate has a key of a kind that is never signed")
+    return key
+
+
+def key_of_request(csr_pem: str) -> PublicKey:
+    """The key in a PKCS #10 request that it signs itself; Invalid for weak and for unknown kinds."""
     try:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
         key, signed = csr.public_key(), csr.is_signature_valid

@@ -53,6 +53,17 @@ class ProvisioningSettings(Section):
     consul_gossip_key_file: Path | None = Field(
         None, description="file with Consul's gossip key, given to machines that enrol; empty: none"
     )
+    consul_address: AnyHttpUrl | None = Field(
+        None, description="the API of Consul, for tokens of machines that enrol; empty: they get none"
+    )
+    consul_token_file: Path | None = Field(
+        None, description="file with a Consul token that may write ACLs; empty: none"
+    )
+    consul_ca_file: Path | None = Field(None, description="certificates that Consul's must be signed by")
+    consul_client_cert_file: Path | None = Field(
+        None, description="our own certificate for Consul, for mutual TLS"
+    )
+    consul_client_key_file: Path | None = Field(None, description="the key of that certificate")
     nomad_token_file: Path | None = Field(
         None, description="file with a Nomad token that may drain nodes and introduce clients; empty: none"
     )

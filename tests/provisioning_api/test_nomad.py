@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 from nomad_cluster import NomadCluster, nomad_clusters
 
 from app.provisioning import build_process
-from provisioning_api.nomad import NomadNodes, NomadServers
+from provisioning_api.engines.calling import Engine
+from provisioning_api.engines.nomad import NomadNodes
 from soundstage.settings import Settings
 
 __all__ = ["nomad_clusters"]
@@ -29,7 +30,7 @@ def cluster(nomad_clusters: Callable[..., NomadCluster]) -> NomadCluster:
 
 @pytest.fixture
 def nodes(cluster: NomadCluster) -> NomadNodes:
-    return NomadNodes(NomadServers(cluster.server.address))
+    return NomadNodes(Engine("Nomad", cluster.server.address, "nothing", "X-Nomad-Token"))
 
 
 async def test_a_node_that_is_ready_is_ready_and_one_that_is_not_there_is_not(

@@ -1,0 +1,65 @@
+"""What this room asks of Nomad: is a node ready, drain it, introduce a new client."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from provisioning_api.engines.calling import Engine
+from soundstage.errors import Upstream
+
+# Servers cut it to their own `client_introduction.max_identity_ttl`, which is 30 minutes unless changed.
+INTRODUCTION = timedelta(minutes=30)
+
+
+class NomadNodes:
+    """The token needs `node { policy = "write" }`, and nothing else."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def is_ready(self, name: str) -> bool:
+        """Whether a node of that name is registered, ready and eligible."""
+        node = await self._node(name)
+        return (
+            node is not None
+            and node.get("Status") == "ready"
+            and node.get("SchedulingEligibility") == "eligible"
+        )
+
+    async def drain(self, name: str, deadline: timedelta = timedelta(hours=1)) -> bool:
+        """Moves its work away within `deadline`; False when Nomad has no such node.
+
+        It stays ineligible afterwards, also when its client registers again with what it still holds: Nomad
+        looks at no list of revoked certificates.
+        """
+        node = await self._node(name)
+        if node is None:
+            return False
+        spec = {"Deadline": int(deadline.total_seconds() * 1e9), "IgnoreSystemJobs": False}
+        await self._engine.call(
+            "POST", f"/v1/node/{node['ID']}/drain", json={"DrainSpec": spec, "MarkEligible": False}
+        )
+        return True
+
+    async def introduce(self, name: str, pool: str, lifetime: timedelta = INTRODUCTION) -> str:
+        """A JWT with which a client of this name and node pool, and no other, registers for the first time.
+
+        Servers that enforce `client_introduction` ask for it; it belongs into `intro_token.jwt` in the
+        client's state folder. Nomad counts no uses: its short life and the name are what bind it.
+        """
+        wanted = {"NodeName": name, "NodePool": pool, "TTL": int(lifetime.total_seconds() * 1e9)}
+        answer = await self._engine.call("PUT", "/v1/acl/identity/client-introduction-token", json=wanted)
+        token = answer.get("JWT") if isinstance(answer, dict) else None
+        if not isinstance(token, str) or not token:
+            raise Upstream(
+                "machine.engine_refused",
+                "Nomad answered without a token.",
+                "Client introduction needs Nomad 1.11 on all servers.",
+            )
+        return token
+
+    async def _node(self, name: str) -> dict[str, Any] | None:
+        nodes = await self._engine.call("GET", "/v1/nodes")
+        alive = [node for node in nodes if node.get("Name") == name and node.get("Status") != "down"]
+        return alive[0] if alive else None

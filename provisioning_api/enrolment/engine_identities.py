@@ -1,0 +1,156 @@
+"""What Nomad and Consul themselves want to see of a member: asked of them after the exchange, ended with it.
+
+Engines may be away or slow, so nobody waits for them within a transaction, and an exchange does not fail for
+want of them: the machine can ask again, and says who it is with the token that the exchange gave it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from provisioning_api.engines.consul import ConsulTokens
+from provisioning_api.engines.nomad import NomadNodes
+from provisioning_api.enrolment.models import Credential
+from provisioning_api.enrolment.repository import Credentials, Enrolments
+from provisioning_api.enrolment.schemas import ConsulIdentity, JoinTokens, Membership, NomadIdentity
+from provisioning_api.enrolment.states import EnrolmentState
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.states import MEMBERS
+from soundstage.database import Database, utcnow
+from soundstage.errors import Forbidden, SoundstageError
+from soundstage.telemetry import get_logger
+
+POLL_S = 10.0
+CONSUL_AGENT = "consul_agent"
+# Consul's tokens end when they are removed.
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class EngineIdentities:
+    """`nomad` and `consul` are None where none was named in the settings."""
+
+    def __init__(
+        self, db: Database, journal: MachineJournal, nomad: NomadNodes | None, consul: ConsulTokens | None
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._nomad = nomad
+        self._consul = consul
+        self._log = get_logger(__name__)
+
+    async def complete(self, membership: Membership) -> Membership:
+        """The membership with what the engines gave."""
+        nomad, consul = await self._asked(membership.machine_id, membership.nomad, membership.consul)
+        return membership.model_copy(update={"nomad": nomad, "consul": consul})
+
+    async def again(self, machine_id: str, nomad: NomadIdentity, consul: ConsulIdentity) -> JoinTokens:
+        """For a member that did not get them, or used Nomad's too late. Consul's earlier token ends."""
+        async with self._db.session() as session:
+            machine = await found_machine(session, machine_id)
+        if machine.where not in MEMBERS:
+            raise Forbidden(
+                "agent.no_member", f"{machine.name} is {machine.state}.", "Only members join the engines."
+            )
+        asked = await self._asked(machine_id, nomad, consul)
+        return JoinTokens(nomad=asked[0], consul=asked[1])
+
+    async def withdraw(self) -> None:
+        """Tells Consul of tokens that were revoked here. What it does not take is tried again."""
+        if self._consul is None:
+            return
+        async with self._db.session() as session:
+            ended = [one.serial for one in await Credentials(session).to_withdraw(CONSUL_AGENT)]
+        for accessor in ended:
+            await self._consul.remove(accessor)
+            async with self._db.transaction() as session:
+                row = await Credentials(session).get(accessor)
+                if row is not None:
+                    row.withdrawn_at = utcnow()
+
+    async def _asked(
+        self, machine_id: str, nomad: NomadIdentity, consul: ConsulIdentity
+    ) -> tuple[NomadIdentity, ConsulIdentity]:
+        introduction, agent_token = await asyncio.gather(
+            self._introduction(machine_id), self._agent_token(machine_id)
+        )
+        return (
+            nomad.model_copy(update={"introduction_token": introduction}),
+            consul.model_copy(update={"agent_token": agent_token}),
+        )
+
+    async def _introduction(self, machine_id: str) -> str | None:
+        if self._nomad is None:
+            return None
+        async with self._db.session() as session:
+            machine = await found_machine(session, machine_id)
+            name, pool = machine.name, machine.pool
+        try:
+            token = await self._nomad.introduce(name, pool)
+        except SoundstageError as error:
+            await self._not_given(machine_id, "Nomad", error)
+            return None
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, machine_id)
+            await self._journal.decide(session, machine, "enrolment", "introduced", pool=pool)
+        return token
+
+    async def _agent_token(self, machine_id: str) -> str | None:
+        if self._consul is None:
+            return None
+        accessor = str(uuid4())
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, machine_id)
+            enrolment = next(
+                one
+                for one in await Enrolments(session).of_machine(machine_id)
+                if EnrolmentState(one.state) is EnrolmentState.USED
+            )
+            for one in await Credentials(session).good_of(machine_id):
+                if one.kind == CONSUL_AGENT:
+                    one.revoked_at, one.revoked_because = utcnow(), "replaced"
+            # Written down before Consul knows it: whatever happens now, it will be removed in the end.
+            await Credentials(session).add(
+                Credential(
+                    serial=accessor,
+                    enrolment_id=enrolment.id,
+                    machine_id=machine_id,
+                    kind=CONSUL_AGENT,
+                    generation=await Credentials(session).newest_generation(enrolment.id, CONSUL_AGENT) + 1,
+                    content="",
+                    not_after=NEVER,
+                )
+            )
+            name = machine.name
+        try:
+            secret = await self._consul.make(accessor, name)
+        except SoundstageError as error:
+            await self._ended(accessor, "not given")
+            await self._not_given(machine_id, "Consul", error)
+            return None
+        return secret if await self._still_good(accessor) else None
+
+    async def _ended(self, accessor: str, because: str) -> None:
+        """It may exist all the same, when only the answer was lost: Consul is told of its end."""
+        async with self._db.transaction() as session:
+            row = await Credentials(session).get(accessor)
+            if row is not None:
+                row.revoked_at, row.revoked_because = utcnow(), because
+
+    async def _still_good(self, accessor: str) -> bool:
+        """False when the machine was retired while Consul made its token; then that has to go again."""
+        async with self._db.transaction() as session:
+            row = await Credentials(session).get(accessor)
+            if row is not None and row.revoked_at is not None:
+                row.withdrawn_at = None
+            return row is not None and row.revoked_at is None
+
+    async def _not_given(self, machine_id: str, engine: str, error: SoundstageError) -> None:
+        self._log.warning("an engine gave no identity", engine=engine, reason=error.message, hint=error.hint)
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, machine_id)
+            await self._journal.tell(
+                session, machine, "not_introduced", engine=engine, reason=error.message, hint=error.hint
+            )

@@ -1,0 +1,37 @@
+"""Which machine shows the token that its enrolment gave it; asked by the routes that machines call later."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from fastapi import Request
+
+from provisioning_api.enrolment.repository import MachineTokens
+from provisioning_api.reach import ProvisioningDep
+from soundstage.errors import Unauthorized
+
+_API_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+async def own_machine(request: Request, services: ProvisioningDep) -> str | None:
+    """The id of the machine whose token stands in the Authorization header; None for everything else."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    # API keys are 64 hex digits and machines' tokens are not: one look at the database serves either.
+    if scheme.lower() != "bearer" or not token or _API_KEY.fullmatch(token.strip()):
+        return None
+    digest = hashlib.sha256(token.strip().encode()).hexdigest()
+    async with services.db.session() as session:
+        return await MachineTokens(session).machine_of(digest)
+
+
+async def member(request: Request, services: ProvisioningDep) -> str:
+    """The same; Unauthorized for everybody else."""
+    machine_id = await own_machine(request, services)
+    if machine_id is None:
+        raise Unauthorized(
+            "agent.bad_token",
+            "This is no machine's token, or not any more.",
+            "Show the token that the machine got when it enrolled.",
+        )
+    return machine_id

@@ -1,0 +1,114 @@
+"""Renews the certificates of members before they end; each is asked for with the key of the one before."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cryptography.hazmat.primitives import serialization
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.enrolment.challenges import Challenges, PublicKey, check_signature_of, signed_text
+from provisioning_api.enrolment.membership import X509, MemberMaker
+from provisioning_api.enrolment.models import Credential
+from provisioning_api.enrolment.repository import Credentials
+from provisioning_api.enrolment.schemas import RenewalCall, Renewed
+from provisioning_api.enrolment.ssh_authority import read_public_key
+from provisioning_api.enrolment.tls_authority import key_of_certificate, key_of_request
+from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.service import found_machine
+from provisioning_api.machines.states import MEMBERS
+from soundstage.database import Database, utcnow
+from soundstage.errors import Conflict, Forbidden, Unauthorized
+
+ENROL_ANEW = (
+    "Let it enrol anew: `soundstage machines accept NAME`, then `soundstage machines arm NAME --token`, and "
+    "carry the token there."
+)
+
+
+class Renewal:
+    """No operator is asked: who holds the key of a good certificate is the member that it was given to.
+
+    A certificate is renewed once, from the last third of its life on. What comes of it has the same names and
+    the same SSH host key; a new host key needs a new enrolment.
+    """
+
+    def __init__(
+        self, db: Database, journal: MachineJournal, members: MemberMaker, challenges: Challenges
+    ) -> None:
+        self._db = db
+        self._journal = journal
+        self._members = members
+        self._challenges = challenges
+
+    async def renew(self, call: RenewalCall) -> Renewed:
+        """Asked again with a request for the same key, the answer is the same: it may have got lost."""
+        self._challenges.check(call.machine_id, call.challenge)
+        async with self._db.transaction() as session:
+            held = await Credentials(session).get(call.serial)
+            if held is None or held.kind != X509 or held.machine_id != call.machine_id:
+                raise Unauthorized(
+                    "renewal.unknown_certificate", "This machine has no such certificate.", ENROL_ANEW
+                )
+            text = signed_text("renew", call.machine_id, call.challenge, call.csr)
+            check_signature_of(key_of_certificate(held.content), text, call.signature)
+            machine = await found_machine(session, held.machine_id)
+            _check_good(machine, held)
+            newest = await Credentials(session).newest_generation(held.enrolment_id, X509)
+            if newest > held.generation:
+                return await self._again(session, held, call.csr)
+            _check_time(held)
+            pair = await self._members.sign(
+                session,
+                machine,
+                held.enrolment_id,
+                call.csr,
+                read_public_key(machine.host_key or ""),
+                held.generation + 1,
+            )
+            await self._journal.decide(
+                session,
+                machine,
+                "the machine itself",
+                "renewed",
+                serial=held.serial,
+                ends=_day(pair.not_after),
+            )
+            await self._journal.tell(session, machine, "renewed", not_after=pair.not_after.isoformat())
+            return self._members.renewed(pair)
+
+    async def _again(self, session: AsyncSession, held: Credential, csr: str) -> Renewed:
+        pair = await self._members.pair(session, held.enrolment_id, held.generation + 1)
+        if _raw(key_of_certificate(pair.certificate)) != _raw(key_of_request(csr)):
+            raise Conflict(
+                "renewal.done_already",
+                "This certificate was renewed already, for another key.",
+                "If it was not this machine that did it, retire the machine and look at the audit record.",
+            )
+        return self._members.renewed(pair)
+
+
+def _check_good(machine: Machine, held: Credential) -> None:
+    if held.revoked_at is not None or machine.where not in MEMBERS or machine.host_key is None:
+        raise Forbidden("renewal.revoked", "This certificate was revoked.", ENROL_ANEW)
+    if held.not_after <= utcnow():
+        raise Forbidden("renewal.expired", f"This certificate ended on {_day(held.not_after)}.", ENROL_ANEW)
+
+
+def _check_time(held: Credential) -> None:
+    begin = held.not_after - (held.not_after - held.issued_at) / 3
+    if utcnow() < begin:
+        raise Conflict(
+            "renewal.too_early",
+            f"This certificate is good until {_day(held.not_after)}.",
+            f"Renew it from {_day(begin)} on.",
+        )
+
+
+def _day(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")
+
+
+def _raw(key: PublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

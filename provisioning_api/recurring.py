@@ -1,0 +1,47 @@
+"""Looks at something again and again while the process is up; the wiring starts and ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+
+
+class Recurring:
+    """`look` is awaited every `every_s` seconds, and soon after `wake`. What it raises as an expected failure
+    is logged, and it is tried again.
+    """
+
+    def __init__(self, name: str, look: Callable[[], Awaitable[object]], every_s: float) -> None:
+        self._name = name
+        self._look = look
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+        self._awake = asyncio.Event()
+        self._log = get_logger(__name__)
+
+    def wake(self) -> None:
+        """There is something to look at now."""
+        self._awake.set()
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._go_on(), name=f"machines: {self._name}")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _go_on(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except SoundstageError as error:
+                self._log.warning("cannot be looked at for now", what=self._name, reason=error.message)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), self._every_s)
+            self._awake.clear()
