@@ -4,12 +4,14 @@ taken. Called by the boot network's service before it starts, and by the machine
     python3 -m pxe.network.other_dhcp --interface eth0 --mode server [--own ADDRESS] [--wait-s 4]
 
 Ends with 0 when the boot network may go on, with 3 when somebody is in its way, with 2 when it could not
-look. Only the standard library: the role carries this file to machines.
+look. With `--as-check` it speaks as the checks of a machine do: one line of JSON for a problem, and 0.
+Only the standard library: the role carries this file to machines.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import secrets
 import socket
 import struct
@@ -18,7 +20,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
 
 from pxe.network.dhcp_messages import CLIENT_PORT, SERVER_PORT, Kind, discover, read_message
 
@@ -51,12 +52,12 @@ def search(interface: str, wait_s: float, own: IPv4Address | None = None) -> lis
     """All that answer within `wait_s`, without `own`. It asks each second, as somebody without an address and
     as firmware: servers that only name boot files answer firmware alone. OSError when it cannot be done.
     """
-    mac = Path("/sys/class/net", interface, "address").read_text(encoding="ascii").strip()
     transactions = secrets.randbits(32), secrets.randbits(32)
     found: dict[tuple[IPv4Address, str], OtherServer] = {}
     # Below IP: it works before the interface has an address, past firewalls, and takes no port from anybody.
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_IPV4)) as raw:
         raw.bind((interface, _ALL_IPV4))
+        mac = raw.getsockname()[4].hex(":")
         until = time.monotonic() + wait_s
         ask_at = 0.0
         while (now := time.monotonic()) < until:
@@ -101,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--own", type=IPv4Address, help="answers of this server do not count")
     parser.add_argument("--wait-s", type=float, default=4.0)
     parser.add_argument("--only-warn", action="store_true", help="say what was found, and go on")
+    parser.add_argument("--as-check", action="store_true", help="print problems as JSON, and end with 0")
     chosen = parser.parse_args(arguments)
     try:
         found = search(chosen.interface, chosen.wait_s, chosen.own)
@@ -108,6 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Cannot look for DHCP servers on {chosen.interface}: {trouble}", file=sys.stderr)
         return CANNOT_LOOK
     fine, said = verdict(found, chosen.mode)
+    if chosen.as_check:
+        if not fine:
+            *message, hint = said
+            print(json.dumps({"code": "boot_network.other_dhcp", "message": " ".join(message), "hint": hint}))
+        return 0
     for line in said:
         print(line)
     if fine or chosen.only_warn:

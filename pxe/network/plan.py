@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, computed_field, model_validator
 
 # What is written into a line of a configuration must not be able to begin another one.
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -49,8 +49,9 @@ class Reservation(BaseModel):
 class BootNetwork(BaseModel):
     """`address` is this server's own, in the network that machines boot from.
 
-    `uefi_program` is `snponly.efi`, which uses the firmware's network driver, or `ipxe.efi`, which brings its
-    own. `router_advertisements` spares old iPXE its wait for IPv6: 13 s at each boot.
+    `http_port` is where boot scripts are, whoever serves them. `uefi_program` is `snponly.efi`, which uses
+    the firmware's network driver, or `ipxe.efi`, which brings its own. `router_advertisements` spares old
+    iPXE its wait for IPv6, 13 s at each boot; the interface needs an IPv6 address then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,12 +66,19 @@ class BootNetwork(BaseModel):
     name_servers: tuple[IPv4Address, ...] = ()
     reservations: tuple[Reservation, ...] = ()
     lease_minutes: int = Field(720, ge=2, le=525600)
-    boot_url: HttpUrl
+    http_port: int = Field(80, ge=1, le=65535)
     uefi_program: Word = "snponly.efi"
     router_advertisements: bool = False
     tftp_folder: Folder = PurePosixPath("/srv/soundstage/tftp")
     artefact_folder: Folder = PurePosixPath("/var/lib/soundstage/artefacts")
     api_url: HttpUrl = "http://127.0.0.1:8001"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def boot_url(self) -> str:
+        """Where scripts and programs are fetched."""
+        port = "" if self.http_port == 80 else f":{self.http_port}"
+        return f"http://{self.address}{port}/boot"
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

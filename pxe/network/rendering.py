@@ -52,5 +52,4 @@ def _render(template: str, network: BootNetwork) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  nothing of it is a page, and the plan lets no such text in
     )
-    values = network.model_dump(mode="json")
-    return environment.get_template(template).render(network=values, netmask=str(network.network.netmask))
+    return environment.get_template(template).render(network=network.model_dump(mode="json"))
