@@ -28,11 +28,10 @@ from soundstage.errors import Unavailable
 
 _PACKAGES = {
     "/usr/bin/qemu-system-x86_64": "qemu-system-x86",
-    "/usr/lib/ipxe/qemu/pxe-virtio.rom": "ipxe-qemu",
+    "/usr/lib/ipxe/qemu/efi-virtio.rom": "ipxe-qemu",
     "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
 }
 _OVMF = Path("/usr/share/OVMF")
-_ROMS = Path("/usr/lib/ipxe/qemu")
 
 
 class Firmware(StrEnum):
@@ -185,9 +184,10 @@ class QemuMachine:
 
     def _rom(self) -> str:
         rom = self.plan.network_rom
-        if rom is None:
-            rom = str(_ROMS / "pxe-virtio.rom") if self.plan.firmware is Firmware.BIOS else ""
-        return f",romfile={rom}"
+        if rom is None and self.plan.firmware is Firmware.BIOS:
+            # QEMU's own choice is iPXE. Named, it would not be fitted to this card, and SeaBIOS would pass it by.
+            return ""
+        return f",romfile={rom or ''}"
 
     def _disk_options(self, disk: Path) -> list[str]:
         # Host caching without flushes: what a test writes need not survive this computer's own crash.

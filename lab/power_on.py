@@ -1,0 +1,203 @@
+"""What machines of a lab need to boot from the network: DHCP by dnsmasq, and the provisioning process itself,
+both in the lab's network (used by tests of the way from power-on to ready, and by bench/metal).
+
+The process listens on the bridge for machines, and is asked by operators over the loopback of that network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import httpx
+
+from lab.control_groups import keepers_group
+from lab.network import BRIDGE, inside
+from lab.places import LabPlaces
+from lab.plan import GATEWAY, NETWORK_PREFIX
+from lab.ssh_access import enter_command
+from pxe.network.plan import BootNetwork, Mode
+from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp
+from soundstage.errors import SoundstageError, Unavailable, Upstream
+
+PORT, TLS_PORT = 8001, 8002
+_START_S = 120.0
+
+
+class PowerOn:
+    """Call `start`, then switch machines on. `Lab.down` ends what it has started, like all of a lab."""
+
+    def __init__(self, lab: LabPlaces, environment: Mapping[str, str]) -> None:
+        """`environment`: settings (`SOUNDSTAGE_…`) besides those that the lab itself asks for."""
+        self._lab = lab
+        self.folder = lab.folder / "power-on"
+        self.state = self.folder / "state"
+        self.artefacts = self.folder / "artefacts"
+        self._environment = {
+            **os.environ,
+            "SOUNDSTAGE_STATE_DIR": str(self.state),
+            "SOUNDSTAGE_LOG__LEVEL": "warning",
+            "SOUNDSTAGE_PROVISIONING__ARTEFACT_DIR": str(self.artefacts),
+            "SOUNDSTAGE_PROVISIONING__PORT": str(PORT),
+            "SOUNDSTAGE_PROVISIONING__TLS_PORT": str(TLS_PORT),
+            "SOUNDSTAGE_PROVISIONING__TLS_NAMES": GATEWAY,
+            "SOUNDSTAGE_PROVISIONING__PUBLIC_URL": f"http://{GATEWAY}:{PORT}",
+            **environment,
+        }
+        self._api: subprocess.Popen[bytes] | None = None
+        self._sockets: list[socket.socket] = []
+
+    @property
+    def api_log(self) -> str:
+        return (self.folder / "api.log").read_text(errors="replace")
+
+    @property
+    def dhcp_log(self) -> str:
+        return (self.folder / "dnsmasq.log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Returns when the API answers and DHCP serves."""
+        self.artefacts.mkdir(parents=True, exist_ok=True)
+        self.start_api()
+        self.start_dhcp()
+
+    def start_api(self) -> None:
+        if not self._sockets:
+            self._sockets = inside(self._lab, lambda: [_listening(PORT), _listening(TLS_PORT)])
+        plain, tls = (one.fileno() for one in self._sockets)
+        self._api = self._run(
+            "api",
+            [
+                sys.executable,
+                "-m",
+                "app.provisioning_server",
+                "--socket",
+                str(plain),
+                "--tls-socket",
+                str(tls),
+            ],
+            descriptors=(plain, tls),
+        )
+        self._wait(self._api, "api", lambda: self.call("GET", "/api/health") is not None)
+
+    def stop_api(self) -> None:
+        """As when its power is cut; `start_api` starts it anew, and connections wait meanwhile."""
+        if self._api is not None:
+            self._api.send_signal(signal.SIGKILL)
+            self._api.wait()
+
+    def start_dhcp(self, **changed: Any) -> None:
+        """`changed`: fields of `BootNetwork`."""
+        tftp = self.folder / "tftp"
+        lay_out_tftp(tftp)
+        network = BootNetwork.model_validate(
+            {
+                "interface": BRIDGE,
+                "address": IPv4Address(GATEWAY),
+                "network": IPv4Network(f"{NETWORK_PREFIX}.0/24"),
+                "mode": Mode.SERVER,
+                "first": IPv4Address(f"{NETWORK_PREFIX}.101"),
+                "last": IPv4Address(f"{NETWORK_PREFIX}.199"),
+                "http_port": PORT,
+                "router_advertisements": True,
+                "tftp_folder": PurePosixPath("/srv/soundstage/tftp"),
+                **changed,
+            }
+        )
+        text = dnsmasq_configuration(network)
+        # A lab has no folder of the system's for itself, and its own may have letters that a plan refuses.
+        text = text.replace("/var/lib/soundstage-boot/leases", str(self.folder / "leases"))
+        text = text.replace("/srv/soundstage/tftp", str(tftp))
+        configuration = self.folder / "dnsmasq.conf"
+        configuration.write_text(text)
+        _give_ipv6(self._lab)
+        if shutil.which("dnsmasq") is None:
+            raise Unavailable(
+                "lab.no_dnsmasq",
+                "dnsmasq is missing.",
+                "Run: apt-get install --no-install-recommends dnsmasq-base",
+            )
+        process = self._run(
+            "dnsmasq",
+            [
+                "dnsmasq",
+                "--keep-in-foreground",
+                "--log-facility=-",
+                "--user=root",
+                f"--conf-file={configuration}",
+            ],
+        )
+        self._wait(process, "dnsmasq", lambda: "DHCP, IP range" in self.dhcp_log)
+
+    def call(self, method: str, path: str, body: Any = None, timeout_s: float = 60) -> Any:
+        """Asks the API as an operator. Upstream `lab.api_refuses` with its words when it says no."""
+
+        def ask() -> httpx.Response:
+            with httpx.Client(
+                base_url=f"http://127.0.0.1:{PORT}", timeout=timeout_s, trust_env=False
+            ) as client:
+                return client.request(method, path, json=body)
+
+        answer = inside(self._lab, ask)
+        if not answer.is_success:
+            raise Upstream("lab.api_refuses", f"{method} {path}: {answer.text[:500]}", "See its log.")
+        is_json = answer.headers.get("content-type", "").startswith("application/json")
+        return answer.json() if is_json else answer.text
+
+    def _run(
+        self, name: str, command: list[str], descriptors: tuple[int, ...] = ()
+    ) -> subprocess.Popen[bytes]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*enter_command(self._lab), *command],
+                # The API ends with its standard input, which is ours.
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                cwd=Path(__file__).parents[1],
+                pass_fds=descriptors,
+            )
+        with suppress(ProcessLookupError):
+            (keepers_group(self._lab) / "cgroup.procs").write_text(str(process.pid))
+        return process
+
+    def _wait(self, process: subprocess.Popen[bytes], name: str, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + _START_S
+        while True:
+            with suppress(httpx.TransportError, SoundstageError):
+                if ready():
+                    return
+            if process.poll() is not None or time.monotonic() > until:
+                said = (self.folder / f"{name}.log").read_text(errors="replace")[-800:]
+                raise Unavailable("lab.power_on_failed", f"{name} does not start: {said}", "See its log.")
+            time.sleep(0.05)
+
+
+def _listening(port: int) -> socket.socket:
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind(("0.0.0.0", port))  # noqa: S104  of a network that leads nowhere
+    opened.listen(512)
+    opened.set_inheritable(True)
+    return opened
+
+
+def _give_ipv6(lab: LabPlaces) -> None:
+    """An address to advertise from, for iPXE that waits for IPv6."""
+    subprocess.run(
+        ["ip", "-n", lab.network, "-6", "addr", "add", "fd77::1/64", "dev", BRIDGE, "nodad"],
+        check=False,  # it may be there
+        capture_output=True,
+    )
