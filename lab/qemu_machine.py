@@ -72,7 +72,7 @@ def why_no_qemu() -> str | None:
 
 
 def accelerator() -> str:
-    """KVM only where somebody says that it works: on rented computers it may be there and fail in the guest."""
+    """KVM only where somebody says that it works: a rented computer may have it and fail in the guest."""
     return "kvm" if os.environ.get("SOUNDSTAGE_LAB_KVM") == "1" else "tcg,thread=multi"
 
 
@@ -185,7 +185,7 @@ class QemuMachine:
     def _rom(self) -> str:
         rom = self.plan.network_rom
         if rom is None and self.plan.firmware is Firmware.BIOS:
-            # QEMU's own choice is iPXE. Named, it would not be fitted to this card, and SeaBIOS would pass it by.
+            # QEMU fits its own choice, iPXE, to the card; a file that is named SeaBIOS would pass by.
             return ""
         return f",romfile={rom or ''}"
 
