@@ -39,6 +39,7 @@ from provisioning_api.power.service import PowerService
 from provisioning_api.readiness import POLL_S, Readiness
 from provisioning_api.recurring import Recurring
 from provisioning_api.reports.service import ReportService
+from provisioning_api.restored import Restored
 from provisioning_api.rules.service import RuleService
 from provisioning_api.runs.driver import RunDriver
 from provisioning_api.runs.ending import RunEnding
@@ -81,6 +82,7 @@ class Provisioning:
     decommission: Decommission
     commands: CommandService
     power: PowerService
+    restored: Restored
     recurring: tuple[Recurring, ...]
 
     @asynccontextmanager
@@ -200,6 +202,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             timeout_s=chosen.command_timeout_s,
             output_kib=chosen.command_output_kib,
         ),
+        restored=Restored(db, journal, enrolments),
         recurring=tuple(recurring),
         power=PowerService(db, journal, Sealer(folder / "keys")),
     )

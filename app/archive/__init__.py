@@ -1,6 +1,7 @@
-"""Backups: the database, the blobs and the own personas of one installation in one file, and the way back."""
+"""Backups: database, blobs, own personas and machines of one installation in one file, and the way back."""
 
+from app.archive.machines import MachineState, close_what_was_open
 from app.archive.reading import Restored, restore
 from app.archive.writing import Backup, backup
 
-__all__ = ["Backup", "Restored", "backup", "restore"]
+__all__ = ["Backup", "MachineState", "Restored", "backup", "close_what_was_open", "restore"]

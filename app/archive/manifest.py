@@ -11,9 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MANIFEST = "manifest.json"
 DATABASE = "database.sqlite"
-FORMAT = 1
+PROVISIONING = "provisioning.sqlite"
+KEYS = "keys"
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""Format 1 knew neither machines nor keys."""
 
-_MEMBER = re.compile(r"database\.sqlite|blobs/[0-9a-f]{2}/[0-9a-f]{64}|personas/[A-Za-z0-9._-]{1,100}\.ya?ml")
+_MEMBER = re.compile(
+    r"database\.sqlite|provisioning\.sqlite|blobs/[0-9a-f]{2}/[0-9a-f]{64}"
+    r"|personas/[A-Za-z0-9._-]{1,100}\.ya?ml|keys/(studio|provisioning)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+)
 
 
 class Member(BaseModel):

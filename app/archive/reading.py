@@ -11,25 +11,50 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.archive.manifest import DATABASE, FORMAT, MANIFEST, Manifest, known_member, sha256_of
+from app.archive.machines import MachineState
+from app.archive.manifest import (
+    DATABASE,
+    FORMAT,
+    KEYS,
+    MANIFEST,
+    PROVISIONING,
+    READABLE,
+    Manifest,
+    known_member,
+    sha256_of,
+)
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, restore_sqlite
 from soundstage.errors import Conflict, Invalid, NotFound
+from soundstage.private_files import write_anew
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`kept` is where the database that was there before lies now."""
+    """`kept` is where the database that was there before lies now; `machines` and `keys` say whether those of
+    the provisioning process came back, and how many keys did.
+    """
 
     members: int
     revision: str | None
     kept: Path | None
+    machines: bool = False
+    keys: int = 0
 
 
 async def restore(
-    database: Database, blobs: BlobStore, personas: Path, archive: Path, *, force: bool
+    database: Database,
+    blobs: BlobStore,
+    personas: Path,
+    archive: Path,
+    *,
+    force: bool,
+    machines: MachineState | None = None,
 ) -> Restored:
-    """Checks the whole archive before anything is touched; a state that holds something needs `force`."""
+    """Checks the whole archive before anything is touched; a state that holds something needs `force`.
+
+    Machines that came back need `close_what_was_open` before their process starts.
+    """
     if database.path is None:
         raise Invalid(
             "backup.sqlite_only", "Only an embedded SQLite database can be restored here.", hint="Use psql."
@@ -48,10 +73,16 @@ async def restore(
         for member in manifest.members:
             if member.path.startswith("blobs/"):
                 await blobs.put_file(Path(folder) / member.path)
+        unpacked = Path(folder)
+        if machines is not None and not force:
+            await asyncio.to_thread(_check_machines, unpacked, machines)
         await database.close()
         kept = await asyncio.to_thread(restore_sqlite, Path(folder) / DATABASE, database.path)
-        await asyncio.to_thread(_place_personas, Path(folder) / "personas", personas)
-    return Restored(len(manifest.members), manifest.revision, kept)
+        await asyncio.to_thread(_place_personas, unpacked / "personas", personas)
+        came, keys = False, 0
+        if machines is not None:
+            came, keys = await asyncio.to_thread(_place_machines, unpacked, machines)
+    return Restored(len(manifest.members), manifest.revision, kept, came, keys)
 
 
 async def _holds_something(database: Path, blobs: BlobStore, personas: Path) -> bool:
@@ -81,7 +112,7 @@ def _unpack(archive: Path, folder: Path) -> Manifest:
         raise _damaged(archive, "it cannot be read to its end") from error
     if manifest is None:
         raise _damaged(archive, "its list of contents is missing; it was cut off")
-    if manifest.format != FORMAT:
+    if manifest.format not in READABLE:
         raise _damaged(archive, f"its format is {manifest.format}, this version reads {FORMAT}")
     wanted = {member.path: (member.sha256, member.bytes) for member in manifest.members}
     for path in sorted(wanted.keys() | found.keys()):
@@ -113,6 +144,45 @@ def _place_personas(source: Path, target: Path) -> None:
         half = target / f"{path.name}.part"
         shutil.copyfile(path, half)
         half.replace(target / path.name)
+
+
+def _check_machines(source: Path, target: MachineState) -> None:
+    taken = [target.database] if (source / PROVISIONING).exists() and target.database is not None else []
+    taken += [path for path, content in _keys_in(source, target) if _differs(path, content)]
+    if found := [path for path in taken if path.exists()]:
+        raise Conflict(
+            "restore.not_empty",
+            f"There is something in {found[0].parent} already.",
+            hint="Use an empty state folder, or --force to put the backup in its place.",
+        )
+
+
+def _place_machines(source: Path, target: MachineState) -> tuple[bool, int]:
+    """Keys first: a database without them would get new authorities at the next start."""
+    keys = _keys_in(source, target)
+    for path, content in keys:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _differs(path, content):
+            path.replace(path.with_name(f"{path.name}.before-restore"))
+        write_anew(path, content)
+    copy = source / PROVISIONING
+    if target.database is None or not copy.exists():
+        return False, len(keys)
+    restore_sqlite(copy, target.database)
+    return True, len(keys)
+
+
+def _keys_in(source: Path, target: MachineState) -> list[tuple[Path, bytes]]:
+    """Where each key belongs, and what it is."""
+    return [
+        (folder / path.name, path.read_bytes())
+        for owner, folder in target.key_folders.items()
+        for path in sorted((source / KEYS / owner).glob("*"))
+    ]
+
+
+def _differs(path: Path, content: bytes) -> bool:
+    return path.exists() and path.read_bytes() != content
 
 
 def _damaged(archive: Path, reason: str) -> Invalid:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from app.archive.manifest import DATABASE, MANIFEST, Manifest, Member, sha256_of
+from app.archive.machines import MachineState
+from app.archive.manifest import DATABASE, MANIFEST, PROVISIONING, Manifest, Member, sha256_of
 from app.migrating import current_revision
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, backup_sqlite, utcnow
@@ -24,8 +25,19 @@ class Backup:
     bytes: int
 
 
-async def backup(database: Database, blobs: BlobStore, personas: Path, target: Path) -> Backup:
-    """One tar file at `target`; it appears under its name only when it is whole.
+async def backup(
+    database: Database,
+    blobs: BlobStore,
+    personas: Path,
+    target: Path,
+    *,
+    machines: MachineState | None = None,
+    with_keys: bool = False,
+) -> Backup:
+    """One tar file at `target`, readable by its owner only; it appears under its name only when it is whole.
+
+    `machines` adds the database of the provisioning process, `with_keys` the private keys of this
+    installation.
 
     The database is copied first. A blob made later is not in it, and one collected in between is not missed.
     """
@@ -49,6 +61,11 @@ async def backup(database: Database, blobs: BlobStore, personas: Path, target: P
     with tempfile.TemporaryDirectory(prefix="soundstage-backup-") as folder:
         copy = await asyncio.to_thread(backup_sqlite, database.path, Path(folder) / DATABASE)
         files = [(DATABASE, copy), *((f"personas/{path.name}", path) for path in _persona_files(personas))]
+        if machines is not None and machines.database is not None and machines.database.is_file():
+            copy = await asyncio.to_thread(backup_sqlite, machines.database, Path(folder) / PROVISIONING)
+            files.append((PROVISIONING, copy))
+        if machines is not None and with_keys:
+            files += await asyncio.to_thread(machines.keys)
         for sha256 in hashes:
             digits = sha256.removeprefix("sha256:")
             try:
@@ -66,6 +83,8 @@ def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) ->
     half = target.with_name(target.name + ".part")
     members: list[Member] = []
     try:
+        half.unlink(missing_ok=True)
+        half.touch(mode=0o600)
         with tarfile.open(half, "w") as archive:
             for name, path in files:
                 member = Member(path=name, sha256=sha256_of(path), bytes=path.stat().st_size)

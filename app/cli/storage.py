@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.archive import MachineState, close_what_was_open
 from app.archive import backup as write_backup
 from app.archive import restore as read_backup
 from app.archive.secrets import Secrets, look_at_secrets
@@ -19,6 +20,22 @@ from soundstage.settings import Settings
 
 def _key_file(settings: Settings) -> Path:
     return settings.state_dir.absolute() / KEY_FILE
+
+
+def _remarks(key: Path, secrets: Secrets, *, lost: bool, closed: int) -> list[str]:
+    """What has to be done after a restore, if anything."""
+    found = [_shut(key, secrets)] if secrets.unreadable else []
+    if lost:
+        found.append(
+            f"{key.parent / 'provisioning' / 'keys'} is missing: put it back before the server starts, or "
+            "every machine has to enrol anew."
+        )
+    if closed:
+        found.append(
+            f"{closed} machines waited to be written, enrolled or wiped when the backup was made. Nothing of "
+            "that happens now: accept or retire them anew, where it still holds."
+        )
+    return found
 
 
 def _shut(key: Path, secrets: Secrets) -> str:
@@ -55,26 +72,45 @@ def register(cli: typer.Typer) -> None:
     def backup(
         context: typer.Context,
         target: Annotated[Path, typer.Argument(help="The file to write, e.g. soundstage.tar.")],
+        with_keys: Annotated[
+            bool, typer.Option("--with-keys", help="The private keys too: keep such a file like a key.")
+        ] = False,
         as_json: JsonFlag = False,
     ) -> None:
-        """Write the database, all files and your personas into one archive. The server may keep running."""
+        """Write the databases, all files and your personas into one archive. The server may keep running."""
         called = invocation(context)
         printer = called.printer(as_json)
 
         async def work() -> None:
             async with opened(called.settings()) as services:
-                made = await write_backup(services.database, services.blobs, services.own_personas, target)
+                made = await write_backup(
+                    services.database,
+                    services.blobs,
+                    services.own_personas,
+                    target,
+                    machines=MachineState.of(services.settings),
+                    with_keys=with_keys,
+                )
                 key = _key_file(services.settings)
                 secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             if printer.as_json:
                 shown = {"path": str(made.path), "members": made.members, "bytes": made.bytes}
-                printer.value({**shown, "secrets": secrets.sealed, "key_left_out": str(key)})
+                left_out = None if with_keys else str(key)
+                printer.value({**shown, "secrets": secrets.sealed, "key_left_out": left_out})
                 return
             printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
+            if with_keys:
+                printer.line("It holds the private keys of this installation: keep it like a key.")
+                return
             if secrets.sealed:
                 printer.line(
                     f"{key} is left out on purpose: keep a copy of it elsewhere. Without it "
                     "the tokens and secrets in this backup cannot be opened."
+                )
+            if (authorities := key.parent / "provisioning" / "keys").is_dir():
+                printer.line(
+                    f"{authorities} is left out on purpose too: without it every machine enrols anew. "
+                    "`--with-keys` puts both in."
                 )
 
         run(work())
@@ -93,23 +129,39 @@ def register(cli: typer.Typer) -> None:
         async def work() -> None:
             services = build(called.settings())
             done = await read_backup(
-                services.database, services.blobs, services.own_personas, archive, force=force
+                services.database,
+                services.blobs,
+                services.own_personas,
+                archive,
+                force=force,
+                machines=MachineState.of(services.settings),
             )
             await migrate_database(services.database, services.settings.state_dir)
             key = _key_file(services.settings)
             secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             await services.database.close()
+            lost = done.machines and not (key.parent / "provisioning" / "keys").is_dir()
+            closed = await close_what_was_open(services.settings) if done.machines else 0
             if printer.as_json:
                 kept = str(done.kept) if done.kept else None
                 shown = {"members": done.members, "revision": done.revision, "kept": kept}
-                printer.value({**shown, "secrets": secrets.sealed, "unreadable_secrets": secrets.unreadable})
+                printer.value(
+                    {
+                        **shown,
+                        "secrets": secrets.sealed,
+                        "unreadable_secrets": secrets.unreadable,
+                        "machines": done.machines,
+                        "keys": done.keys,
+                        "closed": closed,
+                    }
+                )
                 return
             printer.line(
                 f"Restored {done.members} files."
                 + (f" The old database is {done.kept}." if done.kept else "")
             )
-            if secrets.unreadable:
-                printer.line(_shut(key, secrets))
+            for remark in _remarks(key, secrets, lost=lost, closed=closed):
+                printer.line(remark)
 
         run(work())
 

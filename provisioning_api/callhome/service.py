@@ -90,6 +90,7 @@ class CallHomeService:
                     "Keys are made on each machine.",
                 )
             row.host_key, row.host_key_from = line, "pinned"
+            row.written = row.acceptance
             await self._journal.move(session, row, MachineState.ENROLLED, by=by)
             await self._journal.decide(session, row, by, "pinned", fingerprint=fingerprint_of(line))
             await self._continue(session, row, by)

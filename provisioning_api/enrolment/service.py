@@ -140,6 +140,8 @@ class EnrolmentService:
             raise errors.host_key_known(other.name)
         await self._revoke_credentials(session, machine.id, "enrolled anew")
         machine.host_key, machine.host_key_from = line, "enrolment"
+        # A machine that was installed already has no use for the write that its acceptance held.
+        machine.written = machine.acceptance
         await self._journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
         membership = await self._members.make(session, machine, enrolment, exchange, host_key)
         enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.USED)

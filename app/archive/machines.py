@@ -1,0 +1,46 @@
+"""What the provisioning process keeps, for backups: its database, its keys, and what a restore must close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.archive.manifest import KEYS
+from app.migrating import PROVISIONING, migrate
+from app.provisioning import build_process
+from soundstage.database import Database
+from soundstage.sealing import KEY_FILE
+from soundstage.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class MachineState:
+    """`database` is None where machines are kept in PostgreSQL. `key_folders`: by their name in archives."""
+
+    database: Path | None = None
+    key_folders: dict[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> MachineState:
+        """Where an installation keeps its machines, whether there are any or not."""
+        state = settings.state_dir.absolute()
+        folders = {"studio": state, "provisioning": state / "provisioning" / "keys"}
+        return cls(Database(settings.provisioning_database_url).path, folders)
+
+    def keys(self) -> list[tuple[str, Path]]:
+        """Private keys by their name in archives: whoever has these can be this farm."""
+        found = [("studio", self.key_folders["studio"] / KEY_FILE)]
+        found += [("provisioning", path) for path in sorted(self.key_folders["provisioning"].glob("*"))]
+        return [(f"{KEYS}/{owner}/{path.name}", path) for owner, path in found if path.is_file()]
+
+
+async def close_what_was_open(settings: Settings) -> int:
+    """After a restore: brings the machines' database up to date, and ends what was open when the backup was
+    made. Gives how many machines that concerns.
+    """
+    process = build_process(settings)
+    try:
+        await migrate(process.database, settings.state_dir, tree=PROVISIONING)
+        return await process.services.restored.close_what_was_open()
+    finally:
+        await process.database.close()
