@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Manifest names every published file; its signature is the only reason to believe any of it.
@@ -25,8 +26,9 @@ type Artefact struct {
 
 // Mirror is where artefacts are fetched from, over a connection that nobody needs to trust.
 type Mirror struct {
-	base string
-	http *http.Client
+	base  string
+	http  *http.Client
+	pause time.Duration // before a try that follows one that failed
 }
 
 // manifest is the signed one; bad_signature for every other.

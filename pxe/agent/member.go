@@ -1,14 +1,13 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"crypto/rand"
-	"encoding/hex"
 )
 
 // Membership is the answer to the exchange: all that makes a machine a member.

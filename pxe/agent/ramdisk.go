@@ -103,7 +103,7 @@ func (r *Ramdisk) run() error {
 		return err
 	}
 	r.api.Clock = setClock
-	r.mirror = Mirror{r.options.Files, r.trust.client(0)}
+	r.mirror = Mirror{r.options.Files, r.trust.client(0), betweenTries}
 	return r.serve()
 }
 

@@ -11,8 +11,8 @@ import (
 
 const (
 	triesPerChunk = 4
-	// As long as a switch or a server takes to start anew.
-	betweenTries = 5 * time.Second
+	// Four tries take as long as a switch or a server needs to start anew.
+	betweenTries = 15 * time.Second
 )
 
 type piece struct {
@@ -91,7 +91,7 @@ func fetchChunks(mirror Mirror, image Image, to chan<- piece, stop <-chan struct
 	for tries := 0; tries < triesPerChunk; tries++ {
 		if tries > 0 {
 			select {
-			case <-time.After(betweenTries):
+			case <-time.After(mirror.pause):
 			case <-stop:
 				return nil
 			}
