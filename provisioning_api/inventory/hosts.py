@@ -78,12 +78,16 @@ def listing(machines: Sequence[Machine], user: str, shared: dict[str, Any]) -> d
     }
 
 
-def snapshot(machines: Sequence[Machine], user: str, shared: dict[str, Any]) -> dict[str, Any]:
-    """The same as a static inventory (JSON is YAML), with `shared` variables for all of them."""
+def snapshot(
+    machines: Sequence[Machine], user: str, shared: dict[str, Any], connection: dict[str, Any]
+) -> dict[str, Any]:
+    """The same as a static inventory (JSON is YAML). `connection` is how each machine is reached: variables
+    of the machine itself, which no group of the operator's can change.
+    """
     groups = groups_of(machines)
     return {
         "all": {
-            "hosts": {machine.name: host_variables(machine, user) for machine in machines},
+            "hosts": {machine.name: host_variables(machine, user) | connection for machine in machines},
             "vars": shared,
             "children": {name: {"hosts": dict.fromkeys(hosts)} for name, hosts in sorted(groups.items())},
         }

@@ -167,10 +167,9 @@ class RunDriver:
             "-o StrictHostKeyChecking=yes -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no "
             "-o IdentitiesOnly=yes -o IdentityAgent=none"
         )
-        shared = {
+        connection = {
             "ansible_ssh_private_key_file": str(self._key_file or folder / "ssh" / "key"),
             "ansible_ssh_common_args": options,
-            **farm_variables(self._ssh.user_ca, self._user),
         }
         # All members: a machine is configured as part of its farm, whose servers it must know. Only those of
         # the run are reached for.
@@ -183,7 +182,9 @@ class RunDriver:
             playbook=run.playbook,
             tags=tuple(run.tags),
             check=run.check,
-            inventory=snapshot(everybody, self._user, shared),
+            inventory=snapshot(
+                everybody, self._user, farm_variables(self._ssh.user_ca, self._user), connection
+            ),
             limit=tuple(sorted(known_names)),
             known_hosts=known + "".join(f"{pin}\n" for pin in pins),
         )

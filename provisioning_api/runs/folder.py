@@ -22,6 +22,8 @@ from provisioning_api.runs.child import LIMIT, ORDER
 from provisioning_api.runs.process import MARK
 from soundstage.private_files import write_anew
 
+# Beside an inventory, Ansible looks for these.
+_VARIABLES = ("group_vars", "host_vars")
 # A certificate outlives the run that it was made for by this much: clocks differ.
 MARGIN_S = 300
 
@@ -71,6 +73,10 @@ class RunFolders:
         self._write_key(folder / "ssh", order.run_id)
         write_anew(folder / "ssh" / "known_hosts", order.known_hosts.encode())
         write_anew(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1).encode(), 0o400)
+        # What the operator says of groups and machines; a copy, so that it does not change in the middle.
+        for name in _VARIABLES:
+            if (given := self._terms.project_dir / "inventory" / name).is_dir():
+                shutil.copytree(given, folder / "inventory" / name, copy_function=shutil.copyfile)
         # The machines of this run; a file, since a thousand names do not fit into a command line.
         write_anew(folder / LIMIT, "".join(f"{name}\n" for name in order.limit).encode(), 0o400)
         (folder / "env").mkdir(exist_ok=True, mode=0o700)

@@ -5,6 +5,7 @@ killed.
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
 import signal
@@ -105,6 +106,22 @@ async def test_the_folder_of_a_run_is_private_and_its_inventory_does_not_change(
     assert (folder / "limit").read_text() == "a\n"
     assert (await machine_state(operator, "b"))["state"] == "enrolled"
     assert not (folder / "ssh").exists()
+
+
+async def test_what_the_operator_says_of_groups_counts_but_not_how_machines_are_reached(
+    operator: httpx.AsyncClient, make_member: Make, run_of: Make, project: Path
+) -> None:
+    task = {"ansible.builtin.fail": {"msg": "{{ colour }} as {{ ansible_user }}"}}
+    play = {"hosts": "workers", "gather_facts": False, "tasks": [task]}
+    (project / "playbook.yaml").write_text(json.dumps([play]))
+    said = project / "inventory" / "group_vars"
+    said.mkdir(parents=True)
+    (said / "all.yaml").write_text("ansible_user: nobody\n")
+    (said / "workers.yaml").write_text("colour: green\n")
+    await make_member("a")
+    run = await run_of("a")
+    [failure] = (await operator.get("/api/failures")).json()
+    assert (run["state"], failure["cause"]) == ("failed", f"green as {getpass.getuser()}")
 
 
 async def test_events_come_in_order_once_and_resume(
