@@ -59,7 +59,7 @@ def _facts(expected: list[str]) -> dict[str, Any]:
         "free_mib": {folder: _free_mib(folder) for folder in ("/", "/var", "/opt", "/tmp")},  # noqa: S108
         "ssh_host_key": _text("/etc/ssh/ssh_host_ed25519_key.pub"),
         "ssh_host_certificate": _text("/etc/ssh/ssh_host_ed25519_key-cert.pub"),
-        "packages": _installed_packages(),
+        **_packages(),
         "authorities": _authorities(),
         "present": sorted(path for path in expected if os.path.lexists(path)),
     }
@@ -80,19 +80,25 @@ def _free_mib(folder: str) -> int:
     return state.f_bavail * state.f_frsize // (1024 * 1024)
 
 
-def _installed_packages() -> list[str]:
-    """Names from dpkg's own list, which is much faster to read than to ask for."""
-    installed, name = [], ""
+def _packages() -> dict[str, Any]:
+    """Names from dpkg's own list, which is much faster to read than to ask for; `packages_unfinished` when it
+    was cut off: packages half installed, or changes that are not in the list yet (its folder `updates`).
+    """
+    installed, name, unfinished = [], "", False
     try:
         with Path("/var/lib/dpkg/status").open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 if line.startswith("Package: "):
                     name = line[9:].strip()
-                elif line.startswith("Status: ") and line.split()[1:] == ["install", "ok", "installed"]:
-                    installed.append(name)
+                elif line.startswith("Status: "):
+                    wanted, error, state = line.split()[1:4]
+                    if (wanted, error, state) == ("install", "ok", "installed"):
+                        installed.append(name)
+                    unfinished |= error != "ok" or state not in ("installed", "config-files", "not-installed")
+        unfinished |= any(one.name.isdigit() for one in Path("/var/lib/dpkg/updates").iterdir())
     except OSError:
-        return []
-    return installed
+        pass
+    return {"packages": installed, "packages_unfinished": unfinished}
 
 
 def _authorities() -> list[str]:

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a machine is as a role declares it, in one round trip; then the role leaves its steps out."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.soundstage.farm.plugins.module_utils.placing import ARGUMENTS, Placing, PlacingError
+
+DOCUMENTATION = r"""
+module: compare_machine
+short_description: Whether a machine is as a role declares it
+description:
+  - Looks at the machine itself, and keeps no notes from one run to the next. Changes nothing.
+options:
+  files: {description: As for place_files., type: list, elements: dict, default: []}
+  folders: {description: As for place_files., type: list, elements: dict, default: []}
+  links: {description: As for place_files., type: list, elements: dict, default: []}
+  absent: {description: As for place_files., type: list, elements: path, default: []}
+  present: {description: What must be there, whatever is in it., type: list, elements: path, default: []}
+  packages:
+    description: Installed Debian packages, C(NAME) or C(NAME=VERSION) where the version may hold C(*).
+    type: list
+    elements: str
+    default: []
+  units: {description: Systemd units that are active and enabled., type: list, elements: str, default: []}
+  users:
+    description: Users that exist.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: Name., type: str, required: true}
+      shell: {description: Login shell., type: str, required: true}
+  blocks:
+    description: Parts of files between two lines, as the module blockinfile writes them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: The file., type: path, required: true}
+      marker: {description: The lines around it., type: str, required: true}
+      block: {description: What stands between them., type: str, required: true}
+author: Soundstage
+"""
+
+RETURN = r"""
+as_declared:
+  description: Whether nothing differs.
+  returned: always
+  type: bool
+differs:
+  description: What differs, by name; never what is in it.
+  returned: always
+  type: list
+"""
+
+_ARGUMENTS: dict[str, Any] = {
+    **ARGUMENTS,
+    "present": {"type": "list", "elements": "path", "default": []},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "units": {"type": "list", "elements": "str", "default": []},
+    "users": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "shell": {"type": "str", "required": True}},
+    },
+    "blocks": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "path", "required": True},
+            "marker": {"type": "str", "required": True},
+            "block": {"type": "str", "required": True},
+        },
+    },
+}
+
+
+def main() -> None:
+    module = AnsibleModule(_ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    differs = [
+        *_unlike_placed(asked),
+        *(f"missing: {path}" for path in asked["present"] if not os.path.lexists(path)),
+        *(f"user {user['name']}" for user in asked["users"] if not _user_is(user)),
+        *(f"part of {block['path']}" for block in asked["blocks"] if not _holds(block)),
+    ]
+    if asked["packages"]:
+        versions = _installed()
+        differs += [f"package {one}" for one in asked["packages"] if not _has_package(versions, one)]
+    if asked["units"]:
+        differs += _units_that_differ(module, asked["units"])
+    module.exit_json(changed=False, as_declared=not differs, differs=differs)
+
+
+def _unlike_placed(asked: dict[str, Any]) -> list[str]:
+    placing = Placing(dry=True, validate=lambda command: "")
+    try:
+        placing.all_of(asked)
+    except PlacingError as error:
+        return [*placing.placed, str(error)]
+    return placing.placed
+
+
+def _user_is(wanted: dict[str, str]) -> bool:
+    try:
+        return pwd.getpwnam(wanted["name"]).pw_shell == wanted["shell"]
+    except KeyError:
+        return False
+
+
+def _holds(wanted: dict[str, str]) -> bool:
+    begin, end = (wanted["marker"].replace("{mark}", mark) for mark in ("BEGIN", "END"))
+    try:
+        text = Path(wanted["path"]).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return text.count(begin) == 1 and f"{begin}\n{wanted['block'].rstrip()}\n{end}\n" in text
+
+
+def _installed() -> dict[str, str]:
+    """Version by name, from dpkg's own list."""
+    versions: dict[str, str] = {}
+    name, installed = "", False
+    with Path("/var/lib/dpkg/status").open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith("Package: "):
+                name, installed = line[9:].strip(), False
+            elif line.startswith("Status: "):
+                installed = line.split()[1:] == ["install", "ok", "installed"]
+            elif installed and line.startswith("Version: "):
+                versions[name] = line[9:].strip()
+    return versions
+
+
+def _has_package(versions: dict[str, str], wanted: str) -> bool:
+    name, _, version = wanted.partition("=")
+    return name in versions and fnmatch.fnmatchcase(versions[name], version or "*")
+
+
+def _units_that_differ(module: AnsibleModule, units: list[str]) -> list[str]:
+    command = ["systemctl", "show", "--property=ActiveState,UnitFileState", "--", *units]
+    status, out, err = module.run_command(command)
+    if status != 0:
+        return [f"systemctl: {err.strip() or out.strip()}"]
+    states = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
+    return [
+        f"unit {unit}"
+        for unit, state in zip(units, states, strict=True)
+        if state != {"ActiveState": "active", "UnitFileState": "enabled"}
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The module that says whether a machine is as a role declares it: it looks and finds each difference."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from farm_in_lab import run_ansible
+
+MARKER = "# {mark} of the test"
+
+
+@pytest.fixture
+def declared(tmp_path: Path) -> dict[str, Any]:
+    """A folder, a file, a link, a block and a package-free machine, made as they are declared."""
+    owner = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
+    (tmp_path / "folder").mkdir(mode=0o755)
+    (tmp_path / "folder" / "file").write_text("as declared\n")
+    (tmp_path / "folder" / "file").chmod(0o640)
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "hosts").write_text("127.0.0.1 me\n# BEGIN of the test\n10.0.0.1 a\n# END of the test\n")
+    file = {"dest": str(tmp_path / "folder/file"), "content": "as declared\n", "mode": "0640", **owner}
+    return {
+        "folders": [{"path": str(tmp_path / "folder"), **owner}],
+        "files": [file],
+        "links": [{"dest": str(tmp_path / "link"), "src": "folder"}],
+        "absent": [str(tmp_path / "gone")],
+        "present": [str(tmp_path / "hosts")],
+        "users": [{"name": "nobody", "shell": pwd.getpwnam("nobody").pw_shell}],
+        "blocks": [{"path": str(tmp_path / "hosts"), "marker": MARKER, "block": "10.0.0.1 a\n"}],
+    }
+
+
+def compare(declared: dict[str, Any]) -> dict[str, Any]:
+    words = ["-i", "localhost,", "-c", "local", "localhost", "-m", "soundstage.farm.compare_machine"]
+    done = run_ansible(
+        "ansible", [*words, "-a", json.dumps(declared), "-o"], {**os.environ, "ANSIBLE_BECOME": "false"}
+    )
+    assert "SUCCESS" in done.output, done.output
+    answer: dict[str, Any] = json.loads(done.output[done.output.index("{") : done.output.rindex("}") + 1])
+    assert answer["changed"] is False
+    return answer
+
+
+def test_a_machine_that_is_as_declared_is_called_so(
+    declared: dict[str, Any], ansible_environment: Path
+) -> None:
+    answer = compare(declared)
+    assert answer["as_declared"], answer["differs"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda at: (at / "folder/file").write_text("by hand\n"), "folder/file"),
+        (lambda at: (at / "folder/file").chmod(0o666), "folder/file"),
+        (lambda at: (at / "folder/file").unlink(), "folder/file"),
+        (lambda at: (at / "folder").chmod(0o700), "folder"),
+        (lambda at: ((at / "link").unlink(), (at / "link").symlink_to("/etc")), "link"),
+        (lambda at: (at / "gone").write_text("back again"), "gone"),
+        (lambda at: (at / "hosts").unlink(), "missing: "),
+        (
+            lambda at: (at / "hosts").write_text("# BEGIN of the test\n10.0.0.9 b\n# END of the test\n"),
+            "hosts",
+        ),
+    ],
+    ids=["content", "mode", "file-gone", "mode-of-a-folder", "link", "should-be-absent", "missing", "block"],
+)
+def test_what_was_changed_by_hand_is_found(
+    damage: Callable[[Path], object],
+    named: str,
+    declared: dict[str, Any],
+    tmp_path: Path,
+    ansible_environment: Path,
+) -> None:
+    damage(tmp_path)
+    answer = compare(declared)
+    assert not answer["as_declared"]
+    assert any(named in one for one in answer["differs"])
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"users": [{"name": "nobody-of-this-name", "shell": "/bin/sh"}]}, "user nobody-of-this-name"),
+        ({"packages": ["no-package-of-this-name"]}, "package no-package-of-this-name"),
+        ({"packages": ["base-files=0.0-*"]}, "package base-files=0.0-*"),
+    ],
+    ids=["user", "package", "version"],
+)
+def test_users_packages_and_versions_that_are_not_there_are_found(
+    more: dict[str, Any], named: str, ansible_environment: Path
+) -> None:
+    if "packages" in more and not Path("/var/lib/dpkg/status").exists():
+        pytest.skip("dpkg does not keep the packages here: make test on Debian")
+    answer = compare(more)
+    assert answer["differs"] == [named]
+
+
+def test_no_content_is_in_the_answer(declared: dict[str, Any], ansible_environment: Path) -> None:
+    declared["files"][0] |= {"content": "another secret\n", "secret": True}
+    answer = compare(declared)
+    assert not answer["as_declared"]
+    assert "another secret" not in json.dumps({key: answer[key] for key in ("as_declared", "differs")})

@@ -1,0 +1,67 @@
+"""A run on a farm that stands: roles leave alone what is as they declare it, and repair what is not."""
+
+from __future__ import annotations
+
+import pytest
+from farm_in_lab import LabFarm, Run
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+BASE = "common,ssh,consul,nomad"
+# What somebody does by hand on a worker, and the command that succeeds when it is repaired.
+DAMAGE = {
+    "a file of the base system": (
+        "echo '# by hand' >> /etc/nftables.conf",
+        "! grep -q by.hand /etc/nftables.conf",
+    ),
+    "the mode of a secret": (
+        "chmod 644 /etc/consul.d/secrets.hcl",
+        "stat -c %a /etc/consul.d/secrets.hcl | grep -qx 640",
+    ),
+    "a name of a machine": ("sed -i /control-1/d /etc/hosts", "grep -q control-1 /etc/hosts"),
+    "what SSH refuses": (
+        "rm /etc/ssh/sshd_config.d/05-*",
+        "test -s /etc/ssh/sshd_config.d/05-soundstage-close.conf",
+    ),
+    "a service that was stopped": ("systemctl stop consul", "systemctl is-active consul"),
+    "a service that is not started at boot": ("systemctl disable nomad", "systemctl is-enabled nomad"),
+    "a link to a program": ("ln -sfn /bin/true /usr/local/bin/nomad", "nomad version | grep -q Nomad"),
+}
+
+
+@pytest.fixture
+def ready(farm: LabFarm) -> LabFarm:
+    """The farm, set up by a test before or now."""
+    farm.converge("--tags", BASE)
+    return farm
+
+
+def steps(run: Run) -> list[str]:
+    return [line for line in run.output.splitlines() if line.startswith("TASK [")]
+
+
+def test_no_step_of_a_role_is_gone_through_where_nothing_differs(ready: LabFarm) -> None:
+    again = ready.converge("--tags", BASE)
+    assert again.changed() == 0
+    assert not [step for step in steps(again) if "Place " in step or "Install " in step], steps(again)
+    assert [step for step in steps(again) if "Bootstrap access control" in step], "rights are still looked at"
+
+
+def test_every_step_is_gone_through_where_an_operator_asks_for_it(ready: LabFarm) -> None:
+    again = ready.converge("--tags", BASE, farm__compare=False)
+    assert again.changed() == 0, again.output[-4000:]
+    assert [step for step in steps(again) if "Place what may be seen" in step]
+
+
+def test_what_was_changed_by_hand_is_repaired_on_that_machine_alone(ready: LabFarm) -> None:
+    for what, (by_hand, _) in DAMAGE.items():
+        done = ready.on("cpu-1", "sh", "-c", by_hand)
+        assert done.returncode == 0, (what, done.stderr)
+    told = ready.converge("--tags", BASE, "--check", "--diff")
+    assert told.count("cpu-1", "changed") > 0
+    assert "-# by hand" in told.output
+    repaired = ready.converge("--tags", BASE)
+    assert repaired.count("cpu-1", "changed") > 0
+    assert repaired.count("control-1", "changed") == 0, repaired.output[-4000:]
+    for what, (_, is_repaired) in DAMAGE.items():
+        assert ready.on("cpu-1", "sh", "-c", is_repaired).returncode == 0, what
+    assert ready.converge("--tags", BASE).changed() == 0
