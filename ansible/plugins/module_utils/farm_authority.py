@@ -140,8 +140,10 @@ class FarmAuthority:
             )
         if certificate.not_valid_after_utc < self._now:
             raise SecretStoreError(
-                f"The farm's authority expired on {certificate.not_valid_after_utc:%Y-%m-%d}. Make a new one "
-                "with ansible/playbooks/rotate-secrets.yaml -e rotate=authority."
+                f"The farm's authority expired on {certificate.not_valid_after_utc:%Y-%m-%d}; its machines "
+                f"trust nobody any more. Move ca.pem and ca-key.pem out of {self._store.folder}/tls, and "
+                "run the playbook once with -e farm__take_over=true: it makes a new authority and new "
+                "certificates."
             )
         return certificate, key
 
