@@ -12,6 +12,7 @@ from pathlib import Path
 from pxe.image.boot_loader import SECTOR, bios_boot, efi_boot
 from pxe.image.programs import run_tool
 from pxe.image.tree import EPOCH
+from soundstage.errors import Invalid
 
 MIB = 1 << 20
 ROOT_LABEL = "root-a"
@@ -58,7 +59,8 @@ def make_disk(tree: Path, version: str, staging: Path) -> Path:
 
 def _partition(disk: Path, layout: DiskLayout, version: str) -> None:
     def line(name: str, at: int, size: int, kind: str) -> str:
-        return f"start={at // SECTOR}, size={size // SECTOR}, type={kind}, name={name}, uuid={_id(version, name)}"
+        place = f"start={at // SECTOR}, size={size // SECTOR}"
+        return f"{place}, type={kind}, name={name}, uuid={_id(version, name)}"
 
     script = [
         "label: gpt",
@@ -81,13 +83,14 @@ def _root(tree: Path, layout: DiskLayout, version: str, staging: Path) -> Path:
     options = ["-O", "^orphan_file,^metadata_csum_seed", "-m", "1", "-J", "size=32"]
     run_tool(
         [
-            *("mkfs.ext4", "-q", "-F", "-L", ROOT_LABEL, "-d", tree, "-b", "4096", *options),
+            *("mkfs.ext4", "-q", "-F", "-L", ROOT_LABEL, "-d", str(tree), "-b", "4096", *options),
             *("-U", _id(version, "root-fs"), "-E", f"hash_seed={_id(version, 'hash')},lazy_itable_init=0"),
-            made,
+            str(made),
         ],
         doing="Making the root file system",
         environment={"E2FSPROGS_FAKE_TIME": EPOCH, "SOURCE_DATE_EPOCH": EPOCH},
     )
+    _one_moment(made, tree)
     return made
 
 
@@ -122,6 +125,29 @@ def _write_at(disk: Path, at: int, content: Path) -> None:
         doing="Putting a partition into the disk",
     )
     content.unlink()
+
+
+def _one_moment(file_system: Path, tree: Path) -> None:
+    """When a file was last read and last changed on the builder's disk is told to nobody: it would be another
+    moment in each image. (mkfs.ext4 copies both, and nothing on the builder's side can set the second.)
+    """
+    script = []
+    for folder, folders, files in os.walk(tree):
+        inside = "/" + os.path.relpath(folder, tree).removeprefix(".")
+        for name in (".", *folders, *files):
+            if '"' in name or "\n" in name:
+                raise Invalid(
+                    "image.strange_name",
+                    f"The name of a file in {inside} cannot be handled: {name!r}.",
+                    "Take the file out of the tree.",
+                )
+            script += [f'sif "{inside}/{name}" {field} @{EPOCH}' for field in ("atime", "ctime")]
+    run_tool(
+        ["debugfs", "-w", "-f", "-", file_system],
+        doing="Setting the times of files",
+        given="\n".join(script).encode(),
+        environment={"E2FSPROGS_FAKE_TIME": EPOCH},
+    )
 
 
 def _bytes_in(tree: Path) -> int:

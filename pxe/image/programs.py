@@ -12,6 +12,7 @@ from soundstage.errors import Unavailable, Upstream
 _PACKAGE_OF = {
     "mmdebstrap": "mmdebstrap",
     "mkfs.ext4": "e2fsprogs",
+    "debugfs": "e2fsprogs",
     "mkfs.vfat": "dosfstools",
     "mcopy": "mtools",
     "mmd": "mtools",
@@ -58,10 +59,11 @@ def run_tool(
             "Is this computer very busy?",
         ) from None
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines()[-4:]
+        lines = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines()
+        said = " / ".join(lines[-4:]) or "it said nothing"
         raise Upstream(
             "image.program_failed",
-            f"{doing} failed: {command[0]} ended with {done.returncode}: {' / '.join(said) or 'it said nothing'}",
+            f"{doing} failed: {command[0]} ended with {done.returncode}: {said}",
             "Nothing was published. Mend what it names, and build again.",
         )
     return done.stdout

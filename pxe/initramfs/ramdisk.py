@@ -12,7 +12,7 @@ from pxe.initramfs.archive import Archive
 from soundstage.errors import Invalid
 
 _TRUST = "etc/soundstage"
-# Below kernel/: what firmware boots from and a system can be on. No sound, no screen, no file system of others.
+# Below kernel/: what firmware boots from and a system can be on. No sound, no screen, no other file systems.
 _DRIVERS = (
     *("drivers/ata", "drivers/block/virtio_blk", "drivers/char/hw_random", "drivers/hv", "drivers/md"),
     *("drivers/message", "drivers/mmc", "drivers/net/ethernet", "drivers/net/hyperv", "drivers/net/mdio"),
@@ -55,7 +55,7 @@ def base_ramdisk(agent: Path, modules: Path) -> bytes:
 
 
 def trusting(base: bytes, *, ca_pem: str, manifest_key: str, built_at: int) -> bytes:
-    """The ramdisk of one installation. `manifest_key` as `/boot/manifest.pub` tells it; `built_at`, Unix time:
+    """The ramdisk of one installation. `manifest_key` as `/boot/manifest.pub` has it; `built_at`, Unix time:
     no clock of a machine is believed that says less.
     """
     key = manifest_key.strip()
