@@ -25,7 +25,9 @@ from lab.control_groups import keepers_group
 from lab.network import BRIDGE, inside
 from lab.places import LabPlaces
 from lab.plan import GATEWAY, NETWORK_PREFIX
+from lab.qemu_machine import QemuMachine
 from lab.ssh_access import enter_command
+from pxe.image.build import BuiltImage
 from pxe.network.plan import BootNetwork, Mode
 from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp
 from soundstage.errors import SoundstageError, Unavailable, Upstream
@@ -39,7 +41,7 @@ class PowerOn:
 
     def __init__(self, lab: LabPlaces, environment: Mapping[str, str]) -> None:
         """`environment`: settings (`SOUNDSTAGE_…`) besides those that the lab itself asks for."""
-        self._lab = lab
+        self.lab = lab
         self.folder = lab.folder / "power-on"
         self.state = self.folder / "state"
         self.artefacts = self.folder / "artefacts"
@@ -73,7 +75,7 @@ class PowerOn:
 
     def start_api(self) -> None:
         if not self._sockets:
-            self._sockets = inside(self._lab, lambda: [_listening(PORT), _listening(TLS_PORT)])
+            self._sockets = inside(self.lab, lambda: [_listening(PORT), _listening(TLS_PORT)])
         plain, tls = (one.fileno() for one in self._sockets)
         self._api = self._run(
             "api",
@@ -120,7 +122,7 @@ class PowerOn:
         text = text.replace("/srv/soundstage/tftp", str(tftp))
         configuration = self.folder / "dnsmasq.conf"
         configuration.write_text(text)
-        _give_ipv6(self._lab)
+        _give_ipv6(self.lab)
         if shutil.which("dnsmasq") is None:
             raise Unavailable(
                 "lab.no_dnsmasq",
@@ -148,11 +150,46 @@ class PowerOn:
             ) as client:
                 return client.request(method, path, json=body)
 
-        answer = inside(self._lab, ask)
+        answer = inside(self.lab, ask)
         if not answer.is_success:
             raise Upstream("lab.api_refuses", f"{method} {path}: {answer.text[:500]}", "See its log.")
         is_json = answer.headers.get("content-type", "").startswith("application/json")
         return answer.json() if is_json else answer.text
+
+    def publish(self, image: BuiltImage) -> None:
+        """What machines boot and get from now on; the ramdisk trusts this process alone."""
+        image.install(
+            self.artefacts,
+            ca_pem=self.call("GET", "/api/ca.pem"),
+            manifest_key=self.call("GET", "/boot/manifest.pub"),
+            built_at=int(time.time()),
+        )
+        self.call("POST", "/api/artefacts/publish")
+
+    def machine(self, mac: str) -> dict[str, Any] | None:
+        """What the API knows of the machine with this address; None while it knows none."""
+        machines: list[dict[str, Any]] = self.call("GET", "/api/machines")
+        return next((one for one in machines if mac in one["macs"]), None)
+
+    def wait_for(self, machine: QemuMachine, *states: str, timeout_s: float = 1800) -> dict[str, Any]:
+        """The machine once it is in one of the states. Upstream `lab.power_on_failed`, with the end of its
+        console, when it failed, is off, or has not come that far.
+        """
+        until, found = time.monotonic() + timeout_s, None
+        while time.monotonic() < until:
+            found = self.machine(machine.plan.mac)
+            if found is not None and found["state"] in states:
+                return found
+            if not machine.is_on() or (found is not None and found["state"] == "failed"):
+                break
+            time.sleep(0.2)
+        is_now = "unknown" if found is None else f"{found['state']} ({found['cause'] or 'no cause'})"
+        console = " / ".join(machine.console.strip().splitlines()[-8:])
+        raise Upstream(
+            "lab.power_on_failed",
+            f"{machine.plan.name} is {is_now} and not {' or '.join(states)}. Its console: {console}",
+            f"Its files are in {machine.folder} while the lab is up.",
+        )
 
     def _run(
         self, name: str, command: list[str], descriptors: tuple[int, ...] = ()
@@ -160,7 +197,7 @@ class PowerOn:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [*enter_command(self._lab), *command],
+                [*enter_command(self.lab), *command],
                 # The API ends with its standard input, which is ours.
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -170,7 +207,7 @@ class PowerOn:
                 pass_fds=descriptors,
             )
         with suppress(ProcessLookupError):
-            (keepers_group(self._lab) / "cgroup.procs").write_text(str(process.pid))
+            (keepers_group(self.lab) / "cgroup.procs").write_text(str(process.pid))
         return process
 
     def _wait(self, process: subprocess.Popen[bytes], name: str, ready: Callable[[], bool]) -> None:

@@ -1,0 +1,168 @@
+"""From power-on to a configured member on an emulated computer: real firmware, DHCP, iPXE, HTTP, Ansible."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import MakeMachine
+
+from lab.power_on import PowerOn
+from lab.qemu_machine import Firmware, QemuMachine
+from lab.ssh_access import enter_command
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(3000)]
+PATIENCE_S = 1200.0
+
+
+def accept(power: PowerOn, machine: QemuMachine, name: str = "node1") -> None:
+    found = power.wait_for(machine, "discovered")
+    power.call("POST", f"/api/machines/{found['name']}/accept", {"name": name})
+
+
+def until_on_console(machine: QemuMachine, text: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while text not in machine.console:
+        assert machine.is_on() and time.monotonic() < deadline, machine.console[-2000:]
+        time.sleep(0.1)
+
+
+def digest(path: Path | None) -> str:
+    assert path is not None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def comes_up(power: PowerOn, machine: QemuMachine) -> None:
+    machine.power_on()
+    accept(power, machine)
+    found = power.wait_for(machine, "ready")
+    assert found["name"] == "node1"
+    assert found["host_key_from"] == "enrolment"
+    assert "PLAN: image" in machine.console
+    spans = {one["name"] for one in power.call("GET", "/api/machines/node1/timeline")["spans"]}
+    assert {"stream the image", "grow and enrol", "Leave a mark, as root"} <= spans
+    # Commands go over SSH with the host certificate that the machine got for a key it made itself.
+    said = power.call("POST", "/api/machines/node1/commands", {"argv": ["df", "-h"]}, timeout_s=120)
+    assert said["exit_code"] == 0, said
+    assert "2.0G" in said["output"], "the root file system has not grown to half of the disk"
+
+
+def test_an_empty_computer_becomes_a_configured_member_by_bios(power: PowerOn, computer: MakeMachine) -> None:
+    comes_up(power, computer(data=os.urandom(1 << 20)))
+
+
+@pytest.mark.slow
+def test_an_empty_computer_becomes_a_configured_member_by_uefi_http_boot(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    comes_up(power, computer(Firmware.UEFI))
+
+
+def test_the_disk_of_an_unknown_computer_is_not_touched_however_often_it_boots_and_in_1970_too(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    machine = computer(data=os.urandom(32 << 20), clock="1970-01-01T00:00:10")
+    before = digest(machine.disk)
+    machine.power_on()
+    power.wait_for(machine, "discovered")
+    until_on_console(machine, "is discovered")
+    machine.press_reset()
+    deadline = time.monotonic() + PATIENCE_S
+    while machine.console.count("is discovered") < 2:
+        assert machine.is_on() and time.monotonic() < deadline, machine.console[-2000:]
+        time.sleep(0.1)
+    machine.power_off()
+    assert digest(machine.disk) == before
+
+
+@pytest.mark.slow
+def test_a_computer_that_loses_power_while_it_is_written_is_not_written_again(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    machine = computer()
+    machine.power_on()
+    accept(power, machine)
+    until_on_console(machine, "soundstage:  30 %")
+    machine.power_off()
+    before = digest(machine.disk)
+    power.call("GET", "/api/health")
+    machine.power_on()
+    asked = power.dhcp_log.count("DHCPACK")
+    deadline = time.monotonic() + PATIENCE_S
+    # It asks for its script, is sent to its disk, and finds nothing there that boots.
+    while power.dhcp_log.count("DHCPACK") <= asked:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    time.sleep(10)
+    machine.power_off()
+    assert digest(machine.disk) == before
+    with machine.disk.open("rb") as file:  # type: ignore[union-attr]
+        assert file.read(4 << 20) == bytes(4 << 20), "a half-written disk has something that boots"
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_too_small_is_named_and_not_touched(power: PowerOn, computer: MakeMachine) -> None:
+    machine = computer(gib=0.1, data=os.urandom(1 << 20))
+    before = digest(machine.disk)
+    fails(power, machine, "disk_too_small", "larger disk")
+    assert digest(machine.disk) == before
+
+
+@pytest.mark.slow
+def test_a_disk_that_dies_while_it_is_written_is_named(power: PowerOn, computer: MakeMachine) -> None:
+    # Every write behind the first 128 MiB fails.
+    fault = '[inject-error]\nevent = "write_aio"\nerrno = "5"\nonce = "off"\nsector = "262144"\n'
+    fails(power, computer(fault=fault), "disk_failed", "Replace the disk")
+
+
+@pytest.mark.slow
+def test_a_swapped_piece_is_named_and_the_machine_takes_a_new_yes(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    image = next(power.artefacts.glob("*.image"))
+    whole = image.read_bytes()
+    image.write_bytes(whole[: len(whole) // 2] + b"somebody else's" + whole[len(whole) // 2 + 15 :])
+    machine = computer()
+    fails(power, machine, "bad_chunk", "artefacts")
+    image.write_bytes(whole)
+    power.call("POST", "/api/machines/node1/accept", {})
+    assert power.wait_for(machine, "ready")["name"] == "node1"
+
+
+@pytest.mark.slow
+def test_a_manifest_that_others_signed_is_named_and_nothing_is_written(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    machine = computer(data=os.urandom(1 << 20))
+    before = digest(machine.disk)
+    machine.power_on()
+    found = power.wait_for(machine, "discovered")
+    manifest = power.artefacts / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version"', ' "version"', 1))
+    power.call("POST", f"/api/machines/{found['name']}/accept", {"name": "node1"})
+    until_on_console(machine, "FAILED")
+    machine.power_off()
+    assert digest(machine.disk) == before
+
+
+def fails(power: PowerOn, machine: QemuMachine, code: str, hint: str) -> None:
+    machine.power_on()
+    accept(power, machine)
+    deadline = time.monotonic() + PATIENCE_S
+    while (found := power.machine(machine.plan.mac)) is None or found["state"] != "failed":
+        assert machine.is_on() and time.monotonic() < deadline, machine.console[-2000:]
+        time.sleep(0.2)
+    assert found["cause"].startswith(f"{code}:"), found
+    assert hint in found["hint"]
+
+
+def test_nothing_of_a_lab_leads_out_of_it(power: PowerOn) -> None:
+    done = subprocess.run(
+        [*enter_command(power.lab), "ip", "route", "get", "192.0.2.1"], capture_output=True, text=True
+    )
+    assert done.returncode != 0, done.stdout
