@@ -36,6 +36,10 @@ class MachinesApi:
         given = {name: value for name, value in params.items() if value is not None}
         return _content(await self._asked("GET", path, params=given))
 
+    async def text(self, path: str) -> str:
+        """What is no JSON: certificates and keys."""
+        return (await self._asked("GET", path)).text
+
     async def post(self, path: str, body: Any = None) -> Any:
         return _content(await self._asked("POST", path, json={} if body is None else body))
 

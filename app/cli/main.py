@@ -15,6 +15,7 @@ from app.cli import (
     config,
     doctor,
     explain,
+    image,
     keys,
     lab,
     lipsync,
@@ -81,6 +82,7 @@ def build_cli() -> typer.Typer:
     doctor.register(cli)
     config.register(cli)
     machines.register(cli)
+    image.register(cli)
     runs.register(cli)
     storage.register(cli)
     version.register(cli)

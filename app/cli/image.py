@@ -1,0 +1,119 @@
+"""`soundstage image …`: the system that machines get by network boot, and the ramdisk that puts it there."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from app.cli.printing import Printer
+from app.cli.state import JsonFlag, invocation, run
+from app.machines_api import machines_api
+from lab.mirror import mirror_of_this_computer
+from pxe.image.build import BuiltImage, build_image
+from pxe.image.recipe import Kernel, Mirror, Recipe
+from soundstage.errors import Invalid
+from soundstage.settings import Settings
+
+KernelName = Annotated[
+    str,
+    typer.Option(help="`metal`: drivers for real machines; `cloud`: for virtual ones alone, much smaller."),
+]
+Packages = Annotated[
+    list[str] | None, typer.Option("--package", help="A Debian package more; may be given again.")
+]
+Name = Annotated[
+    str, typer.Option(help="Begins the version. Machines take the greatest one that is published.")
+]
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(
+        help="The system that machines get when they boot from the network.", no_args_is_help=True
+    )
+    cli.add_typer(group, name="image")
+    _register_build(group)
+    _register_publish(group)
+
+
+def _register_build(group: typer.Typer) -> None:
+    @group.command()
+    def build(
+        context: typer.Context,
+        kernel: KernelName = "metal",
+        package: Packages = None,
+        name: Name = "debian13",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Build the image, or find it built. Needs root: its files belong to root."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        _told(printer, _built(called.settings(), printer, kernel, package, name))
+
+
+def _register_publish(group: typer.Typer) -> None:
+    @group.command()
+    def publish(
+        context: typer.Context,
+        kernel: KernelName = "metal",
+        package: Packages = None,
+        name: Name = "debian13",
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Build the image, and let machines have it, with a kernel and a ramdisk that trusts this installation.
+
+        All are put into `provisioning.artefact_dir`, and the provisioning API signs their manifest."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        settings = called.settings()
+        built = _built(settings, printer, kernel, package, name)
+        names = run(_published(settings, built))
+        printer.answer(
+            {"version": built.index.version, "published": names},
+            f"Published {built.index.version}: {', '.join(names)}.",
+        )
+
+
+def _built(
+    settings: Settings, printer: Printer, kernel: str, packages: list[str] | None, name: str
+) -> BuiltImage:
+    kinds = {one.name.lower(): one for one in Kernel}
+    if kernel not in kinds:
+        raise Invalid(
+            "image.no_such_kernel", f"There is no kernel {kernel!r}.", f"Take {' or '.join(kinds)}."
+        )
+    mirror = mirror_of_this_computer()
+    return build_image(
+        Recipe(kernel=kinds[kernel], packages=tuple(packages or ())),
+        mirror=Mirror(mirror.main, mirror.security, mirror.http_proxy),
+        ssh_user=settings.provisioning.ssh_user,
+        name=name,
+        say=printer.line,
+    )
+
+
+def _told(printer: Printer, built: BuiltImage) -> None:
+    index = built.index
+    printer.answer(
+        {
+            "version": index.version,
+            "folder": str(built.folder),
+            "bytes": index.stored_bytes,
+            "disk_bytes": index.disk_bytes,
+        },
+        f"{index.version}: {index.stored_bytes >> 20} MiB in {len(index.chunks)} pieces, for disks of "
+        f"{index.disk_bytes >> 20} MiB and more. It is in {built.folder}.",
+    )
+
+
+async def _published(settings: Settings, built: BuiltImage) -> list[str]:
+    async with machines_api(settings) as api:
+        names = built.install(
+            settings.artefacts_folder,
+            ca_pem=await api.text("/api/ca.pem"),
+            manifest_key=await api.text("/boot/manifest.pub"),
+            built_at=int(time.time()),
+        )
+        await api.post("/api/artefacts/publish")
+    return names
