@@ -61,7 +61,7 @@ def _register_publish(group: typer.Typer) -> None:
         name: Name = "debian13",
         as_json: JsonFlag = False,
     ) -> None:
-        """Build the image, and let machines have it, with a kernel and a ramdisk that trusts this installation.
+        """Build the image, and let machines have it, with a kernel and a ramdisk that trusts us.
 
         All are put into `provisioning.artefact_dir`, and the provisioning API signs their manifest."""
         called = invocation(context)
