@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from provisioning_api import stalled
 from provisioning_api.artefacts.service import ArtefactService
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.boot.places import Places
@@ -47,6 +48,7 @@ from provisioning_api.runs.folder import RunFolders, RunTerms
 from provisioning_api.runs.journal import RunJournal
 from provisioning_api.runs.reading import RunReader
 from provisioning_api.runs.service import RunService
+from provisioning_api.stalled import Stalled
 from provisioning_api.timeline.service import TimelineService
 from soundstage.database import Database
 from soundstage.events import EventStore
@@ -164,6 +166,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     ended_tokens = Recurring("ended tokens", engines.withdraw, engine_identities.POLL_S)
     recurring = [
         ended_tokens,
+        Recurring("stalled machines", Stalled(db, journal).look, stalled.POLL_S),
         Recurring("certificates", Expiry(db, journal, terms.lifetime).look, expiry.POLL_S),
     ]
     if asks_nomad and nomad is not None:

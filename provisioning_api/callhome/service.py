@@ -115,6 +115,9 @@ class CallHomeService:
                 "A machine speaks for itself alone. If it was renamed, let it enrol anew.",
             )
         machine.seen_at = utcnow()
+        if machine.where is MachineState.ENROLLED:
+            # That it was silent for long is over.
+            machine.hint = ""
         if machine.address != call.ip:
             await self._journal.tell(
                 session, machine, "address_changed", before=machine.address, after=call.ip

@@ -81,6 +81,7 @@ class EnrolmentService:
         )
         await Enrolments(session).add(enrolment)
         token = self._issue(enrolment) if request.deliver == "operator" else None
+        machine.hint = ""
         await self._journal.decide(session, machine, by, "armed", enrolment=enrolment.id, bind=request.bind)
         await self._journal.tell(session, machine, "armed", expires_at=enrolment.expires_at.isoformat())
         return Armed(**_view(enrolment).model_dump(), token=token)
@@ -141,7 +142,7 @@ class EnrolmentService:
         await self._revoke_credentials(session, machine.id, "enrolled anew")
         machine.host_key, machine.host_key_from = line, "enrolment"
         # A machine that was installed already has no use for the write that its acceptance held.
-        machine.written = machine.acceptance
+        machine.written, machine.seen_at = machine.acceptance, utcnow()
         await self._journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
         membership = await self._members.make(session, machine, enrolment, exchange, host_key)
         enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.USED)

@@ -29,8 +29,9 @@ class Machines:
 
     async def by_macs(self, macs: Collection[str]) -> Sequence[Machine]:
         """The machines that own any of these addresses."""
-        query = select(Machine).join(MachineMac, MachineMac.machine_id == Machine.id)
-        return (await self._session.scalars(query.where(MachineMac.mac.in_(macs)).distinct())).all()
+        # No DISTINCT over the machines themselves: PostgreSQL cannot compare JSON.
+        owners = select(MachineMac.machine_id).where(MachineMac.mac.in_(macs))
+        return (await self._session.scalars(select(Machine).where(Machine.id.in_(owners)))).all()
 
     async def by_uuid(self, uuid: str) -> Sequence[Machine]:
         return (
