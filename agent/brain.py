@@ -1,56 +1,38 @@
-"""The Brain: turns an utterance into a tool call and tells what happens; every transport calls it."""
+"""The Brain: turns an utterance into tool calls and tells what happens; every transport calls it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
-from agent.events import BrainEvent, Done, Failure, Text, ToolCalled, ToolReturned, Understood
-from agent.replies import help_text, not_understood
+from agent.calling import Caller
+from agent.events import BrainEvent, Done, Failure, Text, TextPart, ToolReturned, TurnBegan, Understood
+from agent.journal import TurnJournal
+from agent.model.answers import ModelAnswers
+from agent.outcome import Outcome
+from agent.replies import help_text, model_failed, not_understood
+from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, OpenTurn, SessionService
 from agent.tools import Toolset
 from agent.tools.doors import StudioDoors
-from agent.tools.record import ToolContext
 from agent.tools.renders import RenderLine
 from agent.tools.toolset import prepare_call
-from agent.tools.wrappers import shortened
-from agent.understanding import Grammar, HelpEntry, NotUnderstood
+from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from agent.watching import RenderWatch
 from soundstage.errors import SoundstageError
-from studio.renders.states import TERMINAL, RenderState
+from soundstage.telemetry import trace_id
+from studio.renders.states import RenderState
 
-GOING_ON = frozenset(RenderState) - TERMINAL
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What a turn came to, kept for the session's memory."""
-
-    replies: list[str] = field(default_factory=list)
-    tool: str | None = None
-    error_code: str | None = None
-    render_id: str | None = None
-    going_on: bool = False
-    """Whether the render of the answer has not ended yet."""
-
-    def note(self, event: BrainEvent) -> BrainEvent:
-        match event:
-            case Text():
-                self.replies.append(event.text)
-            case Failure():
-                self.replies.append(event.message)
-                self.error_code = event.code
-            case ToolCalled():
-                self.tool = event.tool
-            case ToolReturned():
-                self.render_id = event.result.get("render_id") or self.render_id
-                self.going_on = event.result.get("state") in GOING_ON
-        return event
+HISTORY_TURNS = 10
 
 
 class Brain:
-    """Independent of transport and free of state: sessions live in the database, so many can talk at once."""
+    """Independent of transport and free of state: sessions live in the database, so many can talk at once.
+
+    The grammar is asked first, because what it understands it understands for certain and at once; a language
+    model, when there is one, gets the rest. Without it, or when it fails, the grammar's answer stands.
+    """
 
     def __init__(
         self,
@@ -60,12 +42,14 @@ class Brain:
         sessions: SessionService,
         doors: StudioDoors,
         watch: RenderWatch,
+        model: ModelAnswers | None = None,
     ) -> None:
         self.grammar = grammar
         self.toolset = toolset
         self.sessions = sessions
         self._doors = doors
         self._watch = watch
+        self._model = model
 
     def help_lines(self) -> list[HelpEntry]:
         """What can be asked for, in the order of the tools."""
@@ -73,60 +57,103 @@ class Brain:
         return sorted(self.grammar.help, key=lambda entry: order.get(entry.tool or "", len(order)))
 
     async def respond(
-        self, conversation: Conversation, utterance: str, *, follow: bool = False
-    ) -> AsyncIterator[BrainEvent]:
-        """The events of one answer, `Done` last. With `follow`, the render it is about is watched to its end.
+        self,
+        conversation: Conversation,
+        utterance: str,
+        *,
+        follow: bool = False,
+        request_id: str | None = None,
+    ) -> AsyncGenerator[BrainEvent, None]:
+        """The events of one answer: `TurnBegan` first, `Done` last. With `follow`, the render it is about is
+        watched to its end.
 
         Expected failures come as a `Failure` event; only an unknown session raises, before the first event.
+        Closing the generator, or cancelling who reads it, cancels the answer.
         """
-        turn = await self.sessions.begin_turn(conversation, utterance)
-        outcome = _Outcome()
+        turn = await self.sessions.begin_turn(conversation, utterance, request_id)
+        journal = TurnJournal(self.sessions, turn)
+        done = Done(session_id=turn.session_id, turn=turn.number)
         try:
-            async for event in self._answer(conversation, turn, utterance):
-                yield outcome.note(event)
-            if follow and outcome.render_id is not None and outcome.going_on:
-                await self._remember(turn, outcome)
-                async for event in self._follow(outcome.render_id, outcome.tool):
-                    yield outcome.note(event)
-        except SoundstageError as error:
-            yield outcome.note(Failure(code=error.code, message=error.message, hint=error.hint))
+            async with journal.kept(), aclosing(self._told(conversation, turn, utterance, follow)) as told:
+                async for event in told:
+                    await journal.note(event)
+                    yield event
+        except (asyncio.CancelledError, GeneratorExit):
+            await journal.note(Failure(code=CANCELLED, message="This answer was cancelled."))
+            raise
         finally:
-            await self._remember(turn, outcome)
-        yield Done(session_id=turn.session_id, turn=turn.number)
+            await journal.note(done)
+            # Shielded: who has cancelled an answer twice still finds in it how it ended.
+            await asyncio.shield(journal.end())
+        yield done
+
+    async def _told(
+        self, conversation: Conversation, turn: OpenTurn, utterance: str, follow: bool
+    ) -> AsyncGenerator[BrainEvent, None]:
+        yield TurnBegan(session_id=turn.session_id, turn=turn.number, trace_id=trace_id())
+        outcome = Outcome()
+        try:
+            async with aclosing(self._answer(conversation, turn, utterance)) as events:
+                async for event in events:
+                    outcome.note(event)
+                    yield event
+            if follow and outcome.render_id is not None and outcome.going_on:
+                async with aclosing(self._follow(outcome.render_id, outcome.tool)) as events:
+                    async for event in events:
+                        yield event
+        except SoundstageError as error:
+            yield Failure(code=error.code, message=error.message, hint=error.hint)
 
     async def _answer(
         self, conversation: Conversation, turn: OpenTurn, utterance: str
-    ) -> AsyncIterator[BrainEvent]:
+    ) -> AsyncGenerator[BrainEvent, None]:
         found = self.grammar.understand(utterance)
-        if isinstance(found, NotUnderstood):
+        caller = Caller(self.toolset, self._doors, conversation, turn)
+        if isinstance(found, Understanding):
+            answer = self._by_grammar(caller, found)
+        elif self._model is not None:
+            answer = self._by_model(self._model, caller, conversation, turn, utterance, found)
+        else:
             yield not_understood(found)
             return
+        async with aclosing(answer) as events:
+            async for event in events:
+                yield event
+
+    async def _by_grammar(self, caller: Caller, found: Understanding) -> AsyncGenerator[BrainEvent, None]:
         yield Understood(intent=found.intent, tool=found.tool)
         if found.tool is None:
             yield Text(text=help_text(self.help_lines(), found.arguments.get("topic", "")))
             return
-        async for event in self._call(conversation, turn, found.tool, found.arguments):
-            yield event
+        call = prepare_call(self.toolset, found.tool, found.arguments)
+        async with aclosing(caller.run(call)) as events:
+            async for event in events:
+                yield event
 
-    async def _call(
-        self, conversation: Conversation, turn: OpenTurn, name: str, arguments: Mapping[str, Any]
-    ) -> AsyncIterator[BrainEvent]:
-        call = prepare_call(self.toolset, name, arguments)
-        values = call.request.model_dump(mode="json", exclude_none=True)
-        shown = values if conversation.debug else shortened(values)
-        yield ToolCalled(tool=name, effect=call.tool.effect, arguments=shown)
-        context = ToolContext(
-            principal=conversation.principal,
-            session_id=conversation.id,
-            doors=self._doors,
-            last_render_id=turn.last_render_id,
-            local_files=conversation.local_files,
-        )
-        result = await self.toolset.run(context, call)
-        yield ToolReturned(tool=name, result=result.model_dump(mode="json"))
-        yield Text(text=result.sentence())
+    async def _by_model(
+        self,
+        model: ModelAnswers,
+        caller: Caller,
+        conversation: Conversation,
+        turn: OpenTurn,
+        utterance: str,
+        found: NotUnderstood,
+    ) -> AsyncGenerator[BrainEvent, None]:
+        """The model's answer; when it fails, one sentence about that and what the grammar says."""
+        earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
+        history = [one for one in earlier if one.number < turn.number]
+        said = False
+        try:
+            async with aclosing(model.answer(caller, utterance, history)) as events:
+                async for event in events:
+                    said = said or isinstance(event, Text | TextPart | ToolReturned)
+                    yield event
+        except SoundstageError as error:
+            yield model_failed(error)
+            if not said:
+                yield not_understood(found)
 
-    async def _follow(self, render_id: str, tool: str | None) -> AsyncIterator[BrainEvent]:
+    async def _follow(self, render_id: str, tool: str | None) -> AsyncGenerator[BrainEvent, None]:
         """Progress until the end, then how it ended."""
         async for progress in self._watch.follow(render_id):
             yield progress
@@ -139,12 +166,3 @@ class Brain:
             yield Failure(code=view.error.code, message=view.error.message, hint=view.error.hint)
         else:
             yield Failure(code="render.cancelled", message=f"“{view.title}” was cancelled.")
-
-    async def _remember(self, turn: OpenTurn, outcome: _Outcome) -> None:
-        await self.sessions.end_turn(
-            turn,
-            reply="\n".join(outcome.replies),
-            tool=outcome.tool,
-            error_code=outcome.error_code,
-            render_id=outcome.render_id,
-        )

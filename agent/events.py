@@ -11,6 +11,15 @@ class _Event(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class TurnBegan(_Event):
+    """The first event of every answer: how to ask for this turn again, whatever becomes of the connection."""
+
+    type: Literal["turn"] = "turn"
+    session_id: str
+    turn: int
+    trace_id: str | None = None
+
+
 class Understood(_Event):
     """The utterance was matched to an intent; no tool has run yet."""
 
@@ -34,6 +43,25 @@ class ToolReturned(_Event):
     result: dict[str, Any]
 
 
+class ToolFailed(_Event):
+    """A tool that a language model asked for did not run or failed; the model was told, and may go on."""
+
+    type: Literal["tool_error"] = "tool_error"
+    tool: str
+    code: str
+    message: str
+    hint: str = ""
+
+
+class ConfirmationAsked(_Event):
+    """A tool that changes something and that nobody asked for: it runs when the person says `say`."""
+
+    type: Literal["confirm"] = "confirm"
+    tool: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    say: str = ""
+
+
 class Progress(_Event):
     """How far a render is. `fraction` runs from 0 to 1; `error` is set when it failed."""
 
@@ -50,6 +78,21 @@ class Progress(_Event):
     fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     waits: str = ""
     error: dict[str, Any] | None = None
+
+
+class TextPart(_Event):
+    """The next characters of a text that is being written; the whole of it comes as `text` afterwards."""
+
+    type: Literal["text_part"] = "text_part"
+    text: str
+
+
+class Notice(_Event):
+    """How the answer came about, when not as expected: the model is down and the fixed sentences are used."""
+
+    type: Literal["notice"] = "notice"
+    code: str
+    text: str
 
 
 class Text(_Event):
@@ -78,6 +121,18 @@ class Done(_Event):
 
 
 BrainEvent = Annotated[
-    Understood | ToolCalled | ToolReturned | Progress | Text | Failure | Done, Field(discriminator="type")
+    TurnBegan
+    | Understood
+    | ToolCalled
+    | ToolReturned
+    | ToolFailed
+    | ConfirmationAsked
+    | Progress
+    | TextPart
+    | Notice
+    | Text
+    | Failure
+    | Done,
+    Field(discriminator="type"),
 ]
 BRAIN_EVENT: TypeAdapter[BrainEvent] = TypeAdapter(BrainEvent)

@@ -1,12 +1,12 @@
-"""Sentences that are not the result of a tool: help and "I did not understand"; used by the Brain."""
+"""Sentences that are not the result of a tool: help, "I did not understand"; used by the Brain."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.events import Failure
+from agent.events import Failure, Notice
 from agent.understanding import HelpEntry, NotUnderstood
-from soundstage.errors import Invalid
+from soundstage.errors import Invalid, SoundstageError
 
 
 def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
@@ -29,6 +29,11 @@ def not_understood(found: NotUnderstood) -> Failure:
     )
     hint = "Did you mean one of these?" if found.suggestions else error.hint
     return Failure(code=error.code, message=error.message, hint=hint, suggestions=found.suggestions)
+
+
+def model_failed(error: SoundstageError) -> Notice:
+    """One sentence on why the fixed sentences have to do."""
+    return Notice(code=error.code, text=f"{error.message} I understand fixed sentences meanwhile.")
 
 
 def _fits(entry: HelpEntry, topic: str) -> bool:

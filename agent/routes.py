@@ -1,19 +1,25 @@
 """REST of the agent: `POST /api/chat` answers as JSON or as Server-Sent Events, as asked for."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from agent.answering import Answering, brain_event
 from agent.brain import Brain
-from agent.events import Failure, Progress, Text, ToolReturned
+from agent.events import BrainEvent, Done, Failure, Notice, Progress, Text, TextPart, ToolReturned
+from agent.experts import Router
+from agent.experts.router import Survey
 from agent.schemas import ChatAnswer, ChatRequest, HelpLine, ToolLine
 from agent.sessions.schemas import SessionOut, TurnOut
 from agent.sessions.service import Conversation
 from agent.watching import RenderWatch
 from policy import Principal, require_permission
+from soundstage.events import Event
+from soundstage.events.sse import last_event_id
 from studio.renders.states import TERMINAL
 
 EVENT_STREAM = "text/event-stream"
@@ -23,10 +29,11 @@ ENDED = "ended"
 """The id of the last progress event."""
 
 Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
+TurnNumber = Annotated[int, Path(ge=1, le=1_000_000_000)]
 Viewer = Annotated[Principal, Depends(require_permission("render:read"))]
 
 
-def chat_router(brain: Brain, watch: RenderWatch) -> APIRouter:
+def chat_router(brain: Brain, watch: RenderWatch, answering: Answering, experts: Router) -> APIRouter:
     """Routes below `/api/chat`."""
     router = APIRouter(prefix="/api/chat", tags=["chat"])
 
@@ -38,9 +45,10 @@ def chat_router(brain: Brain, watch: RenderWatch) -> APIRouter:
     async def chat(chat: ChatRequest, request: Request, principal: Chatter) -> Response | ChatAnswer:
         """Says one sentence to the agent. With `Accept: text/event-stream` the events come as they happen."""
         conversation = await brain.sessions.open(principal, chat.session_id, debug=chat.debug)
+        told = await answering.ask(conversation, chat.message, follow=chat.follow, request_id=chat.request_id)
         if EVENT_STREAM in request.headers.get("accept", ""):
-            return _streamed(brain, conversation, chat)
-        return await _answered(brain, conversation, chat)
+            return _streamed(told)
+        return await _answered(conversation, told)
 
     @router.get("/help")
     async def help_lines(_: Chatter) -> list[HelpLine]:
@@ -76,6 +84,40 @@ def chat_router(brain: Brain, watch: RenderWatch) -> APIRouter:
         """What was said in a conversation of one's own, the oldest turn first."""
         return await brain.sessions.turns(principal, session_id, limit)
 
+    @router.get("/sessions/{session_id}/turns/{number}")
+    async def turn(session_id: str, number: TurnNumber, principal: Chatter) -> TurnOut:
+        """One turn as it stands: what was said, what was answered so far, and how it ended."""
+        return await brain.sessions.turn(principal, session_id, number)
+
+    @router.get("/sessions/{session_id}/turns/{number}/events", response_class=EventSourceResponse)
+    async def turn_events(
+        session_id: str, number: TurnNumber, request: Request, principal: Chatter
+    ) -> Response:
+        """All that a turn tells, from its beginning or from `Last-Event-ID` on, until its end.
+
+        Also after a restart of the server: an answer that was lost with it says so and ends.
+        """
+        state = await brain.sessions.turn(principal, session_id, number)
+        seen = last_event_id(request)
+        if seen and state.finished_at is not None and await answering.is_last(session_id, number, seen):
+            return Response(status_code=204)
+        return EventSourceResponse(
+            _numbered(answering.follow(principal, session_id, number, seen or 0)),
+            ping=HEARTBEAT_S,
+            headers={"Cache-Control": "no-store"},
+        )
+
+    @router.post("/sessions/{session_id}/turns/{number}/cancel")
+    async def cancel(session_id: str, number: TurnNumber, principal: Chatter) -> TurnOut:
+        """Ends an answer that is being given. What its tools have done stays done."""
+        await answering.cancel(principal, session_id, number)
+        return await brain.sessions.turn(principal, session_id, number)
+
+    @router.get("/experts")
+    async def experts_found(_: Chatter) -> Survey:
+        """The language models that can be asked, and how each has done since the server started."""
+        return await experts.survey()
+
     @router.get("/renders/{render_id}/progress", response_class=EventSourceResponse)
     async def progress(render_id: str, request: Request, _: Viewer) -> Response:
         """How far a render is, as `progress` events; the last one has a state that does not change any more.
@@ -98,23 +140,29 @@ def chat_router(brain: Brain, watch: RenderWatch) -> APIRouter:
     return router
 
 
-async def _answered(brain: Brain, conversation: Conversation, chat: ChatRequest) -> ChatAnswer:
-    events = [
-        event
-        async for event in brain.respond(conversation, chat.message, follow=chat.follow)
-        if not isinstance(event, Progress)
-    ]
+async def _answered(conversation: Conversation, told: AsyncGenerator[BrainEvent, None]) -> ChatAnswer:
+    async with aclosing(told):
+        events = [event async for event in told if not isinstance(event, Progress | TextPart)]
     said = [event.message if isinstance(event, Failure) else event.text
-            for event in events if isinstance(event, Text | Failure)]  # fmt: skip
+            for event in events if isinstance(event, Text | Notice | Failure)]  # fmt: skip
     found = [event.result.get("render_id") for event in events if isinstance(event, ToolReturned)]
+    session_id = next((event.session_id for event in events if isinstance(event, Done)), conversation.id)
     return ChatAnswer(
-        session_id=conversation.id, reply="\n".join(said), render_id=next(iter(found), None), events=events
+        session_id=session_id, reply="\n".join(said), render_id=next(iter(found), None), events=events
     )
 
 
-def _streamed(brain: Brain, conversation: Conversation, chat: ChatRequest) -> EventSourceResponse:
+def _streamed(told: AsyncGenerator[BrainEvent, None]) -> EventSourceResponse:
     async def messages() -> AsyncIterator[ServerSentEvent]:
-        async for event in brain.respond(conversation, chat.message, follow=chat.follow):
-            yield ServerSentEvent(data=event.model_dump_json(exclude_none=True), event=event.type)
+        async with aclosing(told):
+            async for event in told:
+                yield ServerSentEvent(data=event.model_dump_json(exclude_none=True), event=event.type)
 
     return EventSourceResponse(messages(), ping=HEARTBEAT_S, headers={"Cache-Control": "no-store"})
+
+
+async def _numbered(told: AsyncGenerator[Event, None]) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(told):
+        async for event in told:
+            data = brain_event(event).model_dump_json(exclude_none=True)
+            yield ServerSentEvent(data=data, event=event.kind, id=str(event.id), retry=RETRY_MS)

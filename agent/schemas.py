@@ -18,6 +18,12 @@ class ChatRequest(BaseModel):
     message: str = Field(min_length=1, max_length=MAX_UTTERANCE_CHARS)
     session_id: str | None = Field(default=None, description="continue this session; leave out to start one")
     follow: bool = False
+    request_id: str | None = Field(
+        default=None,
+        min_length=8,
+        max_length=80,
+        description="made up by the caller; when it comes again, it gets the answer that it began",
+    )
     debug: bool = Field(default=False, description="show whole arguments in the events")
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from avatar.version import worker_version
 
+from agent.answering import Answering
 from agent.brain import Brain
+from agent.experts import ConfiguredModels, ConsulExperts, Router
+from agent.model import ModelAnswers, TurnLimits
 from agent.sessions.service import SessionService
 from agent.tools import ALL_TOOLS, standard_toolset
 from agent.tools.doors import StudioDoors
@@ -42,6 +45,8 @@ class Services:
     studio: Studio
     watch: RenderWatch
     brain: Brain
+    experts: Router
+    answering: Answering
 
     @property
     def own_personas(self) -> Path:
@@ -68,6 +73,8 @@ def build(settings: Settings) -> Services:
         settings, database, events, blobs, scheduler, farm.times, worker_version=worker_version()
     )
     watch = RenderWatch(studio.renders, events)
+    experts = Router([ConsulExperts(settings.experts), ConfiguredModels(settings.llm)])
+    brain = build_brain(settings, database, events, studio, watch, experts)
     return Services(
         settings=settings,
         database=database,
@@ -79,13 +86,35 @@ def build(settings: Settings) -> Services:
         scheduler=scheduler,
         studio=studio,
         watch=watch,
-        brain=Brain(
-            grammar=Grammar.load(),
-            toolset=standard_toolset(ALL_TOOLS, database, events),
-            sessions=SessionService(database),
-            doors=studio_doors(studio, settings.out_dir),
-            watch=watch,
-        ),
+        brain=brain,
+        experts=experts,
+        answering=Answering(brain, events),
+    )
+
+
+def build_brain(
+    settings: Settings,
+    database: Database,
+    events: EventStore,
+    studio: Studio,
+    watch: RenderWatch,
+    experts: Router,
+) -> Brain:
+    """The agent; with a model behind it where the settings name one, or a Consul in which one may appear."""
+    grammar = Grammar.load()
+    toolset = standard_toolset(ALL_TOOLS, database, events)
+    limits = TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
+    asks_models = (
+        settings.llm.prefer != "none"
+        and any(one.base_url is not None for one in (settings.llm.local, settings.llm.cloud))
+    ) or settings.experts.consul_url is not None
+    return Brain(
+        grammar=grammar,
+        toolset=toolset,
+        sessions=SessionService(database, events),
+        doors=studio_doors(studio, settings.out_dir),
+        watch=watch,
+        model=ModelAnswers(experts, toolset, grammar, limits) if asks_models else None,
     )
 
 

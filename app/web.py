@@ -30,7 +30,10 @@ def create_app(services: Services) -> FastAPI:
         await migrate(services.database, services.settings.state_dir)
         try:
             async with working(services, serving=True), services.studio.outgoing:
-                yield
+                try:
+                    yield
+                finally:
+                    await services.answering.close()
         finally:
             await services.database.close()
 
@@ -45,7 +48,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.studio = services.studio
     for router in routers():
         app.include_router(router)
-    app.include_router(chat_router(services.brain, services.watch))
+    app.include_router(chat_router(services.brain, services.watch, services.answering, services.experts))
     app.include_router(page_router())
     app.include_router(docs_router())
     app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))

@@ -25,7 +25,10 @@ class AgentSession(Base):
 
 
 class AgentTurn(Base):
-    """What was said and what came of it. `number` counts from 1 within the session."""
+    """What was said and what came of it. `number` counts from 1 within the session.
+
+    Whoever answers renews `alive_until`; a turn without an end whose time is over was lost with its process.
+    """
 
     __tablename__ = "agent_turns"
 
@@ -38,5 +41,7 @@ class AgentTurn(Base):
     reply: Mapped[str] = mapped_column(Text, default="")
     error_code: Mapped[str | None] = mapped_column(String(64))
     trace_id: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(80), index=True)
+    alive_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

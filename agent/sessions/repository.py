@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession, AgentTurn
@@ -22,6 +23,24 @@ class SessionRepository:
 
     async def turn(self, session_id: str, number: int) -> AgentTurn | None:
         return await self._session.get(AgentTurn, (session_id, number))
+
+    async def turn_of_request(self, principal_id: str, request_id: str) -> AgentTurn | None:
+        query = (
+            select(AgentTurn)
+            .join(AgentSession, AgentSession.id == AgentTurn.session_id)
+            .where(AgentSession.principal_id == principal_id, AgentTurn.request_id == request_id)
+        )
+        found: AgentTurn | None = await self._session.scalar(query.limit(1))
+        return found
+
+    async def lost(self, session_id: str, now: datetime) -> Sequence[AgentTurn]:
+        """Turns that nobody answers any more."""
+        query = select(AgentTurn).where(
+            AgentTurn.session_id == session_id,
+            AgentTurn.finished_at.is_(None),
+            or_(AgentTurn.alive_until.is_(None), AgentTurn.alive_until < now),
+        )
+        return (await self._session.scalars(query.order_by(AgentTurn.number))).all()
 
     async def of_principal(self, principal_id: str, limit: int) -> Sequence[AgentSession]:
         """The newest first."""

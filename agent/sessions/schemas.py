@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
+
+INTERRUPTED = "agent.interrupted"
+CANCELLED = "agent.cancelled"
+
+TurnState = Literal["running", "done", "failed", "cancelled", "interrupted"]
 
 
 class SessionOut(BaseModel):
@@ -29,3 +35,12 @@ class TurnOut(BaseModel):
     trace_id: str | None
     started_at: datetime
     finished_at: datetime | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def state(self) -> TurnState:
+        """How it ended; `interrupted`: the server stopped in mid-answer, and nothing of it was done twice."""
+        if self.finished_at is None:
+            return "running"
+        ends: dict[str | None, TurnState] = {None: "done", CANCELLED: "cancelled", INTERRUPTED: "interrupted"}
+        return ends.get(self.error_code, "failed")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agent.events import BrainEvent, Done, Failure, ToolCalled
 from agent.sessions.models import AgentSession, AgentTurn
 from agent.sessions.repository import SessionRepository
-from agent.sessions.schemas import SessionOut, TurnOut
+from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import NotFound
+from soundstage.events import EventStore
 from soundstage.telemetry import trace_id
 
 TITLE_CHARS = 80
+LEASE_S = 10.0
+"""A turn whose process has not been heard of for this long is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +39,33 @@ class OpenTurn:
     number: int
     last_render_id: str | None
 
+    @property
+    def stream(self) -> str:
+        return stream_of(self.session_id, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnd:
+    """What a turn came to."""
+
+    reply: str = ""
+    tool: str | None = None
+    error_code: str | None = None
+    render_id: str | None = None
+
+
+def stream_of(session_id: str, number: int) -> str:
+    """The event stream that holds what one turn has told."""
+    return f"turn:{session_id}:{number}"
+
 
 class SessionService:
     """Each verb is one short transaction, because an answer may take as long as a video takes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, events: EventStore, *, lease_s: float = LEASE_S) -> None:
         self._database = database
+        self._events = events
+        self.lease_s = lease_s
 
     async def open(
         self,
@@ -61,10 +89,13 @@ class SessionService:
             repository.add(row)
             return Conversation(row.id, principal, debug, local_files)
 
-    async def begin_turn(self, conversation: Conversation, utterance: str) -> OpenTurn:
+    async def begin_turn(
+        self, conversation: Conversation, utterance: str, request_id: str | None = None
+    ) -> OpenTurn:
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             row = await self._own(repository, conversation.principal, conversation.id)
+            await self._close_lost(session, repository, row.id)
             now = utcnow()
             row.turns += 1
             row.updated_at = now
@@ -75,28 +106,40 @@ class SessionService:
                     number=row.turns,
                     utterance=utterance,
                     trace_id=trace_id(),
+                    request_id=request_id,
                     started_at=now,
+                    alive_until=now + timedelta(seconds=self.lease_s),
                 )
             )
             return OpenTurn(row.id, row.turns, row.last_render_id)
 
-    async def end_turn(
-        self,
-        turn: OpenTurn,
-        *,
-        reply: str,
-        tool: str | None = None,
-        error_code: str | None = None,
-        render_id: str | None = None,
-    ) -> None:
+    async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
+        """The session and number of the turn that this request began, when it comes a second time."""
+        async with self._database.session() as session:
+            row = await SessionRepository(session).turn_of_request(principal.id, request_id)
+            return None if row is None else (row.session_id, row.number)
+
+    async def keep(self, turn: OpenTurn, told: Sequence[BrainEvent], so_far: TurnEnd) -> None:
+        """Writes what has been told so far, and that somebody is still answering."""
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             row = await repository.turn(turn.session_id, turn.number)
-            if row is not None:
-                row.reply, row.tool, row.error_code, row.finished_at = reply, tool, error_code, utcnow()
-            owner = await repository.get(turn.session_id)
-            if owner is not None and render_id is not None:
-                owner.last_render_id = render_id
+            if row is None or row.finished_at is not None:
+                return
+            await self._write(session, turn, told)
+            row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
+            row.reply, row.tool = so_far.reply, so_far.tool
+            await self._note_render(repository, turn, so_far.render_id)
+
+    async def end_turn(self, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent] = ()) -> None:
+        async with self._database.transaction() as session:
+            repository = SessionRepository(session)
+            row = await repository.turn(turn.session_id, turn.number)
+            if row is not None and row.finished_at is None:
+                row.reply, row.tool, row.error_code = end.reply, end.tool, end.error_code
+                row.finished_at = utcnow()
+                await self._write(session, turn, told)
+            await self._note_render(repository, turn, end.render_id)
 
     async def list(self, principal: Principal, limit: int = 50) -> Sequence[SessionOut]:
         async with self._database.session() as session:
@@ -104,10 +147,59 @@ class SessionService:
             return [SessionOut.model_validate(row) for row in rows]
 
     async def turns(self, principal: Principal, session_id: str, limit: int = 100) -> Sequence[TurnOut]:
+        await self._settle(session_id)
         async with self._database.session() as session:
             repository = SessionRepository(session)
             await self._own(repository, principal, session_id)
             return [TurnOut.model_validate(row) for row in await repository.turns(session_id, limit)]
+
+    async def turn(self, principal: Principal, session_id: str, number: int) -> TurnOut:
+        """One turn as it stands now."""
+        await self._settle(session_id)
+        async with self._database.session() as session:
+            repository = SessionRepository(session)
+            await self._own(repository, principal, session_id)
+            row = await repository.turn(session_id, number)
+            if row is None:
+                raise NotFound(
+                    "session.no_such_turn",
+                    f"The session {session_id} has no turn {number}.",
+                    "Ask for its turns to see which there are.",
+                )
+            return TurnOut.model_validate(row)
+
+    async def _note_render(
+        self, repository: SessionRepository, turn: OpenTurn, render_id: str | None
+    ) -> None:
+        """What "it" means from now on."""
+        owner = None if render_id is None else await repository.get(turn.session_id)
+        if owner is not None:
+            owner.last_render_id = render_id
+
+    async def _write(self, session: AsyncSession, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
+        for event in told:
+            data = event.model_dump(mode="json", exclude_none=True)
+            await self._events.append(session, turn.stream, event.type, data)
+
+    async def _settle(self, session_id: str) -> None:
+        """Whoever asks for a lost turn finds it ended. Almost always there is none, and no write."""
+        async with self._database.session() as session:
+            if not await SessionRepository(session).lost(session_id, utcnow()):
+                return
+        async with self._database.transaction() as session:
+            await self._close_lost(session, SessionRepository(session), session_id)
+
+    async def _close_lost(
+        self, session: AsyncSession, repository: SessionRepository, session_id: str
+    ) -> None:
+        """Ends turns whose process is gone, and says so in them. Nothing is tried again."""
+        for row in await repository.lost(session_id, utcnow()):
+            turn = OpenTurn(row.session_id, row.number, None)
+            told = await self._events.read(turn.stream)
+            failure = _lost(any(event.kind == ToolCalled.model_fields["type"].default for event in told))
+            await self._write(session, turn, [failure, Done(session_id=row.session_id, turn=row.number)])
+            row.reply = f"{row.reply}\n{failure.message}".strip()
+            row.error_code, row.finished_at = failure.code, utcnow()
 
     async def _own(
         self, repository: SessionRepository, principal: Principal, session_id: str
@@ -119,3 +211,13 @@ class SessionService:
                 "session.not_found", f"There is no session {session_id}.", hint="Leave it out to start one."
             )
         return row
+
+
+def _lost(began_a_tool: bool) -> Failure:
+    return Failure(
+        code=INTERRUPTED,
+        message="The server stopped in the middle of this answer.",
+        hint="A tool had begun: look whether its effect is there before you ask again."
+        if began_a_tool
+        else "Nothing had been begun: ask again.",
+    )

@@ -12,6 +12,7 @@ import yaml
 from hassil import Intents, merge_dict, recognize_all
 
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
+from agent.understanding.saying import Wording
 from agent.understanding.suggestions import closest_examples
 
 COMMAND_CHARS = 600
@@ -54,6 +55,7 @@ class Grammar:
     def __init__(self, intents: Intents) -> None:
         self._intents = intents
         self.help = tuple(_help_entries(intents))
+        self._wordings = _wordings(intents)
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Grammar:
@@ -79,6 +81,10 @@ class Grammar:
                 return found
         close = closest_examples(command[:COMMAND_CHARS], self.examples())
         return NotUnderstood(tuple(_in_their_words(example, script) for example in close))
+
+    def wording(self, tool: str) -> Wording:
+        """How people ask for a tool; of one that is not in the grammar nothing is known."""
+        return self._wordings.get(tool, Wording())
 
     def examples(self) -> Iterable[str]:
         return (example for entry in self.help for example in entry.examples)
@@ -135,3 +141,13 @@ def _help_entries(intents: Intents) -> Iterator[HelpEntry]:
                 metadata.get("help", ""),
                 tuple(metadata.get("examples", ())),
             )
+
+
+def _wordings(intents: Intents) -> dict[str, Wording]:
+    found: dict[str, Wording] = {}
+    for intent in intents.intents.values():
+        for data in intent.data:
+            metadata = data.metadata or {}
+            if metadata.get("tool"):
+                found.setdefault(metadata["tool"], Wording.of(metadata))
+    return found

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from agent.brain import GOING_ON
 from agent.events import ToolReturned
+from agent.outcome import GOING_ON
 from agent.understanding import Grammar
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView

@@ -33,6 +33,17 @@ class Printer:
         if not self.as_json:
             self.out.print(text, markup=False)
 
+    def part(self, text: str) -> None:
+        """The next characters of a line that is being written."""
+        if not self.as_json:
+            self.out.print(text, markup=False, end="")
+            self.out.file.flush()
+
+    def note(self, text: str) -> None:
+        """A remark beside the answer, on standard error."""
+        if not self.as_json:
+            self.err.print(text, markup=False, style="dim")
+
     def answer(self, value: BaseModel | Mapping[str, Any] | Sequence[Any], sentence: str) -> None:
         """What a command has done: the value for programs, or the sentence for people."""
         if self.as_json:

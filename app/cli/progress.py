@@ -9,7 +9,16 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text as RichText
 
-from agent.events import BrainEvent, Failure, Progress, Text, ToolReturned
+from agent.events import (
+    BrainEvent,
+    ConfirmationAsked,
+    Failure,
+    Notice,
+    Progress,
+    Text,
+    TextPart,
+    ToolReturned,
+)
 from app.cli.printing import Printer
 
 
@@ -51,6 +60,7 @@ class AnswerView:
         )
         self._task_id: TaskID | None = None
         self._last_label = ""
+        self._writing = False
         self.failed = False
         self.made_render_id: str | None = None
         """Of the render that this answer began; one that is only looked at is not ours to cancel."""
@@ -74,15 +84,33 @@ class AnswerView:
         match event:
             case Progress():
                 self._move(event)
+            case TextPart():
+                self._stop_bar()
+                self._printer.part(event.text)
+                self._writing = True
             case Text():
                 # Off the screen first: text goes to standard output, the bar to standard error.
                 self._stop_bar()
-                self._printer.line(event.text)
+                self._printer.line("" if self._writing else event.text)
+                self._writing = False
+            case Notice():
+                self._end_line()
+                self._printer.note(event.text)
+            case ConfirmationAsked():
+                self._end_line()
+                self._printer.note(confirmation(event))
             case Failure():
                 self._stop_bar()
+                self._end_line()
                 self._printer.failure(event.code, event.message, event.hint, suggestions=event.suggestions)
             case _:
                 pass
+
+    def _end_line(self) -> None:
+        """A text that broke off ends its line, so that what follows begins one."""
+        if self._writing:
+            self._printer.line("")
+        self._writing = False
 
     def _stop_bar(self) -> None:
         if self._task_id is not None:
@@ -100,3 +128,10 @@ class AnswerView:
             self._bar.start()
             self._task_id = self._bar.add_task(f"{label:<9}", total=1.0)
         self._bar.update(self._task_id, description=f"{label:<9}", completed=event.fraction, event=event)
+
+
+def confirmation(event: ConfirmationAsked) -> str:
+    """What the person has to say for a call that nobody asked for."""
+    if event.say:
+        return f"To have this done, say: {event.say}"
+    return f"{event.tool} was not run, because you did not ask for it. Say it in your own words."

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from soundstage.settings.conversation import AgentSettings, ExpertSettings
 from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.sections import (
@@ -50,6 +51,8 @@ class Settings(BaseSettings):
     events: EventSettings = Field(default_factory=EventSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     llm: LlmsSettings = Field(default_factory=LlmsSettings)
+    agent: AgentSettings = Field(default_factory=AgentSettings)
+    experts: ExpertSettings = Field(default_factory=ExpertSettings)
     services: ServicesSettings = Field(default_factory=ServicesSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     youtube: YoutubeSettings = Field(default_factory=YoutubeSettings)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import pytest
 from agent.understanding import Grammar
 from app.composition import Services, opened
 from soundstage.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
 NOVA = """
 id: nova
@@ -23,8 +28,22 @@ def grammar() -> Grammar:
     return Grammar.load()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with an empty database of today: migrating one takes longer than most tests."""
+    state = tmp_path_factory.mktemp("migrated")
+
+    async def migrate_it() -> None:
+        async with opened(Settings(state_dir=state)):
+            pass
+
+    asyncio.run(migrate_it())
+    return state
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, migrated: Path) -> Settings:
+    shutil.copytree(migrated, tmp_path / "state")
     personas = tmp_path / "personas"
     personas.mkdir()
     (personas / "nova.yaml").write_text(NOVA)

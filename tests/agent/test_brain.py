@@ -61,7 +61,7 @@ async def test_a_sentence_queues_a_render_with_the_script_as_it_was_typed(
 ) -> None:
     script = 'She said: "Hello, World"… 🎬\nAnd left, in 360p.'
     events = await talk.say(f"Make a video where Nova says: {script}")
-    assert kinds(events) == ["understood", "tool_call", "tool_result", "text", "done"]
+    assert kinds(events) == ["turn", "understood", "tool_call", "tool_result", "text", "done"]
     spec = await spec_of(services, result(events)["render_id"])
     assert [scene.script for scene in spec.scenes] == [script]
     assert (spec.canvas.width, spec.canvas.height, spec.canvas.fps) == (1920, 1080, 25)

@@ -53,7 +53,7 @@ async def test_chat_answers_as_events_when_asked_to(client: httpx.AsyncClient) -
     )
     assert answer.headers["content-type"].startswith("text/event-stream")
     kinds = [event["type"] for event in sse(answer.text)]
-    assert kinds == ["understood", "tool_call", "tool_result", "text", "done"]
+    assert kinds == ["turn", "understood", "tool_call", "tool_result", "text", "done"]
 
 
 async def test_a_conversation_goes_on_and_can_be_read_again(client: httpx.AsyncClient) -> None:

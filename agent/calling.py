@@ -1,0 +1,53 @@
+"""Runs one tool call of one turn and tells of it; the grammar's calls and the model's go this same way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from agent.events import BrainEvent, Text, ToolCalled, ToolReturned
+from agent.sessions.service import Conversation, OpenTurn
+from agent.tools.doors import StudioDoors
+from agent.tools.record import ToolContext
+from agent.tools.toolset import ToolCall, Toolset
+from agent.tools.wrappers import shortened
+from policy import Principal
+
+
+class Caller:
+    """Calls tools for one turn of one conversation."""
+
+    def __init__(
+        self, toolset: Toolset, doors: StudioDoors, conversation: Conversation, turn: OpenTurn
+    ) -> None:
+        self._toolset = toolset
+        self._doors = doors
+        self._conversation = conversation
+        self._last_render_id = turn.last_render_id
+
+    @property
+    def principal(self) -> Principal:
+        return self._conversation.principal
+
+    def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments as an event shows them: whole in debug mode, else only what is short."""
+        return dict(arguments) if self._conversation.debug else shortened(arguments)
+
+    async def run(self, call: ToolCall) -> AsyncGenerator[BrainEvent, None]:
+        """`tool_call` before anything happens, then `tool_result` and the result's own sentence."""
+        name = call.tool.name
+        arguments = self.shown(call.request.model_dump(mode="json", exclude_none=True))
+        yield ToolCalled(tool=name, effect=call.tool.effect, arguments=arguments)
+        context = ToolContext(
+            principal=self._conversation.principal,
+            session_id=self._conversation.id,
+            doors=self._doors,
+            last_render_id=self._last_render_id,
+            local_files=self._conversation.local_files,
+        )
+        result = await self._toolset.run(context, call)
+        data = result.model_dump(mode="json")
+        # What was made or looked at is what "it" means in the next call of the same answer.
+        self._last_render_id = data.get("render_id") or self._last_render_id
+        yield ToolReturned(tool=name, result=data)
+        yield Text(text=result.sentence())

@@ -1,0 +1,133 @@
+"""Finds experts in Consul: healthy services with a tag; a Source of the Router."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from agent.experts.candidates import Candidate
+from agent.model.openai_server import OpenAiServer
+from soundstage.errors import SoundstageError
+from soundstage.settings.conversation import ExpertSettings
+
+ANSWER_S = 3.0
+MOST_SERVICES = 64
+TOPIC = "topic="
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Service(_Wire):
+    id: str = Field(alias="ID", max_length=200)
+    service: str = Field(alias="Service", max_length=200)
+    address: str = Field(default="", alias="Address", max_length=200)
+    port: int = Field(alias="Port", ge=1, le=65535)
+    tags: list[str] | None = Field(default=None, alias="Tags")
+    meta: dict[str, str] | None = Field(default=None, alias="Meta")
+
+
+class _Node(_Wire):
+    address: str = Field(alias="Address", max_length=200)
+
+
+class _Entry(_Wire):
+    node: _Node = Field(alias="Node")
+    service: _Service = Field(alias="Service")
+
+
+_CATALOGUE: TypeAdapter[dict[str, list[str]]] = TypeAdapter(dict[str, list[str]])
+_ENTRIES: TypeAdapter[list[_Entry]] = TypeAdapter(list[_Entry])
+
+
+class ConsulExperts:
+    """Experts of the moment. While Consul is away those it named last stay, and `problem` says so.
+
+    A service is an expert by a tag that fits `experts.tag`; `topic=…` tags say what it is good at, its meta
+    values `model`, `path` (default `/v1`) and `scheme` how it is asked.
+    """
+
+    def __init__(self, settings: ExpertSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._found: list[Candidate] = []
+        self._looked_at: float | None = None
+        self._looking = asyncio.Lock()
+        self._problem = ""
+
+    @property
+    def problem(self) -> str:
+        return self._problem
+
+    async def candidates(self) -> Sequence[Candidate]:
+        if self._settings.consul_url is None:
+            return ()
+        async with self._looking:
+            now = self._clock()
+            if self._looked_at is None or now - self._looked_at >= self._settings.refresh_s:
+                self._looked_at = now
+                await self._look(str(self._settings.consul_url).rstrip("/"))
+        return self._found
+
+    async def _look(self, url: str) -> None:
+        try:
+            token = await asyncio.to_thread(self._settings.consul_token)
+            headers = {} if token is None else {"X-Consul-Token": token}
+            async with (
+                asyncio.timeout(ANSWER_S),
+                httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False) as client,
+            ):
+                catalogue = _CATALOGUE.validate_python(await _got(client, "/v1/catalog/services"))
+                names = [name for name, tags in catalogue.items() if self._is_expert(tags)][:MOST_SERVICES]
+                answers = [await _got(client, f"/v1/health/service/{quote(name, safe='')}") for name in names]
+                entries = [entry for answer in answers for entry in _ENTRIES.validate_python(answer)]
+        except (httpx.HTTPError, TimeoutError, ValidationError, ValueError) as error:
+            self._problem = f"Consul at {url} did not say which experts there are ({type(error).__name__})."
+            return
+        except SoundstageError as error:
+            self._problem = error.message
+            return
+        self._problem = ""
+        self._found = [
+            self._candidate(entry) for entry in entries if self._is_expert(entry.service.tags or ())
+        ]
+
+    def _is_expert(self, tags: Sequence[str]) -> bool:
+        return any(fnmatchcase(tag, self._settings.tag) for tag in tags)
+
+    def _candidate(self, entry: _Entry) -> Candidate:
+        service, meta = entry.service, entry.service.meta or {}
+        url = _url(service.address or entry.node.address, service.port, meta)
+        model = OpenAiServer(
+            service.id,
+            url,
+            meta.get("model", ""),
+            api_key=self._settings.api_key,
+            silence_s=self._settings.timeout_s,
+        )
+        topics = frozenset(
+            tag.removeprefix(TOPIC).lower() for tag in service.tags or () if tag.startswith(TOPIC)
+        )
+        return Candidate(model, url, topics)
+
+
+def _url(host: str, port: int, meta: Mapping[str, str]) -> str:
+    scheme = "https" if meta.get("scheme") == "https" else "http"
+    shown = f"[{host}]" if ":" in host else host
+    path = meta.get("path", "/v1").strip("/")
+    return f"{scheme}://{shown}:{port}/{path}"
+
+
+async def _got(client: httpx.AsyncClient, path: str) -> Any:
+    """Only services that pass their checks; the catalogue ignores that parameter."""
+    answer = await client.get(path, params={"passing": "1"})
+    answer.raise_for_status()
+    return answer.json()

@@ -1,0 +1,100 @@
+"""Chooses whom to ask by topic, measured success and latency; the `Models` of ModelAnswers."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from agent.experts.candidates import Candidate, Source
+from agent.experts.record import TrackRecord
+from agent.model.backend import ChatModel
+
+_WORD = re.compile(r"[^\W_]+")
+TOPIC_CHARS = 4000
+
+
+class ExpertLine(BaseModel):
+    """One model as people see it."""
+
+    name: str
+    source: str
+    address: str
+    topics: tuple[str, ...]
+    state: str
+    calls: int
+    failures: int
+    success: float
+    latency_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All models, and what is wrong with finding them."""
+
+    lines: tuple[ExpertLine, ...]
+    problems: tuple[str, ...]
+
+
+class Router:
+    """Holds the track records of one process; they need not survive it."""
+
+    def __init__(self, sources: Sequence[Source], clock: Callable[[], float] = time.monotonic) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._records: dict[str, TrackRecord] = {}
+
+    async def order(self, utterance: str) -> Sequence[ChatModel]:
+        """Experts of the topic, then those of none, then the others; among equals the quickest and surest."""
+        now = self._clock()
+        words = {_stem(word) for word in _WORD.findall(utterance[:TOPIC_CHARS])}
+        fit = [one for one in await self._found() if self._record(one.name).may_be_asked(now)]
+        fit.sort(key=lambda one: (_distance(one, words), one.preference, self._record(one.name).cost_s(now)))
+        if fit:
+            self._record(fit[0].name).asked(now)
+        return [one.model for one in fit]
+
+    def answered(self, model: ChatModel, seconds: float) -> None:
+        self._record(model.name).answered(seconds, self._clock())
+
+    def failed(self, model: ChatModel) -> None:
+        self._record(model.name).failed(self._clock())
+
+    async def survey(self) -> Survey:
+        """For `soundstage experts` and its route."""
+        now = self._clock()
+        lines = [_line(one, self._record(one.name), now) for one in await self._found()]
+        return Survey(tuple(lines), tuple(one.problem for one in self._sources if one.problem))
+
+    async def _found(self) -> list[Candidate]:
+        return [one for source in self._sources for one in await source.candidates()]
+
+    def _record(self, name: str) -> TrackRecord:
+        return self._records.setdefault(name, TrackRecord())
+
+
+def _distance(one: Candidate, words: set[str]) -> int:
+    if not one.topics:
+        return 1
+    return 0 if any(_stem(topic) in words for topic in one.topics) else 2
+
+
+def _stem(word: str) -> str:
+    return word.lower().rstrip("s")
+
+
+def _line(one: Candidate, record: TrackRecord, now: float) -> ExpertLine:
+    return ExpertLine(
+        name=one.name,
+        source=one.source,
+        address=one.address,
+        topics=tuple(sorted(one.topics)),
+        state=record.state(now),
+        calls=record.calls,
+        failures=record.failures,
+        success=round(record.success, 3),
+        latency_ms=round(record.latency_s * 1000) if record.calls > record.failures else None,
+    )

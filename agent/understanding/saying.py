@@ -1,0 +1,61 @@
+"""Which words name a tool, and which sentence asks for a call; for the calls that a model makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.understanding.literals import HEAD_CHARS, mask, script_cuts
+
+_WORD = re.compile(r"[^\W\d_]+")
+_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
+_EMPTY_LINE = re.compile(r"\n\s*\n")
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How people ask for one tool: of each group of `named_by` one word must be there; `say` is a template
+    with {argument} and [parts that go when their argument is missing].
+    """
+
+    named_by: tuple[frozenset[str], ...] = ()
+    say: str = ""
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> Wording:
+        groups = tuple(frozenset(str(group).split()) for group in metadata.get("named_by", ()))
+        return cls(groups, str(metadata.get("say", "")))
+
+    def named_in(self, utterance: str) -> bool:
+        """Whether somebody's own words name the tool. One without `named_by` is never named."""
+        words = own_words(utterance)
+        return bool(self.named_by) and all(group & words for group in self.named_by)
+
+    def sentence(self, arguments: Mapping[str, object]) -> str:
+        """The template with the arguments in it; empty when one that it needs is missing."""
+        said = {name: str(value) for name, value in arguments.items() if value is not None}
+        kept = _OPTIONAL.sub(lambda match: match[1] if _given(match[1], said) else "", self.say)
+        if not kept or not _given(kept, said):
+            return ""
+        return _SLOT.sub(lambda match: said[match[1]], kept)
+
+
+def own_words(utterance: str) -> frozenset[str]:
+    """The words that somebody speaks, in lower case; not those of a script, of a quotation or of a path.
+
+    A pasted text must not be able to ask for anything, so whatever could be one is left out.
+    """
+    head = utterance[:HEAD_CHARS]
+    for cut in script_cuts(utterance):
+        head = f"{cut.before} {cut.after}" if len(cut.before) < HEAD_CHARS else head
+        break
+    # What follows an empty line is pasted more often than said.
+    said = _EMPTY_LINE.split(head, maxsplit=1)[0]
+    return frozenset(word.lower() for word in _WORD.findall(mask(said).text))
+
+
+def _given(template: str, said: Mapping[str, str]) -> bool:
+    return all(said.get(name) for name in _SLOT.findall(_OPTIONAL.sub("", template)))
