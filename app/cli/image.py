@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,18 +12,34 @@ import typer
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, run
 from app.machines_api import machines_api
+from lab.image_tree import tree_with_roles
 from lab.mirror import mirror_of_this_computer
+from provisioning_api.wiring import ansible_bin
 from pxe.image.build import BuiltImage, build_image
 from pxe.image.recipe import Kernel, Mirror, Recipe
-from soundstage.errors import Invalid
+from soundstage.errors import Invalid, Unavailable
 from soundstage.settings import Settings
 
-KernelName = Annotated[
+KernelRoles = Annotated[
+    Path | None,
+    typer.Option(
+        help="An inventory: what the roles install with its variables is baked in, by a machine of the lab.",
+        exists=True,
+    ),
+]
+Name = Annotated[
     str,
     typer.Option(help="`metal`: drivers for real machines; `cloud`: for virtual ones alone, much smaller."),
 ]
 Packages = Annotated[
     list[str] | None, typer.Option("--package", help="A Debian package more; may be given again.")
+]
+Roles = Annotated[
+    Path | None,
+    typer.Option(
+        help="An inventory: what the roles install with its variables is baked in, by a machine of the lab.",
+        exists=True,
+    ),
 ]
 Name = Annotated[
     str, typer.Option(help="Begins the version. Machines take the greatest one that is published.")
@@ -43,13 +61,14 @@ def _register_build(group: typer.Typer) -> None:
         context: typer.Context,
         kernel: KernelName = "metal",
         package: Packages = None,
+        roles: Roles = None,
         name: Name = "debian13",
         as_json: JsonFlag = False,
     ) -> None:
         """Build the image, or find it built. Needs root: its files belong to root."""
         called = invocation(context)
         printer = called.printer(as_json)
-        _told(printer, _built(called.settings(), printer, kernel, package, name))
+        _told(printer, _built(called.settings(), printer, kernel, package, roles, name))
 
 
 def _register_publish(group: typer.Typer) -> None:
@@ -58,6 +77,7 @@ def _register_publish(group: typer.Typer) -> None:
         context: typer.Context,
         kernel: KernelName = "metal",
         package: Packages = None,
+        roles: Roles = None,
         name: Name = "debian13",
         as_json: JsonFlag = False,
     ) -> None:
@@ -67,7 +87,7 @@ def _register_publish(group: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         settings = called.settings()
-        built = _built(settings, printer, kernel, package, name)
+        built = _built(settings, printer, kernel, package, roles, name)
         names = run(_published(settings, built))
         printer.answer(
             {"version": built.index.version, "published": names},
@@ -76,21 +96,47 @@ def _register_publish(group: typer.Typer) -> None:
 
 
 def _built(
-    settings: Settings, printer: Printer, kernel: str, packages: list[str] | None, name: str
+    settings: Settings,
+    printer: Printer,
+    kernel: str,
+    packages: list[str] | None,
+    roles: Path | None,
+    name: str,
 ) -> BuiltImage:
     kinds = {one.name.lower(): one for one in Kernel}
     if kernel not in kinds:
         raise Invalid(
             "image.no_such_kernel", f"There is no kernel {kernel!r}.", f"Take {' or '.join(kinds)}."
         )
+    if roles is not None and packages:
+        raise Invalid(
+            "image.packages_by_roles",
+            "With --roles the roles alone say which packages are installed.",
+            "Name them in `common__packages` of the inventory.",
+        )
     mirror = mirror_of_this_computer()
+    tree = None
+    if roles is not None:
+        project = settings.playbooks_folder
+        bin_folder = ansible_bin(settings, project) or _ansible_on_path()
+        tree = tree_with_roles(roles.absolute(), project, bin_folder, kinds[kernel], printer.line)
     return build_image(
         Recipe(kernel=kinds[kernel], packages=tuple(packages or ())),
         mirror=Mirror(mirror.main, mirror.security, mirror.http_proxy),
         ssh_user=settings.provisioning.ssh_user,
         name=name,
+        tree=tree,
         say=printer.line,
     )
+
+
+def _ansible_on_path() -> Path:
+    found = shutil.which("ansible-playbook")
+    if found is None:
+        raise Unavailable(
+            "image.no_ansible", "There is no ansible-playbook.", "Set `provisioning.ansible_bin`."
+        )
+    return Path(found).parent
 
 
 def _told(printer: Printer, built: BuiltImage) -> None:
