@@ -30,19 +30,22 @@ def main() -> int:
     parser.add_argument("--config-file", type=Path)
     parser.add_argument("--socket", type=int, required=True, help="descriptor of a listening socket")
     parser.add_argument("--tls-socket", type=int, required=True, help="the same, for TLS")
+    parser.add_argument("--alone", action="store_true", help="nobody holds standard input; signals end it")
     options = parser.parse_args()
     try:
         process = build_process(load_settings(options.config_file))
         plain, tls = (socket.socket(fileno=number) for number in (options.socket, options.tls_socket))
-        asyncio.run(serve(process, plain, tls))
+        asyncio.run(serve(process, plain, tls, alone=options.alone))
     except SoundstageError as error:
         print(f"error {error.message}  ({error.code})\nhint  {error.hint}", file=sys.stderr)
         return 1
     return 0
 
 
-async def serve(process: ProvisioningProcess, plain: socket.socket, tls: socket.socket) -> None:
-    """Until SIGTERM, SIGINT or the end of standard input."""
+async def serve(
+    process: ProvisioningProcess, plain: socket.socket, tls: socket.socket, *, alone: bool = False
+) -> None:
+    """Until SIGTERM, SIGINT or, unless it runs `alone` (under systemd), the end of standard input."""
     settings = process.settings
     configure_logging(settings.log.level, settings.log.format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -57,11 +60,12 @@ async def serve(process: ProvisioningProcess, plain: socket.socket, tls: socket.
         raise RuntimeError("the TLS port has no TLS")
     second.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
     servers = (uvicorn.Server(first), uvicorn.Server(second))
-    watcher = asyncio.create_task(stop_with_supervisor(*servers))
+    watcher = None if alone else asyncio.create_task(stop_with_supervisor(*servers))
     try:
         await asyncio.gather(servers[0].serve(sockets=[plain]), _after(servers[0], servers[1], tls))
     finally:
-        watcher.cancel()
+        if watcher is not None:
+            watcher.cancel()
     if not servers[0].started:
         raise SoundstageError("server.no_start", "The server did not start.", "Read the lines above.")
 

@@ -41,7 +41,6 @@ class BootNet:
         self.places = LabPlaces(f"boot-{os.getpid()}")
         self.asked: list[str] = []
         self._stack = stack
-        folder.chmod(0o755)
         lay_out_tftp(self.tftp)
         stack.callback(remove_network, self.places)
         remove_network(self.places)

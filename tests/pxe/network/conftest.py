@@ -25,8 +25,6 @@ def boot_net(tmp_path: Path) -> Iterator[BootNet]:
         pytest.skip(f"{missing} Run `sudo make test`.")
     if shutil.which("dnsmasq") is None or not Path("/usr/lib/ipxe/snponly.efi").exists():
         pytest.skip("run: apt-get install --no-install-recommends dnsmasq-base ipxe")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     with ExitStack() as stack:
         yield BootNet(tmp_path, stack)
 
