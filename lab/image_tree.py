@@ -1,5 +1,5 @@
 """A Debian tree with what the roles install, for images: the playbook runs on a machine of the lab, and what
-it changed is kept (called by `soundstage image build --roles` and by tests of the way from power-on to ready).
+it changed is kept (called by `soundstage image build --roles` and by tests of network boot).
 
 Baked so, a new machine's run finds packages and programs in place and writes configuration alone.
 """

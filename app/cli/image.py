@@ -20,14 +20,7 @@ from pxe.image.recipe import Kernel, Mirror, Recipe
 from soundstage.errors import Invalid, Unavailable
 from soundstage.settings import Settings
 
-KernelRoles = Annotated[
-    Path | None,
-    typer.Option(
-        help="An inventory: what the roles install with its variables is baked in, by a machine of the lab.",
-        exists=True,
-    ),
-]
-Name = Annotated[
+KernelName = Annotated[
     str,
     typer.Option(help="`metal`: drivers for real machines; `cloud`: for virtual ones alone, much smaller."),
 ]
