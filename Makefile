@@ -5,7 +5,7 @@ SOUNDSTAGE := .venv/bin/soundstage
 AVATAR := avatar/.venv/bin/avatar
 DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one sentence, and this machine made me say it.
 
-.PHONY: tools help setup demo up test test-long test-gpu check format pictures look bench docs clean
+.PHONY: tools help setup demo up test test-long test-gpu policy-test check format pictures look bench docs clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ test-gpu: ## run the tests that need an NVIDIA card
 	@scripts/setup test
 	@scripts/test --gpu
 
+policy-test: ## test the rules of who may do what, in both engines
+	@scripts/setup test
+	@scripts/policy_test
+
 check: ## format, types, imports, lint, docs drift
 	@scripts/setup test
 	@scripts/check
@@ -53,6 +57,7 @@ bench: ## print the figures of the avatar pipeline on this machine
 	@scripts/setup test
 	@avatar/.venv/bin/python -P bench/avatar.py
 	@.venv/bin/python -P bench/simulate.py
+	@.venv/bin/python -P bench/policy.py
 
 tools: ## build the pinned engines (Nomad, Consul, OPA, S3 server) into a cache, and print where they are
 	@tools/build

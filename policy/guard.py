@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fastapi.requests import HTTPConnection
 
+from policy.decisions.question import Action
 from policy.permissions import permission
 from policy.principal import Principal
 
@@ -16,9 +17,16 @@ class RequiredPermission:
     permission: str
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
-        principal: Principal = await connection.app.state.policy.authenticate(connection)
-        principal.require(self.permission)
+        policy = connection.app.state.policy
+        principal: Principal = await policy.authenticate(connection)
+        await policy.decider.require(principal, Action("route", _route(connection), self.permission))
         return principal
+
+
+def _route(connection: HTTPConnection) -> str:
+    """`GET /api/renders/{render_id}`: the template, so that the same question is asked for every id."""
+    method = connection.scope.get("method", "WS")
+    return f"{method} {getattr(connection.scope.get('route'), 'path', '')}".strip()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,12 @@ from fastapi.requests import HTTPConnection
 
 from policy.admission import Admission, BodyAdmission, DeclarationCheck
 from policy.authentication import AmbientTrust, Authenticator
+from policy.decisions.bundle import shipped
+from policy.decisions.decider import Decider
+from policy.decisions.decision_log import DecisionLog
+from policy.decisions.embedded import shipped_engine
+from policy.decisions.engine import Engine
+from policy.decisions.opa_server import OpaEngine
 from policy.keys.routes import keys_router
 from policy.keys.schemas import KeyMade
 from policy.keys.service import KeyService
@@ -21,11 +27,11 @@ from policy.sessions import SessionSigner, session_secret
 from soundstage.body_limits import install_body_limits
 from soundstage.database import Database
 from soundstage.events import EventStore
-from soundstage.settings import LimitSettings, Settings
+from soundstage.settings import LimitSettings, PolicySettings, Settings
 
 
 class Policy:
-    """Keys, sessions and the authenticator of one installation."""
+    """Keys, sessions, the authenticator and the decider of one installation."""
 
     def __init__(
         self,
@@ -34,12 +40,14 @@ class Policy:
         sessions: SessionSigner,
         trust: AmbientTrust,
         limits: LimitSettings,
+        decider: Decider,
     ) -> None:
         self.db = db
         self.keys = keys
         self.sessions = sessions
         self.trust = trust
         self.limits = limits
+        self.decider = decider
         self.authenticator = Authenticator(db, keys, sessions, trust)
 
     @classmethod
@@ -54,7 +62,8 @@ class Policy:
             public_host=None if url is None else urlsplit(str(url)).netloc.lower(),
             https=url is not None and url.scheme == "https",
         )
-        return cls(db, keys, sessions, trust, settings.limits)
+        decider = Decider(choose_engine(settings.policy), DecisionLog(settings.policy.log))
+        return cls(db, keys, sessions, trust, settings.limits, decider)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
         """Who is behind a connection; asked once per connection."""
@@ -67,6 +76,13 @@ class Policy:
         """At the very first start an admin key, to be shown once; None ever after."""
         async with self.db.transaction() as session:
             return await self.keys.first_admin(session)
+
+
+def choose_engine(settings: PolicySettings) -> Engine:
+    """The evaluator that the settings name. An OPA server is not called before the first question."""
+    if settings.engine == "opa":
+        return OpaEngine(str(settings.opa_url), shipped(), settings.opa_token_file)
+    return shipped_engine()
 
 
 def install_policy(

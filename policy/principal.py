@@ -6,25 +6,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from policy.permissions import covered, permission
+from policy.decisions.embedded import permissions_of
+from policy.permissions import permission
 from policy.roles import role
 from soundstage.errors import Forbidden
 
 Kind = Literal["key", "session", "loopback", "local"]
 
-# What everybody may who is known at all, whatever the scopes of the key.
-ALWAYS = frozenset({"self:read"})
+DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who is known. `scopes` narrow what the role grants; None means that they do not."""
+    """Somebody who is known. `scopes` narrow what the role grants; None means that they do not.
+
+    `state` is that of the key behind it at the moment of asking, `tenant` whose things it works on.
+    """
 
     id: str
     name: str
     role: str
     kind: Kind
     scopes: tuple[str, ...] | None = None
+    state: str = "active"
+    tenant: str = DEFAULT_TENANT
 
     @classmethod
     def local_admin(cls, name: str = "cli") -> Principal:
@@ -34,8 +39,7 @@ class Principal:
     @property
     def permissions(self) -> frozenset[str]:
         """All that this principal may do."""
-        granted = role(self.role).permissions
-        return (granted if self.scopes is None else granted & covered(self.scopes)) | ALWAYS
+        return permissions_of(role(self.role).name, self.scopes)
 
     def may(self, name: str) -> bool:
         """Whether it may do that; Invalid for a permission that does not exist."""

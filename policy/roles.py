@@ -1,32 +1,36 @@
-"""Roles as data: read from `roles.toml`, inheritance resolved; used when somebody is authenticated."""
+"""Roles as people see them: read from the data of the rules and checked; used for lists and for new keys."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from policy.permissions import check_pattern, covered
+from policy.decisions.bundle import shipped
+from policy.decisions.embedded import permissions_of
+from policy.permissions import check_pattern
 from soundstage.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A named set of permissions, its own and the inherited ones together."""
+    """A name for what somebody may do."""
 
     name: str
     sentence: str
     inherits: str | None
-    permissions: frozenset[str]
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """Its own and the inherited ones together, as the rules see it."""
+        return permissions_of(self.name, None)
 
 
 @cache
 def roles() -> Mapping[str, Role]:
     """The roles of this installation, by name."""
-    return parse_roles(files("policy").joinpath("roles.toml").read_text(encoding="utf-8"))
+    return parse_roles(shipped().data["roles"])
 
 
 def role(name: str) -> Role:
@@ -39,23 +43,28 @@ def role(name: str) -> Role:
     return found
 
 
-def parse_roles(text: str) -> dict[str, Role]:
-    """Resolves the inheritance of a TOML table of roles; Invalid for circles and unknown names."""
-    table = tomllib.loads(text)
-    return {name: _resolve(name, table, ()) for name in table}
+def parse_roles(table: Mapping[str, Any]) -> dict[str, Role]:
+    """The roles of a table; Invalid for circles, unknown names and grants that grant nothing."""
+    for name in table:
+        _check(name, table, ())
+    return {
+        name: Role(name, entry.get("sentence", ""), entry.get("inherits")) for name, entry in table.items()
+    }
 
 
-def _resolve(name: str, table: Mapping[str, Any], below: tuple[str, ...]) -> Role:
+def _check(name: str, table: Mapping[str, Any], below: tuple[str, ...]) -> None:
     if name in below:
         raise _bad(f"the roles {' > '.join((*below, name))} inherit in a circle")
     if name not in table:
         raise _bad(f"the role {below[-1]!r} inherits from {name!r}, which does not exist")
     entry = table[name]
-    parent = entry.get("inherits")
-    inherited = _resolve(parent, table, (*below, name)).permissions if parent else frozenset()
-    own = covered(check_pattern(pattern) for pattern in entry.get("grants", ()))
-    return Role(name, entry.get("sentence", ""), parent, inherited | own)
+    for pattern in entry.get("grants", ()):
+        check_pattern(pattern)
+    if parent := entry.get("inherits"):
+        _check(parent, table, (*below, name))
 
 
 def _bad(reason: str) -> Invalid:
-    return Invalid("policy.bad_roles", f"The roles cannot be used: {reason}.", "Correct policy/roles.toml.")
+    return Invalid(
+        "policy.bad_roles", f"The roles cannot be used: {reason}.", "Correct policy/rego/data.json."
+    )

@@ -177,7 +177,8 @@ def _principal(row: ApiKeyRow) -> Principal | None:
     if _state(row, utcnow()) not in USABLE:
         return None
     scopes = None if row.scopes is None else tuple(row.scopes)
-    return Principal(id=row.id, name=row.name, role=row.role, kind="key", scopes=scopes)
+    state = _state(row, utcnow())
+    return Principal(id=row.id, name=row.name, role=row.role, kind="key", scopes=scopes, state=state)
 
 
 def _configured_principal(known: str) -> Principal:

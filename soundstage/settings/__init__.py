@@ -2,6 +2,7 @@
 
 from soundstage.settings.load import check_settings, load_settings
 from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
+from soundstage.settings.policy import PolicySettings
 from soundstage.settings.problems import SettingProblem
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.reference import settings_reference
@@ -32,6 +33,7 @@ __all__ = [
     "LlmSettings",
     "LlmsSettings",
     "LogSettings",
+    "PolicySettings",
     "ProvisioningSettings",
     "RetentionSettings",
     "ServiceSettings",

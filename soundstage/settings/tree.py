@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from soundstage.settings.conversation import AgentSettings, ExpertSettings
 from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
+from soundstage.settings.policy import PolicySettings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.sections import (
     AuthSettings,
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = Field(default_factory=BlobSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
     farm: FarmSettings = Field(default_factory=FarmSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

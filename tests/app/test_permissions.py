@@ -8,8 +8,10 @@ from fastapi import FastAPI
 
 from agent.tools import ALL_TOOLS
 from app.composition import Services
+from app.provisioning import build_process
 from app.web import create_app
 from policy import PERMISSIONS, check_routes, declared_permissions
+from policy.decisions.bundle import shipped
 from policy.roles import roles
 
 NAMES = {permission.name for permission in PERMISSIONS}
@@ -33,6 +35,30 @@ def test_a_route_that_declares_nothing_is_refused(app: FastAPI) -> None:
 
     with pytest.raises(RuntimeError, match="forgotten"):
         check_routes(app)
+
+
+def test_every_route_of_both_processes_has_a_rule(app: FastAPI, services: Services) -> None:
+    rules = shipped().data
+    for served in (app, build_process(services.settings).app()):
+        for grant in declared_permissions(served):
+            if grant.permissions:
+                assert set(grant.permissions) <= set(rules["permissions"]), f"no rule for {grant}"
+            else:
+                assert str(grant) in rules["public"], (
+                    f"{grant} is public; say so in policy/rego/data.json too"
+                )
+
+
+def test_every_tool_has_a_rule_and_every_rule_a_tool() -> None:
+    rules = shipped().data["tools"]
+    declared = {tool.name: (tool.permission, tool.effect) for tool in ALL_TOOLS}
+    assert {name: (rule["permission"], rule["effect"]) for name, rule in rules.items()} == declared, (
+        "policy/rego/data.json has one rule per tool"
+    )
+    for tool in ALL_TOOLS:
+        named = {*rules[tool.name].get("files", ()), *rules[tool.name].get("at_most", ())}
+        named |= {condition["argument"] for condition in rules[tool.name].get("ask", ())}
+        assert named <= set(tool.request.model_fields), f"a rule names arguments that {tool.name} has not"
 
 
 @pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)

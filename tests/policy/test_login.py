@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
 from policy import Policy, Principal
@@ -104,21 +105,32 @@ def test_a_session_token_names_its_key_until_it_expires(signer: SessionSigner) -
 
 def test_a_session_token_cannot_be_forged(signer: SessionSigner) -> None:
     token = signer.sign("key_1")
-    body, mac = token.split(".")
+    head, body, mac = token.split(".")
     other = SessionSigner(b"t" * 32, hours=12)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    secret = b"s" * 32
     for forged in (
         other.sign("key_1"),
-        f"{signer.sign('key_2').split('.')[0]}.{mac}",
-        f"{body}.",
-        f"{body}.{'0' * 64}",
-        f".{mac}",
+        f"{head}.{signer.sign('key_2').split('.')[1]}.{mac}",
+        f"{head}.{body}.",
+        f"{head}.{body}.{'0' * 43}",
+        f".{body}.{mac}",
+        f"{head}.{body}",
         body,
         "",
-        "ü.ü",
+        "ü.ü.ü",
         token + "0",
         token.upper(),
+        jwt.encode(claims, None, algorithm="none"),
+        jwt.encode({**claims, "aud": "somewhere else"}, secret),
+        jwt.encode({**claims, "iss": "somebody else"}, secret),
+        jwt.encode({**claims, "sub": 1}, secret),
+        jwt.encode({**claims, "exp": "never"}, secret),
+        jwt.encode({name: claims[name] for name in claims if name != "exp"}, secret),
+        jwt.encode({name: claims[name] for name in claims if name != "sub"}, secret),
     ):
         assert signer.read(forged) is None
+    assert signer.read(jwt.encode(claims, secret)) == "key_1"
 
 
 def test_a_short_secret_is_refused() -> None:

@@ -98,22 +98,22 @@ def test_a_permission_begins_at_the_role_that_needs_it(name: str, lowest: str) -
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("table", "reason"),
     [
-        ('[a]\ninherits = "b"\n[b]\ninherits = "a"\n', "circle"),
-        ('[a]\ninherits = "a"\n', "circle"),
-        ('[a]\ninherits = "ghost"\n', "does not exist"),
+        ({"a": {"inherits": "b"}, "b": {"inherits": "a"}}, "circle"),
+        ({"a": {"inherits": "a"}}, "circle"),
+        ({"a": {"inherits": "ghost"}}, "does not exist"),
     ],
 )
-def test_roles_that_cannot_be_resolved_are_refused(text: str, reason: str) -> None:
+def test_roles_that_cannot_be_resolved_are_refused(table: dict[str, object], reason: str) -> None:
     with pytest.raises(Invalid, match=reason) as error:
-        parse_roles(text)
+        parse_roles(table)
     assert error.value.code == "policy.bad_roles"
 
 
 def test_a_role_that_grants_what_does_not_exist_is_refused() -> None:
     with pytest.raises(Invalid) as error:
-        parse_roles('[a]\ngrants = ["render:fly"]\n')
+        parse_roles({"a": {"grants": ["render:fly"]}})
     assert error.value.code == "policy.unknown_permission"
 
 

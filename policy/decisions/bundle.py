@@ -1,0 +1,45 @@
+"""The Rego modules and their data as they are shipped, with the revision that names exactly this content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+DECISION = "data.soundstage.authz.decision"
+PERMISSIONS = "data.soundstage.authz.permissions"
+# What others call comes first: an OPA server takes one module after the other, and checks each.
+MODULES = ("patterns.rego", "api_keys.rego", "tenants.rego", "tools.rego", "authz.rego")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """`modules` by file name; `data` without the revision, which `document` adds."""
+
+    modules: Mapping[str, str]
+    data: Mapping[str, Any]
+    revision: str
+
+    @classmethod
+    def of(cls, modules: Mapping[str, str], data: Mapping[str, Any]) -> Bundle:
+        """The revision is a hash over everything that a decision depends on."""
+        content = json.dumps([list(modules.items()), data], sort_keys=True)
+        revision = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return cls(MappingProxyType(dict(modules)), MappingProxyType(dict(data)), revision)
+
+    def document(self) -> dict[str, Any]:
+        """What the Rego sees as `data`."""
+        return {**self.data, "revision": self.revision}
+
+
+@cache
+def shipped() -> Bundle:
+    """`policy/rego`, without its tests."""
+    folder = files("policy").joinpath("rego")
+    modules = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in MODULES}
+    return Bundle.of(modules, json.loads(folder.joinpath("data.json").read_text(encoding="utf-8")))

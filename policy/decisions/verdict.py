@@ -1,0 +1,39 @@
+"""What the policy answers; given to the guard of routes and to the wrapper of tools."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from soundstage.errors import Forbidden
+
+MAX_APPROVERS = 5
+
+
+class Verdict(StrEnum):
+    """`approve`: not before people have agreed."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    APPROVE = "approve"
+
+
+class Decision(BaseModel):
+    """`approvers`: how many people have to agree; `revision`: by which policy it was decided."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    approvers: int = Field(default=0, ge=0, le=MAX_APPROVERS)
+    revision: str = ""
+
+    def refusal(self, permission: str, role: str) -> Forbidden:
+        """The error for somebody who may not."""
+        why = "; ".join(self.reasons) or "the policy does not allow it"
+        return Forbidden(
+            "policy.forbidden",
+            f"This needs the permission {permission}, and is refused to the role {role}: {why}.",
+            "Ask an administrator for a key with more rights.",
+        )

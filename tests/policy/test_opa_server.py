@@ -1,0 +1,111 @@
+"""The OPA server as evaluator, a real one; `make policy-test` compares both engines at length."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+
+from policy import Principal
+from policy.decisions import Action, Decider, Verdict
+from policy.decisions.bundle import Bundle, shipped
+from policy.decisions.embedded import shipped_engine
+from policy.decisions.opa_server import OpaEngine
+from soundstage.errors import Unavailable
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+opa = _load("opa_server")
+EDITOR = Principal("key_1", "a test", "editor", "key")
+READ = Action("route", "GET /api/renders", "render:read")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with opa.opa_server() as address:
+        yield address
+
+
+async def agree(url: str, count: int) -> Counter[Verdict]:
+    """Asks both engines; gives how often each verdict came."""
+    engine, found = OpaEngine(url, shipped()), Counter[Verdict]()
+    try:
+        pending: list[Any] = []
+        for question in opa.questions(count):
+            pending.append(question)
+            if len(pending) == 50:
+                await compare(engine, pending, found)
+                pending = []
+        await compare(engine, pending, found)
+    finally:
+        await engine.close()
+    return found
+
+
+async def compare(engine: OpaEngine, asked: list[Any], found: Counter[Verdict]) -> None:
+    for question, theirs in zip(asked, await asyncio.gather(*map(engine.decide, asked)), strict=True):
+        ours = shipped_engine().decide_now(question)
+        assert ours == theirs, question
+        found[ours.verdict] += 1
+
+
+async def test_both_engines_agree(url: str) -> None:
+    found = await agree(url, 500)
+    assert min(found[verdict] for verdict in Verdict) > 0
+
+
+@pytest.mark.slow
+async def test_both_engines_agree_on_ten_thousand_questions(url: str) -> None:
+    found = await agree(url, 10_000)
+    assert min(found[verdict] for verdict in Verdict) > 50
+
+
+async def test_a_server_without_our_rules_gets_them(url: str) -> None:
+    engine = OpaEngine(url, shipped())
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        for name in reversed(list(shipped().modules)):
+            await http.delete(f"/v1/policies/soundstage/{name}")
+    assert (await Decider(engine).decide(EDITOR, READ)).verdict is Verdict.ALLOW
+    await engine.close()
+
+
+async def test_rules_of_another_revision_are_replaced_and_not_believed(url: str) -> None:
+    open_door = 'package soundstage.authz\nimport rego.v1\ndecision := {"verdict": "allow"}\n'
+    foreign = OpaEngine(url, Bundle.of({**shipped().modules, "authz.rego": open_door}, {}))
+    with pytest.raises(Unavailable):
+        await foreign.decide({"action": {}})
+    engine = OpaEngine(url, shipped())
+    decision = await Decider(engine).decide(EDITOR, Action("route", "DELETE /x", "render:delete"))
+    assert (decision.verdict, decision.revision) == (Verdict.DENY, shipped().revision)
+    await foreign.close()
+    await engine.close()
+
+
+async def test_without_a_server_nobody_gets_in() -> None:
+    engine = OpaEngine(f"http://127.0.0.1:{opa.free_port()}", shipped())
+    with pytest.raises(Unavailable) as error:
+        await Decider(engine).decide(EDITOR, READ)
+    assert error.value.code == "policy.engine_failed"
+    await engine.close()
+
+
+async def test_a_missing_token_file_is_told(url: str, tmp_path: Path) -> None:
+    engine = OpaEngine(url, shipped(), tmp_path / "none")
+    with pytest.raises(Unavailable, match="none"):
+        await engine.decide({})
+    await engine.close()
