@@ -3,7 +3,7 @@
 
 Starts the real process on loopback and prints, for machines that only call home and for machines that go the
 whole way from a ramdisk to their certificates: seconds, calls, p50 and p99, what became of them, and the
-memory at its peak. The simulated machines share the processor with the server.
+server's own processor time and memory. The simulated machines share the processor with the server.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ async def main(machines: int, only: str | None) -> None:
             folder = Path(name)
             environment = {"SOUNDSTAGE_STATE_DIR": str(folder / "state"), "SOUNDSTAGE_LOG__LEVEL": "error"}
             with running_server(folder, environment) as server:
+                begun_s = server.cpu_s
                 stop = asyncio.Event()
                 inventory = folder / "state" / "inventory" / "soundstage.json"
                 reader = asyncio.create_task(follow_inventory(inventory, stop))
@@ -86,8 +87,8 @@ async def main(machines: int, only: str | None) -> None:
                     f"p50 {found.p50_ms:.0f} ms, p99 {found.p99_ms:.0f} ms, slowest "
                     f"{found.slowest_ms:.0f} ms; "
                     f"{listed} listed, ends {found.ends}, statuses {found.statuses}; "
-                    f"server {server.rss_mib:.0f} MiB at its peak; inventory read {reads} times, broken "
-                    f"{broken}",
+                    f"server {server.cpu_s - begun_s:.1f} s of processor, {server.rss_mib:.0f} MiB at its "
+                    f"peak; inventory read {reads} times, broken {broken}",
                     flush=True,
                 )
 

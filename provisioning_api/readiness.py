@@ -9,6 +9,7 @@ from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
 from provisioning_api.runs.repository import Runs
+from provisioning_api.timeline.service import TimelineService
 from soundstage.database import Database, utcnow
 
 POLL_S = 2.0
@@ -25,11 +26,18 @@ class Nodes(Protocol):
 
 class Readiness:
     def __init__(
-        self, db: Database, journal: MachineJournal, nodes: Nodes, *, limit: timedelta = LIMIT
+        self,
+        db: Database,
+        journal: MachineJournal,
+        nodes: Nodes,
+        timeline: TimelineService,
+        *,
+        limit: timedelta = LIMIT,
     ) -> None:
         self._db = db
         self._journal = journal
         self._nodes = nodes
+        self._timeline = timeline
         self._limit = limit
 
     async def look(self) -> None:
@@ -50,6 +58,9 @@ class Readiness:
             if machine is None or machine.where is not MachineState.CONFIGURING:
                 return
             if ready:
+                now = utcnow()
+                begin = now if run is None else run.ended_at or now
+                await self._timeline.note(session, machine.id, "Nomad ready", "nomad", begin, now)
                 await self._journal.move(session, machine, MachineState.READY, by=BY)
             elif run is not None and run.ended_at is not None and utcnow() - run.ended_at > self._limit:
                 await self._journal.move(

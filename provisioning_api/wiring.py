@@ -170,7 +170,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         Recurring("certificates", Expiry(db, journal, terms.lifetime).look, expiry.POLL_S),
     ]
     if asks_nomad and nomad is not None:
-        recurring.append(Recurring("readiness", Readiness(db, journal, nomad).look, POLL_S))
+        recurring.append(Recurring("readiness", Readiness(db, journal, nomad, timeline).look, POLL_S))
     decommission = Decommission(db, journal, machines, enrolments, nomad, ended_tokens.wake)
     return Provisioning(
         db=db,

@@ -14,8 +14,11 @@ class AuditRecords:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def last(self) -> AuditRecord | None:
-        return await self._session.scalar(select(AuditRecord).order_by(AuditRecord.number.desc()).limit(1))
+    async def last(self) -> tuple[int, str] | None:
+        """Number and hash of the newest record, which the next one builds on."""
+        query = select(AuditRecord.number, AuditRecord.sha256).order_by(AuditRecord.number.desc()).limit(1)
+        found = (await self._session.execute(query)).first()
+        return None if found is None else (found.number, found.sha256)
 
     async def add(self, record: AuditRecord) -> None:
         self._session.add(record)

@@ -50,15 +50,15 @@ class AuditLog:
     ) -> None:
         """Appends in the caller's transaction, with the change that it tells of."""
         records = AuditRecords(session)
-        last = await records.last()
+        number, before = await records.last() or (0, BEGINNING)
         record = AuditRecord(
-            number=last.number + 1 if last else 1,
+            number=number + 1,
             at=utcnow(),
             actor=actor[:200],
             action=action,
             subject=subject[:200],
             data=dict(data or {}),
-            before=last.sha256 if last else BEGINNING,
+            before=before,
             sha256="",
         )
         record.sha256 = _digest(record)

@@ -106,9 +106,9 @@ class MachineService:
 
 
 async def found_machine(session: AsyncSession, name: str) -> Machine:
-    """By name or id; NotFound when there is none."""
+    """By name or id; NotFound when there is none. No name has an underscore, and every id has."""
     machines = Machines(session)
-    machine = await machines.by_name(name) or await machines.get(name)
+    machine = await (machines.get(name) if "_" in name else machines.by_name(name))
     if machine is None:
         raise machine_not_found(name)
     return machine

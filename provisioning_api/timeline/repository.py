@@ -30,11 +30,9 @@ class Spans:
 
     async def prune(self, machine_id: str) -> None:
         """A machine that restarts all night must not fill the disk: the newest are kept."""
-        keep = (
-            select(SpanRow.id).where(SpanRow.machine_id == machine_id).order_by(SpanRow.id.desc()).limit(KEPT)
+        of_machine = SpanRow.machine_id == machine_id
+        oldest_kept = (
+            select(SpanRow.id).where(of_machine).order_by(SpanRow.id.desc()).offset(KEPT - 1).limit(1)
         )
-        ids = (await self._session.scalars(keep)).all()
-        if len(ids) == KEPT:
-            await self._session.execute(
-                delete(SpanRow).where(SpanRow.machine_id == machine_id, SpanRow.id < ids[-1])
-            )
+        if (oldest := await self._session.scalar(oldest_kept)) is not None:
+            await self._session.execute(delete(SpanRow).where(of_machine, SpanRow.id < oldest))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning_api.enrolment.repository import Enrolments
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.service import found_machine
 from provisioning_api.runs.journal import stream_of
+from provisioning_api.runs.models import Run
 from provisioning_api.runs.repository import Runs
 from provisioning_api.timeline.models import SpanRow
 from provisioning_api.timeline.path import Span, span_of, with_critical_path
@@ -65,17 +67,19 @@ class TimelineService:
             await self.note(session, machine.id, name, "agent", start, end)
 
     async def timeline(self, name: str) -> Timeline:
-        """Spans that were noted, what it waited for an operator, and each task of its last run."""
+        """Spans that were noted, what it waited for, and each task of its last run."""
         async with self._db.session() as session:
             machine = await found_machine(session, name)
             rows = list(await Spans(session).of_machine(machine.id, None))
             run = await Runs(session).last_of(machine.id)
+            used = [one.used_at for one in await Enrolments(session).of_machine(machine.id) if one.used_at]
         begin = _begin(rows, machine.accepted_at)
         spans = [
             span_of(row.name, row.source, row.started_at, row.ended_at)
             for row in rows
             if begin is None or row.started_at >= begin
         ]
+        spans += _waits(machine, rows, begin, max(used, default=None), run)
         if run is not None and run.started_at is not None and (begin is None or run.started_at >= begin):
             spans.append(span_of("run waits for its turn", "run", run.created_at, run.started_at))
             spans += await self._tasks(run.id, machine.name)
@@ -94,6 +98,26 @@ class TimelineService:
                 start = event.at - timedelta(seconds=float(seconds))
                 found.append(span_of(str(event.data.get("task") or "task"), "ansible", start, event.at))
         return found
+
+
+def _waits(
+    machine: Machine,
+    rows: Sequence[SpanRow],
+    begin: datetime | None,
+    enrolled_at: datetime | None,
+    run: Run | None,
+) -> list[Span]:
+    """What nobody reports: the time until somebody said yes, and the first boot, until it called home."""
+    found: list[Span] = []
+    accepted_at = machine.accepted_at
+    if accepted_at is not None and begin is not None and begin <= accepted_at:
+        spoke = [row.ended_at for row in rows if begin <= row.ended_at <= accepted_at]
+        found.append(span_of("waits for a yes", "operator", max(spoke, default=begin), accepted_at))
+    if enrolled_at is None or run is None or run.created_at < enrolled_at:
+        return found
+    if begin is None or enrolled_at >= begin:
+        found.append(span_of("first boot", "machine", enrolled_at, run.created_at))
+    return found
 
 
 def _begin(rows: list[SpanRow], accepted_at: datetime | None) -> datetime | None:

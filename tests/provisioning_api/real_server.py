@@ -46,6 +46,13 @@ class RealServer:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
+    @property
+    def cpu_s(self) -> float:
+        """What the server has computed so far, in user and kernel mode."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def start(self) -> None:
         plain, tls = (one.fileno() for one in self._sockets)
         sockets = ["--socket", str(plain), "--tls-socket", str(tls)]

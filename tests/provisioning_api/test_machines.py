@@ -18,6 +18,7 @@ from conftest import ANSIBLE, client_of, end_of, eventually
 from fastapi import FastAPI
 from ramdisk import Ramdisk, random_mac
 from sshd_server import Sshd
+from test_runs import LOCAL
 
 from provisioning_api.callhome.hostkey import fingerprint_of
 from provisioning_api.machines.states import (
@@ -231,6 +232,43 @@ async def test_the_plan_of_an_end_is_shown_first_and_must_still_hold(
         "/api/machines/node1/retire", json={"confirm": "node1", "plan": plan["digest"]}
     )
     assert done.json()["state"] == "draining"
+
+
+async def test_the_time_line_goes_from_the_first_boot_script_to_the_last_task(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk, project: Path
+) -> None:
+    (project / "playbook.yaml").write_text(
+        LOCAL + "".join(f"    - {{name: Task {n}, ansible.builtin.debug: {{msg: x}}}}\n" for n in (1, 2, 3))
+    )
+    await ramdisk.client.get(f"/boot/{ramdisk.macs[0]}.ipxe")
+    await ramdisk.discover()
+    # Its script is asked for again once it is known: that is where the journey begins.
+    await ramdisk.client.get(f"/boot/{ramdisk.macs[0]}.ipxe")
+    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1"})
+    token = await ramdisk.token()
+    await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("write"))
+    await asyncio.sleep(0.3)
+    spans = [
+        {"name": "agent", "ago_s": 0.3, "seconds": 0.1},
+        {"name": "stream", "ago_s": 0.2, "seconds": 0.2},
+    ]
+    await ramdisk.client.post("/api/agent/report", json=ramdisk.signed("report", {"spans": spans}))
+    member = (await ramdisk.enrol(token)).raise_for_status().json()
+    called = await ramdisk.client.post(
+        "/api/ready-for-provisioning",
+        json={"hostname": "node1", "ip": "127.0.0.1"},
+        headers={"Authorization": f"Bearer {member['call_home_token']}"},
+    )
+    assert (await end_of(operator, called.json()["run_id"]))["state"] == "succeeded"
+    found = (await operator.get("/api/machines/node1/timeline")).json()
+    names = [span["name"] for span in found["spans"]]
+    assert names == [
+        "boot script: local", "waits for a yes", "agent", "stream", "first boot",
+        "run waits for its turn", "Task 1", "Task 2", "Task 3",
+    ]  # fmt: skip
+    critical = {span["name"] for span in found["spans"] if span["critical"]}
+    assert {"waits for a yes", "stream", "first boot", "Task 3"} <= critical
+    assert 0 < found["critical_seconds"] <= found["seconds"]
 
 
 async def test_the_time_line_shows_the_machines_spans_and_the_tasks_of_its_run(

@@ -73,3 +73,5 @@ async def test_a_configured_machine_is_ready_when_nomad_calls_its_node_ready(
             return bool((await operator.get("/api/machines/late1")).json()["state"] == "ready")
 
         await eventually(ready)
+        spans = (await operator.get("/api/machines/late1/timeline")).json()["spans"]
+        assert spans[-1]["name"] == "Nomad ready" and spans[-1]["critical"]
