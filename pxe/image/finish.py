@@ -26,9 +26,11 @@ Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
 _UNITS = "etc/systemd/system"
+# Unit: by which target it is started, and where it is.
 _STARTED = {
-    "soundstage-call-home.service": f"/{_UNITS}/soundstage-call-home.service",
-    "systemd-networkd.service": "/usr/lib/systemd/system/systemd-networkd.service",
+    "soundstage-call-home.service": ("multi-user.target", f"/{_UNITS}/soundstage-call-home.service"),
+    "soundstage-renew.timer": ("timers.target", f"/{_UNITS}/soundstage-renew.timer"),
+    "systemd-networkd.service": ("multi-user.target", "/usr/lib/systemd/system/systemd-networkd.service"),
 }
 # They take apt's lock, or the disk's time, at a moment that nobody chose. A role may enable them.
 _NOT_STARTED = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer")
@@ -62,9 +64,9 @@ def finished_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path
     shutil.copyfile(agent, root / AGENT)
     (root / AGENT).chmod(0o755)
     (root / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
-    wanted = root / _UNITS / "multi-user.target.wants"
-    wanted.mkdir(parents=True, exist_ok=True)
-    for unit, place in _STARTED.items():
+    for unit, (target, place) in _STARTED.items():
+        wanted = root / _UNITS / f"{target}.wants"
+        wanted.mkdir(parents=True, exist_ok=True)
         _remove(wanted / unit)
         (wanted / unit).symlink_to(place)
     for timer in _NOT_STARTED:
