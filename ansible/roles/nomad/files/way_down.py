@@ -1,0 +1,150 @@
+"""Moves a node's work elsewhere before its machine goes down, and lets it work again when it has come up.
+
+Called by nomad-drain.service. Nomad's own drain_on_shutdown would leave the node ineligible for good, and
+forget whose drain there was before. Speaks with the node's own secret id, which is good for this node alone.
+Only the standard library: it runs with the machine's own Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+
+class Unreachable(Exception):
+    """The agent does not answer, or answers with an error; the text says which."""
+
+
+class Node:
+    """This node, as the servers know it."""
+
+    def __init__(self, address: str, client_dir: Path, tls_dir: Path | None) -> None:
+        self._address = address
+        try:
+            self._id = (client_dir / "client-id").read_text(encoding="ascii").strip()
+            self._secret = (client_dir / "secret-id").read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise Unreachable(f"This node has not joined Nomad yet: {error}") from None
+        self._tls = None
+        if tls_dir is not None:
+            self._tls = ssl.create_default_context(cafile=str(tls_dir / "ca.pem"))
+            # The agent's certificate is for its role and region, not for 127.0.0.1.
+            self._tls.check_hostname = False
+            self._tls.load_cert_chain(tls_dir / "agent.pem", tls_dir / "agent-key.pem")
+
+    def known(self) -> dict[str, Any]:
+        """`Status`, `Drain`, `SchedulingEligibility` and more."""
+        node: dict[str, Any] = self._call("GET", "")
+        return node
+
+    def works(self) -> bool:
+        """Whether anything runs here that a drain would move."""
+        return any(
+            one["ClientStatus"] in ("pending", "running")
+            and (one.get("Job") or {}).get("Type") not in ("system", "sysbatch")
+            for one in self._call("GET", "/allocations") or []
+        )
+
+    def drain(self, deadline_s: int, meta: dict[str, str]) -> None:
+        spec = {"Deadline": deadline_s * 1_000_000_000, "IgnoreSystemJobs": True}
+        self._call("PUT", "/drain", {"DrainSpec": spec, "Meta": meta})
+
+    def admit(self) -> None:
+        self._call("PUT", "/drain", {"DrainSpec": None, "MarkEligible": True})
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 -- the address is the operator's
+            f"{self._address}/v1/node/{self._id}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"X-Nomad-Token": self._secret},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=self._tls) as answer:  # noqa: S310
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            said = error.read().decode(errors="replace").strip()
+            raise Unreachable(f"{method} {path}: {error.code} {said}") from None
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"{self._address} does not answer: {error}") from None
+
+
+def go_down(node: Node, note: Path, deadline_s: int) -> str:
+    """Return when nothing runs here any more.
+
+    Whoever drained the node or set it aside before keeps their word: their note in its last drain stays, and
+    `come_up` does not let it work again.
+    """
+    known = node.known()
+    eligible = known["SchedulingEligibility"] == "eligible"
+    if eligible:
+        note.touch()  # first: whatever happens next, this drain is known to be ours
+    if not known["Drain"] and (eligible or node.works()):
+        before = {} if eligible else (known.get("LastDrain") or {}).get("Meta") or {}
+        node.drain(deadline_s, {"message": "the machine goes down", **before})
+    end = time.monotonic() + deadline_s + 10
+    while node.known()["Drain"] or node.works():
+        if time.monotonic() > end:
+            return f"Work is left after {deadline_s} s; it goes down with the machine."
+        time.sleep(0.5)
+    return "Nothing runs here any more."
+
+
+def come_up(node: Node, note: Path, wait_s: float) -> str:
+    """Take back the drain of `go_down`, once the node is ready; Unreachable when it is not in time."""
+    end = time.monotonic() + wait_s
+    while (status := node.known()["Status"]) != "ready":
+        if time.monotonic() > end:
+            raise Unreachable(f"This node is {status} after {wait_s:.0f} s, and not ready.")
+        time.sleep(0.5)
+    node.admit()
+    note.unlink()
+    return "The node takes work again."
+
+
+def _seconds(duration: str) -> int:
+    """As Nomad and systemd write them: `10m`, `1h30m`."""
+    if not re.fullmatch(r"(\d+[hms])+", duration):
+        raise argparse.ArgumentTypeError(f"{duration!r} is no duration such as 90s, 10m or 1h30m")
+    return sum(
+        int(count) * {"h": 3600, "m": 60, "s": 1}[unit]
+        for count, unit in re.findall(r"(\d+)([hms])", duration)
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Move this node's work elsewhere on the way down.")
+    parser.add_argument("direction", choices=["down", "up"])
+    parser.add_argument("--client-dir", type=Path, required=True, help="<data_dir>/client of Nomad")
+    parser.add_argument("--note", type=Path, required=True, help="kept while the machine is down")
+    parser.add_argument("--address", default="https://127.0.0.1:4646")
+    parser.add_argument("--tls-dir", type=Path, help="ca.pem, agent.pem and agent-key.pem")
+    parser.add_argument(
+        "--deadline", type=_seconds, default=600, help="what runs longer is stopped: 90s, 1h30m"
+    )
+    parser.add_argument("--wait-s", type=float, default=60, help="for the node to be ready, on the way up")
+    given = parser.parse_args()
+    if given.direction == "up" and not given.note.exists():
+        return 0
+    try:
+        node = Node(given.address, given.client_dir, given.tls_dir)
+        if given.direction == "down":
+            print(go_down(node, given.note, given.deadline))
+        else:
+            print(come_up(node, given.note, given.wait_s))
+    except Unreachable as error:
+        print(f"nomad.way_{given.direction}: {error} Look at `systemctl status nomad`.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

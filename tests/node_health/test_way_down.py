@@ -1,0 +1,133 @@
+"""A machine that goes down: its work moves first, and it works again afterwards. A real Nomad with ACLs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nomad_cluster import NomadAgent, eventually
+
+PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "nomad" / "files" / "way_down.py"
+
+
+class SecuredAgent(NomadAgent):
+    """Server and client in one, with ACLs: the program has nothing but the node's own secret."""
+
+    token = ""
+
+    def bootstrap(self) -> None:
+        self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
+
+    def node(self) -> dict[str, Any]:
+        node_id = (self.data_dir / "client" / "client-id").read_text().strip()
+        answer: dict[str, Any] = self._call("GET", f"/v1/node/{node_id}")
+        return answer
+
+    def running(self) -> list[str]:
+        return [
+            one["ID"] for one in self.get("/v1/job/sleeper/allocations") if one["ClientStatus"] == "running"
+        ]
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.address + path, data=data, method=method, headers={"X-Nomad-Token": self.token}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            text = answer.read()
+        return json.loads(text) if text.strip() else None
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
+    options = {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean,cni,consul,vault"}
+    agent = SecuredAgent(
+        "way-down",
+        tmp_path_factory.mktemp("nomad") / "agent",
+        {
+            "server": {"enabled": True, "bootstrap_expect": 1},
+            "client": {"enabled": True, "options": options},
+            "acl": {"enabled": True},
+            "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
+        },
+    )
+    agent.start()
+    eventually(lambda: agent.bootstrap() or True, 60, "the ACL system")
+    eventually(lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node")
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture
+def note(agent: SecuredAgent, tmp_path: Path) -> Iterator[Path]:
+    """Where the program keeps its note; afterwards the node works again."""
+    yield tmp_path / "note"
+    agent.put(f"/v1/node/{agent.node()['ID']}/drain", {"DrainSpec": None, "MarkEligible": True})
+    agent.put(f"/v1/node/{agent.node()['ID']}/eligibility", {"Eligibility": "eligible"})
+
+
+def go(direction: str, agent: SecuredAgent, note: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(PROGRAM), direction, "--note", str(note), "--address", agent.address]
+    command += ["--client-dir", str(agent.data_dir / "client"), *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_work_moves_before_the_machine_goes_down_and_comes_back_after(
+    agent: SecuredAgent, note: Path
+) -> None:
+    task = {"Name": "sleeper", "Driver": "raw_exec", "Config": {"command": "/bin/sleep", "args": ["100000"]}}
+    task["Resources"] = {"CPU": 20, "MemoryMB": 20}
+    group = {"Name": "sleeper", "Count": 1, "Tasks": [task]}
+    agent.put("/v1/jobs", {"Job": {"ID": "sleeper", "Datacenters": ["*"], "TaskGroups": [group]}})
+    eventually(agent.running, 60, "the work runs")
+
+    down = go("down", agent, note)
+    assert (down.returncode, down.stdout) == (0, "Nothing runs here any more.\n"), down.stderr
+    assert not agent.running()
+    assert agent.node()["SchedulingEligibility"] == "ineligible"
+
+    up = go("up", agent, note)
+    assert (up.returncode, up.stdout) == (0, "The node takes work again.\n"), up.stderr
+    assert agent.node()["SchedulingEligibility"] == "eligible"
+    eventually(agent.running, 60, "the work is back")
+    agent.delete("/v1/job/sleeper?purge=true")
+
+
+def test_a_node_that_a_person_has_set_aside_stays_so_over_a_reboot(agent: SecuredAgent, note: Path) -> None:
+    agent.put(f"/v1/node/{agent.node()['ID']}/eligibility", {"Eligibility": "ineligible"})
+    assert go("down", agent, note).returncode == 0
+    assert go("up", agent, note).returncode == 0
+    assert agent.node()["SchedulingEligibility"] == "ineligible"
+
+
+def test_what_was_said_about_a_drain_before_is_not_forgotten(agent: SecuredAgent, note: Path) -> None:
+    spec = {"DrainSpec": {"Deadline": 60_000_000_000}, "Meta": {"message": "a new fan"}}
+    agent.put(f"/v1/node/{agent.node()['ID']}/drain", spec)
+    assert go("down", agent, note).returncode == 0
+    assert go("up", agent, note).returncode == 0
+    assert agent.node()["SchedulingEligibility"] == "ineligible"
+    assert agent.node()["LastDrain"]["Meta"] == {"message": "a new fan"}
+
+
+def test_a_nomad_that_does_not_answer_is_said(agent: SecuredAgent, note: Path) -> None:
+    done = go("down", agent, note, "--address", "http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "nomad.way_down: http://127.0.0.1:9 does not answer" in done.stderr
+
+
+def test_nothing_is_asked_of_nomad_on_a_way_up_without_a_drain(agent: SecuredAgent, note: Path) -> None:
+    assert go("up", agent, note, "--address", "http://127.0.0.1:9").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("duration", "accepted"), [("90s", True), ("1h30m", True), ("10", False), ("soon", False)]
+)
+def test_durations_are_those_of_nomad(agent: SecuredAgent, note: Path, duration: str, accepted: bool) -> None:
+    done = go("up", agent, note, "--deadline", duration)
+    assert (done.returncode == 0) is accepted, done.stderr
