@@ -10,10 +10,12 @@ from uuid import UUID
 
 
 class Fault(StrEnum):
-    """One per machine at most, so that what follows from each can be told."""
+    """One per machine at most, so that what follows from each can be told. Lost packets: calls that never
+    arrive, and answers that never do.
+    """
 
     NONE = "none"
-    LOST_ANSWERS = "lost_answers"
+    LOST_PACKETS = "lost_packets"
     DUPLICATE_UUID = "duplicate_uuid"
     CLOCK_1970 = "clock_1970"
     HALF_WRITTEN_DISK = "half_written_disk"
@@ -22,7 +24,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MachinePlan:
-    """Everything that is decided about one machine. `seed` feeds its own dice (which answers are lost)."""
+    """Everything that is decided about one machine. `seed` feeds its own dice (which packets are lost)."""
 
     number: int
     macs: tuple[str, ...]

@@ -22,7 +22,9 @@ TIMEOUT_S = 120.0
 
 
 class FloodResult(BaseModel):
-    """`ends`: how many machines came how far; `p50_ms` and the others are of all calls together."""
+    """`ends`: how many machines came how far, and `ends_by_fault` the same for each fault; `p50_ms` and the
+    others are of all calls together.
+    """
 
     machines: int
     seed: int
@@ -30,6 +32,7 @@ class FloodResult(BaseModel):
     calls: int
     statuses: dict[str, int]
     ends: dict[str, int]
+    ends_by_fault: dict[str, dict[str, int]]
     faults: dict[str, int]
     p50_ms: float
     p99_ms: float
@@ -81,11 +84,19 @@ class Fleet:
             calls=len(self._seconds),
             statuses=dict(sorted(self._statuses.items())),
             ends=dict(sorted(Counter(ends).items())),
+            ends_by_fault=_by_fault(plans, ends),
             faults=dict(sorted(Counter(str(plan.fault) for plan in plans).items())),
             p50_ms=at(0.5),
             p99_ms=at(0.99),
             slowest_ms=at(1.0),
         )
+
+
+def _by_fault(plans: Sequence[MachinePlan], ends: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {}
+    for plan, end in zip(plans, ends, strict=True):
+        found.setdefault(str(plan.fault), Counter())[end] += 1
+    return {fault: dict(sorted(counted.items())) for fault, counted in sorted(found.items())}
 
 
 def fleet_client(url: str, ca_pem: str | None = None) -> httpx.AsyncClient:

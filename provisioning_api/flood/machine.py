@@ -19,7 +19,7 @@ from provisioning_api.enrolment.challenges import signed_text
 from provisioning_api.flood.faults import Fault, MachinePlan
 
 LOST_SHARE = 0.3
-TRIES = 12
+TRIES = 20
 AGAIN_S = 0.2
 
 
@@ -142,7 +142,12 @@ class SimulatedMachine:
         self, path: str, body: Any, *, lossy: bool = True, headers: dict[str, str] | None = None
     ) -> httpx.Response | None:
         """Until an answer comes through; None for a refusal, whose code is the machine's end."""
+        unlucky = lossy and self.plan.fault is Fault.LOST_PACKETS
         for _ in range(TRIES):
+            if unlucky and self._dice.random() < LOST_SHARE:
+                # It was sent, and nobody heard it.
+                await asyncio.sleep(AGAIN_S)
+                continue
             started = time.perf_counter()
             try:
                 answer = await self._client.post(path, json=body, headers=self._headers(headers))
@@ -151,7 +156,7 @@ class SimulatedMachine:
                 await asyncio.sleep(AGAIN_S)
                 continue
             self._noted(path, time.perf_counter() - started, answer.status_code)
-            lost = lossy and self.plan.fault is Fault.LOST_ANSWERS and self._dice.random() < LOST_SHARE
+            lost = unlucky and self._dice.random() < LOST_SHARE
             if lost or answer.status_code in (502, 503):
                 await asyncio.sleep(AGAIN_S)
                 continue

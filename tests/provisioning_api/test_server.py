@@ -201,7 +201,20 @@ async def test_a_fleet_with_faults_loses_and_doubles_nobody_and_the_inventory_is
         faults = Counter(plan.fault for plan in plans)
         assert "ENROLLED TWICE" not in result.ends
         assert not {"500", "0"} & result.statuses.keys(), result
+        assert all(faults[fault] for fault in Fault), "the seed has to bring every fault"
         assert result.ends["half_written"] == faults[Fault.HALF_WRITTEN_DISK]
+        # A twin that comes first makes the other one wait, whatever that one's own fault.
+        for fault in (Fault.LOST_PACKETS, Fault.CLOCK_1970, Fault.REPLAY, Fault.NONE):
+            assert set(result.ends_by_fault[fault]) <= {"enrolled", "waits"}, result
+        failed = [machine for machine in machines if machine["state"] == "failed"]
+        assert len(failed) == faults[Fault.HALF_WRITTEN_DISK] and all(one["hint"] for one in failed)
+        refused = [
+            one["data"]["code"]
+            for one in (await operator.get("/api/audit", params={"limit": 1000})).json()
+            if one["action"] == "enrolment.refused"
+        ]
+        replayed = result.ends_by_fault[Fault.REPLAY]["enrolled"]
+        assert refused.count("enrolment.token_used") >= replayed
         # Of machines with one UUID the first is accepted, and the others wait for an operator.
         assert result.ends["waits"] == faults[Fault.DUPLICATE_UUID]
         assert result.ends["enrolled"] + result.ends["half_written"] + result.ends["waits"] == len(plans)
@@ -214,6 +227,28 @@ async def test_a_fleet_with_faults_loses_and_doubles_nobody_and_the_inventory_is
         await eventually(complete)
         records = (await operator.get("/api/audit/verdict")).json()
         assert records["broken_at"] is None
+
+
+async def test_lost_packets_are_the_same_for_the_same_seed() -> None:
+    """Two fleets against a server that only counts: what each machine sends, and what it loses."""
+    plans = [one for one in plan_fleet(60, 5, faulty=1, spread_s=0) if one.fault is Fault.LOST_PACKETS]
+
+    async def heard() -> list[str]:
+        calls: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            calls.append(request.url.path)
+            return httpx.Response(200, json={"machine_id": "m", "challenge": "c", "next": "wait"})
+
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://api") as client:
+            for plan in plans:
+                await Fleet(client).live([plan], 5)
+        return calls
+
+    first, second = await heard(), await heard()
+    assert first == second
+    # Two calls each, and those that were repeated because an answer was lost.
+    assert len(first) > 2 * len(plans)
 
 
 def test_the_same_seed_gives_the_same_fleet() -> None:
