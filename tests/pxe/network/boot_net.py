@@ -21,7 +21,7 @@ from lab.network import BRIDGE, inside, make_network, remove_network
 from lab.places import LabPlaces
 from lab.plan import GATEWAY
 from lab.programs import run_program
-from pxe.network.boot_packets import Step, steps
+from pxe.network.boot_packets import Step, steps, write_capture
 from pxe.network.plan import BootNetwork, Mode
 from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp
 
@@ -124,7 +124,16 @@ class BootNet:
                 seen = "\n".join(step.line for step in steps(list(wire.frames)))
                 assert time.monotonic() < until, f"it never asked for its script:\n{seen}\n{self.log()}"
                 time.sleep(0.1)
+            self._keep_capture(wire)
             return steps(list(wire.frames))
+
+    def _keep_capture(self, wire: Wire) -> None:
+        """For the figures of docs/guide/network-boot.md, and for Wireshark."""
+        kept = os.environ.get("SOUNDSTAGE_KEEP_CAPTURES")
+        if kept:
+            name = Path(kept) / os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0]
+            write_capture(name.with_suffix(".pcap"), wire.frames)
+            name.with_suffix(".txt").write_text("".join(f"{step.line}\n" for step in steps(wire.frames)))
 
     def log(self) -> str:
         return (self.folder / "ours.log").read_text(errors="replace")[-4000:]

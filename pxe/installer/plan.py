@@ -1,0 +1,86 @@
+"""What is installed on one machine, checked before it becomes a preseed; made by the provisioning API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from soundstage.errors import Conflict
+
+SECTOR_BYTES = 512
+# A line of a preseed must not be able to begin another one, nor a word of a command another command.
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+Host = Annotated[str, Field(pattern=rf"^{_HOST}$")]
+Proxy = Annotated[str, Field(pattern=rf"^(http://{_HOST}(:[0-9]{{1,5}})?/?)?$")]
+Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{1,60}$")]
+# As `mkpasswd` prints it: yescrypt, SHA-512 or SHA-256; or none, and nobody logs in at the console.
+PasswordHash = Annotated[str, Field(pattern=r"^\$(y|6|5)\$[A-Za-z0-9./$=,]{20,200}$")]
+
+
+class InstallerSettings(BaseModel):
+    """The same for all machines; published beside the installer as `installer.json`, so that the manifest
+    signs it.
+
+    `console_password_hash` can be read by everybody on the boot network: leave it out unless consoles need
+    it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mirror_host: Host = "deb.debian.org"
+    mirror_folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")] = "/debian"
+    http_proxy: Proxy = ""
+    suite: Literal["trixie"] = "trixie"
+    time_zone: Annotated[str, Field(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}$")] = "Etc/UTC"
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z_.0-9@-]{1,32}$")] = "C.UTF-8"
+    keyboard: Annotated[str, Field(pattern=r"^[a-z]{2,8}$")] = "us"
+    packages: tuple[Package, ...] = ()
+    ssh_user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "soundstage"
+    console_password_hash: PasswordHash | None = None
+    least_disk_bytes: int = Field(4 << 30, ge=1 << 30)
+
+
+class InstallDisk(BaseModel):
+    """The disk that is written over. The size is compared on the machine: a name alone may be another's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,31}$")]
+    sectors: int = Field(ge=1)
+
+
+class InstallPlan(BaseModel):
+    """One machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    disk: InstallDisk
+    settings: InstallerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedDisk:
+    """As the machine's inventory has it."""
+
+    name: str
+    bytes: int
+
+
+def choose_disk(disks: Iterable[ReportedDisk], least_bytes: int) -> InstallDisk:
+    """The smallest that is large enough, as the deploy agent chooses: systems go on small disks, models on
+    large ones.
+    """
+    known = sorted(disks, key=lambda one: (one.bytes, one.name))
+    for disk in known:
+        if disk.bytes >= least_bytes:
+            return InstallDisk(name=disk.name, sectors=disk.bytes // SECTOR_BYTES)
+    there = ", ".join(f"{one.name} with {one.bytes >> 20} MiB" for one in known) or "none"
+    raise Conflict(
+        "installer.no_disk",
+        f"No disk of this machine holds {least_bytes >> 20} MiB; there are: {there}.",
+        "Put a larger one in and boot it again, or lower `least_disk_bytes` of the installer.",
+    )
