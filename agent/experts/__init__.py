@@ -2,6 +2,6 @@
 
 from agent.experts.candidates import Candidate, ConfiguredModels, Source
 from agent.experts.consul import ConsulExperts
-from agent.experts.router import ExpertLine, Router
+from agent.experts.router import ExpertLine, Router, Survey
 
-__all__ = ["Candidate", "ConfiguredModels", "ConsulExperts", "ExpertLine", "Router", "Source"]
+__all__ = ["Candidate", "ConfiguredModels", "ConsulExperts", "ExpertLine", "Router", "Source", "Survey"]

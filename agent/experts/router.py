@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from agent.experts.candidates import Candidate, Source
 from agent.experts.record import TrackRecord
 from agent.model.backend import ChatModel
+from soundstage.errors import SoundstageError
 
 _WORD = re.compile(r"[^\W_]+")
 TOPIC_CHARS = 4000
+TRY = ({"role": "user", "content": "Say: ready"},)
+TRY_S = 30.0
 
 
 class ExpertLine(BaseModel):
@@ -31,11 +34,10 @@ class ExpertLine(BaseModel):
     latency_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(BaseModel):
     """All models, and what is wrong with finding them."""
 
-    lines: tuple[ExpertLine, ...]
+    experts: tuple[ExpertLine, ...]
     problems: tuple[str, ...]
 
 
@@ -57,6 +59,21 @@ class Router:
             self._record(fit[0].name).asked(now)
         return [one.model for one in fit]
 
+    async def try_all(self) -> None:
+        """Asks every model for a word, so that there is something measured."""
+        await asyncio.gather(*(self._try(one.model) for one in await self._found()))
+
+    async def _try(self, model: ChatModel) -> None:
+        started = self._clock()
+        try:
+            async with asyncio.timeout(TRY_S):
+                async for _ in model.ask(TRY, [], max_tokens=8):
+                    pass
+        except (SoundstageError, TimeoutError):
+            self.failed(model)
+        else:
+            self.answered(model, self._clock() - started)
+
     def answered(self, model: ChatModel, seconds: float) -> None:
         self._record(model.name).answered(seconds, self._clock())
 
@@ -67,7 +84,8 @@ class Router:
         """For `soundstage experts` and its route."""
         now = self._clock()
         lines = [_line(one, self._record(one.name), now) for one in await self._found()]
-        return Survey(tuple(lines), tuple(one.problem for one in self._sources if one.problem))
+        problems = tuple(one.problem for one in self._sources if one.problem)
+        return Survey(experts=tuple(lines), problems=problems)
 
     async def _found(self) -> list[Candidate]:
         return [one for source in self._sources for one in await source.candidates()]

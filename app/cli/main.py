@@ -12,8 +12,10 @@ from pydantic import ValidationError
 
 from app.cli import (
     ask,
+    chat,
     config,
     doctor,
+    experts,
     explain,
     image,
     keys,
@@ -68,6 +70,8 @@ def build_cli() -> typer.Typer:
         configure_logging("debug" if debug else "warning")
 
     ask.register(cli)
+    chat.register(cli)
+    experts.register(cli)
     render.register(cli)
     lipsync.register(cli)
     explain.register(cli)

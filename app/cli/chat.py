@@ -1,0 +1,205 @@
+"""`soundstage chat`: a conversation at the prompt; Ctrl-C ends an answer, Ctrl-D the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import signal
+import sys
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from agent.events import ToolReturned, TurnBegan
+from agent.outcome import GOING_ON
+from agent.sessions.service import Conversation
+from app.cli.printing import Printer
+from app.cli.progress import AnswerView
+from app.cli.state import EXIT_TERMINATED, JsonFlag, Stopped, invocation
+from app.composition import Services, opened, working
+from policy import Principal
+from soundstage.errors import SoundstageError
+from soundstage.settings import Settings
+from soundstage.telemetry import trace
+
+T = TypeVar("T")
+
+PROMPT = "> "
+LEAVE = frozenset({"bye", "exit", "quit"})
+HISTORY_LINES = 1000
+
+
+def register(cli: typer.Typer) -> None:
+    @cli.command()
+    def chat(
+        context: typer.Context,
+        session: Annotated[str | None, typer.Option(help="Continue this session.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Talk to the agent. Ctrl-C ends an answer, Ctrl-D the conversation, arrow keys bring lines back."""
+        called = invocation(context)
+        printer, settings = called.printer(as_json), called.settings()
+        # Whoever started us may have told us to ignore it, as shells do in the background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminated)
+        with _Background() as background, _history(settings.state_dir / "chat_history"):
+            talk = _Talk(settings, printer)
+            background.run(talk.open(session))
+            try:
+                _converse(background, talk, printer)
+            finally:
+                background.run(talk.close())
+
+
+def _converse(background: _Background, talk: _Talk, printer: Printer) -> None:
+    printer.note("Say “help” to see what can be asked for. Ctrl-C ends an answer, Ctrl-D the conversation.")
+    for line in _lines(printer):
+        try:
+            background.run(talk.say(line))
+        except SoundstageError as error:
+            printer.error(error)
+        except (KeyboardInterrupt, CancelledError):
+            printer.note("\nThis answer is cancelled; the conversation goes on.")
+    printer.note(f"Go on with: soundstage chat --session {talk.session_id}")
+
+
+def _lines(printer: Printer) -> Iterator[str]:
+    """What is typed, without empty lines, until the end of the input or a word of leaving."""
+    prompt = PROMPT if sys.stdin.isatty() else ""
+    while True:
+        try:
+            line = input(prompt).strip()
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            printer.note("\nCtrl-D ends the conversation.")
+            continue
+        if line.lower() in LEAVE:
+            return
+        if line:
+            yield line
+
+
+class _Talk:
+    """One conversation and the services behind it, in the background's loop."""
+
+    def __init__(self, settings: Settings, printer: Printer) -> None:
+        self._settings = settings
+        self._printer = printer
+        self._stack = AsyncExitStack()
+        self._services: Services | None = None
+        self._conversation: Conversation | None = None
+
+    @property
+    def session_id(self) -> str:
+        return "" if self._conversation is None else self._conversation.id
+
+    async def open(self, session_id: str | None) -> None:
+        services = await self._stack.enter_async_context(opened(self._settings))
+        try:
+            await self._stack.enter_async_context(working(services, drive=False))
+            sessions = services.brain.sessions
+            self._conversation = await sessions.open(Principal.local_admin(), session_id, local_files=True)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._services = services
+
+    async def say(self, line: str) -> None:
+        if self._services is None or self._conversation is None:
+            raise RuntimeError("a conversation is opened before anything is said")
+        with trace(inherit=False), AnswerView(self._printer) as view:
+            async for event in self._services.brain.respond(self._conversation, line):
+                if self._printer.as_json or not isinstance(event, TurnBegan):
+                    view.show(event)
+                if isinstance(event, ToolReturned) and event.result.get("state") in GOING_ON:
+                    # From now on videos are made here, unless a server does it.
+                    await self._services.studio.dispatcher.start()
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+
+class _Background:
+    """An event loop in a thread of its own: videos are made while the prompt waits for a line."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="chat", daemon=True)
+
+    def __enter__(self) -> _Background:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Waits for it; Ctrl-C cancels it, waits until it has tidied up, and is raised then."""
+        ended: Future[T] = Future()
+        begun: Future[asyncio.Task[T]] = Future()
+
+        def begin() -> None:
+            task = self._loop.create_task(work)
+            task.add_done_callback(lambda _: _pass_on(task, ended))
+            begun.set_result(task)
+
+        self._loop.call_soon_threadsafe(begin)
+        try:
+            return ended.result()
+        except (KeyboardInterrupt, Stopped):
+            self._loop.call_soon_threadsafe(begun.result().cancel)
+            ended.exception()
+            raise
+
+
+def _pass_on(task: asyncio.Task[T], ended: Future[T]) -> None:
+    """The future is done when the task is: asyncio's own bridge counts as cancelled before that."""
+    if task.cancelled():
+        ended.set_exception(CancelledError())
+    elif (error := task.exception()) is not None:
+        ended.set_exception(error)
+    else:
+        ended.set_result(task.result())
+
+
+@contextmanager
+def _history(path: Path) -> Iterator[None]:
+    """Lines of earlier conversations, for the arrow keys; readable by their owner alone."""
+    try:
+        import readline
+    except ImportError:
+        # Some Pythons come without it; then there are no arrow keys.
+        yield
+        return
+    if not sys.stdin.isatty():
+        yield
+        return
+    readline.set_history_length(HISTORY_LINES)
+    with suppress(OSError):
+        readline.read_history_file(path)
+
+    def keep() -> None:
+        with suppress(OSError):
+            path.touch(mode=0o600)
+            readline.write_history_file(path)
+
+    atexit.register(keep)
+    try:
+        yield
+    finally:
+        atexit.unregister(keep)
+        keep()
+
+
+def _terminated(_: int, __: FrameType | None) -> None:
+    raise Stopped(EXIT_TERMINATED)

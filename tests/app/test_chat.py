@@ -1,0 +1,126 @@
+"""`soundstage chat` at a real terminal: answers stream, Ctrl-C ends an answer, Ctrl-D the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import select
+import stat
+import subprocess
+import sys
+import termios
+from contextlib import closing
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+from scripted_model import Say, ScriptedModel, scripted_model
+
+from agent.sessions.service import SessionService
+from app.composition import opened
+from policy import Principal
+from soundstage.settings import Settings
+
+WAIT_S = 60
+CHAT = [sys.executable, "-c", "from app.cli import main; main()", "chat"]
+
+
+class Terminal:
+    """A program at a pseudo-terminal, as a person sits before it."""
+
+    def __init__(self, home: Path, model: ScriptedModel, *arguments: str) -> None:
+        self._here, there = pty.openpty()
+        self.shown = ""
+        environment = {**os.environ, "SOUNDSTAGE_LLM__LOCAL__BASE_URL": model.base_url, "TERM": "dumb"}
+        self.process = subprocess.Popen(
+            [*CHAT, *arguments],
+            cwd=home,
+            env=environment,
+            stdin=there,
+            stdout=there,
+            stderr=there,
+            start_new_session=True,
+            # The terminal of the new session, so that Ctrl-C reaches it as a signal.
+            preexec_fn=_take_terminal,
+        )
+        os.close(there)
+
+    def type(self, text: str) -> None:
+        os.write(self._here, text.encode())
+
+    async def see(self, text: str) -> str:
+        """Waits until `text` is shown after what was seen before; gives what came up to there."""
+        async with asyncio.timeout(WAIT_S):
+            while text not in self.shown:
+                self.shown += await asyncio.to_thread(self._read)
+        seen, _, self.shown = self.shown.partition(text)
+        return seen
+
+    def _read(self) -> str:
+        ready, _, _ = select.select([self._here], [], [], 0.5)
+        try:
+            return os.read(self._here, 65536).decode() if ready else ""
+        except OSError:
+            raise AssertionError(f"the program ended; it last showed {self.shown!r}") from None
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._here)
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def piped(home: Path, said: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CHAT, *arguments], cwd=home, input=said, capture_output=True, text=True, timeout=WAIT_S
+    )
+
+
+async def test_ctrl_c_ends_an_answer_and_ctrl_d_the_conversation(home: Path) -> None:
+    async with scripted_model(Say("one two three", hold=asyncio.Event()), Say("Hello again.")) as model:
+        with closing(Terminal(home, model)) as terminal:
+            await terminal.see("> ")
+            terminal.type("tell me about something nice\n")
+            await terminal.see("one")
+            terminal.type("\x03")
+            await terminal.see("This answer is cancelled; the conversation goes on.")
+            await terminal.see("> ")
+            terminal.type("and what about now?\n")
+            await terminal.see("Hello again.")
+            await terminal.see("> ")
+            terminal.type("\x03")
+            await terminal.see("Ctrl-D ends the conversation.")
+            terminal.type("\x04")
+            await terminal.see("Go on with: soundstage chat --session ")
+            assert await asyncio.to_thread(terminal.process.wait, WAIT_S) == 0
+            history = home / "state" / "chat_history"
+            assert "something nice" in history.read_text()
+            assert stat.S_IMODE(history.stat().st_mode) == 0o600
+        earlier = [one["content"] for one in model.asked[1]["messages"] if one["role"] != "system"]
+        assert earlier[0] == "tell me about something nice"
+        assert earlier[1].startswith("one")
+
+
+async def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with_it(home: Path) -> None:
+    said = "who can speak\n\nlist my videos\nquit\nnever said\n"
+    ran = await asyncio.to_thread(piped, home, said)
+    assert ran.returncode == 0, ran.stderr
+    assert "Nova" in ran.stdout and "There are no videos yet" in ran.stdout
+    session = ran.stderr.rpartition("--session ")[2].strip()
+    more = await asyncio.to_thread(piped, home, "help\n", "--session", session)
+    assert more.returncode == 0, more.stderr
+    async with opened(Settings(state_dir=home / "state")) as services:
+        sessions: SessionService = services.brain.sessions
+        turns = await sessions.turns(Principal.local_admin(), session)
+    assert [turn.utterance for turn in turns] == ["who can speak", "list my videos", "help"]
+
+
+def test_a_session_that_there_is_not_ends_at_once_with_its_code(home: Path) -> None:
+    ran = piped(home, "", "--session", "ses_none")
+    assert ran.returncode == 1
+    assert "session.not_found" in ran.stderr and "Traceback" not in ran.stderr
