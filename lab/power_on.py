@@ -98,6 +98,12 @@ class PowerOn:
             self._api.send_signal(signal.SIGKILL)
             self._api.wait()
 
+    def restart_api(self, environment: Mapping[str, str]) -> None:
+        """With more settings, as an operator would who has a farm now."""
+        self.stop_api()
+        self._environment |= environment
+        self.start_api()
+
     def start_dhcp(self, **changed: Any) -> None:
         """`changed`: fields of `BootNetwork`."""
         tftp = self.folder / "tftp"

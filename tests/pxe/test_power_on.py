@@ -6,10 +6,10 @@ import hashlib
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeMachine
 
 from lab.power_on import PowerOn
 from lab.qemu_machine import Firmware, QemuMachine
@@ -17,6 +17,7 @@ from lab.ssh_access import enter_command
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(3000)]
 PATIENCE_S = 1200.0
+MakeMachine = Callable[..., QemuMachine]
 
 
 def accept(power: PowerOn, machine: QemuMachine, name: str = "node1") -> None:
