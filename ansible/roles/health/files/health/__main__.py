@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from checks import Outcome, load_checks, run_checks
-from gate import Action, decide, in_words
+from gate import Action, decide, in_words, judged
 from memory import Memory, alone, keep, recall
 from nomad_node import NomadAccess, NomadNode, NomadUnreachable
 from problems import Problem
@@ -59,24 +59,24 @@ def _gate(arguments: argparse.Namespace, config: dict[str, Any]) -> int:
     try:
         node = _joined(config, arguments.wait_s)
         if held and node.state().eligible:
-            # Written down first: whatever happens next, the drain is known to be ours.
-            memory = replace(memory, drained=True)
+            # Written down first: whatever happens next, the drain is one that we may lift.
+            memory = replace(memory, lifted="", set_aside=False)
             keep(memory_file, memory)
             node.drain("not checked since the machine was started", 0)
         known = {} if held else memory.outcomes
         outcomes = run_checks(load_checks(arguments.checks), known, time.time())
         problems = _problems(outcomes)
         failures = memory.failures + 1 if problems else 0
-        state = node.state()
-        state = replace(state, ours=state.ours and memory.drained is not False)
+        state = judged(node.state(), lifted=memory.lifted, set_aside=memory.set_aside)
         action = decide(state, well=not problems, failures=failures, patience=patience)
-        memory = Memory({one.check: one for one in outcomes}, failures, memory.drained)
+        aside = not state.eligible and not state.ours
+        memory = Memory({one.check: one for one in outcomes}, failures, memory.lifted, aside)
         if action is Action.DRAIN:
-            keep(memory_file, replace(memory, drained=True))
+            keep(memory_file, replace(memory, lifted=""))
             node.drain("; ".join(problem.message for problem in problems), int(config["drain_deadline_s"]))
         elif action is Action.ADMIT:
             node.admit()
-            keep(memory_file, replace(memory, drained=False))
+            keep(memory_file, replace(memory, lifted=state.last_drain))
         else:
             keep(memory_file, memory)
         if not problems:

@@ -5,10 +5,12 @@ The node drains itself, and takes its own drain back; it never lifts a drain tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 OUR_MARK = "soundstage_health"  # key in the drain's metadata, by which we know our own
+# What the Nomad agent itself writes when its machine goes down (drain_on_shutdown). It never takes that back.
+SHUTDOWN_MESSAGE = "shutting down"
 
 
 class Action(StrEnum):
@@ -21,11 +23,21 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class NodeState:
-    """What Nomad knows of this node. `ours`: its last drain was ordered by its own health."""
+    """What Nomad knows of this node. `last_drain`: what tells its last drain from others; `ours`: that one
+    was ordered by the node's own health; `by_shutdown`: by the agent on its way down."""
 
     eligible: bool
     draining: bool
     ours: bool
+    by_shutdown: bool = False
+    last_drain: str = ""
+
+
+def judged(node: NodeState, *, lifted: str, set_aside: bool) -> NodeState:
+    """The same with `ours` only where we may lift it. `lifted`: the last drain that we have lifted already:
+    who set the node aside after it was a person. `set_aside`: a person had before the machine went down."""
+    may = node.ours or (node.by_shutdown and not set_aside)
+    return replace(node, ours=may and not (lifted and node.last_drain == lifted))
 
 
 def decide(node: NodeState, *, well: bool, failures: int, patience: int) -> Action:

@@ -17,11 +17,13 @@ from problems import Problem
 
 @dataclass(frozen=True)
 class Memory:
-    """`failures`: looks in a row that found problems. `drained`: by us, to this day; None: not known."""
+    """`failures`: looks in a row that found problems. `lifted`: the last drain that we have lifted.
+    `set_aside`: at the last look a person had drained the node or set it aside."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     failures: int = 0
-    drained: bool | None = None
+    lifted: str = ""
+    set_aside: bool = False
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def recall(file: Path) -> Memory:
             )
             for one in kept["outcomes"]
         }
-        return Memory(outcomes, int(kept["failures"]), kept["drained"])
+        return Memory(outcomes, int(kept["failures"]), str(kept["lifted"]), bool(kept["set_aside"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Memory()
 
@@ -52,7 +54,8 @@ def keep(file: Path, memory: Memory) -> None:
     """Write it down whole or not at all."""
     kept = {
         "failures": memory.failures,
-        "drained": memory.drained,
+        "lifted": memory.lifted,
+        "set_aside": memory.set_aside,
         "outcomes": [asdict(one) for one in memory.outcomes.values()],
     }
     text = json.dumps(kept, indent=1)
