@@ -146,24 +146,28 @@ def test_all_is_the_same_after_a_reboot_of_all_machines(ready: LabFarm, studio: 
 
 
 @pytest.mark.slow
-def test_an_upgrade_while_a_video_is_made_loses_nothing(ready: LabFarm, studio: Studio) -> None:
+def test_an_upgrade_while_videos_are_made_loses_nothing(ready: LabFarm, studio: Studio) -> None:
+    """One is drawn when the upgrade begins, the other waits for the same card."""
     other = ready.another_build("nomad")
     before, videos = len(places(ready)), studio.videos()
-    words = " ".join(["This sentence is long enough to be drawn while machines are upgraded."] * 12)
-    asked = studio.start("ask", f"Make a video where Grand says: {words}")
+    words = " ".join(["This sentence is long enough to be drawn while machines are upgraded."] * 40)
+    asked = [studio.start("ask", f"Make a video where Grand says: {words} {end}") for end in ("One.", "Two.")]
 
     def drawn() -> bool:
         return any(one["cards"] and one["state"] == "running" for one in places(ready)[before:])
 
     eventually(drawn, "the large card to work")
     ready.converge(playbook="ansible/playbooks/upgrade.yaml", **other)
-    said(asked)
+    for command in asked:
+        said(command)
     for machine in MACHINES:
         link = ready.on(machine, "readlink", "/usr/local/bin/nomad").stdout
         assert other["nomad__file_sha256"][:16] in link
     assert eligible_nodes(ready) == WORKERS
     made = places(ready)[before:]
     assert {one["state"] for one in made} == {"complete"}, made
-    assert [one["node"] for one in made if one["cards"]] == ["gpu-1"], "drawn once, where it began"
-    (video,) = [one for one in studio.videos() if one not in videos]
-    assert int(probe(video)["streams"][0]["nb_read_frames"]) > 12 * 50
+    assert [one["node"] for one in made if one["cards"]] == ["gpu-1"] * 2, "each was drawn once"
+    films = [one for one in studio.videos() if one not in videos]
+    assert len(films) == 2
+    for film in films:
+        assert int(probe(film)["streams"][0]["nb_read_frames"]) > 40 * 50
