@@ -28,7 +28,7 @@ from studio.webhooks.states import DELIVERY_TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
-CONTROL = ("soundstage", "policy", "farm", "studio", "provisioning_api", "agent", "lab", "app")
+CONTROL = ("soundstage", "policy", "farm", "pxe", "studio", "provisioning_api", "agent", "lab", "app")
 ROOMS = (*CONTROL, "avatar/src/avatar")
 
 
