@@ -1,5 +1,5 @@
-"""What machines of a lab need to boot from the network: DHCP by dnsmasq, and the provisioning process itself,
-both in the lab's network (used by tests of the way from power-on to ready, and by bench/metal).
+"""What machines of a lab need to boot from the network: DHCP by dnsmasq, files by nginx, and the provisioning
+process itself, all in the lab's network (used by tests of network boot and by bench/metal).
 
 The process listens on the bridge for machines, and is asked by operators over the loopback of that network.
 """
@@ -22,14 +22,14 @@ from typing import Any
 import httpx
 
 from lab.control_groups import keepers_group
-from lab.network import BRIDGE, inside
+from lab.network import BRIDGE, connect, inside
 from lab.places import LabPlaces
 from lab.plan import GATEWAY, NETWORK_PREFIX
 from lab.qemu_machine import QemuMachine
 from lab.ssh_access import enter_command
 from pxe.image.build import BuiltImage
 from pxe.network.plan import BootNetwork, Mode
-from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp
+from pxe.network.rendering import dnsmasq_configuration, lay_out_tftp, nginx_site
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 
 PORT, TLS_PORT = 8001, 8002
@@ -53,7 +53,7 @@ class PowerOn:
             "SOUNDSTAGE_PROVISIONING__PORT": str(PORT),
             "SOUNDSTAGE_PROVISIONING__TLS_PORT": str(TLS_PORT),
             "SOUNDSTAGE_PROVISIONING__TLS_NAMES": GATEWAY,
-            "SOUNDSTAGE_PROVISIONING__PUBLIC_URL": f"http://{GATEWAY}:{PORT}",
+            "SOUNDSTAGE_PROVISIONING__PUBLIC_URL": f"http://{GATEWAY}",
             **environment,
         }
         self._api: subprocess.Popen[bytes] | None = None
@@ -71,7 +71,7 @@ class PowerOn:
         """Returns when the API answers and DHCP serves."""
         self.artefacts.mkdir(parents=True, exist_ok=True)
         self.start_api()
-        self.start_dhcp()
+        self.start_boot_network()
 
     def start_api(self) -> None:
         if not self._sockets:
@@ -104,8 +104,14 @@ class PowerOn:
         self._environment |= environment
         self.start_api()
 
-    def start_dhcp(self, **changed: Any) -> None:
+    def start_boot_network(self, **changed: Any) -> None:
         """`changed`: fields of `BootNetwork`."""
+        if missing := [one for one in ("dnsmasq", "nginx") if shutil.which(one) is None]:
+            raise Unavailable(
+                "lab.no_boot_network",
+                f"{' and '.join(missing)} cannot be found.",
+                "Run: apt-get install --no-install-recommends dnsmasq-base nginx",
+            )
         tftp = self.folder / "tftp"
         lay_out_tftp(tftp)
         network = BootNetwork.model_validate(
@@ -116,36 +122,38 @@ class PowerOn:
                 "mode": Mode.SERVER,
                 "first": IPv4Address(f"{NETWORK_PREFIX}.101"),
                 "last": IPv4Address(f"{NETWORK_PREFIX}.199"),
-                "http_port": PORT,
                 "router_advertisements": True,
-                "tftp_folder": PurePosixPath("/srv/soundstage/tftp"),
+                "tftp_folder": PurePosixPath(tftp),
+                "artefact_folder": PurePosixPath(self.artefacts),
+                "api_url": f"http://127.0.0.1:{PORT}",
                 **changed,
             }
         )
         text = dnsmasq_configuration(network)
-        # A lab has no folder of the system's for itself, and its own may have letters that a plan refuses.
+        # A lab keeps what it writes to itself.
         text = text.replace("/var/lib/soundstage-boot/leases", str(self.folder / "leases"))
-        text = text.replace("/srv/soundstage/tftp", str(tftp))
         configuration = self.folder / "dnsmasq.conf"
         configuration.write_text(text)
         _give_ipv6(self.lab)
-        if shutil.which("dnsmasq") is None:
-            raise Unavailable(
-                "lab.no_dnsmasq",
-                "dnsmasq is missing.",
-                "Run: apt-get install --no-install-recommends dnsmasq-base",
-            )
-        process = self._run(
-            "dnsmasq",
-            [
-                "dnsmasq",
-                "--keep-in-foreground",
-                "--log-facility=-",
-                "--user=root",
-                f"--conf-file={configuration}",
-            ],
-        )
-        self._wait(process, "dnsmasq", lambda: "DHCP, IP range" in self.dhcp_log)
+        words = ["--keep-in-foreground", "--log-facility=-", "--user=root"]
+        dnsmasq = self._run("dnsmasq", ["dnsmasq", *words, f"--conf-file={configuration}"])
+        nginx = self._run("nginx", ["nginx", "-c", str(self._nginx(nginx_site(network)))])
+        self._wait(dnsmasq, "dnsmasq", lambda: "DHCP, IP range" in self.dhcp_log)
+        self._wait(nginx, "nginx", lambda: _answers(self.lab, 80))
+
+    def _nginx(self, site: str) -> Path:
+        """An nginx of its own, whose files are all in the lab's folder."""
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        lines = [
+            f"user root; daemon off; pid {self.folder}/nginx.pid; error_log stderr; events {{}}",
+            "http {",
+            *(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds),
+            site.replace("/var/log/nginx/", f"{self.folder}/"),
+            "}",
+        ]
+        path = self.folder / "nginx.conf"
+        path.write_text("\n".join(lines) + "\n")
+        return path
 
     def call(self, method: str, path: str, body: Any = None, timeout_s: float = 60) -> Any:
         """Asks the API as an operator. Upstream `lab.api_refuses` with its words when it says no."""
@@ -235,6 +243,12 @@ def _listening(port: int) -> socket.socket:
     opened.listen(512)
     opened.set_inheritable(True)
     return opened
+
+
+def _answers(lab: LabPlaces, port: int) -> bool:
+    with suppress(OSError), connect(lab, GATEWAY, port, 1.0):
+        return True
+    return False
 
 
 def _give_ipv6(lab: LabPlaces) -> None:

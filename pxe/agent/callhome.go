@@ -26,7 +26,7 @@ func callHome(folder string) error {
 		return err
 	}
 	client := trust.client(time.Minute)
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+	for wait := 500 * time.Millisecond; ; wait = min(wait*3/2, 30*time.Second) {
 		err := callOnce(home, func(address string) error {
 			call := map[string]string{"hostname": home.Name, "ip": address}
 			var answer struct {

@@ -12,30 +12,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bringUp starts every card and takes the first lease that a DHCP server gives on one of them.
-func bringUp(cards []NIC, patience time.Duration) (*Lease, error) {
+// bringUp starts every card and takes the first lease that a DHCP server gives on one of them; it asks until one does.
+func bringUp(cards []NIC, say func(string, ...any)) (NIC, *Lease, error) {
 	if len(cards) == 0 {
-		return nil, failf(networkLost, "this machine has no network card that its kernel knows")
+		return NIC{}, nil, failf(networkLost, "this machine has no network card that its kernel knows")
 	}
 	_ = setFlags("lo")
 	for _, card := range cards {
 		if err := setFlags(card.Name); err != nil {
-			return nil, failf(networkLost, "%s: %v", card.Name, err)
+			say("%s cannot be used: %v", card.Name, err)
 		}
 	}
-	for until := time.Now().Add(patience); time.Now().Before(until); {
+	for tries := 1; ; tries++ {
 		for _, card := range cards {
 			lease, err := lease(card, 2*time.Second)
 			if err != nil {
 				continue
 			}
 			if err := use(card, lease); err != nil {
-				return nil, failf(networkLost, "%s: %v", card.Name, err)
+				return card, nil, failf(networkLost, "%s: %v", card.Name, err)
 			}
-			return lease, nil
+			return card, lease, nil
 		}
+		if tries%10 == 0 {
+			say("no DHCP server has given an address yet")
+		}
+		time.Sleep(500 * time.Millisecond)
 	}
-	return nil, failf(networkLost, "no DHCP server gave an address within %s", patience)
 }
 
 func lease(card NIC, patience time.Duration) (*Lease, error) {

@@ -11,6 +11,9 @@ const (
 	trustFolder = "/etc/soundstage"
 	rootFolder  = "/mnt"
 	apiPatience = 2 * time.Minute
+	leaseEvery  = 10 * time.Minute
+
+	betweenReports = 5 * time.Second
 )
 
 // Report is what provisioning_api/reports/schemas.py reads.
@@ -35,6 +38,7 @@ type Ramdisk struct {
 	identity Identity
 	hardware Hardware
 	address  string
+	card     NIC
 	spans    Spans
 }
 
@@ -92,8 +96,8 @@ func (r *Ramdisk) run() error {
 	r.identity, r.hardware = readHardware("/sys", "/proc")
 	end()
 	end = r.spans.begin("network")
-	lease, err := bringUp(r.hardware.NICs, 5*time.Minute)
-	if err != nil {
+	var lease *Lease
+	if r.card, lease, err = bringUp(r.hardware.NICs, r.console.Say); err != nil {
 		return err
 	}
 	r.address = lease.Address.String()
@@ -104,26 +108,29 @@ func (r *Ramdisk) run() error {
 	}
 	r.api.Clock = setClock
 	r.mirror = Mirror{r.options.Files, r.trust.client(0), betweenTries}
-	return r.serve()
+	r.serve()
+	return nil
 }
 
 // serve reports, then does what it is told, again and again.
-func (r *Ramdisk) serve() error {
-	known, err := r.reportIn()
-	if err != nil {
-		return err
-	}
+func (r *Ramdisk) serve() {
+	known := r.reportIn()
+	leased := time.Now()
 	pause := time.Duration(max(known.PollS, 1)) * time.Second
 	failed := false
 	for said := ""; ; {
+		if time.Since(leased) > leaseEvery {
+			// Whoever waits for days keeps its address; while nobody answers it is ours until somebody says otherwise.
+			if fresh, err := lease(r.card, 2*time.Second); err == nil && use(r.card, fresh) == nil {
+				leased = time.Now()
+			}
+		}
 		claimed, err := r.api.claim()
 		var refused *Refused
 		switch {
 		case errors.As(err, &refused) && refused.Status == 401:
 			// Our challenge has run out, or the API has been made anew.
-			if known, err = r.reportIn(); err != nil {
-				return err
-			}
+			known = r.reportIn()
 			continue
 		case err != nil:
 			r.console.Say("%v", err)
@@ -157,19 +164,22 @@ func (r *Ramdisk) serve() error {
 	}
 }
 
-func (r *Ramdisk) reportIn() (Discovered, error) {
+// reportIn tries until it is heard: a server that is away, proves nothing or refuses may be mended, and nothing is
+// lost by waiting.
+func (r *Ramdisk) reportIn() Discovered {
 	end := r.spans.begin("report")
-	var known Discovered
-	err := r.patiently(func() (err error) {
-		known, err = r.api.discover(r.identity, r.hardware, r.address)
-		return err
-	})
-	if err != nil {
-		return known, err
+	for said := ""; ; time.Sleep(betweenReports) {
+		known, err := r.api.discover(r.identity, r.hardware, r.address)
+		if err == nil {
+			end()
+			r.console.Say("this machine is %s; its code is %s", known.Name, known.Code)
+			return known
+		}
+		if said != err.Error() {
+			said = err.Error()
+			r.console.Say("%s", said)
+		}
 	}
-	end()
-	r.console.Say("this machine is %s; its code is %s", known.Name, known.Code)
-	return known, nil
 }
 
 // patiently tries again what fails for reasons that may pass.
@@ -200,7 +210,14 @@ func (r *Ramdisk) fail(err error) {
 
 // deploy writes the image if it may, and enrols. When it returns nil the machine has gone into its reboot.
 func (r *Ramdisk) deploy(write bool, token string) error {
-	target, root, err := r.onDisk(write)
+	manifest, err := r.mirror.manifest(r.trust.ManifestKey)
+	if err != nil {
+		return err
+	}
+	if write && manifest.installs() {
+		return r.install(manifest, token)
+	}
+	target, root, err := r.onDisk(manifest, write)
 	if err != nil {
 		return err
 	}
@@ -229,11 +246,7 @@ func (r *Ramdisk) deploy(write bool, token string) error {
 }
 
 // onDisk is the disk with the image and its root partition: just written, or written before.
-func (r *Ramdisk) onDisk(write bool) (Disk, Partition, error) {
-	manifest, err := r.mirror.manifest(r.trust.ManifestKey)
-	if err != nil {
-		return Disk{}, Partition{}, err
-	}
+func (r *Ramdisk) onDisk(manifest Manifest, write bool) (Disk, Partition, error) {
 	image, err := r.mirror.image(manifest)
 	if err != nil {
 		return Disk{}, Partition{}, err
@@ -285,10 +298,12 @@ func (r *Ramdisk) write(image Image, disk Disk, target *Target) error {
 			r.console.Say("%3d %%", 10*tenth)
 		}
 	})
-	if err == nil {
-		end()
+	if err != nil {
+		return err
 	}
-	return err
+	end()
+	// What an older system kept at the end of its disk (the members of arrays) is not found by the new one.
+	return target.zero(disk.Bytes-mebibyte, mebibyte)
 }
 
 // planOf says what is about to change, before it does.
@@ -303,7 +318,9 @@ func planOf(image Image, disk Disk) []string {
 	}
 }
 
-func (r *Ramdisk) enrol(token string) error {
+func (r *Ramdisk) enrol(token string) error { return r.enrolInto(rootFolder, token) }
+
+func (r *Ramdisk) enrolInto(root, token string) error {
 	keys, err := makeKeys("soundstage")
 	if err != nil {
 		return err
@@ -315,5 +332,5 @@ func (r *Ramdisk) enrol(token string) error {
 		return err
 	}
 	r.console.Say("enrolled as %s", member.Name)
-	return writeMember(rootFolder, r.options.API, keys, member)
+	return writeMember(root, r.options.API, keys, member)
 }

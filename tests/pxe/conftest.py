@@ -37,7 +37,8 @@ PLAYBOOK = """\
 @pytest.fixture(scope="session")
 def built_image() -> BuiltImage:
     """The image of virtual machines; made once, and kept outside of the checkout."""
-    missing = [one for one in ("go", "dnsmasq", "grub-mkimage", "mcopy", "zstd") if shutil.which(one) is None]
+    programs = ("go", "dnsmasq", "nginx", "grub-mkimage", "mcopy", "zstd")
+    missing = [one for one in programs if shutil.which(one) is None]
     if os.geteuid() != 0 or missing or why_no_qemu():
         why = f"{', '.join(missing)} missing. " if missing else ""
         pytest.skip(f"Network boot is tried as root: {why}`sudo make test` installs and runs all.")
