@@ -55,6 +55,12 @@ async def read_script(
     return PlainTextResponse(await services.boot.script(mac, place))
 
 
+@router.get("/boot/{mac}/preseed.cfg", dependencies=FIRMWARE, response_class=PlainTextResponse)
+async def read_preseed(mac: MacInPath, services: ProvisioningDep) -> PlainTextResponse:
+    """What Debian's installer does on this very machine, where it is published. It holds no secret."""
+    return PlainTextResponse(await services.boot.preseed(mac))
+
+
 agent_router = APIRouter(prefix=AGENT_PREFIX, tags=["agent"], dependencies=[Depends(encrypted)])
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from provisioning_api.artefacts.manifest import Manifest
 from provisioning_api.artefacts.service import ArtefactService
+from provisioning_api.boot.installing import preseed_for
 from provisioning_api.boot.scripts import KERNEL, RAMDISK, Place, boot_kind, boot_script
 from provisioning_api.enrolment.agent import AgentDesk
 from provisioning_api.enrolment.schemas import SignedCall
@@ -16,6 +17,7 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState, Standing
 from provisioning_api.timeline.service import TimelineService
 from soundstage.database import Database, utcnow
+from soundstage.errors import NotFound
 
 
 class WriteGrant(BaseModel):
@@ -55,6 +57,14 @@ class BootService:
             kind = boot_kind(machine.where, machine.standing, wiping=wiping, has_ramdisk=has_ramdisk)
             await self._timeline.booted(machine.id, kind)
         return boot_script(kind, place)
+
+    async def preseed(self, mac: str) -> str:
+        """For Debian's installer, which the agent starts on the machine with this address. No secret."""
+        async with self._db.session() as session:
+            found = await Machines(session).by_macs([mac])
+        if not found:
+            raise NotFound("machine.not_found", f"No machine has the address {mac}.", "Boot it once.")
+        return await asyncio.to_thread(preseed_for, found[0], self._artefacts)
 
     async def begin_write(self, call: SignedCall) -> WriteGrant:
         """Uses the acceptance up, before the first byte is written: a second boot finds nothing to use."""

@@ -30,8 +30,8 @@ ENROL_ANEW = (
 class Renewal:
     """No operator is asked: who holds the key of a good certificate is the member that it was given to.
 
-    A certificate is renewed once, from the last third of its life on. What comes of it has the same names and
-    the same SSH host key; a new host key needs a new enrolment.
+    A certificate is renewed once, and not in the first half of its life; agents ask from the last third on.
+    What comes of it has the same names and the same SSH host key; a new host key needs a new enrolment.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ def _check_good(machine: Machine, held: Credential) -> None:
 
 
 def _check_time(held: Credential) -> None:
-    begin = held.not_after - (held.not_after - held.issued_at) / 3
+    begin = held.not_after - (held.not_after - held.issued_at) / 2
     if utcnow() < begin:
         raise Conflict(
             "renewal.too_early",

@@ -40,19 +40,35 @@ def ca_file(tried: RealServer) -> Path:
 
 @pytest.mark.timeout(900)
 def test_no_request_is_answered_with_a_5xx(tried: RealServer, ca_file: Path) -> None:
+    try_all(tried, ca_file, examples=5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_no_request_of_many_is_answered_with_a_5xx(tried: RealServer, ca_file: Path) -> None:
+    """With machines there already, so that names in paths lead somewhere."""
+    with httpx.Client(base_url=tried.url, timeout=PATIENCE_S, trust_env=False) as operator:
+        for number in range(3):
+            call = {"hostname": f"a{number}", "ip": f"10.0.0.{number + 1}"}
+            operator.post("/api/ready-for-provisioning", json=call).raise_for_status()
+    try_all(tried, ca_file, examples=100)
+
+
+def try_all(tried: RealServer, ca_file: Path, *, examples: int) -> None:
+    """Every operation of the description, with requests that fit it and requests that do not."""
     document = httpx.get(f"{tried.url}/openapi.json", timeout=PATIENCE_S, trust_env=False).json()
     # Streams of events end only with their run.
     described = schemathesis.openapi.from_dict(document).exclude(path_regex="/events$")
     operations = [found.ok() for found in described.get_all_operations()]
     assert len(operations) > 50
     for operation in operations:
-        _try(operation, tried, ca_file)
+        _try(operation, tried, ca_file, examples)
 
 
-def _try(operation: Any, tried: RealServer, ca_file: Path) -> None:
+def _try(operation: Any, tried: RealServer, ca_file: Path, examples: int) -> None:
     @given(case=operation.as_strategy())
     @settings(
-        max_examples=5,
+        max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,
@@ -60,9 +76,14 @@ def _try(operation: Any, tried: RealServer, ca_file: Path) -> None:
         suppress_health_check=list(HealthCheck),
     )
     def attempt(case: schemathesis.Case) -> None:
+        for name in ("name", "hostname"):
+            if name in (case.path_parameters or {}) and names:
+                case.path_parameters[name] = names.pop()
         answer = case.call(base_url=tried.tls_url, verify=str(ca_file), timeout=PATIENCE_S)
         if answer.status_code >= 500:
             family = answer.json()["code"].split(".")[0]
             assert family in HONEST, (operation.label, answer.text, tried.log[-3000:])
 
+    # A third of the calls for something in a path is for something that is there.
+    names = ["a0", "a1", "a2"] * (examples // 9)
     attempt()
