@@ -79,7 +79,7 @@ def finished_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path
 
 
 def _say_up_to_date(root: Path) -> None:
-    """The packages' scripts have made all caches (hardware names, libraries): systemd need not make them again
+    """The packages' scripts have made all caches (hardware names, libraries): systemd need not make them anew
     at each machine's first boot (systemd-update-done.service(8)).
     """
     usr = root / "usr"
