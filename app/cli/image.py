@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.installer import register_installer
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, run
 from app.machines_api import machines_api
@@ -46,6 +47,7 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="image")
     _register_build(group)
     _register_publish(group)
+    register_installer(group)
 
 
 def _register_build(group: typer.Typer) -> None:

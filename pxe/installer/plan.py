@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -16,6 +17,7 @@ _HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 Host = Annotated[str, Field(pattern=rf"^{_HOST}$")]
 Proxy = Annotated[str, Field(pattern=rf"^(http://{_HOST}(:[0-9]{{1,5}})?/?)?$")]
 Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{1,60}$")]
+_KERNEL_NAME = re.compile(r"^[a-z][a-z0-9]{1,31}$")
 # As `mkpasswd` prints it: yescrypt, SHA-512 or SHA-256; or none, and nobody logs in at the console.
 PasswordHash = Annotated[str, Field(pattern=r"^\$(y|6|5)\$[A-Za-z0-9./$=,]{20,200}$")]
 
@@ -48,7 +50,7 @@ class InstallDisk(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,31}$")]
+    name: Annotated[str, Field(pattern=_KERNEL_NAME)]
     sectors: int = Field(ge=1)
 
 
@@ -70,11 +72,16 @@ class ReportedDisk:
     bytes: int
 
 
+def _by_size(disk: ReportedDisk) -> tuple[int, str]:
+    return disk.bytes, disk.name
+
+
 def choose_disk(disks: Iterable[ReportedDisk], least_bytes: int) -> InstallDisk:
     """The smallest that is large enough, as the deploy agent chooses: systems go on small disks, models on
     large ones.
     """
-    known = sorted(disks, key=lambda one: (one.bytes, one.name))
+    # A name that no kernel gives is no name to write into a command.
+    known = sorted((one for one in disks if _KERNEL_NAME.fullmatch(one.name)), key=_by_size)
     for disk in known:
         if disk.bytes >= least_bytes:
             return InstallDisk(name=disk.name, sectors=disk.bytes // SECTOR_BYTES)

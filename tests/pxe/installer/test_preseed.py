@@ -70,7 +70,7 @@ def test_each_machine_has_its_own_name_and_disk() -> None:
     assert one["netcfg/get_hostname"] == "node1" and other["netcfg/get_hostname"] == "node2"
     assert one["partman-auto/disk"] == "/dev/vda" and other["partman-auto/disk"] == "/dev/nvme0n1"
     assert other["grub-installer/bootdev"] == "/dev/nvme0n1"
-    assert one["preseed/early_command"].endswith(f"install-begin vda {8 * GIB // 512}")
+    assert one["partman/early_command"].endswith(f"install-begin vda {8 * GIB // 512}")
 
 
 def test_no_placeholder_and_no_template_is_left() -> None:

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTheInstallerIsTakenOnlyWhereNoImageIsPublished(t *testing.T) {
+	names := func(all ...string) Manifest {
+		var made Manifest
+		for _, one := range all {
+			made.Artefacts = append(made.Artefacts, Artefact{Name: one})
+		}
+		return made
+	}
+	for want, manifest := range map[bool]Manifest{
+		true:  names(installerKernel, installerRamdisk, "installer.json"),
+		false: names(installerKernel, installerRamdisk, "v1.image", "v1"+indexSuffix),
+	} {
+		if manifest.installs() != want {
+			t.Errorf("%v", manifest)
+		}
+	}
+	if names(installerKernel).installs() {
+		t.Error("half of it is not enough")
+	}
+}
+
+func TestAnInstallerThatIsNotTheOneOfTheManifestIsRefused(t *testing.T) {
+	made := publish(t)
+	digest := sha256.Sum256(made.data)
+	good := Manifest{[]Artefact{{"v1.image", int64(len(made.data)), hex.EncodeToString(digest[:])}}}
+	content, err := made.mirror().whole(good, "v1.image")
+	if err != nil || !bytes.Equal(content, made.data) {
+		t.Fatal(err)
+	}
+	_, err = made.mirror().whole(Manifest{[]Artefact{{"v1.image", int64(len(made.data)), strings.Repeat("0", 64)}}}, "v1.image")
+	mustFail(t, err, badChunk)
+	_, err = made.mirror().whole(Manifest{[]Artefact{{"v1.image", 10, hex.EncodeToString(digest[:])}}}, "v1.image")
+	mustFail(t, err, badChunk)
+	_, err = made.mirror().whole(Manifest{}, "v1.image")
+	mustFail(t, err, artefactMissing)
+}
+
+func TestWhatIsHandedToTheInstallerIsUnpackedWithItsModes(t *testing.T) {
+	if _, err := exec.LookPath("cpio"); err != nil {
+		t.Skip("run: apt-get install cpio")
+	}
+	from, to := t.TempDir(), t.TempDir()
+	key := filepath.Join(from, "etc/soundstage/machine-key.pem")
+	if err := os.MkdirAll(filepath.Dir(key), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(key, []byte("a key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var written bytes.Buffer
+	archive := newArchive(&written)
+	if err := archive.addTree(memberFolder, from); err != nil {
+		t.Fatal(err)
+	}
+	archive.add("preseed.cfg", []byte("d-i"), 0o600)
+	archive.end()
+	unpack := exec.Command("cpio", "--extract", "--quiet", "--make-directories", "--no-preserve-owner")
+	unpack.Dir, unpack.Stdin = to, &written
+	if said, err := unpack.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	info, err := os.Stat(filepath.Join(to, memberFolder, "etc/soundstage/machine-key.pem"))
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 5 {
+		t.Fatal(info, err)
+	}
+	if content, err := os.ReadFile(filepath.Join(to, "preseed.cfg")); err != nil || string(content) != "d-i" {
+		t.Fatal(err)
+	}
+}
+
+func TestTheInstallerSpeaksOnTheSameConsoles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cmdline")
+	line := "initrd=agent soundstage.api=https://10.0.0.1:8002 console=tty0 console=ttyS0\n"
+	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said := installerOptions(path); !strings.HasSuffix(said, " console=tty0 console=ttyS0") || strings.Contains(said, "api") {
+		t.Fatal(said)
+	}
+}
