@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 HALF_LIFE_S = 300.0
 """What was measured counts half after this time, so that a slow day is forgiven."""
+FAILURE_S = 10.0
+"""What a failure costs the person who waits: it is found out late, and then another has to be asked."""
 WEIGHT = 0.3
 """Of the newest measurement in the running mean."""
 TRIPS_AFTER = 3
@@ -67,7 +69,7 @@ class TrackRecord:
         """What an answer is expected to take: the latency, more of it the likelier another try is needed."""
         faded: float = 0.5 ** ((now - self.measured_at) / HALF_LIFE_S)
         success = 1.0 - (1.0 - self.success) * faded
-        return self.latency_s * faded / max(success, 0.05) + (1.0 - success)
+        return self.latency_s * faded + (1.0 - success) * FAILURE_S
 
 
 def _mean(mean: float, newest: float) -> float:

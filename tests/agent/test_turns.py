@@ -58,11 +58,14 @@ async def killed_while(settings: Settings, model: ScriptedModel, session_id: str
 
 
 async def written(settings: Settings, session_id: str, kind: str) -> None:
-    async with opened(settings) as services, asyncio.timeout(WAIT_S):
-        async with aclosing(services.events.follow(f"turn:{session_id}:1")) as events:
-            async for event in events:
-                if event.kind == kind:
-                    return
+    async with (
+        asyncio.timeout(WAIT_S),
+        opened(settings) as services,
+        aclosing(services.events.follow(f"turn:{session_id}:1")) as events,
+    ):
+        async for event in events:
+            if event.kind == kind:
+                return
 
 
 async def settled(services: Services, session_id: str) -> TurnOut:

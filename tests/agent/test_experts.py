@@ -1,0 +1,300 @@
+"""Experts: found in a real Consul by tag, chosen by topic and by how they do, rested when they fail."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from loopback_http import Reply, Request, serving
+from scripted_model import Say, Script, ScriptedModel, Silence, Status, scripted_model
+
+from agent.events import BrainEvent, Failure, Notice, Text
+from agent.experts import Candidate, ConsulExperts, Router
+from agent.experts.record import PAUSE_S, TrackRecord
+from agent.model import OpenAiServer
+from app.composition import Services, opened
+from policy import Principal
+from soundstage.errors import SoundstageError
+from soundstage.settings import Settings
+from soundstage.settings.conversation import ExpertSettings
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Consul on loopback."""
+    built = subprocess.run([ROOT / "tools/build", "consul"], capture_output=True, text=True, check=False)
+    program = built.stdout.split()[-1] if built.returncode == 0 and built.stdout.split() else ""
+    if not program or shutil.which(program) is None:
+        pytest.skip("needs Consul: run tools/build consul")
+    ports = _free_ports(6)
+    names = ("http", "server", "serf_lan", "serf_wan", "dns", "grpc_tls")
+    flags = [f"-hcl=ports {{ {name} = {port} }}" for name, port in zip(names, ports, strict=True)]
+    folder = tmp_path_factory.mktemp("consul")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn",
+             "-hcl=ports { grpc = -1 }", *flags],
+            stdout=log, stderr=log, cwd=folder,
+        )  # fmt: skip
+        try:
+            url = f"http://127.0.0.1:{ports[0]}"
+            _wait_for_leader(url, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(WAIT_S)
+
+
+def _free_ports(count: int) -> list[int]:
+    taken = [socket.socket() for _ in range(count)]
+    for one in taken:
+        one.bind(("127.0.0.1", 0))
+    ports: list[int] = [one.getsockname()[1] for one in taken]
+    for one in taken:
+        one.close()
+    return ports
+
+
+def _wait_for_leader(url: str, process: subprocess.Popen[bytes]) -> None:
+    with httpx.Client(base_url=url, trust_env=False, transport=httpx.HTTPTransport(retries=60)) as client:
+        for _ in range(600):
+            if process.poll() is not None:
+                raise RuntimeError("Consul ended at its start")
+            with suppress(httpx.HTTPError):
+                # Answers at once, or when there is a leader.
+                if client.get("/v1/status/leader").text.strip('"\n'):
+                    return
+    raise RuntimeError("Consul has no leader")
+
+
+@asynccontextmanager
+async def expert(
+    consul: str, name: str, *script: Script, topics: Sequence[str] = ()
+) -> AsyncIterator[ScriptedModel]:
+    """A scripted model that is registered in Consul while it runs."""
+    async with (
+        scripted_model(*script) as model,
+        httpx.AsyncClient(base_url=consul, trust_env=False) as client,
+    ):
+        service: dict[str, Any] = {
+            "ID": name,
+            "Name": "experts",
+            "Address": "127.0.0.1",
+            "Port": httpx.URL(model.base_url).port,
+            "Tags": ["llm-expert", *(f"topic={topic}" for topic in topics)],
+            "Meta": {"model": f"{name}-model"},
+            "Check": {
+                "TCP": f"127.0.0.1:{httpx.URL(model.base_url).port}",
+                "Interval": "1s",
+                "Status": "passing",
+            },
+        }
+        (await client.put("/v1/agent/service/register", json=service)).raise_for_status()
+        try:
+            yield model
+        finally:
+            await client.put(f"/v1/agent/service/deregister/{name}")
+
+
+@asynccontextmanager
+async def brain(settings: Settings, consul: str, **experts: Any) -> AsyncIterator[Services]:
+    chosen = {"consul_url": consul, "refresh_s": 0.05, "timeout_s": 1.0, **experts}
+    async with opened(
+        Settings.model_validate({**settings.model_dump(exclude={"experts"}), "experts": chosen})
+    ) as services:
+        yield services
+
+
+async def say(services: Services, sentence: str) -> list[BrainEvent]:
+    conversation = await services.brain.sessions.open(Principal.local_admin("test"))
+    return [event async for event in services.brain.respond(conversation, sentence)]
+
+
+async def gone(services: Services) -> None:
+    """Waits until no expert is found any more."""
+    async with asyncio.timeout(WAIT_S):
+        while (await services.experts.survey()).experts:  # noqa: ASYNC110 - Consul tells nobody
+            await asyncio.sleep(0.1)
+
+
+def text(events: Sequence[BrainEvent]) -> str:
+    return next((event.text for event in events if isinstance(event, Text)), "")
+
+
+async def test_experts_are_found_by_their_tag_and_the_one_of_the_topic_is_asked(
+    settings: Settings, consul: str
+) -> None:
+    async with (
+        expert(consul, "sea", Say("I know the sea."), topics=["tides", "oceans"]) as sea,
+        expert(consul, "all", Say("I know a bit of all.")),
+        expert(consul, "law", Say("I know the law."), topics=["contracts"]),
+        brain(settings, consul) as services,
+    ):
+        assert text(await say(services, "what makes a tide come and go?")) == "I know the sea."
+        assert text(await say(services, "what is in a contract?")) == "I know the law."
+        assert text(await say(services, "who was Ada?")) == "I know a bit of all."
+        assert sea.asked[0]["model"] == "sea-model"
+        survey = await services.experts.survey()
+    assert {(one.name, one.topics, one.calls) for one in survey.experts} == {
+        ("sea", ("oceans", "tides"), 1),
+        ("all", (), 1),
+        ("law", ("contracts",), 1),
+    }
+    assert survey.problems == ()
+
+
+async def test_among_equals_the_quicker_one_is_asked_and_a_dying_one_is_rested(
+    settings: Settings, consul: str
+) -> None:
+    async with (
+        expert(consul, "slow", Say("slow", pause_s=0.7)) as slow,
+        expert(consul, "dying", Status(500)) as dying,
+        expert(consul, "quick", Say("quick")) as quick,
+        brain(settings, consul) as services,
+    ):
+        await services.experts.try_all()
+        answers = [text(await say(services, f"question number {n}")) for n in range(4)]
+        assert answers == ["quick"] * 4
+        assert (len(slow.asked), len(dying.asked), len(quick.asked)) == (1, 1, 5)
+        for _ in range(2):
+            await services.experts.try_all()
+        states = {one.name: (one.state, one.failures) for one in (await services.experts.survey()).experts}
+        assert states == {"slow": ("well", 0), "dying": ("resting", 3), "quick": ("well", 0)}
+
+
+async def test_when_one_dies_the_next_takes_over_and_when_all_do_the_grammar_answers(
+    settings: Settings, consul: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(brain(settings, consul, refresh_s=3600))
+        second = await stack.enter_async_context(expert(consul, "second", Say("second")))
+        async with expert(consul, "first", Say("first"), topics=["tides"]):
+            assert text(await say(services, "about tides")) == "first"
+        # Consul was asked a while ago, so the dead one is still tried.
+        assert text(await say(services, "about tides")) == "second"
+        second.script[:] = [Silence()]
+        events = await say(services, "lst my vidoes")
+        assert [event.code for event in events if isinstance(event, Notice)] == ["model.unreachable"]
+        assert "List my videos" in next(event for event in events if isinstance(event, Failure)).suggestions
+
+
+async def test_an_expert_whose_check_fails_is_not_asked_any_more(settings: Settings, consul: str) -> None:
+    async with expert(consul, "alone", Say("hello")) as model, brain(settings, consul) as services:
+        assert text(await say(services, "anybody?")) == "hello"
+        async with httpx.AsyncClient(base_url=consul, trust_env=False) as client:
+            await client.put("/v1/agent/service/maintenance/alone", params={"enable": "true"})
+        await gone(services)
+        events = await say(services, "anybody still?")
+        assert [event.code for event in events if isinstance(event, Notice)] == ["model.none"]
+        assert len(model.asked) == 1
+
+
+async def test_while_consul_is_away_the_experts_known_last_are_asked(settings: Settings, consul: str) -> None:
+    async with expert(consul, "kept", Say("hello")) as _:
+        source = ConsulExperts(ExpertSettings.model_validate({"consul_url": consul, "refresh_s": 0.01}))
+        [found] = await source.candidates()
+        away = {"consul_url": "http://127.0.0.1:9", "refresh_s": 0.01}
+        source._settings = ExpertSettings.model_validate(away)
+        await asyncio.sleep(0.02)
+        assert [one.name for one in await source.candidates()] == [found.name]
+        assert "Consul at http://127.0.0.1:9 did not say" in source.problem
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply.json([1]), Reply.json({"experts": ["llm-expert"]}), Reply(500), Reply(200, b"<html>"), None],
+)
+async def test_nonsense_from_consul_is_a_problem_and_no_crash(reply: Reply | None) -> None:
+    async def handler(_: Request) -> Reply | None:
+        return reply
+
+    async with serving(handler) as url:
+        source = ConsulExperts(ExpertSettings.model_validate({"consul_url": url}))
+        assert await source.candidates() == []
+        assert "did not say which experts" in source.problem
+
+
+# The record and the breaker, on a clock of the test.
+
+
+def test_who_fails_three_times_in_a_row_rests_and_one_answer_brings_it_back() -> None:
+    record = TrackRecord()
+    for _ in range(3):
+        assert record.may_be_asked(0.0)
+        record.failed(0.0)
+    assert record.state(0.0) == "resting" and not record.may_be_asked(PAUSE_S - 0.1)
+    assert record.state(PAUSE_S) == "on trial" and record.may_be_asked(PAUSE_S)
+    record.asked(PAUSE_S)
+    assert not record.may_be_asked(PAUSE_S), "one answer decides; nobody else waits for it"
+    record.failed(PAUSE_S)
+    assert record.state(2 * PAUSE_S) == "resting", "each failed trial doubles the pause"
+    assert record.state(3 * PAUSE_S) == "on trial"
+    record.answered(0.1, 3 * PAUSE_S)
+    assert record.state(3 * PAUSE_S) == "well" and record.may_be_asked(3 * PAUSE_S)
+
+
+def test_a_trial_that_nobody_ends_is_given_up() -> None:
+    record = TrackRecord()
+    for _ in range(3):
+        record.failed(0.0)
+    record.asked(PAUSE_S)
+    assert record.may_be_asked(PAUSE_S + 61)
+
+
+def test_what_was_measured_long_ago_counts_less() -> None:
+    slow, quick = TrackRecord(), TrackRecord()
+    slow.answered(8.0, now=0.0)
+    quick.answered(1.0, now=3000.0)
+    assert slow.cost_s(now=10.0) > 5
+    assert slow.cost_s(now=3000.0) < quick.cost_s(now=3000.0), "so that it is tried again"
+
+
+async def test_a_model_of_the_settings_comes_after_the_experts_and_before_those_of_another_topic() -> None:
+    def candidate(name: str, *topics: str, preference: int = 0) -> Candidate:
+        server = OpenAiServer(name, "http://127.0.0.1:9/v1", "m")
+        return Candidate(server, "", frozenset(topics), preference)
+
+    class Fixed:
+        problem = ""
+
+        async def candidates(self) -> Sequence[Candidate]:
+            near = candidate("local", preference=1)
+            return [candidate("law", "law"), near, candidate("any"), candidate("sea", "sea")]
+
+    router = Router([Fixed()])
+    assert [one.name for one in await router.order("the sea")] == ["sea", "any", "local", "law"]
+
+
+async def test_a_key_of_the_settings_goes_to_the_experts(
+    settings: Settings, consul: str, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("expert-key")
+    async with (
+        expert(consul, "guarded", Say("hi")) as model,
+        brain(settings, consul, api_key_file=key) as services,
+    ):
+        await say(services, "hello you out there, how is it?")
+        assert model.headers[0]["authorization"] == "Bearer expert-key"
+        key.unlink()
+        events = await say(services, "hello you out there, once more?")
+        assert [event.code for event in events if isinstance(event, Notice)] == [
+            "settings.key_file_unreadable"
+        ]
+
+
+def test_a_token_for_consul_that_cannot_be_read_is_an_error_of_its_own(tmp_path: Path) -> None:
+    chosen = ExpertSettings.model_validate({"consul_token_file": tmp_path / "none"})
+    with pytest.raises(SoundstageError, match="key_file_unreadable"):
+        chosen.consul_token()
