@@ -32,6 +32,7 @@ type CallHome struct {
 	Token string `json:"token"`
 }
 
+// Late in its folder: what the roles write there counts first.
 const sshConfig = `# Written at enrolment: who this machine is, and whose certificates it lets in.
 HostKey /etc/ssh/ssh_host_ed25519_key
 HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub
@@ -75,8 +76,9 @@ func writeMember(root, api string, keys Keys, member Membership) error {
 		{"etc/ssh/ssh_host_ed25519_key.pub", keys.SSHPublic, 0o644},
 		{"etc/ssh/ssh_host_ed25519_key-cert.pub", member.HostCertificate, 0o644},
 		{"etc/ssh/soundstage_user_ca.pub", member.UserCA, 0o644},
-		{"etc/ssh/sshd_config.d/02-soundstage-enrolled.conf", sshConfig, 0o644},
+		{"etc/ssh/sshd_config.d/90-soundstage-enrolled.conf", sshConfig, 0o644},
 		{"etc/soundstage/ca.pem", member.CA, 0o644},
+		{"etc/soundstage/host-certificate.pub", member.HostCertificate, 0o644},
 		{"etc/soundstage/machine.pem", member.Certificate, 0o644},
 		{"etc/soundstage/machine-key.pem", string(keys.TLSPrivate), 0o600},
 		{"etc/soundstage/engines.json", string(engines), 0o600},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -84,20 +85,26 @@ func renew(folder, ssh string, now time.Time) (bool, error) {
 		HostCertificate string `json:"host_certificate"`
 		Certificate     string `json:"certificate"`
 		CA              string `json:"ca"`
-		UserCA          string `json:"user_ca"`
 	}
 	if err := postJSON(client, home.API+"/api/agent/renew", "", call, &renewed, nil); err != nil {
 		return false, err
 	}
-	for _, one := range []struct{ path, content string }{
-		{filepath.Join(ssh, "ssh_host_ed25519_key-cert.pub"), renewed.HostCertificate},
-		{filepath.Join(ssh, "soundstage_user_ca.pub"), renewed.UserCA},
-		{filepath.Join(folder, "ca.pem"), renewed.CA},
-		{filepath.Join(folder, "machine.pem"), renewed.Certificate},
-	} {
-		if err := replaceFile(one.path, one.content, 0o644); err != nil {
+	// The roles may have put a certificate of the farm's authority in its place: that one is theirs to renew.
+	inUse, own := filepath.Join(ssh, "ssh_host_ed25519_key-cert.pub"), filepath.Join(folder, "host-certificate.pub")
+	if sameContent(inUse, own) {
+		if err := replaceFile(inUse, renewed.HostCertificate, 0o644); err != nil {
 			return false, err
 		}
+	}
+	for path, content := range map[string]string{
+		own: renewed.HostCertificate, filepath.Join(folder, "ca.pem"): renewed.CA,
+	} {
+		if err := replaceFile(path, content, 0o644); err != nil {
+			return false, err
+		}
+	}
+	if err := replaceFile(filepath.Join(folder, "machine.pem"), renewed.Certificate, 0o644); err != nil {
+		return false, err
 	}
 	// Last: until here the old key and its certificate can ask again and get the same answer.
 	return true, os.Rename(nextFile, filepath.Join(folder, "machine-key.pem"))
@@ -166,6 +173,15 @@ func readPEM(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s holds no PEM", path)
 	}
 	return block.Bytes, nil
+}
+
+func sameContent(one, other string) bool {
+	first, err := os.ReadFile(one)
+	if err != nil {
+		return false
+	}
+	second, err := os.ReadFile(other)
+	return err == nil && bytes.Equal(first, second)
 }
 
 // replaceFile writes whole or not at all.

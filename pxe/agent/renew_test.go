@@ -42,7 +42,7 @@ func member(t *testing.T, ours authority, from, to time.Time) (folder string, as
 			return
 		}
 		content, _ := json.Marshal(map[string]string{
-			"certificate": pemOf(next), "ca": pemOf(ours.certificate), "host_certificate": "host", "user_ca": "user",
+			"certificate": pemOf(next), "ca": pemOf(ours.certificate), "host_certificate": "host",
 		})
 		answer.Write(content)
 	}))
@@ -57,7 +57,8 @@ func member(t *testing.T, ours authority, from, to time.Time) (folder string, as
 	home, _ := json.Marshal(CallHome{server.URL, "node1", "token"})
 	for name, content := range map[string]string{
 		"ca.pem": pemOf(ours.certificate), "machine.pem": pemOf(leaf), "call-home.json": string(home),
-		"engines.json":    `{"machine_id": "mch_1"}`,
+		"engines.json":         `{"machine_id": "mch_1"}`,
+		"host-certificate.pub": "old host", "ssh_host_ed25519_key-cert.pub": "old host",
 		"machine-key.pem": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
@@ -94,5 +95,20 @@ func TestAMemberAsksNobodyWhileItsCertificateIsYoung(t *testing.T) {
 	folder, asked := member(t, newAuthority(t), now.Add(-time.Hour), now.Add(9*time.Hour))
 	if done, err := renew(folder, folder, now); done || err != nil || *asked != 0 {
 		t.Fatal(done, err, *asked)
+	}
+}
+
+func TestTheFarmsOwnHostCertificateIsLeftToItsRoles(t *testing.T) {
+	now := time.Now()
+	folder, _ := member(t, newAuthority(t), now.Add(-9*time.Hour), now.Add(time.Hour))
+	path := filepath.Join(folder, "ssh_host_ed25519_key-cert.pub")
+	if err := os.WriteFile(path, []byte("the farm's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := renew(folder, folder, now); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if content, _ := os.ReadFile(path); string(content) != "the farm's" {
+		t.Fatalf("it is %q now", content)
 	}
 }
