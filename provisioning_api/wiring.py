@@ -16,9 +16,7 @@ from provisioning_api.boot.service import BootService
 from provisioning_api.callhome.service import CallHomeService
 from provisioning_api.commands.service import CommandService
 from provisioning_api.decommission.service import Decommission
-from provisioning_api.engines.calling import Engine
-from provisioning_api.engines.consul import ConsulTokens
-from provisioning_api.engines.nomad import NomadNodes
+from provisioning_api.engines.chosen import consul_tokens, nomad_nodes
 from provisioning_api.enrolment import engine_identities, expiry
 from provisioning_api.enrolment.agent import AgentDesk
 from provisioning_api.enrolment.challenges import Challenges
@@ -209,44 +207,6 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         recurring=tuple(recurring),
         power=PowerService(db, journal, Sealer(folder / "keys")),
     )
-
-
-def nomad_nodes(settings: Settings) -> NomadNodes | None:
-    """None where no Nomad was named."""
-    nomad, token_file = settings.farm.nomad, settings.provisioning.nomad_token_file
-    if nomad.address is None and token_file is None:
-        return None
-    return NomadNodes(
-        Engine(
-            "Nomad",
-            str(nomad.address or "http://127.0.0.1:4646"),
-            "`farm.nomad` and `provisioning.nomad_token_file`",
-            "X-Nomad-Token",
-            token_file or nomad.token_file,
-            nomad.ca_file,
-            nomad.client_cert_file,
-            nomad.client_key_file,
-            nomad.region,
-        )
-    )
-
-
-def consul_tokens(settings: Settings) -> ConsulTokens | None:
-    """None where no Consul was named."""
-    chosen = settings.provisioning
-    if chosen.consul_address is None:
-        return None
-    engine = Engine(
-        "Consul",
-        str(chosen.consul_address),
-        "`provisioning.consul_address` and `provisioning.consul_token_file`",
-        "X-Consul-Token",
-        chosen.consul_token_file,
-        chosen.consul_ca_file,
-        chosen.consul_client_cert_file,
-        chosen.consul_client_key_file,
-    )
-    return ConsulTokens(engine, chosen.datacenter)
 
 
 def ansible_bin(settings: Settings, project: Path) -> Path | None:

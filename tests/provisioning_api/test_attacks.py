@@ -19,9 +19,7 @@ from ramdisk import Ramdisk, random_mac
 from sqlalchemy import text
 
 from app.provisioning import ProvisioningProcess, build_process
-from provisioning_api.artefacts.manifest import check_chunk, describe, verified
 from provisioning_api.machines.hardware import plain
-from soundstage.errors import Forbidden
 
 Make = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -340,121 +338,7 @@ async def test_an_audit_record_that_was_changed_is_found(
     assert (await operator.get("/api/audit/verdict")).json()["broken_at"] == 2
 
 
-# --- what is booted and written -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def published(operator: httpx.AsyncClient, settings: Any) -> Path:
-    folder: Path = settings.artefacts_folder
-    folder.mkdir(parents=True)  # noqa: ASYNC240
-    (folder / "vmlinuz").write_bytes(b"kernel")
-    (folder / "agent.cpio.zst").write_bytes(b"ramdisk")
-    (await operator.post("/api/artefacts/publish")).raise_for_status()
-    return folder
-
-
-async def test_a_manifest_that_is_not_signed_by_us_is_refused(
-    published: Path, machine_client: httpx.AsyncClient, process: ProvisioningProcess
-) -> None:
-    content = (await machine_client.get("/boot/manifest.json")).content
-    signature = (await machine_client.get("/boot/manifest.json.sig")).text
-    key = process.services.artefacts.public_key
-    assert verified(content, signature, key).find("vmlinuz")
-    other = Ed25519PrivateKey.generate().sign(content).hex()
-    for manifest, sign in (
-        (content, other),
-        (content, ""),
-        (content.replace(b"vmlinuz", b"vmlinux"), signature),
-    ):
-        with pytest.raises(Forbidden, match="not signed"):
-            verified(manifest, sign, key)
-
-
-async def test_a_swapped_piece_is_refused_before_it_is_written(published: Path) -> None:
-    artefact = describe(published / "vmlinuz")
-    check_chunk(artefact, 0, b"kernel")
-    for number, content in ((0, b"kernel!"), (1, b"kernel"), (-1, b"kernel")):
-        with pytest.raises(Forbidden, match="not what the manifest names"):
-            check_chunk(artefact, number, content)
-
-
-async def test_what_was_not_published_is_not_served(
-    published: Path, machine_client: httpx.AsyncClient, tmp_path: Path
-) -> None:
-    (published / "later").write_bytes(b"x")
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"PRIVATE")
-    (published / "link").symlink_to(secret)
-    for name in ("later", "link"):
-        refused(await machine_client.get(f"/boot/artefacts/{name}"), 404, "artefact.not_found")
-    (published / "vmlinuz").unlink()
-    (published / "vmlinuz").symlink_to(secret)
-    assert (await machine_client.get("/boot/artefacts/vmlinuz")).status_code == 404
-
-
-async def test_a_machine_that_boots_twice_is_written_once(
-    published: Path, operator: httpx.AsyncClient, ramdisk: Ramdisk, machine_client: httpx.AsyncClient
-) -> None:
-    async def script() -> str:
-        return (await machine_client.get(f"/boot/{ramdisk.macs[0]}.ipxe")).text
-
-    assert "soundstage.task=inventory" in await script()
-    await ramdisk.discover()
-    assert "soundstage.task=inventory" in await script()
-    refused(
-        await machine_client.post("/api/agent/write", json=ramdisk.signed("write")),
-        403,
-        "enrolment.not_claimed",
-    )
-    await accept(operator, ramdisk)
-    assert "soundstage.task=deploy" in await script()
-    token = await ramdisk.token()
-    granted = await machine_client.post("/api/agent/write", json=ramdisk.signed("write"))
-    assert granted.raise_for_status().json()["acceptance"] == 1
-    assert "sanboot" in await script() and "deploy" not in await script()
-    again = await machine_client.post("/api/agent/write", json=ramdisk.signed("write"))
-    refused(again, 409, "machine.bad_transition")
-    (await ramdisk.enrol(token)).raise_for_status()
-    assert "deploy" not in await script()
-
-
-async def test_no_boot_script_holds_a_token_and_none_that_is_unknown_writes(
-    published: Path, operator: httpx.AsyncClient, ramdisk: Ramdisk, machine_client: httpx.AsyncClient
-) -> None:
-    await accept(operator, ramdisk)
-    token = await ramdisk.token()
-    script = (await machine_client.get(f"/boot/{ramdisk.macs[0]}.ipxe")).text
-    assert token not in script and "token" not in script
-    stranger = (await machine_client.get(f"/boot/{random_mac()}.ipxe")).text
-    assert "task=inventory" in stranger
-
-
-async def test_a_disk_is_wiped_only_on_the_way_out_and_only_if_it_was_really_empty(
-    operator: httpx.AsyncClient, machine_client: httpx.AsyncClient
-) -> None:
-    ramdisk = Ramdisk(machine_client, hardware={"disks": [{"name": "sda", "bytes": 1000}]})
-    await accept(operator, ramdisk)
-    (await ramdisk.enrol(await ramdisk.token())).raise_for_status()
-    wiped = {"name": "sda", "bytes": 1000, "method": "discard", "samples": 64, "dirty": 0}
-
-    async def report(**changed: Any) -> httpx.Response:
-        call = ramdisk.signed("report", {"wiped": [{**wiped, **changed}]})
-        return await machine_client.post("/api/agent/report", json=call)
-
-    refused(await report(), 409, "retire.not_wiping")
-    refused(
-        await operator.post("/api/machines/node1/retire", json={"confirm": "node2"}),
-        422,
-        "retire.not_confirmed",
-    )
-    retiring = await operator.post("/api/machines/node1/retire", json={"confirm": "node1"})
-    assert retiring.json()["state"] == "draining"
-    assert (await ramdisk.claim()).json()["next"] == "wipe"
-    assert (await report(dirty=1)).json()["state"] == "failed"
-    machine = (await operator.get("/api/machines/node1")).json()
-    assert "still hold something" in machine["cause"]
-    await operator.post("/api/machines/node1/retire", json={"confirm": "node1"})
-    assert (await report()).json()["state"] == "retired"
+# --- what is over, and what may be done ---------------------------------------------------------------------
 
 
 async def test_what_a_retired_machine_held_is_revoked_everywhere(
