@@ -197,6 +197,7 @@ def test_an_expired_certificate_is_replaced_and_the_engines_take_it_up(bare: Lab
     assert bare.converge(*ENGINES).changed() == 0
 
 
+@pytest.mark.slow
 def test_an_expired_authority_is_named_with_the_way_out_which_works(bare: LabFarm) -> None:
     bare.converge(*ENGINES)
     expired(bare, "ca")

@@ -131,8 +131,10 @@ def test_the_named_version_is_installed_and_stays_though_there_is_a_newer_one(mi
     assert mirror.play(**chosen).changed() == 0
 
 
-def test_another_version_comes_when_the_inventory_names_it(mirror: Mirror) -> None:
-    done = mirror.play(consul__version="1.3.0-1", nomad__version="1.2.0-1")
+def test_another_version_comes_when_it_is_named_and_the_key_may_be_an_address(mirror: Mirror) -> None:
+    shutil.copy(mirror.packages.key, mirror.packages.tree / "key.asc")
+    key = f"http://{GATEWAY}:{PORT}/key.asc"
+    done = mirror.play(consul__version="1.3.0-1", nomad__version="1.2.0-1", consul__repo_key=key)
     assert done.status == 0, done.output
     assert (mirror.version("consul"), mirror.version("nomad")) == ("1.3.0-1", "1.2.0-1")
 
