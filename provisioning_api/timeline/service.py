@@ -121,7 +121,8 @@ def _waits(
 
 
 def _begin(rows: list[SpanRow], accepted_at: datetime | None) -> datetime | None:
-    """Where the last journey began: the last boot before the acceptance."""
+    """Where the last journey began: the last boot before the acceptance. Nobody noted the boot of one that
+    was unknown then: all that is known of it is its first journey.
+    """
     boots = [row.started_at for row in rows if row.name.startswith(BOOT)]
-    before = [at for at in boots if accepted_at is None or at <= accepted_at]
-    return max(before, default=min(boots, default=None))
+    return max((at for at in boots if accepted_at is None or at <= accepted_at), default=None)
