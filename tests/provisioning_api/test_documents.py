@@ -27,7 +27,8 @@ def test_every_line_of_the_table_of_attacks_is_a_test() -> None:
 # One machine with one certificate, as the first version wrote them.
 FIRST_VERSION = (
     "INSERT INTO machines (id, name, state, pool, tags, ssh_port, host_key_from, acceptance, written,"
-    " accepted_by, cause, hint, created_at, seen_at) VALUES ('mch_1', 'node1', 'enrolled', 'default', '[]', 22,"
+    " accepted_by, cause, hint, created_at, seen_at)"
+    " VALUES ('mch_1', 'node1', 'enrolled', 'default', '[]', 22,"
     " '', 1, 1, 'x', '', '', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
     "INSERT INTO enrolments (id, machine_id, state, macs, armed_by, armed_at, expires_at)"
     " VALUES ('enr_1', 'mch_1', 'used', '[]', 'x', '2026-01-01 00:00:00', '2026-01-01 00:15:00')",
