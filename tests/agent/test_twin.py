@@ -1,0 +1,143 @@
+"""The TwinService in pipecat's own pipeline and runner: text in, text out, interruptions end answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
+
+from app.composition import Services, opened
+from policy import Principal
+from soundstage.settings import Settings
+
+pytest.importorskip("pipecat", reason="needs pipecat: run `uv sync --inexact --extra voice`")
+
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InputTextRawFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    TranscriptionFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.workers.runner import WorkerRunner
+
+from agent.voice.twin import BrainEventFrame, TwinService
+
+ME = Principal.local_admin("voice")
+WAIT_S = 60
+
+
+class Listener(FrameProcessor):
+    """The end of the pipeline: keeps what comes, and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Frame] = []
+        self._more = asyncio.Condition()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        async with self._more:
+            self.heard.append(frame)
+            self._more.notify_all()
+        await self.push_frame(frame, direction)
+
+    async def until(self, kind: type[Frame], count: int = 1) -> None:
+        async with asyncio.timeout(WAIT_S), self._more:
+            await self._more.wait_for(lambda: sum(isinstance(one, kind) for one in self.heard) >= count)
+
+    @property
+    def words(self) -> str:
+        return "".join(one.text for one in self.heard if isinstance(one, LLMTextFrame))
+
+
+class OnCall:
+    """A running pipeline."""
+
+    def __init__(self, services: Services, model: ScriptedModel) -> None:
+        self.services = services
+        self.model = model
+        self.twin = TwinService(services.brain, ME)
+        self.listener = Listener()
+        self.worker = PipelineWorker(Pipeline([self.twin, self.listener]), cancel_on_idle_timeout=False)
+
+    async def say(self, *frames: Frame) -> None:
+        await self.worker.queue_frames(frames)
+
+
+@asynccontextmanager
+async def on_call(settings: Settings, *script: Script) -> AsyncIterator[OnCall]:
+    async with scripted_model(*script) as model:
+        near = {"base_url": model.base_url, "model": "scripted"}
+        chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
+        async with opened(chosen) as services:
+            call = OnCall(services, model)
+            runner = WorkerRunner(handle_sigint=False)
+            await runner.add_workers(call.worker)
+            running = asyncio.create_task(runner.run())
+            try:
+                yield call
+                await call.worker.queue_frame(EndFrame())
+                await asyncio.wait_for(running, WAIT_S)
+            finally:
+                await call.worker.cancel()
+                await asyncio.wait([running])
+
+
+def spoken(text: str) -> TranscriptionFrame:
+    return TranscriptionFrame(text, "somebody", "2026-01-01T00:00:00Z", finalized=True)
+
+
+async def test_what_is_said_and_typed_is_answered_in_its_order_in_one_session(settings: Settings) -> None:
+    async with on_call(settings, Call("list_personas"), Say("Nova can."), Say("You are welcome.")) as call:
+        await call.say(spoken("tell me somebody who could talk for us"))
+        await call.listener.until(LLMFullResponseEndFrame)
+        await call.say(InputTextRawFrame("well, that is nice of you"))
+        await call.listener.until(LLMFullResponseEndFrame, 2)
+        turns = await call.services.brain.sessions.turns(ME, call.twin.session_id or "")
+    assert [turn.reply for turn in turns] == ["Nova can.", "You are welcome."]
+    assert call.listener.words == "Nova can.You are welcome."
+    kinds = [type(one) for one in call.listener.heard if not isinstance(one, BrainEventFrame)]
+    start, end = kinds.index(LLMFullResponseStartFrame), kinds.index(LLMFullResponseEndFrame)
+    # What pipecat tells its clients about the answer runs beside it.
+    assert LLMTextFrame in kinds[start + 1 : end]
+    events = [one.event.type for one in call.listener.heard if isinstance(one, BrainEventFrame)]
+    assert events[:3] == ["turn", "tool_call", "tool_result"]
+
+
+async def test_an_interruption_ends_the_answer_and_the_next_one_is_heard(settings: Settings) -> None:
+    script = (Say("one two three", hold=asyncio.Event()), Say("Yes?"))
+    async with on_call(settings, *script) as call:
+        await call.say(spoken("count for me, would you"))
+        await call.listener.until(LLMTextFrame)
+        await call.say(InterruptionFrame())
+        await call.listener.until(InterruptionFrame)
+        await call.say(spoken("hold on, something else"))
+        await call.listener.until(LLMFullResponseEndFrame)
+        turns = await call.services.brain.sessions.turns(ME, call.twin.session_id or "")
+    assert [turn.state for turn in turns] == ["cancelled", "done"]
+    assert call.listener.words == "oneYes?"
+
+
+async def test_the_grammar_answers_without_the_model_and_mistakes_are_said(settings: Settings) -> None:
+    async with on_call(settings, Say("never asked")) as call:
+        await call.say(spoken("list my videos"), spoken("   "), spoken("cancel it"))
+        await call.listener.until(LLMFullResponseEndFrame, 2)
+        assert call.model.asked == []
+    assert "There are no videos yet" in call.listener.words
+    assert "There is no video yet." in call.listener.words
+
+
+async def test_the_end_of_the_pipeline_waits_for_the_answer(settings: Settings) -> None:
+    async with on_call(settings, Say("one two three four five", pause_s=0.05)) as call:
+        await call.say(spoken("count for me, would you"))
+    assert call.listener.words == "one two three four five"
