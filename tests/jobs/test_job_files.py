@@ -94,7 +94,8 @@ def test_isolated_tasks_get_the_worker_from_a_host_volume_that_they_may_only_rea
     given = (*BY_THE_FARM, "-var", "worker_volume=soundstage", "-var", "cache_volume=inputs")
     text = nomad("job", "run", "-output", *given, "jobs/render.nomad.hcl")
     group = json.loads(text.stdout)["Job"]["TaskGroups"][0]
-    assert (group["Volumes"]["worker"]["Source"], group["Volumes"]["worker"]["ReadOnly"]) == ("soundstage", True)
+    volume = group["Volumes"]["worker"]
+    assert (volume["Source"], volume["ReadOnly"]) == ("soundstage", True)
     mounts = {one["Volume"]: one for one in group["Tasks"][0]["VolumeMounts"]}
     assert (mounts["worker"]["Destination"], mounts["worker"]["ReadOnly"]) == ("/opt/soundstage", True)
     assert mounts["cache"]["Destination"] == VOLUME_PLACE
