@@ -121,6 +121,16 @@ def test_a_nomad_that_does_not_answer_is_said(agent: SecuredAgent, note: Path) -
     assert "nomad.way_down: http://127.0.0.1:9 does not answer" in done.stderr
 
 
+def test_the_way_up_waits_for_an_agent_that_is_still_starting(agent: SecuredAgent, note: Path) -> None:
+    assert go("down", agent, note).returncode == 0
+    done = go("up", agent, note, "--address", "http://127.0.0.1:9", "--wait-s", "1")
+    assert done.returncode == 1
+    assert "nomad.way_up: After 1 s: http://127.0.0.1:9 does not answer" in done.stderr
+    assert note.exists(), "the next try knows that the drain is ours"
+    assert go("up", agent, note).returncode == 0
+    assert agent.node()["SchedulingEligibility"] == "eligible"
+
+
 def test_nothing_is_asked_of_nomad_on_a_way_up_without_a_drain(agent: SecuredAgent, note: Path) -> None:
     assert go("up", agent, note, "--address", "http://127.0.0.1:9").returncode == 0
 

@@ -101,13 +101,22 @@ def go_down(node: Node, note: Path, deadline_s: int) -> str:
 def come_up(node: Node, note: Path, wait_s: float) -> str:
     """Take back the drain of `go_down`, once the node is ready; Unreachable when it is not in time."""
     end = time.monotonic() + wait_s
-    while (status := node.known()["Status"]) != "ready":
+    while (reason := _not_ready(node)) is not None:
         if time.monotonic() > end:
-            raise Unreachable(f"This node is {status} after {wait_s:.0f} s, and not ready.")
+            raise Unreachable(f"After {wait_s:.0f} s: {reason}")
         time.sleep(0.5)
     node.admit()
     note.unlink()
     return "The node takes work again."
+
+
+def _not_ready(node: Node) -> str | None:
+    """The agent has just been started, and the servers may be starting too."""
+    try:
+        status = node.known()["Status"]
+    except Unreachable as error:
+        return str(error)
+    return None if status == "ready" else f"this node is {status}."
 
 
 def _seconds(duration: str) -> int:
