@@ -21,7 +21,7 @@ class SignedCall(BaseModel):
 
     machine_id: MachineId
     challenge: str = Field(max_length=200)
-    payload: str = Field(default="", max_length=200_000, description="JSON of the call, as text")
+    payload: str = Field(default="", max_length=60_000, description="JSON of the call, as text")
     signature: str = Field(pattern=r"^[0-9a-f]{128}$")
 
 

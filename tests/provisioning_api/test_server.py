@@ -157,7 +157,12 @@ def test_a_head_without_end_is_refused(lasting: RealServer) -> None:
     host, port = lasting.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), PATIENCE_S) as one:
         one.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"a" * (256 << 10))
-        assert one.recv(100).startswith((b"HTTP/1.1 4", b""))
+        try:
+            answer = one.recv(100)
+        except ConnectionResetError:
+            # It had more to read than it wanted, and ended there.
+            answer = b""
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
 class InventoryReader:
