@@ -191,6 +191,23 @@ def test_a_living_sqlite_database_comes_back_with_its_owner_and_mode(
     assert file.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_folder_of_keys_comes_back_as_it_was_and_what_came_later_goes(
+    backups: Backups, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    (keys / "ssh").mkdir(parents=True, mode=0o700)
+    (keys / "ssh" / "ca").write_text("the authority of all machines")
+    (keys / "ssh" / "ca").chmod(0o600)
+    backups.config["databases"] = [{"name": "keys", "kind": "folder", "path": str(keys)}]
+    copy = backups.take()
+    (keys / "ssh" / "ca").unlink()
+    (keys / "later").write_text("made after the copy")
+    assert backups.run("restore", copy, "keys").returncode == 0
+    assert (keys / "ssh" / "ca").read_text() == "the authority of all machines"
+    assert (keys / "ssh" / "ca").stat().st_mode & 0o777 == 0o600
+    assert not (keys / "later").exists()
+
+
 def test_a_good_backup_is_no_problem_and_an_old_one_is(backups: Backups, tmp_path: Path) -> None:
     assert backups.problems() == ["backup.none"]
     copy = backups.take()

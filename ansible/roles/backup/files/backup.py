@@ -197,7 +197,13 @@ def _call(engine: str, access: dict[str, str], method: str, body: bytes | None) 
 
 
 def _dump(database: dict[str, Any], target: Path) -> None:
-    """SQLite by its own copy of a living database, PostgreSQL by pg_dump; as the user that owns it."""
+    """SQLite by its own copy of a living database, PostgreSQL by pg_dump, as the user that owns it; a folder
+    as a tar file.
+    """
+    if database["kind"] == "folder":
+        with tarfile.open(target, "w") as archive:
+            archive.add(database["path"], ".")
+        return
     if database["kind"] == "sqlite":
         command = [sys.executable, "-I", "-c", _COPY_SQLITE, database["path"], str(target)]
         _run(command, database["name"])
@@ -211,6 +217,9 @@ def _dump(database: dict[str, Any], target: Path) -> None:
 
 
 def _load(database: dict[str, Any], copy: Path) -> None:
+    if database["kind"] == "folder":
+        _unpack(Path(database["path"]), copy)
+        return
     if database["kind"] == "sqlite":
         target = Path(database["path"])
         staging = target.with_name(f".{target.name}.restored")
@@ -232,6 +241,18 @@ def _load(database: dict[str, Any], copy: Path) -> None:
     ]
     with copy.open("rb") as opened:
         _run([*_as(database), *command], database["name"], stdin=opened)
+
+
+def _unpack(folder: Path, copy: Path) -> None:
+    """The old folder goes when the new one is whole beside it. Owners and modes are those of the copy."""
+    staging = folder.with_name(f".{folder.name}.restored")
+    shutil.rmtree(staging, ignore_errors=True)
+    with tarfile.open(copy) as archive:
+        # Our own copy, whose checksum was compared; `tar` keeps owners and refuses what leads out.
+        archive.extractall(staging, filter="tar")
+    if folder.exists():
+        shutil.rmtree(folder)
+    staging.replace(folder)
 
 
 def _as(database: dict[str, Any]) -> list[str]:
