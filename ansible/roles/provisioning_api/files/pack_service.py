@@ -1,0 +1,153 @@
+"""Packs the provisioning API for machines of one kind, on the controller; the role provisioning_api calls it
+once per run.
+
+Prints JSON: `digest` names exactly this content, `archive` is a tar file. It holds `service/` and `ansible/`,
+the locked packages of the two environments, each unpacked and ready to be put on Python's path, and
+`project/`, the playbooks and what their roles read. The machine needs no package index and no pip. What was
+packed once is taken from the cache. Only the standard library; uv is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PACKED_FORM = "1"  # change it when the archive is packed in another way
+_LOCKS = ("pyproject.toml", "uv.lock", "ansible/pyproject.toml", "ansible/uv.lock", "avatar/pyproject.toml")
+# Of the checkout: what wheels are built from, and what playbooks read.
+_ROOMS = ("soundstage", "policy", "studio", "provisioning_api", "farm", "agent", "lab", "app", "pxe", "jobs")
+_PROJECT = (
+    "playbook.yaml",
+    "ansible.cfg",
+    "ansible",
+    "inventory",
+    "jobs",
+    "avatar",
+    "farm",
+    "pxe",
+    "scripts",
+)
+_NOT_CARRIED = {"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules", ".git"}
+
+
+def main() -> int:
+    arguments = _arguments()
+    digest = _digest(arguments)
+    archive = arguments.cache / f"provisioning-{digest}.tar"
+    built = not archive.exists()
+    if built and not arguments.check:
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=arguments.cache) as folder:
+            staging = Path(folder) / "provisioning.tar"
+            _pack(_build(arguments, Path(folder)), staging)
+            staging.replace(archive)
+    print(json.dumps({"digest": digest, "archive": str(archive), "built": built}))
+    return 0
+
+
+def _digest(arguments: argparse.Namespace) -> str:
+    """Of all that decides what is packed."""
+    total = hashlib.sha256()
+    for word in (PACKED_FORM, arguments.python_version, arguments.platform):
+        total.update(f"{word}\0".encode())
+    for file in _files(arguments.source, (*_LOCKS, *_ROOMS, *_PROJECT)):
+        content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
+        total.update(f"{file.relative_to(arguments.source)}\0".encode() + content + b"\0")
+    return total.hexdigest()[:16]
+
+
+def _files(source: Path, names: Iterable[str]) -> Iterator[Path]:
+    """All files and links below these, each once, without what tools leave behind."""
+    found: set[Path] = set()
+    for name in names:
+        start = source / name
+        for folder, below, files in os.walk(start):
+            below[:] = [one for one in below if one not in _NOT_CARRIED]
+            links = [one for one in below if (Path(folder) / one).is_symlink()]
+            found |= {Path(folder) / one for one in (*files, *links) if not one.endswith(".pyc")}
+        if start.is_file():
+            found.add(start)
+    yield from sorted(one for one in found if one.is_file() or one.is_symlink())
+
+
+def _build(arguments: argparse.Namespace, folder: Path) -> Path:
+    """The folder that is to be packed."""
+    packed, source = folder / "packed", arguments.source
+    wheels = folder / "wheels"
+    for project in (source, source / "avatar"):
+        _run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(project)])
+    own = ["--no-emit-package", "soundstage-avatar"]
+    _install(arguments, folder / "service.txt", source, packed / "service", [*own, "--no-emit-project"])
+    _install(arguments, folder / "ansible.txt", source / "ansible", packed / "ansible", ["--no-emit-project"])
+    built = [str(wheel) for wheel in sorted(wheels.glob("*.whl"))]
+    _run([*_into(arguments, packed / "service"), "--no-deps", *built])
+    for file in _files(source, _PROJECT):
+        target = packed / "project" / file.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target, follow_symlinks=False)
+    return packed
+
+
+def _install(
+    arguments: argparse.Namespace, locked: Path, project: Path, target: Path, without: list[str]
+) -> None:
+    """Exactly the locked packages of a project, each with its hash."""
+    command = [arguments.uv, "export", "--quiet", "--locked", "--no-dev", "--no-header", *without]
+    _run([*command, "--project", str(project), "--output-file", str(locked)])
+    words = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(locked)]
+    _run([*_into(arguments, target), *words])
+
+
+def _into(arguments: argparse.Namespace, target: Path) -> list[str]:
+    command = [arguments.uv, "pip", "install", "--quiet", "--target", str(target), "--link-mode", "copy"]
+    version, platform = arguments.python_version, arguments.platform
+    return [*command, "--python-version", version, "--python-platform", platform]
+
+
+def _pack(folder: Path, target: Path) -> None:
+    """The same bytes for the same files."""
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
+        member.mtime = 0
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        return member
+
+    with tarfile.open(target, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if not {"bin", "__pycache__"} & set(file.relative_to(folder).parts[1:2]):
+                archive.add(file, str(file.relative_to(folder)), recursive=False, filter=plain)
+
+
+def _run(command: list[str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()[-2000:]
+        print(f"{' '.join(command[:3])} failed:\n{said}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Pack the provisioning API for machines of one kind.")
+    parser.add_argument("--source", type=Path, required=True, help="the checkout")
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--uv", default="uv")
+    parser.add_argument("--python-version", default="3.13", help="of the machines")
+    parser.add_argument("--platform", default="x86_64-manylinux_2_40", help="of the machines, as uv names it")
+    parser.add_argument("--check", action="store_true", help="say what would be packed, and pack nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
