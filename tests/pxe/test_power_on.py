@@ -108,11 +108,23 @@ def test_a_computer_that_loses_power_while_it_is_written_is_not_written_again(
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_too_small_is_named_and_not_touched(power: PowerOn, computer: MakeMachine) -> None:
-    machine = computer(gib=0.1, data=os.urandom(1 << 20))
+def test_a_disk_that_is_too_small_is_named_and_not_touched_and_wiped_when_its_machine_retires(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    machine = computer(gib=0.125, data=os.urandom(1 << 20))
     before = digest(machine.disk)
     fails(power, machine, "disk_too_small", "larger disk")
     assert digest(machine.disk) == before
+    power.call("POST", "/api/machines/node1/retire", {"confirm": "node1"})
+    deadline = time.monotonic() + PATIENCE_S
+    while machine.is_on():
+        assert time.monotonic() < deadline, machine.console[-2000:]
+        time.sleep(0.2)
+    found = power.machine(machine.plan.mac)
+    assert found is not None
+    assert found["state"] == "retired"
+    assert machine.disk is not None
+    assert machine.disk.read_bytes() == bytes(machine.disk.stat().st_size)
 
 
 @pytest.mark.slow
