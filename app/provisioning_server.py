@@ -54,16 +54,19 @@ async def serve(
     # The application starts and ends once, with the first.
     second.lifespan = "off"
     own = OwnCertificate(process.services.tls, settings.state_dir.absolute() / "provisioning" / "tls")
-    second.ssl_certfile, second.ssl_keyfile = own.write(_names(settings.provisioning.tls_names, tls))
+    names = _names(settings.provisioning.tls_names, tls)
+    second.ssl_certfile, second.ssl_keyfile = own.write(names)
     second.load()
     if second.ssl is None:
         raise RuntimeError("the TLS port has no TLS")
     second.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
     servers = (uvicorn.Server(first), uvicorn.Server(second))
+    fresh = asyncio.create_task(own.keep_fresh(second.ssl, names))
     watcher = None if alone else asyncio.create_task(stop_with_supervisor(*servers))
     try:
         await asyncio.gather(servers[0].serve(sockets=[plain]), _after(servers[0], servers[1], tls))
     finally:
+        fresh.cancel()
         if watcher is not None:
             watcher.cancel()
     if not servers[0].started:

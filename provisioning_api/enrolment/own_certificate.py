@@ -1,13 +1,19 @@
-"""The certificate of our own TLS port, made anew at every start; called by the server process."""
+"""The certificate of our own TLS port, made anew at every start and every week; for the server process."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import ssl
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from provisioning_api.enrolment.tls_authority import TlsAuthority
 from soundstage.private_files import write_anew
+
+# Far less than it lives: a process that runs for months must not end up with one that has expired.
+EVERY = timedelta(days=7)
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]+")
 
@@ -27,3 +33,11 @@ class OwnCertificate:
         for path, content in zip(paths, (certificate, key), strict=True):
             write_anew(path, content.encode("ascii"))
         return str(paths[0]), str(paths[1])
+
+    async def keep_fresh(
+        self, context: ssl.SSLContext, names: Sequence[str], *, every: timedelta = EVERY
+    ) -> None:
+        """Puts a new one into a context that is in use, again and again; connections that are there stay."""
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            context.load_cert_chain(*await asyncio.to_thread(self.write, names))

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from conftest import eventually
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -23,7 +26,10 @@ from sqlalchemy import select, update
 from app.provisioning import ProvisioningProcess
 from provisioning_api.enrolment.challenges import signed_text
 from provisioning_api.enrolment.expiry import Expiry
+from provisioning_api.enrolment.keys import KeyFolder
 from provisioning_api.enrolment.models import Credential
+from provisioning_api.enrolment.own_certificate import OwnCertificate
+from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.machines.journal import MachineJournal
 
 LIFETIME = timedelta(days=90)
@@ -230,6 +236,33 @@ async def test_two_renewals_at_once_give_one_pair(
     answers = await asyncio.gather(*(member.renew(p256()) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
     assert len((await operator.get("/api/machines/node1/credentials")).json()) == 4
+
+
+async def test_our_own_certificate_is_changed_under_a_server_that_runs(tmp_path: Path) -> None:
+    """A process that runs longer than its certificate lives goes on being trusted."""
+    authority = TlsAuthority(KeyFolder(tmp_path / "keys"))
+    own = OwnCertificate(authority, tmp_path / "tls")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*own.write(["localhost"]))
+    trusting = ssl.create_default_context(cadata=authority.pem)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+
+    async def serial() -> int:
+        _, writer = await asyncio.open_connection("localhost", port, ssl=trusting)
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return x509.load_der_x509_certificate(shown).serial_number
+
+    async with server:
+        first = await serial()
+        changing = asyncio.create_task(own.keep_fresh(context, ["localhost"], every=timedelta(seconds=0.1)))
+
+        async def changed() -> bool:
+            return await serial() != first
+
+        await eventually(changed)
+        changing.cancel()
 
 
 def expiry(process: ProvisioningProcess) -> Expiry:
