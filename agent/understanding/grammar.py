@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from hassil import Intents, merge_dict, recognize_all
+from hassil.models import MatchEntity
 
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
 from agent.understanding.saying import Wording
@@ -101,6 +102,8 @@ class Grammar:
                 else entity.value
                 for name, entity in result.entities.items()
             }
+            if not _is_an_identifier(result.entities.get("identifier"), masked):
+                continue
             if _script_is_where_it_belongs(slots, script) and _is_a_name(slots.get("persona", "")):
                 metadata = result.intent_data.metadata or {}
                 names = metadata.get("arguments", {})
@@ -111,6 +114,11 @@ class Grammar:
 
 def _as_typed(text: str, span: tuple[int, int] | None) -> str:
     return text[span[0] : span[1]] if span else ""
+
+
+def _is_an_identifier(entity: MatchEntity | None, masked: Masked) -> bool:
+    """What stands for an id is one literal of its own and no other words."""
+    return entity is None or _as_typed(masked.text, entity.text_span).strip() in masked.marks
 
 
 def _script_is_where_it_belongs(slots: Mapping[str, str], expected: bool) -> bool:

@@ -100,6 +100,11 @@ class Masked:
     text: str
     literals: tuple[str, ...]
 
+    @property
+    def marks(self) -> frozenset[str]:
+        """The characters that stand for a literal."""
+        return frozenset(chr(_FIRST_LITERAL + index) for index in range(len(self.literals)))
+
     def restore(self, text: str) -> str:
         return "".join(self._restored(char) for char in text).strip()
 
