@@ -16,7 +16,6 @@ KERNEL, RAMDISK, SETTINGS = "installer-vmlinuz", "installer-initrd.gz", "install
 _FILES = Path(__file__).parent / "files"
 _DEBIAN = Path("/usr/lib/debian-installer/images/13/amd64/text/debian-installer/amd64")
 _PLACE = "usr/lib/soundstage"
-_UNIT = "soundstage-call-home.service"
 
 
 def installer_artefacts(
@@ -43,8 +42,8 @@ def installer_artefacts(
     archive.add(f"{_PLACE}/agent", agent.read_bytes(), 0o755)
     for path in sorted(_FILES.iterdir()):
         archive.add(f"{_PLACE}/{path.name}", path.read_bytes(), 0o755)
-    unit = IMAGE_FILES / "etc/systemd/system" / _UNIT
-    archive.add(f"{_PLACE}/{_UNIT}", unit.read_bytes())
+    for unit in sorted((IMAGE_FILES / "etc/systemd/system").iterdir()):
+        archive.add(f"{_PLACE}/units/{unit.name}", unit.read_bytes())
     # Linux unpacks one archive after the other; the next one begins on a multiple of four.
     whole = ramdisk + bytes(-len(ramdisk) % 4) + archive.finished()
     return {

@@ -44,7 +44,7 @@ def test_our_part_is_unpacked_after_debians(tmp_path: Path) -> None:
     agent = out / "usr/lib/soundstage/agent"
     assert agent.read_bytes() == b"\x7fELF agent" and agent.stat().st_mode & 0o111
     assert (out / "usr/lib/soundstage/install-begin").stat().st_mode & 0o111
-    assert (out / "usr/lib/soundstage/soundstage-call-home.service").exists()
+    assert (out / "usr/lib/soundstage/units/soundstage-call-home.service").exists()
 
 
 def test_without_debians_installer_it_says_what_to_install(tmp_path: Path) -> None:
