@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from avatar.version import worker_version
 
 from agent.answering import Answering
+from agent.approvals.deciding import Deciding, Known
+from agent.approvals.models import Approval
+from agent.approvals.service import ApprovalService
 from agent.brain import Brain
 from agent.experts import ConfiguredModels, ConsulExperts, Router
 from agent.model import ModelAnswers, TurnLimits
 from agent.sessions.service import SessionService
-from agent.tools import ALL_TOOLS, standard_toolset
+from agent.tools import ALL_TOOLS, Toolset
 from agent.tools.doors import StudioDoors
+from agent.tools.wrappers import Guards, standard_toolset
 from agent.understanding import Grammar
 from agent.watching import RenderWatch
 from app.farm_choice import Farm, choose_farm
 from app.migrating import migrate
 from farm.scheduler import Scheduler
-from policy import Policy
+from policy import Policy, Principal
+from policy.audit import AuditLog
+from policy.audit.head import HeadFile
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
 from soundstage.events import EventStore
@@ -40,6 +47,8 @@ class Services:
     events: EventStore
     metrics: Metrics
     policy: Policy
+    audit: AuditLog
+    deciding: Deciding
     farm: Farm
     scheduler: Scheduler
     studio: Studio
@@ -69,19 +78,30 @@ def build(settings: Settings) -> Services:
     )
     farm = choose_farm(settings, database, blobs)
     scheduler = farm.scheduler
+    audit = AuditLog(database, HeadFile(settings.state_dir / "audit-head.json"))
     studio = build_studio(
-        settings, database, events, blobs, scheduler, farm.times, worker_version=worker_version()
+        settings, database, events, blobs, scheduler, farm.times, audit, worker_version=worker_version()
     )
     watch = RenderWatch(studio.renders, events)
     experts = Router([ConsulExperts(settings.experts), ConfiguredModels(settings.llm)])
-    brain = build_brain(settings, database, events, studio, watch, experts)
+    policy = Policy.open(settings, database, events)
+    approvals = ApprovalService(
+        database, events, audit, lifetime=timedelta(hours=settings.policy.approval_hours)
+    )
+    guards = Guards(database, events, policy.decider, audit, approvals, settings.policy.tool_calls_per_minute)
+    toolset = standard_toolset(ALL_TOOLS, guards)
+    sessions = SessionService(database, events, audit)
+    doors = studio_doors(studio, settings.out_dir)
+    brain = build_brain(settings, toolset, sessions, doors, watch, experts)
     return Services(
         settings=settings,
         database=database,
         blobs=blobs,
         events=events,
         metrics=Metrics(),
-        policy=Policy.open(settings, database, events),
+        policy=policy,
+        audit=audit,
+        deciding=Deciding(approvals, policy.decider, toolset, doors, asker_of(policy)),
         farm=farm,
         scheduler=scheduler,
         studio=studio,
@@ -94,15 +114,14 @@ def build(settings: Settings) -> Services:
 
 def build_brain(
     settings: Settings,
-    database: Database,
-    events: EventStore,
-    studio: Studio,
+    toolset: Toolset,
+    sessions: SessionService,
+    doors: StudioDoors,
     watch: RenderWatch,
     experts: Router,
 ) -> Brain:
     """The agent; with a model behind it where the settings name one, or a Consul in which one may appear."""
     grammar = Grammar.load()
-    toolset = standard_toolset(ALL_TOOLS, database, events)
     limits = TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
     asks_models = (
         settings.llm.prefer != "none"
@@ -111,11 +130,27 @@ def build_brain(
     return Brain(
         grammar=grammar,
         toolset=toolset,
-        sessions=SessionService(database, events),
-        doors=studio_doors(studio, settings.out_dir),
+        sessions=sessions,
+        doors=doors,
         watch=watch,
         model=ModelAnswers(experts, toolset, grammar, limits) if asks_models else None,
     )
+
+
+def asker_of(policy: Policy) -> Known:
+    """Who asked for an approval, with the rights they have now."""
+
+    async def known(row: Approval) -> Principal | None:
+        match row.requester_kind:
+            case "loopback" if not policy.trust.loopback_is_admin:
+                return None
+            case "local" | "loopback" as kind:
+                return Principal(row.requester_id, row.requester_name, "admin", kind, tenant=row.tenant)
+            case _:
+                async with policy.db.session() as session:
+                    return await policy.keys.by_id(session, row.requester_id)
+
+    return known
 
 
 def studio_doors(studio: Studio, out_dir: Path) -> StudioDoors:
@@ -149,9 +184,11 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
         await services.studio.dispatcher.start()
     if serving:
         await services.studio.prober.courier.start()
+        await services.deciding.start()
     try:
         yield
     finally:
+        await services.deciding.close()
         await services.studio.prober.courier.close()
         await services.studio.dispatcher.close()
         await services.scheduler.close()

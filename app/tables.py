@@ -11,10 +11,12 @@ from soundstage.database import Base
 MODEL_MODULES = (
     "soundstage.events.models",
     "policy.keys.models",
+    "policy.audit.models",
     "farm.history.models",
     "farm.transfer.models",
     "studio.models",
     "agent.sessions.models",
+    "agent.approvals.models",
 )
 
 

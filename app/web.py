@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
 
+from agent.approvals.routes import approvals_router
 from agent.page.routes import page_router
 from agent.routes import chat_router
 from app.api_docs import docs_router
@@ -15,6 +16,7 @@ from app.composition import Services, working
 from app.migrating import migrate
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, require_permission
+from policy.audit.routes import audit_router
 from soundstage.errors import install_error_handlers
 from soundstage.telemetry import install_telemetry, metrics_router
 from studio.routes import routers
@@ -49,6 +51,8 @@ def create_app(services: Services) -> FastAPI:
     for router in routers():
         app.include_router(router)
     app.include_router(chat_router(services.brain, services.watch, services.answering, services.experts))
+    app.include_router(approvals_router(services.deciding))
+    app.include_router(audit_router(services.audit))
     app.include_router(page_router())
     app.include_router(docs_router())
     app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))

@@ -64,6 +64,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("run:read", "See runs of Ansible, what they say and why they failed."),
     Permission("run:create", "Start a run, or repeat one."),
     Permission("run:cancel", "Stop a run."),
+    Permission("approval:read", "See which tool calls wait for people, and what became of them."),
+    Permission("approval:decide", "Agree to such a call, or refuse it; its own permission is needed too."),
     Permission("audit:read", "Read the audit record."),
     Permission("chat:use", "Talk to the agent; what it does still needs the permission of its tool."),
     Permission("event:read", "Follow what happens."),

@@ -14,6 +14,7 @@ from fastapi.requests import HTTPConnection
 
 from farm.history import RunTimes
 from farm.scheduler import Scheduler
+from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
@@ -64,6 +65,7 @@ def build_studio(
     blobs: BlobStore,
     scheduler: Scheduler,
     times: RunTimes | None = None,
+    audit: AuditLog | None = None,
     *,
     worker_version: str,
 ) -> Studio:
@@ -77,10 +79,18 @@ def build_studio(
     admission = Admission(consents, library, limits, _speech_services(settings))
     making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s))
     dispatcher = Dispatcher(
-        db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times
+        db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times, audit
     )
     renders = RenderService(
-        db, events, blobs, library, admission, out_dir=out_dir, wake=dispatcher.wake, driven=dispatcher.driven
+        db,
+        events,
+        blobs,
+        library,
+        admission,
+        out_dir=out_dir,
+        wake=dispatcher.wake,
+        driven=dispatcher.driven,
+        audit=audit,
     )
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     return Studio(

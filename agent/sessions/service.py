@@ -13,6 +13,7 @@ from agent.sessions.models import AgentSession, AgentTurn
 from agent.sessions.repository import SessionRepository
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
+from policy.audit import AuditEntry, AuditLog
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import NotFound
 from soundstage.events import EventStore
@@ -62,9 +63,17 @@ def stream_of(session_id: str, number: int) -> str:
 class SessionService:
     """Each verb is one short transaction, because an answer may take as long as a video takes."""
 
-    def __init__(self, database: Database, events: EventStore, *, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: EventStore,
+        audit: AuditLog | None = None,
+        *,
+        lease_s: float = LEASE_S,
+    ) -> None:
         self._database = database
         self._events = events
+        self._audit = audit
         self.lease_s = lease_s
 
     async def open(
@@ -111,6 +120,15 @@ class SessionService:
                     alive_until=now + timedelta(seconds=self.lease_s),
                 )
             )
+            if self._audit is not None:
+                said = AuditEntry(
+                    kind="utterance.said",
+                    actor=conversation.principal.name,
+                    subject=f"{row.id}:{row.turns}",
+                    session_id=row.id,
+                    data={"text": utterance, "principal": conversation.principal.id},
+                )
+                await self._audit.record(session, said)
             return OpenTurn(row.id, row.turns, row.last_render_id)
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:

@@ -10,7 +10,9 @@ from typing import Any, Generic, Literal, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict
 
 from agent.tools.doors import StudioDoors
+from agent.tools.plan import Plan
 from policy import Principal
+from policy.decisions import Decision
 
 Effect = Literal["read", "write", "destructive"]
 Request = TypeVar("Request", bound="ToolRequest")
@@ -42,6 +44,10 @@ class ToolContext:
     last_render_id: str | None = None
     local_files: bool = False
     """Whether paths in arguments mean files of the asker: only at this machine's prompt."""
+    dry_run: bool = False
+    """Whether only the plan is wanted."""
+    decision: Decision | None = None
+    """What the policy says of this call; set by the wrapper that asks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,16 @@ class Tool(Generic[Request, Result]):
     request: type[Request]
     result: type[Result]
     run: Callable[[ToolContext, Request], Awaitable[Result]]
+    plan: Callable[[ToolContext, Request], Awaitable[Plan]] | None = None
+    """Says what a call would change, and changes nothing; what people approve. None: the arguments say it."""
 
 
 def tool(
-    *, effect: Effect, permission: str, undo: str = ""
+    *,
+    effect: Effect,
+    permission: str,
+    undo: str = "",
+    plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
     """Declare a tool. Its name is the function's, its purpose the first line of the docstring."""
 
@@ -74,6 +86,7 @@ def tool(
             request=hints["request"],
             result=hints["return"],
             run=function,
+            plan=plan,
         )
 
     return declare

@@ -1,20 +1,163 @@
-"""What goes around every tool call: permission and audit, as wrappers and never as branches inside tools."""
+"""What goes around every tool call: audit, rate limit, policy, dry run, approval and debugging.
+
+They are wrappers and never branches inside tools; `standard_toolset` joins them in their order.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from agent.approvals.errors import ApprovalRequired
+from agent.approvals.service import ApprovalService, hash_arguments
+from agent.tools.plan import Change, Plan
 from agent.tools.record import ToolContext, ToolResult
 from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset
+from policy.audit import AuditEntry, AuditLog
+from policy.decisions import Action, Decider, Verdict
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
+from soundstage.telemetry.masking import mask_secrets
 
 
-class PermittedToolset:
-    """Refuses calls that the asker's roles and key scopes do not cover."""
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What the wrappers need; made by the composition root."""
+
+    database: Database
+    events: EventStore
+    decider: Decider
+    audit: AuditLog
+    approvals: ApprovalService
+    calls_per_minute: int = 120
+
+
+class PlannedResult(ToolResult):
+    """The answer of a dry run."""
+
+    plan: Plan
+    approvers: int = 0
+
+    def sentence(self) -> str:
+        agree = {0: "", 1: "\nOne person would have to agree."}
+        waits = agree.get(self.approvers, f"\n{self.approvers} people would have to agree.")
+        return f"This would happen, and nothing has:\n{self.plan.sentence()}{waits}"
+
+
+class AuditedToolset:
+    """The last line of each call, and its event: who, what, a hash of the arguments, how it ended."""
+
+    def __init__(self, inner: Toolset, guards: Guards) -> None:
+        self._inner = inner
+        self._guards = guards
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool]:
+        return self._inner.tools
+
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        try:
+            result = await self._inner.run(context, call)
+        except ApprovalRequired as waits:
+            await self._end(context, call, waits.code, {"approval": waits.approval_id})
+            raise
+        except SoundstageError as error:
+            await self._end(context, call, error.code, {})
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._end(context, call, "cancelled", {}))
+            raise
+        made = result.model_dump(mode="json")
+        effect = {name: value for name, value in made.items() if name.endswith("_id") and value}
+        await self._end(context, call, "ok", effect)
+        return result
+
+    async def _end(
+        self, context: ToolContext, call: ToolCall, outcome: str, effect: Mapping[str, object]
+    ) -> None:
+        """The line of the audit log and the event of the session, together."""
+        data = {
+            "tool": call.tool.name,
+            "effect": call.tool.effect,
+            "principal": context.principal.id,
+            "arguments_sha256": hash_arguments(call),
+            "outcome": outcome,
+        }
+        guards = self._guards
+        async with guards.database.transaction() as session:
+            await guards.events.append(session, f"session:{context.session_id}", "tool.called", data)
+            entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
+            await guards.audit.record(session, entry)
+
+
+class RateLimitedToolset:
+    """Refuses more than so many calls per person and minute: a loop of a model must not flood the farm."""
+
+    def __init__(self, inner: Toolset, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._inner = inner
+        self._per_minute = per_minute
+        self._clock = clock
+        # Per person: how many calls are left, and when that was true.
+        self._left: dict[str, tuple[float, float]] = {}
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool]:
+        return self._inner.tools
+
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        now, rate = self._clock(), self._per_minute / 60
+        left, since = self._left.get(context.principal.id, (float(self._per_minute), now))
+        left = min(float(self._per_minute), left + (now - since) * rate)
+        if left < 1:
+            wait_s = max(1, round((1 - left) / rate))
+            raise SoundstageError(
+                "tool.too_many_calls",
+                f"These are more than {self._per_minute} calls in a minute.",
+                f"Wait {wait_s} s.",
+                429,
+                headers={"Retry-After": str(wait_s)},
+            )
+        self._left[context.principal.id] = (left - 1, now)
+        self._forget(now)
+        return await self._inner.run(context, call)
+
+    def _forget(self, now: float) -> None:
+        """Whoever has not called for a minute has all calls left, which needs no entry."""
+        if len(self._left) > 1000:
+            self._left = {who: entry for who, entry in self._left.items() if now - entry[1] < 60}
+
+
+class DecidedToolset:
+    """Asks the policy about the call and its arguments and writes both down; a no goes no further."""
+
+    def __init__(self, inner: Toolset, guards: Guards) -> None:
+        self._inner = inner
+        self._guards = guards
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool]:
+        return self._inner.tools
+
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        tool, arguments = call.tool, call.request.model_dump(mode="json", exclude_none=True)
+        action = Action("tool", tool.name, tool.permission, tool.effect, arguments)
+        decision = await self._guards.decider.decide(context.principal, action)
+        called = {"arguments": shortened(arguments), "arguments_sha256": f"sha256:{hash_arguments(call)}"}
+        async with self._guards.database.transaction() as session:
+            await self._guards.audit.record(session, _entry(context, call, "tool.called", called))
+            decided = _entry(context, call, "policy.decided", decision.model_dump(mode="json"))
+            await self._guards.audit.record(session, decided)
+        if decision.verdict is Verdict.DENY:
+            raise decision.refusal(call.tool.permission, context.principal.role)
+        return await self._inner.run(replace(context, decision=decision), call)
+
+
+class DryRunToolset:
+    """Answers with the plan where only the plan is wanted."""
 
     def __init__(self, inner: Toolset) -> None:
         self._inner = inner
@@ -24,46 +167,47 @@ class PermittedToolset:
         return self._inner.tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        context.principal.require(call.tool.permission)
-        return await self._inner.run(context, call)
+        if not context.dry_run or call.tool.effect == "read":
+            return await self._inner.run(context, call)
+        approvers = 0 if context.decision is None else context.decision.approvers
+        return PlannedResult(plan=await plan_of(context, call), approvers=approvers)
 
 
-class AuditedToolset:
-    """One event per call in the session's stream: who, what, a hash of the arguments, how it ended."""
+class ApprovedToolset:
+    """Lets a call that waits for people through when they have agreed to exactly this, once."""
 
-    def __init__(self, inner: Toolset, database: Database, events: EventStore) -> None:
+    def __init__(self, inner: Toolset, approvals: ApprovalService) -> None:
         self._inner = inner
-        self._database = database
-        self._events = events
+        self._approvals = approvals
 
     @property
     def tools(self) -> Mapping[str, AnyTool]:
         return self._inner.tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        decision = context.decision
+        if decision is None or decision.verdict is Verdict.ALLOW:
+            return await self._inner.run(context, call)
+        plan = await plan_of(context, call)
+        claimed = await self._approvals.claim(context, call, plan)
+        if claimed is None:
+            waiting = await self._approvals.request(context, call, decision, plan)
+            raise ApprovalRequired(waiting.id, waiting.approvers, waiting.why, plan.sentence())
         try:
             result = await self._inner.run(context, call)
         except SoundstageError as error:
-            await self._record(context, call, outcome=error.code)
+            await self._approvals.finish(claimed, worked=False, outcome=f"{error.code}: {error.message}")
             raise
-        await self._record(context, call, outcome="ok")
+        except asyncio.CancelledError:
+            cut = "it was cut off; look before asking again"
+            await asyncio.shield(self._approvals.finish(claimed, worked=False, outcome=cut))
+            raise
+        await self._approvals.finish(claimed, worked=True, outcome=result.sentence())
         return result
-
-    async def _record(self, context: ToolContext, call: ToolCall, *, outcome: str) -> None:
-        arguments = call.request.model_dump_json().encode()
-        data = {
-            "tool": call.tool.name,
-            "effect": call.tool.effect,
-            "principal": context.principal.id,
-            "arguments_sha256": hashlib.sha256(arguments).hexdigest(),
-            "outcome": outcome,
-        }
-        async with self._database.transaction() as session:
-            await self._events.append(session, f"session:{context.session_id}", "tool.called", data)
 
 
 class LoggedToolset:
-    """Debug mode: logs what goes in and comes out, shortened."""
+    """Debug mode: logs what goes in and comes out, shortened and without secrets."""
 
     def __init__(self, inner: Toolset) -> None:
         self._inner = inner
@@ -75,13 +219,20 @@ class LoggedToolset:
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         self._log.debug(
-            "tool called", tool=call.tool.name, arguments=shortened(call.request.model_dump(mode="json"))
+            "tool called", tool=call.tool.name, arguments=shown(call.request.model_dump(mode="json"))
         )
         result = await self._inner.run(context, call)
-        self._log.debug(
-            "tool returned", tool=call.tool.name, result=shortened(result.model_dump(mode="json"))
-        )
+        self._log.debug("tool returned", tool=call.tool.name, result=shown(result.model_dump(mode="json")))
         return result
+
+
+async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
+    """What the tool itself says it would do, else its purpose and the arguments."""
+    if call.tool.plan is not None:
+        return await call.tool.plan(context, call.request)
+    arguments = shortened(call.request.model_dump(mode="json", exclude_none=True), 120)
+    where = ", ".join(f"{name} = {value}" for name, value in arguments.items())
+    return Plan(changes=(Change(what=call.tool.purpose[:400], where=where[:400]),))
 
 
 def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, object]:
@@ -94,6 +245,28 @@ def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, objec
     }
 
 
-def standard_toolset(tools: Iterable[AnyTool], database: Database, events: EventStore) -> Toolset:
-    """The order matters: a refused call is audited too, and only permitted ones run."""
-    return AuditedToolset(PermittedToolset(LoggedToolset(DirectToolset(tools))), database, events)
+def shown(values: Mapping[str, object]) -> dict[str, object]:
+    """Shortened, and without what must not be seen."""
+    return dict(mask_secrets(None, "debug", shortened(values)))
+
+
+def _entry(context: ToolContext, call: ToolCall, kind: str, data: Mapping[str, object]) -> AuditEntry:
+    return AuditEntry(
+        kind=kind,
+        actor=context.principal.name,
+        subject=call.tool.name,
+        session_id=context.session_id,
+        data={"tool": call.tool.name, "principal": context.principal.id, **data},
+    )
+
+
+def standard_toolset(tools: Iterable[AnyTool], guards: Guards) -> Toolset:
+    """The order matters: a refused call is audited too, a dry run asks nobody, and only the plan that was
+    agreed to is run.
+    """
+    toolset: Toolset = LoggedToolset(DirectToolset(tools))
+    toolset = ApprovedToolset(toolset, guards.approvals)
+    toolset = DryRunToolset(toolset)
+    toolset = DecidedToolset(toolset, guards)
+    toolset = RateLimitedToolset(toolset, guards.calls_per_minute)
+    return AuditedToolset(toolset, guards)

@@ -23,3 +23,7 @@ class PolicySettings(Section):
     log: Literal["all", "refused", "none"] = Field(
         "refused", description="which decisions the log tells: all, those that are not a plain yes, or none"
     )
+    approval_hours: int = Field(24, ge=1, le=24 * 30, description="how long a call waits for people to agree")
+    tool_calls_per_minute: int = Field(
+        120, ge=1, le=100_000, description="how many tools of the agent one person may call in a minute"
+    )

@@ -14,6 +14,7 @@ from avatar.spec import Failed
 from farm.failures import CANCELLED, TaskFailed
 from farm.history import RunTimes
 from farm.scheduler import Scheduler
+from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
@@ -77,12 +78,13 @@ class Dispatcher:
         scheduler: Scheduler,
         options: DispatcherOptions,
         times: RunTimes | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         """`times` tells how long work took here; without it nothing is said about deadlines."""
         self._db = db
         self._scheduler = scheduler
         self._options = options
-        self._journal = RenderJournal(db, events)
+        self._journal = RenderJournal(db, events, audit)
         pool = SegmentPool(db, blobs, scheduler)
         self._maker = RenderMaker(self._journal, blobs, scheduler, pool, options.making)
         version = options.making.worker_version

@@ -8,6 +8,7 @@ from typing import Any
 from avatar.spec import Failed, Notice
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy.audit import AuditEntry, AuditLog
 from soundstage.database import Database, utcnow
 from soundstage.events import EventStore
 from studio.renders.models import Render
@@ -26,9 +27,10 @@ class RenderJournal:
     render.cancel_requested, render.forecast.
     """
 
-    def __init__(self, db: Database, events: EventStore) -> None:
+    def __init__(self, db: Database, events: EventStore, audit: AuditLog | None = None) -> None:
         self.db = db
         self._events = events
+        self._audit = audit
 
     async def tell(self, session: AsyncSession, render: Render, kind: str, data: dict[str, Any]) -> None:
         await self._events.append(session, stream_of(render.id), kind, data, trace_id=render.trace_id)
@@ -70,6 +72,8 @@ class RenderJournal:
         if why:
             data["why"] = why
         await self.tell(session, render, "render.state", data)
+        if state in TERMINAL and self._audit is not None:
+            await self._audit.record(session, await _ending(session, render))
 
     async def move_if(
         self, render_id: str, wanted: frozenset[RenderState], state: RenderState, why: str = ""
@@ -101,3 +105,12 @@ class RenderJournal:
                 render.warnings = [*render.warnings, *lines]
                 for line in lines:
                     await self.tell(session, render, "render.warning", {"id": render_id, **line})
+
+
+async def _ending(session: AsyncSession, render: Render) -> AuditEntry:
+    """The end of a story: which files there are now, or why there are none."""
+    files = await Renders(session).outputs([render.id])
+    made = {file.name: file.sha256 for file in files}
+    data = {"state": render.state, "title": render.title, "files": made, "error": render.error}
+    kind = "artefact.made" if render.state == RenderState.DONE else f"render.{render.state}"
+    return AuditEntry(kind=kind, actor="farm", subject=render.id, trace_id=render.trace_id, data=data)

@@ -10,6 +10,7 @@ from avatar.spec import LipsyncSpec, RenderSpec, content_hash
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.failures import CANCELLED
+from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
@@ -50,13 +51,14 @@ class RenderService:
         out_dir: Path,
         wake: Callable[[], None] = lambda: None,
         driven: Callable[[], bool] = lambda: True,
+        audit: AuditLog | None = None,
     ) -> None:
         self._db = db
         self._events = events
         self._blobs = blobs
         self._library = library
         self._admission = admission
-        self._journal = RenderJournal(db, events)
+        self._journal = RenderJournal(db, events, audit)
         self._out_dir = out_dir
         self._wake = wake
         self._driven = driven

@@ -13,10 +13,34 @@ from typing import Any
 
 import httpx
 
-from policy.decisions.bundle import shipped
+from policy.decisions.bundle import Bundle, shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
+
+
+def rules() -> Bundle:
+    """The shipped ones with a few tools more, so that every kind of rule is met."""
+    more = {
+        "wipe": {"permission": "machine:retire", "effect": "destructive"},
+        "wipe_all": {
+            "permission": "machine:retire",
+            "effect": "destructive",
+            "approvers": 2,
+            "because": "all",
+        },
+        "make_long": {
+            "permission": "render:create",
+            "effect": "write",
+            "at_most": {"limit": 1000, "machines": 2},
+            "ask": [
+                {"argument": "script", "above": 20_000, "approvers": 1, "because": "it is long"},
+                {"argument": "quality", "one_of": ["2160p"], "approvers": 2, "because": "it is large"},
+            ],
+        },
+    }
+    data = shipped().data
+    return Bundle.of(shipped().modules, {**data, "tools": {**data["tools"], **more}})
 
 
 def opa_binary() -> str:
@@ -60,7 +84,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 def questions(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
     """Sensible ones, odd ones and nonsense; the same for the same seed."""
     chance = random.Random(seed)  # noqa: S311
-    data = shipped().data
+    data = rules().data
     permissions = [*data["permissions"], "render:fly", "", ":", "render", "*", "a:b:c"]
     roles = [*data["roles"], "root", "", None, 7]
     words = [name.split(":")[0] for name in permissions]
@@ -95,7 +119,9 @@ def questions(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
         name = chance.choice(tools)
         rule = data["tools"].get(name, {})
         kind = chance.choice(["route", "tool", "tool"])
-        told = chance.random() < 0.7
+        # Half of the questions come from somebody who may do much, so that the arguments are looked at.
+        strong = chance.random() < 0.5
+        told = strong or chance.random() < 0.5
         permission = rule.get("permission") if kind == "tool" and told else chance.choice(permissions)
         effect = rule.get("effect") if told else chance.choice(["read", "write", "destructive", None])
         return {
@@ -103,12 +129,18 @@ def questions(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
             "subject": {
                 "id": chance.choice(["key_1", "loopback"]),
                 "kind": chance.choice(["key", "session", "loopback", "local"]),
-                "role": chance.choice(roles),
-                "scopes": chance.choice([None, None, [], chance.sample(scopes, 3), ["*"], "render:*", 3]),
-                "state": chance.choice(["active", "active", "active", "superseded", "revoked", "", None]),
-                "tenant": chance.choice(["default", "default", "acme", None, 3]),
+                "role": "admin" if strong else chance.choice(roles),
+                "scopes": chance.choice(
+                    [None, ["*"]] if strong else [None, [], chance.sample(scopes, 3), ["*"], "render:*", 3]
+                ),
+                "state": chance.choice(
+                    ["active", "superseded"] if strong else ["active", "superseded", "revoked", "", None]
+                ),
+                "tenant": "default" if strong else chance.choice(["default", "acme", None, 3]),
             },
-            "resource": {"tenant": chance.choice([None, None, "default", "acme", 3])},
+            "resource": {
+                "tenant": chance.choice([None, "default"] if strong else [None, "default", "acme", 3])
+            },
             "arguments": {
                 argument: value()
                 for argument in chance.sample(["script", "photo", "limit", "quality", "machines"], 2)

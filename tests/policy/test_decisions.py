@@ -83,8 +83,8 @@ async def test_arguments_of_tools_are_judged() -> None:
     assert refused.reasons == ("photo is a path on the server, which only its own user may name",)
     at_the_prompt = Principal("local:cli", "cli", "admin", "local")
     assert (await decider.decide(at_the_prompt, path)).verdict is Verdict.ALLOW
-    long = tool("make_render", "render:create", "write", script="word " * 5000)
-    assert (await decider.decide(EDITOR, long)).approvers == 1
+    long = tool("make_render", "render:create", "write", script="a" * 100_001)
+    assert (await decider.decide(EDITOR, long)).reasons == ("script is more than the policy allows",)
 
 
 async def test_the_same_question_is_evaluated_once_and_any_other_anew() -> None:

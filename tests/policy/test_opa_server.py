@@ -16,7 +16,7 @@ import pytest
 from policy import Principal
 from policy.decisions import Action, Decider, Verdict
 from policy.decisions.bundle import Bundle, shipped
-from policy.decisions.embedded import shipped_engine
+from policy.decisions.embedded import EmbeddedEngine
 from policy.decisions.opa_server import OpaEngine
 from soundstage.errors import Unavailable
 
@@ -43,23 +43,24 @@ def url() -> Iterator[str]:
 
 async def agree(url: str, count: int) -> Counter[Verdict]:
     """Asks both engines; gives how often each verdict came."""
-    engine, found = OpaEngine(url, shipped()), Counter[Verdict]()
+    rules = opa.rules()
+    engine, here, found = OpaEngine(url, rules), EmbeddedEngine(rules), Counter[Verdict]()
     try:
         pending: list[Any] = []
         for question in opa.questions(count):
             pending.append(question)
             if len(pending) == 50:
-                await compare(engine, pending, found)
+                await compare(engine, here, pending, found)
                 pending = []
-        await compare(engine, pending, found)
+        await compare(engine, here, pending, found)
     finally:
         await engine.close()
     return found
 
 
-async def compare(engine: OpaEngine, asked: list[Any], found: Counter[Verdict]) -> None:
+async def compare(engine: OpaEngine, here: EmbeddedEngine, asked: list[Any], found: Counter[Verdict]) -> None:
     for question, theirs in zip(asked, await asyncio.gather(*map(engine.decide, asked)), strict=True):
-        ours = shipped_engine().decide_now(question)
+        ours = here.decide_now(question)
         assert ours == theirs, question
         found[ours.verdict] += 1
 

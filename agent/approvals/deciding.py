@@ -1,0 +1,119 @@
+"""Votes by those with the right, and the calls that were agreed to; behind the routes and the CLI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from agent.approvals.errors import ApprovalRequired
+from agent.approvals.models import Approval
+from agent.approvals.schemas import ApprovalOut
+from agent.approvals.service import ApprovalService
+from agent.tools.doors import StudioDoors
+from agent.tools.record import ToolContext
+from agent.tools.toolset import Toolset, prepare_call
+from policy import Principal
+from policy.decisions import Action, Decider
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger, trace
+
+LOOK_EVERY_S = 2.0
+Known = Callable[[Approval], Awaitable[Principal | None]]
+"""Who asked, with the rights they have now; None when they have none any more."""
+
+
+class Deciding:
+    """Votes, and runs what enough people agreed to: also what was agreed to while no process was there."""
+
+    def __init__(
+        self,
+        approvals: ApprovalService,
+        decider: Decider,
+        toolset: Toolset,
+        doors: StudioDoors,
+        known: Known,
+    ) -> None:
+        self.approvals = approvals
+        self._decider = decider
+        self._toolset = toolset
+        self._doors = doors
+        self._known = known
+        self._log = get_logger(__name__)
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def vote(
+        self,
+        approval_id: str,
+        principal: Principal,
+        *,
+        agrees: bool,
+        reason: str = "",
+        session_id: str | None = None,
+    ) -> ApprovalOut:
+        """Raises Forbidden for somebody who might not make the call themselves."""
+        wanted = await self.approvals.get(approval_id, principal)
+        tool = self._toolset.tools.get(wanted.tool)
+        if agrees and tool is not None:
+            action = Action("route", "approvals", tool.permission)
+            await self._decider.require(principal, action)
+        out = await self.approvals.vote(
+            approval_id, principal, agrees=agrees, reason=reason, session_id=session_id
+        )
+        self._wake.set()
+        return out
+
+    async def start(self) -> None:
+        """Runs agreed calls from now on, in the background."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._serve())
+
+    async def close(self) -> None:
+        """Ends the background work; a call that runs just now is noted as cut off."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def run_approved(self) -> int:
+        """Runs everything that may run now, once; gives how many calls that were."""
+        await self.approvals.sweep()
+        waiting = await self.approvals.approved()
+        for row in waiting:
+            with trace(row.trace_id):
+                await self._run(row)
+        return len(waiting)
+
+    async def _serve(self) -> None:
+        while True:
+            try:
+                await self.run_approved()
+            except SoundstageError as error:
+                self._log.warning("agreed calls wait", reason=error.code)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY_S)
+            self._wake.clear()
+
+    async def _run(self, row: Approval) -> None:
+        """The wrapper in the toolset claims the approval; here only the call is made again."""
+        principal = await self._known(row)
+        if principal is None:
+            await self.approvals.void(row.id, "whoever asked has no key any more")
+            return
+        context = ToolContext(
+            principal=principal,
+            session_id=row.session_id,
+            doors=self._doors,
+            last_render_id=row.last_render_id,
+            local_files=row.local_files,
+        )
+        try:
+            await self._toolset.run(context, prepare_call(self._toolset, row.tool, row.arguments))
+        except ApprovalRequired:
+            await self.approvals.void(row.id, "the policy asks for a new approval")
+        except SoundstageError as error:
+            self._log.warning("an agreed call failed", approval=row.id, code=error.code)
+            # A refusal before the claim would be met again for ever.
+            await self.approvals.void(row.id, f"{error.code}: {error.message}")

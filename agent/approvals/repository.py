@@ -1,0 +1,58 @@
+"""All SQL of approvals; used by their service only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agent.approvals.models import Approval, ApprovalVote
+from agent.approvals.states import OPEN, ApprovalState
+
+
+class Approvals:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, row: Approval | ApprovalVote) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def get(self, approval_id: str) -> Approval | None:
+        return await self._session.get(Approval, approval_id)
+
+    async def list(self, tenant: str, states: Collection[str], limit: int) -> Sequence[Approval]:
+        """The newest first; all states when none is given."""
+        query = select(Approval).where(Approval.tenant == tenant).order_by(Approval.created_at.desc())
+        if states:
+            query = query.where(Approval.state.in_(states))
+        return (await self._session.scalars(query.limit(limit))).all()
+
+    async def open_for(
+        self, tool: str, arguments_sha256: str, requester_id: str, session_id: str
+    ) -> Sequence[Approval]:
+        """Approvals of exactly this call that are still good for something; the oldest first."""
+        query = (
+            select(Approval)
+            .where(Approval.state.in_(OPEN))
+            .where(Approval.tool == tool, Approval.arguments_sha256 == arguments_sha256)
+            .where(Approval.requester_id == requester_id, Approval.session_id == session_id)
+        )
+        return (await self._session.scalars(query.order_by(Approval.created_at))).all()
+
+    async def approved(self) -> Sequence[Approval]:
+        """Agreed to and not run yet, the oldest first."""
+        query = select(Approval).where(Approval.state == ApprovalState.APPROVED)
+        return (await self._session.scalars(query.order_by(Approval.created_at))).all()
+
+    async def overdue(self, now: datetime) -> Sequence[Approval]:
+        """Open ones whose time is over, and running ones whose process has not been heard of."""
+        open_ones = select(Approval).where(Approval.state.in_(OPEN), Approval.expires_at <= now)
+        running = select(Approval).where(Approval.state == ApprovalState.RUNNING, Approval.alive_until <= now)
+        return [*(await self._session.scalars(open_ones)), *(await self._session.scalars(running))]
+
+    async def votes(self, approval_id: str) -> Sequence[ApprovalVote]:
+        query = select(ApprovalVote).where(ApprovalVote.approval_id == approval_id)
+        return (await self._session.scalars(query.order_by(ApprovalVote.at))).all()

@@ -1,0 +1,45 @@
+"""REST of approvals."""
+
+# No `from __future__ import annotations`: FastAPI reads the permissions out of the annotations below.
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from agent.approvals.deciding import Deciding
+from agent.approvals.schemas import ApprovalOut, VoteRequest
+from agent.approvals.states import ApprovalState
+from policy import Principal, require_permission
+
+Reader = Annotated[Principal, Depends(require_permission("approval:read"))]
+Voter = Annotated[Principal, Depends(require_permission("approval:decide"))]
+
+
+def approvals_router(deciding: Deciding) -> APIRouter:
+    """Routes below `/api/approvals`."""
+    router = APIRouter(prefix="/api/approvals", tags=["approvals"])
+
+    @router.get("")
+    async def list_approvals(
+        principal: Reader,
+        state: Annotated[list[ApprovalState] | None, Query(description="only these; repeatable")] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> list[ApprovalOut]:
+        """What waits for people, and what became of it; the newest first."""
+        return await deciding.approvals.list(principal, state or (), limit)
+
+    @router.get("/{approval_id}")
+    async def get_approval(approval_id: str, principal: Reader) -> ApprovalOut:
+        """One approval with its plan and the votes."""
+        return await deciding.approvals.get(approval_id, principal)
+
+    @router.post("/{approval_id}/approve")
+    async def approve(approval_id: str, vote: VoteRequest, principal: Voter) -> ApprovalOut:
+        """Agrees to the plan. When enough people have agreed, the call runs."""
+        return await deciding.vote(approval_id, principal, agrees=True, reason=vote.reason)
+
+    @router.post("/{approval_id}/deny")
+    async def deny(approval_id: str, vote: VoteRequest, principal: Voter) -> ApprovalOut:
+        """Refuses it; one no is enough."""
+        return await deciding.vote(approval_id, principal, agrees=False, reason=vote.reason)
+
+    return router

@@ -1,0 +1,51 @@
+"""Wire types of approvals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.approvals.states import ApprovalState
+from agent.tools.plan import Plan
+
+
+class VoteRequest(BaseModel):
+    """Why; it stands in the audit log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="", max_length=500)
+
+
+class VoteOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    agrees: bool
+    reason: str
+    at: datetime
+
+
+class ApprovalOut(BaseModel):
+    """A paused call: what it would do, who asked, who has to agree until when, and what came of it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    state: ApprovalState
+    tool: str
+    arguments: dict[str, Any]
+    plan: Plan
+    why: str
+    approvers: int
+    requester_id: str
+    requester_name: str
+    session_id: str
+    trace_id: str | None
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    votes: tuple[VoteOut, ...] = ()

@@ -1,0 +1,280 @@
+"""The verbs of approvals: ask, vote, claim, end; called by the wrapper of tools, the routes and the CLI."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agent.approvals.errors import already, drifted, no_approval, own_question, voted
+from agent.approvals.models import Approval, ApprovalVote
+from agent.approvals.repository import Approvals
+from agent.approvals.schemas import ApprovalOut, VoteOut
+from agent.approvals.states import ApprovalState, move
+from agent.tools.plan import Plan
+from agent.tools.record import ToolContext
+from agent.tools.toolset import ToolCall
+from policy import Principal
+from policy.audit import AuditEntry, AuditLog
+from policy.decisions import Decision
+from soundstage.database import Database, new_id, utcnow
+from soundstage.errors import SoundstageError
+from soundstage.events import EventStore
+from soundstage.telemetry import trace_id
+
+STREAM = "approvals"
+RUNNING_FOR = timedelta(minutes=15)
+"""A call that has not ended by then was lost with its process; tools answer with tickets long before."""
+OUTCOME_CHARS = 2000
+THIS_MACHINE = "this machine"
+
+
+def hash_arguments(call: ToolCall) -> str:
+    """Of the valid arguments, defaults and all."""
+    return hashlib.sha256(call.request.model_dump_json().encode()).hexdigest()
+
+
+def person_of(principal: Principal) -> str:
+    """Who sits behind it: the page and the prompt of one machine are one person, a key and its login too."""
+    return THIS_MACHINE if principal.kind in ("local", "loopback") else principal.id
+
+
+class ApprovalService:
+    """Every verb is one transaction, and one transaction writes at a time: a race has one winner."""
+
+    def __init__(
+        self,
+        database: Database,
+        events: EventStore,
+        audit: AuditLog,
+        lifetime: timedelta = timedelta(hours=24),
+    ) -> None:
+        self._database = database
+        self._events = events
+        self._audit = audit
+        self._lifetime = lifetime
+
+    async def request(
+        self, context: ToolContext, call: ToolCall, decision: Decision, plan: Plan
+    ) -> ApprovalOut:
+        """A pending approval for exactly this call; the one that waits already when it is asked for again."""
+        async with self._database.transaction() as session:
+            approvals = Approvals(session)
+            await self._sweep(session)
+            asker = context.principal
+            for row in await approvals.open_for(
+                call.tool.name, hash_arguments(call), asker.id, context.session_id
+            ):
+                if row.plan_sha256 == plan.sha256 and row.state == ApprovalState.PENDING:
+                    return await self._out(session, row)
+                await self._end(session, row, ApprovalState.VOID, "asked again with another plan")
+            now = utcnow()
+            row = Approval(
+                id=new_id("apr"),
+                state=ApprovalState.PENDING,
+                tool=call.tool.name,
+                permission=call.tool.permission,
+                arguments=call.request.model_dump(mode="json"),
+                arguments_sha256=hash_arguments(call),
+                plan=plan.model_dump(mode="json"),
+                plan_sha256=plan.sha256,
+                why="; ".join(decision.reasons),
+                approvers=decision.approvers,
+                requester_id=asker.id,
+                requester_name=asker.name,
+                requester_kind=asker.kind,
+                tenant=asker.tenant,
+                session_id=context.session_id,
+                trace_id=trace_id(),
+                last_render_id=context.last_render_id,
+                local_files=context.local_files,
+                created_at=now,
+                expires_at=now + self._lifetime,
+            )
+            await approvals.add(row)
+            await self._tell(session, row, "approval.requested", asker.name, {"plan": row.plan})
+            return await self._out(session, row)
+
+    async def vote(
+        self,
+        approval_id: str,
+        principal: Principal,
+        *,
+        agrees: bool,
+        reason: str = "",
+        session_id: str | None = None,
+    ) -> ApprovalOut:
+        """One person's yes or no. `session_id`: the conversation in which it is said, if any.
+
+        Raises Conflict when it is decided already, Forbidden for whoever asked.
+        """
+        async with self._database.transaction() as session:
+            approvals = Approvals(session)
+            swept = await self._sweep(session)
+            row = await self._row(approvals, approval_id, principal)
+            votes = await approvals.votes(row.id)
+            failure = _refusal(row, votes, principal, agrees=agrees, session_id=session_id)
+            if failure is None:
+                vote = ApprovalVote(
+                    approval_id=row.id,
+                    person=person_of(principal),
+                    name=principal.name,
+                    agrees=agrees,
+                    reason=reason,
+                    at=utcnow(),
+                )
+                await approvals.add(vote)
+                await self._count(session, row, [*votes, vote], principal, reason)
+                return await self._out(session, row)
+            if not swept:
+                raise failure
+        # What has expired stays expired, so the transaction is over before the refusal is told.
+        raise failure
+
+    async def claim(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
+        """The id of an approval of this call, now running; None when nobody has agreed to it (yet).
+
+        Raises Conflict (`approval.drifted`), and voids it, when the plan is not the one that was agreed to.
+        """
+        async with self._database.transaction() as session:
+            await self._sweep(session)
+            found = await Approvals(session).open_for(
+                call.tool.name, hash_arguments(call), context.principal.id, context.session_id
+            )
+            row = next((one for one in found if one.state == ApprovalState.APPROVED), None)
+            if row is None:
+                return None
+            if row.plan_sha256 == plan.sha256:
+                row.state = move(ApprovalState(row.state), ApprovalState.RUNNING)
+                row.alive_until = utcnow() + RUNNING_FOR
+                await self._tell(session, row, "approval.running", context.principal.name, {})
+                return row.id
+            await self._end(session, row, ApprovalState.VOID, "the plan has changed since")
+        raise drifted(row.id)
+
+    async def finish(self, approval_id: str, *, worked: bool, outcome: str) -> None:
+        """What came of the call."""
+        async with self._database.transaction() as session:
+            row = await Approvals(session).get(approval_id)
+            if row is not None and row.state == ApprovalState.RUNNING:
+                state = ApprovalState.DONE if worked else ApprovalState.FAILED
+                await self._end(session, row, state, outcome)
+
+    async def void(self, approval_id: str, why: str) -> None:
+        """Takes an approval back that can never be used."""
+        async with self._database.transaction() as session:
+            row = await Approvals(session).get(approval_id)
+            if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
+                await self._end(session, row, ApprovalState.VOID, why)
+
+    async def get(self, approval_id: str, principal: Principal) -> ApprovalOut:
+        """One of the asker's tenant."""
+        await self.sweep()
+        async with self._database.session() as session:
+            return await self._out(session, await self._row(Approvals(session), approval_id, principal))
+
+    async def list(
+        self, principal: Principal, states: Collection[ApprovalState] = (), limit: int = 100
+    ) -> list[ApprovalOut]:
+        """Those of the asker's tenant, newest first."""
+        await self.sweep()
+        async with self._database.session() as session:
+            rows = await Approvals(session).list(principal.tenant, states, limit)
+            return [await self._out(session, row) for row in rows]
+
+    async def approved(self) -> Sequence[Approval]:
+        """What may run now, for whoever runs it; nobody else sees these rows."""
+        async with self._database.session() as session:
+            return await Approvals(session).approved()
+
+    async def sweep(self) -> None:
+        """Ends what the clock has ended. Almost always there is nothing, and no write."""
+        async with self._database.session() as session:
+            if not await Approvals(session).overdue(utcnow()):
+                return
+        async with self._database.transaction() as session:
+            await self._sweep(session)
+
+    async def _sweep(self, session: AsyncSession) -> bool:
+        overdue = await Approvals(session).overdue(utcnow())
+        for row in overdue:
+            if row.state == ApprovalState.RUNNING:
+                lost = "the process ended before it told what came of it; look before asking again"
+                await self._end(session, row, ApprovalState.LOST, lost)
+            else:
+                await self._end(session, row, ApprovalState.EXPIRED, "nobody used it in time")
+        return bool(overdue)
+
+    async def _count(
+        self, session: AsyncSession, row: Approval, votes: Sequence[ApprovalVote], by: Principal, reason: str
+    ) -> None:
+        """One no is enough; enough yeses are a yes."""
+        said = {"reason": reason, "by": by.id}
+        if not votes[-1].agrees:
+            row.state = move(ApprovalState(row.state), ApprovalState.DENIED)
+            row.ended_at = utcnow()
+            await self._tell(session, row, "approval.denied", by.name, said)
+        elif len(votes) >= row.approvers:
+            row.state = move(ApprovalState(row.state), ApprovalState.APPROVED)
+            await self._tell(session, row, "approval.approved", by.name, said)
+        else:
+            await self._tell(session, row, "approval.voted", by.name, said)
+
+    async def _end(self, session: AsyncSession, row: Approval, state: ApprovalState, outcome: str) -> None:
+        row.state = move(ApprovalState(row.state), state)
+        row.ended_at, row.alive_until, row.outcome = utcnow(), None, outcome[:OUTCOME_CHARS]
+        await self._tell(session, row, f"approval.{state}", "soundstage", {"outcome": row.outcome})
+
+    async def _tell(
+        self, session: AsyncSession, row: Approval, kind: str, actor: str, more: Mapping[str, object]
+    ) -> None:
+        """The event for whoever watches and the line of the audit log, with the change itself."""
+        await session.flush()
+        data = {"id": row.id, "tool": row.tool, "state": row.state, "session_id": row.session_id, **more}
+        await self._events.append(session, STREAM, kind, data, trace_id=row.trace_id)
+        proof = {"arguments_sha256": row.arguments_sha256, "plan_sha256": row.plan_sha256}
+        await self._audit.record(
+            session,
+            AuditEntry(
+                kind=kind,
+                actor=actor,
+                subject=row.id,
+                session_id=row.session_id,
+                trace_id=row.trace_id,
+                data={"tool": row.tool, **{name: f"sha256:{value}" for name, value in proof.items()}, **more},
+            ),
+        )
+
+    async def _row(self, approvals: Approvals, approval_id: str, principal: Principal) -> Approval:
+        row = await approvals.get(approval_id)
+        if row is None or row.tenant != principal.tenant:
+            raise no_approval(approval_id)
+        return row
+
+    async def _out(self, session: AsyncSession, row: Approval) -> ApprovalOut:
+        votes = await Approvals(session).votes(row.id)
+        out = ApprovalOut.model_validate(row)
+        return out.model_copy(update={"votes": tuple(VoteOut.model_validate(vote) for vote in votes)})
+
+
+def _refusal(
+    row: Approval,
+    votes: Collection[ApprovalVote],
+    principal: Principal,
+    *,
+    agrees: bool,
+    session_id: str | None,
+) -> SoundstageError | None:
+    """Why this person cannot vote on it now."""
+    if row.state != ApprovalState.PENDING:
+        return already(row.state, " and ".join(vote.name for vote in votes))
+    if agrees and session_id == row.session_id:
+        return own_question()
+    # A program that holds the key must not answer itself; the same person's login on the page may.
+    if agrees and principal.kind == "key" and principal.id == row.requester_id:
+        return own_question()
+    if any(vote.person == person_of(principal) for vote in votes):
+        return voted()
+    return None

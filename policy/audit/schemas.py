@@ -1,0 +1,39 @@
+"""Wire types of the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class AuditLineOut(BaseModel):
+    """One line as people and programs read it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    at: datetime
+    kind: str
+    actor: str
+    subject: str
+    trace_id: str | None
+    session_id: str | None
+    data: dict[str, Any]
+    sha256: str
+
+
+class AuditVerdict(BaseModel):
+    """`broken_at`: the first line that does not fit those before it, with the reason; None when all do."""
+
+    lines: int
+    broken_at: int | None = None
+    reason: str = ""
+
+
+class Story(BaseModel):
+    """All that has to do with one id, oldest first."""
+
+    id: str
+    lines: list[AuditLineOut]

@@ -1,0 +1,177 @@
+"""Writes, reads and checks the audit chain; the wrappers of tools, approvals and renders record here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policy.audit.chain import BEGINNING, link
+from policy.audit.head import Head, HeadFile
+from policy.audit.models import AuditLine
+from policy.audit.repository import AuditLines
+from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
+from soundstage.database import Database, in_transaction, utcnow
+from soundstage.errors import NotFound
+from soundstage.telemetry.masking import mask_secrets
+from soundstage.tracing import trace_id as current_trace_id
+
+PAGE = 1000
+STORY_LINES = 5000
+MAX_TEXT = 2000
+_PENDING = "policy_audit_head"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What a line tells: `kind` is `noun.verb`, `subject` the id of what it is about."""
+
+    kind: str
+    actor: str
+    subject: str = ""
+    session_id: str | None = None
+    trace_id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class AuditLog:
+    """The chain of one database. Whoever may write to the database alone cannot bend it without being seen:
+    the last hash also stands in a file beside it.
+    """
+
+    def __init__(self, db: Database, head: HeadFile | None = None) -> None:
+        self._db = db
+        self._head = head
+
+    async def record(self, session: AsyncSession, entry: AuditEntry) -> None:
+        """Appends in the caller's transaction, with the change that it tells of; secrets are masked."""
+        if not in_transaction(session):
+            raise RuntimeError("audit lines are written inside Database.transaction()")
+        lines = AuditLines(session)
+        last = await lines.last()
+        line = AuditLine(
+            number=last.number + 1 if last else 1,
+            at=utcnow(),
+            kind=entry.kind,
+            actor=_plain(entry.actor),
+            subject=_plain(entry.subject),
+            trace_id=entry.trace_id or current_trace_id(),
+            session_id=entry.session_id,
+            data=_told(entry.data),
+            before=last.sha256 if last else BEGINNING,
+            sha256="",
+        )
+        line.sha256 = _digest(line)
+        await lines.add(line)
+        self._note_head(session, Head(line.number, line.sha256))
+
+    async def note(self, entry: AuditEntry) -> None:
+        """In a transaction of its own: what was refused is rolled back, and the line about it must stay."""
+        async with self._db.transaction() as session:
+            await self.record(session, entry)
+
+    async def read(self, after: int, limit: int) -> list[AuditLineOut]:
+        """Oldest first."""
+        async with self._db.session() as session:
+            return [
+                AuditLineOut.model_validate(line) for line in await AuditLines(session).after(after, limit)
+            ]
+
+    async def story(self, wanted: str) -> Story:
+        """All lines of the traces that have to do with a trace, session, render or approval id."""
+        async with self._db.session() as session:
+            lines = AuditLines(session)
+            found = {line.number: line for line in await lines.about(wanted, STORY_LINES)}
+            traces = {line.trace_id for line in found.values() if line.trace_id is not None}
+            if traces:
+                found |= {line.number: line for line in await lines.of_traces(traces, STORY_LINES)}
+        if not found:
+            raise NotFound(
+                "audit.no_story",
+                f"The audit log knows nothing of {wanted!r}.",
+                "Give the id of a trace, a session, a render or an approval.",
+            )
+        return Story(
+            id=wanted, lines=[AuditLineOut.model_validate(found[number]) for number in sorted(found)]
+        )
+
+    async def verify(self) -> AuditVerdict:
+        """Walks the whole chain, and compares its end with the file beside it."""
+        try:
+            head = None if self._head is None else await asyncio.to_thread(self._head.read)
+        except ValueError as error:
+            return AuditVerdict(lines=0, broken_at=0, reason=str(error))
+        before, count, at_head = BEGINNING, 0, None
+        async with self._db.session() as session:
+            while page := await AuditLines(session).after(count, PAGE):
+                for line in page:
+                    if reason := _misfit(line, count, before):
+                        return AuditVerdict(lines=count, broken_at=count + 1, reason=reason)
+                    before, count = line.sha256, line.number
+                    if head is not None and head.number == count:
+                        at_head = line.sha256
+        if head is not None and head.number > count:
+            return AuditVerdict(lines=count, broken_at=count + 1, reason="lines at the end are missing")
+        if head is not None and head.sha256 != at_head:
+            return AuditVerdict(lines=count, broken_at=head.number, reason="the chain was written anew")
+        return AuditVerdict(lines=count)
+
+    def _note_head(self, session: AsyncSession, head: Head) -> None:
+        """Notes the end of the chain when the transaction commits, and only then."""
+        if self._head is None:
+            return
+        first = _PENDING not in session.info
+        session.info[_PENDING] = head
+        if first:
+            event.listen(session.sync_session, "after_commit", self._committed)
+
+    def _committed(self, session: Any) -> None:
+        if self._head is not None:
+            self._head.write(session.info[_PENDING])
+
+
+def _misfit(line: AuditLine, count: int, before: str) -> str:
+    """Why a line cannot follow the line number `count`; empty when it can."""
+    if line.number != count + 1:
+        return "a line is missing"
+    if line.sha256 != _digest(line):
+        return "the line was changed"
+    return "" if line.before == before else "the line was put in, or one before it was changed"
+
+
+def _digest(line: AuditLine) -> str:
+    return link(
+        [
+            line.number,
+            line.at.isoformat(),
+            line.kind,
+            line.actor,
+            line.subject,
+            line.trace_id,
+            line.session_id,
+            line.data,
+            line.before,
+        ]
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else "�" for char in text)[:200]
+
+
+def _told(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _short(value) for name, value in mask_secrets(None, "info", dict(data)).items()}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}… ({len(value)} characters)"
+    if isinstance(value, Mapping):
+        return {str(name): _short(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(inner) for inner in value]
+    return value

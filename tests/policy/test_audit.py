@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from policy.audit import AuditEntry, AuditLog
+from policy.audit.head import HeadFile
+from soundstage.database import Database
+from soundstage.errors import NotFound
+from soundstage.telemetry import trace
+
+pytestmark = pytest.mark.each_database
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "audit-head.json"
+
+
+@pytest.fixture
+def audit(db: Database, head: Path) -> AuditLog:
+    return AuditLog(db, HeadFile(head))
+
+
+async def tell(audit: AuditLog, count: int = 5) -> None:
+    for number in range(count):
+        await audit.note(
+            AuditEntry("tool.called", "Ada", f"tool_{number}", session_id="ses_1", data={"n": number})
+        )
+
+
+async def spoil(db: Database, statement: str) -> None:
+    async with db.transaction() as session:
+        await session.execute(text(statement))
+
+
+async def test_a_chain_that_nobody_touched_is_whole(audit: AuditLog) -> None:
+    assert (await audit.verify()).broken_at is None
+    await tell(audit)
+    verdict = await audit.verify()
+    assert (verdict.lines, verdict.broken_at, verdict.reason) == (5, None, "")
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken_at", "reason"),
+    [
+        ("UPDATE audit_lines SET actor = 'Eve' WHERE number = 3", 3, "the line was changed"),
+        ("UPDATE audit_lines SET data = '{}' WHERE number = 1", 1, "the line was changed"),
+        ("UPDATE audit_lines SET trace_id = 'x' WHERE number = 5", 5, "the line was changed"),
+        ("DELETE FROM audit_lines WHERE number = 1", 1, "a line is missing"),
+        ("DELETE FROM audit_lines WHERE number = 3", 3, "a line is missing"),
+        ("DELETE FROM audit_lines WHERE number = 5", 5, "lines at the end are missing"),
+        ("DELETE FROM audit_lines", 1, "lines at the end are missing"),
+    ],
+)
+async def test_a_changed_or_removed_line_is_found(
+    audit: AuditLog, db: Database, statement: str, broken_at: int, reason: str
+) -> None:
+    await tell(audit)
+    await spoil(db, statement)
+    verdict = await audit.verify()
+    assert (verdict.broken_at, verdict.reason) == (broken_at, reason)
+
+
+async def test_an_inserted_line_is_found(audit: AuditLog, db: Database) -> None:
+    await tell(audit)
+    await spoil(db, "UPDATE audit_lines SET number = 6 WHERE number = 5")
+    await spoil(
+        db,
+        "INSERT INTO audit_lines"
+        " (number, at, kind, actor, subject, trace_id, session_id, data, before, sha256)"
+        " SELECT 5, at, kind, 'Eve', subject, trace_id, session_id, data, before, sha256"
+        " FROM audit_lines WHERE number = 4",
+    )
+    assert (await audit.verify()).broken_at == 5
+
+
+async def test_a_chain_that_was_written_anew_is_found(audit: AuditLog, db: Database) -> None:
+    await tell(audit)
+    await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
+    # With the right hashes, by the very same code, but without the file beside the database.
+    await tell(AuditLog(db), 2)
+    verdict = await audit.verify()
+    assert (verdict.broken_at, verdict.reason) == (5, "the chain was written anew")
+
+
+async def test_a_damaged_head_file_is_told_and_not_believed(audit: AuditLog, head: Path) -> None:
+    await tell(audit)
+    await asyncio.to_thread(head.write_text, "{")
+    assert "cannot be read" in (await audit.verify()).reason
+
+
+async def test_a_line_lives_and_dies_with_its_transaction(audit: AuditLog, db: Database, head: Path) -> None:
+    await tell(audit, 1)
+    before = await asyncio.to_thread(head.read_text)
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as session:
+            await audit.record(session, AuditEntry("tool.called", "Ada"))
+            raise ZeroDivisionError
+    assert await asyncio.to_thread(head.read_text) == before
+    assert (await audit.verify()).lines == 1
+    with pytest.raises(RuntimeError, match="inside"):
+        async with db.session() as session:
+            await audit.record(session, AuditEntry("tool.called", "Ada"))
+
+
+async def test_secrets_and_novels_stay_out_of_it(audit: AuditLog) -> None:
+    secret = "a1" * 32
+    data = {
+        "api_key": "hush",
+        "note": f"Bearer {secret}",
+        "script": "a" * 5000,
+        "nested": [{"token": "hush"}],
+    }
+    await audit.note(AuditEntry("tool.called", "Ada\n\x00", "x", data=data))
+    (line,) = await audit.read(0, 10)
+    assert secret not in str(line.data) and "hush" not in str(line.data)
+    assert "5000 characters" in line.data["script"]
+    assert line.actor == "Ada\ufffd\ufffd"
+    assert (await audit.verify()).broken_at is None
+
+
+async def test_a_story_is_told_from_any_of_its_ids(audit: AuditLog) -> None:
+    with trace() as one:
+        await audit.note(AuditEntry("utterance.said", "Ada", "ses_1:1", session_id="ses_1"))
+        await audit.note(AuditEntry("tool.called", "Ada", "make_render", session_id="ses_1"))
+        await audit.note(AuditEntry("artefact.made", "farm", "rnd_1"))
+    with trace(inherit=False):
+        await audit.note(AuditEntry("utterance.said", "Bob", "ses_2:1", session_id="ses_2"))
+    for wanted in (one, "ses_1", "rnd_1", "make_render"):
+        story = await audit.story(wanted)
+        assert [line.kind for line in story.lines] == ["utterance.said", "tool.called", "artefact.made"]
+    with pytest.raises(NotFound) as error:
+        await audit.story("rnd_9")
+    assert error.value.code == "audit.no_story"
