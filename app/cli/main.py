@@ -11,7 +11,9 @@ import typer
 from pydantic import ValidationError
 
 from app.cli import (
+    approvals,
     ask,
+    audit,
     chat,
     config,
     doctor,
@@ -82,6 +84,8 @@ def build_cli() -> typer.Typer:
     webhooks.register(cli)
     personas.register(cli)
     keys.register(cli)
+    approvals.register(cli)
+    audit.register(cli)
     lab.register(cli)
     doctor.register(cli)
     config.register(cli)
