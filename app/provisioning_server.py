@@ -17,8 +17,8 @@ from pathlib import Path
 import uvicorn
 
 from app.provisioning import ProvisioningProcess, build_process
-from app.server import GRACE_S, stop_with_supervisor
 from app.slow_clients import ImpatientProtocol
+from app.with_supervisor import GRACE_S, stop_with_supervisor
 from provisioning_api.enrolment.own_certificate import OwnCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import load_settings

@@ -13,11 +13,10 @@ import uvicorn
 
 from app.composition import build
 from app.web import create_app
+from app.with_supervisor import GRACE_S, stop_with_supervisor
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
 from soundstage.telemetry import configure_logging
-
-GRACE_S = 10
 
 
 def main() -> int:
@@ -55,16 +54,6 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         watcher.cancel()
     if not server.started:
         raise SoundstageError("server.no_start", "The server did not start.", "Read the lines above.")
-
-
-async def stop_with_supervisor(*servers: uvicorn.Server) -> None:
-    """The supervisor holds the other end of our standard input; its end means that it is gone."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
-    for server in servers:
-        server.should_exit = True
 
 
 if __name__ == "__main__":

@@ -32,13 +32,18 @@ def place_of(request: Request, services: ProvisioningDep) -> Place:
     """From the settings, else from how the machine asked: its Host goes into its own script and nowhere
     else.
     """
-    host, port = request.url.hostname or "", request.url.port
+    try:
+        host, port = request.url.hostname or "", request.url.port
+    except ValueError as error:
+        raise _bad_host() from error
     host = f"[{host}]" if ":" in host else host
     if not _HOST.fullmatch(host):
-        raise Invalid(
-            "boot.bad_host", "The Host header names no host.", "Ask by name or address.", status=400
-        )
+        raise _bad_host()
     return services.places.place(host, port)
+
+
+def _bad_host() -> Invalid:
+    return Invalid("boot.bad_host", "The Host header names no host.", "Ask by name or address.", status=400)
 
 
 @router.get("/boot/first.ipxe", dependencies=FIRMWARE, response_class=PlainTextResponse)

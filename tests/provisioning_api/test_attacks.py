@@ -233,9 +233,17 @@ async def test_a_boot_url_leads_nowhere_else(machine_client: httpx.AsyncClient, 
 
 async def test_a_forged_host_header_writes_no_script(app: FastAPI) -> None:
     async with client_of(app, "http://provisioning.example", "10.0.0.7") as client:
-        for host in ("evil\texample", "a b", "x;reboot", "a/b#c", "$(reboot)"):
-            answer = await client.get(f"/boot/{random_mac()}.ipxe", headers={"Host": host})
-            assert answer.status_code == 400 or host not in answer.text
+        honest = await client.get("/boot/first.ipxe")
+        assert "chain --autofree http://provisioning.example/boot/" in honest.text
+        for host in ("evil\texample", "a b", "x;reboot", "$(reboot)", "a||reboot", "a\u00a0b"):
+            answer = await client.get("/boot/first.ipxe", headers={"Host": host.encode()})
+            refused(answer, 400, "boot.bad_host")
+            for path in ("/api/health", "/api/machines", f"/boot/{random_mac()}.ipxe", "/boot/manifest.json"):
+                other = await client.get(path, headers={"Host": host.encode()})
+                assert other.status_code < 500, (path, host, other.text)
+        # What a URL ends a host with ends it here too.
+        cut = await client.get("/boot/first.ipxe", headers={"Host": "a/b#c"})
+        assert cut.status_code == 400 or "a/b#c" not in cut.text
 
 
 # --- what machines say of themselves ------------------------------------------------------------------------
