@@ -131,7 +131,11 @@ def _pack(folder: Path, target: Path) -> None:
 
 def _run(command: list[str]) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    except FileNotFoundError:
+        print(f"The program {command[0]} is missing: name it in provisioning_api__uv.", file=sys.stderr)
+        sys.exit(1)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()[-2000:]
         print(f"{' '.join(command[:3])} failed:\n{said}", file=sys.stderr)
