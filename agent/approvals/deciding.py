@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from agent.approvals.errors import ApprovalRequired
 from agent.approvals.models import Approval
 from agent.approvals.schemas import ApprovalOut
 from agent.approvals.service import ApprovalService
@@ -108,12 +107,15 @@ class Deciding:
             doors=self._doors,
             last_render_id=row.last_render_id,
             local_files=row.local_files,
+            approval_id=row.id,
         )
         try:
             await self._toolset.run(context, prepare_call(self._toolset, row.tool, row.arguments))
-        except ApprovalRequired:
-            await self.approvals.void(row.id, "the policy asks for a new approval")
         except SoundstageError as error:
             self._log.warning("an agreed call failed", approval=row.id, code=error.code)
             # A refusal before the claim would be met again for ever.
             await self.approvals.void(row.id, f"{error.code}: {error.message}")
+        except Exception:
+            # A fault of one tool must not keep the others waiting; the wrapper has noted that it failed.
+            self._log.exception("an agreed call broke", approval=row.id, tool=row.tool)
+            await self.approvals.void(row.id, "a fault of our own; it is in the log")

@@ -48,6 +48,8 @@ class ToolContext:
     """Whether only the plan is wanted."""
     decision: Decision | None = None
     """What the policy says of this call; set by the wrapper that asks it."""
+    approval_id: str | None = None
+    """Set when the call is made because people have agreed to it: then it runs on that yes or not at all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from agent.approvals.errors import ApprovalRequired
+from agent.approvals.errors import ApprovalRequired, already
 from agent.approvals.service import ApprovalService, hash_arguments
+from agent.approvals.states import ApprovalState
 from agent.tools.plan import Change, Plan
 from agent.tools.record import ToolContext, ToolResult
 from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset
@@ -186,11 +187,13 @@ class ApprovedToolset:
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         decision = context.decision
-        if decision is None or decision.verdict is Verdict.ALLOW:
+        if context.approval_id is None and (decision is None or decision.verdict is Verdict.ALLOW):
             return await self._inner.run(context, call)
         plan = await plan_of(context, call)
         claimed = await self._approvals.claim(context, call, plan)
         if claimed is None:
+            if context.approval_id is not None or decision is None:
+                raise already(ApprovalState.RUNNING, "")
             waiting = await self._approvals.request(context, call, decision, plan)
             raise ApprovalRequired(waiting.id, waiting.approvers, waiting.why, plan.sentence())
         try:
@@ -198,7 +201,8 @@ class ApprovedToolset:
         except SoundstageError as error:
             await self._approvals.finish(claimed, worked=False, outcome=f"{error.code}: {error.message}")
             raise
-        except asyncio.CancelledError:
+        except BaseException:
+            # Cancelled, or a fault of our own: nobody knows how far it came.
             cut = "it was cut off; look before asking again"
             await asyncio.shield(self._approvals.finish(claimed, worked=False, outcome=cut))
             raise

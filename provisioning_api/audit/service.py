@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy.audit.chain import BEGINNING, link
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
 from soundstage.database import Database, utcnow
 
-BEGINNING = "0" * 64
 PAGE = 1000
 
 
@@ -92,13 +90,14 @@ class AuditLog:
 
 
 def _digest(record: AuditRecord) -> str:
-    content = [
-        record.number,
-        record.at.isoformat(),
-        record.actor,
-        record.action,
-        record.subject,
-        record.data,
-        record.before,
-    ]
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return link(
+        [
+            record.number,
+            record.at.isoformat(),
+            record.actor,
+            record.action,
+            record.subject,
+            record.data,
+            record.before,
+        ]
+    )

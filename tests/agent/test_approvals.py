@@ -28,7 +28,7 @@ from app.tables import all_tables
 from policy import Principal
 from policy.audit import AuditLog
 from policy.audit.head import HeadFile
-from policy.decisions import Decider
+from policy.decisions import Decider, Decision, Verdict
 from policy.decisions.bundle import Bundle, shipped
 from policy.decisions.embedded import EmbeddedEngine
 from soundstage.database import Database, utcnow
@@ -321,6 +321,47 @@ async def test_a_call_that_fails_says_so_and_is_not_tried_again(stage: Stage) ->
     await stage.deciding.run_approved()
     out = await stage.approvals.get(approval_id, ADA)
     assert (out.state, out.outcome) == (ApprovalState.FAILED, "farm.gone: The machine does not answer.")
+
+
+async def test_a_fault_of_our_own_is_noted_and_keeps_nobody_waiting(stage: Stage) -> None:
+    for machine in ("node-7", "node-8"):
+        await stage.deciding.vote(await stage.ask(machine=machine), BOB, agrees=True)
+    stage.farm.wiped = cast("Any", None)
+    assert await stage.deciding.run_approved() == 2
+    states = {out.state for out in await stage.approvals.list(ADA)}
+    assert states == {ApprovalState.FAILED}
+
+
+async def test_a_call_that_needs_no_yes_any_more_still_runs_on_it_and_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval_id = await stage.ask()
+    await stage.deciding.vote(approval_id, BOB, agrees=True)
+
+    async def everything(self: Decider, *_: object) -> Decision:
+        return Decision(verdict=Verdict.ALLOW)
+
+    monkeypatch.setattr(Decider, "decide", everything)
+    await stage.deciding.run_approved()
+    await stage.deciding.run_approved()
+    assert stage.farm.wiped == ["node-7"]
+    assert await stage.state(approval_id) is ApprovalState.DONE
+
+
+async def test_a_yes_is_worth_nothing_when_the_policy_says_no_meanwhile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval_id = await stage.ask()
+    await stage.deciding.vote(approval_id, BOB, agrees=True)
+
+    async def nothing(self: Decider, *_: object) -> Decision:
+        return Decision(verdict=Verdict.DENY, reasons=("the role was narrowed",))
+
+    monkeypatch.setattr(Decider, "decide", nothing)
+    await stage.deciding.run_approved()
+    assert stage.farm.wiped == []
+    out = await stage.approvals.get(approval_id, ADA)
+    assert out.state is ApprovalState.VOID and "the role was narrowed" in out.outcome
 
 
 async def test_a_call_whose_process_died_is_lost_and_never_repeated(stage: Stage) -> None:

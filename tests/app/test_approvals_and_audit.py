@@ -1,0 +1,129 @@
+"""Approvals and the audit log as people meet them: at the prompt and over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from agent.tools import ToolContext
+from agent.tools.toolset import prepare_call
+from agent.tools.wrappers import plan_of
+from app.composition import Services, opened
+from app.web import create_app
+from policy import Principal
+from policy.decisions import Decision, Verdict
+from policy.keys.schemas import KeyRequest
+from soundstage.settings import Settings
+
+ASK = Decision(verdict=Verdict.APPROVE, approvers=1, reasons=("it is long",))
+
+
+async def ask(services: Services, who: Principal | None = None) -> str:
+    """A call that waits."""
+    asker = who or Principal.local_admin("chat")
+    context = ToolContext(asker, "ses_1", cast("Any", None))
+    call = prepare_call(services.brain.toolset, "make_render", {"script": "Hello there."})
+    plan = await plan_of(context, call)
+    return (await services.deciding.approvals.request(context, call, ASK, plan)).id
+
+
+@pytest.fixture
+async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=create_app(services), client=("203.0.113.7", 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://studio.example") as client:
+        yield client
+
+
+@pytest.fixture
+def key(services: Services) -> Callable[[str], Awaitable[dict[str, str]]]:
+    async def make(role: str) -> dict[str, str]:
+        async with services.database.transaction() as session:
+            made = await services.policy.keys.create(
+                session, KeyRequest(name=role, role=role), Principal.local_admin()
+            )
+        return {"Authorization": f"Bearer {made.key}"}
+
+    return make
+
+
+def test_approvals_are_listed_shown_and_decided_at_the_prompt(cli: Any, settings: Settings) -> None:
+    async def prepare() -> list[str]:
+        async with opened(settings) as services:
+            first = await ask(services)
+            return [first, await ask(services, Principal.local_admin("other"))]
+
+    assert "Nothing waits" in cli("approvals", "list").out
+    first, second = asyncio.run(prepare())
+    assert first in cli("approvals", "list").out
+    shown = cli("approvals", "show", first).out
+    assert "script = Hello there." in shown and "it is long" in shown
+    agreed = cli("approvals", "approve", first, "--reason", "it is for us", "--json").json
+    assert (agreed["state"], agreed["votes"][0]["reason"]) == ("done", "it is for us")
+    assert cli("approvals", "deny", second, "--json").json["state"] == "denied"
+    again = cli("approvals", "approve", second)
+    assert again.code == 1 and "denied already" in again.err
+    assert first not in cli("approvals", "list").out
+    assert first in cli("approvals", "list", "--all").out
+    assert cli("approvals", "show", "apr_none").code == 1
+    story = cli("trace", first).out
+    assert [kind for kind in ("approval.requested", "approval.approved", "approval.done") if kind in story]
+    assert "are as they were written" in cli("audit", "verify").out
+    assert len(cli("audit", "list", "--json").json) == len(
+        cli("audit", "list", "--limit", "999", "--json").json
+    )
+    assert cli("trace", "nobody").code == 1
+
+
+def test_a_broken_chain_is_told_with_exit_code_1(cli: Any, settings: Settings) -> None:
+    async def spoil() -> None:
+        from sqlalchemy import text
+
+        async with opened(settings) as services:
+            await ask(services)
+            async with services.database.transaction() as session:
+                await session.execute(text("UPDATE audit_lines SET actor = 'Eve'"))
+
+    cli("approvals", "list")
+    asyncio.run(spoil())
+    found = cli("audit", "verify", "--json")
+    assert found.code == 1
+    assert (found.json["broken_at"], found.json["reason"]) == (1, "the line was changed")
+
+
+async def test_approvals_over_http(http: httpx.AsyncClient, services: Services, key: Any) -> None:
+    approval_id = await ask(services)
+    operator, editor = await key("operator"), await key("editor")
+    (listed,) = (await http.get("/api/approvals?state=pending", headers=editor)).json()
+    assert (listed["id"], listed["plan"]["changes"][0]["where"][:22]) == (
+        approval_id,
+        "script = Hello there.,",
+    )
+    vote = f"/api/approvals/{approval_id}/approve"
+    assert (await http.post(vote, json={}, headers=editor)).status_code == 403
+    assert (await http.post(vote, json={})).status_code == 401
+    assert (await http.post(vote, json={"more": 1}, headers=operator)).status_code == 422
+    agreed = await http.post(vote, json={"reason": "yes"}, headers=operator)
+    assert (agreed.status_code, agreed.json()["state"]) == (200, "approved")
+    again = await http.post(f"/api/approvals/{approval_id}/deny", json={}, headers=operator)
+    assert (again.status_code, again.json()["code"]) == (409, "approval.decided")
+    await services.deciding.run_approved()
+    done = (await http.get(f"/api/approvals/{approval_id}", headers=editor)).json()
+    assert done["state"] == "done"
+    assert len(await services.studio.renders.list()) == 1
+    assert (await http.get("/api/approvals/apr_none", headers=editor)).json()["code"] == "approval.not_found"
+
+
+async def test_the_audit_log_over_http(http: httpx.AsyncClient, services: Services, key: Any) -> None:
+    approval_id = await ask(services)
+    admin, operator = await key("admin"), await key("operator")
+    assert (await http.get("/api/audit", headers=operator)).status_code == 403
+    (line,) = (await http.get("/api/audit", headers=admin)).json()
+    assert (line["kind"], line["subject"]) == ("approval.requested", approval_id)
+    assert (await http.get("/api/audit?after=1", headers=admin)).json() == []
+    assert (await http.get("/api/audit/verdict", headers=admin)).json()["broken_at"] is None
+    assert (await http.get(f"/api/traces/{approval_id}", headers=admin)).json()["lines"] == [line]
+    assert (await http.get("/api/traces/none", headers=admin)).json()["code"] == "audit.no_story"
