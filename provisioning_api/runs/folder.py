@@ -131,6 +131,8 @@ class RunFolders:
         found = {
             MARK: run_id,
             "ANSIBLE_HOME": str(folder / "home"),
+            # A machine at its first boot is busy: Ansible's ten seconds are too few for sshd to greet.
+            "ANSIBLE_TIMEOUT": "60",
             "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
             "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(folder / "facts"),
             "ANSIBLE_HOST_KEY_CHECKING": "True",

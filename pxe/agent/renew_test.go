@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -110,5 +111,28 @@ func TestTheFarmsOwnHostCertificateIsLeftToItsRoles(t *testing.T) {
 	}
 	if content, _ := os.ReadFile(path); string(content) != "the farm's" {
 		t.Fatalf("it is %q now", content)
+	}
+}
+
+func TestAServerThatDoesNotGreetIsNotAnSSHServer(t *testing.T) {
+	for greeting, want := range map[string]bool{"SSH-2.0-test\r\n": true, "HTTP/1.1 400\r\n": false} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			link, err := listener.Accept()
+			if err == nil {
+				link.Write([]byte(greeting))
+				link.Close()
+			}
+		}()
+		if got := sshGreets(listener.Addr().String()); got != want {
+			t.Errorf("%q: %v", greeting, got)
+		}
+		listener.Close()
+	}
+	if sshGreets("127.0.0.1:1") {
+		t.Error("nobody greets there")
 	}
 }
