@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from agent.approvals.routes import approvals_router
 from agent.page.routes import page_router
 from agent.routes import chat_router
+from agent.socket import socket_router
 from app.api_docs import docs_router
 from app.composition import Services, working
 from app.migrating import migrate
@@ -53,6 +54,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(chat_router(services.brain, services.watch, services.answering, services.experts))
     app.include_router(approvals_router(services.deciding))
     app.include_router(audit_router(services.audit))
+    app.include_router(socket_router(services.brain, services.answering))
     app.include_router(page_router())
     app.include_router(docs_router())
     app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))

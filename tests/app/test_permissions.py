@@ -80,7 +80,8 @@ async def test_without_a_key_every_guarded_route_answers_401(services: Services)
     transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 40000))
     async with httpx.AsyncClient(transport=transport, base_url="http://studio.example") as client:
         for grant in declared_permissions(app):
-            if not grant.permissions:
+            # tests/agent/test_socket.py knocks at the WebSocket.
+            if not grant.permissions or grant.methods == ("ANY",):
                 continue
             for method in grant.methods:
                 path = grant.path.replace("{", "").replace("}", "")

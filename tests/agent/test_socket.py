@@ -1,0 +1,135 @@
+"""Chat over a real WebSocket: many answers on one connection, bad messages, and clients that go away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from scripted_model import Say, Script, scripted_model
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from agent.socket import socket_router
+from app.composition import Services, opened
+from policy import install_policy
+from soundstage.errors import install_error_handlers
+from soundstage.settings import Settings
+
+WAIT_S = 60
+
+
+@asynccontextmanager
+async def listening(settings: Settings, *script: Script) -> AsyncIterator[tuple[str, Services]]:
+    """A real server on loopback with the socket route alone."""
+    async with scripted_model(*script) as model:
+        near = {"base_url": model.base_url, "model": "scripted"}
+        chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
+        async with opened(chosen) as services:
+            app = FastAPI(docs_url=None, redoc_url=None)
+            app.include_router(socket_router(services.brain, services.answering))
+            install_policy(app, services.policy, public={"/openapi.json": "a test"})
+            install_error_handlers(app)
+            port = socket.create_server(("127.0.0.1", 0))
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+            serving = asyncio.create_task(server.serve(sockets=[port]))
+            try:
+                yield f"ws://127.0.0.1:{port.getsockname()[1]}/api/chat/ws", services
+            finally:
+                server.should_exit = True
+                await services.answering.close()
+                await asyncio.wait_for(serving, WAIT_S)
+
+
+async def send(connection: ClientConnection, **wish: Any) -> None:
+    await connection.send(json.dumps(wish))
+
+
+async def until(connection: ClientConnection, kind: str, ref: str | None = None) -> list[dict[str, Any]]:
+    """The events of one `ref` up to the first of that kind."""
+    found: list[dict[str, Any]] = []
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            message = json.loads(await connection.recv())
+            if message["ref"] == ref:
+                found.append(message["event"])
+                if message["event"]["type"] == kind:
+                    return found
+
+
+def kinds(events: Sequence[dict[str, Any]]) -> list[str]:
+    return [event["type"] for event in events]
+
+
+async def test_two_sentences_at_once_are_answered_each_under_its_ref(settings: Settings) -> None:
+    hold = asyncio.Event()
+    async with listening(settings, Say("one two", hold=hold)) as (url, _), connect(url) as connection:
+        await send(connection, type="say", ref="a", message="count for me, would you")
+        await until(connection, "text_part", "a")
+        await send(connection, type="say", ref="b", message="list my videos")
+        assert kinds(await until(connection, "done", "b"))[-2:] == ["text", "done"]
+        hold.set()
+        assert kinds(await until(connection, "done", "a"))[-2:] == ["text", "done"]
+
+
+async def test_an_answer_is_cancelled_on_the_socket(settings: Settings) -> None:
+    held = Say("one two", hold=asyncio.Event())
+    async with listening(settings, held) as (url, _), connect(url) as connection:
+        await send(connection, type="say", message="count for me, would you")
+        [began, *_] = await until(connection, "text_part")
+        await send(connection, type="cancel", ref="c", session_id=began["session_id"], turn=1)
+        assert (await until(connection, "done"))[-2]["code"] == "agent.cancelled"
+
+
+async def test_a_client_that_went_away_reads_the_rest_on_a_new_connection(settings: Settings) -> None:
+    hold = asyncio.Event()
+    async with listening(settings, Say("one two", hold=hold)) as (url, _):
+        async with connect(url) as connection:
+            await send(connection, type="say", message="count for me, would you")
+            [began, *_] = await until(connection, "text_part")
+        hold.set()
+        async with connect(url) as connection:
+            await send(connection, type="read", session_id=began["session_id"], turn=began["turn"])
+            events = await until(connection, "done")
+    assert events[0] == began
+    assert [event["text"] for event in events if event["type"] == "text"] == ["one two"]
+
+
+@pytest.mark.parametrize(
+    "message, code",
+    [
+        ("no json", "chat.bad_message"),
+        ("[]", "chat.bad_message"),
+        ('{"type": "fly"}', "chat.bad_message"),
+        ('{"type": "say", "message": ""}', "chat.bad_message"),
+        ('{"type": "say", "message": "hi", "principal": "admin"}', "chat.bad_message"),
+        ('{"type": "say", "message": "hi", "session_id": "ses_none"}', "session.not_found"),
+        ('{"type": "read", "session_id": "ses_none", "turn": 1}', "session.not_found"),
+        ('{"type": "cancel", "session_id": "ses_none", "turn": 1}', "session.not_found"),
+        (b"\x00\xff", "chat.not_text"),
+        ("x" * 500_000, "chat.too_long"),
+        ('{"type": "say", "message": "\\ud800"}', "chat.bad_message"),
+    ],
+)
+async def test_a_bad_message_is_told_and_the_conversation_goes_on(
+    settings: Settings, message: str | bytes, code: str
+) -> None:
+    async with listening(settings, Say("x")) as (url, _), connect(url) as connection:
+        await connection.send(message)
+        assert (await until(connection, "error"))[0]["code"] == code
+        await send(connection, type="say", message="help")
+        assert kinds(await until(connection, "done"))[-1] == "done"
+
+
+async def test_a_page_of_somebody_else_gets_no_connection(settings: Settings) -> None:
+    async with listening(settings, Say("x")) as (url, _):
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(url, origin="https://elsewhere.example"):  # type: ignore[arg-type]
+                pass
+    assert refused.value.response.status_code in (401, 403)
