@@ -13,6 +13,7 @@ import click
 import typer
 from avatar.spec import json_schema
 
+from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
 from agent.tools import ALL_TOOLS
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
@@ -70,6 +71,7 @@ def states_page() -> str:
         ("Machine", MACHINE_TRANSITIONS),
         ("Enrolment of a machine", ENROLMENT_TRANSITIONS),
         ("Run of Ansible", RUN_TRANSITIONS),
+        ("Approval of a tool call", APPROVAL_TRANSITIONS),
     ]
     lines = ["# States", "", "A move that a table does not hold is an error, never a silent write.", ""]
     for title, table in tables:

@@ -8,23 +8,21 @@ from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
 class ApprovalRequired(SoundstageError):
     """Nothing has happened yet: people have to agree first."""
 
-    default_status = 202
+    approval_id: str = ""
 
-    def __init__(self, approval_id: str, approvers: int, why: str, plan: str) -> None:
-        people = "one person" if approvers == 1 else f"{approvers} people"
-        super().__init__(
-            "approval.required",
-            f"This waits until {people} agree, because {why}:\n{plan}",
-            f"Decide on the page, or with `soundstage approvals approve {approval_id}`.",
-        )
-        self.approval_id = approval_id
-        self.approvers = approvers
-        self.why = why
-        self.plan = plan
 
-    def __reduce__(self) -> tuple[object, tuple[object, ...], dict[str, object]]:
-        arguments = (self.approval_id, self.approvers, self.why, self.plan)
-        return (type(self), arguments, {"headers": self.headers})
+def approval_required(approval_id: str, approvers: int, why: str, plan: str) -> ApprovalRequired:
+    """A call that waits, with what it would do."""
+    people = "one person agrees" if approvers == 1 else f"{approvers} people agree"
+    told = SoundstageError(
+        "approval.required",
+        f"This waits until {people}, because {why}:\n{plan}",
+        f"Decide on the page, or with `soundstage approvals approve {approval_id}`.",
+        202,
+    )
+    waits = ApprovalRequired(told.code, told.message, told.hint, told.status)
+    waits.approval_id = approval_id
+    return waits
 
 
 def no_approval(approval_id: str) -> NotFound:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from agent.approvals.errors import ApprovalRequired, already
+from agent.approvals.errors import ApprovalRequired, already, approval_required
 from agent.approvals.service import ApprovalService, hash_arguments
 from agent.approvals.states import ApprovalState
 from agent.tools.plan import Change, Plan
@@ -195,7 +195,7 @@ class ApprovedToolset:
             if context.approval_id is not None or decision is None:
                 raise already(ApprovalState.RUNNING, "")
             waiting = await self._approvals.request(context, call, decision, plan)
-            raise ApprovalRequired(waiting.id, waiting.approvers, waiting.why, plan.sentence())
+            raise approval_required(waiting.id, waiting.approvers, waiting.why, plan.sentence())
         try:
             result = await self._inner.run(context, call)
         except SoundstageError as error:
