@@ -38,6 +38,7 @@ def create_app(services: Services) -> FastAPI:
                 finally:
                     await services.answering.close()
         finally:
+            await services.policy.decider.close()
             await services.database.close()
 
     app = FastAPI(

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, status
 
 from policy import Principal, public, require_permission
+from policy.decisions import Action
 from provisioning_api.callhome.schemas import CallHome, CallHomeAnswer, PinRequest, ProvisioningStatus
 from provisioning_api.enrolment.agent_routes import Source
 from provisioning_api.enrolment.own_token import own_machine
@@ -33,8 +34,10 @@ async def caller(request: Request, services: ProvisioningDep) -> Caller:
     machine_id = await own_machine(request, services)
     if machine_id is not None:
         return Caller("its own call", machine_id)
-    principal: Principal = await request.app.state.policy.authenticate(request)
-    principal.require("machine:call_home")
+    policy = request.app.state.policy
+    principal: Principal = await policy.authenticate(request)
+    action = Action("route", "POST /api/ready-for-provisioning", "machine:call_home")
+    await policy.decider.require(principal, action)
     return Caller(principal.name, None)
 
 

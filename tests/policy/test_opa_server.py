@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from policy.decisions import Action, Decider, Verdict
 from policy.decisions.bundle import Bundle, shipped
 from policy.decisions.embedded import EmbeddedEngine
 from policy.decisions.opa_server import OpaEngine
+from policy.keys.schemas import KeyMade
 from soundstage.errors import Unavailable
 
 
@@ -110,3 +112,21 @@ async def test_a_missing_token_file_is_told(url: str, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="none"):
         await engine.decide({})
     await engine.close()
+
+
+async def test_an_application_can_ask_opa_and_is_closed_without_it(
+    url: str,
+    client_with: Callable[..., Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]],
+    make_key: Callable[..., Awaitable[KeyMade]],
+) -> None:
+    viewer = await make_key("viewer")
+    by_opa = {"SOUNDSTAGE_POLICY__ENGINE": "opa", "SOUNDSTAGE_POLICY__OPA_URL": url}
+    async with client_with(**by_opa)(key=viewer.key) as http:
+        assert (await http.get("/api/renders")).status_code == 200
+        refused = await http.post("/api/renders")
+        assert (refused.status_code, refused.json()["code"]) == (403, "policy.forbidden")
+    by_opa["SOUNDSTAGE_POLICY__OPA_URL"] = f"http://127.0.0.1:{opa.free_port()}"
+    async with client_with(**by_opa)(key=viewer.key) as http:
+        closed = await http.get("/api/renders")
+        assert (closed.status_code, closed.json()["code"]) == (503, "policy.engine_failed")
+        assert (await http.get("/api/open")).status_code == 200
