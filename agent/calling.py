@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from agent.events import BrainEvent, Text, ToolCalled, ToolReturned
+from agent.approvals.errors import ApprovalRequired
+from agent.events import ApprovalAsked, BrainEvent, Text, ToolCalled, ToolReturned
 from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.doors import StudioDoors
 from agent.tools.record import ToolContext
@@ -34,7 +35,10 @@ class Caller:
         return dict(arguments) if self._conversation.debug else shortened(arguments)
 
     async def run(self, call: ToolCall) -> AsyncGenerator[BrainEvent, None]:
-        """`tool_call` before anything happens, then `tool_result` and the result's own sentence."""
+        """`tool_call` before anything happens, then `tool_result` and the result's own sentence.
+
+        Where people have to agree first, `approval` and what they would agree to instead.
+        """
         name = call.tool.name
         arguments = self.shown(call.request.model_dump(mode="json", exclude_none=True))
         yield ToolCalled(tool=name, effect=call.tool.effect, arguments=arguments)
@@ -45,7 +49,14 @@ class Caller:
             last_render_id=self._last_render_id,
             local_files=self._conversation.local_files,
         )
-        result = await self._toolset.run(context, call)
+        try:
+            result = await self._toolset.run(context, call)
+        except ApprovalRequired as waits:
+            yield ApprovalAsked(
+                tool=name, approval_id=waits.approval_id, message=waits.message, hint=waits.hint
+            )
+            yield Text(text=f"{waits.message}\n{waits.hint}")
+            return
         data = result.model_dump(mode="json")
         # What was made or looked at is what "it" means in the next call of the same answer.
         self._last_render_id = data.get("render_id") or self._last_render_id

@@ -62,6 +62,16 @@ class ConfirmationAsked(_Event):
     say: str = ""
 
 
+class ApprovalAsked(_Event):
+    """A call that waits until people agree; nothing has happened yet. They decide on `approval_id`."""
+
+    type: Literal["approval"] = "approval"
+    tool: str
+    approval_id: str
+    message: str
+    hint: str = ""
+
+
 class Progress(_Event):
     """How far a render is. `fraction` runs from 0 to 1; `error` is set when it failed."""
 
@@ -127,6 +137,7 @@ BrainEvent = Annotated[
     | ToolReturned
     | ToolFailed
     | ConfirmationAsked
+    | ApprovalAsked
     | Progress
     | TextPart
     | Notice

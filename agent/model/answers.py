@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.calling import Caller
-from agent.events import BrainEvent, ConfirmationAsked, Text, TextPart, ToolFailed, ToolReturned
+from agent.events import (
+    ApprovalAsked,
+    BrainEvent,
+    ConfirmationAsked,
+    Text,
+    TextPart,
+    ToolFailed,
+    ToolReturned,
+)
 from agent.model.backend import ChatModel, Message, Piece, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
 from agent.model.instructions import DataMarks, tool_schemas
@@ -219,6 +227,8 @@ class _Turn:
                 async for event in events:
                     if isinstance(event, ToolReturned):
                         content = self._marks.wrap(json.dumps(event.result, ensure_ascii=False))
+                    if isinstance(event, ApprovalAsked):
+                        content = f"not run yet: {event.message}"
                     if isinstance(event, Text):
                         # Kept back: the model says in its own words what this sentence says.
                         self._untold.append(event.text)

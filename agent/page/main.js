@@ -50,9 +50,13 @@ async function ask(sentence, again = true) {
 function handle(answer) {
   const failure = answer.events.find((event) => event.type === "error");
   if (failure) return complain(failure);
-  const result = answer.events.find((event) => event.type === "tool_result");
+  const results = answer.events.filter((event) => event.type === "tool_result");
+  const result = results.find((event) => event.tool === "make_render") ?? results.at(-1);
   const making = result?.tool === "make_render";
   $("answer-text").textContent = answer.reply;
+  // What a language model wanted to do and nobody had asked for: one click puts the sentence for it into the field.
+  const sayings = answer.events.filter((event) => event.type === "confirm" && event.say);
+  $("answer-suggestions").replaceChildren(...sayings.map((event) => suggestion(event.say)));
   // The progress card says the same as the answer to a new video, and more.
   show("answer", !making && Boolean(answer.reply));
   if (making) watch(answer.render_id, result.result.title);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from scripted_model import (
     scripted_model,
 )
 
+from agent.approvals.errors import approval_required
 from agent.events import (
+    ApprovalAsked,
     BrainEvent,
     ConfirmationAsked,
     Failure,
@@ -31,6 +33,8 @@ from agent.events import (
     ToolFailed,
     ToolReturned,
 )
+from agent.tools import ToolCall, ToolContext, ToolResult, Toolset
+from agent.tools.toolset import AnyTool
 from app.composition import Services, opened
 from policy import Principal
 from soundstage.settings import Settings
@@ -270,6 +274,34 @@ async def test_what_destroys_something_needs_the_persons_sentence_once_anything_
         assert asked.say == f"Cancel the video {made}"
         assert [one.state for one in await renders(talk)] == ["queued"]
         assert results(await talk.say(asked.say))[0].result["state"] == "cancelled"
+
+
+class WaitingToolset:
+    """Tools of which each call waits for people."""
+
+    def __init__(self, inner: Toolset) -> None:
+        self._inner = inner
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool]:
+        return self._inner.tools
+
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        raise approval_required("apr_1", 1, "it is destructive", "The video is cancelled.")
+
+
+async def test_a_call_that_waits_for_people_says_so_with_and_without_the_model(talking: Talking) -> None:
+    async with talking(Call("list_renders"), Say("Somebody must agree.")) as talk:
+        brain = talk.services.brain
+        brain.toolset = WaitingToolset(brain.toolset)
+        by_grammar = await talk.say("cancel it")
+        by_model = await talk.say(QUESTION)
+        assert "not run yet: This waits until one person agrees" in talk.model.told()
+    for events in (by_grammar, by_model):
+        assert [event.approval_id for event in events if isinstance(event, ApprovalAsked)] == ["apr_1"]
+        assert not any(isinstance(event, Failure) for event in events)
+    assert "soundstage approvals approve apr_1" in texts(by_grammar)[0]
+    assert texts(by_model) == ["Somebody must agree."]
 
 
 async def test_a_viewer_gets_nothing_through_a_model_either(talking: Talking) -> None:
