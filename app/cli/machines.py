@@ -300,6 +300,9 @@ def _leaving(group: typer.Typer) -> None:
             str, typer.Option(help="The machine's name again; without it only the plan is shown.")
         ] = "",
         keep_disks: Annotated[bool, typer.Option("--keep-disks", help="Do not wipe.")] = False,
+        no_drain: Annotated[
+            bool, typer.Option("--no-drain", help="Revoke at once, without asking Nomad: it may be away.")
+        ] = False,
         reason: Annotated[str, typer.Option(help="Why; it stands in the audit record.")] = "",
         as_json: JsonFlag = False,
     ) -> None:
@@ -310,10 +313,11 @@ def _leaving(group: typer.Typer) -> None:
         printer = called.printer(as_json)
 
         async def work(api: MachinesApi) -> Any:
-            plan = await api.get(f"/api/machines/{name}/retire", wipe=not keep_disks)
+            how = {"wipe": not keep_disks, "drain": not no_drain}
+            plan = await api.get(f"/api/machines/{name}/retire", **how)
             if not confirm:
                 return plan
-            body = {"confirm": confirm, "wipe": not keep_disks, "reason": reason, "plan": plan["digest"]}
+            body = {"confirm": confirm, **how, "reason": reason, "plan": plan["digest"]}
             return await api.post(f"/api/machines/{name}/retire", body)
 
         found = asked(called, work)

@@ -18,10 +18,10 @@ RetireMachines = Annotated[Principal, Depends(require_permission("machine:retire
 
 @router.get("/{name}/retire")
 async def read_retire_plan(
-    name: str, services: ProvisioningDep, _: RetireMachines, wipe: bool = True
+    name: str, services: ProvisioningDep, _: RetireMachines, wipe: bool = True, drain: bool = True
 ) -> RetirePlan:
     """What retiring would do, and the digest of that plan; changes nothing."""
-    return await services.decommission.plan(name, wipe=wipe)
+    return await services.decommission.plan(name, wipe=wipe, drain=drain)
 
 
 @router.post("/{name}/retire")

@@ -18,12 +18,14 @@ class RetirePlan(BaseModel):
 
 class RetireRequest(BaseModel):
     """`confirm` is the machine's name, typed. `plan`: the digest of the plan that was read; None: whatever
-    it is now. Without `wipe` the disks stay as they are.
+    it is now. Without `wipe` the disks stay as they are; without `drain` Nomad is not asked, so that what a
+    machine holds can be revoked while Nomad is away.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     confirm: str = Field(max_length=63)
     wipe: bool = True
+    drain: bool = True
     reason: OneLine = Field(default="", max_length=300)
     plan: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")

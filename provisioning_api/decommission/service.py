@@ -53,10 +53,11 @@ class Decommission:
         self._drainer = drainer
         self._revoked = revoked
 
-    async def plan(self, name: str, *, wipe: bool) -> RetirePlan:
+    async def plan(self, name: str, *, wipe: bool, drain: bool) -> RetirePlan:
         """What `retire` would do now; changes nothing."""
         async with self._db.session() as session:
-            return _plan(await found_machine(session, name), wipe=wipe, drains=self._drainer is not None)
+            drains = drain and self._drainer is not None
+            return _plan(await found_machine(session, name), wipe=wipe, drains=drains)
 
     async def retire(self, name: str, request: RetireRequest, *, by: str) -> MachineDetail:
         """Drains and revokes now; the wipe happens at its next network boot, and the machine is retired
@@ -69,12 +70,13 @@ class Decommission:
                 f"The name that was typed is not {machine.name}.",
                 "Type the name of the machine, to be sure that it is the right one.",
             )
-        if self._drainer is not None and machine.state in MEMBERS:
+        drainer = self._drainer if request.drain else None
+        if drainer is not None and machine.state in MEMBERS:
             # Outside the transaction: Nomad may take its time.
-            await self._drainer.drain(machine.name)
+            await drainer.drain(machine.name)
         async with self._db.transaction() as session:
             row = await found_machine(session, machine.id)
-            plan = _plan(row, wipe=request.wipe, drains=self._drainer is not None)
+            plan = _plan(row, wipe=request.wipe, drains=drainer is not None)
             if request.plan not in (None, plan.digest):
                 raise Conflict(
                     "retire.plan_changed", "The plan is not what it was.", "Read it again, then decide."
@@ -88,8 +90,9 @@ class Decommission:
             row.wiping = {"by": by, "reason": request.reason} if request.wipe else None
             row.host_key, row.host_key_from = None, ""
             await self._journal.decide(
-                session, row, by, "retiring", revoked=revoked, wipe=request.wipe, reason=request.reason
-            )
+                session, row, by, "retiring",
+                revoked=revoked, wipe=request.wipe, drain=drainer is not None, reason=request.reason,
+            )  # fmt: skip
             if not request.wipe:
                 await self._retired(session, row, by, {"wiped": False})
         self._revoked()

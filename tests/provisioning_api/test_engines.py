@@ -287,3 +287,22 @@ async def test_a_machine_enrols_while_the_engines_are_away_and_the_event_says_wh
             "ssh_host",
             "x509",
         }
+
+
+async def test_a_machine_can_be_cut_off_while_nomad_is_away(settings: Settings, tmp_path: Path) -> None:
+    nowhere = ("http://127.0.0.1:9", "00000000-0000-0000-0000-000000000000")
+    async with joined(settings, tmp_path, nomad=nowhere) as api:
+        await api.enrol("node1")
+        wish = {"confirm": "node1", "wipe": False}
+        refused = await api.operator.post("/api/machines/node1/retire", json=wish)
+        assert (refused.status_code, refused.json()["code"]) == (502, "machine.engine_unreachable")
+        assert len((await api.operator.get("/api/machines/node1/credentials")).json()) == 2
+        plan = (
+            await api.operator.get("/api/machines/node1/retire", params={"wipe": False, "drain": False})
+        ).json()
+        assert not any("Drain" in step for step in plan["steps"])
+        done = await api.operator.post(
+            "/api/machines/node1/retire", json={**wish, "drain": False, "plan": plan["digest"]}
+        )
+        assert done.json()["state"] == "retired"
+        assert (await api.operator.get("/api/machines/node1/credentials")).json() == []
