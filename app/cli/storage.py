@@ -14,6 +14,7 @@ from app.archive.secrets import Secrets, look_at_secrets
 from app.cli.state import JsonFlag, invocation, run
 from app.composition import build, opened
 from app.migrating import migrate as migrate_database
+from policy.audit import AuditEntry
 from soundstage.sealing import KEY_FILE, Sealer
 from soundstage.settings import Settings
 
@@ -137,6 +138,8 @@ def register(cli: typer.Typer) -> None:
                 machines=MachineState.of(services.settings),
             )
             await migrate_database(services.database, services.settings.state_dir)
+            put_back = AuditEntry("backup.restored", "cli", archive.name, data={"revision": done.revision})
+            await services.audit.begin_anew(put_back)
             key = _key_file(services.settings)
             secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             await services.database.close()

@@ -35,6 +35,10 @@ class HeadFile:
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self._path} cannot be read") from error
 
+    def forget(self) -> None:
+        """For a database that was put back on purpose: its chain ends earlier. Raises `OSError`."""
+        self._path.unlink(missing_ok=True)
+
     def write(self, head: Head) -> None:
         """Whole or not at all. The line is committed already, so a full disk must not undo the answer."""
         half = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")

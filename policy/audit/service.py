@@ -74,6 +74,12 @@ class AuditLog:
         async with self._db.transaction() as session:
             await self.record(session, entry)
 
+    async def begin_anew(self, entry: AuditEntry) -> None:
+        """After a backup was put back: its chain goes on with a line that says so."""
+        if self._head is not None:
+            await asyncio.to_thread(self._head.forget)
+        await self.note(entry)
+
     async def read(self, after: int, limit: int) -> list[AuditLineOut]:
         """Oldest first."""
         async with self._db.session() as session:

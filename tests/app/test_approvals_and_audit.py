@@ -94,6 +94,22 @@ def test_a_broken_chain_is_told_with_exit_code_1(cli: Any, settings: Settings) -
     assert (found.json["broken_at"], found.json["reason"]) == (1, "the line was changed")
 
 
+def test_after_a_backup_was_put_back_the_chain_goes_on(cli: Any, settings: Settings) -> None:
+    async def more() -> None:
+        async with opened(settings) as services:
+            await ask(services, Principal.local_admin(str(len(await services.audit.read(0, 100)))))
+
+    asyncio.run(more())
+    assert cli("backup", "b.tar").code == 0
+    asyncio.run(more())
+    assert len(cli("audit", "list", "--json").json) == 2
+    restored = cli("restore", "b.tar", "--force")
+    assert restored.code == 0, restored.err
+    kinds = [line["kind"] for line in cli("audit", "list", "--json").json]
+    assert kinds == ["approval.requested", "backup.restored"]
+    assert cli("audit", "verify").code == 0
+
+
 async def test_approvals_over_http(http: httpx.AsyncClient, services: Services, key: Any) -> None:
     approval_id = await ask(services)
     operator, editor = await key("operator"), await key("editor")

@@ -136,3 +136,14 @@ async def test_a_story_is_told_from_any_of_its_ids(audit: AuditLog) -> None:
     with pytest.raises(NotFound) as error:
         await audit.story("rnd_9")
     assert error.value.code == "audit.no_story"
+
+
+async def test_a_database_that_was_put_back_on_purpose_goes_on_with_a_line_that_says_so(
+    audit: AuditLog, db: Database
+) -> None:
+    await tell(audit)
+    await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
+    assert (await audit.verify()).broken_at == 4
+    await audit.begin_anew(AuditEntry("backup.restored", "cli", "backup.tar"))
+    verdict = await audit.verify()
+    assert (verdict.lines, verdict.broken_at) == (4, None)
