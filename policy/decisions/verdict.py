@@ -34,6 +34,6 @@ class Decision(BaseModel):
         why = "; ".join(self.reasons) or "the policy does not allow it"
         return Forbidden(
             "policy.forbidden",
-            f"This needs the permission {permission}, and is refused to the role {role}: {why}.",
-            "Ask an administrator for a key with more rights.",
+            f"This is not allowed: {why} (permission {permission}, role {role}).",
+            "Ask for something else, or an administrator for a key with more rights.",
         )

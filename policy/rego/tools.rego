@@ -29,7 +29,7 @@ denials contains reason if {
 	is_string(value)
 	not stored(value)
 	input.subject.kind != "local"
-	reason := concat(" ", [argument, "is a path on the server, which only its own user may name"])
+	reason := concat(" ", [argument, "is a path on the server, which only its own user may name: upload the file and name its id"])
 }
 
 denials contains reason if {

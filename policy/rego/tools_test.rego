@@ -102,7 +102,7 @@ test_paths_are_for_the_user_of_the_server if {
 	called_by("local", "read_file", {"photo": "/etc/passwd"}).verdict == "allow"
 	decision := called("read_file", {"photo": "/etc/passwd"})
 	decision.verdict == "deny"
-	decision.reasons == ["photo is a path on the server, which only its own user may name"]
+	decision.reasons == ["photo is a path on the server, which only its own user may name: upload the file and name its id"]
 }
 
 test_without_the_permission_nobody_is_asked if {

@@ -116,7 +116,7 @@ async def test_an_editor_from_outside_comes_in_with_a_key_and_a_viewer_may_not_c
     assert answer.json()["render_id"]
     path = {"message": "Create a persona called X from photo /etc/hostname with the consent of X for y"}
     refused = await outside.post("/api/chat", json=path, headers=await key("editor"))
-    assert "persona.path_not_allowed" in refused.text
+    assert "policy.forbidden" in refused.text and "upload the file" in refused.text
 
 
 async def test_the_page_and_everything_it_names_is_served_from_here(client: httpx.AsyncClient) -> None:

@@ -60,7 +60,7 @@ async def test_a_role_decides_and_a_refusal_says_why() -> None:
         ("the role does not give it",),
     )
     with pytest.raises(
-        Forbidden, match="render:delete, and is refused to the role editor: the role does not give it"
+        Forbidden, match=r"the role does not give it \(permission render:delete, role editor"
     ) as refused:
         await decider.require(EDITOR, delete)
     assert refused.value.code == "policy.forbidden"
@@ -80,7 +80,9 @@ async def test_arguments_of_tools_are_judged() -> None:
     decider = Decider(shipped_engine())
     path = tool("create_persona", "persona:create", "write", photo="/etc/passwd")
     refused = await decider.decide(EDITOR, path)
-    assert refused.reasons == ("photo is a path on the server, which only its own user may name",)
+    assert refused.reasons == (
+        "photo is a path on the server, which only its own user may name: upload the file and name its id",
+    )
     at_the_prompt = Principal("local:cli", "cli", "admin", "local")
     assert (await decider.decide(at_the_prompt, path)).verdict is Verdict.ALLOW
     long = tool("make_render", "render:create", "write", script="a" * 100_001)
