@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.printing import Printer
-from app.cli.state import Invocation, JsonFlag, invocation, run
-from app.machines_api import MachinesApi, machines_api
+from app.cli import machine_power
+from app.cli.machine_calls import Name, asked, no_path, said
+from app.cli.state import JsonFlag, invocation
+from app.machines_api import MachinesApi
 from soundstage.errors import Invalid
-
-
-def no_path(text: str) -> str:
-    """A name or an id becomes part of a URL: nothing in it may lead elsewhere."""
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text) or ".." in text:
-        raise Invalid("machines.bad_name", f"{text[:100]!r} is no name and no id.", "See the list.")
-    return text
-
-
-Name = Annotated[str, typer.Argument(help="A machine: its name or its id.", callback=no_path)]
 
 
 def no_path_or_none(text: str | None) -> str | None:
@@ -32,7 +21,6 @@ def no_path_or_none(text: str | None) -> str | None:
 
 
 RuleName = Annotated[str | None, typer.Option(help="The rule to switch.", callback=no_path_or_none)]
-Work = Callable[[MachinesApi], Awaitable[Any]]
 
 
 def register(cli: typer.Typer) -> None:
@@ -41,23 +29,9 @@ def register(cli: typer.Typer) -> None:
     _looking(group)
     _joining(group)
     _working(group)
+    machine_power.register(group)
     _leaving(group)
     _authority(group)
-
-
-def asked(called: Invocation, work: Work) -> Any:
-    """Runs one conversation with the provisioning API."""
-
-    async def conversation() -> Any:
-        async with machines_api(called.settings()) as api:
-            return await work(api)
-
-    return run(conversation())
-
-
-def said(printer: Printer, found: Any, sentence: str) -> None:
-    """The answer as JSON, or a sentence about it."""
-    printer.answer(found if found is not None else {"done": True}, sentence)
 
 
 def _looking(group: typer.Typer) -> None:
@@ -263,26 +237,6 @@ def _working(group: typer.Typer) -> None:
         else:
             rows = ([" ".join(one["argv"]), one["sentence"]] for one in found)
             printer.table(["command", "what it tells"], rows, empty="None.")
-
-    @group.command()
-    def power(
-        context: typer.Context,
-        name: Name,
-        action: Annotated[
-            str, typer.Argument(help="state, on, off, cycle, boot_network, boot_disk.")
-        ] = "state",
-        as_json: JsonFlag = False,
-    ) -> None:
-        """Ask for a machine's power, or switch it."""
-        called = invocation(context)
-
-        async def work(api: MachinesApi) -> Any:
-            if action == "state":
-                return await api.get(f"/api/machines/{name}/power")
-            return await api.post(f"/api/machines/{name}/power", {"action": action})
-
-        found = asked(called, work)
-        said(called.printer(as_json), found, found.get("state", "Done."))
 
     @group.command()
     def inventory(context: typer.Context, as_json: JsonFlag = False) -> None:

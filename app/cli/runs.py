@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.machines import asked, no_path, said
+from app.cli.machine_calls import asked, no_path, said
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.machines_api import MachinesApi

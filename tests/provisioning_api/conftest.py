@@ -18,6 +18,7 @@ from fastapi import FastAPI
 sys.path.insert(0, str(Path(__file__).parent))
 
 import real_server
+import redfish_emulator
 import sshd_server
 from ramdisk import Ramdisk
 
@@ -171,3 +172,10 @@ def server(tmp_path: Path, project: Path, database_url: str) -> Iterator[real_se
     }
     with real_server.running_server(tmp_path, environment) as running:
         yield running
+
+
+@pytest.fixture
+def bmc(tmp_path: Path) -> Iterator[str]:
+    """The address of an emulated BMC."""
+    with redfish_emulator.redfish_emulator(tmp_path) as url:
+        yield url

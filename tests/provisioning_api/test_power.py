@@ -8,17 +8,14 @@ import hmac
 import http.server
 import json
 import socket
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from conftest import PATIENCE_S, eventually
+from redfish_emulator import SYSTEM
 
 from provisioning_api.power.redfish import Bmc, RedfishClient
 from provisioning_api.power.schemas import PowerAction
@@ -26,39 +23,6 @@ from provisioning_api.power.wake_on_lan import magic_packet
 from soundstage.errors import Upstream
 
 Make = Callable[..., Awaitable[dict[str, Any]]]
-EMULATOR = Path(sys.executable).with_name("sushy-emulator")
-SYSTEM = "c7a5fdbd-cdaf-9455-926a-d65c16db1809"
-
-
-@pytest.fixture
-def bmc(tmp_path: Path) -> Iterator[str]:
-    """The Redfish emulator of OpenStack with its fake driver: a machine that is only a state."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    nics = [{"mac": "00:5c:52:31:3a:9c", "ip": "172.22.0.100"}]
-    system = {"uuid": SYSTEM, "name": "fake", "power_state": "Off", "nics": nics}
-    config = tmp_path / "emulator.conf"
-    lines = ("FAKE_DRIVER = True", f"FAKE_SYSTEMS = [{system!r}]", f"STATE_DIR = {str(tmp_path)!r}")
-    config.write_text("".join(f"SUSHY_EMULATOR_{line}\n" for line in lines))
-    with (tmp_path / "emulator.log").open("wb") as log:
-        command = [EMULATOR, "--config", config, "--fake", "-i", "127.0.0.1", "-p", str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                httpx.get(f"{url}/redfish/v1/Systems", trust_env=False, timeout=PATIENCE_S).raise_for_status()
-                break
-            except httpx.HTTPError:
-                said = (tmp_path / "emulator.log").read_text()
-                assert process.poll() is None and time.monotonic() < deadline, said
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
 
 
 async def test_a_bmc_is_asked_and_switched_and_boots_from_the_network_once(

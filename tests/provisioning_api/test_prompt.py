@@ -11,6 +11,7 @@ import httpx
 import pytest
 from conftest import PATIENCE_S
 from real_server import RealServer
+from redfish_emulator import SYSTEM
 from test_runs import FAILS_ON, OK
 from test_server import FROM_HERE
 
@@ -89,6 +90,26 @@ def test_a_run_is_followed_to_its_end_and_its_failure_is_the_exit_code(
     assert code == 0 and two_members[1] in out and "A disk is full" in out
     code, out = prompt("runs", "list")
     assert code == 0 and "succeeded" in out and "failed" in out
+
+
+def test_a_machine_is_switched_by_its_bmc_and_the_password_is_on_no_command_line(
+    prompt: Any, two_members: list[str], bmc: str, tmp_path: Path
+) -> None:
+    name, _ = two_members
+    (tmp_path / "password").write_text("hidden-password\n")
+    setup = ("machines", "power-setup", name, "redfish", "--url", bmc, "--user", "admin", "--secret-file")
+    code, out = prompt(*setup, "nowhere")
+    assert code == 1 and "machines.cannot_read" in out
+    code, out = prompt(*setup, "password")
+    assert code == 0 and "switched by redfish" in out
+    assert prompt("machines", "power", name)[1].strip() == "Off"
+    code, out = prompt("machines", "netboot", name)
+    assert code == 0 and "from the network" in out
+    boot = httpx.get(f"{bmc}/redfish/v1/Systems/{SYSTEM}", trust_env=False, timeout=PATIENCE_S).json()["Boot"]
+    assert boot["BootSourceOverrideTarget"] == "Pxe"
+    assert prompt("machines", "power-setup", name, "none")[0] == 0
+    code, out = prompt("machines", "power", name)
+    assert code == 1 and "power." in out
 
 
 def test_what_the_server_refuses_is_told_in_its_words(prompt: Any) -> None:

@@ -1,0 +1,41 @@
+"""What the commands about machines and runs share: names, and one conversation with the provisioning API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.printing import Printer
+from app.cli.state import Invocation, run
+from app.machines_api import MachinesApi, machines_api
+from soundstage.errors import Invalid
+
+Work = Callable[[MachinesApi], Awaitable[Any]]
+
+
+def no_path(text: str) -> str:
+    """A name or an id becomes part of a URL: nothing in it may lead elsewhere."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text) or ".." in text:
+        raise Invalid("machines.bad_name", f"{text[:100]!r} is no name and no id.", "See the list.")
+    return text
+
+
+Name = Annotated[str, typer.Argument(help="A machine: its name or its id.", callback=no_path)]
+
+
+def asked(called: Invocation, work: Work) -> Any:
+    """Runs one conversation with the provisioning API."""
+
+    async def conversation() -> Any:
+        async with machines_api(called.settings()) as api:
+            return await work(api)
+
+    return run(conversation())
+
+
+def said(printer: Printer, found: Any, sentence: str) -> None:
+    """The answer as JSON, or a sentence about it."""
+    printer.answer(found if found is not None else {"done": True}, sentence)
