@@ -1,0 +1,67 @@
+"""What becomes of a render is the end of its story in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from avatar.spec import Canvas
+
+from farm.local import LocalScheduler
+from policy.audit import AuditLog
+from policy.audit.head import HeadFile
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.events import EventStore
+from soundstage.settings import Settings
+from soundstage.telemetry import trace
+from studio.renders.schemas import RenderRequest
+from studio.renders.states import TERMINAL
+from studio.wiring import Studio, build_studio
+
+
+@pytest.fixture
+def audit(db: Database, tmp_path: Path) -> AuditLog:
+    return AuditLog(db, HeadFile(tmp_path / "head.json"))
+
+
+@pytest.fixture
+async def studio_rooms(
+    settings: Settings,
+    db: Database,
+    events: EventStore,
+    blobs: BlobStore,
+    scheduler: LocalScheduler,
+    audit: AuditLog,
+) -> AsyncIterator[Studio]:
+    made = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
+    yield made
+    await made.dispatcher.close()
+
+
+async def ended(events: EventStore, render_id: str) -> None:
+    async with aclosing(events.follow(f"render:{render_id}")) as followed:
+        async for event in followed:
+            if event.kind == "render.state" and event.data["state"] in TERMINAL:
+                return
+
+
+@pytest.mark.parametrize(("script", "kind"), [("hello", "artefact.made"), ("!fail", "render.failed")])
+async def test_a_story_ends_with_the_files_or_with_why_there_are_none(
+    rooms: Studio, events: EventStore, audit: AuditLog, script: str, kind: str
+) -> None:
+    with trace() as one:
+        made = await rooms.renders.create(
+            RenderRequest(script=script, canvas=Canvas(width=320, height=180, fps=25)), requested_by="Ada"
+        )
+    await ended(events, made.id)
+    (line,) = (await audit.story(made.id)).lines
+    view = await rooms.renders.get(made.id)
+    assert (line.kind, line.trace_id, line.data["state"]) == (kind, one, view.state)
+    if kind == "artefact.made":
+        assert line.data["files"] and all(sha.startswith("sha256:") for sha in line.data["files"].values())
+    else:
+        assert line.data["files"] == {} and line.data["error"]["code"]
+    assert (await audit.verify()).broken_at is None
