@@ -65,3 +65,14 @@ def test_what_was_changed_by_hand_is_repaired_on_that_machine_alone(ready: LabFa
     for what, (_, is_repaired) in DAMAGE.items():
         assert ready.on("cpu-1", "sh", "-c", is_repaired).returncode == 0, what
     assert ready.converge("--tags", BASE).changed() == 0
+
+
+def test_a_service_is_started_anew_when_a_run_was_cut_off_before_it_could(ready: LabFarm) -> None:
+    def process() -> str:
+        return ready.on("cpu-1", "systemctl", "show", "-P", "MainPID", "consul").stdout
+
+    before = process()
+    ready.on("cpu-1", "touch", "/etc/consul.d/consul.hcl")  # as a run that placed it and was killed
+    assert ready.converge("--tags", BASE).count("cpu-1", "changed") > 0
+    assert process() != before
+    assert ready.converge("--tags", BASE).changed() == 0

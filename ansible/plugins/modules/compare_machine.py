@@ -6,6 +6,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import pwd
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,18 @@ options:
     type: list
     elements: str
     default: []
-  units: {description: Systemd units that are active and enabled., type: list, elements: str, default: []}
+  units:
+    description: Systemd units that are active and enabled.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: Name., type: str, required: true}
+      reads:
+        description: Files that it reads at its start. It is C(stale) when it started before one was written.
+        type: list
+        elements: path
+        default: []
   users:
     description: Users that exist.
     type: list
@@ -58,13 +70,27 @@ differs:
   description: What differs, by name; never what is in it.
   returned: always
   type: list
+stale:
+  description: >-
+    Units that run with older files than those that are there, because a run was cut off between placing and
+    starting.
+  returned: always
+  type: list
 """
 
 _ARGUMENTS: dict[str, Any] = {
     **ARGUMENTS,
     "present": {"type": "list", "elements": "path", "default": []},
     "packages": {"type": "list", "elements": "str", "default": []},
-    "units": {"type": "list", "elements": "str", "default": []},
+    "units": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "reads": {"type": "list", "elements": "path", "default": []},
+        },
+    },
     "users": {
         "type": "list",
         "elements": "dict",
@@ -96,9 +122,11 @@ def main() -> None:
     if asked["packages"]:
         versions = _installed()
         differs += [f"package {one}" for one in asked["packages"] if not _has_package(versions, one)]
+    stale: list[str] = []
     if asked["units"]:
-        differs += _units_that_differ(module, asked["units"])
-    module.exit_json(changed=False, as_declared=not differs, differs=differs)
+        wrong, stale = _units_that_differ(module, asked["units"])
+        differs += [*wrong, *(f"unit {name} is older than its files" for name in stale)]
+    module.exit_json(changed=False, as_declared=not differs, differs=differs, stale=stale)
 
 
 def _unlike_placed(asked: dict[str, Any]) -> list[str]:
@@ -146,17 +174,29 @@ def _has_package(versions: dict[str, str], wanted: str) -> bool:
     return name in versions and fnmatch.fnmatchcase(versions[name], version or "*")
 
 
-def _units_that_differ(module: AnsibleModule, units: list[str]) -> list[str]:
-    command = ["systemctl", "show", "--property=ActiveState,UnitFileState", "--", *units]
-    status, out, err = module.run_command(command)
+def _units_that_differ(module: AnsibleModule, units: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """What is wrong with them, and those that run but are stale."""
+    names = [unit["name"] for unit in units]
+    properties = "--property=ActiveState,UnitFileState,ExecMainStartTimestampMonotonic"
+    status, out, err = module.run_command(["systemctl", "show", properties, "--", *names])
     if status != 0:
-        return [f"systemctl: {err.strip() or out.strip()}"]
-    states = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
-    return [
-        f"unit {unit}"
-        for unit, state in zip(units, states, strict=True)
-        if state != {"ActiveState": "active", "UnitFileState": "enabled"}
-    ]
+        return [f"systemctl: {err.strip() or out.strip()}"], []
+    wrong, stale = [], []
+    for unit, block in zip(units, out.strip().split("\n\n"), strict=True):
+        state = dict(line.split("=", 1) for line in block.splitlines())
+        if (state["ActiveState"], state["UnitFileState"]) != ("active", "enabled"):
+            wrong.append(f"unit {unit['name']}")
+        elif _is_stale(int(state.get("ExecMainStartTimestampMonotonic") or 0), unit["reads"]):
+            stale.append(unit["name"])
+    return wrong, stale
+
+
+def _is_stale(started_us: int, reads: list[str]) -> bool:
+    """`started_us` by the clock that never jumps. A file from the future says nothing: the clock was set."""
+    now = time.time()
+    started = now - (time.monotonic() - started_us / 1e6)
+    written = [Path(path).stat().st_mtime for path in reads if Path(path).exists()]
+    return any(started < at <= now for at in written)
 
 
 if __name__ == "__main__":
