@@ -64,6 +64,7 @@ class Answering:
         self._events = events
         self._going: set[_Answer] = set()
         self._turns: dict[tuple[str, int], _Answer] = {}
+        self._requests: dict[tuple[str, str], _Answer] = {}
 
     async def ask(
         self,
@@ -78,6 +79,10 @@ class Answering:
             begun = await self._brain.sessions.turn_of_request(conversation.principal, request_id)
             if begun is not None:
                 return self._again(conversation.principal, *begun)
+            # The same moment twice: the turn is not in the database yet, but its answer has begun here.
+            going = self._requests.get((conversation.principal.id, request_id))
+            if going is not None:
+                return going.told()
         if len(self._going) >= MOST_ANSWERS:
             raise Unavailable(
                 "agent.too_busy", "Too many answers are being given at once.", "Try again in a moment.",
@@ -85,6 +90,8 @@ class Answering:
             )  # fmt: skip
         answer = _Answer()
         self._going.add(answer)
+        if request_id is not None:
+            self._requests[conversation.principal.id, request_id] = answer
         answer.task = asyncio.create_task(self._give(answer, conversation, utterance, follow, request_id))
         return answer.told()
 
@@ -163,6 +170,8 @@ class Answering:
         finally:
             answer.end()
             self._going.discard(answer)
+            if request_id is not None:
+                self._requests.pop((conversation.principal.id, request_id), None)
             if turn is not None:
                 self._turns.pop(turn, None)
 

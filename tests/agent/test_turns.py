@@ -182,11 +182,14 @@ async def test_an_answer_is_cancelled_from_elsewhere_and_all_who_listen_hear_it(
     assert [event["type"] for event in answer["events"]][-2:] == ["error", "done"]
 
 
-async def test_a_request_that_comes_twice_makes_one_video(settings: Settings) -> None:
+async def test_a_request_that_comes_twice_also_at_once_makes_one_video(settings: Settings) -> None:
     wish = {"message": "Have Nova say: one", "request_id": "page-12345678"}
     async with web(settings, Say("never asked")) as (client, services):
         first, second = [(await client.post("/api/chat", json=wish)).json() for _ in range(2)]
-        assert len(await services.studio.renders.list()) == 1
+        at_once = {**wish, "request_id": "page-23456789"}
+        third, fourth = await asyncio.gather(*(client.post("/api/chat", json=at_once) for _ in range(2)))
+        assert len(await services.studio.renders.list()) == 2
+    assert third.json()["events"] == fourth.json()["events"]
     assert first["events"] == second["events"]
     assert first["session_id"] == second["session_id"]
 
