@@ -82,6 +82,7 @@ def test_nobody_is_sent_through_this_server_unasked() -> None:
 def test_a_proxy_offers_no_addresses_and_no_menu() -> None:
     written = dnsmasq_configuration(BootNetwork.model_validate(PROXY))
     assert "dhcp-range=10.0.0.5,proxy\n" in written
+    assert "dhcp-leasefile=/var/lib/soundstage-boot/leases\n" in written, "its own place cannot be written to"
     services = [line for line in written.splitlines() if line.startswith("pxe-service")]
     assert services == ['pxe-service=tag:nobody,X86PC,"nothing",0']
 
