@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.farm_in_a_box import Lab, silent
-from lab.layers import layer_folder
+from lab.layers import is_in_use, layer_folder
 from lab.machines import is_running
 from lab.own_files import forget_own_files
 from lab.plan import machines_named
@@ -63,8 +63,7 @@ def bake(
 
 
 def _require_unused(target: Path, name: str) -> None:
-    """The files below a mounted overlay must not change."""
-    if str(target) in Path("/proc/self/mounts").read_text():
+    if is_in_use(target):
         raise Conflict(
             "lab.layer_in_use",
             f"A lab that is up stands on the layer “{name}”.",

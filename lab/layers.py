@@ -6,6 +6,7 @@ A layer belongs to the root tree that it was made on: what dpkg knows of the one
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from lab.places import cache_folder
@@ -33,3 +34,21 @@ def require_layers(root_tree: str, names: tuple[str, ...]) -> None:
                 f"There is no baked layer “{name}” for the present Debian system.",
                 f"`soundstage lab bake {name} -- COMMAND` makes it.",
             )
+
+
+def is_in_use(layer: Path) -> bool:
+    """Whether a lab that is up stands on it: the files below a mounted overlay must not change."""
+    return any(f"{layer}{after}" in Path("/proc/self/mounts").read_text() for after in (":", ",", " "))
+
+
+def forget_old_layers(root_tree: str, prefix: str, *, keep: int) -> list[str]:
+    """Of the layers whose names begin so, only the `keep` newest stay, and those in use; the names that went.
+
+    For layers whose names say what they hold: with each change of that a new one is baked.
+    """
+    found = layer_folder(root_tree, prefix.rstrip("-")).parent.glob(f"{prefix}*")
+    old = sorted(found, key=lambda layer: layer.stat().st_mtime, reverse=True)[keep:]
+    gone = [layer for layer in old if not is_in_use(layer)]
+    for layer in gone:
+        shutil.rmtree(layer, ignore_errors=True)
+    return [layer.name for layer in gone]

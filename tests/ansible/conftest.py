@@ -20,7 +20,7 @@ from lab_machines import lab_names as lab_names
 from lab.bake import bake
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
-from lab.layers import layer_folder
+from lab.layers import forget_old_layers, layer_folder
 from lab.places import cache_folder
 from lab.plan import machines_named
 from lab.root_tree import make_root_tree
@@ -71,6 +71,7 @@ def baked_layer(engines: dict[str, Path], carried: Carried, tmp_path_factory: py
         farm = LabFarm(lab, tmp_path_factory.mktemp("bake"), engines, carried)
         command = [str(ANSIBLE / "ansible-playbook"), "-i", str(farm.inventory), "playbook.yaml"]
         bake(name, [*command, "--tags", "install"], groups=["control", "workers"])
+        forget_old_layers(root_tree, "packages-", keep=2)
     return name
 
 

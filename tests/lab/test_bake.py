@@ -10,7 +10,7 @@ import pytest
 
 from lab.bake import bake
 from lab.farm_in_a_box import Lab
-from lab.layers import layer_folder
+from lab.layers import forget_old_layers, layer_folder
 from lab.places import LabPlaces
 from lab.plan import machines_named
 from lab.root_tree import root_tree_key
@@ -62,3 +62,16 @@ def test_a_command_that_fails_leaves_the_layer_as_it_was(layer: str) -> None:
     assert not layer_folder(root_tree_key(), layer).exists()
     assert not Lab(f"bake-{layer}").exists()
     assert not any(layer_folder(root_tree_key(), layer).parent.glob(".making-*"))
+
+
+def test_of_layers_that_were_baked_again_and_again_only_the_newest_stay() -> None:
+    names = [f"never-used-{number}" for number in range(4)]
+    for age, name in enumerate(names):
+        folder = layer_folder(root_tree_key(), name)
+        folder.mkdir(parents=True)
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    try:
+        assert sorted(forget_old_layers(root_tree_key(), "never-used-", keep=2)) == names[2:]
+        assert [layer_folder(root_tree_key(), name).exists() for name in names] == [True, True, False, False]
+    finally:
+        forget_old_layers(root_tree_key(), "never-used-", keep=0)
