@@ -1,0 +1,107 @@
+"""A real provisioning process in a lab's network, and an operator who speaks to it from there."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from farm_in_lab import ROOT
+
+from lab.farm_in_a_box import Lab
+from lab.network import inside
+
+_PATIENCE_S = 120.0
+
+
+class ProvisioningInLab:
+    """The API at `url`, on the loopback address of the lab's network, where whoever asks is its admin."""
+
+    def __init__(self, lab: Lab, url: str) -> None:
+        self._lab = lab
+        self.url = url
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer as data; an error status is an AssertionError with what the API says."""
+        words = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "60", "--noproxy", "*"]
+        words += ["--request", method, self.url + path, "--header", "Content-Type: application/json"]
+        words += ["--data", json.dumps(body)] if body is not None else []
+        done = subprocess.run(self._lab.entering(words), capture_output=True, text=True)
+        assert done.returncode == 0, f"{method} {path}: {done.stdout} {done.stderr}"
+        return json.loads(done.stdout)
+
+    def adopt(self, machine: str, tags: list[str]) -> None:
+        """Makes a member of a machine that runs already: it lets the API's users in, calls, is accepted and
+        pinned."""
+        lab, address = self._lab, self._lab.plan.machine(machine).address
+        user_ca = self.ask("GET", "/api/inventory")["all"]["vars"]["ssh_hardening__also_trusted"][0]
+        trust = "TrustedUserCAKeys /etc/ssh/first_contact.pub"
+        script = 'echo "$0" > /etc/ssh/first_contact.pub; echo "$1" > /etc/ssh/sshd_config.d/90-first.conf'
+        done = lab.run(machine, ["sh", "-ec", f"{script}; systemctl reload ssh", user_ca["authority"], trust])
+        assert done.returncode == 0, done.stderr
+        self.ask("POST", "/api/ready-for-provisioning", {"hostname": machine, "ip": address})
+        self.ask("POST", f"/api/machines/{machine}/accept", {})
+        self.ask("PATCH", f"/api/machines/{machine}", {"tags": tags})
+        line = lab.run(machine, ["ssh-keygen", "-l", "-f", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout
+        pinned = self.ask("POST", f"/api/machines/{machine}/pin", {"fingerprint": line.split()[1]})
+        assert pinned["state"] == "enrolled"
+
+    def end_of(self, run: str, seconds: float = 1200) -> dict[str, Any]:
+        """The run, when it is over."""
+        until = time.monotonic() + seconds
+        while True:
+            found: dict[str, Any] = self.ask("GET", f"/api/runs/{run}")
+            if found["state"] not in ("queued", "running"):
+                return found
+            assert time.monotonic() < until, found
+            time.sleep(1)
+
+
+@contextmanager
+def provisioning_in(lab: Lab, folder: Path, environment: dict[str, str]) -> Iterator[ProvisioningInLab]:
+    """The process, until the block ends. What it keeps is below `folder`."""
+    sockets = [inside(lab.places, _listening) for _ in range(2)]
+    plain, tls = (one.fileno() for one in sockets)
+    words = [
+        sys.executable,
+        "-m",
+        "app.provisioning_server",
+        "--socket",
+        str(plain),
+        "--tls-socket",
+        str(tls),
+    ]
+    with (folder / "provisioning.log").open("ab") as log:
+        process = subprocess.Popen(
+            lab.entering(words),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env={**lab.environment(), "SOUNDSTAGE_STATE_DIR": str(folder / "state"), **environment},
+            pass_fds=(plain, tls),
+        )
+    made = ProvisioningInLab(lab, f"http://127.0.0.1:{sockets[0].getsockname()[1]}")
+    try:
+        # The sockets are ours: the first question waits until somebody answers.
+        made.ask("GET", "/api/health")
+        yield made
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE_S)
+        for one in sockets:
+            one.close()
+
+
+def _listening() -> socket.socket:
+    opened = socket.socket()
+    opened.bind(("127.0.0.1", 0))
+    opened.listen(64)
+    opened.set_inheritable(True)
+    return opened
