@@ -6,8 +6,9 @@ The kernel comes from a baked layer, so that it is downloaded once.
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.bake import bake
@@ -34,11 +35,25 @@ _DISK_MIB = 6144
 _BOOT_S = 1200.0
 
 
-def start_emulated(lab_names: Callable[[str], Lab], name: str, *, memory_mib: int = 1536) -> Lab:
-    """A lab with the one machine `name`, which answers on SSH and is a computer of its own."""
+def start_emulated(
+    lab_names: Callable[[str], Lab],
+    name: str,
+    *,
+    memory_mib: int = 1536,
+    packages: Sequence[str] = (),
+    files: Mapping[str, Path] | None = None,
+) -> Lab:
+    """A lab with the one machine `name`, which answers on SSH and is a computer of its own. `packages` are
+    installed before, which is ten times faster there; `files` are folders that are copied to these places."""
     lab = lab_names(name)
     lab.up(machines_named([name]), layers=[_kernel_layer()])
+    if packages:
+        install = "apt-get -qq update && apt-get -qq install --no-install-recommends --yes"
+        done = lab.run(name, ["sh", "-ec", f"{install} {' '.join(packages)}"], timeout_s=900)
+        assert done.returncode == 0, done.stderr
     lab.power_off(name)
+    for place, source in (files or {}).items():
+        shutil.copytree(source, lab.places.machine(name).root / place.lstrip("/"))
     machine = lab.plan.machine(name)
     places = lab.places.machine(name)
     units = places.root / "etc/systemd/system"
