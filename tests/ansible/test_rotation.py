@@ -11,6 +11,7 @@ from farm_in_lab import LabFarm
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
 NOMAD = "https://10.77.0.11:4646"
 CONSUL = "https://10.77.0.11:8501"
+WORKERS = {"cpu-1", "gpu-1", "gpu-2"}
 PLAYBOOK = "ansible/playbooks/rotate-secrets.yaml"
 
 
@@ -42,7 +43,7 @@ def test_tokens_gossip_keys_and_certificates_are_new_and_the_old_tokens_are_refu
     assert ready.curl(f"{NOMAD}/v1/nodes", token=studio, header="X-Nomad-Token") == "403"
     old = before["consul/agents/cpu-1.token"]
     assert ready.curl(f"{CONSUL}/v1/catalog/nodes", token=old, header="X-Consul-Token") == "403"
-    eventually(lambda: ready_nodes(ready) == {"cpu-1", "gpu-1", "gpu-2"}, "all workers are ready")
+    eventually(lambda: ready_nodes(ready) == WORKERS, "all workers are ready")
     assert ready.converge().changed() == 0
 
 
@@ -57,7 +58,7 @@ def test_a_new_authority_takes_over_and_certificates_of_the_old_one_are_refused(
     old = ready.ask(f"{NOMAD}/v1/status/leader", "X-Nomad-Token", management, certificate=kept)
     assert old.returncode != 0
     assert ready.curl(f"{NOMAD}/v1/nodes", token=management, header="X-Nomad-Token") == "403"
-    eventually(lambda: ready_nodes(ready) == {"cpu-1", "gpu-1", "gpu-2"}, "all workers are ready")
+    eventually(lambda: ready_nodes(ready) == WORKERS, "all workers are ready")
     assert ready.converge().changed() == 0
 
 

@@ -11,12 +11,21 @@ from farm_in_lab import LabFarm, sha256
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
 NOMAD = "https://10.77.0.11:4646"
+WORKERS = {"cpu-1", "gpu-1", "gpu-2"}
 
 
 @pytest.fixture(scope="module")
 def ready(farm: LabFarm) -> LabFarm:
     farm.converge(nomad__drivers=["raw_exec"])
+    deadline = time.monotonic() + 300
+    while {name for name, node in nodes(farm).items() if works(node)} != WORKERS:
+        assert time.monotonic() < deadline, nodes(farm)
+        time.sleep(1)
     return farm
+
+
+def works(node: dict[str, object]) -> bool:
+    return node["Status"] == "ready" and node["SchedulingEligibility"] == "eligible"
 
 
 def nodes(farm: LabFarm) -> dict[str, dict[str, object]]:
@@ -79,7 +88,7 @@ def test_an_upgrade_moves_work_out_of_the_way_and_loses_none(ready: LabFarm) -> 
         nomad__file_sha256=sha256(other),
         nomad__drivers=["raw_exec"],
     )
-    for machine in ("control-1", "cpu-1", "gpu-1", "gpu-2"):
+    for machine in ("control-1", *WORKERS):
         assert sha256(other)[:16] in ready.on(machine, "readlink", "/usr/local/bin/nomad").stdout
     found = nodes(ready)
     assert {node["SchedulingEligibility"] for node in found.values()} == {"eligible"}
