@@ -42,6 +42,17 @@ func (r *Refused) Error() string {
 	return fmt.Sprintf("the provisioning API refuses (%d %s): %s", r.Status, r.Code, r.Detail)
 }
 
+// isNo says whether asking again is of no use: it was heard, understood and refused.
+func isNo(err error) bool {
+	var refused *Refused
+	return errors.As(err, &refused) && refused.Status < 500 && refused.Status != http.StatusTooManyRequests
+}
+
+func isCode(err error, code string) bool {
+	var refused *Refused
+	return errors.As(err, &refused) && refused.Code == code
+}
+
 func newAPI(base string, trust Trust) (*API, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	return &API{base: base, http: trust.client(2 * time.Minute), key: key, Clock: func(time.Time) {}}, err
@@ -102,15 +113,19 @@ func (a *API) beginWrite() error {
 	return nil
 }
 
+// enrol may be called again after every error but a no: the exchange happens once, and its answer can be collected.
 func (a *API) enrol(request any) (Membership, error) {
-	var found Membership
+	var found, collected Membership
 	err := a.post("/api/agent/enrol", request, &found)
-	var refused *Refused
-	if err != nil && !errors.As(err, &refused) {
-		// The answer may be lost, and the token used: ask for the same answer again.
-		err = a.post("/api/agent/collect", a.signed("collect", ""), &found)
+	if err == nil || isNo(err) && !isCode(err, "enrolment.token_used") {
+		return found, err
 	}
-	return found, err
+	// The answer may be lost, and the token used: ask for the same answer again.
+	again := a.post("/api/agent/collect", a.signed("collect", ""), &collected)
+	if isNo(again) {
+		return found, err // there was no exchange
+	}
+	return collected, again
 }
 
 func (a *API) report(report Report) error {

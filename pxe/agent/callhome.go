@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,12 +44,8 @@ func callHome(folder string) error {
 			}
 			return err
 		})
-		var refused *Refused
-		if err == nil {
-			return nil
-		}
 		// A no stays a no; a server in trouble may recover.
-		if errors.As(err, &refused) && refused.Status < 500 && refused.Status != 429 {
+		if err == nil || isNo(err) {
 			return err
 		}
 		fmt.Fprintln(os.Stderr, err)

@@ -14,11 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Linux ioctls that golang.org/x/sys does not name (linux/fs.h).
-const (
-	blkZeroOut = 0x127f
-	blkDiscard = 0x1277
-)
+// A Linux ioctl that golang.org/x/sys does not name (linux/fs.h).
+const blkZeroOut = 0x127f
 
 // chooseDisk takes the smallest disk that holds the image: systems go on small disks, models on large ones.
 func chooseDisk(disks []Disk, image Image) (Disk, error) {
@@ -89,6 +86,17 @@ func (t *Target) zero(from, bytes int64) error {
 	return nil
 }
 
+// forget makes the next read come from the disk and not from this system's memory of it.
+func (t *Target) forget() error {
+	if !t.device {
+		return nil
+	}
+	if err := unix.IoctlSetInt(int(t.Fd()), unix.BLKFLSBUF, 0); err != nil {
+		return failf(diskFailed, "%v", err)
+	}
+	return nil
+}
+
 // rereadPartitions tells the kernel of a new table.
 func (t *Target) rereadPartitions() error {
 	if !t.device {
@@ -114,9 +122,18 @@ func disksIn(sys string) []Disk {
 		if sectors == 0 || number(filepath.Join(folder, "ro")) != 0 || number(filepath.Join(folder, "removable")) != 0 {
 			continue
 		}
+		// One path of several to an NVMe disk: it has no file in /dev, and the disk itself is listed beside it.
+		// A card in a slot is not called removable, and is.
+		if number(filepath.Join(folder, "hidden")) != 0 || firstLine(filepath.Join(folder, "device", "type")) == "SD" {
+			continue
+		}
 		serial := firstLine(filepath.Join(folder, "device", "serial"))
 		if serial == "" {
 			serial = firstLine(filepath.Join(folder, "serial"))
+		}
+		if page, err := os.ReadFile(filepath.Join(folder, "device", "vpd_pg80")); serial == "" && err == nil && len(page) > 4 {
+			// SATA and SAS disks: four bytes of head, then letters (SPC-4, unit serial number page).
+			serial = short(strings.Trim(string(page[4:]), " \t\n\x00"))
 		}
 		found = append(found, Disk{
 			Name: filepath.Base(folder), Bytes: sectors * sector, Model: firstLine(filepath.Join(folder, "device", "model")),

@@ -126,7 +126,7 @@ func (r *Ramdisk) install(manifest Manifest, token string) error {
 		return failf(agentBroken, "the installer cannot be started: %v", err)
 	}
 	report := Report{Spans: r.spans.take()}
-	if err := r.patiently(func() error { return r.api.report(report) }); err != nil {
+	if err := r.tell(report); err != nil {
 		r.console.Say("its times could not be reported: %v", err)
 	}
 	r.console.Say("starting the installer")

@@ -21,6 +21,7 @@ const (
 	dhcpRequest  = 3
 	dhcpAck      = 5
 	dhcpFixed    = 240 // bytes before the options
+	dhcpLeast    = 300 // relays may drop what is shorter (RFC 1542, section 2.1)
 )
 
 var dhcpCookie = []byte{99, 130, 83, 99}
@@ -44,7 +45,8 @@ func dhcpMessage(kind byte, mac net.HardwareAddr, transaction uint32, offer *Lea
 		message = append(message, 54, 4)
 		message = append(message, offer.Server.To4()...)
 	}
-	return append(message, 255)
+	message = append(message, 255)
+	return append(message, make([]byte, max(dhcpLeast-len(message), 0))...)
 }
 
 // readDHCP is the lease in an answer of the wanted kind to our transaction; an error for every other packet.

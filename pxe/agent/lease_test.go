@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"net"
 	"testing"
@@ -15,6 +16,17 @@ func offer(transaction uint32) []byte {
 	message[0] = 2
 	copy(message[16:], net.IPv4(10, 0, 0, 7).To4())
 	return append(message, 53, 1, dhcpOffer, 54, 4, 10, 0, 0, 1, 1, 4, 255, 255, 0, 0, 3, 4, 10, 0, 0, 254, 6, 8, 9, 9, 9, 9, 8, 8, 8, 8, 255)
+}
+
+func TestWhatIsAskedIsLongEnoughForRelays(t *testing.T) {
+	asked := &Lease{Address: net.IPv4(10, 0, 0, 7), Server: net.IPv4(10, 0, 0, 1)}
+	for _, message := range [][]byte{
+		dhcpMessage(dhcpDiscover, testMAC, 7, nil), dhcpMessage(dhcpRequest, testMAC, 7, asked),
+	} {
+		if len(message) < 300 || !bytes.Contains(message[dhcpFixed:], append([]byte{61, 7, 1}, testMAC...)) {
+			t.Errorf("%d bytes: %v", len(message), message)
+		}
+	}
 }
 
 func TestAnOfferIsReadWhole(t *testing.T) {

@@ -189,12 +189,15 @@ func TestHardwareIsReadFromSysAndNothingRemovableIsADisk(t *testing.T) {
 	write(sys+"/bus/pci/devices/0000:01:00.0/class", "0x030200")
 	write(sys+"/bus/pci/devices/0000:01:00.0/vendor", "0x10de")
 	write(sys+"/bus/pci/devices/0000:01:00.0/device", "0x26B9")
-	for _, disk := range [][2]string{{"sda", "0"}, {"sdb", "1"}} {
+	for _, disk := range [][2]string{{"sda", "0"}, {"sdb", "1"}, {"mmcblk0", "0"}, {"nvme0c0n1", "0"}} {
 		write(sys+"/block/"+disk[0]+"/size", "2048")
 		write(sys+"/block/"+disk[0]+"/removable", disk[1])
 		write(sys+"/block/"+disk[0]+"/device/model", "Disk")
 		write(sys+"/block/"+disk[0]+"/queue/logical_block_size", "512")
 	}
+	write(sys+"/block/sda/device/vpd_pg80", "\x00\x80\x00\x08  SER123")
+	write(sys+"/block/mmcblk0/device/type", "SD")
+	write(sys+"/block/nvme0c0n1/hidden", "1")
 	write(sys+"/block/loop0/size", "2048")
 	write(proc+"/meminfo", "MemTotal:       1000000 kB")
 	write(proc+"/cpuinfo", "processor\t: 0\nmodel name\t: A processor\nflags\t\t: sse avx")
@@ -202,7 +205,7 @@ func TestHardwareIsReadFromSysAndNothingRemovableIsADisk(t *testing.T) {
 	if *identity.UUID != "4c4c4544-0042-3510-8051-b4c04f333333" || !reflect.DeepEqual(identity.MACs, []string{"52:54:00:00:00:01"}) {
 		t.Fatal(identity)
 	}
-	if len(found.Disks) != 1 || found.Disks[0].Name != "sda" || found.Disks[0].Bytes != mebibyte || found.MemoryMiB != 1024 {
+	if len(found.Disks) != 1 || found.Disks[0].Name != "sda" || found.Disks[0].Serial != "SER123" || found.Disks[0].Bytes != mebibyte || found.MemoryMiB != 1024 {
 		t.Fatal(found)
 	}
 	if len(found.GPUs) != 1 || found.GPUs[0].Device != "26b9" || found.BootMode != "bios" || found.CPUModel != "A processor" {

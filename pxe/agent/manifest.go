@@ -29,6 +29,7 @@ type Mirror struct {
 	base  string
 	http  *http.Client
 	pause time.Duration // before a try that follows one that failed
+	quiet time.Duration // how long a server may send nothing before it counts as gone
 }
 
 // manifest is the signed one; bad_signature for every other.
@@ -99,7 +100,8 @@ func (m Mirror) small(path string) ([]byte, error) {
 
 // get opens a file from an offset on.
 func (m Mirror) get(path string, from int64) (*http.Response, error) {
-	request, err := http.NewRequest(http.MethodGet, m.base+path, nil)
+	body := watch(m.quiet)
+	request, err := http.NewRequestWithContext(body.context, http.MethodGet, m.base+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +111,11 @@ func (m Mirror) get(path string, from int64) (*http.Response, error) {
 		good = http.StatusPartialContent
 	}
 	response, err := m.http.Do(request)
+	body.alarm.Stop()
 	if err != nil {
 		return nil, named(err)
 	}
+	body.ReadCloser, response.Body = response.Body, body
 	if response.StatusCode == good {
 		return response, nil
 	}

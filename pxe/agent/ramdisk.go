@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 )
@@ -14,6 +15,7 @@ const (
 	leaseEvery  = 10 * time.Minute
 
 	betweenReports = 5 * time.Second
+	mirrorQuiet    = time.Minute
 )
 
 // Report is what provisioning_api/reports/schemas.py reads.
@@ -107,7 +109,7 @@ func (r *Ramdisk) run() error {
 		return err
 	}
 	r.api.Clock = setClock
-	r.mirror = Mirror{r.options.Files, r.trust.client(0), betweenTries}
+	r.mirror = Mirror{r.options.Files, r.trust.client(0), betweenTries, mirrorQuiet}
 	r.serve()
 	return nil
 }
@@ -128,9 +130,10 @@ func (r *Ramdisk) serve() {
 		claimed, err := r.api.claim()
 		var refused *Refused
 		switch {
-		case errors.As(err, &refused) && refused.Status == 401:
+		case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
 			// Our challenge has run out, or the API has been made anew.
 			known = r.reportIn()
+			time.Sleep(pause)
 			continue
 		case err != nil:
 			r.console.Say("%v", err)
@@ -186,12 +189,26 @@ func (r *Ramdisk) reportIn() Discovered {
 func (r *Ramdisk) patiently(call func() error) error {
 	for until := time.Now().Add(apiPatience); ; time.Sleep(2 * time.Second) {
 		err := call()
-		var refused *Refused
-		if err == nil || (errors.As(err, &refused) && refused.Status < 500) || time.Now().After(until) {
+		if err == nil || isNo(err) || time.Now().After(until) {
 			return err
 		}
 		r.console.Say("%v", err)
 	}
+}
+
+// tell reports. A challenge lasts for minutes and writing to a disk for hours: one that has run out is made anew.
+func (r *Ramdisk) tell(report Report) error {
+	return r.patiently(func() error {
+		err := r.api.report(report)
+		var refused *Refused
+		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
+			return err
+		}
+		if _, err := r.api.discover(r.identity, r.hardware, r.address); err != nil {
+			return err
+		}
+		return r.api.report(report)
+	})
 }
 
 // fail tells what went wrong. The machine stays on, so that a new yes finds it.
@@ -203,14 +220,15 @@ func (r *Ramdisk) fail(err error) {
 		message = message[:textLimit]
 	}
 	report := Report{Spans: r.spans.take(), Failure: &ReportFailure{failure.Code, message}}
-	if err := r.patiently(func() error { return r.api.report(report) }); err != nil {
+	if err := r.tell(report); err != nil {
 		r.console.Say("it could not be reported: %v", err)
 	}
 }
 
 // deploy writes the image if it may, and enrols. When it returns nil the machine has gone into its reboot.
 func (r *Ramdisk) deploy(write bool, token string) error {
-	manifest, err := r.mirror.manifest(r.trust.ManifestKey)
+	// From the API and not from the mirror: an old manifest is well signed too, and only TLS says that it is today's.
+	manifest, err := Mirror{r.options.API, r.api.http, betweenTries, mirrorQuiet}.manifest(r.trust.ManifestKey)
 	if err != nil {
 		return err
 	}
@@ -236,7 +254,7 @@ func (r *Ramdisk) deploy(write bool, token string) error {
 	}
 	end()
 	report := Report{Spans: r.spans.take()}
-	if err := r.patiently(func() error { return r.api.report(report) }); err != nil {
+	if err := r.tell(report); err != nil {
 		r.console.Say("its times could not be reported: %v", err)
 	}
 	r.console.Say("done; booting the disk")
@@ -290,6 +308,11 @@ func (r *Ramdisk) write(image Image, disk Disk, target *Target) error {
 	if err := r.api.beginWrite(); err != nil {
 		return err
 	}
+	// What an older system kept at the end of its disk (its spare partition table, the members of arrays) goes first:
+	// firmware would take the spare table of a disk that is left half written for a good one.
+	if err := target.zero(disk.Bytes-mebibyte, mebibyte); err != nil {
+		return err
+	}
 	end := r.spans.begin("stream the image")
 	shown := int64(0)
 	err := writeImage(r.mirror, image, target, func(done, all int64) {
@@ -302,8 +325,7 @@ func (r *Ramdisk) write(image Image, disk Disk, target *Target) error {
 		return err
 	}
 	end()
-	// What an older system kept at the end of its disk (the members of arrays) is not found by the new one.
-	return target.zero(disk.Bytes-mebibyte, mebibyte)
+	return nil
 }
 
 // planOf says what is about to change, before it does.
@@ -325,8 +347,13 @@ func (r *Ramdisk) enrolInto(root, token string) error {
 	if err != nil {
 		return err
 	}
-	member, err := r.api.enrol(map[string]any{
+	request := map[string]any{
 		"token": token, "macs": r.identity.MACs, "uuid": r.identity.UUID, "host_key": keys.SSHPublic, "csr": keys.CSR,
+	}
+	var member Membership
+	err = r.patiently(func() (err error) {
+		member, err = r.api.enrol(request)
+		return err
 	})
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/ecdsa"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"encoding/pem"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +23,7 @@ func member(t *testing.T, ours authority, from, to time.Time) (folder string, as
 	folder, asked = t.TempDir(), new(int)
 	leaf, key := ours.leaf(t, from, to)
 	next, _ := ours.leaf(t, time.Now(), time.Now().Add(time.Hour))
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+	server := ours.serving(t, "127.0.0.1:0", func(answer http.ResponseWriter, request *http.Request) {
 		if request.URL.Path == "/api/agent/challenge" {
 			answer.Write([]byte(`{"challenge": "1.abc"}`))
 			return
@@ -46,11 +44,7 @@ func member(t *testing.T, ours authority, from, to time.Time) (folder string, as
 			"certificate": pemOf(next), "ca": pemOf(ours.certificate), "host_certificate": "host",
 		})
 		answer.Write(content)
-	}))
-	own, ownKey := ours.leaf(t, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw}, PrivateKey: ownKey}}}
-	server.StartTLS()
-	t.Cleanup(server.Close)
+	})
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)

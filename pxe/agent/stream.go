@@ -26,7 +26,7 @@ type piece struct {
 func writeImage(mirror Mirror, image Image, disk *Target, progress func(done, all int64)) error {
 	last := image.Chunks[len(image.Chunks)-1]
 	all := last.At + last.Bytes
-	// Zeroed first: an old table at its start or its end would survive in what the image leaves out.
+	// Zeroed first: an old table would stay until the first piece is written, and that one comes last.
 	if err := disk.zero(0, image.ChunkBytes); err != nil {
 		return err
 	}

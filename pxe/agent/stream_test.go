@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 )
 
 func silent(int64, int64) {}
@@ -65,6 +66,20 @@ func TestAMirrorThatIsGoneIsTriedAgainThenNamed(t *testing.T) {
 	made, disk := publish(t), diskWith(t, mebibyte)
 	made.server.Close()
 	mustFail(t, writeImage(made.mirror(), made.image, disk, silent), networkLost)
+}
+
+func TestAMirrorThatFallsSilentIsLeftAndAskedAgain(t *testing.T) {
+	made, disk := publish(t), diskWith(t, mebibyte)
+	made.cutAt, made.silent = int(made.image.Chunks[2].At)+10, make(chan struct{})
+	defer close(made.silent)
+	mirror := made.mirror()
+	mirror.quiet = 100 * time.Millisecond
+	if err := writeImage(mirror, made.image, disk, silent); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(contentOf(t, disk), made.disk) {
+		t.Fatal("the disk is not the image")
+	}
 }
 
 func TestADiskThatRefusesToBeWrittenIsNamed(t *testing.T) {

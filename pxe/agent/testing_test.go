@@ -7,11 +7,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -89,6 +92,24 @@ func (a authority) leaf(t *testing.T, from, to time.Time) (*x509.Certificate, *e
 	return made, key
 }
 
+// serving is a server that shows a certificate of this authority, for 127.0.0.1.
+func (a authority) serving(t *testing.T, address string, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(handler)
+	server.Listener.Close()
+	server.Listener = listener
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	leaf, key := a.leaf(t, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server
+}
+
 // published is a mirror with one image of a few pieces; tests change what it serves.
 type published struct {
 	server *httptest.Server
@@ -97,7 +118,8 @@ type published struct {
 	disk   []byte // what a disk must hold afterwards
 	data   []byte
 	index  []byte
-	cutAt  int // the first answer with data breaks off here; 0: it does not
+	cutAt  int           // the first answer with data breaks off here; 0: it does not
+	silent chan struct{} // it does not break off but stay open until this is closed
 	asked  []string
 }
 
@@ -135,7 +157,7 @@ func publish(t *testing.T) *published {
 }
 
 func (p *published) mirror() Mirror {
-	return Mirror{p.server.URL, p.server.Client(), time.Millisecond}
+	return Mirror{p.server.URL, p.server.Client(), time.Millisecond, time.Minute}
 }
 
 func (p *published) manifest() []byte {
@@ -164,6 +186,10 @@ func (p *published) serve(answer http.ResponseWriter, request *http.Request) {
 			p.cutAt = 0
 			answer.Header().Set("Content-Length", "1000000")
 			answer.Write(p.data[:cut])
+			if p.silent != nil {
+				answer.(http.Flusher).Flush()
+				<-p.silent
+			}
 			return
 		}
 		send(p.data)

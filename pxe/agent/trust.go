@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"time"
 )
+
+const connectPatience = 30 * time.Second
 
 // Trust is what was put into the ramdisk when it was built: whom this agent believes, and nobody else.
 type Trust struct {
@@ -49,16 +53,42 @@ func readTrust(folder string) (Trust, error) {
 
 // client speaks TLS 1.3 to servers of our authority alone.
 func (t Trust) client(timeout time.Duration) *http.Client {
-	settings := &tls.Config{
-		MinVersion: tls.VersionTLS13,
+	dialer := &net.Dialer{Timeout: connectPatience}
+	transport := &http.Transport{
+		DialContext: dialer.DialContext, DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return t.connect(ctx, dialer, network, address)
+		},
+		ResponseHeaderTimeout: 2 * time.Minute, MaxIdleConnsPerHost: 2, Proxy: nil,
+	}
+	return &http.Client{Transport: transport, Timeout: timeout}
+}
+
+// connect checks the name that was asked for. The one in a connection's state is of no use: for an address, which
+// TLS does not tell the server (RFC 6066, section 3), it is empty, and any certificate of our authority would do.
+func (t Trust) connect(ctx context.Context, dialer *net.Dialer, network, address string) (net.Conn, error) {
+	server, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	link, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(link, &tls.Config{
+		MinVersion: tls.VersionTLS13, ServerName: server,
 		// The usual check asks the clock, which may stand at 1970; ours follows and is no weaker in anything else.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			return t.check(state.PeerCertificates, state.ServerName, time.Now())
+			return t.check(state.PeerCertificates, server, time.Now())
 		},
+	})
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		link.Close()
+		return nil, err
 	}
-	transport := &http.Transport{TLSClientConfig: settings, MaxIdleConnsPerHost: 2, Proxy: nil}
-	return &http.Client{Transport: transport, Timeout: timeout}
+	return secure, nil
 }
 
 // check verifies chain, name and validity. Where our clock is behind the beginning of a certificate, the clock is
@@ -66,6 +96,9 @@ func (t Trust) client(timeout time.Duration) *http.Client {
 func (t Trust) check(chain []*x509.Certificate, server string, now time.Time) error {
 	if len(chain) == 0 {
 		return errors.New("the server shows no certificate")
+	}
+	if server == "" {
+		return errors.New("nobody said which server this must be")
 	}
 	if now.Before(t.BuiltAt) {
 		now = t.BuiltAt

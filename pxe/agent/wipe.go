@@ -39,7 +39,7 @@ func (r *Ramdisk) wipe() error {
 	if len(wiped) == 0 {
 		return failf(noDisk, "this machine has no disk to wipe")
 	}
-	if err := r.patiently(func() error { return r.api.report(Report{Wiped: wiped}) }); err != nil {
+	if err := r.tell(Report{Wiped: wiped}); err != nil {
 		return err
 	}
 	r.console.Say("wiped; switching off")
@@ -55,6 +55,9 @@ func wipeDisk(target *Target, disk Disk) (WipedDisk, error) {
 	}
 	if err := target.Sync(); err != nil {
 		return done, failf(diskFailed, "%v", err)
+	}
+	if err := target.forget(); err != nil {
+		return done, err
 	}
 	place, nothing := make([]byte, sampleBytes), make([]byte, sampleBytes)
 	for range samplesPerDisk {
