@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pwd
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,13 @@ def declared(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def compare(declared: dict[str, Any]) -> dict[str, Any]:
+def compare(declared: dict[str, Any], before: list[str] | None = None) -> dict[str, Any]:
     words = ["-i", "localhost,", "-c", "local", "localhost", "-m", "soundstage.farm.compare_machine"]
     done = run_ansible(
-        "ansible", [*words, "-a", json.dumps(declared), "-o"], {**os.environ, "ANSIBLE_BECOME": "false"}
+        "ansible",
+        [*words, "-a", json.dumps(declared), "-o"],
+        {**os.environ, "ANSIBLE_BECOME": "false"},
+        before,
     )
     assert "SUCCESS" in done.output, done.output
     answer: dict[str, Any] = json.loads(done.output[done.output.index("{") : done.output.rindex("}") + 1])
@@ -101,6 +105,37 @@ def test_users_packages_and_versions_that_are_not_there_are_found(
         pytest.skip("dpkg does not keep the packages here: make test on Debian")
     answer = compare(more)
     assert answer["differs"] == [named]
+
+
+@pytest.mark.parametrize(
+    ("reloads", "reloaded_after_s", "stale"),
+    [(False, 60, ["thing"]), (True, 60, []), (True, -60, ["thing"])],
+    ids=["a reload is not enough", "reloaded since", "placed since it was reloaded"],
+)
+def test_a_unit_that_has_not_taken_up_its_files_is_stale(
+    reloads: bool, reloaded_after_s: int, stale: list[str], tmp_path: Path, ansible_environment: Path
+) -> None:
+    """systemd itself is tried on machines of the lab; here stands what it says of a unit."""
+    file = tmp_path / "read at the start"
+    file.write_text("as declared\n")
+    written = time.time() - 600
+    os.utime(file, (written, written))
+    placed_us = int((time.monotonic() - 600) * 1e6)
+    says = {
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+        "ExecMainStartTimestampMonotonic": placed_us - 300_000_000,
+        "StateChangeTimestampMonotonic": placed_us + reloaded_after_s * 1_000_000,
+    }
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    lines = "\n".join(f"{name}={value}" for name, value in says.items())
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}\nEND\n")
+    program.chmod(0o755)
+    unit = {"name": "thing", "reads": [str(file)], "reloads": reloads}
+    answer = compare({"units": [unit]}, ["env", f"PATH={program.parent}:{os.environ['PATH']}"])
+    assert answer["stale"] == stale
+    assert answer["as_declared"] is (not stale)
 
 
 def test_no_content_is_in_the_answer(declared: dict[str, Any], ansible_environment: Path) -> None:

@@ -106,6 +106,15 @@ def test_a_node_that_a_person_has_set_aside_stays_so_over_a_reboot(agent: Secure
     assert agent.node()["SchedulingEligibility"] == "ineligible"
 
 
+def test_a_drain_that_was_ordered_while_the_machine_was_down_stays(agent: SecuredAgent, note: Path) -> None:
+    assert go("down", agent, note).returncode == 0
+    spec = {"DrainSpec": {"Deadline": 60_000_000_000}, "Meta": {"message": "a new fan"}}
+    agent.put(f"/v1/node/{agent.node()['ID']}/drain", spec)
+    up = go("up", agent, note)
+    assert (up.returncode, note.exists()) == (0, False), up.stderr
+    assert agent.node()["SchedulingEligibility"] == "ineligible"
+
+
 def test_what_was_said_about_a_drain_before_is_not_forgotten(agent: SecuredAgent, note: Path) -> None:
     spec = {"DrainSpec": {"Deadline": 60_000_000_000}, "Meta": {"message": "a new fan"}}
     agent.put(f"/v1/node/{agent.node()['ID']}/drain", spec)

@@ -48,9 +48,9 @@ class _NomadAccess(EngineAccess):
         for wanted in self.asked["policies"]:
             self._policy(wanted)
         if self.asked["tokens"]:
-            tokens = {token["Name"]: token for token in self.api.get("/v1/acl/tokens")}
+            tokens = self.api.get("/v1/acl/tokens")
             for wanted in self.asked["tokens"]:
-                self._token(wanted, tokens.get(wanted["name"]))
+                self._token(wanted, [one for one in tokens if one["Name"] == wanted["name"]])
 
     def _policy(self, wanted: dict[str, str]) -> None:
         path = f"/v1/acl/policy/{wanted['name']}"
@@ -64,20 +64,30 @@ class _NomadAccess(EngineAccess):
         body = {"Name": wanted["name"], "Description": wanted["description"], "Rules": wanted["rules"]}
         self.change(f"policy {wanted['name']}", "POST", path, body)
 
-    def _token(self, wanted: dict[str, Any], present: dict[str, Any] | None) -> None:
-        if present is not None and self.store.has(wanted["secret"]):
-            whole = self.api.get(f"/v1/acl/token/{present['AccessorID']}")
-            if whole["SecretID"] == self.store.text(wanted["secret"]) and sorted(
-                whole["Policies"] or []
-            ) == sorted(wanted["policies"]):
-                return
-        body = {"Name": wanted["name"], "Type": "client", "Policies": wanted["policies"], "Global": False}
-        made = self.change(f"token {wanted['name']}", "PUT", "/v1/acl/token", body)
-        if self.dry:
-            return
-        self.store.write(wanted["secret"], f"{made['SecretID']}\n".encode())
-        if present is not None:
-            self.api.call("DELETE", f"/v1/acl/token/{present['AccessorID']}")
+    def _token(self, wanted: dict[str, Any], present: list[dict[str, Any]]) -> None:
+        """Keep the one token whose secret is in the folder; others of its name are old, or of a run that was
+        cut off before it wrote the secret down.
+        """
+        name = f"token {wanted['name']}"
+        ours = self._ours(wanted, present)
+        if ours is None:
+            body = {"Name": wanted["name"], "Type": "client", "Policies": wanted["policies"], "Global": False}
+            made = self.change(name, "PUT", "/v1/acl/token", body)
+            if made is not None:
+                self.store.write(wanted["secret"], f"{made['SecretID']}\n".encode())
+        for old in present:
+            if old is not ours:
+                self.change(f"old {name}", "DELETE", f"/v1/acl/token/{old['AccessorID']}")
+
+    def _ours(self, wanted: dict[str, Any], present: list[dict[str, Any]]) -> dict[str, Any] | None:
+        if not self.store.has(wanted["secret"]):
+            return None
+        secret = self.store.text(wanted["secret"])
+        for one in present:
+            whole = self.api.get(f"/v1/acl/token/{one['AccessorID']}")
+            if whole["SecretID"] == secret and sorted(whole["Policies"] or []) == sorted(wanted["policies"]):
+                return one
+        return None
 
 
 class ActionModule(AccessAction):

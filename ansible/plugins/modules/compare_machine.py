@@ -41,6 +41,7 @@ options:
         type: list
         elements: path
         default: []
+      reloads: {description: Whether a reload takes them up as well as a start., type: bool, default: false}
   users:
     description: Users that exist.
     type: list
@@ -89,6 +90,7 @@ _ARGUMENTS: dict[str, Any] = {
         "options": {
             "name": {"type": "str", "required": True},
             "reads": {"type": "list", "elements": "path", "default": []},
+            "reloads": {"type": "bool", "default": False},
         },
     },
     "users": {
@@ -108,6 +110,11 @@ _ARGUMENTS: dict[str, Any] = {
         },
     },
 }
+
+
+_STARTED = "ExecMainStartTimestampMonotonic"
+# Of a unit that is active: its start, or the end of its last reload.
+_STARTED_OR_RELOADED = "StateChangeTimestampMonotonic"
 
 
 def main() -> None:
@@ -163,7 +170,8 @@ def _installed() -> dict[str, str]:
             if line.startswith("Package: "):
                 name, installed = line[9:].strip(), False
             elif line.startswith("Status: "):
-                installed = line.split()[1:] == ["install", "ok", "installed"]
+                wanted, error, state = line.split()[1:4]
+                installed = wanted in ("install", "hold") and (error, state) == ("ok", "installed")
             elif installed and line.startswith("Version: "):
                 versions[name] = line[9:].strip()
     return versions
@@ -177,7 +185,7 @@ def _has_package(versions: dict[str, str], wanted: str) -> bool:
 def _units_that_differ(module: AnsibleModule, units: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """What is wrong with them, and those that run but are stale."""
     names = [unit["name"] for unit in units]
-    properties = "--property=ActiveState,UnitFileState,ExecMainStartTimestampMonotonic"
+    properties = f"--property=ActiveState,UnitFileState,{_STARTED},{_STARTED_OR_RELOADED}"
     status, out, err = module.run_command(["systemctl", "show", properties, "--", *names])
     if status != 0:
         return [f"systemctl: {err.strip() or out.strip()}"], []
@@ -186,17 +194,19 @@ def _units_that_differ(module: AnsibleModule, units: list[dict[str, Any]]) -> tu
         state = dict(line.split("=", 1) for line in block.splitlines())
         if (state["ActiveState"], state["UnitFileState"]) != ("active", "enabled"):
             wrong.append(f"unit {unit['name']}")
-        elif _is_stale(int(state.get("ExecMainStartTimestampMonotonic") or 0), unit["reads"]):
+            continue
+        took_up_us = state.get(_STARTED_OR_RELOADED if unit["reloads"] else _STARTED)
+        if _is_stale(int(took_up_us or 0), unit["reads"]):
             stale.append(unit["name"])
     return wrong, stale
 
 
-def _is_stale(started_us: int, reads: list[str]) -> bool:
-    """`started_us` by the clock that never jumps. A file from the future says nothing: the clock was set."""
+def _is_stale(took_up_us: int, reads: list[str]) -> bool:
+    """`took_up_us` by the clock that never jumps. A file from the future says nothing: the clock was set."""
     now = time.time()
-    started = now - (time.monotonic() - started_us / 1e6)
+    took_up = now - (time.monotonic() - took_up_us / 1e6)
     written = [Path(path).stat().st_mtime for path in reads if Path(path).exists()]
-    return any(started < at <= now for at in written)
+    return any(took_up < at <= now for at in written)
 
 
 if __name__ == "__main__":

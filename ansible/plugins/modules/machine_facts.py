@@ -92,7 +92,7 @@ def _packages() -> dict[str, Any]:
                     name = line[9:].strip()
                 elif line.startswith("Status: "):
                     wanted, error, state = line.split()[1:4]
-                    if (wanted, error, state) == ("install", "ok", "installed"):
+                    if wanted in ("install", "hold") and (error, state) == ("ok", "installed"):
                         installed.append(name)
                     unfinished |= error != "ok" or state not in ("installed", "config-files", "not-installed")
         unfinished |= any(one.name.isdigit() for one in Path("/var/lib/dpkg/updates").iterdir())

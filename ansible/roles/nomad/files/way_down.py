@@ -18,6 +18,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+MESSAGE = "the machine goes down"
+
 
 class Unreachable(Exception):
     """The agent does not answer, or answers with an error; the text says which."""
@@ -89,7 +91,7 @@ def go_down(node: Node, note: Path, deadline_s: int) -> str:
         note.touch()  # first: whatever happens next, this drain is known to be ours
     if not known["Drain"] and (eligible or node.works()):
         before = {} if eligible else (known.get("LastDrain") or {}).get("Meta") or {}
-        node.drain(deadline_s, {"message": "the machine goes down", **before})
+        node.drain(deadline_s, {"message": MESSAGE, **before})
     end = time.monotonic() + deadline_s + 10
     while node.known()["Drain"] or node.works():
         if time.monotonic() > end:
@@ -99,15 +101,21 @@ def go_down(node: Node, note: Path, deadline_s: int) -> str:
 
 
 def come_up(node: Node, note: Path, wait_s: float) -> str:
-    """Take back the drain of `go_down`, once the node is ready; Unreachable when it is not in time."""
+    """Take back the drain of `go_down`, once the node is ready; Unreachable when it is not in time.
+
+    A drain that somebody ordered while the machine was down stays.
+    """
     end = time.monotonic() + wait_s
     while (reason := _not_ready(node)) is not None:
         if time.monotonic() > end:
             raise Unreachable(f"After {wait_s:.0f} s: {reason}")
         time.sleep(0.5)
-    node.admit()
+    last = (node.known().get("LastDrain") or {}).get("Meta") or {}
+    ours = last.get("message") == MESSAGE
+    if ours:
+        node.admit()
     note.unlink()
-    return "The node takes work again."
+    return "The node takes work again." if ours else "Somebody else had the last word: it stays as it is."
 
 
 def _not_ready(node: Node) -> str | None:
