@@ -11,8 +11,8 @@ from soundstage.telemetry import get_logger
 
 
 class Recurring:
-    """`look` is awaited every `every_s` seconds, and soon after `wake`. What it raises as an expected failure
-    is logged, and it is tried again.
+    """`look` is awaited every `every_s` seconds, and soon after `wake`. What it raises is logged, and it is
+    tried again.
     """
 
     def __init__(self, name: str, look: Callable[[], Awaitable[object]], every_s: float) -> None:
@@ -42,6 +42,9 @@ class Recurring:
                 await self._look()
             except SoundstageError as error:
                 self._log.warning("cannot be looked at for now", what=self._name, reason=error.message)
+            except Exception:
+                # A fault of ours, or an answer that nobody expected, must not end it until the next restart.
+                self._log.exception("looking at it failed", what=self._name)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), self._every_s)
             self._awake.clear()

@@ -30,17 +30,17 @@ class NomadNodes:
     async def drain(self, name: str, deadline: timedelta = timedelta(hours=1)) -> bool:
         """Moves its work away within `deadline`; False when Nomad has no such node.
 
-        It stays ineligible afterwards, also when its client registers again with what it still holds: Nomad
-        looks at no list of revoked certificates.
+        Also one that is down: it would take work again as soon as somebody switches its machine on. It stays
+        ineligible afterwards, also when its client registers again with what it still holds: Nomad looks at
+        no list of revoked certificates.
         """
-        node = await self._node(name)
-        if node is None:
-            return False
+        nodes = await self._nodes(name)
         spec = {"Deadline": int(deadline.total_seconds() * 1e9), "IgnoreSystemJobs": False}
-        await self._engine.call(
-            "POST", f"/v1/node/{node['ID']}/drain", json={"DrainSpec": spec, "MarkEligible": False}
-        )
-        return True
+        for node in nodes:
+            await self._engine.call(
+                "POST", f"/v1/node/{node['ID']}/drain", json={"DrainSpec": spec, "MarkEligible": False}
+            )
+        return bool(nodes)
 
     async def introduce(self, name: str, pool: str, lifetime: timedelta = INTRODUCTION) -> str:
         """A JWT with which a client of this name and node pool, and no other, registers for the first time.
@@ -60,6 +60,10 @@ class NomadNodes:
         return token
 
     async def _node(self, name: str) -> dict[str, Any] | None:
-        nodes = await self._engine.call("GET", "/v1/nodes")
-        alive = [node for node in nodes if node.get("Name") == name and node.get("Status") != "down"]
+        alive = [node for node in await self._nodes(name) if node.get("Status") != "down"]
         return alive[0] if alive else None
+
+    async def _nodes(self, name: str) -> list[dict[str, Any]]:
+        """Also those that are down, such as one of a machine that was set up anew since."""
+        nodes = await self._engine.call("GET", "/v1/nodes")
+        return [node for node in nodes if node.get("Name") == name]

@@ -10,7 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from provisioning_api.enrolment.tls_authority import TlsAuthority
+from soundstage.errors import SoundstageError
 from soundstage.private_files import write_anew
+from soundstage.telemetry import get_logger
 
 # Far less than it lives: a process that runs for months must not end up with one that has expired.
 EVERY = timedelta(days=7)
@@ -22,6 +24,7 @@ class OwnCertificate:
     def __init__(self, tls: TlsAuthority, folder: Path) -> None:
         self._tls = tls
         self._folder = folder
+        self._log = get_logger(__name__)
 
     def write(self, names: Sequence[str]) -> tuple[str, str]:
         """Paths of the certificate (with our CA's behind it) and of its key, which its owner alone can
@@ -37,7 +40,13 @@ class OwnCertificate:
     async def keep_fresh(
         self, context: ssl.SSLContext, names: Sequence[str], *, every: timedelta = EVERY
     ) -> None:
-        """Puts a new one into a context that is in use, again and again; connections that are there stay."""
+        """Puts a new one into a context that is in use, again and again; connections that are there stay.
+
+        What fails, on a full disk for example, is logged and tried again the next time.
+        """
         while True:
             await asyncio.sleep(every.total_seconds())
-            context.load_cert_chain(*await asyncio.to_thread(self.write, names))
+            try:
+                context.load_cert_chain(*await asyncio.to_thread(self.write, names))
+            except (OSError, SoundstageError) as error:
+                self._log.error("our own certificate could not be changed", reason=str(error))

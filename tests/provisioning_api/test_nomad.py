@@ -53,6 +53,21 @@ async def test_a_drained_node_takes_no_more_work(cluster: NomadCluster, nodes: N
     assert not await nodes.drain("nobody")
 
 
+async def test_a_node_that_is_down_takes_no_work_either_when_it_comes_back(
+    cluster: NomadCluster, nodes: NomadNodes
+) -> None:
+    client = await asyncio.to_thread(cluster.add_client, "node4")
+    path = f"/v1/node/{client.node_id}"
+    await asyncio.to_thread(client.stop)
+
+    async def down() -> bool:
+        return bool(cluster.server.get(path)["Status"] == "down")
+
+    await eventually(down)
+    assert await nodes.drain("node4")
+    assert cluster.server.get(path)["SchedulingEligibility"] == "ineligible"
+
+
 async def test_a_configured_machine_is_ready_when_nomad_calls_its_node_ready(
     cluster: NomadCluster, settings: Settings, project: Path
 ) -> None:

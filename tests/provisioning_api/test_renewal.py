@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -238,12 +239,25 @@ async def test_two_renewals_at_once_give_one_pair(
     assert len((await operator.get("/api/machines/node1/credentials")).json()) == 4
 
 
+class OnceFull(OwnCertificate):
+    """Its disk is full at one write; the next succeeds."""
+
+    full = False
+
+    def write(self, names: Sequence[str]) -> tuple[str, str]:
+        if self.full:
+            self.full = False
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(names)
+
+
 async def test_our_own_certificate_is_changed_under_a_server_that_runs(tmp_path: Path) -> None:
     """A process that runs longer than its certificate lives goes on being trusted."""
     authority = TlsAuthority(KeyFolder(tmp_path / "keys"))
-    own = OwnCertificate(authority, tmp_path / "tls")
+    own = OnceFull(authority, tmp_path / "tls")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*own.write(["localhost"]))
+    own.full = True
     trusting = ssl.create_default_context(cadata=authority.pem)
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
