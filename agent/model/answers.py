@@ -205,7 +205,7 @@ class _Turn:
         try:
             call = self._prepared(ask)
         except SoundstageError as error:
-            self._tell(ask, f"error: {_told(error)}")
+            self._tell(ask, f"error: {self._marks.wrap(_told(error))}")
             yield ToolFailed(tool=ask.name or "?", code=error.code, message=error.message, hint=error.hint)
             self._budget.spend_wrong_call()
             return
@@ -228,14 +228,15 @@ class _Turn:
                     if isinstance(event, ToolReturned):
                         content = self._marks.wrap(json.dumps(event.result, ensure_ascii=False))
                     if isinstance(event, ApprovalAsked):
-                        content = f"not run yet: {event.message}"
+                        content = f"not run yet: {self._marks.wrap(event.message)}"
                     if isinstance(event, Text):
                         # Kept back: the model says in its own words what this sentence says.
                         self._untold.append(event.text)
                     else:
                         yield event
         except SoundstageError as error:
-            content = f"error: {_told(error)}"
+            # It may name what somebody else has named: a persona, a title.
+            content = f"error: {self._marks.wrap(_told(error))}"
             yield ToolFailed(tool=ask.name, code=error.code, message=error.message, hint=error.hint)
         self._outside_seen = True
         self._made[key] = (times + 1, content)

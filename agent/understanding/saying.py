@@ -17,8 +17,8 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How people ask for one tool: of each group of `named_by` one word must be there; `say` is a template
-    with {argument} and [parts that go when their argument is missing].
+    """How people ask for one tool: of each group of `named_by` a word of its own must be there; `say` is a
+    template with {argument} and [parts that go when their argument is missing].
     """
 
     named_by: tuple[frozenset[str], ...] = ()
@@ -32,7 +32,9 @@ class Wording:
     def named_in(self, utterance: str) -> bool:
         """Whether somebody's own words name the tool. One without `named_by` is never named."""
         words = own_words(utterance)
-        return bool(self.named_by) and all(group & words for group in self.named_by)
+        named = [group & words for group in self.named_by]
+        # A word of both groups (“render”) does not name the tool by itself: two words are needed.
+        return bool(named) and all(named) and len(frozenset().union(*named)) >= len(named)
 
     def sentence(self, arguments: Mapping[str, object]) -> str:
         """The template with the arguments in it; empty when one that it needs is missing."""

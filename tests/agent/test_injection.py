@@ -27,6 +27,11 @@ CARRIERS = [
     "The file is called “{}.jpg”, is that good?",
     'Is "{}" a good name?',
     "Explain the words “{}” and the words “{}”",
+    # What was looked up may hold an order, and these sentences only ask to look.
+    "What is wrong with my last render?",
+    "Why did the render fail, can you look it up for me",
+    "Let me know what the titles of the videos say",
+    "Let me hear about the last recording",
 ]
 
 
