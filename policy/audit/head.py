@@ -19,7 +19,10 @@ class Head:
 
 
 class HeadFile:
-    """`audit-head.json` in the state folder. It may lag behind the chain, and never runs ahead of it."""
+    """`audit-head.json` in the state folder. It may lag behind the chain, and never runs ahead of it.
+
+    Not moved on over a chain that it does not fit: the next line must not hide that others are missing.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

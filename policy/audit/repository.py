@@ -17,6 +17,10 @@ class AuditLines:
     async def last(self) -> AuditLine | None:
         return await self._session.scalar(select(AuditLine).order_by(AuditLine.number.desc()).limit(1))
 
+    async def hash_of(self, number: int) -> str | None:
+        """None when there is no such line."""
+        return await self._session.scalar(select(AuditLine.sha256).where(AuditLine.number == number))
+
     async def add(self, line: AuditLine) -> None:
         self._session.add(line)
         await self._session.flush()

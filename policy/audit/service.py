@@ -17,6 +17,7 @@ from policy.audit.repository import AuditLines
 from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
 from soundstage.database import Database, in_transaction, utcnow
 from soundstage.errors import NotFound
+from soundstage.telemetry import get_logger
 from soundstage.telemetry.masking import mask_secrets
 from soundstage.tracing import trace_id as current_trace_id
 
@@ -46,6 +47,7 @@ class AuditLog:
     def __init__(self, db: Database, head: HeadFile | None = None) -> None:
         self._db = db
         self._head = head
+        self._log = get_logger(__name__)
 
     async def record(self, session: AsyncSession, entry: AuditEntry) -> None:
         """Appends in the caller's transaction, with the change that it tells of; secrets are masked."""
@@ -66,8 +68,10 @@ class AuditLog:
             sha256="",
         )
         line.sha256 = _digest(line)
+        fits = await self._head_fits(lines)
         await lines.add(line)
-        self._note_head(session, Head(line.number, line.sha256))
+        if fits:
+            self._note_head(session, Head(line.number, line.sha256))
 
     async def note(self, entry: AuditEntry) -> None:
         """In a transaction of its own: what was refused is rolled back, and the line about it must stay."""
@@ -125,6 +129,17 @@ class AuditLog:
         if head is not None and head.sha256 != at_head:
             return AuditVerdict(lines=count, broken_at=head.number, reason="the chain was written anew")
         return AuditVerdict(lines=count)
+
+    async def _head_fits(self, lines: AuditLines) -> bool:
+        """Whether the chain still holds the line that the file names. A damaged file may be written anew."""
+        try:
+            head = None if self._head is None else await asyncio.to_thread(self._head.read)
+        except ValueError:
+            return True
+        if head is None or await lines.hash_of(head.number) == head.sha256:
+            return True
+        self._log.error("the audit log does not fit its noted end", line=head.number)
+        return False
 
     def _note_head(self, session: AsyncSession, head: Head) -> None:
         """Notes the end of the chain when the transaction commits, and only then."""

@@ -87,6 +87,16 @@ async def test_a_chain_that_was_written_anew_is_found(audit: AuditLog, db: Datab
     assert (verdict.broken_at, verdict.reason) == (5, "the chain was written anew")
 
 
+async def test_the_next_line_does_not_hide_that_others_are_missing(audit: AuditLog, db: Database) -> None:
+    await tell(audit)
+    await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
+    await tell(audit, 1)
+    assert (await audit.verify()).reason == "lines at the end are missing"
+    await tell(audit, 4)
+    verdict = await audit.verify()
+    assert (verdict.broken_at, verdict.reason) == (5, "the chain was written anew")
+
+
 async def test_a_damaged_head_file_is_told_and_not_believed(audit: AuditLog, head: Path) -> None:
     await tell(audit)
     await asyncio.to_thread(head.write_text, "{")
