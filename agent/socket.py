@@ -19,7 +19,8 @@ from soundstage.errors import Invalid, SoundstageError, TooLarge, Unavailable
 from soundstage.telemetry import trace
 
 MOST_AT_ONCE = 16
-Chatter = Annotated[Principal, Depends(require_permission("chat:use"))]
+CHATTING = require_permission("chat:use")
+Chatter = Annotated[Principal, Depends(CHATTING)]
 
 
 class _Turn(BaseModel):
@@ -101,6 +102,8 @@ class _Connection:
         try:
             wish = _parsed(message)
             ref = wish.ref
+            # A socket may live for days, longer than the key that opened it.
+            self._principal = await CHATTING.again(self._socket)
             if len(self._telling) >= MOST_AT_ONCE:
                 raise Unavailable(
                     "chat.too_many_at_once",

@@ -22,6 +22,11 @@ class RequiredPermission:
         await policy.decider.require(principal, Action("route", _route(connection), self.permission))
         return principal
 
+    async def again(self, connection: HTTPConnection) -> Principal:
+        """For a connection that lives long: a key may have ended, or been narrowed, since it was opened."""
+        connection.state.principal = None
+        return await self(connection)
+
 
 def _route(connection: HTTPConnection) -> str:
     """`GET /api/renders/{render_id}`: the template, so that the same question is asked for every id."""

@@ -18,7 +18,8 @@ from websockets.exceptions import InvalidStatus
 
 from agent.socket import socket_router
 from app.composition import Services, opened
-from policy import install_policy
+from policy import Principal, install_policy
+from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
 from soundstage.settings import Settings
 
@@ -125,6 +126,21 @@ async def test_a_bad_message_is_told_and_the_conversation_goes_on(
         assert (await until(connection, "error"))[0]["code"] == code
         await send(connection, type="say", message="help")
         assert kinds(await until(connection, "done"))[-1] == "done"
+
+
+async def test_a_key_that_has_ended_says_nothing_more_on_a_socket_that_is_open(settings: Settings) -> None:
+    async with listening(settings, Say("x")) as (url, services):
+        policy, admin = services.policy, Principal.local_admin()
+        async with services.database.transaction() as session:
+            made = await policy.keys.create(session, KeyRequest(name="page", role="editor"), admin)
+        headers = {"Authorization": f"Bearer {made.key}"}
+        async with connect(url, additional_headers=headers) as connection:
+            await send(connection, type="say", message="help")
+            await until(connection, "done")
+            async with services.database.transaction() as session:
+                await policy.keys.revoke(session, made.id, admin)
+            await send(connection, type="say", ref="late", message="help")
+            assert (await until(connection, "error", "late"))[0]["code"] == "auth.bad_key"
 
 
 async def test_a_page_of_somebody_else_gets_no_connection(settings: Settings) -> None:
