@@ -18,6 +18,9 @@ from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, trace
 
 LOOK_EVERY_S = 2.0
+AGAIN_AFTER_S = 30.0
+LATER = frozenset({429, 503})
+"""Status of errors that pass by themselves: too many calls, a busy database, a policy out of reach."""
 Known = Callable[[Approval], Awaitable[Principal | None]]
 """Who asked, with the rights they have now; None when they have none any more."""
 
@@ -40,6 +43,7 @@ class Deciding:
         self._known = known
         self._log = get_logger(__name__)
         self._wake = asyncio.Event()
+        self._postponed = False
         self._task: asyncio.Task[None] | None = None
 
     async def vote(
@@ -78,6 +82,7 @@ class Deciding:
 
     async def run_approved(self) -> int:
         """Runs everything that may run now, once; gives how many calls that were."""
+        self._postponed = False
         await self.approvals.sweep()
         waiting = await self.approvals.approved()
         for row in waiting:
@@ -91,8 +96,12 @@ class Deciding:
                 await self.run_approved()
             except SoundstageError as error:
                 self._log.warning("agreed calls wait", reason=error.code)
+            except Exception:
+                # The next round may do better; without one, every later yes would wait for a restart.
+                self._log.exception("agreed calls wait")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY_S)
+                pause_s = AGAIN_AFTER_S if self._postponed else LOOK_EVERY_S
+                await asyncio.wait_for(self._wake.wait(), pause_s)
             self._wake.clear()
 
     async def _run(self, row: Approval) -> None:
@@ -113,6 +122,10 @@ class Deciding:
             await self._toolset.run(context, prepare_call(self._toolset, row.tool, row.arguments))
         except SoundstageError as error:
             self._log.warning("an agreed call failed", approval=row.id, code=error.code)
+            if error.status in LATER:
+                # Nothing is wrong with the call: it waits for a later round, or until it expires.
+                self._postponed = True
+                return
             # A refusal before the claim would be met again for ever.
             await self.approvals.void(row.id, f"{error.code}: {error.message}")
         except Exception:

@@ -136,22 +136,29 @@ class ApprovalService:
     async def claim(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
         """The id of an approval of this call, now running; None when nobody has agreed to it (yet).
 
-        Raises Conflict (`approval.drifted`), and voids it, when the plan is not the one that was agreed to.
+        Raises Conflict (`approval.drifted`), and voids it, when the plan is not the one that was agreed to,
+        or when the policy asks for more people than agreed.
         """
         async with self._database.transaction() as session:
             await self._sweep(session)
             found = await Approvals(session).open_for(
                 call.tool.name, hash_arguments(call), context.principal.id, context.session_id
             )
-            row = next((one for one in found if one.state == ApprovalState.APPROVED), None)
+            wanted = context.approval_id
+            usable = (one for one in found if wanted in (None, one.id))
+            row = next((one for one in usable if one.state == ApprovalState.APPROVED), None)
             if row is None:
                 return None
-            if row.plan_sha256 == plan.sha256:
+            needed = 0 if context.decision is None else context.decision.approvers
+            if needed > row.approvers:
+                await self._end(session, row, ApprovalState.VOID, "the policy asks for more people now")
+            elif row.plan_sha256 == plan.sha256:
                 row.state = move(ApprovalState(row.state), ApprovalState.RUNNING)
                 row.alive_until = utcnow() + RUNNING_FOR
                 await self._tell(session, row, "approval.running", context.principal.name, {})
                 return row.id
-            await self._end(session, row, ApprovalState.VOID, "the plan has changed since")
+            else:
+                await self._end(session, row, ApprovalState.VOID, "the plan has changed since")
         raise drifted(row.id)
 
     async def finish(self, approval_id: str, *, worked: bool, outcome: str) -> None:

@@ -72,9 +72,13 @@ class AuditedToolset:
         except asyncio.CancelledError:
             await asyncio.shield(self._end(context, call, "cancelled", {}))
             raise
+        except Exception:
+            await self._end(context, call, "internal.unexpected", {})
+            raise
         made = result.model_dump(mode="json")
         effect = {name: value for name, value in made.items() if name.endswith("_id") and value}
-        await self._end(context, call, "ok", effect)
+        # Shielded: it has happened, whether or not anybody still waits for the answer.
+        await asyncio.shield(self._end(context, call, "ok", effect))
         return result
 
     async def _end(
@@ -206,7 +210,7 @@ class ApprovedToolset:
             cut = "it was cut off; look before asking again"
             await asyncio.shield(self._approvals.finish(claimed, worked=False, outcome=cut))
             raise
-        await self._approvals.finish(claimed, worked=True, outcome=result.sentence())
+        await asyncio.shield(self._approvals.finish(claimed, worked=True, outcome=result.sentence()))
         return result
 
 

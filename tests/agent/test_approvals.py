@@ -32,7 +32,7 @@ from policy.decisions import Decider, Decision, Verdict
 from policy.decisions.bundle import Bundle, shipped
 from policy.decisions.embedded import EmbeddedEngine
 from soundstage.database import Database, utcnow
-from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
+from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError, Unavailable
 from soundstage.events import EventStore
 from soundstage.telemetry import trace
 
@@ -330,6 +330,8 @@ async def test_a_fault_of_our_own_is_noted_and_keeps_nobody_waiting(stage: Stage
     assert await stage.deciding.run_approved() == 2
     states = {out.state for out in await stage.approvals.list(ADA)}
     assert states == {ApprovalState.FAILED}
+    ends = [line.data for line in await stage.audit.read(0, 100) if line.kind == "tool.ended"]
+    assert [end["outcome"] for end in ends[-2:]] == ["internal.unexpected"] * 2
 
 
 async def test_a_call_that_needs_no_yes_any_more_still_runs_on_it_and_once(
@@ -362,6 +364,60 @@ async def test_a_yes_is_worth_nothing_when_the_policy_says_no_meanwhile(
     assert stage.farm.wiped == []
     out = await stage.approvals.get(approval_id, ADA)
     assert out.state is ApprovalState.VOID and "the role was narrowed" in out.outcome
+
+
+async def test_a_yes_is_kept_while_the_policy_cannot_be_asked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval_id = await stage.ask()
+    await stage.deciding.vote(approval_id, BOB, agrees=True)
+
+    async def away(self: Decider, *_: object) -> Decision:
+        raise Unavailable("policy.engine_failed", "The policy could not be evaluated.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Decider, "decide", away)
+        await stage.deciding.run_approved()
+    assert stage.farm.wiped == []
+    assert await stage.state(approval_id) is ApprovalState.APPROVED
+    await stage.deciding.run_approved()
+    assert stage.farm.wiped == ["node-7"]
+
+
+async def test_a_yes_is_void_when_the_policy_asks_for_more_people_meanwhile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval_id = await stage.ask()
+    await stage.deciding.vote(approval_id, BOB, agrees=True)
+
+    async def two(self: Decider, *_: object) -> Decision:
+        return Decision(verdict=Verdict.APPROVE, approvers=2)
+
+    monkeypatch.setattr(Decider, "decide", two)
+    await stage.deciding.run_approved()
+    assert stage.farm.wiped == []
+    out = await stage.approvals.get(approval_id, ADA)
+    assert (out.state, out.outcome) == (ApprovalState.VOID, "the policy asks for more people now")
+
+
+async def test_the_background_survives_a_fault_of_one_round(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept, sweep = asyncio.Event(), stage.approvals.sweep
+
+    async def broken_once() -> None:
+        if not swept.is_set():
+            swept.set()
+            raise ZeroDivisionError
+        await sweep()
+
+    monkeypatch.setattr(stage.approvals, "sweep", broken_once)
+    await stage.deciding.start()
+    await asyncio.wait_for(swept.wait(), 60)
+    approval_id = await stage.ask()
+    await stage.approvals.vote(approval_id, BOB, agrees=True)
+    await stage.until("approval.done")
+    assert stage.farm.wiped == ["node-7"]
 
 
 async def test_a_call_whose_process_died_is_lost_and_never_repeated(stage: Stage) -> None:
