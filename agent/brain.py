@@ -21,7 +21,8 @@ from agent.tools.toolset import prepare_call
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from agent.watching import RenderWatch
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import trace_id
+from soundstage.errors.problems import unexpected_error
+from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
 
 HISTORY_TURNS = 10
@@ -67,7 +68,7 @@ class Brain:
         """The events of one answer: `TurnBegan` first, `Done` last. With `follow`, the render it is about is
         watched to its end.
 
-        Expected failures come as a `Failure` event; only an unknown session raises, before the first event.
+        Failures come as a `Failure` event; only an unknown session raises, before the first event.
         Closing the generator, or cancelling who reads it, cancels the answer.
         """
         turn = await self.sessions.begin_turn(conversation, utterance, request_id)
@@ -103,6 +104,10 @@ class Brain:
                         yield event
         except SoundstageError as error:
             yield Failure(code=error.code, message=error.message, hint=error.hint)
+        except Exception:
+            get_logger(__name__).exception("an answer broke", session=turn.session_id, turn=turn.number)
+            fault = unexpected_error()
+            yield Failure(code=fault.code, message=fault.message, hint=fault.hint)
 
     async def _answer(
         self, conversation: Conversation, turn: OpenTurn, utterance: str

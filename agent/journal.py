@@ -38,12 +38,17 @@ class TurnJournal:
         else:
             self._waiting.append(event)
         if isinstance(event, ToolCalled) and event.effect != "read":
-            await self.flush()
+            # Shielded: what is broken off half-way would be lost for the end of the turn, too.
+            await asyncio.shield(self.flush())
 
     async def flush(self) -> None:
         async with self._writing:
             told, self._waiting = self._waiting, []
-            await self._sessions.keep(self._turn, told, self._outcome.end())
+            try:
+                await self._sessions.keep(self._turn, told, self._outcome.end())
+            except SoundstageError:
+                self._waiting = [*told, *self._waiting]
+                raise
 
     async def end(self) -> None:
         async with self._writing:

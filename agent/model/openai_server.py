@@ -81,8 +81,8 @@ class OpenAiServer:
                 "Try again, or raise timeout_s of the model in the settings.",
                 status=504,
             ) from error
-        except httpx.TransportError as error:
-            if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.DecodingError):
                 raise self._cut_off() from error
             raise Unavailable(
                 "model.unreachable",

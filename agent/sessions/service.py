@@ -15,7 +15,7 @@ from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from soundstage.database import Database, new_id, utcnow
-from soundstage.errors import NotFound
+from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
 from soundstage.telemetry import trace_id
 
@@ -101,9 +101,16 @@ class SessionService:
     async def begin_turn(
         self, conversation: Conversation, utterance: str, request_id: str | None = None
     ) -> OpenTurn:
+        """Raises Conflict when this request has begun a turn already, in whichever process."""
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             row = await self._own(repository, conversation.principal, conversation.id)
+            if request_id is not None and await repository.turn_of_request(row.principal_id, request_id):
+                raise Conflict(
+                    "turn.begun",
+                    "This request is being answered already.",
+                    "Send it again to get its answer.",
+                )
             await self._close_lost(session, repository, row.id)
             now = utcnow()
             row.turns += 1

@@ -33,10 +33,12 @@ from agent.events import (
     ToolFailed,
     ToolReturned,
 )
+from agent.model import OpenAiServer
 from agent.tools import ToolCall, ToolContext, ToolResult, Toolset
 from agent.tools.toolset import AnyTool
 from app.composition import Services, opened
 from policy import Principal
+from soundstage.errors import Unavailable
 from soundstage.settings import Settings
 
 QUESTION = "tell me, how are things going around here today?"
@@ -341,6 +343,7 @@ async def test_a_long_script_is_kept_from_the_model_and_spoken_word_for_word(tal
         (Raw(b'data: {"choices": [{"delta": {"content": 7}}]}\n\n'), "model.nonsense"),
         (Raw(b"\xff\xfe\x00 binary"), "model.cut_off"),
         (Raw(b""), "model.cut_off"),
+        (Raw(b"not packed", "text/event-stream\r\nContent-Encoding: gzip"), "model.cut_off"),
         (Raw(b"data: " + b"x" * (5 << 20)), "model.too_long"),
         (Say(""), "model.silent"),
         (Silence(), "model.slow"),
@@ -354,6 +357,14 @@ async def test_when_the_model_fails_one_sentence_says_so_and_the_grammar_answers
     assert notices(events) == [code]
     failure = next(event for event in events if isinstance(event, Failure))
     assert "List my videos" in failure.suggestions
+
+
+async def test_a_model_whose_address_is_none_cannot_be_reached() -> None:
+    # As Consul may name one; addresses in the settings are checked when they are read.
+    with pytest.raises(Unavailable) as error:
+        async for _ in OpenAiServer("x", "http://[::1:80/v1", "x").ask([], [], max_tokens=1):
+            pass
+    assert error.value.code == "model.unreachable"
 
 
 async def test_a_model_that_cannot_be_reached_is_said_too(talking: Talking) -> None:

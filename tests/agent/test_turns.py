@@ -16,10 +16,13 @@ import pytest
 from fastapi import FastAPI
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 
+from agent.events import Text, TextPart
+from agent.journal import TurnJournal
 from agent.sessions.schemas import TurnOut
 from app.composition import Services, opened
 from app.web import create_app
 from policy import Principal
+from soundstage.errors import Conflict, Unavailable
 from soundstage.settings import Settings
 
 ME = Principal.local_admin("test")
@@ -192,6 +195,50 @@ async def test_a_request_that_comes_twice_also_at_once_makes_one_video(settings:
     assert third.json()["events"] == fourth.json()["events"]
     assert first["events"] == second["events"]
     assert first["session_id"] == second["session_id"]
+
+
+async def test_a_request_that_another_process_has_begun_is_not_begun_again(settings: Settings) -> None:
+    async with opened(settings) as services:
+        sessions = services.brain.sessions
+        conversation = await sessions.open(ME)
+        await sessions.begin_turn(conversation, "Have Nova say: one", "request-0001")
+        with pytest.raises(Conflict) as begun:
+            await sessions.begin_turn(conversation, "Have Nova say: one", "request-0001")
+        assert begun.value.code == "turn.begun"
+        somebody = await sessions.open(Principal.local_admin("somebody"))
+        await sessions.begin_turn(somebody, "Have Nova say: one", "request-0001")
+
+
+async def test_what_could_not_be_written_is_written_the_next_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> None:
+        raise Unavailable("database.busy", "Too many want the database at once.")
+
+    async with opened(settings) as services:
+        sessions = services.brain.sessions
+        turn = await sessions.begin_turn(await sessions.open(ME), "hello")
+        journal = TurnJournal(sessions, turn)
+        await journal.note(TextPart(text="one "))
+        with monkeypatch.context() as patch, pytest.raises(Unavailable):
+            patch.setattr(sessions, "keep", busy)
+            await journal.flush()
+        await journal.note(Text(text="one two"))
+        await journal.end()
+        told = [event.kind for event in await services.events.read(turn.stream)]
+    assert told == ["text_part", "text"]
+
+
+async def test_a_fault_of_our_own_is_told_and_not_taken_for_an_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with web(settings, Say("never asked")) as (client, services):
+        monkeypatch.setattr(services.studio.renders, "list", None)
+        answer = (await client.post("/api/chat", json={"message": "list my videos"})).json()
+        turns = await client.get(f"/api/chat/sessions/{answer['session_id']}/turns")
+    assert [event["type"] for event in answer["events"]][-2:] == ["error", "done"]
+    assert answer["events"][-2]["code"] == "internal.unexpected"
+    assert turns.json()[0]["state"] == "failed"
 
 
 @pytest.mark.parametrize("path", ["ses_none/turns/1", "ses_none/turns/1/events"])
