@@ -22,6 +22,7 @@ from app.with_supervisor import GRACE_S, stop_with_supervisor
 from provisioning_api.enrolment.own_certificate import OwnCertificate
 from soundstage.errors import SoundstageError
 from soundstage.settings import load_settings
+from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.telemetry import configure_logging
 
 
@@ -54,7 +55,7 @@ async def serve(
     # The application starts and ends once, with the first.
     second.lifespan = "off"
     own = OwnCertificate(process.services.tls, settings.state_dir.absolute() / "provisioning" / "tls")
-    names = _names(settings.provisioning.tls_names, tls)
+    names = _names(settings.provisioning, tls)
     second.ssl_certfile, second.ssl_keyfile = own.write(names)
     second.load()
     if second.ssl is None:
@@ -102,8 +103,12 @@ def _config(app: object) -> uvicorn.Config:
     )
 
 
-def _names(chosen: tuple[str, ...], tls: socket.socket) -> list[str]:
-    """What the certificate is good for: what the settings say, and this machine."""
+def _names(settings: ProvisioningSettings, tls: socket.socket) -> list[str]:
+    """What the certificate is good for: what the settings say, and this machine. Boot scripts send agents to
+    the host of the public address.
+    """
+    public = settings.public_url.host if settings.public_url is not None else None
+    chosen = [*settings.tls_names, *([public.strip("[]")] if public else [])]
     address = tls.getsockname()[0]
     own = [] if address in ("0.0.0.0", "::") else [address]  # noqa: S104
     return list(dict.fromkeys([*chosen, *own, socket.gethostname(), "localhost", "127.0.0.1", "::1"]))

@@ -16,7 +16,7 @@ from app.machines_api import machines_api
 from lab.image_tree import tree_with_roles
 from lab.mirror import mirror_of_this_computer
 from provisioning_api.wiring import ansible_bin
-from pxe.image.build import BuiltImage, build_image
+from pxe.image.build import BuiltImage, build_image, taken_by_machines
 from pxe.image.recipe import Kernel, Mirror, Recipe
 from soundstage.errors import Invalid, Unavailable
 from soundstage.settings import Settings
@@ -84,10 +84,14 @@ def _register_publish(group: typer.Typer) -> None:
         settings = called.settings()
         built = _built(settings, printer, kernel, package, roles, name)
         names = run(_published(settings, built))
-        printer.answer(
-            {"version": built.index.version, "published": names},
-            f"Published {built.index.version}: {', '.join(names)}.",
-        )
+        version, taken = built.index.version, taken_by_machines(settings.artefacts_folder)
+        said = f"Published {version}: {', '.join(names)}."
+        if taken != version:
+            said += (
+                f" Machines still take {taken}, whose name is greater: publish with a greater --name,"
+                " or delete that image and publish again."
+            )
+        printer.answer({"version": version, "published": names, "taken": taken}, said)
 
 
 def _built(

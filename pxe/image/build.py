@@ -90,6 +90,12 @@ def build_image(
     return BuiltImage(made_once(cache_folder() / "built" / version, make))
 
 
+def taken_by_machines(folder: Path) -> str:
+    """The version of the image that machines take from a folder of artefacts: the greatest name."""
+    names = (path.name for path in folder.glob(f"*{INDEX_SUFFIX}"))
+    return max(names, default="").removeprefix("soundstage-").removesuffix(INDEX_SUFFIX)
+
+
 def image_key(tree: Path, agent: Path, ssh_user: str) -> str:
     words = (tree.name, agent.parent.name, ssh_user, files_key(), _code_key(), _FORM)
     return hashlib.sha256(repr(words).encode()).hexdigest()[:12]

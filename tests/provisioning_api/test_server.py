@@ -65,6 +65,22 @@ def test_an_agent_that_trusts_our_authority_alone_gets_through_with_tls_1_3(
         assert client.get("/api/health").json() == {"status": "ok"}
 
 
+def test_its_certificate_is_good_for_the_host_that_boot_scripts_name(tmp_path: Path) -> None:
+    environment = {
+        "SOUNDSTAGE_STATE_DIR": str(tmp_path / "state"),
+        "SOUNDSTAGE_PROVISIONING__PUBLIC_URL": "http://boot.example:8080",
+    }
+    with running_server(tmp_path, environment) as server:
+        ca = httpx.get(f"{server.url}/api/ca.pem", timeout=PATIENCE_S, trust_env=False).text
+        port = int(server.tls_url.rpartition(":")[2])
+        context = ssl.create_default_context(cadata=ca)
+        with (
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S) as link,
+            context.wrap_socket(link, server_hostname="boot.example") as secure,
+        ):
+            assert secure.version() == "TLSv1.3"
+
+
 def test_tls_1_2_is_refused(lasting: RealServer, lasting_ca: str) -> None:
     with (
         tls_client(lasting, lasting_ca, maximum_version=ssl.TLSVersion.TLSv1_2) as client,

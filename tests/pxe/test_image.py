@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pxe.image.build import taken_by_machines
 from pxe.image.chunks import CHUNK_BYTES, ImageIndex, write_chunks
 from pxe.image.disk import ROOT_LABEL, layout_for, make_disk
 from pxe.image.finish import AGENT, finished_tree
@@ -38,6 +39,14 @@ def tree(tmp_path: Path) -> Path:
     for path in sorted(root.rglob("*"), reverse=True):
         os.utime(path, (1_700_000_000, 1_700_000_000), follow_symlinks=False)
     return root
+
+
+def test_machines_take_the_greatest_name_whichever_was_published_last(tmp_path: Path) -> None:
+    assert taken_by_machines(tmp_path) == ""
+    for name in ("soundstage-debian13-ff", "soundstage-debian13-0a"):
+        (tmp_path / f"{name}.image.json").write_text("{}")
+    (tmp_path / "soundstage-debian13-zz.image").write_bytes(b"")
+    assert taken_by_machines(tmp_path) == "debian13-ff"
 
 
 def made(tree: Path, folder: Path) -> Path:
