@@ -197,6 +197,10 @@ func postJSON(client *http.Client, url, token string, request, answer any, clock
 
 // named tells a server that proves nothing from one that cannot be reached.
 func named(err error) error {
+	var failure *Failure
+	if errors.As(err, &failure) {
+		return failure
+	}
 	var (
 		authority x509.UnknownAuthorityError
 		invalid   x509.CertificateInvalidError

@@ -31,6 +31,7 @@ func TestServersThatProveNothingAreRefused(t *testing.T) {
 	good, _ := ours.leaf(t, now.Add(-time.Minute), now.Add(time.Hour))
 	expired, _ := ours.leaf(t, now.Add(-2*time.Hour), now.Add(-time.Hour))
 	foreign, _ := others.leaf(t, now.Add(-time.Minute), now.Add(time.Hour))
+	member, _ := ours.leafOf(t, "node1", now.Add(-time.Minute), now.Add(time.Hour))
 	trust := ours.trust()
 	trust.BuiltAt = now
 	for name, err := range map[string]error{
@@ -38,6 +39,8 @@ func TestServersThatProveNothingAreRefused(t *testing.T) {
 		"expired, with a clock that does not know it": trust.check(chain(expired), "127.0.0.1", time.Unix(0, 0)),
 		"of another authority":                        trust.check(chain(foreign), "127.0.0.1", now),
 		"of another name":                             trust.check(chain(good), "192.0.2.1", now),
+		"of a member":                                 trust.check(chain(member), "127.0.0.1", now),
+		"without name":                                trust.check(chain(good), "", now),
 		"none":                                        trust.check(nil, "127.0.0.1", now),
 	} {
 		if err == nil {

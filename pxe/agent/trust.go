@@ -16,7 +16,11 @@ import (
 	"time"
 )
 
-const connectPatience = 30 * time.Second
+const (
+	connectPatience = 30 * time.Second
+	// Whom the API's own certificate names (provisioning_api/enrolment/tls_authority.py). No machine may be called so.
+	apiName = "soundstage"
+)
 
 // Trust is what was put into the ramdisk when it was built: whom this agent believes, and nobody else.
 type Trust struct {
@@ -95,10 +99,14 @@ func (t Trust) connect(ctx context.Context, dialer *net.Dialer, network, address
 // wrong and not the certificate: our authority signs nothing for the future. An expired one stays expired.
 func (t Trust) check(chain []*x509.Certificate, server string, now time.Time) error {
 	if len(chain) == 0 {
-		return errors.New("the server shows no certificate")
+		return failf(tlsFailed, "the server shows no certificate")
 	}
 	if server == "" {
-		return errors.New("nobody said which server this must be")
+		return failf(tlsFailed, "nobody said which server this must be")
+	}
+	// Members have certificates of the same authority, for addresses that they say themselves.
+	if name := chain[0].Subject.CommonName; name != apiName {
+		return failf(tlsFailed, "the server is %q and not the provisioning API", name)
 	}
 	if now.Before(t.BuiltAt) {
 		now = t.BuiltAt

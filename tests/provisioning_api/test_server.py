@@ -25,6 +25,7 @@ from provisioning_api.enrolment.keys import KeyFolder
 from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.flood.faults import Fault, plan_fleet
 from provisioning_api.flood.fleet import Fleet, fleet_client
+from provisioning_api.machines.identity import check_name
 
 FROM_HERE = {"enabled": True, "when": {"networks": ["127.0.0.0/8"]}}
 
@@ -79,6 +80,21 @@ def test_its_certificate_is_good_for_the_host_that_boot_scripts_name(tmp_path: P
             context.wrap_socket(link, server_hostname="boot.example") as secure,
         ):
             assert secure.version() == "TLSv1.3"
+
+
+def test_no_member_can_pass_for_this_api_by_its_certificate(lasting: RealServer, lasting_ca: str) -> None:
+    """All are of one authority. Agents (pxe/agent/trust.go) want this very name, which no machine may have."""
+    context = ssl.create_default_context(cadata=lasting_ca)
+    host, _, port = lasting.tls_url.removeprefix("https://").partition(":")
+    with (
+        socket.create_connection((host, int(port)), PATIENCE_S) as link,
+        context.wrap_socket(link, server_hostname=host) as secure,
+    ):
+        shown = secure.getpeercert()
+    assert shown is not None
+    assert shown["subject"] == ((("commonName", "soundstage"),),)
+    with pytest.raises(ValueError, match="meaning of its own"):
+        check_name("soundstage")
 
 
 def test_tls_1_2_is_refused(lasting: RealServer, lasting_ca: str) -> None:
