@@ -83,7 +83,7 @@ def test_its_certificate_is_good_for_the_host_that_boot_scripts_name(tmp_path: P
 
 
 def test_no_member_can_pass_for_this_api_by_its_certificate(lasting: RealServer, lasting_ca: str) -> None:
-    """All are of one authority. Agents (pxe/agent/trust.go) want this very name, which no machine may have."""
+    """All are of one authority. Agents (pxe/agent/trust.go) want this name, which no machine may have."""
     context = ssl.create_default_context(cadata=lasting_ca)
     host, _, port = lasting.tls_url.removeprefix("https://").partition(":")
     with (
