@@ -82,6 +82,11 @@ class Brain:
         except (asyncio.CancelledError, GeneratorExit):
             await journal.note(Failure(code=CANCELLED, message="This answer was cancelled."))
             raise
+        except SoundstageError as error:
+            # What would change something is not done when it cannot be written down before.
+            failure = Failure(code=error.code, message=error.message, hint=error.hint)
+            await journal.note(failure)
+            yield failure
         finally:
             await journal.note(done)
             # Shielded: who has cancelled an answer twice still finds in it how it ended.

@@ -27,7 +27,10 @@ class TurnJournal:
         self._writing = asyncio.Lock()
 
     async def note(self, event: BrainEvent) -> None:
-        """Returns when the event is safe, for a call that will change something; for others at once."""
+        """Returns when the event is safe, for a call that will change something; for others at once.
+
+        Raises SoundstageError when such an event cannot be made safe: then the call must not be made.
+        """
         self._outcome.note(event)
         last = self._waiting[-1] if self._waiting else None
         if isinstance(event, Progress):
@@ -77,6 +80,9 @@ class TurnJournal:
                 # Shielded: a write that is broken off costs the pool its connection.
                 await asyncio.shield(self.flush())
             except SoundstageError as error:
+                if error.code == "turn.given_up":
+                    # It has its end; whatever would change something now hears that in `note`.
+                    return
                 # The database is busy: the answer goes on, and the next round tries again.
                 get_logger("agent.journal").warning("turn not written", code=error.code)
             written = loop.time()

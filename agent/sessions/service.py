@@ -145,12 +145,19 @@ class SessionService:
             return None if row is None else (row.session_id, row.number)
 
     async def keep(self, turn: OpenTurn, told: Sequence[BrainEvent], so_far: TurnEnd) -> None:
-        """Writes what has been told so far, and that somebody is still answering."""
+        """Writes what has been told so far, and that somebody is still answering.
+
+        Raises Conflict (`turn.given_up`) when others were told meanwhile that this turn is lost.
+        """
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             row = await repository.turn(turn.session_id, turn.number)
             if row is None or row.finished_at is not None:
-                return
+                raise Conflict(
+                    "turn.given_up",
+                    "This answer was given up, because nothing was heard of it for too long.",
+                    "Look what it has done before you ask again.",
+                )
             await self._write(session, turn, told)
             row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
             row.reply, row.tool = so_far.reply, so_far.tool

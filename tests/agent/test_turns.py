@@ -229,6 +229,22 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     assert told == ["text_part", "text"]
 
 
+async def test_an_answer_that_was_declared_lost_changes_nothing_any_more(settings: Settings) -> None:
+    async with opened(settings) as services:
+        sessions = services.brain.sessions
+        # As if nothing was heard of it for too long, from its beginning.
+        sessions.lease_s = -1
+        conversation = await sessions.open(ME)
+        kinds: list[str] = []
+        async with aclosing(services.brain.respond(conversation, "Have Nova say: one")) as events:
+            async for event in events:
+                kinds.append(event.type)
+                if event.type == "turn":
+                    assert (await sessions.turn(ME, conversation.id, 1)).state == "interrupted"
+        assert kinds == ["turn", "understood", "error", "done"]
+        assert await services.studio.renders.list() == []
+
+
 async def test_a_fault_of_our_own_is_told_and_not_taken_for_an_answer(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
