@@ -30,7 +30,8 @@ class _Service(_Wire):
     id: str = Field(alias="ID", max_length=200)
     service: str = Field(alias="Service", max_length=200)
     address: str = Field(default="", alias="Address", max_length=200)
-    port: int = Field(alias="Port", ge=1, le=65535)
+    port: int = Field(default=0, alias="Port", ge=0, le=65535)
+    """0: it was registered without one, and cannot be asked."""
     tags: list[str] | None = Field(default=None, alias="Tags")
     meta: dict[str, str] | None = Field(default=None, alias="Meta")
 
@@ -97,7 +98,9 @@ class ConsulExperts:
             return
         self._problem = ""
         self._found = [
-            self._candidate(entry) for entry in entries if self._is_expert(entry.service.tags or ())
+            self._candidate(entry)
+            for entry in entries
+            if entry.service.port and self._is_expert(entry.service.tags or ())
         ]
 
     def _is_expert(self, tags: Sequence[str]) -> bool:

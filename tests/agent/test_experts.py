@@ -154,6 +154,21 @@ async def test_experts_are_found_by_their_tag_and_the_one_of_the_topic_is_asked(
     assert survey.problems == ()
 
 
+async def test_a_service_without_a_port_hides_no_other(settings: Settings, consul: str) -> None:
+    portless = {"ID": "portless", "Name": "experts", "Tags": ["llm-expert"]}
+    async with (
+        httpx.AsyncClient(base_url=consul, trust_env=False) as client,
+        expert(consul, "all", Say("I know a bit of all.")),
+        brain(settings, consul) as services,
+    ):
+        (await client.put("/v1/agent/service/register", json=portless)).raise_for_status()
+        try:
+            survey = await services.experts.survey()
+        finally:
+            await client.put("/v1/agent/service/deregister/portless")
+    assert ([one.name for one in survey.experts], survey.problems) == (["all"], ())
+
+
 async def test_among_equals_the_quicker_one_is_asked_and_a_dying_one_is_rested(
     settings: Settings, consul: str
 ) -> None:
