@@ -20,8 +20,7 @@ from agent.tools.renders import RenderLine
 from agent.tools.toolset import prepare_call
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from agent.watching import RenderWatch
-from soundstage.errors import SoundstageError
-from soundstage.errors.problems import unexpected_error
+from soundstage.errors import SoundstageError, unexpected_error
 from soundstage.telemetry import get_logger, trace_id
 from studio.renders.states import RenderState
 

@@ -104,7 +104,9 @@ class _Connection:
             ref = wish.ref
             # A socket may live for days, longer than the key that opened it.
             self._principal = await CHATTING.again(self._socket)
-            if len(self._telling) >= MOST_AT_ONCE:
+            # Who has many answers being told must still be able to end one.
+            most = MOST_AT_ONCE * 2 if isinstance(wish, Cancel) else MOST_AT_ONCE
+            if len(self._telling) >= most:
                 raise Unavailable(
                     "chat.too_many_at_once",
                     f"More than {MOST_AT_ONCE} answers are being told on this connection.",

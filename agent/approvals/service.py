@@ -67,7 +67,8 @@ class ApprovalService:
             for row in await approvals.open_for(
                 call.tool.name, hash_arguments(call), asker.id, context.session_id
             ):
-                if row.plan_sha256 == plan.sha256 and row.state == ApprovalState.PENDING:
+                if row.plan_sha256 == plan.sha256:
+                    # Maybe agreed to in this very moment: then it runs by itself.
                     return await self._out(session, row)
                 await self._end(session, row, ApprovalState.VOID, "asked again with another plan")
             now = utcnow()

@@ -191,6 +191,19 @@ async def test_asking_again_meanwhile_asks_nobody_twice(stage: Stage) -> None:
     assert len(await stage.approvals.list(ADA)) == 1
 
 
+async def test_a_yes_that_comes_while_it_is_asked_again_is_not_lost(stage: Stage) -> None:
+    approval_id = await stage.ask()
+    await stage.approvals.vote(approval_id, BOB, agrees=True)
+    # As the wrapper does when the yes came after it had looked for one.
+    call = prepare_call(stage.toolset, "wipe", {"machine": "node-7"})
+    context = ToolContext(principal=ADA, session_id="ses_1", doors=cast("Any", None))
+    plan = Plan(changes=(Change(what="2 disks are emptied", where="node-7"),))
+    decision = Decision(verdict=Verdict.APPROVE, approvers=1)
+    assert (await stage.approvals.request(context, call, decision, plan)).id == approval_id
+    assert await stage.deciding.run_approved() == 1
+    assert stage.farm.wiped == ["node-7"]
+
+
 async def test_a_no_ends_it(stage: Stage) -> None:
     approval_id = await stage.ask()
     await stage.deciding.vote(approval_id, BOB, agrees=False, reason="no")

@@ -16,7 +16,7 @@ from scripted_model import Say, Script, scripted_model
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from agent.socket import socket_router
+from agent.socket import MOST_AT_ONCE, socket_router
 from app.composition import Services, opened
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
@@ -85,6 +85,19 @@ async def test_an_answer_is_cancelled_on_the_socket(settings: Settings) -> None:
         await send(connection, type="say", message="count for me, would you")
         [began, *_] = await until(connection, "text_part")
         await send(connection, type="cancel", ref="c", session_id=began["session_id"], turn=1)
+        assert (await until(connection, "done"))[-2]["code"] == "agent.cancelled"
+
+
+async def test_an_answer_can_be_cancelled_however_many_are_being_told(settings: Settings) -> None:
+    held = Say("one two", hold=asyncio.Event())
+    async with listening(settings, held) as (url, _), connect(url) as connection:
+        await send(connection, type="say", message="count for me, would you")
+        [began, *_] = await until(connection, "text_part")
+        turn = {"session_id": began["session_id"], "turn": 1}
+        for number in range(MOST_AT_ONCE):
+            await send(connection, type="read", ref=str(number), **turn)
+        assert (await until(connection, "error", str(MOST_AT_ONCE - 1)))[0]["code"] == "chat.too_many_at_once"
+        await send(connection, type="cancel", ref="c", **turn)
         assert (await until(connection, "done"))[-2]["code"] == "agent.cancelled"
 
 
