@@ -29,10 +29,14 @@ func bringUp(cards []NIC, say func(string, ...any)) (NIC, *Lease, error) {
 			if err != nil {
 				continue
 			}
-			if err := use(card, lease); err != nil {
-				return card, nil, failf(networkLost, "%s: %v", card.Name, err)
+			err = use(card, lease)
+			if err == nil {
+				return card, lease, nil
 			}
-			return card, lease, nil
+			// Another card or another server may give what can be used.
+			if tries%10 == 1 {
+				say("%s: %s cannot be used: %v", card.Name, lease.Address, err)
+			}
 		}
 		if tries%10 == 0 {
 			say("no DHCP server has given an address yet")

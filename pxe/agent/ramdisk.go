@@ -124,7 +124,7 @@ func (r *Ramdisk) serve() {
 		if time.Since(leased) > leaseEvery {
 			// Whoever waits for days keeps its address; while nobody answers it is ours until somebody says otherwise.
 			if fresh, err := lease(r.card, 2*time.Second); err == nil && use(r.card, fresh) == nil {
-				leased = time.Now()
+				leased, r.address = time.Now(), fresh.Address.String()
 			}
 		}
 		claimed, err := r.api.claim()
@@ -243,13 +243,15 @@ func (r *Ramdisk) deploy(write bool, token string) error {
 	if err := mountRoot(target, root, rootFolder); err != nil {
 		return err
 	}
-	if err := growRoot(rootFolder, root); err != nil {
-		return err
+	err = growRoot(rootFolder, root)
+	if err == nil {
+		err = r.enrolInto(rootFolder, token)
 	}
-	if err := r.enrol(token); err != nil {
-		return err
+	// Also after a failure: a disk in use could not be written to by the next yes.
+	if leaving := unmount(rootFolder); err == nil {
+		err = leaving
 	}
-	if err := unmount(rootFolder); err != nil {
+	if err != nil {
 		return err
 	}
 	end()
@@ -340,8 +342,7 @@ func planOf(image Image, disk Disk) []string {
 	}
 }
 
-func (r *Ramdisk) enrol(token string) error { return r.enrolInto(rootFolder, token) }
-
+// enrolInto exchanges the token and writes what it gets below `root`.
 func (r *Ramdisk) enrolInto(root, token string) error {
 	keys, err := makeKeys("soundstage")
 	if err != nil {
