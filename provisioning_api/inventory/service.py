@@ -25,6 +25,8 @@ from soundstage.telemetry import get_logger
 
 # Many machines at once are many events; one writing serves them all.
 PAUSE_S = 0.5
+# After the database was away.
+RETRY_S = 5.0
 
 
 class InventoryService:
@@ -81,9 +83,15 @@ class InventoryService:
 
         writer = asyncio.create_task(write_soon())
         try:
-            async for event in self._events.follow(STREAM, after):
-                if _concerns_members(event):
-                    changed.set()
+            while True:
+                try:
+                    async for event in self._events.follow(STREAM, after):
+                        after = event.id
+                        if _concerns_members(event):
+                            changed.set()
+                except SoundstageError as error:
+                    self._log.error("the machines' events cannot be read now", reason=error.message)
+                    await asyncio.sleep(RETRY_S)
         finally:
             writer.cancel()
 

@@ -154,6 +154,9 @@ class RunDriver:
                 run_id, self._folders.path(run_id), End(status="error", rc=70, reason=reason)
             )
             return
+        except SoundstageError as error:
+            # The database went away after the move: attended, it is found lost and taken up again.
+            self._log.error("a run could not be started", run=run_id, reason=error.message)
         self._attend(run_id)
 
     async def _order(self, run: Run, machines: list[Machine]) -> Order:

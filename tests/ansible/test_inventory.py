@@ -21,11 +21,13 @@ ANSWER: dict[str, Any] = {
             "box-2": {"ansible_host": "10.9.0.12", "soundstage_note": "{{ lookup('pipe', 'id') }}"},
         }
     },
-    "all": {"children": ["ungrouped", "members", "tag_control", "nvidia"]},
+    "all": {"children": ["ungrouped", "control", "gpu", "members", "nvidia", "tag_control", "workers"]},
+    "control": {"hosts": ["box-1"]},
+    "gpu": {"hosts": ["box-2"]},
     "members": {"hosts": ["box-1", "box-2"]},
     "tag_control": {"hosts": ["box-1"]},
-    "tag_worker": {"hosts": ["box-2"]},
     "nvidia": {"hosts": ["box-2"]},
+    "workers": {"hosts": ["box-2"]},
 }
 KEY = "an-api-key"
 
@@ -105,6 +107,7 @@ def test_a_snapshot_serves_while_the_api_does_not_answer_and_that_is_said(
     [
         ({}, "name the API (url) or a file with its answer (snapshot)"),
         ({"url": "http://farm.example:8001"}, "sent over https only"),
+        ({"url": "http://127.0.0.1.example:8001"}, "sent over https only"),
         ({"snapshot": "/nowhere/snapshot.json"}, "cannot be read"),
         ({"url": "http://127.0.0.1:9"}, "gave no machines"),
     ],

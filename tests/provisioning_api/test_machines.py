@@ -21,6 +21,8 @@ from sshd_server import Sshd
 from test_runs import LOCAL
 
 from provisioning_api.callhome.hostkey import fingerprint_of
+from provisioning_api.inventory import service as inventory_service
+from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.states import (
     GUARDS,
     MACHINE_TRANSITIONS,
@@ -29,7 +31,8 @@ from provisioning_api.machines.states import (
     move,
 )
 from provisioning_api.timeline.path import span_of, with_critical_path
-from soundstage.errors import Conflict
+from soundstage.errors import Conflict, Unavailable
+from soundstage.events import Event, EventStore
 from soundstage.settings import Settings
 
 Make = Callable[..., Awaitable[dict[str, Any]]]
@@ -154,6 +157,29 @@ async def test_the_inventory_is_what_ansible_reads(
     known = json.loads(printed.stdout)
     assert known["_meta"]["hostvars"]["node1"]["soundstage_cpu_threads"] == 16
     assert known["pool_default"]["hosts"] == ["node1", "node2"]
+
+
+async def test_the_inventory_file_follows_the_machines_after_the_database_was_away(
+    operator: httpx.AsyncClient, make_member: Make, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, away = EventStore.read, [Unavailable("database.busy", "It is busy.", "Wait.")]
+
+    async def once_away(
+        events: EventStore, stream: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[Event]:
+        if away and stream == STREAM:
+            raise away.pop()
+        return await read(events, stream, after, limit)
+
+    monkeypatch.setattr(inventory_service, "RETRY_S", 0.01)
+    monkeypatch.setattr(EventStore, "read", once_away)
+    await make_member("node1")
+
+    async def written() -> bool:
+        return "node1" in settings.inventory_path.read_text()
+
+    await eventually(written)
+    assert not away
 
 
 async def test_members_are_in_the_groups_that_the_playbook_speaks_of(

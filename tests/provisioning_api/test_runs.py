@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from conftest import client_of, end_of, eventually
 from fastapi import FastAPI
 from ramdisk import Ramdisk
 from sqlalchemy import select
 
 from app.provisioning import ProvisioningProcess, build_process
+from provisioning_api.enrolment.revocations import Revocations
 from provisioning_api.runs import process as run_process
 from provisioning_api.runs.models import Run
 from provisioning_api.runs.queue import Waiting, startable
+from soundstage.errors import Unavailable
 from soundstage.settings import Settings
 
 Make = Callable[..., Awaitable[dict[str, Any]]]
@@ -235,6 +238,34 @@ async def test_a_process_that_is_killed_is_lost_and_taken_up_again_once(
     again = await end_of(operator, await eventually(resumed))
     assert (again["state"], again["requested_by"]) == ("succeeded", "restart")
     assert (await machine_state(operator, "a"))["state"] == "ready"
+
+
+async def test_a_run_whose_database_goes_away_while_it_begins_is_taken_up_again(
+    operator: httpx.AsyncClient,
+    make_member: Make,
+    project: Path,
+    process: ProvisioningProcess,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (project / "playbook.yaml").write_text(OK)
+    await make_member("a")
+    known_hosts, away = Revocations.known_hosts, [Unavailable("database.busy", "It is busy.", "Wait.")]
+
+    async def once_away(revocations: Revocations) -> str:
+        if away:
+            raise away.pop()
+        return await known_hosts(revocations)
+
+    monkeypatch.setattr(Revocations, "known_hosts", once_away)
+    run = (await operator.post("/api/runs", json={"machines": ["a"]})).json()
+    assert (await end_of(operator, run["id"]))["state"] == "lost"
+
+    async def resumed() -> Any:
+        async with process.database.session() as session:
+            found = await session.scalar(select(Run).where(Run.retry_of == run["id"]))
+        return found and found.id
+
+    assert (await end_of(operator, await eventually(resumed)))["state"] == "succeeded"
 
 
 async def test_a_run_goes_on_while_the_api_is_away_and_is_taken_over(

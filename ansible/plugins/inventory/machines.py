@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import ssl
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,10 @@ class InventoryModule(BaseInventoryPlugin):
             raise AnsibleParserError(f"{path}: the snapshot {snapshot} cannot be read: {error}.") from error
 
     def _from_api(self, url: str) -> dict[str, Any]:
-        if not url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+        address = urllib.parse.urlsplit(url)
+        if address.scheme != "https" and (
+            address.scheme != "http" or address.hostname not in ("127.0.0.1", "localhost", "::1")
+        ):
             raise ValueError("an API key is sent over https only, or to this very computer")
         query = "&".join(f"state={state}" for state in self.get_option("states"))
         request = urllib.request.Request(f"{url.rstrip('/')}/api/inventory{'?' + query if query else ''}")  # noqa: S310
