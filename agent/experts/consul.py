@@ -16,6 +16,7 @@ from agent.experts.candidates import Candidate
 from agent.model.openai_server import OpenAiServer
 from soundstage.errors import SoundstageError
 from soundstage.settings.conversation import ExpertSettings
+from soundstage.telemetry import mask_text
 
 ANSWER_S = 3.0
 MOST_SERVICES = 64
@@ -91,7 +92,8 @@ class ConsulExperts:
                 answers = [await _got(client, f"/v1/health/service/{quote(name, safe='')}") for name in names]
                 entries = [entry for answer in answers for entry in _ENTRIES.validate_python(answer)]
         except (httpx.HTTPError, TimeoutError, ValidationError, ValueError) as error:
-            self._problem = f"Consul at {url} did not say which experts there are ({type(error).__name__})."
+            where = mask_text(url)
+            self._problem = f"Consul at {where} did not say which experts there are ({type(error).__name__})."
             return
         except SoundstageError as error:
             self._problem = error.message

@@ -13,6 +13,7 @@ from agent.experts.candidates import Candidate, Source
 from agent.experts.record import TrackRecord
 from agent.model.backend import ChatModel
 from soundstage.errors import SoundstageError
+from soundstage.telemetry import mask_text
 
 _WORD = re.compile(r"[^\W_]+")
 TOPIC_CHARS = 4000
@@ -108,7 +109,8 @@ def _line(one: Candidate, record: TrackRecord, now: float) -> ExpertLine:
     return ExpertLine(
         name=one.name,
         source=one.source,
-        address=one.address,
+        # Whoever may chat sees it; a URL may hold a password.
+        address=mask_text(one.address),
         topics=tuple(sorted(one.topics)),
         state=record.state(now),
         calls=record.calls,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-from pydantic import BaseModel
 
 from agent.tools.toolset import AnyTool
 from policy import Principal
@@ -38,10 +35,6 @@ class DataMarks:
 
     def wrap(self, text: str) -> str:
         return f"<data {self.word}>\n{text.replace(self.word, '')[:RESULT_CHARS]}\n</data {self.word}>"
-
-    def result(self, result: BaseModel) -> str:
-        """A tool's result for the model: its fields as JSON."""
-        return self.wrap(json.dumps(result.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
 
 
 def tool_schemas(tools: Iterable[AnyTool], principal: Principal) -> list[Mapping[str, Any]]:

@@ -169,6 +169,16 @@ async def test_a_service_without_a_port_hides_no_other(settings: Settings, consu
     assert ([one.name for one in survey.experts], survey.problems) == (["all"], ())
 
 
+async def test_a_password_in_an_address_is_not_shown(settings: Settings) -> None:
+    llm = {"local": {"base_url": "http://me:hush@127.0.0.1:9/v1", "model": "x"}}
+    chosen = {**settings.model_dump(exclude={"llm", "experts"}), "llm": llm}
+    consul_url = "http://me:hush@127.0.0.1:9"
+    async with opened(Settings.model_validate({**chosen, "experts": {"consul_url": consul_url}})) as services:
+        survey = await services.experts.survey()
+    assert [one.name for one in survey.experts] == ["local"] and len(survey.problems) == 1
+    assert "hush" not in survey.model_dump_json()
+
+
 async def test_among_equals_the_quicker_one_is_asked_and_a_dying_one_is_rested(
     settings: Settings, consul: str
 ) -> None:
