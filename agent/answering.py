@@ -11,8 +11,9 @@ from agent.brain import Brain
 from agent.events import BRAIN_EVENT, BrainEvent, Done, Failure
 from agent.sessions.service import Conversation, stream_of
 from policy import Principal
-from soundstage.errors import Conflict, SoundstageError, Unavailable
+from soundstage.errors import Conflict, SoundstageError, Unavailable, unexpected_error
 from soundstage.events import Event, EventStore
+from soundstage.telemetry import get_logger
 
 MOST_ANSWERS = 1000
 """Answers at the same time in one process."""
@@ -162,6 +163,10 @@ class Answering:
                     answer.add(event)
         except SoundstageError as error:
             answer.error = error
+        except Exception:
+            # Whoever reads must not take the end of a broken answer for an empty one.
+            get_logger(__name__).exception("an answer broke")
+            answer.error = unexpected_error()
         except asyncio.CancelledError:
             if turn is not None:
                 answer.add(Failure(code="agent.cancelled", message="This answer was cancelled."))

@@ -257,6 +257,15 @@ async def test_a_fault_of_our_own_is_told_and_not_taken_for_an_answer(
     assert turns.json()[0]["state"] == "failed"
 
 
+async def test_an_answer_that_cannot_even_begin_is_a_problem_document(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with web(settings, Say("never asked")) as (client, services):
+        monkeypatch.setattr(services.brain.sessions, "begin_turn", None)
+        answer = await client.post("/api/chat", json={"message": "list my videos"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal.unexpected")
+
+
 @pytest.mark.parametrize("path", ["ses_none/turns/1", "ses_none/turns/1/events"])
 async def test_a_turn_that_there_is_not_is_a_problem_document(settings: Settings, path: str) -> None:
     async with web(settings, Say("x")) as (client, _):
