@@ -85,14 +85,16 @@ class LabFarm:
         lab: Lab,
         folder: Path,
         programs: dict[str, Path],
-        carried: Carried,
+        carried: Carried | None = None,
         groups: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         self.lab = lab
         self.folder = folder
         self.programs = programs
         self.secrets = folder / "secrets"
-        variables = {"farm__secrets": str(self.secrets), **IN_A_LAB, **carried.variables}
+        variables = {"farm__secrets": str(self.secrets), **IN_A_LAB}
+        if carried is not None:
+            variables |= carried.variables
         self.inventory = write_inventory(folder / "inventory", lab, programs, variables, groups)
 
     def play(self, *arguments: str, playbook: str = "playbook.yaml", **variables: Any) -> Run:

@@ -117,7 +117,7 @@ def test_an_empty_computer_becomes_a_node_on_which_a_task_runs(
 ) -> None:
     lab = lab_names("journey")
     lab.up(machines_named(["head"]))
-    farm = LabFarm(lab, tmp_path, engines, {})
+    farm = LabFarm(lab, tmp_path, engines)
     project = tmp_path / "project"
     (project / "inventory" / "group_vars").mkdir(parents=True)
     shutil.copy(ROOT / "ansible.cfg", project)
