@@ -7,7 +7,7 @@ import signal
 
 def main() -> None:
     """The entry point of the installed program."""
-    # Loading the commands takes a second, and until one runs there is nothing to tidy: Ctrl-C ends the
+    # Loading a command takes up to a second, and until one runs there is nothing to tidy: Ctrl-C ends the
     # program at once and in silence. A command that has something to tidy sets its own handler (`state.run`).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -10,31 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app.cli import (
-    approvals,
-    ask,
-    audit,
-    chat,
-    config,
-    doctor,
-    experts,
-    explain,
-    image,
-    keys,
-    lab,
-    lipsync,
-    machines,
-    nodes,
-    personas,
-    projects,
-    publish,
-    render,
-    runs,
-    storage,
-    up,
-    version,
-    webhooks,
-)
+from app.cli.commands import command_in, register_commands
 from app.cli.printing import Printer
 from app.cli.state import Invocation, Stopped
 from soundstage.errors import SoundstageError
@@ -51,8 +27,8 @@ RootJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of te
 Debug = Annotated[bool, typer.Option("--debug", help="Log more, and show tracebacks of our own mistakes.")]
 
 
-def build_cli() -> typer.Typer:
-    """All commands. Made anew on each call, because nothing happens at import time."""
+def build_cli(wanted: str | None = None) -> typer.Typer:
+    """All commands, or only what `wanted` needs. Made anew on each call: nothing happens at import time."""
     cli = typer.Typer(
         name="soundstage",
         help="A sentence goes in, a video of somebody saying it comes out.",
@@ -71,29 +47,7 @@ def build_cli() -> typer.Typer:
         context.obj = Invocation(config_file, as_json=as_json)
         configure_logging("debug" if debug else "warning")
 
-    ask.register(cli)
-    chat.register(cli)
-    experts.register(cli)
-    render.register(cli)
-    lipsync.register(cli)
-    explain.register(cli)
-    nodes.register(cli)
-    up.register(cli)
-    projects.register(cli)
-    publish.register(cli)
-    webhooks.register(cli)
-    personas.register(cli)
-    keys.register(cli)
-    approvals.register(cli)
-    audit.register(cli)
-    lab.register(cli)
-    doctor.register(cli)
-    config.register(cli)
-    machines.register(cli)
-    image.register(cli)
-    runs.register(cli)
-    storage.register(cli)
-    version.register(cli)
+    register_commands(cli, wanted)
     return cli
 
 
@@ -107,7 +61,7 @@ def run_cli(arguments: list[str]) -> int:
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     printer = Printer(as_json="--json" in options)
     try:
-        build_cli()(arguments, prog_name="soundstage")
+        build_cli(command_in(arguments))(arguments, prog_name="soundstage")
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else EXIT_FAILED
     except SoundstageError as error:

@@ -32,11 +32,15 @@ def _remarks(key: Path, secrets: Secrets, *, lost: bool, closed: int) -> list[st
             "every machine has to enrol anew."
         )
     if closed:
-        found.append(
-            f"{closed} machines waited to be written, enrolled or wiped when the backup was made. Nothing of "
-            "that happens now: accept or retire them anew, where it still holds."
-        )
+        found.append(_closed(closed))
     return found
+
+
+def _closed(machines: int) -> str:
+    return (
+        f"{machines} machines waited to be written, enrolled or wiped when the backup was made. Nothing of "
+        "that happens now: accept or retire them anew, where it still holds."
+    )
 
 
 def _shut(key: Path, secrets: Secrets) -> str:
@@ -165,6 +169,18 @@ def register(cli: typer.Typer) -> None:
             )
             for remark in _remarks(key, secrets, lost=lost, closed=closed):
                 printer.line(remark)
+
+        run(work())
+
+    @cli.command()
+    def restored(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Close what was open, after the machines' database came back by other means than `restore`."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+
+        async def work() -> None:
+            closed = await close_what_was_open(called.settings())
+            printer.answer({"closed": closed}, _closed(closed) if closed else "Nothing was open.")
 
         run(work())
 

@@ -19,6 +19,7 @@ import typer.main
 from rich.console import Console
 
 from agent.events import Progress
+from app.cli.commands import MODULES, command_in
 from app.cli.main import build_cli
 from app.cli.printing import Printer
 from app.cli.progress import AnswerView
@@ -51,6 +52,36 @@ def test_the_promised_commands_are_there() -> None:
     ]
     promised += ["config check", "config show"]
     assert set(promised) <= COMMANDS.keys()
+
+
+def test_each_command_is_in_the_module_that_the_table_names() -> None:
+    assert {name.partition(" ")[0] for name in COMMANDS} == MODULES.keys()
+    for word in MODULES:
+        alone = typer.main.get_command(build_cli(word))
+        assert word in getattr(alone, "commands", {}), word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["version"], "version"),
+        (["--json", "-c", "ask", "doctor"], "doctor"),
+        (["--config-file=ask", "render", "-c"], "render"),
+        (["--help"], None),
+        (["-c"], None),
+    ],
+)
+def test_the_command_is_found_behind_the_root_options(arguments: list[str], word: str | None) -> None:
+    assert command_in(arguments) == word
+
+
+def test_a_command_loads_nothing_of_the_others() -> None:
+    program = (
+        "import sys; from app.cli.main import run_cli; run_cli(['version'])\n"
+        "print(sorted({'sqlalchemy', 'paramiko', 'alembic', 'studio'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 # They give the terminal to another program, which answers in its own way.
