@@ -55,6 +55,7 @@ def accepted(power: PowerOn, machine: QemuMachine) -> None:
     power.call("POST", f"/api/machines/{found['name']}/accept", {"name": "node1"})
 
 
+@pytest.mark.slow
 @pytest.mark.root
 @pytest.mark.timeout(3000)
 def test_after_the_yes_the_installer_is_started_and_knows_its_answers(power: PowerOn, computer: Any) -> None:

@@ -25,6 +25,7 @@ def offers(seen: list[Step], server: str) -> list[Step]:
     return [step for step in seen if step.what == "OFFER" and str(step.source) == server]
 
 
+@pytest.mark.slow
 def test_a_bios_machine_goes_by_tftp_and_undionly_to_its_script(boot_net: BootNet) -> None:
     boot_net.serve(boot_net.plan(Mode.SERVER))
     seen = boot_net.boot(BIOS, posing=True)
@@ -73,6 +74,7 @@ def test_a_uefi_machine_that_boots_by_http_needs_no_tftp(boot_net: BootNet, mode
     assert fetched(seen)[:2] == [("HTTP", "/boot/firmware/snponly.efi"), ("HTTP", "/boot/first.ipxe")]
 
 
+@pytest.mark.slow
 def test_a_machine_gets_the_address_that_is_reserved_for_it_from_firmware_to_script(
     boot_net: BootNet,
 ) -> None:
