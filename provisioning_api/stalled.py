@@ -18,7 +18,7 @@ from provisioning_api.reports.service import HINTS
 from soundstage.database import Database, utcnow
 
 POLL_S = 30.0
-# Of silence: an agent reports when it begins and when it ends; an image takes minutes.
+# Of silence: an agent reports when it begins, every few minutes while it goes forward, and when it ends.
 LIMIT = timedelta(minutes=30)
 BY = "its silence"
 WATCHED = (MachineState.ACCEPTED, MachineState.DEPLOYING, MachineState.ENROLLED)

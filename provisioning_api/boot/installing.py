@@ -21,7 +21,7 @@ def preseed_for(machine: Machine, artefacts: ArtefactService) -> str:
     """NotFound when the installer is not published, Conflict when it could not install this machine."""
     settings = _settings(artefacts)
     hardware = Hardware.model_validate(machine.hardware or {})
-    disks = [ReportedDisk(one.name, one.bytes) for one in hardware.disks]
+    disks = [ReportedDisk(one.name, one.bytes, one.serial) for one in hardware.disks]
     disk = choose_disk(disks, settings.least_disk_bytes)
     return preseed(InstallPlan(name=machine.name, disk=disk, settings=settings))
 

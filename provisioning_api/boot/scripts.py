@@ -77,6 +77,8 @@ def _ramdisk(kind: BootKind, place: Place) -> str:
     files = f"{place.plain}/boot/artefacts"
     # UEFI kernels find their ramdisk by name; a kernel without it would panic for want of a root.
     words = f"soundstage.api={place.tls} soundstage.files={place.plain} soundstage.task={kind}"
+    # The card that iPXE came over: of several, it is the one that leads here.
+    words += " soundstage.card=${netX/mac}"
     options = f"initrd={RAMDISK} {words} console=tty0 console=ttyS0"
     lines = (
         "#!ipxe",

@@ -71,7 +71,7 @@ class BootService:
         manifest = await asyncio.to_thread(self._artefacts.manifest)
         async with self._db.transaction() as session:
             machine = await self._desk.authenticated(session, "write", call)
-            await self._desk.armed(session, machine)
+            await self._desk.begin_write(session, machine)
             await self._journal.move(session, machine, MachineState.DEPLOYING, by=machine.accepted_by)
             machine.written = machine.acceptance
             machine.seen_at = utcnow()

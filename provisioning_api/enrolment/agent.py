@@ -72,9 +72,9 @@ class AgentDesk:
         """For the next call of this machine."""
         return self._challenges.make(machine_id)
 
-    async def armed(self, session: AsyncSession, machine: Machine) -> None:
-        """Raises unless an open enrolment is bound to the ramdisk that speaks."""
-        await self._enrolments.check_claimed(session, machine)
+    async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
+        """Keeps its window open for the write; raises unless it is bound to the ramdisk that speaks."""
+        await self._enrolments.begin_write(session, machine)
 
     async def authenticated(self, session: AsyncSession, verb: str, call: SignedCall) -> Machine:
         """The machine whose ramdisk signed this call; Unauthorized for everybody else."""

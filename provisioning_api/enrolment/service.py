@@ -34,6 +34,8 @@ from provisioning_api.machines.states import MachineState
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, SoundstageError
 
+# Slow disks and slow networks take hours; the token stays with the one ramdisk that claimed it.
+WRITING = timedelta(hours=6)
 ARMABLE = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
 
 
@@ -102,12 +104,16 @@ class EnrolmentService:
             return self._issue(enrolment), enrolment
         return None
 
-    async def check_claimed(self, session: AsyncSession, machine: Machine) -> None:
-        """Raises `enrolment.not_claimed` unless this ramdisk holds a token that is still good."""
+    async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
+        """Keeps the window open while the disk is written; a write begins once per acceptance.
+
+        Raises `enrolment.not_claimed` unless this ramdisk holds a token that is still good.
+        """
         now = utcnow()
         for enrolment in await Enrolments(session).open_of(machine.id):
             state = state_at(EnrolmentState(enrolment.state), enrolment.expires_at, now)
             if state is EnrolmentState.ISSUED and enrolment.agent_key == machine.agent_key:
+                enrolment.expires_at = max(enrolment.expires_at, now + WRITING)
                 return
         raise errors.not_claimed()
 

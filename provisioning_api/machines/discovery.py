@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.machines.errors import identity_conflict, macs_of_several
 from provisioning_api.machines.hardware import Hardware, differences
-from provisioning_api.machines.identity import telling_uuid
+from provisioning_api.machines.identity import telling_serial, telling_uuid
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import HardwareReport, Machine
 from provisioning_api.machines.repository import Machines
@@ -42,6 +42,23 @@ async def known_machine(session: AsyncSession, identity: Identity) -> Machine | 
     return machine
 
 
+def check_board(machine: Machine, report: Discovery) -> None:
+    """Raises `machine.identity_conflict` unless more than the address of a card says that it is this machine.
+
+    A card may have moved into another machine, and what was meant for the old one's disks would meet the new
+    one's. The ramdisk that has reported before proves itself by its key.
+    """
+    if report.agent_key is not None and report.agent_key == machine.agent_key:
+        return
+    uuid = telling_uuid(machine.uuid)
+    if uuid and uuid == telling_uuid(report.uuid):
+        return
+    serial = telling_serial(Hardware.model_validate(machine.hardware or {}).serial)
+    if serial and serial == report.hardware.serial:
+        return
+    raise identity_conflict(machine.name, "neither its SMBIOS UUID nor its serial number")
+
+
 async def take_over_macs(session: AsyncSession, machine: Machine) -> None:
     """The machine's addresses become those that it reported last."""
     machines = Machines(session)
@@ -64,6 +81,9 @@ class Discoverer:
         if machine is None:
             machine = await self._make(session, report)
         else:
+            # Nobody has said yes to a discovered one yet: nothing is meant for its disks.
+            if machine.where is not MachineState.DISCOVERED:
+                check_board(machine, report)
             await self._update(session, machine, report)
         await self._note_hardware(session, machine, report.hardware)
         return Seen(machine, new)

@@ -79,6 +79,32 @@ def telling_uuid(uuid: str | None) -> str | None:
     return None if uuid is None or uuid in NO_UUIDS else uuid
 
 
+# What makers leave in the place of a serial number.
+NO_SERIALS = frozenset(
+    {
+        "",
+        "0",
+        "123456789",
+        "default string",
+        "empty",
+        "invalid",
+        "n/a",
+        "na",
+        "none",
+        "not applicable",
+        "not specified",
+        "system serial number",
+        "to be filled by o.e.m.",
+        "unknown",
+    }
+)
+
+
+def telling_serial(serial: str) -> str | None:
+    """The serial number, or None for one that many machines share."""
+    return None if serial.strip().lower() in NO_SERIALS else serial
+
+
 MachineName = Annotated[str, AfterValidator(check_name)]
 Mac = Annotated[str, BeforeValidator(check_mac)]
 SmbiosUuid = Annotated[str, BeforeValidator(check_uuid)]

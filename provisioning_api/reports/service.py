@@ -27,6 +27,8 @@ HINTS = {
     "artefact_missing": "Publish the artefacts (`soundstage machines publish`), " + AGAIN,
     "network_lost": "Check its cable and the network, " + AGAIN,
     "tls_failed": "The agent trusts another CA, or its clock is wrong: build it anew with this CA, " + AGAIN,
+    "other_system": "Another disk of it holds a system of ours, and it could boot either: take that "
+    "disk out, or retire the machine with a wipe of all its disks, " + AGAIN,
     "half_written": "It was switched off while it wrote; its disk holds nothing whole: " + AGAIN[5:],
 }
 

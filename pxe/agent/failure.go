@@ -24,6 +24,7 @@ const (
 	networkLost     = "network_lost"
 	tlsFailed       = "tls_failed"
 	halfWritten     = "half_written"
+	otherSystem     = "other_system"
 	agentBroken     = "agent_broken"
 )
 

@@ -88,6 +88,14 @@ func (r *Ramdisk) preseed() ([]byte, error) {
 	return content, nil
 }
 
+// startable is tried before the acceptance is used up: firmware with Secure Boot lets no kernel start another one.
+func startable(load func(kernel, ramdisk []byte, options string) error, kernel, ramdisk []byte) error {
+	if err := load(kernel, ramdisk, installerOptions("/proc/cmdline")); err != nil {
+		return failf(agentBroken, "the installer cannot be started, nothing was changed; Secure Boot does not let it: %v", err)
+	}
+	return nil
+}
+
 // install enrols and starts the installer; it returns only when that has failed. Everything that can fail is tried
 // before the acceptance is used up.
 func (r *Ramdisk) install(manifest Manifest, token string) error {
@@ -105,6 +113,9 @@ func (r *Ramdisk) install(manifest Manifest, token string) error {
 		return err
 	}
 	end()
+	if err := startable(loadKernel, kernel, ramdisk); err != nil {
+		return err
+	}
 	r.console.Say("PLAN: Debian's installer writes this machine's disk as its preseed says")
 	if err := r.api.beginWrite(); err != nil {
 		return err

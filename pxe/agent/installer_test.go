@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTheInstallerIsTakenOnlyWhereNoImageIsPublished(t *testing.T) {
@@ -89,5 +91,13 @@ func TestTheInstallerSpeaksOnTheSameConsoles(t *testing.T) {
 	}
 	if said := installerOptions(path); !strings.HasSuffix(said, " console=tty0 console=ttyS0") || strings.Contains(said, "api") {
 		t.Fatal(said)
+	}
+}
+
+func TestAKernelThatStartsNoOtherIsNamedBeforeAnythingIsUsedUp(t *testing.T) {
+	err := startable(func([]byte, []byte, string) error { return unix.EPERM }, nil, nil)
+	mustFail(t, err, agentBroken)
+	if err := startable(func([]byte, []byte, string) error { return nil }, nil, nil); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -43,6 +44,27 @@ func bringUp(cards []NIC, say func(string, ...any)) (NIC, *Lease, error) {
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
+}
+
+// bootedFirst puts the card with this MAC before all others: the one that was booted over leads to the server.
+func bootedFirst(cards []NIC, mac string) []NIC {
+	for at, card := range cards {
+		if mac != "" && strings.EqualFold(card.MAC, mac) {
+			return slices.Concat(cards[at:at+1], cards[:at], cards[at+1:])
+		}
+	}
+	return cards
+}
+
+// behind begins with the card that follows this one; this one comes last.
+func behind(cards []NIC, card NIC) []NIC {
+	at := slices.Index(cards, card) + 1
+	return slices.Concat(cards[at:], cards[:at])
+}
+
+// leave takes a card's address back, and with its last address Linux takes its routes.
+func leave(card NIC) error {
+	return setAddress(card.Name, unix.SIOCSIFADDR, net.IPv4zero)
 }
 
 func lease(card NIC, patience time.Duration) (*Lease, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 )
@@ -11,6 +12,7 @@ import (
 type Options struct {
 	API   string // https, the provisioning API
 	Files string // http, where artefacts are; the API itself when nothing else was said
+	Card  string // MAC of the card that this was booted over; empty when firmware does not say
 }
 
 func readOptions(commandLine string) (Options, error) {
@@ -22,6 +24,10 @@ func readOptions(commandLine string) (Options, error) {
 			found.API = strings.TrimRight(value, "/")
 		case "soundstage.files":
 			found.Files = strings.TrimRight(value, "/")
+		case "soundstage.card":
+			if mac, err := net.ParseMAC(value); err == nil {
+				found.Card = mac.String()
+			}
 		}
 	}
 	if address, err := url.Parse(found.API); err != nil || address.Scheme != "https" || address.Host == "" {

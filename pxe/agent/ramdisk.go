@@ -16,6 +16,7 @@ const (
 
 	betweenReports = 5 * time.Second
 	mirrorQuiet    = time.Minute
+	signOfLife     = 5 * time.Minute
 )
 
 // Report is what provisioning_api/reports/schemas.py reads.
@@ -40,6 +41,7 @@ type Ramdisk struct {
 	identity Identity
 	hardware Hardware
 	address  string
+	cards    []NIC
 	card     NIC
 	spans    Spans
 }
@@ -98,11 +100,10 @@ func (r *Ramdisk) run() error {
 	r.identity, r.hardware = readHardware("/sys", "/proc")
 	end()
 	end = r.spans.begin("network")
-	var lease *Lease
-	if r.card, lease, err = bringUp(r.hardware.NICs, r.console.Say); err != nil {
+	r.cards = bootedFirst(r.hardware.NICs, r.options.Card)
+	if err := r.connect(); err != nil {
 		return err
 	}
-	r.address = lease.Address.String()
 	end()
 	r.console.Say("address %s, asking %s", r.address, r.options.API)
 	if r.api, err = newAPI(r.options.API, r.trust); err != nil {
@@ -112,6 +113,33 @@ func (r *Ramdisk) run() error {
 	r.mirror = Mirror{r.options.Files, r.trust.client(0), betweenTries, mirrorQuiet}
 	r.serve()
 	return nil
+}
+
+// connect takes the first of its cards that gets an address.
+func (r *Ramdisk) connect() error {
+	card, lease, err := bringUp(r.cards, r.console.Say)
+	if err != nil {
+		return err
+	}
+	r.card, r.address = card, lease.Address.String()
+	return nil
+}
+
+// tryOtherCards lets the cards behind this one go first: an address alone does not say that the server is there.
+func (r *Ramdisk) tryOtherCards() {
+	if len(r.cards) < 2 {
+		return
+	}
+	r.cards = behind(r.cards, r.card)
+	err := leave(r.card)
+	if err == nil {
+		err = r.connect()
+	}
+	if err != nil {
+		r.console.Say("%v", err)
+		return
+	}
+	r.console.Say("trying %s with address %s", r.card.Name, r.address)
 }
 
 // serve reports, then does what it is told, again and again.
@@ -182,6 +210,9 @@ func (r *Ramdisk) reportIn() Discovered {
 			said = err.Error()
 			r.console.Say("%s", said)
 		}
+		if asFailure(agentBroken, err).Code == networkLost {
+			r.tryOtherCards()
+		}
 	}
 }
 
@@ -198,17 +229,19 @@ func (r *Ramdisk) patiently(call func() error) error {
 
 // tell reports. A challenge lasts for minutes and writing to a disk for hours: one that has run out is made anew.
 func (r *Ramdisk) tell(report Report) error {
-	return r.patiently(func() error {
-		err := r.api.report(report)
-		var refused *Refused
-		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
-			return err
-		}
-		if _, err := r.api.discover(r.identity, r.hardware, r.address); err != nil {
-			return err
-		}
-		return r.api.report(report)
-	})
+	return r.patiently(func() error { return r.tellOnce(report) })
+}
+
+func (r *Ramdisk) tellOnce(report Report) error {
+	err := r.api.report(report)
+	var refused *Refused
+	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
+		return err
+	}
+	if _, err := r.api.discover(r.identity, r.hardware, r.address); err != nil {
+		return err
+	}
+	return r.api.report(report)
 }
 
 // fail tells what went wrong. The machine stays on, so that a new yes finds it.
@@ -271,7 +304,7 @@ func (r *Ramdisk) onDisk(manifest Manifest, write bool) (Disk, Partition, error)
 	if err != nil {
 		return Disk{}, Partition{}, err
 	}
-	disk, err := chooseDisk(r.hardware.Disks, image)
+	disk, err := r.diskFor(image, write)
 	if err != nil {
 		return disk, Partition{}, err
 	}
@@ -293,13 +326,25 @@ func (r *Ramdisk) onDisk(manifest Manifest, write bool) (Disk, Partition, error)
 	if !found {
 		return disk, root, failf(halfWritten, "%s has no partition %s", disk.Name, image.RootLabel)
 	}
-	if write {
-		root = grown(root, disk.Bytes)
-		if err := table.grow(target, disk.Bytes, root); err != nil {
-			return disk, root, err
-		}
+	// Also when it was written before: power may have failed between the last piece and this.
+	root = grown(root, disk.Bytes)
+	if err := table.grow(target, disk.Bytes, root); err != nil {
+		return disk, root, err
 	}
 	return disk, root, target.rereadPartitions()
+}
+
+func (r *Ramdisk) diskFor(image Image, write bool) (Disk, error) {
+	carrying := carriers("/dev", r.hardware.Disks, image.RootLabel)
+	if !write {
+		// The table comes last: the disk that has it is the one that was written, whatever would be chosen today.
+		return onlyCarrier(carrying, image.RootLabel)
+	}
+	chosen, err := chooseDisk(r.hardware.Disks, image)
+	if err != nil {
+		return chosen, err
+	}
+	return chosen, mayBeOnly(carrying, chosen)
 }
 
 func (r *Ramdisk) write(image Image, disk Disk, target *Target) error {
@@ -316,11 +361,18 @@ func (r *Ramdisk) write(image Image, disk Disk, target *Target) error {
 		return err
 	}
 	end := r.spans.begin("stream the image")
-	shown := int64(0)
+	shown, told := int64(0), time.Now()
 	err := writeImage(r.mirror, image, target, func(done, all int64) {
 		if tenth := 10 * done / all; tenth > shown {
 			shown = tenth
 			r.console.Say("%3d %%", 10*tenth)
+		}
+		if time.Since(told) > signOfLife {
+			// Without a word for long, it would be taken for dead. A server that is away for a moment stops no write.
+			told = time.Now()
+			if err := r.tellOnce(Report{}); err != nil {
+				r.console.Say("%v", err)
+			}
 		}
 	})
 	if err != nil {

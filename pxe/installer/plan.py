@@ -46,12 +46,15 @@ class InstallerSettings(BaseModel):
 
 
 class InstallDisk(BaseModel):
-    """The disk that is written over. The size is compared on the machine: a name alone may be another's."""
+    """The disk that is written over. Its size and serial number (empty: it has none) are compared on the
+    machine: a name alone may be another's.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=_KERNEL_NAME)]
     sectors: int = Field(ge=1)
+    serial: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = ""
 
 
 class InstallPlan(BaseModel):
@@ -70,6 +73,7 @@ class ReportedDisk:
 
     name: str
     bytes: int
+    serial: str = ""
 
 
 def _by_size(disk: ReportedDisk) -> tuple[int, str]:
@@ -84,7 +88,9 @@ def choose_disk(disks: Iterable[ReportedDisk], least_bytes: int) -> InstallDisk:
     known = sorted((one for one in disks if _KERNEL_NAME.fullmatch(one.name)), key=_by_size)
     for disk in known:
         if disk.bytes >= least_bytes:
-            return InstallDisk(name=disk.name, sectors=disk.bytes // SECTOR_BYTES)
+            # `install-begin` leaves the same letters out.
+            serial = re.sub(r"[^A-Za-z0-9._-]", "", disk.serial)
+            return InstallDisk(name=disk.name, sectors=disk.bytes // SECTOR_BYTES, serial=serial)
     there = ", ".join(f"{one.name} with {one.bytes >> 20} MiB" for one in known) or "none"
     raise Conflict(
         "installer.no_disk",

@@ -51,6 +51,39 @@ async def test_a_forged_mac_with_another_uuid_is_a_conflict_and_changes_nothing(
     assert (await operator.get("/api/machines/node1")).json() == before
 
 
+@pytest.mark.parametrize(
+    ("uuid", "serial", "new_serial", "known"),
+    [
+        (None, "", "", False),
+        (None, "To be filled by O.E.M.", "To be filled by O.E.M.", False),
+        (None, "A1", "B2", False),
+        (None, "A1", "A1", True),
+        ("4c4c4544-0042-3510-8051-b4c04f333333", "", "", False),
+        ("4c4c4544-0042-3510-8051-b4c04f333333", "A1", "A1", True),
+    ],
+)
+async def test_a_card_that_has_moved_wipes_and_writes_no_other_machine(
+    operator: httpx.AsyncClient,
+    ramdisk: Ramdisk,
+    uuid: str | None,
+    serial: str,
+    new_serial: str,
+    known: bool,
+) -> None:
+    ramdisk.uuid, ramdisk.hardware = uuid, {"serial": serial}
+    await accept(operator, ramdisk)
+    (await ramdisk.discover()).raise_for_status()
+    (await ramdisk.enrol(await ramdisk.token())).raise_for_status()
+    (await operator.post("/api/machines/node1/retire", json={"confirm": "node1"})).raise_for_status()
+    other = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=None, hardware={"serial": new_serial})
+    answer = await other.discover()
+    if known:
+        assert (await other.claim()).json()["next"] == "wipe"
+    else:
+        refused(answer, 409, "machine.identity_conflict")
+        assert (await operator.get("/api/machines/node1")).json()["hardware"]["serial"] == serial
+
+
 async def test_the_addresses_of_two_machines_in_one_report_are_refused(
     operator: httpx.AsyncClient, ramdisk: Ramdisk
 ) -> None:

@@ -81,6 +81,7 @@ async def test_a_machine_that_boots_twice_is_written_once(
     )
     await accept(operator, ramdisk)
     assert "soundstage.task=deploy" in await script()
+    assert "soundstage.card=${netX/mac} " in await script()
     token = await ramdisk.token()
     granted = await machine_client.post("/api/agent/write", json=ramdisk.signed("write"))
     assert granted.raise_for_status().json()["acceptance"] == 1

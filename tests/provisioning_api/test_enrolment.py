@@ -114,6 +114,17 @@ async def test_a_window_is_never_open_for_longer_than_fifteen_minutes(
     assert 800 < (await _open_for(operator)) <= 900
 
 
+async def test_a_write_that_takes_hours_ends_in_its_own_window(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk
+) -> None:
+    await accepted(operator, ramdisk)
+    token = await ramdisk.token()
+    for _ in range(2):
+        await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("write"))
+    assert 5 * 3600 < (await _open_for(operator)) <= 6 * 3600
+    (await ramdisk.enrol(token)).raise_for_status()
+
+
 async def test_a_claim_whose_answer_was_lost_is_made_again_and_only_the_last_token_counts(
     operator: httpx.AsyncClient, ramdisk: Ramdisk
 ) -> None:

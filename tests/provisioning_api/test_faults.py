@@ -109,6 +109,17 @@ async def test_a_write_that_never_ends_fails_after_half_an_hour_of_silence(
     await written_and_enrolled(operator, ramdisk)
 
 
+async def test_a_write_that_says_that_it_goes_on_is_not_silent(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk, process: ProvisioningProcess
+) -> None:
+    await at_writing(operator, ramdisk)
+    await silent_since(process, LATER)
+    call = ramdisk.signed("report", {})
+    (await ramdisk.client.post("/api/agent/report", json=call)).raise_for_status()
+    await stalled(process).look()
+    assert (await machine_of(operator))["state"] == "deploying"
+
+
 async def test_a_window_that_closed_says_how_to_open_another(
     operator: httpx.AsyncClient, ramdisk: Ramdisk, process: ProvisioningProcess
 ) -> None:

@@ -14,7 +14,7 @@ from ramdisk import Ramdisk
 from soundstage.settings import Settings
 
 Publish = Callable[..., Awaitable[Path]]
-DISKS = [{"name": "sda", "bytes": 2 << 40}, {"name": "nvme0n1", "bytes": 256 << 30}]
+DISKS = [{"name": "sda", "bytes": 2 << 40}, {"name": "nvme0n1", "bytes": 256 << 30, "serial": "S3 (X)/1"}]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def test_a_machine_is_installed_on_the_smallest_disk_that_it_has_reported(
     (await ramdisk.discover()).raise_for_status()
     answer = (await answers_for(machine_client, ramdisk)).raise_for_status()
     assert "d-i partman-auto/disk string /dev/nvme0n1\n" in answer.text
-    assert f"install-begin nvme0n1 {(256 << 30) // 512}\n" in answer.text
+    assert f"install-begin nvme0n1 {(256 << 30) // 512} S3X1\n" in answer.text
     assert "d-i mirror/http/proxy string http://10.0.0.9:3142/\n" in answer.text
     assert not [word for word in ("token", "PRIVATE", "ssh-ed25519", "Bearer") if word in answer.text]
 

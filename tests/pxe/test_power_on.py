@@ -127,7 +127,7 @@ def test_a_disk_that_is_too_small_is_named_and_not_touched_and_wiped_when_its_ma
 
 @pytest.mark.slow
 def test_a_disk_that_dies_while_it_is_written_is_named(power: PowerOn, computer: MakeMachine) -> None:
-    # Every write behind the first 128 MiB fails.
+    # Every write that reaches over the byte 128 MiB (blkdebug compares this one sector) fails.
     fault = '[inject-error]\nevent = "write_aio"\nerrno = "5"\nonce = "off"\nsector = "262144"\n'
     fails(power, computer(fault=fault), "disk_failed", "Replace the disk")
 

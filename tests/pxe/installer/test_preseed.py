@@ -98,6 +98,7 @@ def test_it_tells_no_secret() -> None:
         {"disk": {"name": "vda; reboot", "sectors": 1}},
         {"disk": {"name": "../vda", "sectors": 1}},
         {"disk": {"name": "vda", "sectors": 0}},
+        {"disk": {"name": "vda", "sectors": 1, "serial": "S1; reboot"}},
         {"settings": {"mirror_host": "deb.debian.org\nd-i x"}},
         {"settings": {"http_proxy": "http://proxy/$(reboot)"}},
         {"settings": {"packages": ["htop, reboot"]}},
