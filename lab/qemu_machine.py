@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lab.control_groups import end_all, machine_group, processes_of
 from lab.network import BRIDGE
@@ -83,6 +83,15 @@ def make_empty_disk(path: Path, gib: float) -> Path:
     return path
 
 
+def _answer(lines: TextIO) -> dict[str, Any]:
+    """The next line that is no event; EOFError when QEMU has ended."""
+    while line := lines.readline():
+        said: dict[str, Any] = json.loads(line)
+        if "event" not in said:
+            return said
+    raise EOFError("it has ended")
+
+
 class QemuMachine:
     """One computer. `disk` is a raw file; None: a computer without one."""
 
@@ -140,18 +149,23 @@ class QemuMachine:
 
     def monitor(self, command: str, **arguments: Any) -> Any:
         """One command of QEMU's machine protocol (QMP), and what it returned."""
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(30)
-            link.connect(str(self.folder / "qmp"))
-            lines = link.makefile("rw")
-            lines.readline()
-            for one in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
-                lines.write(json.dumps(one) + "\n")
-                lines.flush()
-                while "event" in (answer := json.loads(lines.readline())):
-                    pass
-            if "error" in answer:
-                raise Unavailable("lab.qemu_refused", f"{command}: {answer['error']}", "See QEMU's log.")
+        calls = ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments})
+        try:
+            with socket.socket(socket.AF_UNIX) as link:
+                link.settimeout(30)
+                link.connect(str(self.folder / "qmp"))
+                with link.makefile("rw") as lines:
+                    lines.readline()
+                    for call in calls:
+                        lines.write(json.dumps(call) + "\n")
+                        lines.flush()
+                        answer = _answer(lines)
+        except (OSError, EOFError) as error:
+            raise Unavailable(
+                "lab.qemu_gone", f"{command}: QEMU does not answer: {error}", "See its log."
+            ) from error
+        if "error" in answer:
+            raise Unavailable("lab.qemu_refused", f"{command}: {answer['error']}", "See QEMU's log.")
         return answer["return"]
 
     def command(self) -> list[str]:

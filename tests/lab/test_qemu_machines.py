@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -45,6 +47,21 @@ def test_a_computer_is_switched_on_answers_its_monitor_and_is_off_when_its_cable
     # Its cable is there already.
     machine.power_on()
     machine.power_off()
+
+
+def test_a_computer_that_is_off_does_not_answer_its_monitor(network: Lab, tmp_path: Path) -> None:
+    machine = QemuMachine(network.places, QemuPlan("gone", MAC), None)
+    machine.folder.mkdir(parents=True)
+    with pytest.raises(Unavailable, match="QEMU does not answer"):
+        machine.monitor("query-status")
+    with socket.socket(socket.AF_UNIX) as ends:
+        ends.bind(str(machine.folder / "qmp"))
+        ends.listen()
+        dying = Thread(target=lambda: ends.accept()[0].close())
+        dying.start()
+        with pytest.raises(Unavailable, match="QEMU does not answer"):
+            machine.monitor("query-status")
+        dying.join()
 
 
 def test_what_qemu_refuses_is_said(network: Lab) -> None:
