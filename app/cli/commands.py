@@ -33,6 +33,7 @@ MODULES = {
     "migrate": "storage",
     "backup": "storage",
     "restore": "storage",
+    "restored": "storage",
     "gc": "storage",
     "version": "version",
 }

@@ -58,17 +58,28 @@ class EngineIdentities:
         return JoinTokens(nomad=asked[0], consul=asked[1])
 
     async def withdraw(self) -> None:
-        """Tells Consul of tokens that were revoked here. What it does not take is tried again."""
+        """Tells Consul of tokens that were revoked here. What it does not take is tried again, and holds up
+        no other: the first refusal is raised after the last token.
+        """
         if self._consul is None:
             return
         async with self._db.session() as session:
             ended = [one.serial for one in await Credentials(session).to_withdraw(CONSUL_AGENT)]
+        refused: list[SoundstageError] = []
         for accessor in ended:
-            await self._consul.remove(accessor)
+            try:
+                await self._consul.remove(accessor)
+            except SoundstageError as error:
+                if error.code != "machine.engine_refused":
+                    raise  # nobody answers: the others would wait in vain
+                refused.append(error)
+                continue
             async with self._db.transaction() as session:
                 row = await Credentials(session).get(accessor)
                 if row is not None:
                     row.withdrawn_at = utcnow()
+        if refused:
+            raise refused[0]
 
     async def _asked(
         self, machine_id: str, nomad: NomadIdentity, consul: ConsulIdentity

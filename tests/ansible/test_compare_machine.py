@@ -138,6 +138,18 @@ def test_a_unit_that_has_not_taken_up_its_files_is_stale(
     assert answer["as_declared"] is (not stale)
 
 
+def test_what_nobody_declares_in_an_exact_folder_is_found(
+    declared: dict[str, Any], ansible_environment: Path
+) -> None:
+    declared["folders"][0] |= {"exact": True}
+    answer = compare(declared)
+    assert answer["as_declared"], answer
+    left = Path(declared["folders"][0]["path"]) / "somebody who was taken out"
+    left.write_text("root\n")
+    answer = compare(declared)
+    assert answer["differs"] == [str(left)]
+
+
 def test_no_content_is_in_the_answer(declared: dict[str, Any], ansible_environment: Path) -> None:
     declared["files"][0] |= {"content": "another secret\n", "secret": True}
     answer = compare(declared)

@@ -40,7 +40,7 @@ COMMANDS = dict(commands(typer.main.get_command(build_cli())))
 
 
 def test_the_promised_commands_are_there() -> None:
-    promised = ["up", "ask", "render", "doctor", "version", "migrate", "backup", "restore", "gc"]
+    promised = ["up", "ask", "render", "doctor", "version", "migrate", "backup", "restore", "restored", "gc"]
     promised += [
         "projects list",
         "personas list",
@@ -279,6 +279,11 @@ def test_gc_of_a_new_installation_finds_nothing(cli: Cli) -> None:
 def test_migrate_says_where_the_database_is(cli: Cli) -> None:
     assert cli("migrate", "--json").json["changed"] is True
     assert "Nothing to do" in cli("migrate").out
+
+
+def test_a_machines_database_that_came_back_by_other_means_is_closed(cli: Cli) -> None:
+    assert cli("restored", "--json").json == {"closed": 0}
+    assert "Nothing was open." in cli("restored").out
 
 
 def test_the_shell_completes_commands(home: Path) -> None:

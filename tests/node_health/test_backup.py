@@ -191,6 +191,48 @@ def test_a_living_sqlite_database_comes_back_with_its_owner_and_mode(
     assert file.stat().st_mode & 0o777 == 0o640
 
 
+def database_of(folder: Path) -> Path:
+    file = folder / "machines.sqlite"
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE machine (name TEXT)")
+    return file
+
+
+def test_a_database_that_was_lost_comes_back_as_its_folders_owners_alone(
+    backups: Backups, tmp_path: Path
+) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    file = database_of(folder)
+    backups.config["databases"] = [{"name": "machines", "kind": "sqlite", "path": str(file)}]
+    copy = backups.take()
+    file.unlink()
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    assert backups.run("restore", copy, "machines").returncode == 0
+    state = file.stat()
+    assert (state.st_uid, state.st_gid) == (folder.stat().st_uid, folder.stat().st_gid)
+    assert state.st_mode & 0o777 == 0o600
+
+
+def test_what_a_database_needs_after_a_restore_is_run_and_its_failure_is_said(
+    backups: Backups, tmp_path: Path
+) -> None:
+    file = database_of(tmp_path)
+    closes = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('CREATE TABLE closed (at TEXT)')"
+    database = {"name": "machines", "kind": "sqlite", "path": str(file)}
+    backups.config["databases"] = [{**database, "after_restore": [sys.executable, "-c", closes, str(file)]}]
+    copy = backups.take()
+    done = backups.run("restore", copy, "machines")
+    assert done.returncode == 0, done.stderr
+    assert sqlite3.connect(file).execute("SELECT * FROM closed").fetchall() == []
+    for fails in ([sys.executable, "-c", "raise SystemExit('no key')"], ["/no/such/program"]):
+        backups.config["databases"] = [{**database, "after_restore": fails}]
+        done = backups.run("restore", copy, "machines")
+        assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.not_finished")
+        assert "may not be used yet" in done.stderr
+
+
 def test_a_folder_of_keys_comes_back_as_it_was_and_what_came_later_goes(
     backups: Backups, tmp_path: Path
 ) -> None:
@@ -249,6 +291,16 @@ def test_what_was_cut_short_is_no_copy(backups: Backups) -> None:
     backups.folder.mkdir()
     (backups.folder / ".20260101T000000Z").mkdir()
     assert backups.problems() == ["backup.none"]
+    backups.take()
+    assert not list(backups.folder.glob(".*"))
+
+
+def test_two_at_once_make_two_copies(backups: Backups) -> None:
+    backups.file.write_text(json.dumps(backups.config))
+    command = [sys.executable, "-I", str(PROGRAM), "--config", str(backups.file), "take"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [(one.communicate(timeout=120)[1], one.returncode) for one in both] == [("", 0), ("", 0)]
+    assert len(backups.copies()) == 2
 
 
 def test_a_silent_nomad_is_told_and_leaves_nothing(backups: Backups) -> None:

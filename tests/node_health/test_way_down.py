@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from nomad_cluster import NomadAgent, eventually
+from nomad_cluster import eventually
+from secured_agent import SecuredAgent, secured_agent
 
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "nomad" / "files" / "way_down.py"
 
 
-class SecuredAgent(NomadAgent):
-    """Server and client in one, with ACLs: the program has nothing but the node's own secret."""
-
-    token = ""
-
-    def bootstrap(self) -> None:
-        self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
-
-    def node(self) -> dict[str, Any]:
-        node_id = (self.data_dir / "client" / "client-id").read_text().strip()
-        answer: dict[str, Any] = self._call("GET", f"/v1/node/{node_id}")
-        return answer
-
-    def running(self) -> list[str]:
-        return [
-            one["ID"] for one in self.get("/v1/job/sleeper/allocations") if one["ClientStatus"] == "running"
-        ]
-
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.address + path, data=data, method=method, headers={"X-Nomad-Token": self.token}
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            text = answer.read()
-        return json.loads(text) if text.strip() else None
-
-
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
-    options = {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean,cni,consul,vault"}
-    agent = SecuredAgent(
-        "way-down",
-        tmp_path_factory.mktemp("nomad") / "agent",
-        {
-            "server": {"enabled": True, "bootstrap_expect": 1},
-            "client": {"enabled": True, "options": options},
-            "acl": {"enabled": True},
-            "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
-        },
-    )
-    agent.start()
-    eventually(lambda: agent.bootstrap() or True, 60, "the ACL system")
-    eventually(lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node")
-    yield agent
-    agent.stop()
+    with secured_agent(tmp_path_factory.mktemp("nomad") / "agent") as running:
+        yield running
 
 
 @pytest.fixture

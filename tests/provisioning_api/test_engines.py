@@ -26,6 +26,8 @@ import consul_server
 from nomad_cluster import NomadAgent
 
 from app.provisioning import ProvisioningProcess, build_process
+from provisioning_api.engines.consul import ConsulTokens
+from soundstage.errors import Upstream
 from soundstage.settings import Settings
 
 PATIENCE_S = 120
@@ -267,6 +269,30 @@ async def test_a_token_that_consul_could_not_be_told_of_ends_when_consul_is_back
             return not await asyncio.to_thread(consul.knows, token)
 
         await eventually(ended)
+
+
+async def test_a_token_that_consul_refuses_to_remove_holds_up_no_other(
+    settings: Settings, tmp_path: Path, consul: consul_server.Consul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = ConsulTokens.remove
+    refused: list[str] = []
+
+    async def refuses_the_first(self: ConsulTokens, accessor: str) -> None:
+        if accessor in refused or not refused:
+            refused.append(accessor)
+            raise Upstream("machine.engine_refused", "Consul refused: 500", "Look at Consul's own log.")
+        await remove(self, accessor)
+
+    monkeypatch.setattr(ConsulTokens, "remove", refuses_the_first)
+    async with joined(settings, tmp_path, consul=(consul.server.url, consul.token)) as api:
+        tokens = [(await api.enrol(name))["consul"]["agent_token"] for name in ("agent4", "agent5")]
+        for name in ("agent4", "agent5"):
+            await api.retire(name)
+
+        async def one_is_left() -> bool:
+            return sum([await asyncio.to_thread(consul.knows, token) for token in tokens]) == 1
+
+        await eventually(one_is_left)
 
 
 async def test_a_machine_enrols_while_the_engines_are_away_and_the_event_says_what_is_missing(

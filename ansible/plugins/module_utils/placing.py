@@ -38,6 +38,7 @@ ARGUMENTS: dict[str, Any] = {
             **_OWNED,
             "mode": {"type": "str", "default": "0755"},
             "once": {"type": "bool", "default": False},
+            "exact": {"type": "bool", "default": False},
         },
     },
     "links": {
@@ -48,6 +49,8 @@ ARGUMENTS: dict[str, Any] = {
     },
     "absent": {"type": "list", "elements": "path", "default": []},
 }
+
+_NAMED = (("folders", "path"), ("files", "dest"), ("links", "dest"))
 
 
 class Placing:
@@ -73,7 +76,7 @@ class Placing:
             for item in asked[what]:
                 with _about(item[name]):
                     place(item)
-        for path in asked["absent"]:
+        for path in [*asked["absent"], *_others_in_exact_folders(asked)]:
             with _about(path):
                 self.absent(path)
 
@@ -171,6 +174,14 @@ class Placing:
         self.differences.append(
             {"before_header": path, "after_header": path, "before": before, "after": after}
         )
+
+
+def _others_in_exact_folders(asked: dict[str, Any]) -> list[str]:
+    """What lies directly in such folders and is not declared."""
+    declared = {str(Path(item[name])) for what, name in _NAMED for item in asked[what]}
+    folders = [Path(item["path"]) for item in asked["folders"] if item["exact"]]
+    present = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+    return [str(path) for path in present if str(path) not in declared]
 
 
 def _ownership(item: dict[str, Any]) -> tuple[int, int, int]:

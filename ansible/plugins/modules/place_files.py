@@ -41,6 +41,10 @@ options:
       group: {description: Group., type: str, default: root}
       mode: {description: Octal mode as text., type: str, default: "0755"}
       once: {description: Leave a folder that is already there as it is., type: bool, default: false}
+      exact:
+        description: Take away files and links in it that this call does not name.
+        type: bool
+        default: false
   links:
     description: Symbolic links, replaced atomically.
     type: list

@@ -9,7 +9,9 @@ never into arguments.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
+import fcntl
 import gzip
 import hashlib
 import io
@@ -23,6 +25,7 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,25 @@ def take(config: dict[str, Any]) -> Path:
     """A new copy of everything, in a folder of its own, which is there whole or not at all."""
     folder = Path(config["folder"])
     folder.mkdir(parents=True, exist_ok=True)
-    name = datetime.datetime.now(datetime.UTC).strftime(FORM)
+    with _alone(folder):
+        return _take(config, folder)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One copy is made at a time; the next one waits. The lock ends with the process."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _take(config: dict[str, Any], folder: Path) -> Path:
+    for left in folder.glob(".[0-9]*T[0-9]*Z"):
+        shutil.rmtree(left)  # of one that was killed: nobody else works here
+    name = _free_name(folder)
     staging = folder / f".{name}"
     staging.mkdir(mode=0o700)
     try:
@@ -83,6 +104,13 @@ def take(config: dict[str, Any]) -> Path:
     for old in _copies(folder)[: -int(config["keep"])]:
         shutil.rmtree(old)
     return folder / name
+
+
+def _free_name(folder: Path) -> str:
+    """The time; that of the next second where a copy of this one is there."""
+    while (folder / (name := datetime.datetime.now(datetime.UTC).strftime(FORM))).exists():
+        time.sleep(0.1)
+    return name
 
 
 def check(config: dict[str, Any], now_s: float) -> list[BackupError]:
@@ -116,10 +144,26 @@ def restore(config: dict[str, Any], copy: Path, what: str) -> None:
     for database in config["databases"]:
         if database["name"] == what:
             _load(database, copy / f"{what}.dump")
+            _finish(database, copy)
             return
     raise BackupError(
         "backup.unknown_part", f"{copy} has no part {what}.", f"There are: {', '.join(_parts(config))}."
     )
+
+
+def _finish(database: dict[str, Any], copy: Path) -> None:
+    """What has to be done before a restored database may be used, such as closing what was open in it."""
+    command = database.get("after_restore") or []
+    if not command:
+        return
+    try:
+        _run(command, database["name"])
+    except (BackupError, OSError) as error:
+        raise BackupError(
+            "backup.not_finished",
+            f"{database['name']} is back, but may not be used yet: {error}",
+            "Start nothing that uses it. Mend what is named, then restore it again.",
+        ) from None
 
 
 def _parts(config: dict[str, Any]) -> list[str]:
@@ -224,10 +268,10 @@ def _load(database: dict[str, Any], copy: Path) -> None:
         target = Path(database["path"])
         staging = target.with_name(f".{target.name}.restored")
         shutil.copyfile(copy, staging)
-        if target.exists():
-            state = target.stat()
-            os.chown(staging, state.st_uid, state.st_gid)
-            staging.chmod(state.st_mode & 0o777)
+        # Where the file was lost, its folder says whose it is.
+        state = (target if target.exists() else target.parent).stat()
+        os.chown(staging, state.st_uid, state.st_gid)
+        staging.chmod(state.st_mode & 0o777 if target.exists() else 0o600)
         for leftover in ("-wal", "-shm"):
             target.with_name(target.name + leftover).unlink(missing_ok=True)
         staging.replace(target)
