@@ -8,12 +8,13 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.power_on import PowerOn
-from lab.qemu_machine import Firmware, QemuMachine
+from lab.qemu_machine import Firmware, QemuMachine, make_empty_disk
 from lab.ssh_access import enter_command
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(3000)]
@@ -123,6 +124,23 @@ def test_a_disk_that_is_too_small_is_named_and_not_touched_and_wiped_when_its_ma
     assert power.call("GET", "/api/machines/node1")["state"] == "retired"
     assert machine.disk is not None
     assert machine.disk.read_bytes() == bytes(machine.disk.stat().st_size)
+
+
+@pytest.mark.slow
+def test_a_second_disk_with_an_older_system_of_ours_is_named_and_no_disk_is_touched(
+    power: PowerOn, computer: MakeMachine, tmp_path: Path
+) -> None:
+    one = computer(data=os.urandom(1 << 20))
+    # Larger, so that the other one would be chosen.
+    older = make_empty_disk(tmp_path / "older.raw", 8)
+    table = "label: gpt\nstart=2048, size=4096, name=root-a\n"
+    subprocess.run(["/usr/sbin/sfdisk", "--quiet", older], input=table, text=True, check=True)
+    drive = ("-blockdev", f"driver=file,node-name=older,filename={older}")
+    more = (*drive, "-device", "virtio-blk-pci,drive=older,serial=older")
+    machine = QemuMachine(power.lab, replace(one.plan, more_options=more), one.disk)
+    before = digest(one.disk), digest(older)
+    fails(power, machine, "other_system", "take that disk out")
+    assert (digest(one.disk), digest(older)) == before
 
 
 @pytest.mark.slow
