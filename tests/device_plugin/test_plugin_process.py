@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -97,6 +98,13 @@ def within(timeout_s: float, check: Callable[[], bool]) -> None:
     while not check():
         assert time.monotonic() < end, f"waited {timeout_s} s in vain"
         time.sleep(0.05)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: a socket lies in it, whose path may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

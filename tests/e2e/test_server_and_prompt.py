@@ -57,7 +57,7 @@ def test_chat_streams_the_answer_up_to_the_finished_video(server: Any) -> None:
             if line.startswith("data: "):
                 last = json.loads(line[6:])
                 kinds.append(last["type"])
-    assert kinds[:3] == ["understood", "tool_call", "tool_result"]
+    assert kinds[:4] == ["turn", "understood", "tool_call", "tool_result"]
     assert "progress" in kinds and kinds[-2:] == ["text", "done"]
 
 
