@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from soundstage.database.base import Base
 from soundstage.database.postgresql import known_postgresql_error, open_postgresql
 from soundstage.database.sqlite import known_sqlite_error, open_sqlite
 from soundstage.database.url import database_url
+from soundstage.database.writer_queue import WriterQueue
 from soundstage.errors import SoundstageError, Unavailable
 
 # How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
@@ -39,6 +40,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine, self._writing_engine = _open(self.url, busy_timeout_ms)
         self._writing_tasks: set[asyncio.Task[Any] | None] = set()
+        self._queue = WriterQueue(busy_timeout_ms / 1000) if self.is_sqlite else None
 
     @property
     def path(self) -> Path | None:
@@ -71,7 +73,10 @@ class Database:
         self._writing_tasks.add(task)
         try:
             with self._explained():
-                async with AsyncSession(self._writing_engine, expire_on_commit=False) as session:
+                async with (
+                    nullcontext() if self._queue is None else self._queue.turn(),
+                    AsyncSession(self._writing_engine, expire_on_commit=False) as session,
+                ):
                     session.info[_WRITES] = True
                     # Begins now, not at the first statement: what decides is read under the lock.
                     async with session.begin():

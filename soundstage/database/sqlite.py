@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from soundstage.database.one_trip import open_connection
 from soundstage.errors import SoundstageError, StorageFull, Unavailable
 
 _WRITES = "soundstage_writes"
@@ -26,7 +27,7 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
             raise _cannot_open(url) from error
         if path.is_dir():
             raise _cannot_open(url)
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, connect_args={"async_creator_fn": open_connection})
     _set_up(engine, busy_timeout_ms)
     return engine, engine.execution_options(**{_WRITES: True})
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, event, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, event, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -53,28 +54,37 @@ class EventStore:
 
         Without `trace_id` the current trace is noted. Raises RuntimeError outside `Database.transaction()`.
         """
+        return (await self.append_all(session, stream, [(kind, data or {})], trace_id))[0]
+
+    async def append_all(
+        self,
+        session: AsyncSession,
+        stream: str,
+        told: Sequence[tuple[str, Mapping[str, Any]]],
+        trace_id: str | None = None,
+    ) -> list[Event]:
+        """As `append`, for several events (kind, data) of one stream: three statements, however many."""
         if not in_transaction(session):
             raise RuntimeError(
                 "events are appended inside Database.transaction(), with the change that they tell of"
             )
         if not stream or stream == ALL_STREAMS:
             raise ValueError(f"not the name of a stream: {stream!r}")
+        if not told:
+            return []
         # Always this counter first: writers that take locks in one order cannot block each other for ever.
-        number = await _next(session, ALL_STREAMS)
-        row = EventRow(
-            id=number,
-            stream=stream,
-            seq=await _next(session, stream),
-            kind=kind,
-            data=dict(data or {}),
-            at=utcnow(),
-            trace_id=trace_id or current_trace_id(),
-        )
-        session.add(row)
-        await session.flush()
+        numbers = await _take(session, ALL_STREAMS, len(told))
+        places = await _take(session, stream, len(told))
+        at, trace = utcnow(), trace_id or current_trace_id()
+        rows = [
+            {"id": number, "stream": stream, "seq": place, "kind": kind, "data": dict(data), "at": at,
+             "trace_id": trace}
+            for number, place, (kind, data) in zip(numbers, places, told, strict=True)
+        ]  # fmt: skip
+        await session.execute(insert(EventRow), rows)
         if self._wake_at_commit(session.sync_session, stream):
             await self._bell.ring(session, stream)
-        return Event.model_validate(row)
+        return [Event.model_validate(row) for row in rows]
 
     async def read(self, stream: str | None = None, after: int = 0, limit: int = PAGE) -> list[Event]:
         """At most `limit` events with an id after `after`, oldest first; of one stream, or of all (None)."""
@@ -150,18 +160,16 @@ def _older(before: datetime, keep: Collection[str]) -> tuple[ColumnElement[bool]
     return (EventRow.at < before, EventRow.stream.not_in(keep))
 
 
-async def _next(session: AsyncSession, name: str) -> int:
-    """The next number of a counter; its row stays locked until the end of the transaction."""
-    count = (
-        update(EventStreamRow)
-        .where(EventStreamRow.name == name)
-        .values(last=EventStreamRow.last + 1)
+async def _take(session: AsyncSession, name: str, count: int) -> range:
+    """The next `count` numbers of a counter; its row stays locked until the end of the transaction."""
+    first = {"name": name, "last": count}
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    taken = (
+        make(EventStreamRow)
+        .values(first)
+        .on_conflict_do_update(index_elements=["name"], set_={"last": EventStreamRow.last + count})
         .returning(EventStreamRow.last)
         .execution_options(synchronize_session=False)
     )
-    number = await session.scalar(count)
-    if number is not None:
-        return number
-    # Nobody else can have made the row meanwhile: one transaction writes at a time.
-    await session.execute(insert(EventStreamRow).values(name=name, last=1))
-    return 1
+    last = (await session.execute(taken)).scalar_one()
+    return range(last - count + 1, last + 1)

@@ -59,6 +59,11 @@ class ProvisioningSettings(Section):
     consul_token_file: Path | None = Field(
         None, description="file with a Consul token that may write ACLs; empty: none"
     )
+    consul_policies: CommaList = Field(
+        (),
+        description="policies of Consul that a machine's token has beside being its node, by commas; the "
+        "role consul makes `dns` and `nomad-client`",
+    )
     consul_ca_file: Path | None = Field(None, description="certificates that Consul's must be signed by")
     consul_client_cert_file: Path | None = Field(
         None, description="our own certificate for Consul, for mutual TLS"

@@ -272,6 +272,7 @@ class LlmSettings(Keyed):
     base_url: AnyHttpUrl | None = Field(None, description="up to and including `/v1`; empty: not used")
     model: str = Field("", description="name of the model, as the server knows it")
     timeout_s: float = Field(60.0, gt=0, description="longest wait for an answer")
+    vision: bool = Field(False, description="the model takes pictures, and may be asked what one shows")
 
 
 class LlmsSettings(Section):

@@ -130,6 +130,25 @@ async def test_whoever_waits_too_long_is_told_that_the_database_is_busy(notes: D
     assert error.value.code == "database.busy"
 
 
+async def test_writers_of_one_process_write_in_the_order_in_which_they_came(notes: Database) -> None:
+    if not notes.is_sqlite:
+        pytest.skip("the server of PostgreSQL keeps the order; run it with SQLite")
+    written: list[int] = []
+
+    async def write(number: int) -> None:
+        async with notes.transaction() as session:
+            session.add(Note(number=number))
+            written.append(number)
+
+    async with notes.transaction():
+        waiting = []
+        for number in range(20):
+            waiting.append(asyncio.create_task(write(number)))
+            await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert written == list(range(20))
+
+
 async def test_readers_are_not_blocked_by_a_writer(notes: Database) -> None:
     impatient = Database(str(notes.url), busy_timeout_ms=50)
     async with notes.transaction() as session:
