@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb("assemble", "Join finished segments into the video.", "spec", "out").add_argument(
         "--segments", type=Path, metavar="DIR", required=True, help="holds one folder per scene id"
     )
+    verb("speak", "Make one scene's sound, and times of words and mouth shapes.", "spec", "scene", "folder")
     verb("preview", "Make a small, quick video of one scene.", "spec", "scene", "out")
     verb("lipsync", "Make a video say a sound file.", "spec", "out")
     verb("prepare", "Measure a portrait once, so that rendering need not.", "image", "out").add_argument(
@@ -53,6 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="the moment, in milliseconds from the start of the scene",
     )
     verb("probe", "Say what a picture, video or sound file holds.", "file")
+    look = verb("look", "Measure a picture or a frame: faces, sharpness, light, colours.", "file")
+    look.add_argument("--ms", type=int, default=0, metavar="N", help="the moment of a video, in milliseconds")
+    look.add_argument("--shown", type=Path, metavar="FILE", help="write what was looked at as a small JPEG")
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
     add_work(verbs, shared)

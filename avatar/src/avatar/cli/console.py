@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from typing import Protocol, TextIO
 
-from avatar.spec import Failed, Finished, FrameProgress, MediaFacts, Notice, ProgressLine, StageStarted
+from avatar.spec import Failed, Finished, FrameProgress, MediaFacts, Notice, ProgressLine, Sight, StageStarted
 
 BAR_CELLS = 24
 CLEAR_LINE = "\r\x1b[2K"
@@ -53,6 +53,8 @@ class PrettyConsole:
                 self._out.write(f"{file.role:<11} {file.path}\n")
             if line.media is not None:
                 self._out.write(facts_line(line.media, line.duration_ms) + "\n")
+            if line.sight is not None:
+                self._out.write(sight_line(line.sight) + "\n")
             self._out.flush()
 
     def _moving(self, text: str) -> None:
@@ -85,6 +87,15 @@ def facts_line(media: MediaFacts, duration_ms: int) -> str:
         f"{duration_ms / 1000:.1f} s" if duration_ms else "",
     ]
     return "  ".join(part for part in parts if part)
+
+
+def sight_line(sight: Sight) -> str:
+    """`2 faces  sharpness 0.74  brightness 0.45  #1b2733 40 %  #e0b090 20 %`."""
+    faces = "faces unknown" if sight.faces is None else f"{len(sight.faces)} faces"
+    colours = [f"{one.colour} {one.share:.0%}" for one in sight.colours]
+    return "  ".join(
+        [faces, f"sharpness {sight.sharpness:.2f}", f"brightness {sight.brightness:.2f}", *colours]
+    )
 
 
 def open_console(*, as_json: bool) -> Console:

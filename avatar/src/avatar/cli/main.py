@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from avatar.cli.arguments import build_parser
 from avatar.cli.console import Console, open_console
@@ -12,6 +13,9 @@ from avatar.cli.memory import keep_freed_memory
 from avatar.cli.stop import Stop
 from avatar.errors import AvatarError, Cancelled, Unavailable
 from avatar.spec import Failed
+
+if TYPE_CHECKING:
+    from avatar.cli.verbs import Verb
 
 FAILED = 1
 
@@ -53,10 +57,9 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
         return print_engines(arguments) if arguments.verb == "engines" else print_doctor(arguments)
 
     try:  # only now: `avatar --help` and `avatar doctor` need none of the media libraries
-        import cv2
-
-        from avatar.cli.verbs import VERBS
         from avatar.pipeline.context import Context
+
+        verb = _verb(arguments.verb)
     except ModuleNotFoundError as error:
         raise Unavailable(
             "worker.incomplete",
@@ -70,10 +73,22 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
             "On Debian: apt-get install libgl1 libegl1 libfontconfig1.",
         ) from error
 
-    cv2.setNumThreads(1)
     context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)
-    console.tell(VERBS[arguments.verb](arguments, context))
+    console.tell(verb(arguments, context))
     return 0
+
+
+def _verb(name: str) -> Verb:
+    if name == "speak":
+        from avatar.cli.speaking import speak
+
+        return speak
+    import cv2
+
+    from avatar.cli.verbs import VERBS
+
+    cv2.setNumThreads(1)
+    return VERBS[name]
 
 
 def _one_thread_per_library() -> None:

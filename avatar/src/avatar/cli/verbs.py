@@ -5,11 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 
-from avatar.errors import InvalidInput
+from avatar.cli.chosen_scene import spec_with_scene
+from avatar.cli.speaking import speak
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
 from avatar.pipeline.lipsync import lipsync_video
+from avatar.pipeline.look import look_at
 from avatar.pipeline.prepare import prepare_photo
 from avatar.pipeline.preview import preview_scene
 from avatar.pipeline.probe import probe_file
@@ -17,7 +19,7 @@ from avatar.pipeline.read_spec import read_lipsync_spec, read_render_spec
 from avatar.pipeline.render import render_video
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
-from avatar.spec import Finished, RenderSpec
+from avatar.spec import Finished
 
 Verb = Callable[[Namespace, Context], Finished]
 
@@ -27,7 +29,7 @@ def render(arguments: Namespace, context: Context) -> Finished:
 
 
 def segment(arguments: Namespace, context: Context) -> Finished:
-    spec = _spec_with_scene(arguments)
+    spec = spec_with_scene(arguments)
     made = make_segment(spec, arguments.scene, arguments.folder, context)
     return Finished(
         files=(
@@ -47,7 +49,7 @@ def assemble(arguments: Namespace, context: Context) -> Finished:
 
 
 def preview(arguments: Namespace, context: Context) -> Finished:
-    return preview_scene(_spec_with_scene(arguments), arguments.scene, arguments.out, context)
+    return preview_scene(spec_with_scene(arguments), arguments.scene, arguments.out, context)
 
 
 def lipsync(arguments: Namespace, context: Context) -> Finished:
@@ -62,30 +64,24 @@ def probe(arguments: Namespace, context: Context) -> Finished:
     return probe_file(arguments.file, context)
 
 
+def look(arguments: Namespace, context: Context) -> Finished:
+    return look_at(arguments.file, arguments.ms, arguments.shown, context)
+
+
 def still(arguments: Namespace, context: Context) -> Finished:
-    spec = _spec_with_scene(arguments)
+    spec = spec_with_scene(arguments)
     return make_still(spec, arguments.scene, arguments.ms, arguments.out, context)
-
-
-def _spec_with_scene(arguments: Namespace) -> RenderSpec:
-    spec = read_render_spec(arguments.spec)
-    known = [scene.id for scene in spec.scenes]
-    if arguments.scene not in known:
-        raise InvalidInput(
-            "spec.scene_unknown",
-            f"The spec has no scene {arguments.scene}.",
-            f"Its scenes are: {', '.join(known[:20])}.",
-        )
-    return spec
 
 
 VERBS: dict[str, Verb] = {
     "render": render,
     "segment": segment,
     "assemble": assemble,
+    "speak": speak,
     "preview": preview,
     "lipsync": lipsync,
     "prepare": prepare,
     "probe": probe,
     "still": still,
+    "look": look,
 }

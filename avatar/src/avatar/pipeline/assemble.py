@@ -15,10 +15,10 @@ from avatar.encode.provenance import container_metadata, picture_metadata
 from avatar.encode.sound import SceneSound
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.pipeline.files import Role, describe, require_mp4
+from avatar.pipeline.files import describe, require_mp4
 from avatar.pipeline.origin import provenance_of, software, source_type
 from avatar.pipeline.segment import SegmentFiles, open_segment
-from avatar.spec import Finished, Output, RenderSpec, StageStarted
+from avatar.spec import Finished, Output, OutputRole, RenderSpec, StageStarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,12 @@ class Companions:
         stem = target.stem if target.suffix else target.name
         return cls(target.name, f"{stem}.vtt", f"{stem}.srt", f"{stem}.png", f"{stem}.provenance.json")
 
-    def wanted(self, output: Output) -> list[tuple[Role, str]]:
+    def wanted(self, output: Output) -> list[tuple[OutputRole, str]]:
         """The files this output has, the video first."""
-        soft: list[tuple[Role, str]] = [("vtt", self.vtt), ("srt", self.srt)] if output.captions.soft else []
-        poster: list[tuple[Role, str]] = [("poster", self.poster)] if output.poster else []
+        soft: list[tuple[OutputRole, str]] = (
+            [("vtt", self.vtt), ("srt", self.srt)] if output.captions.soft else []
+        )
+        poster: list[tuple[OutputRole, str]] = [("poster", self.poster)] if output.poster else []
         return [("video", self.video), *soft, *poster, ("provenance", self.provenance)]
 
 

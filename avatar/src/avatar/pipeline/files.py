@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
 
 from avatar.errors import InvalidInput
-from avatar.spec import OutputFile
+from avatar.spec import OutputFile, OutputRole
 
-Role = Literal[
-    "video", "segment", "audio", "words", "vtt", "srt", "poster", "provenance", "portrait", "still"
-]
-
-MEDIA_TYPES: dict[Role, str] = {
+MEDIA_TYPES: dict[OutputRole, str] = {
     "video": "video/mp4",
     "segment": "video/mp4",
     "audio": "audio/wav",
@@ -24,6 +19,8 @@ MEDIA_TYPES: dict[Role, str] = {
     "provenance": "application/json",
     "portrait": "application/json",
     "still": "image/png",
+    "speech": "application/json",
+    "shown": "image/jpeg",
 }
 
 
@@ -42,7 +39,7 @@ def sha256_of(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def describe(role: Role, path: Path) -> OutputFile:
+def describe(role: OutputRole, path: Path) -> OutputFile:
     return OutputFile(
         role=role,
         path=str(path),

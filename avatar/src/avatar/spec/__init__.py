@@ -22,6 +22,7 @@ from avatar.spec.progress import (
     MediaFacts,
     Notice,
     OutputFile,
+    OutputRole,
     PreviewFrame,
     ProgressLine,
     Stage,
@@ -56,6 +57,7 @@ from avatar.spec.scene import (
     VideoOverlay,
     WordAnchor,
 )
+from avatar.spec.sight import ColourSeen, FaceSeen, Sight
 from avatar.spec.spoken import is_spoken
 
 __all__ = [
@@ -69,10 +71,12 @@ __all__ = [
     "Captions",
     "Colour",
     "ColourBackground",
+    "ColourSeen",
     "Consent",
     "EngineNeeds",
     "EspeakVoice",
     "Face",
+    "FaceSeen",
     "Failed",
     "Finished",
     "FrameProgress",
@@ -86,6 +90,7 @@ __all__ = [
     "OpenAIVoice",
     "Output",
     "OutputFile",
+    "OutputRole",
     "Overlay",
     "PhotoFace",
     "PreviewFrame",
@@ -95,6 +100,7 @@ __all__ = [
     "Requirements",
     "RigFace",
     "Scene",
+    "Sight",
     "SourceBackground",
     "SpecModel",
     "Stage",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from avatar.spec.base import SpecModel
+from avatar.spec.sight import Sight
 
 MAX_PREVIEW_CHARS = 48_000
 
@@ -52,10 +53,25 @@ class Notice(SpecModel):
     details: dict[str, Any] = Field(default_factory=dict)
 
 
+OutputRole = Literal[
+    "video",
+    "segment",
+    "audio",
+    "words",
+    "vtt",
+    "srt",
+    "poster",
+    "provenance",
+    "portrait",
+    "still",
+    "speech",
+    "shown",
+]
+"""What a file that a worker made is of the whole."""
+
+
 class OutputFile(SpecModel):
-    role: Literal[
-        "video", "segment", "audio", "words", "vtt", "srt", "poster", "provenance", "portrait", "still"
-    ]
+    role: OutputRole
     path: str
     sha256: str
     bytes: int
@@ -85,6 +101,7 @@ class Finished(SpecModel):
         default=(), description="inclusive frame ranges where the last good face was reused"
     )
     media: MediaFacts | None = Field(default=None, description="the answer of `avatar probe`")
+    sight: Sight | None = Field(default=None, description="the answer of `avatar look`")
     peak_vram_mib: int | None = Field(
         default=None, ge=0, description="most GPU memory taken at once; None where no card was used"
     )
