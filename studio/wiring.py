@@ -25,8 +25,11 @@ from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
 from studio.outgoing import Outgoing, build_outgoing
 from studio.people.service import PeopleService
+from studio.personas.health import PersonaHealthService
 from studio.personas.library import PersonaLibrary
 from studio.personas.service import PersonaService
+from studio.personas.speaking import PersonaSpeech
+from studio.personas.watching import PersonaWatch
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.renders.admission import Admission, Endpoint, Limits
@@ -39,7 +42,9 @@ from studio.scenes.service import SceneService
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Start and close `dispatcher` and `prober.courier` with the process; the services need no start."""
+    """Start and close `dispatcher`, `prober.courier` and `persona_watch` with the process; the services need
+    no start.
+    """
 
     projects: ProjectService
     versions: VersionService
@@ -50,6 +55,9 @@ class Studio:
     idempotency: IdempotencyService
     outgoing: Outgoing
     personas: PersonaService
+    persona_health: PersonaHealthService
+    persona_watch: PersonaWatch
+    speech: PersonaSpeech
     consents: ConsentService
     people: PeopleService
     retention: RetentionService
@@ -68,9 +76,11 @@ def build_studio(
     audit: AuditLog | None = None,
     *,
     worker_version: str,
+    voices: Scheduler | None = None,
+    voice_program: str | None = None,
 ) -> Studio:
     """`worker_version` is that of `avatar.version`: another worker draws other frames, so it keys the
-    segments.
+    segments. `voices` makes voices at once, with `voice_program` where that must be on this machine.
     """
     out_dir = settings.out_dir.absolute()
     library = PersonaLibrary(settings.personas_folder, settings.state_dir.absolute() / "personas")
@@ -92,6 +102,7 @@ def build_studio(
         driven=dispatcher.driven,
         audit=audit,
     )
+    speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     return Studio(
         projects=ProjectService(db),
@@ -103,6 +114,9 @@ def build_studio(
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),
+        persona_health=PersonaHealthService(db, blobs, library, consents, admission, speech),
+        persona_watch=PersonaWatch(library, db, events),
+        speech=speech,
         consents=consents,
         people=PeopleService(db, blobs, library, renders, out_dir, worker_cache(settings)),
         retention=RetentionService(db, blobs, retention_rules(settings), out_dir, events),

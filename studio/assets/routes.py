@@ -102,7 +102,8 @@ def _labels(upload: Upload) -> AssetLabels:
         raise Invalid(
             "asset.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
         ) from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Also a number of thousands of digits, and lists that are nested without end.
         raise Invalid("asset.bad_labels", "`metadata` is not JSON.", "Send a JSON object.") from error
 
 

@@ -4,14 +4,20 @@ pages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
 from soundstage.errors import Conflict, NotFound
-from studio.personas.schemas import Origin, Persona, PersonaEntry
-from studio.personas.yaml_source import BadPersonaFile, read_persona
+from studio.personas.faults import BadPersonaFile, Fault
+from studio.personas.schemas import Origin, Persona, PersonaEntry, PersonaStatus
+from studio.personas.yaml_source import read_persona
+
+COMPILED_SUFFIX = ".dossier.json"
+"""Beside the file of a persona that was compiled from a dossier; it goes with it."""
 
 Stamp = tuple[int, int, int]
 """Inode, size and time of change: any of them differs after an edit."""
@@ -22,7 +28,8 @@ class PersonaLibrary:
     """Looks at the folders on every question (a few stat calls) instead of keeping a watcher thread.
 
     `shipped` holds the operator's files, `own` those made through the API. An id in both: the shipped one
-    stands.
+    stands. A file that a change has broken goes on as it was read last, and tells so; one that is gone is
+    gone, and one that is renamed is the same persona.
     """
 
     shipped: Path
@@ -34,12 +41,14 @@ class PersonaLibrary:
         found: dict[Path, tuple[Stamp, PersonaEntry]] = {}
         origins: tuple[tuple[Path, Origin], ...] = ((self.shipped, "shipped"), (self.own, "user"))
         for folder, origin in origins:
-            for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+            for path in _persona_files(folder):
                 stamp = _stamp(path)
                 if stamp is None:
                     continue
                 known = self._read.get(path)
-                found[path] = known if known and known[0] == stamp else (stamp, _entry(path, origin))
+                if known is None or known[0] != stamp:
+                    known = _read_now(path, stamp, origin, known)
+                found[path] = known
         self._read = found
         return _without_twins([entry for _, entry in found.values()])
 
@@ -48,14 +57,11 @@ class PersonaLibrary:
         return [entry.persona for entry in self.entries() if entry.persona is not None]
 
     def get(self, persona_id: str) -> Persona:
-        """Raises `persona.not_found`, or `persona.bad_file` when its file is there and wrong."""
+        """Raises `persona.not_found`, or `persona.bad_file` when its file is there and was never right."""
         entries = {entry.id: entry for entry in self.entries()}
         entry = entries.get(persona_id)
         if entry is None:
-            known = ", ".join(sorted(key for key, value in entries.items() if value.persona)) or "none"
-            raise NotFound(
-                "persona.not_found", f"There is no persona {persona_id!r}.", f"There are: {known}."
-            )
+            raise self._unknown(persona_id)
         if entry.persona is None:
             raise Conflict(
                 "persona.bad_file",
@@ -66,6 +72,39 @@ class PersonaLibrary:
 
     def origin(self, persona_id: str) -> Origin | None:
         return next((entry.origin for entry in self.entries() if entry.id == persona_id), None)
+
+    def status(self, persona_id: str) -> PersonaStatus:
+        """How its file stands. Raises `persona.not_found`."""
+        for path, (stamp, entry) in self._stamped():
+            if entry.id == persona_id:
+                return PersonaStatus(
+                    id=entry.id,
+                    state=entry.state,
+                    origin=entry.origin,
+                    file=path.name,
+                    changed_at=datetime.fromtimestamp(stamp[2] / 1e9, UTC),
+                    error=entry.error,
+                    faults=entry.faults,
+                )
+        raise self._unknown(persona_id)
+
+    def reload(self, persona_id: str) -> PersonaStatus:
+        """Reads its file again whatever its time says, as some network file systems need."""
+        paths = [path for path, (_, entry) in self._stamped() if entry.id == persona_id]
+        if not paths:
+            raise self._unknown(persona_id)
+        for path in paths:
+            # Kept with a stamp that no file has, so that the last good one is still known.
+            self._read[path] = ((0, 0, 0), self._read[path][1])
+        return self.status(persona_id)
+
+    def _stamped(self) -> Sequence[tuple[Path, tuple[Stamp, PersonaEntry]]]:
+        self.entries()
+        return tuple(self._read.items())
+
+    def _unknown(self, persona_id: str) -> NotFound:
+        known = ", ".join(sorted(entry.id for entry in self.entries() if entry.persona)) or "none"
+        return NotFound("persona.not_found", f"There is no persona {persona_id!r}.", f"There are: {known}.")
 
     def save(self, persona: Persona) -> Path:
         """Writes a persona of our own, whole or not at all, to the file that holds it already if there is
@@ -86,6 +125,7 @@ class PersonaLibrary:
         for path, (_, entry) in list(self._read.items()):
             if entry.origin == "user" and entry.id == persona_id:
                 path.unlink(missing_ok=True)
+                path.with_name(f"{persona_id}{COMPILED_SUFFIX}").unlink(missing_ok=True)
                 removed = True
         return removed
 
@@ -98,11 +138,34 @@ def _stamp(path: Path) -> Stamp | None:
     return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
+def _persona_files(folder: Path) -> list[Path]:
+    """Without what editors lay beside a file that they change: `.#nova.yaml`, `#nova.yaml#`, `.nova.yaml`."""
+    return sorted(
+        path for path in (*folder.glob("*.yaml"), *folder.glob("*.yml")) if path.name[0] not in ".#~"
+    )
+
+
+def _read_now(
+    path: Path, stamp: Stamp, origin: Origin, before: tuple[Stamp, PersonaEntry] | None
+) -> tuple[Stamp, PersonaEntry]:
+    """What the file holds, with the last good persona where it holds none now."""
+    entry = _entry(path, origin)
+    last = before[1].persona if before is not None else None
+    if _stamp(path) != stamp and last is not None and before is not None:
+        # It is being written right now: what was read of it may be half of it. The next question reads it.
+        return before
+    if entry.persona is None and last is not None:
+        entry = entry.model_copy(update={"id": last.id, "persona": last})
+    return stamp, entry
+
+
 def _entry(path: Path, origin: Origin) -> PersonaEntry:
     try:
         persona = read_persona(path)
     except BadPersonaFile as error:
-        return PersonaEntry(id=path.stem, origin=origin, file=path.name, error=str(error))
+        return PersonaEntry(
+            id=path.stem, origin=origin, file=path.name, error=str(error), faults=error.faults
+        )
     return PersonaEntry(id=persona.id, origin=origin, file=path.name, persona=persona)
 
 
@@ -112,9 +175,13 @@ def _without_twins(entries: list[PersonaEntry]) -> list[PersonaEntry]:
     result = []
     for entry in entries:
         if entry.id in known:
-            error = f"{entry.file}: the id {entry.id!r} is taken by {known[entry.id]}"
+            fault = Fault(field="id", message=f"the id {entry.id!r} is taken by {known[entry.id]}")
             entry = PersonaEntry(
-                id=f"{entry.origin}:{entry.file}", origin=entry.origin, file=entry.file, error=error
+                id=f"{entry.origin}:{entry.file}",
+                origin=entry.origin,
+                file=entry.file,
+                error=fault.sentence(entry.file),
+                faults=(fault,),
             )
         known.setdefault(entry.id, entry.file)
         result.append(entry)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, status
 
 from studio.consents.disclosure import shown_to
@@ -14,8 +16,20 @@ from studio.guards import (
     UpdatePersonas,
 )
 from studio.people.schemas import ErasePlan
-from studio.personas.schemas import Persona, PersonaChange, PersonaDraft, PersonaEntry, PersonaMade
+from studio.personas.faults import BadPersonaFile
+from studio.personas.schemas import (
+    Persona,
+    PersonaChange,
+    PersonaDraft,
+    PersonaEntry,
+    PersonaHealth,
+    PersonaMade,
+    PersonaStatus,
+    PersonaText,
+    PersonaValidity,
+)
 from studio.personas.video_studio import StudioJob, StudioOrder, job_of, request_of
+from studio.personas.yaml_source import parse_persona
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/personas", tags=["personas"])
@@ -41,6 +55,42 @@ async def create_persona(draft: PersonaDraft, studio: StudioDep, principal: Crea
 async def get_persona(persona_id: str, studio: StudioDep, principal: ReadPersonas) -> Persona:
     """Who agreed to what is shown only to those who may read consents; others see that one is on record."""
     return shown_to(principal, studio.personas.get(persona_id))
+
+
+@router.get("/{persona_id}/status")
+async def persona_status(persona_id: str, studio: StudioDep, _: ReadPersonas) -> PersonaStatus:
+    """Its file: `ready`, `outdated` (broken by a change, the last good one stands), `broken`."""
+    return studio.library.status(persona_id)
+
+
+@router.post("/{persona_id}/reload")
+async def reload_persona(persona_id: str, studio: StudioDep, _: UpdatePersonas) -> PersonaStatus:
+    """Reads the file again at once. Files that change are read again by themselves."""
+    return studio.library.reload(persona_id)
+
+
+@router.post("/{persona_id}/validate")
+async def validate_persona(
+    persona_id: str, studio: StudioDep, _: ReadPersonas, draft: PersonaText | None = None
+) -> PersonaValidity:
+    """All that is wrong with the file, with line and column; with `yaml`, of that text instead. Nothing is
+    saved.
+    """
+    status = studio.library.status(persona_id)
+    if draft is None:
+        return PersonaValidity(valid=status.error is None, faults=status.faults)
+    try:
+        # In a thread: the largest text takes seconds, and nobody else waits for it.
+        await asyncio.to_thread(parse_persona, draft.yaml, status.file)
+    except BadPersonaFile as error:
+        return PersonaValidity(valid=False, faults=error.faults)
+    return PersonaValidity(valid=True)
+
+
+@router.get("/{persona_id}/health")
+async def persona_health(persona_id: str, studio: StudioDep, _: ReadPersonas) -> PersonaHealth:
+    """Whether a video or an answer with it could be made now: file, media, consent, voice."""
+    return await studio.persona_health.of(persona_id)
 
 
 @router.patch("/{persona_id}")

@@ -22,6 +22,7 @@ from avatar.spec import (
 from pydantic import BaseModel, ConfigDict, Field
 
 from soundstage.one_line import OneLine
+from studio.personas.faults import Fault
 
 PERSONA_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
@@ -75,15 +76,67 @@ class Persona(_Strict):
 Origin = Literal["shipped", "user"]
 
 
+PersonaState = Literal["ready", "outdated", "broken"]
+
+
 class PersonaEntry(BaseModel):
-    """One file: the persona in it, or what is wrong with it."""
+    """One file: the persona in it, or what is wrong with it. With both, the file was broken by a change, and
+    the persona is the last good one.
+    """
 
     id: str
     origin: Origin
     file: str
     persona: Persona | None = None
-    error: str | None = Field(default=None, description="names line and field")
+    error: str | None = Field(default=None, description="names line, column and field")
+    faults: tuple[Fault, ...] = ()
     warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def state(self) -> PersonaState:
+        if self.error is None:
+            return "ready"
+        return "broken" if self.persona is None else "outdated"
+
+
+class PersonaStatus(BaseModel):
+    """`ready`: as its file says; `outdated`: the file is broken and the last good one stands; `broken`."""
+
+    id: str
+    state: PersonaState
+    origin: Origin
+    file: str
+    changed_at: datetime | None = Field(default=None, description="of the file")
+    error: str | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+class PersonaText(_Strict):
+    """A persona file that has not been saved yet."""
+
+    yaml: str = Field(max_length=262_144)
+
+
+class PersonaValidity(BaseModel):
+    """Whether a file would be taken; all its faults with line, column and field."""
+
+    valid: bool
+    faults: tuple[Fault, ...] = ()
+
+
+class HealthCheck(BaseModel):
+    name: Literal["file", "media", "consent", "voice"]
+    ok: bool
+    message: str
+    hint: str = ""
+
+
+class PersonaHealth(BaseModel):
+    """Whether a video or an answer with this persona could be made now."""
+
+    id: str
+    healthy: bool
+    checks: tuple[HealthCheck, ...]
 
 
 class ConsentGiven(_Strict):

@@ -1,4 +1,4 @@
-"""Reads one persona file and says line and field of whatever is wrong with it; used by the library."""
+"""Reads one persona file and says line, column and field of what is wrong; used by library, routes, CLI."""
 
 from __future__ import annotations
 
@@ -8,63 +8,126 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from studio.personas.faults import MOST_TOLD, BadPersonaFile, Fault
 from studio.personas.schemas import Persona
 
 MAX_FILE_BYTES = 256 * 1024
-
-
-class BadPersonaFile(Exception):
-    """One sentence: file, line, field, fault."""
+MAX_DEPTH = 40
+"""Levels of YAML: a persona has five, and a thousand would end the reader."""
 
 
 def read_persona(path: Path) -> Persona:
     """Raises BadPersonaFile; never runs anything the file says (safe loader)."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise BadPersonaFile(f"{path.name}: larger than {MAX_FILE_BYTES // 1024} KiB")
-        text = path.read_text(encoding="utf-8")
+            raise _whole(path.name, f"larger than {MAX_FILE_BYTES // 1024} KiB")
+        content = path.read_bytes()
     except OSError as error:
-        raise BadPersonaFile(f"{path.name}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadPersonaFile(f"{path.name}: byte {error.start} is not UTF-8") from error
+        raise _whole(path.name, f"cannot be read: {error.strerror}") from error
     try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _whole(path.name, f"byte {error.start} is not UTF-8") from error
+    return parse_persona(text, path.name)
+
+
+def parse_persona(text: str, file: str) -> Persona:
+    """The persona in a text; `file` is how it is called in what is wrong. Raises BadPersonaFile."""
+    if len(text) > MAX_FILE_BYTES:
+        raise _whole(file, f"larger than {MAX_FILE_BYTES // 1024} KiB")
+    try:
+        _check_tokens(text, file)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        # Aliases let a small file grow without bound when it is read; a persona has no need of them.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
-            raise BadPersonaFile(f"{path.name}: aliases (*name) are not used in persona files")
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise BadPersonaFile(f"{path.name}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from error
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        message = getattr(error, "problem", None) or "not YAML"
+        if mark is None:
+            raise _whole(file, message) from error
+        fault = Fault(line=mark.line + 1, column=mark.column + 1, message=message)
+        raise BadPersonaFile(file, [fault]) from error
+    except (ValueError, RecursionError) as error:
+        # A date such as 2026-13-45 is YAML, and no date.
+        raise _whole(file, f"not YAML that can be read: {error}") from error
     if not isinstance(data, dict):
-        raise BadPersonaFile(
-            f"{path.name}, line 1: a persona file is a mapping with `id`, `name`, `face`, `voice`"
-        )
+        message = "a persona file is a mapping with `id`, `name`, `face`, `voice`"
+        raise BadPersonaFile(file, [Fault(line=1, column=1, message=message)])
+    if (twice := _repeated(root)) is not None:
+        raise BadPersonaFile(file, [twice])
     try:
         return Persona.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadPersonaFile(
-            f"{path.name}, line {line_of(root, first['loc'])}, field {where}: {first['msg']}"
-        ) from error
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        # Only of those that are told: each place is looked for in the whole file.
+        faults = [_fault(root, one["loc"], one["msg"]) for one in found[:MOST_TOLD]]
+        raise BadPersonaFile(file, faults, len(found)) from error
 
 
-def line_of(root: yaml.Node | None, loc: Sequence[str | int]) -> int:
-    """Line (from 1) of a field, or of the nearest thing above it that the file holds.
+def place_of(root: yaml.Node | None, loc: Sequence[str | int]) -> tuple[int, int]:
+    """Line and column (from 1) of a field, or of the nearest thing above it that the file holds.
 
     Pydantic puts the tag of a union into the path (`face`, `rig`, `character`), which no file holds: it is
     skipped.
     """
-    node, line = root, 1
+    node = root
+    line, column = 1, 1
     for part in loc:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 if key.value == str(part):
-                    node, line = value, key.start_mark.line + 1
+                    node, line, column = value, key.start_mark.line + 1, key.start_mark.column + 1
                     break
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
+            line, column = node.start_mark.line + 1, node.start_mark.column + 1
+    return line, column
+
+
+def _check_tokens(text: str, file: str) -> None:
+    """Refuses, before anything is built, what lets a small file grow without bound or nest without end."""
+    depth = 0
+    opening = (
+        yaml.BlockMappingStartToken,
+        yaml.BlockSequenceStartToken,
+        yaml.FlowMappingStartToken,
+        yaml.FlowSequenceStartToken,
+    )
+    closing = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        line, column = token.start_mark.line + 1, token.start_mark.column + 1
+        if isinstance(token, yaml.AliasToken):
+            message = "aliases (*name) are not used in persona files"
+            raise BadPersonaFile(file, [Fault(line=line, column=column, message=message)])
+        depth += isinstance(token, opening) - isinstance(token, closing)
+        if depth > MAX_DEPTH:
+            raise BadPersonaFile(file, [Fault(line=line, column=column, message="nested too deeply")])
+
+
+def _repeated(node: yaml.Node | None) -> Fault | None:
+    """A key that stands twice in one mapping: YAML would silently keep the last."""
+    if isinstance(node, yaml.SequenceNode):
+        return next((fault for one in node.value if (fault := _repeated(one)) is not None), None)
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    seen = set()
+    for key, value in node.value:
+        if key.value in seen and isinstance(key, yaml.ScalarNode):
+            mark = key.start_mark
+            message = "this field stands twice"
+            return Fault(line=mark.line + 1, column=mark.column + 1, field=str(key.value), message=message)
+        if isinstance(key, yaml.ScalarNode):
+            seen.add(key.value)
+        if (fault := _repeated(value)) is not None:
+            return fault
+    return None
+
+
+def _fault(root: yaml.Node | None, loc: Sequence[str | int], message: str) -> Fault:
+    line, column = place_of(root, loc)
+    return Fault(
+        line=line, column=column, field=".".join(str(part) for part in loc) or "the file", message=message
+    )
+
+
+def _whole(file: str, message: str) -> BadPersonaFile:
+    return BadPersonaFile(file, [Fault(message=message)])

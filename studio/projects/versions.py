@@ -36,6 +36,12 @@ class VersionService:
             version = await version_of(session, project, number)
             return VersionDetail(**_line(version).model_dump(), content=version.content, spec=_spec(version))
 
+    async def keep(self, project_ref: str, note: str) -> VersionView:
+        """Keeps the project as it is now, before something of it goes."""
+        async with self._db.transaction() as session:
+            project = await project_of(Projects(session), project_ref)
+            return _line(await snapshot(session, project, note=note))
+
     async def restore(self, project_ref: str, number: int) -> ProjectView:
         """The project becomes what it was; what it is now is kept as a version first."""
         async with self._db.transaction() as session:

@@ -1,7 +1,6 @@
-"""Verbs on publications; called by the routes. Carrying them out is the publisher's work.
+"""Verbs on publications; called by the routes and, once people have agreed, by the agent's tool.
 
-The agent has no tool for this: what leaves the house under somebody's name needs an approval of that very
-call, and until approvals exist a person asks for it on the page or over HTTP.
+Carrying them out is the publisher's work.
 """
 
 from __future__ import annotations

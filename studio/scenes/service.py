@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
-from soundstage.errors import Invalid, NotFound
+from soundstage.errors import Conflict, Invalid, NotFound
 from studio.projects.models import Project
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
@@ -55,12 +55,43 @@ class SceneService:
             project.updated_at = utcnow()
             return view_of(row)
 
+    async def fill(self, project_ref: str, drafts: Sequence[SceneDraft]) -> Sequence[SceneView]:
+        """All scenes of a project at once, where none of it has any words yet; `scene.not_empty` otherwise.
+
+        Files are not among the drafts: they come with single scenes.
+        """
+        async with self._db.transaction() as session:
+            project = await project_of(Projects(session), project_ref)
+            scenes = Scenes(session)
+            present = [SceneBody.model_validate(row.body) for row in await scenes.of_project(project.id)]
+            if any(map(is_filled, present)):
+                raise Conflict(
+                    "scene.not_empty",
+                    f"The project {project.title!r} has words already, and they would be lost.",
+                    "Change its scenes one by one, or make another project.",
+                )
+            await scenes.remove_all(project.id)
+            rows = [
+                SceneRow(
+                    project_id=project.id,
+                    position=position,
+                    title=draft.title,
+                    body=draft.model_dump(mode="json", include=set(BODY_FIELDS)),
+                )
+                for position, draft in enumerate(drafts)
+            ]
+            for row in rows:
+                await scenes.add(row)
+            project.updated_at = utcnow()
+            return [view_of(row) for row in rows]
+
     async def change(self, project_ref: str, scene_id: str, change: SceneDraft) -> SceneView:
         """The fields that were set in `change` replace the present ones."""
         sizes = await check_media(change, self._blobs)
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
-            given = change.model_dump(mode="json", exclude_unset=True)
+            # Only the outer fields may be left out: an overlay without its `kind` is none.
+            given = change.model_dump(mode="json", include=change.model_fields_set)
             draft = SceneDraft.model_validate({**row.body, "title": row.title, **given})
             row.title = draft.title
             row.body = draft.model_dump(mode="json", include=set(BODY_FIELDS))
@@ -114,6 +145,11 @@ class SceneService:
                 "List its scenes to see their ids.",
             )
         return project, row
+
+
+def is_filled(scene: SceneBody) -> bool:
+    """Whether something can be heard in it; a project is made into a video when that is so of every scene."""
+    return bool(scene.script.strip()) or scene.audio is not None
 
 
 def view_of(row: SceneRow) -> SceneView:

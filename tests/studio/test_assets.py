@@ -83,6 +83,13 @@ async def test_a_form_upload_becomes_an_asset_of_the_kind_of_its_bytes(client: A
     assert {"kind", "path", "duration_ms", "metadata"} <= asset.keys()
 
 
+@pytest.mark.parametrize("metadata", ["{", "[" * 2000, "9" * 5000, "[1]"])
+async def test_metadata_that_is_no_json_object_is_refused(client: Any, metadata: str) -> None:
+    files = {"file": ("photo.jpg", JPEG, "image/jpeg")}
+    refused = await client.post("/api/assets", files=files, data={"metadata": metadata})
+    assert (refused.status_code, refused.json()["code"]) == (422, "asset.bad_labels")
+
+
 async def test_labels_may_stand_before_or_after_the_file(client: Any) -> None:
     project = (await client.post("/api/projects", json={"title": "P"})).json()
     body = (

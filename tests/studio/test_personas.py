@@ -52,17 +52,20 @@ def test_a_file_is_read_again_when_it_changes(library: PersonaLibrary) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (GOOD + "colour: red\n", "bad.yaml, line 4, field colour"),
-        (GOOD.replace("character: nova", "character: 7"), "bad.yaml, line 3, field face.rig.character"),
+        (GOOD + "colour: red\n", "bad.yaml, line 4, column 1, field colour"),
+        (
+            GOOD.replace("character: nova", "character: 7"),
+            "bad.yaml, line 3, column 19, field face.rig.character",
+        ),
         (
             "id: ada\nname: Ada\nvoice:\n  kind: espeak\n  rate_wpm: 9000\n",
-            "line 5, field voice.espeak",
+            "line 5, column 3, field voice.espeak",
         ),
         (
             "id: ada\nname: Ada\nstyle:\n  background:\n    kind: colour\n    colour: red\n",
-            "line 6, field style",
+            "line 6, column 5, field style",
         ),
-        ("id: Ada Lovelace\nname: Ada\n", "bad.yaml, line 1, field id"),
+        ("id: Ada Lovelace\nname: Ada\n", "bad.yaml, line 1, column 1, field id"),
         ("name: Ada\n", "field id: Field required"),
         ("id: ada\nname: [unclosed\n", "bad.yaml, line 3"),
         ("- a\n- list\n", "a persona file is a mapping"),
@@ -94,7 +97,10 @@ def test_of_two_files_with_one_id_the_operators_stands(library: PersonaLibrary) 
     (library.own / "mine.yaml").write_text(GOOD.replace("name: Ada", "name: Impostor"))
     (library.shipped / "ada.yaml").write_text(GOOD)
     assert library.get("ada").name == "Ada"
-    assert any("taken by ada.yaml" in (entry.error or "") for entry in library.entries())
+    [other] = [entry for entry in library.entries() if entry.error]
+    assert other.error == "mine.yaml, field id: the id 'ada' is taken by ada.yaml"
+    # `soundstage personas check` tells faults: with none, the file would be in order.
+    assert [fault.field for fault in other.faults] == ["id"]
 
 
 def test_the_shipped_personas_are_in_order() -> None:
@@ -234,3 +240,69 @@ async def test_a_cloned_voice_needs_consent_and_has_that_of_the_face(rooms: Any,
     grace = (await rooms.personas.create(PersonaDraft.model_validate(draft))).persona
     spoken = (await changed(rooms, "grace", voice=voice)).voice
     assert spoken.consent == grace.face.consent
+
+
+def test_a_file_that_a_change_breaks_goes_on_as_it_was_until_it_is_mended(library: PersonaLibrary) -> None:
+    path = library.shipped / "ada.yaml"
+    path.write_text(GOOD)
+    assert library.status("ada").state == "ready"
+    path.write_text(GOOD.replace("name: Ada", "name: [Ad"))
+    assert library.get("ada").name == "Ada"
+    status = library.status("ada")
+    assert (status.state, status.faults[0].line, status.faults[0].column) == ("outdated", 3, 5)
+    assert library.reload("ada").state == "outdated" and library.get("ada").name == "Ada"
+    path.write_text(GOOD.replace("name: Ada", "name: Countess"))
+    assert library.status("ada").state == "ready" and library.get("ada").name == "Countess"
+
+
+def test_a_file_that_was_emptied_while_it_is_written_takes_nobody_away(library: PersonaLibrary) -> None:
+    path = library.shipped / "ada.yaml"
+    path.write_text(GOOD)
+    assert library.get("ada").name == "Ada"
+    with path.open("w") as writing:
+        assert library.get("ada").name == "Ada"
+        writing.write("id: ada\nname")
+        writing.flush()
+        assert library.get("ada").name == "Ada"
+        writing.write(": Ada L\n")
+    assert library.get("ada").name == "Ada L"
+
+
+def test_a_renamed_file_is_the_same_persona_and_a_removed_one_is_gone(library: PersonaLibrary) -> None:
+    (library.shipped / "ada.yaml").write_text(GOOD)
+    assert library.status("ada").file == "ada.yaml"
+    (library.shipped / "ada.yaml").rename(library.shipped / "countess.yml")
+    assert library.status("ada").file == "countess.yml"
+    (library.shipped / "countess.yml").unlink()
+    with pytest.raises(NotFound):
+        library.status("ada")
+    with pytest.raises(NotFound):
+        library.reload("ada")
+
+
+def test_what_editors_lay_beside_a_file_is_no_persona(library: PersonaLibrary) -> None:
+    (library.shipped / "ada.yaml").write_text(GOOD)
+    (library.shipped / ".#ada.yaml").symlink_to("somebody@host.1234")
+    for name in (".ada.yaml", "#ada.yaml#", "ada.yaml~", ".ada.yaml.swp", "ada.yaml.part", "#ada.yaml"):
+        (library.shipped / name).write_text("half")
+    (library.shipped / "folder.yaml").mkdir()
+    assert [(entry.id, entry.error is None) for entry in library.entries()] == [
+        ("ada", True),
+        ("folder", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id: ada\nname: Ada\nname: Eve\n", "line 3, column 1, field name: this field stands twice"),
+        ("[" * 300, "column 41: nested too deeply"),
+        ("id: ada\nname: 2026-13-45\n", "bad.yaml"),
+        ("id: ada\nname: Ada\ncolour: 1\nshape: 2\n", "(and 1 more)"),
+    ],
+)
+def test_more_that_can_be_wrong_is_told_with_its_place(library: PersonaLibrary, text: str, told: str) -> None:
+    (library.shipped / "bad.yaml").write_text(text)
+    [entry] = library.entries()
+    assert told in (entry.error or "")
+    assert entry.faults and entry.state == "broken"

@@ -1,0 +1,106 @@
+"""Whether a persona could be used now: file, media, consent, voice; asked by routes and CLI."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from avatar.spec import EspeakVoice, OpenAIVoice, QwenVoice
+
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import SoundstageError
+from studio.consents.service import ConsentService
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import HealthCheck, Persona, PersonaHealth
+from studio.personas.speaking import PersonaSpeech
+from studio.renders.admission import Admission
+
+CONNECT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaHealthService:
+    db: Database
+    blobs: BlobStore
+    library: PersonaLibrary
+    consents: ConsentService
+    admission: Admission
+    speech: PersonaSpeech
+
+    async def of(self, persona_id: str) -> PersonaHealth:
+        """All checks, also after one that fails. Raises `persona.not_found`."""
+        status = self.library.status(persona_id)
+        checks = [
+            HealthCheck(
+                name="file",
+                ok=status.state == "ready",
+                message=status.error or f"{status.file} is in order.",
+                hint="" if status.state == "ready" else "Mend the file; it is read again by itself.",
+            )
+        ]
+        if status.state != "broken":
+            persona = self.library.get(persona_id)
+            checks += [await self._media(persona), await self._consent(persona), await self._voice(persona)]
+        return PersonaHealth(id=persona_id, healthy=all(check.ok for check in checks), checks=tuple(checks))
+
+    async def _media(self, persona: Persona) -> HealthCheck:
+        missing = [
+            role
+            for role, ref in persona.media().items()
+            if ref.sha256 is not None and not await self.blobs.exists(ref.sha256)
+        ]
+        paths = [role for role, ref in persona.media().items() if ref.sha256 is None]
+        if missing or paths:
+            return HealthCheck(
+                name="media",
+                ok=False,
+                message=f"The {' and the '.join(missing or paths)} file is not in the store.",
+                hint="Upload it again, and name it by its hash.",
+            )
+        return HealthCheck(name="media", ok=True, message="Every file of the face is there.")
+
+    async def _consent(self, persona: Persona) -> HealthCheck:
+        try:
+            async with self.db.session() as session:
+                await self.consents.stamped_face(session, persona.face)
+                await self.consents.stamped_voice(session, persona.voice)
+        except SoundstageError as error:
+            return HealthCheck(name="consent", ok=False, message=error.message, hint=error.hint)
+        need = "A consent is on record." if persona.real_person else "Nobody's likeness: none is needed."
+        return HealthCheck(name="consent", ok=True, message=need)
+
+    async def _voice(self, persona: Persona) -> HealthCheck:
+        try:
+            self.admission.check_voice(persona.voice)
+            if isinstance(persona.voice, EspeakVoice):
+                self.speech.check_ready()
+                return HealthCheck(name="voice", ok=True, message="The worker speaks it.")
+        except SoundstageError as error:
+            return HealthCheck(name="voice", ok=False, message=error.message, hint=error.hint)
+        return await self._service(persona.voice)
+
+    async def _service(self, voice: OpenAIVoice | QwenVoice) -> HealthCheck:
+        """Only whether it can be reached: asking it to speak would cost the operator."""
+        if voice.api_key_env and voice.api_key_env not in os.environ:
+            message = f"The variable {voice.api_key_env}, which holds the key of its service, is not set."
+            return HealthCheck(
+                name="voice", ok=False, message=message, hint="Set it where the server starts."
+            )
+        address = urlsplit(voice.base_url)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                _, writer = await asyncio.open_connection(address.hostname, port)
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+        except (OSError, TimeoutError, ValueError):
+            message = f"Its speech service {voice.base_url} does not answer."
+            return HealthCheck(
+                name="voice", ok=False, message=message, hint="Start it, or look at its address."
+            )
+        return HealthCheck(name="voice", ok=True, message="Its speech service can be reached.")

@@ -1,0 +1,90 @@
+"""Tells of persona files that change while the server runs: in the log, and as events for pages.
+
+Who asks for a persona always gets the file as it is now; this only makes a change known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from soundstage.database import Database
+from soundstage.errors import SoundstageError
+from soundstage.events import EventStore
+from soundstage.telemetry import get_logger
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import PersonaEntry
+
+STREAM = "personas"
+POLL_S = 2.0
+
+log = get_logger(__name__)
+
+
+class PersonaWatch:
+    """`added`, `changed`, `broken`, `mended`, `removed`: one event each in the stream `personas`."""
+
+    def __init__(
+        self, library: PersonaLibrary, db: Database, events: EventStore, *, poll_s: float = POLL_S
+    ) -> None:
+        self._library = library
+        self._db = db
+        self._events = events
+        self._poll_s = poll_s
+        self._known: dict[str, PersonaEntry] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """What is wrong from the beginning is logged, too."""
+        self._task = asyncio.create_task(self._watch(), name="persona watch")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def look(self) -> None:
+        """One round; raises what the database raises, and then tells the same again the next time."""
+        entries = {entry.id: entry for entry in await asyncio.to_thread(self._library.entries)}
+        before = self._known
+        if before is None:
+            for entry in entries.values():
+                if entry.error is not None:
+                    log.warning("persona.broken", persona=entry.id, reason=entry.error)
+            self._known = entries
+            return
+        changes = [
+            (entry_id, kind)
+            for entry_id in {**before, **entries}
+            if (kind := _kind(before.get(entry_id), entries.get(entry_id))) is not None
+        ]
+        if changes:
+            async with self._db.transaction() as session:
+                for entry_id, kind in changes:
+                    found = entries.get(entry_id)
+                    data = {"persona": entry_id, "error": found.error if found else None}
+                    await self._events.append(session, STREAM, f"persona.{kind}", data)
+        for entry_id, kind in changes:
+            error = entries[entry_id].error if entry_id in entries else None
+            (log.warning if error else log.info)(f"persona.{kind}", persona=entry_id, reason=error)
+        self._known = entries
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except (SoundstageError, OSError) as error:
+                log.warning("persona.unwatched", reason=str(error))
+            await asyncio.sleep(self._poll_s)
+
+
+def _kind(before: PersonaEntry | None, now: PersonaEntry | None) -> str | None:
+    if now is None:
+        return "removed" if before is not None else None
+    if before is None:
+        return "broken" if now.error else "added"
+    if now.error != before.error:
+        return "broken" if now.error else "mended"
+    return "changed" if now.persona != before.persona else None
