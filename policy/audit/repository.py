@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy.audit.head import Head
 from policy.audit.models import AuditLine
 
 
@@ -14,16 +16,18 @@ class AuditLines:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def last(self) -> AuditLine | None:
-        return await self._session.scalar(select(AuditLine).order_by(AuditLine.number.desc()).limit(1))
+    async def last(self) -> Head | None:
+        """Number and hash of the newest line."""
+        query = select(AuditLine.number, AuditLine.sha256).order_by(AuditLine.number.desc()).limit(1)
+        found = (await self._session.execute(query)).first()
+        return None if found is None else Head(found.number, found.sha256)
 
     async def hash_of(self, number: int) -> str | None:
         """None when there is no such line."""
         return await self._session.scalar(select(AuditLine.sha256).where(AuditLine.number == number))
 
-    async def add(self, line: AuditLine) -> None:
-        self._session.add(line)
-        await self._session.flush()
+    async def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        await self._session.execute(insert(AuditLine), lines)
 
     async def after(self, number: int, limit: int) -> Sequence[AuditLine]:
         """Oldest first."""

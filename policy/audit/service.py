@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadFile
+from policy.audit.head_writer import HeadWriter
 from policy.audit.models import AuditLine
 from policy.audit.repository import AuditLines
 from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
@@ -24,7 +25,8 @@ from soundstage.tracing import trace_id as current_trace_id
 PAGE = 1000
 STORY_LINES = 5000
 MAX_TEXT = 2000
-_PENDING = "policy_audit_head"
+_END = "policy_audit_end"
+_HASHED = ("number", "at", "kind", "actor", "subject", "trace_id", "session_id", "data", "before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +48,37 @@ class AuditLog:
 
     def __init__(self, db: Database, head: HeadFile | None = None) -> None:
         self._db = db
-        self._head = head
+        self._writer = None if head is None else HeadWriter(head)
         self._log = get_logger(__name__)
 
-    async def record(self, session: AsyncSession, entry: AuditEntry) -> None:
+    async def record(self, session: AsyncSession, *entries: AuditEntry) -> None:
         """Appends in the caller's transaction, with the change that it tells of; secrets are masked."""
         if not in_transaction(session):
             raise RuntimeError("audit lines are written inside Database.transaction()")
         lines = AuditLines(session)
-        last = await lines.last()
-        line = AuditLine(
-            number=last.number + 1 if last else 1,
-            at=utcnow(),
-            kind=entry.kind,
-            actor=_plain(entry.actor),
-            subject=_plain(entry.subject),
-            trace_id=entry.trace_id or current_trace_id(),
-            session_id=entry.session_id,
-            data=_told(entry.data),
-            before=last.sha256 if last else BEGINNING,
-            sha256="",
-        )
-        line.sha256 = _digest(line)
-        fits = await self._head_fits(lines)
-        await lines.add(line)
-        if fits:
-            self._note_head(session, Head(line.number, line.sha256))
+        # Nobody else writes meanwhile, so the end of the chain is looked up once in a transaction.
+        if _END not in session.info:
+            session.info[_END] = await lines.last()
+            if self._writer is not None and await self._head_fits(lines, session.info[_END]):
+                event.listen(session.sync_session, "after_commit", self._committed)
+        last: Head | None = session.info[_END]
+        rows: list[dict[str, Any]] = []
+        for entry in entries:
+            row = {
+                "number": last.number + 1 if last else 1,
+                "at": utcnow(),
+                "kind": entry.kind,
+                "actor": _plain(entry.actor),
+                "subject": _plain(entry.subject),
+                "trace_id": entry.trace_id or current_trace_id(),
+                "session_id": entry.session_id,
+                "data": _told(entry.data),
+                "before": last.sha256 if last else BEGINNING,
+            }
+            last = Head(int(str(row["number"])), _digest(row))
+            rows.append({**row, "sha256": last.sha256})
+        await lines.add(rows)
+        session.info[_END] = last
 
     async def note(self, entry: AuditEntry) -> None:
         """In a transaction of its own: what was refused is rolled back, and the line about it must stay."""
@@ -80,8 +87,8 @@ class AuditLog:
 
     async def begin_anew(self, entry: AuditEntry) -> None:
         """After a backup was put back: its chain goes on with a line that says so."""
-        if self._head is not None:
-            await asyncio.to_thread(self._head.forget)
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.forget)
         await self.note(entry)
 
     async def read(self, after: int, limit: int) -> list[AuditLineOut]:
@@ -112,7 +119,7 @@ class AuditLog:
     async def verify(self) -> AuditVerdict:
         """Walks the whole chain, and compares its end with the file beside it."""
         try:
-            head = None if self._head is None else await asyncio.to_thread(self._head.read)
+            head = None if self._writer is None else await asyncio.to_thread(self._writer.read)
         except ValueError as error:
             return AuditVerdict(lines=0, broken_at=0, reason=str(error))
         before, count, at_head = BEGINNING, 0, None
@@ -130,54 +137,39 @@ class AuditLog:
             return AuditVerdict(lines=count, broken_at=head.number, reason="the chain was written anew")
         return AuditVerdict(lines=count)
 
-    async def _head_fits(self, lines: AuditLines) -> bool:
+    async def _head_fits(self, lines: AuditLines, last: Head | None) -> bool:
         """Whether the chain still holds the line that the file names. A damaged file may be written anew."""
         try:
-            head = None if self._head is None else await asyncio.to_thread(self._head.read)
+            head = None if self._writer is None else self._writer.read()
         except ValueError:
             return True
-        if head is None or await lines.hash_of(head.number) == head.sha256:
+        if head is None or head == last or await lines.hash_of(head.number) == head.sha256:
             return True
         self._log.error("the audit log does not fit its noted end", line=head.number)
         return False
 
-    def _note_head(self, session: AsyncSession, head: Head) -> None:
-        """Notes the end of the chain when the transaction commits, and only then."""
-        if self._head is None:
-            return
-        first = _PENDING not in session.info
-        session.info[_PENDING] = head
-        if first:
-            event.listen(session.sync_session, "after_commit", self._committed)
-
     def _committed(self, session: Any) -> None:
-        if self._head is not None:
-            self._head.write(session.info[_PENDING])
+        """The lines exist from now on, and not before: only then is the end of the chain noted."""
+        if self._writer is not None:
+            self._writer.note(session.info[_END])
+
+    def close(self) -> None:
+        """Notes the end of the chain that is not noted yet; before the process ends."""
+        if self._writer is not None:
+            self._writer.settle()
 
 
 def _misfit(line: AuditLine, count: int, before: str) -> str:
     """Why a line cannot follow the line number `count`; empty when it can."""
     if line.number != count + 1:
         return "a line is missing"
-    if line.sha256 != _digest(line):
+    if line.sha256 != _digest({name: getattr(line, name) for name in _HASHED}):
         return "the line was changed"
     return "" if line.before == before else "the line was put in, or one before it was changed"
 
 
-def _digest(line: AuditLine) -> str:
-    return link(
-        [
-            line.number,
-            line.at.isoformat(),
-            line.kind,
-            line.actor,
-            line.subject,
-            line.trace_id,
-            line.session_id,
-            line.data,
-            line.before,
-        ]
-    )
+def _digest(line: Mapping[str, Any]) -> str:
+    return link([line["at"].isoformat() if name == "at" else line[name] for name in _HASHED])
 
 
 def _plain(text: str) -> str:

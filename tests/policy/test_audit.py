@@ -99,8 +99,24 @@ async def test_the_next_line_does_not_hide_that_others_are_missing(audit: AuditL
 
 async def test_a_damaged_head_file_is_told_and_not_believed(audit: AuditLog, head: Path) -> None:
     await tell(audit)
+    audit.close()
     await asyncio.to_thread(head.write_text, "{")
     assert "cannot be read" in (await audit.verify()).reason
+
+
+async def test_the_file_follows_the_chain_within_a_moment_and_at_the_close(
+    audit: AuditLog, head: Path
+) -> None:
+    await tell(audit, 1)
+    await tell(audit, 2)
+    for _ in range(600):
+        await asyncio.sleep(0.05)
+        if '"number": 3' in await asyncio.to_thread(head.read_text):
+            break
+    assert '"number": 3' in await asyncio.to_thread(head.read_text)
+    await tell(audit, 2)
+    audit.close()
+    assert '"number": 5' in await asyncio.to_thread(head.read_text)
 
 
 async def test_a_line_lives_and_dies_with_its_transaction(audit: AuditLog, db: Database, head: Path) -> None:
