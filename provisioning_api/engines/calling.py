@@ -31,12 +31,20 @@ class Engine:
     client_key_file: Path | None = None
     region: str = ""
 
-    async def call(self, method: str, path: str, *, gone_is_done: bool = False, **more: Any) -> Any:
+    def token(self) -> str | None:
+        """What we show now; for calls that have to show the same one."""
+        return None if self.token_file is None else read_key_file(self.token_file)
+
+    async def call(
+        self, method: str, path: str, *, token: str | None = None, gone_is_done: bool = False, **more: Any
+    ) -> Any:
         """The content of the answer, from JSON; None for an empty one, and for 404 with `gone_is_done`.
+        `token`: shown instead of the one in the file.
 
         Raises `machine.engine_unreachable`, and `machine.engine_refused` when it answers and does not want.
         """
-        headers = {} if self.token_file is None else {self.token_header: read_key_file(self.token_file)}
+        shown = token or self.token()
+        headers = {} if shown is None else {self.token_header: shown}
         params = {"region": self.region} if self.region else {}
         try:
             async with httpx.AsyncClient(

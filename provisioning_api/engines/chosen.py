@@ -43,4 +43,4 @@ def consul_tokens(settings: Settings) -> ConsulTokens | None:
         chosen.consul_client_cert_file,
         chosen.consul_client_key_file,
     )
-    return ConsulTokens(engine, chosen.datacenter)
+    return ConsulTokens(engine, chosen.datacenter, chosen.consul_policies)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.requests import HTTPConnection
 
 from policy import public
 from provisioning_api.enrolment.errors import needs_tls
 from provisioning_api.enrolment.own_token import member
 from provisioning_api.enrolment.schemas import (
+    ENGINES,
     Challenge,
     ChallengeRequest,
     Claimed,
+    EngineName,
     Exchange,
     JoinTokens,
     Membership,
@@ -76,10 +78,12 @@ async def collect(call: SignedCall, services: ProvisioningDep) -> Membership:
 
 @router.post("/join-tokens", dependencies=OWN_TOKEN)
 async def make_join_tokens(
-    services: ProvisioningDep, machine_id: Annotated[str, Depends(member)]
+    services: ProvisioningDep,
+    machine_id: Annotated[str, Depends(member)],
+    engine: Annotated[EngineName | None, Query(description="only this one's; both unless given")] = None,
 ) -> JoinTokens:
     """What a member shows to Nomad and Consul when it joins them, made anew."""
-    return await services.enrolments.join_tokens(machine_id)
+    return await services.enrolments.join_tokens(machine_id, ENGINES if engine is None else (engine,))
 
 
 @router.post("/challenge", dependencies=NO_SECRET)
@@ -89,6 +93,6 @@ async def make_challenge(request: ChallengeRequest, services: ProvisioningDep) -
 
 
 @router.post("/renew", dependencies=HELD_KEY)
-async def renew(call: RenewalCall, services: ProvisioningDep) -> Renewed:
+async def renew(call: RenewalCall, services: ProvisioningDep, source: Source) -> Renewed:
     """The next certificates of a member, asked for with the key of the ones before."""
-    return await services.renewal.renew(call)
+    return await services.renewal.renew(call, source=source or "unknown")

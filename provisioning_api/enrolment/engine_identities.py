@@ -7,6 +7,7 @@ want of them: the machine can ask again, and says who it is with the token that 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -14,7 +15,14 @@ from provisioning_api.engines.consul import ConsulTokens
 from provisioning_api.engines.nomad import NomadNodes
 from provisioning_api.enrolment.models import Credential
 from provisioning_api.enrolment.repository import Credentials, Enrolments
-from provisioning_api.enrolment.schemas import ConsulIdentity, JoinTokens, Membership, NomadIdentity
+from provisioning_api.enrolment.schemas import (
+    ENGINES,
+    ConsulIdentity,
+    EngineName,
+    JoinTokens,
+    Membership,
+    NomadIdentity,
+)
 from provisioning_api.enrolment.states import EnrolmentState
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.service import found_machine
@@ -46,15 +54,23 @@ class EngineIdentities:
         nomad, consul = await self._asked(membership.machine_id, membership.nomad, membership.consul)
         return membership.model_copy(update={"nomad": nomad, "consul": consul})
 
-    async def again(self, machine_id: str, nomad: NomadIdentity, consul: ConsulIdentity) -> JoinTokens:
-        """For a member that did not get them, or used Nomad's too late. Consul's earlier token ends."""
+    async def again(
+        self,
+        machine_id: str,
+        nomad: NomadIdentity,
+        consul: ConsulIdentity,
+        only: Collection[EngineName] = ENGINES,
+    ) -> JoinTokens:
+        """For a member that did not get them, or used Nomad's too late; of the engines in `only`. Consul's
+        earlier token ends when Consul is asked.
+        """
         async with self._db.session() as session:
             machine = await found_machine(session, machine_id)
         if machine.where not in MEMBERS:
             raise Forbidden(
                 "agent.no_member", f"{machine.name} is {machine.state}.", "Only members join the engines."
             )
-        asked = await self._asked(machine_id, nomad, consul)
+        asked = await self._asked(machine_id, nomad, consul, only)
         return JoinTokens(nomad=asked[0], consul=asked[1])
 
     async def withdraw(self) -> None:
@@ -82,18 +98,22 @@ class EngineIdentities:
             raise refused[0]
 
     async def _asked(
-        self, machine_id: str, nomad: NomadIdentity, consul: ConsulIdentity
+        self,
+        machine_id: str,
+        nomad: NomadIdentity,
+        consul: ConsulIdentity,
+        only: Collection[EngineName] = ENGINES,
     ) -> tuple[NomadIdentity, ConsulIdentity]:
         introduction, agent_token = await asyncio.gather(
-            self._introduction(machine_id), self._agent_token(machine_id)
+            self._introduction(machine_id, "nomad" in only), self._agent_token(machine_id, "consul" in only)
         )
         return (
             nomad.model_copy(update={"introduction_token": introduction}),
             consul.model_copy(update={"agent_token": agent_token}),
         )
 
-    async def _introduction(self, machine_id: str) -> str | None:
-        if self._nomad is None:
+    async def _introduction(self, machine_id: str, asked: bool) -> str | None:
+        if self._nomad is None or not asked:
             return None
         async with self._db.session() as session:
             machine = await found_machine(session, machine_id)
@@ -108,8 +128,8 @@ class EngineIdentities:
             await self._journal.decide(session, machine, "enrolment", "introduced", pool=pool)
         return token
 
-    async def _agent_token(self, machine_id: str) -> str | None:
-        if self._consul is None:
+    async def _agent_token(self, machine_id: str, asked: bool) -> str | None:
+        if self._consul is None or not asked:
             return None
         accessor = str(uuid4())
         async with self._db.transaction() as session:

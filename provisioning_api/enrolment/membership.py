@@ -56,11 +56,11 @@ class MemberMaker:
         enrolment: Enrolment,
         exchange: Exchange,
         host_key: SshPublicKey,
+        source: str,
     ) -> Membership:
-        """Signs, and writes down what was signed, in the caller's transaction."""
-        return await self._membership(
-            session, machine, await self.sign(session, machine, enrolment.id, exchange.csr, host_key, 0)
-        )
+        """Signs, and writes down what was signed, in the caller's transaction. `source`: see `sign`."""
+        pair = await self.sign(session, machine, enrolment.id, exchange.csr, host_key, 0, source)
+        return await self._membership(session, machine, pair)
 
     async def again(self, session: AsyncSession, machine: Machine, enrolment: Enrolment) -> Membership:
         """What `make` gave for this enrolment: the same certificates once more, and nothing new is signed."""
@@ -74,13 +74,18 @@ class MemberMaker:
         csr: str,
         host_key: SshPublicKey,
         generation: int,
+        source: str,
     ) -> Pair:
-        """The two certificates of a generation; the database refuses a generation that is there already."""
+        """The two certificates of a generation; the database refuses a generation that is there already.
+
+        `source`: where the call came from. A machine says itself which address it has, and is believed when
+        it speaks from there.
+        """
         terms = self._terms
         ssh_serial, tls_serial = secrets.randbits(63) | 1, secrets.randbits(127) | 1
         host_certificate = self._ssh.host_certificate(host_key, ssh_serial, machine.name, terms.lifetime)
         certificate = self._tls.machine_certificate(
-            csr, tls_serial, machine.name, _names(machine, terms), terms.lifetime
+            csr, tls_serial, machine.name, _names(machine, terms, source), terms.lifetime
         )
         not_after = utcnow() + terms.lifetime
         for kind, serial, content in (
@@ -149,7 +154,7 @@ class MemberMaker:
         )
 
 
-def _names(machine: Machine, terms: MemberTerms) -> list[str]:
+def _names(machine: Machine, terms: MemberTerms, source: str) -> list[str]:
     """What Nomad and Consul verify (`verify_server_hostname`): clients never get a server's name."""
     names = [
         f"client.{terms.region}.nomad",
@@ -158,4 +163,4 @@ def _names(machine: Machine, terms: MemberTerms) -> list[str]:
         "localhost",
         "127.0.0.1",
     ]
-    return names if machine.address is None else [*names, machine.address]
+    return [*names, source] if machine.address == source else names

@@ -31,7 +31,7 @@ class Renewal:
     """No operator is asked: who holds the key of a good certificate is the member that it was given to.
 
     A certificate is renewed once, and not in the first half of its life; agents ask from the last third on.
-    What comes of it has the same names and the same SSH host key; a new host key needs a new enrolment.
+    What comes of it has the same name and the same SSH host key; a new host key needs a new enrolment.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Renewal:
         self._members = members
         self._challenges = challenges
 
-    async def renew(self, call: RenewalCall) -> Renewed:
+    async def renew(self, call: RenewalCall, *, source: str) -> Renewed:
         """Asked again with a request for the same key, the answer is the same: it may have got lost."""
         self._challenges.check(call.machine_id, call.challenge)
         async with self._db.transaction() as session:
@@ -66,6 +66,7 @@ class Renewal:
                 call.csr,
                 read_public_key(machine.host_key or ""),
                 held.generation + 1,
+                source,
             )
             await self._journal.decide(
                 session,

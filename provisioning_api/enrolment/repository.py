@@ -58,6 +58,11 @@ class Credentials:
         query = select(Credential.content).where(Credential.kind == kind, Credential.revoked_at.is_(None))
         return (await self._session.scalars(query)).all()
 
+    async def machines_with(self, kind: str) -> frozenset[str]:
+        """The ids of those that hold one of a kind that was not revoked."""
+        query = select(Credential.machine_id).where(Credential.kind == kind, Credential.revoked_at.is_(None))
+        return frozenset((await self._session.scalars(query)).all())
+
     async def get(self, serial: str) -> Credential | None:
         return await self._session.get(Credential, serial)
 

@@ -11,6 +11,8 @@ from provisioning_api.enrolment.states import EnrolmentState
 from provisioning_api.machines.schemas import Identity
 from provisioning_api.machines.states import MachineState
 
+EngineName = Literal["nomad", "consul"]
+ENGINES: tuple[EngineName, ...] = ("nomad", "consul")
 MachineId = Annotated[str, Field(pattern=r"^mch_[0-9a-z]{26}$")]
 
 
@@ -79,7 +81,7 @@ class Membership(BaseModel):
 
 
 class JoinTokens(BaseModel):
-    """What a member shows to the engines when it joins them."""
+    """What a member shows to the engines when it joins them; tokens only of the engines that were asked."""
 
     nomad: NomadIdentity
     consul: ConsulIdentity

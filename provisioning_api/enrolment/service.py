@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,7 @@ from provisioning_api.enrolment.schemas import (
     Armed,
     ArmRequest,
     CredentialView,
+    EngineName,
     EnrolmentView,
     Exchange,
     JoinTokens,
@@ -121,13 +123,13 @@ class EnrolmentService:
         """The one exchange. Every refusal is recorded with where it came from."""
         try:
             async with self._db.transaction() as session:
-                membership = await self._exchange(session, exchange)
+                membership = await self._exchange(session, exchange, source)
         except SoundstageError as error:
             await self._refused(exchange, source, error)
             raise
         return await self._engines.complete(membership)
 
-    async def _exchange(self, session: AsyncSession, exchange: Exchange) -> Membership:
+    async def _exchange(self, session: AsyncSession, exchange: Exchange, source: str) -> Membership:
         enrolment = await Enrolments(session).by_token(_digest(exchange.token))
         if enrolment is None:
             raise errors.bad_token()
@@ -150,15 +152,15 @@ class EnrolmentService:
         # A machine that was installed already has no use for the write that its acceptance held.
         machine.written, machine.seen_at = machine.acceptance, utcnow()
         await self._journal.move(session, machine, MachineState.ENROLLED, by=enrolment.armed_by)
-        membership = await self._members.make(session, machine, enrolment, exchange, host_key)
+        membership = await self._members.make(session, machine, enrolment, exchange, host_key, source)
         enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.USED)
         enrolment.used_at = utcnow()
         await self._journal.decide(session, machine, enrolment.armed_by, "enrolled", enrolment=enrolment.id)
         return membership
 
-    async def join_tokens(self, machine_id: str) -> JoinTokens:
+    async def join_tokens(self, machine_id: str, only: Collection[EngineName]) -> JoinTokens:
         """For a member that showed its own token."""
-        return await self._engines.again(machine_id, *self._members.engines())
+        return await self._engines.again(machine_id, *self._members.engines(), only)
 
     async def complete(self, membership: Membership) -> Membership:
         """A membership that was collected, with what the engines give; outside of any transaction."""

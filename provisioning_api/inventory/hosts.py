@@ -10,6 +10,7 @@ everything was taken out that a template or a shell would act on (`machines.hard
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from provisioning_api.machines.hardware import Hardware
@@ -19,18 +20,31 @@ from provisioning_api.machines.models import Machine
 ROLE_GROUPS = ("control", "workers", "gpu")
 
 
-def host_variables(machine: Machine, user: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Farm:
+    """What the inventory says beside the machines themselves. `user`: as whom one logs in; `shared`: the
+    variables of all; `with_consul_token`: ids of the machines whose enrolment gave them a token of Consul's,
+    so that the roles give them none.
+    """
+
+    user: str
+    shared: dict[str, Any]
+    with_consul_token: frozenset[str]
+
+
+def host_variables(machine: Machine, farm: Farm) -> dict[str, Any]:
     """The variables of one host; `soundstage_*` are ours."""
     hardware = Hardware.model_validate(machine.hardware or {})
     return {
         "ansible_host": machine.address,
         "ansible_port": machine.ssh_port,
-        "ansible_user": user,
+        "ansible_user": farm.user,
         # Certificates name the machine, not its address.
         "ansible_ssh_extra_args": f"-o HostKeyAlias={machine.name}",
         "soundstage_id": machine.id,
         "soundstage_state": machine.state,
         "soundstage_pool": machine.pool,
+        "soundstage_consul_token": machine.id in farm.with_consul_token,
         "soundstage_tags": machine.tags,
         "soundstage_cpu_threads": hardware.cpu_threads,
         "soundstage_memory_mib": hardware.memory_mib,
@@ -66,29 +80,25 @@ def farm_variables(user_ca: str, user: str) -> dict[str, Any]:
     return {"ssh_hardening__also_trusted": [{"user": user, "authority": user_ca}]}
 
 
-def listing(machines: Sequence[Machine], user: str, shared: dict[str, Any]) -> dict[str, Any]:
-    """What `ansible-inventory --list` prints, and what an inventory script may answer; `shared` variables are
-    those of all machines.
-    """
+def listing(machines: Sequence[Machine], farm: Farm) -> dict[str, Any]:
+    """What `ansible-inventory --list` prints, and what an inventory script may answer."""
     groups = groups_of(machines)
     return {
-        "_meta": {"hostvars": {machine.name: host_variables(machine, user) for machine in machines}},
-        "all": {"children": ["ungrouped", *sorted(groups)], "vars": shared},
+        "_meta": {"hostvars": {machine.name: host_variables(machine, farm) for machine in machines}},
+        "all": {"children": ["ungrouped", *sorted(groups)], "vars": farm.shared},
         **{name: {"hosts": hosts} for name, hosts in sorted(groups.items())},
     }
 
 
-def snapshot(
-    machines: Sequence[Machine], user: str, shared: dict[str, Any], connection: dict[str, Any]
-) -> dict[str, Any]:
+def snapshot(machines: Sequence[Machine], farm: Farm, connection: dict[str, Any]) -> dict[str, Any]:
     """The same as a static inventory (JSON is YAML). `connection` is how each machine is reached: variables
     of the machine itself, which no group of the operator's can change.
     """
     groups = groups_of(machines)
     return {
         "all": {
-            "hosts": {machine.name: host_variables(machine, user) | connection for machine in machines},
-            "vars": shared,
+            "hosts": {machine.name: host_variables(machine, farm) | connection for machine in machines},
+            "vars": farm.shared,
             "children": {name: {"hosts": dict.fromkeys(hosts)} for name, hosts in sorted(groups.items())},
         }
     }

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from provisioning_api.enrolment.ssh_authority import SshAuthority
-from provisioning_api.inventory.hosts import farm_variables, listing
+from provisioning_api.inventory.hosts import listing
+from provisioning_api.inventory.shared import farm_of
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MEMBERS, MachineState
@@ -48,8 +49,8 @@ class InventoryService:
         """Machines in these states (default: members) in the form of `ansible-inventory --list`."""
         async with self._db.session() as session:
             machines = await Machines(session).list(states)
-        shared = farm_variables(self._ssh.user_ca, self._user)
-        return listing([machine for machine in machines if machine.address], self._user, shared)
+            farm = await farm_of(session, self._ssh, self._user)
+        return listing([machine for machine in machines if machine.address], farm)
 
     async def write(self) -> None:
         """Writes the file aside and puts it in its place; a reader sees the old or the new one, never

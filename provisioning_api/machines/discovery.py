@@ -46,17 +46,28 @@ def check_board(machine: Machine, report: Discovery) -> None:
     """Raises `machine.identity_conflict` unless more than the address of a card says that it is this machine.
 
     A card may have moved into another machine, and what was meant for the old one's disks would meet the new
-    one's. The ramdisk that has reported before proves itself by its key.
+    one's. The ramdisk that has reported before proves itself by its key. Of a board without a name of its own
+    it is enough that the very same disks are there: it is them that something was meant for.
     """
     if report.agent_key is not None and report.agent_key == machine.agent_key:
         return
     uuid = telling_uuid(machine.uuid)
     if uuid and uuid == telling_uuid(report.uuid):
         return
-    serial = telling_serial(Hardware.model_validate(machine.hardware or {}).serial)
+    known = Hardware.model_validate(machine.hardware or {})
+    serial = telling_serial(known.serial)
     if serial and serial == report.hardware.serial:
         return
-    raise identity_conflict(machine.name, "neither its SMBIOS UUID nor its serial number")
+    disks = named_disks(known)
+    if not uuid and not serial and disks and disks == named_disks(report.hardware):
+        return
+    raise identity_conflict(machine.name, "neither its SMBIOS UUID, its serial number nor its disks")
+
+
+def named_disks(hardware: Hardware) -> frozenset[tuple[str, str]]:
+    """Model and serial number of each disk; nothing when one has no serial number, or two share theirs."""
+    found = frozenset((disk.model, disk.serial) for disk in hardware.disks if telling_serial(disk.serial))
+    return found if len(found) == len(hardware.disks) else frozenset()
 
 
 async def take_over_macs(session: AsyncSession, machine: Machine) -> None:

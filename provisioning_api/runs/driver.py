@@ -8,7 +8,8 @@ from pathlib import Path
 
 from provisioning_api.enrolment.revocations import Revocations
 from provisioning_api.enrolment.ssh_authority import SshAuthority
-from provisioning_api.inventory.hosts import farm_variables, snapshot
+from provisioning_api.inventory.hosts import snapshot
+from provisioning_api.inventory.shared import farm_of
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
@@ -178,6 +179,7 @@ class RunDriver:
         # the run are reached for.
         async with self._db.session() as session:
             members = [one for one in await Machines(session).list(MEMBERS) if one.address]
+            farm = await farm_of(session, self._ssh, self._user)
         known_names = {machine.name for machine in machines}
         everybody = [*machines, *(one for one in members if one.name not in known_names)]
         return Order(
@@ -185,9 +187,7 @@ class RunDriver:
             playbook=run.playbook,
             tags=tuple(run.tags),
             check=run.check,
-            inventory=snapshot(
-                everybody, self._user, farm_variables(self._ssh.user_ca, self._user), connection
-            ),
+            inventory=snapshot(everybody, farm, connection),
             limit=tuple(sorted(known_names)),
             known_hosts=known + "".join(f"{pin}\n" for pin in pins),
         )

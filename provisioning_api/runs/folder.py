@@ -8,7 +8,9 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +24,7 @@ from provisioning_api.runs.child import LIMIT, ORDER
 from provisioning_api.runs.process import MARK
 from soundstage.private_files import write_anew
 
+_CONNECTIONS = "connections"
 # Beside an inventory, Ansible looks for these.
 _VARIABLES = ("group_vars", "host_vars")
 # A certificate outlives the run that it was made for by this much: clocks differ.
@@ -72,6 +75,8 @@ class RunFolders:
             private.mkdir(exist_ok=True, mode=0o700)
         self._write_key(folder / "ssh", order.run_id)
         write_anew(folder / "ssh" / "known_hosts", order.known_hosts.encode())
+        # Not below this folder: the name of a socket has at most a hundred characters.
+        write_anew(folder / _CONNECTIONS, tempfile.mkdtemp(prefix="soundstage-ssh-").encode())
         write_anew(folder / "inventory" / "hosts.json", json.dumps(order.inventory, indent=1).encode(), 0o400)
         # What the operator says of groups and machines; a copy, so that it does not change in the middle.
         for name in _VARIABLES:
@@ -87,7 +92,11 @@ class RunFolders:
         return folder
 
     def forget_key(self, run_id: str) -> None:
-        """The key of an ended run; its certificate would end by itself soon after."""
+        """The key of an ended run; its certificate would end by itself soon after. And where its connections
+        were.
+        """
+        with suppress(OSError):
+            shutil.rmtree((self.path(run_id) / _CONNECTIONS).read_text(), ignore_errors=True)
         shutil.rmtree(self.path(run_id) / "ssh", ignore_errors=True)
 
     def rotate(self, kept: set[str]) -> None:
@@ -131,6 +140,8 @@ class RunFolders:
         found = {
             MARK: run_id,
             "ANSIBLE_HOME": str(folder / "home"),
+            # Its own connections: one that another run has left open leads to whoever had the address then.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": (folder / _CONNECTIONS).read_text(),
             # A machine at its first boot is busy: Ansible's ten seconds are too few for sshd to greet.
             "ANSIBLE_TIMEOUT": "60",
             "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),

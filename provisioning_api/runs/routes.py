@@ -11,8 +11,10 @@ from sse_starlette import EventSourceResponse
 from policy import Principal, require_permission
 from provisioning_api.reach import ProvisioningDep
 from provisioning_api.runs.journal import is_end, stream_of
+from provisioning_api.runs.playbooks import PlaybookView
 from provisioning_api.runs.schemas import FailureView, RunRequest, RunView
 from provisioning_api.runs.states import RunState
+from provisioning_api.runs.tasks import TaskView, tasks_of
 from soundstage.events import sse_response
 
 router = APIRouter(tags=["runs"])
@@ -62,6 +64,19 @@ async def follow_run(run_id: str, request: Request, services: ProvisioningDep, _
     """Server-sent events from the first (or after Last-Event-ID) until the run has ended."""
     await services.runs.get(run_id)
     return sse_response(request, services.events, stream_of(run_id), until=is_end)
+
+
+@router.get("/api/runs/{run_id}/tasks")
+async def list_tasks(run_id: str, services: ProvisioningDep, _: ReadRuns) -> list[TaskView]:
+    """What it has done so far, task by task, oldest first."""
+    await services.runs.get(run_id)
+    return await tasks_of(services.events, run_id)
+
+
+@router.get("/api/playbooks")
+async def list_playbooks(services: ProvisioningDep, _: ReadRuns) -> list[PlaybookView]:
+    """What a run may name, with the roles that can run alone."""
+    return list(await services.runs.playbooks())
 
 
 @router.get("/api/failures")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from provisioning_api.machines.states import MachineState
 from provisioning_api.runs import errors
 from provisioning_api.runs.journal import RunJournal
 from provisioning_api.runs.models import Run, RunMachine
+from provisioning_api.runs.playbooks import PlaybookView, find_playbooks
 from provisioning_api.runs.repository import Failures, Runs
 from provisioning_api.runs.schemas import FailureView, RunMachineView, RunRequest, RunView
 from provisioning_api.runs.states import OPEN, RunState
@@ -150,6 +152,10 @@ class RunService:
         machines = [machine for one in ids if (machine := await Machines(session).get(one)) is not None]
         await self.queue(session, again, machines)
         return again
+
+    async def playbooks(self) -> Sequence[PlaybookView]:
+        """What a run may name."""
+        return await asyncio.to_thread(find_playbooks, self._project_dir)
 
     async def failures(self, *, solved: bool | None, limit: int) -> Sequence[FailureView]:
         """Newest first; `solved`: a later run succeeded on the same machine."""

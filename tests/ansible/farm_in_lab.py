@@ -21,6 +21,7 @@ from lab.farm_in_a_box import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible" / ".venv" / "bin"
+CACHE = Path.home() / ".cache" / "soundstage"
 WEIGHTS = b"weights of the lips\n"
 # What the lab's machines are: no driver can be loaded, and each sees all the memory of the computer.
 IN_A_LAB: dict[str, Any] = {
@@ -172,22 +173,13 @@ def whats_carried(folder: Path) -> Carried:
     weights = folder / "models" / "lips" / "tiny.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(WEIGHTS)
-    # A copy: what is packed here is what the playbook must find, whatever is edited meanwhile.
-    left_out = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT / "avatar", folder / "avatar", ignore=left_out)
-    cache = Path.home() / ".cache" / "soundstage"
-    uv = str(next(iter(sorted(cache.glob("uv-*/bin/uv"), reverse=True)), "uv"))
-    build = [sys.executable, ROOT / "ansible/roles/worker/files/build_worker.py", "--with-wheels"]
-    build += ["--source", folder / "avatar", "--cache", cache / "worker", "--uv", uv]
-    worker = json.loads(_printed([*build, "--extra=cpu", "--extra=face"]))
+    worker = packed_worker(folder / "avatar")
     packing = [ROOT / "scripts/pack_python", "farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
     plugin = _printed(packing).strip()
     return Carried(
-        f"{worker['digest']} {Path(plugin).name}",
+        f"{worker.name} {Path(plugin).name}",
         {
-            "worker__source": str(folder / "avatar"),
-            "worker__cache": str(cache / "worker"),
-            "worker__uv": uv,
+            **worker.variables,
             "nomad__gpu_plugin_archive": plugin,
             "models__from": str(folder / "models"),
             "models__manifest": [
@@ -200,6 +192,25 @@ def whats_carried(folder: Path) -> Carried:
             ],
         },
     )
+
+
+def packed_worker(source: Path) -> Carried:
+    """The worker alone. `source`: where a copy of it is put, so that what is packed here is what the playbook
+    finds, whatever is edited meanwhile."""
+    left_out = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT / "avatar", source, ignore=left_out)
+    cache, uv = CACHE / "worker", found_uv()
+    build = [sys.executable, ROOT / "ansible/roles/worker/files/build_worker.py", "--with-wheels"]
+    build += ["--source", source, "--cache", cache, "--uv", uv]
+    worker = json.loads(_printed([*build, "--extra=cpu", "--extra=face"]))
+    return Carried(
+        worker["digest"], {"worker__source": str(source), "worker__cache": str(cache), "worker__uv": uv}
+    )
+
+
+def found_uv() -> str:
+    """The one that `scripts/setup` has fetched, or else that of PATH."""
+    return str(next(iter(sorted(CACHE.glob("uv-*/bin/uv"), reverse=True)), "uv"))
 
 
 def _printed(command: Sequence[str | Path]) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +13,20 @@ from typing import Any
 from farm_in_lab import ROOT
 
 from lab.farm_in_a_box import Lab
-from lab.network import inside
+from lab.plan import GATEWAY
+from lab.provisioning_process import listening, provisioning_command
 
 _PATIENCE_S = 120.0
 
 
 class ProvisioningInLab:
-    """The API at `url`, on the loopback address of the lab's network, where whoever asks is its admin."""
+    """The API at `url`, on the loopback address of the lab's network, where whoever asks is its admin; and at
+    `tls_url`, for machines."""
 
-    def __init__(self, lab: Lab, url: str) -> None:
+    def __init__(self, lab: Lab, url: str, tls_url: str) -> None:
         self._lab = lab
         self.url = url
+        self.tls_url = tls_url
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer as data; an error status is an AssertionError with what the API says."""
@@ -66,28 +67,27 @@ class ProvisioningInLab:
 @contextmanager
 def provisioning_in(lab: Lab, folder: Path, environment: dict[str, str]) -> Iterator[ProvisioningInLab]:
     """The process, until the block ends. What it keeps is below `folder`."""
-    sockets = [inside(lab.places, _listening) for _ in range(2)]
-    plain, tls = (one.fileno() for one in sockets)
-    words = [
-        sys.executable,
-        "-m",
-        "app.provisioning_server",
-        "--socket",
-        str(plain),
-        "--tls-socket",
-        str(tls),
-    ]
+    sockets = [listening(lab.places, at) for at in ("127.0.0.1", GATEWAY)]
     with (folder / "provisioning.log").open("ab") as log:
         process = subprocess.Popen(
-            lab.entering(words),
+            lab.entering(provisioning_command(*sockets)),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=ROOT,
-            env={**lab.environment(), "SOUNDSTAGE_STATE_DIR": str(folder / "state"), **environment},
-            pass_fds=(plain, tls),
+            env={
+                **lab.environment(),
+                "SOUNDSTAGE_STATE_DIR": str(folder / "state"),
+                "SOUNDSTAGE_PROVISIONING__TLS_NAMES": GATEWAY,
+                **environment,
+            },
+            pass_fds=[one.fileno() for one in sockets],
         )
-    made = ProvisioningInLab(lab, f"http://127.0.0.1:{sockets[0].getsockname()[1]}")
+    urls = [
+        f"{scheme}://{one.getsockname()[0]}:{one.getsockname()[1]}"
+        for scheme, one in zip(("http", "https"), sockets, strict=True)
+    ]
+    made = ProvisioningInLab(lab, *urls)
     try:
         # The sockets are ours: the first question waits until somebody answers.
         made.ask("GET", "/api/health")
@@ -97,11 +97,3 @@ def provisioning_in(lab: Lab, folder: Path, environment: dict[str, str]) -> Iter
         process.wait(_PATIENCE_S)
         for one in sockets:
             one.close()
-
-
-def _listening() -> socket.socket:
-    opened = socket.socket()
-    opened.bind(("127.0.0.1", 0))
-    opened.listen(64)
-    opened.set_inheritable(True)
-    return opened

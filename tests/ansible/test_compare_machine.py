@@ -138,6 +138,23 @@ def test_a_unit_that_has_not_taken_up_its_files_is_stale(
     assert answer["as_declared"] is (not stale)
 
 
+@pytest.mark.parametrize(
+    ("argv", "prints", "unlike"),
+    [
+        (["printf", "%s\n", "permitrootlogin no", "port 22"], ["port 22"], []),
+        (["printf", "%s\n", "permitrootlogin yes"], ["permitrootlogin no"], ["what it says"]),
+        (["false"], [], ["what it says"]),
+        (["no-program-of-this-name"], [], ["what it says"]),
+    ],
+    ids=["as it has to", "another line", "it fails", "it is not there"],
+)
+def test_what_only_a_command_can_tell_is_asked_for(
+    argv: list[str], prints: list[str], unlike: list[str], ansible_environment: Path
+) -> None:
+    answer = compare({"commands": [{"name": "what it says", "argv": argv, "prints": prints}]})
+    assert (answer["unlike"], answer["differs"], answer["as_declared"]) == (unlike, unlike, not unlike)
+
+
 def test_what_nobody_declares_in_an_exact_folder_is_found(
     declared: dict[str, Any], ansible_environment: Path
 ) -> None:

@@ -24,6 +24,15 @@ DAMAGE = {
     ),
     "a service that was stopped": ("systemctl stop consul", "systemctl is-active consul"),
     "a service that is not started at boot": ("systemctl disable nomad", "systemctl is-enabled nomad"),
+    "rules of the firewall that somebody has taken out of the kernel": (
+        "nft delete table inet soundstage",
+        "nft list chain inet soundstage input",
+    ),
+    "a service that runs with older files": (
+        "touch /etc/systemd/journald.conf.d/50-soundstage.conf",
+        "test $(( $(stat -c %Y /etc/systemd/journald.conf.d/50-soundstage.conf) )) -le"
+        ' $(date -d "$(systemctl show -P ExecMainStartTimestamp systemd-journald)" +%s)',
+    ),
     "a link to a program": ("ln -sfn /bin/true /usr/local/bin/nomad", "nomad version | grep -q Nomad"),
 }
 

@@ -99,6 +99,20 @@ def test_an_engine_that_somebody_else_set_up_is_not_taken_over_without_a_word(
     assert done.count("cpu-1", "changed") == 1, "only the mark came back"
 
 
+def test_a_file_that_opens_what_the_roles_have_closed_is_named(ready: LabFarm) -> None:
+    """SSH follows the first line that says something: ours says nothing any more."""
+    file = "/etc/ssh/sshd_config.d/00-mine.conf"
+    made = ready.on("cpu-1", "sh", "-c", f"echo PasswordAuthentication yes > {file}")
+    assert made.returncode == 0, made.stderr
+    try:
+        run = ready.play("--limit", "cpu-1", "--tags", "ssh")
+        assert run.count("cpu-1", "failed") == 1
+        assert "ssh.not_in_force" in run.said() and "/etc/ssh/sshd_config.d" in run.said()
+    finally:
+        ready.on("cpu-1", "rm", file)
+    assert ready.converge("--limit", "cpu-1", "--tags", "ssh").changed() == 0
+
+
 def test_another_build_than_the_one_that_was_named_is_refused_and_the_old_one_stays(ready: LabFarm) -> None:
     before = ready.on("cpu-1", "readlink", "/usr/local/bin/nomad").stdout
     done = ready.play("--limit", "cpu-1", nomad__file_sha256="0" * 64)

@@ -233,6 +233,30 @@ def test_what_a_database_needs_after_a_restore_is_run_and_its_failure_is_said(
         assert "may not be used yet" in done.stderr
 
 
+@pytest.mark.parametrize("state", ["active", "activating", "inactive"])
+def test_nothing_is_restored_under_a_service_that_runs(
+    backups: Backups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """systemd itself is tried by Molecule; here stands what it says of a unit."""
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "is-active -- machines.service" ] && echo {state}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    file = database_of(tmp_path)
+    database = {"name": "machines", "kind": "sqlite", "path": str(file), "used_by": ["machines.service"]}
+    backups.config["databases"] = [database]
+    copy = backups.take()
+    sqlite3.connect(file).execute("CREATE TABLE since (at TEXT)")
+    done = backups.run("restore", copy, "machines")
+    tables = {name for (name,) in sqlite3.connect(file).execute("SELECT name FROM sqlite_master")}
+    if state == "inactive":
+        assert done.returncode == 0 and "since" not in tables, done.stderr
+    else:
+        assert done.stderr.startswith("backup.in_use: machines is in use by machines.service."), done.stderr
+        assert "since" in tables
+
+
 def test_a_folder_of_keys_comes_back_as_it_was_and_what_came_later_goes(
     backups: Backups, tmp_path: Path
 ) -> None:

@@ -74,7 +74,7 @@ def test_a_file_that_is_no_check_is_named(tmp_path: Path) -> None:
 def test_what_was_kept_is_recalled_and_rubbish_is_nothing(tmp_path: Path) -> None:
     file = tmp_path / "memory.json"
     assert recall(file) == Memory()
-    memory = Memory({"card": Outcome("card", 12.5, (GONE,))}, failures=3, lifted="one", set_aside=True)
+    memory = Memory({"card": Outcome("card", 12.5, (GONE,))}, failures=3, lifted="one")
     keep(file, memory)
     assert recall(file) == memory
     file.write_text('{"failures": ')

@@ -53,14 +53,9 @@ class SecuredAgent(NomadAgent):
         answer: dict[str, Any] = self._call("GET", f"/v1/node/{self.node_id()}")
         return answer
 
-    def as_node(self, path: str, body: Any) -> None:
-        """A call with the secret of the node itself."""
-        secret = (self.data_dir / "client" / "secret-id").read_text().strip()
-        self._call("PUT", path, body, token=secret)
-
-    def _call(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"X-Nomad-Token": token or self.token}
+        headers = {"X-Nomad-Token": self.token}
         request = urllib.request.Request(self.address + path, data=data, method=method, headers=headers)
         with urllib.request.urlopen(request, timeout=20) as answer:
             text = answer.read()
@@ -165,44 +160,6 @@ def test_a_boot_forgets_that_the_node_was_well(agent: SecuredAgent, health: Heal
     health.well.unlink()
     health.passed.unlink()  # what a tmpfs does
     assert health.gate().returncode == 1
-    assert agent.node()["SchedulingEligibility"] == "ineligible"
-
-
-def goes_down(agent: SecuredAgent) -> None:
-    """What Nomad's own agent does with `drain_on_shutdown`: it drains its node, and never takes that back."""
-    agent.as_node(
-        f"/v1/node/{agent.node_id()}/drain",
-        {"DrainSpec": {"Deadline": 0}, "Meta": {"message": "shutting down"}},
-    )
-
-
-def test_a_node_comes_back_after_its_machine_was_switched_off_in_good_order(
-    agent: SecuredAgent, health: Health
-) -> None:
-    assert health.gate().returncode == 0
-    goes_down(agent)
-    health.passed.unlink()
-    health.well.unlink()
-    assert health.gate().returncode == 1
-    assert agent.node()["SchedulingEligibility"] == "ineligible"
-    health.well.touch()
-    assert "the node takes work" in health.gate().stdout
-    assert agent.node()["SchedulingEligibility"] == "eligible"
-    agent.put(f"/v1/node/{agent.node_id()}/eligibility", {"Eligibility": "ineligible"})
-    assert "set it aside" in health.gate().stdout, "a person did that after the node was back"
-    assert agent.node()["SchedulingEligibility"] == "ineligible"
-
-
-def test_a_node_that_a_person_has_drained_stays_drained_when_its_machine_was_off_meanwhile(
-    agent: SecuredAgent, health: Health
-) -> None:
-    assert health.gate().returncode == 0
-    agent.put(f"/v1/node/{agent.node_id()}/drain", {"DrainSpec": {"Deadline": 0}})
-    assert "a person has drained the node" in health.gate().stdout
-    for _ in range(2):
-        goes_down(agent)
-        health.passed.unlink(missing_ok=True)
-        assert "a person has drained the node" in health.gate().stdout
     assert agent.node()["SchedulingEligibility"] == "ineligible"
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from provisioning_api.enrolment.challenges import signed_text
+from provisioning_api.flood.fleet import fleet_client
 
 
 def random_mac() -> str:
@@ -93,3 +94,13 @@ class Ramdisk:
     async def enrol(self, token: str, **changed: Any) -> httpx.Response:
         request = {**self.identity, "token": token, "host_key": self.host_key, "csr": new_csr(), **changed}
         return await self.client.post("/api/agent/enrol", json=request)
+
+
+async def switched_on(url: str, tls_url: str, hardware: dict[str, Any]) -> str:
+    """An empty machine reports from its ramdisk to the process at `url`; gives its name."""
+    async with httpx.AsyncClient(trust_env=False) as plain:
+        authority = (await plain.get(f"{url}/api/ca.pem")).text
+    async with fleet_client(tls_url, authority) as client:
+        machine = Ramdisk(client, hardware=hardware)
+        (await machine.discover()).raise_for_status()
+        return machine.name

@@ -84,6 +84,56 @@ async def test_a_card_that_has_moved_wipes_and_writes_no_other_machine(
         assert (await operator.get("/api/machines/node1")).json()["hardware"]["serial"] == serial
 
 
+@pytest.mark.parametrize(("claimed", "named"), [("10.0.0.7", True), ("10.0.0.11", False), (None, False)])
+async def test_a_certificate_names_no_address_that_a_machine_only_claims(
+    operator: httpx.AsyncClient, ramdisk: Ramdisk, claimed: str | None, named: bool
+) -> None:
+    ramdisk.address = claimed
+    await accept(operator, ramdisk)
+    got = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
+    certificate = x509.load_pem_x509_certificate(got["certificate"].encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = {str(one) for one in names.get_values_for_type(x509.IPAddress)}
+    assert addresses == {"127.0.0.1", *(["10.0.0.7"] if named else [])}
+
+
+SSD, OTHER_SSD = (
+    {"name": name, "bytes": 256 << 30, "model": "Fast SSD", "serial": serial}
+    for name, serial in (("sda", "S1"), ("sdb", "S2"))
+)
+
+
+@pytest.mark.parametrize(
+    ("disks", "found", "known"),
+    [
+        ([SSD, OTHER_SSD], [OTHER_SSD, SSD], True),
+        ([SSD], [SSD, OTHER_SSD], False),
+        ([SSD], [{**SSD, "model": "Another"}], False),
+        ([{**SSD, "serial": ""}], [{**SSD, "serial": ""}], False),
+        ([SSD, {**SSD, "name": "sdb"}], [SSD, {**SSD, "name": "sdb"}], False),
+        ([], [], False),
+    ],
+)
+async def test_a_board_without_a_name_is_known_by_its_very_disks_and_may_be_written_again(
+    operator: httpx.AsyncClient,
+    ramdisk: Ramdisk,
+    disks: list[dict[str, Any]],
+    found: list[dict[str, Any]],
+    known: bool,
+) -> None:
+    ramdisk.uuid, ramdisk.hardware = None, {"disks": disks}
+    await accept(operator, ramdisk)
+    (await ramdisk.enrol(await ramdisk.token())).raise_for_status()
+    (await operator.post("/api/machines/node1/accept", json={})).raise_for_status()
+    anew = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=None, hardware={"disks": found})
+    answer = await anew.discover()
+    if known:
+        claimed = (await anew.claim()).raise_for_status().json()
+        assert (claimed["next"], bool(claimed["token"])) == ("write", True)
+    else:
+        refused(answer, 409, "machine.identity_conflict")
+
+
 async def test_the_addresses_of_two_machines_in_one_report_are_refused(
     operator: httpx.AsyncClient, ramdisk: Ramdisk
 ) -> None:

@@ -68,6 +68,31 @@ def folder_of(settings: Settings, run_id: str) -> Path:
     return settings.state_dir.absolute() / "provisioning" / "runs" / run_id
 
 
+async def test_each_run_has_connections_of_its_own_which_end_with_it(
+    make_member: Make, run_of: Make, project: Path, settings: Settings
+) -> None:
+    """Addresses are given again: a connection that is still open leads to who had it then."""
+    (project / "playbook.yaml").write_text(
+        LOCAL
+        + "    - name: Where its connections are\n"
+        + "      ansible.builtin.copy:\n"
+        + '        dest: "{{ playbook_dir }}/seen"\n'
+        + "        content: \"{{ lookup('ansible.builtin.env', 'ANSIBLE_SSH_CONTROL_PATH_DIR') }}\"\n"
+    )
+    await make_member("a")
+    seen = []
+    for _ in range(2):
+        assert (await run_of("a"))["state"] == "succeeded"
+        seen.append((project / "seen").read_text())
+    assert seen[0] != seen[1] and all(Path(one).is_absolute() for one in seen)
+    assert max(len(one) for one in seen) < 70, "the name of a socket below it must not be too long"
+
+    async def gone() -> bool:
+        return not any([await asyncio.to_thread(os.path.exists, one) for one in seen])
+
+    await eventually(gone)
+
+
 async def test_a_run_that_fails_on_one_machine_says_where_why_and_what_to_do(
     operator: httpx.AsyncClient, make_member: Make, run_of: Make, project: Path, settings: Settings
 ) -> None:

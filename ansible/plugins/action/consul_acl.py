@@ -25,6 +25,8 @@ _ARGUMENTS: dict[str, Any] = {
     },
     # During a rotation the old tokens stay until the new ones are in place everywhere.
     "keep_old_tokens": {"type": "bool", "default": False},
+    # Descriptions of tokens that must not be there any more.
+    "ended_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "tokens": {
         "type": "list",
         "elements": "dict",
@@ -48,10 +50,14 @@ class _ConsulAccess(EngineAccess):
         policies = {policy["Name"]: policy for policy in self.api.get("/v1/acl/policies")}
         for wanted in self.asked["policies"]:
             self._policy(wanted, policies.get(wanted["name"]))
-        if self.asked["tokens"]:
-            tokens = self.api.get("/v1/acl/tokens")
-            for wanted in self.asked["tokens"]:
-                self._token(wanted, [one for one in tokens if one["Description"] == wanted["description"]])
+        if not self.asked["tokens"] and not self.asked["ended_tokens"]:
+            return
+        tokens = self.api.get("/v1/acl/tokens")
+        for wanted in self.asked["tokens"]:
+            self._token(wanted, [one for one in tokens if one["Description"] == wanted["description"]])
+        for ended in [one for one in tokens if one["Description"] in self.asked["ended_tokens"]]:
+            name = f"ended token {ended['Description']}"
+            self.change(name, "DELETE", f"/v1/acl/token/{ended['AccessorID']}")
 
     def _policy(self, wanted: dict[str, str], present: dict[str, Any] | None) -> None:
         body = {"Name": wanted["name"], "Rules": wanted["rules"]}

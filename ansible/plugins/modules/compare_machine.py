@@ -6,6 +6,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import pwd
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ options:
     elements: str
     default: []
   units:
-    description: Systemd units that are active and enabled.
+    description: Systemd units that are active, and enabled where they can be.
     type: list
     elements: dict
     default: []
@@ -50,6 +51,19 @@ options:
     suboptions:
       name: {description: Name., type: str, required: true}
       shell: {description: Login shell., type: str, required: true}
+  commands:
+    description: Commands that only look, for what files do not show, such as rules that are loaded.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {description: By which it is told as different., type: str, required: true}
+      argv:
+        description: The program and its arguments; it has to end well.
+        type: list
+        elements: str
+        required: true
+      prints: {description: Lines that it has to print., type: list, elements: str, default: []}
   blocks:
     description: Parts of files between two lines, as the module blockinfile writes them.
     type: list
@@ -69,6 +83,10 @@ as_declared:
   type: bool
 differs:
   description: What differs, by name; never what is in it.
+  returned: always
+  type: list
+unlike:
+  description: Of C(commands), the names of those that do not say what they have to.
   returned: always
   type: list
 stale:
@@ -98,6 +116,16 @@ _ARGUMENTS: dict[str, Any] = {
         "elements": "dict",
         "default": [],
         "options": {"name": {"type": "str", "required": True}, "shell": {"type": "str", "required": True}},
+    },
+    "commands": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "argv": {"type": "list", "elements": "str", "required": True},
+            "prints": {"type": "list", "elements": "str", "default": []},
+        },
     },
     "blocks": {
         "type": "list",
@@ -129,11 +157,22 @@ def main() -> None:
     if asked["packages"]:
         versions = _installed()
         differs += [f"package {one}" for one in asked["packages"] if not _has_package(versions, one)]
+    unlike = [one["name"] for one in asked["commands"] if not _says(module, one)]
+    differs += unlike
     stale: list[str] = []
     if asked["units"]:
         wrong, stale = _units_that_differ(module, asked["units"])
         differs += [*wrong, *(f"unit {name} is older than its files" for name in stale)]
-    module.exit_json(changed=False, as_declared=not differs, differs=differs, stale=stale)
+    module.exit_json(changed=False, as_declared=not differs, differs=differs, stale=stale, unlike=unlike)
+
+
+def _says(module: AnsibleModule, wanted: dict[str, Any]) -> bool:
+    """A program that is not there yet says nothing."""
+    if shutil.which(wanted["argv"][0]) is None:
+        return False
+    status, out, _ = module.run_command(wanted["argv"])
+    said = {line.strip() for line in out.splitlines()}
+    return status == 0 and said.issuperset(wanted["prints"])
 
 
 def _unlike_placed(asked: dict[str, Any]) -> list[str]:
@@ -192,7 +231,7 @@ def _units_that_differ(module: AnsibleModule, units: list[dict[str, Any]]) -> tu
     wrong, stale = [], []
     for unit, block in zip(units, out.strip().split("\n\n"), strict=True):
         state = dict(line.split("=", 1) for line in block.splitlines())
-        if (state["ActiveState"], state["UnitFileState"]) != ("active", "enabled"):
+        if state["ActiveState"] != "active" or state["UnitFileState"] not in ("enabled", "static"):
             wrong.append(f"unit {unit['name']}")
             continue
         took_up_us = state.get(_STARTED_OR_RELOADED if unit["reloads"] else _STARTED)

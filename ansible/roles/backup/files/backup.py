@@ -143,12 +143,27 @@ def restore(config: dict[str, Any], copy: Path, what: str) -> None:
         return
     for database in config["databases"]:
         if database["name"] == what:
+            _require_unused(database)
             _load(database, copy / f"{what}.dump")
             _finish(database, copy)
             return
     raise BackupError(
         "backup.unknown_part", f"{copy} has no part {what}.", f"There are: {', '.join(_parts(config))}."
     )
+
+
+def _require_unused(database: dict[str, Any]) -> None:
+    """Who has it open would go on with what is replaced, and write over what came back."""
+    for unit in database.get("used_by") or []:
+        state = subprocess.run(
+            ["systemctl", "is-active", "--", unit], capture_output=True, text=True, check=False
+        )
+        if state.stdout.strip() in ("active", "activating", "reloading"):
+            raise BackupError(
+                "backup.in_use",
+                f"{database['name']} is in use by {unit}.",
+                f"Stop it, restore, and start it again: systemctl stop {' '.join(database['used_by'])}.",
+            )
 
 
 def _finish(database: dict[str, Any], copy: Path) -> None:

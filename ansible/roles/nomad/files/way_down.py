@@ -103,7 +103,8 @@ def go_down(node: Node, note: Path, deadline_s: int) -> str:
 def come_up(node: Node, note: Path, wait_s: float) -> str:
     """Take back the drain of `go_down`, once the node is ready; Unreachable when it is not in time.
 
-    A drain that somebody ordered while the machine was down stays.
+    A drain that somebody ordered while the machine was down stays. Who marked the node ineligible then leaves
+    no trace in Nomad, because it was that already: to set a machine aside while it is down, drain it.
     """
     end = time.monotonic() + wait_s
     while (reason := _not_ready(node)) is not None:

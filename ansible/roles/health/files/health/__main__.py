@@ -60,17 +60,16 @@ def _gate(arguments: argparse.Namespace, config: dict[str, Any]) -> int:
         node = _joined(config, arguments.wait_s)
         if held and node.state().eligible:
             # Written down first: whatever happens next, the drain is one that we may lift.
-            memory = replace(memory, lifted="", set_aside=False)
+            memory = replace(memory, lifted="")
             keep(memory_file, memory)
             node.drain("not checked since the machine was started", 0)
         known = {} if held else memory.outcomes
         outcomes = run_checks(load_checks(arguments.checks), known, time.time())
         problems = _problems(outcomes)
         failures = memory.failures + 1 if problems else 0
-        state = judged(node.state(), lifted=memory.lifted, set_aside=memory.set_aside)
+        state = judged(node.state(), lifted=memory.lifted)
         action = decide(state, well=not problems, failures=failures, patience=patience)
-        aside = not state.eligible and not state.ours
-        memory = Memory({one.check: one for one in outcomes}, failures, memory.lifted, aside)
+        memory = Memory({one.check: one for one in outcomes}, failures, memory.lifted)
         if action is Action.DRAIN:
             keep(memory_file, replace(memory, lifted=""))
             node.drain("; ".join(problem.message for problem in problems), int(config["drain_deadline_s"]))

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 OUR_MARK = "soundstage_health"  # key in the drain's metadata, by which we know our own
-# What the Nomad agent itself writes when its machine goes down (drain_on_shutdown). It never takes that back.
-SHUTDOWN_MESSAGE = "shutting down"
 
 
 class Action(StrEnum):
@@ -24,20 +22,18 @@ class Action(StrEnum):
 @dataclass(frozen=True)
 class NodeState:
     """What Nomad knows of this node. `last_drain`: what tells its last drain from others; `ours`: that one
-    was ordered by the node's own health; `by_shutdown`: by the agent on its way down."""
+    was ordered by the node's own health."""
 
     eligible: bool
     draining: bool
     ours: bool
-    by_shutdown: bool = False
     last_drain: str = ""
 
 
-def judged(node: NodeState, *, lifted: str, set_aside: bool) -> NodeState:
+def judged(node: NodeState, *, lifted: str) -> NodeState:
     """The same with `ours` only where we may lift it. `lifted`: the last drain that we have lifted already:
-    who set the node aside after it was a person. `set_aside`: a person had before the machine went down."""
-    may = node.ours or (node.by_shutdown and not set_aside)
-    return replace(node, ours=may and not (lifted and node.last_drain == lifted))
+    who set the node aside after it was a person."""
+    return replace(node, ours=node.ours and not (lifted and node.last_drain == lifted))
 
 
 def decide(node: NodeState, *, well: bool, failures: int, patience: int) -> Action:

@@ -17,13 +17,11 @@ from problems import Problem
 
 @dataclass(frozen=True)
 class Memory:
-    """`failures`: looks in a row that found problems. `lifted`: the last drain that we have lifted.
-    `set_aside`: at the last look a person had drained the node or set it aside."""
+    """`failures`: looks in a row that found problems. `lifted`: the last drain that we have lifted."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     failures: int = 0
     lifted: str = ""
-    set_aside: bool = False
 
 
 @contextmanager
@@ -45,7 +43,7 @@ def recall(file: Path) -> Memory:
             )
             for one in kept["outcomes"]
         }
-        return Memory(outcomes, int(kept["failures"]), str(kept["lifted"]), bool(kept["set_aside"]))
+        return Memory(outcomes, int(kept["failures"]), str(kept["lifted"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Memory()
 
@@ -55,7 +53,6 @@ def keep(file: Path, memory: Memory) -> None:
     kept = {
         "failures": memory.failures,
         "lifted": memory.lifted,
-        "set_aside": memory.set_aside,
         "outcomes": [asdict(one) for one in memory.outcomes.values()],
     }
     text = json.dumps(kept, indent=1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gate import OUR_MARK, SHUTDOWN_MESSAGE, NodeState
+from gate import OUR_MARK, NodeState
 
 
 class NomadUnreachable(Exception):
@@ -58,8 +58,6 @@ class NomadNode:
             eligible=node["SchedulingEligibility"] == "eligible",
             draining=bool(node.get("Drain")),
             ours=OUR_MARK in (last.get("Meta") or {}),
-            by_shutdown=(last.get("Meta") or {}).get("message") == SHUTDOWN_MESSAGE
-            and str(last.get("AccessorID", "")).startswith("client:"),
             # Nomad gives drains no number; their times are whole seconds.
             last_drain=f"{last.get('StartedAt', '')} {json.dumps(last.get('Meta'), sort_keys=True)}",
         )

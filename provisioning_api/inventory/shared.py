@@ -1,0 +1,19 @@
+"""What all machines of an inventory have in common; asked by the export and by each run."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.enrolment.engine_identities import CONSUL_AGENT
+from provisioning_api.enrolment.repository import Credentials
+from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.inventory.hosts import Farm, farm_variables
+
+
+async def farm_of(session: AsyncSession, ssh: SshAuthority, user: str) -> Farm:
+    """`user`: as whom runs log in."""
+    return Farm(
+        user=user,
+        shared=farm_variables(ssh.user_ca, user),
+        with_consul_token=await Credentials(session).machines_with(CONSUL_AGENT),
+    )

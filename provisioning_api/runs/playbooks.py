@@ -1,0 +1,67 @@
+"""The playbooks that a run may name, with the roles in them; called by the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+_FOLDERS = (".", "ansible/playbooks", "playbooks")
+
+
+class RoleView(BaseModel):
+    """A role, and the tags with which it runs alone."""
+
+    name: str
+    tags: list[str]
+
+
+class PlaybookView(BaseModel):
+    """`path` as a run names it."""
+
+    path: str
+    title: str
+    roles: list[RoleView]
+
+
+def find_playbooks(project: Path) -> list[PlaybookView]:
+    """By path. Files that are no playbooks are left out, and so are those that cannot be read as YAML."""
+    found = []
+    for folder in _FOLDERS:
+        for path in sorted((project / folder).glob("*.y*ml")):
+            if plays := _plays(path):
+                title = next((str(play["name"]) for play in plays if play.get("name")), path.stem)
+                roles = {role.name: role for role in _roles(path, plays, project)}
+                name = str(path.relative_to(project))
+                found.append(PlaybookView(path=name, title=title, roles=list(roles.values())))
+    return found
+
+
+def _plays(path: Path) -> list[dict[str, Any]]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return []
+    if not isinstance(content, list) or not content:
+        return []
+    kinds = ("hosts", "import_playbook", "ansible.builtin.import_playbook")
+    plays = [one for one in content if isinstance(one, dict) and any(kind in one for kind in kinds)]
+    return plays if len(plays) == len(content) else []
+
+
+def _roles(path: Path, plays: Sequence[dict[str, Any]], project: Path, depth: int = 0) -> Iterator[RoleView]:
+    for play in plays:
+        imported = play.get("import_playbook") or play.get("ansible.builtin.import_playbook")
+        inner = (path.parent / str(imported)).resolve() if imported else None
+        if inner is not None and depth < 5 and inner.is_relative_to(project.resolve()):
+            yield from _roles(inner, _plays(inner), project, depth + 1)
+        for role in play.get("roles") or ():
+            entry = role if isinstance(role, dict) else {"role": role}
+            tags = entry.get("tags") or []
+            yield RoleView(
+                name=str(entry.get("role") or entry.get("name") or ""),
+                tags=[str(tag) for tag in (tags if isinstance(tags, list) else [tags])],
+            )

@@ -1,0 +1,60 @@
+"""What the role provisioning_api writes is what the service reads: its template by the real Ansible, and the
+settings by the service's own code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from farm_in_lab import ROOT, run_ansible
+
+from soundstage.settings import load_settings
+
+ROLE = ROOT / "ansible/roles/provisioning_api"
+FARM: dict[str, Any] = {
+    "farm__address": "10.0.0.5",
+    "farm__datacenter": "dc1",
+    "farm__region": "global",
+    "farm__control": ["control-1"],
+    "farm__address_of": {"control-1": "10.0.0.11", "localhost": "10.0.0.5"},
+    "farm__machine": {"architecture": "amd64", "packages": []},
+    "farm__secrets": "/nowhere",
+    "provisioning_api__admin_key_hash": "0" * 64,
+}
+
+
+@pytest.mark.parametrize("engines", [False, True], ids=["alone", "with the engines of the farm"])
+def test_the_service_reads_what_the_role_writes(
+    engines: bool, tmp_path: Path, ansible_environment: Path
+) -> None:
+    task = {
+        "ansible.builtin.copy": {
+            "dest": str(tmp_path / "p.toml"),
+            "content": "{{ provisioning_api__config }}",
+        }
+    }
+    files = [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")]
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [task]}
+    (tmp_path / "play.yaml").write_text(yaml.safe_dump([play]))
+    given = {**FARM, "provisioning_api__engines": engines, "provisioning_api__public_url": "http://10.0.0.5"}
+    words = ["-i", "localhost,", "-c", "local", str(tmp_path / "play.yaml"), "-e", json.dumps(given)]
+    done = run_ansible("ansible-playbook", words, {**os.environ, "ANSIBLE_BECOME": "false"})
+    assert done.status == 0, done.output
+    settings = load_settings(tmp_path / "p.toml", {})
+    assert (settings.provisioning.host, settings.provisioning.tls_names) == ("10.0.0.5", ("10.0.0.5",))
+    chosen = settings.provisioning
+    if not engines:
+        assert chosen.consul_address is None and settings.farm.nomad.address is None
+        return
+    assert str(chosen.consul_address) == "https://10.0.0.11:8501/"
+    assert str(settings.farm.nomad.address) == "https://10.0.0.11:4646/"
+    assert chosen.consul_policies == ("dns", "nomad-client")
+    places = {chosen.consul_token_file, chosen.consul_ca_file, chosen.nomad_token_file}
+    assert {str(place) for place in places if place} == {
+        f"/etc/soundstage/provisioning-engines/{name}" for name in ("consul.token", "ca.pem", "nomad.token")
+    }

@@ -1,0 +1,61 @@
+"""What a run may name: the playbooks of a folder, with the roles that can run alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from provisioning_api.runs.playbooks import find_playbooks
+
+SITE = """\
+- name: All of it
+  hosts: all
+  roles:
+    - {role: common, tags: common}
+    - {role: nomad, tags: [nomad, engines]}
+    - untagged
+"""
+
+
+def write(project: Path, name: str, text: str) -> None:
+    path = project / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_playbooks_are_found_with_roles_also_of_those_that_they_import(tmp_path: Path) -> None:
+    write(tmp_path, "playbook.yaml", "- import_playbook: ansible/playbooks/site.yaml\n")
+    write(tmp_path, "ansible/playbooks/site.yaml", SITE)
+    whole, site = find_playbooks(tmp_path)
+    assert (whole.path, site.path) == ("playbook.yaml", "ansible/playbooks/site.yaml")
+    assert (whole.title, site.title) == ("playbook", "All of it")
+    assert {role.name: role.tags for role in whole.roles} == {
+        "common": ["common"],
+        "nomad": ["nomad", "engines"],
+        "untagged": [],
+    }
+
+
+def test_what_is_no_playbook_or_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "list.yaml", "- only\n- words\n")
+    write(tmp_path, "broken.yaml", "a: [")
+    write(tmp_path, "empty.yaml", "")
+    write(tmp_path, "binary.yaml", "\x00")
+    write(tmp_path, "mixed.yaml", "- hosts: all\n- name: no play\n")
+    assert find_playbooks(tmp_path) == []
+
+
+def test_a_playbook_that_imports_itself_or_the_world_outside_ends(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    write(tmp_path, "outside.yaml", SITE)
+    write(project, "round.yaml", "- import_playbook: round.yaml\n- import_playbook: ../outside.yaml\n")
+    (found,) = find_playbooks(project)
+    assert (found.path, found.roles) == ("round.yaml", [])
+
+
+async def test_playbooks_and_tasks_are_routes(operator: httpx.AsyncClient) -> None:
+    listed = (await operator.get("/api/playbooks")).raise_for_status().json()
+    assert [one["path"] for one in listed] == ["playbook.yaml"]
+    missing = await operator.get("/api/runs/run_none/tasks")
+    assert (missing.status_code, missing.json()["code"]) == (404, "run.not_found")
