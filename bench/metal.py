@@ -17,13 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lab.farm_in_a_box import Lab
-from lab.mirror import mirror_of_this_computer
 from lab.network import connect
 from lab.power_on import PowerOn
 from lab.qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from lab.requirements import what_is_missing
 from pxe.image.build import build_image
-from pxe.image.recipe import Kernel, Mirror, Recipe
+from pxe.image.debian import mirror_of_this_computer
+from pxe.image.recipe import Kernel, Recipe
 
 ROOT = Path(__file__).parents[1]
 MAC = "52:54:00:be:0c:01"
@@ -40,10 +40,9 @@ def main() -> int:
     if missing := what_is_missing() or why_no_qemu():
         print(missing, file=sys.stderr)
         return 1
-    mirror = mirror_of_this_computer()
     image = build_image(
         Recipe(kernel=Kernel.CLOUD),
-        mirror=Mirror(mirror.main, mirror.security, mirror.http_proxy),
+        mirror=mirror_of_this_computer(),
         ssh_user="soundstage",
         name="test",
         say=print,

@@ -6,8 +6,8 @@ ansible-playbook …`, then `soundstage lab up --layer farm`.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +19,7 @@ from lab.own_files import forget_own_files
 from lab.plan import machines_named
 from lab.programs import run_program
 from lab.root_tree import root_tree_key
+from pxe.image.made_once import made_anew
 from soundstage.errors import Conflict, Unavailable, Upstream
 
 MACHINE = "image"
@@ -31,11 +32,13 @@ def bake(
     on: Sequence[str] = (),
     groups: Sequence[str] = (),
     allowed_hosts: Sequence[str] = (),
+    outside: Path | None = None,
     say: Callable[[str], None] = silent,
 ) -> Path:
     """Runs `command` in the network of a lab with the one machine `image`, in the Ansible groups `groups`,
     over the layers `on`; then puts its changes in the place of the layer `name`. A command that fails changes
-    nothing."""
+    nothing. `outside`: a folder to run it in instead, with this computer's own network, for plays whose
+    controller fetches something."""
     target = layer_folder(root_tree_key(), name)
     _require_unused(target, name)
     lab = Lab(f"bake-{name}"[:31].rstrip("-"))
@@ -48,7 +51,7 @@ def bake(
             allowed_hosts=allowed_hosts,
             say=say,
         )
-        code = lab.enter(command)
+        code = lab.enter(command) if outside is None else _run_outside(lab, command, outside)
         if code != 0:
             raise Upstream(
                 "lab.bake_failed",
@@ -60,6 +63,11 @@ def bake(
     finally:
         lab.down()
     return target
+
+
+def _run_outside(lab: Lab, command: list[str], folder: Path) -> int:
+    environment = {**os.environ, "ANSIBLE_INVENTORY": str(lab.places.inventory_from_outside)}
+    return subprocess.run(command, cwd=folder, env=environment).returncode
 
 
 def _require_unused(target: Path, name: str) -> None:
@@ -87,16 +95,9 @@ def _switch_off(lab: Lab, timeout_s: float = 60) -> None:
 
 
 def _keep(upper: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
-    try:
+    def make(staging: Path) -> None:
         # With the marks by which an overlay knows what was deleted: devices 0/0 and attributes.
         run_program(["cp", "--archive", f"{upper}/.", staging], doing="Keeping the layer", timeout_s=1800)
         forget_own_files(staging)
-        staging.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        staging.rename(target)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+
+    made_anew(target, make)

@@ -12,14 +12,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.bake import bake
-from lab.layers import layer_folder
+from lab.layers import forget_old_layers, layer_folder
 from lab.places import LabPlaces
 from lab.programs import run_program
 from lab.root_tree import make_root_tree, root_tree
-from pxe.image.places import cache_folder, made_once
+from pxe.image.made_once import made_once
+from pxe.image.places import cache_folder
 from pxe.image.recipe import Kernel
 
+_ROLES, _BOOTS = "image-roles-", "image-boots-"
 _MACHINE_PACKAGES = ("initramfs-tools", "dosfstools")
+# Of the checkout: what decides what the roles install.
+_BAKED_FROM = (
+    *("ansible/roles", "ansible/plugins", "ansible/playbooks", "playbook.yaml"),
+    *("avatar/src", "avatar/pyproject.toml", "avatar/uv.lock", "avatar/README.md"),
+)
 
 
 def tree_with_roles(
@@ -31,45 +38,47 @@ def tree_with_roles(
     `workers`, after `playbook.yaml --tags install`.
     """
     base = make_root_tree(say)
-    key = _key(base, inventory, checkout, kernel)
-    target = cache_folder() / "trees" / f"roles-{key}"
-    if target.exists():
-        return target
-    roles, boots = f"image-roles-{key}", f"image-boots-{key}"
-    if not layer_folder(base, roles).exists():
-        say("Baking what the roles install (a minute or two)")
-        own = LabPlaces(f"bake-{roles}"[:31].rstrip("-")).inventory
-        playbook = ["-i", str(inventory), "-i", str(own), str(checkout / "playbook.yaml")]
-        command = [str(ansible_bin / "ansible-playbook"), *playbook, "--limit", "image", "--tags", "install"]
-        bake(roles, command, groups=["workers"], say=say)
-    if not layer_folder(base, boots).exists():
-        say("Baking a kernel")
-        wish = {"name": [kernel.value, *_MACHINE_PACKAGES], "update_cache": True, "install_recommends": False}
-        command = [str(ansible_bin / "ansible"), "all", "-m", "ansible.builtin.apt", "-a", json.dumps(wish)]
-        bake(boots, command, on=[roles], say=say)
-    layers = [layer_folder(base, boots), layer_folder(base, roles), root_tree(base)]
-    return made_once(target, lambda staging: _merge(layers, staging))
+    key = tree_key(base, inventory, checkout, kernel)
+    roles, boots = f"{_ROLES}{key}", f"{_BOOTS}{key}"
+
+    def make(staging: Path) -> None:
+        if not layer_folder(base, roles).exists():
+            say("Baking what the roles install (a minute or two)")
+            own = LabPlaces(f"bake-{roles}"[:31].rstrip("-")).inventory_from_outside
+            playbook = ["-i", str(inventory), "-i", str(own), str(checkout / "playbook.yaml")]
+            command = [str(ansible_bin / "ansible-playbook"), *playbook, "--limit=image", "--tags=install"]
+            # The controller packs the worker, for which it asks a package index.
+            bake(roles, command, groups=["workers"], outside=checkout, say=say)
+        if not layer_folder(base, boots).exists():
+            say("Baking a kernel")
+            wish = {"name": [kernel.value, *_MACHINE_PACKAGES], "update_cache": True}
+            words = ["-m", "ansible.builtin.apt", "-a", json.dumps({**wish, "install_recommends": False})]
+            bake(boots, [str(ansible_bin / "ansible"), "all", *words], on=[roles], say=say)
+        _merge([layer_folder(base, boots), layer_folder(base, roles), root_tree(base)], staging)
+        # They are in the tree now; the newest may still save a minute when that is deleted.
+        for prefix in (_ROLES, _BOOTS):
+            forget_old_layers(base, prefix, keep=1)
+
+    return made_once(cache_folder() / "trees" / f"roles-{key}", make)
 
 
 def _merge(layers: list[Path], staging: Path) -> None:
     """What an overlay shows, as plain files."""
-    seen = staging.with_name(f"{staging.name}-seen")
+    seen = staging.with_name("seen")
     seen.mkdir()
+    options = f"lowerdir={':'.join(map(str, layers))}"
+    run_program(["mount", "-t", "overlay", "overlay", "-o", options, seen], doing="Joining the layers")
     try:
-        options = f"lowerdir={':'.join(map(str, layers))}"
-        run_program(["mount", "-t", "overlay", "overlay", "-o", options, seen], doing="Joining the layers")
-        try:
-            run_program(["cp", "--archive", f"{seen}/.", staging], doing="Copying the tree", timeout_s=1800)
-        finally:
-            run_program(["umount", seen], doing="Taking the layers apart")
+        run_program(["cp", "--archive", f"{seen}/.", staging], doing="Copying the tree", timeout_s=1800)
     finally:
-        seen.rmdir()
+        run_program(["umount", seen], doing="Taking the layers apart")
 
 
-def _key(base: str, inventory: Path, checkout: Path, kernel: Kernel) -> str:
+def tree_key(base: str, inventory: Path, checkout: Path, kernel: Kernel) -> str:
+    """Changes whenever what the roles install would."""
     digest = hashlib.sha256(f"{base} {kernel.value} {_MACHINE_PACKAGES}\n".encode())
-    for folder in (checkout / "ansible" / "roles", checkout / "ansible" / "plugins", inventory):
-        for path in sorted(folder.rglob("*")):
+    for folder in (*(checkout / name for name in _BAKED_FROM), inventory):
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
             if path.is_file() and path.suffix != ".pyc":
                 digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]

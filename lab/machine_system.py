@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from lab.places import cache_folder
+from pxe.image.made_once import made_once
 
 _FILES = Path(__file__).parent / "machine_files"
 _UNITS = "etc/systemd/system"
@@ -22,18 +22,7 @@ _STARTED = {"local-fs.target": "sys-bus-pci-devices.mount"}
 
 def make_machine_system() -> Path:
     """The folder of the layer; written when it is not there yet."""
-    target = cache_folder() / "system" / _key()
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
-        _write(staging)
-        staging.chmod(0o755)
-        try:
-            staging.rename(target)
-        except OSError:
-            # Somebody else was faster; theirs is the same.
-            shutil.rmtree(staging)
-    return target
+    return made_once(cache_folder() / "system" / _key(), _write)
 
 
 def _write(root: Path) -> None:

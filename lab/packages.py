@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from lab.control_groups import keepers_group
-from lab.mirror import mirror_of_this_computer
 from lab.places import LabPlaces, cache_folder
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan
+from pxe.image.debian import mirror_of_this_computer
 from soundstage.errors import Unavailable
 
 _PROGRAM = Path(__file__).parent / "package_proxy.py"

@@ -7,11 +7,11 @@ The process listens on the bridge for machines, and is asked by operators over t
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,6 +25,7 @@ from lab.control_groups import keepers_group
 from lab.network import BRIDGE, connect, inside
 from lab.places import LabPlaces
 from lab.plan import GATEWAY, NETWORK_PREFIX
+from lab.provisioning_process import listening, provisioning_command
 from lab.qemu_machine import QemuMachine
 from lab.ssh_access import enter_command
 from pxe.image.build import BuiltImage
@@ -67,6 +68,12 @@ class PowerOn:
     def dhcp_log(self) -> str:
         return (self.folder / "dnsmasq.log").read_text(errors="replace")
 
+    @property
+    def scripts_asked_for(self) -> int:
+        """How often machines have fetched the script for them."""
+        log = self.folder / "soundstage-boot.log"
+        return len(re.findall(r'"GET /boot/[0-9a-f-]{17}\.ipxe ', log.read_text()))
+
     def start(self) -> None:
         """Returns when the API answers and DHCP serves."""
         self.artefacts.mkdir(parents=True, exist_ok=True)
@@ -75,21 +82,10 @@ class PowerOn:
 
     def start_api(self) -> None:
         if not self._sockets:
-            self._sockets = inside(self.lab, lambda: [_listening(PORT), _listening(TLS_PORT)])
-        plain, tls = (one.fileno() for one in self._sockets)
-        self._api = self._run(
-            "api",
-            [
-                sys.executable,
-                "-m",
-                "app.provisioning_server",
-                "--socket",
-                str(plain),
-                "--tls-socket",
-                str(tls),
-            ],
-            descriptors=(plain, tls),
-        )
+            # On all addresses: machines call the bridge's, operators the loopback one.
+            self._sockets = [listening(self.lab, "0.0.0.0", port) for port in (PORT, TLS_PORT)]  # noqa: S104
+        descriptors = tuple(one.fileno() for one in self._sockets)
+        self._api = self._run("api", provisioning_command(*self._sockets), descriptors)
         self._wait(self._api, "api", lambda: self.call("GET", "/api/health") is not None)
 
     def stop_api(self) -> None:
@@ -234,15 +230,6 @@ class PowerOn:
                 said = (self.folder / f"{name}.log").read_text(errors="replace")[-800:]
                 raise Unavailable("lab.power_on_failed", f"{name} does not start: {said}", "See its log.")
             time.sleep(0.05)
-
-
-def _listening(port: int) -> socket.socket:
-    opened = socket.socket()
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.bind(("0.0.0.0", port))  # noqa: S104  of a network that leads nowhere
-    opened.listen(512)
-    opened.set_inheritable(True)
-    return opened
 
 
 def _answers(lab: LabPlaces, port: int) -> bool:

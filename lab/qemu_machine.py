@@ -43,17 +43,19 @@ class Firmware(StrEnum):
 class QemuPlan:
     """What the computer is made of.
 
-    `network_rom`: the boot ROM of its card; the default is iPXE for BIOS, and none for UEFI, whose firmware
-    boots by HTTP itself. An empty text is no ROM. `clock`: what its clock says at power-on, UTC as
-    `2026-01-31T12:00:00`; empty: the right time. `disk_fault`: a QEMU blkdebug configuration. `kernel`,
-    `ramdisk` and `kernel_options` start a kernel without firmware's help; by default the network is booted
-    first and the disk second.
+    `other_macs`: more network cards, in the same network and before the one that boots, so that firmware and
+    kernel count them first. `network_rom`: the boot ROM of its card; the default is iPXE for BIOS, and none
+    for UEFI, whose firmware boots by HTTP itself. An empty text is no ROM. `clock`: what its clock says at
+    power-on, UTC as `2026-01-31T12:00:00`; empty: the right time. `disk_fault`: a QEMU blkdebug
+    configuration. `kernel`, `ramdisk` and `kernel_options` start a kernel without firmware's help; by default
+    the network is booted first and the disk second.
     """
 
     name: str
     mac: str
     firmware: Firmware = Firmware.BIOS
     uuid: str = ""
+    other_macs: tuple[str, ...] = ()
     memory_mib: int = 1024
     processors: int = 2
     network_rom: str | None = None
@@ -101,7 +103,8 @@ class QemuMachine:
         self.folder = lab.folder / "qemu" / plan.name
         self._lab = lab
         self._group = machine_group(MachinePlaces(lab, f"qemu-{plan.name}"))
-        self._cable = MachinePlaces(lab, f"qemu-{plan.name}").id
+        names = (f"qemu-{plan.name}", *(f"qemu-{plan.name}-{mac}" for mac in plan.other_macs))
+        self._cable, *self._other_cables = (MachinePlaces(lab, name).id for name in names)
 
     @property
     def console(self) -> str:
@@ -168,6 +171,13 @@ class QemuMachine:
             raise Unavailable("lab.qemu_refused", f"{command}: {answer['error']}", "See QEMU's log.")
         return answer["return"]
 
+    def disk_operations(self) -> tuple[int, int]:
+        """How often its disk has been read and written since it was switched on."""
+        (stats,) = [
+            one["stats"] for one in self.monitor("query-blockstats") if one.get("node-name") == "disk0"
+        ]
+        return stats["rd_operations"], stats["wr_operations"]
+
     def command(self) -> list[str]:
         """The command line, for those who want to see it."""
         plan = self.plan
@@ -177,6 +187,9 @@ class QemuMachine:
         words += ["-smp", str(plan.processors), "-m", str(plan.memory_mib), "-display", "none"]
         words += ["-chardev", f"file,id=console,path={self.folder}/console.log,append=on"]
         words += ["-serial", "chardev:console", "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"]
+        for turn, (mac, cable) in enumerate(zip(plan.other_macs, self._other_cables, strict=True)):
+            words += ["-netdev", f"tap,id=other{turn},ifname={cable},script=no,downscript=no"]
+            words += ["-device", f"virtio-net-pci,netdev=other{turn},mac={mac},romfile="]
         words += ["-netdev", f"tap,id=cable,ifname={self._cable},script=no,downscript=no"]
         words += ["-device", "virtio-rng-pci"]
         words += ["-device", f"virtio-net-pci,netdev=cable,mac={plan.mac}{self._boots(0)}{self._rom()}"]
@@ -229,9 +242,12 @@ class QemuMachine:
         return words
 
     def _plug_in(self) -> None:
-        """Its cable, to the lab's bridge; it stays when the machine is switched off."""
+        """Its cables, to the lab's bridge; they stay when the machine is switched off."""
         links = run_program(["ip", "-n", self._lab.network, "-json", "link"], doing="Looking at the cables")
-        if any(one.get("ifname") == self._cable for one in json.loads(links)):
+        there = {one.get("ifname") for one in json.loads(links)}
+        missing = [one for one in (self._cable, *self._other_cables) if one not in there]
+        if not missing:
             return
-        batch = f"tuntap add {self._cable} mode tap\nlink set {self._cable} master {BRIDGE} up\n"
+        add = "tuntap add {0} mode tap\nlink set {0} master " + BRIDGE + " up\n"
+        batch = "".join(add.format(one) for one in missing)
         run_program(["ip", "-n", self._lab.network, "-batch", "-"], doing="Plugging a cable in", given=batch)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 
 from lab.layers import layer_folder
 from lab.programs import run_program
+from pxe.image.made_once import made_once
 from soundstage.errors import Unavailable
 
 _PROJECT = Path(__file__).parents[2]
@@ -47,18 +47,7 @@ def make_cluster_layer(root_tree: str) -> str:
     plugin = _packed_plugin()
     facts = repr((sorted(map(str, engines.values())), plugin.name, sorted(_UNITS.items())))
     name = f"cluster-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
-    target = layer_folder(root_tree, name)
-    if target.exists():
-        return name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
-    _write(staging, engines, plugin)
-    staging.chmod(0o755)
-    try:
-        staging.rename(target)
-    except OSError:
-        # Somebody else was faster; theirs is the same.
-        shutil.rmtree(staging)
+    made_once(layer_folder(root_tree, name), lambda staging: _write(staging, engines, plugin))
     return name
 
 

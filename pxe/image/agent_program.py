@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pxe.image.places import cache_folder, made_once
+from pxe.image.made_once import made_once
+from pxe.image.places import cache_folder
 from pxe.image.programs import run_tool
 
 SOURCE = Path(__file__).parents[1] / "agent"

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from pxe.image.agent_program import agent_program
 from pxe.image.chunks import INDEX_SUFFIX, ImageIndex, write_chunks
+from pxe.image.debian import Mirror
 from pxe.image.disk import ROOT_LABEL, make_disk
 from pxe.image.finish import finished_tree
-from pxe.image.places import cache_folder, made_once
-from pxe.image.recipe import Mirror, Recipe, files_key
+from pxe.image.made_once import forget_unused, made_once
+from pxe.image.places import cache_folder
+from pxe.image.recipe import Recipe, files_key
 from pxe.image.tree import debian_tree
 from pxe.initramfs.ramdisk import base_ramdisk, trusting
 from soundstage.errors import Invalid
@@ -23,6 +25,8 @@ from soundstage.errors import Invalid
 # As the provisioning API's boot scripts call them (provisioning_api/boot/scripts.py).
 KERNEL, RAMDISK = "vmlinuz", "agent.cpio.zst"
 _BASE = "agent-base.cpio.zst"
+# How many of each stay in the cache, beside those of the last hour. A tree with roles is over a gigabyte.
+_KEPT = {"trees": 3, "built": 3, "agents": 3}
 # Counted up when the making of disks changes in a way that the code below `image_key` does not tell.
 _FORM = 1
 
@@ -87,7 +91,16 @@ def build_image(
         write_chunks(disk, f"soundstage-{version}", version, ROOT_LABEL, staging)
         shutil.rmtree(work)
 
-    return BuiltImage(made_once(cache_folder() / "built" / version, make))
+    built = BuiltImage(made_once(cache_folder() / "built" / version, make))
+    _forget_old(say)
+    return built
+
+
+def _forget_old(say: Callable[[str], None]) -> None:
+    """What is published has a folder of its own, and all this can be made anew."""
+    for kind, keep in _KEPT.items():
+        for name in forget_unused(cache_folder() / kind, "*", keep=keep):
+            say(f"Took {kind}/{name} out of the cache: newer ones have been used since")
 
 
 def taken_by_machines(folder: Path) -> str:

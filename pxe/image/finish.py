@@ -8,24 +8,12 @@ import os
 import shutil
 from pathlib import Path
 
+from pxe.image.debian import SOURCES
 from pxe.image.programs import run_tool
-from pxe.image.recipe import FILES, PUBLIC, PUBLIC_SECURITY, SUITE
+from pxe.image.recipe import FILES
 from pxe.image.tree import EPOCH
 
 AGENT = "usr/local/lib/soundstage/agent"
-_SOURCES = f"""\
-Types: deb
-URIs: {PUBLIC}
-Suites: {SUITE} {SUITE}-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-Types: deb
-URIs: {PUBLIC_SECURITY}
-Suites: {SUITE}-security
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-"""
 _UNITS = "etc/systemd/system"
 # Unit: by which target it is started, and where it is.
 _STARTED = {
@@ -57,7 +45,7 @@ def finished_tree(tree: Path, agent: Path, ssh_user: str, staging: Path) -> Path
     for source in sorted(FILES.rglob("*")):
         if source.is_file():
             _place(root / source.relative_to(FILES), source.read_text())
-    _place(root / "etc/apt/sources.list.d/debian.sources", _SOURCES)
+    _place(root / "etc/apt/sources.list.d/debian.sources", SOURCES)
     _place(root / "etc/machine-id", "")
     _place(root / "etc/hosts", "127.0.0.1 localhost\n")
     _remove(root / AGENT)

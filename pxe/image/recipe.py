@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-SUITE = "trixie"
-PUBLIC = "http://deb.debian.org/debian"
-PUBLIC_SECURITY = "http://deb.debian.org/debian-security"
+from pxe.image.debian import SUITE
+
 FILES = Path(__file__).parent / "files"
 # Counted up when the making of trees changes in a way that nothing below tells.
 _FORM = 1
@@ -28,15 +27,6 @@ PACKAGES = (
     *("openssh-server", "sudo", "python3", "python3-apt", "iproute2", "iputils-ping", "nftables", "iptables"),
     *("procps", "e2fsprogs", "dosfstools", "curl", "ca-certificates", "gpgv", "zstd"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """Where packages come from while a tree is made; machines get the public addresses."""
-
-    main: str = PUBLIC
-    security: str = PUBLIC_SECURITY
-    http_proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

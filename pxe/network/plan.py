@@ -65,7 +65,8 @@ class BootNetwork(BaseModel):
     router: IPv4Address | None = None
     name_servers: tuple[IPv4Address, ...] = ()
     reservations: tuple[Reservation, ...] = ()
-    lease_minutes: int = Field(720, ge=2, le=525600)
+    # Firmware and iPXE renew nothing: an address has to last until what they fetch is there.
+    lease_minutes: int = Field(720, ge=15, le=525600)
     http_port: int = Field(80, ge=1, le=65535)
     uefi_program: Word = "snponly.efi"
     router_advertisements: bool = False

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lab.farm_in_a_box import Lab
-from lab.mirror import PUBLIC, mirror_of_this_computer
 from lab.places import cache_folder
+from pxe.image.debian import PUBLIC, mirror_of_this_computer
 
 Says = Callable[..., str]
 

@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 from lab_machines import lab_names as lab_names
 
 from lab.farm_in_a_box import Lab
-from lab.mirror import mirror_of_this_computer
 from lab.power_on import PowerOn
 from lab.qemu_machine import Firmware, QemuMachine, QemuPlan, make_empty_disk, why_no_qemu
 from pxe.image.build import BuiltImage, build_image
-from pxe.image.recipe import Kernel, Mirror, Recipe
+from pxe.image.debian import mirror_of_this_computer
+from pxe.image.recipe import Kernel, Recipe
 
 ANSIBLE = Path(__file__).parents[2] / "ansible" / ".venv" / "bin"
 PLAYBOOK = """\
@@ -42,10 +42,9 @@ def built_image() -> BuiltImage:
     if os.geteuid() != 0 or missing or why_no_qemu():
         why = f"{', '.join(missing)} missing. " if missing else ""
         pytest.skip(f"Network boot is tried as root: {why}`sudo make test` installs and runs all.")
-    mirror = mirror_of_this_computer()
     return build_image(
         Recipe(kernel=Kernel.CLOUD),
-        mirror=Mirror(mirror.main, mirror.security, mirror.http_proxy),
+        mirror=mirror_of_this_computer(),
         ssh_user="soundstage",
         name="test",
         say=print,

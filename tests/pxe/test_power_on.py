@@ -19,6 +19,8 @@ from lab.ssh_access import enter_command
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(3000)]
 PATIENCE_S = 1200.0
+# Smaller than the address of the card that boots, and before it on the bus.
+OTHER_CARD = "52:54:00:00:00:02"
 MakeMachine = Callable[..., QemuMachine]
 
 
@@ -27,9 +29,13 @@ def accept(power: PowerOn, machine: QemuMachine, name: str = "node1") -> None:
     power.call("POST", f"/api/machines/{found['name']}/accept", {"name": name})
 
 
-def until_on_console(machine: QemuMachine, text: str) -> None:
+def until_on_console(machine: QemuMachine, text: str, times: int = 1) -> None:
+    until(machine, lambda: machine.console.count(text) >= times)
+
+
+def until(machine: QemuMachine, seen: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while text not in machine.console:
+    while not seen():
         assert machine.is_on() and time.monotonic() < deadline, machine.console[-2000:]
         time.sleep(0.1)
 
@@ -38,6 +44,15 @@ def digest(path: Path | None) -> str:
     assert path is not None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def looks_at_its_disk(power: PowerOn, machine: QemuMachine) -> None:
+    """It asks for its script once more, and is sent to its disk; nothing writes there."""
+    asked = power.scripts_asked_for
+    until(machine, lambda: power.scripts_asked_for > asked)
+    reads, _ = machine.disk_operations()
+    until(machine, lambda: machine.disk_operations()[0] > reads)
+    assert machine.disk_operations()[1] == 0
 
 
 def comes_up(power: PowerOn, machine: QemuMachine) -> None:
@@ -55,8 +70,25 @@ def comes_up(power: PowerOn, machine: QemuMachine) -> None:
     assert re.search(r"\s(1\.9|2\.0)G\s", said["output"]), "the root has not grown to half of the disk"
 
 
-def test_an_empty_computer_becomes_a_configured_member_by_bios(power: PowerOn, computer: MakeMachine) -> None:
-    comes_up(power, computer(data=os.urandom(1 << 20)))
+def test_an_empty_computer_becomes_a_configured_member_by_bios_and_is_never_written_again(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    machine = computer(data=os.urandom(1 << 20))
+    comes_up(power, machine)
+    machine.power_off()
+    # It is ready, and has another disk now: whoever would write would write over somebody's data.
+    disk = make_empty_disk(machine.folder / "data.raw", 4)
+    with disk.open("r+b") as file:
+        file.write(os.urandom(32 << 20))
+    machine = QemuMachine(power.lab, machine.plan, disk)
+    before = digest(disk)
+    machine.power_on()
+    looks_at_its_disk(power, machine)
+    machine.press_reset()
+    looks_at_its_disk(power, machine)
+    assert power.call("GET", "/api/machines/node1")["state"] == "ready"
+    machine.power_off()
+    assert digest(disk) == before
 
 
 @pytest.mark.slow
@@ -75,12 +107,22 @@ def test_the_disk_of_an_unknown_computer_is_not_touched_however_often_it_boots_a
     power.wait_for(machine, "discovered")
     until_on_console(machine, "is discovered")
     machine.press_reset()
-    deadline = time.monotonic() + PATIENCE_S
-    while machine.console.count("is discovered") < 2:
-        assert machine.is_on() and time.monotonic() < deadline, machine.console[-2000:]
-        time.sleep(0.1)
+    until_on_console(machine, "is discovered", times=2)
     machine.power_off()
     assert digest(machine.disk) == before
+
+
+@pytest.mark.slow
+def test_a_computer_with_two_network_cards_is_one_machine_and_goes_on_over_the_one_that_booted(
+    power: PowerOn, computer: MakeMachine
+) -> None:
+    one = computer()
+    machine = QemuMachine(power.lab, replace(one.plan, other_macs=(OTHER_CARD,)), one.disk)
+    comes_up(power, machine)
+    (known,) = power.call("GET", "/api/machines")
+    assert set(known["macs"]) == {machine.plan.mac, OTHER_CARD}
+    for mac in known["macs"]:
+        assert "boots from its disk" in power.call("GET", f"/boot/{mac.replace(':', '-')}.ipxe")
 
 
 @pytest.mark.slow

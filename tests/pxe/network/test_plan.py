@@ -36,7 +36,7 @@ PROXY = {name: SERVER[name] for name in ("interface", "address", "network")} | {
         ({"last": "10.0.1.1"}, "is no range"),
         ({"first": "10.0.0.2"}, "own address"),
         ({"mode": "proxy"}, "gives no addresses"),
-        ({"lease_minutes": 1}, "greater than or equal to 2"),
+        ({"lease_minutes": 14}, "greater than or equal to 15"),
         ({"uefi_program": "../shim.efi"}, "pattern"),
         ({"tftp_folder": "/srv/a b"}, "absolute path"),
         ({"tftp_folder": "tftp"}, "absolute path"),

@@ -1,0 +1,103 @@
+"""Debian as all machines get it: the suite, what apt asks, and how a tree of it is made; read by images and
+by the lab.
+
+Nothing of the mirror that this computer uses is written into a machine: machines ask for deb.debian.org.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pxe.image.programs import run_tool
+
+SUITE = "trixie"
+PUBLIC = "http://deb.debian.org/debian"
+PUBLIC_SECURITY = "http://deb.debian.org/debian-security"
+# For /etc/apt/sources.list.d/debian.sources.
+SOURCES = f"""\
+Types: deb
+URIs: {PUBLIC}
+Suites: {SUITE} {SUITE}-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: {PUBLIC_SECURITY}
+Suites: {SUITE}-security
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+DPKG_OPTIONS = (
+    "force-unsafe-io",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-exclude=/usr/share/locale/*",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Two addresses, and the HTTP proxy that this computer's apt goes through (or an empty text)."""
+
+    main: str = PUBLIC
+    security: str = PUBLIC_SECURITY
+    http_proxy: str = ""
+
+    def addresses(self) -> dict[str, str]:
+        """What machines ask for: where it really is."""
+        return {
+            PUBLIC: self.main,
+            PUBLIC_SECURITY: self.security,
+            "http://security.debian.org/debian-security": self.security,
+        }
+
+
+def mirror_of_this_computer() -> Mirror:
+    """The mirror of this computer's apt, or the public one where there is no apt, or one of another
+    distribution."""
+    if shutil.which("apt-get") is None:
+        return Mirror(http_proxy=_environment_proxy())
+    targets = _said(
+        ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    )
+    debian = [
+        uri.rstrip("/") for uri in targets.split() if re.fullmatch(r"https?://.*/debian(-security)?/?", uri)
+    ]
+    main = next((uri for uri in debian if uri.endswith("/debian")), PUBLIC)
+    security = next((uri for uri in debian if uri.endswith("/debian-security")), PUBLIC_SECURITY)
+    return Mirror(main, security, _apt_proxy() or _environment_proxy())
+
+
+def mmdebstrap(target: Path, packages: Iterable[str], mirror: Mirror) -> list[str | Path]:
+    """The command that makes a minimal tree with these packages; run by root."""
+    options = [f"--dpkgopt={one}" for one in DPKG_OPTIONS] + ['--aptopt=Acquire::Languages "none"']
+    if mirror.http_proxy:
+        options.append(f'--aptopt=Acquire::http::Proxy "{mirror.http_proxy}"')
+    return [
+        *("mmdebstrap", "--quiet", "--mode=root", "--format=directory", "--variant=minbase"),
+        f"--include={','.join(packages)}",
+        *options,
+        *(SUITE, target),
+        f"deb {mirror.main} {SUITE} main",
+        f"deb {mirror.main} {SUITE}-updates main",
+        f"deb {mirror.security} {SUITE}-security main",
+    ]
+
+
+def _apt_proxy() -> str:
+    line = _said(["apt-config", "shell", "proxy", "Acquire::http::Proxy"]).strip()
+    proxy = line.removeprefix("proxy='").removesuffix("'")
+    return proxy if re.match(r"https?://", proxy) else ""
+
+
+def _said(command: list[str]) -> str:
+    return run_tool(command, doing="Reading apt's configuration").decode(errors="replace")
+
+
+def _environment_proxy() -> str:
+    return os.environ.get("http_proxy", "")
