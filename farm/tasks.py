@@ -11,7 +11,9 @@ from avatar.spec import Failed, Finished, ProgressLine
 from farm.needs import Needs
 from farm.states import TERMINAL, TaskState
 
-TaskKind = Literal["segment", "assemble", "render", "preview", "lipsync", "still", "prepare", "probe"]
+TaskKind = Literal[
+    "segment", "assemble", "render", "preview", "lipsync", "still", "prepare", "probe", "speak", "look"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class SegmentTask:
 
     `id` is the segment's key and the attempt: the first submission of an id wins, a second one changes
     nothing.
-    The spec travels by hash only (`spec_sha256`, a JSON blob); `prepare` and `probe` have no spec and one
-    input, the file to look at.
+    The spec travels by hash only (`spec_sha256`, a JSON blob); `prepare`, `probe` and `look` have no spec and
+    one input, the file to look at.
     """
 
     id: str

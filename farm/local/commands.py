@@ -24,6 +24,7 @@ _OUTPUT = {
     "lipsync": "video.mp4",
     "still": "still.png",
     "prepare": "portrait.json",
+    "speak": "speech",
 }
 
 PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -32,10 +33,10 @@ PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CER
 def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str]:
     """Sub-command and options, with paths relative to the task's folder (the worker's working directory)."""
     options = [*task.arguments, "--blobs", str(blobs), "--cache", str(cache), "--json"]
-    if task.kind == "probe":
+    if task.kind in ("probe", "look"):
         return [task.kind, MEDIA_FILE, *options]
     output = str(Path("out") / _OUTPUT[task.kind])
-    if task.kind in ("segment", "preview", "still"):
+    if task.kind in ("segment", "preview", "still", "speak"):
         if task.scene_id is None:
             raise Invalid("task.no_scene", f"A {task.kind} task needs the id of a scene.", "Name the scene.")
         return [task.kind, SPEC_FILE, task.scene_id, output, *options]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +79,11 @@ def _overview(address: NomadAddress) -> ClusterOverview:
             allocations = asked.allocations.get_allocations(resources=True)
         except BaseNomadException as error:
             raise _known(error) from error
-    return ClusterOverview(leader, tuple(_node(node, allocations) for node in nodes))
+    return ClusterOverview(leader, tuple(node_overview(node, allocations) for node in nodes))
 
 
-def _node(node: Mapping[str, Any], allocations: list[Mapping[str, Any]]) -> NodeOverview:
+def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, Any]]) -> NodeOverview:
+    """From the short forms of a node and of all allocations, both with their resources."""
     here = [one for one in allocations if one["NodeID"] == node["ID"] and lives(one)]
     taken: Counter[str] = Counter()
     for allocation in here:

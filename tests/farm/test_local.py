@@ -303,6 +303,7 @@ def test_each_kind_of_task_has_its_command_line(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert line("probe") == ["probe", "media"]
     assert line("lipsync") == ["lipsync", "spec.json", "out/video.mp4"]
+    assert line("speak", scene_id="s1") == ["speak", "spec.json", "s1", "out/speech"]
     assert line("preview", scene_id="s1") == ["preview", "spec.json", "s1", "out/video.mp4"]
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
-from nomad_cluster import NomadCluster, nomad_clusters, nomad_program
+from nomad_cluster import (
+    NomadAgent,
+    NomadCluster,
+    engine_program,
+    eventually,
+    nomad_clusters,
+    nomad_program,
+)
 
 __all__ = ["nomad_clusters"]
 
@@ -34,6 +45,16 @@ def cluster(
 @pytest.fixture(scope="session")
 def nomad(cluster: NomadCluster) -> Nomad:
     """`nomad("job", "run", ...)` in the checkout."""
+    return _calling(cluster)
+
+
+@pytest.fixture(scope="session")
+def calling() -> Callable[[NomadCluster], Nomad]:
+    """The nomad program, told of a cluster. `ok`: exit codes that are no failure."""
+    return _calling
+
+
+def _calling(cluster: NomadCluster) -> Nomad:
     program = nomad_program()
     environment = {**os.environ, "NOMAD_ADDR": cluster.server.address, "NOMAD_CLI_SHOW_HINTS": "0"}
 
@@ -45,3 +66,78 @@ def nomad(cluster: NomadCluster) -> Nomad:
         return done
 
     return call
+
+
+@dataclass(frozen=True)
+class Consul:
+    """A Consul agent on loopback."""
+
+    port: int
+    grpc_port: int
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def nomad_client(self, cluster: NomadCluster, name: str) -> NomadAgent:
+        """Another node of the cluster, which knows this Consul; started."""
+        options = {
+            "enabled": True,
+            "network_interface": "lo",
+            "server_join": {"retry_join": [cluster.server.rpc_address], "retry_interval": "1s"},
+            "cpu_total_compute": 8000,
+            "options": {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean,cni,vault"},
+        }
+        client = NomadAgent(
+            name,
+            cluster.server.folder.parent / name,
+            {
+                "consul": {
+                    "address": f"127.0.0.1:{self.port}",
+                    "grpc_address": f"127.0.0.1:{self.grpc_port}",
+                },
+                "client": options,
+                "plugin": {"raw_exec": {"config": {"enabled": True}}},
+            },
+        )
+        cluster.clients[name] = client
+        client.start()
+        return client
+
+
+@pytest.fixture(scope="session")
+def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
+    """A real Consul."""
+    program = engine_program("consul")
+    folder = tmp_path_factory.mktemp("consul")
+    ports = free_ports(6)
+    names = ("http", "dns", "server", "serf_lan", "serf_wan", "grpc")
+    config = folder / "consul.json"
+    config.write_text(json.dumps({"ports": {**dict(zip(names, ports, strict=True)), "grpc_tls": -1}}))
+    with (folder / "consul.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "agent", "-dev", "-bind", "127.0.0.1", "-config-file", config], stdout=log, stderr=log
+        )
+        try:
+            made = Consul(ports[0], ports[5])
+            eventually(lambda: answers(f"{made.address}/v1/status/leader"), 60, "Consul to have a leader")
+            yield made
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.read())
+    except OSError:
+        return False
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports

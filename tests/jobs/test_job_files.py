@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nomad_cluster import NomadAgent, NomadCluster, engine_program, eventually  # type: ignore[import-not-found]
+from nomad_cluster import NomadCluster, eventually  # type: ignore[import-not-found]
 
+from agent.tools.cluster_jobs import ChangeJob, job_files
+from farm.nomad import NomadAddress
+from farm.nomad.operating import OperatorClient
 from farm.nomad.request import VOLUME_PLACE
+from soundstage.errors import SoundstageError
 
 pytestmark = pytest.mark.root
 
@@ -41,11 +42,87 @@ SPEC = {
 }
 
 
-@pytest.mark.parametrize("name", ["render", "tts"])
+POOL = ("-var", "host_network=default")
+"""The pool of cards asks nobody who they are, so its file has no network by itself."""
+FILES = {"agent": (), "llamacpp-rpc": POOL, "llm-expert": (), "provisioning-api": (), "render": (), "tts": ()}
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_a_job_file_is_valid_and_can_be_planned(nomad: Any, name: str) -> None:
+    given = (*FILES[name], f"jobs/{name}.nomad.hcl")
+    assert "successful" in nomad("job", "validate", *given).stdout
+    assert f'Job: "{name}"' in nomad("job", "plan", *given, ok=PLANNED).stdout
+
+
+def test_every_job_file_is_offered_to_the_agents_tool() -> None:
+    assert job_files() == sorted(FILES)
+
+
+@pytest.mark.parametrize("name", ["llamacpp-rpc", "llm-expert"])
+def test_a_language_model_asks_for_cards_that_are_large_enough_or_for_none(nomad: Any, name: str) -> None:
     path = f"jobs/{name}.nomad.hcl"
-    assert "successful" in nomad("job", "validate", path).stdout
-    assert f'Job: "{name}"' in nomad("job", "plan", path, ok=PLANNED).stdout
+    given = (*FILES[name], "-var", "driver=raw_exec", "-var", "provider=nomad", "-var", "memory_mb=256")
+    plan = ("job", "plan", *given)
+    assert "All tasks successfully" in nomad(*plan, "-var", "vram_mib=8000", path, ok=PLANNED).stdout
+    assert "missing devices" in nomad(*plan, "-var", "vram_mib=16384", path, ok=PLANNED).stdout
+    assert "All tasks successfully" in nomad(*plan, "-var", "gpus=0", path, ok=PLANNED).stdout
+    text = nomad("job", "run", "-output", *given, "-var", "gpus=0", path).stdout
+    assert not json.loads(text)["Job"]["TaskGroups"][0]["Tasks"][0]["Resources"]["Devices"]
+
+
+def test_a_pool_that_asks_nobody_who_they_are_is_not_opened_by_accident(nomad: Any) -> None:
+    said = nomad("job", "plan", "jobs/llamacpp-rpc.nomad.hcl", ok=(255,))
+    assert "host_network" in said.stderr
+
+
+def test_the_model_server_gets_what_the_variables_say(nomad: Any) -> None:
+    given = ("-var", "model=qwen", "-var", "topics=tides, harbours", "-var", "api_key=true")
+    text = nomad("job", "run", "-output", *given, "-var", "count=2", "jobs/llm-expert.nomad.hcl").stdout
+    group = json.loads(text)["Job"]["TaskGroups"][0]
+    service, task = group["Services"][0], group["Tasks"][0]
+    assert service["Tags"] == ["soundstage", "llm-expert", "topic=tides", "topic=harbours"]
+    assert service["Meta"] == {"model": "qwen", "path": "/v1"}
+    arguments = task["Config"]["args"]
+    assert arguments[arguments.index("--alias") + 1] == "qwen"
+    assert arguments[arguments.index("--n-gpu-layers") + 1] == "999"
+    assert arguments[arguments.index("--api-key-file") + 1] == "${NOMAD_SECRETS_DIR}/api_key"
+    assert (group["Count"], task["Resources"]["Devices"][0]["Count"]) == (2, 1)
+    plain = nomad("job", "run", "-output", "-var", "gpus=0", "jobs/llm-expert.nomad.hcl").stdout
+    arguments = json.loads(plain)["Job"]["TaskGroups"][0]["Tasks"][0]["Config"]["args"]
+    assert arguments[arguments.index("--n-gpu-layers") + 1] == "0"
+    assert "--api-key-file" not in arguments
+
+
+async def test_what_is_said_in_a_sentence_reaches_the_job_file(cluster: NomadCluster) -> None:
+    said = ChangeJob.model_validate(
+        {
+            "action": "deploy",
+            "job": "llm-expert",
+            "variables": "gpus = 0, api_key = true and topics = tides sea",
+        }
+    )
+    async with OperatorClient(NomadAddress(cluster.server.address)) as client:
+        text = (ROOT / "jobs" / "llm-expert.nomad.hcl").read_text()
+        group = (await client.parse_job(text, said.variables))["TaskGroups"][0]
+        assert group["Services"][0]["Tags"][2:] == ["topic=tides", "topic=sea"]
+        assert "--api-key-file" in group["Tasks"][0]["Config"]["args"]
+        with pytest.raises(SoundstageError, match="host_network"):
+            await client.parse_job((ROOT / "jobs" / "llamacpp-rpc.nomad.hcl").read_text(), {})
+
+
+@pytest.mark.parametrize("name", ["agent", "provisioning-api"])
+def test_what_keeps_its_state_on_a_node_stays_there(nomad: Any, name: str) -> None:
+    path = f"jobs/{name}.nomad.hcl"
+    plan = ("job", "plan", "-var", "driver=raw_exec", "-var", "provider=nomad")
+    assert "failed to place 1" in nomad(*plan, "-var", "node=elsewhere", path, ok=PLANNED).stdout
+    here = ("-var", "node=gpu", "-var", "state_volume=inputs")
+    assert "All tasks successfully" in nomad(*plan, *here, path, ok=PLANNED).stdout
+    text = nomad("job", "run", "-output", *here, "-var", "config_volume=settings", path).stdout
+    group = json.loads(text)["Job"]["TaskGroups"][0]
+    mounts = {one["Volume"]: one for one in group["Tasks"][0]["VolumeMounts"]}
+    assert mounts["state"]["Destination"] == group["Tasks"][0]["Env"]["SOUNDSTAGE_STATE_DIR"]
+    assert (mounts["config"]["Destination"], mounts["config"]["ReadOnly"]) == ("/etc/soundstage", True)
+    assert group["Disconnect"]["Replace"] is False and group["ReschedulePolicy"]["Attempts"] == 0
 
 
 def test_every_job_file_is_formatted(nomad: Any) -> None:
@@ -136,55 +213,15 @@ def test_the_speech_service_is_registered_and_checked(nomad: Any) -> None:
         nomad("job", "stop", "-purge", "-detach", "speech")
 
 
-def test_the_speech_service_is_found_in_consul(nomad: Any, consul: str) -> None:
+def test_the_speech_service_is_found_in_consul(nomad: Any, cluster: NomadCluster, consul: Any) -> None:
+    consul.nomad_client(cluster, "with-consul")
     nomad("job", "run", "-detach", "-var", "id=voices", *_speech_server(), "jobs/tts.nomad.hcl")
     try:
-        url = f"{consul}/v1/health/service/voices?passing"
+        url = f"{consul.address}/v1/health/service/voices?passing"
         found = eventually(lambda: json.loads(_get(url)), 45, "the service to be healthy in Consul")
         assert found[0]["Service"]["Tags"] == ["soundstage", "speech"]
     finally:
         nomad("job", "stop", "-purge", "-detach", "voices")
-
-
-@pytest.fixture
-def consul(cluster: NomadCluster, tmp_path: Path) -> Iterator[str]:
-    """A Consul agent, and a Nomad client that knows it; its address."""
-    program = engine_program("consul")
-    ports = _free_ports(6)
-    names = ("http", "dns", "server", "serf_lan", "serf_wan", "grpc")
-    config = tmp_path / "consul.json"
-    config.write_text(json.dumps({"ports": {**dict(zip(names, ports, strict=True)), "grpc_tls": -1}}))
-    log = (tmp_path / "consul.log").open("wb")
-    process = subprocess.Popen(
-        [program, "agent", "-dev", "-bind", "127.0.0.1", "-config-file", config],
-        stdout=log,
-        stderr=log,
-    )
-    address = f"http://127.0.0.1:{ports[0]}"
-    client = NomadAgent(
-        "with-consul",
-        cluster.server.folder.parent / "with-consul",
-        {
-            "consul": {"address": f"127.0.0.1:{ports[0]}", "grpc_address": f"127.0.0.1:{ports[5]}"},
-            "client": {
-                "enabled": True,
-                "network_interface": "lo",
-                "server_join": {"retry_join": [cluster.server.rpc_address], "retry_interval": "1s"},
-                "cpu_total_compute": 4000,
-                "options": {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean,cni,vault"},
-            },
-            "plugin": {"raw_exec": {"config": {"enabled": True}}},
-        },
-    )
-    cluster.clients["with-consul"] = client
-    try:
-        eventually(lambda: _answers(f"{address}/v1/status/leader"), 30, "Consul to have a leader")
-        client.start()
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
 
 
 def _speech_server() -> list[str]:
@@ -228,11 +265,3 @@ def _get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=5) as answer:
         content: bytes = answer.read()
     return content
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
