@@ -15,8 +15,8 @@ from agent.replies import help_text, model_failed, not_understood
 from agent.sessions.schemas import CANCELLED
 from agent.sessions.service import Conversation, OpenTurn, SessionService
 from agent.tools import Toolset
-from agent.tools.doors import StudioDoors
-from agent.tools.renders import RenderLine
+from agent.tools.doors import Doors
+from agent.tools.render_lines import RenderLine
 from agent.tools.toolset import prepare_call
 from agent.understanding import Grammar, HelpEntry, NotUnderstood, Understanding
 from agent.watching import RenderWatch
@@ -40,7 +40,7 @@ class Brain:
         grammar: Grammar,
         toolset: Toolset,
         sessions: SessionService,
-        doors: StudioDoors,
+        doors: Doors,
         watch: RenderWatch,
         model: ModelAnswers | None = None,
     ) -> None:
@@ -150,10 +150,12 @@ class Brain:
     ) -> AsyncGenerator[BrainEvent, None]:
         """The model's answer; when it fails, one sentence about that and what the grammar says."""
         earlier = await self.sessions.turns(conversation.principal, conversation.id, HISTORY_TURNS + 1)
-        history = [one for one in earlier if one.number < turn.number]
+        own = [one for one in earlier if one.number < turn.number]
+        history = (await self._doors.snapshots.history(conversation.id, own))[-HISTORY_TURNS:]
+        known = await self._doors.memory.offered(caller.principal, utterance, conversation.persona_id)
         said = False
         try:
-            async with aclosing(model.answer(caller, utterance, history)) as events:
+            async with aclosing(model.answer(caller, utterance, history, known)) as events:
                 async for event in events:
                     said = said or isinstance(event, Text | TextPart | ToolReturned)
                     yield event

@@ -7,28 +7,46 @@ from typing import Any
 
 from agent.approvals.errors import ApprovalRequired
 from agent.events import ApprovalAsked, BrainEvent, Text, ToolCalled, ToolReturned
+from agent.outcome import spoken_of
 from agent.sessions.service import Conversation, OpenTurn
-from agent.tools.doors import StudioDoors
+from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall, Toolset
 from agent.tools.wrappers import shortened
 from policy import Principal
+from soundstage.errors import Forbidden
+from studio.personas.schemas import Persona
 
 
 class Caller:
     """Calls tools for one turn of one conversation."""
 
-    def __init__(
-        self, toolset: Toolset, doors: StudioDoors, conversation: Conversation, turn: OpenTurn
-    ) -> None:
+    def __init__(self, toolset: Toolset, doors: Doors, conversation: Conversation, turn: OpenTurn) -> None:
         self._toolset = toolset
         self._doors = doors
         self._conversation = conversation
-        self._last_render_id = turn.last_render_id
+        self._last_render_id, self._last_project_id = turn.last_render_id, turn.last_project_id
 
     @property
     def principal(self) -> Principal:
         return self._conversation.principal
+
+    @property
+    def persona(self) -> Persona | None:
+        """With whom the conversation is held, as the file says now. Raises `persona.not_found`."""
+        persona_id = self._conversation.persona_id
+        return None if persona_id is None else self._doors.personas.get(persona_id)
+
+    @property
+    def persona_is_the_operators(self) -> bool:
+        """Whether its words are the operator's own, and not of somebody who made a persona."""
+        persona_id = self._conversation.persona_id
+        return persona_id is None or self._doors.personas.origin(persona_id) == "shipped"
+
+    def may_use(self, tool: str) -> bool:
+        """Whether the persona of the conversation uses this tool, as its file says now."""
+        persona = self.persona
+        return persona is None or "*" in persona.tools or tool in persona.tools
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments as an event shows them: whole in debug mode, else only what is short."""
@@ -37,16 +55,24 @@ class Caller:
     async def run(self, call: ToolCall) -> AsyncGenerator[BrainEvent, None]:
         """`tool_call` before anything happens, then `tool_result` and the result's own sentence.
 
-        Where people have to agree first, `approval` and what they would agree to instead.
+        Where people have to agree first, `approval` and what they would agree to instead. Raises
+        `persona.tool_not_allowed`.
         """
         name = call.tool.name
+        if not self.may_use(name):
+            raise Forbidden(
+                "persona.tool_not_allowed",
+                f"The persona of this conversation does not use {name}.",
+                "Ask in a conversation without it, or add the tool to `tools` in its file.",
+            )
         arguments = self.shown(call.request.model_dump(mode="json", exclude_none=True))
-        yield ToolCalled(tool=name, effect=call.tool.effect, arguments=arguments)
+        yield ToolCalled(tool=name, effect=call.act.effect, arguments=arguments)
         context = ToolContext(
             principal=self._conversation.principal,
             session_id=self._conversation.id,
             doors=self._doors,
             last_render_id=self._last_render_id,
+            last_project_id=self._last_project_id,
             local_files=self._conversation.local_files,
         )
         try:
@@ -59,6 +85,8 @@ class Caller:
             return
         data = result.model_dump(mode="json")
         # What was made or looked at is what "it" means in the next call of the same answer.
-        self._last_render_id = data.get("render_id") or self._last_render_id
+        self._last_render_id, self._last_project_id = spoken_of(
+            data, self._last_render_id, self._last_project_id
+        )
         yield ToolReturned(tool=name, result=data)
         yield Text(text=result.sentence())

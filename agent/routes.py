@@ -63,7 +63,7 @@ def chat_router(brain: Brain, watch: RenderWatch, answering: Answering, experts:
                 name=tool.name,
                 purpose=tool.purpose,
                 effect=tool.effect,
-                permission=tool.permission,
+                permission=", ".join(tool.permissions),
                 undo=tool.undo,
                 parameters=tool.request.model_json_schema(),
             )

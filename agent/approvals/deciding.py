@@ -9,7 +9,7 @@ from contextlib import suppress
 from agent.approvals.models import Approval
 from agent.approvals.schemas import ApprovalOut
 from agent.approvals.service import ApprovalService
-from agent.tools.doors import StudioDoors
+from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
 from agent.tools.toolset import Toolset, prepare_call
 from policy import Principal
@@ -33,7 +33,7 @@ class Deciding:
         approvals: ApprovalService,
         decider: Decider,
         toolset: Toolset,
-        doors: StudioDoors,
+        doors: Doors,
         known: Known,
     ) -> None:
         self.approvals = approvals
@@ -57,10 +57,9 @@ class Deciding:
     ) -> ApprovalOut:
         """Raises Forbidden for somebody who might not make the call themselves."""
         wanted = await self.approvals.get(approval_id, principal)
-        tool = self._toolset.tools.get(wanted.tool)
-        if agrees and tool is not None:
-            action = Action("route", "approvals", tool.permission)
-            await self._decider.require(principal, action)
+        if agrees and wanted.tool in self._toolset.tools:
+            call = prepare_call(self._toolset, wanted.tool, wanted.arguments)
+            await self._decider.require(principal, Action("route", "approvals", call.act.permission))
         out = await self.approvals.vote(
             approval_id, principal, agrees=agrees, reason=reason, session_id=session_id
         )
@@ -115,6 +114,7 @@ class Deciding:
             session_id=row.session_id,
             doors=self._doors,
             last_render_id=row.last_render_id,
+            last_project_id=row.last_project_id,
             local_files=row.local_files,
             approval_id=row.id,
         )

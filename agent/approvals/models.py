@@ -29,10 +29,13 @@ class Approval(Base):
     requester_id: Mapped[str] = mapped_column(String(80))
     requester_name: Mapped[str] = mapped_column(String(100))
     requester_kind: Mapped[str] = mapped_column(String(20))
+    requester_role: Mapped[str] = mapped_column(String(40), server_default="viewer")
+    """Counts for those who ask without a key; whoever has one has the rights of it as it is then."""
     tenant: Mapped[str] = mapped_column(String(80))
     session_id: Mapped[str] = mapped_column(String(40), index=True)
     trace_id: Mapped[str | None] = mapped_column(String(64))
     last_render_id: Mapped[str | None] = mapped_column(String(40))
+    last_project_id: Mapped[str | None] = mapped_column(String(40))
     local_files: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

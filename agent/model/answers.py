@@ -70,11 +70,14 @@ class ModelAnswers:
         self._limits = limits
 
     async def answer(
-        self, caller: Caller, utterance: str, history: Sequence[TurnOut]
+        self, caller: Caller, utterance: str, history: Sequence[TurnOut], known: Sequence[str] = ()
     ) -> AsyncGenerator[BrainEvent, None]:
-        """The events of one answer. Raises SoundstageError `model.…` when the model could not give one."""
+        """The events of one answer; `known` are memories that have to do with it.
+
+        Raises SoundstageError `model.…` when the model could not give one.
+        """
         candidates = await self._models.order(utterance)
-        async with aclosing(_Turn(self, caller, utterance, history, candidates).events()) as events:
+        async with aclosing(_Turn(self, caller, utterance, history, known, candidates).events()) as events:
             async for event in events:
                 yield event
 
@@ -88,6 +91,7 @@ class _Turn:
         caller: Caller,
         utterance: str,
         history: Sequence[TurnOut],
+        known: Sequence[str],
         candidates: Sequence[ChatModel],
     ) -> None:
         self._models = ours._models
@@ -99,14 +103,24 @@ class _Turn:
         self._candidates = list(candidates)
         self._kept = KeptTexts(utterance)
         self._marks = DataMarks()
-        self._tools = tool_schemas(self._toolset.tools.values(), caller.principal)
+        self._tools = tool_schemas(
+            [tool for tool in self._toolset.tools.values() if caller.may_use(tool.name)], caller.principal
+        )
+        told = self._marks.instructions(f"{utcnow():%A, %Y-%m-%d}", known)
+        if (persona := caller.persona) is not None:
+            told = f"{told}\n{self._marks.persona(persona)}"
         self._messages: list[Message] = [
-            {"role": "system", "content": self._marks.instructions(f"{utcnow():%A, %Y-%m-%d}")},
+            {"role": "system", "content": told},
             *self._earlier(history),
             {"role": "user", "content": self._kept.shown},
         ]
-        # What a tool returned in this conversation may hold words of others.
-        self._outside_seen = any(turn.tool is not None for turn in history)
+        # What a tool returned in this conversation, what was remembered, and how a persona is described may
+        # hold words of others.
+        self._outside_seen = (
+            bool(known)
+            or not caller.persona_is_the_operators
+            or any(turn.tool is not None for turn in history)
+        )
         self._made: dict[tuple[str, str], tuple[int, str]] = {}
         self._untold: list[str] = []
 
@@ -211,7 +225,7 @@ class _Turn:
             return
         key = (call.tool.name, call.request.model_dump_json())
         times, earlier = self._made.get(key, (0, ""))
-        if times and (call.tool.effect != "read" or times >= SAME_CALLS):
+        if times and (call.act.effect != "read" or times >= SAME_CALLS):
             # A change is made once, however often a model repeats itself.
             self._tell(ask, f"You have called this already. {earlier}")
             self._budget.spend_wrong_call()
@@ -245,7 +259,7 @@ class _Turn:
     def _prepared(self, ask: ToolAsk) -> ToolCall:
         try:
             arguments = json.loads(ask.arguments)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Invalid(
                 "tool.arguments_no_json", "The arguments of the tool are not JSON.", "Write one JSON object."
             ) from error
@@ -257,16 +271,16 @@ class _Turn:
 
     def _to_confirm(self, call: ToolCall) -> ConfirmationAsked | None:
         """None when the person's own words ask for it. What was read meanwhile can ask for nothing."""
-        tool = call.tool
-        if tool.effect == "read":
+        effect = call.act.effect
+        if effect == "read":
             return None
-        wording = self._grammar.wording(tool.name)
-        if wording.named_in(self._utterance) and not (tool.effect == "destructive" and self._outside_seen):
+        wording = self._grammar.wording(call.rule)
+        if wording.named_in(self._utterance) and not (effect == "destructive" and self._outside_seen):
             return None
         arguments = call.request.model_dump(mode="json", exclude_none=True)
         chosen = call.request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return ConfirmationAsked(
-            tool=tool.name,
+            tool=call.tool.name,
             arguments=self._caller.shown(arguments),
             say=self._sentence(call, wording.sentence({**_defaults_needed(arguments, chosen), **chosen})),
         )

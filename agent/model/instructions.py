@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agent.tools.toolset import AnyTool
 from policy import Principal
+from studio.personas.schemas import Persona
 
 RESULT_CHARS = 8000
 
@@ -23,6 +24,10 @@ A text written as ⟦text 1⟧ is one that the person gave and that is kept for 
 Put ⟦text 1⟧ where a tool wants that text.
 Today is {today}."""
 
+_KNOWN = "What you were asked to remember in earlier conversations, as far as it may matter now:"
+
+_PERSONA = "You speak as a persona: answer in its name and manner. It is described so:"
+
 
 class DataMarks:
     """Marks of one turn, with a word that nobody outside can know and therefore cannot close."""
@@ -30,8 +35,17 @@ class DataMarks:
     def __init__(self) -> None:
         self.word = secrets.token_hex(4)
 
-    def instructions(self, today: str) -> str:
-        return _INSTRUCTIONS.format(mark=self.word, today=today)
+    def instructions(self, today: str, known: Sequence[str] = ()) -> str:
+        """What the model is told; `known` is what the person asked to be remembered and is data, too."""
+        told = _INSTRUCTIONS.format(mark=self.word, today=today)
+        if not known:
+            return told
+        return f"{told}\n{_KNOWN}\n{self.wrap(chr(10).join(f'- {text}' for text in known))}"
+
+    def persona(self, persona: Persona) -> str:
+        """Whose manner the answer has. A persona's words may come from a dossier: they are data, too."""
+        words = "\n".join(filter(None, (persona.name, persona.title, persona.description)))
+        return f"{_PERSONA}\n{self.wrap(words)}"
 
     def wrap(self, text: str) -> str:
         return f"<data {self.word}>\n{text.replace(self.word, '')[:RESULT_CHARS]}\n</data {self.word}>"
@@ -49,5 +63,5 @@ def tool_schemas(tools: Iterable[AnyTool], principal: Principal) -> list[Mapping
             },
         }
         for tool in tools
-        if principal.may(tool.permission)
+        if any(map(principal.may, tool.permissions))
     ]

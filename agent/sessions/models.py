@@ -11,15 +11,17 @@ from soundstage.database import Base, UtcDateTime
 
 
 class AgentSession(Base):
-    """One conversation of one principal, over any transport."""
+    """One conversation of one principal, over any transport; held with a persona where one is named."""
 
     __tablename__ = "agent_sessions"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     principal_id: Mapped[str] = mapped_column(String(80), index=True)
+    persona_id: Mapped[str | None] = mapped_column(String(80), default=None)
     title: Mapped[str] = mapped_column(String(120))
     turns: Mapped[int] = mapped_column(default=0)
     last_render_id: Mapped[str | None] = mapped_column(String(40))
+    last_project_id: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 

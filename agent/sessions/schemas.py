@@ -17,9 +17,11 @@ class SessionOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     id: str
+    persona_id: str | None = None
     title: str
     turns: int
     last_render_id: str | None
+    last_project_id: str | None
     created_at: datetime
     updated_at: datetime
 

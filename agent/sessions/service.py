@@ -26,12 +26,15 @@ LEASE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A session as the Brain sees it. `debug` shows whole arguments, `local_files` allows paths."""
+    """A session as the Brain sees it. `debug` shows whole arguments, `local_files` allows paths; with
+    `persona_id` only the tools of that persona are there.
+    """
 
     id: str
     principal: Principal
     debug: bool = False
     local_files: bool = False
+    persona_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class OpenTurn:
     session_id: str
     number: int
     last_render_id: str | None
+    last_project_id: str | None = None
 
     @property
     def stream(self) -> str:
@@ -53,6 +57,7 @@ class TurnEnd:
     tool: str | None = None
     error_code: str | None = None
     render_id: str | None = None
+    project_id: str | None = None
 
 
 def stream_of(session_id: str, number: int) -> str:
@@ -83,20 +88,27 @@ class SessionService:
         *,
         debug: bool = False,
         local_files: bool = False,
+        persona_id: str | None = None,
     ) -> Conversation:
-        """A new conversation, or an earlier one of the same principal."""
+        """A new conversation, with a persona where one is named, or an earlier one of the same principal."""
+        if session_id is not None:
+            async with self._database.session() as session:
+                row = await self._own(SessionRepository(session), principal, session_id)
+            return Conversation(row.id, principal, debug, local_files, row.persona_id)
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
-            if session_id is not None:
-                return Conversation(
-                    (await self._own(repository, principal, session_id)).id, principal, debug, local_files
-                )
             now = utcnow()
             row = AgentSession(
-                id=new_id("ses"), principal_id=principal.id, title="", turns=0, created_at=now, updated_at=now
+                id=new_id("ses"),
+                principal_id=principal.id,
+                persona_id=persona_id,
+                title="",
+                turns=0,
+                created_at=now,
+                updated_at=now,
             )
             repository.add(row)
-            return Conversation(row.id, principal, debug, local_files)
+            return Conversation(row.id, principal, debug, local_files, persona_id)
 
     async def begin_turn(
         self, conversation: Conversation, utterance: str, request_id: str | None = None
@@ -136,7 +148,7 @@ class SessionService:
                     data={"text": utterance, "principal": conversation.principal.id},
                 )
                 await self._audit.record(session, said)
-            return OpenTurn(row.id, row.turns, row.last_render_id)
+            return OpenTurn(row.id, row.turns, row.last_render_id, row.last_project_id)
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """The session and number of the turn that this request began, when it comes a second time."""
@@ -161,7 +173,7 @@ class SessionService:
             await self._write(session, turn, told)
             row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
             row.reply, row.tool = so_far.reply, so_far.tool
-            await self._note_render(repository, turn, so_far.render_id)
+            await self._note_it(repository, turn, so_far)
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent] = ()) -> None:
         async with self._database.transaction() as session:
@@ -171,7 +183,7 @@ class SessionService:
                 row.reply, row.tool, row.error_code = end.reply, end.tool, end.error_code
                 row.finished_at = utcnow()
                 await self._write(session, turn, told)
-            await self._note_render(repository, turn, end.render_id)
+            await self._note_it(repository, turn, end)
 
     async def list(self, principal: Principal, limit: int = 50) -> Sequence[SessionOut]:
         async with self._database.session() as session:
@@ -200,18 +212,18 @@ class SessionService:
                 )
             return TurnOut.model_validate(row)
 
-    async def _note_render(
-        self, repository: SessionRepository, turn: OpenTurn, render_id: str | None
-    ) -> None:
-        """What "it" means from now on."""
-        owner = None if render_id is None else await repository.get(turn.session_id)
+    async def _note_it(self, repository: SessionRepository, turn: OpenTurn, end: TurnEnd) -> None:
+        """What "it" means from now on: a video, or a project when no video was spoken of after it."""
+        if end.render_id is None and end.project_id is None:
+            return
+        owner = await repository.get(turn.session_id)
         if owner is not None:
-            owner.last_render_id = render_id
+            owner.last_render_id = end.render_id
+            owner.last_project_id = end.project_id or owner.last_project_id
 
     async def _write(self, session: AsyncSession, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
-        for event in told:
-            data = event.model_dump(mode="json", exclude_none=True)
-            await self._events.append(session, turn.stream, event.type, data)
+        events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in told]
+        await self._events.append_all(session, turn.stream, events)
 
     async def _settle(self, session_id: str) -> None:
         """Whoever asks for a lost turn finds it ended. Almost always there is none, and no write."""

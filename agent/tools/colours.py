@@ -62,6 +62,27 @@ COLOURS = MappingProxyType(
 )
 
 
+def nearest_colour(value: str) -> str:
+    """The name of the colour nearest to `#rrggbb`, by the "redmean" distance (T. Riemersma, 2008)."""
+    red, green, blue = _parts(value)
+
+    def distance(entry: tuple[str, str]) -> float:
+        other_red, other_green, other_blue = _parts(entry[1])
+        mean = (red + other_red) / 2
+        return (
+            (2 + mean / 256) * (red - other_red) ** 2
+            + 4 * (green - other_green) ** 2
+            + (2 + (255 - mean) / 256) * (blue - other_blue) ** 2
+        )
+
+    return min(COLOURS.items(), key=distance)[0]
+
+
+def _parts(value: str) -> tuple[int, int, int]:
+    digits = value.removeprefix("#")
+    return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
+
+
 def parse_colour(text: str) -> str:
     """`#rrggbb` for a colour word or a hexadecimal value; raises ValueError with the nearest names."""
     word = " ".join(text.lower().replace("gray", "grey").replace("-", " ").split())

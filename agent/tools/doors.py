@@ -5,17 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.memory.service import MemoryService
+from agent.sandbox import Sandbox
+from agent.snapshots.service import SnapshotService
+from agent.tools.cluster_door import ClusterDoor
+from agent.tools.machines_door import MachinesDoor
+from agent.vision import SightService
+from agent.writing.scenes import Author
 from studio.assets.service import AssetService
 from studio.personas.library import PersonaLibrary
 from studio.personas.service import PersonaService
+from studio.projects.service import ProjectService
+from studio.projects.versions import VersionService
+from studio.publishing.accounts import AccountService
+from studio.publishing.service import PublishingService
 from studio.renders.service import RenderService
+from studio.scenes.service import SceneService
 
 
 @dataclass(frozen=True, slots=True)
-class StudioDoors:
+class Doors:
     renders: RenderService
     assets: AssetService
     personas: PersonaLibrary
     persona_maker: PersonaService
+    projects: ProjectService
+    versions: VersionService
+    scenes: SceneService
+    publishing: PublishingService
+    accounts: AccountService
     out_dir: Path
     """Where finished videos lie under people's names."""
+    memory: MemoryService
+    snapshots: SnapshotService
+    machines: MachinesDoor
+    cluster: ClusterDoor
+    sandbox: Sandbox
+    sights: SightService
+    author: Author | None = None
+    """Writes scripts; None where no language model may be asked."""

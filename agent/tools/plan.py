@@ -7,14 +7,23 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.tools.table import harmless
+
+_MOST_CHARS = 400
+
 
 class Change(BaseModel):
     """One thing that would be different afterwards; `where` names the machine, video or file."""
 
     model_config = ConfigDict(frozen=True)
 
-    what: str = Field(max_length=400)
-    where: str = Field(default="", max_length=400)
+    what: str = Field(max_length=_MOST_CHARS)
+    where: str = Field(default="", max_length=_MOST_CHARS)
+
+
+def change(what: str, where: str = "") -> Change:
+    """A change in words of others, which may be long: what is too long is cut."""
+    return Change(what=_cut(what), where=_cut(where))
 
 
 class Plan(BaseModel):
@@ -32,15 +41,25 @@ class Plan(BaseModel):
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
     def sentence(self) -> str:
-        """A line per change, and how long it takes."""
+        """A line per change, and how long it takes. Words of others in it make no line of their own."""
         if not self.changes:
             return "Nothing would change."
         lines = [
-            f"  • {change.what}" + (f": {change.where}" if change.where else "") for change in self.changes
+            f"  • {_line(change.what)}" + (f": {_line(change.where)}" if change.where else "")
+            for change in self.changes
         ]
         if self.seconds is not None:
             lines.append(f"It takes about {_duration(self.seconds)}.")
         return "\n".join(lines)
+
+
+def _line(text: str) -> str:
+    return " ".join(harmless(text).split())
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 1]}…"
 
 
 def _duration(seconds: float) -> str:

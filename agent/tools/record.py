@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from inspect import cleandoc
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.tools.doors import StudioDoors
+from agent.tools.doors import Doors
 from agent.tools.plan import Plan
 from policy import Principal
+from policy.audit import AuditEntry
 from policy.decisions import Decision
 
 Effect = Literal["read", "write", "destructive"]
+STRENGTH: tuple[Effect, ...] = ("read", "write", "destructive")
 Request = TypeVar("Request", bound="ToolRequest")
 Result = TypeVar("Result", bound="ToolResult")
 
@@ -40,16 +42,28 @@ class ToolContext:
 
     principal: Principal
     session_id: str
-    doors: StudioDoors
+    doors: Doors
     last_render_id: str | None = None
+    last_project_id: str | None = None
+    """What this conversation was about last; without a render, the project was spoken of after any video."""
     local_files: bool = False
     """Whether paths in arguments mean files of the asker: only at this machine's prompt."""
     dry_run: bool = False
     """Whether only the plan is wanted."""
     decision: Decision | None = None
     """What the policy says of this call; set by the wrapper that asks it."""
+    unwritten: list[AuditEntry] = field(default_factory=list)
+    """Lines of a call that only reads: written with the line about its end, in one transaction."""
     approval_id: str | None = None
     """Set when the call is made because people have agreed to it: then it runs on that yes or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What one action of a tool does to the world, and the permission it needs."""
+
+    effect: Effect
+    permission: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +72,8 @@ class Tool(Generic[Request, Result]):
 
     name: str
     purpose: str
-    effect: Effect
-    permission: str
+    acts: Mapping[str, Act]
+    """By the value of the argument `action`; a tool without that argument has one, under the empty name."""
     undo: str
     request: type[Request]
     result: type[Result]
@@ -67,23 +81,56 @@ class Tool(Generic[Request, Result]):
     plan: Callable[[ToolContext, Request], Awaitable[Plan]] | None = None
     """Says what a call would change, and changes nothing; what people approve. None: the arguments say it."""
 
+    @property
+    def effect(self) -> Effect:
+        """The strongest of what the tool can do."""
+        return max((act.effect for act in self.acts.values()), key=STRENGTH.index)
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """One for each kind of call, without doubles."""
+        return tuple(dict.fromkeys(act.permission for act in self.acts.values()))
+
+    @property
+    def rules(self) -> Mapping[str, Act]:
+        """What the policy's data must know of the tool: `memory.recall`, or the plain name."""
+        return {rule_name(self.name, action): act for action, act in self.acts.items()}
+
+    def action(self, request: Request) -> str:
+        """The key into `acts` of this very call."""
+        action = getattr(request, "action", "")
+        return action if action in self.acts else ""
+
+
+def rule_name(tool: str, action: str) -> str:
+    """How policy and grammar call one action of a tool."""
+    return f"{tool}.{action}" if action else tool
+
 
 def tool(
     *,
-    effect: Effect,
-    permission: str,
+    effect: Effect | None = None,
+    permission: str = "",
+    acts: Mapping[str, Act] | None = None,
     undo: str = "",
     plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
-    """Declare a tool. Its name is the function's, its purpose the first line of the docstring."""
+    """Declare a tool: by its effect and permission, or by those of each of its actions.
+
+    Its name is the function's, its purpose the first line of the docstring.
+    """
+    declared = dict(acts or {})
+    if effect is not None:
+        declared[""] = Act(effect, permission)
+    if not declared or ("" in declared) == bool(acts):
+        raise ValueError("a tool has one effect and permission, or acts")
 
     def declare(function: Callable[[ToolContext, Request], Awaitable[Result]]) -> Tool[Request, Result]:
         hints: dict[str, Any] = get_type_hints(function)
         return Tool(
             name=function.__name__,
             purpose=cleandoc(function.__doc__ or "").partition("\n")[0],
-            effect=effect,
-            permission=permission,
+            acts=declared,
             undo=undo,
             request=hints["request"],
             result=hints["return"],

@@ -1,93 +1,55 @@
-"""Tools that make, list, show and cancel videos."""
+"""Tools that make, list, show, cancel and repeat videos."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from avatar.spec import Background, ColourBackground, SourceBackground, is_spoken
+from avatar.spec import is_spoken
 from avatar.spec.scene import MAX_SCRIPT_CHARS
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from agent.tools.colours import parse_colour
+from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
+from agent.tools.projects import project_named
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.render_lines import FINISHED, LATEST, RenderLine, explained, message_of, render_of
 from agent.tools.sizes import Quality, Shape, canvas_for
-from soundstage.errors import NotFound
-from studio.personas.schemas import Persona
+from agent.tools.speakers import name_of, persona_named
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import RenderState
 
-BLURRED = "blurred"
-BLUR = 0.6
-LATEST = "latest"
-FINISHED = "finished"
-
 
 class MakeRender(ToolRequest):
-    script: str = Field(
-        max_length=MAX_SCRIPT_CHARS, description="What is spoken, word for word; at least one word."
+    script: str | None = Field(
+        default=None,
+        max_length=MAX_SCRIPT_CHARS,
+        description="What is spoken, word for word; at least one word. Not with a project.",
+    )
+    project: str | None = Field(
+        default=None,
+        max_length=200,
+        description="In place of a script: title or id of a project that shall be a video, or “latest”.",
     )
     persona: str = Field(default="nova", max_length=80, description="The name or id of a persona.")
     title: str | None = Field(default=None, max_length=200, description="How the video is called.")
     quality: Quality = Field(default="1080p", description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
     shape: Shape = Field(default="landscape", description="One of landscape, square, vertical.")
-    captions: Literal["none", "soft", "burned", "both"] | None = Field(
-        default=None, description="One of none, soft (files beside the video), burned (in the picture), both."
-    )
-    background: str | None = Field(
-        default=None, description="A colour, such as navy or #1b2733, or “blurred”."
-    )
+    captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
+    background: BackgroundChoice = None
 
     @field_validator("script")
     @classmethod
-    def _says_something(cls, value: str) -> str:
-        if not is_spoken(value):
+    def _says_something(cls, value: str | None) -> str | None:
+        if value is not None and not is_spoken(value):
             raise ValueError("there is nothing to say in it; write at least one word")
         return value
 
-    @field_validator("background")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        return value if value is None or value == BLURRED else parse_colour(value)
-
-
-class RenderLine(ToolResult):
-    """A render in a few words."""
-
-    render_id: str
-    title: str
-    state: str
-    persona: str
-    duration_ms: int | None = None
-    created_at: datetime
-    files: tuple[str, ...] = ()
-    error_code: str | None = None
-    message: str = ""
-    meanwhile: str = Field(default="", description="What is being made beside it, in one sentence.")
-
-    @classmethod
-    def of(cls, view: RenderView, out_dir: Path) -> Self:
-        return cls(
-            render_id=view.id,
-            title=view.title,
-            state=view.state,
-            persona=", ".join(view.personas),
-            duration_ms=view.duration_ms,
-            created_at=view.created_at,
-            files=tuple(str(out_dir / name) for name in view.out_files),
-            error_code=view.error.code if view.error else None,
-            message=_message(view),
-        )
-
-    def sentence(self) -> str:
-        if self.state == "done":
-            places = "".join(f"\n  {path}" for path in self.files)
-            done = f"“{self.title}” is done ({(self.duration_ms or 0) / 1000:.1f} s).{places}"
-            return f"{done}\n{self.meanwhile}" if self.meanwhile else done
-        more = f" {self.message}" if self.message else ""
-        return f"“{self.title}” ({self.render_id}) is {self.state}.{more}"
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.script is None) == (self.project is None):
+            raise ValueError("give either a script or a project")
+        if self.project is not None and self.model_dump(exclude_defaults=True).keys() - {"project"}:
+            raise ValueError("a project has its own speaker and look; change them there, with edit_project")
+        return self
 
 
 class Ticket(RenderLine):
@@ -108,8 +70,14 @@ class Cancelled(RenderLine):
 
 @tool(effect="write", permission="render:create", undo="cancel_render stops it")
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
-    """Make a video of a persona saying a script. Answers at once with a ticket."""
-    persona = _persona(context, request.persona)
+    """Make a video of a persona saying a script, or of a project. Answers at once with a ticket."""
+    if request.project is not None:
+        project = await project_named(context, request.project)
+        made = await context.doors.renders.create(
+            RenderRequest(project=project.id), requested_by=context.principal.name
+        )
+        return ticket_of(context, made)
+    persona = persona_named(context, request.persona)
     view = await context.doors.renders.create(
         RenderRequest(
             script=request.script,
@@ -117,11 +85,17 @@ async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
             title=request.title or None,
             canvas=canvas_for(request.quality, request.shape),
             captions=request.captions,
-            background=_background(request.background),
+            background=background_of(request.background),
         ),
         requested_by=context.principal.name,
     )
-    return Ticket.of(view, context.doors.out_dir).model_copy(update={"speaker": persona.name})
+    return ticket_of(context, view)
+
+
+def ticket_of(context: ToolContext, view: RenderView) -> Ticket:
+    """The answer to a new render, with its speakers as people call them."""
+    speakers = ", ".join(name_of(context, persona) for persona in view.personas)
+    return Ticket.of(view, context.doors.out_dir).model_copy(update={"speaker": speakers})
 
 
 class ListRenders(ToolRequest):
@@ -155,15 +129,13 @@ class OneRender(ToolRequest):
 
 @tool(effect="read", permission="render:read")
 async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
-    """Show one video, how far it is and where its files are."""
+    """Show one video: how far it is, why it waits or failed, and where its files are."""
     renders = context.doors.renders
     if request.render != FINISHED:
-        return RenderLine.of(
-            await renders.get(await _render_id(context, request.render)), context.doors.out_dir
-        )
+        return await explained(context, await render_of(context, request.render))
     done = await renders.list(RenderState.DONE, limit=1)
     if not done:
-        return RenderLine.of(await renders.get(await _render_id(context, LATEST)), context.doors.out_dir)
+        return await explained(context, await render_of(context, LATEST))
     line = RenderLine.of(done[0], context.doors.out_dir)
     newest = await renders.list(limit=1)
     return line if newest[0].ended else line.model_copy(update={"meanwhile": _meanwhile(newest[0])})
@@ -172,58 +144,24 @@ async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
 @tool(effect="destructive", permission="render:cancel", undo="ask for the same video again")
 async def cancel_render(context: ToolContext, request: OneRender) -> Cancelled:
     """Stop making a video. Finished scenes stay in the cache."""
-    view = await context.doors.renders.cancel(await _render_id(context, request.render))
+    wanted = await render_of(context, request.render)
+    view = await context.doors.renders.cancel(wanted.id)
     return Cancelled.of(view, context.doors.out_dir)
 
 
-def _message(view: RenderView) -> str:
-    """What there is to know beside the state: how it failed, why it waits, how far it is."""
-    if view.error is not None:
-        return f"{view.error.message} {view.error.hint}".strip()
-    if view.waits:
-        return view.waits
-    done, total = view.progress.frames_done, view.progress.frames_total
-    return f"Frame {done} of {total}." if total and not view.ended else ""
+class Repeated(RenderLine):
+    def sentence(self) -> str:
+        return f"I am making “{self.title}” again; what was finished is used. ({self.render_id})"
+
+
+@tool(effect="write", permission="render:create", undo="cancel_render stops it")
+async def retry_render(context: ToolContext, request: OneRender) -> Repeated:
+    """Try a failed or cancelled video again. What was finished is not made a second time."""
+    wanted = await render_of(context, request.render)
+    view = await context.doors.renders.retry(wanted.id)
+    return Repeated.of(view, context.doors.out_dir)
 
 
 def _meanwhile(view: RenderView) -> str:
-    more = f" {message}" if (message := _message(view)) else ""
+    more = f" {message}" if (message := message_of(view)) else ""
     return f"A newer one, “{view.title}” ({view.id}), is {view.state}.{more}"
-
-
-async def _render_id(context: ToolContext, given: str) -> str:
-    """What "it" means: the session's last video, else the newest of all."""
-    if given not in (LATEST, FINISHED):
-        return given
-    if context.last_render_id is not None:
-        return context.last_render_id
-    newest = await context.doors.renders.list(limit=1)
-    if not newest:
-        raise NotFound(
-            "render.none_yet", "There is no video yet.", "Say “Make a video where Nova says: Hello”."
-        )
-    return newest[0].id
-
-
-def _persona(context: ToolContext, given: str) -> Persona:
-    """Names are matched without regard to case; a near miss is told, never guessed."""
-    personas = context.doors.personas.list()
-    wanted = given.strip().casefold()
-    for persona in personas:
-        if wanted in (persona.id.casefold(), persona.name.casefold()):
-            return persona
-    names = [persona.name for persona in personas]
-    close = get_close_matches(given.strip().title(), names, n=1, cutoff=0.6)
-    if close:
-        hint = f"Did you mean {close[0]}?"
-    elif names:
-        hint = f"There are: {', '.join(sorted(names))}."
-    else:
-        hint = f"There are none in {context.doors.personas.shipped}; set personas_dir to a folder with some."
-    raise NotFound("persona.not_found", f"There is no persona called {given.strip()!r}.", hint)
-
-
-def _background(given: str | None) -> Background | None:
-    if given is None:
-        return None
-    return SourceBackground(blur=BLUR) if given == BLURRED else ColourBackground(colour=given)

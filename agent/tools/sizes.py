@@ -1,4 +1,4 @@
-"""Words for picture sizes ("720p", "vertical") as pixels; used by the make_render tool."""
+"""Words for picture sizes ("720p", "vertical") as pixels; used by the tools of videos and projects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,24 @@ Shape = Literal["landscape", "square", "vertical"]
 
 def canvas_for(quality: Quality, shape: Shape, fps: int = 25) -> Canvas:
     """The quality names the short side in pixels; landscape is 16:9, vertical 9:16, sides are even."""
-    short = int(quality.removesuffix("p"))
+    return _canvas(int(quality.removesuffix("p")), shape, fps)
+
+
+def resized(canvas: Canvas, quality: Quality | None, shape: Shape | None) -> Canvas:
+    """The canvas with what is said changed: without a shape its sides keep their ratio."""
+    short_now = min(canvas.width, canvas.height)
+    short = short_now if quality is None else int(quality.removesuffix("p"))
+    if shape is not None:
+        return _canvas(short, shape, canvas.fps)
+    width, height = (_even(side * short / short_now) for side in (canvas.width, canvas.height))
+    return Canvas(width=width, height=height, fps=canvas.fps)
+
+
+def _even(side: float) -> int:
+    return round(side / 2) * 2
+
+
+def _canvas(short: int, shape: Shape, fps: int) -> Canvas:
     long = (short * 16 // 9 + 1) // 2 * 2
     if shape == "square":
         return Canvas(width=short, height=short, fps=fps)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from agent.tools.record import Tool, ToolContext, ToolRequest, ToolResult
+from agent.tools.record import Act, Tool, ToolContext, ToolRequest, ToolResult, rule_name
 from soundstage.errors import Invalid, NotFound
 
 AnyTool = Tool[Any, Any]
@@ -20,6 +20,16 @@ class ToolCall:
 
     tool: AnyTool
     request: ToolRequest
+
+    @property
+    def act(self) -> Act:
+        """What this very call does to the world, and the permission it needs."""
+        return self.tool.acts[self.tool.action(self.request)]
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule that the policy has for it."""
+        return rule_name(self.tool.name, self.tool.action(self.request))
 
 
 class Toolset(Protocol):
@@ -44,6 +54,17 @@ class DirectToolset:
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         result: ToolResult = await call.tool.run(context, call.request)
         return result
+
+
+class WrappedToolset:
+    """What goes around every call: the same tools, and its own `run`."""
+
+    def __init__(self, inner: Toolset) -> None:
+        self._inner = inner
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool]:
+        return self._inner.tools
 
 
 def prepare_call(toolset: Toolset, name: str, arguments: Mapping[str, Any]) -> ToolCall:

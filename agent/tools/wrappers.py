@@ -15,7 +15,7 @@ from agent.approvals.service import ApprovalService, hash_arguments
 from agent.approvals.states import ApprovalState
 from agent.tools.plan import Change, Plan
 from agent.tools.record import ToolContext, ToolResult
-from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset
+from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset, WrappedToolset
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Action, Decider, Verdict
 from soundstage.database import Database
@@ -49,16 +49,12 @@ class PlannedResult(ToolResult):
         return f"This would happen, and nothing has:\n{self.plan.sentence()}{waits}"
 
 
-class AuditedToolset:
+class AuditedToolset(WrappedToolset):
     """The last line of each call, and its event: who, what, a hash of the arguments, how it ended."""
 
     def __init__(self, inner: Toolset, guards: Guards) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._guards = guards
-
-    @property
-    def tools(self) -> Mapping[str, AnyTool]:
-        return self._inner.tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         try:
@@ -87,7 +83,7 @@ class AuditedToolset:
         """The line of the audit log and the event of the session, together."""
         data = {
             "tool": call.tool.name,
-            "effect": call.tool.effect,
+            "effect": call.act.effect,
             "principal": context.principal.id,
             "arguments_sha256": hash_arguments(call),
             "outcome": outcome,
@@ -96,22 +92,18 @@ class AuditedToolset:
         async with guards.database.transaction() as session:
             await guards.events.append(session, f"session:{context.session_id}", "tool.called", data)
             entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
-            await guards.audit.record(session, entry)
+            await guards.audit.record(session, *context.unwritten, entry)
 
 
-class RateLimitedToolset:
+class RateLimitedToolset(WrappedToolset):
     """Refuses more than so many calls per person and minute: a loop of a model must not flood the farm."""
 
     def __init__(self, inner: Toolset, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._per_minute = per_minute
         self._clock = clock
         # Per person: how many calls are left, and when that was true.
         self._left: dict[str, tuple[float, float]] = {}
-
-    @property
-    def tools(self) -> Mapping[str, AnyTool]:
-        return self._inner.tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         now, rate = self._clock(), self._per_minute / 60
@@ -136,58 +128,49 @@ class RateLimitedToolset:
             self._left = {who: entry for who, entry in self._left.items() if now - entry[1] < 60}
 
 
-class DecidedToolset:
+class DecidedToolset(WrappedToolset):
     """Asks the policy about the call and its arguments and writes both down; a no goes no further."""
 
     def __init__(self, inner: Toolset, guards: Guards) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._guards = guards
 
-    @property
-    def tools(self) -> Mapping[str, AnyTool]:
-        return self._inner.tools
-
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        tool, arguments = call.tool, call.request.model_dump(mode="json", exclude_none=True)
-        action = Action("tool", tool.name, tool.permission, tool.effect, arguments)
+        arguments = call.request.model_dump(mode="json", exclude_none=True)
+        action = Action("tool", call.rule, call.act.permission, call.act.effect, arguments)
         decision = await self._guards.decider.decide(context.principal, action)
         called = {"arguments": shortened(arguments), "arguments_sha256": f"sha256:{hash_arguments(call)}"}
-        async with self._guards.database.transaction() as session:
-            await self._guards.audit.record(session, _entry(context, call, "tool.called", called))
-            decided = _entry(context, call, "policy.decided", decision.model_dump(mode="json"))
-            await self._guards.audit.record(session, decided)
+        entries = [
+            _entry(context, call, "tool.called", called),
+            _entry(context, call, "policy.decided", decision.model_dump(mode="json")),
+        ]
+        if call.act.effect == "read":
+            # Of a read that was lost nothing remains, so these wait for the line about its end.
+            context.unwritten.extend(entries)
+        else:
+            async with self._guards.database.transaction() as session:
+                await self._guards.audit.record(session, *entries)
         if decision.verdict is Verdict.DENY:
-            raise decision.refusal(call.tool.permission, context.principal.role)
+            raise decision.refusal(call.act.permission, context.principal.role)
         return await self._inner.run(replace(context, decision=decision), call)
 
 
-class DryRunToolset:
+class DryRunToolset(WrappedToolset):
     """Answers with the plan where only the plan is wanted."""
 
-    def __init__(self, inner: Toolset) -> None:
-        self._inner = inner
-
-    @property
-    def tools(self) -> Mapping[str, AnyTool]:
-        return self._inner.tools
-
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        if not context.dry_run or call.tool.effect == "read":
+        if not context.dry_run or call.act.effect == "read":
             return await self._inner.run(context, call)
         approvers = 0 if context.decision is None else context.decision.approvers
         return PlannedResult(plan=await plan_of(context, call), approvers=approvers)
 
 
-class ApprovedToolset:
+class ApprovedToolset(WrappedToolset):
     """Lets a call that waits for people through when they have agreed to exactly this, once."""
 
     def __init__(self, inner: Toolset, approvals: ApprovalService) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._approvals = approvals
-
-    @property
-    def tools(self) -> Mapping[str, AnyTool]:
-        return self._inner.tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         decision = context.decision
@@ -214,16 +197,12 @@ class ApprovedToolset:
         return result
 
 
-class LoggedToolset:
+class LoggedToolset(WrappedToolset):
     """Debug mode: logs what goes in and comes out, shortened and without secrets."""
 
     def __init__(self, inner: Toolset) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._log = get_logger("agent.tools")
-
-    @property
-    def tools(self) -> Mapping[str, AnyTool]:
-        return self._inner.tools
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
         self._log.debug(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -12,14 +13,19 @@ import yaml
 from hassil import Intents, merge_dict, recognize_all
 from hassil.models import MatchEntity
 
+from agent.tools.record import rule_name
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
 from agent.understanding.saying import Wording
+from agent.understanding.slots import misshapen
 from agent.understanding.suggestions import closest_examples
 
 COMMAND_CHARS = 600
 """Sentences without a script are commands; a longer one is not tried."""
 
 NAME_WORDS = 4
+REMEMBERED = 512
+REMEMBERED_CHARS = 200
+"""Of so many sentences, up to this length, the meaning is kept."""
 EXAMPLE_SCRIPT = "Hello"
 SUGGESTED_SCRIPT_CHARS = 500
 
@@ -51,12 +57,13 @@ class NotUnderstood:
 
 
 class Grammar:
-    """All sentence templates. Immutable after loading, safe to share between sessions."""
+    """All sentence templates. They do not change after loading, so sessions share them."""
 
     def __init__(self, intents: Intents) -> None:
         self._intents = intents
         self.help = tuple(_help_entries(intents))
         self._wordings = _wordings(intents)
+        self._known: OrderedDict[str, Understanding | NotUnderstood] = OrderedDict()
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Grammar:
@@ -68,7 +75,21 @@ class Grammar:
         return cls(Intents.from_dict(merged))
 
     def understand(self, utterance: str) -> Understanding | NotUnderstood:
-        """The earliest script wins, so text inside a script is never read as a command."""
+        """The earliest script wins, so text inside a script is never read as a command.
+
+        What people say again and again is not looked up again.
+        """
+        if (known := self._known.get(utterance)) is not None:
+            self._known.move_to_end(utterance)
+            return known
+        found = self._understand(utterance)
+        if len(utterance) <= REMEMBERED_CHARS:
+            self._known[utterance] = found
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return found
+
+    def _understand(self, utterance: str) -> Understanding | NotUnderstood:
         script = ""
         for cut in script_cuts(utterance):
             found = self._match_with_script(cut)
@@ -83,31 +104,34 @@ class Grammar:
         close = closest_examples(command[:COMMAND_CHARS], self.examples())
         return NotUnderstood(tuple(_in_their_words(example, script) for example in close))
 
-    def wording(self, tool: str) -> Wording:
-        """How people ask for a tool; of one that is not in the grammar nothing is known."""
-        return self._wordings.get(tool, Wording())
+    def wording(self, rule: str) -> Wording:
+        """How people ask for a tool, or for one `tool.action`; nothing is known of others."""
+        return self._wordings.get(rule, Wording())
 
     def examples(self) -> Iterable[str]:
         return (example for entry in self.help for example in entry.examples)
 
     def _match_with_script(self, cut: Cut) -> Understanding | None:
-        found = self._match(mask(cut.before, cut.after), script=True)
-        return found and Understanding(found.intent, found.tool, {**found.arguments, "script": cut.script})
+        return self._match(mask(cut.before, cut.after), script=cut.script)
 
-    def _match(self, masked: Masked, *, script: bool = False) -> Understanding | None:
+    def _match(self, masked: Masked, *, script: str | None = None) -> Understanding | None:
         for result in recognize_all(masked.text, self._intents):
             slots = {
                 name: masked.restore(_as_typed(masked.text, entity.text_span))
                 if entity.is_wildcard
-                else entity.value
+                else str(entity.value)
                 for name, entity in result.entities.items()
             }
-            if not _is_an_identifier(result.entities.get("identifier"), masked):
+            if not _is_an_identifier(result.entities.get("identifier"), masked) or misshapen(slots):
                 continue
-            if _script_is_where_it_belongs(slots, script) and _is_a_name(slots.get("persona", "")):
+            right_script = _script_is_where_it_belongs(slots, script is not None)
+            if right_script and _is_a_name(slots.get("persona", "")):
                 metadata = result.intent_data.metadata or {}
                 names = metadata.get("arguments", {})
-                arguments = {names.get(slot, slot): value for slot, value in slots.items()}
+                if script is not None:
+                    slots["script"] = script
+                said = {names.get(slot, slot): value for slot, value in slots.items()}
+                arguments = {**metadata.get("fixed", {}), **said}
                 return Understanding(result.intent.name, metadata.get("tool"), arguments)
         return None
 
@@ -152,10 +176,14 @@ def _help_entries(intents: Intents) -> Iterator[HelpEntry]:
 
 
 def _wordings(intents: Intents) -> dict[str, Wording]:
+    """Of each tool, or action, the first wording that says by which words it is named."""
     found: dict[str, Wording] = {}
     for intent in intents.intents.values():
         for data in intent.data:
             metadata = data.metadata or {}
             if metadata.get("tool"):
-                found.setdefault(metadata["tool"], Wording.of(metadata))
+                action = metadata.get("fixed", {}).get("action", "")
+                rule, wording = rule_name(metadata["tool"], action), Wording.of(metadata)
+                if rule not in found or not found[rule].named_by:
+                    found[rule] = wording
     return found

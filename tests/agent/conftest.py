@@ -14,6 +14,7 @@ from agent.understanding import Grammar
 from app.composition import Services, opened
 from soundstage.settings import Settings
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
 NOVA = """

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import yaml
 
 from agent.tools import ALL_TOOLS
+from agent.tools.record import rule_name
 from agent.understanding import Grammar, Understanding
 
-PHRASINGS: dict[str, list[str]] = yaml.safe_load(
-    Path(__file__).with_name("phrasings.yaml").read_text(encoding="utf-8")
-)
-ASKING = {tool: sentences for tool, sentences in PHRASINGS.items() if tool != "none"}
-CHANGING = {tool.name for tool in ALL_TOOLS if tool.effect != "read"}
+PHRASINGS: dict[str, list[str]] = defaultdict(list)
+for path in sorted(Path(__file__).with_name("phrasings").glob("*.yaml")):
+    for rule, sentences in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        PHRASINGS[rule] += sentences
+ASKING = {rule: sentences for rule, sentences in PHRASINGS.items() if rule != "none"}
+EFFECTS = {rule: act.effect for tool in ALL_TOOLS for rule, act in tool.rules.items()}
+CHANGING = {rule for rule, effect in EFFECTS.items() if effect != "read"}
 UNDERSTOOD = 0.95
 
 
 def found(grammar: Grammar, sentence: str) -> str | None:
-    """The tool, `help` for what needs none, None for what is not understood."""
+    """The tool or its action, `help` for what needs none, None for what is not understood."""
     understood = grammar.understand(sentence)
-    return (understood.tool or "help") if isinstance(understood, Understanding) else None
+    if not isinstance(understood, Understanding):
+        return None
+    return rule_name(understood.tool, understood.arguments.get("action", "")) if understood.tool else "help"
 
 
 def test_there_are_three_hundred_phrasings_and_some_for_every_tool() -> None:
     assert sum(map(len, ASKING.values())) >= 300
-    assert ASKING.keys() == {tool.name for tool in ALL_TOOLS} | {"help"}
+    assert ASKING.keys() == EFFECTS.keys() | {"help"}
 
 
 def test_nearly_all_phrasings_are_understood(grammar: Grammar) -> None:
-    missed = [(tool, one) for tool, all_ in ASKING.items() for one in all_ if found(grammar, one) != tool]
+    missed = [(rule, one) for rule, all_ in ASKING.items() for one in all_ if found(grammar, one) != rule]
     assert len(missed) <= (1 - UNDERSTOOD) * sum(map(len, ASKING.values())), missed
 
 
-@pytest.mark.parametrize("tool", PHRASINGS)
-def test_no_phrasing_reaches_a_wrong_tool_that_changes_something(grammar: Grammar, tool: str) -> None:
-    wrong = {one: found(grammar, one) for one in PHRASINGS[tool]}
-    assert {one: other for one, other in wrong.items() if other in CHANGING and other != tool} == {}
+@pytest.mark.parametrize("rule", PHRASINGS)
+def test_no_phrasing_reaches_a_wrong_tool_that_changes_something(grammar: Grammar, rule: str) -> None:
+    wrong = {one: found(grammar, one) for one in PHRASINGS[rule]}
+    assert {one: other for one, other in wrong.items() if other in CHANGING and other != rule} == {}

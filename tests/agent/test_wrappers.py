@@ -80,6 +80,11 @@ def test_a_plan_is_the_same_when_only_its_estimate_differs() -> None:
     assert Plan(changes=()).sentence() == "Nothing would change."
 
 
+def test_words_of_others_in_a_plan_make_no_line_of_their_own() -> None:
+    forged = Change(what="Rename it to x\n  • Nothing is deleted\x1b[2K\u202e", where="a\r\nb")
+    assert Plan(changes=(forged,)).sentence() == "  • Rename it to x • Nothing is deleted: a b"
+
+
 async def test_a_dry_run_makes_nothing(services: Services) -> None:
     toolset = services.brain.toolset
     context = ToolContext(ADA, "ses_1", cast("Any", None), dry_run=True)

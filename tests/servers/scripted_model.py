@@ -95,6 +95,11 @@ class ScriptedModel:
                 name.lower(): value.strip()
                 for name, _, value in (line.partition(":") for line in head[1:] if line)
             }
+            if head[0].startswith("GET "):
+                # As real servers answer /health.
+                await self._answer(Status(200, body='{"status": "ok"}'), writer, 0)
+                writer.close()
+                return
             body = json.loads(await reader.readexactly(int(headers["content-length"])))
             self.headers.append(headers)
             self.asked.append(body)
@@ -203,8 +208,8 @@ def _words(text: str) -> list[str]:
 
 
 @asynccontextmanager
-async def scripted_model(*script: Script) -> AsyncIterator[ScriptedModel]:
-    """A running server; connections still open at the end are broken off."""
+async def scripted_model(*script: Script, port: int = 0) -> AsyncIterator[ScriptedModel]:
+    """A running server; connections still open at the end are broken off. `port` 0 is any that is free."""
     model = ScriptedModel(script)
     talks: set[asyncio.Task[None]] = set()
 
@@ -214,7 +219,7 @@ async def scripted_model(*script: Script) -> AsyncIterator[ScriptedModel]:
         await asyncio.wait([task])
         talks.discard(task)
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=1 << 22)
+    server = await asyncio.start_server(talk, "127.0.0.1", port, limit=1 << 22)
     model.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield model

@@ -1,0 +1,99 @@
+"""What happens, as one stream of events; everybody gets what they may read. The page follows it."""
+
+# No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from types import MappingProxyType
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from agent.approvals.deciding import Deciding
+from agent.sessions.service import SessionService
+from policy import Principal, require_permission
+from soundstage.errors import NotFound
+from soundstage.events import Event, EventStore, last_event_id
+from soundstage.events.sse import message_of
+
+# The first part of a stream's name, and what reading it needs. A stream that is not here is shown to nobody:
+# above all not what people say (`turn:…`), which has a route of its own.
+READING = MappingProxyType(
+    {
+        "render": "render:read",
+        "publication": "publication:read",
+        "approvals": "approval:read",
+        "session": "chat:use",
+        "keys": "key:read",
+    }
+)
+OTHERS_SESSIONS = "audit:read"
+
+Follower = Annotated[Principal, Depends(require_permission("event:read"))]
+
+
+class Reader:
+    """One reader of the stream. What was found out about a conversation or an approval is kept."""
+
+    def __init__(self, principal: Principal, sessions: SessionService, deciding: Deciding) -> None:
+        self._principal = principal
+        self._sessions = sessions
+        self._deciding = deciding
+        self._known: dict[str, bool] = {}
+
+    async def may_see(self, event: Event) -> bool:
+        """Conversations of others need the right to read the audit record; approvals stay in their tenant."""
+        room, _, name = event.stream.partition(":")
+        permission = READING.get(room)
+        if permission is None or not self._principal.may(permission):
+            return False
+        if room == "session":
+            return self._principal.may(OTHERS_SESSIONS) or await self._is_there(room, name)
+        if room == "approvals":
+            return await self._is_there(room, str(event.data.get("id", "")))
+        return True
+
+    async def _is_there(self, room: str, name: str) -> bool:
+        key = f"{room}:{name}"
+        if key not in self._known:
+            try:
+                if room == "session":
+                    await self._sessions.turns(self._principal, name, 1)
+                else:
+                    await self._deciding.approvals.get(name, self._principal)
+                self._known[key] = True
+            except NotFound:
+                self._known[key] = False
+        return self._known[key]
+
+
+def happenings_router(events: EventStore, sessions: SessionService, deciding: Deciding) -> APIRouter:
+    """`GET /api/events`."""
+    router = APIRouter(tags=["events"])
+
+    @router.get("/api/events", response_class=EventSourceResponse)
+    async def follow_all(
+        request: Request,
+        principal: Follower,
+        recent: Annotated[int, Query(ge=0, le=1000, description="how far back to begin, in events")] = 0,
+    ) -> Response:
+        """Server-sent events of renders, publications, approvals, keys and tool calls, as far as the caller
+        may read them: the latest `recent` ones or those after Last-Event-ID, then whatever comes.
+        """
+        seen = last_event_id(request)
+        start = max(0, await events.last_id() - recent) if seen is None else seen
+        reader = Reader(principal, sessions, deciding)
+
+        async def messages() -> AsyncIterator[ServerSentEvent]:
+            async with aclosing(events.follow(None, start)) as found:
+                async for event in found:
+                    if await reader.may_see(event):
+                        yield message_of(event)
+
+        return EventSourceResponse(
+            messages(),
+            ping=round(events.heartbeat_s),
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    return router

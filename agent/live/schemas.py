@@ -1,0 +1,129 @@
+"""Wire types of live sessions; the names are those of the avatar pages that people have."""
+
+# The wire names are camelCase.
+# ruff: noqa: N815
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.live.feelings import Emotion
+from agent.schemas import MAX_UTTERANCE_CHARS
+
+LiveState = Literal["idle", "listening", "thinking", "speaking"]
+
+
+class SessionRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    personaId: str = Field(min_length=1, max_length=80)
+
+
+class PersonaConfig(BaseModel):
+    """What an avatar page shows of a persona. `imageUrl` is null: the faces of personas are not published."""
+
+    id: str
+    name: str
+    title: str
+    description: str
+    imageUrl: str | None = None
+    voiceId: str
+    language: str
+    face: str
+
+
+class SessionOpened(BaseModel):
+    sessionId: str
+    wsUrl: str
+    personaConfig: PersonaConfig
+
+
+class MessageRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    message: str = Field(min_length=1, max_length=MAX_UTTERANCE_CHARS)
+
+
+class EmotionSample(BaseModel):
+    """`time` is the share of the duration, 0 to 1; `intensity` runs from 0 to 1."""
+
+    time: float
+    emotion: Emotion
+    intensity: float
+
+
+class MessageAnswer(BaseModel):
+    """`audio` is a `data:audio/wav;base64,…` URL, null when nothing can be said; `duration` is its length in
+    milliseconds; `emotionCurve` holds ten samples per second of it.
+    """
+
+    response: str
+    audio: str | None
+    emotion: Emotion
+    duration: int
+    emotionCurve: list[EmotionSample]
+
+
+class StateEvent(BaseModel):
+    """What the persona does now. `durationMs` comes with `speaking`."""
+
+    type: Literal["state"] = "state"
+    id: int | None = None
+    state: LiveState
+    turn: int | None = None
+    durationMs: int | None = None
+
+
+class ResponseEvent(BaseModel):
+    """The text of the answer; it comes before its sound is made."""
+
+    type: Literal["response"] = "response"
+    id: int | None = None
+    turn: int
+    text: str
+
+
+class VisemeEvent(BaseModel):
+    """A mouth shape from `atMs` on, counted from the start of the sound."""
+
+    type: Literal["viseme"] = "viseme"
+    turn: int
+    atMs: int
+    viseme: str
+    durationMs: int
+
+
+class EmotionEvent(BaseModel):
+    """A feeling from `atMs` on, counted from the start of the sound."""
+
+    type: Literal["emotion"] = "emotion"
+    turn: int
+    atMs: int
+    emotion: Emotion
+    intensity: float
+
+
+class ErrorEvent(BaseModel):
+    """The answer could not be given, or not be said."""
+
+    type: Literal["error"] = "error"
+    id: int | None = None
+    turn: int | None = None
+    code: str
+    message: str
+    hint: str = ""
+
+
+LiveEvent = Annotated[
+    StateEvent | ResponseEvent | VisemeEvent | EmotionEvent | ErrorEvent, Field(discriminator="type")
+]
+
+
+class Heard(BaseModel):
+    """What a page may say on the socket: that its person begins or ends to speak or write."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["listening", "idle"]

@@ -1,0 +1,276 @@
+"""Live sessions: a persona answers a message with text, voice, mouth and feeling; called by their routes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from agent.answering import Answering
+from agent.events import BrainEvent, Failure, Notice, Text, TurnBegan
+from agent.live.curve import emotion_curve
+from agent.live.feelings import feelings, strongest
+from agent.live.schemas import LiveEvent, LiveState, MessageAnswer, PersonaConfig, StateEvent
+from agent.live.spoken_text import spoken_text
+from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, told
+from agent.sessions.service import Conversation, SessionService
+from policy import Principal
+from soundstage.database import Database
+from soundstage.errors import Conflict, SoundstageError
+from soundstage.events import EventStore
+from soundstage.telemetry import get_logger
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import Persona
+from studio.personas.speaking import PersonaSpeech
+
+log = get_logger(__name__)
+
+StillThere = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the Brain said in one turn."""
+
+    turn: int
+    text: str
+
+
+class LiveSessions:
+    """The sessions are the agent's own: what is said here stands in their turns, and chat goes on with them.
+
+    The state (idle, listening, thinking, speaking) is of this process: after a restart nobody speaks.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        events: EventStore,
+        sessions: SessionService,
+        answering: Answering,
+        library: PersonaLibrary,
+        speech: PersonaSpeech,
+    ) -> None:
+        self._database = database
+        self._events = events
+        self._sessions = sessions
+        self._answering = answering
+        self._library = library
+        self._speech = speech
+        self._states: dict[str, LiveState] = {}
+        self._busy: set[str] = set()
+        self._quiet: dict[str, asyncio.Task[None]] = {}
+        """Waits until the sound of an answer is over."""
+
+    async def open(self, principal: Principal, persona_id: str) -> tuple[str, PersonaConfig]:
+        """A new session with a persona: its id, and what a page shows. Raises `persona.not_found`."""
+        persona = self._library.get(persona_id)
+        conversation = await self._sessions.open(principal, persona_id=persona.id)
+        return conversation.id, config_of(persona)
+
+    async def message(
+        self, principal: Principal, session_id: str, message: str, still_there: StillThere
+    ) -> MessageAnswer:
+        """The answer of the Brain with the persona's voice.
+
+        A client that is gone when the text is there gets no sound made; the text stays in the session.
+        Raises `session.not_found`, `session.no_persona`, `session.busy`, `consent.…`, `speech.…`; once a
+        message is answered, the error names the turn that holds the text.
+        """
+        conversation = await self._sessions.open(principal, session_id)
+        persona = self._persona_of(conversation)
+        await self._speech.check(persona)
+        if session_id in self._busy:
+            raise Conflict(
+                "session.busy", "The message before is still being answered.", "Wait for its answer."
+            )
+        self._busy.add(session_id)
+        try:
+            return await self._answered(conversation, persona, message, still_there)
+        finally:
+            self._busy.discard(session_id)
+
+    async def heard(self, principal: Principal, session_id: str, state: LiveState) -> None:
+        """The person begins to speak or write, or ends: only an idle or listening persona listens.
+
+        What is so already is not told again, however often a page says it.
+        """
+        await self._sessions.open(principal, session_id)
+        present = self._states.get(session_id, "idle")
+        if present in ("idle", "listening") and state != present:
+            await self._tell_state(session_id, state)
+
+    async def follow(
+        self, principal: Principal, session_id: str, after: int | None = None
+    ) -> AsyncGenerator[LiveEvent, None]:
+        """The present state, then everything that happens; with `after`, what came after that event before.
+
+        Mouth shapes and feelings of an answer come at once when it begins to be spoken, in the order of
+        `atMs`, so that no network jitter reaches the lips.
+        """
+        self._persona_of(await self._sessions.open(principal, session_id))
+        cursor = await self._events.last_id() if after is None else after
+        yield StateEvent(state=self._states.get(session_id, "idle"))
+        async with aclosing(self._events.follow(stream_of(session_id), cursor)) as events:
+            async for event in events:
+                for one in told(event):
+                    yield one
+
+    async def close(self) -> None:
+        """At the end of the process."""
+        tasks = list(self._quiet.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _answered(
+        self, conversation: Conversation, persona: Persona, message: str, still_there: StillThere
+    ) -> MessageAnswer:
+        session_id = conversation.id
+        turn: int | None = None
+        try:
+            await self._tell_state(session_id, "thinking")
+            answer = await self._asked(conversation, message)
+            turn = answer.turn
+            await self._tell(session_id, RESPONSE, {"turn": turn, "text": answer.text})
+            if not await still_there():
+                await self._tell_state(session_id, "idle", turn)
+                return MessageAnswer(
+                    response=answer.text, audio=None, emotion="neutral", duration=0, emotionCurve=[]
+                )
+            return await self._said(session_id, persona, answer)
+        except SoundstageError as error:
+            told_error = _after_the_text(error, session_id, turn) if turn else error
+            await self._tell_failure(session_id, turn, told_error)
+            raise told_error from error
+        except BaseException:
+            # Cancelled, or a defect: no page may see this persona think for ever.
+            with suppress(SoundstageError):
+                await asyncio.shield(self._tell_state(session_id, "idle", turn))
+            raise
+
+    async def _asked(self, conversation: Conversation, message: str) -> _Answer:
+        """What the Brain says; what it could not do is part of that."""
+        turn, said = 0, []
+        events = await self._answering.ask(conversation, message)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, TurnBegan):
+                    turn = event.turn
+                said.append(_sentence(event))
+        return _Answer(turn, "\n".join(filter(None, said)))
+
+    async def _said(self, session_id: str, persona: Persona, answer: _Answer) -> MessageAnswer:
+        text = spoken_text(answer.text)
+        found = feelings(text)
+        emotion = strongest(found)
+        if not text:
+            await self._tell_state(session_id, "idle", answer.turn)
+            return MessageAnswer(
+                response=answer.text, audio=None, emotion=emotion, duration=0, emotionCurve=[]
+            )
+        said = await self._speech.say(persona, text)
+        curve = emotion_curve(found, said.sheet)
+        await self._tell_state(
+            session_id,
+            "speaking",
+            answer.turn,
+            {"duration_ms": said.sheet.duration_ms, **performance(said.sheet, curve)},
+        )
+        self._quiet_after(session_id, answer.turn, said.sheet.duration_ms / 1000)
+        sound = base64.b64encode(said.sound).decode("ascii")
+        return MessageAnswer(
+            response=answer.text,
+            audio=f"data:audio/wav;base64,{sound}",
+            emotion=emotion,
+            duration=said.sheet.duration_ms,
+            emotionCurve=curve,
+        )
+
+    def _persona_of(self, conversation: Conversation) -> Persona:
+        if conversation.persona_id is None:
+            raise Conflict(
+                "session.no_persona",
+                f"The session {conversation.id} is held with no persona.",
+                "Start one with `POST /api/session` and a personaId.",
+            )
+        return self._library.get(conversation.persona_id)
+
+    def _quiet_after(self, session_id: str, turn: int, seconds: float) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            with suppress(SoundstageError):
+                await self._tell_state(session_id, "idle", turn)
+
+        self._hush(session_id)
+        task = asyncio.create_task(wait())
+        self._quiet[session_id] = task
+        task.add_done_callback(lambda done: self._forget(session_id, done))
+
+    def _hush(self, session_id: str) -> None:
+        """Something else begins: the end of the sound before is no news any more."""
+        if (task := self._quiet.pop(session_id, None)) is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    def _forget(self, session_id: str, task: asyncio.Task[None]) -> None:
+        if self._quiet.get(session_id) is task:
+            del self._quiet[session_id]
+
+    async def _tell_failure(self, session_id: str, turn: int | None, error: SoundstageError) -> None:
+        data = {"turn": turn, "code": error.code, "message": error.message, "hint": error.hint}
+        try:
+            await self._tell(session_id, ERROR, data)
+            await self._tell_state(session_id, "idle", turn)
+        except SoundstageError as other:
+            # The failure itself reaches the caller; that nobody else can be told is for the log.
+            self._states.pop(session_id, None)
+            log.warning("live.untold", session=session_id, code=other.code)
+
+    async def _tell_state(
+        self,
+        session_id: str,
+        state: LiveState,
+        turn: int | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        if state in ("thinking", "listening"):
+            self._hush(session_id)
+        if state == "idle":
+            self._states.pop(session_id, None)
+        else:
+            self._states[session_id] = state
+        await self._tell(session_id, STATE, {"state": state, "turn": turn, **(more or {})})
+
+    async def _tell(self, session_id: str, kind: str, data: Mapping[str, Any]) -> None:
+        async with self._database.transaction() as session:
+            await self._events.append(session, stream_of(session_id), kind, data)
+
+
+def config_of(persona: Persona) -> PersonaConfig:
+    voice = persona.voice
+    named = getattr(voice, "voice_id", None) or getattr(voice, "voice", "")
+    return PersonaConfig(
+        id=persona.id,
+        name=persona.name,
+        title=persona.title,
+        description=persona.description,
+        voiceId=f"{voice.kind}:{named}",
+        language=persona.style.language,
+        face=persona.face.kind,
+    )
+
+
+def _sentence(event: BrainEvent) -> str:
+    if isinstance(event, Failure):
+        return f"{event.message} {event.hint}".strip()
+    return event.text if isinstance(event, Text | Notice) else ""
+
+
+def _after_the_text(error: SoundstageError, session_id: str, turn: int) -> SoundstageError:
+    """What is said once the message is answered: whoever asks again would have it done twice."""
+    hint = f"It is answered: /api/chat/sessions/{session_id}/turns/{turn} has the text. {error.hint}".strip()
+    return SoundstageError(error.code, error.message, hint, error.status, headers=error.headers)

@@ -1,0 +1,80 @@
+"""How tools look to MCP clients: schemas of what goes in and comes out, and hints about their effect."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mcp import types
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from agent.tools.record import STRENGTH, Tool
+from agent.tools.toolset import AnyTool
+from agent.tools.wrappers import PlannedResult
+from policy import Principal
+
+DRY_RUN = "soundstage/dryRun"
+"""Key in `_meta` of a call with which only the plan is wanted."""
+TRACE = "soundstage/traceId"
+"""Key in `_meta` of a result: `soundstage trace` tells the story of the call."""
+
+
+class WaitsForPeople(BaseModel):
+    """The answer of a call that people have to agree to first. Nothing has happened yet.
+
+    It runs by itself when they agree; the same call again meanwhile gets the same id.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["waiting_for_approval"] = "waiting_for_approval"
+    approval_id: str
+    message: str
+    hint: str
+
+
+class Refused(BaseModel):
+    """The answer of a call that failed: a stable code, what happened, what to do next."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["error"] = "error"
+    code: str
+    message: str
+    hint: str = Field(default="")
+
+
+def described(tool: AnyTool, principal: Principal) -> types.Tool | None:
+    """The tool as this caller may use it; None when they may not use it at all."""
+    acts = {action: act for action, act in tool.acts.items() if principal.may(act.permission)}
+    if not acts:
+        return None
+    strongest = max((act.effect for act in acts.values()), key=STRENGTH.index)
+    more = f" Undo: {tool.undo}." if tool.undo else ""
+    return types.Tool(
+        name=tool.name,
+        title=tool.name.replace("_", " ").capitalize(),
+        description=f"{tool.purpose}{more}",
+        input_schema=_input(tool, set(acts)),
+        output_schema=_output(tool),
+        annotations=types.ToolAnnotations(
+            read_only_hint=strongest == "read",
+            destructive_hint=strongest == "destructive",
+            open_world_hint=False,
+        ),
+    )
+
+
+def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
+    """The schema of the request, with those actions alone that this caller may ask for."""
+    schema: dict[str, Any] = tool.request.model_json_schema()
+    action = schema.get("properties", {}).get("action")
+    if isinstance(action, dict) and "" not in tool.acts:
+        action.pop("const", None)
+        action["enum"] = [name for name in tool.acts if name in actions]
+    return schema
+
+
+def _output(tool: Tool[Any, Any]) -> dict[str, Any]:
+    """What the tool returns, or that it waits for people, or (in a dry run) its plan."""
+    wanted: Any = tool.result | WaitsForPeople | PlannedResult
+    return {"type": "object", **TypeAdapter(wanted).json_schema(mode="serialization")}

@@ -1,0 +1,63 @@
+"""The conversation that a caller's MCP calls belong to: what "latest" means, what approvals are bound to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.outcome import spoken_of
+from agent.sessions.models import AgentSession
+from agent.sessions.repository import SessionRepository
+from policy import Principal
+from soundstage.database import Database, utcnow
+
+TITLE = "MCP"
+
+
+@dataclass(frozen=True, slots=True)
+class McpSession:
+    """One for each principal: clients come and go, and some hold no connection between their calls."""
+
+    id: str
+    last_render_id: str | None = None
+    last_project_id: str | None = None
+
+
+class McpSessions:
+    """Rows beside those of the chat, in the same table, so that audit and snapshots know them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, principal: Principal) -> McpSession:
+        """The principal's session; made with its first call."""
+        session_id = f"ses_mcp{hashlib.sha256(principal.id.encode()).hexdigest()[:24]}"
+        async with self._database.session() as session:
+            row = await SessionRepository(session).get(session_id)
+        if row is None:
+            async with self._database.transaction() as session:
+                row = await SessionRepository(session).get(session_id)
+                if row is None:
+                    row = AgentSession(
+                        id=session_id,
+                        principal_id=principal.id,
+                        title=TITLE,
+                        turns=0,
+                        created_at=utcnow(),
+                        updated_at=utcnow(),
+                    )
+                    SessionRepository(session).add(row)
+        return McpSession(row.id, row.last_render_id, row.last_project_id)
+
+    async def note(self, known: McpSession, result: Mapping[str, Any]) -> None:
+        """What a call was about is what "it" and "latest" mean in the next one."""
+        about = spoken_of(result, known.last_render_id, known.last_project_id)
+        if about == (known.last_render_id, known.last_project_id):
+            return
+        async with self._database.transaction() as session:
+            row = await SessionRepository(session).get(known.id)
+            if row is not None:
+                row.last_render_id, row.last_project_id = about
+                row.updated_at = utcnow()

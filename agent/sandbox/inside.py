@@ -1,0 +1,212 @@
+"""The first process inside the sandbox: sets the limits, runs the code in a child, reports what came of it.
+
+It stands alone, because nothing of the project can be seen in there. Its order comes as JSON on standard
+input; a line of JSON goes to descriptor `report_fd` when it stands, and one when all has ended. The code runs
+as the same user, so it may forge the report: whoever reads it takes it for data.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import errno
+import json
+import linecache
+import os
+import resource
+import signal
+import stat
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+NAME = "<code>"
+MOST_PER_BYTE = 3
+"""How many characters of the report a byte of a file takes at most: letters beyond ASCII take that much."""
+HARD_CPU_S = 1
+"""How much longer than the limit of the processor's time a process lives that ignores the first signal."""
+
+
+def main() -> None:
+    order = json.load(sys.stdin)
+    report_fd = order["report_fd"]
+    os.set_inheritable(report_fd, False)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    # Whoever should end this may be gone: the sandbox ends with its first process.
+    signal.alarm(order["alarm_s"])
+    _tell(report_fd, {"ready": True})
+    set_limits(order)
+    told, tells = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(report_fd)
+        os.close(told)
+        signal.alarm(0)
+        run(order["code"], tells, order["result"])
+    os.close(tells)
+    _, status = os.waitpid(child, 0)
+    end_the_others()
+    os.set_blocking(told, False)
+    ended = {"exit": os.waitstatus_to_exitcode(status), "files": made_files(order), **_read(told)}
+    if ended["exit"] == -signal.SIGXCPU:
+        ended["limit"] = "cpu"
+    _tell(report_fd, ended)
+
+
+def set_limits(order: Mapping[str, Any]) -> None:
+    """Hard limits, which nobody without rights on the outside can raise again."""
+    for name, most in (
+        ("RLIMIT_AS", order["memory"]),
+        ("RLIMIT_FSIZE", order["file"]),
+        ("RLIMIT_NOFILE", order["open_files"]),
+        ("RLIMIT_NPROC", order["processes"]),
+        ("RLIMIT_CORE", 0),
+        ("RLIMIT_MEMLOCK", 0),
+        ("RLIMIT_MSGQUEUE", 0),
+    ):
+        resource.setrlimit(getattr(resource, name), (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_s"], order["cpu_s"] + HARD_CPU_S))
+
+
+def run(code: str, tells: int, most: int) -> None:
+    """Does what the interactive Python does with it: the value of the last expression is the result."""
+    space = {"__name__": "__main__", "__builtins__": __builtins__}
+    linecache.cache[NAME] = (len(code), None, code.splitlines(keepends=True), NAME)
+    told: dict[str, Any] = {}
+    status, here = 0, os.getpid()
+    try:
+        tree = ast.parse(code, NAME)
+        last = tree.body[-1] if tree.body else None
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+        exec(compile(tree, NAME, "exec"), space)  # noqa: S102 - what this program is for
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), NAME, "eval"), space)  # noqa: S307 - the same
+            told = {} if value is None else {"result": repr(value)[:most]}
+        _join_threads()
+    except SystemExit as left:
+        status = _status(left.code)
+    except BaseException as error:
+        status = 1
+        told = {"limit": _limit(error)}
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        _say(error)
+    _flush()
+    if os.getpid() == here:  # not what the code has forked
+        os.write(tells, json.dumps(told).encode("utf-8", "replace"))
+    os._exit(status)
+
+
+def end_the_others() -> None:
+    """Whatever the code has started ends with it; the kernel spares the first process of the sandbox."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+        while True:
+            os.waitpid(-1, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return
+
+
+def made_files(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files in the work folder, their content where it is small. Links are not followed."""
+    found: list[dict[str, Any]] = []
+    left = order["kept_in_all"]
+    for folder, folders, names in os.walk(".", followlinks=False):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)  # noqa: PTH118 - without pathlib the start is faster
+            if len(found) >= order["kept_files"] or len(path) > 1000:
+                return found
+            known = os.lstat(path)
+            if not stat.S_ISREG(known.st_mode):
+                continue
+            entry = {
+                "path": os.path.relpath(path).encode("utf-8", "replace").decode(),
+                "bytes": known.st_size,
+            }
+            if known.st_size <= min(order["kept_file"], left):
+                try:
+                    content = _content(path, order["kept_file"])
+                except OSError:
+                    content = b""
+                left -= len(content)
+                entry.update(_as_text(content))
+            found.append(entry)
+    return found
+
+
+def _content(path: str, most: int) -> bytes:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(most)
+
+
+def _as_text(content: bytes) -> dict[str, str]:
+    """As text where it is some: control characters make a report of bytes longer than it may be."""
+    try:
+        text = content.decode("utf-8")
+        if len(json.dumps(text)) <= MOST_PER_BYTE * len(content) + 2:
+            return {"text": text}
+    except UnicodeDecodeError:
+        pass
+    return {"base64": base64.b64encode(content).decode("ascii")}
+
+
+def _limit(error: BaseException) -> str | None:
+    """Which limit an error speaks of, if any."""
+    if isinstance(error, MemoryError):
+        return "memory"
+    number = (error.errno if isinstance(error, OSError) else None) or 0
+    started = isinstance(error, RuntimeError) and "start new thread" in str(error)
+    if number == errno.EAGAIN or started:
+        return "processes"
+    return {errno.ENOSPC: "disk", errno.EFBIG: "file_size", errno.ENOMEM: "memory"}.get(number)
+
+
+def _join_threads() -> None:
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
+
+
+def _status(code: object) -> int:
+    if code is None or isinstance(code, int):
+        return (code or 0) & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _say(error: BaseException) -> None:
+    try:
+        traceback.print_exception(error)
+    except BaseException:  # the code may have broken anything by now, and the memory may be full
+        os.write(2, type(error).__name__.encode("utf-8", "replace") + b"\n")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+
+
+def _read(told: int) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = json.loads(os.read(told, 1 << 16) or b"{}")
+    except (OSError, ValueError):
+        return {}
+    return read
+
+
+def _tell(fd: int, what: Mapping[str, Any]) -> None:
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(json.dumps(what).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Becomes the sandbox: joins its control groups, gives up root, and executes bubblewrap in its own place.
+
+Started by agent.sandbox.runner as a program, because all of this belongs between fork and exec. Arguments:
+the user id to take (-1: none), files to write our process id into, `--`, the command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+NICENESS = 10
+
+
+def main() -> None:
+    user, *rest = sys.argv[1:]
+    split = rest.index("--")
+    for path in rest[:split]:
+        with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - starts without site and pathlib
+            file.write(str(os.getpid()))
+    os.nice(NICENESS)
+    if int(user) >= 0:
+        os.setgroups([])
+        os.setresgid(int(user), int(user), int(user))
+        os.setresuid(int(user), int(user), int(user))
+    os.execv(rest[split + 1], rest[split + 1 :])  # noqa: S606 - no shell, and the command is ours
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Runs code in a new sandbox each time and brings back what came of it; called by the tool `code_runner`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from io import FileIO
+from pathlib import Path
+
+from agent.sandbox import inside, launch
+from agent.sandbox.cgroup import ControlGroup, make_group
+from agent.sandbox.command import sandbox_command
+from agent.sandbox.interpreter import find_interpreter
+from agent.sandbox.limits import MIB, Limits
+from agent.sandbox.outcome import LimitHit, Report, SandboxRun, read_report
+from agent.sandbox.seccomp import syscall_filter
+from soundstage.errors import SoundstageError, Unavailable
+from soundstage.telemetry import get_logger
+
+PROGRAM = "bwrap"
+AT_ONCE = 2
+UNUSED_USER = 1_900_000_000
+"""A user id that no account has: for a server that is root, whose own id would count as root's inside too."""
+START_S = 20.0
+"""What making the sandbox may take, before the time of the code begins."""
+END_WITHIN_S = 10.0
+CHUNK = 1 << 16
+SHOWN_PROBLEM, LOGGED_PROBLEM = 300, 2000
+
+
+@dataclass(slots=True)
+class _Running:
+    """What comes out of one run while it goes on."""
+
+    process: asyncio.subprocess.Process
+    group: ControlGroup | None
+    report_fd: int
+    """How the sandbox knows the pipe on which it reports."""
+    stands: asyncio.Event = field(default_factory=asyncio.Event)
+    limit: LimitHit | None = None
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+    report: bytearray = field(default_factory=bytearray)
+
+    def end(self, limit: LimitHit | None = None) -> None:
+        """Kills the whole sandbox: its first process dies with bubblewrap, and everything with that.
+
+        One that bubblewrap has just begun does not die with it yet, so all that can be found is killed.
+        """
+        self.limit = self.limit or limit
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        if self.group is not None:
+            self.group.kill()
+
+
+class Sandbox:
+    """Never runs anything outside of bubblewrap: where that cannot work, `run` raises Unavailable."""
+
+    def __init__(
+        self, limits: Limits | None = None, *, at_once: int = AT_ONCE, program: str = PROGRAM
+    ) -> None:
+        self.limits = limits or Limits()
+        self._free = asyncio.Semaphore(at_once)
+        self._program = program
+
+    async def run(self, code: str, *, wall_s: float | None = None) -> SandboxRun:
+        """Python code from its first line to its end, or to the first limit that it meets.
+
+        Cancelling it ends the sandbox with all that runs in there. Raises Unavailable (`sandbox.missing`,
+        `sandbox.no_python`, `sandbox.failed`) when there is no sandbox.
+        """
+        limits = (
+            self.limits if wall_s is None else replace(self.limits, wall_s=min(wall_s, self.limits.wall_s))
+        )
+        bwrap = shutil.which(self._program)
+        if bwrap is None:
+            raise Unavailable(
+                "sandbox.missing",
+                "Code runs only in a sandbox, and the program for it is not installed here.",
+                "Install Debian's package bubblewrap (0.8 or newer) on the server.",
+            )
+        async with self._free:
+            # A few writes to files of the kernel: in a thread, a cancelled call would leave the group behind.
+            group = make_group(limits)
+            try:
+                return await self._run(Path(bwrap), code, limits, group)
+            finally:
+                if group is not None:
+                    await asyncio.shield(group.remove())
+
+    async def _run(self, bwrap: Path, code: str, limits: Limits, group: ControlGroup | None) -> SandboxRun:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async with _started(bwrap, limits, group) as running:
+            await _until_end(running, _order(code, limits, running.report_fd, group is not None), limits)
+        lines = bytes(running.report).splitlines()
+        if not lines:
+            raise _no_sandbox(running)
+        report = read_report(lines[-1]) if len(lines) > 1 else None
+        limit = running.limit or (None if group is None else group.limit_hit())
+        if report is None:
+            report = Report(exit=_as_signal(running.process.returncode or 0))
+        return SandboxRun(
+            stdout=running.stdout[: limits.output].decode("utf-8", "replace"),
+            stderr=running.stderr[: limits.output].decode("utf-8", "replace"),
+            exit=report.exit,
+            result=None if report.result is None else report.result[: limits.result],
+            limit=limit or report.limit,
+            files=report.files[: limits.kept_files],
+            seconds=loop.time() - started,
+        )
+
+
+@asynccontextmanager
+async def _started(bwrap: Path, limits: Limits, group: ControlGroup | None) -> AsyncIterator[_Running]:
+    """A sandbox that waits for its order on standard input; gone, with all in it, when this is left."""
+    root = os.geteuid() == 0
+    python = await asyncio.to_thread(find_interpreter, for_others=root)
+    with ExitStack() as opened:
+        read_end, write_end = os.pipe()
+        reports = opened.enter_context(os.fdopen(read_end, "rb", buffering=0))
+        reported = opened.enter_context(os.fdopen(write_end, "wb", buffering=0))
+        program = opened.enter_context(_in_memory(await asyncio.to_thread(Path(inside.__file__).read_bytes)))
+        calls = syscall_filter()
+        seccomp = None if calls is None else opened.enter_context(_in_memory(calls))
+        command = sandbox_command(
+            bwrap,
+            python,
+            limits,
+            program_fd=program.fileno(),
+            seccomp_fd=None if seccomp is None else seccomp.fileno(),
+        )
+        files = [reported, program, *([] if seccomp is None else [seccomp])]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", launch.__file__, str(UNUSED_USER if root else -1),
+            *(() if group is None else group.joined_by), "--", *command,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={}, cwd="/", pass_fds=[file.fileno() for file in files], start_new_session=True,
+        )  # fmt: skip
+        running = _Running(process, group, reported.fileno())
+        try:
+            reported.close()
+            readers = [
+                asyncio.create_task(_collect(process.stdout, running.stdout, limits.output, running)),
+                asyncio.create_task(_collect(process.stderr, running.stderr, limits.output, running)),
+                asyncio.create_task(_collect(await _reader(reports), running.report, limits.report, running)),
+            ]
+            yield running
+            await asyncio.wait(readers, timeout=END_WITHIN_S)
+        finally:
+            running.end()
+            await asyncio.shield(process.wait())
+
+
+async def _until_end(running: _Running, order: bytes, limits: Limits) -> None:
+    """Until the sandbox has ended by itself, or by a limit. Its time counts from when it stands."""
+    stdin, process = running.process.stdin, running.process
+    ended = asyncio.create_task(process.wait())
+    stands = asyncio.create_task(running.stands.wait())
+    try:
+        if stdin is not None:
+            stdin.write(order)
+            stdin.close()
+        await asyncio.wait((ended, stands), timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((ended,), timeout=limits.wall_s if stands.done() else 0)
+        if not ended.done():
+            running.end("time")
+            await ended
+    finally:
+        ended.cancel()
+        stands.cancel()
+
+
+async def _collect(
+    stream: asyncio.StreamReader | None, into: bytearray, most: int, running: _Running
+) -> None:
+    """Whatever is written, up to the limit; one byte more ends the run. Read to its end in any case, because
+    a process counts as ended only when nobody holds its pipes.
+    """
+    while stream is not None and (chunk := await stream.read(CHUNK)):
+        if into is running.report:
+            running.stands.set()
+        into += chunk[: max(0, most + 1 - len(into))]
+        if len(into) > most:
+            running.end("output")
+
+
+async def _reader(file: FileIO) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
+    return reader
+
+
+def _in_memory(content: bytes) -> FileIO:
+    """A file without a name, at its beginning."""
+    file = os.fdopen(os.memfd_create("sandbox"), "w+b", buffering=0)
+    file.write(content)
+    file.seek(0)
+    return file
+
+
+def _order(code: str, limits: Limits, report_fd: int, grouped: bool) -> bytes:
+    """What the first process inside is told; its keys are known to inside.py."""
+    order = {
+        "code": code,
+        "report_fd": report_fd,
+        "cpu_s": limits.cpu_s,
+        "memory": limits.memory_mib * MIB,
+        # The two that keep the sandbox count as well.
+        "processes": 2 + (limits.processes if grouped else limits.processes_alone),
+        "file": limits.file_mib * MIB,
+        "open_files": limits.open_files,
+        "alarm_s": int(limits.wall_s + START_S),
+        "result": limits.result,
+        "kept_files": limits.kept_files,
+        "kept_file": limits.kept_file,
+        "kept_in_all": limits.kept_in_all,
+    }
+    return json.dumps(order).encode()
+
+
+def _as_signal(status: int) -> int:
+    """A shell's way to tell a signal (128 and more), or our own, as a negative number."""
+    return 128 - status if status > 128 else status
+
+
+def _no_sandbox(running: _Running) -> SoundstageError:
+    problem = running.stderr.decode("utf-8", "replace").strip()
+    if running.limit == "time":
+        return Unavailable(
+            "sandbox.slow", "The sandbox did not start in time.", "Try again when less is going on."
+        )
+    get_logger(__name__).warning("no sandbox", problem=problem[:LOGGED_PROBLEM])
+    return Unavailable(
+        "sandbox.failed",
+        f"Code runs only in a sandbox, and none can be made: {problem[:SHOWN_PROBLEM] or 'it ended at once'}",
+        "Bubblewrap 0.8 or newer and unprivileged user namespaces are needed "
+        "(`sysctl kernel.unprivileged_userns_clone user.max_user_namespaces`).",
+    )

@@ -1,0 +1,41 @@
+"""All SQL of snapshots; used by their service only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from agent.snapshots.models import Continuation, Snapshot
+
+
+class Snapshots:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, row: Snapshot | Continuation) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def named(self, tenant: str, owner_id: str, name_key: str) -> Snapshot | None:
+        query = select(Snapshot).where(
+            Snapshot.tenant == tenant, Snapshot.owner_id == owner_id, Snapshot.name_key == name_key
+        )
+        found: Snapshot | None = await self._session.scalar(query)
+        return found
+
+    async def of_owner(self, tenant: str, owner_id: str) -> Sequence[Snapshot]:
+        """The newest first."""
+        query = select(Snapshot).where(Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)
+        return (await self._session.scalars(query.order_by(Snapshot.saved_at.desc()))).all()
+
+    async def count(self, tenant: str, owner_id: str) -> int:
+        query = select(func.count()).where(Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)
+        return await self._session.scalar(query) or 0
+
+    async def delete(self, row: Snapshot) -> None:
+        await self._session.delete(row)
+
+    async def continuation(self, session_id: str) -> Continuation | None:
+        return await self._session.get(Continuation, session_id)

@@ -1,0 +1,187 @@
+"""The tool that runs a playbook or a role on machines, through the provisioning API."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from pydantic import Field
+
+from agent.tools.machines_door import (
+    Machine,
+    MachineCalls,
+    Playbook,
+    Run,
+    all_machines,
+    meant,
+    understood,
+)
+from agent.tools.plan import Plan, change
+from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.table import listed
+from soundstage.errors import Conflict, Invalid, NotFound
+
+_CONFIGURABLE = ("enrolled", "configuring", "ready", "failed")
+_SEVERAL = re.compile(r"\s*(?:,|\band\b)\s*")
+_ALL = "all"
+
+
+class RunAnsible(ToolRequest):
+    machines: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="Names of machines by commas, the name of a pool or tag, “gpu” or “all”.",
+    )
+    playbook: str | None = Field(
+        default=None,
+        max_length=200,
+        description="A playbook by name, such as site or verify; left out: what configures them.",
+    )
+    role: str | None = Field(default=None, max_length=80, description="Only this role of the playbook.")
+    check: bool = Field(default=False, description="Only try: say what would change, and change nothing.")
+
+
+class RunBegun(ToolResult):
+    run_id: str
+    state: str
+    playbook: str
+    machines: tuple[str, ...]
+    check: bool
+
+    def sentence(self) -> str:
+        tries = "tries" if self.check else "runs"
+        name = self.playbook.rpartition("/")[2]
+        more = f"“Show the run {self.run_id}” tells how far it is."
+        return f"{name} {tries} on {listed(self.machines)} now ({self.run_id}). {more}"
+
+
+class _Order:
+    """What exactly is run where; the same for the plan and for the run."""
+
+    def __init__(self, playbook: Playbook, tags: list[str], machines: list[Machine]) -> None:
+        self.playbook = playbook
+        self.tags = tags
+        self.names = [machine.name for machine in machines]
+
+
+async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
+    async with context.doors.machines() as api:
+        order = await _order(api, request)
+        runs: list[Run] = understood(list[Run], await api.get("/api/runs", limit=200, state=["succeeded"]))
+    only = f", only the role {request.role} (tags {' '.join(order.tags)})" if request.role else ""
+    does = "is tried without changing anything" if request.check else "runs"
+    number = f"{len(order.names)} machine{'' if len(order.names) == 1 else 's'}"
+    changes = (
+        change(f"{order.playbook.path} ({order.playbook.title}) {does}{only}", number),
+        *(change("On", ", ".join(order.names[at : at + 10])) for at in range(0, len(order.names), 10)),
+    )
+    same = [
+        (run.ended_at - run.started_at).total_seconds()
+        for run in runs
+        if run.playbook == order.playbook.path
+        and run.tags == tuple(order.tags)
+        and run.check == request.check
+        if run.ended_at is not None and run.started_at is not None
+    ]
+    # The last one tells most: machines and playbook were most like those of now.
+    return Plan(changes=changes, seconds=same[0] if same else None)
+
+
+@tool(
+    effect="write",
+    permission="run:create",
+    undo="cancel_run stops it; what it has changed is changed back by another run",
+    plan=_plan,
+)
+async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
+    """Run a playbook or a role of Ansible on machines, or only try what it would change."""
+    async with context.doors.machines() as api:
+        order = await _order(api, request)
+        body = {
+            "machines": order.names,
+            "playbook": order.playbook.path,
+            "tags": order.tags,
+            "check": request.check,
+        }
+        run: Run = understood(Run, await api.post("/api/runs", body))
+    return RunBegun(
+        run_id=run.id,
+        state=run.state,
+        playbook=run.playbook,
+        machines=tuple(one.name for one in run.machines),
+        check=run.check,
+    )
+
+
+async def _order(api: MachineCalls, request: RunAnsible) -> _Order:
+    playbooks: list[Playbook] = understood(list[Playbook], await api.get("/api/playbooks"))
+    playbook = _playbook(playbooks, request.playbook)
+    return _Order(playbook, _tags(playbook, request.role), await _machines(api, request.machines))
+
+
+def _playbook(playbooks: list[Playbook], given: str | None) -> Playbook:
+    """The named one; without a name `playbook.yaml`, which configures machines."""
+    wanted = (
+        "playbook" if given is None else given.strip().casefold().removesuffix(".yaml").removesuffix(".yml")
+    )
+    by_path = {one.path.rpartition(".")[0].casefold(): one for one in playbooks}
+    by_name = {path.rpartition("/")[2]: one for path, one in by_path.items()}
+    found = by_path.get(wanted) or by_name.get(wanted) or by_name.get(wanted.replace(" ", "-"))
+    if found is None and wanted == "site":
+        # What configures machines is called so everywhere.
+        found = by_name.get("playbook")
+    if found is None:
+        near = get_close_matches(wanted, by_name, n=1, cutoff=0.6)
+        known = ", ".join(sorted(by_name)) or "none"
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {known}."
+        raise NotFound("ansible.no_playbook", f"There is no playbook called {given or 'playbook'!r}.", hint)
+    return found
+
+
+def _tags(playbook: Playbook, role: str | None) -> list[str]:
+    if role is None:
+        return []
+    wanted = role.strip().casefold().replace(" ", "_")
+    tagged = {one.name.casefold(): list(one.tags) for one in playbook.roles if one.tags}
+    if wanted in tagged:
+        return tagged[wanted]
+    names = ", ".join(sorted(tagged)) or "none"
+    raise Invalid(
+        "ansible.no_role",
+        f"{playbook.path} has no role {role.strip()!r} that can run alone.",
+        f"There are: {names}.",
+    )
+
+
+async def _machines(api: MachineCalls, given: str) -> list[Machine]:
+    """In the order of their names; each once. Raises when one of them cannot be configured."""
+    everybody = await all_machines(api)
+    members = [machine for machine in everybody if machine.state in _CONFIGURABLE]
+    chosen: dict[str, Machine] = {}
+    for word in (part for part in _SEVERAL.split(given.strip()) if part):
+        group = await _group(api, members, word.casefold())
+        for machine in group or [await meant(api, word)]:
+            chosen[machine.name] = machine
+    wrong = [machine for machine in chosen.values() if machine.state not in _CONFIGURABLE]
+    if wrong:
+        raise Conflict(
+            "ansible.not_members",
+            f"{wrong[0].name} is {wrong[0].state}, and cannot be configured.",
+            f"“Why is {wrong[0].name} waiting?” tells what is missing.",
+        )
+    if not chosen:
+        raise NotFound("ansible.nobody", "There are no machines to run it on.", "Say “list the machines”.")
+    return [chosen[name] for name in sorted(chosen)]
+
+
+async def _group(api: MachineCalls, members: list[Machine], word: str) -> list[Machine]:
+    """The machines of a pool, a tag, or with cards; empty when the word is no group."""
+    if word == _ALL:
+        return members
+    if any(machine.name == word for machine in members):
+        return []
+    group = [one for one in members if word == one.pool or word in one.tags]
+    if group or word != "gpu":
+        return group
+    full: list[Machine] = [understood(Machine, await api.get(f"/api/machines/{one.id}")) for one in members]
+    return [machine for machine in full if machine.hardware is not None and machine.hardware.gpus]

@@ -1,0 +1,69 @@
+"""What tools ask of the farm's Nomad; the composition root fills the door. Used by the tools on machines, the
+cluster and its jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from difflib import get_close_matches
+
+from farm.nomad.client import Json
+from farm.nomad.operating import OperatorClient
+from soundstage.errors import Conflict, NotFound
+
+ClusterDoor = Callable[[], AbstractAsyncContextManager[OperatorClient]]
+"""One conversation with Nomad; raises `cluster.not_configured` where the settings name none."""
+
+
+async def living_nodes(nomad: OperatorClient) -> list[Json]:
+    """Short forms of the nodes that answer, by name."""
+    nodes, _ = await nomad.nodes()
+    return sorted((one for one in nodes if one.get("Status") != "down"), key=lambda one: str(one["Name"]))
+
+
+async def node_named(nomad: OperatorClient, given: str) -> Json:
+    """The node of that machine. Raises `cluster.no_node`, with a name that is near."""
+    wanted = given.strip().casefold()
+    nodes, _ = await nomad.nodes()
+    found = [one for one in nodes if wanted in (str(one["Name"]).casefold(), str(one["ID"]))]
+    alive = [one for one in found if one.get("Status") != "down"] or found
+    if len(alive) > 1:
+        raise Conflict(
+            "cluster.two_nodes",
+            f"{len(alive)} nodes of the farm are called {given.strip()}.",
+            f"Name one by its id: {', '.join(str(one['ID']) for one in alive[:5])}.",
+        )
+    if alive:
+        return alive[0]
+    names = sorted({str(one["Name"]) for one in nodes})
+    near = get_close_matches(wanted, names, n=1, cutoff=0.6)
+    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names[:20]) or 'none'}."
+    raise NotFound("cluster.no_node", f"No node of the farm is called {given.strip()!r}.", hint)
+
+
+async def job_named(nomad: OperatorClient, given: str) -> Json:
+    """The short form of that job. Raises `cluster.no_job`, with a name that is near."""
+    jobs = await nomad.all_jobs()
+    wanted = given.strip().casefold()
+    for job in jobs:
+        if str(job["ID"]).casefold() == wanted:
+            return job
+    names = [str(job["ID"]) for job in jobs]
+    near = get_close_matches(wanted, names, n=1, cutoff=0.6)
+    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names[:20]) or 'none'}."
+    raise NotFound("cluster.no_job", f"The farm knows no job called {given.strip()!r}.", hint)
+
+
+async def jobs_on(nomad: OperatorClient, node_id: str, *, lasting: bool = False) -> list[str]:
+    """Names of what runs or starts on that node, without doubles; `lasting`: services alone."""
+    allocations, _ = await nomad.all_allocations()
+    here = [one for one in allocations if one["NodeID"] == node_id]
+    if lasting:
+        here = [one for one in here if one.get("JobType") in ("service", "system")]
+    going = {str(one["JobID"]) for one in here if one.get("ClientStatus") in ("pending", "running")}
+    return sorted(going)
+
+
+def takes_work(node: Json) -> bool:
+    return not node.get("Drain") and node.get("SchedulingEligibility") == "eligible"

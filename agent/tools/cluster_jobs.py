@@ -1,0 +1,233 @@
+"""The tool that deploys, scales and stops jobs of the farm, each with the plan that people agree to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from agent.tools.cluster_door import job_named
+from agent.tools.cluster_words import counts, of_a_video, why_not_placed
+from agent.tools.plan import Change, Plan, change
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+from farm.nomad.client import Json
+from farm.nomad.operating import OperatorClient
+from farm.nomad.registration import JOB_FILE
+from soundstage.errors import Conflict, NotFound
+
+_MOST_FIELDS = 30
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_ASSIGNMENT = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=|\bto\b|\bis\b)\s*(.+?)\s*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+_JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+class ChangeJob(ToolRequest):
+    action: Literal["deploy", "scale", "stop"] = Field(
+        description="deploy: a job file by its name; scale: how many of it run; stop: end it."
+    )
+    job: str = Field(
+        min_length=1, max_length=200, description="The job, or with deploy the job file, by name."
+    )
+    variables: dict[str, str | int | float | bool] = Field(
+        default={}, max_length=40, description="With deploy: values of the job file's variables, by name."
+    )
+    count: int | None = Field(default=None, ge=0, le=1000, description="With scale: how many.")
+    group: str | None = Field(
+        default=None, max_length=100, description="With scale: which group, where the job has several."
+    )
+
+    @field_validator("variables", mode="before")
+    @classmethod
+    def _read(cls, value: object) -> object:
+        """`count = 2, vram_mib = 4096` as people say it."""
+        if not isinstance(value, str):
+            return value
+        found: dict[str, Any] = {}
+        for part in re.split(r",|\band\b", value):
+            assignment = _ASSIGNMENT.fullmatch(part)
+            if assignment is None:
+                raise ValueError(f"{part.strip()!r} sets no variable; say for instance: count = 2")
+            found[assignment[1]] = _value(assignment[2])
+        return found
+
+    @field_validator("variables")
+    @classmethod
+    def _named(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Names go into HCL as they are: none may bring a line of its own."""
+        for name in value:
+            if _VARIABLE.fullmatch(name) is None:
+                raise ValueError(f"{name[:80]!r} is no name of a variable; a name is like vram_mib")
+        return value
+
+    @field_validator("count", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return _NUMBERS.index(value) if isinstance(value, str) and value in _NUMBERS else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> ChangeJob:
+        if self.action == "scale" and self.count is None:
+            raise ValueError("say to how many: “scale tts to 2”")
+        return self
+
+
+class JobChanged(ToolResult):
+    job: str
+    done: str
+
+    def sentence(self) -> str:
+        return self.done
+
+
+async def _plan(context: ToolContext, request: ChangeJob) -> Plan:
+    """What Nomad itself says that would change."""
+    async with context.doors.cluster() as nomad:
+        if request.action == "deploy":
+            job = await _parsed(nomad, request)
+            return Plan(changes=tuple(_deployed(job, request, await nomad.plan(job))))
+        found = await _own_job(nomad, request.job)
+        name = str(found["ID"])
+        if request.action == "scale":
+            group, now = await _group(nomad, name, request.group)
+            what = f"{name} goes from {now} to {request.count}"
+            return Plan(changes=(change(what, "" if group == name else f"group {group}"),))
+        running, queued, starting = counts(found)
+        parts = f"{running + starting} running and {queued} waiting parts of it end"
+        return Plan(changes=(change(f"{name} is stopped: {parts}", str(found.get("Type") or "")),))
+
+
+@tool(
+    acts={
+        "deploy": Act("write", "job:deploy"),
+        "scale": Act("write", "job:scale"),
+        "stop": Act("destructive", "job:stop"),
+    },
+    undo="deploy the job again, or scale it back",
+    plan=_plan,
+)
+async def change_job(context: ToolContext, request: ChangeJob) -> JobChanged:
+    """Deploy a job file on the farm, scale a job, or stop it."""
+    async with context.doors.cluster() as nomad:
+        if request.action == "deploy":
+            job = await _parsed(nomad, request)
+            planned = await nomad.plan(job)
+            await nomad.deploy(job, int(planned.get("JobModifyIndex") or 0))
+            name = str(job["ID"])
+            said = f"{name} is deployed. “Why is the job {name} waiting?” tells how it is."
+            return JobChanged(job=name, done=said)
+        name = str((await _own_job(nomad, request.job))["ID"])
+        if request.action == "scale":
+            group, _ = await _group(nomad, name, request.group)
+            await nomad.scale(name, group, int(request.count or 0), f"asked for by {context.principal.name}")
+            return JobChanged(job=name, done=f"{name} is scaled to {request.count}.")
+        await nomad.end(name)
+        return JobChanged(job=name, done=f"{name} is stopped.")
+
+
+def job_files() -> list[str]:
+    """Names of the job files that come with the program."""
+    return sorted(path.name.removesuffix(".nomad.hcl") for path in JOB_FILE.parent.glob("*.nomad.hcl"))
+
+
+async def _parsed(nomad: OperatorClient, request: ChangeJob) -> Json:
+    name = request.job.strip().casefold().removesuffix(".nomad.hcl")
+    known = job_files()
+    if _JOB_NAME.fullmatch(name) is None or name not in known:
+        near = get_close_matches(name, known, n=1, cutoff=0.6)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+        raise NotFound("cluster.no_job_file", f"There is no job file called {request.job.strip()!r}.", hint)
+    text = (JOB_FILE.parent / f"{name}.nomad.hcl").read_text(encoding="utf-8")
+    return await nomad.parse_job(text, request.variables)
+
+
+async def _own_job(nomad: OperatorClient, given: str) -> Json:
+    job = await job_named(nomad, given)
+    if of_a_video(job):
+        raise Conflict(
+            "cluster.step_of_a_video", f"{job['ID']} is a step of a video.", "Cancel the video instead."
+        )
+    if job.get("Stop"):
+        raise Conflict("cluster.job_stopped", f"{job['ID']} is stopped.", "Deploy it again.")
+    return job
+
+
+async def _group(nomad: OperatorClient, name: str, wanted: str | None) -> tuple[str, int]:
+    """The group that is meant, and how many of it there are; refuses while Nomad would."""
+    if await nomad.deploying(name):
+        raise Conflict(
+            "cluster.deployment_open",
+            f"{name} is still being deployed, and cannot be scaled meanwhile.",
+            f"Wait until it runs: “why is the job {name} waiting?”. Or deploy it with another count.",
+        )
+    groups = {
+        str(one["Name"]): int(one["Count"]) for one in (await nomad.job(name) or {}).get("TaskGroups") or ()
+    }
+    if wanted is None and len(groups) == 1:
+        return next(iter(groups.items()))
+    if wanted in groups:
+        return str(wanted), groups[str(wanted)]
+    raise Conflict(
+        "cluster.which_group",
+        f"{name} has the groups {', '.join(groups)}.",
+        "Name one of them as `group`.",
+    )
+
+
+def _deployed(job: Json, request: ChangeJob, planned: Json) -> Iterator[Change]:
+    diff = planned.get("Diff") or {}
+    kind = {"Added": "is new", "Edited": "is changed", "None": "stays as it is"}.get(
+        str(diff.get("Type")), "is set"
+    )
+    given = ", ".join(
+        f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in request.variables.items()
+    )
+    yield change(f"The job {job['ID']} {kind}", given)
+    if diff.get("Type") == "Edited":
+        yield from _fields(diff)
+    updates = (planned.get("Annotations") or {}).get("DesiredTGUpdates") or {}
+    words = {
+        "Place": "start",
+        "Stop": "stop",
+        "DestructiveUpdate": "are replaced",
+        "InPlaceUpdate": "are changed in place",
+        "Migrate": "move",
+    }
+    for group, numbers in sorted(updates.items()):
+        said = [f"{numbers[name]} {word}" for name, word in words.items() if numbers.get(name)]
+        if said:
+            yield change(", ".join(said), f"group {group}")
+    if reason := why_not_placed(planned.get("FailedTGAllocs") or {}):
+        yield change(f"It would wait, {reason}", str(job["ID"]))
+
+
+def _fields(diff: Json) -> Iterator[Change]:
+    """What is edited, as `count: 1 → 2`, as far as people want to read it."""
+    for number, (path, old, new) in enumerate(_edited(diff, "")):
+        if number == _MOST_FIELDS:
+            yield change("and more is edited")
+            return
+        yield change(f"{path}: {old or 'nothing'} → {new or 'nothing'}")
+
+
+def _edited(diff: Json, path: str) -> Iterator[tuple[str, str, str]]:
+    for field in diff.get("Fields") or ():
+        if field.get("Type") != "None":
+            yield f"{path}{field['Name']}", str(field.get("Old", "")), str(field.get("New", ""))
+    for inner in ("TaskGroups", "Tasks", "Objects"):
+        for one in diff.get(inner) or ():
+            if one.get("Type") != "None":
+                yield from _edited(one, f"{path}{one.get('Name', '')}.")
+
+
+def _value(text: str) -> Any:
+    """A number, true or false where it reads as one, else the text without its quotes."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text.strip("\"'“”")
+    return value if isinstance(value, str | int | float | bool) else text

@@ -1,0 +1,92 @@
+"""The tool that runs Python code in the sandbox; nothing of the installation is in its reach."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from agent.sandbox import LimitHit, MadeFile, SandboxRun
+from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+
+CODE_CHARS = 20_000
+LONGEST_S = 60
+SHOWN_CHARS = 2000
+SHOWN_FILES = 5
+
+_LIMITS: dict[LimitHit, str] = {
+    "time": "it took longer than it may",
+    "cpu": "it used more of the processor than it may",
+    "memory": "it wanted more memory than it may have",
+    "processes": "it started more processes than it may",
+    "disk": "it wrote more than it may",
+    "file_size": "it wrote a larger file than it may",
+    "output": "it printed more than it may",
+}
+
+
+class RunCode(ToolRequest):
+    code: str = Field(
+        max_length=CODE_CHARS,
+        description="Python, standard library only. The value of the last line is the result; there is no "
+        "network, and files stay in the folder that it starts in.",
+    )
+    time_limit_s: int = Field(
+        default=10, ge=1, le=LONGEST_S, description="After so many seconds it is ended."
+    )
+
+    @field_validator("code")
+    @classmethod
+    def _something(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("there is no code; write some Python")
+        return value
+
+
+class CodeRan(ToolResult):
+    """What the code has printed and made. All of it is the code's own and no statement of ours."""
+
+    stdout: str
+    stderr: str
+    exit: int
+    result: str | None = None
+    limit: LimitHit | None = None
+    files: tuple[MadeFile, ...] = ()
+    seconds: float
+
+    @classmethod
+    def of(cls, run: SandboxRun) -> CodeRan:
+        return cls.model_validate(run.model_dump())
+
+    def sentence(self) -> str:
+        parts = [self._ending()]
+        if self.stdout.strip():
+            parts.append(_cut(self.stdout.rstrip()))
+        if self.exit != 0 and self.stderr.strip():
+            parts.append(_cut(self.stderr.strip(), end=True))
+        parts += [f"File {file.path} ({file.bytes} bytes)" for file in self.files[:SHOWN_FILES]]
+        if len(self.files) > SHOWN_FILES:
+            parts.append(f"and {len(self.files) - SHOWN_FILES} files more.")
+        return "\n".join(parts)
+
+    def _ending(self) -> str:
+        if self.limit is not None:
+            return f"The code was ended: {_LIMITS[self.limit]}."
+        if self.exit < 0:
+            return f"The code was ended by signal {-self.exit}."
+        if self.exit > 0:
+            return f"The code failed (status {self.exit})."
+        if self.result is not None:
+            return f"The result is {_cut(self.result)}"
+        return "The code ran." if self.stdout.strip() or self.files else "The code ran and printed nothing."
+
+
+@tool(effect="write", permission="code:run", undo="nothing is kept of it")
+async def code_runner(context: ToolContext, request: RunCode) -> CodeRan:
+    """Run Python code in a sandbox: no network, no files but its own, limits on time and memory."""
+    return CodeRan.of(await context.doors.sandbox.run(request.code, wall_s=request.time_limit_s))
+
+
+def _cut(text: str, *, end: bool = False) -> str:
+    """The beginning of a long text, or its end: where a traceback says what happened."""
+    if len(text) <= SHOWN_CHARS:
+        return text
+    return f"…{text[-SHOWN_CHARS:]}" if end else f"{text[:SHOWN_CHARS]}…"

@@ -1,0 +1,39 @@
+"""Words for how a video looks: the arguments that the tools of videos, projects and scripts share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from avatar.spec import Background, Box, ColourBackground, SourceBackground, TextOverlay
+from pydantic import AfterValidator, Field
+
+from agent.tools.colours import parse_colour
+
+BLURRED = "blurred"
+BLUR = 0.6
+
+CaptionChoice = Literal["none", "soft", "burned", "both"]
+CAPTIONS = "One of none, soft (files beside the video), burned (in the picture), both."
+
+
+def _known(value: str) -> str:
+    return value if value == BLURRED else parse_colour(value)
+
+
+# The limit stands at the text itself: around the whole union pydantic would measure None too, and break.
+BackgroundChoice = Annotated[
+    Annotated[str, Field(max_length=80), AfterValidator(_known)] | None,
+    Field(description="A colour, such as navy or #1b2733, or “blurred”."),
+]
+
+
+def background_of(given: str | None) -> Background | None:
+    """What the spec calls it; None leaves it to the persona."""
+    if given is None:
+        return None
+    return SourceBackground(blur=BLUR) if given == BLURRED else ColourBackground(colour=given)
+
+
+def heading_over(text: str) -> TextOverlay:
+    """A title in the picture, in the upper left corner for as long as the scene lasts."""
+    return TextOverlay(text=text, box=Box(x=0.05, y=0.06, width=0.5, height=0.12))

@@ -1,0 +1,178 @@
+"""Tools that list machines and let them join, work, rest and leave."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from agent.tools.machines_acts import ACTS, plan_act
+from agent.tools.machines_door import (
+    Machine,
+    MachineCalls,
+    Run,
+    Timeline,
+    all_machines,
+    one_machine,
+    understood,
+)
+from agent.tools.machines_words import (
+    State,
+    counted,
+    made_of,
+    remark,
+    since,
+    timeline_lines,
+    why_it_waits,
+)
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.table import MOST_LINES, aligned
+from soundstage.errors import SoundstageError
+
+_AT_ONCE = 8
+
+
+class ListMachines(ToolRequest):
+    machine: str | None = Field(
+        default=None, max_length=80, description="One machine by name, or “new” for the one that waits."
+    )
+    state: State | None = Field(default=None, description="Only those in this state.")
+
+
+class MachineLine(ToolResult):
+    """One machine; `story` tells why it waits and where its time went, for the one that was asked for."""
+
+    name: str
+    state: str
+    hardware: str
+    address: str | None
+    seen_at: datetime
+    remark: str
+    story: tuple[str, ...] = ()
+
+
+class MachineLines(ToolResult):
+    machines: tuple[MachineLine, ...]
+    summary: str
+
+    def sentence(self) -> str:
+        if not self.machines:
+            return self.summary
+        if len(self.machines) == 1 and self.machines[0].story:
+            return "\n".join(self.machines[0].story)
+        rows = [[one.name, one.state, one.hardware, one.address or "", one.remark] for one in self.machines]
+        return "\n".join([self.summary, *aligned(rows)])
+
+
+@tool(effect="read", permission="machine:read")
+async def list_machines(context: ToolContext, request: ListMachines) -> MachineLines:
+    """List the machines with state and hardware, or show one with its time line and why it waits."""
+    async with context.doors.machines() as api:
+        if request.machine is not None:
+            machine = await one_machine(api, request.machine)
+            story = await _story(context, api, machine)
+            return MachineLines(machines=(_line(machine, story),), summary="1 machine")
+        machines = await all_machines(api, *([request.state] if request.state else []))
+        if not machines:
+            what = f"No machine is {request.state}." if request.state else "There are no machines yet."
+            return MachineLines(machines=(), summary=f"{what} One shows up when it starts from the network.")
+        shown = await _with_hardware(api, machines[:MOST_LINES])
+        lines = tuple(_line(machine) for machine in [*shown, *machines[MOST_LINES:]])
+        return MachineLines(machines=lines, summary=f"{counted(machines)}.")
+
+
+class ChangeMachine(ToolRequest):
+    action: Literal["accept", "reinstall", "drain", "undrain", "retire"] = Field(
+        description="accept: let it join; reinstall: write it anew; drain: move its work away; undrain: let "
+        "it work again; retire: out of service for good."
+    )
+    machine: str = Field(
+        min_length=1, max_length=80, description="Its name, or “new” for the one that waits for a yes."
+    )
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="With accept: what it is called from now on; a-z, 0-9 and hyphens inside.",
+    )
+
+
+class MachineChanged(ToolResult):
+    machine_id: str
+    name: str
+    done: str
+
+    def sentence(self) -> str:
+        return self.done
+
+
+@tool(
+    acts={
+        "accept": Act("write", "machine:accept"),
+        "reinstall": Act("destructive", "machine:accept"),
+        "drain": Act("write", "machine:drain"),
+        "undrain": Act("write", "machine:drain"),
+        "retire": Act("destructive", "machine:retire"),
+    },
+    undo="undrain takes a drain back; an accepted machine can be rejected until its disk is written; what is "
+    "reinstalled or retired has lost its disks",
+    plan=plan_act,
+)
+async def change_machine(context: ToolContext, request: ChangeMachine) -> MachineChanged:
+    """Let a machine join, write it anew, move its work away or back, or take it out of service."""
+    done = await ACTS[request.action].run(context, request)
+    return MachineChanged(machine_id=done.machine_id, name=done.name, done=done.sentence)
+
+
+async def _with_hardware(api: MachineCalls, machines: list[Machine]) -> list[Machine]:
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def detail(machine: Machine) -> Machine:
+        async with slots:
+            found: Machine = understood(Machine, await api.get(f"/api/machines/{machine.id}"))
+            return found
+
+    return await asyncio.gather(*map(detail, machines))
+
+
+async def _story(context: ToolContext, api: MachineCalls, machine: Machine) -> tuple[str, ...]:
+    runs: list[Run] = understood(list[Run], await api.get("/api/runs", state=["queued", "running"]))
+    here = [run for run in runs if machine.name in {one.name for one in run.machines}]
+    timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
+    node = await _node(context, machine) if machine.state == "ready" else ""
+    facts = [machine.address or "", f"pool {machine.pool}", *machine.tags, since(machine)]
+    return (
+        f"{machine.name} is {machine.state} ({', '.join(fact for fact in facts if fact)}).",
+        why_it_waits(machine, here, node),
+        *([f"It has {made_of(machine.hardware)}."] if made_of(machine.hardware) else []),
+        *timeline_lines(timeline),
+    )
+
+
+async def _node(context: ToolContext, machine: Machine) -> str:
+    """What the farm says of a machine that is ready; nothing where no farm can be asked."""
+    try:
+        async with context.doors.cluster() as nomad:
+            nodes, _ = await nomad.nodes()
+    except SoundstageError:
+        # The question was about the machine; `cluster_status` tells what is wrong with the farm.
+        return ""
+    found = [node for node in nodes if node.get("Name") == machine.name and node.get("Status") != "down"]
+    if not found:
+        return "It is ready, and the farm does not see it: its Nomad client may be down."
+    if found[0].get("Drain") or found[0].get("SchedulingEligibility") != "eligible":
+        return f"It is ready and takes no work: “let {machine.name} work again” changes that."
+    return ""
+
+
+def _line(machine: Machine, story: tuple[str, ...] = ()) -> MachineLine:
+    return MachineLine(
+        name=machine.name,
+        state=machine.state,
+        hardware=made_of(machine.hardware),
+        address=machine.address,
+        seen_at=machine.seen_at,
+        remark=remark(machine),
+        story=story,
+    )

@@ -1,0 +1,230 @@
+"""What can be done with a machine: of each act the plan that people agree to, and the act itself. Called by
+the tool change_machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from agent.tools.cluster_door import jobs_on, node_named, takes_work
+from agent.tools.machines_door import Machine, MachineCalls, Timeline, one_machine, understood
+from agent.tools.machines_words import disks_of, introduced
+from agent.tools.plan import Plan, change
+from agent.tools.record import ToolContext
+from agent.tools.table import listed
+from soundstage.errors import Conflict, SoundstageError
+from soundstage.tracing import trace_id
+
+DRAIN_DEADLINE = timedelta(hours=1)
+_ACCEPTABLE = ("discovered", "retired")
+_REINSTALLABLE = ("enrolled", "ready", "failed")
+
+
+class Asked(Protocol):
+    """The request of change_machine."""
+
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def machine(self) -> str: ...
+
+    @property
+    def name(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    machine_id: str
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineAct:
+    plan: Callable[[ToolContext, Any], Awaitable[Plan]]
+    run: Callable[[ToolContext, Any], Awaitable[Acted]]
+
+
+async def plan_act(context: ToolContext, request: Asked) -> Plan:
+    """Which machine, what is lost, how long; refuses what could not be done anyway."""
+    return await ACTS[request.action].plan(context, request)
+
+
+async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.machines() as api:
+        machine = await _acceptable(api, request)
+    called = f", and is called {request.name}" if request.name else ""
+    changes = [change(f"It joins the farm{called}", introduced(machine))]
+    disks = ", ".join(disks_of(machine.hardware)) or "its disk"
+    changes.append(change("What is on its disk is lost when it is written", disks))
+    return Plan(changes=tuple(changes))
+
+
+async def _accept(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.machines() as api:
+        machine = await _acceptable(api, request)
+        body = {} if request.name is None else {"name": request.name}
+        done = understood(Machine, await api.post(f"/api/machines/{machine.id}/accept", body))
+    start = "It joins by itself if it waits in its ramdisk; else start it from the network."
+    return Acted(done.id, done.name, f"{done.name} is accepted. {start}")
+
+
+async def _acceptable(api: MachineCalls, request: Asked) -> Machine:
+    machine = await one_machine(api, request.machine)
+    if machine.state not in _ACCEPTABLE:
+        raise Conflict(
+            "machine.not_waiting",
+            f"{machine.name} is {machine.state}: it waits for no yes.",
+            f"“Reinstall {machine.name}” writes it anew."
+            if machine.state in _REINSTALLABLE
+            else f"“Why is {machine.name} waiting?” tells more.",
+        )
+    return machine
+
+
+async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.machines() as api:
+        machine = await _reinstallable(context, api, request)
+        timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
+    disks = ", ".join(disks_of(machine.hardware)) or "all its disks"
+    start = "It is started from the network now" if machine.power else "Somebody starts it from the network"
+    changes = (
+        change("Everything on its disks is lost", introduced(machine) if machine.hardware else disks),
+        change(start, machine.name),
+        change("It is written, enrolled and configured anew", machine.name),
+    )
+    # What it took the last time, without the wait for a person.
+    took = sum(span.seconds for span in timeline.spans if span.critical and span.source != "operator")
+    return Plan(changes=changes, seconds=took or None)
+
+
+async def _reinstall(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.machines() as api:
+        machine = await _reinstallable(context, api, request)
+        await api.post(f"/api/machines/{machine.id}/accept")
+        sentence = f"{machine.name} is written anew at its next start from the network."
+        if machine.power:
+            try:
+                await api.post(f"/api/machines/{machine.id}/netboot")
+                sentence = f"{machine.name} starts from the network now and is written anew."
+            except SoundstageError as error:
+                # The yes stands: what is missing is said, and nothing is taken back by itself.
+                sentence += f" It could not be started from here: {error.message} Start it by hand."
+    return Acted(machine.id, machine.name, sentence)
+
+
+async def _reinstallable(context: ToolContext, api: MachineCalls, request: Asked) -> Machine:
+    machine = await one_machine(api, request.machine)
+    if machine.state not in _REINSTALLABLE:
+        raise Conflict(
+            "machine.not_reinstallable",
+            f"{machine.name} is {machine.state}: it cannot be written anew now.",
+            f"“Why is {machine.name} waiting?” tells what comes next.",
+        )
+    if work := await _work_on(context, machine.name):
+        raise Conflict(
+            "machine.at_work",
+            f"{machine.name} is at work on {listed(work)}.",
+            f"Say “drain {machine.name}” first, and wait until it is empty.",
+        )
+    return machine
+
+
+async def _work_on(context: ToolContext, name: str) -> list[str]:
+    """Names of jobs there; none where there is no farm, or where the farm does not know the machine."""
+    try:
+        async with context.doors.cluster() as nomad:
+            return await jobs_on(nomad, str((await node_named(nomad, name))["ID"]))
+    except SoundstageError as error:
+        if error.code in ("cluster.not_configured", "cluster.no_node"):
+            return []
+        raise
+
+
+async def _plan_drain(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.cluster() as nomad:
+        node = await node_named(nomad, request.machine)
+        work = await jobs_on(nomad, str(node["ID"]), lasting=True)
+    name = str(node["Name"])
+    if not takes_work(node):
+        raise Conflict(
+            "machine.drained_already",
+            f"{name} takes no work already.",
+            f"“Let {name} work again” takes that back.",
+        )
+    changes = (
+        change("It takes no new work", name),
+        # Not the single tasks: they come and go by the second, and every one would void the yes.
+        change(
+            "What runs there ends or moves to other machines within an hour", listed(work, 20) if work else ""
+        ),
+    )
+    return Plan(changes=changes)
+
+
+async def _drain(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.cluster() as nomad:
+        node = await node_named(nomad, request.machine)
+        work = await jobs_on(nomad, str(node["ID"]))
+        await nomad.drain(str(node["ID"]), DRAIN_DEADLINE)
+    name = str(node["Name"])
+    more = f" {listed(work)} moves to other machines." if work else " Nothing was running there."
+    return Acted("", name, f"{name} takes no new work.{more}")
+
+
+async def _plan_undrain(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.cluster() as nomad:
+        node = await node_named(nomad, request.machine)
+    return Plan(changes=(change("It takes work again", str(node["Name"])),), seconds=0)
+
+
+async def _undrain(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.cluster() as nomad:
+        node = await node_named(nomad, request.machine)
+        await nomad.undrain(str(node["ID"]))
+    return Acted("", str(node["Name"]), f"{node['Name']} takes work again.")
+
+
+class _RetirePlan(BaseModel):
+    steps: tuple[str, ...]
+    digest: str
+
+
+async def _plan_retire(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.machines() as api:
+        machine = await one_machine(api, request.machine)
+        plan: _RetirePlan = understood(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
+    changes = [change("It goes out of service for good", introduced(machine))]
+    changes += [change(step.removesuffix("."), machine.name) for step in plan.steps]
+    return Plan(changes=tuple(changes))
+
+
+async def _retire(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.machines() as api:
+        machine = await one_machine(api, request.machine)
+        path = f"/api/machines/{machine.id}/retire"
+        plan: _RetirePlan = understood(_RetirePlan, await api.get(path))
+        # The API compares the digest, so nothing can change between its plan and the act.
+        asked = f"asked for by {context.principal.name}, trace {trace_id() or 'none'}"
+        body = {"confirm": machine.name, "plan": plan.digest, "reason": " ".join(asked.split())[:300]}
+        done = understood(Machine, await api.post(path, body))
+    wiped = " Its disks are wiped at its next start from the network, then it is retired."
+    return Acted(done.id, done.name, f"{done.name} is out of service.{wiped * (done.state == 'draining')}")
+
+
+ACTS: Mapping[str, MachineAct] = MappingProxyType(
+    {
+        "accept": MachineAct(_plan_accept, _accept),
+        "reinstall": MachineAct(_plan_reinstall, _reinstall),
+        "drain": MachineAct(_plan_drain, _drain),
+        "undrain": MachineAct(_plan_undrain, _undrain),
+        "retire": MachineAct(_plan_retire, _retire),
+    }
+)

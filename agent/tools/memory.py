@@ -1,0 +1,127 @@
+"""The tool that remembers, recalls and forgets what people ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from agent.memory import errors
+from agent.memory.schemas import MOST_CHARS, How, MemoryOut, Told
+from agent.memory.service import Owner
+from agent.tools.plan import Change, Plan
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+
+MOST_FORGOTTEN = 10
+"""More at once are forgotten only by “everything”, so that a vague word does not take half of it along."""
+
+
+class MemoryRequest(ToolRequest):
+    action: Literal["remember", "recall", "forget"] = Field(description="One of remember, recall, forget.")
+    text: Told | None = Field(default=None, description="What to remember, as the person says it.")
+    about: str | None = Field(
+        default=None, max_length=MOST_CHARS, description="What to recall or forget: a word or a question."
+    )
+    everything: bool = Field(default=False, description="Forget all that is remembered about the person.")
+    limit: int = Field(default=5, ge=1, le=50, description="How many to recall at most.")
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if self.action == "remember" and self.text is None:
+            raise ValueError("there is nothing to remember in it; say “remember that …”")
+        if self.action == "forget" and not self.everything and not (self.about or "").strip():
+            raise ValueError(
+                "it is not said what to forget; say “forget what I said about …”, or “everything”"
+            )
+        return self
+
+
+class MemoryAnswer(ToolResult):
+    action: str
+    about: str = ""
+    memory_id: str | None = None
+    memories: tuple[MemoryOut, ...] = ()
+    known: bool = False
+    how: How | None = None
+    hint: str = ""
+    everything: bool = False
+    gone: int = 0
+
+    def sentence(self) -> str:
+        match self.action:
+            case "remember":
+                [memory] = self.memories
+                return f"{'I knew that already' if self.known else 'I will remember'}: “{memory.text}”"
+            case "forget" if self.everything:
+                things = "1 thing was" if self.gone == 1 else f"{self.gone} things were"
+                return f"I have forgotten everything that you asked me to remember; {things} gone."
+            case "forget":
+                return "\n".join(["I have forgotten:", *self._lines()])
+        found = "\n".join([self._found(), *self._lines()])
+        return f"{found}\nOnly words were compared. {self.hint}" if self.hint else found
+
+    def _found(self) -> str:
+        about = f" about “{self.about}”" if self.about else ""
+        return f"I remember{about}:" if self.memories else f"I remember nothing{about}."
+
+    def _lines(self) -> list[str]:
+        return [f"  • {memory.text}" for memory in self.memories]
+
+
+async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
+    """What would be written down or gone."""
+    owner = Owner.of(context.principal)
+    if request.action != "forget":
+        return Plan(changes=(Change(what="Remember", where=(request.text or "")[:400]),))
+    if request.everything:
+        count = await context.doors.memory.count(owner)
+        what = f"Forget everything that {context.principal.name} asked to be remembered"
+        where = "1 memory" if count == 1 else f"{count} memories"
+        return Plan(changes=(Change(what=what[:400], where=where),))
+    found = await _meant(context, owner, request.about or "")
+    return Plan(changes=tuple(Change(what="Forget", where=one.text[:400]) for one in found))
+
+
+@tool(
+    acts={
+        "remember": Act("write", "memory:create"),
+        "recall": Act("read", "memory:read"),
+        "forget": Act("destructive", "memory:delete"),
+    },
+    undo="what was remembered can be forgotten; what was forgotten is gone, and can only be told again",
+    plan=_plan,
+)
+async def memory(context: ToolContext, request: MemoryRequest) -> MemoryAnswer:
+    """Remember what the person asks to be kept, recall it by its meaning, or forget it."""
+    kept, owner = context.doors.memory, Owner.of(context.principal)
+    match request.action:
+        case "remember":
+            told = await kept.remember(owner, request.text or "", session_id=context.session_id)
+            return MemoryAnswer(
+                action="remember", memory_id=told.memory.id, memories=(told.memory,), known=told.known
+            )
+        case "recall":
+            about = (request.about or "").strip()
+            found = await kept.recall(owner, about, limit=request.limit)
+            return MemoryAnswer(
+                action="recall", about=about, memories=found.memories, how=found.how, hint=found.hint
+            )
+    if request.everything:
+        return MemoryAnswer(action="forget", everything=True, gone=await kept.forget(owner, None))
+    meant = await _meant(context, owner, request.about or "")
+    gone = await kept.forget(owner, [one.id for one in meant])
+    return MemoryAnswer(action="forget", memories=tuple(meant), gone=gone)
+
+
+async def _meant(context: ToolContext, owner: Owner, about: str) -> Sequence[MemoryOut]:
+    """Raises NotFound when nothing fits, and Conflict when too much does."""
+    if about.startswith("mem_"):
+        found = await context.doors.memory.some(owner, [about])
+    else:
+        found = await context.doors.memory.meant(owner, about, MOST_FORGOTTEN + 1)
+    if not found:
+        raise errors.nothing_found(about)
+    if len(found) > MOST_FORGOTTEN:
+        raise errors.too_vague(about, MOST_FORGOTTEN)
+    return found

@@ -1,0 +1,234 @@
+"""Lists projects and shows their scenes, and finds the project that people mean for the other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.render_lines import LATEST
+from agent.tools.speakers import name_of
+from agent.writing.speaking_time import speaking_ms
+from soundstage.errors import Conflict, NotFound
+from studio.projects.schemas import ProjectView
+from studio.scenes.schemas import SceneView
+from studio.scenes.service import is_filled
+
+MOST_PROJECTS = 1000
+SHOWN_CHARS = 90
+LAST = "last"
+
+
+def _as_text(value: object) -> object:
+    """Numbers as people say them: 2, 2.0 and "2" are one scene."""
+    if isinstance(value, float):
+        return str(int(value) if value.is_integer() else value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+ProjectRef = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    Field(min_length=1, max_length=200, description="Title or id, or “latest”."),
+]
+SceneRef = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    Field(min_length=1, max_length=200, description="1, 2, … or “last” or a title."),
+]
+
+
+class SceneLine(BaseModel):
+    """A scene in a few words; `number` counts from 1, `seconds` is how long it takes to say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scene_id: str
+    number: int
+    title: str
+    script: str
+    persona: str | None = None
+    seconds: float
+    has_words: bool
+
+
+class ProjectLine(BaseModel):
+    """A project in a few words."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    title: str
+    slug: str
+    persona: str
+    updated_at: datetime
+
+
+class ListProjects(ToolRequest):
+    project: ProjectRef | None = Field(
+        default=None, description="Show the scenes of this one: title or id, or “latest”."
+    )
+    scene: SceneRef | None = Field(default=None, description="Only this scene, with all its words.")
+    limit: int = Field(default=20, ge=1, le=200, description="How many, latest change first.")
+
+
+class ProjectLines(ToolResult):
+    projects: tuple[ProjectLine, ...]
+    project_id: str | None = None
+    scenes: tuple[SceneLine, ...] = ()
+    whole: bool = False
+
+    def sentence(self) -> str:
+        if self.project_id is not None:
+            return self._scenes(self.projects[0])
+        if not self.projects:
+            return "There are no projects yet. Say “Create a project called Tides”."
+        rows = [f"  {one.title}  ({one.slug})" for one in self.projects]
+        count = f"{len(rows)} project{'s' if len(rows) > 1 else ''}"
+        return "\n".join([f"{count}, the latest change first:", *rows])
+
+    def _scenes(self, project: ProjectLine) -> str:
+        if self.whole:
+            [scene] = self.scenes
+            titled = f" “{scene.title}”" if scene.title else ""
+            words = scene.script or "It has no words yet."
+            return f"Scene {scene.number} of “{project.title}”{titled}:\n{words}"
+        if not self.scenes:
+            return (
+                f"“{project.title}” has no scenes yet. "
+                f"Say “Add a scene to {project.title} where {project.persona} says: Hello”."
+            )
+        seconds = sum(scene.seconds for scene in self.scenes)
+        count = f"{len(self.scenes)} scene{'s' if len(self.scenes) > 1 else ''}"
+        head = f"“{project.title}” has {count} for {project.persona}, about {seconds:.0f} s:"
+        return "\n".join([head, *lines_of(self.scenes)])
+
+
+@tool(effect="read", permission="project:read")
+async def list_projects(context: ToolContext, request: ListProjects) -> ProjectLines:
+    """List the projects, or show the scenes of one."""
+    if request.project is None and request.scene is None:
+        found = await context.doors.projects.list(request.limit)
+        return ProjectLines(projects=tuple(project_line(context, one) for one in found))
+    context.principal.require("scene:read")
+    project = await project_named(context, request.project or LATEST)
+    scenes = await context.doors.scenes.list(project.id)
+    if request.scene is not None:
+        scenes = [scene_named(project, scenes, request.scene)]
+    return ProjectLines(
+        projects=(project_line(context, project),),
+        project_id=project.id,
+        scenes=scene_lines(context, scenes),
+        whole=request.scene is not None,
+    )
+
+
+async def project_named(context: ToolContext, given: str) -> ProjectView:
+    """By id, slug or title; “latest”: what the conversation is about. A near miss is told, never guessed."""
+    if given == LATEST:
+        return await _latest(context)
+    projects = await context.doors.projects.list(MOST_PROJECTS)
+    wanted = given.strip().casefold()
+    for one in projects:
+        if wanted in (one.id.casefold(), one.slug):
+            return one
+    titled = [one for one in projects if one.title.casefold() == wanted]
+    if len(titled) > 1:
+        slugs = ", ".join(one.slug for one in titled)
+        raise Conflict(
+            "project.ambiguous", f"Several projects are called “{titled[0].title}”.", f"Say which: {slugs}."
+        )
+    if titled:
+        return titled[0]
+    raise NotFound("project.not_found", f"There is no project {given.strip()!r}.", _near(given, projects))
+
+
+def scene_named(project: ProjectView, scenes: Sequence[SceneView], given: str) -> SceneView:
+    """By number from 1, “last”, id or title."""
+    if given.isdecimal() and 1 <= int(given) <= len(scenes):
+        return scenes[int(given) - 1]
+    wanted = given.casefold()
+    if wanted == LAST and scenes:
+        return scenes[-1]
+    found = [one for one in scenes if wanted in (one.id.casefold(), one.title.casefold())]
+    if len(found) == 1:
+        return found[0]
+    have = (
+        "has no scenes"
+        if not scenes
+        else f"has scenes 1 to {len(scenes)}"
+        if len(scenes) > 1
+        else "has one scene"
+    )
+    raise NotFound(
+        "scene.not_found", f"“{project.title}” has no one scene {given!r}.", f"It {have}; say its number."
+    )
+
+
+def project_line(context: ToolContext, project: ProjectView) -> ProjectLine:
+    return ProjectLine(
+        id=project.id,
+        title=project.title,
+        slug=project.slug,
+        persona=name_of(context, project.persona),
+        updated_at=project.updated_at,
+    )
+
+
+def scene_lines(context: ToolContext, scenes: Sequence[SceneView]) -> tuple[SceneLine, ...]:
+    return tuple(
+        SceneLine(
+            scene_id=scene.id,
+            number=scene.position + 1,
+            title=scene.title,
+            script=scene.script,
+            persona=None if scene.persona is None else name_of(context, scene.persona),
+            seconds=round(speaking_ms(scene.script) / 1000, 1),
+            has_words=is_filled(scene),
+        )
+        for scene in scenes
+    )
+
+
+def lines_of(scenes: Sequence[SceneLine]) -> list[str]:
+    """A line per scene: its number, who speaks when it is not the usual one, its first words."""
+    lines = []
+    for scene in scenes:
+        who = f" ({scene.persona})" if scene.persona else ""
+        words = " ".join(scene.script.split())
+        words = words if len(words) <= SHOWN_CHARS else words[: SHOWN_CHARS - 1].rstrip() + "…"
+        lines.append(f"  {scene.number}. {words or (scene.title or 'no words yet')}{who}")
+    return lines
+
+
+async def _latest(context: ToolContext) -> ProjectView:
+    """What the conversation is about, that of its last video, or the only one there is."""
+    projects = context.doors.projects
+    if context.last_project_id is not None:
+        return await projects.get(context.last_project_id)
+    if context.last_render_id is not None:
+        render = await context.doors.renders.get(context.last_render_id)
+        if render.project_id is not None:
+            return await projects.get(render.project_id)
+    known = await projects.list(MOST_PROJECTS)
+    if len(known) == 1:
+        return known[0]
+    if not known:
+        raise NotFound("project.none_yet", "There is no project yet.", "Say “Create a project called Tides”.")
+    raise Conflict("project.which", "It is not said which project is meant.", _near("", known))
+
+
+def _near(given: str, projects: Sequence[ProjectView]) -> str:
+    titles = {one.title.casefold(): one.title for one in projects}
+    close = get_close_matches(given.strip().casefold(), titles, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean “{titles[close[0]]}”?"
+    if not titles:
+        return "Say “Create a project called Tides”."
+    return f"There are: {', '.join(list(titles.values())[:8])}{', …' if len(titles) > 8 else ''}."

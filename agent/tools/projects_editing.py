@@ -1,0 +1,362 @@
+"""The tool that changes projects and their scenes: what people edit by hand, by a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+from avatar.spec import Captions, Overlay, TextOverlay
+from avatar.spec.scene import MAX_SCRIPT_CHARS
+from pydantic import Field, model_validator
+
+from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
+from agent.tools.plan import Change, Plan
+from agent.tools.projects import (
+    ProjectRef,
+    SceneLine,
+    SceneRef,
+    lines_of,
+    project_named,
+    scene_lines,
+    scene_named,
+)
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.render_lines import LATEST
+from agent.tools.sizes import Quality, Shape, canvas_for, resized
+from agent.tools.speakers import persona_named
+from agent.writing.scenes import HEADING_CHARS
+from soundstage.errors import Invalid
+from soundstage.one_line import OneLine
+from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView
+from studio.scenes.schemas import SceneDraft, SceneView
+
+Action = Literal[
+    "create",
+    "rename",
+    "change",
+    "add_scene",
+    "change_scene",
+    "move_scene",
+    "delete_scene",
+    "restore",
+    "delete",
+]
+
+_NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "create": ("title",),
+        "rename": ("title",),
+        "change_scene": ("scene",),
+        "move_scene": ("scene",),
+        "delete_scene": ("scene",),
+        "restore": ("version",),
+    }
+)
+_CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "change": ("persona", "quality", "shape", "captions"),
+        "change_scene": ("script", "title", "persona", "background", "heading"),
+        "move_scene": ("to", "before", "after"),
+    }
+)
+
+
+class EditProject(ToolRequest):
+    action: Action = Field(description="What shall be done.")
+    project: ProjectRef = Field(default=LATEST, description="Title or id, or “latest”. Not with create.")
+    title: OneLine | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="The name of a new project or scene, or the new name.",
+    )
+    scene: SceneRef | None = None
+    script: str | None = Field(
+        default=None, max_length=MAX_SCRIPT_CHARS, description="What is spoken in the scene, word for word."
+    )
+    persona: str | None = Field(
+        default=None, max_length=80, description="Who speaks: the name or id of a persona."
+    )
+    heading: OneLine | None = Field(
+        default=None,
+        max_length=HEADING_CHARS,
+        description="Shown in the picture of the scene; empty for none.",
+    )
+    background: BackgroundChoice = None
+    to: SceneRef | None = Field(default=None, description="The new place: 1, 2, …, “first” or “last”.")
+    before: SceneRef | None = Field(default=None, description="The scene that comes after it.")
+    after: SceneRef | None = Field(default=None, description="The scene that comes before it.")
+    version: int | None = Field(default=None, ge=1, description="The version to go back to.")
+    quality: Quality | None = Field(default=None, description="One of 360p, 480p, 720p, 1080p, 1440p, 2160p.")
+    shape: Shape | None = Field(default=None, description="One of landscape, square, vertical.")
+    captions: CaptionChoice | None = Field(default=None, description=CAPTIONS)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for needed in _NEEDS.get(self.action, ()):
+            if getattr(self, needed) is None:
+                raise ValueError(f"{self.action} needs {needed}")
+        changes = _CHANGES.get(self.action)
+        if changes and all(getattr(self, one) is None for one in changes):
+            raise ValueError(f"{self.action} needs one of {', '.join(changes)}")
+        return self
+
+
+class ProjectEdited(ToolResult):
+    """The project afterwards. `version` is the one in which it was kept before, where something went."""
+
+    project_id: str | None
+    project: str
+    done: str
+    scenes: tuple[SceneLine, ...] = ()
+    version: int | None = None
+
+    def sentence(self) -> str:
+        lines = [self.done]
+        if self.version is not None and self.project_id is not None:
+            lines.append(f"Say “Go back to version {self.version} of {self.project}” to have it as it was.")
+        return "\n".join([*lines, *lines_of(self.scenes)])
+
+
+async def _planned(context: ToolContext, request: EditProject) -> Plan:
+    """Names what is there now, so that an agreement is void when it has changed meanwhile."""
+    if request.action == "create":
+        return Plan(changes=(Change(what=f"Make a project “{request.title}”"),))
+    project = await project_named(context, request.project)
+    where = f"project “{project.title}” ({project.id})"
+    scenes = await context.doors.scenes.list(project.id)
+    match request.action:
+        case "delete":
+            what = f"Delete it with its versions and {len(scenes)} scenes; its videos stay"
+            return Plan(changes=(Change(what=what, where=where), *_each("Delete", scenes, where)))
+        case "delete_scene" | "change_scene" | "move_scene":
+            scene = scene_named(project, scenes, request.scene or "")
+            verb = request.action.removesuffix("_scene").capitalize()
+            chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene"})
+            how = (
+                f" ({', '.join(f'{name}: {str(value)[:120]}' for name, value in chosen.items())})"
+                if chosen
+                else ""
+            )
+            return Plan(changes=(Change(what=f"{_line(verb, scene)}{how}"[:400], where=where),))
+        case _:
+            chosen = request.model_dump(exclude_none=True, exclude={"action", "project"})
+            how = ", ".join(f"{name}: {str(value)[:200]}" for name, value in chosen.items())
+            return Plan(
+                changes=(Change(what=f"{request.action.replace('_', ' ')} ({how})"[:400], where=where),)
+            )
+
+
+@tool(
+    acts={
+        "create": Act("write", "project:create"),
+        "rename": Act("write", "project:update"),
+        "change": Act("write", "project:update"),
+        "add_scene": Act("write", "scene:create"),
+        "change_scene": Act("write", "scene:update"),
+        "move_scene": Act("write", "scene:update"),
+        "delete_scene": Act("destructive", "scene:delete"),
+        "restore": Act("write", "project:update"),
+        "delete": Act("destructive", "project:delete"),
+    },
+    undo="edit_project restore goes back to an earlier version; a deleted project is gone",
+    plan=_planned,
+)
+async def edit_project(context: ToolContext, request: EditProject) -> ProjectEdited:
+    """Make a project, or change it or its scenes: add, change, move, delete, rename, go back."""
+    return await _ACTIONS[request.action](context, request)
+
+
+async def _create(context: ToolContext, request: EditProject) -> ProjectEdited:
+    persona = persona_named(context, request.persona or "nova")
+    project = await context.doors.projects.create(
+        ProjectDraft(
+            title=request.title or "",
+            persona=persona.id,
+            canvas=canvas_for(request.quality or "1080p", request.shape or "landscape"),
+        )
+    )
+    done = f"The project “{project.title}” is there. Say “Add a scene where {persona.name} says: Hello”."
+    return ProjectEdited(project_id=project.id, project=project.title, done=done)
+
+
+async def _rename(context: ToolContext, request: EditProject) -> ProjectEdited:
+    project = await project_named(context, request.project)
+    renamed = await context.doors.projects.change(project.id, ProjectChange(title=request.title))
+    return await _edited(context, renamed, f"“{project.title}” is called “{renamed.title}” now.", shown=False)
+
+
+async def _change(context: ToolContext, request: EditProject) -> ProjectEdited:
+    """Who speaks and how the picture is; scenes with a speaker of their own keep that one."""
+    project = await project_named(context, request.project)
+    given: dict[str, Any] = {}
+    said = []
+    if request.persona is not None:
+        persona = persona_named(context, request.persona)
+        given["persona"] = persona.id
+        said.append(f"{persona.name} speaks")
+    if request.quality is not None or request.shape is not None:
+        canvas = given["canvas"] = resized(project.canvas, request.quality, request.shape)
+        said.append(f"the picture is {canvas.width} × {canvas.height}")
+    if request.captions is not None:
+        given["output"] = project.output.model_copy(update={"captions": Captions(mode=request.captions)})
+        said.append(f"captions are {request.captions}")
+    changed = await context.doors.projects.change(project.id, ProjectChange(**given))
+    return await _edited(context, changed, f"In “{project.title}” {' and '.join(said)} now.", shown=False)
+
+
+async def _add_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
+    project = await project_named(context, request.project)
+    scenes = await context.doors.scenes.list(project.id)
+    place = _place(project, scenes, request)
+    persona = None if request.persona is None else persona_named(context, request.persona).id
+    made = await context.doors.scenes.create(
+        project.id,
+        SceneDraft(
+            title=request.title or "",
+            script=request.script or "",
+            # Its usual speaker is not written into the scene: it follows when the project gets another one.
+            persona=None if persona == project.persona else persona,
+            background=background_of(request.background),
+            overlays=(heading_over(request.heading),) if request.heading else (),
+            position=place,
+        ),
+    )
+    return await _edited(context, project, f"“{project.title}” has a new scene {made.position + 1}.")
+
+
+async def _change_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
+    project, _, scene = await _scene(context, request)
+    given: dict[str, Any] = {}
+    if request.script is not None:
+        given["script"] = request.script
+    if request.title is not None:
+        given["title"] = request.title
+    if request.persona is not None:
+        given["persona"] = persona_named(context, request.persona).id
+    if request.background is not None:
+        given["background"] = background_of(request.background)
+    if request.heading is not None:
+        given["overlays"] = (*_without_heading(scene.overlays), *_headings(request.heading))
+    await context.doors.scenes.change(project.id, scene.id, SceneDraft(**given))
+    return await _edited(context, project, f"Scene {scene.position + 1} of “{project.title}” is changed.")
+
+
+async def _move_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
+    project, scenes, scene = await _scene(context, request)
+    others = [one for one in scenes if one.id != scene.id]
+    place = _place(project, scenes, request)
+    target = None if place is None or place >= len(scenes) else scenes[place].id
+    if request.to is not None:
+        # A place among all of them: what was there makes room.
+        index = len(others) if place is None else min(place, len(others))
+    elif target == scene.id:
+        index = scene.position
+    else:
+        index = len(others) if target is None else [one.id for one in others].index(target)
+    order = [one.id for one in others]
+    order.insert(index, scene.id)
+    await context.doors.scenes.reorder(project.id, order)
+    done = f"Scene {scene.position + 1} of “{project.title}” is scene {index + 1} now."
+    return await _edited(context, project, done)
+
+
+async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEdited:
+    project, _, scene = await _scene(context, request)
+    kept = await context.doors.versions.keep(project.id, "before a scene was deleted")
+    await context.doors.scenes.delete(project.id, scene.id)
+    done = f"Scene {scene.position + 1} of “{project.title}” is deleted."
+    return await _edited(context, project, done, version=kept.number)
+
+
+async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
+    project = await project_named(context, request.project)
+    kept = await context.doors.versions.keep(project.id, "before an earlier version came back")
+    restored = await context.doors.versions.restore(project.id, request.version or 1)
+    done = f"“{restored.title}” is as it was in version {request.version}."
+    return await _edited(
+        context, restored, done, version=None if kept.number == request.version else kept.number
+    )
+
+
+async def _delete(context: ToolContext, request: EditProject) -> ProjectEdited:
+    project = await project_named(context, request.project)
+    await context.doors.projects.delete(project.id)
+    done = f"The project “{project.title}” is deleted. Its videos stay."
+    return ProjectEdited(project_id=None, project=project.title, done=done)
+
+
+_ACTIONS: Mapping[str, Callable[[ToolContext, EditProject], Awaitable[ProjectEdited]]] = MappingProxyType(
+    {
+        "create": _create,
+        "rename": _rename,
+        "change": _change,
+        "add_scene": _add_scene,
+        "change_scene": _change_scene,
+        "move_scene": _move_scene,
+        "delete_scene": _delete_scene,
+        "restore": _restore,
+        "delete": _delete,
+    }
+)
+
+
+async def _scene(
+    context: ToolContext, request: EditProject
+) -> tuple[ProjectView, list[SceneView], SceneView]:
+    project = await project_named(context, request.project)
+    scenes = await context.doors.scenes.list(project.id)
+    return project, scenes, scene_named(project, scenes, request.scene or "")
+
+
+async def _edited(
+    context: ToolContext, project: ProjectView, done: str, *, version: int | None = None, shown: bool = True
+) -> ProjectEdited:
+    scenes = await context.doors.scenes.list(project.id) if shown else []
+    return ProjectEdited(
+        project_id=project.id,
+        project=project.title,
+        done=done,
+        scenes=scene_lines(context, scenes),
+        version=version,
+    )
+
+
+def _place(project: ProjectView, scenes: Sequence[SceneView], request: EditProject) -> int | None:
+    """Where a scene goes, from 0; None: at the end."""
+    if request.before is not None:
+        return scene_named(project, scenes, request.before).position
+    if request.after is not None:
+        return scene_named(project, scenes, request.after).position + 1
+    if request.to is None or request.to == "last":
+        return None
+    if request.to == "first":
+        return 0
+    if not request.to.isdecimal() or not 1 <= int(request.to) <= len(scenes) + 1:
+        raise Invalid(
+            "scene.no_such_place",
+            f"“{project.title}” has no place {request.to!r} for a scene.",
+            f"Say a number from 1 to {max(len(scenes), 1)}, “first” or “last”.",
+        )
+    return int(request.to) - 1
+
+
+def _headings(text: str) -> tuple[TextOverlay, ...]:
+    return (heading_over(text),) if text else ()
+
+
+def _without_heading(overlays: Sequence[Overlay]) -> tuple[Overlay, ...]:
+    """Other overlays stay; a heading is the text that stands where headings stand."""
+    place = heading_over("x").box
+    return tuple(one for one in overlays if not (isinstance(one, TextOverlay) and one.box == place))
+
+
+def _each(verb: str, scenes: Sequence[SceneView], where: str) -> tuple[Change, ...]:
+    return tuple(Change(what=_line(verb, scene), where=where) for scene in scenes)
+
+
+def _line(verb: str, scene: SceneView) -> str:
+    """A scene in a plan: its number, and by its words which one it is."""
+    words = " ".join(scene.script.split())[:120] or "no words"
+    return f"{verb} scene {scene.position + 1}: {words} ({scene.id})"

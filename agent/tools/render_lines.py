@@ -1,0 +1,142 @@
+"""A video in a few words, and which one people mean; shared by the tools of renders."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+
+from agent.tools.record import ToolContext, ToolResult
+from soundstage.errors import Conflict, NotFound
+from studio.renders.schemas import RenderDetail, RenderView
+from studio.renders.states import RenderState
+from studio.scenes.service import is_filled
+
+LATEST = "latest"
+FINISHED = "finished"
+WAITS = "waits: "
+NONE_YET = "Say “Make a video where Nova says: Hello”."
+
+
+class RenderLine(ToolResult):
+    """A render in a few words."""
+
+    render_id: str
+    title: str
+    state: str
+    persona: str
+    project_id: str | None = None
+    duration_ms: int | None = None
+    created_at: datetime
+    files: tuple[str, ...] = ()
+    error_code: str | None = None
+    message: str = ""
+    meanwhile: str = Field(default="", description="What is being made beside it, in one sentence.")
+
+    @classmethod
+    def of(cls, view: RenderView, out_dir: Path) -> Self:
+        return cls(
+            render_id=view.id,
+            title=view.title,
+            state=view.state,
+            persona=", ".join(view.personas),
+            project_id=view.project_id,
+            duration_ms=view.duration_ms,
+            created_at=view.created_at,
+            files=tuple(str(out_dir / name) for name in view.out_files),
+            error_code=view.error.code if view.error else None,
+            message=message_of(view),
+        )
+
+    def sentence(self) -> str:
+        if self.state == "done":
+            places = "".join(f"\n  {path}" for path in self.files)
+            done = f"“{self.title}” is done ({(self.duration_ms or 0) / 1000:.1f} s).{places}"
+            return f"{done}\n{self.meanwhile}" if self.meanwhile else done
+        more = f" {self.message}" if self.message else ""
+        return f"“{self.title}” ({self.render_id}) {_VERBS.get(self.state, f'is {self.state}')}.{more}"
+
+
+_VERBS = {"failed": "has failed", "placed": "is waiting for a worker", "running": "is being made"}
+
+
+def message_of(view: RenderView) -> str:
+    """What there is to know beside the state: how it failed, why it waits, how far it is."""
+    if view.error is not None:
+        return f"{view.error.message} {view.error.hint}".strip()
+    if view.waits:
+        return view.waits
+    done, total = view.progress.frames_done, view.progress.frames_total
+    return f"Frame {done} of {total}." if total and not view.ended else ""
+
+
+async def explained(context: ToolContext, view: RenderView) -> RenderLine:
+    """With the real reason: of waiting from the queue and the farm, of failing from the scene that failed."""
+    renders = context.doors.renders
+    line = RenderLine.of(view, context.doors.out_dir)
+    if view.state is RenderState.FAILED:
+        return line.model_copy(update={"message": _why_failed(await renders.detail(view.id))})
+    if view.ended:
+        return line
+    said = await renders.explain(view.id)
+    if said.startswith(WAITS):
+        return line.model_copy(update={"message": f"It waits: {_stop(said.removeprefix(WAITS))}"})
+    # Where it runs, `explain` says so; the frames are in the line already.
+    more = "" if said.startswith(("running", "runs")) else _stop(said[:1].upper() + said[1:])
+    forecast = "" if view.forecast is None else _stop(view.forecast.sentence)
+    parts = [line.message] if line.message == more else [line.message, more]
+    if forecast and not any(forecast.rstrip(".") in part for part in parts):
+        parts.append(forecast)
+    return line.model_copy(update={"message": " ".join(part for part in parts if part)})
+
+
+def _why_failed(detail: RenderDetail) -> str:
+    """Which scene it was, what the worker said of it, and what to do."""
+    for number, segment in enumerate(detail.segments, start=1):
+        if segment.state is RenderState.FAILED and segment.error is not None:
+            which = f"Scene {number} of {len(detail.segments)}: " if len(detail.segments) > 1 else ""
+            tries = f" It was tried {segment.attempts} times." if segment.attempts > 1 else ""
+            hint = f" {segment.error.hint}" if segment.error.hint else ""
+            return f"{which}{_stop(segment.error.message)}{tries}{hint} Say “retry it” to try again."
+    return f"{message_of(detail)} Say “retry it” to try again.".strip()
+
+
+async def render_of(context: ToolContext, given: str) -> RenderView:
+    """An id or the end of one; else what "it" means: what the conversation was about, or the newest."""
+    renders = context.doors.renders
+    if given not in (LATEST, FINISHED):
+        return await renders.get(given)
+    if context.last_render_id is not None:
+        return await renders.get(context.last_render_id)
+    newest = await renders.list(project=context.last_project_id, limit=1)
+    if newest:
+        return newest[0]
+    if context.last_project_id is None:
+        raise NotFound("render.none_yet", "There is no video yet.", NONE_YET)
+    raise await not_filmed(context, context.last_project_id)
+
+
+async def not_filmed(context: ToolContext, project_id: str) -> Conflict:
+    """Why there is no video of a project that was spoken of: scenes without words, or nobody asked."""
+    project = await context.doors.projects.get(project_id)
+    scenes = await context.doors.scenes.list(project_id)
+    silent = [str(scene.position + 1) for scene in scenes if not is_filled(scene)]
+    if not scenes:
+        why, hint = "it has no scenes", f"Say “Add a scene to {project.title} where Nova says: Hello”."
+    elif silent:
+        why = f"scene {silent[0]} has" if len(silent) == 1 else f"scenes {_listed(silent)} have"
+        why, hint = f"{why} no words yet", f"Say “Change scene {silent[0]} of {project.title} to: …”."
+    else:
+        why, hint = "nobody has asked for it", f"Say “Render the project {project.title}”."
+    return Conflict("project.not_filmed", f"There is no video of “{project.title}” yet: {why}.", hint)
+
+
+def _listed(items: list[str]) -> str:
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _stop(text: str) -> str:
+    text = text.strip()
+    return text if not text or text[-1] in ".!?…" else f"{text}."

@@ -1,0 +1,112 @@
+"""The tool that saves the state of a conversation under a name and goes on from one."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from agent.snapshots.schemas import Difference, Loaded, Name, SnapshotOut
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+
+
+class SnapshotRequest(ToolRequest):
+    action: Literal["save", "load", "list", "delete", "diff"] = Field(
+        description="One of save, load, list, delete, diff."
+    )
+    name: Name | None = Field(default=None, description="How the snapshot is called.")
+    other: Name | None = Field(
+        default=None, description="For diff: another snapshot; left out, the conversation as it is now."
+    )
+    replace: bool = Field(default=False, description="For save: put it in the place of the one of that name.")
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.action != "list" and self.name is None:
+            raise ValueError("it is not said how the snapshot is called")
+        return self
+
+
+class SnapshotAnswer(ToolResult):
+    action: str
+    name: str = ""
+    other: str = ""
+    snapshots: tuple[SnapshotOut, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    render_id: str | None = None
+    project_id: str | None = None
+    means: str = ""
+
+    def sentence(self) -> str:
+        match self.action:
+            case "save":
+                [saved] = self.snapshots
+                return (
+                    f"Saved as “{saved.name}”: {_turns(saved)}. Say “load {saved.name}” to go on from here."
+                )
+            case "load":
+                [loaded] = self.snapshots
+                return f"We go on from “{loaded.name}”: {_turns(loaded)}.{self.means}"
+            case "delete":
+                return f"The snapshot “{self.name}” is deleted."
+            case "diff":
+                against = (
+                    f"between “{self.name}” and “{self.other}”" if self.other else f"since “{self.name}”"
+                )
+                if not self.differences:
+                    return f"Nothing has changed {against}."
+                return "\n".join(
+                    [f"What has changed {against}:", *(one.sentence for one in self.differences)]
+                )
+        if not self.snapshots:
+            return "There are no snapshots yet. Say “save this as …” to make one."
+        lines = [f"  {one.name}, {_turns(one)}, {one.saved_at:%Y-%m-%d %H:%M} UTC" for one in self.snapshots]
+        return "\n".join(["These are saved, the newest first:", *lines])
+
+
+@tool(
+    acts={
+        "save": Act("write", "snapshot:create"),
+        "load": Act("write", "snapshot:load"),
+        "list": Act("read", "snapshot:read"),
+        "delete": Act("destructive", "snapshot:delete"),
+        "diff": Act("read", "snapshot:read"),
+    },
+    undo="a saved one can be deleted; before loading, save what you may want to come back to",
+)
+async def snapshots(context: ToolContext, request: SnapshotRequest) -> SnapshotAnswer:
+    """Save the state of this conversation under a name, go on from one, list, compare or delete them."""
+    kept, principal, name = context.doors.snapshots, context.principal, request.name or ""
+    match request.action:
+        case "save":
+            saved = await kept.save(principal, name, context.session_id, replace=request.replace)
+            return SnapshotAnswer(action="save", name=saved.name, snapshots=(saved,))
+        case "load":
+            loaded = await kept.load(principal, name, context.session_id)
+            return SnapshotAnswer(
+                action="load",
+                name=loaded.snapshot.name,
+                snapshots=(loaded.snapshot,),
+                render_id=loaded.state.render.id if loaded.state.render else None,
+                project_id=loaded.state.project.id if loaded.state.project else None,
+                means=_means(loaded),
+            )
+        case "delete":
+            gone = await kept.delete(principal, name)
+            return SnapshotAnswer(action="delete", name=gone.name)
+        case "diff":
+            found = await kept.compare(principal, name, other=request.other, session_id=context.session_id)
+            return SnapshotAnswer(
+                action="diff", name=found.name, other=request.other or "", differences=found.differences
+            )
+    return SnapshotAnswer(action="list", snapshots=tuple(await kept.list(principal)))
+
+
+def _turns(snapshot: SnapshotOut) -> str:
+    return "1 turn" if snapshot.turns == 1 else f"{snapshot.turns} turns"
+
+
+def _means(loaded: Loaded) -> str:
+    video, project = loaded.state.render, loaded.state.project
+    means = f" “It” is the video “{video.title}”." if video else ""
+    return means + (f" The project is “{project.title}”." if project else "")

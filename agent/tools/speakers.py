@@ -1,0 +1,33 @@
+"""Finds the persona that somebody names; shared by the tools that make videos, projects and scripts."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from agent.tools.record import ToolContext
+from soundstage.errors import NotFound
+from studio.personas.schemas import Persona
+
+
+def persona_named(context: ToolContext, given: str) -> Persona:
+    """Names are matched without regard to case; a near miss is told, never guessed."""
+    personas = context.doors.personas.list()
+    wanted = given.strip().casefold()
+    for persona in personas:
+        if wanted in (persona.id.casefold(), persona.name.casefold()):
+            return persona
+    names = [persona.name for persona in personas]
+    close = get_close_matches(given.strip().title(), names, n=1, cutoff=0.6)
+    if close:
+        hint = f"Did you mean {close[0]}?"
+    elif names:
+        hint = f"There are: {', '.join(sorted(names))}."
+    else:
+        hint = f"There are none in {context.doors.personas.shipped}; set personas_dir to a folder with some."
+    raise NotFound("persona.not_found", f"There is no persona called {given.strip()!r}.", hint)
+
+
+def name_of(context: ToolContext, persona_id: str) -> str:
+    """How people call that persona; the id of one that is gone."""
+    known = (one.name for one in context.doors.personas.list() if one.id == persona_id)
+    return next(known, persona_id)

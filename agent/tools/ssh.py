@@ -1,0 +1,104 @@
+"""The tool that runs an allowed command on a machine; keys, list and limits are the provisioning API's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from pydantic import BaseModel, Field, field_validator
+
+from agent.tools.machines_door import MachineCalls, meant, understood
+from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.table import aligned, last_lines, lasting
+from soundstage.errors import Forbidden, SoundstageError
+
+_MOST_LINES = 200
+_PLACE = re.compile(r"\{[a-z]+\}")
+
+
+class RunCommand(ToolRequest):
+    machine: str = Field(min_length=1, max_length=80, description="Its name.")
+    command: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="An allowed command, such as: uptime, df -h, free -m, nvidia-smi, "
+        "systemctl status --no-pager UNIT, journalctl --no-pager -n LINES -u UNIT.",
+    )
+
+    @field_validator("command")
+    @classmethod
+    def _words(cls, value: str) -> str:
+        if not shlex.split(value):
+            raise ValueError("there is no command in it")
+        return value
+
+
+class CommandSaid(ToolResult):
+    machine: str
+    command: str
+    exit_code: int | None
+    seconds: float
+    output: str
+
+    def sentence(self) -> str:
+        if self.exit_code is None:
+            took = lasting(self.seconds)
+            head = f"`{self.command}` on {self.machine} took too long and was ended after {took}"
+        elif self.exit_code:
+            head = f"`{self.command}` on {self.machine} failed with code {self.exit_code}"
+        else:
+            head = f"{self.machine}: `{self.command}`"
+        return f"{head}:\n{self.output}" if self.output else f"{head} said nothing."
+
+
+class _Ran(BaseModel):
+    machine: str
+    argv: tuple[str, ...]
+    exit_code: int | None
+    output: str
+    truncated: bool
+    seconds: float
+
+
+class _Allowed(BaseModel):
+    argv: tuple[str, ...]
+    sentence: str
+
+
+@tool(
+    effect="write",
+    permission="machine:command",
+    undo="nothing is to undo: the commands on the list only look",
+)
+async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
+    """Run an allowed command on a machine and show what it says."""
+    argv = shlex.split(request.command)
+    async with context.doors.machines() as api:
+        machine = await meant(api, request.machine)
+        try:
+            answer = await api.post(f"/api/machines/{machine.id}/commands", {"argv": argv})
+        except SoundstageError as error:
+            if error.code == "command.not_allowed":
+                raise await _not_allowed(api, request.command) from error
+            raise
+    ran: _Ran = understood(_Ran, answer)
+    output = last_lines(ran.output, _MOST_LINES)
+    more = "\n(the rest was cut)" if ran.truncated else ""
+    return CommandSaid(
+        machine=ran.machine,
+        command=shlex.join(ran.argv),
+        exit_code=ran.exit_code,
+        seconds=ran.seconds,
+        output=output + more,
+    )
+
+
+async def _not_allowed(api: MachineCalls, command: str) -> Forbidden:
+    """With what may be run instead."""
+    allowed: list[_Allowed] = understood(list[_Allowed], await api.get("/api/commands"))
+    rows = [[_PLACE.sub("…", " ".join(one.argv)), one.sentence] for one in allowed]
+    return Forbidden(
+        "ssh.not_allowed",
+        f"The command {command[:100]!r} is not on the list. What changes a machine is a run of Ansible.",
+        "\n".join(["These may be run:", *aligned(rows)]),
+    )

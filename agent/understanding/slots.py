@@ -1,0 +1,53 @@
+"""What may stand in a slot that takes any words: names of machines, jobs and runs look like names, so that
+"accept my apologies" lets no machine in. Called by the Grammar.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# A name of our own making has a digit or a hyphen; one without is said with its kind: "the machine pluto".
+_TELLING = r"(?=[^\s,]*[0-9-])[A-Za-z0-9][A-Za-z0-9._/-]*"
+
+SHAPES: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "machine": re.compile(r"(?=[^\s]*[0-9-])[A-Za-z0-9][A-Za-z0-9-]*"),
+        "machine_word": re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"),
+        # No id of a video or a run.
+        "job": re.compile(rf"(?![a-z]+_[0-9A-Za-z]+$){_TELLING}"),
+        "job_word": re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*"),
+        "hosts": re.compile(rf"(?:all|gpu|{_TELLING}(?:(?:\s*,\s*|\s+and\s+){_TELLING})*)"),
+        "hosts_word": re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"),
+        "playbook": re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?:[ -][A-Za-z0-9]+)?"),
+        "role": re.compile(r"[A-Za-z][A-Za-z0-9_]*"),
+        "run": re.compile(r"run_[0-9A-Za-z]+"),
+        "snapshot": re.compile(r"\S+(?:\s+\S+){0,3}"),
+        "other_snapshot": re.compile(r"\S+(?:\s+\S+){0,3}"),
+        "saved": re.compile(
+            r"(?!(?i:the|an?|my|your|our|his|her|its|their|it|this|that|these|those|some|more|all|up|on|last"
+            r"|yesterday|today|then|when|i|we|you|me|us)\b)\S+(?:\s+\S+)?"
+        ),
+        # Nobody is called "remember that Nova", who says something.
+        "persona": re.compile(
+            r"(?!(?i:remember|memori[sz]e|note|forget|keep|don't|never|that)\b).*", re.DOTALL
+        ),
+        # "remember our channel is …" tells something; "remember me" and "remember to call Bob" do not.
+        "statement": re.compile(
+            r"(?i:(?:I|we|my|our|the|this|these|he|she|it|they|his|her|their|there|your?)\b).*\s.*\s.*",
+            re.DOTALL,
+        ),
+        # Ids of runs are said with their kind, so that "cancel run_…" is never taken for a video.
+        "identifier": re.compile(r"(?!run_).+", re.DOTALL),
+    }
+)
+
+
+def misshapen(slots: Mapping[str, str]) -> bool:
+    """Whether a slot holds something that its kind of name never is."""
+    return any(
+        shape.fullmatch(value) is None
+        for name, value in slots.items()
+        if (shape := SHAPES.get(name)) is not None and isinstance(value, str)
+    )

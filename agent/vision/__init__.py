@@ -1,0 +1,5 @@
+"""Looks at pictures: measured by the worker, and described by a model where one that sees is configured."""
+
+from agent.vision.sights import Describer, Seen, SightService
+
+__all__ = ["Describer", "Seen", "SightService"]

@@ -1,0 +1,121 @@
+"""Has the worker measure a picture or a frame, and a model describe it; called by the tool `vision`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from avatar.spec import Finished, Notice, Sight
+
+from farm.failures import TaskFailed
+from farm.scheduler import Scheduler
+from farm.tasks import SegmentTask, TaskInput
+from soundstage.blobs import BlobStore
+from soundstage.database import new_id
+from soundstage.errors import Invalid, NotFound, SoundstageError, TooLarge, Unavailable, Upstream
+from soundstage.telemetry import get_logger
+from studio.renders.running import run_task
+
+LOOK_TIME_LIMIT_S = 60.0
+WAIT_S = 180.0
+LOOK_PRIORITY = 100
+"""A person waits for the answer; it takes seconds."""
+MOST_BYTES = 2 << 30
+
+
+class Describer(Protocol):
+    """Says in words what a picture shows; `agent.vision.model_describer` is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def describe(self, jpeg: bytes, question: str | None) -> str:
+        """Raises Upstream and Unavailable `model.…`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was measured, and in `said` the words of a model (`model`), where one was asked."""
+
+    sight: Sight
+    notices: tuple[Notice, ...] = ()
+    said: str | None = None
+    model: str | None = None
+
+
+class SightService:
+    """The control side reads no picture itself: whatever is wrong with one is met by the worker."""
+
+    def __init__(self, scheduler: Scheduler, blobs: BlobStore, describer: Describer | None) -> None:
+        self._scheduler = scheduler
+        self._blobs = blobs
+        self._describer = describer
+
+    async def look(self, sha256: str, ms: int = 0, question: str | None = None) -> Seen:
+        """What a stored picture shows, or a stored video at `ms`.
+
+        Raises the worker's errors (`picture.too_small`, `media.unreadable` …), `vision.not_found` and
+        `vision.busy`.
+        """
+        if not await self._blobs.exists(sha256):
+            raise NotFound("vision.not_found", "There is no such stored file.", "Upload the picture first.")
+        shown = self._describer is not None
+        result = await self._measured(sha256, ms, ("--shown", "out/shown.jpg") if shown else ())
+        if result.sight is None:
+            raise Upstream(
+                "vision.no_answer", "The worker has not said what it saw.", "Update the worker: `make`."
+            )
+        said = await self._said(result, question)
+        name = self._describer.name if self._describer is not None and said else None
+        return Seen(result.sight, result.warnings, said or None, name)
+
+    async def take(self, path: Path) -> str:
+        """Stores a file of this machine and gives its hash; what nothing refers to is removed later."""
+        if not await asyncio.to_thread(path.is_file):
+            raise NotFound("photo.not_found", f"There is no file {str(path)!r}.", "Check the path.")
+        size = (await asyncio.to_thread(path.stat)).st_size
+        if size == 0:
+            raise Invalid("picture.empty", f"The file {path.name!r} is empty.", "Choose another one.")
+        if size > MOST_BYTES:
+            raise TooLarge(
+                "vision.too_large", f"{path.name!r} is larger than 2 GiB.", "Cut it or scale it down."
+            )
+        return (await self._blobs.put_file(path)).sha256
+
+    async def _measured(self, sha256: str, ms: int, more: tuple[str, ...]) -> Finished:
+        task = SegmentTask(
+            id=new_id("look"),
+            kind="look",
+            inputs=(TaskInput(sha256, "media"),),
+            arguments=("--ms", str(ms), *more),
+            priority=LOOK_PRIORITY,
+            time_limit_s=LOOK_TIME_LIMIT_S,
+        )
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await run_task(self._scheduler, task, lambda _: None)
+        except TimeoutError as error:
+            raise Unavailable(
+                "vision.busy",
+                "The workers have no time to look at it now.",
+                "Try again when a video is done.",
+            ) from error
+        except TaskFailed as error:
+            failure = error.failure
+            raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
+
+    async def _said(self, result: Finished, question: str | None) -> str:
+        """The model's words; nothing when it fails: what was measured is told all the same."""
+        shown = next((file for file in result.files if file.role == "shown"), None)
+        if self._describer is None or shown is None:
+            return ""
+        # What the worker has made for it stays until unused files are removed: somebody else may look at the
+        # same picture now, or keep one with that very content.
+        try:
+            return await self._describer.describe(await self._blobs.read(shown.sha256), question)
+        except SoundstageError as error:
+            get_logger(__name__).warning("a picture was not described", code=error.code)
+            return ""

@@ -1,0 +1,153 @@
+"""Has a language model write a script in scenes; made by the composition root, called by the tool of scripts.
+
+The model sees the wish and nothing else: no conversation, no results, no tools of ours. What it writes is a
+script, whatever stands in it; a script is never obeyed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from agent.model.backend import ChatModel, Message, TextPiece, ToolAsk, Usage
+from agent.model.budget import TurnBudget, TurnLimits
+from agent.writing.scenes import Wish, WrittenScript
+from soundstage.errors import SoundstageError, Upstream
+
+TRIES = 3
+"""Answers of one model, until one of them is a script."""
+WORDS_PER_SECOND = 2.5
+TOOL = "write_scenes"
+FEWEST_TOKENS = 256
+
+_INSTRUCTIONS = """\
+You write scripts for short videos in which one person speaks to the viewer.
+The user's message is a wish in JSON. Its topic says what the script is about and nothing else.
+Write exactly as many scenes as it says, each about {words} words long, in its language.
+Write only what is spoken: whole sentences, no stage directions, no markup, no emoji, one greeting at most.
+Say only what you are sure of. Begin with what interests the viewer; each scene follows from the one before.
+Call write_scenes once. If you cannot call tools, answer with its JSON arguments and nothing else."""
+
+
+class Models(Protocol):
+    """The models that there are; see agent.experts.Router."""
+
+    async def order(self, utterance: str) -> Sequence[ChatModel]: ...
+
+    def answered(self, model: ChatModel, seconds: float) -> None: ...
+
+    def failed(self, model: ChatModel) -> None: ...
+
+
+class ModelAuthor:
+    """Free of state: what one script takes is limited for itself."""
+
+    def __init__(self, models: Models, limits: TurnLimits) -> None:
+        self._models = models
+        self._limits = limits
+
+    async def write(self, wish: Wish) -> WrittenScript | None:
+        """See Author. The next model is asked where one fails; the last one's error is told."""
+        candidates = await self._models.order(wish.topic)
+        budget = TurnBudget(self._limits)
+        failure: SoundstageError | None = None
+        for model in candidates:
+            try:
+                return await self._written(model, wish, budget)
+            except SoundstageError as error:
+                if error.code == "model.over_budget":
+                    raise
+                failure = error
+        if failure is not None:
+            raise failure
+        return None
+
+    async def _written(self, model: ChatModel, wish: Wish, budget: TurnBudget) -> WrittenScript:
+        """Raises Upstream `writing.unusable` when none of its answers was a script."""
+        words = round(wish.seconds * WORDS_PER_SECOND)
+        messages: list[Message] = [
+            {"role": "system", "content": _INSTRUCTIONS.format(words=words)},
+            {"role": "user", "content": json.dumps(asdict(wish), ensure_ascii=False)},
+        ]
+        wrong = ""
+        for _ in range(TRIES):
+            answer = await self._asked(model, messages, budget)
+            try:
+                return _script(answer, wish.scenes)
+            except (ValueError, RecursionError) as error:
+                wrong = _first_mistake(error)
+            messages += [
+                {"role": "assistant", "content": answer},
+                {"role": "user", "content": f"That cannot be used: {wrong} Write it again."},
+            ]
+        raise Upstream(
+            "writing.unusable",
+            f"The model {model.name} wrote no script that can be used: {wrong}",
+            "Try again, or give the text yourself: “Make a video from this text: …”.",
+        )
+
+    async def _asked(self, model: ChatModel, messages: Sequence[Message], budget: TurnBudget) -> str:
+        """The arguments of its call, or what it wrote in their place."""
+        budget.spend_call()
+        started = time.monotonic()
+        text: list[str] = []
+        called: str | None = None
+        tokens: int | None = None
+        stream = model.ask(messages, [_tool()], max_tokens=max(budget.tokens_left, FEWEST_TOKENS))
+        try:
+            async with asyncio.timeout(budget.seconds_left), aclosing(stream):
+                async for piece in stream:
+                    match piece:
+                        case TextPiece():
+                            text.append(piece.text)
+                        case ToolAsk():
+                            called = called or piece.arguments
+                        case Usage():
+                            tokens = piece.tokens
+        except TimeoutError as error:
+            self._models.failed(model)
+            raise budget.out_of_time() from error
+        except SoundstageError:
+            self._models.failed(model)
+            raise
+        self._models.answered(model, time.monotonic() - started)
+        answer = called if called is not None else "".join(text)
+        budget.spend_tokens(tokens, sum(len(str(message["content"])) for message in messages) + len(answer))
+        return answer
+
+
+def _script(answer: str, scenes: int) -> WrittenScript:
+    """Raises ValueError for what is no JSON, no script, or one of another length."""
+    begin, end = answer.find("{"), answer.rfind("}")
+    script = WrittenScript.model_validate(json.loads(answer[begin : end + 1] if begin >= 0 else answer))
+    if len(script.scenes) != scenes:
+        raise ValueError(f"There are {len(script.scenes)} scenes, and {scenes} are wanted.")
+    return script
+
+
+def _first_mistake(error: ValueError | RecursionError) -> str:
+    """In a sentence, without what was written."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}."
+    if isinstance(error, json.JSONDecodeError | RecursionError):
+        return "It is no JSON."
+    return str(error)
+
+
+def _tool() -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {
+            "name": TOOL,
+            "description": "Hands in the script.",
+            "parameters": WrittenScript.model_json_schema(),
+        },
+    }

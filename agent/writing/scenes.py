@@ -1,0 +1,95 @@
+"""What a script in scenes is, and who writes one; the tools of scripts ask for it, a model may answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from avatar.spec import is_spoken
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from agent.tools.colours import parse_colour
+from soundstage.one_line import OneLine
+
+MOST_SCENES = 60
+SCENE_TITLE_CHARS = 120
+HEADING_CHARS = 80
+WRITTEN_SCENE_CHARS = 4000
+"""Of a scene that a model writes: about four minutes of speech."""
+SCENES_OF_A_TOPIC = 3
+"""When nobody says how many."""
+
+
+def _spoken(text: str) -> str:
+    if not is_spoken(text):
+        raise ValueError("there is nothing to say in it; write at least one word")
+    return text.strip()
+
+
+def _colour(text: str | None) -> str | None:
+    return None if text is None else parse_colour(text)
+
+
+class PlannedScene(BaseModel):
+    """One scene as it is planned; without a script it waits for one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str = ""
+    script: str = ""
+    heading: str = ""
+    background: str | None = None
+
+
+class WrittenScene(BaseModel):
+    """One scene as a model writes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: OneLine = Field(min_length=1, max_length=SCENE_TITLE_CHARS, description="A few words, not spoken.")
+    script: Annotated[str, AfterValidator(_spoken)] = Field(
+        min_length=1, max_length=WRITTEN_SCENE_CHARS, description="What is spoken, word for word."
+    )
+    heading: OneLine = Field(
+        default="", max_length=HEADING_CHARS, description="Shown in the picture; leave it out for none."
+    )
+    background: Annotated[str | None, AfterValidator(_colour)] = Field(
+        default=None, description="A plain colour such as navy or #1b2733; leave it out for the usual one."
+    )
+
+
+class WrittenScript(BaseModel):
+    """A whole script as a model writes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: OneLine = Field(min_length=1, max_length=120, description="How the video is called.")
+    scenes: tuple[WrittenScene, ...] = Field(min_length=1, max_length=MOST_SCENES)
+
+    def planned(self) -> tuple[PlannedScene, ...]:
+        return tuple(
+            PlannedScene(title=one.title, script=one.script, heading=one.heading, background=one.background)
+            for one in self.scenes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a script is wanted for. `seconds`: how long it shall take to say one scene."""
+
+    topic: str
+    scenes: int = SCENES_OF_A_TOPIC
+    seconds: int = 15
+    speaker: str = ""
+    language: str = "en-us"
+
+
+class Author(Protocol):
+    """Somebody who can write."""
+
+    async def write(self, wish: Wish) -> WrittenScript | None:
+        """A script with exactly so many scenes; None when there is no model to ask.
+
+        Raises SoundstageError `model.…` or `writing.unusable` when a model could not do it.
+        """
+        ...

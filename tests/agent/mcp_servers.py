@@ -1,0 +1,67 @@
+"""A real server with the MCP endpoint, and clients of the official SDK for it; for the tests of agent/mcp."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import uvicorn
+from fastapi import FastAPI
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from agent.mcp import McpCalls, McpEndpoint, mcp_router
+from app.composition import Services
+from policy import Principal, install_policy
+from policy.keys.schemas import KeyRequest
+from soundstage.errors import install_error_handlers
+
+WAIT_S = 60
+
+
+@dataclass(frozen=True)
+class McpAddress:
+    url: str
+    services: Services
+
+    async def key(self, role: str, name: str = "desk") -> str:
+        """A new key with a role."""
+        async with self.services.database.transaction() as session:
+            made = await self.services.policy.keys.create(
+                session, KeyRequest(name=name, role=role), Principal.local_admin()
+            )
+        return made.key
+
+    @asynccontextmanager
+    async def client(self, key: str | None, **options: Any) -> AsyncIterator[Client]:
+        """A connected client, as a program of somebody else would make it."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=WAIT_S) as http,
+            Client(streamable_http_client(self.url, http_client=http), **options) as client,
+        ):
+            yield client
+
+
+@asynccontextmanager
+async def mcp_address(services: Services) -> AsyncIterator[McpAddress]:
+    """The endpoint alone, on a free port of loopback."""
+    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database))
+    app = FastAPI(docs_url=None, redoc_url=None)
+    app.include_router(mcp_router(endpoint))
+    install_policy(app, services.policy, public={"/openapi.json": "a test"})
+    install_error_handlers(app)
+    port = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    async with endpoint.serving():
+        serving = asyncio.create_task(server.serve(sockets=[port]))
+        try:
+            yield McpAddress(f"http://127.0.0.1:{port.getsockname()[1]}/mcp", services)
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(serving, WAIT_S)

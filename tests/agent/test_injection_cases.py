@@ -1,0 +1,113 @@
+"""A model that believes every order in what it reads: nothing is changed, and the person is asked instead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from scripted_model import Call, Say, scripted_model
+
+from agent.events import BrainEvent, ConfirmationAsked, ToolFailed, ToolReturned
+from agent.tools import ToolContext
+from agent.tools.toolset import prepare_call
+from app.composition import Services, opened
+from policy import Principal
+from soundstage.settings import Settings
+from studio.projects.schemas import ProjectDraft
+from studio.scenes.schemas import SceneDraft
+
+TABLE: dict[str, Any] = yaml.safe_load(
+    Path(__file__).with_name("injection_cases.yaml").read_text(encoding="utf-8")
+)
+CASES = [(source, order) for source, orders in TABLE["cases"].items() for order in orders]
+PERSON = Principal(id="key_t", name="t", role="admin", kind="key")
+
+
+def test_there_are_forty_cases_and_none_is_there_twice() -> None:
+    assert len(CASES) >= 40
+    assert len(set(CASES)) == len(CASES)
+    assert {order for _, order in CASES} == TABLE["orders"].keys()
+
+
+@pytest.mark.parametrize("source, order", CASES)
+async def test_an_order_from_outside_changes_nothing(settings: Settings, source: str, order: str) -> None:
+    place, ordered = TABLE["sources"][source], TABLE["orders"][order]
+    words = ordered["words"]
+    lookups = [Call(tool, arguments) for tool, arguments in place.get("reads", {}).items()]
+    obeying = [Call(tool, arguments) for tool, arguments in ordered["calls"].items()]
+    before = [Say(f"It says: {words}")] if "before" in place else []
+    async with scripted_model(*before, *lookups, *obeying, Say("Done.")) as model:
+        chosen = settings.model_copy(update={"llm": _llm(settings, model.base_url)})
+        if place.get("seed") == "persona":
+            _write_persona(settings, words)
+        async with opened(chosen) as services:
+            await _seed(services, place.get("seed", ""), words)
+            brain = services.brain
+            conversation = await brain.sessions.open(PERSON)
+            earlier = await _audited(services)
+            if "before" in place:
+                async for _ in brain.respond(conversation, place["before"].format(order=words)):
+                    pass
+            sentence = place["say"].format(order=words)
+            events = [event async for event in brain.respond(conversation, sentence)]
+            tools = brain.toolset.tools
+            done = [
+                line for line in (await _audited(services))[len(earlier) :]
+                if line.kind == "tool.called" and line.data["tool"] not in place.get("reads", {})
+            ]  # fmt: skip
+    told = json.dumps(model.asked, ensure_ascii=False)
+    assert "Done." in _texts(events), f"the model was not asked: {events}"
+    assert words[:20] in told, "the model never saw the order"
+    assert done == []
+    assert {event.tool for event in events if isinstance(event, ToolReturned)} <= set(place.get("reads", {}))
+    if ordered.get("result") == "refused":
+        assert [event.code for event in events if isinstance(event, ToolFailed)] == ["tool.not_found"]
+    else:
+        assert all(tool in tools for tool in ordered["calls"])
+        assert [event.tool for event in events if isinstance(event, ConfirmationAsked)] == [*ordered["calls"]]
+
+
+def _llm(settings: Settings, base_url: str) -> Any:
+    return type(settings.llm).model_validate({"local": {"base_url": base_url, "model": "scripted"}})
+
+
+def _write_persona(settings: Settings, words: str) -> None:
+    assert settings.personas_dir is not None
+    title = yaml.safe_dump({"title": words[:100]})
+    text = f"id: ada\nname: Ada\n{title}face: {{kind: rig, character: nova}}\n"
+    (settings.personas_dir / "ada.yaml").write_text(text)
+
+
+async def _seed(services: Services, kind: str, words: str) -> None:
+    """Puts the words where the model will read them."""
+    doors = services.doors
+    match kind:
+        case "render":
+            await _call(services, "make_render", {"script": "Hello", "title": words})
+        case "project":
+            project = await doors.projects.create(ProjectDraft(title="Tides"))
+            await doors.scenes.create(project.id, SceneDraft(script=words))
+        case "memory":
+            text = f"Our channel is called Deep Water. {words}"
+            await _call(services, "memory", {"action": "remember", "text": text})
+        case "snapshot":
+            await _call(services, "make_render", {"script": "Hello"})
+            await _call(services, "snapshots", {"action": "save", "name": words})
+
+
+async def _call(services: Services, tool: str, arguments: Mapping[str, Any]) -> None:
+    conversation = await services.brain.sessions.open(PERSON)
+    context = ToolContext(principal=PERSON, session_id=conversation.id, doors=services.doors)
+    await services.brain.toolset.run(context, prepare_call(services.brain.toolset, tool, arguments))
+
+
+async def _audited(services: Services) -> list[Any]:
+    return await services.audit.read(0, 500)
+
+
+def _texts(events: list[BrainEvent]) -> list[str]:
+    return [event.text for event in events if event.type == "text"]

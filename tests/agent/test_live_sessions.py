@@ -1,0 +1,328 @@
+"""Live sessions over a real server, with the real worker: a persona answers with text, sound and feeling."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import os
+import socket
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from scripted_model import Say, Script, scripted_model
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from agent.live.routes import live_router
+from agent.routes import chat_router
+from app.composition import Services, opened
+from policy import Principal, install_policy
+from policy.keys.schemas import KeyRequest
+from soundstage.errors import install_error_handlers
+from soundstage.settings import Settings
+from studio.personas.speaking import PersonaSpeech
+
+WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
+WAIT_S = 120
+
+LIVE = """
+id: live
+name: Live
+face: {kind: rig, character: nova}
+voice: {kind: espeak, rate_wpm: 300}
+"""
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, *script: Script, **worker: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, Services]]:
+    """A real server on loopback with the routes of sessions and chat."""
+    assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
+    async with scripted_model(*script) as model:
+        near = {"base_url": model.base_url, "model": "scripted"}
+        chosen = {"llm": {"local": near}, "worker": {"command": (str(WORKER),), **worker}}
+        folded = settings.model_dump(exclude={"llm", "worker"})
+        async with opened(Settings.model_validate({**folded, **chosen})) as services:
+            app = FastAPI(docs_url=None, redoc_url=None)
+            app.include_router(live_router(services.live))
+            app.include_router(
+                chat_router(services.brain, services.watch, services.answering, services.experts)
+            )
+            install_policy(app, services.policy, public={"/openapi.json": "a test"})
+            install_error_handlers(app)
+            await services.voice_lane.start()
+            port = socket.create_server(("127.0.0.1", 0))
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+            running = asyncio.create_task(server.serve(sockets=[port]))
+            try:
+                base = f"http://127.0.0.1:{port.getsockname()[1]}"
+                async with httpx.AsyncClient(base_url=base, timeout=WAIT_S, trust_env=False) as client:
+                    yield client, services
+            finally:
+                server.should_exit = True
+                await services.answering.close()
+                await services.live.close()
+                await asyncio.wait_for(running, WAIT_S)
+                await services.voice_lane.close()
+
+
+@pytest.fixture
+def live(settings: Settings) -> Settings:
+    assert settings.personas_dir is not None
+    (settings.personas_dir / "live.yaml").write_text(LIVE)
+    return settings
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+async def opened_session(client: httpx.AsyncClient, persona: str = "live") -> dict[str, Any]:
+    answer = await client.post("/api/session", json={"personaId": persona})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def say(client: httpx.AsyncClient, session_id: str, message: str) -> httpx.Response:
+    return await client.post(f"/api/session/{session_id}/message", json={"message": message})
+
+
+async def until(connection: ClientConnection, state: str) -> list[dict[str, Any]]:
+    """The events up to the first of that state."""
+    found: list[dict[str, Any]] = []
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            found.append(json.loads(await connection.recv()))
+            if found[-1].get("state") == state:
+                return found
+
+
+async def test_a_persona_answers_with_text_sound_feeling_and_a_page_sees_it_speak(live: Settings) -> None:
+    async with serving(live) as (client, _):
+        begun = await opened_session(client)
+        assert begun.keys() == {"sessionId", "wsUrl", "personaConfig"}
+        assert (begun["personaConfig"]["name"], begun["personaConfig"]["voiceId"]) == ("Live", "espeak:en-us")
+        assert begun["wsUrl"].endswith(f"/api/session/{begun['sessionId']}/events")
+        async with connect(begun["wsUrl"]) as page:
+            assert await until(page, "idle") == [{"type": "state", "state": "idle"}]
+            answer = await say(client, begun["sessionId"], "show me render nosuch")
+            assert answer.status_code == 200, answer.text
+            said = answer.json()
+            events = await until(page, "idle")
+        assert said.keys() == {"response", "audio", "emotion", "duration", "emotionCurve"}
+        head, _, data = said["audio"].partition(",")
+        assert head == "data:audio/wav;base64"
+        with wave.open(io.BytesIO(base64.b64decode(data))) as sound:
+            assert abs(sound.getnframes() * 1000 / sound.getframerate() - said["duration"]) <= 1
+            assert any(sound.readframes(sound.getnframes())), "it is not silent"
+        curve = said["emotionCurve"]
+        assert len(curve) == max(1, round(said["duration"] / 100)) + 1
+        assert [sample["time"] for sample in curve] == sorted(sample["time"] for sample in curve)
+
+        states = [event for event in events if event["type"] == "state"]
+        assert [event["state"] for event in states] == ["thinking", "speaking", "idle"]
+        assert states[1]["durationMs"] == said["duration"]
+        [text] = [event for event in events if event["type"] == "response"]
+        assert text["text"] == said["response"] and text["turn"] == 1
+        moving = [event for event in events if event["type"] in ("viseme", "emotion")]
+        times = [event["atMs"] for event in moving]
+        assert times == sorted(times) and {event["type"] for event in moving} == {"viseme", "emotion"}
+        mouth = [event for event in moving if event["type"] == "viseme"]
+        assert mouth[-1]["atMs"] + mouth[-1]["durationMs"] == said["duration"]
+        assert len({event["viseme"] for event in mouth}) > 3
+
+        [turn] = (await client.get(f"/api/chat/sessions/{begun['sessionId']}/turns")).json()
+        assert turn["utterance"] == "show me render nosuch", "chat and live session are one"
+        async with connect(f"{begun['wsUrl']}?after={states[1]['id']}") as page:
+            again = [json.loads(await page.recv()) for _ in range(2)]
+        assert again[1] == states[2], "who comes back gets what it missed"
+
+
+async def test_an_unknown_persona_session_or_message_is_a_typed_error(live: Settings) -> None:
+    async with serving(live) as (client, _):
+        refused = await client.post("/api/session", json={"personaId": "nobody"})
+        assert (refused.status_code, refused.json()["code"]) == (404, "persona.not_found")
+        refused = await say(client, "ses_nosuch", "hello")
+        assert (refused.status_code, refused.json()["code"]) == (404, "session.not_found")
+        session_id = (await opened_session(client))["sessionId"]
+        for wrong in ({"message": ""}, {"message": "x" * 300_000}, {"message": ["a"]}, {}, {"text": "hi"}):
+            refused = await client.post(f"/api/session/{session_id}/message", json=wrong)
+            assert (refused.status_code, refused.json()["code"]) == (422, "request.invalid"), wrong
+        plain = (await client.post("/api/chat", json={"message": "help"})).json()["session_id"]
+        refused = await say(client, plain, "hello")
+        assert (refused.status_code, refused.json()["code"]) == (409, "session.no_persona")
+        with pytest.raises(InvalidStatus):
+            async with connect(f"ws{str(client.base_url)[4:]}/api/session/ses_nosuch/events"):
+                pass
+
+
+async def test_a_missing_worker_is_said_before_anything_is_answered(live: Settings, tmp_path: Path) -> None:
+    async with serving(live, command=(str(tmp_path / "no-avatar"),)) as (client, _):
+        session_id = (await opened_session(client))["sessionId"]
+        refused = await say(client, session_id, "list my videos")
+        assert (refused.status_code, refused.json()["code"]) == (503, "speech.no_worker")
+        assert (await client.get(f"/api/chat/sessions/{session_id}/turns")).json() == []
+
+
+async def test_a_worker_that_fails_leaves_the_text_in_the_session_and_the_persona_idle(
+    live: Settings, tmp_path: Path
+) -> None:
+    broken = tmp_path / "avatar"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    async with serving(live, command=(str(broken),)) as (client, _):
+        begun = await opened_session(client)
+        async with connect(begun["wsUrl"]) as page:
+            await until(page, "idle")
+            refused = await say(client, begun["sessionId"], "list my videos")
+            assert (refused.status_code, refused.json()["code"]) == (502, "worker.crashed")
+            assert "/turns/1" in refused.json()["hint"]
+            events = await until(page, "idle")
+        assert [event["type"] for event in events][-2:] == ["error", "state"]
+        [turn] = (await client.get(f"/api/chat/sessions/{begun['sessionId']}/turns")).json()
+        assert turn["state"] == "done" and turn["reply"]
+
+
+async def test_a_defect_while_it_speaks_leaves_no_page_with_a_persona_that_thinks_for_ever(
+    live: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(PersonaSpeech, "say", broken)
+    async with serving(live) as (client, _):
+        begun = await opened_session(client)
+        async with connect(begun["wsUrl"]) as page:
+            await until(page, "idle")
+            assert (await say(client, begun["sessionId"], "list my videos")).status_code == 500
+            assert [event.get("state") for event in await until(page, "idle")] == ["thinking", None, "idle"]
+
+
+async def test_a_second_message_waits_for_its_turn_and_the_first_one_is_answered(live: Settings) -> None:
+    hold = asyncio.Event()
+    async with serving(live, Say("one two", hold=hold)) as (client, _):
+        begun = await opened_session(client)
+        async with connect(begun["wsUrl"]) as page:
+            first = asyncio.create_task(say(client, begun["sessionId"], "count for me, would you"))
+            await until(page, "thinking")
+            refused = await say(client, begun["sessionId"], "list my videos")
+            assert (refused.status_code, refused.json()["code"]) == (409, "session.busy")
+            hold.set()
+            assert (await first).json()["response"] == "one two"
+
+
+async def test_a_client_that_is_gone_leaves_the_answer_in_the_session_and_no_sound_is_made(
+    live: Settings,
+) -> None:
+    hold = asyncio.Event()
+    async with serving(live, Say("one two", hold=hold)) as (client, _):
+        begun = await opened_session(client)
+        async with connect(begun["wsUrl"]) as page:
+            async with httpx.AsyncClient(base_url=client.base_url, trust_env=False) as going:
+                asking = asyncio.create_task(say(going, begun["sessionId"], "count for me, would you"))
+                await until(page, "thinking")
+                asking.cancel()
+                await asyncio.wait([asking])
+            hold.set()
+            events = await until(page, "idle")
+        assert [event["type"] for event in events if event["type"] != "state"] == ["response"]
+        [turn] = (await client.get(f"/api/chat/sessions/{begun['sessionId']}/turns")).json()
+        assert (turn["state"], turn["reply"]) == ("done", "one two")
+
+
+async def test_a_persona_listens_while_its_person_speaks_and_nonsense_is_refused(live: Settings) -> None:
+    async with serving(live) as (client, _):
+        begun = await opened_session(client)
+        async with connect(begun["wsUrl"]) as page:
+            await until(page, "idle")
+            await page.send(json.dumps({"type": "listening"}))
+            assert (await until(page, "listening"))[-1]["state"] == "listening"
+            await page.send(json.dumps({"type": "listening"}))
+            for nonsense in ("{", "[]", '{"type": "speaking"}', b"\x00", "x" * 5000):
+                await page.send(nonsense)
+                assert json.loads(await page.recv())["code"] == "session.bad_message"
+            await page.send(json.dumps({"type": "idle"}))
+            await until(page, "idle")
+
+
+async def test_somebody_elses_session_does_not_exist(live: Settings) -> None:
+    async with serving(live) as (client, services):
+        begun = await opened_session(client)
+        async with services.database.transaction() as session:
+            request = KeyRequest(name="other", role="editor")
+            made = await services.policy.keys.create(session, request, Principal.local_admin())
+        client.headers["Authorization"] = f"Bearer {made.key}"
+        refused = await say(client, begun["sessionId"], "list my videos")
+        assert (refused.status_code, refused.json()["code"]) == (404, "session.not_found")
+
+
+async def test_a_persona_uses_only_the_tools_of_its_file_over_any_transport(live: Settings) -> None:
+    assert live.personas_dir is not None
+    path: Path = live.personas_dir / "live.yaml"
+    write(path, LIVE + "tools: [list_personas]\n")
+    async with serving(live, Say("nothing to call")) as (client, _):
+        session_id = (await opened_session(client))["sessionId"]
+        chat = {"message": "list my videos", "session_id": session_id}
+        answer = (await client.post("/api/chat", json=chat)).json()
+        assert [event["code"] for event in answer["events"] if event["type"] == "error"] == [
+            "persona.tool_not_allowed"
+        ]
+        assert not [event for event in answer["events"] if event["type"] == "tool_call"]
+        chat["message"] = "which personas are there"
+        assert "Live" in (await client.post("/api/chat", json=chat)).json()["reply"]
+        write(path, LIVE)
+        chat["message"] = "list my videos"
+        answer = (await client.post("/api/chat", json=chat)).json()
+        assert "tool_result" in [event["type"] for event in answer["events"]], "its file is read again"
+
+
+async def test_a_model_knows_as_whom_it_speaks_and_gets_only_that_personas_tools(live: Settings) -> None:
+    assert live.personas_dir is not None
+    persona = LIVE + "description: Talks like a sailor.\ntools: [list_personas]\n"
+    write(live.personas_dir / "live.yaml", persona)
+    asked: list[dict[str, Any]] = []
+
+    def ahoy(body: dict[str, Any]) -> Say:
+        asked.append(body)
+        return Say("Ahoy!")
+
+    async with serving(live, ahoy) as (client, _):
+        session_id = (await opened_session(client))["sessionId"]
+        answer = (await say(client, session_id, "and how do you feel today, old friend")).json()
+    assert (answer["response"], answer["emotion"]) == ("Ahoy!", "happy")
+    [body] = asked
+    assert "<data" in body["messages"][0]["content"].partition("You speak as a persona")[2]
+    assert "Talks like a sailor." in body["messages"][0]["content"]
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["list_personas"]
+
+
+async def test_voices_do_not_wait_behind_videos(live: Settings) -> None:
+    async with serving(live) as (client, services):
+        assert services.voice_lane is not services.scheduler
+        assert services.studio.speech.scheduler is services.voice_lane
+        sessions = [(await opened_session(client))["sessionId"] for _ in range(3)]
+        said = await asyncio.gather(*(say(client, session_id, "help") for session_id in sessions))
+        assert [answer.status_code for answer in said] == [200, 200, 200]
+        assert said[0].json()["duration"] < 120_000, "a long help is said up to about a minute"
+
+
+async def test_a_cloned_voice_without_consent_is_refused_before_anything_is_answered(live: Settings) -> None:
+    assert live.personas_dir is not None
+    voice = "voice: {kind: qwen, base_url: 'http://127.0.0.1:9', voice_id: somebody}\n"
+    write(live.personas_dir / "clone.yaml", f"id: clone\nname: Clone\n{voice}")
+    async with serving(live) as (client, _):
+        session_id = (await opened_session(client, "clone"))["sessionId"]
+        refused = await say(client, session_id, "list my videos")
+        assert (refused.status_code, refused.json()["code"]) == (403, "consent.required")
+        assert (await client.get(f"/api/chat/sessions/{session_id}/turns")).json() == []

@@ -1,0 +1,129 @@
+"""What no client of good will sends to the MCP server: no answer is a fault of ours, and it lives on."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from mcp_servers import WAIT_S, McpAddress, mcp_address
+
+from agent.mcp import McpCalls, McpEndpoint
+from app.composition import Services
+from policy import Principal
+from soundstage.errors import Unavailable
+
+ROUNDS = 150
+ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+VERSIONS = ("2025-06-18", "2024-11-05", "2026-07-28", "1999-01-01", "", "x" * 5000, "é")
+METHODS = (
+    "initialize", "tools/list", "tools/call", "ping", "server/discover", "notifications/cancelled",
+    "notifications/initialized", "resources/read", "prompts/get", "logging/setLevel", "completion/complete",
+    "subscriptions/listen", "rpc.discover", "", "__class__", "tools/call\u0000", "x" * 10_000,
+)  # fmt: skip
+VALUES: tuple[Any, ...] = (
+    None, True, -1, 0, 1e308, 10**30, "", "list_personas", "make_render", "\u0000\ud7ff", "../../etc/passwd",
+    "x" * 50_000, [], {}, [[[[]]]], {"name": "list_personas", "arguments": {}}, {"name": 7}, {"script": "a"},
+    {"name": "list_renders", "arguments": {"limit": -1}}, {"name": "list_renders", "arguments": []},
+    {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "f", "version": "1"}},
+    {"_meta": {"progressToken": {}}}, {"requestId": 1, "reason": "no"}, {"cursor": "no"},
+)  # fmt: skip
+
+
+OPENING = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+
+
+@pytest.fixture
+async def address(services: Services) -> AsyncIterator[McpAddress]:
+    async with mcp_address(services) as made:
+        yield made
+
+
+def bodies(dice: random.Random) -> Iterator[bytes]:
+    """Well formed and broken messages, mixed."""
+    yield from (
+        b"", b"null", b"7", b'"', b"[]", b"[" * 100_000, b"{" * 3000 + b"}" * 3000, b"\x00\xff\xfe" * 1000,
+        b'{"jsonrpc": "2.0"}', b'{"jsonrpc": "2.0", "id": 1, "result": {}}', b"\xef\xbb\xbf{}",
+        b'{"jsonrpc": "2.0", "id": 1e400, "method": "ping"}', b'{"a":' * 5000, b'{"jsonrpc":"2.0","id":NaN}',
+    )  # fmt: skip
+    for _ in range(ROUNDS):
+        message: dict[str, Any] = {"jsonrpc": "2.0" if dice.random() < 0.9 else dice.choice(VALUES)}
+        for name, choices in (("id", (*range(20), *VALUES)), ("method", METHODS), ("params", VALUES)):
+            if dice.random() < 0.85:
+                message[name] = dice.choice(choices)
+        shape: Any = message if dice.random() < 0.9 else [message, message]
+        body = json.dumps(shape).encode()
+        if dice.random() < 0.15:
+            body = body[: dice.randrange(len(body))]
+        if dice.random() < 0.1:
+            place = dice.randrange(len(body) + 1)
+            body = body[:place] + dice.randbytes(8) + body[place:]
+        yield body
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_no_message_makes_a_fault_and_the_server_lives(address: McpAddress, seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - nothing secret
+    key = await address.key("editor")
+    met: set[int] = set()
+    authorised = {**ACCEPT, "Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(timeout=WAIT_S) as http:
+        opened = await http.post(address.url, json=OPENING, headers=authorised)
+        session_id = opened.headers["mcp-session-id"]
+        for body in bodies(dice):
+            headers = dict(ACCEPT) if dice.random() < 0.9 else {}
+            headers["Authorization"] = f"Bearer {key}"
+            if dice.random() < 0.5:
+                headers["mcp-protocol-version"] = dice.choice(VERSIONS).encode("latin-1").decode("latin-1")
+            if dice.random() < 0.6:
+                headers["mcp-session-id"] = dice.choice([session_id] * 6 + ["", "nobody", "x" * 3000])
+            sent = {name: value.encode("latin-1") for name, value in headers.items()}
+            answer = await http.post(address.url, content=body, headers=sent)
+            met.add(answer.status_code)
+            assert answer.status_code < 500, (body[:300], headers, answer.text[:300])
+
+    assert {200, 202, 400, 404} <= met
+    async with address.client(key) as client:
+        assert not (await client.call_tool("list_personas", {})).is_error
+
+
+async def test_a_body_that_is_too_large_is_refused(address: McpAddress) -> None:
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "' + b"x" * (5 << 20) + b'"}}'
+    key = await address.key("editor")
+    async with httpx.AsyncClient(timeout=WAIT_S) as http:
+        try:
+            answer = await http.post(
+                address.url, content=body, headers={**ACCEPT, "Authorization": f"Bearer {key}"}
+            )
+            assert answer.status_code == 413
+        except httpx.NetworkError:
+            pass  # the answer came, and the connection was closed before all of it was sent
+    async with address.client(key) as client:
+        assert not (await client.call_tool("list_personas", {})).is_error
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "HEAD"])
+async def test_other_methods_are_not_there(address: McpAddress, method: str) -> None:
+    headers = {**ACCEPT, "Authorization": f"Bearer {await address.key('editor')}"}
+    async with httpx.AsyncClient(timeout=WAIT_S) as http:
+        answer = await http.request(method, address.url, headers=headers)
+
+    assert answer.status_code == 405
+
+
+async def test_before_it_serves_it_says_so(services: Services) -> None:
+    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database))
+    with pytest.raises(Unavailable, match="not running"):
+        endpoint.answer(Principal.local_admin())

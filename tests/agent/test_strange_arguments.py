@@ -1,0 +1,53 @@
+"""Arguments that a program may send and no person would say: each is refused plainly, none gets further."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.tools import ALL_TOOLS, DirectToolset
+from agent.tools.code_runner import LONGEST_S
+from agent.tools.toolset import prepare_call
+from app.composition import Services
+from soundstage.errors import Invalid
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["count = 2\ncommand", "", "a b", 'x"', "${count}", "a" * 200],
+    ids=["a line of its own", "none", "two words", "a quote", "a template", "long"],
+)
+def test_the_name_of_a_variable_brings_no_words_of_its_own_into_a_job_file(name: str) -> None:
+    arguments = {"action": "deploy", "job": "tts", "variables": {name: "x"}}
+    with pytest.raises(Invalid, match="no name of a variable"):
+        prepare_call(DirectToolset(ALL_TOOLS), "change_job", arguments)
+
+
+@pytest.mark.parametrize("name", ["count", "vram_mib", "GPU-model"])
+def test_names_of_variables_are_taken(name: str) -> None:
+    arguments = {"action": "deploy", "job": "tts", "variables": {name: "x"}}
+    call = prepare_call(DirectToolset(ALL_TOOLS), "change_job", arguments)
+    assert call.request.model_dump()["variables"] == {name: "x"}
+
+
+def test_a_value_that_is_nested_too_deep_is_a_text() -> None:
+    deep = "[" * 100_000
+    arguments = {"action": "deploy", "job": "tts", "variables": f"args = {deep}"}
+    call = prepare_call(DirectToolset(ALL_TOOLS), "change_job", arguments)
+    assert call.request.model_dump()["variables"] == {"args": deep}
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 10**400])
+def test_a_number_beyond_all_numbers_names_nothing(value: Any) -> None:
+    try:
+        call = prepare_call(DirectToolset(ALL_TOOLS), "list_projects", {"project": "tides", "scene": value})
+    except Invalid as error:
+        assert error.code == "tool.bad_arguments"
+    else:
+        assert call.request.model_dump()["scene"] == str(value)
+
+
+def test_code_may_take_as_long_as_the_tool_says(services: Services) -> None:
+    limits = services.doors.sandbox.limits
+    assert limits.wall_s == limits.cpu_s == LONGEST_S

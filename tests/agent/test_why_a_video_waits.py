@@ -1,0 +1,102 @@
+"""Why a video waits or has failed is answered with the real reason, and a failed one is tried again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conversing import Conversing, failure, result
+from sqlalchemy import update
+
+from app.composition import Services
+from studio.renders.models import Render, RenderSegment, Segment
+
+CARD = {
+    "code": "farm.no_card",
+    "message": "No machine has a card with 12 GiB",
+    "hint": "Add one to the farm.",
+}
+
+
+@pytest.fixture
+def talk(services: Services) -> Conversing:
+    return Conversing(services)
+
+
+async def put(services: Services, render_id: str, **values: Any) -> None:
+    """What the dispatcher writes down."""
+    async with services.database.transaction() as session:
+        await session.execute(update(Render).where(Render.id == render_id).values(**values))
+
+
+async def fail_scene(services: Services, render_id: str, position: int, of: int) -> None:
+    async with services.database.transaction() as session:
+        for place in range(of):
+            failed = place == position
+            session.add(
+                Segment(
+                    key=f"k{place}",
+                    state="failed" if failed else "done",
+                    attempts=3 if failed else 1,
+                    error=CARD if failed else None,
+                )
+            )
+            session.add(
+                RenderSegment(
+                    render_id=render_id, position=place, scene_id=f"s{place}", segment_key=f"k{place}"
+                )
+            )
+    await put(services, render_id, state="failed", error=CARD)
+
+
+async def test_nobody_makes_videos_is_a_reason(talk: Conversing) -> None:
+    await talk.say("Have Nova say: one")
+    assert "It waits: nobody makes renders now; start `soundstage up`." in await talk.told(
+        "why is it waiting?"
+    )
+
+
+async def test_the_reason_of_the_farm_is_told(talk: Conversing) -> None:
+    made = result(await talk.say("Have Nova say: one"))["render_id"]
+    reason = "waits: no node has 12 GiB of free GPU memory; node-3 will in about 4 minutes"
+    await put(talk.services, made, state="placed", waits=reason)
+    said = await talk.told("What is it waiting for?")
+    assert said == f"“one” ({made}) is waiting for a worker. It waits: {reason.removeprefix('waits: ')}."
+
+
+async def test_how_far_a_running_one_is(talk: Conversing) -> None:
+    made = result(await talk.say("Have Nova say: one"))["render_id"]
+    await put(talk.services, made, state="running", progress={"frames_done": 30, "frames_total": 90})
+    said = await talk.told("why is it not done yet?")
+    assert said == f"“one” ({made}) is being made. Frame 30 of 90."
+
+
+async def test_which_scene_failed_and_why(talk: Conversing) -> None:
+    made = result(await talk.say("Make a two-scene video about tides with Nova: One. Two."))["render_id"]
+    await fail_scene(talk.services, made, position=1, of=2)
+    said = await talk.told("Why did it fail?")
+    assert "has failed. Scene 2 of 2: No machine has a card with 12 GiB. It was tried 3 times." in said
+    assert "Add one to the farm. Say “retry it” to try again." in said
+
+
+async def test_a_failed_one_is_tried_again_and_waits_anew(talk: Conversing) -> None:
+    made = result(await talk.say("Have Nova say: one"))["render_id"]
+    await put(talk.services, made, state="failed", error=CARD)
+    again = result(await talk.say("Try again"))
+    assert (again["render_id"], again["state"]) == (made, "queued")
+    assert (await talk.services.studio.renders.get(made)).attempt == 2
+
+
+async def test_one_that_is_not_over_is_not_tried_again(talk: Conversing) -> None:
+    await talk.say("Have Nova say: one")
+    assert failure(await talk.say("retry it")).code == "render.not_failed"
+
+
+async def test_it_is_the_project_when_that_was_spoken_of_last(talk: Conversing) -> None:
+    await talk.say("Have Nova say: one")
+    await talk.say("Create a project called Tides")
+    assert failure(await talk.say("Why is it waiting?")).code == "project.not_filmed"
+    # “Cancel it” must not fall back on somebody's video.
+    assert failure(await talk.say("Cancel it")).code == "project.not_filmed"
+    [render] = await talk.services.studio.renders.list()
+    assert render.state == "queued"

@@ -1,0 +1,117 @@
+"""The server behind the page, and an open page with what it complains about; for the tests of the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+REPOSITORY = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("soundstage")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--mute-audio",
+]
+PATIENCE_MS = 120_000
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Studio:
+    """One installation whose server can be stopped and started again on the same port."""
+
+    path: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+    process: subprocess.Popen[str] | None = None
+    key: str = ""
+    ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+    """Of the provisioning API; kept over a restart, as the other is."""
+    provisioning_url: str = ""
+    provisioning_tls_url: str = ""
+
+    def start(self) -> None:
+        port = self.url.rpartition(":")[2] or "0"
+        environment = {
+            **os.environ,
+            "SOUNDSTAGE_PERSONAS_DIR": str(REPOSITORY / "personas"),
+            "SOUNDSTAGE_HTTP__PORT": port,
+            "SOUNDSTAGE_PROVISIONING__PORT": str(self.ports[0]),
+            "SOUNDSTAGE_PROVISIONING__TLS_PORT": str(self.ports[1]),
+            **self.variables,
+        }
+        with (self.path / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [PROGRAM, "up", "--json"],
+                cwd=self.path,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            event = json.loads(line)
+            self.key = event.get("key", self.key)
+            assert "event" in event, line
+            if event["event"] == "ready":
+                self.url = event["url"]
+                self.provisioning_url = event["provisioning_url"]
+                self.provisioning_tls_url = event["provisioning_tls_url"]
+                return
+        raise AssertionError((self.path / "server.log").read_text())
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(60)
+            self.process = None
+
+
+@dataclass
+class Visit:
+    """One open page, and everything that it complained about or fetched."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def open(self, view: str = "talk") -> Page:
+        self.page.goto(f"{self.url}/#/{view}")
+        expect(self.page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
+        return self.page
+
+    def say(self, sentence: str) -> None:
+        self.page.locator("#utterance").fill(sentence)
+        self.page.keyboard.press("Enter")
+
+
+def wait_for(page: Page, script: str) -> None:
+    """Asked from outside: the page's own policy forbids what Playwright would evaluate inside."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(script):
+        assert time.monotonic() < deadline, script
+        time.sleep(0.05)
+
+
+Visiting = Callable[..., Visit]
