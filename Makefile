@@ -5,7 +5,7 @@ SOUNDSTAGE := .venv/bin/soundstage
 AVATAR := avatar/.venv/bin/avatar
 DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one sentence, and this machine made me say it.
 
-.PHONY: tools help setup demo up test test-long test-gpu policy-test check format pictures look bench docs clean
+.PHONY: ui tools help setup demo up test test-long test-gpu policy-test check format pictures look bench docs clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ demo: ## from one sentence to out/….mp4 on this machine
 up: ## start the studio at http://127.0.0.1:8000
 	@scripts/setup runtime
 	@$(SOUNDSTAGE) up
+
+ui: ## build the page (needs Node 20.19 or newer and npm)
+	@scripts/setup runtime
+	@PYTHONPATH=. .venv/bin/python scripts/ui_client.py
+	@ui/build
 
 test: ## run everything that checks the project (long things in their short form)
 	@scripts/setup test

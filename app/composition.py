@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from avatar.version import worker_version
@@ -16,15 +17,26 @@ from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
 from agent.brain import Brain
 from agent.experts import ConfiguredModels, ConsulExperts, Router
+from agent.live.service import LiveSessions
+from agent.memory.service import MemoryService
 from agent.model import ModelAnswers, TurnLimits
+from agent.sandbox import Limits, Sandbox
 from agent.sessions.service import SessionService
+from agent.snapshots.service import SnapshotService
 from agent.tools import ALL_TOOLS, Toolset
-from agent.tools.doors import StudioDoors
+from agent.tools.code_runner import LONGEST_S
+from agent.tools.doors import Doors
 from agent.tools.wrappers import Guards, standard_toolset
 from agent.understanding import Grammar
+from agent.vision import SightService
+from agent.vision.model_describer import seeing_model
 from agent.watching import RenderWatch
-from app.farm_choice import Farm, choose_farm
+from agent.writing.model_author import ModelAuthor
+from agent.writing.scenes import Author
+from app.farm_choice import Farm, choose_farm, operator_client
+from app.machines_api import machines_api
 from app.migrating import migrate
+from app.voice_lane import voice_lane, voice_program
 from farm.scheduler import Scheduler
 from policy import Policy, Principal
 from policy.audit import AuditLog
@@ -56,6 +68,11 @@ class Services:
     brain: Brain
     experts: Router
     answering: Answering
+    live: LiveSessions
+    memory: MemoryService
+    snapshots: SnapshotService
+    doors: Doors
+    voice_lane: Scheduler
 
     @property
     def own_personas(self) -> Path:
@@ -79,8 +96,18 @@ def build(settings: Settings) -> Services:
     farm = choose_farm(settings, database, blobs)
     scheduler = farm.scheduler
     audit = AuditLog(database, HeadFile(settings.state_dir / "audit-head.json"))
+    lane = voice_lane(settings, blobs, farm)
     studio = build_studio(
-        settings, database, events, blobs, scheduler, farm.times, audit, worker_version=worker_version()
+        settings,
+        database,
+        events,
+        blobs,
+        scheduler,
+        farm.times,
+        audit,
+        worker_version=worker_version(),
+        voices=lane,
+        voice_program=voice_program(settings, lane),
     )
     watch = RenderWatch(studio.renders, events)
     experts = Router([ConsulExperts(settings.experts), ConfiguredModels(settings.llm)])
@@ -91,8 +118,11 @@ def build(settings: Settings) -> Services:
     guards = Guards(database, events, policy.decider, audit, approvals, settings.policy.tool_calls_per_minute)
     toolset = standard_toolset(ALL_TOOLS, guards)
     sessions = SessionService(database, events, audit)
-    doors = studio_doors(studio, settings.out_dir)
+    memory = MemoryService(database, settings.state_dir / "memory")
+    snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
+    doors = doors_of(studio, settings, memory, snapshots, scheduler, blobs, author_of(settings, experts))
     brain = build_brain(settings, toolset, sessions, doors, watch, experts)
+    answering = Answering(brain, events)
     return Services(
         settings=settings,
         database=database,
@@ -108,7 +138,12 @@ def build(settings: Settings) -> Services:
         watch=watch,
         brain=brain,
         experts=experts,
-        answering=Answering(brain, events),
+        answering=answering,
+        live=LiveSessions(database, events, sessions, answering, studio.library, studio.speech),
+        voice_lane=lane,
+        memory=memory,
+        snapshots=snapshots,
+        doors=doors,
     )
 
 
@@ -116,25 +151,38 @@ def build_brain(
     settings: Settings,
     toolset: Toolset,
     sessions: SessionService,
-    doors: StudioDoors,
+    doors: Doors,
     watch: RenderWatch,
     experts: Router,
 ) -> Brain:
     """The agent; with a model behind it where the settings name one, or a Consul in which one may appear."""
     grammar = Grammar.load()
-    limits = TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
-    asks_models = (
-        settings.llm.prefer != "none"
-        and any(one.base_url is not None for one in (settings.llm.local, settings.llm.cloud))
-    ) or settings.experts.consul_url is not None
     return Brain(
         grammar=grammar,
         toolset=toolset,
         sessions=sessions,
         doors=doors,
         watch=watch,
-        model=ModelAnswers(experts, toolset, grammar, limits) if asks_models else None,
+        model=ModelAnswers(experts, toolset, grammar, turn_limits(settings))
+        if asks_models(settings)
+        else None,
     )
+
+
+def author_of(settings: Settings, experts: Router) -> Author | None:
+    """Whoever writes scripts, within the same limits as an answer."""
+    return ModelAuthor(experts, turn_limits(settings)) if asks_models(settings) else None
+
+
+def asks_models(settings: Settings) -> bool:
+    """Whether there is a language model to ask, or a Consul in which one may appear."""
+    named = any(one.base_url is not None for one in (settings.llm.local, settings.llm.cloud))
+    return (settings.llm.prefer != "none" and named) or settings.experts.consul_url is not None
+
+
+def turn_limits(settings: Settings) -> TurnLimits:
+    """What one answer may take of a model."""
+    return TurnLimits(settings.agent.turn_calls, settings.agent.turn_s, settings.agent.turn_tokens)
 
 
 def asker_of(policy: Policy) -> Known:
@@ -145,7 +193,9 @@ def asker_of(policy: Policy) -> Known:
             case "loopback" if not policy.trust.loopback_is_admin:
                 return None
             case "local" | "loopback" as kind:
-                return Principal(row.requester_id, row.requester_name, "admin", kind, tenant=row.tenant)
+                return Principal(
+                    row.requester_id, row.requester_name, row.requester_role, kind, tenant=row.tenant
+                )
             case _:
                 async with policy.db.session() as session:
                     return await policy.keys.by_id(session, row.requester_id)
@@ -153,19 +203,54 @@ def asker_of(policy: Policy) -> Known:
     return known
 
 
-def studio_doors(studio: Studio, out_dir: Path) -> StudioDoors:
-    """What the agent's tools may reach of the studio."""
-    return StudioDoors(studio.renders, studio.assets, studio.library, studio.personas, out_dir)
+def doors_of(
+    studio: Studio,
+    settings: Settings,
+    memory: MemoryService,
+    snapshots: SnapshotService,
+    scheduler: Scheduler,
+    blobs: BlobStore,
+    author: Author | None = None,
+) -> Doors:
+    """What the agent's tools may reach of the studio, and of machines and farm over HTTP."""
+    return Doors(
+        renders=studio.renders,
+        assets=studio.assets,
+        personas=studio.library,
+        persona_maker=studio.personas,
+        projects=studio.projects,
+        versions=studio.versions,
+        scenes=studio.scenes,
+        publishing=studio.outgoing.publishing,
+        accounts=studio.outgoing.accounts,
+        author=author,
+        out_dir=settings.out_dir,
+        memory=memory,
+        snapshots=snapshots,
+        machines=partial(machines_api, settings),
+        sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
+        sights=SightService(scheduler, blobs, seeing_model(settings.llm)),
+        cluster=partial(operator_client, settings),
+    )
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Services]:
     """Services over a database that is up to date, for commands that make no videos."""
     services = build(settings)
-    try:
-        await migrate(services.database, settings.state_dir)
+    async with ready(services):
         yield services
+
+
+@asynccontextmanager
+async def ready(services: Services) -> AsyncIterator[None]:
+    """The database is up to date; at the end all that was noted is written and every connection closed."""
+    try:
+        await migrate(services.database, services.settings.state_dir)
+        yield
     finally:
+        await services.policy.decider.close()
+        services.audit.close()
         await services.database.close()
 
 
@@ -183,12 +268,19 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
     if drive:
         await services.studio.dispatcher.start()
     if serving:
+        if services.voice_lane is not services.scheduler:
+            await services.voice_lane.start()
         await services.studio.prober.courier.start()
+        await services.studio.persona_watch.start()
         await services.deciding.start()
     try:
         yield
     finally:
+        await services.live.close()
+        if services.voice_lane is not services.scheduler:
+            await services.voice_lane.close()
         await services.deciding.close()
+        await services.studio.persona_watch.close()
         await services.studio.prober.courier.close()
         await services.studio.dispatcher.close()
         await services.scheduler.close()

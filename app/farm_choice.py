@@ -4,6 +4,8 @@ composition root.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -13,6 +15,7 @@ from farm.history import RunTimes
 from farm.local import LocalOptions, LocalScheduler
 from farm.measured import MeasuredScheduler
 from farm.nomad import JobOptions, NomadAddress, NomadClient, NomadOptions, NomadScheduler
+from farm.nomad.operating import OperatorClient
 from farm.scheduler import Scheduler
 from farm.transfer import TransferService
 from soundstage.blobs import BlobStore
@@ -81,6 +84,19 @@ def nomad_address(settings: Settings) -> NomadAddress:
         client_cert_file=nomad.client_cert_file,
         client_key_file=nomad.client_key_file,
     )
+
+
+@asynccontextmanager
+async def operator_client(settings: Settings) -> AsyncIterator[OperatorClient]:
+    """One conversation of an operator with Nomad, for the agent's tools. Raises `cluster.not_configured`."""
+    if settings.farm.scheduler == "local" and settings.farm.nomad.address is None:
+        raise Unavailable(
+            "cluster.not_configured",
+            "This installation works without a farm: no Nomad is named in the settings.",
+            "Set farm.nomad.address to the URL of its servers.",
+        )
+    async with OperatorClient(nomad_address(settings)) as client:
+        yield client
 
 
 def nomad_options(settings: Settings, control_url: str) -> NomadOptions:

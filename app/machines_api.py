@@ -1,4 +1,6 @@
-"""Asks the provisioning API over HTTP; `soundstage machines` and `soundstage runs` are its callers."""
+"""Asks the provisioning API over HTTP; `soundstage machines`, `soundstage runs` and the agent's tools are its
+callers.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 from soundstage.settings import Settings
 from soundstage.settings.sections import read_key_file
+from soundstage.tracing import traceparent
 
 URL_SETTING = "provisioning.api_url"
 TIMEOUT_S = 60.0
@@ -76,9 +79,13 @@ class MachinesApi:
                     raise _unreachable(error, str(self._client.base_url)) from error
 
     async def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+        # What happens there belongs to the story of what is done here.
+        headers = {"traceparent": traceparent()}
         try:
-            answer = await self._client.request(method, path, **more)
+            answer = await self._client.request(method, path, headers=headers, **more)
         except httpx.TransportError as error:
+            if method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                raise _cut_off(error, str(self._client.base_url)) from error
             raise _unreachable(error, str(self._client.base_url)) from error
         if not answer.is_success:
             raise _error(answer)
@@ -104,18 +111,25 @@ def _url(settings: Settings) -> str:
 
 
 def _content(answer: httpx.Response) -> Any:
-    return answer.json() if answer.content else None
+    try:
+        return answer.json() if answer.content else None
+    except ValueError as error:
+        raise _stranger(answer) from error
+
+
+def _stranger(answer: httpx.Response) -> Upstream:
+    return Upstream(
+        "machines.strange_answer",
+        f"What answers there answered {answer.status_code} and is not the provisioning API.",
+        f"Set {URL_SETTING} to where it is.",
+    )
 
 
 def _error(answer: httpx.Response) -> SoundstageError:
     try:
         problem = _Problem.model_validate_json(answer.content)
     except ValidationError:
-        return Upstream(
-            "machines.strange_answer",
-            f"What answers there answered {answer.status_code} and is not the provisioning API.",
-            f"Set {URL_SETTING} to where it is.",
-        )
+        return _stranger(answer)
     return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
 
 
@@ -124,4 +138,14 @@ def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:
         "machines.no_server",
         f"The provisioning API at {url} does not answer ({type(error).__name__}).",
         f"Start it with `soundstage up`, or set {URL_SETTING} to where it is.",
+    )
+
+
+def _cut_off(error: httpx.TransportError, url: str) -> Upstream:
+    """A change was sent, and nobody has said what became of it."""
+    return Upstream(
+        "machines.outcome_unknown",
+        f"The provisioning API at {url} took the request and did not answer ({type(error).__name__}): "
+        "whether it was done is not known.",
+        "Look before you ask for it again.",
     )

@@ -1,7 +1,8 @@
 """The provisioning process: `python -m app.provisioning_server`, started and watched by `soundstage up`.
 
 It listens twice with one application: on the plain port for firmware and people on this machine, and on a
-port that speaks TLS 1.3 and nothing older, for enrolment.
+port that speaks TLS 1.3 and nothing older, for enrolment. Without sockets it takes the ports of the settings:
+then something else watches it, as a Nomad job does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
+from app.listening import provisioning_sockets
 from app.provisioning import ProvisioningProcess, build_process
 from app.slow_clients import ImpatientProtocol
 from app.with_supervisor import GRACE_S, stop_with_supervisor
@@ -29,13 +31,19 @@ from soundstage.telemetry import configure_logging
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soundstage-provisioning")
     parser.add_argument("--config-file", type=Path)
-    parser.add_argument("--socket", type=int, required=True, help="descriptor of a listening socket")
-    parser.add_argument("--tls-socket", type=int, required=True, help="the same, for TLS")
+    parser.add_argument("--socket", type=int, help="descriptor of a listening socket")
+    parser.add_argument("--tls-socket", type=int, help="the same, for TLS; both or none are given")
     parser.add_argument("--alone", action="store_true", help="nobody holds standard input; signals end it")
     options = parser.parse_args()
+    given = [number for number in (options.socket, options.tls_socket) if number is not None]
+    if len(given) == 1:
+        parser.error("--socket and --tls-socket are given together, or neither")
     try:
-        process = build_process(load_settings(options.config_file))
-        plain, tls = (socket.socket(fileno=number) for number in (options.socket, options.tls_socket))
+        settings = load_settings(options.config_file)
+        process = build_process(settings)
+        plain, tls = (
+            (socket.socket(fileno=number) for number in given) if given else provisioning_sockets(settings)
+        )
         asyncio.run(serve(process, plain, tls, alone=options.alone))
     except SoundstageError as error:
         print(f"error {error.message}  ({error.code})\nhint  {error.hint}", file=sys.stderr)

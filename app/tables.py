@@ -17,6 +17,8 @@ MODEL_MODULES = (
     "studio.models",
     "agent.sessions.models",
     "agent.approvals.models",
+    "agent.memory.models",
+    "agent.snapshots.models",
 )
 
 

@@ -9,12 +9,20 @@ from importlib.metadata import version
 from fastapi import Depends, FastAPI
 
 from agent.approvals.routes import approvals_router
-from agent.page.routes import page_router
+from agent.dossiers.registry import DossierRegistry
+from agent.dossiers.routes import compile_router
+from agent.happenings import happenings_router
+from agent.live.routes import live_router
+from agent.mcp import McpCalls, McpEndpoint, mcp_router
+from agent.memory.routes import memory_router
 from agent.routes import chat_router
+from agent.snapshots.routes import snapshot_router
 from agent.socket import socket_router
+from agent.status import status_router
 from app.api_docs import docs_router
-from app.composition import Services, working
-from app.migrating import migrate
+from app.composition import Services, asks_models, ready, working
+from app.farm_view import farm_view_router
+from app.page.routes import page_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, require_permission
 from policy.audit.routes import audit_router
@@ -30,17 +38,18 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await migrate(services.database, services.settings.state_dir)
-        try:
-            async with working(services, serving=True), services.studio.outgoing:
-                try:
-                    yield
-                finally:
-                    await services.answering.close()
-        finally:
-            await services.policy.decider.close()
-            await services.database.close()
+        async with (
+            ready(services),
+            working(services, serving=True),
+            services.studio.outgoing,
+            mcp.serving(),
+        ):
+            try:
+                yield
+            finally:
+                await services.answering.close()
 
+    mcp = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database))
     app = FastAPI(
         title="Soundstage",
         version=version("soundstage"),
@@ -56,6 +65,24 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(approvals_router(services.deciding))
     app.include_router(audit_router(services.audit))
     app.include_router(socket_router(services.brain, services.answering))
+    app.include_router(memory_router(services.memory))
+    app.include_router(snapshot_router(services.snapshots))
+    app.include_router(
+        status_router(
+            services.brain.sessions,
+            services.memory,
+            services.snapshots,
+            services.studio.renders,
+            tools=len(services.brain.toolset.tools),
+            has_model=asks_models(services.settings),
+        )
+    )
+    app.include_router(happenings_router(services.events, services.brain.sessions, services.deciding))
+    app.include_router(farm_view_router(services.settings))
+    public_url = services.settings.http.public_url
+    app.include_router(compile_router(DossierRegistry(services.studio.library)))
+    app.include_router(live_router(services.live, str(public_url) if public_url else None))
+    app.include_router(mcp_router(mcp))
     app.include_router(page_router())
     app.include_router(docs_router())
     app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))

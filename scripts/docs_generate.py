@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import typer
+import yaml
 from avatar.spec import json_schema
 
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
@@ -23,6 +24,7 @@ from provisioning_api.machines.states import GUARDS, MACHINE_TRANSITIONS
 from provisioning_api.runs.states import RUN_TRANSITIONS
 from soundstage.errors.catalogue import error_reference
 from soundstage.settings.reference import settings_reference
+from studio.personas.file_schema import persona_schema
 from studio.publishing.states import PUBLICATION_TRANSITIONS
 from studio.renders.states import RENDER_TRANSITIONS, SEGMENT_TRANSITIONS
 from studio.webhooks.states import DELIVERY_TRANSITIONS
@@ -31,6 +33,34 @@ ROOT = Path(__file__).parent.parent
 GENERATED = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
 CONTROL = ("soundstage", "policy", "farm", "pxe", "studio", "provisioning_api", "agent", "lab", "app")
 ROOMS = (*CONTROL, "avatar/src/avatar")
+
+
+def injection_page() -> str:
+    """From the cases that tests/agent/test_injection_cases.py plays through."""
+    path = ROOT / "tests" / "agent" / "injection_cases.yaml"
+    table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    lines = [
+        "# Orders in text from outside\n",
+        "A language model reads what others have written, and may believe it. Each line is a test with a "
+        "model that obeys every word: it reads the text and calls the tool. What happens then is decided "
+        "without it.\n",
+        "| the words lie in | they ask to | the model calls | what happens |",
+        "|---|---|---|---|",
+    ]
+    asked = "nothing; the person is offered a sentence"
+    refused = "refused: there is no such tool"
+    for source, orders in table["cases"].items():
+        for name in orders:
+            order = table["orders"][name]
+            calls = ", ".join(f"`{tool}`" for tool in order["calls"])
+            happens = refused if order.get("result") == "refused" else asked
+            lines.append(f"| {table['sources'][source]['told']} | {order['told']} | {calls} | {happens} |")
+    lines.append(
+        "\nWhat remains: a model that fills other arguments than were meant into a tool that the person did "
+        "ask for. What destroys something therefore needs the person's own sentence as soon as anything was "
+        "read, and fleets need people ([Policy](../guide/policy.md))."
+    )
+    return "\n".join(lines) + "\n"
 
 
 def settings_page() -> str:
@@ -54,9 +84,13 @@ def permissions_page() -> str:
         "Every route and every tool declares one permission; what is not granted is denied.\n",
         policy_reference(),
         "## Tools of the agent\n",
-        "| tool | what it does | effect | permission |",
+        "| tool, or one of its actions | what it does | effect | permission |",
         "|---|---|---|---|",
-        *(f"| `{one.name}` | {one.purpose} | {one.effect} | `{one.permission}` |" for one in ALL_TOOLS),
+        *(
+            f"| `{rule}` | {one.purpose} | {act.effect} | `{act.permission}` |"
+            for one in ALL_TOOLS
+            for rule, act in one.rules.items()
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -130,7 +164,16 @@ PAGES = {
     "states": states_page,
     "cli": cli_page,
     "renderspec": renderspec_page,
+    "injection": injection_page,
 }
+
+
+def persona_schema_file() -> str:
+    return json.dumps(persona_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+FILES = {"personas/schema.json": persona_schema_file}
+"""Generated files outside of the reference."""
 
 
 def main() -> int:
@@ -138,9 +181,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     stale = []
-    for name, page in PAGES.items():
-        path = ROOT / "docs" / "reference" / f"{name}.md"
-        text = GENERATED + page()
+    wanted = {f"docs/reference/{name}.md": GENERATED + page() for name, page in PAGES.items()}
+    wanted |= {name: content() for name, content in FILES.items()}
+    for name, text in wanted.items():
+        path = ROOT / name
         if check and (not path.exists() or path.read_text() != text):
             stale.append(str(path.relative_to(ROOT)))
         elif not check:

@@ -19,7 +19,7 @@ READABLE = (1, FORMAT)
 
 _MEMBER = re.compile(
     r"database\.sqlite|provisioning\.sqlite|blobs/[0-9a-f]{2}/[0-9a-f]{64}"
-    r"|personas/[A-Za-z0-9._-]{1,100}\.ya?ml|keys/(studio|provisioning)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+    r"|personas/[A-Za-z0-9._-]{1,100}\.(ya?ml|dossier\.json)|keys/(studio|provisioning)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 )
 
 

@@ -16,6 +16,7 @@ from app.migrating import current_revision
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, backup_sqlite, utcnow
 from soundstage.errors import Conflict, Invalid, NotFound, StorageFull
+from studio.personas.library import COMPILED_SUFFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,9 @@ async def backup(
 
 
 def _persona_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.y*ml") if path.is_file())
+    """The files of personas, and what dossiers left beside them."""
+    found = (*folder.glob("*.y*ml"), *folder.glob(f"*{COMPILED_SUFFIX}"))
+    return sorted(path for path in found if path.is_file())
 
 
 def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) -> Backup:

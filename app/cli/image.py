@@ -14,10 +14,10 @@ from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, run
 from app.machines_api import machines_api
 from lab.image_tree import tree_with_roles
-from lab.mirror import mirror_of_this_computer
 from provisioning_api.wiring import ansible_bin
 from pxe.image.build import BuiltImage, build_image, taken_by_machines
-from pxe.image.recipe import Kernel, Mirror, Recipe
+from pxe.image.debian import mirror_of_this_computer
+from pxe.image.recipe import Kernel, Recipe
 from soundstage.errors import Invalid, Unavailable
 from soundstage.settings import Settings
 
@@ -113,7 +113,6 @@ def _built(
             "With --roles the roles alone say which packages are installed.",
             "Name them in `common__packages` of the inventory.",
         )
-    mirror = mirror_of_this_computer()
     tree = None
     if roles is not None:
         project = settings.playbooks_folder
@@ -121,7 +120,7 @@ def _built(
         tree = tree_with_roles(roles.absolute(), project, bin_folder, kinds[kernel], printer.line)
     return build_image(
         Recipe(kernel=kinds[kernel], packages=tuple(packages or ())),
-        mirror=Mirror(mirror.main, mirror.security, mirror.http_proxy),
+        mirror=mirror_of_this_computer(),
         ssh_user=settings.provisioning.ssh_user,
         name=name,
         tree=tree,

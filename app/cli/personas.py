@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from agent.tools import ToolContext
 from agent.tools.personas import CreatePersona, create_persona
 from app.cli.opening import with_services
 from app.cli.state import JsonFlag, invocation, run
-from app.composition import build, opened, studio_doors, working
+from app.composition import build, opened, working
 from policy import Principal
 from soundstage.errors import Invalid
+from studio.personas.faults import BadPersonaFile, Fault
+from studio.personas.file_schema import persona_schema
 from studio.personas.schemas import PersonaChange
+from studio.personas.yaml_source import read_persona
 
 
 def register(cli: typer.Typer) -> None:
@@ -34,6 +37,50 @@ def register(cli: typer.Typer) -> None:
             for entry in entries
         )
         printer.listing(entries, ["id", "name", "origin", "state"], rows, empty="There are no personas.")
+
+    @group.command()
+    def check(
+        context: typer.Context,
+        files: Annotated[
+            list[Path] | None, typer.Argument(help="Persona files; all that are installed when left out.")
+        ] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Say what is wrong with persona files, with line and column. The exit code is 1 when anything is."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        if files:
+            found = [_checked(file) for file in files]
+        else:
+            entries = build(called.settings()).studio.library.entries()
+            found = [CheckedFile(file=entry.file, faults=entry.faults) for entry in entries]
+        if printer.as_json:
+            printer.value(found)
+        for one in found:
+            for fault in one.faults:
+                printer.line(fault.sentence(one.file))
+            if not one.faults:
+                printer.line(f"{one.file}: in order")
+        if any(one.faults for one in found):
+            raise typer.Exit(1)
+
+    @group.command()
+    def health(context: typer.Context, persona_id: str, as_json: JsonFlag = False) -> None:
+        """Say whether a persona could speak now: its file, media, consent and voice."""
+        called = invocation(context)
+        printer = called.printer(as_json)
+        found = with_services(called, lambda services: services.studio.persona_health.of(persona_id))
+        rows = (
+            [check.name, "ok" if check.ok else "not", check.message, check.hint] for check in found.checks
+        )
+        printer.listing(found, ["what", "state", "found", "what to do"], rows, empty="Nothing was checked.")
+        if not found.healthy:
+            raise typer.Exit(1)
+
+    @group.command()
+    def schema(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Print the JSON Schema of persona files, for editors."""
+        invocation(context).printer(as_json).value(persona_schema())
 
     @group.command()
     def create(
@@ -57,7 +104,7 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> None:
             async with opened(called.settings()) as services, working(services):
-                doors = studio_doors(services.studio, services.settings.out_dir)
+                doors = services.doors
                 tool_context = ToolContext(Principal.local_admin(), "cli", doors, local_files=True)
                 made = await create_persona.run(tool_context, request)
             printer.answer(made, made.sentence())
@@ -105,6 +152,21 @@ def register(cli: typer.Typer) -> None:
             )
 
         run(work())
+
+
+class CheckedFile(BaseModel):
+    """A file as it was given, and what is wrong with it."""
+
+    file: str
+    faults: tuple[Fault, ...] = ()
+
+
+def _checked(file: Path) -> CheckedFile:
+    try:
+        read_persona(file)
+    except BadPersonaFile as error:
+        return CheckedFile(file=str(file), faults=error.faults)
+    return CheckedFile(file=str(file))
 
 
 def _change_of(fields: dict[str, str | None]) -> PersonaChange:

@@ -12,7 +12,7 @@ from avatar.spec import RenderSpec
 from pydantic import ValidationError
 
 from agent.events import Failure, Text
-from agent.tools.renders import RenderLine
+from agent.tools.render_lines import RenderLine
 from app.cli.ask import cancel_and_say
 from app.cli.forecasts import forecasts_told
 from app.cli.printing import Printer

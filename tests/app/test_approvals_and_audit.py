@@ -50,6 +50,19 @@ def key(services: Services) -> Callable[[str], Awaitable[dict[str, str]]]:
     return make
 
 
+async def test_an_agreed_call_of_a_client_without_a_key_runs_with_the_role_it_had(
+    services: Services,
+) -> None:
+    viewer = Principal(id="local:mcp", name="mcp", role="viewer", kind="local")
+    waiting = await ask(services, viewer)
+    await services.deciding.vote(waiting, Principal.local_admin("other"), agrees=True)
+    await services.deciding.run_approved()
+    ended = await services.deciding.approvals.get(waiting, Principal.local_admin("other"))
+    assert ended.state != "done"
+    assert "render:create" in ended.outcome
+    assert await services.studio.renders.list() == []
+
+
 def test_approvals_are_listed_shown_and_decided_at_the_prompt(cli: Any, settings: Settings) -> None:
     async def prepare() -> list[str]:
         async with opened(settings) as services:

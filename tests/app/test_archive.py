@@ -30,8 +30,9 @@ async def archive(services: Services, home: Path) -> Path:
     await services.blobs.put_bytes(b"a picture", "image/png")
     services.own_personas.mkdir(parents=True)
     (services.own_personas / "ada.yaml").write_text("id: ada\nname: Ada\n")
+    (services.own_personas / "ada.dossier.json").write_text("{}")
     made = await backup(services.database, services.blobs, services.own_personas, home / "backup.tar")
-    assert made.members == 3
+    assert made.members == 4
     return made.path
 
 
@@ -55,6 +56,7 @@ async def test_a_backup_comes_back_with_database_files_and_personas(archive: Pat
         [blob] = [found async for found in services.blobs.iterate()]
         assert await services.blobs.read(blob.sha256) == b"a picture"
         assert (services.own_personas / "ada.yaml").read_text() == "id: ada\nname: Ada\n"
+        assert (services.own_personas / "ada.dossier.json").read_text() == "{}"
 
 
 async def test_a_state_that_holds_something_is_not_overwritten(archive: Path, settings: Settings) -> None:

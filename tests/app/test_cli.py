@@ -84,8 +84,8 @@ def test_a_command_loads_nothing_of_the_others() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-# They give the terminal to another program, which answers in its own way.
-DOORS = {"lab ssh", "lab exec"}
+# They give the terminal to another program, which answers in its own way; MCP speaks JSON of its own.
+DOORS = {"lab ssh", "lab exec", "mcp"}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - DOORS))
@@ -244,6 +244,24 @@ def test_personas_are_listed_with_what_is_wrong_with_a_file(cli: Cli, home: Path
     (home / "personas" / "broken.yaml").write_text("id: broken\n")
     ran = cli("personas", "list")
     assert "Nova" in ran.out and "broken" in ran.out and "name" in ran.out
+
+
+def test_a_persona_file_is_checked_with_line_and_column_before_it_is_installed(cli: Cli, home: Path) -> None:
+    (home / "draft.yaml").write_text("id: ada\nname: Ada\ncolour: red\n")
+    ran = cli("personas", "check", "draft.yaml", "personas/nova.yaml", "none.yaml")
+    assert ran.code == 1
+    assert "draft.yaml, line 3, column 1, field colour: Extra inputs" in ran.out
+    assert "personas/nova.yaml: in order" in ran.out and "none.yaml: cannot be read" in ran.out
+    whole = cli("personas", "check", "--json")
+    assert (whole.code, whole.json) == (0, [{"file": "nova.yaml", "faults": []}])
+    assert "properties" in cli("personas", "schema").json
+
+
+def test_the_health_of_a_persona_is_told_check_by_check(cli: Cli, home: Path) -> None:
+    ran = cli("personas", "health", "nova", "--json")
+    assert [check["name"] for check in ran.json["checks"]] == ["file", "media", "consent", "voice"]
+    assert ran.code == (0 if ran.json["healthy"] else 1)
+    assert "persona.not_found" in cli("personas", "health", "nobody").err
 
 
 def test_a_persona_of_yours_is_edited_and_a_shipped_one_is_not(cli: Cli, home: Path) -> None:

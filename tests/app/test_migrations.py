@@ -59,7 +59,10 @@ async def test_what_is_in_the_database_stays(database: Database, tmp_path: Path)
     await migrate(database, tmp_path)
     async with database.transaction() as session:
         await session.execute(
-            text("INSERT INTO agent_sessions VALUES ('ses_1', 'p', 't', 0, NULL, '2026-01-01', '2026-01-01')")
+            text(
+                "INSERT INTO agent_sessions (id, principal_id, title, turns, created_at, updated_at)"
+                " VALUES ('ses_1', 'p', 't', 0, '2026-01-01', '2026-01-01')"
+            )
         )
     assert (await migrate(database, tmp_path)).changed is False
     async with database.session() as session:

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from agent.tools import ALL_TOOLS
+from agent.tools.toolset import AnyTool
 from app.composition import Services
 from app.provisioning import build_process
 from app.web import create_app
@@ -51,28 +52,34 @@ def test_every_route_of_both_processes_has_a_rule(app: FastAPI, services: Servic
 
 def test_every_tool_has_a_rule_and_every_rule_a_tool() -> None:
     rules = shipped().data["tools"]
-    declared = {tool.name: (tool.permission, tool.effect) for tool in ALL_TOOLS}
+    tools = {rule: tool for tool in ALL_TOOLS for rule in tool.rules}
+    declared = {rule: (act.permission, act.effect) for tool in ALL_TOOLS for rule, act in tool.rules.items()}
     assert {name: (rule["permission"], rule["effect"]) for name, rule in rules.items()} == declared, (
         "policy/rego/data.json has one rule per tool"
     )
-    for tool in ALL_TOOLS:
-        named = {*rules[tool.name].get("files", ()), *rules[tool.name].get("at_most", ())}
-        named |= {condition["argument"] for condition in rules[tool.name].get("ask", ())}
-        assert named <= set(tool.request.model_fields), f"a rule names arguments that {tool.name} has not"
+    for name, rule in rules.items():
+        named = {*rule.get("files", ()), *rule.get("at_most", ())}
+        named |= {condition["argument"] for condition in rule.get("ask", ())}
+        assert named <= set(tools[name].request.model_fields), f"the rule {name} names arguments it has not"
+
+
+def test_there_are_few_tools() -> None:
+    assert len(ALL_TOOLS) <= 25
 
 
 @pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
-def test_every_tool_declares_permission_purpose_and_effect(tool: object) -> None:
-    assert getattr(tool, "permission") in NAMES  # noqa: B009
-    assert getattr(tool, "purpose").endswith(".")  # noqa: B009
-    assert getattr(tool, "effect") in ("read", "write", "destructive")  # noqa: B009
+def test_every_tool_declares_permission_purpose_and_effect(tool: AnyTool) -> None:
+    assert set(tool.permissions) <= set(NAMES)
+    assert tool.purpose.endswith(".")
+    assert tool.effect in ("read", "write", "destructive")
 
 
 def test_what_changes_something_says_how_to_undo_it_and_no_viewer_may_call_it() -> None:
     viewer = next(role for role in roles().values() if role.name == "viewer")
     for tool in ALL_TOOLS:
         assert bool(tool.undo) == (tool.effect != "read")
-        assert (tool.permission in viewer.permissions) == (tool.effect == "read")
+        for rule, act in tool.rules.items():
+            assert (act.permission in viewer.permissions) == (act.effect == "read"), rule
 
 
 async def test_without_a_key_every_guarded_route_answers_401(services: Services) -> None:

@@ -36,3 +36,15 @@ def test_it_runs_without_standard_input_and_ends_in_good_order_when_it_is_told_t
         finally:
             process.kill()
             process.wait()
+
+
+def test_one_socket_without_the_other_is_refused() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app.provisioning_server", "--socket", "3"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=Path(__file__).parents[2],
+    )
+    assert ended.returncode == 2
+    assert "given together" in ended.stderr

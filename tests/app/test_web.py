@@ -10,13 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from agent.happenings import Reader
 from app.composition import Services
+from app.page.routes import page_router
 from app.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
-
-PAGE = Path(__file__).parents[2] / "agent" / "page"
+from soundstage.errors import install_error_handlers
 
 
 @pytest.fixture
@@ -119,22 +121,53 @@ async def test_an_editor_from_outside_comes_in_with_a_key_and_a_viewer_may_not_c
     assert "policy.forbidden" in refused.text and "upload the file" in refused.text
 
 
-async def test_the_page_and_everything_it_names_is_served_from_here(client: httpx.AsyncClient) -> None:
-    page = await client.get("/")
-    assert page.status_code == 200
-    named = set(re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text))
-    imported = {
-        f"/page/{name}"
-        for path in PAGE.glob("*.js")
-        for name in re.findall(r'from "\./([^"]+)"', path.read_text())
-    }
-    for path in named | imported:
-        answer = await client.get(path)
-        assert answer.status_code == 200, path
-        assert answer.headers["x-content-type-options"] == "nosniff"
-    assert {path.name for path in PAGE.glob("*.js")} == {
-        path.rpartition("/")[2] for path in named | imported
-    } & {path.name for path in PAGE.glob("*.js")}
+async def test_the_built_page_and_everything_it_names_is_served_from_here(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text('<script type="module" src="/page/main-1a2b.js"></script>')
+    (tmp_path / "main-1a2b.js").write_text("1")
+    (tmp_path / ".key").write_text("built-1")
+    app = FastAPI()
+    app.include_router(page_router(tmp_path))
+    install_error_handlers(app)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        assert (await client.get("/")).headers["cache-control"] == "no-cache"
+        part = await client.get("/page/main-1a2b.js")
+        assert "immutable" in part.headers["cache-control"]
+        assert part.headers["x-content-type-options"] == "nosniff"
+        assert (await client.get("/page/.key")).status_code == 404
+
+
+async def test_a_page_that_was_not_built_says_what_to_do(tmp_path: Path) -> None:
+    app = FastAPI()
+    app.include_router(page_router(tmp_path))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        answer = await client.get("/")
+    assert answer.status_code == 503 and "make ui" in answer.text
+
+
+async def test_what_happens_is_told_to_those_who_may_read_it(services: Services) -> None:
+    asked = Principal.local_admin("chat")
+    conversation = await services.brain.sessions.open(asked)
+    async with services.database.transaction() as session:
+        told = [
+            await services.events.append(session, stream, "test.happened")
+            for stream in (f"session:{conversation.id}", f"turn:{conversation.id}:1", "render:rnd_1", "keys")
+        ]
+
+    async def seen(principal: Principal) -> list[bool]:
+        reader = Reader(principal, services.brain.sessions, services.deciding)
+        return [await reader.may_see(one) for one in told]
+
+    assert await seen(asked) == [True, False, True, True]
+    assert await seen(Principal("key_1", "other", "editor", "key")) == [False, False, True, False]
+
+
+async def test_machines_of_a_provisioning_api_that_is_away_are_a_problem_document(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/api/farm/machines")
+    assert (answer.status_code, answer.json()["code"]) == (503, "machines.no_server")
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

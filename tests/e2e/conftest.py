@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "provisioning_api"), str(TESTS / "servers")]
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
 PATIENCE_S = 240
@@ -69,6 +71,12 @@ class Home:
         halves = list(self.path.rglob("*.part"))
         work = self.path / "state" / "work"
         return halves + [path for folder in work.glob("*") for path in folder.glob("*") if path.is_dir()]
+
+
+@pytest.fixture(scope="session")
+def installation() -> type[Home]:
+    """For tests that share one among themselves."""
+    return Home
 
 
 @pytest.fixture

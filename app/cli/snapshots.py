@@ -1,0 +1,88 @@
+"""`soundstage snapshots`: named states of conversations at this prompt."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.opening import with_services
+from app.cli.state import JsonFlag, invocation
+from policy import Principal
+
+Name = Annotated[str, typer.Argument(help="How it is called.")]
+Session = Annotated[
+    str | None, typer.Option(help="The conversation; default: the one that was talked in last.")
+]
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(help="Named states of conversations.", no_args_is_help=True)
+    cli.add_typer(group, name="snapshots")
+
+    @group.command("list")
+    def list_snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List them, the newest first."""
+        called = invocation(context)
+        found = with_services(called, lambda services: services.snapshots.list(Principal.local_admin()))
+        rows = ([one.name, one.turns, one.saved_at, one.session_id] for one in found)
+        columns = ["name", "turns", "saved", "conversation"]
+        called.printer(as_json).listing(found, columns, rows, empty="There are no snapshots.")
+
+    @group.command()
+    def save(
+        context: typer.Context,
+        name: Name,
+        session: Session = None,
+        replace: Annotated[bool, typer.Option("--replace", help="Over the one of that name.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Save where a conversation stands."""
+        called = invocation(context)
+        by = Principal.local_admin()
+        saved = with_services(
+            called, lambda services: services.snapshots.save(by, name, session, replace=replace)
+        )
+        called.printer(as_json).answer(saved, f"Saved {saved.session_id} as {saved.name}.")
+
+    @group.command()
+    def load(
+        context: typer.Context,
+        name: Name,
+        session: Annotated[
+            str | None, typer.Option(help="The conversation that goes on; default: a new one.")
+        ] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Let a conversation go on from there."""
+        called = invocation(context)
+        by = Principal.local_admin()
+        loaded = with_services(called, lambda services: services.snapshots.load(by, name, session))
+        go_on = f"Go on with: soundstage chat --session {loaded.session_id}"
+        called.printer(as_json).answer(loaded, go_on)
+
+    @group.command()
+    def diff(
+        context: typer.Context,
+        name: Name,
+        other: Annotated[str | None, typer.Argument(help="Another snapshot.")] = None,
+        session: Session = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Say what has changed since, in another snapshot or in a conversation as it is now."""
+        called = invocation(context)
+        by = Principal.local_admin()
+        found = with_services(
+            called,
+            lambda services: services.snapshots.compare(by, name, other=other, session_id=session),
+        )
+        sentences = [one.sentence for one in found.differences] or ["Nothing has changed."]
+        called.printer(as_json).answer(found, "\n".join(sentences))
+
+    @group.command()
+    def delete(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
+        """Delete one. Conversations that go on from it keep what they took over."""
+        called = invocation(context)
+        by = Principal.local_admin()
+        gone = with_services(called, lambda services: services.snapshots.delete(by, name))
+        called.printer(as_json).answer(gone, f"{gone.name} is deleted.")

@@ -1,0 +1,72 @@
+"""Serves the page at `/` and its files at `/page/`; mounted by the composition root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+
+from fastapi import APIRouter, Depends, Response
+
+from policy import public
+from soundstage.errors import NotFound
+
+BUILT = Path(__file__).with_name("built")
+"""Made by `ui/build`, which needs Node; everything but the page works without it."""
+UNBUILT = Path(__file__).with_name("unbuilt.html")
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = MappingProxyType(
+    {
+        "Content-Security-Policy": CONTENT_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+)
+MEDIA_TYPES = MappingProxyType(
+    {
+        ".css": "text/css; charset=utf-8",
+        ".js": "text/javascript; charset=utf-8",
+        ".svg": "image/svg+xml",
+        ".woff2": "font/woff2",
+    }
+)
+FRESH = "no-cache"
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def page_router(built: Path = BUILT) -> APIRouter:
+    """`/`, and below `/page/` whatever lies in `built`."""
+    reason = "the page itself holds nothing; what it asks for is guarded"
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(public(reason))])
+
+    @router.get("/")
+    async def page() -> Response:
+        index = built / "index.html"
+        if not index.is_file():
+            return _answer(UNBUILT, "text/html; charset=utf-8", FRESH, status=503)
+        return _answer(index, "text/html; charset=utf-8", FRESH)
+
+    @router.get("/page/{name}")
+    async def part(name: str) -> Response:
+        found = _built_file(built, name)
+        if found is None:
+            raise NotFound("page.not_found", f"The page has no file {name!r}.", hint="Open / instead.")
+        # Names of built files hold a hash of their content; the icon's is fixed, /docs shows it too.
+        keep = FRESH if name == "icon.svg" else FOR_EVER
+        return _answer(found, MEDIA_TYPES[found.suffix], keep)
+
+    return router
+
+
+def _built_file(built: Path, name: str) -> Path | None:
+    """Looked up among what is there, so that no name can lead elsewhere."""
+    known = {path.name: path for path in built.glob("*") if path.suffix in MEDIA_TYPES and path.is_file()}
+    return known.get(name)
+
+
+def _answer(path: Path, media_type: str, keep: str, status: int = 200) -> Response:
+    headers = {**HEADERS, "Cache-Control": keep, "Content-Type": media_type}
+    return Response(path.read_bytes(), status_code=status, headers=headers)

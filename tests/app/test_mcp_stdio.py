@@ -1,0 +1,106 @@
+"""`soundstage mcp` as a program, with the official SDK's client on its pipes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+PROGRAM = str(Path(sys.executable).with_name("soundstage"))
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+WAIT_S = 120
+
+
+@asynccontextmanager
+async def client(home: Path, *options: str) -> AsyncIterator[Client]:
+    server = StdioServerParameters(command=PROGRAM, args=["mcp", *options], cwd=home, env=ENVIRONMENT)
+    with (home / "stderr").open("w") as errors:
+        async with Client(stdio_client(server, errlog=errors), read_timeout_seconds=WAIT_S) as made:
+            yield made
+
+
+async def test_a_client_at_the_desk_lists_calls_and_gets_a_ticket(home: Path) -> None:
+    async with client(home) as desk:
+        names = {tool.name for tool in (await desk.list_tools()).tools}
+        personas = await desk.call_tool("list_personas", {})
+        ticket = await desk.call_tool("make_render", {"script": "The tide comes in twice a day."})
+        cancelled = await desk.call_tool("cancel_render", {"render": ticket.structured_content["render_id"]})
+
+    assert {"make_render", "show_render", "code_runner"} <= names
+    assert personas.structured_content["personas"][0]["id"] == "nova"
+    assert ticket.structured_content["render_id"].startswith("rnd_")
+    assert not cancelled.is_error
+
+
+async def test_a_role_narrows_what_the_client_may_do(home: Path) -> None:
+    async with client(home, "--role", "viewer") as desk:
+        names = {tool.name for tool in (await desk.list_tools()).tools}
+        refused = await desk.call_tool("make_render", {"script": "Hello"})
+
+    assert "make_render" not in names
+    assert refused.is_error
+    assert "render:create" in refused.structured_content["message"]
+
+
+async def test_a_path_of_the_server_is_not_taken_from_a_client(home: Path) -> None:
+    (home / "photo.jpg").write_bytes(b"x")
+    async with client(home) as desk:
+        refused = await desk.call_tool(
+            "create_persona",
+            {"name": "Ada", "photo": str(home / "photo.jpg"), "person": "Ada Byron", "purpose": "a test"},
+        )
+
+    assert refused.is_error
+    assert refused.structured_content["code"] == "persona.path_not_allowed"
+
+
+def test_garbage_on_the_pipe_is_answered_or_dropped_and_the_next_message_counts(home: Path) -> None:
+    opening = {
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"},
+        },
+    }  # fmt: skip
+    lines = [
+        b"not json", b"\xff\xfe\x00", b"[" * 50_000, b"{}", b"x" * 1_000_000, b'{"jsonrpc": "2.0", "id": 9}',
+        json.dumps(opening).encode(), b'{"jsonrpc": "2.0", "method": "notifications/initialized"}', b"null",
+        b'{"jsonrpc": "2.0", "id": 2, "method": "no/such"}',
+        b'{"jsonrpc": "2.0", "id": 3, "method": "tools/list"}',
+    ]  # fmt: skip
+    program = subprocess.Popen(
+        [PROGRAM, "mcp"], cwd=home, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(b"\n".join(lines) + b"\n")
+        program.stdin.flush()
+        answers = []
+        for line in program.stdout:
+            answers.append(json.loads(line))
+            if answers[-1].get("id") == 3:
+                break
+        _, log = program.communicate(timeout=WAIT_S)
+    finally:
+        program.kill()
+    assert any(answer.get("id") == 2 and "error" in answer for answer in answers)
+    assert answers[-1]["result"]["tools"]
+    assert program.returncode == 0, log.decode()[-2000:]
+
+
+def test_an_unknown_role_is_told(home: Path) -> None:
+    ended = subprocess.run(
+        [PROGRAM, "mcp", "--role", "king"], cwd=home, env=ENVIRONMENT, capture_output=True, text=True,
+        timeout=WAIT_S, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    assert ended.returncode == 1
+    assert "king" in ended.stderr
+    assert ended.stdout == ""

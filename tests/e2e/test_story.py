@@ -1,0 +1,255 @@
+"""A conversation from the first question to the finished video, over a restart, with the installed program:
+once understood by the grammar alone, once by a language model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from ramdisk import switched_on
+from scripted_model import Call, Say, ScriptedModel, scripted_model
+
+PATIENCE_S = 240
+TEXT = "The tide comes in twice a day. The moon pulls the sea. Then it goes out again."
+HARDWARE = {
+    "serial": "STORY-1",
+    "cpu_threads": 8,
+    "memory_mib": 16384,
+    "disks": [{"name": "sda", "bytes": 10**11}],
+}
+
+
+class Studio:
+    """A running installation, two people in it, and the one conversation of the first."""
+
+    def __init__(self, url: str, provisioning_url: str, provisioning_tls_url: str) -> None:
+        self.url = url
+        self.provisioning_url = provisioning_url
+        self.provisioning_tls_url = provisioning_tls_url
+
+    def call(self, method: str, path: str, key: str | None = None, **more: Any) -> Any:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        answer = httpx.request(
+            method, self.url + path, headers=headers, timeout=PATIENCE_S, trust_env=False, **more
+        )
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def key(self, name: str) -> str:
+        made = self.call("POST", "/api/keys", json={"name": name, "role": "operator"})
+        return str(made["key"])
+
+    def machines(self) -> dict[str, str]:
+        found = httpx.get(f"{self.provisioning_url}/api/machines", timeout=PATIENCE_S, trust_env=False).json()
+        return {machine["name"]: machine["state"] for machine in found}
+
+    def switch_on(self) -> str:
+        """An empty machine reports from its ramdisk; gives its name."""
+        return asyncio.run(switched_on(self.provisioning_url, self.provisioning_tls_url, HARDWARE))
+
+
+class Person:
+    """Says sentences in one conversation and remembers all that was told."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.session_id: str | None = None
+        self.events: list[dict[str, Any]] = []
+
+    def say(self, studio: Studio, sentence: str) -> str:
+        body = {"message": sentence, "session_id": self.session_id}
+        answer = studio.call("POST", "/api/chat", self.key, json=body)
+        self.session_id = answer["session_id"]
+        self.events = answer["events"]
+        return str(answer["reply"])
+
+    def found(self, kind: str, name: str) -> Any:
+        """The value of a field in the last answer's event of this kind."""
+        return next(event[name] for event in self.events if event["type"] == kind and event.get(name))
+
+
+@contextmanager
+def running_model(*script: Any) -> Iterator[ScriptedModel]:
+    """The scripted model, served from a thread of its own."""
+    started: queue.Queue[tuple[asyncio.AbstractEventLoop, ScriptedModel]] = queue.Queue()
+
+    async def serve() -> None:
+        async with scripted_model(*script) as model:
+            started.put((asyncio.get_running_loop(), model))
+            await ended.wait()
+
+    ended = asyncio.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    loop, model = started.get(timeout=PATIENCE_S)
+    try:
+        yield model
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+
+
+@pytest.fixture
+def open_studio(home: Any) -> Callable[..., Any]:
+    """Starts the installation; again after its end, with the same state and ports."""
+    ports = {name: _free_port() for name in ("HTTP__PORT", "PROVISIONING__PORT", "PROVISIONING__TLS_PORT")}
+    variables = {f"SOUNDSTAGE_{name}": str(port) for name, port in ports.items()}
+
+    @contextmanager
+    def opened(**more: str) -> Iterator[Studio]:
+        process = home.start("up", "--json", **variables, **more)
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                event = json.loads(line)
+                if event.get("event") == "ready":
+                    break
+            else:
+                raise AssertionError(process.stderr.read() if process.stderr else "no output")
+            yield Studio(event["url"], event["provisioning_url"], event["provisioning_tls_url"])
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    return opened
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_whole_story_is_understood_without_a_model(
+    open_studio: Callable[..., Any], home: Any, probe: Callable[[Path], dict[str, Any]]
+) -> None:
+    with open_studio() as studio:
+        ada = Person(studio.key("ada"))
+        bob = studio.key("bob")
+        name = studio.switch_on()
+        _a_machine_is_accepted(studio, ada, bob, name, "what machines do we have?", "accept the new one")
+
+        waiting = ada.say(studio, "make a three-scene video about tides with Nova")
+        assert "words" in waiting or "script" in waiting, "nobody makes up what to say about tides"
+        assert "word" in ada.say(studio, "why is it waiting?")
+        ada.say(studio, f"make a 360p three-scene video about tides with Nova from this text: {TEXT}")
+        render_id = ada.found("tool_result", "result")["render_id"]
+        assert ada.say(studio, "why is it waiting?")
+        assert ada.found("tool_result", "result")["render_id"] == render_id
+        assert "tides" in ada.say(studio, "save this as tides")
+    with open_studio() as studio:
+        _the_video_is_found_again(studio, ada, render_id, home, probe, "load tides", "where is my video?")
+    _one_trace_and_a_whole_audit(home, ada, render_id)
+
+
+def test_the_whole_story_is_told_through_a_model(
+    open_studio: Callable[..., Any], home: Any, probe: Callable[[Path], dict[str, Any]]
+) -> None:
+    scenes = [{"title": f"Scene {number}", "script": said} for number, said in enumerate(TEXT.split(". "), 1)]
+    film = {"action": "film", "topic": "tides", "scenes": 3, "persona": "Nova", "quality": "360p"}
+    script = (
+        Call("list_machines"),
+        Say("One machine is waiting."),
+        Call("change_machine", {"action": "accept", "machine": "new"}),
+        Say("Somebody has to agree."),
+        Call("write_script", film),
+        Call("write_scenes", {"title": "Tides", "scenes": scenes}),
+        Say("It is being made."),
+        Call("show_render"),
+        Say("It is being drawn."),
+        Call("snapshots", {"action": "save", "name": "tides"}),
+        Say("Saved."),
+        Call("snapshots", {"action": "load", "name": "tides"}),
+        Say("You are back where you were."),
+        Call("show_render"),
+        Say("It is where your videos are."),
+    )
+    with running_model(*script) as model:
+        llm = {"SOUNDSTAGE_LLM__LOCAL__BASE_URL": model.base_url, "SOUNDSTAGE_LLM__LOCAL__MODEL": "scripted"}
+        with ExitStack() as stack:
+            studio = stack.enter_context(open_studio(**llm))
+            ada, bob = Person(studio.key("ada")), studio.key("bob")
+            name = studio.switch_on()
+            _a_machine_is_accepted(
+                studio, ada, bob, name,
+                "I wonder which machines there might be around here, roughly",
+                "and now, hm, accept that new machine for us, would you, so that it can join",
+            )  # fmt: skip
+            ada.say(
+                studio,
+                "it would be lovely if you could make some video about tides for my class, with Nova",
+            )
+            render_id = ada.found("tool_result", "result")["render_id"]
+            assert "drawn" in ada.say(studio, "hm, and what would you guess is it that holds it up")
+            assert "Saved" in ada.say(
+                studio, "I would like to save all we have so far and call that state tides, okay"
+            )
+        with ExitStack() as stack:
+            studio = stack.enter_context(open_studio(**llm))
+            _the_video_is_found_again(
+                studio, ada, render_id, home, probe,
+                "could we load the state which I had called tides before the lights went out",
+                "and whereabouts might that video of mine have ended up by now",
+            )  # fmt: skip
+        assert len(model.asked) == len(script), "the grammar answered what the model was to answer"
+    _one_trace_and_a_whole_audit(home, ada, render_id)
+
+
+def _a_machine_is_accepted(studio: Studio, ada: Person, bob: str, name: str, what: str, accept: str) -> None:
+    """Ada asks, the agent waits, and only when Bob has agreed is the machine accepted."""
+    ada.say(studio, what)
+    told = ada.found("tool_result", "result")
+    assert name in json.dumps(told)
+    ada.say(studio, accept)
+    approval = ada.found("approval", "approval_id")
+    assert studio.machines() == {name: "discovered"}
+    own = httpx.post(
+        f"{studio.url}/api/approvals/{approval}/approve",
+        headers={"Authorization": f"Bearer {ada.key}"}, json={}, timeout=PATIENCE_S, trust_env=False,
+    )  # fmt: skip
+    assert own.status_code == 403, "nobody agrees to what they have asked for"
+    studio.call("POST", f"/api/approvals/{approval}/approve", bob, json={"reason": "It is ours."})
+    deadline = time.monotonic() + PATIENCE_S
+    while studio.machines()[name] == "discovered" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert studio.machines()[name] in ("accepted", "enrolling")
+
+
+def _the_video_is_found_again(
+    studio: Studio, ada: Person, render_id: str, home: Any, probe: Any, load: str, where: str
+) -> None:
+    # A new conversation: what it is about comes with the snapshot.
+    ada.session_id = None
+    ada.say(studio, load)
+    deadline = time.monotonic() + PATIENCE_S
+    while (studio.call("GET", f"/api/renders/{render_id}", ada.key))["state"] != "done":
+        assert time.monotonic() < deadline, "the video was not made"
+        time.sleep(0.5)
+    ada.say(studio, where)
+    shown = ada.found("tool_result", "result")
+    assert shown["render_id"] == render_id
+    [video] = [Path(file) for file in shown["files"] if file.endswith(".mp4")]
+    film = probe(video if video.is_absolute() else home.path / video)
+    assert {stream["codec_type"] for stream in film["streams"]} >= {"video", "audio"}
+    assert float(film["format"]["duration"]) > 3
+
+
+def _one_trace_and_a_whole_audit(home: Any, ada: Person, render_id: str) -> None:
+    """From the utterance to the artefact in one story, and nobody has touched the log."""
+    story = json.loads(home.run("trace", render_id, "--json").stdout)
+    kinds = [line["kind"] for line in story["lines"]]
+    for kind in ("utterance.said", "tool.called", "policy.decided", "tool.ended", "artefact.made"):
+        assert kind in kinds, kinds
+    verdict = json.loads(home.run("audit", "verify", "--json").stdout)
+    assert verdict["broken_at"] is None and verdict["lines"] > 10

@@ -1,0 +1,62 @@
+"""Fixtures of the page's tests: a real server, Debian's Chromium, the built page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from studio_page import CHROMIUM, OPTIONS, REPOSITORY, Studio, Visit, Visiting
+
+sys.path.insert(0, str(REPOSITORY / "tests" / "provisioning_api"))
+
+
+@pytest.fixture(scope="session")
+def built_page() -> None:
+    ran = subprocess.run([REPOSITORY / "ui" / "build"], capture_output=True, text=True, check=False)
+    if ran.returncode == 3:
+        pytest.skip(ran.stderr.strip())
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.fixture(scope="session")
+def studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    made = Studio(tmp_path_factory.mktemp("studio"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium, then make test")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
+    contexts: list[BrowserContext] = []
+
+    def start(url: str = "", **options: Any) -> Visit:
+        options.setdefault("viewport", {"width": 1440, "height": 900})
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        visit = Visit(page, url or studio.url)
+        page.on(
+            "console",
+            lambda one: visit.complaints.append(one.text) if one.type in ("error", "warning") else None,
+        )
+        page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        page.on("request", lambda one: visit.hosts.add("/".join(one.url.split("/")[:3])))
+        return visit
+
+    yield start
+    for context in contexts:
+        context.close()

@@ -1,0 +1,153 @@
+"""Mission Control in a real Chromium against a real server: from the sentence to the video and back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from playwright.sync_api import expect
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, wait_for
+
+from agent.tools.record import ToolContext
+from agent.tools.toolset import prepare_call
+from agent.tools.wrappers import plan_of
+from app.composition import opened
+from policy import Principal
+from policy.decisions import Decision, Verdict
+from soundstage.settings import Settings
+
+pytestmark = pytest.mark.browser
+SENTENCE = "Make a video in 360p where Nova says: Good morning. The tide comes in twice a day."
+VIEWS = ("talk", "videos", "approvals", "snapshots", "machines", "runs", "log")
+
+
+@pytest.fixture(scope="module")
+def made(visiting: Visiting) -> Iterator[Visit]:
+    """A visit that asked for a video and has it."""
+    visit = visiting()
+    page = visit.open()
+    visit.say(SENTENCE)
+    expect(page.locator(".step .chip")).to_have_text("done", timeout=PATIENCE_MS)
+    expect(page.locator(".made .chip")).to_have_text("done", timeout=PATIENCE_MS)
+    yield visit
+
+
+def ask_for_approval(studio: Studio, script: str) -> str:
+    """A call that waits for people."""
+
+    async def ask() -> str:
+        state = studio.path / "state"
+        settings = Settings(state_dir=state, personas_dir=REPOSITORY / "personas")
+        async with opened(settings) as services:
+            context = ToolContext(Principal.local_admin("chat"), "ses_1", cast("Any", None))
+            call = prepare_call(services.brain.toolset, "make_render", {"script": script})
+            why = Decision(verdict=Verdict.APPROVE, approvers=1, reasons=("it is long",))
+            plan = await plan_of(context, call)
+            return (await services.deciding.approvals.request(context, call, why, plan)).id
+
+    # Playwright has an event loop of its own in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, ask()).result()
+
+
+def test_a_sentence_becomes_a_video_that_plays_with_captions(made: Visit) -> None:
+    page = made.page
+    page.locator(".made").click()
+    wait_for(page, "document.getElementById('video')?.readyState >= 2")
+    assert page.locator("#video").evaluate("v => [v.videoWidth, v.videoHeight, v.error]") == [640, 360, None]
+    page.locator("#video").evaluate("v => { v.muted = true; return v.play(); }")
+    wait_for(page, "document.getElementById('video').currentTime > 0.5")
+    wait_for(page, "document.getElementById('video').textTracks[0]?.cues?.length > 0")
+    assert made.hosts == {made.url}
+    assert made.complaints == []
+
+
+def test_a_reload_shows_the_whole_conversation_again(made: Visit) -> None:
+    page = made.page
+    reply = page.locator(".reply").first.inner_text()
+    page.reload()
+    expect(page.locator(".reply").first).to_have_text(reply, timeout=PATIENCE_MS)
+    expect(page.locator(".step .chip").first).to_have_text("done", timeout=PATIENCE_MS)
+
+
+def test_a_misspelt_sentence_is_answered_with_one_to_click(visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.open()
+    visit.say("Mkae a vidoe where Nova sayz: hi")
+    expect(page.locator(".problem code")).to_have_text("agent.not_understood", timeout=PATIENCE_MS)
+    page.locator(".problem button").first.click()
+    expect(page.locator("#utterance")).to_have_value("Make a video where Nova says: hi")
+    expect(page.locator("#utterance")).to_be_focused()
+
+
+@pytest.mark.parametrize(("button", "state"), [("Approve", "done"), ("Deny", "denied")])
+def test_a_waiting_call_is_decided_on_the_page(
+    visiting: Visiting, studio: Studio, button: str, state: str
+) -> None:
+    approval = ask_for_approval(studio, f"Hello from {button}.")
+    page = visiting().open(f"approvals/{approval}")
+    card = page.locator(".approval")
+    expect(card).to_contain_text("it is long", timeout=PATIENCE_MS)
+    card.get_by_role("button", name=button).click()
+    expect(card).to_have_count(0, timeout=PATIENCE_MS)
+    expect(page.locator("tbody tr").first.locator(".chip")).to_have_text(state, timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_view(made: Visit, visiting: Visiting, scheme: str) -> None:
+    axe = (REPOSITORY / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    page = visiting(color_scheme=scheme, bypass_csp=True).open()
+    for view in VIEWS:
+        page.goto(f"{made.url}/#/{view}")
+        expect(page.locator(".view h1")).to_be_visible(timeout=PATIENCE_MS)
+        page.evaluate(axe)
+        found = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
+        assert found == [], (view, json.dumps(found, indent=1))
+
+
+def test_a_screen_of_360_pixels_never_scrolls_sideways(made: Visit, visiting: Visiting) -> None:
+    page = visiting(viewport={"width": 360, "height": 740}).open()
+    for view in VIEWS:
+        page.goto(f"{made.url}/#/{view}")
+        expect(page.locator("h1:visible").first).to_be_visible(timeout=PATIENCE_MS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+
+
+def test_the_keyboard_alone_reaches_a_video(made: Visit, visiting: Visiting) -> None:
+    page = visiting().open()
+    expect(page.locator("#utterance")).to_be_focused(timeout=PATIENCE_MS)
+    expect(page.locator(".tile").first).to_be_visible(timeout=PATIENCE_MS)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name, outline = page.evaluate(
+            "(() => { const at = document.activeElement;"
+            " return [at.className, getComputedStyle(at).outlineStyle]; })()"
+        )
+        assert outline != "none", name
+        if name == "tile":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#video, #progress")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_server_that_went_away_is_said_and_its_return_is_noticed(
+    built_page: None, visiting: Visiting, tmp_path: Path
+) -> None:
+    away = Studio(tmp_path)
+    away.start()
+    try:
+        visit = visiting(away.url)
+        page = visit.open()
+        away.stop()
+        expect(page.locator(".banner")).to_be_visible(timeout=PATIENCE_MS)
+        away.start()
+        expect(page.locator(".banner")).to_have_count(0, timeout=PATIENCE_MS)
+        visit.say("list my videos")
+        expect(page.locator(".reply")).to_be_visible(timeout=PATIENCE_MS)
+    finally:
+        away.stop()

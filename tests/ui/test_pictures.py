@@ -1,0 +1,54 @@
+"""The pictures of docs/guide/mission-control.md, taken of the page as it is.
+
+Taken anew into the docs by `PICTURES_TO=docs/pictures .venv/bin/pytest tests/ui/test_pictures.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from studio_page import PATIENCE_MS, Studio, Visiting, wait_for
+
+pytestmark = pytest.mark.browser
+SENTENCE = "Make a video in 720p where Nova says: Good morning. The tide comes in twice a day."
+
+
+def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
+    studio: Studio, visiting: Visiting, tmp_path: Path
+) -> None:
+    folder = Path(os.environ.get("PICTURES_TO", tmp_path))
+    visit = visiting(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    page = visit.open()
+    for sentence in (SENTENCE, "who can speak?", "list my videos"):
+        if page.locator(".made").count():
+            expect(page.locator(".made .chip")).to_have_text("done", timeout=PATIENCE_MS)
+        expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
+        visit.say(sentence)
+        expect(page.locator(".turn", has_text=sentence)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(page.locator(".made .chip")).to_have_text("done", timeout=PATIENCE_MS)
+    page.locator(".made").click()
+    wait_for(page, "document.getElementById('video')?.readyState >= 2")
+    _take(page, folder / "mission-control-light.png")
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{studio.url}/#/log")
+    expect(page.locator(".log li").last).to_be_visible(timeout=PATIENCE_MS)
+    _take(page, folder / "mission-control-dark.png")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{studio.url}/#/talk")
+    expect(page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)
+    _take(page, folder / "mission-control-phone.png")
+    assert all(one.stat().st_size > 10_000 for one in folder.glob("mission-control-*.png"))
+
+
+def _take(page: Page, path: Path) -> None:
+    wait_for(page, "document.fonts.status == 'loaded' && [...document.images].every(one => one.complete)")
+    sideways = (
+        "(() => { const at = document.querySelector('.turns'); return at.scrollWidth - at.clientWidth; })()"
+    )
+    assert page.evaluate(sideways) <= 0, "a long sentence widens the conversation"
+    page.screenshot(path=path, animations="disabled")

@@ -1,0 +1,201 @@
+"""Two people with keys of their own walk through the page: from the first question to the video, over a
+restart of the server; and what a reload in mid-answer and markup in texts do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+from ramdisk import switched_on
+from scripted_model import Say, scripted_model
+from studio_page import PATIENCE_MS, Studio, Visiting, wait_for
+
+pytestmark = pytest.mark.browser
+TEXT = "The tide comes in twice a day. The moon pulls the sea. Then it goes out again."
+LONG = "The sea rises and the sea falls, and between them lie six hours and a bit."
+HARDWARE = {
+    "serial": "PAGE-1",
+    "cpu_threads": 8,
+    "memory_mib": 16384,
+    "disks": [{"name": "sda", "bytes": 10**11}],
+}
+MARKUP = "<img src=x onerror=document.title='struck'><script>document.title='struck'</script>"
+
+
+class SlowModel:
+    """A language model that stops after the first word until `go_on` is called."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._held = asyncio.Event()
+        self._threads = ThreadPoolExecutor(1)
+        self._serving = scripted_model(Say(LONG, hold=self._held))
+        self._threads.submit(self._loop.run_forever)
+        self.model = asyncio.run_coroutine_threadsafe(self._serving.__aenter__(), self._loop).result()
+
+    def go_on(self) -> None:
+        self._loop.call_soon_threadsafe(self._held.set)
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._serving.__aexit__(None, None, None), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._threads.shutdown()
+        self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def slow_model() -> Iterator[SlowModel]:
+    model = SlowModel()
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    built_page: None, slow_model: SlowModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Studio]:
+    """An installation that wants a key from everybody."""
+    path = tmp_path_factory.mktemp("guarded")
+    variables = {
+        "SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN": "false",
+        "SOUNDSTAGE_LLM__LOCAL__BASE_URL": slow_model.model.base_url,
+        "SOUNDSTAGE_LLM__LOCAL__MODEL": "scripted",
+        "SOUNDSTAGE_PROVISIONING__API_KEY_FILE": str(path / "api.key"),
+    }
+    studio = Studio(path, variables)
+    studio.start()
+    (path / "api.key").write_text(studio.key)
+    (path / "api.key").chmod(0o600)
+    yield studio
+    studio.stop()
+
+
+@pytest.fixture
+def enter(guarded: Studio, visiting: Visiting) -> Callable[..., Page]:
+    """Opens the page as somebody: with a new operator's key, typed into the form."""
+
+    def entered(name: str, view: str = "talk", **options: Any) -> Page:
+        answer = httpx.post(
+            f"{guarded.url}/api/keys",
+            headers={"Authorization": f"Bearer {guarded.key}"},
+            json={"name": name, "role": "operator"},
+            trust_env=False,
+        )
+        page = visiting(guarded.url, **options).page
+        page.goto(f"{guarded.url}/#/{view}")
+        page.locator("#key-value").fill(answer.raise_for_status().json()["key"])
+        page.keyboard.press("Enter")
+        expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
+        return page
+
+    return entered
+
+
+def say(page: Page, sentence: str) -> None:
+    """Says it and waits for the answer."""
+    turns = page.locator(".turn")
+    before = turns.count()
+    page.locator("#utterance").fill(sentence)
+    page.keyboard.press("Enter")
+    expect(turns).to_have_count(before + 1, timeout=PATIENCE_MS)
+    expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def switch_on(studio: Studio) -> str:
+    """An empty machine reports from its ramdisk; gives its name."""
+    reporting = switched_on(studio.provisioning_url, studio.provisioning_tls_url, HARDWARE)
+    # Playwright has an event loop of its own in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, reporting).result()
+
+
+def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[..., Page]) -> None:
+    name = switch_on(guarded)
+    ada, bob = enter("ada"), enter("bob", "approvals")
+
+    say(ada, "what machines do we have?")
+    expect(ada.locator(".turn").last).to_contain_text(name)
+    say(ada, "accept the new one")
+    ada.get_by_role("link", name="See the plan").click()
+    expect(ada.locator(".approval")).to_contain_text(name, timeout=PATIENCE_MS)
+    assert ada.locator(".turn").last.get_by_text("the approval").count() == 0, "a command holds the whole id"
+
+    bob.get_by_placeholder("Reason").fill("It is ours.")
+    bob.get_by_role("button", name="Approve").click()
+    expect(bob.locator("tbody tr").first.locator(".chip")).to_have_text("done", timeout=PATIENCE_MS)
+    ada.get_by_role("link", name="Machines").click()
+    expect(ada.get_by_role("row", name=name)).to_contain_text("accepted", timeout=PATIENCE_MS)
+
+    say(ada, f"make a 360p three-scene video about tides with Nova from this text: {TEXT}")
+    expect(ada.locator(".made")).to_be_visible(timeout=PATIENCE_MS)
+    say(ada, "why is it waiting?")
+    say(ada, "save this as tides")
+    guarded.stop()
+    guarded.start()
+    expect(ada.locator(".banner")).to_have_count(0, timeout=PATIENCE_MS)
+
+    ada.get_by_role("link", name="Snapshots").click()
+    ada.get_by_role("button", name="Load tides").click()
+    say(ada, "where is my video?")
+    ada.get_by_role("link", name="Videos").click()
+    ada.locator(".tile", has_text="tides").click()
+    wait_for(ada, "document.getElementById('video')?.readyState >= 2")
+    ada.locator("#video").evaluate("v => { v.muted = true; return v.play(); }")
+    wait_for(ada, "document.getElementById('video').currentTime > 0.5")
+
+
+def test_a_reload_in_mid_answer_loses_nothing_and_asks_nothing_twice(
+    slow_model: SlowModel, enter: Callable[..., Page]
+) -> None:
+    page = enter("eve")
+    page.locator("#utterance").fill("would you happen to have something poetic to tell about the sea")
+    page.keyboard.press("Enter")
+    expect(page.locator(".reply")).to_have_text("The", timeout=PATIENCE_MS)
+    page.reload()
+    expect(page.locator(".reply")).to_have_text("The", timeout=PATIENCE_MS)
+    expect(page.locator(".thinking")).to_be_visible()
+    slow_model.go_on()
+    expect(page.locator(".reply")).to_have_text(LONG, timeout=PATIENCE_MS)
+    expect(page.locator(".turn")).to_have_count(1)
+    assert len(slow_model.model.asked) == 1
+
+
+def test_markup_in_sentences_titles_and_reasons_stays_text(enter: Callable[..., Page]) -> None:
+    page = enter("mal")
+    say(page, f"Make a video in 360p where Nova says: Hello {MARKUP}")
+    expect(page.locator(".said").last).to_contain_text(MARKUP)
+    expect(page.locator(".tile", has_text="<img").first).to_be_visible(timeout=PATIENCE_MS)
+    say(page, f"remember that {MARKUP} is dangerous")
+    say(page, "list my videos")
+    page.goto(page.url.split("#")[0] + "#/log")
+    expect(page.locator(".log")).to_contain_text("<img", timeout=PATIENCE_MS)
+    assert page.locator("img[src=x], .view script, .chat script").count() == 0
+    assert "struck" not in page.title()
+
+
+def test_the_page_of_the_api_loads_nothing_from_elsewhere(guarded: Studio, visiting: Visiting) -> None:
+    visit = visiting(guarded.url)
+    visit.page.goto(f"{guarded.url}/docs")
+    expect(visit.page.locator("h1, h2").first).to_be_visible(timeout=PATIENCE_MS)
+    assert visit.hosts == {guarded.url}
+
+
+def test_a_key_is_asked_for_and_kept_from_scripts(guarded: Studio, visiting: Visiting) -> None:
+    page = visiting(guarded.url).page
+    page.goto(guarded.url)
+    page.locator("#key-value").fill("0" * 64)
+    page.keyboard.press("Enter")
+    expect(page.locator(".problem code")).to_have_text("auth.bad_key", timeout=PATIENCE_MS)
+    page.locator("#key-value").fill(guarded.key)
+    page.keyboard.press("Enter")
+    expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
+    kept = page.evaluate("document.cookie + JSON.stringify(sessionStorage) + JSON.stringify(localStorage)")
+    assert kept == "{}{}"
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("#key-value")).to_be_visible(timeout=PATIENCE_MS)

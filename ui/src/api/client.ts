@@ -1,0 +1,31 @@
+/** The typed client: types come from the OpenAPI description of the server, refusals become a `Problem`. */
+import createClient from "openapi-fetch";
+import { offline, problemOf } from "./problem";
+import type { components, paths } from "./schema";
+
+type Schemas = components["schemas"];
+export type Me = Schemas["Me"];
+export type Render = Omit<Schemas["RenderView"], "lost_face_frames">;
+export type Approval = Schemas["ApprovalOut"];
+export type Machine = Schemas["MachineView"];
+export type Run = Schemas["RunView"];
+export type Turn = Schemas["TurnOut"];
+export type Session = Schemas["SessionOut"];
+export type Snapshot = Schemas["SnapshotOut"];
+export type BrainEvent = Schemas["ChatAnswer"]["events"][number];
+
+export const api = createClient<paths>({ baseUrl: "" });
+api.use({
+  async onResponse({ response }) {
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  },
+  onError() {
+    return offline();
+  },
+});
+
+/** The body of an answer that has one. */
+export async function body<T>(asked: Promise<{ data?: T }>): Promise<T> {
+  return (await asked).data as T;
+}

@@ -1,0 +1,111 @@
+/** Calls that wait for people: the plan in plain words, approve or deny, and what became of earlier ones. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useId, useState } from "react";
+import { type Approval, api, body, type Me } from "../api/client";
+import { callWords } from "../kit/calls";
+import { Empty, State, Trouble } from "../kit/kit";
+import { Told } from "../kit/Told";
+import { duration, when } from "../videos/words";
+
+export const useApprovals = (enabled = true) =>
+  useQuery({
+    queryKey: ["approvals"],
+    queryFn: () => body(api.GET("/api/approvals")),
+    refetchInterval: 20_000,
+    enabled,
+  });
+
+export function ApprovalsView({ id, me }: { id: string; me: Me }) {
+  const approvals = useApprovals();
+  const all = approvals.data ?? [];
+  const waiting = all.filter((one) => one.state === "pending");
+  const ended = all.filter((one) => one.state !== "pending");
+  return (
+    <div className="stack">
+      <h1>Approvals</h1>
+      {approvals.error && <Trouble error={approvals.error} />}
+      {approvals.isSuccess && waiting.length === 0 && (
+        <Empty>Nothing waits for you. Calls that need a person's yes appear here with their plan.</Empty>
+      )}
+      {waiting.map((one) => (
+        <Card key={one.id} approval={one} me={me} marked={one.id === id} />
+      ))}
+      {ended.length > 0 && (
+        <>
+          <h2>Earlier</h2>
+          <div className="table">
+            <table>
+              <thead>
+                <tr><th scope="col">Call</th><th scope="col">State</th><th scope="col">Asked by</th><th scope="col">When</th><th scope="col">What came of it</th></tr>
+              </thead>
+              <tbody>
+                {ended.map((one) => (
+                  <tr key={one.id}>
+                    <th scope="row">{callWords(one.tool, one.arguments)}</th>
+                    <td><State of={one.state} /></td>
+                    <td>{one.requester_name}</td>
+                    <td>{when(one.created_at)}</td>
+                    <td><Told text={one.outcome || one.votes?.map((vote) => vote.reason).filter(Boolean).join("; ") || "–"} /></td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: boolean }) {
+  const queries = useQueryClient();
+  const [reason, setReason] = useState("");
+  const field = useId();
+  const vote = useMutation({
+    mutationFn: (agrees: boolean) => {
+      const asked = { params: { path: { approval_id: approval.id } }, body: { reason } };
+      return agrees
+        ? api.POST("/api/approvals/{approval_id}/approve", asked)
+        : api.POST("/api/approvals/{approval_id}/deny", asked);
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: ["approvals"] }),
+  });
+  const may = me.permissions.includes("approval:decide");
+  const agreed = approval.votes?.filter((one) => one.agrees).length ?? 0;
+  return (
+    <article className="card approval" aria-labelledby={`${field}-title`} aria-current={marked ? "true" : undefined}>
+      <div className="row apart">
+        <h2 id={`${field}-title`}>{callWords(approval.tool, approval.arguments)}</h2>
+        <State of="pending">{approval.approvers > 1 ? `${agreed} of ${approval.approvers} agreed` : "waits for a yes"}</State>
+      </div>
+      <div>
+        <h3>What would change</h3>
+        <ul className="changes">
+          {approval.plan.changes.map((one) => (
+            <li key={`${one.what}${one.where}`}>
+              {one.what}
+              {one.where && <span className="where">{one.where}</span>}
+            </li>
+          ))}
+          {approval.plan.changes.length === 0 && <li>Nothing that could be told beforehand.</li>}
+        </ul>
+        {approval.plan.seconds != null && <p className="quiet">It takes about {duration(approval.plan.seconds)}.</p>}
+      </div>
+      <p className="quiet">
+        {approval.requester_name} asked {when(approval.created_at)}; it ends {when(approval.expires_at)}.{" "}
+        {approval.why && <>Why people decide: {approval.why.replace(/\.$/, "")}.</>}
+      </p>
+      {vote.error && <Trouble error={vote.error} />}
+      {may ? (
+        <div className="row">
+          <label className="visually-hidden" htmlFor={field}>Reason</label>
+          <input id={field} value={reason} maxLength={500} placeholder="Reason (kept in the audit log)" onChange={(event) => setReason(event.target.value)} />
+          <button type="button" className="primary" disabled={vote.isPending} onClick={() => vote.mutate(true)}>Approve</button>
+          <button type="button" className="danger" disabled={vote.isPending} onClick={() => vote.mutate(false)}>Deny</button>
+        </div>
+      ) : (
+        <p className="quiet">Somebody with the right approval:decide decides.</p>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,111 @@
+/** The conversation: what was said, what the tools did, what is answered. */
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { api, body } from "../api/client";
+import { Trouble } from "../kit/kit";
+import { goTo } from "../shell/session";
+import { TurnView } from "./TurnView";
+import { useConversation } from "./useConversation";
+
+export function ChatPane() {
+  const talk = useConversation();
+  const [text, setText] = useState("");
+  const field = useRef<HTMLTextAreaElement>(null);
+  const end = useRef<HTMLDivElement>(null);
+  const sessions = useQuery({ queryKey: ["sessions"], queryFn: () => body(api.GET("/api/chat/sessions")) });
+  const help = useQuery({ queryKey: ["help"], queryFn: () => body(api.GET("/api/chat/help")), staleTime: Infinity });
+  const busy = talk.asking !== null || talk.turns.some((one) => !one.ended);
+  const last = talk.turns.at(-1);
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: "end" });
+  }, [talk.turns.length, talk.asking, last?.text, last?.steps.length, last?.ended]);
+  useEffect(() => field.current?.focus(), []);
+
+  const send = (sentence: string) => {
+    talk.ask(sentence);
+    setText("");
+    field.current?.focus();
+  };
+  const fill = (sentence: string) => {
+    setText(sentence);
+    field.current?.focus();
+  };
+  const examples = (help.data ?? []).flatMap((one) => one.examples.slice(0, one.tool === "make_render" ? 2 : 1)).slice(0, 6);
+
+  return (
+    <section className="chat" aria-labelledby="chat-title">
+      <div className="chat-head">
+        <h1 id="chat-title">Talk</h1>
+        <div className="row">
+          {(sessions.data?.length ?? 0) > 0 && (
+            <select aria-label="Conversation" value={talk.session} onChange={(event) => goTo(event.target.value)}>
+              <option value="">New conversation</option>
+              {sessions.data?.map((one) => (
+                <option key={one.id} value={one.id}>
+                  {one.title || "Without words"}
+                </option>
+              ))}
+            </select>
+          )}
+        </div>
+      </div>
+      <div className="turns" tabIndex={0} role="group" aria-label="Conversation so far">
+        {talk.turns.length === 0 && talk.asking === null && (
+          <div className="stack">
+            <h2>Who should say what?</h2>
+            <p className="quiet">Say what you want in a sentence. What follows a colon is spoken word for word.</p>
+            <div className="examples">
+              {examples.map((one) => (
+                <button type="button" key={one} onClick={() => fill(one)}>
+                  {one}
+                </button>
+              ))}
+            </div>
+          </div>
+        )}
+        {talk.turns.map((one) => (
+          <TurnView key={one.number} turn={one} onSay={send} onFill={fill} onCancel={() => talk.cancel(one.number)} />
+        ))}
+        {talk.asking !== null && (
+          <article className="turn">
+            <p className="said">{talk.asking}</p>
+            <p className="thinking" />
+          </article>
+        )}
+        {talk.error !== null && <Trouble error={talk.error} />}
+        <div ref={end} />
+      </div>
+      <form
+        className="composer"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!busy) send(text);
+        }}
+      >
+        <label className="visually-hidden" htmlFor="utterance">
+          Your sentence
+        </label>
+        <textarea
+          id="utterance"
+          ref={field}
+          value={text}
+          maxLength={220000}
+          placeholder="Make a video where Nova says: Hello"
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+              event.preventDefault();
+              event.currentTarget.form?.requestSubmit();
+            }
+          }}
+        />
+        <div className="row apart">
+          <span className="quiet">Enter sends, Shift Enter starts a new line.</span>
+          <button id="send" className="primary" type="submit" disabled={busy || !text.trim()}>
+            Send
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}

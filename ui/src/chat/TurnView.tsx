@@ -1,0 +1,114 @@
+/** One turn: the sentence, the steps of the tools, the answer, and what it asks of people. */
+import { callWords } from "../kit/calls";
+import { State } from "../kit/kit";
+import { Told } from "../kit/Told";
+import { useRenders } from "../videos/useRenders";
+import { fileUrl, stageWords } from "../videos/words";
+import type { Shown, Step } from "./turn";
+
+interface Props {
+  turn: Shown;
+  onSay: (sentence: string) => void;
+  onFill: (sentence: string) => void;
+  onCancel: () => void;
+}
+
+const ENDS = { running: "running", done: "done", failed: "failed", waits: "waits for approval" };
+
+export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
+  const made = turn.steps.find((one) => one.effect !== "read" && one.result?.render_id)?.result?.render_id;
+  return (
+    <article className="turn" aria-label={`You said: ${turn.utterance.slice(0, 80)}`}>
+      <p className="said">{turn.utterance}</p>
+      {turn.steps.map((step, place) => (
+        <StepView key={`${place}-${step.tool}`} step={step} />
+      ))}
+      {turn.notices.map((one) => (
+        <p key={one} className="quiet">
+          {one}
+        </p>
+      ))}
+      {turn.text && (
+        <p className="reply">
+          <Told text={turn.text} />
+        </p>
+      )}
+      {typeof made === "string" && <Made id={made} />}
+      {turn.offers.map((one) => (
+        <div key={one} className="asks">
+          <span>This happens only when you say so:</span>
+          <button type="button" onClick={() => onSay(one)}>
+            {one}
+          </button>
+        </div>
+      ))}
+      {turn.approvals.map((one) => (
+        <div key={one.id} className="asks">
+          <span>{turn.text.includes(one.message) ? "It waits for a yes." : <Told text={one.message} />}</span>
+          <a className="button" href={`#/approvals/${one.id}`}>
+            See the plan
+          </a>
+        </div>
+      ))}
+      {turn.failure && (
+        <div className="problem" role="alert">
+          <strong><Told text={turn.failure.message} /></strong> <Told text={turn.failure.hint ?? ""} /> <code>{turn.failure.code}</code>
+          {(turn.failure.suggestions?.length ?? 0) > 0 && (
+            <div className="examples">
+              {turn.failure.suggestions?.map((one) => (
+                <button type="button" key={one} onClick={() => onFill(one)}>
+                  {one}
+                </button>
+              ))}
+            </div>
+          )}
+        </div>
+      )}
+      {!turn.ended && (
+        <div className="row">
+          <span className="thinking quiet">Answering</span>
+          <button type="button" onClick={onCancel}>
+            Stop
+          </button>
+        </div>
+      )}
+    </article>
+  );
+}
+
+function StepView({ step }: { step: Step }) {
+  const given = Object.entries(step.arguments).filter(([name, one]) => name !== "action" && typeof one === "string" && one);
+  const whole = { arguments: step.arguments, ...(step.result && { result: step.result }) };
+  return (
+    <details className="step">
+      <summary>
+        <span className="what">
+          <strong>{callWords(step.tool, step.arguments)}</strong>{" "}
+          <span className="quiet">{given.map(([, one]) => one).join(" · ")}</span>
+        </span>
+        <State of={step.state === "waits" ? "pending" : step.state}>{ENDS[step.state]}</State>
+      </summary>
+      {step.message && <p className="problem">{step.message}</p>}
+      <pre>{JSON.stringify(whole, null, 2)}</pre>
+    </details>
+  );
+}
+
+function Made({ id }: { id: string }) {
+  const render = useRenders().data?.find((one) => one.id === id);
+  if (!render) return null;
+  const { frames_done: done, frames_total: total, preview, stage } = render.progress;
+  const picture = render.state === "done" ? fileUrl(id, "poster") : preview?.url;
+  return (
+    <a className="made" href={`#/videos/${id}`}>
+      {picture ? <img src={picture} alt="" /> : <span className="blank" />}
+      <span className="stack">
+        <strong>{render.title}</strong>
+        {!["done", "failed", "cancelled"].includes(render.state) && (
+          <progress max={total || 1} value={done} aria-label={`Progress of ${render.title}`} />
+        )}
+      </span>
+      <State of={render.state}>{render.state === "running" ? stageWords(stage ?? "running") : render.state}</State>
+    </a>
+  );
+}

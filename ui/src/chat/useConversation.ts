@@ -1,0 +1,138 @@
+/** The conversation of this tab. An answer goes on at the server whatever becomes of the page, so a turn is
+ * always read from its events, and a reload reads them again. */
+import { useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { api, type BrainEvent, body } from "../api/client";
+import { Problem } from "../api/problem";
+import { useLive } from "../live/Live";
+import { follow, messages, pause } from "../live/sse";
+import { goTo, useSession } from "../shell/session";
+import { begun, type Shown, told } from "./turn";
+
+const TURNS_IN_FULL = 12;
+const ASKED = "soundstage.asked";
+
+interface Asked {
+  request_id: string;
+  message: string;
+  session_id: string | null;
+}
+
+export function useConversation() {
+  const session = useSession();
+  const queries = useQueryClient();
+  const { say } = useLive();
+  const [turns, setTurns] = useState<Shown[]>([]);
+  const [asking, setAsking] = useState<string | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const reading = useRef<AbortController>(new AbortController());
+  const began = useRef("");
+
+  const read = useCallback(
+    async (id: string, number: number, utterance: string, signal: AbortSignal, aloud: boolean) => {
+      let turn = begun(number, utterance);
+      let pieces = "";
+      const show = () => {
+        const now = { ...turn, text: pieces ? `${turn.text}${turn.text ? "\n" : ""}${pieces}` : turn.text };
+        setTurns((all) => [...all.filter((one) => one.number !== number), now].sort((a, b) => a.number - b.number));
+      };
+      show();
+      await follow(`/api/chat/sessions/${id}/turns/${number}/events`, signal, {
+        message(one) {
+          const event = JSON.parse(one.data) as BrainEvent;
+          [turn, pieces] = told(turn, pieces, event);
+          show();
+          if (event.type === "tool_result") void queries.invalidateQueries({ queryKey: ["renders"] });
+          if (event.type !== "done") return false;
+          if (aloud) say(turn.failure?.message ?? turn.text);
+          return true;
+        },
+        fatal: setError,
+      });
+    },
+    [queries, say],
+  );
+
+  /** The first event of the answer says which turn it is; from there on the turn is read like any other. */
+  const begin = useCallback(
+    async (asked: Asked, signal: AbortSignal) => {
+      sessionStorage.setItem(ASKED, JSON.stringify(asked));
+      setAsking(asked.message);
+      setError(null);
+      try {
+        for (;;) {
+          const answer = messages("/api/chat", {
+            method: "POST",
+            headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
+            body: JSON.stringify(asked),
+            signal,
+          });
+          try {
+            for await (const one of answer) {
+              const event = JSON.parse(one.data) as BrainEvent;
+              if (event.type !== "turn") continue;
+              began.current = event.session_id;
+              sessionStorage.removeItem(ASKED);
+              goTo(event.session_id);
+              void queries.invalidateQueries({ queryKey: ["sessions"] });
+              setAsking(null);
+              void read(event.session_id, event.turn, asked.message, signal, true);
+              return;
+            }
+          } catch (failure) {
+            // The server is away: the same request again begins nothing twice.
+            if (!(failure instanceof Problem) || failure.status) throw failure;
+          }
+          if (signal.aborted) return;
+          await pause(1000, signal);
+        }
+      } catch (failure) {
+        if (signal.aborted) return;
+        sessionStorage.removeItem(ASKED);
+        setAsking(null);
+        if ((failure as Problem).code === "session.not_found") goTo("");
+        setError(failure);
+      }
+    },
+    [queries, read],
+  );
+
+  useEffect(() => {
+    if (session && session === began.current) return;
+    reading.current.abort();
+    const ended = new AbortController();
+    reading.current = ended;
+    began.current = session;
+    setTurns([]);
+    setError(null);
+    const load = async () => {
+      if (session) {
+        const path = { session_id: session };
+        const found = await body(api.GET("/api/chat/sessions/{session_id}/turns", { params: { path } }));
+        if (ended.signal.aborted) return;
+        setTurns(
+          found.map((one) => ({ ...begun(one.number, one.utterance), text: one.reply, ended: one.finished_at !== null })),
+        );
+        for (const one of found.slice(-TURNS_IN_FULL))
+          void read(session, one.number, one.utterance, ended.signal, one.finished_at === null);
+      }
+      const left = sessionStorage.getItem(ASKED);
+      if (left) await begin(JSON.parse(left) as Asked, ended.signal);
+    };
+    load().catch((failure: unknown) => {
+      if ((failure as Problem).code === "session.not_found") goTo("");
+      else if (!ended.signal.aborted) setError(failure);
+    });
+    return () => undefined;
+  }, [session, read, begin]);
+
+  const ask = (message: string) => {
+    const text = message.trim();
+    if (text) void begin({ request_id: crypto.randomUUID(), message: text, session_id: session || null }, reading.current.signal);
+  };
+  const cancel = (number: number) =>
+    void api
+      .POST("/api/chat/sessions/{session_id}/turns/{number}/cancel", { params: { path: { session_id: session, number } } })
+      .catch(setError);
+  return { session, turns, asking, error, ask, cancel };
+}

@@ -1,0 +1,13 @@
+/** A state as a word on its colour. */
+import type { ReactNode } from "react";
+
+const TONES: Record<string, string> = {
+  done: "good", succeeded: "good", ready: "good", approved: "good", executed: "good",
+  failed: "bad", denied: "bad", lost: "bad", void: "bad",
+  pending: "warn", draining: "warn", discovered: "warn", expired: "",
+  running: "live", placed: "live", configuring: "live", deploying: "live",
+};
+
+export function State({ of, children }: { of: string; children?: ReactNode }) {
+  return <span className={`chip ${TONES[of] ?? ""}`}>{children ?? of}</span>;
+}

@@ -1,0 +1,25 @@
+/** Starts the page. */
+import "@fontsource-variable/inter/wght.css";
+import "@fontsource-variable/jetbrains-mono/wght.css";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { createRoot } from "react-dom/client";
+import type { Problem } from "./api/problem";
+import { App } from "./shell/App";
+import "./kit/tokens.css";
+import "./kit/base.css";
+import "./shell/shell.css";
+import "./chat/chat.css";
+import "./videos/videos.css";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: { staleTime: 2000, retry: (count, error) => !(error as unknown as Problem).status && count < 2 },
+  },
+});
+const root = document.getElementById("root");
+if (root)
+  createRoot(root).render(
+    <QueryClientProvider client={queries}>
+      <App />
+    </QueryClientProvider>,
+  );

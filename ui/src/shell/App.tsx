@@ -1,0 +1,137 @@
+/** The frame of the page: who is there, where one can go, the conversation beside the chosen view. */
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { api, body, type Me } from "../api/client";
+import type { Problem } from "../api/problem";
+import { ApprovalsView, useApprovals } from "../approvals/ApprovalsView";
+import { ChatPane } from "../chat/ChatPane";
+import { MachinesView, RunsView } from "../farm/FarmViews";
+import { Trouble } from "../kit/kit";
+import { LiveProvider, useLive } from "../live/Live";
+import { LogView } from "../log/LogView";
+import { SnapshotsView } from "../snapshots/SnapshotsView";
+import { VideosView } from "../videos/VideosView";
+import { Login } from "./Login";
+import { useRoute } from "./route";
+
+const TABS: [view: string, name: string, permission: string][] = [
+  ["talk", "Talk", "chat:use"],
+  ["videos", "Videos", "render:read"],
+  ["approvals", "Approvals", "approval:read"],
+  ["snapshots", "Snapshots", "snapshot:read"],
+  ["machines", "Machines", "machine:read"],
+  ["runs", "Runs", "run:read"],
+  ["log", "Log", "event:read"],
+];
+
+export function App() {
+  const me = useQuery({ queryKey: ["me"], queryFn: () => body(api.GET("/api/me")) });
+  if (me.error && (me.error as unknown as Problem).status === 401) return <Login />;
+  if (me.data)
+    return (
+      <LiveProvider>
+        <Desk me={me.data} />
+      </LiveProvider>
+    );
+  return <main className="login">{me.error ? <Trouble error={me.error} /> : <p className="quiet">One moment</p>}</main>;
+}
+
+function Desk({ me }: { me: Me }) {
+  const [route, id] = useRoute();
+  const { there } = useLive();
+  const may = (permission: string) => me.permissions.includes(permission);
+  const view = TABS.some(([name]) => name === route) ? route : may("chat:use") ? "talk" : "videos";
+  const shown = view === "talk" ? "videos" : view;
+  const waiting = useApprovals(may("approval:read")).data?.filter((one) => one.state === "pending").length ?? 0;
+  const name = TABS.find(([tab]) => tab === view)?.[1];
+  useEffect(() => {
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    document.title = view === "talk" ? "Soundstage" : `${name} · Soundstage`;
+  }, [view, name]);
+
+  return (
+    <div className="app">
+      <header className="bar">
+        <a className="skip" href="#/talk" onClick={() => document.getElementById("utterance")?.focus()}>
+          Skip to the sentence
+        </a>
+        <a className="brand" href="#/talk">
+          <img src="/page/icon.svg" alt="" width="26" height="26" />
+          Soundstage
+        </a>
+        <nav aria-label="Views">
+          <div className="tabs">
+            {TABS.filter(([, , permission]) => may(permission)).map(([tab, words]) => (
+              <a
+                key={tab}
+                href={`#/${tab}`}
+                className={tab === "talk" ? "only-narrow" : undefined}
+                aria-current={tab === view || (view === "talk" && tab === "videos" && innerWidth > 960) ? "page" : undefined}
+              >
+                {words}
+                {tab === "approvals" && waiting > 0 && (
+                  <span className="count">
+                    {waiting}
+                    <span className="visually-hidden"> waiting</span>
+                  </span>
+                )}
+              </a>
+            ))}
+          </div>
+        </nav>
+        <span className={there ? "line" : "line lost"}>{there ? "Live" : "No connection"}</span>
+        <Theme />
+        {me.kind === "session" && (
+          <button type="button" className="plain" onClick={() => void leave()}>
+            Log out
+          </button>
+        )}
+      </header>
+      {!there && (
+        <p className="banner" role="status">
+          The server does not answer. What you see may be old; the page goes on by itself as soon as it is back.
+        </p>
+      )}
+      <div className="panes" data-view={view}>
+        {may("chat:use") && <ChatPane />}
+        <main className="view" aria-label={TABS.find(([tab]) => tab === shown)?.[1]}>
+          {shown === "videos" && <VideosView id={id} me={me} />}
+          {shown === "approvals" && <ApprovalsView id={id} me={me} />}
+          {shown === "snapshots" && <SnapshotsView />}
+          {shown === "machines" && <MachinesView />}
+          {shown === "runs" && <RunsView />}
+          {shown === "log" && <LogView />}
+        </main>
+      </div>
+    </div>
+  );
+}
+
+async function leave(): Promise<void> {
+  await api.POST("/api/logout");
+  sessionStorage.clear();
+  location.assign("/");
+}
+
+const THEME = "soundstage.theme";
+
+/** Kept only when it differs from the system's. */
+function Theme() {
+  const [theme, choose] = useState(() => localStorage.getItem(THEME) ?? "system");
+  useEffect(() => {
+    if (theme === "system") {
+      localStorage.removeItem(THEME);
+      delete document.documentElement.dataset.theme;
+    } else {
+      localStorage.setItem(THEME, theme);
+      document.documentElement.dataset.theme = theme;
+    }
+  }, [theme]);
+  return (
+    <select aria-label="Colours" value={theme} onChange={(event) => choose(event.target.value)}>
+      <option value="system">System</option>
+      <option value="light">Light</option>
+      <option value="dark">Dark</option>
+    </select>
+  );
+}

@@ -1,0 +1,65 @@
+/** Named states of conversations: save this one, go on from another, delete. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, body } from "../api/client";
+import { Empty, Trouble } from "../kit/kit";
+import { goTo, useSession } from "../shell/session";
+import { when } from "../videos/words";
+
+export function SnapshotsView() {
+  const queries = useQueryClient();
+  const session = useSession();
+  const [name, setName] = useState("");
+  const list = useQuery({ queryKey: ["snapshots"], queryFn: () => body(api.GET("/api/snapshots")) });
+  const again = () => queries.invalidateQueries({ queryKey: ["snapshots"] });
+  const save = useMutation({
+    mutationFn: () => api.POST("/api/snapshots", { body: { name, session_id: session, replace: false } }),
+    onSuccess: () => setName(""),
+    onSettled: again,
+  });
+  const load = useMutation({
+    mutationFn: (one: string) =>
+      body(api.POST("/api/snapshots/{name}/load", { params: { path: { name: one } }, body: { session_id: null } })),
+    onSuccess: (loaded) => goTo(loaded.session_id),
+  });
+  const drop = useMutation({
+    mutationFn: (one: string) => api.DELETE("/api/snapshots/{name}", { params: { path: { name: one } } }),
+    onSettled: again,
+  });
+  const problem = save.error ?? load.error ?? drop.error ?? list.error;
+  return (
+    <div className="stack">
+      <h1>Snapshots</h1>
+      <form className="row" onSubmit={(event) => { event.preventDefault(); save.mutate(); }}>
+        <label className="visually-hidden" htmlFor="snapshot-name">Name of the snapshot</label>
+        <input id="snapshot-name" required maxLength={80} value={name} placeholder="Name, for instance tides" onChange={(event) => setName(event.target.value)} />
+        <button type="submit" className="primary" disabled={!session || save.isPending}>Save this conversation</button>
+        {!session && <span className="quiet">Say something first; then there is something to save.</span>}
+      </form>
+      {problem && <Trouble error={problem} />}
+      {list.data?.length === 0 && <Empty>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</Empty>}
+      {(list.data?.length ?? 0) > 0 && (
+        <div className="table">
+          <table>
+            <thead><tr><th scope="col">Name</th><th scope="col">Turns</th><th scope="col">Saved</th><th scope="col"><span className="visually-hidden">Actions</span></th></tr></thead>
+            <tbody>
+              {list.data?.map((one) => (
+                <tr key={one.id}>
+                  <th scope="row">{one.name}</th>
+                  <td>{one.turns}</td>
+                  <td>{when(one.saved_at)}</td>
+                  <td>
+                    <span className="row">
+                      <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>Load</button>
+                      <button type="button" className="danger" onClick={() => drop.mutate(one.name)} aria-label={`Delete ${one.name}`}>Delete</button>
+                    </span>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </div>
+  );
+}

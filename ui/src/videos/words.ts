@@ -1,0 +1,29 @@
+/** Stages, times and lengths in people's words. */
+const STAGES: Record<string, string> = {
+  queued: "waiting",
+  placed: "waiting",
+  running: "getting ready",
+  prepare: "getting ready",
+  speech: "speaking",
+  timing: "timing",
+  frames: "drawing",
+  assemble: "joining",
+  captions: "captions",
+  publish: "finishing",
+};
+export const stageWords = (stage: string) => STAGES[stage] ?? stage;
+
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  return whole < 90 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+export function clock(milliseconds: number): string {
+  const seconds = Math.max(1, Math.floor(milliseconds / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+export const when = (iso: string) =>
+  new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+
+export const fileUrl = (id: string, role: string) => `/api/renders/${encodeURIComponent(id)}/files/${role}`;
