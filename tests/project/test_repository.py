@@ -37,7 +37,7 @@ def test_the_control_wheel_carries_what_its_rooms_read(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
-    assert {"jobs/render.nomad.hcl", "policy/rego/data.json", "agent/page/page.css"} <= names
+    assert {"jobs/render.nomad.hcl", "policy/rego/data.json", "app/page/unbuilt.html"} <= names
     assert any(name.startswith("agent/grammar/") for name in names)
     assert not any("device_plugin" in name for name in names)
 

@@ -1,0 +1,225 @@
+"""What many conversations at once cost: `.venv/bin/python -P bench/agent.py [--sessions 200] [--seconds 60]`.
+
+Starts the real server on loopback. Each session has a key and a WebSocket of its own and says a command every
+two seconds. Prints how long the first event and the whole of an answer take, lost events, memory and
+processor time. The people share the processor with the server; they run in a process of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+REPOSITORY = Path(__file__).parents[1]
+GOAL_P95_MS = 150.0
+EVERY_S = 2.0
+PATIENCE_S = 60.0
+COMMANDS = ("list my videos", "who can speak?", "help", "is it done?")
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the people of one bench have seen; times in seconds."""
+
+    first: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+    asked: int = 0
+    lost: int = 0
+    """Answers of which an event is missing: no first one, no last one, or a turn number that was skipped."""
+    late: int = 0
+    """Commands that could not be said in time because the answer before them was not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    pid: int
+
+    def memory_mib(self) -> float:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def processor_s(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """An installation of its own, with limits that a whole office behind one address would not meet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "SOUNDSTAGE_HTTP__PORT": str(port),
+        "SOUNDSTAGE_PERSONAS_DIR": str(REPOSITORY / "personas"),
+        "SOUNDSTAGE_PROVISIONING__ENABLED": "false",
+    }
+    program = Path(sys.executable).with_name("soundstage")
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen([program, "up"], cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                httpx.get(f"{url}/api/health", trust_env=False).raise_for_status()
+                break
+            except httpx.HTTPError:
+                if process.poll() is not None:
+                    raise SystemExit((folder / "server.log").read_text()) from None
+                time.sleep(0.1)
+        yield Server(url, _listener(process.pid))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _listener(pid: int) -> int:
+    """The server is the child of the supervisor that is `soundstage up`."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            return int(child)
+    return pid
+
+
+def make_keys(url: str, count: int) -> list[str]:
+    """One key for each person."""
+    with httpx.Client(base_url=url, trust_env=False, timeout=30) as operator:
+        answers = [
+            operator.post("/api/keys", json={"name": f"bench {number}", "role": "editor"})
+            for number in range(count)
+        ]
+    return [str(answer.raise_for_status().json()["key"]) for answer in answers]
+
+
+async def talk(url: str, key: str, begin_s: float, until_s: float, heard: Heard) -> None:
+    """One person: says a command, reads its events to the last, waits for the next full two seconds."""
+    headers = {"Authorization": f"Bearer {key}"}
+    loop = asyncio.get_running_loop()
+    async with connect(
+        f"{url.replace('http', 'ws', 1)}/api/chat/ws", additional_headers=headers, proxy=None, max_queue=None
+    ) as ws:
+        session_id: str | None = None
+        number = 0
+        while (due_s := begin_s + number * EVERY_S) < until_s:
+            wait_s = due_s - loop.time()
+            heard.late += wait_s < -EVERY_S
+            await asyncio.sleep(max(0.0, wait_s))
+            message = {"type": "say", "ref": str(number), "message": COMMANDS[number % len(COMMANDS)]}
+            if session_id is not None:
+                message["session_id"] = session_id
+            number += 1
+            heard.asked += 1
+            session_id, turn = await _one_answer(ws, message, heard)
+            heard.lost += turn != number
+
+
+async def _one_answer(ws: ClientConnection, message: dict[str, str], heard: Heard) -> tuple[str | None, int]:
+    """The session and the number of the turn; 0 when it did not end as it should."""
+    loop = asyncio.get_running_loop()
+    said = loop.time()
+    await ws.send(json.dumps(message))
+    turn, session_id, first = 0, message.get("session_id"), True
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                told = json.loads(await ws.recv())
+                if told["ref"] != message["ref"]:
+                    return session_id, 0
+                if first:
+                    heard.first.append(loop.time() - said)
+                    first = False
+                event = told["event"]
+                if event["type"] == "turn":
+                    turn, session_id = event["turn"], event["session_id"]
+                if event["type"] == "done":
+                    heard.whole.append(loop.time() - said)
+                    return session_id, turn if event["turn"] == turn else 0
+                if event["type"] == "failure" and not turn:
+                    print("refused:", event["code"], event["message"], file=sys.stderr)
+                    return session_id, 0
+    except TimeoutError:
+        return session_id, 0
+
+
+def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Queue[Heard]) -> None:
+    """All of them in one process beside the server's."""
+
+    async def all_of_them() -> Heard:
+        heard = Heard()
+        start_s = asyncio.get_running_loop().time() + 1
+        async with asyncio.TaskGroup() as group:
+            for place, key in enumerate(keys):
+                begin_s = start_s + EVERY_S * place / len(keys)
+                group.create_task(talk(url, key, begin_s, begin_s + seconds, heard))
+        return heard
+
+    results.put(asyncio.run(all_of_them()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-agent-") as name, running_server(Path(name)) as server:
+        keys = make_keys(server.url, chosen.sessions)
+        results: multiprocessing.Queue[Heard] = multiprocessing.get_context("spawn").Queue()
+        process = multiprocessing.get_context("spawn").Process(
+            target=people, args=(server.url, keys, chosen.seconds, results)
+        )
+        used_s, began, memory = server.processor_s(), time.monotonic(), [server.memory_mib()]
+        process.start()
+        while process.is_alive():
+            process.join(1)
+            memory.append(server.memory_mib())
+            if not results.empty():
+                break
+        heard = results.get()
+        process.join()
+        wall_s, used_s = time.monotonic() - began, server.processor_s() - used_s
+    report(chosen.sessions, heard, wall_s, used_s, memory)
+
+
+def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: list[float]) -> None:
+    """The figures, and whether the goal is met."""
+    load = os.getloadavg()[0]
+    rate = f"{heard.asked} commands in {wall_s:.0f} s ({heard.asked / wall_s:.0f}/s)"
+    print(f"{sessions} sessions, {rate}, load {load:.1f}")
+    for title, times in (("first event", heard.first), ("whole answer", heard.whole)):
+        cuts = quantiles(times, n=100)
+        print(
+            f"{title:<13} p50 {cuts[49] * 1000:7.1f} ms   p95 {cuts[94] * 1000:7.1f} ms   "
+            f"p99 {cuts[98] * 1000:7.1f} ms"
+        )
+    print(f"lost answers  {heard.lost}   said late {heard.late}")
+    print(f"processor     {used_s / heard.asked * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores")
+    half = len(memory) // 2
+    print(
+        f"memory        {memory[0]:.0f} MiB at the start, {max(memory[:half]):.0f} in the first half, "
+        f"{max(memory[half:]):.0f} in the second"
+    )
+    p95 = quantiles(heard.first, n=100)[94] * 1000
+    print(f"goal: p95 to the first event < {GOAL_P95_MS:.0f} ms, {p95 / GOAL_P95_MS:.2f} of it")
+
+
+if __name__ == "__main__":
+    main()
