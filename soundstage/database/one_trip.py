@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import aiosqlite
@@ -74,11 +74,18 @@ class OneTripConnection(aiosqlite.Connection):
         await self._execute(function, self._conn, *arguments)  # type: ignore[no-untyped-call]
 
 
-def open_connection(database: str, **options: Any) -> OneTripConnection:
-    """As `aiosqlite.connect`: to be awaited. Its thread ends with the process."""
+def open_connection(
+    database: str, *, prepare: Callable[[sqlite3.Connection], None], **options: Any
+) -> OneTripConnection:
+    """As `aiosqlite.connect`: to be awaited. Its thread, which ends with the process, calls `prepare` first."""
 
     def connector() -> sqlite3.Connection:
         made: sqlite3.Connection = sqlite3.connect(database, **options)
+        try:
+            prepare(made)
+        except BaseException:
+            made.close()
+            raise
         return made
 
     connection = OneTripConnection(connector, iter_chunk_size=64)

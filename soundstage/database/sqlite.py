@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
@@ -27,8 +29,10 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
             raise _cannot_open(url) from error
         if path.is_dir():
             raise _cannot_open(url)
-    engine = create_async_engine(url, connect_args={"async_creator_fn": open_connection})
-    _set_up(engine, busy_timeout_ms)
+    prepare = partial(_prepare, busy_timeout_ms=busy_timeout_ms)
+    opening = partial(open_connection, prepare=prepare)
+    engine = create_async_engine(url, connect_args={"async_creator_fn": opening})
+    _listen(engine)
     return engine, engine.execution_options(**{_WRITES: True})
 
 
@@ -64,22 +68,32 @@ def known_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:
     return None
 
 
-def _set_up(engine: AsyncEngine, busy_timeout_ms: int) -> None:
+def _prepare(raw: sqlite3.Connection, busy_timeout_ms: int) -> None:
+    raw.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
+    _switch_to_wal(raw, patience_s=busy_timeout_ms / 1000)
+    raw.execute("PRAGMA synchronous = NORMAL")
+    raw.execute("PRAGMA foreign_keys = ON")
+
+
+def _switch_to_wal(raw: sqlite3.Connection, patience_s: float) -> None:
+    """Of several who open a new file at once, each has read it and wants it alone: SQLite refuses all but one
+    on the spot, whatever the busy timeout, since waiting could not end. Whoever is refused asks again.
+    """
+    ends = monotonic() + patience_s
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > ends:
+                raise
+        sleep(0.005)
+
+
+def _listen(engine: AsyncEngine) -> None:
     def on_connect(dbapi_connection: Any, _record: Any) -> None:
         # Takes the driver's own, late BEGIN away; ours follows below.
         dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
-        try:
-            # The timeout comes first: switching to WAL needs a lock itself when two processes start together.
-            cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA synchronous = NORMAL")
-            cursor.execute("PRAGMA foreign_keys = ON")
-        except BaseException:
-            # The pool does not know this connection yet, and its thread would outlive us.
-            dbapi_connection.close()
-            raise
-        cursor.close()
 
     def on_begin(connection: Connection) -> None:
         # A writer takes the lock at once. A transaction that reads first and writes later fails on the spot

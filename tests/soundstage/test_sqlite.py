@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -22,10 +23,31 @@ async def ask(db: Database) -> None:
         await session.execute(text("SELECT * FROM events"))
 
 
+async def journal_mode(db: Database) -> str:
+    async with db.session() as session:
+        return str(await session.scalar(text("PRAGMA journal_mode")))
+
+
 async def test_sqlite_writes_ahead_and_waits(db: Database) -> None:
     async with db.session() as session:
         pragmas = [await session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "busy_timeout")]
     assert pragmas == ["wal", 10_000]
+
+
+async def test_whoever_finds_another_at_the_first_opening_waits(tmp_path: Path) -> None:
+    """As processes do that start together on a new installation."""
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    db = Database(f"sqlite:///{path}")
+    waiting = asyncio.create_task(journal_mode(db))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    other.execute("CREATE TABLE first (id)")
+    other.execute("COMMIT")
+    other.close()
+    assert await waiting == "wal"
+    await db.close()
 
 
 async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
