@@ -142,6 +142,8 @@ def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[...
 
     ada.get_by_role("link", name="Snapshots").click()
     ada.get_by_role("button", name="Load tides").click()
+    expect(ada.get_by_role("status").filter(has_text="from tides")).to_be_visible(timeout=PATIENCE_MS)
+    expect(ada.locator(".turn")).to_have_count(0, timeout=PATIENCE_MS)
     say(ada, "where is my video?")
     ada.get_by_role("link", name="Videos").click()
     ada.locator(".tile", has_text="tides").click()

@@ -37,6 +37,7 @@ export function SnapshotsView() {
         {!session && <span className="quiet">Say something first; then there is something to save.</span>}
       </form>
       {problem && <Trouble error={problem} />}
+      <p role="status" className="quiet">{load.data && `The conversation goes on from ${load.variables}.`}</p>
       {list.data?.length === 0 && <Empty>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</Empty>}
       {(list.data?.length ?? 0) > 0 && (
         <div className="table">
