@@ -48,7 +48,7 @@ check: ## format, types, imports, lint, docs drift
 
 format: ## write the format that `make check` asks for
 	@scripts/setup test
-	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format . ; ! command -v npm >/dev/null || { ui/build modules && cd ui && npm run --silent format; }
 
 pictures: ## make the pictures of docs/ anew
 	@scripts/setup test

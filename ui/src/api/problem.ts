@@ -10,17 +10,11 @@ export class Problem extends Error {
   }
 }
 
-export const offline = () =>
-  new Problem("The server does not answer.", "page.offline", "Is `soundstage up` still running?");
+export const offline = () => new Problem("The server does not answer.", "page.offline", "Is `soundstage up` still running?");
 
 export async function problemOf(answer: Response): Promise<Problem> {
   const body: unknown = await answer.json().catch(() => null);
   const said = (body ?? {}) as { code?: string; detail?: unknown; title?: string; hint?: string };
   const message = typeof said.detail === "string" ? said.detail : said.title;
-  return new Problem(
-    message ?? `The server answered ${answer.status}.`,
-    said.code,
-    said.hint,
-    answer.status,
-  );
+  return new Problem(message ?? `The server answered ${answer.status}.`, said.code, said.hint, answer.status);
 }

@@ -36,16 +36,35 @@ export function ApprovalsView({ id, me }: { id: string; me: Me }) {
           <div className="table">
             <table>
               <thead>
-                <tr><th scope="col">Call</th><th scope="col">State</th><th scope="col">Asked by</th><th scope="col">When</th><th scope="col">What came of it</th></tr>
+                <tr>
+                  <th scope="col">Call</th>
+                  <th scope="col">State</th>
+                  <th scope="col">Asked by</th>
+                  <th scope="col">When</th>
+                  <th scope="col">What came of it</th>
+                </tr>
               </thead>
               <tbody>
                 {ended.map((one) => (
                   <tr key={one.id}>
                     <th scope="row">{callWords(one.tool, one.arguments)}</th>
-                    <td><State of={one.state} /></td>
+                    <td>
+                      <State of={one.state} />
+                    </td>
                     <td>{one.requester_name}</td>
                     <td>{when(one.created_at)}</td>
-                    <td><Told text={one.outcome || one.votes?.map((vote) => vote.reason).filter(Boolean).join("; ") || "–"} /></td>
+                    <td>
+                      <Told
+                        text={
+                          one.outcome ||
+                          one.votes
+                            ?.map((vote) => vote.reason)
+                            .filter(Boolean)
+                            .join("; ") ||
+                          "–"
+                        }
+                      />
+                    </td>
                   </tr>
                 ))}
               </tbody>
@@ -98,10 +117,22 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
       {vote.error && <Trouble error={vote.error} />}
       {may ? (
         <div className="row">
-          <label className="visually-hidden" htmlFor={field}>Reason</label>
-          <input id={field} value={reason} maxLength={500} placeholder="Reason (kept in the audit log)" onChange={(event) => setReason(event.target.value)} />
-          <button type="button" className="primary" disabled={vote.isPending} onClick={() => vote.mutate(true)}>Approve</button>
-          <button type="button" className="danger" disabled={vote.isPending} onClick={() => vote.mutate(false)}>Deny</button>
+          <label className="visually-hidden" htmlFor={field}>
+            Reason
+          </label>
+          <input
+            id={field}
+            value={reason}
+            maxLength={500}
+            placeholder="Reason (kept in the audit log)"
+            onChange={(event) => setReason(event.target.value)}
+          />
+          <button type="button" className="primary" disabled={vote.isPending} onClick={() => vote.mutate(true)}>
+            Approve
+          </button>
+          <button type="button" className="danger" disabled={vote.isPending} onClick={() => vote.mutate(false)}>
+            Deny
+          </button>
         </div>
       ) : (
         <p className="quiet">Somebody with the right approval:decide decides.</p>

@@ -16,6 +16,7 @@ export function ChatPane() {
   const help = useQuery({ queryKey: ["help"], queryFn: () => body(api.GET("/api/chat/help")), staleTime: Infinity });
   const busy = talk.asking !== null || talk.turns.some((one) => !one.ended);
   const last = talk.turns.at(-1);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: they say that the conversation has grown
   useEffect(() => {
     end.current?.scrollIntoView({ block: "end" });
   }, [talk.turns.length, talk.asking, last?.text, last?.steps.length, last?.ended]);
@@ -49,7 +50,8 @@ export function ChatPane() {
           )}
         </div>
       </div>
-      <div className="turns" tabIndex={0} role="group" aria-label="Conversation so far">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+      <section className="turns" tabIndex={0} aria-label="Conversation so far">
         {talk.turns.length === 0 && talk.asking === null && (
           <div className="stack">
             <h2>Who should say what?</h2>
@@ -74,7 +76,7 @@ export function ChatPane() {
         )}
         {talk.error !== null && <Trouble error={talk.error} />}
         <div ref={end} />
-      </div>
+      </section>
       <form
         className="composer"
         onSubmit={(event) => {

@@ -52,7 +52,10 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
       ))}
       {turn.failure && (
         <div className="problem" role="alert">
-          <strong><Told text={turn.failure.message} /></strong> <Told text={turn.failure.hint ?? ""} /> <code>{turn.failure.code}</code>
+          <strong>
+            <Told text={turn.failure.message} />
+          </strong>{" "}
+          <Told text={turn.failure.hint ?? ""} /> <code>{turn.failure.code}</code>
           {(turn.failure.suggestions?.length ?? 0) > 0 && (
             <div className="examples">
               {turn.failure.suggestions?.map((one) => (

@@ -41,10 +41,7 @@ export function told(turn: Shown, pieces: string, event: BrainEvent): [Shown, st
       return [
         {
           ...turn,
-          steps: [
-            ...turn.steps,
-            { tool: event.tool, effect: event.effect, arguments: event.arguments ?? {}, state: "running" },
-          ],
+          steps: [...turn.steps, { tool: event.tool, effect: event.effect, arguments: event.arguments ?? {}, state: "running" }],
         },
         pieces,
       ];
@@ -69,7 +66,14 @@ export function told(turn: Shown, pieces: string, event: BrainEvent): [Shown, st
     case "notice":
       return [{ ...turn, notices: [...turn.notices, event.text] }, pieces];
     case "error":
-      return [{ ...turn, failure: event, steps: turn.steps.map((one) => (one.state === "running" ? { ...one, state: "failed" } : one)) }, pieces];
+      return [
+        {
+          ...turn,
+          failure: event,
+          steps: turn.steps.map((one) => (one.state === "running" ? { ...one, state: "failed" } : one)),
+        },
+        pieces,
+      ];
     case "done":
       return [{ ...turn, text: pieces ? `${turn.text}${pieces}` : turn.text, ended: true }, ""];
     default:

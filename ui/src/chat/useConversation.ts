@@ -110,9 +110,7 @@ export function useConversation() {
         const path = { session_id: session };
         const found = await body(api.GET("/api/chat/sessions/{session_id}/turns", { params: { path } }));
         if (ended.signal.aborted) return;
-        setTurns(
-          found.map((one) => ({ ...begun(one.number, one.utterance), text: one.reply, ended: one.finished_at !== null })),
-        );
+        setTurns(found.map((one) => ({ ...begun(one.number, one.utterance), text: one.reply, ended: one.finished_at !== null })));
         for (const one of found.slice(-TURNS_IN_FULL))
           void read(session, one.number, one.utterance, ended.signal, one.finished_at === null);
       }

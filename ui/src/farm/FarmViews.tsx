@@ -10,16 +10,34 @@ export function MachinesView() {
     <div className="stack">
       <h1>Machines</h1>
       {list.error && <Trouble error={list.error} />}
-      {list.data?.length === 0 && <Empty>No machine yet. One that boots from the network appears here and waits to be accepted.</Empty>}
+      {list.data?.length === 0 && (
+        <Empty>No machine yet. One that boots from the network appears here and waits to be accepted.</Empty>
+      )}
       {(list.data?.length ?? 0) > 0 && (
         <div className="table">
           <table>
-            <thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Pool</th><th scope="col">Address</th><th scope="col">Code</th><th scope="col">Seen</th></tr></thead>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">State</th>
+                <th scope="col">Pool</th>
+                <th scope="col">Address</th>
+                <th scope="col">Code</th>
+                <th scope="col">Seen</th>
+              </tr>
+            </thead>
             <tbody>
               {list.data?.map((one) => (
                 <tr key={one.id}>
                   <th scope="row">{one.name}</th>
-                  <td><State of={one.state} />{one.cause && <div className="quiet">{one.cause} {one.hint}</div>}</td>
+                  <td>
+                    <State of={one.state} />
+                    {one.cause && (
+                      <div className="quiet">
+                        {one.cause} {one.hint}
+                      </div>
+                    )}
+                  </td>
                   <td>{one.pool}</td>
                   <td className="mono">{one.address ?? "–"}</td>
                   <td className="mono">{one.code}</td>
@@ -44,12 +62,30 @@ export function RunsView() {
       {(list.data?.length ?? 0) > 0 && (
         <div className="table">
           <table>
-            <thead><tr><th scope="col">Playbook</th><th scope="col">State</th><th scope="col">Machines</th><th scope="col">By</th><th scope="col">Began</th></tr></thead>
+            <thead>
+              <tr>
+                <th scope="col">Playbook</th>
+                <th scope="col">State</th>
+                <th scope="col">Machines</th>
+                <th scope="col">By</th>
+                <th scope="col">Began</th>
+              </tr>
+            </thead>
             <tbody>
               {list.data?.map((one) => (
                 <tr key={one.id}>
-                  <th scope="row">{one.playbook}{one.check && " (dry run)"}</th>
-                  <td><State of={one.state} />{one.cause && <div className="quiet">{one.cause} {one.hint}</div>}</td>
+                  <th scope="row">
+                    {one.playbook}
+                    {one.check && " (dry run)"}
+                  </th>
+                  <td>
+                    <State of={one.state} />
+                    {one.cause && (
+                      <div className="quiet">
+                        {one.cause} {one.hint}
+                      </div>
+                    )}
+                  </td>
                   <td>{one.machines.map((machine) => machine.name).join(", ")}</td>
                   <td>{one.requested_by}</td>
                   <td>{when(one.created_at)}</td>

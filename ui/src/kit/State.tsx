@@ -2,10 +2,23 @@
 import type { ReactNode } from "react";
 
 const TONES: Record<string, string> = {
-  done: "good", succeeded: "good", ready: "good", approved: "good", executed: "good",
-  failed: "bad", denied: "bad", lost: "bad", void: "bad",
-  pending: "warn", draining: "warn", discovered: "warn", expired: "",
-  running: "live", placed: "live", configuring: "live", deploying: "live",
+  done: "good",
+  succeeded: "good",
+  ready: "good",
+  approved: "good",
+  executed: "good",
+  failed: "bad",
+  denied: "bad",
+  lost: "bad",
+  void: "bad",
+  pending: "warn",
+  draining: "warn",
+  discovered: "warn",
+  expired: "",
+  running: "live",
+  placed: "live",
+  configuring: "live",
+  deploying: "live",
 };
 
 export function State({ of, children }: { of: string; children?: ReactNode }) {

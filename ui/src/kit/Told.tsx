@@ -30,9 +30,9 @@ function Line({ line }: { line: string }) {
         <State of={row[2] ?? ""} />
       </span>
     );
-  return line.split("`").map((piece, place) =>
-    place % 2 ? <code key={place}>{piece}</code> : <Fragment key={place}>{linked(piece)}</Fragment>,
-  );
+  return line
+    .split("`")
+    .map((piece, place) => (place % 2 ? <code key={place}>{piece}</code> : <Fragment key={place}>{linked(piece)}</Fragment>));
 }
 
 /** Where the id follows a title in quotes, in brackets, the title becomes the link. */

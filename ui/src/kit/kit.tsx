@@ -9,7 +9,10 @@ export function Trouble({ error }: { error: unknown }) {
   const found = error instanceof Problem ? error : new Problem(String((error as Error)?.message ?? error));
   return (
     <div className="problem" role="alert">
-      <strong><Told text={found.message} /></strong> <Told text={found.hint} /> <code>{found.code}</code>
+      <strong>
+        <Told text={found.message} />
+      </strong>{" "}
+      <Told text={found.hint} /> <code>{found.code}</code>
     </div>
   );
 }

@@ -1,6 +1,7 @@
 /** What is said aloud of a render: each stage and each quarter once, not every frame. */
-import type { Happening } from "./Live";
+
 import { stageWords } from "../videos/words";
+import type { Happening } from "./Live";
 
 const said = new Map<string, string>();
 

@@ -51,7 +51,11 @@ function parsed(block: string): Message | null {
 export const pause = (ms: number, signal: AbortSignal) =>
   new Promise<void>((done) => {
     const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), done()), { once: true });
+    const stop = () => {
+      clearTimeout(timer);
+      done();
+    };
+    signal.addEventListener("abort", stop, { once: true });
   });
 
 /** Follows a stream over breaks, after the last event seen, until the server says that it is over. */

@@ -11,6 +11,7 @@ export function LogView() {
   const list = useRef<HTMLDivElement>(null);
   const lines = (held ?? log).filter((one) => one.kind !== "render.progress");
   const shown = lines.filter((one) => `${one.kind} ${words(one)}`.toLowerCase().includes(filter.toLowerCase()));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it says that the log has grown
   useEffect(() => {
     if (list.current && !held) list.current.scrollTop = list.current.scrollHeight;
   }, [shown.length, held]);
@@ -19,20 +20,30 @@ export function LogView() {
       <div className="row apart">
         <h1>Log</h1>
         <div className="row">
-          <input aria-label="Show only lines with" placeholder="Show only lines with" value={filter} onChange={(event) => setFilter(event.target.value)} />
+          <input
+            aria-label="Show only lines with"
+            placeholder="Show only lines with"
+            value={filter}
+            onChange={(event) => setFilter(event.target.value)}
+          />
           <button type="button" aria-pressed={held !== null} onClick={() => setHeld(held ? null : log)}>
             {held ? `Go on (${log.length - held.length} new)` : "Pause"}
           </button>
         </div>
       </div>
       {shown.length === 0 && <Empty>Nothing to show. Tool calls, renders and approvals leave a line here as they happen.</Empty>}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <div className="log" role="log" aria-label="What happens" tabIndex={0} ref={list} hidden={shown.length === 0}>
         <ol>
           {shown.map((one) => (
             <li key={one.id}>
-              <time className="mono quiet" dateTime={one.at}>{new Date(one.at).toLocaleTimeString()}</time>
+              <time className="mono quiet" dateTime={one.at}>
+                {new Date(one.at).toLocaleTimeString()}
+              </time>
               <span className="mono">{one.kind}</span>
-              <span><Told text={words(one)} /></span>
+              <span>
+                <Told text={words(one)} />
+              </span>
             </li>
           ))}
         </ol>

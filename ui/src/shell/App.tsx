@@ -52,6 +52,7 @@ function Desk({ me }: { me: Me }) {
   return (
     <div className="app">
       <header className="bar">
+        {/* biome-ignore lint/a11y/useValidAnchor: it leads there, and the field takes the keyboard */}
         <a className="skip" href="#/talk" onClick={() => document.getElementById("utterance")?.focus()}>
           Skip to the sentence
         </a>

@@ -30,19 +30,49 @@ export function SnapshotsView() {
   return (
     <div className="stack">
       <h1>Snapshots</h1>
-      <form className="row" onSubmit={(event) => { event.preventDefault(); save.mutate(); }}>
-        <label className="visually-hidden" htmlFor="snapshot-name">Name of the snapshot</label>
-        <input id="snapshot-name" required maxLength={80} value={name} placeholder="Name, for instance tides" onChange={(event) => setName(event.target.value)} />
-        <button type="submit" className="primary" disabled={!session || save.isPending}>Save this conversation</button>
+      <form
+        className="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          save.mutate();
+        }}
+      >
+        <label className="visually-hidden" htmlFor="snapshot-name">
+          Name of the snapshot
+        </label>
+        <input
+          id="snapshot-name"
+          required
+          maxLength={80}
+          value={name}
+          placeholder="Name, for instance tides"
+          onChange={(event) => setName(event.target.value)}
+        />
+        <button type="submit" className="primary" disabled={!session || save.isPending}>
+          Save this conversation
+        </button>
         {!session && <span className="quiet">Say something first; then there is something to save.</span>}
       </form>
       {problem && <Trouble error={problem} />}
-      <p role="status" className="quiet">{load.data && `The conversation goes on from ${load.variables}.`}</p>
-      {list.data?.length === 0 && <Empty>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</Empty>}
+      <p role="status" className="quiet">
+        {load.data && `The conversation goes on from ${load.variables}.`}
+      </p>
+      {list.data?.length === 0 && (
+        <Empty>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</Empty>
+      )}
       {(list.data?.length ?? 0) > 0 && (
         <div className="table">
           <table>
-            <thead><tr><th scope="col">Name</th><th scope="col">Turns</th><th scope="col">Saved</th><th scope="col"><span className="visually-hidden">Actions</span></th></tr></thead>
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Turns</th>
+                <th scope="col">Saved</th>
+                <th scope="col">
+                  <span className="visually-hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
             <tbody>
               {list.data?.map((one) => (
                 <tr key={one.id}>
@@ -51,8 +81,17 @@ export function SnapshotsView() {
                   <td>{when(one.saved_at)}</td>
                   <td>
                     <span className="row">
-                      <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>Load</button>
-                      <button type="button" className="danger" onClick={() => drop.mutate(one.name)} aria-label={`Delete ${one.name}`}>Delete</button>
+                      <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>
+                        Load
+                      </button>
+                      <button
+                        type="button"
+                        className="danger"
+                        onClick={() => drop.mutate(one.name)}
+                        aria-label={`Delete ${one.name}`}
+                      >
+                        Delete
+                      </button>
                     </span>
                   </td>
                 </tr>

@@ -52,6 +52,7 @@ function Player({ render }: { render: Render }) {
   const roles = render.outputs.map((one) => one.role);
   return (
     <section className="card player" aria-labelledby="player-title">
+      {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
       <video
         key={render.id}
         id="video"
@@ -115,10 +116,22 @@ function Making({ render, me }: { render: Render; me: Me }) {
         <>
           <progress max={1} value={total ? made / total : 0} aria-labelledby="progress-title" />
           <dl className="figures">
-            <div><dt>Stage</dt><dd>{stageWords(named)}</dd></div>
-            <div><dt>Frames</dt><dd>{total ? `${made} of ${total}` : "–"}</dd></div>
-            <div><dt>Per second</dt><dd>{fps ? fps.toFixed(0) : "–"}</dd></div>
-            <div><dt>Left</dt><dd>{eta == null ? "–" : duration(eta)}</dd></div>
+            <div>
+              <dt>Stage</dt>
+              <dd>{stageWords(named)}</dd>
+            </div>
+            <div>
+              <dt>Frames</dt>
+              <dd>{total ? `${made} of ${total}` : "–"}</dd>
+            </div>
+            <div>
+              <dt>Per second</dt>
+              <dd>{fps ? fps.toFixed(0) : "–"}</dd>
+            </div>
+            <div>
+              <dt>Left</dt>
+              <dd>{eta == null ? "–" : duration(eta)}</dd>
+            </div>
           </dl>
           {preview && <img className="preview" src={preview.url} alt="The latest frame" />}
           {render.waits && <p className="quiet">{render.waits}</p>}
