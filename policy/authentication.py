@@ -10,7 +10,7 @@ from fastapi.requests import HTTPConnection
 from policy.ambient import comes_from_this_machine, starts_at_our_own_page
 from policy.keys.service import USED_EVERY, KeyService
 from policy.principal import Principal
-from policy.sessions import COOKIE, SessionSigner
+from policy.sessions import COOKIE, Login, SessionSigner
 from soundstage.database import Database
 from soundstage.errors import Forbidden, Unauthorized, Unavailable
 from soundstage.telemetry import get_logger
@@ -81,14 +81,31 @@ class Authenticator:
         await self._note_use(principal)
         return principal
 
+    async def log_out(self, connection: HTTPConnection) -> None:
+        """Ends the login of the connection's cookie for good, also where somebody has kept a copy of it."""
+        login = self._login(connection)
+        if login is None:
+            return
+        async with self._db.session() as session:
+            if await self._keys.has_logged_out(session, login.id):
+                return
+        async with self._db.transaction() as session:
+            await self._keys.log_out(session, login.id, login.key_id, login.expires_at)
+
     async def _session_principal(self, connection: HTTPConnection) -> Principal | None:
-        token = connection.cookies.get(COOKIE)
-        key_id = self._sessions.read(token) if token else None
-        if key_id is None:
+        login = self._login(connection)
+        if login is None:
             return None
         async with self._db.session() as session:
-            principal = await self._keys.by_id(session, key_id)
-        return None if principal is None else replace(principal, kind="session")
+            principal = await self._keys.by_id(session, login.key_id)
+            if principal is None or await self._keys.has_logged_out(session, login.id):
+                return None
+        until = min(filter(None, (principal.until, login.expires_at)))
+        return replace(principal, kind="session", until=until)
+
+    def _login(self, connection: HTTPConnection) -> Login | None:
+        token = connection.cookies.get(COOKIE)
+        return self._sessions.read(token) if token else None
 
     async def _note_use(self, principal: Principal) -> None:
         """To the minute is enough, and reading must not wait for the lock of writers at every request."""

@@ -1,7 +1,9 @@
 """What a route declares: the permission that it needs, or the reason why it needs none."""
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of these callables at run time.
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi.requests import HTTPConnection
 
@@ -20,12 +22,35 @@ class RequiredPermission:
         policy = connection.app.state.policy
         principal: Principal = await policy.authenticate(connection)
         await policy.decider.require(principal, Action("route", _route(connection), self.permission))
+        state = connection.scope.setdefault("state", {})
+        state[_OPENED] = (*opened_by(state), Opened(self, connection, principal))
         return principal
 
     async def again(self, connection: HTTPConnection) -> Principal:
         """For a connection that lives long: a key may have ended, or been narrowed, since it was opened."""
-        connection.state.principal = None
-        return await self(connection)
+        policy = connection.app.state.policy
+        principal: Principal = await policy.authenticator.authenticate(connection)
+        await policy.decider.require(principal, Action("route", _route(connection), self.permission))
+        connection.state.principal = principal
+        return principal
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """That this guard has let this connection pass, as whom."""
+
+    guard: RequiredPermission
+    connection: HTTPConnection
+    principal: Principal
+
+
+_OPENED = "opened_by"
+
+
+def opened_by(state: Mapping[str, Any]) -> tuple[Opened, ...]:
+    """The guards that a connection with this state has passed; none for a public route."""
+    opened: tuple[Opened, ...] = state.get(_OPENED, ())
+    return opened
 
 
 def _route(connection: HTTPConnection) -> str:

@@ -24,6 +24,7 @@ from policy.login import login_router
 from policy.openapi import describe_permissions
 from policy.principal import Principal
 from policy.sessions import SessionSigner, session_secret
+from policy.standing import KeyChanges, StandingCheck
 from soundstage.body_limits import install_body_limits
 from soundstage.database import Database
 from soundstage.events import EventStore
@@ -36,6 +37,7 @@ class Policy:
     def __init__(
         self,
         db: Database,
+        events: EventStore,
         keys: KeyService,
         sessions: SessionSigner,
         trust: AmbientTrust,
@@ -43,6 +45,7 @@ class Policy:
         decider: Decider,
     ) -> None:
         self.db = db
+        self.events = events
         self.keys = keys
         self.sessions = sessions
         self.trust = trust
@@ -63,7 +66,7 @@ class Policy:
             https=url is not None and url.scheme == "https",
         )
         decider = Decider(choose_engine(settings.policy), DecisionLog(settings.policy.log))
-        return cls(db, keys, sessions, trust, settings.limits, decider)
+        return cls(db, events, keys, sessions, trust, settings.limits, decider)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
         """Who is behind a connection; asked once per connection."""
@@ -102,5 +105,6 @@ def install_policy(
     app.include_router(login_router(policy.authenticator, policy.sessions, https=policy.trust.https))
     describe_permissions(app)
     install_body_limits(app, body_kib=policy.limits.body_kib, upload_mib=policy.limits.upload_mib)
+    app.add_middleware(StandingCheck, changes=KeyChanges(policy.events))
     app.add_middleware(BodyAdmission, authenticate=policy.authenticate, own_tokens=own_tokens)
     app.add_middleware(DeclarationCheck, guarded=app)

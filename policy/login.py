@@ -53,8 +53,9 @@ def login_router(authenticator: Authenticator, sessions: SessionSigner, *, https
     @router.post(
         "/logout", status_code=204, dependencies=[Depends(public("forgets only the caller's own cookie"))]
     )
-    async def log_out(response: Response) -> None:
-        """Takes the cookie back."""
+    async def log_out(request: Request, response: Response) -> None:
+        """Takes the cookie back, and ends the login: no copy of the cookie opens anything any more."""
+        await authenticator.log_out(request)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
     @router.get("/me")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from policy.decisions.embedded import permissions_of
@@ -21,6 +22,7 @@ class Principal:
     """Somebody who is known. `scopes` narrow what the role grants; None means that they do not.
 
     `state` is that of the key behind it at the moment of asking, `tenant` whose things it works on.
+    `until` is when the key or the login behind it ends by itself; None: not by itself.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Principal:
     scopes: tuple[str, ...] | None = None
     state: str = "active"
     tenant: str = DEFAULT_TENANT
+    until: datetime | None = field(default=None, compare=False)
 
     @classmethod
     def local_admin(cls, name: str = "cli") -> Principal:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jwt
@@ -19,10 +20,20 @@ ISSUER = "soundstage"
 AUDIENCE = "soundstage:page"
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One login of one page: its own id, and that of the key behind it."""
+
+    id: str
+    key_id: str
+    expires_at: datetime
+
+
 class SessionSigner:
     """Makes and reads session tokens: JSON web tokens (RFC 7519) signed with HMAC-SHA-256.
 
-    Nothing is stored: a session ends when it expires, when its key does, or when the secret file is deleted.
+    Only logins that were ended are stored: one ends when somebody logs out of it, when it expires, when its
+    key does, or when the secret file is deleted.
     """
 
     def __init__(self, secret: bytes, hours: int) -> None:
@@ -44,8 +55,8 @@ class SessionSigner:
         }
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
-    def read(self, token: str, now: datetime | None = None) -> str | None:
-        """The id of the key, or None for a token that is forged, damaged or too old."""
+    def read(self, token: str, now: datetime | None = None) -> Login | None:
+        """What the token says, or None for one that is forged, damaged or too old."""
         try:
             claims = jwt.decode(
                 token,
@@ -54,7 +65,7 @@ class SessionSigner:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                options={"require": ["exp", "sub", "iat"], "verify_exp": False, "verify_iat": False},
+                options={"require": ["exp", "sub", "iat", "jti"], "verify_exp": False, "verify_iat": False},
             )
         except (jwt.InvalidTokenError, ValueError):
             return None
@@ -62,7 +73,7 @@ class SessionSigner:
         expires, key_id = claims["exp"], claims["sub"]
         if not isinstance(expires, int) or expires <= (now or utcnow()).timestamp():
             return None
-        return str(key_id)
+        return Login(str(claims["jti"]), str(key_id), datetime.fromtimestamp(expires, UTC))
 
 
 def session_secret(state_dir: Path) -> bytes:

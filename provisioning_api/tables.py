@@ -20,7 +20,7 @@ MODEL_MODULES = (
     "provisioning_api.models",
 )
 # What both databases have, because each process keeps its own events and keys.
-SHARED_TABLES = ("events", "event_streams", "api_keys")
+SHARED_TABLES = ("events", "event_streams", "api_keys", "ended_logins")
 
 
 class ProvisioningBase(DeclarativeBase):

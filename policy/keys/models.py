@@ -1,4 +1,4 @@
-"""The table of API keys."""
+"""The tables of API keys, and of logins with them that have ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base
+
+
+class EndedLoginRow(Base):
+    """A login (the `jti` of its token) that somebody has logged out of, until it would have expired."""
+
+    __tablename__ = "ended_logins"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class ApiKeyRow(Base):

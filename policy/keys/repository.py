@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policy.keys.models import ApiKeyRow
+from policy.keys.models import ApiKeyRow, EndedLoginRow
 
 
 class KeyRepository:
@@ -34,6 +34,20 @@ class KeyRepository:
 
     async def count(self) -> int:
         return await self._session.scalar(select(func.count()).select_from(ApiKeyRow)) or 0
+
+    async def has_ended(self, login_id: str) -> bool:
+        """Whether somebody has logged out of this login."""
+        query = select(EndedLoginRow.id).where(EndedLoginRow.id == login_id)
+        return await self._session.scalar(query) is not None
+
+    async def end_login(self, row: EndedLoginRow, now: datetime) -> bool:
+        """Notes that a login has ended, and forgets those that have expired since; False when it had ended."""
+        await self._session.execute(delete(EndedLoginRow).where(EndedLoginRow.expires_at <= now))
+        if await self.has_ended(row.id):
+            return False
+        self._session.add(row)
+        await self._session.flush()
+        return True
 
     async def mark_used(self, key_id: str, now: datetime, unless_since: datetime) -> None:
         """Notes a use, at most once per interval: an answer must not cost a write."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.keys.errors import key_escalates, key_in_the_past, key_not_found
-from policy.keys.models import ApiKeyRow
+from policy.keys.models import ApiKeyRow, EndedLoginRow
 from policy.keys.repository import KeyRepository
 from policy.keys.schemas import KeyMade, KeyRequest, KeyView
 from policy.keys.states import USABLE, KeyState, move, state_at
@@ -130,6 +130,16 @@ class KeyService:
         row = await KeyRepository(session).get(key_id)
         return None if row is None else _principal(row)
 
+    async def has_logged_out(self, session: AsyncSession, login_id: str) -> bool:
+        """Whether this login of a page has been ended."""
+        return await KeyRepository(session).has_ended(login_id)
+
+    async def log_out(self, session: AsyncSession, login_id: str, key_id: str, expires_at: datetime) -> None:
+        """Ends one login of a page; the key behind it goes on."""
+        row = EndedLoginRow(id=login_id, expires_at=expires_at)
+        if await KeyRepository(session).end_login(row, utcnow()):
+            await self._events.append(session, STREAM, "login.ended", {"id": key_id})
+
     async def mark_used(self, session: AsyncSession, principal: Principal) -> None:
         """Notes that a key was used; to the minute."""
         now = utcnow()
@@ -178,7 +188,15 @@ def _principal(row: ApiKeyRow) -> Principal | None:
         return None
     scopes = None if row.scopes is None else tuple(row.scopes)
     state = _state(row, utcnow())
-    return Principal(id=row.id, name=row.name, role=row.role, kind="key", scopes=scopes, state=state)
+    return Principal(
+        id=row.id,
+        name=row.name,
+        role=row.role,
+        kind="key",
+        scopes=scopes,
+        state=state,
+        until=row.expires_at,
+    )
 
 
 def _configured_principal(known: str) -> Principal:

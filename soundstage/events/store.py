@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, delete, event, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,6 +25,7 @@ ALL_STREAMS = "*"
 PAGE = 500
 _STREAMS = "soundstage_event_streams"
 MAX_ID = 2**63 - 1
+_Found = TypeVar("_Found")
 
 
 class EventStore:
@@ -40,7 +42,7 @@ class EventStore:
         self.heartbeat_s = heartbeat_s
         self._bell = Bell(db)
         self._tail = Tail(self.last_id, poll_s, self._bell)
-        self._reading: set[asyncio.Future[list[Event]]] = set()
+        self._reading: set[asyncio.Future[Any]] = set()
 
     async def append(
         self,
@@ -102,25 +104,38 @@ class EventStore:
             counter = select(EventStreamRow.last).where(EventStreamRow.name == ALL_STREAMS)
             return await session.scalar(counter) or 0
 
+    async def last_of(self, stream: str) -> int:
+        """The `seq` of the newest event of a stream; 0 when there has never been one."""
+        return await self._to_the_end(self._last_of(stream))
+
+    def watched(self, stream: str) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set when there may be something new in `stream`; at once for our own commits."""
+        return self._tail.watched(stream)
+
+    async def _last_of(self, stream: str) -> int:
+        async with self._db.session() as session:
+            counter = select(EventStreamRow.last).where(EventStreamRow.name == stream)
+            return await session.scalar(counter) or 0
+
     async def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Event, None]:
         """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
         with self._tail.watched(stream) as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.
                 woken.clear()
-                page = await self._read_to_the_end(stream, after)
+                page = await self._to_the_end(self.read(stream, after, PAGE))
                 for found in page:
                     after = found.id
                     yield found
                 if len(page) < PAGE:
                     await woken.wait()
 
-    async def _read_to_the_end(self, stream: str | None, after: int) -> list[Event]:
-        """Reads a page even when the follower is cancelled meanwhile, as happens whenever a reader goes away.
+    async def _to_the_end(self, query: Coroutine[Any, Any, _Found]) -> _Found:
+        """Reads even when the follower is cancelled meanwhile, as happens whenever a reader goes away.
 
         A query that is broken off costs the pool its connection.
         """
-        reading = asyncio.ensure_future(self.read(stream, after, PAGE))
+        reading = asyncio.ensure_future(query)
         # The loop itself keeps only a weak reference.
         self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from scripted_model import Say, Script, scripted_model
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from agent.socket import MOST_AT_ONCE, socket_router
 from app.composition import Services, opened
@@ -152,8 +152,11 @@ async def test_a_key_that_has_ended_says_nothing_more_on_a_socket_that_is_open(s
             await until(connection, "done")
             async with services.database.transaction() as session:
                 await policy.keys.revoke(session, made.id, admin)
-            await send(connection, type="say", ref="late", message="help")
-            assert (await until(connection, "error", "late"))[0]["code"] == "auth.bad_key"
+            with pytest.raises(ConnectionClosedError) as closed:
+                await send(connection, type="say", ref="late", message="help")
+                await until(connection, "done", "late")
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "auth.bad_key")
 
 
 async def test_a_page_of_somebody_else_gets_no_connection(settings: Settings) -> None:
