@@ -1,0 +1,150 @@
+"""Puts a checkpoint into a network and refuses every difference by name; called by the engines on torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avatar.engines.weights.checkpoint import import_torch, read_checkpoint
+from avatar.errors import InvalidInput
+
+NAMED = 8
+"""How many names of each kind of difference an error tells."""
+
+Chooses = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """`loaded`: how many tensors were put in; `absent`: names that the file may lack, and did."""
+
+    loaded: int
+    absent: tuple[str, ...] = ()
+
+
+def strict_load(
+    module: Any,
+    path: Path,
+    *,
+    part: str | None = None,
+    rename: Callable[[str], str] | None = None,
+    constants: Chooses | None = None,
+    optional: Sequence[Chooses] = (),
+    dtype: Any = None,
+) -> LoadReport:
+    """Load the file at `path` into `module` (torch.nn.Module); every name and shape must fit.
+
+    part: which of several networks in one file.
+    rename: from a name in the file to a name in the module, for older layouts.
+    constants: names whose values the module computes itself; a file may lack them, and one that has them must
+        have the same values.
+    optional: each chooses a group of names that may be absent together; a group that is there in part is a
+        mismatch. What a group's absence means is for the caller, who reads `absent`.
+    dtype: the type that floating tensors get in a module made on the device "meta"; elsewhere the module's
+        own type stays.
+
+    Raises InvalidInput `weights.mismatch`, `weights.unsafe`, `weights.unreadable`.
+    """
+    return strict_load_tensors(
+        module,
+        read_checkpoint(path, part=part),
+        path.name,
+        rename=rename,
+        constants=constants,
+        optional=optional,
+        dtype=dtype,
+    )
+
+
+def strict_load_tensors(
+    module: Any,
+    tensors: Mapping[str, Any],
+    name: str,
+    *,
+    rename: Callable[[str], str] | None = None,
+    constants: Chooses | None = None,
+    optional: Sequence[Chooses] = (),
+    dtype: Any = None,
+) -> LoadReport:
+    """As `strict_load`, for tensors that are already read (and perhaps folded); `name` is the file's."""
+    torch = import_torch()
+    given = {rename(key) if rename else key: value for key, value in tensors.items()}
+    if len(given) != len(tensors):
+        raise InvalidInput("weights.mismatch", f"{name} holds the same tensor under two names.")
+    wanted = dict(module.state_dict())
+    missing = [key for key in wanted if key not in given]
+    absent = {key for key in missing if constants is not None and constants(key)}
+    for group in optional:
+        members = [key for key in wanted if group(key) and key not in absent]
+        if members and not any(key in given for key in members):
+            absent.update(members)
+    shared = [key for key in wanted if key in given]
+    _refuse(
+        name,
+        type(module).__name__,
+        missing=[key for key in missing if key not in absent],
+        unknown=[key for key in given if key not in wanted],
+        shapes=[
+            _shapes(key, given[key], wanted[key]) for key in shared if not _alike(given[key], wanted[key])
+        ],
+        values=[
+            key
+            for key in shared
+            if constants is not None and constants(key) and not _equal(torch, given[key], wanted[key])
+        ],
+    )
+    virtual = any(tensor.is_meta for tensor in wanted.values())
+    if virtual:
+        given = {
+            key: value.to(dtype) if dtype is not None and value.is_floating_point() else value
+            for key, value in given.items()
+        }
+    module.load_state_dict({key: given[key] for key in shared}, strict=False, assign=virtual)
+    return LoadReport(loaded=len(shared), absent=tuple(key for key in wanted if key in absent))
+
+
+def _alike(given: Any, wanted: Any) -> bool:
+    return bool(given.shape == wanted.shape and given.is_floating_point() == wanted.is_floating_point())
+
+
+def _shapes(key: str, given: Any, wanted: Any) -> str:
+    return f"{key} is {_form(given)} instead of {_form(wanted)}"
+
+
+def _form(tensor: Any) -> str:
+    return ("" if tensor.is_floating_point() else "integer ") + ("x".join(map(str, tensor.shape)) or "scalar")
+
+
+def _equal(torch: Any, given: Any, wanted: Any) -> bool:
+    if wanted.is_meta or given.shape != wanted.shape:
+        return True  # nothing to compare with; a shape is told on its own
+    return bool(torch.allclose(given.float(), wanted.float(), rtol=1e-3, atol=1e-3))
+
+
+def _refuse(
+    name: str,
+    module: str,
+    *,
+    missing: Sequence[str],
+    unknown: Sequence[str],
+    shapes: Sequence[str],
+    values: Sequence[str],
+) -> None:
+    found = [
+        f"{len(names)} {what}: {', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}"
+        for what, names in (
+            ("missing", missing),
+            ("unknown", unknown),
+            ("of another shape or kind", shapes),
+            ("of another value", values),
+        )
+        if names
+    ]
+    if found:
+        raise InvalidInput(
+            "weights.mismatch",
+            f"{name} is not a checkpoint of this {module}; tensors {'; '.join(found)}.",
+            "Fetch the file of the version that `avatar models list` names.",
+        )
