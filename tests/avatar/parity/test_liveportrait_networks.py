@@ -1,0 +1,116 @@
+"""Our networks against figures of the published ones, which `bench/parity/liveportrait.py --write` keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from avatar.errors import InvalidInput, Unavailable
+from liveportrait_cases import FIGURES, NETWORKS, SIZES, SMALL, network_inputs, seeded_weights
+from seeded import Array, figures, largest_error
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = pytest.mark.torch
+
+from avatar.engines.liveportrait.loading import FILES, find_files, load_networks  # noqa: E402
+from avatar.engines.liveportrait.networks import Networks  # noqa: E402
+from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
+
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def theirs() -> dict[str, Array]:
+    with np.load(FIGURES) as kept:
+        return dict(kept)
+
+
+def seeded_networks(sizes: Sizes) -> Networks:
+    networks = Networks(sizes)
+    for network in NETWORKS:
+        module = getattr(networks, network)
+        shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+        values = seeded_weights(network, shapes)
+        module.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in values.items()})
+    return networks
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def sized(request: pytest.FixtureRequest) -> tuple[str, Networks]:
+    torch.set_num_threads(2)
+    return request.param, seeded_networks(SIZES[request.param])
+
+
+def results(networks: Networks, network: str) -> dict[str, Array]:
+    inputs = [torch.from_numpy(array) for array in network_inputs(network, networks.sizes)]
+    with torch.inference_mode():
+        result = getattr(networks, network)(*inputs)
+    if network != "motion":
+        return {"out": result.numpy()}
+    return {name: getattr(result, name).numpy() for name in type(result).__dataclass_fields__}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_gives_what_the_published_one_gives(
+    sized: tuple[str, Networks], theirs: dict[str, Array], network: str
+) -> None:
+    size, networks = sized
+    kept = {key for key in theirs if key.startswith(f"{size}.{network}.")}
+    ours = results(networks, network)
+    assert kept == {f"{size}.{network}.{part}" for part in ours}
+    for part, result in ours.items():
+        assert largest_error(figures(result), theirs[f"{size}.{network}.{part}"]) <= TOLERANCE, part
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_names_and_shapes_are_those_of_the_published_checkpoints(
+    theirs: dict[str, Array], network: str
+) -> None:
+    ours = getattr(Networks(), network).state_dict()
+    published = bytes(theirs[f"keys.{network}"]).decode().splitlines()
+    assert sorted(f"{key} {tuple(value.shape)}" for key, value in ours.items()) == published
+
+
+def test_settled_networks_give_the_same(theirs: dict[str, Array]) -> None:
+    networks = seeded_networks(SMALL).settle(torch.device("cpu"), torch.float32)
+    for network in NETWORKS:
+        for part, result in results(networks, network).items():
+            assert largest_error(figures(result), theirs[f"small.{network}.{part}"]) <= TOLERANCE, network
+
+
+@pytest.fixture
+def published_layout(tmp_path: Path) -> Path:
+    """Checkpoints as they are published: two folders, three networks in one file, names of a parallel run."""
+    networks = seeded_networks(SMALL)
+    whole: dict[str, dict[str, Any]] = {}
+    for attribute, (stem, part) in FILES.items():
+        state = dict(getattr(networks, attribute).state_dict())
+        if part is None:
+            (tmp_path / "base_models").mkdir(exist_ok=True)
+            torch.save(state, tmp_path / "base_models" / f"{stem}.pth")
+        else:
+            whole[part] = {f"module.{key}": value for key, value in state.items()}
+    (tmp_path / "retargeting_models").mkdir()
+    torch.save(whole, tmp_path / "retargeting_models" / "stitching_retargeting_module.pth")
+    return tmp_path
+
+
+def test_checkpoints_in_the_published_layout_load(published_layout: Path) -> None:
+    loaded, expected = load_networks(find_files(published_layout), SMALL), seeded_networks(SMALL)
+    for key, value in expected.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+
+
+def test_a_missing_file_is_named(published_layout: Path) -> None:
+    (published_layout / "base_models" / "warping_module.pth").unlink()
+    with pytest.raises(Unavailable, match=r"weights\.missing: LivePortrait lacks warping_module\.pth"):
+        find_files(published_layout)
+
+
+def test_another_networks_file_is_refused_by_name(published_layout: Path) -> None:
+    base = published_layout / "base_models"
+    (base / "spade_generator.pth").write_bytes((base / "motion_extractor.pth").read_bytes())
+    with pytest.raises(InvalidInput, match=r"weights\.mismatch.*spade_generator\.pth.*missing: .*fc\.weight"):
+        load_networks(find_files(published_layout), SMALL)
