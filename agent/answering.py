@@ -65,7 +65,7 @@ class Answering:
         self._events = events
         self._going: set[_Answer] = set()
         self._turns: dict[tuple[str, int], _Answer] = {}
-        self._requests: dict[tuple[str, str], _Answer] = {}
+        self._requests: dict[tuple[str, str, str], _Answer] = {}
 
     async def ask(
         self,
@@ -81,7 +81,7 @@ class Answering:
             if begun is not None:
                 return self._again(conversation.principal, *begun)
             # The same moment twice: the turn is not in the database yet, but its answer has begun here.
-            going = self._requests.get((conversation.principal.id, request_id))
+            going = self._requests.get(_asked(conversation, request_id))
             if going is not None:
                 return going.told()
         if len(self._going) >= MOST_ANSWERS:
@@ -92,7 +92,7 @@ class Answering:
         answer = _Answer()
         self._going.add(answer)
         if request_id is not None:
-            self._requests[conversation.principal.id, request_id] = answer
+            self._requests[_asked(conversation, request_id)] = answer
         answer.task = asyncio.create_task(self._give(answer, conversation, utterance, follow, request_id))
         return answer.told()
 
@@ -176,7 +176,7 @@ class Answering:
             answer.end()
             self._going.discard(answer)
             if request_id is not None:
-                self._requests.pop((conversation.principal.id, request_id), None)
+                self._requests.pop(_asked(conversation, request_id), None)
             if turn is not None:
                 self._turns.pop(turn, None)
 
@@ -194,6 +194,11 @@ class Answering:
             turn = await asyncio.shield(self._brain.sessions.turn(principal, session_id, number))
             if turn.finished_at is not None:
                 return
+
+
+def _asked(conversation: Conversation, request_id: str) -> tuple[str, str, str]:
+    """The same request of the same person: the same number of somebody else means another one."""
+    return conversation.principal.tenant, conversation.principal.id, request_id
 
 
 def brain_event(event: Event) -> BrainEvent:

@@ -42,13 +42,15 @@ class Reader:
         self._known: dict[str, bool] = {}
 
     async def may_see(self, event: Event) -> bool:
-        """Conversations of others need the right to read the audit record; approvals stay in their tenant."""
+        """Conversations of others need the right to read the audit record; they and approvals stay in their
+        tenant.
+        """
         room, _, name = event.stream.partition(":")
         permission = READING.get(room)
         if permission is None or not self._principal.may(permission):
             return False
         if room == "session":
-            return self._principal.may(OTHERS_SESSIONS) or await self._is_there(room, name)
+            return await self._is_there(room, name)
         if room == "approvals":
             return await self._is_there(room, str(event.data.get("id", "")))
         return True
@@ -57,6 +59,9 @@ class Reader:
         key = f"{room}:{name}"
         if key not in self._known:
             try:
+                if room == "session" and self._principal.may(OTHERS_SESSIONS):
+                    self._known[key] = await self._sessions.is_of_tenant(self._principal, name)
+                    return self._known[key]
                 if room == "session":
                     await self._sessions.turns(self._principal, name, 1)
                 else:

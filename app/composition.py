@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -198,7 +198,8 @@ def asker_of(policy: Policy) -> Known:
                 )
             case _:
                 async with policy.db.session() as session:
-                    return await policy.keys.by_id(session, row.requester_id)
+                    found = await policy.keys.by_id(session, row.requester_id)
+                return None if found is None else replace(found, tenant=row.tenant)
 
     return known
 

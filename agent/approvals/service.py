@@ -253,6 +253,7 @@ class ApprovalService:
                 subject=row.id,
                 session_id=row.session_id,
                 trace_id=row.trace_id,
+                tenant=row.tenant,
                 data={"tool": row.tool, **{name: f"sha256:{value}" for name, value in proof.items()}, **more},
             ),
         )

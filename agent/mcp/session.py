@@ -11,6 +11,7 @@ from agent.outcome import spoken_of
 from agent.sessions.models import AgentSession
 from agent.sessions.repository import SessionRepository
 from policy import Principal
+from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, utcnow
 
 TITLE = "MCP"
@@ -33,7 +34,7 @@ class McpSessions:
 
     async def of(self, principal: Principal) -> McpSession:
         """The principal's session; made with its first call."""
-        session_id = f"ses_mcp{hashlib.sha256(principal.id.encode()).hexdigest()[:24]}"
+        session_id = _id_of(principal)
         async with self._database.session() as session:
             row = await SessionRepository(session).get(session_id)
         if row is None:
@@ -42,6 +43,7 @@ class McpSessions:
                 if row is None:
                     row = AgentSession(
                         id=session_id,
+                        tenant=principal.tenant,
                         principal_id=principal.id,
                         title=TITLE,
                         turns=0,
@@ -61,3 +63,9 @@ class McpSessions:
             if row is not None:
                 row.last_render_id, row.last_project_id = about
                 row.updated_at = utcnow()
+
+
+def _id_of(principal: Principal) -> str:
+    """One for each principal of each tenant."""
+    who = principal.id if principal.tenant == DEFAULT_TENANT else f"{principal.tenant}\n{principal.id}"
+    return f"ses_mcp{hashlib.sha256(who.encode()).hexdigest()[:24]}"

@@ -71,7 +71,7 @@ class MemoryService:
         vector, model = await self._vector(text)
         async with self._database.transaction() as session:
             memories = Memories(session)
-            persona = persona or await _persona_of(session, session_id)
+            persona = persona or await _persona_of(session, owner, session_id)
             shelf = await self._shelf(memories, owner, persona)
             digest = hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()
             if (same := await memories.same(shelf.id, digest)) is not None:
@@ -228,9 +228,12 @@ class MemoryService:
         return sorted(found, key=lambda one: -(one.likeness or 0))
 
 
-async def _persona_of(session: AsyncSession, session_id: str | None) -> str:
+async def _persona_of(session: AsyncSession, owner: Owner, session_id: str | None) -> str:
+    """With whom the owner's conversation is held; nobody for a conversation that is not the owner's."""
     row = await SessionRepository(session).get(session_id) if session_id else None
-    return (row.persona_id or "") if row is not None else ""
+    if row is None or Owner(row.tenant, row.principal_id) != owner:
+        return ""
+    return row.persona_id or ""
 
 
 def _alike(asked: frozenset[str], texts: Sequence[tuple[str, str]], least: float) -> dict[str, float]:

@@ -7,15 +7,19 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from policy.principal import DEFAULT_TENANT
 from soundstage.database import Base, UtcDateTime
 
 
 class AgentSession(Base):
-    """One conversation of one principal, over any transport; held with a persona where one is named."""
+    """One conversation of one principal of a tenant, over any transport; held with a persona where one is
+    named.
+    """
 
     __tablename__ = "agent_sessions"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(80), default=DEFAULT_TENANT, server_default=DEFAULT_TENANT)
     principal_id: Mapped[str] = mapped_column(String(80), index=True)
     persona_id: Mapped[str | None] = mapped_column(String(80), default=None)
     title: Mapped[str] = mapped_column(String(120))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession, AgentTurn
+from policy import Principal
 
 
 class SessionRepository:
@@ -18,17 +19,24 @@ class SessionRepository:
     async def get(self, session_id: str) -> AgentSession | None:
         return await self._session.get(AgentSession, session_id)
 
+    async def own(self, principal: Principal, session_id: str) -> AgentSession | None:
+        """None for one that is somebody else's too, or of the same one in another tenant."""
+        row = await self.get(session_id)
+        if row is None or (row.tenant, row.principal_id) != (principal.tenant, principal.id):
+            return None
+        return row
+
     def add(self, row: AgentSession | AgentTurn) -> None:
         self._session.add(row)
 
     async def turn(self, session_id: str, number: int) -> AgentTurn | None:
         return await self._session.get(AgentTurn, (session_id, number))
 
-    async def turn_of_request(self, principal_id: str, request_id: str) -> AgentTurn | None:
+    async def turn_of_request(self, principal: Principal, request_id: str) -> AgentTurn | None:
         query = (
             select(AgentTurn)
             .join(AgentSession, AgentSession.id == AgentTurn.session_id)
-            .where(AgentSession.principal_id == principal_id, AgentTurn.request_id == request_id)
+            .where(*_of(principal), AgentTurn.request_id == request_id)
         )
         found: AgentTurn | None = await self._session.scalar(query.limit(1))
         return found
@@ -42,9 +50,9 @@ class SessionRepository:
         )
         return (await self._session.scalars(query.order_by(AgentTurn.number))).all()
 
-    async def of_principal(self, principal_id: str, limit: int) -> Sequence[AgentSession]:
+    async def of_principal(self, principal: Principal, limit: int) -> Sequence[AgentSession]:
         """The newest first."""
-        query = select(AgentSession).where(AgentSession.principal_id == principal_id)
+        query = select(AgentSession).where(*_of(principal))
         rows = await self._session.scalars(query.order_by(AgentSession.updated_at.desc()).limit(limit))
         return rows.all()
 
@@ -53,3 +61,7 @@ class SessionRepository:
         query = select(AgentTurn).where(AgentTurn.session_id == session_id)
         rows = await self._session.scalars(query.order_by(AgentTurn.number.desc()).limit(limit))
         return list(reversed(rows.all()))
+
+
+def _of(principal: Principal) -> tuple[ColumnElement[bool], ...]:
+    return (AgentSession.tenant == principal.tenant, AgentSession.principal_id == principal.id)

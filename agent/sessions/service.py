@@ -100,6 +100,7 @@ class SessionService:
             now = utcnow()
             row = AgentSession(
                 id=new_id("ses"),
+                tenant=principal.tenant,
                 principal_id=principal.id,
                 persona_id=persona_id,
                 title="",
@@ -117,7 +118,9 @@ class SessionService:
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             row = await self._own(repository, conversation.principal, conversation.id)
-            if request_id is not None and await repository.turn_of_request(row.principal_id, request_id):
+            if request_id is not None and await repository.turn_of_request(
+                conversation.principal, request_id
+            ):
                 raise Conflict(
                     "turn.begun",
                     "This request is being answered already.",
@@ -145,6 +148,7 @@ class SessionService:
                     actor=conversation.principal.name,
                     subject=f"{row.id}:{row.turns}",
                     session_id=row.id,
+                    tenant=row.tenant,
                     data={"text": utterance, "principal": conversation.principal.id},
                 )
                 await self._audit.record(session, said)
@@ -153,7 +157,7 @@ class SessionService:
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """The session and number of the turn that this request began, when it comes a second time."""
         async with self._database.session() as session:
-            row = await SessionRepository(session).turn_of_request(principal.id, request_id)
+            row = await SessionRepository(session).turn_of_request(principal, request_id)
             return None if row is None else (row.session_id, row.number)
 
     async def keep(self, turn: OpenTurn, told: Sequence[BrainEvent], so_far: TurnEnd) -> None:
@@ -187,8 +191,14 @@ class SessionService:
 
     async def list(self, principal: Principal, limit: int = 50) -> Sequence[SessionOut]:
         async with self._database.session() as session:
-            rows = await SessionRepository(session).of_principal(principal.id, limit)
+            rows = await SessionRepository(session).of_principal(principal, limit)
             return [SessionOut.model_validate(row) for row in rows]
+
+    async def is_of_tenant(self, principal: Principal, session_id: str) -> bool:
+        """Whether it is a conversation of anybody in the tenant of this principal."""
+        async with self._database.session() as session:
+            row = await SessionRepository(session).get(session_id)
+        return row is not None and row.tenant == principal.tenant
 
     async def turns(self, principal: Principal, session_id: str, limit: int = 100) -> Sequence[TurnOut]:
         await self._settle(session_id)
@@ -249,8 +259,8 @@ class SessionService:
         self, repository: SessionRepository, principal: Principal, session_id: str
     ) -> AgentSession:
         """Somebody else's session does not exist for the asker."""
-        row = await repository.get(session_id)
-        if row is None or row.principal_id != principal.id:
+        row = await repository.own(principal, session_id)
+        if row is None:
             raise NotFound(
                 "session.not_found", f"There is no session {session_id}.", hint="Leave it out to start one."
             )

@@ -178,7 +178,7 @@ class SnapshotService:
         async with self._database.session() as session:
             if session_id is not None:
                 return await _own(session, principal, session_id)
-            for row in await SessionRepository(session).of_principal(principal.id, 1):
+            for row in await SessionRepository(session).of_principal(principal, 1):
                 return row
         raise errors.no_conversation()
 
@@ -191,8 +191,8 @@ class SnapshotService:
 
 
 async def _own(session: AsyncSession, principal: Principal, session_id: str) -> AgentSession:
-    row = await SessionRepository(session).get(session_id)
-    if row is None or row.principal_id != principal.id:
+    row = await SessionRepository(session).own(principal, session_id)
+    if row is None:
         raise NotFound(
             "session.not_found", f"There is no session {session_id}.", hint="Leave it out to start one."
         )

@@ -243,6 +243,7 @@ def _entry(context: ToolContext, call: ToolCall, kind: str, data: Mapping[str, o
         actor=context.principal.name,
         subject=call.tool.name,
         session_id=context.session_id,
+        tenant=context.principal.tenant,
         data={"tool": call.tool.name, "principal": context.principal.id, **data},
     )
 

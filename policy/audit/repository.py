@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import ColumnElement, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.head import Head
 from policy.audit.models import AuditLine
+from policy.principal import DEFAULT_TENANT
+
+TENANT = "tenant"
+"""Where a line says whose it is; one that does not say it is of the first tenant."""
 
 
 class AuditLines:
@@ -29,18 +33,24 @@ class AuditLines:
     async def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
         await self._session.execute(insert(AuditLine), lines)
 
-    async def after(self, number: int, limit: int) -> Sequence[AuditLine]:
-        """Oldest first."""
-        query = select(AuditLine).where(AuditLine.number > number).order_by(AuditLine.number).limit(limit)
-        return (await self._session.scalars(query)).all()
+    async def after(self, number: int, limit: int, tenant: str | None = None) -> Sequence[AuditLine]:
+        """Oldest first; of one tenant when it is named."""
+        query = select(AuditLine).where(AuditLine.number > number, *_of(tenant))
+        return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
 
-    async def about(self, wanted: str, limit: int) -> Sequence[AuditLine]:
+    async def about(self, wanted: str, limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """Lines of which it is the trace, the session or the subject."""
         matches = (AuditLine.trace_id == wanted, AuditLine.session_id == wanted, AuditLine.subject == wanted)
-        query = select(AuditLine).where(or_(*matches)).order_by(AuditLine.number).limit(limit)
+        query = select(AuditLine).where(or_(*matches), *_of(tenant)).order_by(AuditLine.number).limit(limit)
         return (await self._session.scalars(query)).all()
 
-    async def of_traces(self, traces: Collection[str], limit: int) -> Sequence[AuditLine]:
+    async def of_traces(self, traces: Collection[str], limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """Everything that belongs to these traces, oldest first."""
-        query = select(AuditLine).where(AuditLine.trace_id.in_(traces))
+        query = select(AuditLine).where(AuditLine.trace_id.in_(traces), *_of(tenant))
         return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
+
+
+def _of(tenant: str | None) -> tuple[ColumnElement[bool], ...]:
+    if tenant is None:
+        return ()
+    return (func.coalesce(AuditLine.data[TENANT].as_string(), DEFAULT_TENANT) == tenant,)

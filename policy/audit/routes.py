@@ -8,29 +8,32 @@ from fastapi import APIRouter, Depends, Path, Query
 from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
 from policy.audit.service import AuditLog
 from policy.guard import require_permission
+from policy.principal import Principal
+
+Reader = Annotated[Principal, Depends(require_permission("audit:read"))]
 
 
 def audit_router(audit: AuditLog) -> APIRouter:
     """Routes below `/api/audit` and `/api/traces`."""
-    router = APIRouter(
-        prefix="/api", tags=["audit"], dependencies=[Depends(require_permission("audit:read"))]
-    )
+    router = APIRouter(prefix="/api", tags=["audit"])
 
     @router.get("/audit")
     async def read_audit(
-        after: Annotated[int, Query(ge=0, le=2**31)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+        principal: Reader,
+        after: Annotated[int, Query(ge=0, le=2**31)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[AuditLineOut]:
-        """Oldest first; `after` is the number of the last line seen."""
-        return await audit.read(after, limit)
+        """One's tenant's, oldest first; `after` is the number of the last line seen."""
+        return await audit.read(after, limit, principal.tenant)
 
     @router.get("/audit/verdict")
-    async def verify_audit() -> AuditVerdict:
+    async def verify_audit(_: Reader) -> AuditVerdict:
         """Whether every line is as it was written, and none is missing."""
         return await audit.verify()
 
     @router.get("/traces/{wanted}")
-    async def trace(wanted: Annotated[str, Path(max_length=80)]) -> Story:
+    async def trace(wanted: Annotated[str, Path(max_length=80)], principal: Reader) -> Story:
         """The story of one sentence: from what was said to what came of it."""
-        return await audit.story(wanted)
+        return await audit.story(wanted, principal.tenant)
 
     return router

@@ -14,8 +14,9 @@ from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadFile
 from policy.audit.head_writer import HeadWriter
 from policy.audit.models import AuditLine
-from policy.audit.repository import AuditLines
+from policy.audit.repository import TENANT, AuditLines
 from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
+from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, in_transaction, utcnow
 from soundstage.errors import NotFound
 from soundstage.telemetry import get_logger
@@ -31,13 +32,14 @@ _HASHED = ("number", "at", "kind", "actor", "subject", "trace_id", "session_id",
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What a line tells: `kind` is `noun.verb`, `subject` the id of what it is about."""
+    """What a line tells: `kind` is `noun.verb`, `subject` the id of what it is about; of one tenant."""
 
     kind: str
     actor: str
     subject: str = ""
     session_id: str | None = None
     trace_id: str | None = None
+    tenant: str = DEFAULT_TENANT
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -72,7 +74,7 @@ class AuditLog:
                 "subject": _plain(entry.subject),
                 "trace_id": entry.trace_id or current_trace_id(),
                 "session_id": entry.session_id,
-                "data": _told(entry.data),
+                "data": _told(entry.data if entry.tenant == DEFAULT_TENANT else _of_tenant(entry)),
                 "before": last.sha256 if last else BEGINNING,
             }
             last = Head(int(str(row["number"])), _digest(row))
@@ -91,21 +93,20 @@ class AuditLog:
             await asyncio.to_thread(self._writer.forget)
         await self.note(entry)
 
-    async def read(self, after: int, limit: int) -> list[AuditLineOut]:
-        """Oldest first."""
+    async def read(self, after: int, limit: int, tenant: str | None = None) -> list[AuditLineOut]:
+        """Oldest first; of one tenant, or all for the user of this machine."""
         async with self._db.session() as session:
-            return [
-                AuditLineOut.model_validate(line) for line in await AuditLines(session).after(after, limit)
-            ]
+            lines = await AuditLines(session).after(after, limit, tenant)
+        return [AuditLineOut.model_validate(line) for line in lines]
 
-    async def story(self, wanted: str) -> Story:
-        """All lines of the traces that have to do with a trace, session, render or approval id."""
+    async def story(self, wanted: str, tenant: str | None = None) -> Story:
+        """All lines of the traces that have to do with a trace, session, render or approval id (of a tenant)."""
         async with self._db.session() as session:
             lines = AuditLines(session)
-            found = {line.number: line for line in await lines.about(wanted, STORY_LINES)}
+            found = {line.number: line for line in await lines.about(wanted, STORY_LINES, tenant)}
             traces = {line.trace_id for line in found.values() if line.trace_id is not None}
             if traces:
-                found |= {line.number: line for line in await lines.of_traces(traces, STORY_LINES)}
+                found |= {line.number: line for line in await lines.of_traces(traces, STORY_LINES, tenant)}
         if not found:
             raise NotFound(
                 "audit.no_story",
@@ -178,6 +179,11 @@ def _plain(text: str) -> str:
 
 def _told(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _short(value) for name, value in mask_secrets(None, "info", dict(data)).items()}
+
+
+def _of_tenant(entry: AuditEntry) -> dict[str, Any]:
+    """Part of what is hashed: nobody moves a line to another tenant unseen."""
+    return {**entry.data, TENANT: entry.tenant}
 
 
 def _short(value: Any) -> Any:

@@ -41,7 +41,7 @@ class KeyRepository:
         return await self._session.scalar(query) is not None
 
     async def end_login(self, row: EndedLoginRow, now: datetime) -> bool:
-        """Notes that a login has ended, and forgets those that have expired since; False when it had ended."""
+        """Notes that a login has ended, and forgets those that have expired; False when it had ended."""
         await self._session.execute(delete(EndedLoginRow).where(EndedLoginRow.expires_at <= now))
         if await self.has_ended(row.id):
             return False

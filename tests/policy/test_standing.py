@@ -88,7 +88,7 @@ class Reading:
 
     async def _read(self) -> int:
         async with (
-            httpx.AsyncClient(timeout=None) as http,
+            httpx.AsyncClient(timeout=WAIT_S * 3) as http,
             http.stream("GET", self._url, headers=self._headers) as answer,
         ):
             async for line in answer.aiter_lines():
