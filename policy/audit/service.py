@@ -100,7 +100,7 @@ class AuditLog:
         return [AuditLineOut.model_validate(line) for line in lines]
 
     async def story(self, wanted: str, tenant: str | None = None) -> Story:
-        """All lines of the traces that have to do with a trace, session, render or approval id (of a tenant)."""
+        """All lines of the traces that have to do with a trace, session, render or approval id."""
         async with self._db.session() as session:
             lines = AuditLines(session)
             found = {line.number: line for line in await lines.about(wanted, STORY_LINES, tenant)}
