@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import pickle
 import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+from avatar.engines.weights.store import ModelStore
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -54,3 +59,44 @@ def running_file(path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"state_dict": Runs()}, protocol=2))
     return path
+
+
+def safetensors_file(path: Path, shapes: Shapes) -> Path:
+    """A whole file of float16 zeros."""
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(at))
+    return path
+
+
+def onnx_file(path: Path) -> Path:
+    """The outermost fields of a ModelProto: ir_version 8, producer, an empty graph."""
+    path.write_bytes(b"\x08\x08" + b"\x12\x04test" + b"\x3a\x02\x12\x00")
+    return path
+
+
+def piper_voice(path: Path, sample_rate_hz: int = 22050) -> Path:
+    card = {
+        "audio": {"sample_rate": sample_rate_hz},
+        "phoneme_id_map": {"_": [0]},
+        "language": {"code": "en_US"},
+    }
+    Path(f"{onnx_file(path)}.json").write_text(json.dumps(card))
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Path:
+    """The folder into which an operator has fetched files."""
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    return folder

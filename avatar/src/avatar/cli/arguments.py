@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from avatar.cli.weights import add_models
 from avatar.work.arguments import add_work
 
 
@@ -59,5 +60,6 @@ def build_parser() -> argparse.ArgumentParser:
     look.add_argument("--shown", type=Path, metavar="FILE", help="write what was looked at as a small JPEG")
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
+    add_models(verbs, shared)
     add_work(verbs, shared)
     return parser

@@ -55,6 +55,10 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
         from avatar.cli.inspection import print_doctor, print_engines
 
         return print_engines(arguments) if arguments.verb == "engines" else print_doctor(arguments)
+    if arguments.verb == "models":
+        from avatar.cli.weights import models
+
+        return models(arguments)
 
     try:  # only now: `avatar --help` and `avatar doctor` need none of the media libraries
         from avatar.pipeline.context import Context

@@ -2,5 +2,13 @@
 
 from avatar.engines.weights.checkpoint import read_checkpoint
 from avatar.engines.weights.loading import LoadReport, strict_load, strict_load_tensors
+from avatar.engines.weights.store import ModelStore, models_folder
 
-__all__ = ["LoadReport", "read_checkpoint", "strict_load", "strict_load_tensors"]
+__all__ = [
+    "LoadReport",
+    "ModelStore",
+    "models_folder",
+    "read_checkpoint",
+    "strict_load",
+    "strict_load_tensors",
+]

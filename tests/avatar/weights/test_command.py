@@ -1,0 +1,66 @@
+"""`avatar models`: what people and the control plane see."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from avatar.engines.weights.manifest import weight_file
+
+from .conftest import running_file, torch_file
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Run:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        action, *rest = map(str, arguments)
+        command = [
+            sys.executable,
+            "-m",
+            "avatar.cli",
+            "models",
+            action,
+            "--models",
+            str(tmp_path / "m"),
+            *rest,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_add_list_verify_where(models: Run, fetched: Path, tmp_path: Path) -> None:
+    source = torch_file(
+        fetched / "tiny.pt", weight_file("latentsync.whisper").tensors, wrapped="model_state_dict"
+    )
+    added = models("add", source)
+    assert added.returncode == 0 and "latentsync.whisper" in added.stdout and "MIT" in added.stdout
+    listed = json.loads(models("list", "--json").stdout)
+    states = {one["role"]: one["state"] for one in listed["files"]}
+    assert states["latentsync.whisper"] == "there" and states["latentsync.unet"] == "missing"
+    assert all(one["licence"] and one["source"] for one in listed["files"])
+    assert models("verify").returncode == 0
+    assert models("verify", "latentsync.unet").returncode == 1
+    assert models("where", "latentsync.whisper").stdout.strip() == str(
+        tmp_path / "m" / "latentsync/whisper/tiny.pt"
+    )
+    (tmp_path / "m" / "latentsync/whisper/tiny.pt").write_bytes(b"PK other")
+    spoilt = models("verify", "--json")
+    assert spoilt.returncode == 1 and json.loads(spoilt.stdout)["files"][0]["state"] == "wrong"
+
+
+def test_the_list_for_people_shows_licences_and_sources(models: Run) -> None:
+    told = models("list").stdout
+    assert "non-commercial research only" in told and "https://huggingface.co/KwaiVGI/LivePortrait" in told
+    assert models("verify").stdout.startswith("There are no weights in")
+
+
+def test_a_refusal_is_one_line_with_its_code(models: Run, fetched: Path) -> None:
+    refused = models("add", running_file(fetched / "tiny.pt"), "--json")
+    assert refused.returncode == 1
+    line = json.loads(refused.stdout)
+    assert line["code"] == "weights.unsafe" and "tiny.pt" in line["message"] and line["hint"]

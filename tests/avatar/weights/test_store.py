@@ -1,0 +1,180 @@
+"""An operator's weights come into their place, are pinned, and are known again."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from avatar.engines.weights.lock import LOCK_FILE, sha256_of
+from avatar.engines.weights.manifest import manifest, role_of, weight_file
+from avatar.engines.weights.store import ModelStore, models_folder
+from avatar.errors import AvatarError, InvalidInput, Unavailable
+
+from .conftest import onnx_file, piper_voice, running_file, safetensors_file, torch_file
+
+UNET = weight_file("latentsync.unet")
+VAE = weight_file("latentsync.vae")
+
+
+def unet(folder: Path, **changed: tuple[int, ...]) -> Path:
+    shapes = {
+        **UNET.tensors,
+        **{name.replace("_weight", ".weight"): shape for name, shape in changed.items()},
+    }
+    return torch_file(folder / "latentsync_unet.pt", shapes, wrapped="state_dict")
+
+
+def refused(error: type[AvatarError], code: str):
+    return pytest.raises(error, check=lambda raised: raised.code == code)
+
+
+def test_every_entry_of_the_manifest_says_where_from_and_what_its_licence_allows() -> None:
+    entries = manifest()
+    assert len({entry.role for entry in entries}) == len(entries) == 11
+    assert len({entry.path for entry in entries}) == len(entries)
+    for entry in entries:
+        assert "https://" in entry.source and entry.limits.endswith(".")
+        assert entry.tensors or entry.format in ("onnx", "piper")
+    insightface = [entry for entry in entries if entry.engine == "insightface"]
+    assert all(entry.optional and "non-commercial" in entry.limits for entry in insightface)
+
+
+def test_a_file_is_copied_to_its_place_and_pinned(store: ModelStore, fetched: Path) -> None:
+    source = unet(fetched)
+    added = store.add(source, role_of(source.name))
+    assert added.path == store.folder / UNET.path and added.sha256 == sha256_of(source)
+    assert store.require("latentsync.unet") == added.path
+    pins = json.loads((store.folder / LOCK_FILE).read_text())["files"]
+    assert (
+        pins[UNET.path]["sha256"] == added.sha256 and pins[UNET.path]["size_bytes"] == source.stat().st_size
+    )
+    (found,) = [one for one in store.survey() if one.state != "missing"]
+    assert found.state == "there" and found.file is UNET
+    assert [one.state for one in store.verify()] == ["there"]
+
+
+def test_a_linked_file_stays_where_it_is(store: ModelStore, fetched: Path) -> None:
+    source = unet(fetched)
+    added = store.add(source, UNET, link=True)
+    assert added.path.is_symlink() and added.path.resolve() == source.resolve()
+    assert store.verify(("latentsync.unet",))[0].state == "there"
+
+
+def test_a_file_put_there_by_hand_is_pinned_in_place(store: ModelStore) -> None:
+    place = store.folder / UNET.path
+    place.parent.mkdir(parents=True)
+    unet(place.parent)
+    assert {one.state for one in store.verify(("latentsync.unet",))} == {"not_pinned"}
+    assert store.add(place, UNET).path == place
+    assert {one.state for one in store.verify(("latentsync.unet",))} == {"there"}
+
+
+def test_missing_weights_say_which_file_from_where_under_which_licence(store: ModelStore) -> None:
+    with refused(Unavailable, "weights.missing") as missing:
+        store.require("insightface.detector")
+    told = str(missing.value)
+    for part in ("det_10g.onnx", str(store.folder), "github.com/deepinsight", "non-commercial", "models add"):
+        assert part in told
+    assert [one.state for one in store.verify(("insightface.detector",))] == ["missing"]
+    assert store.verify() == []
+
+
+def test_another_file_is_refused_and_leaves_nothing(store: ModelStore, fetched: Path) -> None:
+    with refused(InvalidInput, "weights.wrong_file") as wrong:
+        store.add(unet(fetched, conv_in_weight=(320, 4, 3, 3)), UNET)
+    assert "conv_in.weight is 320x4x3x3 instead of 320x13x3x3" in wrong.value.message
+    with refused(InvalidInput, "weights.wrong_file") as wrong:
+        store.add(torch_file(fetched / "other.pt", {"weight": (1,)}), UNET)
+    assert "no conv_in.weight" in wrong.value.message
+    with refused(InvalidInput, "weights.unsafe"):
+        store.add(running_file(fetched / "latentsync_unet.pt"), UNET)
+    with refused(InvalidInput, "weights.unreadable"):
+        store.add(onnx_file(fetched / "an.onnx"), UNET)
+    assert not any(path.is_file() and path.name != f".{LOCK_FILE}" for path in store.folder.rglob("*"))
+
+
+def test_a_refused_file_does_not_take_the_place_of_a_good_one(store: ModelStore, fetched: Path) -> None:
+    good = store.add(unet(fetched), UNET).sha256
+    with refused(InvalidInput, "weights.wrong_file"):
+        store.add(unet(fetched, conv_in_weight=(320, 4, 3, 3)), UNET, replace=True)
+    assert store.verify()[0].sha256 == good
+
+
+def test_another_right_file_needs_a_word(store: ModelStore, fetched: Path) -> None:
+    store.add(unet(fetched), UNET)
+    newer = unet(fetched, more_weight=(3,))
+    with refused(InvalidInput, "weights.pinned"):
+        store.add(newer, UNET)
+    assert store.verify()[0].sha256 != sha256_of(newer)
+    assert store.add(newer, UNET, replace=True).sha256 == sha256_of(newer)
+
+
+def test_a_hash_of_the_manifest_binds(store: ModelStore, fetched: Path) -> None:
+    pinned = UNET.model_copy(update={"sha256": "0" * 64})
+    with refused(InvalidInput, "weights.wrong_file"):
+        store.add(unet(fetched), pinned, replace=True)
+
+
+def test_a_changed_file_is_found(store: ModelStore, fetched: Path) -> None:
+    source = safetensors_file(fetched / "diffusion_pytorch_model.safetensors", VAE.tensors)
+    path = store.add(source, VAE).path
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert store.survey()[2].state == "there", "a survey does not hash"
+    (found,) = store.verify()
+    assert found.state == "changed" and "SHA-256" in found.sentence
+    path.write_bytes(content[:-1])
+    assert store.survey()[2].state == "changed"
+    with refused(InvalidInput, "weights.changed"):
+        store.require("latentsync.vae")
+    (found,) = store.verify()
+    assert found.state == "wrong" and "lies outside" in found.sentence
+
+
+def test_a_voice_comes_with_its_card(store: ModelStore, fetched: Path) -> None:
+    entry = weight_file("piper.voice")
+    bare = onnx_file(fetched / "en_US-bare.onnx")
+    with refused(InvalidInput, "weights.no_voice_card"):
+        store.add(bare, entry)
+    for name in ("en_US-a", "en_US-b"):
+        store.add(piper_voice(fetched / f"{name}.onnx"), entry)
+    assert [one.path.name for one in store.verify(("piper.voice",))] == ["en_US-a.onnx", "en_US-b.onnx"]
+    assert store.require("piper.voice", "en_US-a").with_name("en_US-a.onnx.json").is_file()
+    for name in ("../en_US-a", None, ".hidden"):
+        with refused(InvalidInput, "weights.role_unclear"):
+            store.require("piper.voice", name)
+
+
+def test_names_tell_roles_where_they_can() -> None:
+    assert role_of("tiny.pt").role == "latentsync.whisper"
+    with refused(InvalidInput, "weights.role_unclear"):
+        role_of("model.pt")
+    with refused(InvalidInput, "weights.unknown_role"):
+        weight_file("latentsync.other")
+
+
+def test_the_folder_is_the_environments_or_the_users(tmp_path: Path) -> None:
+    assert models_folder({"AVATAR_MODELS": "/srv/weights"}) == Path("/srv/weights")
+    (tmp_path / "soundstage" / "models").mkdir(parents=True)
+    assert models_folder({"XDG_DATA_HOME": str(tmp_path)}) == tmp_path / "soundstage" / "models"
+
+
+def test_a_damaged_lock_file_is_told(store: ModelStore, fetched: Path) -> None:
+    store.add(unet(fetched), UNET)
+    (store.folder / LOCK_FILE).write_text("{")
+    with refused(InvalidInput, "weights.lock_damaged"):
+        store.survey()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere: run as a user")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, fetched: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with refused(Unavailable, "weights.not_written"):
+        ModelStore(tmp_path / "closed" / "models").add(unet(fetched), UNET)
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path: Path, fetched: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with refused(Unavailable, "weights.not_written"):
+        ModelStore(tmp_path / "file" / "models").add(unet(fetched), UNET)
