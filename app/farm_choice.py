@@ -70,6 +70,7 @@ def local_options(settings: Settings) -> LocalOptions:
         work_dir=settings.state_dir.absolute() / "work",
         cache_dir=worker_cache(settings),
         concurrency=settings.worker.concurrency,
+        models_folder=settings.worker.models_folder,
     )
 
 

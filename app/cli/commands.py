@@ -32,6 +32,7 @@ MODULES = {
     "config": "config",
     "mcp": "mcp",
     "machines": "machines",
+    "models": "models",
     "image": "image",
     "runs": "runs",
     "migrate": "storage",

@@ -27,7 +27,11 @@ _OUTPUT = {
     "speak": "speech",
 }
 
-PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+MODELS_VARIABLE = "AVATAR_MODELS"
+PASSED_VARIABLES = (
+    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_DATA_HOME",
+    MODELS_VARIABLE,
+)  # fmt: skip
 
 
 def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str]:
@@ -48,11 +52,17 @@ def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str
 
 
 def worker_environment(
-    folder: Path, passed: Sequence[str] = (), ours: Mapping[str, str] = os.environ
+    folder: Path,
+    passed: Sequence[str] = (),
+    ours: Mapping[str, str] = os.environ,
+    *,
+    models: Path | None = None,
 ) -> dict[str, str]:
     """What the worker may see: a few plain variables and those named in the settings, so that no key of ours
-    leaks.
+    leaks. `models` is where its weights lie, if not where it looks on its own.
     """
     names = (*PASSED_VARIABLES, *passed)
     chosen = {name: ours[name] for name in names if name in ours}
+    if models is not None:
+        chosen[MODELS_VARIABLE] = str(models.absolute())
     return {**chosen, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

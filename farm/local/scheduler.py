@@ -52,6 +52,7 @@ class LocalOptions:
     niceness: int = 5
     grace_s: float = 5.0
     passed_variables: tuple[str, ...] = ()
+    models_folder: Path | None = None
 
 
 class LocalScheduler:
@@ -199,7 +200,9 @@ class LocalScheduler:
             folder=workspace.folder,
             record=workspace.record,
             environment=worker_environment(
-                workspace.folder, (*self._options.passed_variables, *story.task.variables)
+                workspace.folder,
+                (*self._options.passed_variables, *story.task.variables),
+                models=self._options.models_folder,
             ),
             limits=ProcessLimits(story.task.time_limit_s, self._options.grace_s, self._options.niceness),
             stop=self._stops[story.task.id],

@@ -132,6 +132,9 @@ class WorkerSettings(Section):
     cache_mib: int = Field(
         20_480, ge=0, description="how much the worker's cache of finished segments may take"
     )
+    models_folder: Path | None = Field(
+        None, description="where the weights of GPU engines lie; empty: `soundstage models where` tells"
+    )
 
 
 class AuthSettings(Section):

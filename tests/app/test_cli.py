@@ -346,3 +346,31 @@ def test_a_render_is_wanted_by_a_time(cli: Cli) -> None:
     line = cli("render", "--script", "Hello there", "--ready-by", "17:00", "--no-wait", "--json")
     assert line.code == 0 and line.json["ready_by"] is not None
     assert "time.unreadable" in cli("render", "--script", "x", "--ready-by", "teatime").err
+
+
+def test_weights_are_the_workers_matter(home: Path, tmp_path: Path) -> None:
+    """`soundstage models` starts the worker, hands everything on, and ends as it ends."""
+    worker = tmp_path / "worker"
+    worker.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    worker.chmod(0o755)
+    (home / "config.toml").write_text(f'[worker]\ncommand = ["{worker}"]\nmodels_folder = "{tmp_path}/m"\n')
+    program = "from app.cli import main; main()"
+    run = [sys.executable, "-c", program, "-c", str(home / "config.toml"), "models"]
+    calls = {
+        ("list",): f"models list --models={tmp_path}/m",
+        ("verify", "a.b", "--json"): f"models verify --json --models={tmp_path}/m -- a.b",
+        (
+            "add",
+            "/x y",
+            "--role",
+            "a.b",
+            "--link",
+        ): f"models add --models={tmp_path}/m --link --role=a.b -- /x y",
+        ("where", "a.b"): f"models where --models={tmp_path}/m -- a.b",
+    }
+    for given, expected in calls.items():
+        done = subprocess.run([*run, *given], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.strip()) == (3, expected)
+    worker.unlink()
+    done = subprocess.run([*run, "list"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "worker.not_found" in done.stderr

@@ -310,6 +310,8 @@ def test_each_kind_of_task_has_its_command_line(tmp_path: Path) -> None:
 def test_the_environment_holds_only_what_is_there(tmp_path: Path) -> None:
     made = worker_environment(tmp_path, ("WANTED",), {"PATH": "/bin", "OTHER": "x"})
     assert made == {"PATH": "/bin", "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    elsewhere = worker_environment(tmp_path, (), {"AVATAR_MODELS": "/ours"}, models=tmp_path / "weights")
+    assert elsewhere["AVATAR_MODELS"] == str(tmp_path / "weights"), "the setting goes before the variable"
 
 
 def test_a_queue_gives_by_priority_then_by_age_and_skips_what_was_removed() -> None:

@@ -1,0 +1,85 @@
+"""`soundstage models list | add | verify | where`: the operator's weights, by the worker that loads them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.state import JsonFlag, invocation
+from app.worker_command import worker_command
+from soundstage.errors import Unavailable
+
+Role = Annotated[str | None, typer.Option(help="What the file is for, where its name does not tell.")]
+
+
+def register(cli: typer.Typer) -> None:
+    models = typer.Typer(
+        no_args_is_help=True,
+        help="Weights of the GPU engines: which are there, which are missing, under which licences.",
+    )
+    cli.add_typer(models, name="models")
+
+    @models.command("list")
+    def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """List the weights: state, licence and its limits, where to get them."""
+        _worker(context, as_json, "list")
+
+    @models.command()
+    def add(
+        context: typer.Context,
+        file: Annotated[Path, typer.Argument(help="A file that you fetched.")],
+        role: Role = None,
+        link: Annotated[bool, typer.Option("--link", help="Leave it where it is and point to it.")] = False,
+        replace: Annotated[
+            bool, typer.Option("--replace", help="Also when another file was pinned before.")
+        ] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Put a file into its place, after a look into it, and pin its SHA-256."""
+        chosen = {"--link": link, "--replace": replace}
+        options = [name for name, on in chosen.items() if on] + ([f"--role={role}"] if role else [])
+        _worker(context, as_json, "add", *options, "--", str(file.absolute()))
+
+    @models.command()
+    def verify(
+        context: typer.Context,
+        roles: Annotated[
+            list[str] | None, typer.Argument(help="These must be there; default: all that is there.")
+        ] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Compare the weights with what was pinned, and look into them."""
+        _worker(context, as_json, "verify", "--", *(roles or ()))
+
+    @models.command()
+    def where(
+        context: typer.Context,
+        role: Annotated[str | None, typer.Argument(help="A role; default: the folder of all.")] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Print the folder of the weights, or where the file of a role belongs."""
+        _worker(context, as_json, "where", "--", *([role] if role else ()))
+
+
+def _worker(context: typer.Context, as_json: bool, action: str, *arguments: str) -> None:
+    """What the worker prints goes through; its exit code becomes ours."""
+    called = invocation(context)
+    settings = called.settings()
+    options = ["--json"] if as_json or called.as_json else []
+    if settings.worker.models_folder is not None:
+        options.append(f"--models={settings.worker.models_folder}")
+    command = worker_command(settings)
+    sys.stdout.flush()
+    try:
+        done = subprocess.run([*command, "models", action, *options, *arguments], check=False)
+    except OSError as error:
+        raise Unavailable(
+            "worker.not_found",
+            f"The worker {command[0]} does not start: {error.strerror}.",
+            "Run `make setup`, or set worker.command; `soundstage doctor` tells more.",
+        ) from error
+    raise typer.Exit(done.returncode)
