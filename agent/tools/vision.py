@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from agent.tools.colours import nearest_colour
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_lines import FINISHED, render_of
-from agent.vision import Seen
+from agent.vision import Seen, not_found
 from soundstage.errors import Forbidden, NotFound
 from studio.renders.states import RenderState
 
@@ -47,6 +47,10 @@ class LookAt(ToolRequest):
     )
     question: str | None = Field(
         default=None, max_length=500, description="What to look for; a model that sees answers it."
+    )
+    ask_model: bool = Field(
+        default=False,
+        description="Whether a model on another machine may be sent the picture to describe it.",
     )
 
     @field_validator("at_s", mode="before")
@@ -149,7 +153,8 @@ class Sighting(ToolResult):
 async def vision(context: ToolContext, request: LookAt) -> Sighting:
     """Say what a picture, or a frame of a video, shows: faces, size, sharpness, light, colours."""
     name, sha256 = await _stored(context, request)
-    seen = await context.doors.sights.look(sha256, round((request.at_s or 0) * 1000), request.question)
+    at_ms = round((request.at_s or 0) * 1000)
+    seen = await context.doors.sights.look(sha256, at_ms, request.question, ask_model=request.ask_model)
     return Sighting.of(name, seen)
 
 
@@ -158,6 +163,8 @@ async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
     if request.image is None:
         return await _render(context, request.video or FINISHED)
     if request.image.startswith("sha256:"):
+        if not await context.doors.assets.may_see(context.principal, request.image):
+            raise not_found()
         return "The picture", request.image
     if request.image.startswith("ast_"):
         asset = await context.doors.assets.get(request.image)

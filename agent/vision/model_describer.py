@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.model.backend import ChatModel, TextPiece
 from agent.model.openai_server import OpenAiServer
+from soundstage.settings.outgoing import is_loopback_host
 from soundstage.settings.sections import LlmsSettings
 
 ANSWER_TOKENS = 400
@@ -24,6 +25,7 @@ class ModelDescriber:
     """One model that takes pictures."""
 
     model: ChatModel
+    unasked: bool = False
 
     @property
     def name(self) -> str:
@@ -49,7 +51,10 @@ class ModelDescriber:
 
 
 def seeing_model(settings: LlmsSettings) -> ModelDescriber | None:
-    """The first model of the settings, in their order, that is said to see; None without one."""
+    """The first model of the settings, in their order, that is said to see; None without one.
+
+    One on another machine is sent a picture only when somebody wants its words, or the settings say so.
+    """
     order = {"local": ("local", "cloud"), "cloud": ("cloud", "local"), "none": ()}[settings.prefer]
     for name in order:
         one = settings.local if name == "local" else settings.cloud
@@ -57,5 +62,6 @@ def seeing_model(settings: LlmsSettings) -> ModelDescriber | None:
             server = OpenAiServer(
                 name, str(one.base_url), one.model, api_key=one.api_key, silence_s=one.timeout_s
             )
-            return ModelDescriber(server)
+            here = is_loopback_host(one.base_url.host or "")
+            return ModelDescriber(server, unasked=here or one.vision_unasked)
     return None

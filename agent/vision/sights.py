@@ -31,6 +31,11 @@ class Describer(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def unasked(self) -> bool:
+        """Whether it may be sent a picture though nobody has asked for its words."""
+        ...
+
     async def describe(self, jpeg: bytes, question: str | None) -> str:
         """Raises Upstream and Unavailable `model.…`."""
         ...
@@ -54,22 +59,28 @@ class SightService:
         self._blobs = blobs
         self._describer = describer
 
-    async def look(self, sha256: str, ms: int = 0, question: str | None = None) -> Seen:
-        """What a stored picture shows, or a stored video at `ms`.
+    async def look(
+        self, sha256: str, ms: int = 0, question: str | None = None, *, ask_model: bool = False
+    ) -> Seen:
+        """What a stored picture shows, or a stored video at `ms`. A model that runs elsewhere gets the picture
+        only with `ask_model` or a question.
 
         Raises the worker's errors (`picture.too_small`, `media.unreadable` …), `vision.not_found` and
         `vision.busy`.
         """
         if not await self._blobs.exists(sha256):
-            raise NotFound("vision.not_found", "There is no such stored file.", "Upload the picture first.")
-        shown = self._describer is not None
-        result = await self._measured(sha256, ms, ("--shown", "out/shown.jpg") if shown else ())
+            raise not_found()
+        describer = self._describer
+        if describer is not None and not (describer.unasked or ask_model or question):
+            describer = None
+        shown = ("--shown", "out/shown.jpg") if describer is not None else ()
+        result = await self._measured(sha256, ms, shown)
         if result.sight is None:
             raise Upstream(
                 "vision.no_answer", "The worker has not said what it saw.", "Update the worker: `make`."
             )
-        said = await self._said(result, question)
-        name = self._describer.name if self._describer is not None and said else None
+        said = "" if describer is None else await self._said(describer, result, question)
+        name = describer.name if describer is not None and said else None
         return Seen(result.sight, result.warnings, said or None, name)
 
     async def take(self, path: Path) -> str:
@@ -107,15 +118,20 @@ class SightService:
             failure = error.failure
             raise SoundstageError(failure.code, failure.message, failure.hint, status=422) from error
 
-    async def _said(self, result: Finished, question: str | None) -> str:
+    async def _said(self, describer: Describer, result: Finished, question: str | None) -> str:
         """The model's words; nothing when it fails: what was measured is told all the same."""
         shown = next((file for file in result.files if file.role == "shown"), None)
-        if self._describer is None or shown is None:
+        if shown is None:
             return ""
         # What the worker has made for it stays until unused files are removed: somebody else may look at the
         # same picture now, or keep one with that very content.
         try:
-            return await self._describer.describe(await self._blobs.read(shown.sha256), question)
+            return await describer.describe(await self._blobs.read(shown.sha256), question)
         except SoundstageError as error:
             get_logger(__name__).warning("a picture was not described", code=error.code)
             return ""
+
+
+def not_found() -> NotFound:
+    """The same for a file that is not there and for one that is not shown to the asker."""
+    return NotFound("vision.not_found", "There is no such stored file.", "Upload the picture first.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy import Principal
 from soundstage.blobs import Blob, BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.errors import Invalid, NotFound
@@ -132,6 +133,20 @@ class AssetService:
             await References(session).forget(f"asset:{asset.id}")
             await Assets(session).remove(asset)
 
+    async def may_see(self, principal: Principal, sha256: str) -> bool:
+        """Whether a stored file is shown to this person: as an asset, or as what a render has made.
+
+        To know a hash is no right: most of what is stored belongs to something else.
+        """
+        async with self._db.session() as session:
+            holds = await References(session).holds_of(sha256)
+        return any(
+            principal.may("asset:read")
+            if owner.startswith("asset:")
+            else owner.startswith("render:") and _is_shown(role) and principal.may("render:read")
+            for owner, role in holds
+        )
+
     async def open_file(self, asset_id: str) -> tuple[AssetView, Path]:
         view = await self.get(asset_id)
         return view, await self._blobs.local_path(view.sha256)
@@ -144,6 +159,11 @@ async def asset_of(session: AsyncSession, asset_id: str) -> Asset:
             "asset.not_found", f"There is no asset {asset_id!r}.", "`GET /api/assets` lists what there is."
         )
     return asset
+
+
+def _is_shown(role: str) -> bool:
+    """What a render gives away; not what it was made of."""
+    return role.startswith("output:") or role == "preview"
 
 
 def plain_name(name: str) -> str:

@@ -37,6 +37,13 @@ class References:
         )
         return set(found.all())
 
+    async def holds_of(self, sha256: str) -> list[tuple[str, str]]:
+        """Owner and role of each hold of one blob."""
+        rows = await self._session.execute(
+            select(BlobReference.owner, BlobReference.role).where(BlobReference.sha256 == sha256)
+        )
+        return [(owner, role) for owner, role in rows]
+
     async def sizes_of(self, owner: str) -> dict[str, int]:
         """Hash and bytes of each blob it holds."""
         rows = await self._session.execute(

@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from scripted_model import Call, Say, Script, ScriptedModel, Status, scripted_mo
 from agent.events import ConfirmationAsked, ToolCalled
 from agent.tools.colours import nearest_colour
 from agent.tools.vision import LookAt
+from agent.vision.model_describer import seeing_model
 from app.composition import Services, opened, working
 from policy import Principal
 from soundstage.settings import Settings
+from soundstage.settings.sections import LlmsSettings
 from studio.assets.schemas import AssetLabels
+from studio.references.repository import References
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
 PORTRAITS = sorted(WORKER.parents[1].glob("lib/*/site-packages/matplotlib/mpl-data/sample_data/*hopper.jpg"))
@@ -171,6 +175,64 @@ async def test_a_model_that_sees_is_asked_and_its_words_stay_its_own(settings: S
         assert kind == "data:image/jpeg;base64"
         assert base64.b64decode(data).startswith(b"\xff\xd8")
         assert "tools" not in model.asked[0]
+
+
+@needs_worker
+async def test_a_model_elsewhere_gets_a_picture_only_when_somebody_wants_its_words(
+    settings: Settings,
+) -> None:
+    async with seeing(settings, Say("A blue area."), Say("Blue."), Say("Still blue.")) as (services, model):
+        sights = services.doors.sights
+        elsewhere = replace(sights._describer, unasked=False)  # type: ignore[type-var]
+        sights._describer = elsewhere
+        asset = await uploaded(services, png(64, 48), "sea.png")
+        talk = Conversing(services, EDITOR)
+
+        seen = result(await talk.say(f"Describe the picture {asset}"))
+        assert (seen["width"], seen["model_says"], model.asked) == (64, None, [])
+
+        seen = result(await talk.say(f"Let the model describe the picture {asset}"))
+        assert (seen["model_says"], len(model.asked)) == ("A blue area.", 1)
+        stored = (await services.studio.assets.get(asset)).sha256
+        assert (await sights.look(stored, question="Which colour?")).said == "Blue."
+
+
+@pytest.mark.parametrize(
+    ("base_url", "more", "unasked"),
+    [
+        ("http://127.0.0.1:8080/v1", {}, True),
+        ("http://localhost:8080/v1", {}, True),
+        ("http://10.0.0.7:8080/v1", {}, False),
+        ("https://models.example/v1", {}, False),
+        ("https://models.example/v1", {"vision_unasked": True}, True),
+    ],
+)
+def test_only_a_model_of_this_machine_sees_unasked(
+    base_url: str, more: dict[str, bool], unasked: bool
+) -> None:
+    one = {"base_url": base_url, "model": "m", "vision": True, **more}
+    describer = seeing_model(LlmsSettings.model_validate({"local": one}))
+    assert describer is not None and describer.unasked is unasked
+
+
+async def test_who_knows_a_hash_sees_only_what_is_shown_to_them(services: Services) -> None:
+    blob = await services.blobs.put_bytes(png(64, 48), "image/png")
+    talk, looker = Conversing(services, EDITOR), replace(EDITOR, scopes=("asset:read", "chat:use"))
+    ask = f'Describe the picture "{blob.sha256}"'
+    assert failure(await talk.say(ask)).code == "vision.not_found", "nobody shows it"
+    async with services.database.transaction() as session:
+        references = References(session)
+        for owner, role in (("consent:con_1", "evidence"), ("render:rnd_1", "input:0")):
+            await references.hold(owner, role, blob.sha256, blob.bytes)
+    assert failure(await talk.say(ask)).code == "vision.not_found", "it belongs to something else"
+    async with services.database.transaction() as session:
+        await References(session).hold("render:rnd_1", "output:poster", blob.sha256, blob.bytes)
+    assets = services.studio.assets
+    assert await assets.may_see(EDITOR, blob.sha256)
+    assert not await assets.may_see(looker, blob.sha256), "renders are not for them"
+    async with services.database.transaction() as session:
+        await References(session).hold("asset:ast_1", "file", blob.sha256, blob.bytes)
+    assert await assets.may_see(looker, blob.sha256)
 
 
 @needs_worker
