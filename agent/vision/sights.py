@@ -62,8 +62,9 @@ class SightService:
     async def look(
         self, sha256: str, ms: int = 0, question: str | None = None, *, ask_model: bool = False
     ) -> Seen:
-        """What a stored picture shows, or a stored video at `ms`. A model that runs elsewhere gets the picture
-        only with `ask_model` or a question.
+        """What a stored picture shows, or a stored video at `ms`.
+
+        A model that runs elsewhere gets the picture only with `ask_model` or a question.
 
         Raises the worker's errors (`picture.too_small`, `media.unreadable` …), `vision.not_found` and
         `vision.busy`.
