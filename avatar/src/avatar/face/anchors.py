@@ -84,11 +84,17 @@ def liveportrait_crop(points: Points, *, scale: float = 2.3, lift: float = -0.12
     """
     flat = points[:, :2].astype(np.float64)
     eyes = (flat[list(_LEFT_EYE)].mean(axis=0) + flat[list(_RIGHT_EYE)].mean(axis=0)) / 2
-    down = flat[list(_MOUTH_CORNERS)].mean(axis=0) - eyes
+    mouth = flat[list(_MOUTH_CORNERS)].mean(axis=0)
+    return crop_around(flat[list(LIVEPORTRAIT_POINTS)], eyes, mouth, scale=scale, lift=lift)
+
+
+def crop_around(points: Floats, eyes: Floats, mouth: Floats, *, scale: float, lift: float) -> CropFrame:
+    """The square around `points` (n, 2), its axis from `eyes` to `mouth` (2,); see `liveportrait_crop`."""
+    down = mouth - eyes
     length = float(np.linalg.norm(down))
     down = down / length if length > 1e-3 else np.array([0.0, 1.0])
     right = np.array([down[1], -down[0]])
-    turned = flat[list(LIVEPORTRAIT_POINTS)] @ np.stack([right, down]).T
+    turned = points @ np.stack([right, down]).T
     low, high = turned.min(axis=0), turned.max(axis=0)
     side = float((high - low).max()) * scale
     across, along = (low + high) / 2 + np.array([0.0, lift * side])
