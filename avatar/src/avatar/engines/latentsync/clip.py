@@ -1,0 +1,180 @@
+"""One clip from filmed frames to frames with the new mouth, in order and in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from avatar.engines.latentsync.chunks import LENGTH, OVERLAP, incoming_weight, plan_chunks
+from avatar.engines.latentsync.faces import as_faces, keep_latent, with_surroundings, without_mouth
+from avatar.engines.latentsync.following import Seen
+from avatar.engines.latentsync.loading import Networks
+from avatar.engines.latentsync.mask import keep_mask
+from avatar.engines.latentsync.memory import Plan
+from avatar.engines.latentsync.sampler import Conditions, Sampler
+from avatar.engines.latentsync.shapes import LATENT_CHANNELS, VAE_SCALE
+from avatar.engines.latentsync.vae import FaceCoder
+from avatar.engines.latentsync.warp import laid_onto, lay_back
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """steps, guidance: of the sampler. side_px: of the square face the networks work at (512 for 1.6, 256 for
+    1.5). overlap: frames that neighbouring chunks of `length` share.
+    """
+
+    steps: int = 20
+    guidance: float = 1.5
+    side_px: int = 512
+    length: int = LENGTH
+    overlap: int = OVERLAP
+    seed: int = 1247
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One filmed frame: BGR picture, where its face is, the aligned face in RGB, and what is heard then."""
+
+    picture: Pixels
+    seen: Seen
+    crop: Pixels
+    tokens: Tensor
+
+
+@dataclass(slots=True)
+class _Held:
+    shot: Shot
+    masked: Tensor
+    reference: Tensor
+    latent: Tensor | None = None
+
+
+class Clip:
+    """Draws the mouths of one clip; its networks are lent."""
+
+    def __init__(
+        self, networks: Networks, plan: Plan, settings: Settings, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._networks, self._plan, self._settings, self._check = networks, plan, settings, check
+        self._coder = FaceCoder(networks.vae, at_once=plan.faces)
+        self._sampler = Sampler(networks.unet, settings.steps, settings.guidance, split=plan.split)
+        side = settings.side_px // VAE_SCALE
+        # Drawn on the processor: the same seed gives the same start on every card.
+        drawn = torch.randn(
+            (1, LATENT_CHANNELS, side, side), generator=torch.Generator().manual_seed(settings.seed)
+        )
+        self._noise = drawn.to(plan.device, plan.dtype)
+        self._keep = torch.from_numpy(keep_mask(settings.side_px)).to(plan.device)
+        self._keep_latent = keep_latent(self._keep).to(plan.dtype)
+
+    def drawn(self, shots: Iterator[Shot], frames: int) -> Iterator[Pixels]:
+        """`frames` BGR pictures, one for each shot. At most two chunks of shots are held, or two for each
+        that runs at once.
+        """
+        chunks = plan_chunks(frames, self._settings.length, self._settings.overlap)
+        held: deque[_Held] = deque()
+        first = 0
+        before = range(0)
+        for index in range(0, len(chunks), self._plan.chunks):
+            group = chunks[index : index + self._plan.chunks]
+            self._take(shots, held, group[-1].stop - first - len(held))
+            latents = self._denoised([[held[frame - first] for frame in chunk] for chunk in group])
+            for chunk, made in zip(group, latents, strict=True):
+                for frame, latent in zip(chunk, made, strict=True):
+                    _blend(held[frame - first], latent, incoming_weight(frame, before, chunk))
+                before = chunk
+            following = chunks[index + len(group)].start if index + len(group) < len(chunks) else frames
+            done = [held.popleft() for _ in range(following - first)]
+            first = following
+            yield from self._finished(done)
+
+    def _take(self, shots: Iterator[Shot], held: deque[_Held], count: int) -> None:
+        """Encodes the next `count` shots, a few at a time."""
+        coming = islice(shots, count)
+        with self._at_work(self._networks.vae):
+            while batch := list(islice(coming, self._plan.faces)):
+                self._check()
+                faces = as_faces([shot.crop for shot in batch], self._plan.device, self._plan.dtype)
+                masked = self._coder.encode(without_mouth(faces, self._keep))
+                reference = self._coder.encode(faces)
+                held.extend(
+                    _Held(*parts) for parts in zip(batch, masked.unbind(), reference.unbind(), strict=True)
+                )
+
+    def _denoised(self, groups: list[list[_Held]]) -> Tensor:
+        """(chunks, frames, 4, h, w). A chunk in which no face shows is not computed."""
+        shape = (len(groups), len(groups[0]), *self._noise.shape[1:])
+        latents = torch.zeros(shape, device=self._plan.device, dtype=self._plan.dtype)
+        shown = [n for n, group in enumerate(groups) if any(one.shot.seen.strength > 0 for one in group)]
+        if not shown:
+            return latents
+        conditions = [
+            Conditions(
+                keep=self._keep_latent,
+                masked=torch.stack([one.masked for one in groups[n]]),
+                reference=torch.stack([one.reference for one in groups[n]]),
+                audio=torch.stack([one.shot.tokens for one in groups[n]]).to(self._plan.device),
+            )
+            for n in shown
+        ]
+        with self._at_work(self._networks.unet):
+            latents[shown] = self._sampler.denoise(self._noise, conditions, self._check)
+        return latents
+
+    def _finished(self, done: list[_Held]) -> Iterator[Pixels]:
+        faces = self._faces_of([one for one in done if one.shot.seen.strength > 0])
+        for one in done:
+            self._check()
+            yield one.shot.picture if one.shot.seen.strength <= 0 else self._laid(one.shot, next(faces))
+
+    def _faces_of(self, shown: list[_Held]) -> Iterator[Tensor]:
+        """Decoded faces with their filmed surroundings, decoded a few at a time as they are asked for."""
+        for index in range(0, len(shown), self._plan.faces):
+            batch = shown[index : index + self._plan.faces]
+            with self._at_work(self._networks.vae):
+                made = self._coder.decode(torch.stack([_latent(one) for one in batch]))
+            filmed = as_faces([one.shot.crop for one in batch], self._plan.device, made.dtype)
+            yield from with_surroundings(made, filmed, self._keep).float()
+
+    def _laid(self, shot: Shot, face: Tensor) -> Pixels:
+        if shot.seen.matrix is None:
+            return shot.picture
+        bgr = face.flip(0)
+        return laid_onto(shot.picture, lay_back(shot.picture, bgr, shot.seen.matrix, shot.seen.strength))
+
+    def _at_work(self, network: torch.nn.Module) -> _AtWork:
+        return _AtWork(network, self._plan)
+
+
+class _AtWork:
+    """Brings a parked network onto the card for as long as the block lasts."""
+
+    def __init__(self, network: torch.nn.Module, plan: Plan) -> None:
+        self._network, self._plan = network, plan
+
+    def __enter__(self) -> None:
+        if self._plan.park:
+            self._network.to(self._plan.device)
+
+    def __exit__(self, *_: object) -> None:
+        if self._plan.park:
+            self._network.to("cpu")
+
+
+def _blend(held: _Held, latent: Tensor, weight: float) -> None:
+    held.latent = latent if held.latent is None else held.latent.lerp(latent, weight)
+
+
+def _latent(held: _Held) -> Tensor:
+    if held.latent is None:
+        raise ValueError("a frame lies in no chunk")
+    return held.latent

@@ -1,0 +1,202 @@
+"""The engine as the pipeline sees it: a person's video, a sound, and finished pictures in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from avatar.encode.sound import mono_blocks
+from avatar.engines.base import EngineInfo, EngineReport, Pixels
+from avatar.engines.latentsync.ahead import ahead
+from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
+from avatar.engines.latentsync.clip import Clip, Settings, Shot
+from avatar.engines.latentsync.following import Follower, Seen
+from avatar.engines.latentsync.gate import Samples, gate, speech_steps
+from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
+from avatar.engines.latentsync.loading import Networks
+from avatar.engines.latentsync.mel import LogMel, Tail
+from avatar.engines.latentsync.memory import Plan
+from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ
+from avatar.engines.latentsync.warp import cut_out
+from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
+from avatar.engines.motion.framing import Framing
+from avatar.engines.motion.survey import ranges
+from avatar.engines.motion.timeline import frames_of_steps, lay_out
+from avatar.errors import InvalidInput, Unavailable
+from avatar.face.tracker import FaceTracker, open_tracker
+from avatar.spec import Notice, VideoFace
+
+INFO = EngineInfo(
+    name="latentsync",
+    version="1.6",
+    licence="code Apache-2.0; the weights as their page says",
+    vram_mib=8000,
+    gpus=1,
+    inputs=("video", "sound"),
+)
+
+_HELD_BYTES = 96 << 20
+"""Frames kept in memory while footage plays backwards."""
+_AHEAD_FRAMES = 8
+_CPU = torch.device("cpu")
+
+OpenTracker = Callable[[], FaceTracker]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """video: as people chose it. sound: a WAV of any rate, which has the length of the result. gated: whether
+    pauses are silenced for the networks. tail: see `mel.Tail`.
+    """
+
+    face: VideoFace
+    video: Path
+    name: str
+    sound: Path
+    frames: int
+    size: tuple[int, int]
+    fps: int = FPS
+    gated: bool = True
+    tail: Tail = "tone"
+
+
+class LatentSync:
+    """Networks that are ready to draw clips."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        plan: Plan,
+        settings: Settings | None = None,
+        *,
+        tracker: OpenTracker = open_tracker,
+    ) -> None:
+        self._networks, self._plan = networks, plan
+        self._settings = settings or Settings()
+        self._open_tracker = tracker
+
+    @contextmanager
+    def pictures(
+        self, job: Job, folder: Path, report: EngineReport, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Iterator[Pixels]]:
+        """BGR pictures of `job.size`, `job.frames` of them. `folder` holds what the networks hear meanwhile.
+
+        Fills `report` while they are made; raises `face.not_found` after the last when no frame had a face,
+        and `video.*` for footage that cannot be used.
+        """
+        samples = sound_for_networks(job.sound, folder / "heard.f32", gated=job.gated)
+        found = np.zeros(job.frames, np.bool_)
+        clip = Clip(self._networks, self._plan, self._settings, check)
+        with ahead(lambda: self._shots(job, samples, found, report), _AHEAD_FRAMES) as shots:
+            yield self._watched(clip.drawn(shots, job.frames), job, found, report)
+
+    def _watched(
+        self, pictures: Iterator[Pixels], job: Job, found: npt.NDArray[np.bool_], report: EngineReport
+    ) -> Iterator[Pixels]:
+        try:
+            yield from pictures
+        except torch.cuda.OutOfMemoryError as error:
+            raise out_of_memory(self._plan) from error
+        if not found.any():
+            raise InvalidInput(
+                "face.not_found",
+                f"No face was found in any frame of {job.name} that the speech needs.",
+                "Use a video of a well lit person who looks into the camera.",
+            )
+        report.lost_face_frames = ranges(~found)
+        if report.lost_face_frames:
+            lost = int((~found).sum())
+            report.notices.append(
+                Notice(
+                    code="face.lost",
+                    message=f"No face was found in {lost} frames of {job.name}; they show the filmed mouth.",
+                    details={"frames": report.lost_face_frames},
+                )
+            )
+
+    def _shots(
+        self, job: Job, samples: Samples, found: npt.NDArray[np.bool_], report: EngineReport
+    ) -> Iterator[Shot]:
+        """Everything the networks are told of each frame. Runs in a thread: it waits for no card."""
+        side = self._settings.side_px
+        footage = Footage.open(job.video, job.name)
+        table, order = played(footage, job)
+        framing = Framing.cover(footage, job.size)
+        held = max(4, _HELD_BYTES // (job.size[0] * job.size[1] * 3))
+        reader = FrameReader(footage, table, framing.picture, held)
+        follower = Follower(side, job.face.face_index)
+        blocks = feature_blocks(LogMel(samples, job.tail), self._networks.whisper)
+        tokens = frame_tokens(blocks, job.frames, job.fps)
+        with closing(self._open_tracker()) as tracker:
+            for index, (picture, heard) in enumerate(zip(reader.read(order.tolist()), tokens, strict=True)):
+                seen = follower.see(tracker.track(picture))
+                found[index] = seen.found
+                matrix = _anywhere(picture, side) if seen.matrix is None else seen.matrix
+                crop = np.ascontiguousarray(cut_out(picture, matrix, side, _CPU)[:, :, ::-1])
+                yield Shot(picture, seen if seen.matrix is not None else Seen(None, 0.0, False), crop, heard)
+        if reader.missing:
+            report.notices.append(
+                Notice(
+                    code="video.damaged",
+                    message=f"{reader.missing} frames of {job.name} did not decode; neighbours stand in.",
+                )
+            )
+
+
+def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64]]:
+    """The frame table of the chosen range, and which of its frames each frame of the result shows."""
+    start, end = job.face.start_ms, job.face.end_ms
+    needed = start + job.frames * 1000 / job.fps * 1.06 + 200
+    table = footage.table(start, needed if end is None else min(float(end), needed))
+    frames = frames_of_steps(table, start, job.fps, limit=job.frames)
+    if not len(frames):
+        raise InvalidInput(
+            "video.empty_range",
+            f"{job.name} has no frame from {start} ms on that says when it shows.",
+            "Choose a start within the length of the video, before its end.",
+        )
+    steps = np.arange(len(frames))
+    # Turns lie at the very ends: nothing is known yet of where the head is still.
+    from_end = np.minimum(steps, len(frames) - 1 - steps).astype(np.float32)
+    return table, frames[lay_out(job.face.fit, len(frames), job.frames, job.fps, from_end)]
+
+
+def sound_for_networks(wav: Path, kept: Path, *, gated: bool = True) -> Samples:
+    """The sound at 16 kHz, mapped from the file `kept`: an hour of it takes no memory."""
+    with kept.open("wb") as file:
+        for block in mono_blocks(wav, SAMPLE_RATE_HZ):
+            file.write(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32).tobytes())
+    if kept.stat().st_size == 0:
+        kept.write_bytes(bytes(4 * SAMPLE_RATE_HZ // 10))
+    samples = np.memmap(kept, np.float32, "r+")
+    if gated:
+        gate(samples, speech_steps(samples))
+    return samples
+
+
+def _anywhere(picture: Pixels, side_px: int) -> Floats:
+    """A crop in the middle, for frames before any face: networks see something, and nothing of it shows."""
+    height, width = picture.shape[:2]
+    crop_width, crop_height = crop_size(side_px)
+    scale = max(crop_width / width, crop_height / height)
+    middle = np.array([width, height]) / 2
+    template = TEMPLATE * ratio(side_px)
+    source = (template - np.array([crop_width, crop_height]) / 2) / scale + middle
+    return similarity(source, template)[0]
+
+
+def out_of_memory(plan: Plan) -> Unavailable:
+    """With the numbers that help."""
+    free, total = (value >> 20 for value in torch.cuda.mem_get_info(plan.device))
+    peak = torch.cuda.max_memory_allocated(plan.device) >> 20
+    return Unavailable(
+        "gpu.out_of_memory",
+        f"The card ran out of memory: {peak} MiB were taken by the networks, {free} of {total} MiB are free.",
+        "Free memory on the card" + ("." if plan.park else ", or ask for less of it: --vram low."),
+    )

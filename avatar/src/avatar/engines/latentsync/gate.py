@@ -1,0 +1,68 @@
+"""Silences what is no speech before the networks hear it, so that the mouth rests in pauses."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from avatar.engines.latentsync.shapes import SAMPLE_RATE_HZ
+
+Samples = npt.NDArray[np.float32]
+
+STEP = SAMPLE_RATE_HZ // 50
+"""20 ms."""
+OPEN_BELOW_LOUD_DB = 30.0
+CLOSE_BELOW_LOUD_DB = 38.0
+"""Speech begins when a step is less than 30 dB below the loud parts, and ends below 38 dB (hysteresis)."""
+FLOOR_DB = -55.0
+BEFORE_STEPS = 4
+AFTER_STEPS = 6
+"""Sound around speech that is kept: breaths, and the closing of the lips."""
+LEAST_PAUSE_STEPS = 10
+_BLOCK_STEPS = 3000
+
+
+def speech_steps(samples: Samples) -> npt.NDArray[np.bool_]:
+    """bool (steps,): whether each 20 ms holds speech, a margin and short pauses included."""
+    level = _levels(samples)
+    if not len(level) or level.max() < FLOOR_DB:
+        return np.zeros(len(level), np.bool_)
+    loud = float(np.percentile(level[level > FLOOR_DB], 90))
+    opens, stays = level > max(FLOOR_DB, loud - OPEN_BELOW_LOUD_DB), level > loud - CLOSE_BELOW_LOUD_DB
+    speech = np.zeros(len(level), np.bool_)
+    speaking = False
+    for index in range(len(level)):
+        speaking = bool(opens[index] or (speaking and stays[index]))
+        speech[index] = speaking
+    for index in np.flatnonzero(speech):
+        speech[max(0, index - BEFORE_STEPS) : index + AFTER_STEPS + 1] = True
+    return _without_short_pauses(speech)
+
+
+def gate(samples: Samples, speech: npt.NDArray[np.bool_]) -> None:
+    """Set everything else to 0, in place, with ramps of 20 ms inside the margin."""
+    for first in range(0, len(speech), _BLOCK_STEPS):
+        part = slice(first * STEP, min(len(samples), (first + _BLOCK_STEPS) * STEP))
+        known = speech[max(0, first - 1) : first + _BLOCK_STEPS + 1].astype(np.float32)
+        places = (np.arange(max(0, first - 1), max(0, first - 1) + len(known)) + 0.5) * STEP
+        at = np.arange(part.start, part.stop)
+        samples[part] *= np.interp(at, places, known).astype(np.float32)
+
+
+def _levels(samples: Samples) -> npt.NDArray[np.float32]:
+    levels = []
+    for first in range(0, len(samples) - STEP + 1, STEP * _BLOCK_STEPS):
+        block = np.asarray(samples[first : first + STEP * _BLOCK_STEPS])
+        steps = block[: len(block) // STEP * STEP].reshape(-1, STEP)
+        levels.append(10 * np.log10(np.mean(np.square(steps), axis=1) + 1e-12))
+    return np.concatenate(levels).astype(np.float32) if levels else np.zeros(0, np.float32)
+
+
+def _without_short_pauses(speech: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    edges = np.flatnonzero(np.diff(speech.astype(np.int8)))
+    for end, start in pairwise(edges):
+        if speech[end] and start - end < LEAST_PAUSE_STEPS:
+            speech[end : start + 1] = True
+    return speech

@@ -1,0 +1,60 @@
+"""How the networks share a card: what is computed at once, in which numbers, what waits in main memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+Vram = Literal["low", "auto"]
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+
+SPARE_MIB = 12_000
+"""A card with so much free memory gets guidance in one batch and several faces at once."""
+LARGE_MIB = 30_000
+"""And one with this much two chunks at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """split: both runs of guidance one after the other. faces: how many the autoencoder takes at once.
+    chunks: how many the UNet takes. park: networks that are not at work wait in main memory.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    split: bool = True
+    faces: int = 1
+    chunks: int = 1
+    park: bool = False
+
+
+def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
+    """For the first card that torch sees, by its free memory; without a card for the processor, in float32.
+
+    fp16 is the default on every card: Turing has no bf16 of its own, and fp16 lies nearer to float32 (the
+    checkpoints were trained with it).
+    """
+    if not torch.cuda.is_available():
+        return Plan(torch.device("cpu"), _dtype(precision, torch.float32))
+    device = torch.device("cuda")
+    dtype = _dtype(precision, torch.float16)
+    if vram == "low":
+        return low(Plan(device, dtype))
+    free_mib = torch.cuda.mem_get_info(device)[0] >> 20
+    if free_mib < SPARE_MIB:
+        return low(Plan(device, dtype))
+    return Plan(device, dtype, split=False, faces=8, chunks=2 if free_mib >= LARGE_MIB else 1)
+
+
+def low(of: Plan) -> Plan:
+    """The same with the least memory."""
+    return Plan(of.device, of.dtype, split=True, faces=1, chunks=1, park=True)
+
+
+def _dtype(precision: Precision, usual: torch.dtype) -> torch.dtype:
+    named: dict[str, Any] = {
+        "auto": usual, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16
+    }  # fmt: skip
+    return named[precision]

@@ -1,0 +1,341 @@
+"""Runs the published LatentSync beside ours with the same seeded weights; its figures are kept for the tests.
+
+    python bench/parity/latentsync.py --checkout PATH [--write]
+
+PATH is a working tree of the original; the Python needs torch and what the original imports (diffusers,
+einops, kornia 0.8.0, OmegaConf, torchvision, decord, ffmpeg-python, soundfile, more-itertools, tiktoken,
+tqdm). On the CPU, float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "avatar/src"), str(ROOT / "tests/avatar/parity")]
+
+import cv2  # noqa: E402
+import latentsync_cases as cases  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from avatar.engines.latentsync.align import Aligner  # noqa: E402
+from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
+from avatar.engines.latentsync.mask import keep_mask  # noqa: E402
+from avatar.engines.latentsync.mel import LogMel  # noqa: E402
+from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
+from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
+from avatar.engines.latentsync.warp import cut_out  # noqa: E402
+from diffusers import AutoencoderKL, DDIMScheduler  # noqa: E402
+from latentsync_cases import FIGURES, SIDE_PX  # noqa: E402
+from seeded import Array, figures, largest_error, noise  # noqa: E402
+
+TORCH_THREADS = 2
+
+
+class Stopped(Exception):
+    """The original has given all we want of it."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkout", type=Path, required=True, metavar="PATH")
+    parser.add_argument("--write", action="store_true", help=f"keep the figures in {FIGURES.name}")
+    arguments = parser.parse_args()
+    torch.set_num_threads(TORCH_THREADS)
+    open_original(arguments.checkout)
+    kept: dict[str, Array] = {}
+    print(f"{'case':<34} {'largest error':>14} {'original s':>11} {'ours s':>8}")
+    with torch.no_grad():
+        for case in (sounds, unet, unet_parts, steps, mask, geometry, whole):
+            kept |= case()
+    if arguments.write:
+        np.savez_compressed(FIGURES, **kept)
+        print(f"{FIGURES}: {len(kept)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
+
+
+def open_original(checkout: Path) -> None:
+    """Make its modules importable. A face detector that is not free and a tokenizer are not needed here."""
+    # Its packages have no __init__.py, so this file, which has the name of one, must not be found first.
+    sys.path[:] = [str(checkout), *(place for place in sys.path if place != str(Path(__file__).parent))]
+    for name, members in {
+        "insightface": {},
+        "insightface.app": {"FaceAnalysis": object},
+        "transformers": {"GPT2TokenizerFast": object},
+    }.items():
+        module: Any = types.ModuleType(name)
+        vars(module).update(members)
+        sys.modules[name] = module
+
+
+def told(name: str, ours: Any, theirs: Any, seconds: tuple[float, float] = (0, 0)) -> dict[str, Array]:
+    """Prints a comparison; the figures of the original's result."""
+    mine, original = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if mine.shape != original.shape:
+        raise SystemExit(f"{name}: ours is {mine.shape}, the original {original.shape}")
+    print(f"{name:<34} {largest_error(mine, original):14.2e} {seconds[0]:11.2f} {seconds[1]:8.2f}")
+    return {name: figures(original.astype(np.float32))}
+
+
+def timed(call: Any) -> tuple[Any, float]:
+    started = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - started
+
+
+def original_whisper() -> Any:
+    from latentsync.whisper.whisper.model import ModelDimensions, Whisper
+
+    model = Whisper(ModelDimensions(80, 1500, 384, 6, 4, 51865, 448, 384, 6, 4))
+    cases.fill(model, 2, only="encoder.")
+    return model
+
+
+def original_hearing() -> Any:
+    from latentsync.whisper.audio2feature import Audio2Feature
+
+    hearing = object.__new__(Audio2Feature)
+    hearing.model = original_whisper()
+    hearing.audio_embeds_cache_dir = None
+    hearing.num_frames, hearing.embedding_dim, hearing.audio_feat_length = 16, 384, [2, 2]
+    return hearing
+
+
+def sounds() -> dict[str, Array]:
+    from latentsync.whisper.whisper.audio import log_mel_spectrogram
+
+    kept: dict[str, Array] = {}
+    hearing = original_hearing()
+    for name, seconds in cases.SOUNDS.items():
+        samples = cases.sound(seconds)
+        mel = LogMel(samples)
+        ours = torch.cat([window[:, :count] for window, count in mel.windows()], dim=1)
+        kept |= told(f"mel.{name}", ours, log_mel_spectrogram(torch.from_numpy(samples)))
+        with contextlib.redirect_stdout(io.StringIO()):
+            theirs, first = timed(
+                lambda: torch.stack(hearing.feature2chunks(hearing.audio2feat(torch.from_numpy(samples)), 25))  # noqa: B023
+            )
+        mine, second = timed(lambda: cases.our_tokens(samples, len(theirs)))  # noqa: B023
+        kept |= told(f"tokens.{name}", mine, theirs, (first, second))
+        kept[f"frames.{name}"] = np.array([len(theirs)], np.float32)
+    return kept
+
+
+def unet_config(shape: UNetShape) -> dict[str, Any]:
+    """stage2_512.yaml with the widths of `shape`."""
+    from omegaconf import OmegaConf
+
+    path = Path(sys.path[0]) / "configs/unet/stage2_512.yaml"
+    config: Any = OmegaConf.to_container(OmegaConf.load(path)["model"])
+    return dict(config | {"block_out_channels": list(shape.block_channels)})
+
+
+def original_unet(shape: UNetShape = cases.SMALL) -> Any:
+    from latentsync.models.unet import UNet3DConditionModel
+
+    made = UNet3DConditionModel.from_config(unet_config(shape))
+    cases.fill(made, 1)
+    return made
+
+
+def as_original(x: Any, frames: int) -> Any:
+    """(chunks * frames, c, h, w) as the original's (chunks, c, frames, h, w)."""
+    return torch.as_tensor(x).unflatten(0, (-1, frames)).transpose(1, 2)
+
+
+def as_ours(x: Any) -> Any:
+    return x.transpose(1, 2).flatten(0, 1)
+
+
+def unet() -> dict[str, Array]:
+    theirs, ours = original_unet(), cases.our_unet()
+    if cases.shapes_of(theirs.state_dict()) != cases.shapes_of(ours.state_dict()):
+        raise SystemExit("the state dicts differ")
+    kept: dict[str, Array] = {}
+    for frames in (16, 5):
+        latents, tokens = (torch.from_numpy(array) for array in cases.network_inputs(frames))
+        for step in (951, 1):
+            number = torch.tensor(step)
+            raw, first = timed(lambda: theirs(as_original(latents, frames), number, tokens).sample)  # noqa: B023
+            mine, second = timed(lambda: ours(latents, number, tokens, frames))  # noqa: B023
+            kept |= told(f"unet.{frames} frames.step {step}", mine, as_ours(raw), (first, second))
+    with torch.device("meta"):
+        from latentsync.models.unet import UNet3DConditionModel
+
+        full = UNet3DConditionModel.from_config(unet_config(UNetShape()))
+        mine_full = LatentSyncUNet()
+    keys = cases.shapes_of(full.state_dict())
+    if keys != cases.shapes_of(mine_full.state_dict()):
+        raise SystemExit("the state dicts of the published size differ")
+    print(f"{'unet.keys of the published size':<34} {len(keys):>14}")
+    kept["keys.unet"] = np.frombuffer("\n".join(keys).encode(), np.uint8)  # type: ignore[assignment]
+    return kept
+
+
+def unet_parts() -> dict[str, Array]:
+    theirs, ours = original_unet(), cases.our_unet()
+    frames = 6
+    x = torch.from_numpy(noise("part", (2 * frames, 32, 8, 8)))
+    time_in = torch.from_numpy(noise("time", (1, 128)))
+    tokens = torch.from_numpy(noise("tokens", (2 * frames, 50, 384)))
+    five = as_original(x, frames)
+    level, mine = theirs.down_blocks[0], ours.down_blocks[0]
+    kept = told(
+        "part.residual", mine.resnets[0](x, time_in, frames), as_ours(level.resnets[0](five, time_in))
+    )
+    raw = level.attentions[0](five, encoder_hidden_states=tokens).sample
+    kept |= told("part.spatial", mine.attentions[0](x, tokens), as_ours(raw))
+    raw = level.motion_modules[0](five, None, None)
+    kept |= told("part.motion", mine.motion_modules[0](x, frames), as_ours(raw))
+    raw = level.downsamplers[0](five)
+    kept |= told("part.half", mine.downsamplers[0](x), as_ours(raw))
+    wide = torch.from_numpy(noise("wide", (2 * frames, 96, 4, 4)))
+    raw = theirs.up_blocks[0].upsamplers[0](as_original(wide, frames))
+    kept |= told("part.double", ours.up_blocks[0].upsamplers[0](wide), as_ours(raw))
+    raw = theirs.mid_block(as_original(wide, frames), time_in, encoder_hidden_states=tokens)
+    return kept | told("part.middle", ours.mid_block(wide, time_in, tokens, frames), as_ours(raw))
+
+
+def scheduler() -> Any:
+    return DDIMScheduler.from_pretrained(str(Path(sys.path[0]) / "configs"))
+
+
+def steps() -> dict[str, Array]:
+    kept: dict[str, Array] = {}
+    for count in (3, 20):
+        theirs = scheduler()
+        theirs.set_timesteps(count)
+        x = mine = torch.from_numpy(noise("ddim", (1, 4, 2, 8, 8)))
+        ours = ddim_steps(count)
+        if [step.number for step in ours] != theirs.timesteps.tolist():
+            raise SystemExit("the steps differ")
+        for step, number in zip(ours, theirs.timesteps, strict=True):
+            guess = torch.from_numpy(noise(f"guess {step.number}", tuple(x.shape)))
+            x = theirs.step(guess, number, x, eta=0.0).prev_sample
+            mine = step.apply(mine, guess)
+        kept |= told(f"ddim.{count} steps", mine, x)
+    return kept
+
+
+def mask() -> dict[str, Array]:
+    """Ours is a polygon of 22 corners: the share of pixels in which it differs is printed and kept."""
+    published = cv2.imread(str(Path(sys.path[0]) / "latentsync/utils/mask.png"), cv2.IMREAD_GRAYSCALE)
+    differ = float(((published > 127) != (keep_mask(256) > 0.5)).mean())
+    print(f"{'mask.share that differs':<34} {differ:14.2e}")
+    return {"mask.differs": np.array([differ], np.float32)}
+
+
+def original_restorer() -> Any:
+    from latentsync.utils.affine_transform import AlignRestore
+
+    return AlignRestore(resolution=SIDE_PX, device="cpu", dtype=torch.float32)
+
+
+def geometry() -> dict[str, Array]:
+    count = 12
+    pictures, anchors = cases.frames(count), cases.anchors(count)
+    restorer, aligner = original_restorer(), Aligner(SIDE_PX, "published")
+    matrices, ours, crops, mine = [], [], [], []
+    for picture, three in zip(pictures, anchors, strict=True):
+        crop, matrix = restorer.align_warp_face(picture.copy(), landmarks3=three, smooth=True)
+        crops.append(cv2.resize(crop, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LANCZOS4))
+        matrices.append(matrix)
+        ours.append(aligner.matrix(three))
+        mine.append(cut_out(picture, ours[-1], SIDE_PX, cases.CPU))
+    kept = told("align.matrices", np.stack(ours), torch.cat(matrices))
+    kept |= levels("crop", np.stack(mine), np.stack(crops))
+    faces = cases.smooth_faces(count, SIDE_PX)
+    theirs, first = timed(lambda: restore(restorer, faces, pictures, matrices))
+    back, second = timed(lambda: cases.our_result(pictures, faces, ours))
+    print(f"{'restore.seconds':<34} {'':14} {first:11.2f} {second:8.2f}")
+    return kept | levels("restore", back, theirs)
+
+
+def restore(restorer: Any, faces: Any, pictures: Any, matrices: list[Any]) -> Any:
+    from latentsync.pipelines.lipsync_pipeline import LipsyncPipeline
+
+    width, height = restorer.face_size
+    holder = types.SimpleNamespace(image_processor=types.SimpleNamespace(restorer=restorer))
+    boxes = [[0, 0, width, height]] * len(faces)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return LipsyncPipeline.restore_video(holder, faces, pictures, boxes, matrices)
+
+
+def levels(name: str, ours: Any, theirs: Any) -> dict[str, Array]:
+    """8-bit pictures: how many values differ by a level, and that none differs by more."""
+    apart = np.abs(ours.astype(int) - theirs.astype(int))
+    print(f"{name + '.share a level apart':<34} {(apart > 0).mean():14.2e}   at most {apart.max()}")
+    return {name: figures(theirs.astype(np.float32))}
+
+
+def whole() -> dict[str, Array]:
+    """The original's pipeline from frames and sound to drawn faces and finished frames."""
+    from latentsync.pipelines import lipsync_pipeline as module
+    from latentsync.utils.image_processor import ImageProcessor
+
+    samples = cases.sound((cases.FRAMES - 2) / 25)
+    pictures, anchors = cases.frames(cases.FRAMES), iter(cases.anchors(cases.FRAMES))
+    aligner = Aligner(SIDE_PX, "published")
+
+    class Processor(ImageProcessor):
+        def __init__(self, resolution: int, device: str, mask_image: Any) -> None:
+            super().__init__(resolution, "cpu", mask_image)
+            self.restorer = original_restorer()
+
+        def affine_transform(self, image: Any) -> Any:
+            three = next(anchors)
+            face, matrix = self.restorer.align_warp_face(image.copy(), three, smooth=True)
+            # Our crops: 3 in 10 000 values of its own are a level apart (`geometry`), and hide all else.
+            ours = cut_out(image, aligner.matrix(three), SIDE_PX, cases.CPU)
+            return torch.from_numpy(ours).permute(2, 0, 1), [0, 0, face.shape[1], face.shape[0]], matrix
+
+    caught: dict[str, Any] = {}
+
+    class Pipeline(module.LipsyncPipeline):
+        def restore_video(self, faces: Any, *rest: Any) -> Any:
+            caught["faces"] = faces
+            caught["frames"] = super().restore_video(faces, *rest)
+            raise Stopped
+
+    vae = AutoencoderKL(**cases.open_vae(**cases.SMALL_VAE).config)
+    cases.fill(vae, 3)
+    vae.register_to_config(scaling_factor=0.18215, shift_factor=0)
+    pipeline = Pipeline(vae, original_hearing(), original_unet(), scheduler())
+    module.ImageProcessor = Processor
+    module.read_audio = lambda path: torch.from_numpy(samples)
+    module.read_video = lambda path, **_: pictures
+    module.check_ffmpeg_installed = lambda: None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mask.png"
+        cv2.imwrite(str(path), (keep_mask(256) * 255).astype(np.uint8))
+        generator = torch.Generator().manual_seed(cases.GENERATOR_SEED)
+        quiet = io.StringIO()
+        started = time.perf_counter()
+        with (
+            contextlib.suppress(Stopped),
+            contextlib.redirect_stdout(quiet),
+            contextlib.redirect_stderr(quiet),
+        ):
+            pipeline(
+                "", torch.from_numpy(samples), "", num_frames=cases.CHUNK, height=SIDE_PX, width=SIDE_PX,
+                num_inference_steps=cases.STEPS, guidance_scale=cases.GUIDANCE, weight_dtype=torch.float32,
+                mask_image_path=str(path), generator=generator,
+            )  # fmt: skip
+        first = time.perf_counter() - started
+    (faces, matrices), second = timed(lambda: cases.our_faces(samples, pictures[: len(caught["faces"])]))
+    kept = told("whole.faces", faces, caught["faces"], (first, second))
+    result = cases.our_result(pictures[: len(faces)], faces, matrices)
+    return kept | levels("whole.frames", result, caught["frames"])
+
+
+if __name__ == "__main__":
+    main()
