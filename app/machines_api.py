@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from policy import Principal
+from policy.representing import HEADER, Represented
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 from soundstage.settings import Settings
 from soundstage.settings.sections import read_key_file
@@ -32,8 +34,9 @@ class _Problem(BaseModel):
 class MachinesApi:
     """One conversation. Errors come out as the server meant them: code, sentence and hint."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, person: Represented | None = None) -> None:
         self._client = client
+        self._person = person
 
     async def get(self, path: str, **params: Any) -> Any:
         given = {name: value for name, value in params.items() if value is not None}
@@ -81,6 +84,9 @@ class MachinesApi:
     async def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
         # What happens there belongs to the story of what is done here.
         headers = {"traceparent": traceparent()}
+        # What changes nothing is not written down either.
+        if self._person is not None and method != "GET":
+            headers[HEADER] = self._person.header()
         try:
             answer = await self._client.request(method, path, headers=headers, **more)
         except httpx.TransportError as error:
@@ -93,14 +99,14 @@ class MachinesApi:
 
 
 @asynccontextmanager
-async def machines_api(settings: Settings) -> AsyncIterator[MachinesApi]:
-    """As the user of this machine, or with the key of `provisioning.api_key_file`."""
+async def machines_api(settings: Settings, acting_for: Principal | None = None) -> AsyncIterator[MachinesApi]:
+    """As the user of this machine, or with the key of `provisioning.api_key_file`, for the person named."""
     key_file = settings.provisioning.api_key_file
     headers = {} if key_file is None else {"Authorization": f"Bearer {read_key_file(key_file)}"}
     async with httpx.AsyncClient(
         base_url=_url(settings), headers=headers, timeout=TIMEOUT_S, trust_env=False
     ) as client:
-        yield MachinesApi(client)
+        yield MachinesApi(client, None if acting_for is None else Represented.of(acting_for))
 
 
 def _url(settings: Settings) -> str:

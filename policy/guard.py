@@ -10,6 +10,7 @@ from fastapi.requests import HTTPConnection
 from policy.decisions.question import Action
 from policy.permissions import permission
 from policy.principal import Principal
+from policy.representing import note_represented
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class RequiredPermission:
         policy = connection.app.state.policy
         principal: Principal = await policy.authenticate(connection)
         await policy.decider.require(principal, Action("route", _route(connection), self.permission))
+        note_represented(connection, principal)
         state = connection.scope.setdefault("state", {})
         state[_OPENED] = (*opened_by(state), Opened(self, connection, principal))
         return principal

@@ -94,6 +94,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("storage:collect", "Remove files that nothing refers to."),
     Permission("backup:create", "Make a backup."),
     Permission("backup:restore", "Put a backup in the place of the present state."),
+    Permission("person:represent", "Say in whose name a request is made, as the agent does at its servers."),
     Permission("self:read", "See as whom one is known; everybody may."),
 )
 

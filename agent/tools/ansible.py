@@ -65,7 +65,7 @@ class _Order:
 
 
 async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         order = await _order(api, request)
         runs: list[Run] = understood(list[Run], await api.get("/api/runs", limit=200, state=["succeeded"]))
     only = f", only the role {request.role} (tags {' '.join(order.tags)})" if request.role else ""
@@ -95,7 +95,7 @@ async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
 )
 async def ansible(context: ToolContext, request: RunAnsible) -> RunBegun:
     """Run a playbook or a role of Ansible on machines, or only try what it would change."""
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         order = await _order(api, request)
         body = {
             "machines": order.names,

@@ -69,7 +69,7 @@ class MachineLines(ToolResult):
 @tool(effect="read", permission="machine:read")
 async def list_machines(context: ToolContext, request: ListMachines) -> MachineLines:
     """List the machines with state and hardware, or show one with its time line and why it waits."""
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         if request.machine is not None:
             machine = await one_machine(api, request.machine)
             story = await _story(context, api, machine)

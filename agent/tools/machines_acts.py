@@ -58,7 +58,7 @@ async def plan_act(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         machine = await _acceptable(api, request)
     called = f", and is called {request.name}" if request.name else ""
     changes = [change(f"It joins the farm{called}", introduced(machine))]
@@ -68,7 +68,7 @@ async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _accept(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         machine = await _acceptable(api, request)
         body = {} if request.name is None else {"name": request.name}
         done = understood(Machine, await api.post(f"/api/machines/{machine.id}/accept", body))
@@ -90,7 +90,7 @@ async def _acceptable(api: MachineCalls, request: Asked) -> Machine:
 
 
 async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         timeline: Timeline = understood(Timeline, await api.get(f"/api/machines/{machine.id}/timeline"))
     disks = ", ".join(disks_of(machine.hardware)) or "all its disks"
@@ -106,7 +106,7 @@ async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _reinstall(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
         await api.post(f"/api/machines/{machine.id}/accept")
         sentence = f"{machine.name} is written anew at its next start from the network."
@@ -198,7 +198,7 @@ class _RetirePlan(BaseModel):
 
 
 async def _plan_retire(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         machine = await one_machine(api, request.machine)
         plan: _RetirePlan = understood(_RetirePlan, await api.get(f"/api/machines/{machine.id}/retire"))
     changes = [change("It goes out of service for good", introduced(machine))]
@@ -207,7 +207,7 @@ async def _plan_retire(context: ToolContext, request: Asked) -> Plan:
 
 
 async def _retire(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         machine = await one_machine(api, request.machine)
         path = f"/api/machines/{machine.id}/retire"
         plan: _RetirePlan = understood(_RetirePlan, await api.get(path))

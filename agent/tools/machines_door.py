@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from policy import Principal
 from soundstage.errors import Conflict, NotFound, Upstream
 
 NEW = "new"
@@ -30,7 +31,8 @@ class MachineCalls(Protocol):
     def events(self, path: str) -> AsyncIterator[dict[str, Any]]: ...
 
 
-MachinesDoor = Callable[[], AbstractAsyncContextManager[MachineCalls]]
+MachinesDoor = Callable[[Principal], AbstractAsyncContextManager[MachineCalls]]
+"""For whom the calls are made: the API writes that down."""
 
 
 class _Told(BaseModel):

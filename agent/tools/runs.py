@@ -48,7 +48,7 @@ class RunLines(ToolResult):
 @tool(effect="read", permission="run:read")
 async def show_runs(context: ToolContext, request: ShowRuns) -> RunLines:
     """List the runs of Ansible, or show one with its tasks so far and why it failed."""
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         if request.run is not None:
             run = await found_run(api, request.run)
             tasks: list[Task] = understood(list[Task], await api.get(f"/api/runs/{run.id}/tasks"))
@@ -79,7 +79,7 @@ class RunCancelled(ToolResult):
 
 
 async def _plan_cancel(context: ToolContext, request: CancelRun) -> Plan:
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         run = await _open_run(api, request.run)
     what = "It is stopped; what it has done on the machines stays, and the rest is not done"
     return Plan(changes=(change(what, f"{run.id}: {named_in_short(run)}"),))
@@ -93,7 +93,7 @@ async def _plan_cancel(context: ToolContext, request: CancelRun) -> Plan:
 )
 async def cancel_run(context: ToolContext, request: CancelRun) -> RunCancelled:
     """Stop a run of Ansible. What it has done stays."""
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         run = await _open_run(api, request.run)
         done: Run = understood(Run, await api.post(f"/api/runs/{run.id}/cancel"))
     ending = "is cancelled" if done.ended else "is being stopped; what it has done stays"

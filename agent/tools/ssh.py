@@ -73,7 +73,7 @@ class _Allowed(BaseModel):
 async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
     """Run an allowed command on a machine and show what it says."""
     argv = shlex.split(request.command)
-    async with context.doors.machines() as api:
+    async with context.doors.machines(context.principal) as api:
         machine = await meant(api, request.machine)
         try:
             answer = await api.post(f"/api/machines/{machine.id}/commands", {"argv": argv})

@@ -10,11 +10,14 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
+from policy.representing import represented
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
 from soundstage.database import Database, utcnow
 
 PAGE = 1000
+BEHIND = "on_behalf_of"
+"""Where a record names the person for whom its actor, a program, has acted."""
 
 
 class AuditView(BaseModel):
@@ -49,13 +52,15 @@ class AuditLog:
         """Appends in the caller's transaction, with the change that it tells of."""
         records = AuditRecords(session)
         number, before = await records.last() or (0, BEGINNING)
+        person = represented()
+        behind = {} if person is None else {BEHIND: person.facts()}
         record = AuditRecord(
             number=number + 1,
             at=utcnow(),
             actor=actor[:200],
             action=action,
             subject=subject[:200],
-            data=dict(data or {}),
+            data={**(data or {}), **behind},
             before=before,
             sha256="",
         )

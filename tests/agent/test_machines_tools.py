@@ -35,6 +35,19 @@ async def test_the_new_one_is_accepted_after_another_person_has_agreed(people: D
     assert (machine["id"], machine["state"]) == (new.machine_id, "accepted")
 
 
+async def test_the_record_of_the_machines_names_the_person_and_not_only_the_agent(
+    people: Desk, house: House
+) -> None:
+    await house.newcomer()
+    answer = await people.say("accept the new one as n7", who="ada")
+    assert (await people.agree(answer, "bob")).startswith("done")
+    found = house.call("GET", "/api/audit", params={"limit": 1000})
+    record = [one for one in found if one["action"] == "machine.accepted"][-1]
+    assert record["data"]["name"] == "n7"
+    assert record["data"]["on_behalf_of"] == {"id": "local:ada", "name": "ada"}
+    house.forget_newcomers()
+
+
 async def test_machines_are_listed_with_state_hardware_and_what_they_wait_for(
     people: Desk, house: House
 ) -> None:
