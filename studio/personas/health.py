@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from avatar.spec import EspeakVoice, OpenAIVoice, QwenVoice
+from avatar.spec import EspeakVoice, OpenAIVoice, PiperVoice, QwenVoice
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
@@ -79,6 +79,12 @@ class PersonaHealthService:
             if isinstance(persona.voice, EspeakVoice):
                 self.speech.check_ready()
                 return HealthCheck(name="voice", ok=True, message="The worker speaks it.")
+            if isinstance(persona.voice, PiperVoice):
+                self.speech.check_ready()
+                message = (
+                    "The worker speaks it where Piper and its file are (`soundstage models list`)."
+                )
+                return HealthCheck(name="voice", ok=True, message=message)
         except SoundstageError as error:
             return HealthCheck(name="voice", ok=False, message=error.message, hint=error.hint)
         return await self._service(persona.voice)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avatar.spec import EspeakVoice, LipsyncSpec, RenderSpec, Voice
+from avatar.spec import EspeakVoice, LipsyncSpec, PiperVoice, RenderSpec, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.errors import Forbidden, Invalid
@@ -50,7 +50,7 @@ class Admission:
 
     def check_voice(self, voice: Voice) -> None:
         """An HTTP voice sends the script and a key to its URL, so only the operator may say where that is."""
-        if isinstance(voice, EspeakVoice) or endpoint_of(voice) in self._allowed():
+        if isinstance(voice, EspeakVoice | PiperVoice) or endpoint_of(voice) in self._allowed():
             return
         raise Forbidden(
             "voice.service_not_allowed",
@@ -63,7 +63,7 @@ class Admission:
         voices = [persona.voice for persona in shipped if persona is not None]
         return {
             *self.services,
-            *(endpoint_of(voice) for voice in voices if not isinstance(voice, EspeakVoice)),
+            *(endpoint_of(voice) for voice in voices if not isinstance(voice, EspeakVoice | PiperVoice)),
         }
 
     def _check_size(self, spec: RenderSpec) -> None:
@@ -83,7 +83,7 @@ class Admission:
 
 
 def endpoint_of(voice: Voice) -> Endpoint:
-    if isinstance(voice, EspeakVoice):
+    if isinstance(voice, EspeakVoice | PiperVoice):
         return (voice.kind, "", None)
     return (voice.kind, voice.base_url.rstrip("/"), voice.api_key_env)
 

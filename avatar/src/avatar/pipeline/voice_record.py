@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from avatar.encode.provenance import EngineRecord
-from avatar.spec import EspeakVoice, OpenAIVoice, Scene
+from avatar.spec import EspeakVoice, OpenAIVoice, PiperVoice, Scene
 
 
 def voice_record(scene: Scene) -> EngineRecord:
@@ -20,6 +20,8 @@ def voice_record(scene: Scene) -> EngineRecord:
     if isinstance(voice, EspeakVoice):
         version = espeak_version() or "unknown"
         return EngineRecord(role="speech", name="espeak-ng", version=version, licence="GPL-3.0-or-later")
+    if isinstance(voice, PiperVoice):
+        return EngineRecord(role="speech", name="Piper", version=voice.voice, licence="of the voice file")
     model = voice.model if isinstance(voice, OpenAIVoice) else voice.voice_id
     return EngineRecord(role="speech", name=f"{voice.kind} service", version=model, licence="of the service")
 

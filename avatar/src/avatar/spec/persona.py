@@ -93,4 +93,19 @@ class QwenVoice(SpecModel):
     consent: Consent | None = None
 
 
-Voice = Annotated[EspeakVoice | OpenAIVoice | QwenVoice, Field(discriminator="kind")]
+class PiperVoice(SpecModel):
+    """Piper, run as a separate program, with a voice file that the operator has added (`models add`)."""
+
+    kind: Literal["piper"] = "piper"
+    voice: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$",
+        max_length=120,
+        description="name of the file, such as en_US-amy-medium",
+    )
+    speaker: int | None = Field(default=None, ge=0, description="of a voice that has several")
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    cloned: bool = False
+    consent: Consent | None = None
+
+
+Voice = Annotated[EspeakVoice | OpenAIVoice | QwenVoice | PiperVoice, Field(discriminator="kind")]

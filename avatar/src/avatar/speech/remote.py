@@ -1,35 +1,15 @@
-"""Speech from HTTP voices: one request per passage, silences put in between, sounds timed by alignment; used
-by `speak`.
-"""
+"""Speech from HTTP voices: one request per passage; used by `speak`."""
 
 from __future__ import annotations
 
-import contextlib
-import re
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import OpenAIVoice, QwenVoice
-from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
-from avatar.speech.http_voice import SpeechRequest, fetch
-from avatar.speech.markup import Script, Token
-from avatar.speech.pronunciation import Respeller
-from avatar.speech.sound import WavWriter
-from avatar.speech.timed import Stretch, timed_track
-from avatar.speech.voices import MAX_PIECE_CHARS, RequestMaker, request_maker
-from avatar.tracks import SpeechNote, SpeechTrack
-
-
-@dataclass(frozen=True, slots=True)
-class _Utterance:
-    """Text of one request, the tokens it holds, and the silence behind it."""
-
-    text: str
-    tokens: tuple[Token, ...]
-    pause_ms: int
+from avatar.speech.http_voice import fetch
+from avatar.speech.markup import Script
+from avatar.speech.passages import speak_in_passages
+from avatar.speech.voices import request_maker
+from avatar.tracks import SpeechTrack
 
 
 def from_service(
@@ -42,102 +22,12 @@ def from_service(
     tail_ms: int,
 ) -> SpeechTrack:
     """Speak a script through an HTTP service. Raises the errors of `http_voice.fetch` and
-    `decode.decode_into`.
+    `passages.speak_in_passages`.
     """
     request = request_maker(voice, language)
-    notes = [*script.notes, *_unsupported(script)]
-    utterances = _utterances(script, pronunciation, notes)
-    # A pause at the very start has no words before it.
-    pause_ms = 0 if script.passages[0].tokens else script.passages[0].pause_ms
-    stretches = _fetch_all(utterances, request, wav, lead_in_ms + pause_ms, tail_ms)
-    return timed_track(wav, script.tokens, stretches, language, pronunciation, notes)
 
+    def say(text: str, answer: Path) -> None:
+        fetch(request(text), answer)
 
-def _fetch_all(
-    utterances: Sequence[_Utterance], request: RequestMaker, wav: Path, lead_in_ms: int, tail_ms: int
-) -> list[Stretch]:
-    """Write the WAV; one stretch per utterance."""
-    stretches: list[Stretch] = []
-    token = 0
-    with tempfile.TemporaryDirectory(dir=wav.parent) as folder, contextlib.ExitStack() as files:
-        answer = Path(folder) / "answer"
-        writer: WavWriter | None = None
-        for utterance in utterances:
-            asked = request(utterance.text)
-            fetch(asked, answer)
-            if writer is None:
-                # The first answer sets the rate of the whole scene.
-                writer = files.enter_context(WavWriter(wav, _rate_hz(answer, asked)))
-                writer.silence(lead_in_ms)
-            start_ms = writer.milliseconds
-            _append(answer, writer, asked)
-            stretches.append(Stretch(token, token + len(utterance.tokens), start_ms, writer.milliseconds))
-            token += len(utterance.tokens)
-            writer.silence(utterance.pause_ms)
-        if writer is not None:
-            writer.silence(tail_ms)
-    return stretches
-
-
-def _rate_hz(answer: Path, request: SpeechRequest) -> int:
-    try:
-        return best_rate_hz(probe_rate_hz(answer))
-    except InvalidInput as error:
-        raise _not_sound(request) from error
-
-
-def _append(answer: Path, writer: WavWriter, request: SpeechRequest) -> None:
-    try:
-        decode_into(answer, writer)
-    except InvalidInput as error:
-        raise _not_sound(request) from error
-
-
-def _not_sound(request: SpeechRequest) -> Unavailable:
-    return Unavailable(
-        "speech.upstream_bad_audio",
-        f"The answer of the speech service at {request.host} is not sound that can be read.",
-        "Check that it can answer in WAV.",
-    )
-
-
-def _utterances(script: Script, pronunciation: dict[str, str], notes: list[SpeechNote]) -> list[_Utterance]:
-    respeller = Respeller(pronunciation, notes, phonemes_of=None)
-    utterances: list[_Utterance] = []
-    for passage in script.passages:
-        if not passage.tokens:
-            continue
-        groups = _sentence_groups(passage.tokens)
-        for number, group in enumerate(groups):
-            text = " ".join(respeller.spoken(token.text)[0] for token in group)
-            utterances.append(_Utterance(text, group, passage.pause_ms if number == len(groups) - 1 else 0))
-    return utterances
-
-
-def _sentence_groups(tokens: tuple[Token, ...]) -> list[tuple[Token, ...]]:
-    """Whole sentences, as many as one request takes; a sentence longer than that is cut between words."""
-    groups: list[tuple[Token, ...]] = []
-    group: list[Token] = []
-    length = sentence_end = 0
-    for token in tokens:
-        if group and length + len(token.text) > MAX_PIECE_CHARS:
-            cut = sentence_end or len(group)
-            groups.append(tuple(group[:cut]))
-            group = group[cut:]
-            length, sentence_end = sum(len(item.text) + 1 for item in group), 0
-        group.append(token)
-        length += len(token.text) + 1
-        if re.search(r"[.!?…。！？]\W*$", token.text):
-            sentence_end = len(group)
-    return [*groups, tuple(group)]
-
-
-def _unsupported(script: Script) -> list[SpeechNote]:
-    if not script.has_emphasis:
-        return []
-    return [
-        SpeechNote(
-            "speech.markup_unsupported",
-            "This voice cannot stress words: *emphasis* shows in the face only.",
-        )
-    ]
+    speaker = f"the speech service at {request('').host}"
+    return speak_in_passages(script, say, speaker, language, pronunciation, wav, lead_in_ms, tail_ms)

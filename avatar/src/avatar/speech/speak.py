@@ -8,7 +8,7 @@ from pathlib import Path
 
 from avatar.encode.atomic import write_error
 from avatar.errors import InvalidInput
-from avatar.spec import EspeakVoice, MediaRef, Scene
+from avatar.spec import EspeakVoice, MediaRef, PiperVoice, Scene
 from avatar.speech.espeak import synthesise
 from avatar.speech.markup import parse_script
 from avatar.tracks import SpeechTrack
@@ -44,6 +44,10 @@ def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> Spee
         )
     if isinstance(scene.voice, EspeakVoice):
         return synthesise(script, scene.voice, *said)
+    if isinstance(scene.voice, PiperVoice):
+        from avatar.speech.piper import from_piper
+
+        return from_piper(script, scene.voice, *said)
     from avatar.speech.remote import from_service
 
     return from_service(script, scene.voice, *said)

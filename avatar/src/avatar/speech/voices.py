@@ -9,9 +9,6 @@ from collections.abc import Callable
 from avatar.spec import OpenAIVoice, QwenVoice
 from avatar.speech.http_voice import SpeechRequest, api_key, checked_url
 
-MAX_PIECE_CHARS = 3000
-"""OpenAI takes 4096 characters; long pieces also cost more when they must be repeated."""
-
 RequestMaker = Callable[[str], SpeechRequest]
 
 
