@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -83,15 +84,18 @@ class ConsulExperts:
         try:
             token = await asyncio.to_thread(self._settings.consul_token)
             headers = {} if token is None else {"X-Consul-Token": token}
+            verify = await asyncio.to_thread(_tls, url, self._settings)
             async with (
                 asyncio.timeout(ANSWER_S),
-                httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False) as client,
+                httpx.AsyncClient(
+                    base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False, verify=verify
+                ) as client,
             ):
                 catalogue = _CATALOGUE.validate_python(await _got(client, "/v1/catalog/services"))
                 names = [name for name, tags in catalogue.items() if self._is_expert(tags)][:MOST_SERVICES]
                 answers = [await _got(client, f"/v1/health/service/{quote(name, safe='')}") for name in names]
                 entries = [entry for answer in answers for entry in _ENTRIES.validate_python(answer)]
-        except (httpx.HTTPError, TimeoutError, ValidationError, ValueError) as error:
+        except (httpx.HTTPError, OSError, ValidationError, ValueError) as error:
             where = mask_text(url)
             self._problem = f"Consul at {where} did not say which experts there are ({type(error).__name__})."
             return
@@ -122,6 +126,16 @@ class ConsulExperts:
             tag.removeprefix(TOPIC).lower() for tag in service.tags or () if tag.startswith(TOPIC)
         )
         return Candidate(model, url, topics)
+
+
+def _tls(url: str, settings: ExpertSettings) -> ssl.SSLContext | bool:
+    """Read anew at each look, as the token is: certificates are renewed. OSError where a file is none."""
+    if not url.startswith("https:"):
+        return True
+    context = ssl.create_default_context(cafile=settings.consul_ca_file)
+    if settings.consul_client_cert_file is not None:
+        context.load_cert_chain(settings.consul_client_cert_file, settings.consul_client_key_file)
+    return context
 
 
 def _url(host: str, port: int, meta: Mapping[str, str]) -> str:

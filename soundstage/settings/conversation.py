@@ -26,6 +26,11 @@ class ExpertSettings(Keyed):
     consul_token_file: Path | None = Field(
         None, description="file that holds an ACL token that may read services"
     )
+    consul_ca_file: Path | None = Field(None, description="certificates that Consul's must be signed by")
+    consul_client_cert_file: Path | None = Field(
+        None, description="our own certificate for Consul, for mutual TLS"
+    )
+    consul_client_key_file: Path | None = Field(None, description="the key of that certificate")
     tag: str = Field(
         "llm-expert*",
         min_length=1,

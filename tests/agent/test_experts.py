@@ -250,6 +250,18 @@ async def test_nonsense_from_consul_is_a_problem_and_no_crash(reply: Reply | Non
         assert "did not say which experts" in source.problem
 
 
+@pytest.mark.parametrize(
+    "wrong", [{}, {"consul_ca_file": "missing.pem"}, {"consul_client_cert_file": "missing.pem"}]
+)
+async def test_a_consul_that_shows_no_certificate_of_ours_is_a_problem_and_no_crash(
+    wrong: dict[str, str], consul: str
+) -> None:
+    chosen = {"consul_url": consul.replace("http:", "https:"), **wrong}
+    source = ConsulExperts(ExpertSettings.model_validate(chosen))
+    assert await source.candidates() == []
+    assert "did not say which experts" in source.problem
+
+
 # The record and the breaker, on a clock of the test.
 
 
