@@ -79,7 +79,8 @@ def _ramdisk(kind: BootKind, place: Place) -> str:
     words = f"soundstage.api={place.tls} soundstage.files={place.plain} soundstage.task={kind}"
     # The card that iPXE came over: of several, it is the one that leads here.
     words += " soundstage.card=${netX/mac}"
-    options = f"initrd={RAMDISK} {words} console=tty0 console=ttyS0"
+    # Nobody stands beside it: after a panic it starts again, and asks what to boot.
+    options = f"initrd={RAMDISK} {words} panic=10 console=tty0 console=ttyS0"
     lines = (
         "#!ipxe",
         f"echo Soundstage: {kind}",

@@ -100,7 +100,7 @@ async def test_no_boot_script_holds_a_token_and_none_that_is_unknown_writes(
     script = (await machine_client.get(f"/boot/{ramdisk.macs[0]}.ipxe")).text
     assert token not in script and "token" not in script
     stranger = (await machine_client.get(f"/boot/{random_mac()}.ipxe")).text
-    assert "task=inventory" in stranger
+    assert "task=inventory" in stranger and "panic=" in stranger, "nobody stands beside it to start it again"
 
 
 async def test_a_disk_is_wiped_only_on_the_way_out_and_only_if_it_was_really_empty(
