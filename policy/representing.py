@@ -1,7 +1,7 @@
 """In whose name a program asks that acts for people, as the agent does.
 
-It is stated in a header and believed only of those with the right to say so; the guard of routes reads it, the
-audit of the provisioning API writes it down.
+It is stated in a header, and believed only of those with the right to say so. The guard of routes reads it,
+and the audit of the provisioning API writes it down.
 """
 
 from __future__ import annotations

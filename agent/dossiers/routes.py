@@ -20,7 +20,11 @@ from soundstage.errors.problems import problem_response
 Maker = Annotated[Principal, Depends(require_permission("persona:create"))]
 Reader = Annotated[Principal, Depends(require_permission("persona:read"))]
 Save = Annotated[bool, Query(description="put it among the personas")]
-Replace = Annotated[bool, Query(description="in the place of one that was compiled before")]
+Replace = Annotated[
+    bool, Query(description="in the place of one that was compiled before: needs persona:update")
+]
+
+CHANGING = "persona:update"
 
 _JSON_BODY = {
     "requestBody": {
@@ -49,23 +53,26 @@ def compile_router(registry: DossierRegistry) -> APIRouter:
 
     @router.post("/api/compile", response_model=Compiled, openapi_extra=_JSON_BODY)
     async def compile_json(
-        request: Request, _: Maker, save: Save = False, replace: Replace = False
+        request: Request, principal: Maker, save: Save = False, replace: Replace = False
     ) -> Response | Compiled:
         """A dossier becomes persona, workflow and mock API. All faults come at once, by JSON pointer."""
+        _check_right(principal, replace)
         return await _compiled(registry, await _body(request), save=save, replace=replace)
 
     @router.post("/api/compile/upload", response_model=Compiled, openapi_extra=_FILE_BODY)
     async def compile_upload(
-        request: Request, _: Maker, save: Save = False, replace: Replace = False
+        request: Request, principal: Maker, save: Save = False, replace: Replace = False
     ) -> Response | Compiled:
         """The same for a file, in the field `file`."""
+        _check_right(principal, replace)
         return await _compiled(registry, await _file(request), save=save, replace=replace)
 
     @router.post("/api/compile/save/{persona_id}", response_model=Compiled, openapi_extra=_JSON_BODY)
     async def compile_and_save(
-        persona_id: str, request: Request, _: Maker, replace: Replace = False
+        persona_id: str, request: Request, principal: Maker, replace: Replace = False
     ) -> Response | Compiled:
         """Compiles a dossier and saves it as the persona of this id."""
+        _check_right(principal, replace)
         body = await _body(request)
         return await _compiled(registry, body, persona_id, save=True, replace=replace)
 
@@ -80,6 +87,12 @@ def compile_router(registry: DossierRegistry) -> APIRouter:
         return (await asyncio.to_thread(registry.kept, persona_id)).api
 
     return router
+
+
+def _check_right(principal: Principal, replace: bool) -> None:
+    """Whoever may make personas must not take the place of one that is there."""
+    if replace:
+        principal.require(CHANGING)
 
 
 async def _compiled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from farm.nomad.operating import OperatorClient
 from farm.nomad.registration import JOB_FILE
 from soundstage.errors import Conflict, NotFound
 
-_MOST_FIELDS = 30
+_MOST_FIELDS = 100
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ASSIGNMENT = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(?:=|\bto\b|\bis\b)\s*(.+?)\s*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
@@ -183,10 +184,10 @@ def _deployed(job: Json, request: ChangeJob, planned: Json) -> Iterator[Change]:
     kind = {"Added": "is new", "Edited": "is changed", "None": "stays as it is"}.get(
         str(diff.get("Type")), "is set"
     )
-    given = ", ".join(
-        f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in request.variables.items()
-    )
-    yield change(f"The job {job['ID']} {kind}", given)
+    yield change(f"The job {job['ID']} {kind}")
+    for name, value in request.variables.items():
+        # Each a line of its own: what people agree to is all that goes in.
+        yield change(f"with {name}", json.dumps(value, ensure_ascii=False))
     if diff.get("Type") == "Edited":
         yield from _fields(diff)
     updates = (planned.get("Annotations") or {}).get("DesiredTGUpdates") or {}
@@ -207,11 +208,11 @@ def _deployed(job: Json, request: ChangeJob, planned: Json) -> Iterator[Change]:
 
 def _fields(diff: Json) -> Iterator[Change]:
     """What is edited, as `count: 1 → 2`, as far as people want to read it."""
-    for number, (path, old, new) in enumerate(_edited(diff, "")):
-        if number == _MOST_FIELDS:
-            yield change("and more is edited")
-            return
-        yield change(f"{path}: {old or 'nothing'} → {new or 'nothing'}")
+    edited = [f"{path}: {old or 'nothing'} → {new or 'nothing'}" for path, old, new in _edited(diff, "")]
+    yield from map(change, edited[:_MOST_FIELDS])
+    if rest := edited[_MOST_FIELDS:]:
+        whole = hashlib.sha256("\n".join(rest).encode()).hexdigest()
+        yield change(f"and {len(rest)} more fields are edited", f"sha256 {whole}")
 
 
 def _edited(diff: Json, path: str) -> Iterator[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from agent.memory import errors
 from agent.memory.schemas import MOST_CHARS, How, MemoryOut, Told
 from agent.memory.service import Owner
-from agent.tools.plan import Change, Plan
+from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
 MOST_FORGOTTEN = 10
@@ -73,14 +73,14 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
     """What would be written down or gone."""
     owner = Owner.of(context.principal)
     if request.action != "forget":
-        return Plan(changes=(Change(what="Remember", where=(request.text or "")[:400]),))
+        return Plan(changes=(change("Remember", request.text or ""),))
     if request.everything:
         count = await context.doors.memory.count(owner)
         what = f"Forget everything that {context.principal.name} asked to be remembered"
         where = "1 memory" if count == 1 else f"{count} memories"
-        return Plan(changes=(Change(what=what[:400], where=where),))
+        return Plan(changes=(change(what, where),))
     found = await _meant(context, owner, request.about or "")
-    return Plan(changes=tuple(Change(what="Forget", where=one.text[:400]) for one in found))
+    return Plan(changes=tuple(change("Forget", one.text) for one in found))
 
 
 @tool(

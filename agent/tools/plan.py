@@ -22,7 +22,9 @@ class Change(BaseModel):
 
 
 def change(what: str, where: str = "") -> Change:
-    """A change in words of others, which may be long: what is too long is cut."""
+    """A change in words of others, which may be long. What is too long is cut, and says of the whole how long
+    it is and its SHA-256: so people, and the hash of the plan, are bound to all of it.
+    """
     return Change(what=_cut(what), where=_cut(where))
 
 
@@ -58,8 +60,12 @@ def _line(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 1]}…"
+    shown = " ".join(text.split())
+    if len(shown) <= _MOST_CHARS:
+        return shown
+    whole = hashlib.sha256(text.encode()).hexdigest()
+    end = f"… ({len(text)} characters in all, sha256 {whole})"
+    return f"{shown[: _MOST_CHARS - len(end)]}{end}"
 
 
 def _duration(seconds: float) -> str:

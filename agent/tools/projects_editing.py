@@ -11,7 +11,7 @@ from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, model_validator
 
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
-from agent.tools.plan import Change, Plan
+from agent.tools.plan import Change, Plan, change
 from agent.tools.projects import (
     ProjectRef,
     SceneLine,
@@ -134,18 +134,12 @@ async def _planned(context: ToolContext, request: EditProject) -> Plan:
             scene = scene_named(project, scenes, request.scene or "")
             verb = request.action.removesuffix("_scene").capitalize()
             chosen = request.model_dump(exclude_none=True, exclude={"action", "project", "scene"})
-            how = (
-                f" ({', '.join(f'{name}: {str(value)[:120]}' for name, value in chosen.items())})"
-                if chosen
-                else ""
-            )
-            return Plan(changes=(Change(what=f"{_line(verb, scene)}{how}"[:400], where=where),))
+            how = f" ({', '.join(f'{name}: {value}' for name, value in chosen.items())})" if chosen else ""
+            return Plan(changes=(change(f"{_line(verb, scene)}{how}", where),))
         case _:
             chosen = request.model_dump(exclude_none=True, exclude={"action", "project"})
-            how = ", ".join(f"{name}: {str(value)[:200]}" for name, value in chosen.items())
-            return Plan(
-                changes=(Change(what=f"{request.action.replace('_', ' ')} ({how})"[:400], where=where),)
-            )
+            how = ", ".join(f"{name}: {value}" for name, value in chosen.items())
+            return Plan(changes=(change(f"{request.action.replace('_', ' ')} ({how})", where),))
 
 
 @tool(

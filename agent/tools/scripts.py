@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from agent.memory.service import Owner
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of, heading_over
-from agent.tools.plan import Change, Plan
+from agent.tools.plan import Change, Plan, change
 from agent.tools.projects import ProjectRef, SceneLine, lines_of, project_named, scene_lines
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.sizes import Quality, Shape, canvas_for
@@ -130,7 +130,7 @@ async def _planned(context: ToolContext, request: WriteScript) -> Plan:
         changes.append(Change(what="Make a project", where=where))
     if plot.given:
         changes += [
-            Change(what=f"Scene {number}: {scene.script[:200]}", where=where)
+            change(f"Scene {number}: {scene.script}", where)
             for number, scene in enumerate(plot.given, start=1)
         ]
     else:

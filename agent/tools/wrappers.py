@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from agent.approvals.errors import ApprovalRequired, already, approval_required
 from agent.approvals.service import ApprovalService, hash_arguments
 from agent.approvals.states import ApprovalState
-from agent.tools.plan import Change, Plan
+from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolResult
 from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset, WrappedToolset
 from policy.audit import AuditEntry, AuditLog
@@ -217,9 +217,9 @@ async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
     """What the tool itself says it would do, else its purpose and the arguments."""
     if call.tool.plan is not None:
         return await call.tool.plan(context, call.request)
-    arguments = shortened(call.request.model_dump(mode="json", exclude_none=True), 120)
+    arguments = call.request.model_dump(mode="json", exclude_none=True)
     where = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    return Plan(changes=(Change(what=call.tool.purpose[:400], where=where[:400]),))
+    return Plan(changes=(change(call.tool.purpose, where),))
 
 
 def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, object]:

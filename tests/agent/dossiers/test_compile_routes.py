@@ -65,6 +65,25 @@ async def test_an_upload_is_saved_and_read_back_and_goes_with_its_persona(
     assert [path for path in services.own_personas.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/compile?save=true", "/api/compile/save/pier", "/api/compile/upload?save=true"]
+)
+async def test_whoever_may_only_make_personas_takes_the_place_of_none(
+    client: httpx.AsyncClient, services: Services, sample: Any, path: str
+) -> None:
+    async with services.database.transaction() as session:
+        request = KeyRequest(name="maker", role="editor", scopes=["persona:create", "persona:read"])
+        made = await services.policy.keys.create(session, request, Principal.local_admin())
+    headers = {"Authorization": f"Bearer {made.key}"}
+    file = {"file": ("a.json", SAMPLE.read_bytes(), "application/json")}
+    body: dict[str, Any] = {"files": file} if "upload" in path else {"json": sample}
+    assert (await client.post(path, headers=headers, **body)).status_code == 200
+    joint = "&" if "?" in path else "?"
+    answer = await client.post(f"{path}{joint}replace=true", headers=headers, **body)
+    assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden"), answer.text
+    assert "persona:update" in answer.json()["detail"]
+
+
 async def test_of_two_that_save_one_id_at_the_same_moment_one_is_told_that_it_is_taken(
     client: httpx.AsyncClient, sample: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
