@@ -241,6 +241,8 @@ job "agent" {
       config {
         command = var.command
         args    = concat(var.config_file == "" ? [] : ["--config-file", var.config_file], ["up"])
+        # Nomad leaves isolated tasks rights of root that this one has no use for, such as to read every file.
+        cap_drop = var.driver == "exec" ? ["all"] : null
       }
 
       env = merge({

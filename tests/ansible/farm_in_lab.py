@@ -197,7 +197,7 @@ def whats_carried(folder: Path) -> Carried:
 def packed_worker(source: Path) -> Carried:
     """The worker alone. `source`: where a copy of it is put, so that what is packed here is what the playbook
     finds, whatever is edited meanwhile."""
-    left_out = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache")
+    left_out = shutil.ignore_patterns(".venv*", "__pycache__", ".*_cache")
     shutil.copytree(ROOT / "avatar", source, ignore=left_out)
     cache, uv = CACHE / "worker", found_uv()
     build = [sys.executable, ROOT / "ansible/roles/worker/files/build_worker.py", "--with-wheels"]

@@ -1,4 +1,5 @@
-"""A language model for job files, as a program: it says one sentence on the port that it is given as PORT.
+"""A language model for job files, as a program: it says one sentence on the port that it is given as PORT,
+at the address HOST.
 
     PORT=9000 python scripted_expert.py "The tide comes twice a day." [KEY_FILE]
 
@@ -25,7 +26,8 @@ async def serve(sentence: str, *keys: str) -> None:
             return Status(401)
         return Say(os.path.expandvars(sentence))
 
-    async with scripted_model(answer, port=int(os.environ["PORT"])) as model:
+    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])
+    async with scripted_model(answer, host=host, port=port) as model:
         running.append(model)
         await asyncio.Event().wait()
 

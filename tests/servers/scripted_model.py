@@ -208,7 +208,9 @@ def _words(text: str) -> list[str]:
 
 
 @asynccontextmanager
-async def scripted_model(*script: Script, port: int = 0) -> AsyncIterator[ScriptedModel]:
+async def scripted_model(
+    *script: Script, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[ScriptedModel]:
     """A running server; connections still open at the end are broken off. `port` 0 is any that is free."""
     model = ScriptedModel(script)
     talks: set[asyncio.Task[None]] = set()
@@ -219,8 +221,8 @@ async def scripted_model(*script: Script, port: int = 0) -> AsyncIterator[Script
         await asyncio.wait([task])
         talks.discard(task)
 
-    server = await asyncio.start_server(talk, "127.0.0.1", port, limit=1 << 22)
-    model.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    server = await asyncio.start_server(talk, host, port, limit=1 << 22)
+    model.base_url = f"http://{host}:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield model
     finally:

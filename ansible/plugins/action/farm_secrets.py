@@ -82,7 +82,8 @@ class _Maker:
             self._value(name, base64.b64encode(os.urandom(32)).decode())
         for name in ("consul/management.token", "nomad/management.token"):
             self._value(name, str(uuid.uuid4()))
-        self._value("consul/tokens/provisioning.token", str(uuid.uuid4()))
+        for name in ("provisioning", "agent"):
+            self._value(f"consul/tokens/{name}.token", str(uuid.uuid4()))
         for machine in self._asked["machines"]:
             for name in (f"consul/agents/{machine['name']}.token", f"consul/nomad/{machine['name']}.token"):
                 self._value(name, str(uuid.uuid4()))

@@ -1,5 +1,5 @@
-"""Packs the provisioning API for machines of one kind, on the controller; the role provisioning_api calls it
-once per run.
+"""Packs the control plane for machines of one kind, on the controller; the role control_program calls it once
+per run.
 
 Prints JSON: `digest` names exactly this content, `archive` is a tar file. It holds `service/` and `ansible/`,
 the locked packages of the two environments, each unpacked and ready to be put on Python's path, and
@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PACKED_FORM = "1"  # change it when the archive is packed in another way
+PACKED_FORM = "2"  # change it when the archive is packed in another way
 _LOCKS = ("pyproject.toml", "uv.lock", "ansible/pyproject.toml", "ansible/uv.lock", "avatar/pyproject.toml")
 # Of the checkout: what wheels are built from, and what playbooks read.
 _ROOMS = ("soundstage", "policy", "studio", "provisioning_api", "farm", "agent", "lab", "app", "pxe", "jobs")
@@ -31,23 +31,25 @@ _PROJECT = (
     "ansible",
     "inventory",
     "jobs",
+    "personas",
     "avatar",
     "farm",
     "pxe",
     "scripts",
 )
-_NOT_CARRIED = {"__pycache__", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules", ".git"}
+_NOT_CARRIED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules", ".git"}
+_ENVIRONMENT = ".venv"  # and whatever begins so
 
 
 def main() -> int:
     arguments = _arguments()
     digest = _digest(arguments)
-    archive = arguments.cache / f"provisioning-{digest}.tar"
+    archive = arguments.cache / f"control-{digest}.tar"
     built = not archive.exists()
     if built and not arguments.check:
         arguments.cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=arguments.cache) as folder:
-            staging = Path(folder) / "provisioning.tar"
+            staging = Path(folder) / "control.tar"
             _pack(_build(arguments, Path(folder)), staging)
             staging.replace(archive)
     print(json.dumps({"digest": digest, "archive": str(archive), "built": built}))
@@ -71,7 +73,7 @@ def _files(source: Path, names: Iterable[str]) -> Iterator[Path]:
     for name in names:
         start = source / name
         for folder, below, files in os.walk(start):
-            below[:] = [one for one in below if one not in _NOT_CARRIED]
+            below[:] = [one for one in below if one not in _NOT_CARRIED and not one.startswith(_ENVIRONMENT)]
             links = [one for one in below if (Path(folder) / one).is_symlink()]
             found |= {Path(folder) / one for one in (*files, *links) if not one.endswith(".pyc")}
         if start.is_file():
@@ -134,7 +136,7 @@ def _run(command: list[str]) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     except FileNotFoundError:
-        print(f"The program {command[0]} is missing: name it in provisioning_api__uv.", file=sys.stderr)
+        print(f"The program {command[0]} is missing: name it in control_program__uv.", file=sys.stderr)
         sys.exit(1)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()[-2000:]
@@ -143,7 +145,7 @@ def _run(command: list[str]) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Pack the provisioning API for machines of one kind.")
+    parser = argparse.ArgumentParser(description="Pack the control plane for machines of one kind.")
     parser.add_argument("--source", type=Path, required=True, help="the checkout")
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--uv", default="uv")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a job file to Nomad and waits until what it means runs; called by the action plugin nomad_job."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote
+
+_EVERY_S = 0.5
+
+
+class Api(Protocol):
+    """Of one server, Nomad's or Consul's."""
+
+    def get(self, path: str) -> Any: ...
+    def post(self, path: str, body: Mapping[str, Any]) -> Any: ...
+
+
+class DeployError(Exception):
+    """Nomad cannot place the job, or it does not become well; the text says why, as far as Nomad knows."""
+
+
+def planned(api: Api, hcl: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The job that the file means with these variables, and Nomad's plan for it."""
+    body = {"JobHCL": hcl, "Canonicalize": True, "Variables": assignments(variables)}
+    job = api.post("/v1/jobs/parse", body)
+    return job, api.post(f"/v1/job/{quote(job['ID'], safe='')}/plan", {"Job": job, "Diff": True})
+
+
+def differs(plan: Mapping[str, Any]) -> bool:
+    return plan["Diff"]["Type"] != "None"
+
+
+def register(api: Api, job: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    """Only over the version that the plan was made for: somebody else's change in between is not lost."""
+    body = {"Job": job, "EnforceIndex": True, "JobModifyIndex": plan["JobModifyIndex"]}
+    api.post("/v1/jobs", body)
+
+
+def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[str]:
+    """The ids of its allocations, once as many of the newest version run and are healthy as it asks for.
+
+    `deadline` is of time.monotonic(). A version that failed and was taken back is told at once.
+    """
+    path, wanted = f"/v1/job/{quote(job['ID'], safe='')}", sum(one["Count"] for one in job["TaskGroups"])
+    version = api.get(path)["Version"]
+    while True:
+        now = api.get(path)["Version"]
+        if now != version:
+            raise DeployError(
+                f"Version {version} of the job {job['ID']} did not become well; {now} is there."
+            )
+        ours = [one for one in api.get(f"{path}/allocations") if one["JobVersion"] == version]
+        well = [one["ID"] for one in ours if _is_well(one)]
+        if len(well) >= wanted:
+            return well
+        newest = api.get(f"{path}/deployment") or {}
+        failed = newest.get("JobVersion") == version and newest.get("Status") == "failed"
+        if failed or time.monotonic() > deadline:
+            reasons = _reasons(ours) or _not_placed(api, path) or "Nomad gives no reason"
+            count = f"{len(well)} of {wanted} of the job {job['ID']}"
+            raise DeployError(f"{count} run and are healthy: {reasons}.")
+        time.sleep(_EVERY_S)
+
+
+def wait_until_found(api: Api, service: str, allocations: Sequence[str], deadline: float) -> dict[str, Any]:
+    """`address` and `port` of an instance of these allocations, once Consul's checks of it pass."""
+    while True:
+        for entry in api.get(f"/v1/health/service/{quote(service, safe='')}?passing"):
+            found = entry["Service"]
+            if any(one in found["ID"] for one in allocations):
+                return {"address": found["Address"] or entry["Node"]["Address"], "port": found["Port"]}
+        if time.monotonic() > deadline:
+            raise DeployError(f"Consul knows no healthy instance of the service {service}.")
+        time.sleep(_EVERY_S)
+
+
+def assignments(variables: Mapping[str, Any]) -> str:
+    """HCL, one line each. What JSON says HCL says too, but that `${` and `%{` begin a template: those stay
+    as they are for the node to fill in.
+    """
+    lines = []
+    for name, value in variables.items():
+        text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+        lines.append(f"{name} = {text}")
+    return "\n".join(lines)
+
+
+def _is_well(allocation: Mapping[str, Any]) -> bool:
+    going = (allocation["DesiredStatus"], allocation["ClientStatus"]) == ("run", "running")
+    return going and bool((allocation.get("DeploymentStatus") or {}).get("Healthy"))
+
+
+def _reasons(allocations: Sequence[Mapping[str, Any]]) -> str:
+    """What Nomad noted last about each task of the newest allocation."""
+    newest = max(allocations, key=lambda one: int(one["CreateIndex"]), default={})
+    said = []
+    for task, state in (newest.get("TaskStates") or {}).items():
+        events = [one["DisplayMessage"] for one in state.get("Events") or [] if one.get("DisplayMessage")]
+        said.append(f"{task}: {'; '.join(events[-3:])}")
+    return ", ".join(said)[:1000]
+
+
+def _not_placed(api: Api, path: str) -> str:
+    """What kept the scheduler from placing it, counted over the nodes that it looked at."""
+    for evaluation in sorted(api.get(f"{path}/evaluations") or [], key=lambda one: -int(one["ModifyIndex"])):
+        for group, metric in (evaluation.get("FailedTGAllocs") or {}).items():
+            why = {**(metric.get("ConstraintFiltered") or {}), **(metric.get("DimensionExhausted") or {})}
+            counted = ", ".join(f"{reason} ({count} nodes)" for reason, count in why.items())
+            return f"no node for {group}: {counted or 'none that takes work is there'}"
+    return ""

@@ -1,0 +1,115 @@
+"""The last step of the first run: the control machine deploys the agent on Nomad itself, and it answers.
+
+The tests share one machine and run in the order of this file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_in_lab import ADDRESS, KNOWS, MACHINE, UNKNOWN, of_the_agent, packed_program, place_expert, say
+from farm_in_lab import LabFarm, Run
+
+from lab.farm_in_a_box import Lab
+from lab.plan import machines_named
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+NOMAD = f"https://{ADDRESS}:4646"
+CONSUL = f"https://{ADDRESS}:8501"
+
+
+@pytest.fixture(scope="module")
+def farm(
+    lab_names: Callable[[str], Lab],
+    engines: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LabFarm:
+    folder = tmp_path_factory.mktemp("agent")
+    program = packed_program(folder)
+    lab = lab_names("agent")
+    lab.up(machines_named([MACHINE]), groups={"control": [MACHINE]})
+    made = LabFarm(lab, folder / "farm", engines, program, {"control": of_the_agent("exec")})
+    place_expert(made)
+    return made
+
+
+def job(farm: LabFarm, name: str = "agent") -> Any:
+    return farm.json(f"{NOMAD}/v1/job/{name}", "X-Nomad-Token", farm.secret("nomad/management.token"))
+
+
+@pytest.fixture(scope="module")
+def first_run(farm: LabFarm) -> Run:
+    return farm.converge()
+
+
+def test_the_first_run_ends_with_an_agent_that_knows_its_farm_and_finds_a_model(
+    farm: LabFarm, first_run: Run
+) -> None:
+    assert first_run.count(MACHINE, "failed") == 0
+    assert f"{MACHINE}  ready" in say(farm, "cluster status")
+    assert KNOWS in say(farm, UNKNOWN)
+    token = farm.secret("consul/management.token")
+    found = farm.json(f"{CONSUL}/v1/health/service/agent?passing", "X-Consul-Token", token)
+    assert [one["Service"]["Port"] for one in found] == [8000]
+
+
+def test_a_second_run_changes_nothing_and_tells_no_key(farm: LabFarm, first_run: Run) -> None:
+    before = job(farm)["Version"]
+    again = farm.converge("-vvv", "--diff")
+    assert again.changed() == 0, again.output[-5000:]
+    assert job(farm)["Version"] == before
+    told = first_run.output + again.output + json.dumps(job(farm))
+    for name in ("agent/admin.key", "nomad/tokens/agent.token", "consul/tokens/agent.token"):
+        assert farm.secret(name) not in told, name
+
+
+def test_a_program_of_the_task_has_no_right_of_root(farm: LabFarm, first_run: Run) -> None:
+    script = "grep -h CapEff /proc/$(pgrep -u soundstage-agent -o)/status"
+    assert farm.on(MACHINE, "sh", "-c", script).stdout.split() == ["CapEff:", "0" * 16]
+
+
+@pytest.mark.slow
+def test_a_dry_run_tells_the_truth(farm: LabFarm, first_run: Run) -> None:
+    assert farm.converge("--check", "--diff").changed() == 0
+    dry = farm.converge("--check", "--tags", "agent", agent__extra='[log]\nlevel = "debug"')
+    assert dry.changed() > 0
+    assert job(farm)["Version"] == 0
+
+
+@pytest.mark.slow
+def test_other_settings_are_another_version_which_remembers(farm: LabFarm, first_run: Run) -> None:
+    say(farm, "remember that the tide turns at noon")
+    farm.converge("--tags", "agent", agent__extra='[log]\nlevel = "debug"')
+    assert job(farm)["Version"] == 1
+    assert "the tide turns at noon" in say(farm, "what do you know about the tide?")
+
+
+@pytest.mark.slow
+def test_an_agent_that_gives_another_answer_is_refused_with_the_answer(farm: LabFarm, first_run: Run) -> None:
+    wrong = [{"ask": UNKNOWN, "expect": "north"}]
+    done = farm.play("--tags", "agent", bootstrap_agent__questions=wrong)
+    assert done.status != 0
+    assert f"bootstrap_agent.no_answer: asked “{UNKNOWN}”" in done.said()
+    assert KNOWS in done.said()
+
+
+@pytest.mark.slow
+def test_the_provisioning_of_machines_runs_beside_it(farm: LabFarm, first_run: Run) -> None:
+    farm.converge("--tags", "agent", agent__provisioning="job")
+    assert job(farm, "provisioning-api")["Status"] == "running"
+    assert "machines" in say(farm, "what machines do we have?")
+
+
+@pytest.mark.slow
+def test_beside_other_tasks_and_not_isolated_it_runs_code_in_a_sandbox_of_its_own(
+    farm: LabFarm, first_run: Run
+) -> None:
+    sentence = "Run this Python: print(6*7)"
+    assert "Code runs only in a sandbox" in say(farm, sentence)
+    drivers = {"nomad__drivers": ["exec", "raw_exec"], "agent__driver": "raw_exec"}
+    farm.converge("--tags", "nomad,agent", **drivers)
+    assert "42" in say(farm, sentence)
