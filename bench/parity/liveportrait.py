@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 import types
 from pathlib import Path
@@ -20,12 +21,14 @@ sys.path[:0] = [str(ROOT / "avatar/src"), str(ROOT / "tests/avatar/parity"), str
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from avatar.engines.liveportrait.loading import FILES  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
 from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
 from liveportrait_cases import FIGURES, NETWORKS, SIZES, network_inputs, seeded_weights  # noqa: E402
 from seeded import Array, figures, largest_error  # noqa: E402
 
 TORCH_THREADS = 2
+PERCEPTRONS = "liveportrait.retargeting"
 
 
 def main() -> None:
@@ -43,6 +46,7 @@ def main() -> None:
     for name, sizes in SIZES.items():
         for network in NETWORKS:
             kept |= compare(name, sizes, network)
+    kept |= compare_whole(SIZES["small"])
     if arguments.write:
         np.savez_compressed(FIGURES, **kept)
         print(f"{FIGURES}: {len(kept)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
@@ -106,6 +110,24 @@ def original_network(network: str, sizes: Sizes) -> torch.nn.Module:
     made: torch.nn.Module = kind(**parameters)
     fill(made, network)
     return made.eval()
+
+
+def compare_whole(sizes: Sizes) -> dict[str, Array]:
+    """The original's figures for whole runs with small networks."""
+    from liveportrait_runs import compare_runs
+
+    states: dict[str, Any] = {
+        role: original_network(network, sizes).state_dict()
+        for network, (role, part) in FILES.items()
+        if part is None
+    }
+    states[PERCEPTRONS] = {
+        part: {f"module.{key}": value for key, value in original_network(network, sizes).state_dict().items()}
+        for network, (_, part) in FILES.items()
+        if part is not None
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        return compare_runs(Path(folder), original_config(sizes), states)
 
 
 def fill(module: torch.nn.Module, network: str) -> None:

@@ -14,9 +14,10 @@ from seeded import Array, figures, largest_error
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.liveportrait.loading import FILES, find_files, load_networks  # noqa: E402
+from avatar.engines.liveportrait.loading import FILES, load_networks, required_files  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
 from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
+from avatar.engines.weights.manifest import weight_file  # noqa: E402
 
 TOLERANCE = 1e-4
 
@@ -85,32 +86,32 @@ def published_layout(tmp_path: Path) -> Path:
     """Checkpoints as they are published: two folders, three networks in one file, names of a parallel run."""
     networks = seeded_networks(SMALL)
     whole: dict[str, dict[str, Any]] = {}
-    for attribute, (stem, part) in FILES.items():
+    for folder in ("base_models", "retargeting_models"):
+        (tmp_path / "liveportrait" / folder).mkdir(parents=True)
+    for attribute, (role, part) in FILES.items():
         state = dict(getattr(networks, attribute).state_dict())
         if part is None:
-            (tmp_path / "base_models").mkdir(exist_ok=True)
-            torch.save(state, tmp_path / "base_models" / f"{stem}.pth")
+            torch.save(state, tmp_path / weight_file(role).path)
         else:
             whole[part] = {f"module.{key}": value for key, value in state.items()}
-    (tmp_path / "retargeting_models").mkdir()
-    torch.save(whole, tmp_path / "retargeting_models" / "stitching_retargeting_module.pth")
+    torch.save(whole, tmp_path / weight_file("liveportrait.retargeting").path)
     return tmp_path
 
 
 def test_checkpoints_in_the_published_layout_load(published_layout: Path) -> None:
-    loaded, expected = load_networks(find_files(published_layout), SMALL), seeded_networks(SMALL)
+    loaded, expected = load_networks(required_files(published_layout), SMALL), seeded_networks(SMALL)
     for key, value in expected.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
 
 
 def test_a_missing_file_is_named(published_layout: Path) -> None:
-    (published_layout / "base_models" / "warping_module.pth").unlink()
-    with pytest.raises(Unavailable, match=r"weights\.missing: LivePortrait lacks warping_module\.pth"):
-        find_files(published_layout)
+    (published_layout / "liveportrait" / "base_models" / "warping_module.pth").unlink()
+    with pytest.raises(Unavailable, match=r"weights\.missing: liveportrait needs warping_module\.pth"):
+        required_files(published_layout)
 
 
 def test_another_networks_file_is_refused_by_name(published_layout: Path) -> None:
-    base = published_layout / "base_models"
+    base = published_layout / "liveportrait" / "base_models"
     (base / "spade_generator.pth").write_bytes((base / "motion_extractor.pth").read_bytes())
     with pytest.raises(InvalidInput, match=r"weights\.mismatch.*spade_generator\.pth.*missing: .*fc\.weight"):
-        load_networks(find_files(published_layout), SMALL)
+        load_networks(required_files(published_layout), SMALL)

@@ -1,0 +1,100 @@
+"""`avatar reenact`: a photo or a video, and what moves its face."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from avatar.errors import InvalidInput
+from avatar.pipeline.context import Context
+from avatar.spec import Consent, Finished
+
+REGIONS = ("all", "exp", "pose", "lip", "eyes")
+
+
+def add_reenact(one: ArgumentParser) -> None:
+    """The arguments: --source FILE, --driving FILE or --say TEXT, --out FILE."""
+    one.add_argument(
+        "--source", type=Path, metavar="FILE", required=True, help="the photo or video whose face is to move"
+    )
+    moves = one.add_mutually_exclusive_group(required=True)
+    moves.add_argument(
+        "--driving", type=Path, metavar="FILE", help="a video or a motion template (.npz, .json)"
+    )
+    moves.add_argument("--say", metavar="TEXT", help="what a photo is to say: the speech moves its face")
+    one.add_argument("--out", type=Path, metavar="FILE", required=True, help="the video to make")
+    one.add_argument(
+        "--consent",
+        type=Path,
+        metavar="FILE",
+        help="who agreed (JSON: id, person, granted_at, purpose); default SOURCE.consent.json",
+    )
+    one.add_argument(
+        "--save-template", type=Path, metavar="FILE", help="keep the driving video's motion (.npz, .json)"
+    )
+    one.add_argument("--region", choices=REGIONS, default="all", help="what of the face moves")
+    one.add_argument(
+        "--absolute", action="store_true", help="copy the driving face instead of adding its changes"
+    )
+    one.add_argument(
+        "--shut-lips",
+        action=BooleanOptionalAction,
+        default=True,
+        help="a source with open lips shuts them first",
+    )
+    one.add_argument("--retarget-eyes", action="store_true", help="copy only how far the eyes are open")
+    one.add_argument("--retarget-lips", action="store_true", help="copy only how far the lips are open")
+    one.add_argument(
+        "--stitching", action=BooleanOptionalAction, default=True, help="keep the shoulders where they are"
+    )
+    one.add_argument("--strength", type=float, default=1.0, metavar="X", help="of the motion; default 1")
+    one.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
+    one.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
+    one.add_argument("--face-index", type=int, metavar="N", help="of the source, from the left, from 0")
+
+
+def reenact(arguments: Namespace, context: Context) -> Finished:
+    if not 0 <= arguments.strength <= 3:
+        raise InvalidInput(
+            "reenact.bad_strength", f"A strength of {arguments.strength} is not possible.", "Use 0 to 3."
+        )
+    from avatar.pipeline import reenact as pipeline
+
+    options = pipeline.ReenactOptions(
+        region=arguments.region,
+        relative=not arguments.absolute,
+        shut_lips=arguments.shut_lips,
+        eyes=arguments.retarget_eyes,
+        lips=arguments.retarget_lips,
+        stitching=arguments.stitching,
+        strength=arguments.strength,
+        precision=arguments.precision,
+        models=arguments.models,
+        face_index=arguments.face_index,
+    )
+    job = pipeline.ReenactJob(
+        source=arguments.source,
+        driving=arguments.driving,
+        text=arguments.say,
+        consent=_consent(arguments),
+        save_template=arguments.save_template,
+        options=options,
+    )
+    return pipeline.reenact(job, arguments.out, context)
+
+
+def _consent(arguments: Namespace) -> Consent | None:
+    beside = arguments.source.with_name(arguments.source.name + ".consent.json")
+    path: Path = arguments.consent or beside
+    if arguments.consent is None and not beside.is_file():
+        return None
+    try:
+        return Consent.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InvalidInput(
+            "consent.unreadable",
+            f"{path} holds no record of consent: {str(error).splitlines()[0]}.",
+            'It is JSON: {"id": "…", "person": "…", "granted_at": "2026-01-31", "purpose": "…"}.',
+        ) from error

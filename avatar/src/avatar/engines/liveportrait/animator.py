@@ -1,0 +1,103 @@
+"""Runs the networks on pictures: what a face does, and the picture of it doing something else.
+
+The only module of the engine that sees tensors and arrays; all others see one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of, rotation_of
+from avatar.engines.liveportrait.networks import Networks
+from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.retargeting import retarget, stitch
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Animator:
+    """Networks on a device. One thread at a time."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        stitching: bool = True,
+        strength: float = 1.0,
+    ) -> None:
+        self.networks = networks.settle(device, dtype)
+        self.device, self.dtype = device, dtype
+        self.side_px = networks.sizes.picture_px
+        self._stitching, self._strength = stitching, strength
+
+    @torch.inference_mode()
+    def motions(self, crops: Sequence[Pixels]) -> list[Motion]:
+        """What the faces in BGR crops (256, 256, 3) do."""
+        raw = self.networks.motion(self._pictures(crops))
+        held = torch.cat([raw.kp, raw.exp, raw.t, raw.scale, raw.pitch, raw.yaw, raw.roll], dim=1)
+        kp, exp, t, scale, *angles = np.split(held.cpu().numpy(), np.cumsum([63, 63, 3, 1, 66, 66]), axis=1)
+        degrees = zip(*(degrees_of(angle).tolist() for angle in angles), strict=True)
+        return [
+            Motion(
+                kp=kp[index].reshape(-1, 3),
+                exp=exp[index].reshape(-1, 3),
+                rotation=rotation_of(*angle),
+                t=t[index],
+                scale=float(scale[index, 0]),
+            )
+            for index, angle in enumerate(degrees)
+        ]
+
+    @torch.inference_mode()
+    def volume(self, crops: Sequence[Pixels]) -> Tensor:
+        """The appearance of faces in BGR crops (256, 256, 3); stays on the device."""
+        return self.networks.appearance(self._pictures(crops))
+
+    @torch.inference_mode()
+    def place(self, poses: Sequence[Pose]) -> tuple[Tensor, Tensor]:
+        """Keypoints of the source and where they go, (batch, 21, 3) each: retargeted and stitched."""
+        source = self._tensor([pose.source for pose in poses])
+        driven = self._tensor([pose.driven for pose in poses])
+        driven = driven + self._change("eyes", source, [pose.eyes for pose in poses])
+        driven = driven + self._change("lips", source, [pose.lips for pose in poses])
+        if self._stitching:
+            driven = stitch(self.networks.stitching, source, driven)
+        driven = driven + self._change("lips", source, [pose.shut_lips for pose in poses])
+        return source, source + (driven - source) * self._strength
+
+    @torch.inference_mode()
+    def tensor_of(self, volume: Tensor, poses: Sequence[Pose]) -> Tensor:
+        """RGB 0..1 (batch, 3, 512, 512). `volume` holds one appearance for all poses, or one for each."""
+        source, driven = self.place(poses)
+        if len(volume) == 1:
+            volume = volume.expand(len(poses), -1, -1, -1, -1)
+        return self.networks.generator(self.networks.warping(volume, driven, source))
+
+    @torch.inference_mode()
+    def draw(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
+        """As `tensor_of`, as BGR uint8 (batch, 512, 512, 3)."""
+        levels = (self.tensor_of(volume, poses).float() * 255 + 0.5).to(torch.uint8)
+        return np.ascontiguousarray(levels.flip(1).permute(0, 2, 3, 1).cpu().numpy())
+
+    def _pictures(self, crops: Sequence[Pixels]) -> Tensor:
+        stacked = torch.from_numpy(np.stack(crops)).to(self.device)
+        return (stacked.flip(3).permute(0, 3, 1, 2).float() / 255).to(self.dtype).contiguous()
+
+    def _tensor(self, rows: Sequence[Array]) -> Tensor:
+        return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self.device)
+
+    def _change(self, network: str, source: Tensor, ratios: Sequence[Array | None]) -> Tensor:
+        """What the perceptron adds to each row; nothing where no ratio is given."""
+        change = torch.zeros_like(source)
+        rows = [index for index, ratio in enumerate(ratios) if ratio is not None]
+        if rows:
+            given = self._tensor([ratio for ratio in ratios if ratio is not None])
+            change[rows] = retarget(getattr(self.networks, network), source[rows], given)
+        return change

@@ -1,0 +1,152 @@
+"""Videos as the engine takes them: upright pictures at a steady rate, and what faces in them do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Colorspace
+
+from avatar.engines.liveportrait.animator import Animator, Pixels
+from avatar.engines.liveportrait.paste import Matrix, cut, shrunk
+from avatar.engines.liveportrait.poses import DrivingFace, Openings
+from avatar.engines.liveportrait.reenactment import chunks, openings_of
+from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
+from avatar.engines.motion.timeline import frames_of_steps
+from avatar.errors import InvalidInput
+from avatar.face.anchors import CropFrame, liveportrait_crop
+from avatar.face.landmarks import FaceLandmarks, Points
+from avatar.face.tracker import FaceTracker
+
+DRIVING_SCALE, DRIVING_LIFT = 2.2, -0.1
+LEAST_FPS, MOST_FPS = 10, 60
+MAX_FRAMES = 500_000
+_HD_HEIGHT = 720
+_UNSPECIFIED = 2
+
+
+class Film:
+    """The frames of a video file, as often as asked for."""
+
+    def __init__(self, path: Path, name: str, fps: int | None = None) -> None:
+        """`fps`: resample to it; None keeps the video's own, rounded. Raises `video.*`."""
+        self.footage = Footage.open(path, name)
+        self.name = name
+        self._table: FrameTable = self.footage.table(0, None)
+        usual = round(1000 / self._table.frame_ms()) if len(self._table) else 25
+        self.fps = fps or min(MOST_FPS, max(LEAST_FPS, usual))
+        self._order = frames_of_steps(self._table, 0, self.fps, limit=MAX_FRAMES)
+        if not len(self._order):
+            raise InvalidInput("video.no_frames", f"{name} holds no picture.", "Use another video.")
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def pictures(self) -> Iterator[Pixels]:
+        """uint8 BGR (h, w, 3), upright."""
+        reader: FrameReader[Pixels] = FrameReader(self.footage, self._table, self._picture, 4)
+        return reader.read(self._order.tolist())
+
+    def tracked(self, tracker: FaceTracker, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
+        """Every picture with the landmarks of the chosen face: number `index` from the left in the first
+        picture with faces (None: the largest), then whichever is nearest to where it was.
+        """
+        last: FaceLandmarks | None = None
+        for picture in self.pictures():
+            faces = tracker.track(picture)
+            found = _chosen(faces, last, index)
+            last = found or last
+            yield picture, None if found is None else found.points
+
+    def _picture(self, frame: av.VideoFrame) -> Pixels:
+        unsaid = frame.colorspace == _UNSPECIFIED
+        matrix = Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
+        picture = np.asarray(frame.reformat(format="bgr24", src_colorspace=matrix).to_ndarray(), np.uint8)
+        return np.ascontiguousarray(np.rot90(picture, -self.footage.turns))
+
+
+@dataclass(frozen=True, slots=True)
+class DrivingFilm:
+    """A driving video, watched once: where its face is on average, and how far eyes and lips are open."""
+
+    film: Film
+    frame: CropFrame
+    found: npt.NDArray[np.int64]
+    """For each frame, the nearest earlier one in which the face was seen (at the start: the next)."""
+    openings: dict[int, Openings]
+
+    @classmethod
+    def watch(cls, film: Film, tracker: FaceTracker, check: Callable[[], None]) -> DrivingFilm:
+        """One pass over the video, keeping a few numbers a frame. Raises `face.not_found`."""
+        places, openings = [], {}
+        seen = np.full(len(film), -1, np.int64)
+        for number, (_, points) in enumerate(film.tracked(tracker, None)):
+            check()
+            if points is None:
+                continue
+            crop = liveportrait_crop(points, scale=DRIVING_SCALE, lift=DRIVING_LIFT)
+            places.append((*crop.centre, crop.side))
+            openings[number] = openings_of(points)
+            seen[number] = number
+        if not places:
+            raise InvalidInput(
+                "face.not_found",
+                f"No face was found in {film.name}.",
+                "Drive with a video of one person who looks into the camera.",
+            )
+        found = np.maximum.accumulate(seen)
+        found[found < 0] = min(openings)
+        x, y, side = np.mean(places, axis=0)
+        # As published: one box for the whole clip, not turned, so that the head's own motion stays in it.
+        return cls(film, CropFrame((float(x), float(y)), float(side), 0.0), found, openings)
+
+    @property
+    def lost(self) -> list[int]:
+        """Frames without a face: the one before is held."""
+        return [number for number in range(len(self.found)) if number not in self.openings]
+
+    def faces(self, animator: Animator, batch: int) -> Iterator[DrivingFace]:
+        """What the face does in every frame."""
+        side = animator.networks.sizes.output_px
+        matrix: Matrix = self.frame.matrix(side)
+        made: dict[int, DrivingFace] = {}
+        emitted = 0
+        for chunk in chunks(self._seen(), batch):
+            crops = [shrunk(cut(picture, matrix, side), animator.side_px) for _, picture in chunk]
+            for (number, _), motion in zip(chunk, animator.motions(crops), strict=True):
+                made[number] = DrivingFace(motion, self.openings[number])
+            while emitted < len(self.found) and int(self.found[emitted]) in made:
+                face = made[int(self.found[emitted])]
+                for old in [number for number in made if number < int(self.found[emitted])]:
+                    del made[old]
+                yield face
+                emitted += 1
+
+    def _seen(self) -> Iterator[tuple[int, Pixels]]:
+        for number, picture in enumerate(self.film.pictures()):
+            if number in self.openings:
+                yield number, picture
+
+
+def _chosen(
+    faces: list[FaceLandmarks], last: FaceLandmarks | None, index: int | None
+) -> FaceLandmarks | None:
+    if not faces:
+        return None
+    if last is not None:
+        x, y = last.points[:, :2].mean(axis=0)
+        nearest = min(faces, key=lambda face: _distance(face, float(x), float(y)))
+        return nearest if _distance(nearest, float(x), float(y)) < 3 * last.eye_distance_px else None
+    if index is None:
+        return faces[0]
+    ordered = sorted(faces, key=lambda face: face.box[0])
+    return ordered[index] if index < len(ordered) else None
+
+
+def _distance(face: FaceLandmarks, x: float, y: float) -> float:
+    centre = face.points[:, :2].mean(axis=0)
+    return float(np.hypot(centre[0] - x, centre[1] - y))

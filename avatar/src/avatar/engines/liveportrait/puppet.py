@@ -1,0 +1,83 @@
+"""Drives a photo by the control track of a speech: text alone moves the face, nobody is filmed.
+
+Lips and lids are opened by the retargeting networks, which know the source's own; the head turns by
+geometry; brows, gaze, lip corners and pout shift the keypoints that carry them. The shifts are the ranges of
+the published puppet controls. How they look has to be judged with the published weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from avatar.engines.liveportrait.drive import DriveStyle, moved, neutral, wanted
+from avatar.engines.liveportrait.motion_values import Array, Motion, rotation_of
+from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.poses import SourceFace
+from avatar.engines.liveportrait.sizes import KEYPOINTS
+from avatar.face.landmarks import LEFT_MOUTH_CORNER, RIGHT_MOUTH_CORNER, FaceLandmarks
+from avatar.tracks import ControlTrack, aperture_e
+
+X, Y, Z = 0, 1, 2
+_SPREAD = {(20, Y): -0.008, (14, Y): -0.016, (17, Y): 0.005, (17, Z): 0.0024, (3, Y): -0.003, (7, Y): -0.003}
+"""Lip corners apart (wide = 1): the published smile, to four fifths."""
+_PURSE = {(14, Y): 0.010, (3, Y): -0.005, (7, Y): -0.005, (17, Z): -0.005}
+"""Lips together (wide = -1)."""
+_GAZE_X = {(11, X): 0.013, (15, X): 0.013}
+_GAZE_Y = {(11, Y): 0.012, (15, Y): 0.012}
+_BROW_UP = {(1, Y): 0.020, (2, Y): -0.020}
+_BROW_DOWN = {(1, X): 0.020, (2, X): -0.020, (1, Y): -0.006, (2, Y): 0.006}
+_SWAY_T = 0.02
+"""Of the crop's half side."""
+_LEAST_BLINK = 0.02
+
+
+def motion_at(values: Mapping[str, float]) -> Motion:
+    """What one frame of a control track adds to a still face.
+
+    The track turns to the picture's right, looks down and tilts clockwise for positive angles. Here x is
+    right, y down and z inwards, so the nose is at negative z and a positive turn about y takes it left.
+    """
+    exp = np.zeros((KEYPOINTS, 3), np.float32)
+    for table, amount in (
+        (_SPREAD, max(0.0, values["wide"])),
+        (_PURSE, max(0.0, -values["wide"])),
+        (_GAZE_X, values["gaze_x"]),
+        (_GAZE_Y, values["gaze_y"]),
+        (_BROW_UP, max(0.0, values["brow"])),
+        (_BROW_DOWN, max(0.0, -values["brow"])),
+    ):
+        for (point, axis), reach in table.items():
+            exp[point, axis] += reach * amount
+    still = neutral()
+    turned = rotation_of(values["pitch_deg"], -values["yaw_deg"], values["roll_deg"])
+    return Motion(still.kp, exp, turned, np.array([_SWAY_T * values["sway"], 0, 0], np.float32), 1.0)
+
+
+def spoken_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTrack) -> Iterator[Pose]:
+    """One pose per frame of the track. `landmarks`: the source's, which tell how wide its mouth is."""
+    corners = landmarks.points[[LEFT_MOUTH_CORNER, RIGHT_MOUTH_CORNER], :2]
+    mouth_e = float(np.linalg.norm(corners[1] - corners[0])) / max(landmarks.eye_distance_px, 1e-6)
+    gaps = aperture_e(track["jaw"], track["low"], track["raise"]) / max(mouth_e, 0.1)
+    style, first = DriveStyle(), neutral()
+    keypoints = source.keypoints
+    for index in range(track.frames):
+        values = track.at(index)
+        motion = motion_at(values)
+        target = wanted(source.motion, first, motion, style)
+        driven = moved(source.motion, first, motion, target, style).keypoints()
+        yield Pose(
+            source=keypoints,
+            driven=driven,
+            eyes=_lids(source, values["blink"]),
+            lips=np.array([source.openings.lips, gaps[index]], np.float32),
+        )
+
+
+def _lids(source: SourceFace, blink: float) -> Array | None:
+    """The network is asked only while the lids move: open eyes stay as the photo has them."""
+    if blink < _LEAST_BLINK:
+        return None
+    eyes = source.openings.eyes
+    return np.array([*eyes, (1 - min(1.0, blink)) * float(eyes.mean())], np.float32)

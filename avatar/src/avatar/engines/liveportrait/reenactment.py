@@ -1,0 +1,137 @@
+"""Frames of a photo or a video whose face moves as told, in batches and with flat memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from avatar.engines.liveportrait.animator import Animator, Pixels
+from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
+from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings, SourceFace, filmed_poses
+from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
+from avatar.face.anchors import liveportrait_crop
+from avatar.face.landmarks import Points
+
+HELD_FRAMES, FADED_FRAMES = 6, 12
+"""A lost face stays where it was for the first, and has faded to the source after the second."""
+T = TypeVar("T")
+
+
+def openings_of(points: Points) -> Openings:
+    """How far eyes and lips of landmarks (478, 3) are open."""
+    return Openings(eye_openings(points), lip_opening(points))
+
+
+class Reenactment:
+    """Draws moved faces into frames. `batch`: how many frames the networks see at once."""
+
+    def __init__(self, animator: Animator, *, batch: int) -> None:
+        self._animator, self._batch = animator, batch
+        self._crop_px = animator.networks.sizes.output_px
+        self._mask = soft_mask(self._crop_px)
+        self.lost: list[int] = []
+        """Numbers of the source's frames in which no face was seen."""
+
+    def face_of(self, picture: Pixels, points: Points) -> SourceFace:
+        """The face of landmarks (478, 3) in a picture (h, w, 3), as the networks see it."""
+        matrix = liveportrait_crop(points).matrix(self._crop_px)
+        motion = self._animator.motions([self._small(picture, matrix)])[0]
+        return SourceFace(motion, openings_of(points), matrix)
+
+    def photo(self, picture: Pixels, source: SourceFace, poses: Iterable[Pose]) -> Iterator[Pixels]:
+        """`picture` (h, w, 3 BGR) once for each pose, with the face moved; every frame is a new array."""
+        volume = self._animator.volume([self._small(picture, source.matrix)])
+        paste = Paste.of(source.matrix, self._mask, (picture.shape[1], picture.shape[0]))
+        for chunk in chunks(poses, self._batch):
+            for crop in self._animator.draw(volume, chunk):
+                frame = picture.copy()
+                if paste is not None:
+                    paste.onto(frame, crop)
+                yield frame
+
+    def video(
+        self,
+        frames: Iterable[tuple[Pixels, Points | None]],
+        driving: Iterable[DrivingFace],
+        manner: Manner,
+    ) -> Iterator[Pixels]:
+        """Frames (h, w, 3 BGR) with their faces moved, a few frames late; None: no face was seen.
+
+        A lost face is drawn where it was for some frames, then the source shows through.
+        """
+        waiting: deque[_Shown] = deque()
+        steps = filmed_poses(self._pairs(frames, driving, waiting), manner)
+        for chunk in chunks(steps, self._batch):
+            shown = [waiting.popleft() for _ in chunk]
+            crops = [
+                self._small(one.picture, source.matrix) for one, (source, _) in zip(shown, chunk, strict=True)
+            ]
+            drawn = self._animator.draw(self._animator.volume(crops), [pose for _, pose in chunk])
+            for one, (source, _), crop in zip(shown, chunk, drawn, strict=True):
+                size = (one.picture.shape[1], one.picture.shape[0])
+                paste = Paste.of(source.matrix, self._mask, size)
+                if paste is not None and one.strength > 0:
+                    paste.onto(one.picture, crop, one.strength)
+                yield one.picture
+
+    def _pairs(
+        self,
+        frames: Iterable[tuple[Pixels, Points | None]],
+        driving: Iterable[DrivingFace],
+        waiting: deque[_Shown],
+    ) -> Iterator[tuple[SourceFace, DrivingFace]]:
+        last: tuple[Matrix, Openings] | None = None
+        missed, number = 0, 0
+        for chunk in chunks(zip(frames, driving, strict=False), self._batch):
+            seen: list[tuple[_Shown, Matrix, Openings, DrivingFace]] = []
+            for (picture, points), face in chunk:
+                missed = 0 if points is not None else missed + 1
+                if points is not None:
+                    last = liveportrait_crop(points).matrix(self._crop_px), openings_of(points)
+                else:
+                    self.lost.append(number)
+                number += 1
+                strength = 1.0 if last else 0.0
+                if missed > HELD_FRAMES:
+                    strength *= max(0.0, 1 - (missed - HELD_FRAMES) / (FADED_FRAMES - HELD_FRAMES))
+                matrix, openings = last or (_whole(picture, self._crop_px), _SHUT)
+                seen.append((_Shown(picture.copy(), strength), matrix, openings, face))
+            motions = self._animator.motions(
+                [self._small(shown.picture, matrix) for shown, matrix, _, _ in seen]
+            )
+            for (shown, matrix, openings, face), motion in zip(seen, motions, strict=True):
+                waiting.append(shown)
+                yield SourceFace(motion, openings, matrix), face
+
+    def _small(self, picture: Pixels, matrix: Matrix) -> Pixels:
+        return shrunk(cut(picture, matrix, self._crop_px), self._animator.side_px)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A frame on its way, and how much of the moved face is to be seen in it."""
+
+    picture: Pixels
+    strength: float
+
+
+_SHUT = Openings(np.zeros(2, np.float32), 0.0)
+
+
+def _whole(picture: Pixels, side_px: int) -> Matrix:
+    """The crop that holds the whole picture: for frames before any face, which are not drawn."""
+    scale = side_px / max(picture.shape[:2])
+    return np.array([[scale, 0, 0], [0, scale, 0]], np.float64)
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`size` items at a time; the last may be fewer."""
+    steady = iter(items)
+    while chunk := list(islice(steady, size)):
+        yield chunk

@@ -1,0 +1,139 @@
+"""Motion templates: what a driving face did, kept as plain numbers (`.npz` or `.json`, never a pickle)."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avatar.encode.atomic import atomic_file
+from avatar.engines.liveportrait.motion_values import Array, Motion
+from avatar.engines.liveportrait.poses import DrivingFace, Openings
+from avatar.engines.liveportrait.sizes import KEYPOINTS
+from avatar.errors import InvalidInput
+
+VERSION = 1
+MAX_FRAMES = 250_000
+MAX_BYTES = 1 << 30
+_POINTS = (KEYPOINTS, 3)
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "kp": _POINTS, "exp": _POINTS, "rotation": (3, 3), "t": (3,), "scale": (), "eyes": (2,), "lips": (),
+}  # fmt: skip
+_HINT = "Make it again: avatar reenact --driving VIDEO --save-template FILE.npz."
+
+
+@dataclass(frozen=True, slots=True)
+class MotionTemplate:
+    """Arrays with one row per frame: kp, exp (n, 21, 3), rotation (n, 3, 3), t (n, 3), scale, lips (n,),
+    eyes (n, 2). float32.
+    """
+
+    fps: float
+    rows: dict[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.rows["scale"])
+
+    def face(self, index: int) -> DrivingFace:
+        """What the face does in one frame."""
+        row = {name: values[index] for name, values in self.rows.items()}
+        motion = Motion(row["kp"], row["exp"], row["rotation"], row["t"], float(row["scale"]))
+        return DrivingFace(motion, Openings(row["eyes"], float(row["lips"])))
+
+
+def template_of(fps: float, faces: list[DrivingFace]) -> MotionTemplate:
+    """Raises ValueError for a face without openings."""
+    columns: dict[str, list[Any]] = {name: [] for name in _SHAPES}
+    for face in faces:
+        if face.openings is None:
+            raise ValueError("a template needs the openings of eyes and lips")
+        for name in ("kp", "exp", "rotation", "t", "scale"):
+            columns[name].append(getattr(face.motion, name))
+        columns["eyes"].append(face.openings.eyes)
+        columns["lips"].append(face.openings.lips)
+    return MotionTemplate(fps, {name: np.array(values, np.float32) for name, values in columns.items()})
+
+
+def save_template(template: MotionTemplate, path: Path) -> None:
+    """Writes `.json` or `.npz`, by the name; readers see all of it or nothing."""
+    with atomic_file(path) as part:
+        if path.suffix == ".json":
+            record: dict[str, Any] = {name: rows.tolist() for name, rows in template.rows.items()}
+            part.write_text(json.dumps({"version": VERSION, "fps": template.fps, **record}))
+            return
+        with part.open("wb") as file:
+            np.savez_compressed(file, version=VERSION, fps=template.fps, **template.rows)
+
+
+def is_template(path: Path) -> bool:
+    """By its name."""
+    return path.suffix.lower() in (".npz", ".json", ".pkl", ".pickle")
+
+
+def load_template(path: Path) -> MotionTemplate:
+    """Raises InvalidInput `template.pickle`, `template.unreadable`, `template.invalid`."""
+    if path.suffix.lower() in (".pkl", ".pickle"):
+        raise InvalidInput(
+            "template.pickle",
+            f"{path.name} is a pickle, which can run any program when it is opened.",
+            _HINT,
+        )
+    try:
+        held = _read(path)
+        fps, version = float(held.pop("fps")), int(held.pop("version"))
+        rows = {name: np.asarray(held.pop(name), np.float32) for name in _SHAPES}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RecursionError) as error:
+        raise InvalidInput(
+            "template.unreadable", f"{path.name} is no motion template: {_first_line(error)}.", _HINT
+        ) from error
+    fault = _fault(version, fps, rows, list(held))
+    if fault:
+        raise InvalidInput("template.invalid", f"The motion template {path.name} {fault}.", _HINT)
+    return MotionTemplate(fps, rows)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError("it is larger than 1 GiB")
+    if path.suffix.lower() == ".json":
+        held = json.loads(path.read_bytes())
+        if not isinstance(held, dict):
+            raise ValueError("it holds no table")
+        return held
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise ValueError("it unpacks to more than 1 GiB")
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _fault(version: int, fps: float, rows: dict[str, Array], unknown: list[str]) -> str:
+    """What is wrong, or nothing."""
+    frames = len(rows["scale"]) if rows["scale"].ndim else 0
+    if version != VERSION:
+        return f"is of version {version}, and only {VERSION} is known"
+    if unknown:
+        return f"holds what is not known: {', '.join(sorted(unknown)[:6])}"
+    if not 1 <= fps <= 120:
+        return f"plays at {fps:g} frames per second"
+    if not 0 < frames <= MAX_FRAMES:
+        return f"has {frames} frames"
+    for name, shape in _SHAPES.items():
+        if rows[name].shape != (frames, *shape):
+            return f"has {name} of shape {rows[name].shape} instead of {(frames, *shape)}"
+        if not np.isfinite(rows[name]).all():
+            return f"has values in {name} that are no numbers"
+    if not (rows["scale"] > 1e-3).all():
+        return "has a scale that is not above zero"
+    turns = rows["rotation"]
+    if not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-2):
+        return "has rotations that are none"
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,162 @@
+"""Whole runs of the published LivePortrait with seeded weights; `liveportrait.py` compares ours with them."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import liveportrait_whole as whole
+import numpy as np
+import torch
+import yaml
+from avatar.engines.liveportrait.animator import Animator
+from avatar.engines.liveportrait.loading import load_networks, required_files
+from avatar.engines.liveportrait.paste import soft_mask
+from avatar.engines.weights.manifest import weight_file
+from liveportrait_cases import SMALL
+from seeded import Array, figures, largest_error
+
+
+def compare_runs(folder: Path, config: dict[str, Any], states: dict[str, Any]) -> dict[str, Array]:
+    """The original's figures for all whole runs; its checkpoints are written to `folder` first, in the
+    published layout, and ours are loaded from there.
+    """
+    (folder / "models.yaml").write_text(yaml.safe_dump({"model_params": config}))
+    for name, state in states.items():
+        path = folder / weight_file(name).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, path)
+    networks = load_networks(required_files(folder), SMALL)
+    kept: dict[str, Array] = {}
+    for name, case in whole.CASES.items():
+        started = time.perf_counter()
+        theirs = run_original(case, folder)
+        between = time.perf_counter()
+        animator = Animator(
+            copy.deepcopy(networks), torch.device("cpu"), torch.float32, strength=case.strength
+        )
+        ours = whole.ours(case, animator, theirs.matrices)
+        ended = time.perf_counter()
+        error = largest_error(ours.made, theirs.made)
+        moved = largest_error(ours.keypoints, theirs.keypoints)
+        levels = np.abs(ours.pasted.astype(int) - theirs.pasted.astype(int)).max()
+        apart = np.abs(whole.crop_matrices(case) - theirs.matrices).max()
+        seconds = f"{between - started:11.2f} {ended - between:8.2f}"
+        print(f"{'whole.' + name:<40} {error:14.2e} {seconds}", end="  ")
+        print(f"keypoints {moved:.1e}, pasted {levels} levels, crop {apart:.0e} px")
+        kept[f"whole.{name}.matrices"] = theirs.matrices
+        kept[f"whole.{name}.keypoints"] = theirs.keypoints.astype(np.float32)
+        for index, made in enumerate(theirs.made):
+            kept[f"whole.{name}.made.{index}"] = figures(made)
+            kept[f"whole.{name}.pasted.{index}"] = figures(theirs.pasted[index].astype(np.float32))
+    return kept
+
+
+class GivenCropper:
+    """Stands where the original's cropper would ask detectors: the landmarks are given."""
+
+    def __init__(self, frames: int) -> None:
+        from src.config.crop_config import CropConfig
+
+        self.crop_cfg = CropConfig(dsize=whole.CROP_PX)
+        self._frames = frames
+        self.matrices: list[Array] = []
+
+    def crop_source_image(self, picture: Any, crop_cfg: Any) -> dict[str, Any]:
+        return self._crop(picture, 0)
+
+    def crop_source_video(self, pictures: Any, crop_cfg: Any) -> dict[str, Any]:
+        crops = [self._crop(picture, index) for index, picture in enumerate(pictures)]
+        return {
+            "frame_crop_lst": [crop["img_crop_256x256"] for crop in crops],
+            "lmk_crop_lst": [crop["lmk_crop"] for crop in crops],
+            "M_c2o_lst": [crop["M_c2o"] for crop in crops],
+        }
+
+    def _crop(self, picture: Any, index: int) -> dict[str, Any]:
+        from src.utils.crop import crop_image
+
+        points = whole.as_published(whole.landmarks("source", index))
+        asked = self.crop_cfg
+        made: dict[str, Any] = crop_image(
+            picture, points, dsize=asked.dsize, scale=asked.scale, vy_ratio=asked.vy_ratio, flag_do_rot=True
+        )
+        self.matrices.append(made["M_o2c"][:2].astype(np.float32))
+        small = (whole.SIDE_PX, whole.SIDE_PX)
+        made["img_crop_256x256"] = cv2.resize(made["img_crop"], small, interpolation=cv2.INTER_AREA)
+        made["lmk_crop"] = points
+        return made
+
+
+def run_original(case: whole.Whole, folder: Path) -> whole.Result:
+    """Its own `execute`, from given frames and a template it makes itself, to the frames it would encode."""
+    import src.live_portrait_pipeline as original
+    from src.config.argument_config import ArgumentConfig
+    from src.config.crop_config import CropConfig
+    from src.config.inference_config import InferenceConfig
+
+    places = {
+        "checkpoint_F": "appearance", "checkpoint_M": "motion", "checkpoint_W": "warping",
+        "checkpoint_G": "generator", "checkpoint_S": "retargeting",
+    }  # fmt: skip
+    options: dict[str, Any] = {
+        "flag_normalize_lip": False,
+        "driving_multiplier": case.strength,
+        **case.flags,
+    }
+    config = InferenceConfig(
+        models_config=str(folder / "models.yaml"),
+        flag_force_cpu=True,
+        flag_use_half_precision=False,
+        input_shape=(whole.SIDE_PX, whole.SIDE_PX),
+        mask_crop=np.repeat(soft_mask(whole.CROP_PX)[..., None], 3, axis=2),
+        **{name: str(folder / weight_file(f"liveportrait.{role}").path) for name, role in places.items()},
+        **options,
+    )
+    wrapper_module: Any = sys.modules["src.live_portrait_wrapper"]
+    wrapper_module.log = lambda *_, **__: None
+    pipeline = original.LivePortraitPipeline(config, CropConfig())
+    pipeline.cropper = GivenCropper(case.frames)
+    wrapper = pipeline.live_portrait_wrapper
+
+    pictures = [whole.driving_frame(index) for index in range(case.frames)]
+    points = [whole.as_published(whole.landmarks("driving", index)) for index in range(case.frames)]
+    template = pipeline.make_motion_template(
+        wrapper.prepare_videos(pictures), *wrapper.calc_ratio(points), output_fps=25
+    )
+    drawn: list[tuple[Array, Array]] = []
+    encoded: list[Any] = []
+
+    def watch(volume: Any, source: Any, driven: Any) -> Any:
+        made = type(wrapper).warp_decode(wrapper, volume, source, driven)
+        drawn.append((np.concatenate([source.numpy(), driven.numpy()]), made["out"].numpy()[0]))
+        return made
+
+    wrapper.warp_decode = watch
+    module: Any = original
+    module.load = lambda path: copy.deepcopy(template)
+    module.load_image_rgb = lambda path: whole.source_frame(0)
+    module.load_video = lambda path: [whole.source_frame(index) for index in range(case.frames)]
+    module.get_fps = lambda path: 25
+    module.has_audio_stream = lambda path: False
+    module.concat_frames = lambda *rows: []
+    module.images2video = lambda frames, **_: encoded.append(frames)
+    module.log = lambda *_, **__: None
+    module.track = lambda steps, **_: _plain(steps)
+    source = "source.mp4" if case.filmed else "source.png"
+    pipeline.execute(ArgumentConfig(source=source, driving="driving.pkl", output_dir=str(folder / "out")))
+    return whole.Result(
+        np.stack(pipeline.cropper.matrices),
+        np.stack([keypoints for keypoints, _ in drawn]),
+        np.stack([made for _, made in drawn]),
+        np.stack(encoded[-1]),
+    )
+
+
+def _plain(steps: Any) -> Iterator[Any]:
+    yield from steps

@@ -1,0 +1,150 @@
+"""`avatar reenact` from files to files with small networks of random weights: all but the likeness is real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from avatar.compose.footage import footage
+from avatar.encode.mixing import has_sound
+from avatar.engines.liveportrait.template import load_template
+from avatar.errors import Cancelled, InvalidInput, Unavailable
+from avatar.pipeline.context import Context
+from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact
+from avatar.spec import Consent
+from clipmaker import Clip
+
+if TYPE_CHECKING:
+    from avatar.engines.liveportrait.animator import Animator
+
+pytestmark = pytest.mark.torch
+
+AGREED = Consent(id="c1", person="A. Person", granted_at="2026-01-31", purpose="tests")
+
+
+@pytest.fixture
+def make(animator: Animator, tmp_path: Path) -> Any:
+    def run(source: Path, **more: Any) -> Any:
+        options = more.pop("options", ReenactOptions())
+        job = ReenactJob(source=source, consent=more.pop("consent", AGREED), options=options, **more)
+        context = Context(cache=tmp_path / "cache")
+        return reenact(job, tmp_path / "out.mp4", context, lambda _: animator)
+
+    return run
+
+
+def frames_of(path: Path, count: int) -> list[np.ndarray[Any, Any]]:
+    pictures = footage(path, 25, loop=False, shown=path.name)
+    return [next(pictures) for _ in range(count)]
+
+
+def test_a_photo_takes_on_a_videos_motion_and_sound(
+    make: Any, portrait: Path, driving: Clip, tmp_path: Path
+) -> None:
+    done = make(portrait, driving=driving.path)
+    assert done.frames == 25
+    out = tmp_path / "out.mp4"
+    first, *_, last = frames_of(out, done.frames)
+    assert first.shape == (510, 512, 3)
+    assert has_sound(out)
+    still = frames_of_photo(portrait)
+    border = np.abs(first[:, -20:].astype(int) - still[:510, -20:].astype(int))
+    assert border.mean() < 3, "beyond the crop the photo shows"
+    assert np.abs(first.astype(int) - last.astype(int)).mean() > 0.05, "the face moves"
+    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    assert [engine["name"] for engine in record["engines"]] == ["liveportrait"]
+    assert record["consents"][0]["person"] == "A. Person"
+    assert "trained" in record["digital_source_type"].lower()
+
+
+def frames_of_photo(path: Path) -> np.ndarray[Any, Any]:
+    import cv2
+
+    return np.asarray(cv2.imread(str(path)))
+
+
+def test_a_template_drives_as_its_video_did(make: Any, portrait: Path, driving: Clip, tmp_path: Path) -> None:
+    kept = tmp_path / "motion.npz"
+    by_video = make(portrait, driving=driving.path, save_template=kept)
+    pictures = frames_of(tmp_path / "out.mp4", 5)
+    assert len(load_template(kept)) == by_video.frames
+    by_template = make(portrait, driving=kept)
+    assert by_template.frames == by_video.frames
+    for ours, theirs in zip(frames_of(tmp_path / "out.mp4", 5), pictures, strict=True):
+        assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 2
+
+
+def test_a_text_alone_moves_a_photo(make: Any, portrait: Path, tmp_path: Path) -> None:
+    done = make(portrait, text="Mama.")
+    assert done.frames > 10
+    assert (tmp_path / "out.vtt").read_text().count("Mama") == 1
+    pictures = frames_of(tmp_path / "out.mp4", done.frames)
+    assert np.abs(pictures[0].astype(int) - pictures[done.frames // 2].astype(int)).max() > 8
+
+
+def test_a_filmed_source_without_a_face_for_a_while_shows_itself(
+    make: Any, away: Clip, driving: Clip, tmp_path: Path
+) -> None:
+    done = make(away.path, driving=driving.path)
+    assert done.frames == 25
+    ((begin, end),) = done.lost_face_frames
+    assert 6 <= begin <= 10
+    assert end == 24
+    out, source = frames_of(tmp_path / "out.mp4", 25), frames_of(away.path, 25)
+    apart = [float(np.abs(a.astype(int) - b.astype(int)).mean()) for a, b in zip(out, source, strict=True)]
+    assert apart[0] > 2 * apart[24], "the face is drawn first, and the source passes through in the end"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ReenactOptions(eyes=True, lips=True),
+        ReenactOptions(relative=False),
+        ReenactOptions(region="lip", stitching=False),
+    ],
+)
+def test_every_manner_draws(make: Any, portrait: Path, driving: Clip, options: ReenactOptions) -> None:
+    assert make(portrait, driving=driving.path, options=options).frames == 25
+
+
+def test_a_real_face_needs_a_consent(make: Any, portrait: Path, driving: Clip) -> None:
+    with pytest.raises(InvalidInput, match=r"consent\.required"):
+        make(portrait, driving=driving.path, consent=None)
+
+
+def test_a_driving_video_without_a_face_is_refused(make: Any, portrait: Path, tmp_path: Path) -> None:
+    from clipmaker import make_clip
+
+    empty = make_clip(tmp_path / "empty.mp4", "astronaut", seconds=0.4, absent_s=(0.0, 1.0))
+    with pytest.raises(InvalidInput, match=r"face\.not_found"):
+        make(portrait, driving=empty.path)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_missing_weights_are_said_with_their_licence(portrait: Path, driving: Clip, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    job = ReenactJob(
+        source=portrait, driving=driving.path, consent=AGREED, options=ReenactOptions(models=tmp_path)
+    )
+    with pytest.raises(Unavailable, match=r"weights\.missing.*appearance_feature_extractor.*Licence: MIT"):
+        reenact(job, tmp_path / "out.mp4", Context(cache=tmp_path))
+
+
+def test_a_stop_leaves_nothing(animator: Animator, portrait: Path, driving: Clip, tmp_path: Path) -> None:
+    told = 0
+
+    def stop() -> None:
+        nonlocal told
+        told += 1
+        if told > 30:
+            raise Cancelled("render.cancelled", "The work was stopped on request.")
+
+    folder = tmp_path / "made"
+    folder.mkdir()
+    job = ReenactJob(source=portrait, driving=driving.path, consent=AGREED)
+    with pytest.raises(Cancelled):
+        reenact(job, folder / "out.mp4", Context(cache=tmp_path, check=stop), lambda _: animator)
+    assert list(folder.iterdir()) == []

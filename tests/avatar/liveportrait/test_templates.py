@@ -1,0 +1,89 @@
+"""Motion templates: numbers in, numbers out, and nothing that could run."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from avatar.engines.liveportrait.motion_values import Motion, rotation_of
+from avatar.engines.liveportrait.poses import DrivingFace, Openings
+from avatar.engines.liveportrait.template import MotionTemplate, load_template, save_template, template_of
+from avatar.errors import InvalidInput
+
+
+@pytest.fixture
+def template() -> MotionTemplate:
+    faces = []
+    for index in range(3):
+        values = np.full((21, 3), 0.01 * index, np.float32)
+        motion = Motion(values, values, rotation_of(index, 0, 0), values[0], 1.0 + index)
+        faces.append(DrivingFace(motion, Openings(np.array([0.3, 0.31], np.float32), 0.1)))
+    return template_of(24.0, faces)
+
+
+@pytest.mark.parametrize("name", ["motion.npz", "motion.json"])
+def test_a_template_comes_back_as_it_was_kept(template: MotionTemplate, tmp_path: Path, name: str) -> None:
+    save_template(template, tmp_path / name)
+    loaded = load_template(tmp_path / name)
+    assert loaded.fps == 24
+    for key, rows in template.rows.items():
+        np.testing.assert_array_equal(loaded.rows[key], rows)
+    assert loaded.face(2).motion.scale == 3
+
+
+def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
+    path = tmp_path / "motion.pkl"
+    path.write_bytes(pickle.dumps({"n_frames": 1}))
+    with pytest.raises(InvalidInput, match=r"template\.pickle"):
+        load_template(path)
+
+
+def test_an_array_of_objects_is_refused(template: MotionTemplate, tmp_path: Path) -> None:
+    path = tmp_path / "motion.npz"
+    rows: dict[str, Any] = {**template.rows, "t": np.array([object()], dtype=object)}
+    np.savez(path, version=1, fps=24.0, **rows)
+    with pytest.raises(InvalidInput, match=r"template\.unreadable"):
+        load_template(path)
+
+
+def changed(key: str, value: Any) -> Any:
+    def change(record: dict[str, Any]) -> None:
+        record[key] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (changed("version", 9), "is of version 9"),
+        (changed("fps", 0), "plays at 0"),
+        (changed("extra", 1), "holds what is not known: extra"),
+        (changed("scale", [0, 1, 1]), "has a scale that is not above zero"),
+        (changed("scale", [1, 1]), "has kp of shape"),
+        (changed("t", [[0, 0, float("nan")]] * 3), "has values in t that are no numbers"),
+        (changed("rotation", [[[2, 0, 0], [0, 1, 0], [0, 0, 1]]] * 3), "has rotations that are none"),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_said(
+    template: MotionTemplate, tmp_path: Path, change: Any, sentence: str
+) -> None:
+    path = tmp_path / "motion.json"
+    save_template(template, path)
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(InvalidInput, match=rf"template\.invalid.*{sentence}"):
+        load_template(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\x93NUMPY", b'{"fps": 25, "version": 1}'])
+@pytest.mark.parametrize("name", ["motion.npz", "motion.json"])
+def test_other_files_are_no_templates(tmp_path: Path, content: bytes, name: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"template\.unreadable"):
+        load_template(tmp_path / name)

@@ -1,0 +1,69 @@
+"""Whole runs of ours against the original's figures, which `bench/parity/liveportrait.py --write` keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from liveportrait_cases import FIGURES, NETWORKS, SMALL, seeded_weights
+from seeded import Array, figures, largest_error
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = pytest.mark.torch
+
+import liveportrait_whole as whole  # noqa: E402
+from avatar.engines.liveportrait.animator import Animator  # noqa: E402
+from avatar.engines.liveportrait.networks import Networks  # noqa: E402
+
+TOLERANCE = 1e-3
+MEAN_LEVELS, MOST_LEVELS = 0.7, 12
+"""Of 255: the original cuts fractions off where ours rounds, and OpenCV places pixels to 1/32."""
+
+
+@pytest.fixture(scope="module")
+def theirs() -> dict[str, Array]:
+    with np.load(FIGURES) as kept:
+        return dict(kept)
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    torch.set_num_threads(2)
+    made: Any = Networks(SMALL)
+    for network in NETWORKS:
+        module = getattr(made, network)
+        shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+        values = seeded_weights(network, shapes)
+        module.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in values.items()})
+    return made
+
+
+@pytest.mark.parametrize("name", whole.CASES)
+def test_a_whole_run_gives_what_the_original_gives(
+    networks: Networks, theirs: dict[str, Array], name: str
+) -> None:
+    case = whole.CASES[name]
+    animator = Animator(networks, torch.device("cpu"), torch.float32, strength=case.strength)
+    result = whole.ours(case, animator, theirs[f"whole.{name}.matrices"])
+    assert largest_error(result.keypoints, theirs[f"whole.{name}.keypoints"]) <= TOLERANCE
+    for index in range(case.frames):
+        made = figures(result.made[index])
+        assert largest_error(made, theirs[f"whole.{name}.made.{index}"]) <= TOLERANCE, index
+        pasted = figures(result.pasted[index].astype(np.float32))[: whole.SPREAD]
+        apart = np.abs(pasted - theirs[f"whole.{name}.pasted.{index}"][: whole.SPREAD])
+        assert apart.mean() <= MEAN_LEVELS, index
+        assert apart.max() <= MOST_LEVELS, index
+
+
+@pytest.mark.parametrize("name", ["still", "video"])
+def test_the_crop_is_where_the_original_has_it(theirs: dict[str, Array], name: str) -> None:
+    published = theirs[f"whole.{name}.matrices"]
+    corners = np.array([[0, 0, 1], [whole.WIDTH, 0, 1], [whole.WIDTH, whole.HEIGHT, 1]], np.float64)
+    apart = (whole.crop_matrices(whole.CASES[name]) - published) @ corners.T
+    assert np.abs(apart).max() < 5e-3, "pixels of the crop"
+
+
+def test_the_figures_are_small() -> None:
+    assert Path(FIGURES).stat().st_size < 200 << 10
