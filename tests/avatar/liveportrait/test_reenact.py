@@ -1,4 +1,4 @@
-"""`avatar reenact` from files to files with small networks of random weights: all but the likeness is real."""
+"""`avatar reenact` from files to files, with small networks of random weights: only the likeness is none."""
 
 from __future__ import annotations
 
