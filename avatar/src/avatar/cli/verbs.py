@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from avatar.cli.chosen_scene import spec_with_scene
+from avatar.cli.reenacting import reenact
 from avatar.cli.speaking import speak
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
@@ -80,6 +81,7 @@ VERBS: dict[str, Verb] = {
     "speak": speak,
     "preview": preview,
     "lipsync": lipsync,
+    "reenact": reenact,
     "prepare": prepare,
     "probe": probe,
     "still": still,
