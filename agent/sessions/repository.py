@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
+
+# Made once: it is asked with every sentence.
+_LOST = (
+    select(AgentTurn)
+    .where(
+        AgentTurn.session_id == bindparam("session"),
+        AgentTurn.finished_at.is_(None),
+        or_(AgentTurn.alive_until.is_(None), AgentTurn.alive_until < bindparam("now")),
+    )
+    .order_by(AgentTurn.number)
+)
 
 
 class SessionRepository:
@@ -43,12 +54,7 @@ class SessionRepository:
 
     async def lost(self, session_id: str, now: datetime) -> Sequence[AgentTurn]:
         """Turns that nobody answers any more."""
-        query = select(AgentTurn).where(
-            AgentTurn.session_id == session_id,
-            AgentTurn.finished_at.is_(None),
-            or_(AgentTurn.alive_until.is_(None), AgentTurn.alive_until < now),
-        )
-        return (await self._session.scalars(query.order_by(AgentTurn.number))).all()
+        return (await self._session.scalars(_LOST, {"session": session_id, "now": now})).all()
 
     async def of_principal(self, principal: Principal, limit: int) -> Sequence[AgentSession]:
         """The newest first."""

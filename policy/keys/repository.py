@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.keys.models import ApiKeyRow, EndedLoginRow
+
+# Made once: it is asked with every request.
+_BY_HASH = select(ApiKeyRow).where(ApiKeyRow.sha256 == bindparam("hash"))
 
 
 class KeyRepository:
@@ -25,7 +28,8 @@ class KeyRepository:
         return await self._session.get(ApiKeyRow, key_id)
 
     async def by_hash(self, sha256: str) -> ApiKeyRow | None:
-        return await self._session.scalar(select(ApiKeyRow).where(ApiKeyRow.sha256 == sha256))
+        found: ApiKeyRow | None = await self._session.scalar(_BY_HASH, {"hash": sha256})
+        return found
 
     async def all(self) -> Sequence[ApiKeyRow]:
         return (

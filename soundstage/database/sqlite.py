@@ -13,15 +13,18 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from soundstage.database.in_place import Ways
 from soundstage.database.one_trip import open_connection
 from soundstage.errors import SoundstageError, StorageFull, Unavailable
 
+MOST_CONNECTIONS = 15
 _WRITES = "soundstage_writes"
 
 
 def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
     """The engine that reads and the one that writes; both draw from one pool of connections."""
-    if url.database and url.database != ":memory:":
+    in_a_file = bool(url.database) and url.database != ":memory:"
+    if url.database and in_a_file:
         path = Path(url.database)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,8 +33,10 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
         if path.is_dir():
             raise _cannot_open(url)
     prepare = partial(_prepare, busy_timeout_ms=busy_timeout_ms)
-    opening = partial(open_connection, prepare=prepare)
-    engine = create_async_engine(url, connect_args={"async_creator_fn": opening})
+    opening = partial(open_connection, prepare=prepare, ways=Ways(), patience_ms=busy_timeout_ms)
+    # A connection is a thread: those that a busy moment needed are kept, and the same few used again.
+    pool = {"pool_size": MOST_CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True} if in_a_file else {}
+    engine = create_async_engine(url, connect_args={"async_creator_fn": opening}, **pool)
     _listen(engine)
     return engine, engine.execution_options(**{_WRITES: True})
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, delete, event, func, insert, select
+from sqlalchemy import ColumnElement, Executable, Table, bindparam, delete, event, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -26,6 +27,28 @@ PAGE = 500
 _STREAMS = "soundstage_event_streams"
 MAX_ID = 2**63 - 1
 _Found = TypeVar("_Found")
+
+_EVENTS = cast(Table, EventRow.__table__)
+_COUNTERS = cast(Table, EventStreamRow.__table__)
+
+
+def _taking(insert_into: Callable[[Table], Any]) -> Executable:
+    # The counter of all first, always: writers that take locks in one order cannot block each other for ever.
+    rows: list[dict[str, Any]] = [
+        {"name": bindparam(name), "last": bindparam("count")} for name in ("all", "stream")
+    ]
+    counted = insert_into(_COUNTERS).values(rows)
+    more = _COUNTERS.c.last + counted.excluded.last
+    taken: Executable = counted.on_conflict_do_update(index_elements=["name"], set_={"last": more}).returning(
+        _COUNTERS.c.name, _COUNTERS.c.last
+    )
+    return taken
+
+
+# Made once: putting a statement together takes longer than running it.
+_ADD = insert(_EVENTS)
+_TAKE = MappingProxyType({"sqlite": _taking(sqlite.insert), "postgresql": _taking(postgresql.insert)})
+_LAST = select(_COUNTERS.c.last).where(_COUNTERS.c.name == bindparam("stream"))
 
 
 class EventStore:
@@ -65,7 +88,7 @@ class EventStore:
         told: Sequence[tuple[str, Mapping[str, Any]]],
         trace_id: str | None = None,
     ) -> list[Event]:
-        """As `append`, for several events (kind, data) of one stream: three statements, however many."""
+        """As `append`, for several events (kind, data) of one stream: two statements, however many."""
         if not in_transaction(session):
             raise RuntimeError(
                 "events are appended inside Database.transaction(), with the change that they tell of"
@@ -74,16 +97,14 @@ class EventStore:
             raise ValueError(f"not the name of a stream: {stream!r}")
         if not told:
             return []
-        # Always this counter first: writers that take locks in one order cannot block each other for ever.
-        numbers = await _take(session, ALL_STREAMS, len(told))
-        places = await _take(session, stream, len(told))
+        numbers, places = await _take(session, stream, len(told))
         at, trace = utcnow(), trace_id or current_trace_id()
         rows = [
             {"id": number, "stream": stream, "seq": place, "kind": kind, "data": dict(data), "at": at,
              "trace_id": trace}
             for number, place, (kind, data) in zip(numbers, places, told, strict=True)
         ]  # fmt: skip
-        await session.execute(insert(EventRow), rows)
+        await session.execute(_ADD, rows)
         if self._wake_at_commit(session.sync_session, stream):
             await self._bell.ring(session, stream)
         return [Event.model_validate(row) for row in rows]
@@ -101,8 +122,7 @@ class EventStore:
         """The id of the newest event; 0 when there is none. Following after it gives only what is new."""
         async with self._db.session() as session:
             # The counter and not the greatest id: pruning must not turn it back.
-            counter = select(EventStreamRow.last).where(EventStreamRow.name == ALL_STREAMS)
-            return await session.scalar(counter) or 0
+            return await session.scalar(_LAST, {"stream": ALL_STREAMS}) or 0
 
     async def last_of(self, stream: str) -> int:
         """The `seq` of the newest event of a stream; 0 when there has never been one."""
@@ -114,8 +134,7 @@ class EventStore:
 
     async def _last_of(self, stream: str) -> int:
         async with self._db.session() as session:
-            counter = select(EventStreamRow.last).where(EventStreamRow.name == stream)
-            return await session.scalar(counter) or 0
+            return await session.scalar(_LAST, {"stream": stream}) or 0
 
     async def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Event, None]:
         """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
@@ -175,16 +194,15 @@ def _older(before: datetime, keep: Collection[str]) -> tuple[ColumnElement[bool]
     return (EventRow.at < before, EventRow.stream.not_in(keep))
 
 
-async def _take(session: AsyncSession, name: str, count: int) -> range:
-    """The next `count` numbers of a counter; its row stays locked until the end of the transaction."""
-    first = {"name": name, "last": count}
-    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    taken = (
-        make(EventStreamRow)
-        .values(first)
-        .on_conflict_do_update(index_elements=["name"], set_={"last": EventStreamRow.last + count})
-        .returning(EventStreamRow.last)
-        .execution_options(synchronize_session=False)
-    )
-    last = (await session.execute(taken)).scalar_one()
+async def _take(session: AsyncSession, stream: str, count: int) -> tuple[range, range]:
+    """The next `count` numbers of all streams, and of this one; both rows stay locked until the end of the
+    transaction.
+    """
+    counted = {"all": ALL_STREAMS, "stream": stream, "count": count}
+    taken = await session.execute(_TAKE[session.get_bind().dialect.name], counted)
+    last = {row.name: row.last for row in taken}
+    return _up_to(last[ALL_STREAMS], count), _up_to(last[stream], count)
+
+
+def _up_to(last: int, count: int) -> range:
     return range(last - count + 1, last + 1)
