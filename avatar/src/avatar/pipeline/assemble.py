@@ -77,7 +77,7 @@ def assemble_video(
             [SceneSound(segment.sound, segment.record.frames) for segment in segments],
             fps=spec.canvas.fps,
             codec=spec.output.audio,
-            metadata=container_metadata(spec.title, source_type(spec), software()),
+            metadata=container_metadata(spec.title, source_type(spec, segments), software()),
             check=context.check,
         )
         context.tell(StageStarted(stage="captions"))
@@ -88,7 +88,9 @@ def assemble_video(
         if spec.output.poster:
             poster = frame_at(work / names.video, segments[0].record.poster_ms)
             write_png(
-                work / names.poster, poster, picture_metadata(spec.title, source_type(spec), software())
+                work / names.poster,
+                poster,
+                picture_metadata(spec.title, source_type(spec, segments), software()),
             )
         record = provenance_of(spec, segments, work / names.video, context)
         (work / names.provenance).write_text(record.model_dump_json(indent=2), encoding="utf-8")

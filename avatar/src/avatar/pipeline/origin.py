@@ -26,11 +26,17 @@ def software() -> str:
     return f"Soundstage avatar {__version__}"
 
 
-def source_type(spec: RenderSpec) -> str:
-    """The IPTC digital source type of the whole video."""
+TRAINED = ("latentsync", "liveportrait")
+"""Engines whose pictures come from networks that were trained on people."""
+
+
+def source_type(spec: RenderSpec, segments: Sequence[SegmentFiles] = ()) -> str:
+    """The IPTC digital source type of the whole video, made of `segments`."""
+    drew = {engine.name for segment in segments for engine in segment.record.engines}
+    spoke = any(scene.audio is None and scene.voice.kind != "espeak" for scene in spec.scenes)
     return digital_source_type(
         real_footage=any(list(_media(scene)) for scene in spec.scenes),
-        trained_model=any(scene.audio is None and scene.voice.kind != "espeak" for scene in spec.scenes),
+        trained_model=spoke or not drew.isdisjoint(TRAINED),
     )
 
 
@@ -45,7 +51,7 @@ def provenance_of(
         engines.update(dict.fromkeys(segment.record.engines))
         agreed.update({consent.id: consent for consent in consents(scene)})
     return Provenance(
-        digital_source_type=source_type(spec),
+        digital_source_type=source_type(spec, segments),
         title=spec.title,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         software=software(),

@@ -1,0 +1,116 @@
+"""`avatar lipsync`: a spec and the embedded engine, or a video and a sound and LatentSync's networks."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from avatar.errors import InvalidInput
+from avatar.pipeline.context import Context
+from avatar.spec import Captions, Consent, Finished, LipsyncSpec, MediaRef, Output, VideoFace
+
+
+def add_lipsync(one: ArgumentParser) -> None:
+    """The arguments: SPEC OUT, or --video FILE --audio FILE --out FILE."""
+    one.add_argument("spec", type=Path, metavar="SPEC", nargs="?", help="for the embedded engine")
+    one.add_argument("target", type=Path, metavar="OUT", nargs="?", help="the video to make of it")
+    latent = one.add_argument_group("with LatentSync (extra `gpu`; its weights: avatar models list)")
+    latent.add_argument("--video", type=Path, metavar="FILE", help="the person who is to speak")
+    latent.add_argument("--audio", type=Path, metavar="FILE", help="what the person is to say")
+    latent.add_argument("--out", type=Path, metavar="FILE", help="the video to make")
+    latent.add_argument(
+        "--consent",
+        type=Path,
+        metavar="FILE",
+        help="who agreed (JSON: id, person, granted_at, purpose); default VIDEO.consent.json",
+    )
+    latent.add_argument("--transcript", type=Path, metavar="FILE", help="what is said, for captions")
+    latent.add_argument(
+        "--vram", choices=("auto", "low"), default="auto", help="low: for cards of 8 GB, or shared ones"
+    )
+    latent.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
+    latent.add_argument("--steps", type=int, default=20, metavar="N", help="of the sampler; default 20")
+    latent.add_argument("--guidance", type=float, default=1.5, metavar="X", help="by the sound; default 1.5")
+    latent.add_argument("--side", type=int, choices=(512, 256), default=512, help="256 for LatentSync 1.5")
+    latent.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
+    latent.add_argument("--start-ms", type=int, default=0, metavar="N", help="where the video begins")
+    latent.add_argument("--end-ms", type=int, metavar="N", help="where it ends")
+    latent.add_argument("--fit", choices=("ping_pong", "loop", "trim"), default="ping_pong")
+    latent.add_argument("--face-index", type=int, metavar="N", help="counted from the left, from 0")
+
+
+def lipsync(arguments: Namespace, context: Context) -> Finished:
+    if arguments.video is None and arguments.audio is None and arguments.out is None:
+        return _embedded(arguments, context)
+    if None in (arguments.video, arguments.audio, arguments.out) or arguments.spec is not None:
+        raise InvalidInput(
+            "lipsync.incomplete",
+            "A video, a sound and a name for the result are needed, and no spec beside them.",
+            "avatar lipsync --video in.mp4 --audio speech.wav --out out.mp4",
+        )
+    from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks
+
+    options = MouthOptions(
+        vram=arguments.vram,
+        precision=arguments.precision,
+        steps=arguments.steps,
+        guidance=arguments.guidance,
+        side_px=arguments.side,
+        models=arguments.models,
+    )
+    return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
+
+
+def _embedded(arguments: Namespace, context: Context) -> Finished:
+    if arguments.spec is None or arguments.target is None:
+        raise InvalidInput(
+            "lipsync.incomplete",
+            "Nothing says what is to be lip-synced.",
+            "avatar lipsync SPEC OUT, or avatar lipsync --video FILE --audio FILE --out FILE",
+        )
+    from avatar.pipeline.lipsync import lipsync_video
+    from avatar.pipeline.read_spec import read_lipsync_spec
+
+    return lipsync_video(read_lipsync_spec(arguments.spec), arguments.target, context)
+
+
+def _spec(arguments: Namespace) -> LipsyncSpec:
+    try:
+        transcript = None if arguments.transcript is None else arguments.transcript.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            "lipsync.no_transcript",
+            f"{arguments.transcript} cannot be read as text: {error}.",
+            "Check the path.",
+        ) from error
+    face = VideoFace(
+        video=MediaRef(path=str(arguments.video), name=arguments.video.name),
+        start_ms=max(0, arguments.start_ms),
+        end_ms=arguments.end_ms,
+        fit=arguments.fit,
+        face_index=arguments.face_index,
+        consent=_consent(arguments),
+    )
+    return LipsyncSpec(
+        face=face,
+        audio=MediaRef(path=str(arguments.audio), name=arguments.audio.name),
+        transcript=transcript,
+        output=Output(captions=Captions(mode="none" if transcript is None else "soft")),
+    )
+
+
+def _consent(arguments: Namespace) -> Consent | None:
+    beside = arguments.video.with_name(arguments.video.name + ".consent.json")
+    path: Path = arguments.consent or beside
+    if arguments.consent is None and not beside.is_file():
+        return None
+    try:
+        return Consent.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InvalidInput(
+            "consent.unreadable",
+            f"{path} holds no record of consent: {str(error).splitlines()[0]}.",
+            'It is JSON: {"id": "…", "person": "…", "granted_at": "2026-01-31", "purpose": "…"}.',
+        ) from error

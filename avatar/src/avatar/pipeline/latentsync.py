@@ -1,0 +1,191 @@
+"""A video and a sound to the same video saying it, by LatentSync; `avatar lipsync --video` calls it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from avatar.compose.colour import Planes
+from avatar.encode.atomic import atomic_files
+from avatar.encode.provenance import EngineRecord
+from avatar.encode.segment_writer import segment_writer
+from avatar.engines.base import EngineReport
+from avatar.engines.weights.checkpoint import import_torch
+from avatar.engines.weights.store import ModelStore, models_folder
+from avatar.errors import InvalidInput, Unavailable
+from avatar.pipeline.assemble import assemble_video
+from avatar.pipeline.consent import require_consent
+from avatar.pipeline.context import Context
+from avatar.pipeline.files import require_mp4
+from avatar.pipeline.glance import Glance
+from avatar.pipeline.lipsync import SCENE, render_spec
+from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.record import SegmentRecord, spoken
+from avatar.pipeline.scene_sound import write_scene_sound
+from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
+from avatar.pipeline.voice_record import voice_record
+from avatar.spec import Finished, LipsyncSpec, Notice, RenderSpec, StageStarted, VideoFace
+
+if TYPE_CHECKING:
+    from avatar.engines.latentsync.engine import LatentSync
+
+FPS = 25
+"""The rate the checkpoints were trained at."""
+OUT_OF_MEMORY = "gpu.out_of_memory"
+
+
+@dataclass(frozen=True, slots=True)
+class MouthOptions:
+    """vram: see `avatar.engines.latentsync.memory`; steps and guidance: of the sampler; side_px: 512 for
+    LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie.
+    """
+
+    vram: Literal["low", "auto"] = "auto"
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    steps: int = 20
+    guidance: float = 1.5
+    side_px: int = 512
+    models: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= 100:
+            raise InvalidInput("lipsync.bad_steps", f"{self.steps} steps are not possible.", "Use 1 to 100.")
+        if not 0 <= self.guidance <= 10:
+            raise InvalidInput(
+                "lipsync.bad_guidance", f"A guidance of {self.guidance} is not possible.", "Use 0 to 10."
+            )
+
+
+OpenEngine = Callable[[MouthOptions], "LatentSync"]
+
+
+def lipsync_by_networks(
+    spec: LipsyncSpec,
+    target: Path,
+    context: Context,
+    options: MouthOptions,
+    open_engine: OpenEngine | None = None,
+) -> Finished:
+    """Make `target` in the size of the source video, at 25 frames a second.
+
+    When the card runs out of memory, all is done once more in the low mode. Raises Unavailable
+    `torch.unavailable`, `weights.missing`, `gpu.out_of_memory`.
+    """
+    whole = render_spec(spec, context)
+    whole = whole.model_copy(update={"canvas": whole.canvas.model_copy(update={"fps": FPS})})
+    require_mp4(target)
+    require_consent(whole.scenes[0])
+    opened = open_engine or open_latentsync
+    try:
+        return _made(whole, target, context, opened(options))
+    except Unavailable as error:
+        if error.code != OUT_OF_MEMORY or options.vram == "low":
+            raise
+        message = f"{error.message} Starting again with less at a time."
+        context.tell(Notice(code=OUT_OF_MEMORY, message=message))
+    _give_back()
+    return _made(whole, target, context, opened(replace(options, vram="low")))
+
+
+def open_latentsync(options: MouthOptions) -> LatentSync:
+    """The engine with the operator's weights."""
+    import_torch()
+    from avatar.engines.latentsync.clip import Settings
+    from avatar.engines.latentsync.engine import LatentSync
+    from avatar.engines.latentsync.loading import Files, load_networks
+    from avatar.engines.latentsync.memory import plan
+
+    store = ModelStore(options.models or models_folder())
+    files = Files(
+        unet=store.require("latentsync.unet"),
+        whisper=store.require("latentsync.whisper"),
+        vae=store.require("latentsync.vae"),
+    )
+    ways = plan(options.vram, options.precision)
+    settings = Settings(steps=options.steps, guidance=options.guidance, side_px=options.side_px)
+    return LatentSync(load_networks(files, ways), ways, settings)
+
+
+def _made(spec: RenderSpec, target: Path, context: Context, engine: LatentSync) -> Finished:
+    with atomic_files(target.parent, ()) as work:
+        return assemble_video(
+            spec, [make_mouth_segment(spec, work / SCENE, context, engine)], target, context
+        )
+
+
+def make_mouth_segment(spec: RenderSpec, folder: Path, context: Context, engine: LatentSync) -> SegmentFiles:
+    """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`."""
+    from avatar.engines.latentsync.engine import INFO, Job
+    from avatar.speech import speak
+
+    scene = spec.scenes[0]
+    if not isinstance(scene.face, VideoFace):
+        raise TypeError("LatentSync needs a video")
+    notices: list[Notice] = []
+
+    def warn(notice: Notice) -> None:
+        notices.append(notice)
+        context.tell(notice)
+
+    with atomic_files(folder, (SEGMENT, SOUND, WORDS)) as work:
+        context.tell(StageStarted(stage="speech", scene=scene.id))
+        speech = speak(scene, work, context.resolve)
+        for note in speech.notes:
+            warn(Notice(code=note.code, message=note.message, scene=scene.id))
+        context.check()
+        job = Job(
+            face=scene.face,
+            video=context.resolve(scene.face.video),
+            name=scene.face.video.name or "the video",
+            sound=speech.wav,
+            frames=max(1, math.ceil(speech.duration_ms * spec.canvas.fps / 1000)),
+            size=(spec.canvas.width, spec.canvas.height),
+            fps=spec.canvas.fps,
+        )
+        context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=job.frames))
+        meter = FrameMeter(context.tell, scene.id, job.frames)
+        glance = Glance(context.tell, scene.id)
+        report = EngineReport()
+        with (
+            engine.pictures(job, work, report, context.check) as pictures,
+            segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
+        ):
+            for picture in pictures:
+                context.check()
+                planes = Planes.of(picture)
+                writer.write(planes)
+                glance.see(planes)
+                meter.count()
+        for notice in report.notices:
+            warn(notice.model_copy(update={"scene": scene.id}))
+        write_scene_sound(scene, speech, work / SOUND, context, warn)
+        record = SegmentRecord(
+            scene=scene.id,
+            scene_hash=spec.scene_hash(scene.id),
+            fps=spec.canvas.fps,
+            frames=writer.frames,
+            duration_ms=speech.duration_ms,
+            words=spoken(speech.words),
+            phone_source=speech.phone_source,
+            engines=(
+                voice_record(scene),
+                EngineRecord(role="face", name=INFO.name, version=INFO.version, licence=INFO.licence),
+            ),
+            poster_ms=min(speech.duration_ms // 2, 5000),
+            warnings=tuple(notices),
+            lost_face_frames=tuple(report.lost_face_frames),
+        )
+        (work / WORDS).write_text(record.model_dump_json())
+    return SegmentFiles(folder, record)
+
+
+def _give_back() -> None:
+    """What the failed try left on the card."""
+    import gc
+
+    torch = import_torch()
+    gc.collect()
+    torch.cuda.empty_cache()

@@ -1,0 +1,154 @@
+"""Chunks, blending and memory of a clip, with small random networks on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import DotTracker, speaker
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = pytest.mark.torch
+
+from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
+from avatar.engines.latentsync.following import Follower, Seen  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, low  # noqa: E402
+from avatar.engines.latentsync.warp import cut_out  # noqa: E402
+from avatar.errors import Cancelled  # noqa: E402
+from seeded import noise  # noqa: E402
+
+CPU = torch.device("cpu")
+PLAN = Plan(CPU, torch.float32, split=False, faces=4)
+SETTINGS = Settings(steps=2, side_px=64)
+
+
+def shots(count: int, hidden: range = range(0)) -> Iterator[Shot]:
+    follower, tracker = Follower(64), DotTracker()
+    # Slow changes of what is heard, as speech has them.
+    keys = noise("heard", (count // 8 + 2, 50, 384))
+    for index in range(count):
+        picture = speaker(index, hidden=index in hidden)
+        seen = follower.see(tracker.track(picture))
+        crop = (
+            cut_out(picture, seen.matrix, 64, CPU)[:, :, ::-1]
+            if seen.matrix is not None
+            else np.zeros((64, 64, 3))
+        )
+        part = (index % 8) / 8
+        heard = torch.from_numpy((1 - part) * keys[index // 8] + part * keys[index // 8 + 1])
+        yield Shot(picture, seen, np.ascontiguousarray(crop, np.uint8), heard)
+
+
+def drawn(networks: Any, count: int, plan: Plan = PLAN, **changes: Any) -> np.ndarray:
+    clip = Clip(networks, plan, replace(SETTINGS, **changes))
+    return np.stack(list(clip.drawn(shots(count), count))).astype(int)
+
+
+class Faces(Clip):
+    """Keeps the drawn faces, float32 in -1..1, instead of laying them back."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.faces: list[np.ndarray] = []
+
+    def _laid(self, shot: Shot, face: Any) -> Any:
+        self.faces.append(face.numpy())
+        return shot.picture
+
+
+def apart(networks: Any, reference: np.ndarray, length: int, overlap: int) -> np.ndarray:
+    """How much the distance to `reference` changes from frame to frame: the seam score of every border."""
+    clip = Faces(networks, PLAN, replace(SETTINGS, length=length, overlap=overlap))
+    list(clip.drawn(shots(len(reference)), len(reference)))
+    return np.abs(np.diff(np.stack(clip.faces) - reference, axis=0)).mean(axis=(1, 2, 3))
+
+
+def test_the_mouth_changes_and_the_rest_of_the_frame_does_not(networks: Any) -> None:
+    result = drawn(networks, 4)
+    filmed = np.stack([speaker(index) for index in range(4)]).astype(int)
+    changed = np.abs(result - filmed).max(axis=3)
+    assert changed[:, 90:120, 80:110].mean() > 5
+    assert not changed[:, :, :20].any()
+    assert not changed[:, :25].any()
+
+
+def test_chunks_that_run_together_come_out_as_alone(networks: Any) -> None:
+    alone = drawn(networks, 16, length=6, overlap=1)
+    together = drawn(networks, 16, replace(PLAN, chunks=2), length=6, overlap=1)
+    assert np.abs(alone - together).max() <= 1
+
+
+def test_the_low_mode_gives_the_same_picture(networks: Any) -> None:
+    usual = drawn(networks, 4)
+    assert np.abs(usual - drawn(networks, 4, low(PLAN))).max() <= 1
+
+
+def test_no_seam_shows_where_chunks_meet(networks: Any) -> None:
+    """Against all frames in one chunk; without overlap the seam is there, so the score sees one."""
+    one = Faces(networks, PLAN, replace(SETTINGS, length=20, overlap=0))
+    list(one.drawn(shots(20), 20))
+    whole = np.stack(one.faces)
+    cut = apart(networks, whole, length=10, overlap=0)
+    usual = np.delete(cut, 9)
+    assert cut[9] > 3 * usual.max()
+    assert apart(networks, whole, length=12, overlap=4).max() < 1.2 * usual.max()
+
+
+def test_frames_of_a_chunk_share_their_norms_so_chunks_are_of_one_length(networks: Any) -> None:
+    lengths: list[int] = []
+    clip = Clip(networks, PLAN, replace(SETTINGS, steps=1, length=6, overlap=2))
+    clip._sampler = _Counting(clip._sampler, lengths)  # type: ignore[assignment]
+    assert len(list(clip.drawn(shots(15), 15))) == 15
+    assert set(lengths) == {6}
+
+
+class _Counting:
+    def __init__(self, sampler: Any, lengths: list[int]) -> None:
+        self._real, self._lengths = sampler, lengths
+
+    def denoise(self, start: Any, chunks: Any, check: Any) -> Any:
+        self._lengths += [chunk.frames for chunk in chunks]
+        return self._real.denoise(start, chunks, check)
+
+
+def test_no_more_shots_are_taken_than_the_next_chunk_needs(networks: Any) -> None:
+    taken = 0
+
+    def counted() -> Iterator[Shot]:
+        nonlocal taken
+        for shot in shots(40):
+            taken += 1
+            yield shot
+
+    clip = Clip(networks, PLAN, replace(SETTINGS, steps=1, length=6, overlap=2))
+    most = 0
+    for done, _ in enumerate(clip.drawn(counted(), 40)):
+        most = max(most, taken - done)
+    assert most <= 6
+
+
+def test_frames_without_a_face_are_passed_through_and_cost_nothing(networks: Any) -> None:
+    lengths: list[int] = []
+    clip = Clip(networks, PLAN, SETTINGS)
+    clip._sampler = _Counting(clip._sampler, lengths)  # type: ignore[assignment]
+    nobody = [replace(shot, seen=Seen(None, 0.0, False)) for shot in islice(shots(16), 16)]
+    result = list(clip.drawn(iter(nobody), 16))
+    assert lengths == []
+    assert all(np.array_equal(a, shot.picture) for a, shot in zip(result, nobody, strict=True))
+
+
+def test_a_stop_comes_through_between_two_steps(networks: Any) -> None:
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 6:
+            raise Cancelled("render.cancelled", "Stopped.")
+
+    with pytest.raises(Cancelled):
+        list(Clip(networks, PLAN, replace(SETTINGS, steps=8), check).drawn(shots(20), 20))
