@@ -2,6 +2,12 @@
 # It registers in Consul; voices of kind "openai" and "qwen" name its address (docs/guide/nomad.md).
 #
 #   nomad job run -var command=/opt/tts/bin/serve -var vram_mib=2048 jobs/tts.nomad.hcl
+#
+# Qwen3-TTS by vLLM-Omni, which speaks the same form, clones voices (`avatar voices add`) and has /health:
+#
+#   nomad job run -var command=/opt/vllm/bin/vllm -var vram_mib=8192 -var memory_mb=16384 -var weights_volume=weights \
+#     -var 'args=["serve", "/weights/Qwen3-TTS-12Hz-1.7B-Base", "--omni", "--host", "$${NOMAD_IP_http}", "--port", "$${NOMAD_PORT_http}"]' \
+#     -var voices_volume=voices -var 'env={SPEAKER_SAMPLES_DIR = "/voices"}' jobs/tts.nomad.hcl
 
 variable "id" {
   type    = string
@@ -17,6 +23,24 @@ variable "command" {
 variable "args" {
   type    = list(string)
   default = []
+}
+
+variable "env" {
+  type        = map(string)
+  default     = {}
+  description = "More of its environment; no secrets."
+}
+
+variable "weights_volume" {
+  type        = string
+  default     = ""
+  description = "A host volume with the weights, which comes to /weights and is only read; none, unless named."
+}
+
+variable "voices_volume" {
+  type        = string
+  default     = ""
+  description = "A host volume that comes to /voices, for servers that keep cloned voices; none, unless named."
 }
 
 variable "health_path" {
@@ -116,6 +140,27 @@ job "tts" {
       unlimited      = true
     }
 
+    dynamic "volume" {
+      for_each = var.weights_volume == "" ? [] : [var.weights_volume]
+      labels   = ["weights"]
+      iterator = named
+      content {
+        type      = "host"
+        source    = named.value
+        read_only = true
+      }
+    }
+
+    dynamic "volume" {
+      for_each = var.voices_volume == "" ? [] : [var.voices_volume]
+      labels   = ["voices"]
+      iterator = named
+      content {
+        type   = "host"
+        source = named.value
+      }
+    }
+
     service {
       name     = var.id
       port     = "http"
@@ -146,9 +191,26 @@ job "tts" {
         args    = var.args
       }
 
-      env {
+      env = merge(var.env, {
         HOST = "${NOMAD_IP_http}"
         PORT = "${NOMAD_PORT_http}"
+      })
+
+      dynamic "volume_mount" {
+        for_each = var.weights_volume == "" ? [] : ["weights"]
+        content {
+          volume      = volume_mount.value
+          destination = "/weights"
+          read_only   = true
+        }
+      }
+
+      dynamic "volume_mount" {
+        for_each = var.voices_volume == "" ? [] : ["voices"]
+        content {
+          volume      = volume_mount.value
+          destination = "/voices"
+        }
       }
 
       resources {

@@ -224,6 +224,19 @@ def test_the_speech_service_is_found_in_consul(nomad: Any, cluster: NomadCluster
         nomad("job", "stop", "-purge", "-detach", "voices")
 
 
+def test_a_speech_server_gets_its_weights_to_read_and_a_place_for_cloned_voices(nomad: Any) -> None:
+    given = ["-var", "weights_volume=weights", "-var", "voices_volume=voices", "-var", 'env={MORE = "1"}']
+    text = nomad("job", "run", "-output", *given, "jobs/tts.nomad.hcl")
+    group = json.loads(text.stdout)["Job"]["TaskGroups"][0]
+    task = group["Tasks"][0]
+    assert (group["Volumes"]["weights"]["ReadOnly"], group["Volumes"]["voices"]["ReadOnly"]) == (True, False)
+    mounts = {one["Volume"]: one["Destination"] for one in task["VolumeMounts"]}
+    assert mounts == {"weights": "/weights", "voices": "/voices"}
+    assert task["Env"] == {"HOST": "${NOMAD_IP_http}", "PORT": "${NOMAD_PORT_http}", "MORE": "1"}
+    plain = json.loads(nomad("job", "run", "-output", "jobs/tts.nomad.hcl").stdout)["Job"]["TaskGroups"][0]
+    assert not plain["Volumes"] and not plain["Tasks"][0]["VolumeMounts"]
+
+
 def _speech_server() -> list[str]:
     """Stands in for a speech server: something that answers on the port that it is given."""
     program = (

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from avatar.cli.cloning import add_voices
 from avatar.cli.reenacting import add_reenact
 from avatar.cli.weights import add_models
 from avatar.work.arguments import add_work
@@ -63,5 +64,6 @@ def build_parser() -> argparse.ArgumentParser:
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
     add_models(verbs, shared)
+    add_voices(verbs, shared)
     add_work(verbs, shared)
     return parser

@@ -85,7 +85,7 @@ def fetch(
     failure: _Passing | None = None
     timeout = httpx.Timeout(read_timeout_s, connect=CONNECT_TIMEOUT_S)
     # A proxy of the environment is for the outside world; a service on this machine is asked directly.
-    with httpx.Client(timeout=timeout, follow_redirects=False, trust_env=not _is_local(request)) as client:
+    with httpx.Client(timeout=timeout, follow_redirects=False, trust_env=not is_local(request)) as client:
         for attempt in range(ATTEMPTS):
             if failure is not None:
                 sleep(min(LONGEST_WAIT_S, failure.wait_s or FIRST_WAIT_S * 2 ** (attempt - 1)))
@@ -115,7 +115,7 @@ def _attempt(client: httpx.Client, request: SpeechRequest, target: Path) -> None
         with client.stream("POST", request.url, json=request.body, headers=headers) as answer:
             if answer.status_code != 200:
                 answer.read()
-                raise _refusal(answer, request)
+                raise refusal(answer, request)
             kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind.startswith("text/") or kind in ("application/json", "application/problem+json"):
                 raise Unavailable(
@@ -185,7 +185,7 @@ def _cut(host: str) -> Unavailable:
     )
 
 
-def _refusal(answer: httpx.Response, request: SpeechRequest) -> Exception:
+def refusal(answer: httpx.Response, request: SpeechRequest) -> Exception:
     status, host = answer.status_code, request.host
     if status in (401, 403):
         where = (
@@ -244,7 +244,7 @@ def _reason(answer: httpx.Response, key: str | None) -> str:
     return "".join(char if char.isprintable() else " " for char in text)[:MAX_REASON_CHARS]
 
 
-def _is_local(request: SpeechRequest) -> bool:
+def is_local(request: SpeechRequest) -> bool:
     host = httpx.URL(request.url).host
     if host == "localhost":
         return True
