@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from soundstage.errors import Unavailable
+
+
+@dataclass(slots=True)
+class _Row:
+    """Those who write or wait for it, in one event loop."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    people: int = 0
 
 
 class WriterQueue:
@@ -19,22 +28,28 @@ class WriterQueue:
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
-        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._rows: WeakKeyDictionary[asyncio.AbstractEventLoop, _Row] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits for one's turn; Unavailable `database.busy` when it does not come in time."""
-        lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        row = self._rows.setdefault(asyncio.get_running_loop(), _Row())
+        # Most find nobody before them, and need no clock.
+        patience = asyncio.timeout(self._patience_s) if row.people else nullcontext()
+        row.people += 1
         try:
-            async with asyncio.timeout(self._patience_s):
-                await lock.acquire()
-        except TimeoutError as error:
-            raise Unavailable(
-                "database.busy",
-                "Another task has been writing to the database for too long.",
-                "Try again; if it stays, look for a stuck soundstage process.",
-            ) from error
-        try:
-            yield
+            try:
+                async with patience:
+                    await row.lock.acquire()
+            except TimeoutError as error:
+                raise Unavailable(
+                    "database.busy",
+                    "Another task has been writing to the database for too long.",
+                    "Try again; if it stays, look for a stuck soundstage process.",
+                ) from error
+            try:
+                yield
+            finally:
+                row.lock.release()
         finally:
-            lock.release()
+            row.people -= 1
