@@ -33,6 +33,7 @@ MODULES = {
     "mcp": "mcp",
     "machines": "machines",
     "models": "models",
+    "voices": "voices",
     "image": "image",
     "runs": "runs",
     "migrate": "storage",
