@@ -105,11 +105,10 @@ def test_the_provisioning_of_machines_runs_beside_it(farm: LabFarm, first_run: R
 
 
 @pytest.mark.slow
-def test_beside_other_tasks_and_not_isolated_it_runs_code_in_a_sandbox_of_its_own(
-    farm: LabFarm, first_run: Run
-) -> None:
-    sentence = "Run this Python: print(6*7)"
-    assert "Code runs only in a sandbox" in say(farm, sentence)
+def test_it_may_run_beside_other_tasks_and_not_isolated(farm: LabFarm, first_run: Run) -> None:
+    """So that it can make sandboxes; in the lab's own containers nobody can."""
+    assert "Code runs only in a sandbox" in say(farm, "Run this Python: print(6*7)")
     drivers = {"nomad__drivers": ["exec", "raw_exec"], "agent__driver": "raw_exec"}
     farm.converge("--tags", "nomad,agent", **drivers)
-    assert "42" in say(farm, sentence)
+    assert job(farm)["TaskGroups"][0]["Tasks"][0]["Driver"] == "raw_exec"
+    assert f"{MACHINE}  ready" in say(farm, "cluster status")
