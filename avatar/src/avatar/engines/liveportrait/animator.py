@@ -16,6 +16,7 @@ from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of,
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.retargeting import retarget, stitch
+from avatar.errors import Unavailable
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -80,11 +81,34 @@ class Animator:
             volume = volume.expand(len(poses), -1, -1, -1, -1)
         return self.networks.generator(self.networks.warping(volume, driven, source))
 
-    @torch.inference_mode()
     def draw(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
-        """As `tensor_of`, as BGR uint8 (batch, 512, 512, 3)."""
+        """As `tensor_of`, as BGR uint8 (batch, 512, 512, 3). A batch too large for the card is halved.
+
+        Raises Unavailable `gpu.out_of_memory` when a single frame does not fit.
+        """
+        try:
+            return self._drawn(volume, poses)
+        except torch.OutOfMemoryError as error:
+            if len(poses) == 1:
+                raise self._too_small() from error
+        # Outside of the handler, whose traceback holds what filled the card.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        half = len(poses) // 2
+        first, second = (volume, volume) if len(volume) == 1 else (volume[:half], volume[half:])
+        return np.concatenate([self.draw(first, poses[:half]), self.draw(second, poses[half:])])
+
+    @torch.inference_mode()
+    def _drawn(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
         levels = (self.tensor_of(volume, poses).float() * 255 + 0.5).to(torch.uint8)
         return np.ascontiguousarray(levels.flip(1).permute(0, 2, 3, 1).cpu().numpy())
+
+    def _too_small(self) -> Unavailable:
+        told = "The card's memory is too small for one frame"
+        if self.device.type == "cuda":
+            free, total = (amount >> 20 for amount in torch.cuda.mem_get_info(self.device))
+            told += f": {free} of {total} MiB are free"
+        return Unavailable("gpu.out_of_memory", f"{told}.", "End other programs that use the card.")
 
     def _pictures(self, crops: Sequence[Pixels]) -> Tensor:
         stacked = torch.from_numpy(np.stack(crops)).to(self.device)

@@ -43,7 +43,9 @@ class Halving3d(ConvNorm3d):
     """The same, and half the height and width; depth stays."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.avg_pool3d(super().forward(x), (1, 2, 2))
+        x = super().forward(x)
+        # Slices are pooled as channels: the processor has no 3-D pooling in half precision.
+        return functional.avg_pool2d(x.flatten(1, 2), 2).unflatten(1, x.shape[1:3])
 
 
 class Doubling3d(ConvNorm3d):

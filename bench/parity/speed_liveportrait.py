@@ -1,0 +1,112 @@
+"""Races our LivePortrait against the original on one device, with the same random weights.
+
+    python bench/parity/speed_liveportrait.py --checkout PATH [--frames 250] [--small]
+
+On a card: 512 x 512 pictures, fp16 (the original under autocast, as it runs by default), batch 1 for the
+original, which knows no other, and ours as it runs. Without a card it says so, unless `--small` asks for a
+trial of the program on the processor. Prints frames per second of the steps that every frame needs (W, S and
+G, with the picture's way back to main memory), and the most memory each took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import liveportrait as parity
+import numpy as np
+import torch
+from avatar.engines.liveportrait.animator import Animator
+from avatar.engines.liveportrait.engine import batch_of
+from avatar.engines.liveportrait.networks import Networks
+from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.sizes import PUBLISHED, Sizes
+from liveportrait_cases import NETWORKS, SMALL
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkout", type=Path, required=True, metavar="PATH")
+    parser.add_argument("--frames", type=int, default=250, metavar="N")
+    parser.add_argument("--small", action="store_true", help="small networks on the processor")
+    arguments = parser.parse_args()
+    if not torch.cuda.is_available() and not arguments.small:
+        print("LivePortrait on a card: not measured (no card here)")
+        return
+    parity.open_original(arguments.checkout)
+    sizes = SMALL if arguments.small else PUBLISHED
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rates = {}
+    for name, race in (("original", original), ("ours", ours)):
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        draw, batch = race(sizes, device)
+        draw(3 * batch)
+        started = time.perf_counter()
+        draw(arguments.frames)
+        rates[name] = arguments.frames / (time.perf_counter() - started)
+        peak = torch.cuda.max_memory_allocated() >> 20 if device.type == "cuda" else 0
+        print(f"{name:<10} {rates[name]:8.2f} frames/s, batch {batch}, peak {peak} MiB on {device}")
+    print(f"ours / original: {rates['ours'] / rates['original']:.2f}")
+
+
+def keypoints(count: int) -> list[Pose]:
+    draw = np.random.default_rng(1).normal
+    source = draw(0, 0.3, (21, 3)).astype(np.float32)
+    return [Pose(source, source + draw(0, 0.03, (21, 3)).astype(np.float32)) for _ in range(count)]
+
+
+def ours(sizes: Sizes, device: torch.device) -> tuple[Callable[[int], None], int]:
+    networks = Networks(sizes)
+    for network in NETWORKS:
+        parity.fill(getattr(networks, network), network)
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    animator = Animator(networks, device, dtype)
+    batch = batch_of(animator)
+    volume = animator.volume([np.zeros((sizes.picture_px, sizes.picture_px, 3), np.uint8)])
+
+    def draw(count: int) -> None:
+        poses = keypoints(count)
+        for begin in range(0, count, batch):
+            animator.draw(volume, poses[begin : begin + batch])
+
+    return draw, batch
+
+
+def original(sizes: Sizes, device: torch.device) -> tuple[Callable[[int], None], int]:
+    parts = {
+        network: parity.original_network(network, sizes).to(device)
+        for network in ("appearance", "warping", "generator", "stitching")
+    }
+    cast = torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
+    picture = torch.zeros(1, 3, sizes.picture_px, sizes.picture_px, device=device)
+    with torch.no_grad(), cast:
+        volume = parts["appearance"](picture).float()
+
+    def draw(count: int) -> None:
+        for pose in keypoints(count):
+            source, driven = (
+                torch.from_numpy(points)[None].to(device) for points in (pose.source, pose.driven)
+            )
+            with torch.no_grad():
+                change = parts["stitching"](torch.cat([source.flatten(1), driven.flatten(1)], dim=1))
+                stitched = driven + change[:, :63].reshape(1, 21, 3)
+                stitched[..., :2] += change[:, None, 63:]
+                with cast:
+                    warped = parts["warping"](volume, kp_source=source, kp_driving=stitched)
+                    made = parts["generator"](feature=warped["out"]).float()
+            np.clip(np.transpose(made.cpu().numpy(), [0, 2, 3, 1]) * 255, 0, 255).astype(np.uint8)
+
+    return draw, 1
+
+
+if __name__ == "__main__":
+    main()

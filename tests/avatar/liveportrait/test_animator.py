@@ -1,0 +1,105 @@
+"""The networks in batches, in half precision, and on a card that is too small for a batch."""
+
+from __future__ import annotations
+
+import copy
+import resource
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from avatar.engines.liveportrait.pose import Pose
+from avatar.engines.liveportrait.poses import Openings, SourceFace
+from avatar.errors import Unavailable
+from avatar.face.anchors import CropFrame
+
+if TYPE_CHECKING:
+    from avatar.engines.liveportrait.animator import Animator
+
+torch: Any = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = pytest.mark.torch
+
+
+def poses(count: int) -> list[Pose]:
+    draw = np.random.default_rng(2).normal
+    source = draw(0, 0.3, (21, 3)).astype(np.float32)
+    return [Pose(source, source + draw(0, 0.03, (21, 3)).astype(np.float32)) for _ in range(count)]
+
+
+def crop(side: int) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, 255, (side, side, 3), np.uint8)
+
+
+def test_a_batch_gives_what_its_frames_give_alone(animator: Animator) -> None:
+    volume = animator.volume([crop(animator.side_px)])
+    wanted = poses(3)
+    together = animator.tensor_of(volume, wanted)
+    for index, pose in enumerate(wanted):
+        alone = animator.tensor_of(volume, [pose])[0]
+        assert torch.allclose(together[index], alone, atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_gives_nearly_the_same_picture(animator: Animator, dtype: str) -> None:
+    from avatar.engines.liveportrait.animator import Animator
+
+    half = Animator(copy.deepcopy(animator.networks), torch.device("cpu"), getattr(torch, dtype))
+    picture = crop(animator.side_px)
+    ours, exact = (one.tensor_of(one.volume([picture]), poses(2)).float() for one in (half, animator))
+    assert ours.isfinite().all()
+    assert (ours - exact).abs().mean() < 0.02
+    motion, reference = half.motions([picture])[0], animator.motions([picture])[0]
+    assert np.abs(motion.keypoints() - reference.keypoints()).max() < 0.05
+
+
+def test_a_card_too_small_for_a_batch_takes_fewer_frames(
+    animator: Animator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = animator.volume([crop(animator.side_px)])
+    whole, sizes = animator.draw(volume, poses(4)), []
+    drawn = type(animator)._drawn
+
+    def small_card(self: Animator, volume: Any, poses: Any) -> Any:
+        sizes.append(len(poses))
+        if len(poses) > 1:
+            raise torch.OutOfMemoryError("full")
+        return drawn(self, volume, poses)
+
+    monkeypatch.setattr(type(animator), "_drawn", small_card)
+    assert np.abs(animator.draw(volume, poses(4)).astype(int) - whole).max() <= 1
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+
+
+def test_a_card_too_small_for_one_frame_is_told(animator: Animator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(type(animator), "_drawn", full)
+    with pytest.raises(Unavailable, match=r"gpu\.out_of_memory"):
+        animator.draw(animator.volume([crop(animator.side_px)]), poses(1))
+
+
+def test_memory_stays_flat_over_many_frames_at_1080p(animator: Animator) -> None:
+    from avatar.engines.liveportrait.reenactment import Reenactment
+
+    picture = np.zeros((1080, 1920, 3), np.uint8)
+    drawing = Reenactment(animator, batch=4)
+    matrix = CropFrame((960, 500), 700, 0.1).matrix(animator.networks.sizes.output_px)
+    source = SourceFace(
+        animator.motions([crop(animator.side_px)])[0], Openings(np.zeros(2, np.float32), 0.0), matrix
+    )
+
+    def endless() -> Iterator[Pose]:
+        while True:
+            yield from poses(4)
+
+    frames = drawing.photo(picture, source, endless())
+    for _ in range(16):
+        next(frames)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(120):
+        assert next(frames).shape == picture.shape
+    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mib < 40, "120 frames are 711 MiB"
