@@ -110,7 +110,7 @@ def _worker(called: Invocation, as_json: bool, action: str, *arguments: str) -> 
         answer = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError) as error:
         raise Unavailable(
-            "worker.crashed", f"The worker ended with status {done.returncode}.", "Look at what it printed."
+            "voice.no_answer", f"The worker ended with status {done.returncode}.", "Look at what it printed."
         ) from error
     if isinstance(answer, list):
         return answer
