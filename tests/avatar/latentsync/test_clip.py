@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import DotTracker, speaker
+from synthetic_speaker import DotTracker, speaker
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
@@ -152,3 +152,21 @@ def test_a_stop_comes_through_between_two_steps(networks: Any) -> None:
 
     with pytest.raises(Cancelled):
         list(Clip(networks, PLAN, replace(SETTINGS, steps=8), check).drawn(shots(20), 20))
+
+
+def test_the_depth_of_an_earlier_step_may_be_reused_for_less_work(networks: Any) -> None:
+    calls = {"with_depth": 0, "shallow": 0}
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            if name in calls:
+                calls[name] += 1
+            return getattr(networks.unet, name)
+
+    usual = drawn(networks, 3, steps=6)
+    counted = replace(networks, unet=Counted())
+    reused = drawn(counted, 3, steps=6, reuse=3)
+    assert calls == {"with_depth": 2, "shallow": 4}
+    assert 0 < np.abs(usual - reused).mean() < 2
+    split = drawn(networks, 3, replace(PLAN, split=True), steps=6, reuse=3)
+    assert np.abs(reused - split).max() <= 1

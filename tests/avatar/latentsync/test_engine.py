@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from conftest import Clips, speaker
+from synthetic_speaker import Clips, speaker
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
@@ -145,7 +145,7 @@ def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(
     assert np.isfinite(sound_for_networks(broken, clips.folder / "b.f32", gated=False)).all()
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 500}, {"guidance": -1.0}])
+@pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 500}, {"guidance": -1.0}, {"reuse": 0}])
 def test_impossible_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=r"lipsync\.bad_"):
         MouthOptions(**options)

@@ -5,7 +5,7 @@ import pytest
 from avatar.engines.latentsync.align import TEMPLATE, Aligner, ratio, similarity
 from avatar.engines.latentsync.following import FADE_OUT_FRAMES, HELD_FRAMES, Follower
 from avatar.face.landmarks import FaceLandmarks
-from conftest import DotTracker, speaker
+from synthetic_speaker import DotTracker, speaker
 
 SIDE = 256
 

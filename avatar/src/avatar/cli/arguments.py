@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from avatar.cli.cloning import add_voices
+from avatar.cli.lipsyncing import add_lipsync
 from avatar.cli.reenacting import add_reenact
 from avatar.cli.weights import add_models
 from avatar.work.arguments import add_work
@@ -42,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verb("speak", "Make one scene's sound, and times of words and mouth shapes.", "spec", "scene", "folder")
     verb("preview", "Make a small, quick video of one scene.", "spec", "scene", "out")
-    verb("lipsync", "Make a video say a sound file.", "spec", "out")
+    add_lipsync(verb("lipsync", "Make a video say a sound file."))
     add_reenact(verb("reenact", "Make a face move as a video, a template or a text says."))
     verb("prepare", "Measure a portrait once, so that rendering need not.", "image", "out").add_argument(
         "--face-index",

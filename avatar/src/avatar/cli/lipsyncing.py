@@ -33,6 +33,13 @@ def add_lipsync(one: ArgumentParser) -> None:
     latent.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
     latent.add_argument("--steps", type=int, default=20, metavar="N", help="of the sampler; default 20")
     latent.add_argument("--guidance", type=float, default=1.5, metavar="X", help="by the sound; default 1.5")
+    latent.add_argument(
+        "--reuse",
+        type=int,
+        default=1,
+        metavar="N",
+        help="compute all of the network every N steps; default 1",
+    )
     latent.add_argument("--side", type=int, choices=(512, 256), default=512, help="256 for LatentSync 1.5")
     latent.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
     latent.add_argument("--start-ms", type=int, default=0, metavar="N", help="where the video begins")
@@ -58,6 +65,7 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         steps=arguments.steps,
         guidance=arguments.guidance,
         side_px=arguments.side,
+        reuse=arguments.reuse,
         models=arguments.models,
     )
     return lipsync_by_networks(_spec(arguments), arguments.out, context, options)

@@ -6,17 +6,17 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from avatar.cli.chosen_scene import spec_with_scene
+from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
 from avatar.cli.speaking import speak
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
-from avatar.pipeline.lipsync import lipsync_video
 from avatar.pipeline.look import look_at
 from avatar.pipeline.prepare import prepare_photo
 from avatar.pipeline.preview import preview_scene
 from avatar.pipeline.probe import probe_file
-from avatar.pipeline.read_spec import read_lipsync_spec, read_render_spec
+from avatar.pipeline.read_spec import read_render_spec
 from avatar.pipeline.render import render_video
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
@@ -51,10 +51,6 @@ def assemble(arguments: Namespace, context: Context) -> Finished:
 
 def preview(arguments: Namespace, context: Context) -> Finished:
     return preview_scene(spec_with_scene(arguments), arguments.scene, arguments.out, context)
-
-
-def lipsync(arguments: Namespace, context: Context) -> Finished:
-    return lipsync_video(read_lipsync_spec(arguments.spec), arguments.out, context)
 
 
 def prepare(arguments: Namespace, context: Context) -> Finished:

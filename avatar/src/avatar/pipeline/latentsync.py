@@ -39,8 +39,8 @@ OUT_OF_MEMORY = "gpu.out_of_memory"
 
 @dataclass(frozen=True, slots=True)
 class MouthOptions:
-    """vram: see `avatar.engines.latentsync.memory`; steps and guidance: of the sampler; side_px: 512 for
-    LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie.
+    """vram: see `avatar.engines.latentsync.memory`; steps, guidance and reuse: of its sampler; side_px: 512
+    for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie.
     """
 
     vram: Literal["low", "auto"] = "auto"
@@ -48,11 +48,16 @@ class MouthOptions:
     steps: int = 20
     guidance: float = 1.5
     side_px: int = 512
+    reuse: int = 1
     models: Path | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 100:
             raise InvalidInput("lipsync.bad_steps", f"{self.steps} steps are not possible.", "Use 1 to 100.")
+        if not 1 <= self.reuse <= 10:
+            raise InvalidInput(
+                "lipsync.bad_reuse", f"A reuse of {self.reuse} is not possible.", "Use 1 to 10."
+            )
         if not 0 <= self.guidance <= 10:
             raise InvalidInput(
                 "lipsync.bad_guidance", f"A guidance of {self.guidance} is not possible.", "Use 0 to 10."
@@ -105,7 +110,9 @@ def open_latentsync(options: MouthOptions) -> LatentSync:
         vae=store.require("latentsync.vae"),
     )
     ways = plan(options.vram, options.precision)
-    settings = Settings(steps=options.steps, guidance=options.guidance, side_px=options.side_px)
+    settings = Settings(
+        steps=options.steps, guidance=options.guidance, side_px=options.side_px, reuse=options.reuse
+    )
     return LatentSync(load_networks(files, ways), ways, settings)
 
 

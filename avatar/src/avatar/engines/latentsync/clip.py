@@ -29,7 +29,7 @@ Pixels = npt.NDArray[np.uint8]
 @dataclass(frozen=True, slots=True)
 class Settings:
     """steps, guidance: of the sampler. side_px: of the square face the networks work at (512 for 1.6, 256 for
-    1.5). overlap: frames that neighbouring chunks of `length` share.
+    1.5). overlap: frames that neighbouring chunks of `length` share. reuse: see `Sampler`.
     """
 
     steps: int = 20
@@ -37,6 +37,7 @@ class Settings:
     side_px: int = 512
     length: int = LENGTH
     overlap: int = OVERLAP
+    reuse: int = 1
     seed: int = 1247
 
 
@@ -66,7 +67,9 @@ class Clip:
     ) -> None:
         self._networks, self._plan, self._settings, self._check = networks, plan, settings, check
         self._coder = FaceCoder(networks.vae, at_once=plan.faces)
-        self._sampler = Sampler(networks.unet, settings.steps, settings.guidance, split=plan.split)
+        self._sampler = Sampler(
+            networks.unet, settings.steps, settings.guidance, split=plan.split, reuse=settings.reuse
+        )
         side = settings.side_px // VAE_SCALE
         # Drawn on the processor: the same seed gives the same start on every card.
         drawn = torch.randn(

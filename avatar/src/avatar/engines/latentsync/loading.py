@@ -49,7 +49,8 @@ def load_networks(files: Files, plan: Plan, shape: UNetShape | None = None, **va
     networks = Networks(
         unet=unet.to(memory_format=torch.channels_last),
         whisper=load_whisper(files.whisper).to(plan.dtype),
-        vae=load_vae(files.vae, **vae).to(plan.dtype).to(memory_format=torch.channels_last),
+        # Not by the class's own `to`, which warns that it casts.
+        vae=torch.nn.Module.to(load_vae(files.vae, **vae), plan.dtype, memory_format=torch.channels_last),
         motion=motion,
     )
     for network in (networks.unet, networks.whisper, networks.vae):

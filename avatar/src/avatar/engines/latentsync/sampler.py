@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from avatar.engines.latentsync.ddim import Step, ddim_steps
+from avatar.engines.latentsync.ddim import ddim_steps
 from avatar.engines.latentsync.unet import LatentSyncUNet
 
 Check = Callable[[], None]
@@ -35,14 +35,16 @@ class Sampler:
     """`guidance` above 1 runs the UNet twice, without and with sound, and goes beyond the second.
 
     split: the two runs follow each other instead of sharing a batch, for half the memory.
+    reuse: only every so many steps is the whole network computed; between them its depth is kept. 1 is the
+    original's default; 3 takes less than half the time and changes the result.
     """
 
     unet: LatentSyncUNet
     steps: int = 20
     guidance: float = 1.5
     split: bool = False
+    reuse: int = 1
 
-    @torch.inference_mode()
     def denoise(self, noise: Tensor, chunks: Sequence[Conditions], check: Check = lambda: None) -> Tensor:
         """Latents (chunks, frames, 4, h, w) of chunks of one length.
 
@@ -54,25 +56,49 @@ class Sampler:
             raise ValueError("chunks that are denoised together have one length")
         known = torch.cat([_known(chunk) for chunk in chunks])
         audio = torch.cat([chunk.audio for chunk in chunks]).to(known.dtype)
+        heard = self._heard(audio)
         latents = noise.to(known.dtype).expand(len(known), -1, -1, -1)
-        for step in ddim_steps(self.steps):
-            check()
-            latents = step.apply(latents, self._noise_in(latents, known, audio, step, frames))
+        with torch.inference_mode():
+            for index, step in enumerate(ddim_steps(self.steps)):
+                check()
+                whole = index % self.reuse == 0
+                x = torch.cat([latents, known], dim=1)
+                number = torch.tensor(float(step.number), device=x.device)
+                latents = step.apply(latents, self._guided(x, number, heard, frames, whole=whole))
         return latents.unflatten(0, (len(chunks), frames))
 
-    def _noise_in(self, latents: Tensor, known: Tensor, audio: Tensor, step: Step, frames: int) -> Tensor:
-        x = torch.cat([latents, known], dim=1)
-        number = torch.tensor(float(step.number), device=x.device)
+    def _heard(self, audio: Tensor) -> list[_Heard]:
+        """The runs of a step: silence and sound, in one batch unless split; without guidance sound alone."""
         if self.guidance <= 1:
-            return self.unet(x, number, audio, frames)
+            return [_Heard(audio, 1)]
         silent = torch.zeros_like(audio)
-        if self.split:
-            without = self.unet(x, number, silent, frames)
-            heard = self.unet(x, number, audio, frames)
-        else:
-            both = self.unet(torch.cat([x, x]), number, torch.cat([silent, audio]), frames)
-            without, heard = both.chunk(2)
-        return without + self.guidance * (heard - without)
+        return (
+            [_Heard(silent, 1), _Heard(audio, 1)] if self.split else [_Heard(torch.cat([silent, audio]), 2)]
+        )
+
+    def _guided(self, x: Tensor, number: Tensor, heard: list[_Heard], frames: int, *, whole: bool) -> Tensor:
+        made = torch.cat([self._noise_in(x, number, run, frames, whole=whole) for run in heard])
+        if self.guidance <= 1:
+            return made
+        without, said = made.chunk(2)
+        return without + self.guidance * (said - without)
+
+    def _noise_in(self, x: Tensor, number: Tensor, run: _Heard, frames: int, *, whole: bool) -> Tensor:
+        x = torch.cat([x] * run.copies)
+        if not whole and run.depth is not None:
+            return self.unet.shallow(x, number, run.audio, frames, run.depth)
+        noise, depth = self.unet.with_depth(x, number, run.audio, frames)
+        run.depth = depth if self.reuse > 1 else None
+        return noise
+
+
+@dataclass(slots=True)
+class _Heard:
+    """One run of the network in every step: `copies` of the latents with `audio`, and its depth if kept."""
+
+    audio: Tensor
+    copies: int
+    depth: Tensor | None = None
 
 
 def _known(chunk: Conditions) -> Tensor:

@@ -55,19 +55,42 @@ class LatentSyncUNet(nn.Module):
         The frames of a chunk lie side by side; h and w are multiples of 8. A chunk has at most as many
         frames as the motion modules have positions.
         """
+        noise, _ = self.with_depth(x, step, audio, frames)
+        return noise
+
+    def with_depth(self, x: Tensor, step: Tensor, audio: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+        """As `forward`, and what the last part of the network was given from below it (see `shallow`)."""
         if frames > self.shape.motion_positions:
             raise ValueError(f"a chunk has at most {self.shape.motion_positions} frames, not {frames}")
         if x.shape[-1] % 8 or x.shape[-2] % 8:
             raise ValueError(f"height and width must be multiples of 8, not {tuple(x.shape[-2:])}")
-        time = self.time_embedding(time_features(step, self.shape.block_channels[0]).to(x.dtype))
-        x = self.conv_in(x.contiguous(memory_format=torch.channels_last))
+        time, x = self._begun(x, step)
         kept = [x]
         for level in self.down_blocks:
             x, more = level(x, time, audio, frames)
             kept += more
         x = self.mid_block(x, time, audio, frames)
-        for level in self.up_blocks:
+        for level in self.up_blocks[:-1]:
             x = level(x, kept, time, audio, frames)
+        top = self.up_blocks[-1]
+        for index in range(len(top.resnets) - 1):
+            x = top.part(index, x, kept.pop(), time, audio, frames)
+        return self._ended(x, kept.pop(), time, audio, frames), x
+
+    def shallow(self, x: Tensor, step: Tensor, audio: Tensor, frames: int, depth: Tensor) -> Tensor:
+        """As `forward`, with the depth of an earlier step: only the first convolution and the last part are
+        computed (after Ma et al. 2024, DeepCache).
+        """
+        time, first = self._begun(x, step)
+        return self._ended(depth, first, time, audio, frames)
+
+    def _begun(self, x: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+        time = self.time_embedding(time_features(step, self.shape.block_channels[0]).to(x.dtype))
+        return time, self.conv_in(x.contiguous(memory_format=torch.channels_last))
+
+    def _ended(self, x: Tensor, first: Tensor, time: Tensor, audio: Tensor, frames: int) -> Tensor:
+        top = self.up_blocks[-1]
+        x = top.part(len(top.resnets) - 1, x, first, time, audio, frames)
         noise: Tensor = self.conv_out(functional.silu(self.conv_norm_out(x, frames)))
         return noise
 

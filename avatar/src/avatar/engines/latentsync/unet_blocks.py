@@ -159,14 +159,19 @@ class UpLevel(nn.Module):
 
     def forward(self, x: Tensor, kept: list[Tensor], time: Tensor, audio: Tensor, frames: int) -> Tensor:
         """Takes its pictures from the end of `kept`."""
-        for index, (residual, motion) in enumerate(zip(self.resnets, self.motion_modules, strict=True)):
-            x = residual(torch.cat([x, kept.pop()], dim=1), time, frames)
-            if self.attends:
-                x = self.attentions[index](x, audio)
-            x = motion(x, frames)
+        for index in range(len(self.resnets)):
+            x = self.part(index, x, kept.pop(), time, audio, frames)
         for doubled in self.upsamplers:
             x = doubled(x)
         return x
+
+    def part(self, index: int, x: Tensor, kept: Tensor, time: Tensor, audio: Tensor, frames: int) -> Tensor:
+        """One residual block with what follows it."""
+        x = self.resnets[index](torch.cat([x, kept], dim=1), time, frames)
+        if self.attends:
+            x = self.attentions[index](x, audio)
+        moved: Tensor = self.motion_modules[index](x, frames)
+        return moved
 
 
 def down_levels(shape: UNetShape) -> nn.ModuleList:

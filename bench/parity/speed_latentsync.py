@@ -1,0 +1,162 @@
+"""Measures LatentSync with random weights of the published size on a card; without one it says so.
+
+    $(scripts/torch_environment)/bin/python bench/parity/speed_latentsync.py [--checkout PATH]
+
+Frames per second and most VRAM in every mode, and the five dearest operations. With `--checkout`, a working
+tree of the original, its UNet with the same weights does the same steps beside ours (it needs einops and
+OmegaConf). `--small` runs reduced networks on the processor, to see that the program itself works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "avatar/src"))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
+from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
+from avatar.engines.latentsync.following import Seen  # noqa: E402
+from avatar.engines.latentsync.loading import Networks  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, low, plan  # noqa: E402
+from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
+from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
+from avatar.engines.latentsync.vae import open_vae  # noqa: E402
+from avatar.engines.latentsync.whisper import WhisperEncoder  # noqa: E402
+
+SMALL_UNET = UNetShape(block_channels=(32, 64, 96, 96))
+SMALL_VAE = {"block_out_channels": (32, 32, 64, 64), "layers_per_block": 1, "sample_size": 64}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frames", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--checkout", type=Path, metavar="PATH")
+    parser.add_argument("--small", action="store_true")
+    arguments = parser.parse_args()
+    if not torch.cuda.is_available() and not arguments.small:
+        print("no card here: not measured")
+        return
+    shape, vae = (SMALL_UNET, SMALL_VAE) if arguments.small else (UNetShape(), {})
+    side = 64 if arguments.small else 512
+    usual = plan("auto")
+    print(torch.cuda.get_device_name() if torch.cuda.is_available() else "processor")
+    print(f"{'mode':<28} {'frames/s':>9} {'ms a frame':>11} {'VRAM MiB':>9}")
+    networks = random_networks(shape, vae, usual)
+    for name, settings, ways in (
+        ("auto", Settings(arguments.steps, side_px=side), usual),
+        ("auto, no overlap", Settings(arguments.steps, side_px=side, overlap=0), usual),
+        ("auto, reuse 3", Settings(arguments.steps, side_px=side, reuse=3), usual),
+        ("low", Settings(arguments.steps, side_px=side), low(usual)),
+    ):
+        place(networks, ways)
+        clip = Clip(networks, ways, settings)
+        told(name, arguments.frames, lambda: run(clip, side, arguments.frames))  # noqa: B023
+    place(networks, usual)
+    latent = side // 8
+    ours = lambda: chunk(networks.unet, usual, latent, arguments.steps)  # noqa: E731
+    ours()
+    told("our UNet, one chunk", 16, ours)
+    profile(ours)
+    if arguments.checkout is not None:
+        theirs = original(arguments.checkout, networks.unet, shape, usual)
+        first = lambda: original_chunk(theirs, usual, latent, arguments.steps)  # noqa: E731
+        first()
+        told("the original's UNet", 16, first)
+
+
+def random_networks(shape: UNetShape, vae: dict[str, Any], ways: Plan) -> Networks:
+    torch.manual_seed(0)
+    made = Networks(LatentSyncUNet(shape), WhisperEncoder(), open_vae(**vae))
+    for network in (made.unet, made.whisper, made.vae):
+        torch.nn.Module.to(network, ways.dtype, memory_format=torch.channels_last)
+        network.eval().requires_grad_(False)
+    return made
+
+
+def place(networks: Networks, ways: Plan) -> None:
+    for network in (networks.unet, networks.vae):
+        torch.nn.Module.to(network, "cpu" if ways.park else ways.device)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def run(clip: Clip, side: int, frames: int) -> None:
+    """A 1080p clip whose face fills a fifth of the height; decoding, tracking and encoding are left out."""
+    generator = np.random.default_rng(1)
+    picture = generator.integers(0, 255, (1080, 1920, 3), np.uint8)
+    crop = generator.integers(0, 255, (side, side, 3), np.uint8)
+    scale = side / 512 * 2.5
+    matrix = np.array([[scale, 0, -scale * 860], [0, scale, -scale * 400]])
+    tokens = torch.randn(50, 384)
+    for _ in clip.drawn(
+        (Shot(picture, Seen(matrix, 1.0, True), crop, tokens) for _ in range(frames)), frames
+    ):
+        pass
+
+
+def chunk(unet: LatentSyncUNet, ways: Plan, latent: int, steps: int) -> None:
+    """Sixteen frames with guidance through all steps."""
+    x = torch.randn(32, 13, latent, latent, device=ways.device, dtype=ways.dtype)
+    audio = torch.randn(32, 50, 384, device=ways.device, dtype=ways.dtype)
+    with torch.inference_mode():
+        for step in ddim_steps(steps):
+            unet(x, torch.tensor(float(step.number), device=ways.device), audio, 16)
+
+
+def original(checkout: Path, ours: LatentSyncUNet, shape: UNetShape, ways: Plan) -> Any:
+    sys.path.insert(0, str(checkout))
+    sys.path[:] = [place for place in sys.path if place != str(Path(__file__).parent)]
+    from latentsync.models.unet import UNet3DConditionModel
+    from omegaconf import OmegaConf
+
+    config: Any = OmegaConf.to_container(OmegaConf.load(checkout / "configs/unet/stage2_512.yaml")["model"])
+    theirs = UNet3DConditionModel.from_config(config | {"block_out_channels": list(shape.block_channels)})
+    theirs.load_state_dict(ours.state_dict())
+    return torch.nn.Module.to(theirs, ways.device, ways.dtype).eval().requires_grad_(False)
+
+
+def original_chunk(theirs: Any, ways: Plan, latent: int, steps: int) -> None:
+    x = torch.randn(2, 13, 16, latent, latent, device=ways.device, dtype=ways.dtype)
+    audio = torch.randn(32, 50, 384, device=ways.device, dtype=ways.dtype)
+    with torch.inference_mode():
+        for step in ddim_steps(steps):
+            theirs(x, torch.tensor(step.number, device=ways.device), encoder_hidden_states=audio)
+
+
+def told(name: str, frames: int, work: Callable[[], None]) -> None:
+    card = torch.cuda.is_available()
+    if card:
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if card:
+        torch.cuda.synchronize()
+    took = time.perf_counter() - started
+    most = torch.cuda.max_memory_allocated() >> 20 if card else 0
+    print(f"{name:<28} {frames / took:9.2f} {took * 1000 / frames:11.1f} {most:9}", flush=True)
+
+
+def profile(work: Callable[[], None]) -> None:
+    """The five operations that take most of the time."""
+    card = torch.cuda.is_available()
+    kinds = [torch.profiler.ProfilerActivity.CUDA if card else torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=kinds) as seen:
+        work()
+    by = "self_device_time_total" if card else "self_cpu_time_total"
+    print(seen.key_averages().table(sort_by=by, row_limit=5, max_name_column_width=60))
+
+
+if __name__ == "__main__":
+    main()
