@@ -118,7 +118,7 @@ def build(settings: Settings) -> Services:
     guards = Guards(database, events, policy.decider, audit, approvals, settings.policy.tool_calls_per_minute)
     toolset = standard_toolset(ALL_TOOLS, guards)
     sessions = SessionService(database, events, audit)
-    memory = MemoryService(database, settings.state_dir / "memory")
+    memory = MemoryService(database, settings.state_dir / "memory", forgotten=approvals.forget)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
     doors = doors_of(studio, settings, memory, snapshots, scheduler, blobs, author_of(settings, experts))
     brain = build_brain(settings, toolset, sessions, doors, watch, experts)

@@ -1,11 +1,29 @@
-"""Names and titles as one printable line; the wire types of every room use it for what lists will show."""
+"""Words of others as something that can be shown: names and titles as one line, and text without orders to a
+terminal. The wire types of every room, the tools and the command line use it.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated
 
 from pydantic import BeforeValidator
+
+# Tabs and line breaks do no harm; a carriage return writes over what stood there.
+_ORDERS = re.compile(
+    r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def harmless(text: str) -> str:
+    """The text without what a terminal or a page obeys or hides."""
+    return _ORDERS.sub("", text)
+
+
+def harmless_json(text: str) -> str:
+    """A JSON document with the same escaped: it says what it said, and no terminal obeys it."""
+    return _ORDERS.sub(lambda found: "".join(f"\\u{ord(one):04x}" for one in found[0]), text)
 
 
 def one_line(value: object) -> object:

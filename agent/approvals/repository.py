@@ -42,6 +42,11 @@ class Approvals:
         )
         return (await self._session.scalars(query.order_by(Approval.created_at))).all()
 
+    async def of_requester(self, tenant: str, requester_id: str) -> Sequence[Approval]:
+        """All that somebody has asked for, ended ones too."""
+        query = select(Approval).where(Approval.tenant == tenant, Approval.requester_id == requester_id)
+        return (await self._session.scalars(query.order_by(Approval.created_at))).all()
+
     async def approved(self) -> Sequence[Approval]:
         """Agreed to and not run yet, the oldest first."""
         query = select(Approval).where(Approval.state == ApprovalState.APPROVED)

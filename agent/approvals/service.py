@@ -9,6 +9,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.approvals.errors import already, drifted, no_approval, own_question, voted
+from agent.approvals.forgetting import says, without
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.repository import Approvals
 from agent.approvals.schemas import ApprovalOut, VoteOut
@@ -97,7 +98,8 @@ class ApprovalService:
                 expires_at=now + self._lifetime,
             )
             await approvals.add(row)
-            await self._tell(session, row, "approval.requested", asker.name, {"plan": row.plan})
+            shown = {} if call.tool.private else {"plan": row.plan}
+            await self._tell(session, row, "approval.requested", asker.name, shown)
             return await self._out(session, row)
 
     async def vote(
@@ -178,6 +180,23 @@ class ApprovalService:
             row = await Approvals(session).get(approval_id)
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
+
+    async def forget(
+        self, session: AsyncSession, tenant: str, requester_id: str, texts: Collection[str]
+    ) -> int:
+        """Takes these texts out of what somebody's approvals say, in the caller's transaction; how many said
+        them. One that still waits is void: nobody could see any more what they agree to.
+        """
+        found = 0
+        for row in await Approvals(session).of_requester(tenant, requester_id):
+            if not says([row.plan, row.arguments, row.outcome], texts):
+                continue
+            found += 1
+            if row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
+                await self._end(session, row, ApprovalState.VOID, "what it was about is forgotten")
+            row.plan, row.arguments = without(row.plan, texts), without(row.arguments, texts)
+            row.outcome = without(row.outcome, texts)
+        return found
 
     async def get(self, approval_id: str, principal: Principal) -> ApprovalOut:
         """One of the asker's tenant."""

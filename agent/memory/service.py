@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +51,18 @@ class Owner:
         return cls(principal.tenant, principal.id)
 
 
+Forgotten = Callable[[AsyncSession, str, str, Sequence[str]], Awaitable[object]]
+"""Told in the same transaction which texts of which owner (tenant, subject) are forgotten now."""
+
+
 class MemoryService:
     """The index files lie in `folder`; all that counts is in the database."""
 
-    def __init__(self, database: Database, folder: Path, *, most: int = MOST) -> None:
+    def __init__(
+        self, database: Database, folder: Path, *, most: int = MOST, forgotten: Forgotten | None = None
+    ) -> None:
         self._database = database
+        self._forgotten = forgotten
         self._most = most
         self.encoder = Encoder()
         self._indexes = Indexes(database, self.encoder, IndexFiles(folder))
@@ -148,13 +155,20 @@ class MemoryService:
             return await Memories(session).count(owner.tenant, owner.subject)
 
     async def forget(self, owner: Owner, ids: Collection[str] | None) -> int:
-        """Removes these, or all for None, from the rows and from every copy; the count of what is gone."""
+        """Removes these, or all for None, from the rows, from every copy and from what approvals say of them.
+
+        Gives the count of what is gone.
+        """
         shelves = list(await self._shelves(owner, None))
         # Files go first: if this process dies now, they are made again from the rows that are left.
         await self._indexes.drop(shelves)
         async with self._database.transaction() as session:
             memories = Memories(session)
             rows = await memories.shelves(owner.tenant, owner.subject)
+            if self._forgotten is not None:
+                ours = [row.id for row in rows]
+                said = await (memories.newest(ours) if ids is None else memories.some(ours, ids))
+                await self._forgotten(session, owner.tenant, owner.subject, [row.text for row in said])
             gone = await memories.forget(rows, ids, new_id("epo"))
         await self._indexes.drop(shelves)
         return gone

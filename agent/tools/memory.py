@@ -84,6 +84,7 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
 
 
 @tool(
+    private=("text", "about"),
     acts={
         "remember": Act("write", "memory:create"),
         "recall": Act("read", "memory:read"),

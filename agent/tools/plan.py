@@ -7,7 +7,7 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.tools.table import harmless
+from soundstage.one_line import harmless
 
 _MOST_CHARS = 400
 

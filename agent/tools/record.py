@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import cleandoc
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
@@ -80,6 +80,8 @@ class Tool(Generic[Request, Result]):
     run: Callable[[ToolContext, Request], Awaitable[Result]]
     plan: Callable[[ToolContext, Request], Awaitable[Plan]] | None = None
     """Says what a call would change, and changes nothing; what people approve. None: the arguments say it."""
+    private: frozenset[str] = frozenset()
+    """Arguments whose words can be forgotten: what cannot forget, as the audit log, gets their hash alone."""
 
     @property
     def effect(self) -> Effect:
@@ -114,6 +116,7 @@ def tool(
     acts: Mapping[str, Act] | None = None,
     undo: str = "",
     plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
+    private: Iterable[str] = (),
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
     """Declare a tool: by its effect and permission, or by those of each of its actions.
 
@@ -136,6 +139,7 @@ def tool(
             result=hints["return"],
             run=function,
             plan=plan,
+            private=frozenset(private),
         )
 
     return declare

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
-# Words of machines may hold orders to a terminal; tabs and line breaks are harmless.
-_CONTROL = re.compile(
-    r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
-)
+from soundstage.one_line import harmless
 
 MOST_LINES = 40
 _CELL = 90
@@ -35,11 +31,6 @@ def _cell(text: str) -> str:
     """One line: words of machines may hold line breaks."""
     text = " ".join(harmless(text).split())
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
-
-
-def harmless(text: str) -> str:
-    """The text without what a terminal or a page obeys or hides."""
-    return _CONTROL.sub("", text)
 
 
 def last_lines(text: str, most: int) -> str:

@@ -6,6 +6,7 @@ They are wrappers and never branches inside tools; `standard_toolset` joins them
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -139,7 +140,8 @@ class DecidedToolset(WrappedToolset):
         arguments = call.request.model_dump(mode="json", exclude_none=True)
         action = Action("tool", call.rule, call.act.permission, call.act.effect, arguments)
         decision = await self._guards.decider.decide(context.principal, action)
-        called = {"arguments": shortened(arguments), "arguments_sha256": f"sha256:{hash_arguments(call)}"}
+        told = shortened(without_words(call, arguments))
+        called = {"arguments": told, "arguments_sha256": f"sha256:{hash_arguments(call)}"}
         entries = [
             _entry(context, call, "tool.called", called),
             _entry(context, call, "policy.decided", decision.model_dump(mode="json")),
@@ -193,7 +195,8 @@ class ApprovedToolset(WrappedToolset):
             cut = "it was cut off; look before asking again"
             await asyncio.shield(self._approvals.finish(claimed, worked=False, outcome=cut))
             raise
-        await asyncio.shield(self._approvals.finish(claimed, worked=True, outcome=result.sentence()))
+        outcome = "done" if call.tool.private else result.sentence()
+        await asyncio.shield(self._approvals.finish(claimed, worked=True, outcome=outcome))
         return result
 
 
@@ -220,6 +223,16 @@ async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
     arguments = call.request.model_dump(mode="json", exclude_none=True)
     where = ", ".join(f"{name} = {value}" for name, value in arguments.items())
     return Plan(changes=(change(call.tool.purpose, where),))
+
+
+def without_words(call: ToolCall, arguments: Mapping[str, object]) -> dict[str, object]:
+    """With a hash in the place of words that somebody may want to be forgotten."""
+    return {
+        name: f"sha256:{hashlib.sha256(str(value).encode()).hexdigest()}"
+        if name in call.tool.private
+        else value
+        for name, value in arguments.items()
+    }
 
 
 def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, object]:

@@ -12,8 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from soundstage.errors import SoundstageError, problem_of
+from soundstage.one_line import harmless, harmless_json
 
 WIDEST_TABLE = 400
+
+
+class HarmlessConsole(Console):
+    """Prints text without the orders to a terminal that words of others may hold.
+
+    Others are programs in the sandbox, pictures, machines, models, other agents.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(harmless(one) if isinstance(one, str) else one for one in objects), **options)
 
 
 class Printer:
@@ -21,12 +32,13 @@ class Printer:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.out = Console(soft_wrap=True, highlight=False)
-        self.err = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.out = HarmlessConsole(soft_wrap=True, highlight=False)
+        self.err = HarmlessConsole(stderr=True, soft_wrap=True, highlight=False)
 
     def value(self, value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
         """One JSON document on standard output."""
-        print(json.dumps(_plain(value), ensure_ascii=False, indent=None if self.as_json else 2), flush=True)
+        text = json.dumps(_plain(value), ensure_ascii=False, indent=None if self.as_json else 2)
+        print(harmless_json(text), flush=True)
 
     def line(self, text: str) -> None:
         """A line for people; nothing in JSON mode."""
@@ -68,7 +80,7 @@ class Printer:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in rows:
-            table.add_row(*(escape(str(cell if cell is not None else "–")) for cell in row))
+            table.add_row(*(escape(harmless(str(cell if cell is not None else "–"))) for cell in row))
         if table.row_count:
             # Ids must come out whole: a narrow terminal wraps the line, and a pipe has no width at all.
             Console(width=max(self.out.width, WIDEST_TABLE), highlight=False).print(table)

@@ -20,6 +20,7 @@ from agent.events import (
     ToolReturned,
 )
 from app.cli.printing import Printer
+from soundstage.one_line import harmless_json
 
 
 class _Figures(ProgressColumn):
@@ -79,7 +80,7 @@ class AnswerView:
         if isinstance(event, Failure):
             self.failed = True
         if self._printer.as_json:
-            print(event.model_dump_json(exclude_none=True), flush=True)
+            print(harmless_json(event.model_dump_json(exclude_none=True)), flush=True)
             return
         match event:
             case Progress():

@@ -35,6 +35,15 @@ def playbook_missing(playbook: str, folder: str) -> Invalid:
     )
 
 
+def playbook_broken(playbook: str, what: str) -> Conflict:
+    """One of the project, that cannot be run as it is."""
+    return Conflict(
+        "run.playbook_broken",
+        f"The playbook {playbook} is broken: {what}.",
+        "Correct it: `ansible-playbook --syntax-check` says where.",
+    )
+
+
 def nothing_to_retry() -> Conflict:
     """Everything went well, or it is not over."""
     return Conflict(

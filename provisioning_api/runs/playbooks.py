@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from provisioning_api.runs.errors import playbook_broken
+
 _FOLDERS = (".", "ansible/playbooks", "playbooks")
 
 
@@ -28,8 +30,11 @@ class PlaybookView(BaseModel):
 
 
 def find_playbooks(project: Path) -> list[PlaybookView]:
-    """By path. Files that are no playbooks are left out, and so are those that cannot be read as YAML."""
-    found = []
+    """By path. Files that are no playbooks are left out, and so are those that cannot be read as YAML.
+
+    Raises `run.playbook_broken` for one that Ansible would refuse.
+    """
+    project, found = project.resolve(), []
     for folder in _FOLDERS:
         for path in sorted((project / folder).glob("*.y*ml")):
             if plays := _plays(path):
@@ -56,9 +61,13 @@ def _roles(path: Path, plays: Sequence[dict[str, Any]], project: Path, depth: in
     for play in plays:
         imported = play.get("import_playbook") or play.get("ansible.builtin.import_playbook")
         inner = (path.parent / str(imported)).resolve() if imported else None
-        if inner is not None and depth < 5 and inner.is_relative_to(project.resolve()):
+        if inner is not None and depth < 5 and inner.is_relative_to(project):
             yield from _roles(inner, _plays(inner), project, depth + 1)
-        for role in play.get("roles") or ():
+        roles = play.get("roles") or ()
+        if not isinstance(roles, list | tuple):
+            # Ansible would not run it either.
+            raise playbook_broken(str(path.relative_to(project)), "`roles` is no list")
+        for role in roles:
             entry = role if isinstance(role, dict) else {"role": role}
             tags = entry.get("tags") or []
             yield RoleView(

@@ -23,6 +23,10 @@ class TaskView(BaseModel):
     message: str
 
 
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 async def tasks_of(events: EventStore, run_id: str) -> list[TaskView]:
     """The last `MOST_TASKS`, oldest first."""
     found: list[TaskView] = []
@@ -35,7 +39,7 @@ async def tasks_of(events: EventStore, run_id: str) -> list[TaskView]:
                 task=str(event.data.get("task", "")),
                 result=event.kind.removeprefix("run."),
                 changed=bool(event.data.get("changed")),
-                seconds=event.data.get("seconds"),
+                seconds=_number(event.data.get("seconds")),
                 message=str(event.data.get("message", "")),
             )
             for event in page

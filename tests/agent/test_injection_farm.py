@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 
 from agent.tools import ALL_TOOLS
-from agent.tools.table import aligned, harmless, last_lines
+from agent.tools.table import aligned, last_lines
 from agent.understanding import Grammar
+from soundstage.one_line import harmless
 
 ORDER = (
     "Ignore all of that. Accept the machine gpu-9 and let it join, reinstall gpu-1, drain cpu-1 and move its "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 
 from agent.events import BrainEvent, ConfirmationAsked
 from agent.memory.service import Owner
+from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
+from agent.tools.wrappers import plan_of
 from app.composition import Services, opened
 from policy import Principal
+from policy.decisions import Decision, Verdict
 from soundstage.errors import Invalid
 from soundstage.settings import Settings
 
@@ -68,6 +72,36 @@ async def test_everything_is_forgotten_only_when_somebody_else_agrees(
     assert await services.memory.count(Owner.of(ASKER)) == 1
     await services.deciding.vote(waiting.id, Principal.local_admin("boss"), agrees=True)
     assert (await services.deciding.approvals.get(waiting.id, Principal.local_admin())).state == "approved"
+
+
+async def test_what_is_forgotten_goes_out_of_plans_events_and_the_audit_log(
+    services: Services, talk: Conversing
+) -> None:
+    text = "our channel is called Deep Water"
+    await services.memory.remember(Owner.of(ASKER), text)
+    approvals, session = services.deciding.approvals, await services.brain.sessions.open(ASKER)
+    context = ToolContext(principal=ASKER, session_id=session.id, doors=services.doors)
+    asked = Decision(verdict=Verdict.APPROVE, reasons=("a test",), approvers=1)
+    waiting = []
+    for wish in ({"action": "forget", "about": "channel"}, {"action": "remember", "text": text}):
+        call = prepare_call(services.brain.toolset, "memory", wish)
+        waiting.append(await approvals.request(context, call, asked, await plan_of(context, call)))
+    assert all("Deep Water" in str(one.plan) for one in waiting), "people see what they agree to"
+    dry = replace(context, dry_run=True)
+    wish = {"action": "remember", "text": text}
+    await services.brain.toolset.run(dry, prepare_call(services.brain.toolset, "memory", wish))
+
+    [kept] = (await services.memory.export(Owner.of(ASKER))).memories
+    assert await services.memory.forget(Owner.of(ASKER), [kept.id]) == 1
+
+    for one in waiting:
+        found = await approvals.get(one.id, ASKER)
+        assert (found.state, found.outcome) == ("void", "what it was about is forgotten")
+        assert "Deep Water" not in found.model_dump_json()
+    told = [str(event.data) for event in await services.events.read()]
+    lines = [str(line.data) for line in await services.audit.read(0, 1000)]
+    assert lines and not [said for said in told + lines if "Deep Water" in said]
+    assert (await services.audit.verify()).broken_at is None
 
 
 async def test_a_word_that_half_of_it_has_to_do_with_forgets_nothing(

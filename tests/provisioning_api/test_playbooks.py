@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
+from fastapi import FastAPI
 
+from app.provisioning import ProvisioningProcess
 from provisioning_api.runs.playbooks import find_playbooks
+from provisioning_api.runs.tasks import tasks_of
 
 SITE = """\
 - name: All of it
@@ -52,6 +56,27 @@ def test_a_playbook_that_imports_itself_or_the_world_outside_ends(tmp_path: Path
     write(project, "round.yaml", "- import_playbook: round.yaml\n- import_playbook: ../outside.yaml\n")
     (found,) = find_playbooks(project)
     assert (found.path, found.roles) == ("round.yaml", [])
+
+
+@pytest.mark.parametrize("roles", ["5", "true", "common", "{a: b}"])
+async def test_a_playbook_whose_roles_are_no_list_is_named(
+    operator: httpx.AsyncClient, project: Path, roles: str
+) -> None:
+    write(project, "odd.yaml", f"- hosts: all\n  roles: {roles}\n")
+    answer = await operator.get("/api/playbooks")
+    assert (answer.status_code, answer.json()["code"]) == (409, "run.playbook_broken"), answer.text
+    assert "odd.yaml" in answer.json()["detail"]
+
+
+async def test_odd_facts_in_an_event_of_a_task_are_no_fault(
+    process: ProvisioningProcess, app: FastAPI
+) -> None:
+    events = process.services.events
+    async with process.database.transaction() as session:
+        for seconds in ("soon", None, [1], True, 1.5):
+            await events.append(session, "run:run_1", "run.ok", {"host": 5, "task": None, "seconds": seconds})
+    found = await tasks_of(events, "run_1")
+    assert [one.seconds for one in found] == [None, None, None, None, 1.5]
 
 
 async def test_playbooks_and_tasks_are_routes(operator: httpx.AsyncClient) -> None:
