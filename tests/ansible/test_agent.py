@@ -41,6 +41,14 @@ def job(farm: LabFarm, name: str = "agent") -> Any:
     return farm.json(f"{NOMAD}/v1/job/{name}", "X-Nomad-Token", farm.secret("nomad/management.token"))
 
 
+@pytest.mark.slow
+def test_a_dry_run_on_a_bare_machine_ends_well_and_makes_no_key(farm: LabFarm) -> None:
+    done = farm.converge("--check", "--diff")
+    assert done.changed() > 0
+    assert not farm.secrets.exists()
+    assert farm.on(MACHINE, "test", "-e", "/etc/soundstage/agent.toml").returncode != 0
+
+
 @pytest.fixture(scope="module")
 def first_run(farm: LabFarm) -> Run:
     return farm.converge()
