@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import CHIN, FOREHEAD_TOP, LEFT_IRIS, RIGHT_IRIS, UPPER_INNER_LIP
+from avatar.face.search import find_faces
 from avatar.face.segment import open_segmenter
 from avatar.face.tracker import FaceTracker
 
@@ -51,6 +52,11 @@ def test_shifting_and_scaling_a_face_moves_its_points(astronaut: np.ndarray, tra
     moved = face.scaled(2.0).shifted(10, -5)
     assert moved.points[0] == pytest.approx(face.points[0] * 2 + [10, -5, 0], abs=1e-3)
     assert moved.eye_distance_px == pytest.approx(2 * face.eye_distance_px, rel=1e-5)
+
+
+@pytest.mark.parametrize("side", [1, 2, 7])
+def test_a_picture_of_a_few_pixels_has_no_face(tracker: FaceTracker, side: int) -> None:
+    assert find_faces(np.full((side, side, 3), 90, np.uint8), tracker) == []
 
 
 def test_only_8_bit_colour_is_taken(tracker: FaceTracker) -> None:

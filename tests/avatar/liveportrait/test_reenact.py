@@ -124,6 +124,34 @@ def test_a_driving_video_without_a_face_is_refused(make: Any, portrait: Path, tm
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize(("size", "code"), [((2, 2), r"video\.too_small"), ((300, 200), r"face\.not_found")])
+def test_a_source_without_a_face_is_refused(
+    make: Any, driving: Clip, tmp_path: Path, size: tuple[int, int], code: str
+) -> None:
+    import cv2
+
+    empty = tmp_path / "empty.png"
+    cv2.imwrite(str(empty), np.full((size[1], size[0], 3), 120, np.uint8))
+    with pytest.raises(InvalidInput, match=code):
+        make(empty, driving=driving.path)
+
+
+def test_a_checkpoint_that_is_none_is_refused(portrait: Path, driving: Clip, tmp_path: Path) -> None:
+    torch: Any = pytest.importorskip("torch")
+    from avatar.engines.liveportrait.loading import FILES
+    from avatar.engines.weights.manifest import weight_file
+
+    for role, _ in FILES.values():
+        path = tmp_path / weight_file(role).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"weight": torch.zeros(3)}, path)
+    job = ReenactJob(
+        source=portrait, driving=driving.path, consent=AGREED, options=ReenactOptions(models=tmp_path)
+    )
+    with pytest.raises(InvalidInput, match=r"weights\.mismatch.*missing"):
+        reenact(job, tmp_path / "out.mp4", Context(cache=tmp_path))
+
+
 def test_missing_weights_are_said_with_their_licence(portrait: Path, driving: Clip, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     job = ReenactJob(

@@ -63,7 +63,8 @@ def choose_face(faces: list[FaceLandmarks], index: int | None) -> FaceLandmarks:
 
 def _faces_in_tiles(image: Picture, tiles: int, tracker: FaceTracker) -> list[FaceLandmarks]:
     height, width = image.shape[:2]
-    tile_w, tile_h = min(width, int(width / tiles * 1.5)), min(height, int(height / tiles * 1.5))
+    # A picture may be smaller than the tiling is fine.
+    tile_w, tile_h = (max(1, min(side, int(side / tiles * 1.5))) for side in (width, height))
     faces = []
     for row in range(tiles):
         for column in range(tiles):

@@ -185,6 +185,7 @@ def _photo_run(
     from avatar.engines.liveportrait.reenactment import Reenactment
 
     picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
+    _require_size(picture)
     face = choose_face(find_faces(picture, tracker), job.options.face_index)
     drawing = Reenactment(animator, batch=batch_of(animator))
     source = drawing.face_of(picture, face.points)
@@ -215,6 +216,7 @@ def _video_run(
 
     film = Film(job.source, job.source.name)
     first = _even(next(film.pictures()))
+    _require_size(first)
     driving, frames, fps, _ = _driving(job, template, film.fps, animator, tracker, context)
     drawing = Reenactment(animator, batch=batch_of(animator))
     shown = ((_even(picture), points) for picture, points in film.tracked(tracker, job.options.face_index))
@@ -334,13 +336,17 @@ def _even(picture: Pixels) -> Pixels:
 
 def _canvas(picture: Pixels, fps: int) -> Canvas:
     height, width = picture.shape[:2]
+    return Canvas(width=width, height=height, fps=fps)
+
+
+def _require_size(picture: Pixels) -> None:
+    height, width = picture.shape[:2]
     if min(width, height) < 64:
         raise InvalidInput(
             "video.too_small",
             f"The source is only {width} x {height} pixels.",
             "At least 64 x 64 are needed.",
         )
-    return Canvas(width=width, height=height, fps=fps)
 
 
 def _ranges(frames: list[int]) -> Iterator[tuple[int, int]]:
