@@ -67,6 +67,7 @@ def test_all_secrets_are_made_once_and_stay(controller: Controller) -> None:
     assert before == {path: path.read_bytes() for path in controller.secrets.rglob("*") if path.is_file()}
     assert {path.name for path in controller.secrets.rglob("*.token")} == {
         "management.token",
+        "agent.token",
         "provisioning.token",
         "control-1.token",
         "gpu-1.token",
