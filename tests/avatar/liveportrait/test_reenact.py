@@ -124,6 +124,15 @@ def test_a_driving_video_without_a_face_is_refused(make: Any, portrait: Path, tm
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize("name", ["out.png", "out.mp4"])
+def test_the_source_is_never_written_over(make: Any, driving: Clip, tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    source.write_bytes(b"mine")
+    with pytest.raises(InvalidInput, match=r"output\.overwrites_input"):
+        make(source, driving=driving.path)
+    assert source.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize(("size", "code"), [((2, 2), r"video\.too_small"), ((300, 200), r"face\.not_found")])
 def test_a_source_without_a_face_is_refused(
     make: Any, driving: Clip, tmp_path: Path, size: tuple[int, int], code: str

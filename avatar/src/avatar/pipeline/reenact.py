@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,7 +24,7 @@ from avatar.face.pictures import is_picture, read_picture
 from avatar.face.portrait import flatten
 from avatar.face.search import choose_face, find_faces
 from avatar.face.tracker import FaceTracker, open_tracker
-from avatar.pipeline.assemble import assemble_video
+from avatar.pipeline.assemble import Companions, assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
@@ -114,6 +114,7 @@ def reenact(
     `consent.required`.
     """
     require_mp4(target)
+    _require_other_names(job, target)
     photo = is_picture(job.source)
     scene = _scene(job, photo)
     require_consent(scene)
@@ -337,6 +338,18 @@ def _even(picture: Pixels) -> Pixels:
 def _canvas(picture: Pixels, fps: int) -> Canvas:
     height, width = picture.shape[:2]
     return Canvas(width=width, height=height, fps=fps)
+
+
+def _require_other_names(job: ReenactJob, target: Path) -> None:
+    """The result's companions are named after it: `face.mp4` has its poster in `face.png`."""
+    made = {(target.parent / name).resolve() for name in astuple(Companions.of(target))}
+    for given in (job.source, job.driving):
+        if given is not None and given.resolve() in made:
+            raise InvalidInput(
+                "output.overwrites_input",
+                f"Making {target.name} would write over {given.name}, which it is made of.",
+                "Give the result another name or folder.",
+            )
 
 
 def _require_size(picture: Pixels) -> None:
