@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import quantiles
+from statistics import linear_regression, quantiles
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -45,6 +45,8 @@ class Heard:
     """Answers of which an event is missing: no first one, no last one, or a turn number that was skipped."""
     late: int = 0
     """Commands that could not be said in time because the answer before them was not there yet."""
+    used_s: float = 0.0
+    """Processor time of the people themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Q
             for place, key in enumerate(keys):
                 begin_s = start_s + EVERY_S * place / len(keys)
                 group.create_task(talk(url, key, begin_s, begin_s + seconds, heard))
+        heard.used_s = time.process_time()
         return heard
 
     results.put(asyncio.run(all_of_them()))
@@ -211,11 +214,16 @@ def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: li
             f"p99 {cuts[98] * 1000:7.1f} ms"
         )
     print(f"lost answers  {heard.lost}   said late {heard.late}")
-    print(f"processor     {used_s / heard.asked * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores")
+    print(
+        f"processor     {used_s / heard.asked * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores; "
+        f"the people themselves {heard.used_s / wall_s:.2f} cores"
+    )
     half = len(memory) // 2
+    # A look a second, about.
+    slope = linear_regression(range(len(memory) - half), memory[half:]).slope * 60
     print(
         f"memory        {memory[0]:.0f} MiB at the start, {max(memory[:half]):.0f} in the first half, "
-        f"{max(memory[half:]):.0f} in the second"
+        f"{max(memory[half:]):.0f} in the second, where it grows by {slope:+.1f} MiB a minute"
     )
     p95 = quantiles(heard.first, n=100)[94] * 1000
     print(f"goal: p95 to the first event < {GOAL_P95_MS:.0f} ms, {p95 / GOAL_P95_MS:.2f} of it")

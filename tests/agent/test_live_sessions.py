@@ -234,8 +234,6 @@ async def test_a_client_that_is_gone_leaves_the_answer_in_the_session_and_no_sou
                 await until(page, "thinking")
                 asking.cancel()
                 await asyncio.wait([asking])
-            # The server is in this event loop, and has to hear of the closed connection first.
-            await asyncio.sleep(0.2)
             hold.set()
             events = await until(page, "idle")
         assert [event["type"] for event in events if event["type"] != "state"] == ["response"]
