@@ -4,7 +4,9 @@ callers.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,13 +16,21 @@ from pydantic import BaseModel, ValidationError
 
 from policy import Principal
 from policy.representing import HEADER, Represented
-from soundstage.errors import SoundstageError, Unavailable, Upstream
+from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.settings import Settings
 from soundstage.settings.sections import read_key_file
 from soundstage.tracing import traceparent
 
 URL_SETTING = "provisioning.api_url"
 TIMEOUT_S = 60.0
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 30.0
+
+
+def pause_s(in_vain: int) -> float:
+    """Before the next try after so many in vain: doubled each time, and never that of all others."""
+    longest: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(in_vain - 1, 20))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 class _Problem(BaseModel):
@@ -60,8 +70,11 @@ class MachinesApi:
 
     async def events(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """Server-sent events until the stream ends. A line that broke is taken up after the last event."""
-        last = ""
+        last, in_vain = "", 0
         while True:
+            if in_vain:
+                await asyncio.sleep(pause_s(in_vain))
+            in_vain += 1
             headers = {"Last-Event-ID": last} if last else {}
             try:
                 async with self._client.stream("GET", path, headers=headers, timeout=None) as answer:
@@ -75,6 +88,7 @@ class MachinesApi:
                         if name == "id":
                             last = value
                         elif name == "data":
+                            in_vain = 0
                             yield json.loads(value)
                 # The stream ended by itself: asking once more says 204 when it is really over.
             except httpx.TransportError as error:
@@ -112,6 +126,12 @@ async def machines_api(settings: Settings, acting_for: Principal | None = None) 
 def _url(settings: Settings) -> str:
     if settings.provisioning.api_url is not None:
         return str(settings.provisioning.api_url)
+    if settings.provisioning_port == 0:
+        raise Invalid(
+            "machines.unknown_port",
+            "The provisioning API listens on a free port, which is not known here.",
+            f"Set {URL_SETTING} to the address that `soundstage up` printed.",
+        )
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.provisioning.host, settings.provisioning.host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.provisioning_port}"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -28,10 +30,17 @@ class Supervisor:
     """
 
     def __init__(
-        self, command: Sequence[str], descriptors: Sequence[int], url: str, *, on_ready: Callable[[], None]
+        self,
+        command: Sequence[str],
+        descriptors: Sequence[int],
+        url: str,
+        *,
+        on_ready: Callable[[], None],
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._command = list(command)
         self._descriptors = tuple(descriptors)
+        self._environment = dict(environment)
         self._health_url = f"{url}/api/health"
         self._on_ready = on_ready
         self._announced = False
@@ -56,7 +65,10 @@ class Supervisor:
     async def _run_once(self) -> int:
         """The exit code of one life of the server."""
         process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, pass_fds=self._descriptors
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=self._descriptors,
+            env={**os.environ, **self._environment},
         )
         announcing = asyncio.create_task(self._announce_when_ready())
         try:

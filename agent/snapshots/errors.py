@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from soundstage.errors import Conflict, NotFound
+from soundstage.errors import Conflict, Invalid, NotFound
 
 
 def no_snapshot(name: str, there_are: Iterable[str]) -> NotFound:
@@ -18,6 +18,14 @@ def no_snapshot(name: str, there_are: Iterable[str]) -> NotFound:
     else:
         hint = f"There are: {', '.join(names[:10])}." if names else "Say “save this as …” to make one."
     return NotFound("snapshot.not_found", f"There is no snapshot called {name!r}.", hint)
+
+
+def bad_name(name: str) -> Invalid:
+    return Invalid(
+        "snapshot.bad_name",
+        f"A snapshot cannot be called {name!r}: a name holds no slashes, and is not only dots.",
+        "Choose another name.",
+    )
 
 
 def name_taken(name: str) -> Conflict:

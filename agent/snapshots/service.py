@@ -26,6 +26,8 @@ from studio.renders.service import RenderService
 
 MOST = 100
 """Snapshots of one owner."""
+NOT_IN_NAMES = frozenset("/\\")
+"""Addresses hold the names; servers and proxies take these apart, escaped or not."""
 MOST_TURNS = 100
 TOOL = "snapshots"
 KEPT_CHARS = 4000
@@ -55,6 +57,8 @@ class SnapshotService:
 
         Raises Conflict `snapshot.exists` unless it shall replace the one of that name.
         """
+        if set(name) & NOT_IN_NAMES or name in (".", ".."):
+            raise errors.bad_name(name)
         row = await self._conversation(principal, session_id)
         state = await self._state(row)
         async with self._database.transaction() as session:

@@ -21,6 +21,8 @@ Whose = Annotated[
     typer.Option("--of", help="Whose: the id of a key, as `soundstage keys list` shows it. Default: yours."),
 ]
 
+Tenant = Annotated[str, typer.Option("--tenant", help="With --of: the tenant that they belong to.")]
+
 
 def register(cli: typer.Typer) -> None:
     group = typer.Typer(help="What the agent was asked to remember.", no_args_is_help=True)
@@ -31,6 +33,7 @@ def register(cli: typer.Typer) -> None:
         context: typer.Context,
         about: Annotated[str, typer.Argument(help="What it shall have to do with.")] = "",
         of: Whose = None,
+        tenant: Tenant = DEFAULT_TENANT,
         limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
         as_json: JsonFlag = False,
     ) -> None:
@@ -39,7 +42,7 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
         wanted = words_of(about)
         found = with_services(
-            called, lambda services: services.memory.recall(_owner(of), wanted, limit=limit)
+            called, lambda services: services.memory.recall(_owner(of, tenant), wanted, limit=limit)
         )
         if found.hint:
             printer.note(f"Only words were compared. {found.hint}")
@@ -47,10 +50,12 @@ def register(cli: typer.Typer) -> None:
         printer.listing(found, ["id", "what", "persona", "since"], rows, empty="Nothing is remembered.")
 
     @group.command()
-    def export(context: typer.Context, of: Whose = None, as_json: JsonFlag = False) -> None:
+    def export(
+        context: typer.Context, of: Whose = None, tenant: Tenant = DEFAULT_TENANT, as_json: JsonFlag = False
+    ) -> None:
         """Print everything that is remembered for one owner: always as JSON."""
         called = invocation(context)
-        found: Export = with_services(called, lambda services: services.memory.export(_owner(of)))
+        found: Export = with_services(called, lambda services: services.memory.export(_owner(of, tenant)))
         called.printer(as_json).value(found)
 
     @group.command()
@@ -59,6 +64,7 @@ def register(cli: typer.Typer) -> None:
         ids: Annotated[list[str] | None, typer.Argument(help="Ids, as the list shows them.")] = None,
         everything: Annotated[bool, typer.Option("--everything", help="All of it.")] = False,
         of: Whose = None,
+        tenant: Tenant = DEFAULT_TENANT,
         as_json: JsonFlag = False,
     ) -> None:
         """Forget some of it, or everything. There is no way back."""
@@ -67,14 +73,14 @@ def register(cli: typer.Typer) -> None:
             raise errors.not_meant()
 
         async def work(services: Services) -> int:
-            known = {one.id for one in await services.memory.some(_owner(of), ids or ())}
+            known = {one.id for one in await services.memory.some(_owner(of, tenant), ids or ())}
             for missing in set(ids or ()) - known:
                 raise errors.no_memory(missing)
-            return await services.memory.forget(_owner(of), None if everything else known)
+            return await services.memory.forget(_owner(of, tenant), None if everything else known)
 
         gone = with_services(called, work)
         called.printer(as_json).answer({"gone": gone}, f"Forgotten: {gone}.")
 
 
-def _owner(of: str | None) -> Owner:
-    return Owner.of(Principal.local_admin()) if of is None else Owner(DEFAULT_TENANT, of)
+def _owner(of: str | None, tenant: str) -> Owner:
+    return Owner.of(Principal.local_admin()) if of is None else Owner(tenant, of)

@@ -52,17 +52,14 @@ class _Supervised:
         self._printer = printer
         studio = stack.enter_context(_inheritable(listening_socket(settings)))
         self._urls = {"url": url_of(studio)}
-        self.supervisors = [
-            Supervisor(
-                server_command(config_file, studio.fileno()),
-                (studio.fileno(),),
-                self._urls["url"],
-                on_ready=self._one_ready,
-            )
-        ]
+        self.supervisors: list[Supervisor] = []
+        found: dict[str, str] = {}
         if settings.provisioning.enabled:
             plain, tls = (stack.enter_context(_inheritable(one)) for one in provisioning_sockets(settings))
             self._urls |= {"provisioning_url": url_of(plain), "provisioning_tls_url": url_of(tls, "https")}
+            if settings.provisioning.api_url is None:
+                # Its port may be a free one, which only we know.
+                found["SOUNDSTAGE_PROVISIONING__API_URL"] = url_of(plain)
             self.supervisors.append(
                 Supervisor(
                     provisioning_command(config_file, plain.fileno(), tls.fileno()),
@@ -71,6 +68,16 @@ class _Supervised:
                     on_ready=self._one_ready,
                 )
             )
+        self.supervisors.insert(
+            0,
+            Supervisor(
+                server_command(config_file, studio.fileno()),
+                (studio.fileno(),),
+                self._urls["url"],
+                on_ready=self._one_ready,
+                environment=found,
+            ),
+        )
         self._waiting = len(self.supervisors)
 
     def _one_ready(self) -> None:

@@ -12,6 +12,7 @@ from soundstage.errors import Conflict, Invalid, NotFound
 from studio.projects.models import Project
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
+from studio.projects.versions import snapshot
 from studio.references.repository import References
 from studio.renders.media import check_media, hashes_in
 from studio.scenes.models import SceneRow
@@ -70,6 +71,9 @@ class SceneService:
                     f"The project {project.title!r} has words already, and they would be lost.",
                     "Change its scenes one by one, or make another project.",
                 )
+            # Their titles and looks are somebody's work too, though nothing is said in them yet.
+            if present:
+                await snapshot(session, project, note="before its empty scenes were filled")
             await scenes.remove_all(project.id)
             rows = [
                 SceneRow(

@@ -11,7 +11,8 @@ from agent.tools.projects_editing import EditProject, edit_project
 from agent.tools.toolset import prepare_call
 from app.composition import Services
 from policy import Principal
-from studio.scenes.schemas import SceneView
+from studio.projects.schemas import ProjectDraft
+from studio.scenes.schemas import SceneDraft, SceneView
 
 MILO = """
 id: milo
@@ -182,3 +183,13 @@ def test_a_call_that_lacks_something_is_refused_before_it_begins(
 def test_a_valid_call_reads_back_as_itself() -> None:
     call = EditProject.model_validate({"action": "change_scene", "scene": 2.0, "background": "navy"})
     assert EditProject.model_validate(call.model_dump(mode="json")) == call
+
+
+async def test_filling_empty_scenes_keeps_the_project_as_it_was(talk: Conversing) -> None:
+    studio = talk.services.studio
+    made = await studio.projects.create(ProjectDraft(title="Sand"))
+    await studio.scenes.create(made.id, SceneDraft(title="An opening"))
+    await studio.scenes.fill(made.id, [SceneDraft(title="First", script="Words.")])
+    [kept] = await studio.versions.list(made.id)
+    await studio.versions.restore(made.id, kept.number)
+    assert [scene.title for scene in await studio.scenes.list(made.id)] == ["An opening"]

@@ -13,7 +13,7 @@ from agent.snapshots.models import Continuation, Snapshot
 from agent.snapshots.service import KEPT_CHARS, MOST_TURNS, SnapshotService
 from app.composition import Services, opened
 from policy import Principal
-from soundstage.errors import Conflict, NotFound
+from soundstage.errors import Conflict, Invalid, NotFound
 from soundstage.settings import Settings
 from studio.renders.models import Render
 
@@ -188,3 +188,17 @@ def test_a_column_of_sessions_is_either_saved_or_known_not_to_be() -> None:
     columns = {column.key for column in inspect(AgentSession).columns}
     assert columns == saved | not_saved, "say in State and in `load` what becomes of it"
     assert "state" in Snapshot.__table__.columns
+
+
+@pytest.mark.parametrize("name", ["low/high", "a\\b", ".", ".."])
+async def test_a_name_that_no_address_can_hold_is_refused_by_every_way_in(
+    services: Services, talk: Conversing, name: str
+) -> None:
+    await talk.say("List my videos")
+    told = failure(await talk.say(f'Save this as "{name}"'))
+    assert told.code == "snapshot.bad_name" and "slashes" in told.message
+    for replace in (False, True):
+        with pytest.raises(Invalid) as refused:
+            await services.snapshots.save(ADA, name, talk.session_id, replace=replace)
+        assert refused.value.code == "snapshot.bad_name"
+    assert await services.snapshots.list(ADA) == []

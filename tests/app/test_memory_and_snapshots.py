@@ -132,6 +132,9 @@ def test_memories_are_listed_exported_and_forgotten_at_the_prompt(cli: Any) -> N
     assert CHANNEL in cli("memory", "list", "the channel").out
     [kept] = json.loads(cli("memory", "export").out)["memories"]
     assert json.loads(cli("memory", "export", "--of", "key_nobody").out)["memories"] == []
+    whose = ("memory", "export", "--of", "local:cli")
+    assert json.loads(cli(*whose).out)["memories"] == [kept]
+    assert json.loads(cli(*whose, "--tenant", "acme").out)["memories"] == []
     assert "memory.say_everything" in cli("memory", "forget").err
     assert "memory.not_found" in cli("memory", "forget", "mem_nonesuch").err
     assert "Forgotten: 1." in cli("memory", "forget", kept["id"]).out

@@ -126,3 +126,11 @@ def test_the_key_is_shown_at_the_first_start_only_and_no_server_outlives_its_sup
 
     second = up()
     assert [line["event"] for line in lines_until_ready(second)] == ["ready"]
+
+
+def test_the_server_asks_the_provisioning_process_on_whatever_port_it_has_got(
+    up: Callable[[], subprocess.Popen[str]],
+) -> None:
+    ready = lines_until_ready(up())[-1]
+    answer = httpx.get(f"{ready['url']}/api/farm/machines", timeout=PATIENCE_S, trust_env=False)
+    assert (answer.status_code, answer.json()) == (200, [])
