@@ -128,6 +128,7 @@ class _Line:
         self._until: datetime | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watcher: asyncio.Task[None] | None = None
+        self._coming: asyncio.Future[Message] | None = None
 
     async def receive(self) -> Message:
         if self._ended.done():
@@ -135,14 +136,19 @@ class _Line:
         if not self._has_body or (self._is_socket and not self._is_long):
             message = await self._receive()
             self._has_body = self._is_socket or not message.get("more_body", False)
+            if self._has_body and not self._is_socket:
+                # A route that looks whether its reader has gone waits for nothing (`Request.is_disconnected`):
+                # what comes must have come by then.
+                self._coming = asyncio.ensure_future(self._receive())
             return message
-        coming = asyncio.ensure_future(self._receive())
-        try:
-            await asyncio.wait((coming, self._ended), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not coming.done():
-                coming.cancel()
-        return self._gone() if self._ended.done() else await coming
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(self._receive())
+        if not self._coming.done():
+            await asyncio.wait((self._coming, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            return self._gone()
+        coming, self._coming = self._coming, None
+        return coming.result()
 
     async def send(self, message: Message) -> None:
         if self._ended.done():
@@ -160,10 +166,11 @@ class _Line:
 
     async def close(self) -> None:
         """The route has ended."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watcher
+        for task in (self._coming, self._watcher):
+            if task is not None and not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     async def _watch(self) -> None:
         with self._changes.told() as told:
