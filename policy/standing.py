@@ -137,7 +137,7 @@ class _Line:
             message = await self._receive()
             self._has_body = self._is_socket or not message.get("more_body", False)
             if self._has_body and not self._is_socket:
-                # A route that looks whether its reader has gone waits for nothing (`Request.is_disconnected`):
+                # A route that looks whether its reader has gone waits for nothing (`is_disconnected`):
                 # what comes must have come by then.
                 self._coming = asyncio.ensure_future(self._receive())
             return message
