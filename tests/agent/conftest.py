@@ -16,6 +16,8 @@ from soundstage.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+from approval_stage import Stage, staged
+from model_talk import Talking, talking_with
 
 NOVA = """
 id: nova
@@ -55,3 +57,14 @@ def settings(tmp_path: Path, migrated: Path) -> Settings:
 async def services(settings: Settings) -> AsyncIterator[Services]:
     async with opened(settings) as made:
         yield made
+
+
+@pytest.fixture
+async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(database_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def talking(settings: Settings) -> Talking:
+    return talking_with(settings)

@@ -1,110 +1,27 @@
-"""The Brain with a language model: a scripted server over real HTTP that answers, errs and misbehaves."""
+"""The Brain with a language model: a scripted server over real HTTP that answers and calls tools."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
+from model_talk import QUESTION, Talking, failed_tools, notices, renders, results, texts
 from scripted_model import (
     Call,
-    Endless,
-    Raw,
     Say,
-    Script,
-    ScriptedModel,
-    Silence,
-    Status,
-    scripted_model,
 )
 
 from agent.approvals.errors import approval_required
 from agent.events import (
     ApprovalAsked,
-    BrainEvent,
     ConfirmationAsked,
     Failure,
-    Notice,
-    Text,
     TextPart,
-    ToolFailed,
-    ToolReturned,
 )
-from agent.model import OpenAiServer
 from agent.tools import ToolCall, ToolContext, ToolResult, Toolset
 from agent.tools.toolset import AnyTool
-from app.composition import Services, opened
-from policy import Principal
-from soundstage.errors import Unavailable
-from soundstage.settings import Settings
-
-QUESTION = "tell me, how are things going around here today?"
-
-
-class Talk:
-    """One conversation with a Brain behind which a scripted model answers."""
-
-    def __init__(self, services: Services, model: ScriptedModel, principal: Principal) -> None:
-        self.services = services
-        self.model = model
-        self.principal = principal
-        self.session_id: str | None = None
-
-    async def say(self, sentence: str) -> list[BrainEvent]:
-        conversation = await self.services.brain.sessions.open(self.principal, self.session_id)
-        self.session_id = conversation.id
-        return [event async for event in self.services.brain.respond(conversation, sentence)]
-
-
-Talking = Callable[..., AbstractAsyncContextManager[Talk]]
-
-
-@pytest.fixture
-def talking(settings: Settings) -> Talking:
-    """`async with talking(*script) as talk`; `agent` and `local` are settings, `role` that of the person."""
-
-    @asynccontextmanager
-    async def talk(
-        *script: Script,
-        agent: dict[str, Any] | None = None,
-        local: dict[str, Any] | None = None,
-        cloud: dict[str, Any] | None = None,
-        role: str = "admin",
-    ) -> AsyncIterator[Talk]:
-        async with scripted_model(*script) as model:
-            near = {"base_url": model.base_url, "model": "scripted", **(local or {})}
-            llm = {"local": near, "cloud": cloud or {}}
-            chosen = Settings.model_validate(
-                {**settings.model_dump(exclude={"llm", "agent"}), "llm": llm, "agent": agent or {}}
-            )
-            async with opened(chosen) as services:
-                yield Talk(services, model, Principal(id="key_t", name="t", role=role, kind="key"))
-
-    return talk
-
-
-def texts(events: Sequence[BrainEvent]) -> list[str]:
-    return [event.text for event in events if isinstance(event, Text)]
-
-
-def notices(events: Sequence[BrainEvent]) -> list[str]:
-    return [event.code for event in events if isinstance(event, Notice)]
-
-
-def failed_tools(events: Sequence[BrainEvent]) -> list[str]:
-    return [event.code for event in events if isinstance(event, ToolFailed)]
-
-
-def results(events: Sequence[BrainEvent]) -> list[ToolReturned]:
-    return [event for event in events if isinstance(event, ToolReturned)]
-
-
-async def renders(talk: Talk) -> list[Any]:
-    return list(await talk.services.studio.renders.list())
 
 
 async def test_an_answer_is_streamed_and_told_whole_at_its_end(talking: Talking) -> None:
@@ -333,122 +250,3 @@ async def test_a_long_script_is_kept_from_the_model_and_spoken_word_for_word(tal
 
 
 # What the server gets wrong.
-
-
-@pytest.mark.parametrize(
-    "line, code",
-    [
-        (Status(500), "model.refused"),
-        (Status(401), "model.refused"),
-        (Status(404, body="<html>"), "model.refused"),
-        (Status(429), "model.busy"),
-        (Status(429, {"Retry-After": "3000"}), "model.busy"),
-        (Status(429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}), "model.busy"),
-        (Status(200, {"Content-Type": "text/html"}, "<html>hello</html>"), "model.nonsense"),
-        (Raw(b"data: {not json\n\n"), "model.nonsense"),
-        (Raw(b'data: {"error": {"message": "out of memory"}}\n\n'), "model.nonsense"),
-        (Raw(b'data: {"choices": [{"delta": {"content": 7}}]}\n\n'), "model.nonsense"),
-        (Raw(b"\xff\xfe\x00 binary"), "model.cut_off"),
-        (Raw(b""), "model.cut_off"),
-        (Raw(b"not packed", "text/event-stream\r\nContent-Encoding: gzip"), "model.cut_off"),
-        (Raw(b"data: " + b"x" * (5 << 20)), "model.too_long"),
-        (Say(""), "model.silent"),
-        (Silence(), "model.slow"),
-    ],
-)
-async def test_when_the_model_fails_one_sentence_says_so_and_the_grammar_answers(
-    talking: Talking, line: Script, code: str
-) -> None:
-    async with talking(line, local={"timeout_s": 1.0}) as talk:
-        events = await talk.say("lst my vidoes")
-    assert notices(events) == [code]
-    failure = next(event for event in events if isinstance(event, Failure))
-    assert "List my videos" in failure.suggestions
-
-
-async def test_a_model_whose_address_is_none_cannot_be_reached() -> None:
-    # As Consul may name one; addresses in the settings are checked when they are read.
-    with pytest.raises(Unavailable) as error:
-        async for _ in OpenAiServer("x", "http://[::1:80/v1", "x").ask([], [], max_tokens=1):
-            pass
-    assert error.value.code == "model.unreachable"
-
-
-async def test_a_model_that_cannot_be_reached_is_said_too(talking: Talking) -> None:
-    async with talking(Say("hi"), local={"base_url": "http://127.0.0.1:9/v1"}) as talk:
-        assert notices(await talk.say(QUESTION)) == ["model.unreachable"]
-
-
-async def test_an_answer_that_breaks_off_stands_as_far_as_it_came(talking: Talking) -> None:
-    async with talking(Say("It is going very well", cut=3)) as talk:
-        events = await talk.say(QUESTION)
-        [turn] = await talk.services.brain.sessions.turns(talk.principal, talk.session_id or "")
-    assert notices(events) == ["model.cut_off"]
-    assert not any(isinstance(event, Failure) for event in events)
-    assert "It is going" in turn.reply
-
-
-async def test_half_a_tool_call_is_never_made(talking: Talking) -> None:
-    half = (
-        b'data: {"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "a", "function": '
-        b'{"name": "make_render", "arguments": "{\\"script\\": \\"hi\\"}"}}]}}]}\n\n'
-    )
-    async with talking(Raw(half)) as talk:
-        events = await talk.say("make me some sort of video, anything, whatever you like")
-        assert await renders(talk) == []
-    assert notices(events) == ["model.cut_off"]
-
-
-async def test_an_endless_answer_is_read_up_to_a_limit(talking: Talking) -> None:
-    async with talking(Endless()) as talk:
-        events = await talk.say(QUESTION)
-    assert notices(events) == ["model.too_long"]
-
-
-async def test_a_busy_model_is_asked_again_after_the_time_it_named(talking: Talking) -> None:
-    async with talking(Status(429, {"Retry-After": "1"}), Say("Now I can.")) as talk:
-        assert texts(await talk.say(QUESTION)) == ["Now I can."]
-        assert len(talk.model.asked) == 2
-
-
-async def test_a_turn_may_take_so_many_seconds_and_no_more(talking: Talking) -> None:
-    async with talking(Say("slowly " * 500, pause_s=0.05), agent={"turn_s": 1.5}) as talk:
-        assert notices(await talk.say(QUESTION)) == ["model.over_budget"]
-
-
-async def test_the_other_model_takes_over_from_one_that_fails(talking: Talking) -> None:
-    async with scripted_model(Say("The cloud says hello.")) as other:
-        cloud = {"base_url": other.base_url, "model": "big"}
-        async with talking(Status(500), cloud=cloud) as talk:
-            events = await talk.say(QUESTION)
-        assert other.asked[0]["model"] == "big"
-    assert texts(events) == ["The cloud says hello."]
-    assert notices(events) == []
-
-
-async def test_a_person_who_cancels_ends_the_call_to_the_model(talking: Talking) -> None:
-    begun = asyncio.Event()
-    async with talking(Say("one two three", hold=asyncio.Event())) as talk:
-        conversation = await talk.services.brain.sessions.open(talk.principal)
-
-        async def listen() -> None:
-            async for event in talk.services.brain.respond(conversation, QUESTION):
-                if isinstance(event, TextPart):
-                    begun.set()
-
-        listening = asyncio.create_task(listen())
-        await asyncio.wait_for(begun.wait(), 60)
-        listening.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await listening
-        [turn] = await talk.services.brain.sessions.turns(talk.principal, conversation.id)
-    assert turn.state == "cancelled"
-    assert turn.reply.startswith("one")
-
-
-async def test_many_people_talk_to_the_model_at_once_and_get_their_own_answers(talking: Talking) -> None:
-    async with talking(lambda body: Say(f"You said {body['messages'][-1]['content'][-1]}")) as talk:
-        talks = [Talk(talk.services, talk.model, Principal.local_admin(f"p{n}")) for n in range(8)]
-        sayings = (one.say(f"something about number {n}") for n, one in enumerate(talks))
-        answers = await asyncio.gather(*sayings)
-    assert [texts(events) for events in answers] == [[f"You said {n}"] for n in range(8)]

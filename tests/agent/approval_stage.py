@@ -1,0 +1,149 @@
+"""A farm whose machines can be wiped: tools that wait for people, behind real wrappers and databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from agent.approvals.deciding import Deciding
+from agent.approvals.errors import ApprovalRequired
+from agent.approvals.models import Approval
+from agent.approvals.service import ApprovalService
+from agent.approvals.states import ApprovalState
+from agent.tools import ToolContext, ToolResult, Toolset, tool
+from agent.tools.plan import Change, Plan
+from agent.tools.record import ToolRequest
+from agent.tools.toolset import prepare_call
+from agent.tools.wrappers import Guards, standard_toolset
+from app.tables import all_tables
+from policy import Principal
+from policy.audit import AuditLog
+from policy.audit.head import HeadFile
+from policy.decisions import Decider
+from policy.decisions.bundle import Bundle, shipped
+from policy.decisions.embedded import EmbeddedEngine
+from soundstage.database import Database
+from soundstage.errors import SoundstageError
+from soundstage.events import EventStore
+
+ADA = Principal("key_ada", "Ada", "operator", "session")
+BOB = Principal("key_bob", "Bob", "operator", "session")
+VIEWER = Principal("key_eve", "Eve", "viewer", "session")
+
+
+class Wipe(ToolRequest):
+    machine: str
+
+
+class Wiped(ToolResult):
+    machine: str
+
+    def sentence(self) -> str:
+        return f"{self.machine} is empty."
+
+
+@dataclass
+class Farm:
+    """What the tools touch."""
+
+    wiped: list[str] = field(default_factory=list)
+    disks: int = 2
+    broken: bool = False
+    gate: asyncio.Event | None = None
+
+
+@dataclass
+class Stage:
+    """Everything around the tools, and short ways to use it."""
+
+    farm: Farm
+    db: Database
+    approvals: ApprovalService
+    audit: AuditLog
+    events: EventStore
+    toolset: Toolset
+    deciding: Deciding
+
+    async def call(self, name: str, who: Principal = ADA, session: str = "ses_1", **arguments: Any) -> Any:
+        context = ToolContext(principal=who, session_id=session, doors=cast("Any", None))
+        return await self.toolset.run(context, prepare_call(self.toolset, name, arguments))
+
+    async def ask(self, name: str = "wipe", **arguments: Any) -> str:
+        """Calls a tool that has to wait; gives the id of the approval."""
+        with pytest.raises(ApprovalRequired) as waits:
+            await self.call(name, **(arguments or {"machine": "node-7"}))
+        return waits.value.approval_id
+
+    async def until(self, kind: str) -> None:
+        """Until that has been told of some approval."""
+        async with asyncio.timeout(60), aclosing(self.events.follow("approvals")) as events:
+            async for event in events:
+                if event.kind == kind:
+                    return
+
+    async def state(self, approval_id: str) -> ApprovalState:
+        return (await self.approvals.get(approval_id, ADA)).state
+
+
+def rules() -> Bundle:
+    effects = {"permission": "machine:retire", "effect": "destructive"}
+    own = {"wipe": effects, "wipe_all": {**effects, "approvers": 2, "because": "the whole farm is emptied"}}
+    roles = dict(shipped().data["roles"])
+    roles["operator"] = {**roles["operator"], "grants": [*roles["operator"]["grants"], "machine:retire"]}
+    return Bundle.of(shipped().modules, {**shipped().data, "tools": own, "roles": roles})
+
+
+@cache
+def _engine() -> EmbeddedEngine:
+    return EmbeddedEngine(rules())
+
+
+@asynccontextmanager
+async def staged(database_url: str, folder: Path) -> AsyncIterator[Stage]:
+    """A stage with a database and an audit chain of its own."""
+    farm = Farm()
+
+    async def plan(context: ToolContext, request: Wipe) -> Plan:
+        change = Change(what=f"{farm.disks} disks are emptied", where=request.machine)
+        return Plan(changes=(change,), seconds=300)
+
+    async def run(request: Wipe) -> Wiped:
+        if farm.gate is not None:
+            await farm.gate.wait()
+        if farm.broken:
+            raise SoundstageError("farm.gone", "The machine does not answer.")
+        farm.wiped.append(request.machine)
+        return Wiped(machine=request.machine)
+
+    @tool(effect="destructive", permission="machine:retire", undo="nothing does", plan=plan)
+    async def wipe(context: ToolContext, request: Wipe) -> Wiped:
+        """Empty a machine."""
+        return await run(request)
+
+    @tool(effect="destructive", permission="machine:retire", undo="nothing does", plan=plan)
+    async def wipe_all(context: ToolContext, request: Wipe) -> Wiped:
+        """Empty all machines."""
+        return await run(request)
+
+    async def known(row: Approval) -> Principal | None:
+        return {one.id: one for one in (ADA, BOB)}.get(row.requester_id)
+
+    all_tables()
+    db = Database(database_url)
+    await db.create_tables()
+    events = EventStore(db)
+    audit = AuditLog(db, HeadFile(folder / "head.json"))
+    decider = Decider(_engine())
+    approvals = ApprovalService(db, events, audit)
+    toolset = standard_toolset([wipe, wipe_all], Guards(db, events, decider, audit, approvals))
+    deciding = Deciding(approvals, decider, toolset, cast("Any", None), known)
+    yield Stage(farm, db, approvals, audit, events, toolset, deciding)
+    await deciding.close()
+    await db.close()
