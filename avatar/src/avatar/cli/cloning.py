@@ -9,8 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from avatar.errors import InvalidInput
-from avatar.spec import Consent
+from avatar.cli.agreed import consent_of
 
 
 def add_voices(verbs: Any, shared: argparse.ArgumentParser) -> None:
@@ -68,18 +67,3 @@ def voices(arguments: Namespace) -> int:
         ]
         sys.stdout.write(json.dumps(plain) + "\n")
     return 0
-
-
-def consent_of(sample: Path, named: Path | None) -> Consent | None:
-    """The record in the named file, or in the one beside the sample; None where there is none."""
-    path = named or sample.with_name(f"{sample.name}.consent.json")
-    if named is None and not path.is_file():
-        return None
-    try:
-        return Consent.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidInput(
-            "consent.unreadable",
-            f"{path} holds no record of consent: {str(error).splitlines()[0]}.",
-            'It is JSON: {"id": "…", "person": "…", "granted_at": "2026-01-31", "purpose": "…"}.',
-        ) from error

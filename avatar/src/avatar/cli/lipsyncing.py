@@ -5,11 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from avatar.cli.agreed import consent_of
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.spec import Captions, Consent, Finished, LipsyncSpec, MediaRef, Output, VideoFace
+from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, VideoFace
 
 
 def add_lipsync(one: ArgumentParser) -> None:
@@ -99,7 +98,7 @@ def _spec(arguments: Namespace) -> LipsyncSpec:
         end_ms=arguments.end_ms,
         fit=arguments.fit,
         face_index=arguments.face_index,
-        consent=_consent(arguments),
+        consent=consent_of(arguments.video, arguments.consent),
     )
     return LipsyncSpec(
         face=face,
@@ -107,18 +106,3 @@ def _spec(arguments: Namespace) -> LipsyncSpec:
         transcript=transcript,
         output=Output(captions=Captions(mode="none" if transcript is None else "soft")),
     )
-
-
-def _consent(arguments: Namespace) -> Consent | None:
-    beside = arguments.video.with_name(arguments.video.name + ".consent.json")
-    path: Path = arguments.consent or beside
-    if arguments.consent is None and not beside.is_file():
-        return None
-    try:
-        return Consent.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise InvalidInput(
-            "consent.unreadable",
-            f"{path} holds no record of consent: {str(error).splitlines()[0]}.",
-            'It is JSON: {"id": "…", "person": "…", "granted_at": "2026-01-31", "purpose": "…"}.',
-        ) from error

@@ -5,11 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from avatar.cli.agreed import consent_of
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.spec import Consent, Finished
+from avatar.spec import Finished
 
 REGIONS = ("all", "exp", "pose", "lip", "eyes")
 
@@ -78,23 +77,8 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         source=arguments.source,
         driving=arguments.driving,
         text=arguments.say,
-        consent=_consent(arguments),
+        consent=consent_of(arguments.source, arguments.consent),
         save_template=arguments.save_template,
         options=options,
     )
     return pipeline.reenact(job, arguments.out, context)
-
-
-def _consent(arguments: Namespace) -> Consent | None:
-    beside = arguments.source.with_name(arguments.source.name + ".consent.json")
-    path: Path = arguments.consent or beside
-    if arguments.consent is None and not beside.is_file():
-        return None
-    try:
-        return Consent.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise InvalidInput(
-            "consent.unreadable",
-            f"{path} holds no record of consent: {str(error).splitlines()[0]}.",
-            'It is JSON: {"id": "…", "person": "…", "granted_at": "2026-01-31", "purpose": "…"}.',
-        ) from error
