@@ -94,7 +94,8 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(asyncio.shield(process.wait()), GRACE_S)
+            async with asyncio.timeout(GRACE_S):
+                await process.wait()
         except TimeoutError:
             self._log.error("server did not stop in time, killing it", grace_s=GRACE_S)
             with contextlib.suppress(ProcessLookupError):

@@ -33,7 +33,8 @@ class FairDatabase(Database):
                 yield session
             return
         try:
-            await asyncio.wait_for(self._line.acquire(), LONGEST_WAIT_S)
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                await self._line.acquire()
         except TimeoutError as error:
             raise Unavailable(
                 "database.busy",

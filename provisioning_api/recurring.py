@@ -46,5 +46,6 @@ class Recurring:
                 # A fault of ours, or an answer that nobody expected, must not end it until the next restart.
                 self._log.exception("looking at it failed", what=self._name)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), self._every_s)
+                async with asyncio.timeout(self._every_s):
+                    await self._awake.wait()
             self._awake.clear()

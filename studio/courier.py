@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from soundstage.errors import SoundstageError
@@ -78,10 +79,9 @@ class Courier:
                 # A fault of ours in one look must not end all deliveries until the next restart.
                 pause = LONGEST_PAUSE_S
                 log.exception("courier.fault", courier=self._name, retry_s=pause)
-            try:
-                await asyncio.wait_for(self._woken.wait(), pause)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
 
     async def _look(self) -> None:
         room = self._max_active - len(self._in_hand)

@@ -100,7 +100,8 @@ class Deciding:
                 self._log.exception("agreed calls wait")
             with suppress(TimeoutError):
                 pause_s = AGAIN_AFTER_S if self._postponed else LOOK_EVERY_S
-                await asyncio.wait_for(self._wake.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _run(self, row: Approval) -> None:

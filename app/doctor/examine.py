@@ -98,7 +98,8 @@ async def _worker(settings: Settings) -> list[Check]:
     except OSError as error:
         return [red("worker", f"{command[0]} does not start: {error.strerror}", WORKER_FIX)]
     try:
-        output, complaint = await asyncio.wait_for(process.communicate(), WORKER_LIMIT_S)
+        async with asyncio.timeout(WORKER_LIMIT_S):
+            output, complaint = await process.communicate()
     except TimeoutError:
         with suppress(ProcessLookupError):
             process.kill()

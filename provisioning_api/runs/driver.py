@@ -105,7 +105,8 @@ class RunDriver:
                 # A full disk or a busy database: what waits goes on waiting.
                 self._log.error("runs cannot be started now", reason=str(error))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), RETRY_S)
+                    async with asyncio.timeout(RETRY_S):
+                        await self._woken.wait()
                 continue
             await self._woken.wait()
 

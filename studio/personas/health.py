@@ -81,9 +81,7 @@ class PersonaHealthService:
                 return HealthCheck(name="voice", ok=True, message="The worker speaks it.")
             if isinstance(persona.voice, PiperVoice):
                 self.speech.check_ready()
-                message = (
-                    "The worker speaks it where Piper and its file are (`soundstage models list`)."
-                )
+                message = "The worker speaks it where Piper and its file are (`soundstage models list`)."
                 return HealthCheck(name="voice", ok=True, message=message)
         except SoundstageError as error:
             return HealthCheck(name="voice", ok=False, message=error.message, hint=error.hint)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,10 +147,9 @@ class Dispatcher:
         while True:
             self._wake.clear()
             await self._until_it_works(self._look, "dispatcher.look_failed")
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._options.poll_s)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._options.poll_s):
+                    await self._wake.wait()
 
     async def _until_it_works(self, step: Callable[[], Awaitable[None]], event: str) -> None:
         """A full disk or a busy database must not end the dispatcher: it tries again, more and more

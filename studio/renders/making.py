@@ -304,7 +304,8 @@ class RenderMaker:
         while not making.reported:
             await self._report_if_possible(making)
             with suppress(TimeoutError):
-                await asyncio.wait_for(making.news.wait(), REPORT_S)
+                async with asyncio.timeout(REPORT_S):
+                    await making.news.wait()
             making.news.clear()
         await self._report_if_possible(making)
 
