@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from provisioning_api.runs.schemas import Line
@@ -45,10 +46,19 @@ def line_of(event: Mapping[str, Any]) -> Line | None:
         changed=bool(result.get("changed")),
         ignored=bool(data.get("ignore_errors")),
         seconds=round(float(data["duration"]), 3) if isinstance(data.get("duration"), int | float) else None,
+        ended_at=_moment(data.get("end")),
         message=_message(result) if kind in ("failed", "unreachable", "retry") else "",
         output=_cut(output, OUTPUT_CHARS),
         stats=_stats(data) if kind == "stats" else None,
     )
+
+
+def _moment(said: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(said))
+    except ValueError:
+        return None
+    return found.replace(tzinfo=found.tzinfo or UTC)
 
 
 def _message(result: Mapping[str, Any]) -> str:

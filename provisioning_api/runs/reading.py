@@ -36,7 +36,7 @@ class RunReader:
             if run is None or run.read_bytes != offset:
                 return False
             for line in lines:
-                facts = line.model_dump(exclude_defaults=True, exclude={"kind"})
+                facts = line.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
                 await self._journal.tell(session, run, line.kind, **facts)
             run.read_bytes = offset + read
         return True

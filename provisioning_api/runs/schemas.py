@@ -84,6 +84,8 @@ class Line(BaseModel):
     changed: bool = False
     ignored: bool = False
     seconds: float | None = None
+    ended_at: datetime | None = None
+    """When Ansible was done with it; the line itself is read some moments later, often with others."""
     message: str = ""
     output: str = ""
     stats: dict[str, Any] | None = None

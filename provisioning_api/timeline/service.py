@@ -95,8 +95,10 @@ class TimelineService:
         for event in await self._events.read(stream_of(run_id), limit=_MOST_EVENTS):
             seconds = event.data.get("seconds")
             if event.kind in _TASK_ENDS and event.data.get("host") == name and seconds is not None:
-                start = event.at - timedelta(seconds=float(seconds))
-                found.append(span_of(str(event.data.get("task") or "task"), "ansible", start, event.at))
+                said = event.data.get("ended_at")
+                end = datetime.fromisoformat(said) if said else event.at
+                start = end - timedelta(seconds=float(seconds))
+                found.append(span_of(str(event.data.get("task") or "task"), "ansible", start, end))
         return found
 
 

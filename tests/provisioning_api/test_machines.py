@@ -292,6 +292,8 @@ async def test_the_time_line_goes_from_the_first_boot_script_to_the_last_task(
         "boot script: local", "waits for a yes", "agent", "stream", "first boot",
         "run waits for its turn", "Task 1", "Task 2", "Task 3",
     ]  # fmt: skip
+    first, second, third = found["spans"][-3:]
+    assert first["ended_at"] <= second["started_at"] and second["ended_at"] <= third["started_at"]
     critical = {span["name"] for span in found["spans"] if span["critical"]}
     assert {"waits for a yes", "stream", "first boot", "Task 3"} <= critical
     assert 0 < found["critical_seconds"] <= found["seconds"]
