@@ -50,6 +50,7 @@ def espeak_lines(request: dict[str, Any], work_s: float) -> Generator[dict[str, 
             child.wait()
         finally:
             watchdog.cancel()
+            watchdog.join()  # whoever forks next wants to be alone
             child.kill()
             child.wait()
             for pipe in (child.stdin, child.stdout):
