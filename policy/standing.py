@@ -20,6 +20,7 @@ from soundstage.database import utcnow
 from soundstage.errors import SoundstageError, Unauthorized
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
+from soundstage.waiting import until_set
 
 FRESH_S = 0.05
 """For so long nobody asks again whether another process has changed a key. Our own changes count at once."""
@@ -179,9 +180,7 @@ class _Line:
                 if (refused := await self._refusal()) is not None:
                     await self._end(refused)
                     return
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._seconds_left()):
-                        await told.wait()
+                await until_set(told, self._seconds_left())
 
     async def _refusal(self) -> SoundstageError | None:
         """Why nothing more may be told; None when it may. What cannot be found out is no."""

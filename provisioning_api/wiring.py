@@ -36,7 +36,6 @@ from provisioning_api.machines.service import MachineService
 from provisioning_api.machines.states import MachineState
 from provisioning_api.power.service import PowerService
 from provisioning_api.readiness import POLL_S, Readiness
-from provisioning_api.recurring import Recurring
 from provisioning_api.reports.service import ReportService
 from provisioning_api.restored import Restored
 from provisioning_api.rules.service import RuleService
@@ -50,6 +49,7 @@ from provisioning_api.stalled import Stalled
 from provisioning_api.timeline.service import TimelineService
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.recurring import Recurring
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
+from soundstage.waiting import until_set
 from studio.renders.lock import DriverLock
 
 LOCK_RETRY_S = 1.0
@@ -79,9 +79,7 @@ class Courier:
                 # A fault of ours in one look must not end all deliveries until the next restart.
                 pause = LONGEST_PAUSE_S
                 log.exception("courier.fault", courier=self._name, retry_s=pause)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._woken.wait()
+            await until_set(self._woken, pause)
 
     async def _look(self) -> None:
         room = self._max_active - len(self._in_hand)

@@ -16,6 +16,7 @@ from policy import Principal
 from policy.decisions import Action, Decider
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger, trace
+from soundstage.waiting import until_set
 
 LOOK_EVERY_S = 2.0
 AGAIN_AFTER_S = 30.0
@@ -98,10 +99,7 @@ class Deciding:
             except Exception:
                 # The next round may do better; without one, every later yes would wait for a restart.
                 self._log.exception("agreed calls wait")
-            with suppress(TimeoutError):
-                pause_s = AGAIN_AFTER_S if self._postponed else LOOK_EVERY_S
-                async with asyncio.timeout(pause_s):
-                    await self._wake.wait()
+            await until_set(self._wake, AGAIN_AFTER_S if self._postponed else LOOK_EVERY_S)
             self._wake.clear()
 
     async def _run(self, row: Approval) -> None:

@@ -28,6 +28,7 @@ from provisioning_api.runs.states import RunState
 from soundstage.database import Database, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
+from soundstage.waiting import until_set
 
 POLL_S = 0.25
 RETRY_S = 5.0
@@ -104,9 +105,7 @@ class RunDriver:
             except (SoundstageError, OSError) as error:
                 # A full disk or a busy database: what waits goes on waiting.
                 self._log.error("runs cannot be started now", reason=str(error))
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY_S):
-                        await self._woken.wait()
+                await until_set(self._woken, RETRY_S)
                 continue
             await self._woken.wait()
 

@@ -6,11 +6,10 @@ Who asks for a persona always gets the file as it is now; this only makes a chan
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from soundstage.database import Database
-from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
+from soundstage.recurring import Recurring
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaEntry
@@ -30,20 +29,15 @@ class PersonaWatch:
         self._library = library
         self._db = db
         self._events = events
-        self._poll_s = poll_s
         self._known: dict[str, PersonaEntry] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Recurring("persona watch", self.look, poll_s)
 
     async def start(self) -> None:
         """What is wrong from the beginning is logged, too."""
-        self._task = asyncio.create_task(self._watch(), name="persona watch")
+        await self._rounds.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._rounds.close()
 
     async def look(self) -> None:
         """One round; raises what the database raises, and then tells the same again the next time."""
@@ -70,14 +64,6 @@ class PersonaWatch:
             error = entries[entry_id].error if entry_id in entries else None
             (log.warning if error else log.info)(f"persona.{kind}", persona=entry_id, reason=error)
         self._known = entries
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except (SoundstageError, OSError) as error:
-                log.warning("persona.unwatched", reason=str(error))
-            await asyncio.sleep(self._poll_s)
 
 
 def _kind(before: PersonaEntry | None, now: PersonaEntry | None) -> str | None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger, mask_text, trace
+from soundstage.waiting import until_set
 from studio.renders.delivery import withdraw
 from studio.renders.forecasting import Forecaster
 from studio.renders.journal import RenderJournal
@@ -147,9 +147,7 @@ class Dispatcher:
         while True:
             self._wake.clear()
             await self._until_it_works(self._look, "dispatcher.look_failed")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._options.poll_s):
-                    await self._wake.wait()
+            await until_set(self._wake, self._options.poll_s)
 
     async def _until_it_works(self, step: Callable[[], Awaitable[None]], event: str) -> None:
         """A full disk or a busy database must not end the dispatcher: it tries again, more and more

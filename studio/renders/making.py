@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
+from soundstage.waiting import until_set
 from studio.consents.service import check_consents
 from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in
@@ -303,9 +304,7 @@ class RenderMaker:
         """
         while not making.reported:
             await self._report_if_possible(making)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REPORT_S):
-                    await making.news.wait()
+            await until_set(making.news, REPORT_S)
             making.news.clear()
         await self._report_if_possible(making)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
+from soundstage.waiting import until_set
 
 
 class Recurring:
@@ -28,7 +29,7 @@ class Recurring:
         self._awake.set()
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._go_on(), name=f"machines: {self._name}")
+        self._task = asyncio.create_task(self._go_on(), name=self._name)
 
     async def close(self) -> None:
         if self._task is not None:
@@ -40,12 +41,10 @@ class Recurring:
         while True:
             try:
                 await self._look()
-            except SoundstageError as error:
-                self._log.warning("cannot be looked at for now", what=self._name, reason=error.message)
+            except (SoundstageError, OSError) as error:
+                self._log.warning("cannot be looked at for now", what=self._name, reason=str(error))
             except Exception:
                 # A fault of ours, or an answer that nobody expected, must not end it until the next restart.
                 self._log.exception("looking at it failed", what=self._name)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._every_s):
-                    await self._awake.wait()
+            await until_set(self._awake, self._every_s)
             self._awake.clear()

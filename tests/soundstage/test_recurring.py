@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from provisioning_api.recurring import Recurring
 from soundstage.errors import Upstream
+from soundstage.recurring import Recurring
 
 
 @pytest.mark.parametrize(
