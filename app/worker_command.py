@@ -1,10 +1,12 @@
-"""Finds the worker program: of the settings, of this checkout, or of PATH."""
+"""Finds the worker program, of the settings, of this checkout, or of PATH, and runs it for commands."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
+from soundstage.errors import Unavailable
 from soundstage.settings import Settings
 
 PROGRAM = "avatar"
@@ -20,3 +22,18 @@ def worker_command(settings: Settings) -> tuple[str, ...]:
         return (str(beside),)
     found = shutil.which(PROGRAM)
     return (found or PROGRAM,)
+
+
+def run_worker(
+    settings: Settings, *arguments: str, output: int | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs it to its end; `output` is where it prints, as `subprocess` has it. Raises `worker.not_found`."""
+    command = worker_command(settings)
+    try:
+        return subprocess.run([*command, *arguments], stdout=output, check=False)
+    except OSError as error:
+        raise Unavailable(
+            "worker.not_found",
+            f"The worker {command[0]} does not start: {error.strerror}.",
+            "Run `make setup`, or set worker.command; `soundstage doctor` tells more.",
+        ) from error

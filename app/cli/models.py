@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.state import JsonFlag, invocation
-from app.worker_command import worker_command
-from soundstage.errors import Unavailable
+from app.worker_command import run_worker
 
 Role = Annotated[str | None, typer.Option(help="What the file is for, where its name does not tell.")]
 
@@ -72,14 +70,6 @@ def _worker(context: typer.Context, as_json: bool, action: str, *arguments: str)
     options = ["--json"] if as_json or called.as_json else []
     if settings.worker.models_folder is not None:
         options.append(f"--models={settings.worker.models_folder}")
-    command = worker_command(settings)
     sys.stdout.flush()
-    try:
-        done = subprocess.run([*command, "models", action, *options, *arguments], check=False)
-    except OSError as error:
-        raise Unavailable(
-            "worker.not_found",
-            f"The worker {command[0]} does not start: {error.strerror}.",
-            "Run `make setup`, or set worker.command; `soundstage doctor` tells more.",
-        ) from error
+    done = run_worker(settings, "models", action, *options, *arguments)
     raise typer.Exit(done.returncode)

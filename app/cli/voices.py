@@ -16,7 +16,7 @@ from app.cli.opening import with_services
 from app.cli.printing import Printer
 from app.cli.state import Invocation, JsonFlag, invocation
 from app.composition import Services
-from app.worker_command import worker_command
+from app.worker_command import run_worker
 from soundstage.database import utcnow
 from soundstage.errors import Unavailable
 from studio.consents.schemas import ConsentDraft, ConsentView
@@ -95,17 +95,7 @@ def _consent(recorded: ConsentView) -> Consent:
 
 def _worker(called: Invocation, as_json: bool, action: str, *arguments: str) -> list[dict[str, Any]]:
     """What the worker answers; its refusal is ours."""
-    command = worker_command(called.settings())
-    try:
-        done = subprocess.run(
-            [*command, "voices", action, "--json", *arguments], stdout=subprocess.PIPE, check=False
-        )
-    except OSError as error:
-        raise Unavailable(
-            "worker.not_found",
-            f"The worker {command[0]} does not start: {error.strerror}.",
-            "Run `make setup`, or set worker.command; `soundstage doctor` tells more.",
-        ) from error
+    done = run_worker(called.settings(), "voices", action, "--json", *arguments, output=subprocess.PIPE)
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError) as error:
