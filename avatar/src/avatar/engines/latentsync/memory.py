@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
+from avatar.engines.precision import Precision, dtype_of
+
 Vram = Literal["low", "auto"]
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
 SPARE_MIB = 12_000
 """A card with so much free memory gets guidance in one batch and several faces at once."""
@@ -37,9 +38,9 @@ def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
     checkpoints were trained with it).
     """
     if not torch.cuda.is_available():
-        return Plan(torch.device("cpu"), _dtype(precision, torch.float32))
+        return Plan(torch.device("cpu"), dtype_of(precision, torch.float32))
     device = torch.device("cuda")
-    dtype = _dtype(precision, torch.float16)
+    dtype = dtype_of(precision, torch.float16)
     if vram == "low":
         return low(Plan(device, dtype))
     free_mib = torch.cuda.mem_get_info(device)[0] >> 20
@@ -51,10 +52,3 @@ def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
 def low(of: Plan) -> Plan:
     """The same with the least memory."""
     return Plan(of.device, of.dtype, split=True, faces=1, chunks=1, park=True)
-
-
-def _dtype(precision: Precision, usual: torch.dtype) -> torch.dtype:
-    named: dict[str, Any] = {
-        "auto": usual, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16
-    }  # fmt: skip
-    return named[precision]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from avatar.engines.base import EngineInfo
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.loading import load_networks, required_files
+from avatar.engines.precision import Precision, dtype_of
 
 INFO = EngineInfo(
     name="liveportrait",
@@ -21,7 +21,6 @@ INFO = EngineInfo(
     inputs=("photo", "video", "driving video", "motion template", "control track"),
     outputs=("frames",),
 )
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
 CARD_BATCH, PROCESSOR_BATCH = 8, 1
 _MOST_THREADS = 8
 
@@ -31,11 +30,10 @@ def open_animator(models: Path, precision: Precision, *, stitching: bool, streng
     card = torch.cuda.is_available()
     if not card:
         torch.set_num_threads(min(_MOST_THREADS, os.cpu_count() or 1))
-    usual = torch.float16 if card else torch.float32
-    named = {"auto": usual, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    dtype = dtype_of(precision, torch.float16 if card else torch.float32)
     networks = load_networks(required_files(models))
     device = torch.device("cuda" if card else "cpu")
-    return Animator(networks, device, named[precision], stitching=stitching, strength=strength)
+    return Animator(networks, device, dtype, stitching=stitching, strength=strength)
 
 
 def batch_of(animator: Animator) -> int:
