@@ -22,6 +22,17 @@ from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
 
 WAIT_S = 60
+OPENING = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+"""The first message of a session."""
 
 
 @dataclass(frozen=True)

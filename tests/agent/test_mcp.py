@@ -11,7 +11,7 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_servers import WAIT_S, McpAddress, mcp_address
+from mcp_servers import OPENING, WAIT_S, McpAddress, mcp_address
 from sqlalchemy import select
 
 from agent.approvals.states import ApprovalState
@@ -248,19 +248,9 @@ async def test_two_clients_at_once_get_their_own_answers(address: McpAddress) ->
 
 async def test_a_session_of_somebody_else_cannot_be_used(address: McpAddress) -> None:
     ada, bob = await address.key("editor", "ada"), await address.key("editor", "bob")
-    opening = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    }
     accept = {"Accept": "application/json, text/event-stream"}
     async with httpx.AsyncClient(headers=accept) as http:
-        opened = await http.post(address.url, json=opening, headers={"Authorization": f"Bearer {ada}"})
+        opened = await http.post(address.url, json=OPENING, headers={"Authorization": f"Bearer {ada}"})
         session_id = opened.headers["mcp-session-id"]
         answer = await http.post(
             address.url,

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from mcp_servers import WAIT_S, McpAddress, mcp_address
+from mcp_servers import OPENING, WAIT_S, McpAddress, mcp_address
 
 from agent.mcp import McpCalls, McpEndpoint
 from app.composition import Services
@@ -31,18 +31,6 @@ VALUES: tuple[Any, ...] = (
     {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "f", "version": "1"}},
     {"_meta": {"progressToken": {}}}, {"requestId": 1, "reason": "no"}, {"cursor": "no"},
 )  # fmt: skip
-
-
-OPENING = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
 
 
 @pytest.fixture
