@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { type Approval, api, body, type Me } from "../api/client";
 import { callWords } from "../kit/calls";
-import { Empty, State, Trouble } from "../kit/kit";
+import { Empty, State, Table, Trouble } from "../kit/kit";
 import { Told } from "../kit/Told";
 import { duration, when } from "../videos/words";
 
@@ -33,43 +33,30 @@ export function ApprovalsView({ id, me }: { id: string; me: Me }) {
       {ended.length > 0 && (
         <>
           <h2>Earlier</h2>
-          <div className="table">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Call</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Asked by</th>
-                  <th scope="col">When</th>
-                  <th scope="col">What came of it</th>
-                </tr>
-              </thead>
-              <tbody>
-                {ended.map((one) => (
-                  <tr key={one.id}>
-                    <th scope="row">{callWords(one.tool, one.arguments)}</th>
-                    <td>
-                      <State of={one.state} />
-                    </td>
-                    <td>{one.requester_name}</td>
-                    <td>{when(one.created_at)}</td>
-                    <td>
-                      <Told
-                        text={
-                          one.outcome ||
-                          one.votes
-                            ?.map((vote) => vote.reason)
-                            .filter(Boolean)
-                            .join("; ") ||
-                          "–"
-                        }
-                      />
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table heads={["Call", "State", "Asked by", "When", "What came of it"]}>
+            {ended.map((one) => (
+              <tr key={one.id}>
+                <th scope="row">{callWords(one.tool, one.arguments)}</th>
+                <td>
+                  <State of={one.state} />
+                </td>
+                <td>{one.requester_name}</td>
+                <td>{when(one.created_at)}</td>
+                <td>
+                  <Told
+                    text={
+                      one.outcome ||
+                      one.votes
+                        ?.map((vote) => vote.reason)
+                        .filter(Boolean)
+                        .join("; ") ||
+                      "–"
+                    }
+                  />
+                </td>
+              </tr>
+            ))}
+          </Table>
         </>
       )}
     </div>

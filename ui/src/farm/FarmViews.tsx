@@ -1,7 +1,7 @@
 /** Machines and runs as tables. What changes them is said in the conversation. */
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import { Empty, State, Trouble } from "../kit/kit";
+import { Empty, State, Table, Trouble } from "../kit/kit";
 import { when } from "../videos/words";
 
 export function MachinesView() {
@@ -14,39 +14,18 @@ export function MachinesView() {
         <Empty>No machine yet. One that boots from the network appears here and waits to be accepted.</Empty>
       )}
       {(list.data?.length ?? 0) > 0 && (
-        <div className="table">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">State</th>
-                <th scope="col">Pool</th>
-                <th scope="col">Address</th>
-                <th scope="col">Code</th>
-                <th scope="col">Seen</th>
-              </tr>
-            </thead>
-            <tbody>
-              {list.data?.map((one) => (
-                <tr key={one.id}>
-                  <th scope="row">{one.name}</th>
-                  <td>
-                    <State of={one.state} />
-                    {one.cause && (
-                      <div className="quiet">
-                        {one.cause} {one.hint}
-                      </div>
-                    )}
-                  </td>
-                  <td>{one.pool}</td>
-                  <td className="mono">{one.address ?? "–"}</td>
-                  <td className="mono">{one.code}</td>
-                  <td>{when(one.seen_at)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table heads={["Name", "State", "Pool", "Address", "Code", "Seen"]}>
+          {list.data?.map((one) => (
+            <tr key={one.id}>
+              <th scope="row">{one.name}</th>
+              <Stand of={one} />
+              <td>{one.pool}</td>
+              <td className="mono">{one.address ?? "–"}</td>
+              <td className="mono">{one.code}</td>
+              <td>{when(one.seen_at)}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </div>
   );
@@ -60,41 +39,34 @@ export function RunsView() {
       {list.error && <Trouble error={list.error} />}
       {list.data?.length === 0 && <Empty>No run yet. Each time Ansible works on machines, it appears here.</Empty>}
       {(list.data?.length ?? 0) > 0 && (
-        <div className="table">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Playbook</th>
-                <th scope="col">State</th>
-                <th scope="col">Machines</th>
-                <th scope="col">By</th>
-                <th scope="col">Began</th>
-              </tr>
-            </thead>
-            <tbody>
-              {list.data?.map((one) => (
-                <tr key={one.id}>
-                  <th scope="row">
-                    {one.playbook}
-                    {one.check && " (dry run)"}
-                  </th>
-                  <td>
-                    <State of={one.state} />
-                    {one.cause && (
-                      <div className="quiet">
-                        {one.cause} {one.hint}
-                      </div>
-                    )}
-                  </td>
-                  <td>{one.machines.map((machine) => machine.name).join(", ")}</td>
-                  <td>{one.requested_by}</td>
-                  <td>{when(one.created_at)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table heads={["Playbook", "State", "Machines", "By", "Began"]}>
+          {list.data?.map((one) => (
+            <tr key={one.id}>
+              <th scope="row">
+                {one.playbook}
+                {one.check && " (dry run)"}
+              </th>
+              <Stand of={one} />
+              <td>{one.machines.map((machine) => machine.name).join(", ")}</td>
+              <td>{one.requested_by}</td>
+              <td>{when(one.created_at)}</td>
+            </tr>
+          ))}
+        </Table>
       )}
     </div>
+  );
+}
+
+function Stand({ of }: { of: { state: string; cause?: string | null; hint?: string | null } }) {
+  return (
+    <td>
+      <State of={of.state} />
+      {of.cause && (
+        <div className="quiet">
+          {of.cause} {of.hint}
+        </div>
+      )}
+    </td>
   );
 }

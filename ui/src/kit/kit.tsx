@@ -17,6 +17,31 @@ export function Trouble({ error }: { error: unknown }) {
   );
 }
 
+/** Rows under named columns; `last` names one that only a screen reader tells of, such as that of buttons. */
+export function Table({ heads, last, children }: { heads: string[]; last?: string; children: ReactNode }) {
+  return (
+    <div className="table">
+      <table>
+        <thead>
+          <tr>
+            {heads.map((head) => (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ))}
+            {last && (
+              <th scope="col">
+                <span className="visually-hidden">{last}</span>
+              </th>
+            )}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
 export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
 }

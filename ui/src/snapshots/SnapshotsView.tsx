@@ -2,7 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
-import { Empty, Trouble } from "../kit/kit";
+import { Empty, Table, Trouble } from "../kit/kit";
 import { goTo, useSession } from "../shell/session";
 import { when } from "../videos/words";
 
@@ -61,44 +61,30 @@ export function SnapshotsView() {
         <Empty>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</Empty>
       )}
       {(list.data?.length ?? 0) > 0 && (
-        <div className="table">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Turns</th>
-                <th scope="col">Saved</th>
-                <th scope="col">
-                  <span className="visually-hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {list.data?.map((one) => (
-                <tr key={one.id}>
-                  <th scope="row">{one.name}</th>
-                  <td>{one.turns}</td>
-                  <td>{when(one.saved_at)}</td>
-                  <td>
-                    <span className="row">
-                      <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>
-                        Load
-                      </button>
-                      <button
-                        type="button"
-                        className="danger"
-                        onClick={() => drop.mutate(one.name)}
-                        aria-label={`Delete ${one.name}`}
-                      >
-                        Delete
-                      </button>
-                    </span>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table heads={["Name", "Turns", "Saved"]} last="Actions">
+          {list.data?.map((one) => (
+            <tr key={one.id}>
+              <th scope="row">{one.name}</th>
+              <td>{one.turns}</td>
+              <td>{when(one.saved_at)}</td>
+              <td>
+                <span className="row">
+                  <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>
+                    Load
+                  </button>
+                  <button
+                    type="button"
+                    className="danger"
+                    onClick={() => drop.mutate(one.name)}
+                    aria-label={`Delete ${one.name}`}
+                  >
+                    Delete
+                  </button>
+                </span>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </div>
   );
