@@ -13,6 +13,8 @@ import torch
 
 from avatar.encode.sound import mono_blocks
 from avatar.engines.base import EngineInfo, EngineReport, Pixels
+from avatar.engines.card import answering_card
+from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.ahead import ahead
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
 from avatar.engines.latentsync.clip import Clip, Settings, Shot
@@ -52,7 +54,8 @@ OpenTracker = Callable[[], FaceTracker]
 @dataclass(frozen=True, slots=True)
 class Job:
     """video: as people chose it. sound: a WAV of any rate, which has the length of the result. gated: whether
-    pauses are silenced for the networks. tail: see `mel.Tail`.
+    pauses are silenced for the networks. tail: see `mel.Tail`. drawn: gives pictures of `size` in place of the
+    video's, as many as `frames`; it runs in a thread of its own.
     """
 
     face: VideoFace
@@ -64,6 +67,7 @@ class Job:
     fps: int = FPS
     gated: bool = True
     tail: Tail = "tone"
+    drawn: Callable[[], Iterator[Pixels]] | None = None
 
 
 class LatentSync:
@@ -83,16 +87,22 @@ class LatentSync:
 
     @contextmanager
     def pictures(
-        self, job: Job, folder: Path, report: EngineReport, check: Callable[[], None] = lambda: None
+        self,
+        job: Job,
+        folder: Path,
+        report: EngineReport,
+        check: Callable[[], None] = lambda: None,
+        kept: Kept = NOTHING,
     ) -> Iterator[Iterator[Pixels]]:
-        """BGR pictures of `job.size`, `job.frames` of them. `folder` holds what the networks hear meanwhile.
+        """BGR pictures of `job.size`, `job.frames` of them. `folder` holds what the networks hear meanwhile;
+        `kept` what a stopped run had finished of the same, and of this one should it be stopped.
 
         Fills `report` while they are made; raises `face.not_found` after the last when no frame had a face,
-        and `video.*` for footage that cannot be used.
+        `video.*` for footage that cannot be used, `gpu.out_of_memory` and `gpu.lost`.
         """
         samples = sound_for_networks(job.sound, folder / "heard.f32", gated=job.gated)
         found = np.zeros(job.frames, np.bool_)
-        clip = Clip(self._networks, self._plan, self._settings, check)
+        clip = Clip(self._networks, self._plan, self._settings, check, kept)
         with ahead(lambda: self._shots(job, samples, found, report), _AHEAD_FRAMES) as shots:
             yield self._watched(clip.drawn(shots, job.frames), job, found, report)
 
@@ -100,7 +110,8 @@ class LatentSync:
         self, pictures: Iterator[Pixels], job: Job, found: npt.NDArray[np.bool_], report: EngineReport
     ) -> Iterator[Pixels]:
         try:
-            yield from pictures
+            with answering_card():
+                yield from pictures
         except torch.cuda.OutOfMemoryError as error:
             raise out_of_memory(self._plan) from error
         if not found.any():
@@ -125,28 +136,34 @@ class LatentSync:
     ) -> Iterator[Shot]:
         """Everything the networks are told of each frame. Runs in a thread: it waits for no card."""
         side = self._settings.side_px
-        footage = Footage.open(job.video, job.name)
-        table, order = played(footage, job)
-        framing = Framing.cover(footage, job.size)
-        held = max(4, _HELD_BYTES // (job.size[0] * job.size[1] * 3))
-        reader = FrameReader(footage, table, framing.picture, held)
+        pictures = _filmed(job, report) if job.drawn is None else job.drawn()
         follower = Follower(side, job.face.face_index)
         blocks = feature_blocks(LogMel(samples, job.tail), self._networks.whisper)
         tokens = frame_tokens(blocks, job.frames, job.fps)
         with closing(self._open_tracker()) as tracker:
-            for index, (picture, heard) in enumerate(zip(reader.read(order.tolist()), tokens, strict=True)):
+            for index, (picture, heard) in enumerate(zip(pictures, tokens, strict=True)):
                 seen = follower.see(tracker.track(picture))
                 found[index] = seen.found
                 matrix = _anywhere(picture, side) if seen.matrix is None else seen.matrix
                 crop = np.ascontiguousarray(cut_out(picture, matrix, side, _CPU)[:, :, ::-1])
                 yield Shot(picture, seen if seen.matrix is not None else Seen(None, 0.0, False), crop, heard)
-        if reader.missing:
-            report.notices.append(
-                Notice(
-                    code="video.damaged",
-                    message=f"{reader.missing} frames of {job.name} did not decode; neighbours stand in.",
-                )
+
+
+def _filmed(job: Job, report: EngineReport) -> Iterator[Pixels]:
+    """The footage, frame by frame of the result."""
+    footage = Footage.open(job.video, job.name)
+    table, order = played(footage, job)
+    framing = Framing.cover(footage, job.size)
+    held = max(4, _HELD_BYTES // (job.size[0] * job.size[1] * 3))
+    reader = FrameReader(footage, table, framing.picture, held)
+    yield from reader.read(order.tolist())
+    if reader.missing:
+        report.notices.append(
+            Notice(
+                code="video.damaged",
+                message=f"{reader.missing} frames of {job.name} did not decode; neighbours stand in.",
             )
+        )
 
 
 def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64]]:
