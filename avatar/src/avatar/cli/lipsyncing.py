@@ -40,6 +40,9 @@ def add_lipsync(one: ArgumentParser) -> None:
         help="compute all of the network every N steps; default 1",
     )
     latent.add_argument("--side", type=int, choices=(512, 256), default=512, help="256 for LatentSync 1.5")
+    latent.add_argument(
+        "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
+    )
     latent.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
     latent.add_argument("--start-ms", type=int, default=0, metavar="N", help="where the video begins")
     latent.add_argument("--end-ms", type=int, metavar="N", help="where it ends")
@@ -66,6 +69,7 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         side_px=arguments.side,
         reuse=arguments.reuse,
         models=arguments.models,
+        fresh=arguments.fresh,
     )
     return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
 

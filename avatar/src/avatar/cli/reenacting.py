@@ -50,6 +50,9 @@ def add_reenact(one: ArgumentParser) -> None:
     )
     one.add_argument("--strength", type=float, default=1.0, metavar="X", help="of the motion; default 1")
     one.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
+    one.add_argument(
+        "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
+    )
     one.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
     one.add_argument("--face-index", type=int, metavar="N", help="of the source, from the left, from 0")
 
@@ -71,6 +74,7 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         strength=arguments.strength,
         precision=arguments.precision,
         models=arguments.models,
+        fresh=arguments.fresh,
         face_index=arguments.face_index,
     )
     job = pipeline.ReenactJob(

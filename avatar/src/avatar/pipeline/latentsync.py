@@ -13,6 +13,7 @@ from avatar.encode.atomic import atomic_files
 from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport
+from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import InvalidInput, Unavailable
@@ -40,7 +41,8 @@ OUT_OF_MEMORY = "gpu.out_of_memory"
 @dataclass(frozen=True, slots=True)
 class MouthOptions:
     """vram: see `avatar.engines.latentsync.memory`; steps, guidance and reuse: of its sampler; side_px: 512
-    for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie.
+    for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a stopped
+    run had finished.
     """
 
     vram: Literal["low", "auto"] = "auto"
@@ -50,6 +52,7 @@ class MouthOptions:
     side_px: int = 512
     reuse: int = 1
     models: Path | None = None
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 100:
@@ -76,23 +79,30 @@ def lipsync_by_networks(
 ) -> Finished:
     """Make `target` in the size of the source video, at 25 frames a second.
 
-    When the card runs out of memory, all is done once more in the low mode. Raises Unavailable
-    `torch.unavailable`, `weights.missing`, `gpu.out_of_memory`.
+    When the card runs out of memory, the rest is done in the low mode. What a stopped or failed run had
+    finished of the same is used. Raises Unavailable `torch.unavailable`, `weights.missing`,
+    `gpu.out_of_memory`, `gpu.lost`.
     """
     whole = render_spec(spec, context)
     whole = whole.model_copy(update={"canvas": whole.canvas.model_copy(update={"fps": FPS})})
     require_mp4(target)
     require_consent(whole.scenes[0])
     opened = open_engine or open_latentsync
+    kept = unfinished(context, fresh=options.fresh)
     try:
-        return _made(whole, target, context, opened(options))
+        return _made(whole, target, context, opened(options), kept)
     except Unavailable as error:
         if error.code != OUT_OF_MEMORY or options.vram == "low":
             raise
         message = f"{error.message} Starting again with less at a time."
         context.tell(Notice(code=OUT_OF_MEMORY, message=message))
     _give_back()
-    return _made(whole, target, context, opened(replace(options, vram="low")))
+    return _made(whole, target, context, opened(replace(options, vram="low")), kept)
+
+
+def unfinished(context: Context, *, fresh: bool = False) -> Kept:
+    """What stopped runs have finished; `fresh` neither uses nor keeps anything."""
+    return Kept(None if fresh else context.cache / "unfinished")
 
 
 def open_latentsync(options: MouthOptions) -> LatentSync:
@@ -116,15 +126,20 @@ def open_latentsync(options: MouthOptions) -> LatentSync:
     return LatentSync(load_networks(files, ways), ways, settings)
 
 
-def _made(spec: RenderSpec, target: Path, context: Context, engine: LatentSync) -> Finished:
+def _made(spec: RenderSpec, target: Path, context: Context, engine: LatentSync, kept: Kept) -> Finished:
     with atomic_files(target.parent, ()) as work:
-        return assemble_video(
-            spec, [make_mouth_segment(spec, work / SCENE, context, engine)], target, context
-        )
+        segment = make_mouth_segment(spec, work / SCENE, context, engine, kept)
+        done = assemble_video(spec, [segment], target, context)
+    kept.forget()
+    return done
 
 
-def make_mouth_segment(spec: RenderSpec, folder: Path, context: Context, engine: LatentSync) -> SegmentFiles:
-    """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`."""
+def make_mouth_segment(
+    spec: RenderSpec, folder: Path, context: Context, engine: LatentSync, kept: Kept = NOTHING
+) -> SegmentFiles:
+    """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`. Of `kept` nothing is
+    forgotten here: that is for whoever has the segment.
+    """
     from avatar.engines.latentsync.engine import INFO, Job
     from avatar.speech import speak
 
@@ -157,7 +172,7 @@ def make_mouth_segment(spec: RenderSpec, folder: Path, context: Context, engine:
         glance = Glance(context.tell, scene.id)
         report = EngineReport()
         with (
-            engine.pictures(job, work, report, context.check) as pictures,
+            engine.pictures(job, work, report, context.check, kept) as pictures,
             segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
         ):
             for picture in pictures:
@@ -166,6 +181,7 @@ def make_mouth_segment(spec: RenderSpec, folder: Path, context: Context, engine:
                 writer.write(planes)
                 glance.see(planes)
                 meter.count()
+        tell_resumed(context, kept)
         for notice in report.notices:
             warn(notice.model_copy(update={"scene": scene.id}))
         write_scene_sound(scene, speech, work / SOUND, context, warn)
@@ -187,6 +203,13 @@ def make_mouth_segment(spec: RenderSpec, folder: Path, context: Context, engine:
         )
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
+
+
+def tell_resumed(context: Context, kept: Kept) -> None:
+    """How much an earlier run had done; the result itself is the same."""
+    if kept.found:
+        message = f"Parts of the pictures that a stopped run had finished are used: {kept.found}."
+        context.tell(Notice(code="render.resumed", message=message))
 
 
 def _give_back() -> None:

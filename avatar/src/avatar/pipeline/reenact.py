@@ -15,6 +15,7 @@ from avatar.encode.atomic import atomic_files
 from avatar.encode.mixing import has_sound
 from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
+from avatar.engines.kept import Kept
 from avatar.engines.liveportrait.drive import Region
 from avatar.engines.liveportrait.template import MotionTemplate, is_template, load_template
 from avatar.engines.weights.checkpoint import import_torch
@@ -29,6 +30,7 @@ from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
 from avatar.pipeline.glance import Glance
+from avatar.pipeline.latentsync import tell_resumed, unfinished
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.record import SegmentRecord, spoken
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
@@ -60,7 +62,9 @@ MAX_SIDE_PX = 3840
 
 @dataclass(frozen=True, slots=True)
 class ReenactOptions:
-    """How the face takes the motion on; see `avatar.engines.liveportrait.poses.Manner`."""
+    """How the face takes the motion on; see `avatar.engines.liveportrait.poses.Manner`. fresh: use nothing that
+    a stopped run had finished.
+    """
 
     region: Region = "all"
     relative: bool = True
@@ -71,6 +75,7 @@ class ReenactOptions:
     strength: float = 1.0
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     models: Path | None = None
+    fresh: bool = False
     face_index: int | None = None
 
     def manner(self) -> Manner:
@@ -110,8 +115,8 @@ def reenact(
 ) -> Finished:
     """Make `target`: as long as what drives it (a source video may end it earlier), with its sound.
 
-    Raises Unavailable `torch.unavailable`, `weights.missing`; InvalidInput `face.not_found`, `template.*`,
-    `consent.required`.
+    What a stopped run had drawn of the same is used. Raises Unavailable `torch.unavailable`, `weights.missing`,
+    `gpu.lost`; InvalidInput `face.not_found`, `template.*`, `consent.required`.
     """
     require_mp4(target)
     _require_other_names(job, target)
@@ -122,6 +127,7 @@ def reenact(
     if job.driving is not None and is_template(job.driving):
         template = load_template(job.driving)
     animator = (open_animator or _open_animator)(job.options)
+    kept = unfinished(context, fresh=job.options.fresh)
     with ExitStack() as stack:
         work = stack.enter_context(atomic_files(target.parent, ()))
         tracker = stack.enter_context(closing(open_tracker()))
@@ -133,7 +139,7 @@ def reenact(
             speech = speak(scene, work, context.resolve)
         context.tell(StageStarted(stage="prepare", scene=SCENE))
         run = _photo_run if photo else _video_run
-        made = run(job, template, speech, animator, tracker, context)
+        made = run(job, template, speech, animator, tracker, context, kept)
         spec = RenderSpec(
             title=job.source.stem[:200],
             canvas=made.canvas,
@@ -141,7 +147,10 @@ def reenact(
             output=Output(captions=Captions(mode="none" if speech is None else "soft")),
         )
         segment = _segment(spec, made, speech, job.driving, work / SCENE, context)
-        return assemble_video(spec, [segment], target, context)
+        tell_resumed(context, kept)
+        done = assemble_video(spec, [segment], target, context)
+    kept.forget()
+    return done
 
 
 def _open_animator(options: ReenactOptions) -> Animator:
@@ -179,6 +188,7 @@ def _photo_run(
     animator: Animator,
     tracker: FaceTracker,
     context: Context,
+    kept: Kept,
 ) -> _Run:
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.poses import still_poses
@@ -188,7 +198,7 @@ def _photo_run(
     picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
     _require_size(picture)
     face = choose_face(find_faces(picture, tracker), job.options.face_index)
-    drawing = Reenactment(animator, batch=batch_of(animator))
+    drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
     source = drawing.face_of(picture, face.points)
     lost: Callable[[], list[int]]
     if speech is not None:
@@ -210,6 +220,7 @@ def _video_run(
     animator: Animator,
     tracker: FaceTracker,
     context: Context,
+    kept: Kept,
 ) -> _Run:
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.filmed import Film
@@ -219,7 +230,7 @@ def _video_run(
     first = _even(next(film.pictures()))
     _require_size(first)
     driving, frames, fps, _ = _driving(job, template, film.fps, animator, tracker, context)
-    drawing = Reenactment(animator, batch=batch_of(animator))
+    drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
     shown = ((_even(picture), points) for picture, points in film.tracked(tracker, job.options.face_index))
     pictures = drawing.video(shown, driving, job.options.manner())
     return _Run(_canvas(first, fps), min(frames, len(film)), pictures, lambda: drawing.lost)

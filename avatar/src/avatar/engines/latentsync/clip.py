@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from avatar.engines.kept import NOTHING, Kept, digest, fingerprint
 from avatar.engines.latentsync.chunks import LENGTH, OVERLAP, incoming_weight, plan_chunks
 from avatar.engines.latentsync.faces import as_faces, keep_latent, with_surroundings, without_mouth
 from avatar.engines.latentsync.following import Seen
@@ -24,6 +25,8 @@ from avatar.engines.latentsync.vae import FaceCoder
 from avatar.engines.latentsync.warp import laid_onto, lay_back
 
 Pixels = npt.NDArray[np.uint8]
+VERSION = "latentsync 1"
+"""Of what is kept of a stopped run; a change of the arithmetic behind it needs another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,15 @@ class Clip:
     """Draws the mouths of one clip; its networks are lent."""
 
     def __init__(
-        self, networks: Networks, plan: Plan, settings: Settings, check: Callable[[], None] = lambda: None
+        self,
+        networks: Networks,
+        plan: Plan,
+        settings: Settings,
+        check: Callable[[], None] = lambda: None,
+        kept: Kept = NOTHING,
     ) -> None:
         self._networks, self._plan, self._settings, self._check = networks, plan, settings, check
+        self._kept, self._made_by = kept, ""
         self._coder = FaceCoder(networks.vae, at_once=plan.faces)
         self._sampler = Sampler(
             networks.unet, settings.steps, settings.guidance, split=plan.split, reuse=settings.reuse
@@ -114,10 +123,17 @@ class Clip:
                 )
 
     def _denoised(self, groups: list[list[_Held]]) -> Tensor:
-        """(chunks, frames, 4, h, w). A chunk in which no face shows is not computed."""
+        """(chunks, frames, 4, h, w). Chunks in which no face shows, and those that an earlier run has made, are
+        not computed.
+        """
         shape = (len(groups), len(groups[0]), *self._noise.shape[1:])
         latents = torch.zeros(shape, device=self._plan.device, dtype=self._plan.dtype)
         shown = [n for n, group in enumerate(groups) if any(one.shot.seen.strength > 0 for one in group)]
+        names = {n: self._name(groups[n]) for n in shown}
+        for n, name in names.items():
+            if (found := self._kept.get(name)) is not None:
+                shown.remove(n)
+                latents[n] = torch.frombuffer(bytearray(found), dtype=latents.dtype).view(shape[1:])
         if not shown:
             return latents
         conditions = [
@@ -131,7 +147,23 @@ class Clip:
         ]
         with self._at_work(self._networks.unet):
             latents[shown] = self._sampler.denoise(self._noise, conditions, self._check)
+        for n in shown:
+            self._kept.put(names[n], latents[n].view(torch.uint8).cpu().numpy().tobytes())
         return latents
+
+    def _name(self, group: list[_Held]) -> str:
+        """What a chunk's latents follow from. How the card is shared changes no more than their last bits."""
+        if not self._kept.used:
+            return ""
+        if not self._made_by:
+            weights = (self._networks.unet.state_dict(), self._networks.vae.state_dict())
+            prints = [fingerprint(state.items()) for state in weights]
+            self._made_by = digest(VERSION, str(self._plan.dtype), repr(self._settings), *prints)
+        return digest(
+            self._made_by,
+            *(one.shot.crop for one in group),
+            *(one.shot.tokens.float().cpu().numpy() for one in group),
+        )
 
     def _finished(self, done: list[_Held]) -> Iterator[Pixels]:
         faces = self._faces_of([one for one in done if one.shot.seen.strength > 0])

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from avatar.engines.card_memory import within_lease
 from avatar.engines.precision import Precision, dtype_of
 
 Vram = Literal["low", "auto"]
@@ -32,7 +33,7 @@ class Plan:
 
 
 def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
-    """For the first card that torch sees, by its free memory; without a card for the processor, in float32.
+    """For the first card that torch sees, by what we may have of its memory; without a card for the processor, in float32.
 
     fp16 is the default on every card: Turing has no bf16 of its own, and fp16 lies nearer to float32 (the
     checkpoints were trained with it).
@@ -43,7 +44,7 @@ def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
     dtype = dtype_of(precision, torch.float16)
     if vram == "low":
         return low(Plan(device, dtype))
-    free_mib = torch.cuda.mem_get_info(device)[0] >> 20
+    free_mib = within_lease(torch.cuda.mem_get_info(device)[0] >> 20)
     if free_mib < SPARE_MIB:
         return low(Plan(device, dtype))
     return Plan(device, dtype, split=False, faces=8, chunks=2 if free_mib >= LARGE_MIB else 1)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from avatar.engines.card import answering_card
+from avatar.engines.kept import digest, fingerprint
 from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of, rotation_of
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.pose import Pose
@@ -19,6 +21,8 @@ from avatar.engines.liveportrait.retargeting import retarget, stitch
 from avatar.errors import Unavailable
 
 Pixels = npt.NDArray[np.uint8]
+VERSION = "liveportrait 1"
+"""Of what is kept of a stopped run; a change of the arithmetic behind it needs another."""
 
 
 class Animator:
@@ -37,13 +41,24 @@ class Animator:
         self.device, self.dtype = device, dtype
         self.side_px = networks.sizes.picture_px
         self._stitching, self._strength = stitching, strength
+        self._identity = ""
+
+    @property
+    def identity(self) -> str:
+        """Of weights and settings: the same for the same pictures."""
+        if not self._identity:
+            weights = fingerprint(self.networks.state_dict().items())
+            self._identity = digest(VERSION, weights, str(self.dtype), self._stitching, self._strength)
+        return self._identity
 
     @torch.inference_mode()
     def motions(self, crops: Sequence[Pixels]) -> list[Motion]:
         """What the faces in BGR crops (256, 256, 3) do."""
-        raw = self.networks.motion(self._pictures(crops))
-        held = torch.cat([raw.kp, raw.exp, raw.t, raw.scale, raw.pitch, raw.yaw, raw.roll], dim=1)
-        kp, exp, t, scale, *angles = np.split(held.cpu().numpy(), np.cumsum([63, 63, 3, 1, 66, 66]), axis=1)
+        with answering_card():
+            raw = self.networks.motion(self._pictures(crops))
+            held = torch.cat([raw.kp, raw.exp, raw.t, raw.scale, raw.pitch, raw.yaw, raw.roll], dim=1)
+            told = held.cpu().numpy()
+        kp, exp, t, scale, *angles = np.split(told, np.cumsum([63, 63, 3, 1, 66, 66]), axis=1)
         degrees = zip(*(degrees_of(angle).tolist() for angle in angles), strict=True)
         return [
             Motion(
@@ -59,7 +74,8 @@ class Animator:
     @torch.inference_mode()
     def volume(self, crops: Sequence[Pixels]) -> Tensor:
         """The appearance of faces in BGR crops (256, 256, 3); stays on the device."""
-        return self.networks.appearance(self._pictures(crops))
+        with answering_card():
+            return self.networks.appearance(self._pictures(crops))
 
     @torch.inference_mode()
     def place(self, poses: Sequence[Pose]) -> tuple[Tensor, Tensor]:
@@ -84,10 +100,11 @@ class Animator:
     def draw(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
         """As `tensor_of`, as BGR uint8 (batch, 512, 512, 3). A batch too large for the card is halved.
 
-        Raises Unavailable `gpu.out_of_memory` when a single frame does not fit.
+        Raises Unavailable `gpu.out_of_memory` when a single frame does not fit, and `gpu.lost`.
         """
         try:
-            return self._drawn(volume, poses)
+            with answering_card():
+                return self._drawn(volume, poses)
         except torch.OutOfMemoryError as error:
             if len(poses) == 1:
                 raise self._too_small() from error

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 
+from avatar.engines.kept import NOTHING, Content, Kept, digest
 from avatar.engines.liveportrait.animator import Animator, Pixels
 from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
 from avatar.engines.liveportrait.pose import Pose
@@ -29,10 +31,12 @@ def openings_of(points: Points) -> Openings:
 
 
 class Reenactment:
-    """Draws moved faces into frames. `batch`: how many frames the networks see at once."""
+    """Draws moved faces into frames. `batch`: how many frames the networks see at once. `kept`: what a stopped
+    run had drawn of the same.
+    """
 
-    def __init__(self, animator: Animator, *, batch: int) -> None:
-        self._animator, self._batch = animator, batch
+    def __init__(self, animator: Animator, *, batch: int, kept: Kept = NOTHING) -> None:
+        self._animator, self._batch, self._kept = animator, batch, kept
         self._crop_px = animator.networks.sizes.output_px
         self._mask = soft_mask(self._crop_px)
         self.lost: list[int] = []
@@ -46,10 +50,11 @@ class Reenactment:
 
     def photo(self, picture: Pixels, source: SourceFace, poses: Iterable[Pose]) -> Iterator[Pixels]:
         """`picture` (h, w, 3 BGR) once for each pose, with the face moved; every frame is a new array."""
-        volume = self._animator.volume([self._small(picture, source.matrix)])
+        small = self._small(picture, source.matrix)
+        volume = self._animator.volume([small])
         paste = Paste.of(source.matrix, self._mask, (picture.shape[1], picture.shape[0]))
         for chunk in chunks(poses, self._batch):
-            for crop in self._animator.draw(volume, chunk):
+            for crop in self._drawn([small], lambda: volume, chunk):
                 frame = picture.copy()
                 if paste is not None:
                     paste.onto(frame, crop)
@@ -72,13 +77,30 @@ class Reenactment:
             crops = [
                 self._small(one.picture, source.matrix) for one, (source, _) in zip(shown, chunk, strict=True)
             ]
-            drawn = self._animator.draw(self._animator.volume(crops), [pose for _, pose in chunk])
+            poses = [pose for _, pose in chunk]
+            drawn = self._drawn(crops, lambda: self._animator.volume(crops), poses)  # noqa: B023
             for one, (source, _), crop in zip(shown, chunk, drawn, strict=True):
                 size = (one.picture.shape[1], one.picture.shape[0])
                 paste = Paste.of(source.matrix, self._mask, size)
                 if paste is not None and one.strength > 0:
                     paste.onto(one.picture, crop, one.strength)
                 yield one.picture
+
+    def _drawn(self, crops: list[Pixels], volume: Callable[[], Any], poses: list[Pose]) -> Pixels:
+        """As the animator draws them, unless an earlier run has. `crops`: what the volume is made of."""
+        if not self._kept.used:
+            return self._animator.draw(volume(), poses)
+        side = self._crop_px
+        given = [array for pose in poses for array in _arrays(pose)]
+        name = digest(self._animator.identity, *crops, *given)
+        found = self._kept.get(name)
+        if found is not None:
+            pixels = cv2.imdecode(np.frombuffer(found, np.uint8), cv2.IMREAD_COLOR)
+            return np.asarray(pixels, np.uint8).reshape(len(poses), side, side, 3)
+        drawn = self._animator.draw(volume(), poses)
+        _, png = cv2.imencode(".png", drawn.reshape(-1, side, 3), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        self._kept.put(name, png.tobytes())
+        return drawn
 
     def _pairs(
         self,
@@ -119,6 +141,10 @@ class _Shown:
 
     picture: Pixels
     strength: float
+
+
+def _arrays(pose: Pose) -> tuple[Content, ...]:
+    return pose.source, pose.driven, pose.eyes, pose.lips, pose.shut_lips
 
 
 _SHUT = Openings(np.zeros(2, np.float32), 0.0)

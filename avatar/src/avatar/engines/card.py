@@ -1,0 +1,45 @@
+"""What a card says when it fails, as errors that people can act on; both engines on torch run inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from avatar.errors import Unavailable
+
+LOST = "gpu.lost"
+_SIGNS = ("cuda error", "cudnn error", "cublas", "no cuda-capable device", "device-side assert", "hip error")
+
+
+@contextmanager
+def answering_card() -> Iterator[None]:
+    """Raises Unavailable `gpu.lost` when a card fails or vanishes in the block. Full memory is another error,
+    which the engines handle.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if "alloc_failed" in str(error).lower():  # a library's own word for full memory
+            raise torch.OutOfMemoryError(_first_line(error)) from error
+        if not is_lost(error):
+            raise
+        raise Unavailable(
+            LOST,
+            f"The card stopped answering: {_first_line(error)}.",
+            "Look at nvidia-smi and the kernel's log (Xid). The same order goes on with what was finished.",
+        ) from error
+
+
+def is_lost(error: RuntimeError) -> bool:
+    """Whether torch says that the card, and not the program, is at fault."""
+    kind = getattr(torch, "AcceleratorError", ())
+    told = str(error).lower()
+    return isinstance(error, kind) or any(sign in told for sign in _SIGNS)
+
+
+def _first_line(error: RuntimeError) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")

@@ -1,0 +1,133 @@
+"""Keeps what costly networks have made, so that a run that was stopped goes on where it stood.
+
+A part is found by a digest of everything it follows from, not by its place in a job: whatever is still the same
+after a change of the video, the sound or the options is used again, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_SUFFIX = ".part"
+_CHECK_BYTES = 4
+OLDEST_S = 7 * 24 * 3600
+MOST_BYTES = 8 << 30
+"""Of one folder. What does not fit is not kept: a run that is stopped then does it again."""
+
+Content = bytes | str | float | int | None | npt.NDArray[Any]
+
+
+def digest(*of: Content) -> str:
+    """Of values and arrays in their order."""
+    seen = hashlib.blake2b(digest_size=20)
+    for one in of:
+        if isinstance(one, np.ndarray):
+            seen.update(f"{one.dtype.str}{one.shape};".encode())
+            seen.update(np.ascontiguousarray(one))
+        else:
+            said = one if isinstance(one, bytes) else repr(one).encode()
+            seen.update(f"{type(one).__name__}{len(said)};".encode() + said)
+    return seen.hexdigest()
+
+
+class Kept:
+    """Parts as files in `folder`, which jobs may share. Nothing is kept without a folder."""
+
+    def __init__(self, folder: Path | None, most_bytes: int = MOST_BYTES) -> None:
+        self._folder, self._most_bytes = folder, most_bytes
+        self._used: set[str] = set()
+        self.found = 0
+        """Parts that an earlier run had made."""
+        self._bytes = 0
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._bytes = _without_old(folder)
+
+    @property
+    def used(self) -> bool:
+        """Whether anything is kept: names need not be made up otherwise."""
+        return self._folder is not None
+
+    def get(self, name: str) -> bytes | None:
+        """The part, or None when there is none or its file is damaged."""
+        if self._folder is None:
+            return None
+        self._used.add(name)
+        try:
+            held = (self._folder / (name + _SUFFIX)).read_bytes()
+        except OSError:
+            return None
+        check, content = held[:_CHECK_BYTES], held[_CHECK_BYTES:]
+        if check != _check(content):
+            return None
+        self.found += 1
+        return content
+
+    def put(self, name: str, content: bytes) -> None:
+        """A full disk only means that this part is not kept."""
+        if self._folder is None or self._bytes + len(content) > self._most_bytes:
+            return
+        path = self._folder / (name + _SUFFIX)
+        written = path.with_name(f".{name}.{os.getpid()}")
+        try:
+            written.write_bytes(_check(content) + content)
+            written.replace(path)
+        except OSError:
+            return
+        finally:
+            written.unlink(missing_ok=True)
+        self._used.add(name)
+        self._bytes += len(content)
+
+    def forget(self) -> None:
+        """The job is done: its parts are not needed any more."""
+        for name in self._used:
+            if self._folder is not None:
+                (self._folder / (name + _SUFFIX)).unlink(missing_ok=True)
+        self._used.clear()
+
+
+NOTHING = Kept(None)
+
+
+def fingerprint(tensors: Iterable[tuple[str, Any]], values: int = 16) -> str:
+    """Tells checkpoints apart by some evenly spread values of every tensor; works on any device."""
+    seen: list[Content] = []
+    for name, tensor in tensors:
+        flat = tensor.detach().flatten()
+        step = max(1, len(flat) // values)
+        seen += [name, str(tuple(tensor.shape)), flat[::step][: values + 1].float().cpu().numpy()]
+    return digest(*seen)
+
+
+def named(options: Mapping[str, Any]) -> str:
+    """Options as one value for `digest`."""
+    return repr(sorted((key, str(value)) for key, value in options.items()))
+
+
+def _check(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECK_BYTES, "big")
+
+
+def _without_old(folder: Path) -> int:
+    """Bytes that lie in the folder once what nobody came back for is gone."""
+    total, before = 0, time.time() - OLDEST_S
+    for path in folder.iterdir():
+        try:
+            found = path.stat()
+            if found.st_mtime < before:
+                path.unlink()
+            else:
+                total += found.st_size
+        except OSError:
+            continue  # another job was quicker
+    return total

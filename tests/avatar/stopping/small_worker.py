@@ -1,0 +1,63 @@
+"""The worker's own command line on small random networks: `avatar lipsync` and `avatar reenact` as a process that
+can be stopped. Run by the tests of stopping; SMALL_WORKER_STEP_S slows every step down so that a signal hits its middle.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / room) for room in ("latentsync", "liveportrait", "parity")]
+
+import torch
+
+torch.set_num_threads(1)
+STEP_S = float(os.environ.get("SMALL_WORKER_STEP_S", "0"))
+
+
+def small_latentsync(options: Any) -> Any:
+    import latentsync_cases as cases
+    from avatar.engines.latentsync.clip import Settings
+    from avatar.engines.latentsync.engine import LatentSync
+    from avatar.engines.latentsync.loading import Networks
+    from avatar.engines.latentsync.memory import Plan
+    from synthetic_speaker import DotTracker
+
+    networks = Networks(cases.our_unet(), cases.our_whisper(), cases.our_vae())
+    real = networks.unet.with_depth
+
+    def slow(*given: Any) -> Any:
+        time.sleep(STEP_S)
+        return real(*given)
+
+    networks.unet.with_depth = slow
+    plan = Plan(torch.device("cpu"), torch.float32, split=False, faces=4)
+    return LatentSync(networks, plan, Settings(steps=2, side_px=64, length=8, overlap=2), tracker=DotTracker)
+
+
+def small_liveportrait(options: Any) -> Any:
+    from small_networks import small_animator
+
+    animator = small_animator()
+    real = animator.tensor_of
+
+    def slow(*given: Any) -> Any:
+        time.sleep(STEP_S)
+        return real(*given)
+
+    animator.tensor_of = slow
+    return animator
+
+
+if __name__ == "__main__":
+    import avatar.pipeline.latentsync
+    import avatar.pipeline.reenact
+    from avatar.cli.main import main
+
+    avatar.pipeline.latentsync.open_latentsync = small_latentsync
+    avatar.pipeline.reenact._open_animator = small_liveportrait
+    sys.exit(main(sys.argv[1:]))
