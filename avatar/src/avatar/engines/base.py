@@ -26,6 +26,10 @@ class EngineInfo:
     gpus: int = 0
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("frames",)
+    whole_picture: bool = False
+    """Whether its layers show the whole picture, whatever lies behind the person, whom their alpha tells."""
+    parts: tuple[EngineInfo, ...] = ()
+    """The engines behind one that is made of several."""
     holds_lock: bool = False
     """Whether `draw` keeps Python's lock for most of its time. Frames are drawn by processes then, each of
     which runs all `items`: they must cost next to nothing and read no file.

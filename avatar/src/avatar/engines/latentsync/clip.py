@@ -123,8 +123,8 @@ class Clip:
                 )
 
     def _denoised(self, groups: list[list[_Held]]) -> Tensor:
-        """(chunks, frames, 4, h, w). Chunks in which no face shows, and those that an earlier run has made, are
-        not computed.
+        """(chunks, frames, 4, h, w). A chunk in which no face shows, or that an earlier run has made, is not
+        computed.
         """
         shape = (len(groups), len(groups[0]), *self._noise.shape[1:])
         latents = torch.zeros(shape, device=self._plan.device, dtype=self._plan.dtype)

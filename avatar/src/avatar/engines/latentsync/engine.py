@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 
 from avatar.encode.sound import mono_blocks
-from avatar.engines.base import EngineInfo, EngineReport, Pixels
+from avatar.engines.base import EngineReport, Pixels
 from avatar.engines.card import answering_card
+from avatar.engines.card_memory import out_of_memory
 from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.ahead import ahead
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
@@ -21,6 +22,7 @@ from avatar.engines.latentsync.clip import Clip, Settings, Shot
 from avatar.engines.latentsync.following import Follower, Seen
 from avatar.engines.latentsync.gate import Samples, gate, speech_steps
 from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
+from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mel import LogMel, Tail
 from avatar.engines.latentsync.memory import Plan
@@ -30,18 +32,11 @@ from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.survey import ranges
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
-from avatar.errors import InvalidInput, Unavailable
+from avatar.errors import InvalidInput
 from avatar.face.tracker import FaceTracker, open_tracker
 from avatar.spec import Notice, VideoFace
 
-INFO = EngineInfo(
-    name="latentsync",
-    version="1.6",
-    licence="code Apache-2.0; the weights as their page says",
-    vram_mib=8000,
-    gpus=1,
-    inputs=("video", "sound"),
-)
+__all__ = ["INFO", "Job", "LatentSync", "filmed", "played", "sound_for_networks"]
 
 _HELD_BYTES = 96 << 20
 """Frames kept in memory while footage plays backwards."""
@@ -54,8 +49,8 @@ OpenTracker = Callable[[], FaceTracker]
 @dataclass(frozen=True, slots=True)
 class Job:
     """video: as people chose it. sound: a WAV of any rate, which has the length of the result. gated: whether
-    pauses are silenced for the networks. tail: see `mel.Tail`. drawn: gives pictures of `size` in place of the
-    video's, as many as `frames`; it runs in a thread of its own.
+    pauses are silenced for the networks. tail: see `mel.Tail`. drawn: gives pictures of `size` in
+    place of the video's, as many as `frames`; it runs in a thread of its own.
     """
 
     face: VideoFace
@@ -113,7 +108,7 @@ class LatentSync:
             with answering_card():
                 yield from pictures
         except torch.cuda.OutOfMemoryError as error:
-            raise out_of_memory(self._plan) from error
+            raise out_of_memory(error, low=self._plan.park, engine=INFO.name) from error
         if not found.any():
             raise InvalidInput(
                 "face.not_found",
@@ -136,7 +131,7 @@ class LatentSync:
     ) -> Iterator[Shot]:
         """Everything the networks are told of each frame. Runs in a thread: it waits for no card."""
         side = self._settings.side_px
-        pictures = _filmed(job, report) if job.drawn is None else job.drawn()
+        pictures = filmed(job, report) if job.drawn is None else job.drawn()
         follower = Follower(side, job.face.face_index)
         blocks = feature_blocks(LogMel(samples, job.tail), self._networks.whisper)
         tokens = frame_tokens(blocks, job.frames, job.fps)
@@ -149,7 +144,7 @@ class LatentSync:
                 yield Shot(picture, seen if seen.matrix is not None else Seen(None, 0.0, False), crop, heard)
 
 
-def _filmed(job: Job, report: EngineReport) -> Iterator[Pixels]:
+def filmed(job: Job, report: EngineReport) -> Iterator[Pixels]:
     """The footage, frame by frame of the result."""
     footage = Footage.open(job.video, job.name)
     table, order = played(footage, job)
@@ -206,14 +201,3 @@ def _anywhere(picture: Pixels, side_px: int) -> Floats:
     template = TEMPLATE * ratio(side_px)
     source = (template - np.array([crop_width, crop_height]) / 2) / scale + middle
     return similarity(source, template)[0]
-
-
-def out_of_memory(plan: Plan) -> Unavailable:
-    """With the numbers that help."""
-    free, total = (value >> 20 for value in torch.cuda.mem_get_info(plan.device))
-    peak = torch.cuda.max_memory_allocated(plan.device) >> 20
-    return Unavailable(
-        "gpu.out_of_memory",
-        f"The card ran out of memory: {peak} MiB were taken by the networks, {free} of {total} MiB are free.",
-        "Free memory on the card" + ("." if plan.park else ", or ask for less of it: --vram low."),
-    )

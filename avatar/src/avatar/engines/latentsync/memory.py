@@ -33,7 +33,8 @@ class Plan:
 
 
 def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
-    """For the first card that torch sees, by what we may have of its memory; without a card for the processor, in float32.
+    """For the first card that torch sees, by what we may have of its memory; without a card for the
+    processor, in float32.
 
     fp16 is the default on every card: Turing has no bf16 of its own, and fp16 lies nearer to float32 (the
     checkpoints were trained with it).

@@ -7,20 +7,13 @@ from pathlib import Path
 
 import torch
 
-from avatar.engines.base import EngineInfo
 from avatar.engines.liveportrait.animator import Animator
+from avatar.engines.liveportrait.info import INFO
 from avatar.engines.liveportrait.loading import load_networks, required_files
 from avatar.engines.precision import Precision, dtype_of
 
-INFO = EngineInfo(
-    name="liveportrait",
-    version="1",
-    licence="MIT (weights of KwaiVGI/LivePortrait, the operator's)",
-    vram_mib=2048,
-    gpus=1,
-    inputs=("photo", "video", "driving video", "motion template", "control track"),
-    outputs=("frames",),
-)
+__all__ = ["CARD_BATCH", "INFO", "PROCESSOR_BATCH", "batch_of", "open_animator"]
+
 CARD_BATCH, PROCESSOR_BATCH = 8, 1
 _MOST_THREADS = 8
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,18 +55,25 @@ class Film:
         """Every picture with the landmarks of the chosen face: number `index` from the left in the first
         picture with faces (None: the largest), then whichever is nearest to where it was.
         """
-        last: FaceLandmarks | None = None
-        for picture in self.pictures():
-            faces = tracker.track(picture)
-            found = _chosen(faces, last, index)
-            last = found or last
-            yield picture, None if found is None else found.points
+        return followed(self.pictures(), tracker, index)
 
     def _picture(self, frame: av.VideoFrame) -> Pixels:
         unsaid = frame.colorspace == _UNSPECIFIED
         matrix = Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
         picture = np.asarray(frame.reformat(format="bgr24", src_colorspace=matrix).to_ndarray(), np.uint8)
         return np.ascontiguousarray(np.rot90(picture, -self.footage.turns))
+
+
+def followed(
+    pictures: Iterable[Pixels], tracker: FaceTracker, index: int | None
+) -> Iterator[tuple[Pixels, Points | None]]:
+    """See `Film.tracked`."""
+    last: FaceLandmarks | None = None
+    for picture in pictures:
+        faces = tracker.track(picture)
+        found = _chosen(faces, last, index)
+        last = found or last
+        yield picture, None if found is None else found.points
 
 
 @dataclass(frozen=True, slots=True)

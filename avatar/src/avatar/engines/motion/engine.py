@@ -37,6 +37,7 @@ INFO = EngineInfo(
     licence="Apache-2.0",
     inputs=("video", "control track"),
     outputs=("frames",),
+    whole_picture=True,
 )
 
 _HELD_BYTES = 96 << 20

@@ -1,0 +1,15 @@
+"""What LatentSync declares about itself; read where torch is not installed, too."""
+
+from __future__ import annotations
+
+from avatar.engines.base import EngineInfo
+
+INFO = EngineInfo(
+    name="latentsync",
+    version="1.6",
+    licence="code Apache-2.0; the weights as their page says",
+    vram_mib=8000,
+    gpus=1,
+    inputs=("video", "sound"),
+    whole_picture=True,
+)
