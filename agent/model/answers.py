@@ -14,12 +14,13 @@ from agent.events import (
     ApprovalAsked,
     BrainEvent,
     ConfirmationAsked,
+    Notice,
     Text,
     TextPart,
     ToolFailed,
     ToolReturned,
 )
-from agent.model.backend import ChatModel, Message, Piece, TextPiece, ToolAsk, Usage
+from agent.model.backend import ChatModel, CutShort, Message, Piece, TextPiece, ToolAsk, Usage
 from agent.model.budget import TurnBudget, TurnLimits
 from agent.model.instructions import DataMarks, tool_schemas
 from agent.model.kept_texts import KeptTexts
@@ -33,6 +34,10 @@ ANSWER_TOKENS = 4096
 HISTORY_CHARS = 1500
 SAME_CALLS = 2
 LONGEST_BUSY_S = 10.0
+MOST_WAITS = 3
+"""So often a busy model, or one that is still being loaded, is asked again in one turn."""
+NOT_ITS_FAULT = ("model.context_full", "model.loading")
+"""What tells nothing of how a model does: the router hears of these only when it was given up."""
 
 
 class Models(Protocol):
@@ -54,6 +59,7 @@ class _Round:
     text: list[str] = field(default_factory=list)
     asks: list[ToolAsk] = field(default_factory=list)
     tokens: int | None = None
+    cut_short: bool = False
 
     @property
     def characters(self) -> int:
@@ -111,9 +117,10 @@ class _Turn:
             told = f"{told}\n{self._marks.persona(persona)}"
         self._messages: list[Message] = [
             {"role": "system", "content": told},
-            *self._earlier(history),
+            *(earlier := self._earlier(history)),
             {"role": "user", "content": self._kept.shown},
         ]
+        self._earlier_told = len(earlier)
         # What a tool returned in this conversation, what was remembered, and how a persona is described may
         # hold words of others.
         self._outside_seen = (
@@ -146,6 +153,13 @@ class _Turn:
             text = "".join(written.text)
             if text.strip():
                 yield Text(text=text.strip())
+            if written.cut_short:
+                # Whoever has read so much is told that there was more to come.
+                error = _cut_short()
+                if not text.strip():
+                    raise error
+                yield Notice(code=error.code, text=error.message)
+                return
             if not written.asks:
                 if not text.strip():
                     raise Upstream("model.silent", "The model answered nothing.", "Say it in other words.")
@@ -158,7 +172,7 @@ class _Turn:
 
     async def _asked(self, written: _Round) -> AsyncGenerator[TextPart, None]:
         """One call of the model. While it has said nothing, the next one takes over from one that fails."""
-        waited = False
+        waits = 0
         while True:
             self._budget.spend_call()
             if not self._candidates:
@@ -172,11 +186,18 @@ class _Turn:
             except SoundstageError as error:
                 if error.code == "model.over_budget" or written.text:
                     raise
+                if error.code == "model.context_full" and self._earlier_told:
+                    # It is asked once more without what was said before this turn.
+                    del self._messages[1 : 1 + self._earlier_told]
+                    self._earlier_told = 0
+                    continue
                 wait_s = float(error.headers.get("Retry-After", "inf"))
-                if not waited and wait_s <= min(LONGEST_BUSY_S, self._budget.seconds_left):
-                    waited = True
+                if waits < MOST_WAITS and wait_s <= min(LONGEST_BUSY_S, self._budget.seconds_left):
+                    waits += 1
                     await asyncio.sleep(wait_s)
                     continue
+                if error.code == "model.loading":
+                    self._models.failed(model)
                 if len(self._candidates) < 2:
                     raise
                 self._candidates.pop(0)
@@ -198,8 +219,10 @@ class _Turn:
                             written.asks.append(piece)
                         case Usage():
                             written.tokens = piece.tokens
+                        case CutShort():
+                            written.cut_short = True
         except SoundstageError as error:
-            if error.code != "model.over_budget" or first_s is None:
+            if error.code not in NOT_ITS_FAULT and (error.code != "model.over_budget" or first_s is None):
                 self._models.failed(model)
             raise
         self._models.answered(model, loop.time() - started if first_s is None else first_s)
@@ -316,6 +339,14 @@ def _assistant(text: str, asks: Sequence[ToolAsk]) -> Message:
         for ask in asks
     ]
     return {"role": "assistant", "content": text or None, "tool_calls": calls}
+
+
+def _cut_short() -> Upstream:
+    return Upstream(
+        "model.cut_short",
+        "The model has said as much as one answer may hold; the rest is missing.",
+        "Ask for less at a time.",
+    )
 
 
 def _told(error: SoundstageError) -> str:

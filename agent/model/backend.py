@@ -33,7 +33,12 @@ class Usage:
     tokens: int
 
 
-Piece = TextPiece | ToolAsk | Usage
+@dataclass(frozen=True, slots=True)
+class CutShort:
+    """The answer has reached its limit: what came is all there is. It tells no tool calls."""
+
+
+Piece = TextPiece | ToolAsk | Usage | CutShort
 
 
 class ChatModel(Protocol):
@@ -47,7 +52,7 @@ class ChatModel(Protocol):
     def ask(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], *, max_tokens: int
     ) -> AsyncGenerator[Piece, None]:
-        """Streams one answer; ends normally only when the answer is complete.
+        """Streams one answer; ends normally only when the answer is complete, or after CutShort.
 
         Raises Upstream or Unavailable with a code `model.…`; a busy server's `Retry-After` is in `headers`.
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -11,17 +10,21 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from agent.model.backend import Message, Piece, TextPiece, ToolAsk, Usage
+from agent.model.backend import CutShort, Message, Piece, TextPiece, Usage
 from agent.model.event_stream import TooMuch, sse_data
-from agent.model.wire import Choice, Chunk
+from agent.model.pieces import GatheredCalls, Spoken
+from agent.model.refusals import refusal, said_error, wants_other_limit
+from agent.model.wire import Chunk
 from soundstage.errors import Unavailable, Upstream
 from soundstage.tracing import traceparent
 
 ANSWER_BYTES = 4 << 20
-"""The wire form of the longest answer that is read; a token takes about 200 bytes there."""
+"""The wire form of the longest answer that is read; a token takes about 250 bytes there."""
+REFUSAL_BYTES = 64 << 10
 CONNECT_S = 5.0
-MAX_BUSY_S = 3600.0
 END_MARK = "[DONE]"
+CUT = "length"
+"""`finish_reason` of an answer that has reached `max_tokens` or the end of the context."""
 
 
 class OpenAiServer:
@@ -42,6 +45,7 @@ class OpenAiServer:
         self._model = model
         self._api_key = api_key
         self._silence_s = silence_s
+        self._limit_name = "max_tokens"
 
     @property
     def name(self) -> str:
@@ -56,7 +60,6 @@ class OpenAiServer:
             "messages": list(messages),
             "stream": True,
             "stream_options": {"include_usage": True},
-            "max_tokens": max_tokens,
         }
         if tools:
             body["tools"] = list(tools)
@@ -68,12 +71,10 @@ class OpenAiServer:
         try:
             async with (
                 httpx.AsyncClient(timeout=timeout, trust_env=False) as client,
-                client.stream("POST", self._url, json=body, headers=headers) as answer,
+                aclosing(self._answers(client, body, headers, max_tokens)) as pieces,
             ):
-                self._check(answer)
-                async with aclosing(self._pieces(answer)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+                async for piece in pieces:
+                    yield piece
         except httpx.TimeoutException as error:
             raise Upstream(
                 "model.slow",
@@ -90,52 +91,60 @@ class OpenAiServer:
                 "Check that its server runs, and base_url in the settings.",
             ) from error
 
-    def _check(self, answer: httpx.Response) -> None:
-        if answer.status_code == 429:
-            wait_s = retry_after_s(answer.headers)
-            raise Unavailable(
-                "model.busy",
-                f"The model {self._name} has too much to do.",
-                "Try again later.",
-                headers={} if wait_s is None else {"Retry-After": f"{wait_s:g}"},
-            )
-        if answer.status_code != 200:
-            raise Upstream(
-                "model.refused",
-                f"The server of the model {self._name} answered with status {answer.status_code}.",
-                "Its log says more; check model and api_key_file in the settings.",
-            )
-        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-            raise self._nonsense()
+    async def _answers(
+        self, client: httpx.AsyncClient, body: Mapping[str, Any], headers: Mapping[str, str], max_tokens: int
+    ) -> AsyncGenerator[Piece, None]:
+        """Asks, and once more when the server wants the limit under its other name."""
+        for last in (False, True):
+            asked = {**body, self._limit_name: max_tokens}
+            async with client.stream("POST", self._url, json=asked, headers=dict(headers)) as answer:
+                if answer.status_code != 200:
+                    said = said_error(await _beginning(answer))
+                    if last or not wants_other_limit(answer.status_code, said):
+                        raise refusal(self._name, answer.status_code, said, answer.headers)
+                    self._limit_name = "max_completion_tokens"
+                    continue
+                if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                    raise self._nonsense()
+                async with aclosing(self._pieces(answer)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
 
     async def _pieces(self, answer: httpx.Response) -> AsyncGenerator[Piece, None]:
         """Text as it comes; tools when the answer is whole, because half a call must never be made."""
-        asks: dict[int, _Gathered] = {}
-        finished = False
+        calls, spoken = GatheredCalls(), Spoken()
+        finish: str | None = None
         try:
             async with aclosing(sse_data(answer.aiter_bytes(), limit=ANSWER_BYTES)) as events:
                 async for data in events:
                     if data.strip() == END_MARK:
-                        finished = True
+                        finish = finish or END_MARK
                         break
                     chunk = self._chunk(data)
                     if chunk.usage is not None and chunk.usage.total_tokens:
                         yield Usage(chunk.usage.total_tokens)
                     for choice in chunk.choices[:1]:
-                        finished = finished or choice.finish_reason is not None
-                        _gather(choice, asks)
-                        if choice.delta.content:
-                            yield TextPiece(choice.delta.content)
+                        finish = choice.finish_reason or finish
+                        for delta in choice.delta.tool_calls or ():
+                            calls.add(delta)
+                        if text := spoken.next(choice.delta.content or ""):
+                            yield TextPiece(text)
         except TooMuch as error:
             raise Upstream(
                 "model.too_long",
                 f"The answer of the model {self._name} is longer than can be used.",
                 "Ask for less at a time.",
             ) from error
-        if not finished:
+        if finish is None:
             raise self._cut_off()
-        for index in sorted(asks):
-            yield asks[index].ask(index)
+        if text := spoken.rest():
+            yield TextPiece(text)
+        if finish == CUT:
+            yield CutShort()
+            return
+        for ask in calls.asks():
+            yield ask
 
     def _chunk(self, data: str) -> Chunk:
         try:
@@ -143,7 +152,7 @@ class OpenAiServer:
         except ValidationError as error:
             raise self._nonsense() from error
         if chunk.error is not None:
-            raise self._nonsense()
+            raise refusal(self._name, None, said_error(chunk.error))
         return chunk
 
     def _nonsense(self) -> Upstream:
@@ -157,27 +166,11 @@ class OpenAiServer:
         return Upstream("model.cut_off", f"The answer of the model {self._name} broke off.", "Ask again.")
 
 
-class _Gathered:
-    """The pieces of one tool call."""
-
-    def __init__(self) -> None:
-        self.id = ""
-        self.name = ""
-        self.arguments: list[str] = []
-
-    def ask(self, index: int) -> ToolAsk:
-        return ToolAsk(self.id or f"call_{index}", self.name, "".join(self.arguments) or json.dumps({}))
-
-
-def _gather(choice: Choice, asks: dict[int, _Gathered]) -> None:
-    for delta in choice.delta.tool_calls or ():
-        gathered = asks.setdefault(delta.index, _Gathered())
-        gathered.id = gathered.id or (delta.id or "")[:128]
-        gathered.name = gathered.name or (delta.function.name or "")[:128]
-        gathered.arguments.append(delta.function.arguments or "")
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds (RFC 9110 §10.2.3); its other form, a date, is treated as not said."""
-    text = headers.get("retry-after", headers.get("Retry-After", "")).strip()
-    return min(float(text), MAX_BUSY_S) if text.isascii() and text.isdigit() and len(text) < 9 else None
+async def _beginning(answer: httpx.Response) -> bytes:
+    """Of a refusal: it may be of any length."""
+    body = b""
+    async for part in answer.aiter_bytes():
+        body += part
+        if len(body) >= REFUSAL_BYTES:
+            break
+    return body

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _as_text(value: object) -> object:
+    """Mistral's models that think send content in parts; what is no text in there is not told."""
+    if not isinstance(value, list):
+        return value
+    parts = [part for part in value if isinstance(part, dict) and part.get("type") == "text"]
+    return "".join(text for part in parts if isinstance(text := part.get("text"), str))
+
+
+def _as_json(value: object) -> object:
+    """The same arguments as text where a server hands them in as an object, whole."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 class _Wire(BaseModel):
@@ -11,17 +27,19 @@ class _Wire(BaseModel):
 
 class FunctionDelta(_Wire):
     name: str | None = None
-    arguments: str | None = None
+    arguments: Annotated[str | None, BeforeValidator(_as_json)] = None
 
 
 class ToolCallDelta(_Wire):
-    index: int = Field(default=0, ge=0, lt=64)
+    index: int | None = Field(default=None, ge=0, lt=64)
     id: str | None = None
     function: FunctionDelta = Field(default_factory=FunctionDelta)
 
 
 class Delta(_Wire):
-    content: str | None = None
+    """What a model thinks aloud (`reasoning_content`, `reasoning`) is left out: it is no answer."""
+
+    content: Annotated[str | None, BeforeValidator(_as_text)] = None
     tool_calls: list[ToolCallDelta] | None = None
 
 
@@ -31,7 +49,7 @@ class Choice(_Wire):
 
 
 class TokenCount(_Wire):
-    total_tokens: int = Field(default=0, ge=0)
+    total_tokens: int | None = Field(default=0, ge=0)
 
 
 class Chunk(_Wire):
@@ -39,4 +57,15 @@ class Chunk(_Wire):
 
     choices: list[Choice] = Field(default_factory=list)
     usage: TokenCount | None = None
-    error: object | None = None
+    error: Any = None
+
+
+class ServerError(_Wire):
+    """What a server says of a failure: `{"error": …}` of llama.cpp, OpenAI, vLLM; Ollama's is a mere text."""
+
+    message: str = ""
+    type: str | None = None
+    code: str | int | None = None
+    param: str | None = None
+    n_prompt_tokens: int | None = None
+    n_ctx: int | None = None

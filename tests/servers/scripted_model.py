@@ -69,6 +69,12 @@ class Endless:
     """Words until the reader has had enough."""
 
 
+def stream(*deltas: Mapping[str, Any], finish: str = "stop", between: str = "") -> Raw:
+    """An answer of these deltas, as a server sends it; `between` stands in front of each event."""
+    events = [*(_chunk(dict(delta)) for delta in deltas), _chunk({}, finish), END]
+    return Raw("".join(between + event for event in events).encode())
+
+
 Line = Say | Call | Status | Raw | Silence | Endless
 Script = Line | Callable[[dict[str, Any]], Line]
 
@@ -136,7 +142,7 @@ class ScriptedModel:
                     await _send(writer, _chunk({"content": "word " * 500}))
             case Say():
                 await _stream_head(writer)
-                await _send(writer, _chunk({"role": "assistant", "content": ""}))
+                await _send(writer, _chunk({"role": "assistant", "content": None}))
                 for place, word in enumerate(_words(line.text)):
                     if line.cut is not None and place >= line.cut:
                         writer.transport.abort()
@@ -153,6 +159,7 @@ class ScriptedModel:
                 writer.write(LAST_CHUNK)
             case Call():
                 await _stream_head(writer)
+                await _send(writer, _chunk({"role": "assistant", "content": None}))
                 if line.say:
                     await _send(writer, _chunk({"content": line.say}))
                 for index, call in enumerate((line, *line.also)):

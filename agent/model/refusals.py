@@ -1,0 +1,95 @@
+"""What it means when a model's server tells of a failure, before or in its stream; used by OpenAiServer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from pydantic import ValidationError
+
+from agent.model.wire import ServerError
+from soundstage.errors import SoundstageError, Unavailable, Upstream
+from soundstage.one_line import one_line
+from soundstage.telemetry import mask_text
+
+MAX_BUSY_S = 3600.0
+LOADING_S = 3.0
+"""When to ask again a server that still loads its weights."""
+SAID_CHARS = 200
+BUSY = (429, 503, 529)
+"""Too many requests; overloaded, at most servers; the same at Anthropic."""
+_CONTEXT_CODES = {"exceed_context_size_error", "context_length_exceeded"}
+"""The type at llama.cpp, the code at OpenAI."""
+_CONTEXT_WORDS = re.compile(r"maximum context length|exceeds? the .*context (size|length|window)", re.I)
+_LIMIT_NAME = "max_completion_tokens"
+
+
+def said_error(body: bytes | object) -> ServerError:
+    """What the server said; empty when that cannot be read."""
+    try:
+        told = json.loads(body) if isinstance(body, bytes) else {"error": body}
+        error = told.get("error", told) if isinstance(told, dict) else told
+        return ServerError.model_validate({"message": error} if isinstance(error, str) else error)
+    except (ValueError, RecursionError, ValidationError):
+        return ServerError()
+
+
+def wants_other_limit(status: int, said: ServerError) -> bool:
+    """OpenAI's models that think refuse `max_tokens` and name `max_completion_tokens` in its place."""
+    return status == 400 and _LIMIT_NAME in said.message
+
+
+def refusal(
+    name: str, status: int | None, said: ServerError, headers: Mapping[str, str] | None = None
+) -> SoundstageError:
+    """The error to raise for one answer of the server of the model `name`; no status: in its stream."""
+    if _is_loading(status, said):
+        return Unavailable(
+            "model.loading",
+            f"The model {name} is still being loaded.",
+            "Try again in a minute.",
+            headers={"Retry-After": f"{LOADING_S:g}"},
+        )
+    if status in BUSY:
+        wait_s = retry_after_s(headers or {})
+        return Unavailable(
+            "model.busy",
+            f"The model {name} has too much to do.",
+            "Try again later.",
+            headers={} if wait_s is None else {"Retry-After": f"{wait_s:g}"},
+        )
+    if {said.type, said.code} & _CONTEXT_CODES or _CONTEXT_WORDS.search(said.message):
+        tokens = f" ({said.n_prompt_tokens} tokens of {said.n_ctx})" if said.n_ctx else ""
+        return Upstream(
+            "model.context_full",
+            f"This is more than the model {name} can read at a time{tokens}.",
+            "Begin a new conversation, say less at a time, or give the model a longer context.",
+        )
+    how = "an error" if status is None else f"status {status}"
+    words = mask_text(str(one_line(said.message)))[:SAID_CHARS].rstrip(".")
+    return Upstream(
+        "model.refused",
+        f"The server of the model {name} answered with {how}{f': {words}' if words else ''}.",
+        "Its log says more; check model and api_key_file in the settings.",
+    )
+
+
+def _is_loading(status: int | None, said: ServerError) -> bool:
+    """As llama.cpp answers every question before its weights are in memory."""
+    return status == 503 and said.message == "Loading model"
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Retry-After (RFC 9110 §10.2.3) in seconds, at most an hour; None when it is not said or in no form."""
+    text = headers.get("retry-after", headers.get("Retry-After", "")).strip()
+    if text.isascii() and text.isdigit() and len(text) < 9:
+        return min(float(text), MAX_BUSY_S)
+    try:
+        then = parsedate_to_datetime(text)
+        wait_s = (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(wait_s, 0.0), MAX_BUSY_S)
