@@ -1,5 +1,6 @@
-"""The worker's own command line on small random networks: `avatar lipsync` and `avatar reenact` as a process that
-can be stopped. Run by the tests of stopping; SMALL_WORKER_STEP_S slows every step down so that a signal hits its middle.
+"""The worker's own command line on small random networks, as a process that can be stopped; run by the tests.
+
+SMALL_WORKER_STEP_S slows every step down, so that a signal hits the middle of a chunk.
 """
 
 from __future__ import annotations
@@ -13,14 +14,10 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / room) for room in ("latentsync", "liveportrait", "parity")]
 
-import torch
-
-torch.set_num_threads(1)
-STEP_S = float(os.environ.get("SMALL_WORKER_STEP_S", "0"))
-
 
 def small_latentsync(options: Any) -> Any:
     import latentsync_cases as cases
+    import torch
     from avatar.engines.latentsync.clip import Settings
     from avatar.engines.latentsync.engine import LatentSync
     from avatar.engines.latentsync.loading import Networks
@@ -28,13 +25,7 @@ def small_latentsync(options: Any) -> Any:
     from synthetic_speaker import DotTracker
 
     networks = Networks(cases.our_unet(), cases.our_whisper(), cases.our_vae())
-    real = networks.unet.with_depth
-
-    def slow(*given: Any) -> Any:
-        time.sleep(STEP_S)
-        return real(*given)
-
-    networks.unet.with_depth = slow
+    networks.unet.with_depth = slowed(networks.unet.with_depth)
     plan = Plan(torch.device("cpu"), torch.float32, split=False, faces=4)
     return LatentSync(networks, plan, Settings(steps=2, side_px=64, length=8, overlap=2), tracker=DotTracker)
 
@@ -42,22 +33,26 @@ def small_latentsync(options: Any) -> Any:
 def small_liveportrait(options: Any) -> Any:
     from small_networks import small_animator
 
-    animator = small_animator()
-    real = animator.tensor_of
-
-    def slow(*given: Any) -> Any:
-        time.sleep(STEP_S)
-        return real(*given)
-
-    animator.tensor_of = slow
+    animator: Any = small_animator()
+    animator.tensor_of = slowed(animator.tensor_of)
     return animator
+
+
+def slowed(call: Any) -> Any:
+    def slow(*given: Any) -> Any:
+        time.sleep(float(os.environ.get("SMALL_WORKER_STEP_S", "0")))
+        return call(*given)
+
+    return slow
 
 
 if __name__ == "__main__":
     import avatar.pipeline.latentsync
     import avatar.pipeline.reenact
+    import torch
     from avatar.cli.main import main
 
+    torch.set_num_threads(1)
     avatar.pipeline.latentsync.open_latentsync = small_latentsync
     avatar.pipeline.reenact._open_animator = small_liveportrait
     sys.exit(main(sys.argv[1:]))

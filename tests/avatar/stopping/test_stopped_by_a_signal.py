@@ -1,4 +1,4 @@
-"""Real processes that are told to stop while networks draw: a clean end, nothing half done, and going on later."""
+"""Processes that are told to stop while networks draw: nothing half done is left, the next run goes on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +17,104 @@ import av
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
-pytestmark = [pytest.mark.torch, pytest.mark.slow]
+pytestmark = pytest.mark.torch
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "latentsync")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "latentsync")]
 
+from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
+from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact  # noqa: E402
+from avatar.spec import Captions, Consent, LipsyncSpec, MediaRef, Output, VideoFace  # noqa: E402
 from clipmaker import Motion, make_clip  # noqa: E402
+from small_worker import small_latentsync, small_liveportrait  # noqa: E402
 from synthetic_speaker import Clips  # noqa: E402
 
-AGREED = {"id": "c1", "person": "A drawing", "granted_at": "2026-01-01", "purpose": "test"}
-SLOW_S = 0.5
+AGREED = Consent(id="c1", person="A drawing", granted_at="2026-01-01", purpose="test")
+STEP_S = 0.4
 
 
-def start(folder: Path, *arguments: str, step_s: float = 0.0) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        str(HERE / "small_worker.py"),
-        *arguments,
-        "--cache",
-        str(folder / "cache"),
-        "--json",
-    ]
-    environment = os.environ | {"SMALL_WORKER_STEP_S": str(step_s)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As the stopped process: results are compared to the bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
-def run(folder: Path, *arguments: str) -> list[dict[str, Any]]:
-    process = start(folder, *arguments)
-    told, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, told
-    return [json.loads(line) for line in told.splitlines()]
+class Lipsync:
+    def __init__(self, folder: Path) -> None:
+        clips = Clips(folder)
+        self.video, self.sound = clips.video(32), clips.sound(1.28)
+        self.consent = folder / "consent.json"
+        self.consent.write_text(AGREED.model_dump_json())
+
+    def arguments(self, out: Path) -> list[str]:
+        return [
+            "lipsync",
+            "--consent",
+            str(self.consent),
+            "--video",
+            str(self.video),
+            "--audio",
+            str(self.sound),
+            "--out",
+            str(out),
+        ]
+
+    def run(self, out: Path, context: Context, *, fresh: bool = False) -> None:
+        face = VideoFace(video=MediaRef(path=str(self.video), name="in.mp4"), consent=AGREED)
+        audio = MediaRef(path=str(self.sound), name="speech.wav")
+        spec = LipsyncSpec(face=face, audio=audio, output=Output(captions=Captions(mode="none")))
+        lipsync_by_networks(spec, out, context, MouthOptions(fresh=fresh), small_latentsync)
 
 
-def kept(folder: Path) -> list[Path]:
-    return sorted((folder / "cache" / "unfinished").glob("*.part"))
+class Reenact:
+    def __init__(self, folder: Path) -> None:
+        import cv2
+        from skimage import data
+
+        self.source, self.driving = folder / "face.png", folder / "drive.mp4"
+        cv2.imwrite(str(self.source), data.astronaut()[..., ::-1])
+        make_clip(self.driving, "grace_hopper", seconds=0.4, motion=Motion(yaw_deg=8, mouth_e=0.1))
+        self.consent = folder / "consent.json"
+        self.consent.write_text(AGREED.model_dump_json())
+
+    def arguments(self, out: Path) -> list[str]:
+        return [
+            "reenact",
+            "--consent",
+            str(self.consent),
+            "--source",
+            str(self.source),
+            "--driving",
+            str(self.driving),
+            "--out",
+            str(out),
+        ]
+
+    def run(self, out: Path, context: Context, *, fresh: bool = False) -> None:
+        options = ReenactOptions(fresh=fresh)
+        job = ReenactJob(source=self.source, driving=self.driving, consent=AGREED, options=options)
+        reenact(job, out, context, small_liveportrait)
 
 
-def stop(folder: Path, number: int, parts: int, *arguments: str) -> tuple[int, str]:
-    """Its exit code and last words, told to stop in the middle of what follows the first `parts`."""
-    process = start(folder, *arguments, step_s=SLOW_S)
+def kept(cache: Path) -> list[Path]:
+    return sorted((cache / "unfinished").glob("*.part"))
+
+
+def stopped(number: int, arguments: list[str], cache: Path, parts: int) -> tuple[int, str]:
+    """Exit code and output of a worker that gets the signal in the middle of what follows `parts` parts."""
+    command = [sys.executable, str(HERE / "small_worker.py"), *arguments, "--cache", str(cache), "--json"]
+    environment = os.environ | {"SMALL_WORKER_STEP_S": str(STEP_S)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 120
-    while len(kept(folder)) < parts:
-        assert process.poll() is None and time.monotonic() < deadline, "it ended before it was stopped"
+    while len(kept(cache)) < parts:
+        assert process.poll() is None, "it ended before it was stopped"
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(SLOW_S / 3)
+    time.sleep(STEP_S / 4)
     process.send_signal(number)
     told, _ = process.communicate(timeout=60)
     return process.returncode, told
@@ -67,92 +122,41 @@ def stop(folder: Path, number: int, parts: int, *arguments: str) -> tuple[int, s
 
 def frames_of(path: Path) -> list[str]:
     with av.open(str(path)) as container:
-        return [
-            hashlib.sha256(frame.to_ndarray(format="yuv420p")).hexdigest()
-            for frame in container.decode(video=0)
-        ]
+        frames = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
+    return [hashlib.sha256(frame).hexdigest() for frame in frames]
 
 
-def lipsync(tmp_path: Path, out: str) -> list[str]:
-    clips = Clips(tmp_path)
-    video = tmp_path / "in.mp4"
-    if not video.exists():
-        clips.video(32)
-        clips.sound(1.28)
-        (tmp_path / "in.consent.json").write_text(json.dumps(AGREED))
-    consent = str(tmp_path / "in.consent.json")
-    sound = str(tmp_path / "speech.wav")
-    return [
-        "lipsync",
-        "--video",
-        str(video),
-        "--audio",
-        sound,
-        "--out",
-        str(tmp_path / out),
-        "--consent",
-        consent,
-    ]
-
-
-def reenact(tmp_path: Path, out: str) -> list[str]:
-    import cv2
-    from skimage import data
-
-    source = tmp_path / "face.png"
-    if not source.exists():
-        cv2.imwrite(str(source), data.astronaut()[..., ::-1])
-        make_clip(tmp_path / "drive.mp4", "grace_hopper", seconds=0.4, motion=Motion(yaw_deg=8, mouth_e=0.1))
-        (tmp_path / "in.consent.json").write_text(json.dumps(AGREED))
-    consent = str(tmp_path / "in.consent.json")
-    driving = str(tmp_path / "drive.mp4")
-    return [
-        "reenact",
-        "--source",
-        str(source),
-        "--driving",
-        driving,
-        "--out",
-        str(tmp_path / out),
-        "--consent",
-        consent,
-    ]
-
-
-@pytest.mark.parametrize("verb", [lipsync, reenact], ids=["lipsync", "reenact"])
-def test_a_stopped_run_leaves_nothing_half_done_and_the_next_goes_on_and_ends_alike(
-    tmp_path: Path, verb: Any
+@pytest.mark.parametrize("kind", [Lipsync, pytest.param(Reenact, marks=pytest.mark.slow)])
+def test_a_stopped_run_leaves_nothing_half_done_and_the_next_ends_as_if_nothing_had_happened(
+    tmp_path: Path, kind: Any
 ) -> None:
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    arguments = verb(tmp_path, "whole/out.mp4")
-    run(tmp_path, *arguments, "--fresh")
-    assert not kept(tmp_path), "a run that keeps nothing leaves nothing"
-
-    made = tmp_path / "made"
+    cache, made, told = tmp_path / "cache", tmp_path / "made", list[Any]()
     made.mkdir()
-    arguments = verb(tmp_path, "made/out.mp4")
-    code, told = stop(tmp_path, signal.SIGTERM, 2, *arguments)
+    job = kind(tmp_path)
+    code, said = stopped(signal.SIGTERM, job.arguments(made / "out.mp4"), cache, 2)
     assert code == 128 + signal.SIGTERM
-    assert json.loads(told.splitlines()[-1])["code"] == "render.cancelled"
+    assert json.loads(said.splitlines()[-1])["code"] == "render.cancelled"
     assert list(made.iterdir()) == []
-    finished = len(kept(tmp_path))
+    finished = len(kept(cache))
     assert 2 <= finished <= 3
 
-    said = run(tmp_path, *arguments)
-    resumed = next(line for line in said if line.get("code") == "render.resumed")
-    assert resumed["message"].endswith(f": {finished}.")
-    assert frames_of(made / "out.mp4") == frames_of(whole / "out.mp4")
-    assert kept(tmp_path) == [], "a finished job needs them no more"
+    job.run(tmp_path / "whole.mp4", Context(cache=cache, tell=told.append), fresh=True)
+    assert len(kept(cache)) == finished
+    job.run(made / "out.mp4", Context(cache=cache, tell=told.append))
+    resumed = [line.message for line in told if getattr(line, "code", "") == "render.resumed"]
+    assert resumed == [f"Parts of the pictures that a stopped run had finished are used: {finished}."]
+    assert frames_of(made / "out.mp4") == frames_of(tmp_path / "whole.mp4")
+    assert kept(cache) == [], "a finished job needs them no more"
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_gone_on_with_and_a_damaged_part_is_made_again(tmp_path: Path) -> None:
-    arguments = lipsync(tmp_path, "out.mp4")
-    code, _ = stop(tmp_path, signal.SIGKILL, 2, *arguments)
+    cache, told = tmp_path / "cache", list[Any]()
+    job = Lipsync(tmp_path)
+    code, _ = stopped(signal.SIGKILL, job.arguments(tmp_path / "out.mp4"), cache, 2)
     assert code == -signal.SIGKILL
-    first = kept(tmp_path)[0]
+    first = kept(cache)[0]
     first.write_bytes(first.read_bytes()[:-100])
-    said = run(tmp_path, *arguments)
-    resumed = next(line for line in said if line.get("code") == "render.resumed")
-    assert resumed["message"].endswith(": 1.")
+    job.run(tmp_path / "out.mp4", Context(cache=cache, tell=told.append))
+    assert [line.message[-2:] for line in told if getattr(line, "code", "") == "render.resumed"] == ["1."]
     assert len(frames_of(tmp_path / "out.mp4")) == 32

@@ -1,7 +1,7 @@
 """Keeps what costly networks have made, so that a run that was stopped goes on where it stood.
 
-A part is found by a digest of everything it follows from, not by its place in a job: whatever is still the same
-after a change of the video, the sound or the options is used again, and nothing else is.
+A part is found by a digest of everything it follows from, not by its place in a job: what is still the same
+after a change of the video, the sound or the options is used again, and nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def digest(*of: Content) -> str:
     for one in of:
         if isinstance(one, np.ndarray):
             seen.update(f"{one.dtype.str}{one.shape};".encode())
-            seen.update(np.ascontiguousarray(one))
+            seen.update(np.ascontiguousarray(one).data)
         else:
             said = one if isinstance(one, bytes) else repr(one).encode()
             seen.update(f"{type(one).__name__}{len(said)};".encode() + said)
@@ -45,6 +45,7 @@ class Kept:
     def __init__(self, folder: Path | None, most_bytes: int = MOST_BYTES) -> None:
         self._folder, self._most_bytes = folder, most_bytes
         self._used: set[str] = set()
+        self._put: set[str] = set()
         self.found = 0
         """Parts that an earlier run had made."""
         self._bytes = 0
@@ -69,7 +70,7 @@ class Kept:
         check, content = held[:_CHECK_BYTES], held[_CHECK_BYTES:]
         if check != _check(content):
             return None
-        self.found += 1
+        self.found += name not in self._put
         return content
 
     def put(self, name: str, content: bytes) -> None:
@@ -86,6 +87,7 @@ class Kept:
         finally:
             written.unlink(missing_ok=True)
         self._used.add(name)
+        self._put.add(name)
         self._bytes += len(content)
 
     def forget(self) -> None:

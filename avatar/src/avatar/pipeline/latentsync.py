@@ -41,8 +41,8 @@ OUT_OF_MEMORY = "gpu.out_of_memory"
 @dataclass(frozen=True, slots=True)
 class MouthOptions:
     """vram: see `avatar.engines.latentsync.memory`; steps, guidance and reuse: of its sampler; side_px: 512
-    for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a stopped
-    run had finished.
+    for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a
+    stopped run had finished.
     """
 
     vram: Literal["low", "auto"] = "auto"
@@ -137,8 +137,8 @@ def _made(spec: RenderSpec, target: Path, context: Context, engine: LatentSync, 
 def make_mouth_segment(
     spec: RenderSpec, folder: Path, context: Context, engine: LatentSync, kept: Kept = NOTHING
 ) -> SegmentFiles:
-    """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`. Of `kept` nothing is
-    forgotten here: that is for whoever has the segment.
+    """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`. Of `kept` nothing
+    is forgotten here: that is for whoever has the segment.
     """
     from avatar.engines.latentsync.engine import INFO, Job
     from avatar.speech import speak

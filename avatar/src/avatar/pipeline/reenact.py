@@ -62,8 +62,8 @@ MAX_SIDE_PX = 3840
 
 @dataclass(frozen=True, slots=True)
 class ReenactOptions:
-    """How the face takes the motion on; see `avatar.engines.liveportrait.poses.Manner`. fresh: use nothing that
-    a stopped run had finished.
+    """How the face takes the motion on; see `avatar.engines.liveportrait.poses.Manner`. fresh: use nothing
+    that a stopped run had finished.
     """
 
     region: Region = "all"
@@ -115,8 +115,8 @@ def reenact(
 ) -> Finished:
     """Make `target`: as long as what drives it (a source video may end it earlier), with its sound.
 
-    What a stopped run had drawn of the same is used. Raises Unavailable `torch.unavailable`, `weights.missing`,
-    `gpu.lost`; InvalidInput `face.not_found`, `template.*`, `consent.required`.
+    What a stopped run had drawn of the same is used. Raises Unavailable `torch.unavailable`,
+    `weights.missing`, `gpu.lost`; InvalidInput `face.not_found`, `template.*`, `consent.required`.
     """
     require_mp4(target)
     _require_other_names(job, target)

@@ -31,8 +31,8 @@ def openings_of(points: Points) -> Openings:
 
 
 class Reenactment:
-    """Draws moved faces into frames. `batch`: how many frames the networks see at once. `kept`: what a stopped
-    run had drawn of the same.
+    """Draws moved faces into frames. `batch`: how many frames the networks see at once. `kept`: what a
+    stopped run had drawn of the same.
     """
 
     def __init__(self, animator: Animator, *, batch: int, kept: Kept = NOTHING) -> None:
