@@ -25,6 +25,7 @@ class Caller:
         self._toolset = toolset
         self._doors = doors
         self._conversation = conversation
+        self._number = turn.number
         self._last_render_id, self._last_project_id = turn.last_render_id, turn.last_project_id
 
     @property
@@ -70,6 +71,7 @@ class Caller:
         context = ToolContext(
             principal=self._conversation.principal,
             session_id=self._conversation.id,
+            turn=self._number,
             doors=self._doors,
             last_render_id=self._last_render_id,
             last_project_id=self._last_project_id,

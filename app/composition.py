@@ -17,6 +17,7 @@ from agent.approvals.models import Approval
 from agent.approvals.service import ApprovalService
 from agent.brain import Brain
 from agent.experts import ConfiguredModels, ConsulExperts, Router
+from agent.forgetting.service import Forgetting
 from agent.live.service import LiveSessions
 from agent.memory.service import MemoryService
 from agent.model import ModelAnswers, TurnLimits
@@ -118,7 +119,8 @@ def build(settings: Settings) -> Services:
     guards = Guards(database, events, policy.decider, audit, approvals, settings.policy.tool_calls_per_minute)
     toolset = standard_toolset(ALL_TOOLS, guards)
     sessions = SessionService(database, events, audit)
-    memory = MemoryService(database, settings.state_dir / "memory", forgotten=approvals.forget)
+    forgetting = Forgetting(sessions, approvals, events, audit)
+    memory = MemoryService(database, settings.state_dir / "memory", forgetting=forgetting.forget)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
     doors = doors_of(studio, settings, memory, snapshots, scheduler, blobs, author_of(settings, experts))
     brain = build_brain(settings, toolset, sessions, doors, watch, experts)

@@ -9,11 +9,11 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.approvals.errors import already, drifted, no_approval, own_question, voted
-from agent.approvals.forgetting import says, without
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.repository import Approvals
 from agent.approvals.schemas import ApprovalOut, VoteOut
 from agent.approvals.states import ApprovalState, move
+from agent.forgetting import Forgotten
 from agent.tools.plan import Plan
 from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall
@@ -181,21 +181,19 @@ class ApprovalService:
             if row is not None and row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, why)
 
-    async def forget(
-        self, session: AsyncSession, tenant: str, requester_id: str, texts: Collection[str]
-    ) -> int:
-        """Takes these texts out of what somebody's approvals say, in the caller's transaction; how many said
-        them. One that still waits is void: nobody could see any more what they agree to.
+    async def forget(self, session: AsyncSession, forgotten: Forgotten) -> int:
+        """Takes words out of what somebody's approvals say, in the caller's transaction; how many said them.
+        One that still waits is void: nobody could see any more what they agree to.
         """
         found = 0
-        for row in await Approvals(session).of_requester(tenant, requester_id):
-            if not says([row.plan, row.arguments, row.outcome], texts):
+        for row in await Approvals(session).of_requester(forgotten.tenant, forgotten.subject):
+            if not forgotten.says([row.plan, row.arguments, row.outcome]):
                 continue
             found += 1
             if row.state in (ApprovalState.PENDING, ApprovalState.APPROVED):
                 await self._end(session, row, ApprovalState.VOID, "what it was about is forgotten")
-            row.plan, row.arguments = without(row.plan, texts), without(row.arguments, texts)
-            row.outcome = without(row.outcome, texts)
+            row.plan, row.arguments = forgotten.without(row.plan), forgotten.without(row.arguments)
+            row.outcome = forgotten.without(row.outcome)
         return found
 
     async def get(self, approval_id: str, principal: Principal) -> ApprovalOut:

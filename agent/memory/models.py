@@ -46,3 +46,13 @@ class Memory(Base):
     model: Mapped[str | None] = mapped_column(String(60))
     session_id: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class MemoryTelling(Base):
+    """A turn in which it was asked to remember this, in whatever words; also when it was known already."""
+
+    __tablename__ = "memory_tellings"
+
+    memory_id: Mapped[str] = mapped_column(ForeignKey("memories.id", ondelete="CASCADE"), primary_key=True)
+    session_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    turn: Mapped[int] = mapped_column(primary_key=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import and_, delete, func, select, text, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from agent.memory.models import Memory, MemoryShelf
+from agent.memory.models import Memory, MemoryShelf, MemoryTelling
 
 MOST_NAMED = 500
 """SQLite takes a limited number of values in one statement."""
@@ -75,6 +75,21 @@ class Memories:
         query = select(Memory).where(Memory.shelf_id.in_(shelf_ids), Memory.id.in_(list(ids)[:MOST_NAMED]))
         return (await self._session.scalars(query)).all()
 
+    async def told_in(self, memory_id: str, session_id: str, turn: int) -> None:
+        """Notes the turn in which somebody asked for it."""
+        await self._session.merge(MemoryTelling(memory_id=memory_id, session_id=session_id, turn=turn))
+        await self._session.flush()
+
+    async def tellings(self, ids: Collection[str]) -> Sequence[tuple[str, int]]:
+        """The turns in which any of these were told."""
+        wanted, found = list(ids), []
+        for start in range(0, len(wanted), MOST_NAMED):
+            some = wanted[start : start + MOST_NAMED]
+            query = select(MemoryTelling.session_id, MemoryTelling.turn)
+            rows = await self._session.execute(query.where(MemoryTelling.memory_id.in_(some)))
+            found += [(row.session_id, row.turn) for row in rows]
+        return found
+
     async def keep_vector(self, row: Memory, vector: bytes, model: str) -> None:
         """A row that was forgotten meanwhile stays forgotten."""
         statement = update(Memory).where(Memory.id == row.id).values(vector=vector, model=model)
@@ -83,9 +98,6 @@ class Memories:
     async def forget(self, shelves: Sequence[MemoryShelf], ids: Collection[str] | None, epoch: str) -> int:
         """Removes those of the ids that stand on these shelves, or all; the count of what is gone."""
         gone = 0
-        if self._session.get_bind().dialect.name == "sqlite":
-            # Overwritten: else the words stay in the file until their place is needed.
-            await self._session.execute(text("PRAGMA secure_delete = ON"))
         for shelf in shelves:
             here = Memory.shelf_id == shelf.id
             if ids is not None:

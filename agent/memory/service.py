@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from agent.forgetting import Forgotten
 from agent.memory import errors
 from agent.memory.encoder import Encoder
 from agent.memory.index_files import IndexFiles
@@ -23,7 +24,7 @@ from agent.memory.schemas import Export, MemoryOut, Recalled, Remembered
 from agent.memory.words import shared, telling_words
 from agent.sessions.repository import SessionRepository
 from policy import Principal
-from soundstage.database import Database, new_id, utcnow
+from soundstage.database import Database, new_id, overwriting, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
@@ -51,26 +52,31 @@ class Owner:
         return cls(principal.tenant, principal.id)
 
 
-Forgotten = Callable[[AsyncSession, str, str, Sequence[str]], Awaitable[object]]
-"""Told in the same transaction which texts of which owner (tenant, subject) are forgotten now."""
+Forget = Callable[[AsyncSession, Forgotten], Awaitable[object]]
+"""Told in the same transaction what is forgotten now."""
 
 
 class MemoryService:
     """The index files lie in `folder`; all that counts is in the database."""
 
     def __init__(
-        self, database: Database, folder: Path, *, most: int = MOST, forgotten: Forgotten | None = None
+        self, database: Database, folder: Path, *, most: int = MOST, forgetting: Forget | None = None
     ) -> None:
         self._database = database
-        self._forgotten = forgotten
+        self._forgetting = forgetting
         self._most = most
         self.encoder = Encoder()
         self._indexes = Indexes(database, self.encoder, IndexFiles(folder))
 
     async def remember(
-        self, owner: Owner, text: str, persona: str = "", session_id: str | None = None
+        self,
+        owner: Owner,
+        text: str,
+        persona: str = "",
+        session_id: str | None = None,
+        turn: int | None = None,
     ) -> Remembered:
-        """Keeps a text; in a session that is held with a persona, for that persona.
+        """Keeps a text, said in a turn of a session; in one that is held with a persona, for that persona.
 
         Raises Conflict `memory.full` at the owner's limit.
         """
@@ -82,6 +88,7 @@ class MemoryService:
             shelf = await self._shelf(memories, owner, persona)
             digest = hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()
             if (same := await memories.same(shelf.id, digest)) is not None:
+                await _note_telling(memories, same.id, session_id, turn)
                 return Remembered(memory=_out(same, persona), known=True)
             if await memories.count(owner.tenant, owner.subject) >= self._most:
                 raise errors.full(self._most)
@@ -98,6 +105,7 @@ class MemoryService:
                 created_at=utcnow(),
             )
             await memories.add(row)
+            await _note_telling(memories, row.id, session_id, turn)
         if vector is not None:
             await self._indexes.catch_up(shelf.id)
         return Remembered(memory=_out(row, persona))
@@ -155,7 +163,7 @@ class MemoryService:
             return await Memories(session).count(owner.tenant, owner.subject)
 
     async def forget(self, owner: Owner, ids: Collection[str] | None) -> int:
-        """Removes these, or all for None, from the rows, from every copy and from what approvals say of them.
+        """Removes these, or all for None, from the rows, every copy, and wherever else their words stand.
 
         Gives the count of what is gone.
         """
@@ -163,14 +171,18 @@ class MemoryService:
         # Files go first: if this process dies now, they are made again from the rows that are left.
         await self._indexes.drop(shelves)
         async with self._database.transaction() as session:
+            await overwriting(session)
             memories = Memories(session)
             rows = await memories.shelves(owner.tenant, owner.subject)
-            if self._forgotten is not None:
+            if self._forgetting is not None:
                 ours = [row.id for row in rows]
                 said = await (memories.newest(ours) if ids is None else memories.some(ours, ids))
-                await self._forgotten(session, owner.tenant, owner.subject, [row.text for row in said])
+                told_in = frozenset(await memories.tellings([row.id for row in said]))
+                texts = tuple(row.text for row in said)
+                await self._forgetting(session, Forgotten(owner.tenant, owner.subject, texts, told_in))
             gone = await memories.forget(rows, ids, new_id("epo"))
         await self._indexes.drop(shelves)
+        await self._database.fold()
         return gone
 
     async def export(self, owner: Owner) -> Export:
@@ -248,6 +260,11 @@ async def _persona_of(session: AsyncSession, owner: Owner, session_id: str | Non
     if row is None or Owner(row.tenant, row.principal_id) != owner:
         return ""
     return row.persona_id or ""
+
+
+async def _note_telling(memories: Memories, memory_id: str, session_id: str | None, turn: int | None) -> None:
+    if session_id is not None and turn is not None:
+        await memories.told_in(memory_id, session_id, turn)
 
 
 def _alike(asked: frozenset[str], texts: Sequence[tuple[str, str]], least: float) -> dict[str, float]:

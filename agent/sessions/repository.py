@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, bindparam, or_, select
@@ -62,6 +62,24 @@ class SessionRepository:
         rows = await self._session.scalars(query.order_by(AgentSession.updated_at.desc()).limit(limit))
         return rows.all()
 
+    async def all_of(self, tenant: str, principal_id: str) -> Sequence[AgentSession]:
+        query = select(AgentSession).where(*_owned(tenant, principal_id))
+        return (await self._session.scalars(query)).all()
+
+    async def saying(self, tenant: str, principal_id: str, words: Collection[str]) -> Sequence[AgentTurn]:
+        """Turns in which one of these words was said or answered, in whatever case; without words, all."""
+        query = (
+            select(AgentTurn)
+            .join(AgentSession, AgentSession.id == AgentTurn.session_id)
+            .where(*_owned(tenant, principal_id))
+        )
+        if words:
+            places = (AgentTurn.utterance, AgentTurn.reply)
+            query = query.where(
+                or_(*(place.icontains(word, autoescape=True) for place in places for word in words))
+            )
+        return (await self._session.scalars(query.order_by(AgentTurn.started_at))).all()
+
     async def turns(self, session_id: str, limit: int) -> Sequence[AgentTurn]:
         """The last `limit` turns, the oldest first."""
         query = select(AgentTurn).where(AgentTurn.session_id == session_id)
@@ -70,4 +88,8 @@ class SessionRepository:
 
 
 def _of(principal: Principal) -> tuple[ColumnElement[bool], ...]:
-    return (AgentSession.tenant == principal.tenant, AgentSession.principal_id == principal.id)
+    return _owned(principal.tenant, principal.id)
+
+
+def _owned(tenant: str, principal_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (AgentSession.tenant == tenant, AgentSession.principal_id == principal_id)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.events import BrainEvent, Done, Failure, ToolCalled
+from agent.forgetting.turns import forget_in_turn, says
+from agent.forgetting.words import Forgotten, Turn
 from agent.sessions.models import AgentSession, AgentTurn
 from agent.sessions.repository import SessionRepository
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, new_id, utcnow
+from soundstage.database import Database, new_id, overwriting, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
 from soundstage.telemetry import trace_id
 
+UTTERANCE = "utterance.said"
+"""The line of the audit log that has what was said beside it; its subject is `session:turn`."""
 TITLE_CHARS = 80
 LEASE_S = 10.0
 """A turn whose process has not been heard of for this long is lost."""
@@ -60,6 +64,20 @@ class TurnEnd:
     project_id: str | None = None
 
 
+@dataclass(slots=True)
+class _Running:
+    """A turn that is being answered here, and what its owner wants forgotten since it began."""
+
+    tenant: str
+    principal_id: str
+    forgotten: list[Forgotten] = field(default_factory=list)
+
+
+def title_of(utterance: str) -> str:
+    """Of a conversation that begins so."""
+    return " ".join(utterance[: TITLE_CHARS * 2].split())[:TITLE_CHARS]
+
+
 def stream_of(session_id: str, number: int) -> str:
     """The event stream that holds what one turn has told."""
     return f"turn:{session_id}:{number}"
@@ -80,6 +98,7 @@ class SessionService:
         self._events = events
         self._audit = audit
         self.lease_s = lease_s
+        self._running: dict[Turn, _Running] = {}
 
     async def open(
         self,
@@ -130,7 +149,7 @@ class SessionService:
             now = utcnow()
             row.turns += 1
             row.updated_at = now
-            row.title = row.title or " ".join(utterance[: TITLE_CHARS * 2].split())[:TITLE_CHARS]
+            row.title = row.title or title_of(utterance)
             repository.add(
                 AgentTurn(
                     session_id=row.id,
@@ -144,15 +163,18 @@ class SessionService:
             )
             if self._audit is not None:
                 said = AuditEntry(
-                    kind="utterance.said",
+                    kind=UTTERANCE,
                     actor=conversation.principal.name,
                     subject=f"{row.id}:{row.turns}",
                     session_id=row.id,
                     tenant=row.tenant,
-                    data={"text": utterance, "principal": conversation.principal.id},
+                    data={"principal": conversation.principal.id},
+                    words={"text": utterance},
                 )
                 await self._audit.record(session, said)
-            return OpenTurn(row.id, row.turns, row.last_render_id, row.last_project_id)
+            begun = OpenTurn(row.id, row.turns, row.last_render_id, row.last_project_id)
+        self._running[begun.session_id, begun.number] = _Running(row.tenant, row.principal_id)
+        return begun
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """The session and number of the turn that this request began, when it comes a second time."""
@@ -174,20 +196,31 @@ class SessionService:
                     "This answer was given up, because nothing was heard of it for too long.",
                     "Look what it has done before you ask again.",
                 )
-            await self._write(session, turn, told)
             row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
             row.reply, row.tool = so_far.reply, so_far.tool
+            await self._write(session, turn, told)
+            await self._forget(session, turn, row)
             await self._note_it(repository, turn, so_far)
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent] = ()) -> None:
-        async with self._database.transaction() as session:
-            repository = SessionRepository(session)
-            row = await repository.turn(turn.session_id, turn.number)
-            if row is not None and row.finished_at is None:
-                row.reply, row.tool, row.error_code = end.reply, end.tool, end.error_code
-                row.finished_at = utcnow()
-                await self._write(session, turn, told)
-            await self._note_it(repository, turn, end)
+        try:
+            async with self._database.transaction() as session:
+                repository = SessionRepository(session)
+                row = await repository.turn(turn.session_id, turn.number)
+                if row is not None and row.finished_at is None:
+                    row.reply, row.tool, row.error_code = end.reply, end.tool, end.error_code
+                    row.finished_at = utcnow()
+                    await self._write(session, turn, told)
+                    await self._forget(session, turn, row)
+                await self._note_it(repository, turn, end)
+        finally:
+            self._running.pop((turn.session_id, turn.number), None)
+
+    def forget(self, forgotten: Forgotten) -> None:
+        """What is being answered to its owner at this moment is written down without these words, too."""
+        for running in self._running.values():
+            if (running.tenant, running.principal_id) == (forgotten.tenant, forgotten.subject):
+                running.forgotten.append(forgotten)
 
     async def list(self, principal: Principal, limit: int = 50) -> Sequence[SessionOut]:
         async with self._database.session() as session:
@@ -234,6 +267,14 @@ class SessionService:
     async def _write(self, session: AsyncSession, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
         events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in told]
         await self._events.append_all(session, turn.stream, events)
+
+    async def _forget(self, session: AsyncSession, turn: OpenTurn, row: AgentTurn) -> None:
+        """“I have forgotten …” is told and not kept."""
+        running = self._running.get((turn.session_id, turn.number))
+        for forgotten in running.forgotten if running is not None else ():
+            await overwriting(session)
+            if says(row, forgotten):
+                await forget_in_turn(session, self._events, turn.stream, row, forgotten)
 
     async def _settle(self, session_id: str) -> None:
         """Whoever asks for a lost turn finds it ended. Almost always there is none, and no write."""

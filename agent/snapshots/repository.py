@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from agent.sessions.models import AgentSession
 from agent.snapshots.models import Continuation, Snapshot
 
 
@@ -36,6 +37,15 @@ class Snapshots:
 
     async def delete(self, row: Snapshot) -> None:
         await self._session.delete(row)
+
+    async def continuations(self, tenant: str, owner_id: str) -> Sequence[Continuation]:
+        """Of all the owner's conversations."""
+        query = (
+            select(Continuation)
+            .join(AgentSession, AgentSession.id == Continuation.session_id)
+            .where(AgentSession.tenant == tenant, AgentSession.principal_id == owner_id)
+        )
+        return (await self._session.scalars(query)).all()
 
     async def continuation(self, session_id: str) -> Continuation | None:
         return await self._session.get(Continuation, session_id)

@@ -98,7 +98,8 @@ async def memory(context: ToolContext, request: MemoryRequest) -> MemoryAnswer:
     kept, owner = context.doors.memory, Owner.of(context.principal)
     match request.action:
         case "remember":
-            told = await kept.remember(owner, request.text or "", session_id=context.session_id)
+            text, where = request.text or "", context.session_id
+            told = await kept.remember(owner, text, session_id=where, turn=context.turn)
             return MemoryAnswer(
                 action="remember", memory_id=told.memory.id, memories=(told.memory,), known=told.known
             )

@@ -43,6 +43,8 @@ class ToolContext:
     principal: Principal
     session_id: str
     doors: Doors
+    turn: int | None = None
+    """The number of the turn in it; None where a call is not part of a conversation."""
     last_render_id: str | None = None
     last_project_id: str | None = None
     """What this conversation was about last; without a render, the project was spoken of after any video."""

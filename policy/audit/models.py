@@ -12,7 +12,10 @@ from soundstage.database import Base, UtcDateTime
 
 
 class AuditLine(Base):
-    """One step of a story. `sha256` covers this line and, by `before`, all earlier ones."""
+    """One step of a story. `sha256` covers this line and, by `before`, all earlier ones.
+
+    Not `words`: `data` holds salted hashes of them, so that they can be forgotten and the chain stays whole.
+    """
 
     __tablename__ = "audit_lines"
 
@@ -24,5 +27,6 @@ class AuditLine(Base):
     trace_id: Mapped[str | None] = mapped_column(String(64), index=True)
     session_id: Mapped[str | None] = mapped_column(String(40), index=True)
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    words: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     before: Mapped[str] = mapped_column(String(64))
     sha256: Mapped[str] = mapped_column(String(64))

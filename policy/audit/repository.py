@@ -1,11 +1,11 @@
-"""All SQL on audit lines. Nothing here changes or removes one."""
+"""All SQL on audit lines. Nothing here changes or removes one; the words beside it can be forgotten."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, func, insert, or_, select
+from sqlalchemy import ColumnElement, Table, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.head import Head
@@ -52,6 +52,16 @@ class AuditLines:
         """Everything that belongs to these traces, oldest first."""
         query = select(AuditLine).where(AuditLine.trace_id.in_(traces), *_of(tenant))
         return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
+
+    async def forget_words(self, kind: str, subjects: Collection[str]) -> list[int]:
+        """Takes the words away from beside lines of this kind; the numbers of those that had any."""
+        gone = (
+            update(AuditLine)
+            .where(AuditLine.kind == kind, AuditLine.subject.in_(subjects), AuditLine.words.is_not(None))
+            .values(words=None)
+            .returning(AuditLine.number)
+        )
+        return sorted((await self._session.execute(gone)).scalars())
 
 
 def _of(tenant: str | None) -> tuple[ColumnElement[bool], ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import event
@@ -16,6 +17,7 @@ from policy.audit.head_writer import HeadWriter
 from policy.audit.models import AuditLine
 from policy.audit.repository import TENANT, AuditLines
 from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
+from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, in_transaction, utcnow
 from soundstage.errors import NotFound
@@ -26,6 +28,8 @@ from soundstage.tracing import trace_id as current_trace_id
 PAGE = 1000
 STORY_LINES = 5000
 MAX_TEXT = 2000
+WORDS_FORGOTTEN = "words.forgotten"
+LINES = "lines"
 _END = "policy_audit_end"
 _HASHED = ("number", "at", "kind", "actor", "subject", "trace_id", "session_id", "data", "before")
 
@@ -41,6 +45,8 @@ class AuditEntry:
     trace_id: str | None = None
     tenant: str = DEFAULT_TENANT
     data: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What stands beside the line and can be forgotten; a reader finds it among `data`."""
 
 
 class AuditLog:
@@ -66,6 +72,7 @@ class AuditLog:
         last: Head | None = session.info[_END]
         rows: list[dict[str, Any]] = []
         for entry in entries:
+            words = beside(_told(entry.words)) if entry.words else None
             row = {
                 "number": last.number + 1 if last else 1,
                 "at": utcnow(),
@@ -74,11 +81,11 @@ class AuditLog:
                 "subject": _plain(entry.subject),
                 "trace_id": entry.trace_id or current_trace_id(),
                 "session_id": entry.session_id,
-                "data": _told(entry.data if entry.tenant == DEFAULT_TENANT else _of_tenant(entry)),
+                "data": _chained(entry, words),
                 "before": last.sha256 if last else BEGINNING,
             }
             last = Head(int(str(row["number"])), _digest(row))
-            rows.append({**row, "sha256": last.sha256})
+            rows.append({**row, "words": words, "sha256": last.sha256})
         await lines.add(rows)
         session.info[_END] = last
 
@@ -86,6 +93,21 @@ class AuditLog:
         """In a transaction of its own: what was refused is rolled back, and the line about it must stay."""
         async with self._db.transaction() as session:
             await self.record(session, entry)
+
+    async def forget_words(
+        self, session: AsyncSession, kind: str, subjects: Collection[str], of: AuditEntry
+    ) -> int:
+        """Takes away what stands beside lines of `kind` about these subjects, in the caller's transaction.
+
+        Gives how many. `of` is the line that says so: without one, missing words are a change like any other.
+        """
+        lines = AuditLines(session)
+        numbers = [
+            number for some in _pages(subjects) for number in await lines.forget_words(kind, list(some))
+        ]
+        if numbers:
+            await self.record(session, replace(of, kind=WORDS_FORGOTTEN, data={**of.data, LINES: numbers}))
+        return len(numbers)
 
     async def begin_anew(self, entry: AuditEntry) -> None:
         """After a backup was put back: its chain goes on with a line that says so."""
@@ -97,7 +119,7 @@ class AuditLog:
         """Oldest first; of one tenant, or all for the user of this machine."""
         async with self._db.session() as session:
             lines = await AuditLines(session).after(after, limit, tenant)
-        return [AuditLineOut.model_validate(line) for line in lines]
+        return [_out(line) for line in lines]
 
     async def story(self, wanted: str, tenant: str | None = None) -> Story:
         """All lines of the traces that have to do with a trace, session, render or approval id."""
@@ -113,29 +135,37 @@ class AuditLog:
                 f"The audit log knows nothing of {wanted!r}.",
                 "Give the id of a trace, a session, a render or an approval.",
             )
-        return Story(
-            id=wanted, lines=[AuditLineOut.model_validate(found[number]) for number in sorted(found)]
-        )
+        return Story(id=wanted, lines=[_out(found[number]) for number in sorted(found)])
 
     async def verify(self) -> AuditVerdict:
-        """Walks the whole chain, and compares its end with the file beside it."""
+        """Walks the whole chain, and compares its end with the file beside it.
+
+        Words may be missing beside a line when a later line of the chain says that they were forgotten.
+        """
         try:
             head = None if self._writer is None else await asyncio.to_thread(self._writer.read)
         except ValueError as error:
             return AuditVerdict(lines=0, broken_at=0, reason=str(error))
         before, count, at_head = BEGINNING, 0, None
+        wordless: set[int] = set()
         async with self._db.session() as session:
             while page := await AuditLines(session).after(count, PAGE):
                 for line in page:
                     if reason := _misfit(line, count, before):
                         return AuditVerdict(lines=count, broken_at=count + 1, reason=reason)
                     before, count = line.sha256, line.number
+                    if line.words is None and line.data.get(WORDS):
+                        wordless.add(count)
+                    if line.kind == WORDS_FORGOTTEN:
+                        wordless.difference_update(line.data[LINES])
                     if head is not None and head.number == count:
                         at_head = line.sha256
         if head is not None and head.number > count:
             return AuditVerdict(lines=count, broken_at=count + 1, reason="lines at the end are missing")
         if head is not None and head.sha256 != at_head:
             return AuditVerdict(lines=count, broken_at=head.number, reason="the chain was written anew")
+        if wordless:
+            return AuditVerdict(lines=count, broken_at=min(wordless), reason="its words were taken away")
         return AuditVerdict(lines=count)
 
     async def _head_fits(self, lines: AuditLines, last: Head | None) -> bool:
@@ -166,11 +196,30 @@ def _misfit(line: AuditLine, count: int, before: str) -> str:
         return "a line is missing"
     if line.sha256 != _digest({name: getattr(line, name) for name in _HASHED}):
         return "the line was changed"
+    if not fit(line.data, line.words):
+        return "the words beside the line were changed"
     return "" if line.before == before else "the line was put in, or one before it was changed"
 
 
 def _digest(line: Mapping[str, Any]) -> str:
     return link([line["at"].isoformat() if name == "at" else line[name] for name in _HASHED])
+
+
+def _chained(entry: AuditEntry, words: Mapping[str, Any] | None) -> dict[str, Any]:
+    data = _told(entry.data if entry.tenant == DEFAULT_TENANT else _of_tenant(entry))
+    return {**data, WORDS: hashes(words)} if words else data
+
+
+def _out(line: AuditLine) -> AuditLineOut:
+    out = AuditLineOut.model_validate(line)
+    return out.model_copy(update={"data": read(line.data, line.words)}) if line.data.get(WORDS) else out
+
+
+def _pages(subjects: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """So many at a time as a statement takes."""
+    waiting = iter(subjects)
+    while some := tuple(islice(waiting, PAGE)):
+        yield some
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from soundstage.database.backup import backup_sqlite, check_sqlite, restore_sqlite
 from soundstage.database.base import Base, UtcDateTime, new_id, utcnow
-from soundstage.database.engine import Database, in_transaction
+from soundstage.database.engine import Database, in_transaction, overwriting
 
 __all__ = [
     "Base",
@@ -12,6 +12,7 @@ __all__ = [
     "check_sqlite",
     "in_transaction",
     "new_id",
+    "overwriting",
     "restore_sqlite",
     "utcnow",
 ]

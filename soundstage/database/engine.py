@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, func, select
+from sqlalchemy import URL, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.postgresql import known_postgresql_error, open_postgresql
-from soundstage.database.sqlite import known_sqlite_error, open_sqlite
+from soundstage.database.sqlite import fold, known_sqlite_error, open_sqlite
 from soundstage.database.url import database_url
 from soundstage.database.writer_queue import WriterQueue
 from soundstage.errors import SoundstageError, Unavailable
@@ -106,6 +106,18 @@ class Database:
             async with postgresql.listening(self._engine, channel, heard) as lost:
                 yield lost
 
+    async def fold(self) -> None:
+        """Writes what was committed into SQLite's file and empties its WAL, in which pages from before still
+        stand. Left to SQLite where somebody reads or writes just now.
+        """
+        if not self.is_sqlite:
+            return
+        with self._explained():
+            async with self._engine.connect() as connection:
+                raw = (await connection.get_raw_connection()).driver_connection
+                if raw is not None:
+                    await raw.on_its_thread(fold)
+
     async def create_tables(self) -> None:
         """Makes the tables of `Base` that are not there yet. For tests; upgrades are migrations."""
         with self._explained():
@@ -135,6 +147,14 @@ class Database:
 
     def _known(self, error: DBAPIError) -> SoundstageError | None:
         return known_sqlite_error(error, self.url) if self.is_sqlite else known_postgresql_error(error)
+
+
+async def overwriting(session: AsyncSession) -> None:
+    """What this transaction removes from now on is overwritten in the file: SQLite would leave it there until
+    its place is needed. PostgreSQL keeps it until the table is vacuumed.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        await session.execute(text("PRAGMA secure_delete = ON"))
 
 
 def in_transaction(session: AsyncSession) -> bool:

@@ -73,6 +73,12 @@ def known_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:
     return None
 
 
+def fold(raw: sqlite3.Connection) -> None:
+    """Empties the WAL if nobody is in its way; on the connection's thread, outside of a transaction."""
+    raw.execute("PRAGMA busy_timeout = 0")
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def _prepare(raw: sqlite3.Connection, busy_timeout_ms: int) -> None:
     raw.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
     _switch_to_wal(raw, patience_s=busy_timeout_ms / 1000)

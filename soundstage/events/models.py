@@ -15,7 +15,7 @@ _Number = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class EventRow(Base):
-    """One event. Rows are never changed."""
+    """One event. Rows are never changed, but for words that are forgotten."""
 
     __tablename__ = "events"
     __table_args__ = (

@@ -9,7 +9,21 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Executable, Table, bindparam, delete, event, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    event,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy import cast as cast_as
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -159,6 +173,30 @@ class EventStore:
         self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)
         return await asyncio.shield(reading)
+
+    async def rewrite(
+        self,
+        session: AsyncSession,
+        streams: Collection[str],
+        change: Callable[[Event], Mapping[str, Any]],
+        holding: Collection[str] = (),
+    ) -> int:
+        """Gives events of these streams the data that `change` says, because of words that are forgotten; how
+        many were changed. With `holding`, only those in which one of these words stands are looked at.
+        """
+        if not in_transaction(session):
+            raise RuntimeError("events are rewritten inside Database.transaction()")
+        text = cast_as(EventRow.data, Text)
+        held = or_(*(text.icontains(word, autoescape=True) for word in holding)) if holding else true()
+        names, changed = list(streams), 0
+        for start in range(0, len(names), PAGE):
+            query = select(EventRow).where(EventRow.stream.in_(names[start : start + PAGE]), held)
+            for row in await session.scalars(query.order_by(EventRow.id)):
+                data = dict(change(Event.model_validate(row)))
+                if data != row.data:
+                    row.data, changed = data, changed + 1
+            await session.flush()
+        return changed
 
     async def prune(self, session: AsyncSession, before: datetime, keep: Collection[str] = ()) -> int:
         """Removes events older than `before`, except those of the streams `keep`; gives how many.
