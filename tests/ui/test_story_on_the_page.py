@@ -130,7 +130,11 @@ def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[...
     bob.get_by_role("button", name="Approve").click()
     expect(bob.locator("tbody tr").first.locator(".chip")).to_have_text("done", timeout=PATIENCE_MS)
     ada.get_by_role("link", name="Machines").click()
-    expect(ada.get_by_role("row", name=name)).to_contain_text("accepted", timeout=PATIENCE_MS)
+    machines = ada.get_by_role("main", name="Machines")
+    expect(machines.get_by_role("row", name=name)).to_contain_text("accepted", timeout=PATIENCE_MS)
+    said = ada.locator(".turn").last
+    expect(said.locator(".asks")).to_contain_text("bob agreed: It is ours.")
+    expect(said.locator(".step .chip")).to_have_text("done")
 
     say(ada, f"make a 360p three-scene video about tides with Nova from this text: {TEXT}")
     expect(ada.locator(".made")).to_be_visible(timeout=PATIENCE_MS)

@@ -1,19 +1,12 @@
 /** Calls that wait for people: the plan in plain words, approve or deny, and what became of earlier ones. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
-import { type Approval, api, body, type Me } from "../api/client";
+import { type Approval, api, type Me } from "../api/client";
 import { callWords } from "../kit/calls";
-import { Empty, State, Table, Trouble } from "../kit/kit";
+import { NoRows, State, Table, Trouble } from "../kit/kit";
 import { Told } from "../kit/Told";
 import { duration, when } from "../videos/words";
-
-export const useApprovals = (enabled = true) =>
-  useQuery({
-    queryKey: ["approvals"],
-    queryFn: () => body(api.GET("/api/approvals")),
-    refetchInterval: 20_000,
-    enabled,
-  });
+import { useApprovals } from "./useApprovals";
 
 export function ApprovalsView({ id, me }: { id: string; me: Me }) {
   const approvals = useApprovals();
@@ -23,10 +16,9 @@ export function ApprovalsView({ id, me }: { id: string; me: Me }) {
   return (
     <div className="stack">
       <h1>Approvals</h1>
-      {approvals.error && <Trouble error={approvals.error} />}
-      {approvals.isSuccess && waiting.length === 0 && (
-        <Empty>Nothing waits for you. Calls that need a person's yes appear here with their plan.</Empty>
-      )}
+      <NoRows of={{ data: approvals.data && waiting, error: approvals.error }}>
+        Nothing waits for you. Calls that need a person's yes appear here with their plan.
+      </NoRows>
       {waiting.map((one) => (
         <Card key={one.id} approval={one} me={me} marked={one.id === id} />
       ))}

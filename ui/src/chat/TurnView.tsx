@@ -1,7 +1,10 @@
 /** One turn: the sentence, the steps of the tools, the answer, and what it asks of people. */
+import type { Approval } from "../api/client";
+import { useApprovals } from "../approvals/useApprovals";
 import { callWords } from "../kit/calls";
 import { State } from "../kit/kit";
 import { Told } from "../kit/Told";
+import { useMe } from "../shell/me";
 import { useRenders } from "../videos/useRenders";
 import { fileUrl, stageWords } from "../videos/words";
 import type { Shown, Step } from "./turn";
@@ -43,12 +46,7 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
         </div>
       ))}
       {turn.approvals.map((one) => (
-        <div key={one.id} className="asks">
-          <span>{turn.text.includes(one.message) ? "It waits for a yes." : <Told text={one.message} />}</span>
-          <a className="button" href={`#/approvals/${one.id}`}>
-            See the plan
-          </a>
-        </div>
+        <Asked key={one.id} id={one.id} message={turn.text.includes(one.message) ? "It waits for a yes." : one.message} />
       ))}
       {turn.failure && (
         <div className="problem" role="alert">
@@ -79,7 +77,43 @@ export function TurnView({ turn, onSay, onFill, onCancel }: Props) {
   );
 }
 
+/** The approval with that id as it stands now; nothing when this person may not read approvals. */
+function useApproval(id: string | undefined): Approval | undefined {
+  const me = useMe().data;
+  return useApprovals(id !== undefined && (me?.permissions.includes("approval:read") ?? false)).data?.find(
+    (one) => one.id === id,
+  );
+}
+
+/** What waits for people, and what they made of it. */
+function Asked({ id, message }: { id: string; message: string }) {
+  const found = useApproval(id);
+  const votes = found?.votes.map(
+    (one) => `${one.name} ${one.agrees ? "agreed" : "denied"}${one.reason ? `: ${one.reason}` : "."}`,
+  );
+  if (found && found.state !== "pending")
+    return (
+      <div className="asks ended">
+        <span>
+          <Told text={[...(votes ?? []), found.outcome].filter(Boolean).join(" ") || `It is ${found.state}.`} />
+        </span>
+        <a href={`#/approvals/${id}`}>The approval</a>
+      </div>
+    );
+  return (
+    <div className="asks">
+      <span>
+        <Told text={message} />
+      </span>
+      <a className="button" href={`#/approvals/${id}`}>
+        See the plan
+      </a>
+    </div>
+  );
+}
+
 function StepView({ step }: { step: Step }) {
+  const decided = useApproval(step.approval)?.state;
   const given = Object.entries(step.arguments).filter(([name, one]) => name !== "action" && typeof one === "string" && one);
   const whole = { arguments: step.arguments, ...(step.result && { result: step.result }) };
   return (
@@ -89,7 +123,11 @@ function StepView({ step }: { step: Step }) {
           <strong>{callWords(step.tool, step.arguments)}</strong>{" "}
           <span className="quiet">{given.map(([, one]) => one).join(" · ")}</span>
         </span>
-        <State of={step.state === "waits" ? "pending" : step.state}>{ENDS[step.state]}</State>
+        {decided && decided !== "pending" ? (
+          <State of={decided} />
+        ) : (
+          <State of={step.state === "waits" ? "pending" : step.state}>{ENDS[step.state]}</State>
+        )}
       </summary>
       {step.message && <p className="problem">{step.message}</p>}
       <pre>{JSON.stringify(whole, null, 2)}</pre>

@@ -8,6 +8,7 @@ export interface Step {
   state: "running" | "done" | "failed" | "waits";
   result?: Record<string, unknown> | undefined;
   message?: string;
+  approval?: string;
 }
 
 export interface Shown {
@@ -54,7 +55,7 @@ export function told(turn: Shown, pieces: string, event: BrainEvent): [Shown, st
     case "approval":
       return [
         {
-          ...settled(turn, event.tool, { state: "waits" }),
+          ...settled(turn, event.tool, { state: "waits", approval: event.approval_id }),
           approvals: [...turn.approvals, { id: event.approval_id, message: event.message }],
         },
         pieces,
@@ -64,7 +65,8 @@ export function told(turn: Shown, pieces: string, event: BrainEvent): [Shown, st
     case "text":
       return [{ ...turn, text: turn.text ? `${turn.text}\n${event.text}` : event.text }, ""];
     case "notice":
-      return [{ ...turn, notices: [...turn.notices, event.text] }, pieces];
+      // What a model had said when it broke off stands as far as it came.
+      return [{ ...turn, notices: [...turn.notices, event.text], text: pieces ? `${turn.text}${pieces} …` : turn.text }, ""];
     case "error":
       return [
         {

@@ -1,7 +1,7 @@
 /** Machines and runs as tables. What changes them is said in the conversation. */
 import { useQuery } from "@tanstack/react-query";
 import { api, body } from "../api/client";
-import { Empty, State, Table, Trouble } from "../kit/kit";
+import { NoRows, State, Table } from "../kit/kit";
 import { when } from "../videos/words";
 
 export function MachinesView() {
@@ -9,10 +9,7 @@ export function MachinesView() {
   return (
     <div className="stack">
       <h1>Machines</h1>
-      {list.error && <Trouble error={list.error} />}
-      {list.data?.length === 0 && (
-        <Empty>No machine yet. One that boots from the network appears here and waits to be accepted.</Empty>
-      )}
+      <NoRows of={list}>No machine yet. One that boots from the network appears here and waits to be accepted.</NoRows>
       {(list.data?.length ?? 0) > 0 && (
         <Table heads={["Name", "State", "Pool", "Address", "Code", "Seen"]}>
           {list.data?.map((one) => (
@@ -36,8 +33,7 @@ export function RunsView() {
   return (
     <div className="stack">
       <h1>Runs</h1>
-      {list.error && <Trouble error={list.error} />}
-      {list.data?.length === 0 && <Empty>No run yet. Each time Ansible works on machines, it appears here.</Empty>}
+      <NoRows of={list}>No run yet. Each time Ansible works on machines, it appears here.</NoRows>
       {(list.data?.length ?? 0) > 0 && (
         <Table heads={["Playbook", "State", "Machines", "By", "Began"]}>
           {list.data?.map((one) => (

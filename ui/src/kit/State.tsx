@@ -17,6 +17,7 @@ const TONES: Record<string, string> = {
   expired: "",
   running: "live",
   placed: "live",
+  accepted: "live",
   configuring: "live",
   deploying: "live",
 };

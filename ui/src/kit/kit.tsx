@@ -42,6 +42,18 @@ export function Table({ heads, last, children }: { heads: string[]; last?: strin
   );
 }
 
+interface Asked {
+  data?: readonly unknown[] | undefined;
+  error: Error | null;
+}
+
+/** What stands in the place of a list that is not there: what went wrong, that it is coming, or that it is empty. */
+export function NoRows({ of, children }: { of: Asked; children: ReactNode }) {
+  if (of.error) return <Trouble error={of.error} />;
+  if (!of.data) return <p className="empty">One moment</p>;
+  return of.data.length === 0 ? <Empty>{children}</Empty> : null;
+}
+
 export function Empty({ children }: { children: ReactNode }) {
   return <p className="empty">{children}</p>;
 }

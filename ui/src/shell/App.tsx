@@ -1,9 +1,9 @@
 /** The frame of the page: who is there, where one can go, the conversation beside the chosen view. */
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { api, body, type Me } from "../api/client";
+import { api, type Me } from "../api/client";
 import type { Problem } from "../api/problem";
-import { ApprovalsView, useApprovals } from "../approvals/ApprovalsView";
+import { ApprovalsView } from "../approvals/ApprovalsView";
+import { useApprovals } from "../approvals/useApprovals";
 import { ChatPane } from "../chat/ChatPane";
 import { MachinesView, RunsView } from "../farm/FarmViews";
 import { Trouble } from "../kit/kit";
@@ -12,6 +12,7 @@ import { LogView } from "../log/LogView";
 import { SnapshotsView } from "../snapshots/SnapshotsView";
 import { VideosView } from "../videos/VideosView";
 import { Login } from "./Login";
+import { useMe } from "./me";
 import { useRoute } from "./route";
 
 const TABS: [view: string, name: string, permission: string][] = [
@@ -25,7 +26,7 @@ const TABS: [view: string, name: string, permission: string][] = [
 ];
 
 export function App() {
-  const me = useQuery({ queryKey: ["me"], queryFn: () => body(api.GET("/api/me")) });
+  const me = useMe();
   if (me.error && (me.error as unknown as Problem).status === 401) return <Login />;
   if (me.data)
     return (

@@ -2,7 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
-import { Empty, Table, Trouble } from "../kit/kit";
+import { NoRows, Table, Trouble } from "../kit/kit";
 import { goTo, useSession } from "../shell/session";
 import { when } from "../videos/words";
 
@@ -26,7 +26,7 @@ export function SnapshotsView() {
     mutationFn: (one: string) => api.DELETE("/api/snapshots/{name}", { params: { path: { name: one } } }),
     onSettled: again,
   });
-  const problem = save.error ?? load.error ?? drop.error ?? list.error;
+  const problem = save.error ?? load.error ?? drop.error;
   return (
     <div className="stack">
       <h1>Snapshots</h1>
@@ -57,9 +57,7 @@ export function SnapshotsView() {
       <p role="status" className="quiet">
         {load.data && `The conversation goes on from ${load.variables}.`}
       </p>
-      {list.data?.length === 0 && (
-        <Empty>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</Empty>
-      )}
+      <NoRows of={list}>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</NoRows>
       {(list.data?.length ?? 0) > 0 && (
         <Table heads={["Name", "Turns", "Saved"]} last="Actions">
           {list.data?.map((one) => (
@@ -68,7 +66,7 @@ export function SnapshotsView() {
               <td>{one.turns}</td>
               <td>{when(one.saved_at)}</td>
               <td>
-                <span className="row">
+                <span className="row ends">
                   <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>
                     Load
                   </button>

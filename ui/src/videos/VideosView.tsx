@@ -1,7 +1,7 @@
 /** All videos, and the one that is looked at: its player, or how far it is. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body, type Me, type Render } from "../api/client";
-import { Empty, State, Trouble } from "../kit/kit";
+import { NoRows, State, Trouble } from "../kit/kit";
 import { useRenders } from "./useRenders";
 import { clock, duration, fileUrl, stageWords, when } from "./words";
 
@@ -21,10 +21,9 @@ export function VideosView({ id, me }: { id: string; me: Me }) {
   return (
     <div className="stack">
       <h1>Videos</h1>
-      {renders.error && <Trouble error={renders.error} />}
       {single.error && <Trouble error={single.error} />}
       {chosen && (chosen.state === "done" ? <Player render={chosen} /> : <Making render={chosen} me={me} />)}
-      {renders.isSuccess && all.length === 0 && <Empty>Nothing here yet. The first video is a sentence away.</Empty>}
+      <NoRows of={renders}>Nothing here yet. The first video is a sentence away.</NoRows>
       <ul className="grid">
         {all.map((one) => (
           <li key={one.id}>
