@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from app.composition import build
+from app.heap import share_one_heap
 from app.sockets import GatheringProtocol
 from app.web import create_app
 from app.with_supervisor import GRACE_S, stop_with_supervisor
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--config-file", type=Path)
     parser.add_argument("--socket", type=int, required=True, help="descriptor of a listening socket")
     options = parser.parse_args()
+    share_one_heap()
     try:
         settings = load_settings(options.config_file)
         asyncio.run(serve(settings, socket.socket(fileno=options.socket)))
