@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from avatar.spec import Failed, Finished, FrameProgress, PreviewFrame, ProgressLine
 from avatar.spec.progress import outdated_by
 
-from farm.local.lines import LogTail
 from farm.states import TERMINAL, TaskState, move
 from farm.tasks import SegmentTask, TaskEvent
+from farm.worker_output import LogTail
 from soundstage.errors import NotFound
 
 KEPT_ENDED_TASKS = 500

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from avatar.spec import Background, Box, ColourBackground, SourceBackground, TextOverlay
 from pydantic import AfterValidator, Field
 
-from agent.tools.colours import parse_colour
+from agent.colours import parse_colour
 
 BLURRED = "blurred"
 BLUR = 0.6

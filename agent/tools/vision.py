@@ -10,7 +10,7 @@ from typing import Self
 from avatar.spec import ColourSeen, FaceSeen
 from pydantic import Field, field_validator, model_validator
 
-from agent.tools.colours import nearest_colour
+from agent.colours import nearest_colour
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_lines import FINISHED, render_of
 from agent.vision import Seen, not_found

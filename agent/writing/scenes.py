@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 from avatar.spec import is_spoken
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from agent.tools.colours import parse_colour
+from agent.colours import parse_colour
 from soundstage.one_line import OneLine
 
 MOST_SCENES = 60

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from farm.local import launch, orphans
-from farm.local.lines import LogTail, bounded_lines, collect
+from farm.worker_output import LogTail, bounded_lines, collect
 
 EndedBy = Literal["itself", "cancel", "time_limit"]
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from avatar.spec import ColourBackground
 
-from agent.tools.colours import COLOURS, parse_colour
+from agent.colours import COLOURS, parse_colour
 from agent.tools.sizes import Quality, Shape, canvas_for
 from agent.understanding import Grammar, Understanding
 

@@ -18,8 +18,8 @@ from conversing import Conversing, failure, result
 from pydantic import ValidationError
 from scripted_model import Call, Say, Script, ScriptedModel, Status, scripted_model
 
+from agent.colours import nearest_colour
 from agent.events import ConfirmationAsked, ToolCalled
-from agent.tools.colours import nearest_colour
 from agent.tools.vision import LookAt
 from agent.vision.model_describer import seeing_model
 from app.composition import Services, opened, working

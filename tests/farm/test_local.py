@@ -19,11 +19,11 @@ import pytest
 
 from farm.local import LocalScheduler, orphans
 from farm.local.commands import worker_arguments, worker_environment
-from farm.local.lines import LogTail
 from farm.local.workspace import Workspace, sweep
 from farm.queue import TaskQueue
 from farm.states import TaskState
 from farm.tasks import SegmentTask
+from farm.worker_output import LogTail
 from soundstage.blobs import BlobStore
 
 

@@ -1,4 +1,4 @@
-"""Colour words as hexadecimal values, after CSS Color 4; used by the make_render tool."""
+"""Colour words as hexadecimal values, after CSS Color 4; for the tools and for written scripts."""
 
 from __future__ import annotations
 
