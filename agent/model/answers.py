@@ -172,7 +172,7 @@ class _Turn:
 
     async def _asked(self, written: _Round) -> AsyncGenerator[TextPart, None]:
         """One call of the model. While it has said nothing, the next one takes over from one that fails."""
-        waits = 0
+        waits, again = 0, False
         while True:
             self._budget.spend_call()
             if not self._candidates:
@@ -190,6 +190,9 @@ class _Turn:
                     # It is asked once more without what was said before this turn.
                     del self._messages[1 : 1 + self._earlier_told]
                     self._earlier_told = 0
+                    continue
+                if error.code == "model.garbled" and not again:
+                    again = True
                     continue
                 wait_s = float(error.headers.get("Retry-After", "inf"))
                 if waits < MOST_WAITS and wait_s <= min(LONGEST_BUSY_S, self._budget.seconds_left):

@@ -24,6 +24,8 @@ BUSY = (429, 503, 529)
 _CONTEXT_CODES = {"exceed_context_size_error", "context_length_exceeded"}
 """The type at llama.cpp, the code at OpenAI."""
 _CONTEXT_WORDS = re.compile(r"maximum context length|exceeds? the .*context (size|length|window)", re.I)
+_UNREADABLE = re.compile(r"^The model produced output that does not match|^Failed to parse input")
+"""llama.cpp, of a tool call that is none; Groq has a code for it, `tool_use_failed`."""
 _LIMIT_NAME = "max_completion_tokens"
 
 
@@ -67,6 +69,12 @@ def refusal(
             "model.context_full",
             f"This is more than the model {name} can read at a time{tokens}.",
             "Begin a new conversation, say less at a time, or give the model a longer context.",
+        )
+    if said.code == "tool_use_failed" or _UNREADABLE.search(said.message):
+        return Upstream(
+            "model.garbled",
+            f"The model {name} wrote something that its server cannot read.",
+            "Say it in other words.",
         )
     how = "an error" if status is None else f"status {status}"
     words = mask_text(str(one_line(said.message)))[:SAID_CHARS].rstrip(".")

@@ -227,6 +227,29 @@ async def test_a_conversation_that_is_too_long_is_told_without_its_beginning(tal
     assert (line.failures, line.state) == (0, "well"), "one long conversation takes no model from the others"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        {
+            "code": 500,
+            "message": "The model produced output that does not match the expected peg-native format",
+            "type": "server_error",
+        },
+        {"message": "Failed to call a function.", "type": "invalid_request_error", "code": "tool_use_failed"},
+    ],
+    ids=["llama.cpp", "groq"],
+)
+async def test_a_tool_call_that_the_server_cannot_read_is_written_anew_once(
+    talking: Talking, error: dict[str, Any]
+) -> None:
+    broken = Raw(f"data: {json.dumps({'error': error})}\n\n".encode())
+    async with talking(broken, Call("list_renders"), Say("None.")) as talk:
+        assert texts(await talk.say(QUESTION)) == ["None."]
+    async with talking(broken) as talk:
+        assert notices(await talk.say(QUESTION)) == ["model.garbled"]
+        assert len(talk.model.asked) == 2
+
+
 async def test_the_servers_own_words_are_told_in_one_line_and_without_secrets(talking: Talking) -> None:
     words = "tools param requires\n--jinja flag; Authorization: Bearer sk-verysecret0123456789 " + "x" * 500
     async with talking(Status(500, body=json.dumps({"error": {"message": words}}))) as talk:
