@@ -77,7 +77,7 @@ variable "provider" {
 variable "driver" {
   type        = string
   default     = "exec"
-  description = "exec; raw_exec where there are no cgroups, or where the agent is to run code in its own sandbox."
+  description = "exec; raw_exec where there are no cgroups."
 }
 
 variable "user" {
@@ -241,7 +241,8 @@ job "agent" {
       config {
         command = var.command
         args    = concat(var.config_file == "" ? [] : ["--config-file", var.config_file], ["up"])
-        # Nomad leaves isolated tasks rights of root that this one has no use for, such as to read every file.
+        # Nomad leaves isolated tasks rights of root that this one has no use for, such as to read every file. With
+        # them bubblewrap would not start.
         cap_drop = var.driver == "exec" ? ["all"] : null
       }
 

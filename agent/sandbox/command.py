@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.sandbox.interpreter import Interpreter
+from agent.sandbox.interpreter import Interpreter, libraries
 from agent.sandbox.limits import MIB, Limits
 
 WORK = "/work"
@@ -13,17 +14,31 @@ PROGRAM = "/run/inside.py"
 NOBODY = "65534"
 SHARED_MEMORY = 8 * MIB
 DEVICES = ("null", "zero", "full", "random", "urandom")
+MOST_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
+"""Where bubblewrap tells the kernel that there are no user namespaces below its own."""
+
+
+def kernel_can_seal(setting: Path = MOST_NAMESPACES) -> bool:
+    """Whether the kernel can be told to refuse namespaces inside. In containers, and so in Nomad's isolated
+    tasks, its settings are read-only; there the filter of system calls is what refuses them.
+    """
+    try:
+        return not os.statvfs(setting).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
 
 
 def sandbox_command(
-    bwrap: Path, python: Interpreter, limits: Limits, *, program_fd: int, seccomp_fd: int | None
+    bwrap: Path, python: Interpreter, limits: Limits, *, program_fd: int, seccomp_fd: int | None, sealed: bool
 ) -> list[str]:
-    """`program_fd` holds the program that runs first, `seccomp_fd` the filter of system calls.
+    """`program_fd` holds the program that runs first, `seccomp_fd` the filter of system calls; `sealed` has
+    the kernel refuse namespaces inside, as the filter does.
 
     There is no /proc inside, /dev holds five devices, and all that can be written has a size.
     """
     command = [
-        str(bwrap), "--unshare-all", "--unshare-user", "--disable-userns", "--assert-userns-disabled",
+        str(bwrap), "--unshare-all", "--unshare-user",
+        *(("--disable-userns", "--assert-userns-disabled") if sealed else ()),
         "--uid", NOBODY, "--gid", NOBODY, "--cap-drop", "ALL", "--hostname", "sandbox",
         "--new-session", "--die-with-parent", "--clearenv",
         "--setenv", "PATH", "/usr/bin", "--setenv", "HOME", WORK, "--setenv", "LANG", "C.UTF-8",
@@ -48,7 +63,13 @@ def sandbox_command(
 
 
 def _library_links() -> Iterator[str]:
-    """/lib and /lib64 where they are links into /usr, as on Debian: programs name their loader there."""
+    """/lib and /lib64, where programs name their loader: links into /usr, as on Debian, or folders of their
+    own, as Nomad makes them for isolated tasks.
+    """
     for name in ("lib", "lib64"):
-        if Path("/", name).is_symlink():
-            yield from ("--symlink", f"usr/{name}", f"/{name}")
+        place = Path("/", name)
+        if place.is_symlink():
+            yield from ("--symlink", f"usr/{name}", str(place))
+        elif place.is_dir():
+            for path in libraries(place) if name == "lib" else [place]:
+                yield from ("--ro-bind", str(path), str(path))

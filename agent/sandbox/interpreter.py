@@ -48,11 +48,16 @@ def find_interpreter(*, for_others: bool) -> Interpreter:
 def _shown(program: Path, prefix: Path, stdlib: Path) -> Interpreter:
     trees = [program, stdlib]
     trees += [] if prefix == SYSTEM_PREFIX else sorted((prefix / "lib").glob("libpython3*.so*"))
-    multiarch = sysconfig.get_config_var("MULTIARCH") or ""
-    libraries = Path("/usr/lib") / multiarch
-    trees += [path for path in (libraries, Path("/usr/lib64"), Path("/usr/share/zoneinfo")) if path.is_dir()]
+    trees += libraries(Path("/usr/lib"))
+    trees += [path for path in (Path("/usr/lib64"), Path("/usr/share/zoneinfo")) if path.is_dir()]
     hidden = [stdlib / name for name in ("site-packages", "dist-packages") if (stdlib / name).is_dir()]
     return Interpreter(program, tuple(trees), tuple(hidden))
+
+
+def libraries(below: Path) -> list[Path]:
+    """The shared libraries for this processor in a folder such as /usr/lib, and the loader beside them."""
+    multiarch = below / (sysconfig.get_config_var("MULTIARCH") or "")
+    return [*([multiarch] if multiarch.is_dir() else []), *sorted(below.glob("ld-linux-*.so.*"))]
 
 
 def _version(info: tuple[int, ...]) -> str:

@@ -1,4 +1,5 @@
-"""Becomes the sandbox: joins its control groups, gives up root, and executes bubblewrap in its own place.
+"""Becomes the sandbox: joins its control groups, will be the first to go when memory ends, gives up root, and
+executes bubblewrap in its own place.
 
 Started by agent.sandbox.runner as a program, because all of this belongs between fork and exec. Arguments:
 the user id to take (-1: none), files to write our process id into, `--`, the command.
@@ -10,6 +11,8 @@ import os
 import sys
 
 NICENESS = 10
+FIRST_TO_GO = "1000"
+"""Where a task of Nomad has no memory left the kernel ends this, and not the server that shares the task."""
 
 
 def main() -> None:
@@ -18,6 +21,8 @@ def main() -> None:
     for path in rest[:split]:
         with open(path, "w", encoding="ascii") as file:  # noqa: PTH123 - starts without site and pathlib
             file.write(str(os.getpid()))
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - the same
+        file.write(FIRST_TO_GO)
     os.nice(NICENESS)
     if int(user) >= 0:
         os.setgroups([])

@@ -46,6 +46,19 @@ class SandboxRun(BaseModel):
     seconds: float = Field(ge=0)
 
 
+class Footing(BaseModel):
+    """What the sandbox stands on here."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bubblewrap: str
+    """The program and its version."""
+    sealed: bool
+    """Whether the kernel refuses namespaces inside, and not the filter of system calls alone."""
+    grouped: bool
+    """Whether limits hold for all processes together, and not for each."""
+
+
 def read_report(line: bytes) -> Report | None:
     """The report, or None where there is none that can be used: the code has killed whoever writes it."""
     try:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from agent.sandbox import inside, launch
 from agent.sandbox.cgroup import ControlGroup, make_group
-from agent.sandbox.command import sandbox_command
+from agent.sandbox.command import kernel_can_seal, sandbox_command
 from agent.sandbox.interpreter import find_interpreter
 from agent.sandbox.limits import MIB, Limits
-from agent.sandbox.outcome import LimitHit, Report, SandboxRun, read_report
+from agent.sandbox.outcome import Footing, LimitHit, Report, SandboxRun, read_report
 from agent.sandbox.seccomp import syscall_filter
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.telemetry import get_logger
@@ -81,6 +81,20 @@ class Sandbox:
         limits = (
             self.limits if wall_s is None else replace(self.limits, wall_s=min(wall_s, self.limits.wall_s))
         )
+        return (await self._held(code, limits))[0]
+
+    async def look(self) -> Footing:
+        """What it stands on, once some code has run in it. Raises as `run` does."""
+        run, grouped = await self._held("6 * 7", self.limits)
+        if run.result != "42":
+            raise _cannot(f"what ran in it said {run.result or run.stderr.strip() or run.limit}")
+        return Footing(
+            bubblewrap=(await _printed(str(self._found()), "--version")).strip(),
+            sealed=kernel_can_seal(),
+            grouped=grouped,
+        )
+
+    def _found(self) -> Path:
         bwrap = shutil.which(self._program)
         if bwrap is None:
             raise Unavailable(
@@ -88,11 +102,16 @@ class Sandbox:
                 "Code runs only in a sandbox, and the program for it is not installed here.",
                 "Install Debian's package bubblewrap (0.8 or newer) on the server.",
             )
+        return Path(bwrap)
+
+    async def _held(self, code: str, limits: Limits) -> tuple[SandboxRun, bool]:
+        """One run, and whether a control group held it."""
+        bwrap = self._found()
         async with self._free:
             # A few writes to files of the kernel: in a thread, a cancelled call would leave the group behind.
             group = make_group(limits)
             try:
-                return await self._run(Path(bwrap), code, limits, group)
+                return await self._run(bwrap, code, limits, group), group is not None
             finally:
                 if group is not None:
                     await asyncio.shield(group.remove())
@@ -125,12 +144,14 @@ async def _started(bwrap: Path, limits: Limits, group: ControlGroup | None) -> A
     """A sandbox that waits for its order on standard input; gone, with all in it, when this is left."""
     root = os.geteuid() == 0
     python = await asyncio.to_thread(find_interpreter, for_others=root)
+    calls, sealed = syscall_filter(), kernel_can_seal()
+    if calls is None and not sealed:
+        raise _cannot("the kernel's settings are read-only, and no filter is known for this processor")
     with ExitStack() as opened:
         read_end, write_end = os.pipe()
         reports = opened.enter_context(os.fdopen(read_end, "rb", buffering=0))
         reported = opened.enter_context(os.fdopen(write_end, "wb", buffering=0))
         program = opened.enter_context(_in_memory(await asyncio.to_thread(Path(inside.__file__).read_bytes)))
-        calls = syscall_filter()
         seccomp = None if calls is None else opened.enter_context(_in_memory(calls))
         command = sandbox_command(
             bwrap,
@@ -138,6 +159,7 @@ async def _started(bwrap: Path, limits: Limits, group: ControlGroup | None) -> A
             limits,
             program_fd=program.fileno(),
             seccomp_fd=None if seccomp is None else seccomp.fileno(),
+            sealed=sealed,
         )
         files = [reported, program, *([] if seccomp is None else [seccomp])]
         process = await asyncio.create_subprocess_exec(
@@ -240,10 +262,22 @@ def _no_sandbox(running: _Running) -> SoundstageError:
         return Unavailable(
             "sandbox.slow", "The sandbox did not start in time.", "Try again when less is going on."
         )
+    return _cannot(problem or "it ended at once")
+
+
+def _cannot(problem: str) -> SoundstageError:
     get_logger(__name__).warning("no sandbox", problem=problem[:LOGGED_PROBLEM])
     return Unavailable(
         "sandbox.failed",
-        f"Code runs only in a sandbox, and none can be made: {problem[:SHOWN_PROBLEM] or 'it ended at once'}",
+        f"Code runs only in a sandbox, and none can be made: {problem[:SHOWN_PROBLEM]}",
         "Bubblewrap 0.8 or newer and unprivileged user namespaces are needed "
-        "(`sysctl kernel.unprivileged_userns_clone user.max_user_namespaces`).",
+        "(`sysctl kernel.unprivileged_userns_clone user.max_user_namespaces`); "
+        'a task of Nomad needs `cap_drop = ["all"]`.',
     )
+
+
+async def _printed(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    return (await process.communicate())[0].decode("utf-8", "replace")

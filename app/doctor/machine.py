@@ -1,4 +1,4 @@
-"""What the machine must have for the control side: Python, room on the disk, a free port."""
+"""What the machine must have for the control side: Python, room on the disk, a free port, a sandbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import socket
 import sys
 from pathlib import Path
 
+from agent.sandbox import Sandbox
 from app.doctor.check import Check, amber, green, red
+from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 
 NEEDED_PYTHON = (3, 11)
@@ -45,3 +47,14 @@ def port(settings: Settings) -> Check:
             fix = "If it is not `soundstage up` that runs there, set http.port or stop the other program."
             return amber("port", f"{host}:{number} cannot be taken ({error.strerror})", fix)
     return green("port", f"{host}:{number} is free")
+
+
+async def sandbox() -> Check:
+    """Amber without one: all but code works. What holds it may differ for a service of the same machine."""
+    try:
+        found = await Sandbox().look()
+    except SoundstageError as error:
+        return amber("sandbox", error.message, error.hint)
+    namespaces = "the kernel" if found.sealed else "the filter of system calls"
+    limits = "all processes together" if found.grouped else "each process"
+    return green("sandbox", f"{found.bubblewrap}; {namespaces} refuses namespaces; limits hold for {limits}")

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,38 @@ async def test_only_so_many_run_at_once() -> None:
 
     times = sorted(tuple(map(float, (run.result or "").strip("()").split(","))) for run in runs)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(times))
+
+
+@needs_bwrap
+async def test_it_is_the_first_to_go_when_the_memory_of_all_ends() -> None:
+    running = asyncio.create_task(Sandbox().run("import time\ntime.sleep(60)"))
+    try:
+        async with asyncio.timeout(30):
+            while not (told := _of_bubblewrap("oom_score_adj")):  # noqa: ASYNC110 - only looking tells
+                await asyncio.sleep(0.02)
+        assert set(told) == {"1000"}
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def _of_bubblewrap(file: str) -> list[str]:
+    """What /proc tells of our own children that keep a sandbox."""
+    told = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            ours = f"PPid:\t{os.getpid()}\n" in (folder / "status").read_text()
+            if ours and (folder / "comm").read_text() == "bwrap\n":
+                told.append((folder / file).read_text().strip())
+    return told
+
+
+@needs_bwrap
+async def test_it_says_what_it_stands_on() -> None:
+    found = await Sandbox().look()
+
+    assert found.bubblewrap.startswith("bubblewrap 0.")
+    assert found.sealed
 
 
 async def test_without_bubblewrap_nothing_runs(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The tests share one machine and run in the order of this file.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from typing import Any
 import pytest
 from agent_in_lab import ADDRESS, KNOWS, MACHINE, UNKNOWN, of_the_agent, packed_program, place_expert, say
 from farm_in_lab import LabFarm, Run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "agent"))
+
+from escape_attempts import REFUSED
 
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
@@ -80,6 +85,25 @@ def test_a_program_of_the_task_has_no_right_of_root(farm: LabFarm, first_run: Ru
     assert farm.on(MACHINE, "sh", "-c", script).stdout.split() == ["CapEff:", "0" * 16]
 
 
+def run_python(farm: LabFarm, code: str) -> str:
+    return say(farm, f"Run this Python:\n{code}")
+
+
+def test_it_runs_code_in_a_sandbox_within_its_isolated_task(farm: LabFarm, first_run: Run) -> None:
+    assert "The result is 42" in run_python(farm, "6 * 7")
+    for attempt, (code, instead) in REFUSED.items():
+        said = run_python(farm, code)
+        assert "ESCAPED" not in said and instead in said, (attempt, said)
+
+
+def test_code_that_takes_all_memory_of_the_task_is_what_ends(farm: LabFarm, first_run: Run) -> None:
+    many = "import os, time\nfor _ in range(2): os.fork()\nkept = bytearray(400 << 20)\ntime.sleep(5)"
+    before = farm.on(MACHINE, "pgrep", "-u", "soundstage-agent", "-o").stdout
+    for _ in range(2):
+        assert "The code was ended" in run_python(farm, many)
+    assert farm.on(MACHINE, "pgrep", "-u", "soundstage-agent", "-o").stdout == before
+
+
 @pytest.mark.slow
 def test_a_dry_run_tells_the_truth(farm: LabFarm, first_run: Run) -> None:
     assert farm.converge("--check", "--diff").changed() == 0
@@ -114,9 +138,8 @@ def test_the_provisioning_of_machines_runs_beside_it(farm: LabFarm, first_run: R
 
 @pytest.mark.slow
 def test_it_may_run_beside_other_tasks_and_not_isolated(farm: LabFarm, first_run: Run) -> None:
-    """So that it can make sandboxes; in the lab's own containers nobody can."""
-    assert "Code runs only in a sandbox" in say(farm, "Run this Python: print(6*7)")
     drivers = {"nomad__drivers": ["exec", "raw_exec"], "agent__driver": "raw_exec"}
     farm.converge("--tags", "nomad,agent", **drivers)
     assert job(farm)["TaskGroups"][0]["Tasks"][0]["Driver"] == "raw_exec"
     assert f"{MACHINE}  ready" in say(farm, "cluster status")
+    assert "The result is 42" in say(farm, "Run this Python: 6*7")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -81,3 +82,22 @@ def test_a_database_that_is_none_is_red_and_an_old_one_amber(cli: Cli, worker: P
 def test_a_broken_persona_file_is_amber(cli: Cli, worker: Path, home: Path) -> None:
     (home / "personas" / "bad.yaml").write_text("id: bad\n")
     assert found(cli("doctor", "--json"))["personas"][0] == "amber"
+
+
+def test_it_says_which_sandbox_code_has(cli: Cli, worker: Path) -> None:
+    ran = cli("doctor", "--json")
+    (sandbox,) = (check for check in ran.json["checks"] if check["name"] == "sandbox")
+    assert sandbox["level"] == "green"
+    assert re.match(
+        r"bubblewrap 0\.\d+\.\d+; (the kernel|the filter of system calls) refuses", sandbox["found"]
+    )
+
+
+def test_without_a_sandbox_it_says_what_to_do(
+    cli: Cli, worker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert found(cli("doctor", "--json"))["sandbox"] == (
+        "amber",
+        "Install Debian's package bubblewrap (0.8 or newer) on the server.",
+    )
