@@ -30,14 +30,20 @@ class SecuredAgent(NomadAgent):
             one["ID"] for one in self.get("/v1/job/sleeper/allocations") if one["ClientStatus"] == "running"
         ]
 
+    def plain(self, path: str) -> str:
+        return self._answer("GET", path).decode()
+
     def _call(self, method: str, path: str, body: Any = None) -> Any:
+        text = self._answer(method, path, body)
+        return json.loads(text) if text.strip() else None
+
+    def _answer(self, method: str, path: str, body: Any = None) -> bytes:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             self.address + path, data=data, method=method, headers={"X-Nomad-Token": self.token}
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
-            text = answer.read()
-        return json.loads(text) if text.strip() else None
+            return bytes(answer.read())
 
 
 @contextmanager

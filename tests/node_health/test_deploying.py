@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from deploying import DeployError, assignments, differs, planned, register, wait_until_well
+from last_words import MASK, last_words, masked
+from nomad_cluster import eventually
 from secured_agent import SecuredAgent, secured_agent
 
 JOB = """
-variable "seconds" { type = string }
+variable "command" { type = string }
+variable "restarts" { default = 0 }
 variable "node" { default = "" }
 variable "env" { type = map(string) }
 job "sleeper" {
@@ -32,8 +35,10 @@ job "sleeper" {
   }
   group "one" {
     restart {
-      attempts = 0
-      mode = "fail"
+      attempts = var.restarts
+      interval = "1m"
+      delay = "1s"
+      mode = var.restarts == 0 ? "fail" : "delay"
     }
     reschedule {
       attempts = 0
@@ -42,8 +47,8 @@ job "sleeper" {
     task "sleep" {
       driver = "raw_exec"
       config {
-        command = "/bin/sleep"
-        args = [var.seconds]
+        command = "/bin/sh"
+        args = ["-c", "exec ${var.command}"]
       }
       env = var.env
       resources {
@@ -62,9 +67,13 @@ class Posting:
     def __init__(self, agent: SecuredAgent) -> None:
         self.get = agent.get
         self.put = agent.put
+        self._agent = agent
 
     def post(self, path: str, body: Any) -> Any:
         return self.put(path, body)
+
+    def plain(self, path: str) -> str:
+        return self._agent.plain(path)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +84,11 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posting]:
 
 def deploy(api: Posting, seconds: str, patience_s: float = 60, **more: Any) -> bool:
     """Whether the job was another one; it is well when this returns."""
-    job, plan = planned(api, JOB, {"seconds": seconds, "env": {"TASK": "${NOMAD_TASK_NAME}"}, **more})
+    return run(api, f"sleep '{seconds}'", patience_s, **more)
+
+
+def run(api: Posting, command: str, patience_s: float = 60, **more: Any) -> bool:
+    job, plan = planned(api, JOB, {"command": command, "env": {"TASK": "${NOMAD_TASK_NAME}"}, **more})
     if differs(plan):
         register(api, job, plan)
     wait_until_well(api, job, time.monotonic() + patience_s)
@@ -104,3 +117,53 @@ def test_a_task_that_ends_at_once_is_told_with_what_nomad_noted(api: Posting) ->
 def test_a_job_that_fits_nowhere_is_told_with_the_reason(api: Posting) -> None:
     with pytest.raises(DeployError, match=r"no node for one: \$\{node.unique.name\} = nowhere \(1 nodes\)"):
         deploy(api, "1000", patience_s=3, node="nowhere")
+
+
+CRASHES = (
+    """sh -c 'echo "up since now, Authorization: Bearer $KEY" >&2; echo "no such settings: $KEY"; exit 70'"""
+)
+KEY = "the-key-that-nobody-may-see"
+
+
+def test_a_task_that_crashes_at_each_start_is_told_at_once_with_its_last_words(api: Posting) -> None:
+    """It would be started anew for ever, five times and then again after a minute."""
+    begun = time.monotonic()
+    with pytest.raises(DeployError, match=r"sleep: .*Exit Code: 70") as refused:
+        run(api, CRASHES, patience_s=200, restarts=5, env={"KEY": KEY})
+    assert time.monotonic() - begun < 40
+    assert refused.value.ended is not None
+    words = last_words(api, *refused.value.ended, secrets=[f"{KEY}\n"])
+    assert set(words.splitlines()) == {"up since now, Authorization: Bearer [masked]"}
+
+
+def test_one_that_rests_after_many_crashes_is_told_at_once(api: Posting) -> None:
+    """The same job again, while Nomad lets it wait."""
+    path = "/v1/job/sleeper/allocations"
+    eventually(lambda: "Exceeded" in str(api.get(path)), 60, "Nomad to let it rest")
+    begun = time.monotonic()
+    with pytest.raises(DeployError, match="Exceeded allowed attempts"):
+        run(api, CRASHES, patience_s=200, restarts=5, env={"KEY": KEY})
+    assert time.monotonic() - begun < 5
+
+
+def test_one_that_crashes_once_or_twice_becomes_well(api: Posting) -> None:
+    twice = "sh -c 'echo x >>$NOMAD_TASK_DIR/n; test $(wc -l <$NOMAD_TASK_DIR/n) -gt 2 && exec sleep 1000'"
+    assert run(api, twice, patience_s=100, restarts=5)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET https://me:hidden-word@host/ failed",
+        'token="hidden-word" is wrong',
+        "PASSWORD: hidden-word",
+        f"key {'ab12' * 16} is unknown",
+        "X-Nomad-Token 11111111-2222-3333-4444-555555555555",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7",
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(line: str) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n"
+    told = masked(line, [key])
+    assert MASK in told
+    assert not any(word in told for word in ("hidden-word", "ab12", "1111", "MIIE"))

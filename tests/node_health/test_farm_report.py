@@ -26,9 +26,9 @@ def node(name: str, **fields: Any) -> dict[str, Any]:
     return {**plain, **fields}
 
 
-CONTROL = Machine("control", True, True, health())
-GPU = Machine("gpu-1", False, True, health())
-CPU = Machine("cpu-1", False, True, health())
+CONTROL = Machine("control", True, False, True, health())
+GPU = Machine("gpu-1", False, True, True, health())
+CPU = Machine("cpu-1", False, True, True, health())
 ALL_ALIVE = {"control": "alive", "gpu-1": "alive", "cpu-1": "alive"}
 HEALTHY = Engines([node("gpu-1"), node("cpu-1", NodeResources={})], 1, ALL_ALIVE)
 
@@ -57,10 +57,12 @@ def test_ten_faults_have_ten_names() -> None:
     set_aside = {"SchedulingEligibility": "ineligible"}
     drained = {**set_aside, "LastDrain": {"Meta": {"soundstage_health": "The card is dead."}}}
     machines = [
-        Machine("control", True, True, health("backup.old", "machine.secret_open", "machine.timer_off")),
-        Machine("gpu-1", False, True, health("gpu.ecc", "machine.disk_full"), clock_off_s=3600),
-        Machine("cpu-1", False, True, health("models.damaged", "worker.broken")),
-        Machine("cpu-2", False, False),
+        Machine(
+            "control", True, False, True, health("backup.old", "machine.secret_open", "machine.timer_off")
+        ),
+        Machine("gpu-1", False, True, True, health("gpu.ecc", "machine.disk_full"), clock_off_s=3600),
+        Machine("cpu-1", False, True, True, health("models.damaged", "worker.broken")),
+        Machine("cpu-2", False, True, False),
     ]
     engines = Engines(
         [
@@ -103,7 +105,7 @@ def test_an_engine_that_is_silent_is_one_problem_and_not_one_per_machine() -> No
 
 
 def test_a_machine_without_checks_and_a_node_nobody_knows_are_named() -> None:
-    machines = [CONTROL, Machine("gpu-1", False, True)]
+    machines = [CONTROL, Machine("gpu-1", False, True, True)]
     engines = Engines([node("stranger")], 1, ALL_ALIVE)
     assert codes(machines, engines) == [
         ("the farm", "farm.unknown_node"),
@@ -113,6 +115,13 @@ def test_a_machine_without_checks_and_a_node_nobody_knows_are_named() -> None:
 
 
 def test_a_server_that_is_not_healthy_is_missed() -> None:
-    machines = [CONTROL, Machine("control-2", True, True, health()), GPU, CPU]
+    machines = [CONTROL, Machine("control-2", True, False, True, health()), GPU, CPU]
     engines = Engines(HEALTHY.nodes, 1, {**ALL_ALIVE, "control-2": "alive"})
     assert codes(machines, engines) == [("the farm", "farm.nomad_servers")]
+
+
+def test_a_control_machine_that_works_too_has_to_be_a_node() -> None:
+    both = Machine("control", True, True, True, health())
+    engines = Engines([], 1, {"control": "alive"})
+    assert [one.code for one in problems([both], engines, 1)] == ["farm.node_missing"]
+    assert problems([CONTROL], engines, 1) == []

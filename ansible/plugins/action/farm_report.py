@@ -37,6 +37,7 @@ _ARGUMENTS: dict[str, Any] = {
         "options": {
             "name": {"type": "str", "required": True},
             "control": {"type": "bool", "required": True},
+            "works": {"type": "bool", "required": True},
             "reachable": {"type": "bool", "required": True},
             "health": {"type": "dict"},
             "clock_off_s": {"type": "float", "default": 0.0},

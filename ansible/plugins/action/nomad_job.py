@@ -22,6 +22,7 @@ from ansible_collections.soundstage.farm.plugins.module_utils.engine_api import 
     management_api,
     wait_for_leader,
 )
+from ansible_collections.soundstage.farm.plugins.module_utils.last_words import last_words
 from ansible_collections.soundstage.farm.plugins.module_utils.secret_store import SecretStore
 from ansible_collections.soundstage.farm.plugins.plugin_utils.farm_action import FarmAction
 
@@ -37,7 +38,8 @@ _ARGUMENTS: dict[str, Any] = {
 
 class ActionModule(FarmAction):
     """`changed` when the job was another one or none; then `address` and `port` of `service` in Consul, where
-    it is named. A job that is as it should be is still waited for. Nothing secret belongs into `variables`.
+    it is named. A job that is as it should be is still waited for. One that ends again and again is not, and
+    what it wrote last is told without the farm's secrets. Nothing secret belongs into `variables`.
     """
 
     arguments = _ARGUMENTS
@@ -63,5 +65,7 @@ class ActionModule(FarmAction):
                 consul = management_api(CONSUL, store, asked["address"])
                 found = wait_until_found(consul, asked["service"], allocations, deadline)
         except DeployError as error:
-            raise EngineError(f"{error} Its log: nomad alloc logs -job {job['ID']}") from error
+            words = last_words(nomad, *error.ended, store.all_texts()) if error.ended else ""
+            said = f"It wrote last:\n{words}\n" if words else ""
+            raise EngineError(f"{error} {said}Its log: nomad alloc logs -job {job['ID']}") from error
         return {"changed": changed, "job": job["ID"], **found}

@@ -9,7 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
+RESTARTS = 3
+"""So often may a task start anew while it is waited for, because what it needs may come up beside it."""
 _EVERY_S = 0.5
+_GIVEN_UP = "Exceeded allowed attempts"
+"""So begins Nomad's reason (client/allocrunner/taskrunner/restarts) when it lets a task rest for long."""
 
 
 class Api(Protocol):
@@ -20,7 +24,14 @@ class Api(Protocol):
 
 
 class DeployError(Exception):
-    """Nomad cannot place the job, or it does not become well; the text says why, as far as Nomad knows."""
+    """Nomad cannot place the job, or it does not become well; the text says why, as far as Nomad knows.
+
+    `ended` is the allocation and the task that failed or ends again and again, if there is one.
+    """
+
+    def __init__(self, message: str, ended: tuple[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.ended = ended
 
 
 def planned(api: Api, hcl: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -43,10 +54,12 @@ def register(api: Api, job: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
 def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[str]:
     """The ids of its allocations, once as many of the newest version run and are healthy as it asks for.
 
-    `deadline` is of time.monotonic(). A version that failed and was taken back is told at once.
+    `deadline` is of time.monotonic(). A version that failed and was taken back is told at once, and so is a
+    task that ends again and again.
     """
     path, wanted = f"/v1/job/{quote(job['ID'], safe='')}", sum(one["Count"] for one in job["TaskGroups"])
     version = api.get(path)["Version"]
+    restarts: dict[tuple[str, str], int] = {}
     while True:
         now = api.get(path)["Version"]
         if now != version:
@@ -59,10 +72,11 @@ def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[s
             return well
         newest = api.get(f"{path}/deployment") or {}
         failed = newest.get("JobVersion") == version and newest.get("Status") == "failed"
-        if failed or time.monotonic() > deadline:
+        ending = _ends_again_and_again(ours, restarts)
+        if failed or ending or time.monotonic() > deadline:
             reasons = _reasons(ours) or _not_placed(api, path) or "Nomad gives no reason"
             count = f"{len(well)} of {wanted} of the job {job['ID']}"
-            raise DeployError(f"{count} run and are healthy: {reasons}.")
+            raise DeployError(f"{count} run and are healthy: {reasons}.", ending or _ended(ours))
         time.sleep(_EVERY_S)
 
 
@@ -92,6 +106,41 @@ def assignments(variables: Mapping[str, Any]) -> str:
 def _is_well(allocation: Mapping[str, Any]) -> bool:
     going = (allocation["DesiredStatus"], allocation["ClientStatus"]) == ("run", "running")
     return going and bool((allocation.get("DeploymentStatus") or {}).get("Healthy"))
+
+
+def _ends_again_and_again(
+    allocations: Sequence[Mapping[str, Any]], restarts: dict[tuple[str, str], int]
+) -> tuple[str, str] | None:
+    """Allocation and task that there is no use to wait for. `restarts` keeps how often each had started anew
+    when it was first seen: what happened earlier says nothing of now.
+    """
+    for one in allocations:
+        if one["DesiredStatus"] != "run":
+            continue
+        for task, state in (one.get("TaskStates") or {}).items():
+            before = restarts.setdefault((one["ID"], task), state["Restarts"])
+            if state["Restarts"] - before >= RESTARTS or _rests(state):
+                return one["ID"], task
+        if one["ClientStatus"] == "failed" and not one.get("FollowupEvalID"):
+            return _ended([one])
+    return None
+
+
+def _rests(state: Mapping[str, Any]) -> bool:
+    """Whether it has ended so often that Nomad lets it wait for minutes."""
+    events = state.get("Events") or [{}]
+    reason = (events[-1].get("Details") or {}).get("restart_reason", "")
+    return state["State"] == "pending" and reason.startswith(_GIVEN_UP)
+
+
+def _ended(allocations: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """The newest allocation, and its task that failed or starts anew."""
+    newest = max(allocations, key=lambda one: int(one["CreateIndex"]), default={})
+    tasks = (newest.get("TaskStates") or {}).items()
+    for task, state in sorted(tasks, key=lambda one: not one[1].get("Failed")):
+        if state.get("Failed") or state.get("Restarts"):
+            return newest["ID"], task
+    return None
 
 
 def _reasons(allocations: Sequence[Mapping[str, Any]]) -> str:

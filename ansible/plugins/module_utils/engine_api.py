@@ -71,7 +71,18 @@ class EngineApi:
                 return None
             raise
 
+    def plain(self, path: str) -> str:
+        """Text that is no JSON, such as a log; empty when there is none, for whatever reason."""
+        try:
+            return self._answer("GET", path)
+        except EngineError:
+            return ""
+
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        text = self._answer(method, path, body)
+        return json.loads(text) if text.strip() else None
+
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
         connection = http.client.HTTPSConnection(self._address, self._port, timeout=20, context=self._tls)
         try:
             payload = None if body is None else json.dumps(body)
@@ -87,7 +98,7 @@ class EngineApi:
                 f"{method} {path} on {self._address}:{self._port}: {answer.status} {text.strip()[:300]}",
                 answer.status,
             )
-        return json.loads(text) if text.strip() else None
+        return text
 
 
 def management_api(engine: Engine, store: SecretStore, address: str, port: int | None = None) -> EngineApi:

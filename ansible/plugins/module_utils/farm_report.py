@@ -25,10 +25,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Machine:
-    """What one machine answered. `health`: that of `soundstage-health run --json`, None without one."""
+    """What one machine answered. `control`: a server of both engines; `works`: a client of Nomad that takes
+    jobs. `health`: that of `soundstage-health run --json`, None without one.
+    """
 
     name: str
     control: bool
+    works: bool
     reachable: bool
     health: dict[str, Any] | None = None
     clock_off_s: float = 0.0
@@ -50,7 +53,7 @@ def problems(machines: list[Machine], engines: Engines, clock_tolerance_s: float
     nodes = {node["Name"]: node for node in engines.nodes}
     for machine in machines:
         found += _of_machine(machine, clock_tolerance_s)
-        if not machine.control and "nomad" not in engines.silent:
+        if machine.works and "nomad" not in engines.silent:
             found += _of_node(machine, nodes.get(machine.name))
         if machine.reachable and "consul" not in engines.silent:
             state = engines.consul_members.get(machine.name, "unknown")

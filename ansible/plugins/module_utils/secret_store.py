@@ -91,6 +91,12 @@ class SecretStore:
             raise SecretStoreError(f"{self.folder / name} is empty. Restore it from your copy.")
         return value
 
+    def all_texts(self) -> Iterator[str]:
+        """What every file holds, to know it again."""
+        for file in sorted(self.folder.rglob("*")):
+            if file.is_file() and not file.name.startswith((".", "README")):
+                yield file.read_bytes().decode("utf-8", errors="replace")
+
     def write(self, name: str, content: bytes, mode: int = 0o600) -> None:
         """Replace the file whole: after a crash it is the old one or the new one."""
         path = self.path(name)
