@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from avatar.spec import EspeakVoice, OpenAIVoice, PiperVoice, QwenVoice
+from avatar.spec import EspeakVoice, PiperVoice
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
@@ -17,9 +13,8 @@ from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import HealthCheck, Persona, PersonaHealth
 from studio.personas.speaking import PersonaSpeech
+from studio.personas.speech_service import look_at
 from studio.renders.admission import Admission
-
-CONNECT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +80,4 @@ class PersonaHealthService:
                 return HealthCheck(name="voice", ok=True, message=message)
         except SoundstageError as error:
             return HealthCheck(name="voice", ok=False, message=error.message, hint=error.hint)
-        return await self._service(persona.voice)
-
-    async def _service(self, voice: OpenAIVoice | QwenVoice) -> HealthCheck:
-        """Only whether it can be reached: asking it to speak would cost the operator."""
-        if voice.api_key_env and voice.api_key_env not in os.environ:
-            message = f"The variable {voice.api_key_env}, which holds the key of its service, is not set."
-            return HealthCheck(
-                name="voice", ok=False, message=message, hint="Set it where the server starts."
-            )
-        address = urlsplit(voice.base_url)
-        port = address.port or (443 if address.scheme == "https" else 80)
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                _, writer = await asyncio.open_connection(address.hostname, port)
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-        except (OSError, TimeoutError, ValueError):
-            message = f"Its speech service {voice.base_url} does not answer."
-            return HealthCheck(
-                name="voice", ok=False, message=message, hint="Start it, or look at its address."
-            )
-        return HealthCheck(name="voice", ok=True, message="Its speech service can be reached.")
+        return await look_at(persona.voice)

@@ -1,0 +1,119 @@
+"""Whether a speech service could speak with a voice. It is looked at, not asked to speak: that may cost."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from contextlib import suppress
+from typing import Any
+
+import httpx
+from avatar.spec import OpenAIVoice, QwenVoice
+
+from studio.personas.schemas import HealthCheck
+
+TIMEOUT = httpx.Timeout(5.0, connect=3.0)
+MOST_NAMED = 8
+MOST_BYTES = 1 << 20
+_KEYS = ("id", "voice_id", "name")
+
+
+async def look_at(voice: OpenAIVoice | QwenVoice) -> HealthCheck:
+    """Its key, whether it answers, whether it has loaded its model, and whether it has this voice.
+
+    Servers differ in what they have: `/v1/audio/voices` (vLLM-Omni and others) names the voices, `/health`
+    and `/v1/models` tell only that somebody is there. What a server does not have is not held against it.
+    """
+    key = ""
+    if voice.api_key_env:
+        key = os.environ.get(voice.api_key_env, "").strip()
+        if not key:
+            return _ill(
+                f"The variable {voice.api_key_env}, which holds the key of its service, is not set.",
+                "Set it where the server starts.",
+            )
+    try:
+        base = httpx.URL(voice.base_url.strip())
+        path = base.path.rstrip("/").removesuffix("/audio/speech").removesuffix("/v1")
+        root = base.copy_with(path=path + "/")
+    except (httpx.InvalidURL, ValueError):
+        return _ill(f"{voice.base_url} is no web address.", "Write it like http://127.0.0.1:8091.")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        async with httpx.AsyncClient(
+            base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not _is_near(root.host)
+        ) as client:
+            return await _found(client, voice, key)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return _ill(
+            f"Its speech service {voice.base_url} does not answer.", "Start it, or look at its address."
+        )
+
+
+async def _found(client: httpx.AsyncClient, voice: OpenAIVoice | QwenVoice, key: str) -> HealthCheck:
+    health, _ = await _asked(client, "health")
+    if health >= 500:
+        return _ill(
+            f"Its speech service {voice.base_url} is there, but not ready ({health}).",
+            "It may still load its model; look at its log.",
+        )
+    status, listed = await _asked(client, "v1/audio/voices")
+    if status == 404:
+        status, _ = await _asked(client, "v1/models")
+    if status in (401, 403):
+        hint = (
+            f"Check the key in {voice.api_key_env}." if voice.api_key_env else "Name a variable with a key."
+        )
+        return _ill(f"Its speech service {voice.base_url} refuses the key ({status}).", hint)
+    wanted = voice.voice_id if isinstance(voice, QwenVoice) else voice.voice
+    names = _names(listed)
+    if names and wanted.lower() not in {name.lower() for name in names}:
+        some = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+        return _ill(
+            f"Its speech service {voice.base_url} has no voice {wanted!r}.",
+            f"It has {some}; a cloned one is added with `soundstage voices add`.",
+        )
+    message = "Its speech service has this voice." if names else "Its speech service can be reached."
+    return HealthCheck(name="voice", ok=True, message=message)
+
+
+async def _asked(client: httpx.AsyncClient, path: str) -> tuple[int, Any]:
+    """The status, and what the answer says when it is short JSON."""
+    async with client.stream("GET", path) as answer:
+        body = bytearray()
+        async for chunk in answer.aiter_bytes():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                return answer.status_code, None
+    try:
+        return answer.status_code, httpx.Response(200, content=bytes(body)).json()
+    except ValueError:
+        return answer.status_code, None
+
+
+def _names(listed: Any) -> list[str]:
+    """Of `{"voices": ["vivian"], "uploaded_voices": [{"name": "ada"}]}` and the forms near it."""
+    if not isinstance(listed, dict):
+        return []
+    found: dict[str, None] = {}
+    for part in ("uploaded_voices", "voices", "data"):
+        entries = listed.get(part)
+        for entry in entries if isinstance(entries, list) else []:
+            told = [entry.get(key) for key in _KEYS] if isinstance(entry, dict) else [entry]
+            found |= {_plain(name): None for name in told if isinstance(name, str) and name}
+    return list(found)
+
+
+def _is_near(host: str) -> bool:
+    """A proxy of the environment is for the outside world."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name)[:80]
+
+
+def _ill(message: str, hint: str) -> HealthCheck:
+    return HealthCheck(name="voice", ok=False, message=message, hint=hint)
