@@ -17,6 +17,7 @@ from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
 from soundstage.database import Database, new_id, overwriting, utcnow
+from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
 from soundstage.telemetry import trace_id
@@ -134,6 +135,7 @@ class SessionService:
         self, conversation: Conversation, utterance: str, request_id: str | None = None
     ) -> OpenTurn:
         """Raises Conflict when this request has begun a turn already, in whichever process."""
+        utterance = storable(utterance)
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             row = await self._own(repository, conversation.principal, conversation.id)
@@ -197,7 +199,7 @@ class SessionService:
                     "Look what it has done before you ask again.",
                 )
             row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
-            row.reply, row.tool = so_far.reply, so_far.tool
+            row.reply, row.tool = storable(so_far.reply), so_far.tool
             await self._write(session, turn, told)
             await self._forget(session, turn, row)
             await self._note_it(repository, turn, so_far)
@@ -208,7 +210,7 @@ class SessionService:
                 repository = SessionRepository(session)
                 row = await repository.turn(turn.session_id, turn.number)
                 if row is not None and row.finished_at is None:
-                    row.reply, row.tool, row.error_code = end.reply, end.tool, end.error_code
+                    row.reply, row.tool, row.error_code = storable(end.reply), end.tool, end.error_code
                     row.finished_at = utcnow()
                     await self._write(session, turn, told)
                     await self._forget(session, turn, row)

@@ -20,6 +20,7 @@ from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, in_transaction, utcnow
+from soundstage.database.storable import storable
 from soundstage.errors import NotFound
 from soundstage.telemetry import get_logger
 from soundstage.telemetry.masking import mask_secrets
@@ -227,7 +228,7 @@ def _plain(text: str) -> str:
 
 
 def _told(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _short(value) for name, value in mask_secrets(None, "info", dict(data)).items()}
+    return {storable(name): _short(value) for name, value in mask_secrets(None, "info", dict(data)).items()}
 
 
 def _of_tenant(entry: AuditEntry) -> dict[str, Any]:
@@ -237,9 +238,10 @@ def _of_tenant(entry: AuditEntry) -> dict[str, Any]:
 
 def _short(value: Any) -> Any:
     if isinstance(value, str):
+        value = storable(value)
         return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}… ({len(value)} characters)"
     if isinstance(value, Mapping):
-        return {str(name): _short(inner) for name, inner in value.items()}
+        return {storable(str(name)): _short(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_short(inner) for inner in value]
     return value

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from soundstage.database import Database, in_transaction, utcnow
+from soundstage.database.storable import storable
 from soundstage.events.listening import Bell
 from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
@@ -114,8 +115,8 @@ class EventStore:
         numbers, places = await _take(session, stream, len(told))
         at, trace = utcnow(), trace_id or current_trace_id()
         rows = [
-            {"id": number, "stream": stream, "seq": place, "kind": kind, "data": dict(data), "at": at,
-             "trace_id": trace}
+            {"id": number, "stream": stream, "seq": place, "kind": kind, "data": storable(dict(data)),
+             "at": at, "trace_id": trace}
             for number, place, (kind, data) in zip(numbers, places, told, strict=True)
         ]  # fmt: skip
         await session.execute(_ADD, rows)

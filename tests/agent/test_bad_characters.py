@@ -1,0 +1,51 @@
+"""U+0000, which PostgreSQL stores in no text, breaks neither a turn nor the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agent.events import Text, ToolReturned
+from agent.sessions.service import SessionService, TurnEnd
+from app.tables import all_tables
+from policy import Principal
+from policy.audit import AuditEntry, AuditLog
+from soundstage.database import Database
+from soundstage.events import EventStore
+
+pytestmark = pytest.mark.each_database
+
+ADA = Principal(id="key_ada", name="Ada", role="editor", kind="key")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    all_tables()
+    made = Database(database_url)
+    await made.create_tables()
+    yield made
+    await made.close()
+
+
+async def test_a_turn_is_written_with_what_was_said_and_answered(database: Database) -> None:
+    events, audit = EventStore(database), AuditLog(database)
+    sessions = SessionService(database, events, audit)
+    conversation = await sessions.open(ADA)
+    turn = await sessions.begin_turn(conversation, "what is in\x00 the file?")
+    told = [ToolReturned(tool="ssh", result={"output": "ELF\x00\x01"}), Text(text="It says ELF\x00.")]
+    await sessions.keep(turn, told[:1], TurnEnd("ELF\x00"))
+    await sessions.end_turn(turn, TurnEnd("It says ELF\x00."), told[1:])
+    [kept] = await sessions.turns(ADA, conversation.id)
+    assert (kept.state, kept.utterance, kept.reply) == ("done", "what is in� the file?", "It says ELF�.")
+    assert [event.data.get("text") for event in await events.read(turn.stream)] == [None, "It says ELF�."]
+    assert [line.kind for line in await audit.read(0, 10, ADA.tenant)] == ["utterance.said"]
+
+
+async def test_the_audit_log_of_a_tenant_can_be_read_whatever_a_tool_was_given(database: Database) -> None:
+    audit = AuditLog(database)
+    data = {"arguments": {"code": "print('\x00')"}, "a\x00b": ["\x00"]}
+    await audit.note(AuditEntry("tool.called", "Ada", "code_runner", data=data))
+    await audit.note(AuditEntry("tool.called", "Bob", "help", tenant="other"))
+    assert len(await audit.read(0, 10, "default")) == len(await audit.read(0, 10, "other")) == 1
+    assert (await audit.verify()).broken_at is None
