@@ -12,6 +12,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from agent.approvals.deciding import Deciding
 from agent.sessions.service import SessionService
 from policy import Principal, require_permission
+from soundstage.database.tenants import tenant_of
 from soundstage.errors import NotFound
 from soundstage.events import Event, EventStore, last_event_id
 from soundstage.events.sse import message_of
@@ -27,6 +28,8 @@ READING = MappingProxyType(
         "keys": "key:read",
     }
 )
+MARKED = frozenset({"render", "publication", "keys"})
+"""Streams whose events say themselves whose they are."""
 OTHERS_SESSIONS = "audit:read"
 
 Follower = Annotated[Principal, Depends(require_permission("event:read"))]
@@ -42,13 +45,16 @@ class Reader:
         self._known: dict[str, bool] = {}
 
     async def may_see(self, event: Event) -> bool:
-        """Conversations of others need the right to read the audit record; they and approvals stay in their
-        tenant.
+        """Conversations of others need the right to read the audit record. All stays in its tenant; only the
+        operator hears of the keys of others.
         """
         room, _, name = event.stream.partition(":")
         permission = READING.get(room)
         if permission is None or not self._principal.may(permission):
             return False
+        if room in MARKED:
+            runs_the_house = room == "keys" and self._principal.is_operator
+            return runs_the_house or tenant_of(event.data) == self._principal.tenant
         if room == "session":
             return await self._is_there(room, name)
         if room == "approvals":

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy.declarations import check_routes
 from policy.principal import Principal
+from soundstage.database.tenants import NOBODY, working_for
 from soundstage.errors import SoundstageError, problem_response
 
 Admission = Callable[[HTTPConnection], Awaitable[Any]]
@@ -40,7 +41,12 @@ class DeclarationCheck:
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                 raise
             self._checked = True
-        await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        # Until its guard knows who asks, a request sees nothing that is anybody's.
+        with working_for(NOBODY):
+            await self._app(scope, receive, send)
 
 
 class BodyAdmission:

@@ -26,6 +26,7 @@ class Me(BaseModel):
     id: str
     name: str
     role: str
+    tenant: str
     kind: Kind
     permissions: list[str]
 
@@ -71,6 +72,7 @@ def _me(principal: Principal) -> Me:
         id=principal.id,
         name=principal.name,
         role=principal.role,
+        tenant=principal.tenant,
         kind=principal.kind,
         permissions=sorted(principal.permissions),
     )

@@ -10,11 +10,12 @@ from typing import Literal
 from policy.decisions.embedded import permissions_of
 from policy.permissions import permission
 from policy.roles import role
+from soundstage.database import tenants
 from soundstage.errors import Forbidden
 
 Kind = Literal["key", "session", "loopback", "local"]
 
-DEFAULT_TENANT = "default"
+DEFAULT_TENANT = tenants.DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,12 @@ class Principal:
     @property
     def permissions(self) -> frozenset[str]:
         """All that this principal may do."""
-        return permissions_of(role(self.role).name, self.scopes)
+        return permissions_of(role(self.role).name, self.scopes, self.tenant)
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it runs the installation: an admin of the first tenant, who lets the others in."""
+        return self.tenant == DEFAULT_TENANT and self.role == "admin"
 
     def may(self, name: str) -> bool:
         """Whether it may do that; Invalid for a permission that does not exist."""
@@ -51,11 +57,11 @@ class Principal:
     def require(self, name: str) -> None:
         """Raises Forbidden unless it may do that."""
         if not self.may(name):
-            why = (
-                f"the role {self.role}"
-                if name not in role(self.role).permissions
-                else "the scopes of this key"
-            )
+            why = "the scopes of this key"
+            if name not in role(self.role).permissions:
+                why = f"the role {self.role}"
+            elif name not in permissions_of(self.role, None, self.tenant):
+                why = f"the tenant {self.tenant}"
             raise Forbidden(
                 "policy.forbidden",
                 f"This needs the permission {name}, which {why} does not give.",

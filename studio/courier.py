@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
+from soundstage.database.tenants import of_the_house
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 from soundstage.waiting import until_set
@@ -23,7 +24,10 @@ log = get_logger(__name__)
 
 
 class Courier:
-    """`start` and `close`, or `async with`. All it knows is in the database, so any process may go on."""
+    """`start` and `close`, or `async with`. All it knows is in the database, so any process may go on.
+
+    It works as the house: for all tenants, and on nobody's behalf.
+    """
 
     def __init__(
         self, name: str, lock: Path, due: Due, work: Work, *, max_active: int = 8, poll_s: float = 0.5
@@ -44,7 +48,7 @@ class Courier:
 
     async def start(self) -> None:
         if self._loop is None:
-            self._loop = asyncio.create_task(self._run(), name=self._name)
+            self._loop = asyncio.create_task(self._run(), name=self._name, context=of_the_house())
 
     async def close(self) -> None:
         """Stops in the middle of whatever it does; the next to start goes on from what is written down."""

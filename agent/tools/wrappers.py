@@ -20,6 +20,7 @@ from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset, Wrapp
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Action, Decider, Verdict
 from soundstage.database import Database
+from soundstage.database.tenants import working_for
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
@@ -94,6 +95,16 @@ class AuditedToolset(WrappedToolset):
             await guards.events.append(session, f"session:{context.session_id}", "tool.called", data)
             entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
             await guards.audit.record(session, *context.unwritten, entry)
+
+
+class TenantToolset(WrappedToolset):
+    """Works for the caller's tenant also where no request brings the call: one that was agreed to, or that
+    of a client which holds its session open.
+    """
+
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        with working_for(context.principal.tenant):
+            return await self._inner.run(context, call)
 
 
 class RateLimitedToolset(WrappedToolset):
@@ -270,4 +281,5 @@ def standard_toolset(tools: Iterable[AnyTool], guards: Guards) -> Toolset:
     toolset = DryRunToolset(toolset)
     toolset = DecidedToolset(toolset, guards)
     toolset = RateLimitedToolset(toolset, guards.calls_per_minute)
-    return AuditedToolset(toolset, guards)
+    toolset = AuditedToolset(toolset, guards)
+    return TenantToolset(toolset)

@@ -86,7 +86,7 @@ async def restore(
 
 
 async def _holds_something(database: Path, blobs: BlobStore, personas: Path) -> bool:
-    if await asyncio.to_thread(lambda: database.exists() or any(personas.glob("*.y*ml"))):
+    if await asyncio.to_thread(lambda: database.exists() or any(personas.rglob("*.y*ml"))):
         return True
     async for _ in blobs.iterate():
         return True
@@ -140,10 +140,12 @@ def _place_personas(source: Path, target: Path) -> None:
     if not source.is_dir():
         return
     target.mkdir(parents=True, exist_ok=True)
-    for path in source.iterdir():
-        half = target / f"{path.name}.part"
+    for path in (one for one in source.rglob("*") if one.is_file()):
+        placed = target / path.relative_to(source)
+        placed.parent.mkdir(exist_ok=True)
+        half = placed.with_name(f"{placed.name}.part")
         shutil.copyfile(path, half)
-        half.replace(target / path.name)
+        half.replace(placed)
 
 
 def _check_machines(source: Path, target: MachineState) -> None:

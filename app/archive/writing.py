@@ -61,7 +61,7 @@ async def backup(
     hashes = sorted([found.sha256 async for found in blobs.iterate()])
     with tempfile.TemporaryDirectory(prefix="soundstage-backup-") as folder:
         copy = await asyncio.to_thread(backup_sqlite, database.path, Path(folder) / DATABASE)
-        files = [(DATABASE, copy), *((f"personas/{path.name}", path) for path in _persona_files(personas))]
+        files = [(DATABASE, copy), *_persona_files(personas)]
         if machines is not None and machines.database is not None and machines.database.is_file():
             copy = await asyncio.to_thread(backup_sqlite, machines.database, Path(folder) / PROVISIONING)
             files.append((PROVISIONING, copy))
@@ -76,10 +76,11 @@ async def backup(
         return await asyncio.to_thread(_write, files, target, revision)
 
 
-def _persona_files(folder: Path) -> list[Path]:
-    """The files of personas, and what dossiers left beside them."""
-    found = (*folder.glob("*.y*ml"), *folder.glob(f"*{COMPILED_SUFFIX}"))
-    return sorted(path for path in found if path.is_file())
+def _persona_files(folder: Path) -> list[tuple[str, Path]]:
+    """The files of personas, each tenant's in its folder, and what dossiers left beside them."""
+    patterns = (f"{below}{name}" for below in ("", "*/") for name in ("*.y*ml", f"*{COMPILED_SUFFIX}"))
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return [(f"personas/{path.relative_to(folder).as_posix()}", path) for path in sorted(found)]
 
 
 def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) -> Backup:

@@ -24,9 +24,13 @@ def register(cli: typer.Typer) -> None:
         """List all keys, ended ones too; never the keys themselves."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = in_transaction(called, lambda services, session: services.policy.keys.list(session))
-        rows = ([key.id, key.name, key.role, key.state, key.expires_at, key.last_used_at] for key in found)
-        columns = ["id", "name", "role", "state", "expires", "last used"]
+        by = Principal.local_admin()
+        found = in_transaction(called, lambda services, session: services.policy.keys.list(session, by))
+        rows = (
+            [key.id, key.name, key.tenant, key.role, key.state, key.expires_at, key.last_used_at]
+            for key in found
+        )
+        columns = ["id", "name", "tenant", "role", "state", "expires", "last used"]
         printer.listing(found, columns, rows, empty="There are no keys.")
 
     @group.command()
@@ -37,6 +41,9 @@ def register(cli: typer.Typer) -> None:
         scope: Annotated[
             list[str] | None, typer.Option(help="Narrow the role, e.g. render:*; repeatable.")
         ] = None,
+        tenant: Annotated[
+            str | None, typer.Option(help="Whose things it works on; default: those of the operator.")
+        ] = None,
         days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; default never.")] = None,
         as_json: JsonFlag = False,
     ) -> None:
@@ -44,7 +51,7 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         expires_at = utcnow() + timedelta(days=days) if days else None
-        request = KeyRequest(name=name, role=role, scopes=scope or None, expires_at=expires_at)
+        request = KeyRequest(name=name, role=role, tenant=tenant, scopes=scope or None, expires_at=expires_at)
         by = Principal.local_admin()
         made = in_transaction(
             called, lambda services, session: services.policy.keys.create(session, request, by)

@@ -14,7 +14,7 @@ from app.composition import Services, opened, working
 from policy import Principal
 from soundstage.database import utcnow
 from studio.consents.schemas import ConsentDraft
-from studio.renders.media import import_media
+from studio.renders.media import hashes_in, import_media
 from studio.renders.schemas import RenderRequest, RenderView
 
 
@@ -63,4 +63,6 @@ async def _create(
     )
     agreed = stored.model_copy(update={"face": stored.face.model_copy(update={"consent": consent})})
     request = RenderRequest(lipsync=agreed, title=title)
-    return await services.studio.renders.create(request, requested_by=Principal.local_admin().name)
+    return await services.studio.renders.create(
+        request, requested_by=Principal.local_admin().name, given=hashes_in(stored)
+    )

@@ -15,7 +15,7 @@ from app.composition import opened
 from app.listening import listening_socket, provisioning_sockets, url_of
 from app.provisioning import build_process
 from app.supervisor import Supervisor, provisioning_command, run_all, server_command
-from policy import Policy
+from policy import Policy, Principal
 from policy.keys.schemas import KeyMade
 from soundstage.settings import Settings
 
@@ -124,7 +124,7 @@ async def _first_provisioning_key(policy: Policy, made: KeyMade | None) -> KeyMa
     if made is None:
         return await policy.first_admin_key()
     async with policy.db.transaction() as session:
-        if not await policy.keys.list(session):
+        if not await policy.keys.list(session, Principal.local_admin()):
             await policy.keys.register(session, made)
     return None
 

@@ -14,6 +14,7 @@ from regopy import Interpreter, RegoError
 from policy.decisions.bundle import DECISION, PERMISSIONS, Bundle, shipped
 from policy.decisions.engine import engine_failed
 from policy.decisions.verdict import Decision
+from soundstage.database.tenants import DEFAULT_TENANT
 
 
 class EmbeddedEngine:
@@ -72,7 +73,7 @@ def shipped_engine() -> EmbeddedEngine:
 
 
 @lru_cache(maxsize=256)
-def permissions_of(role: str, scopes: tuple[str, ...] | None) -> frozenset[str]:
-    """What a role with these scopes may do. The rules of a process do not change while it lives."""
-    subject = {"role": role, "scopes": None if scopes is None else list(scopes)}
+def permissions_of(role: str, scopes: tuple[str, ...] | None, tenant: str = DEFAULT_TENANT) -> frozenset[str]:
+    """What a role with these scopes may do in a tenant; the rules of a process do not change."""
+    subject = {"role": role, "scopes": None if scopes is None else list(scopes), "tenant": tenant}
     return shipped_engine().permissions({"subject": subject})

@@ -21,6 +21,15 @@ def key_escalates(missing: list[str]) -> Forbidden:
     )
 
 
+def key_of_another_tenant(tenant: str) -> Forbidden:
+    """Only the operator lets other tenants in."""
+    return Forbidden(
+        "key.other_tenant",
+        f"You may not make a key for the tenant {tenant!r}.",
+        "Leave `tenant` out: the key is of yours. Keys of others are made by an admin of the tenant default.",
+    )
+
+
 def key_in_the_past() -> Invalid:
     """An expiry that has passed."""
     return Invalid(

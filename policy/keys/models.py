@@ -8,6 +8,7 @@ from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base
+from soundstage.database.tenants import DEFAULT_TENANT
 
 
 class EndedLoginRow(Base):
@@ -20,11 +21,15 @@ class EndedLoginRow(Base):
 
 
 class ApiKeyRow(Base):
-    """One key. The key itself is nowhere; `sha256` is the hash of its text (64 hex digits)."""
+    """One key. The key itself is nowhere; `sha256` is the hash of its text (64 hex digits).
+
+    Not `TenantOwned`: whoever shows a key is looked up in it before anybody knows whose they are.
+    """
 
     __tablename__ = "api_keys"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(80), default=DEFAULT_TENANT)
     name: Mapped[str] = mapped_column(String(100))
     role: Mapped[str] = mapped_column(String(40))
     scopes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))

@@ -31,10 +31,12 @@ class KeyRepository:
         found: ApiKeyRow | None = await self._session.scalar(_BY_HASH, {"hash": sha256})
         return found
 
-    async def all(self) -> Sequence[ApiKeyRow]:
-        return (
-            await self._session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id))
-        ).all()
+    async def all(self, tenant: str | None) -> Sequence[ApiKeyRow]:
+        """Oldest first; of one tenant, or of all (None)."""
+        query = select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id)
+        if tenant is not None:
+            query = query.where(ApiKeyRow.tenant == tenant)
+        return (await self._session.scalars(query)).all()
 
     async def count(self) -> int:
         return await self._session.scalar(select(func.count()).select_from(ApiKeyRow)) or 0

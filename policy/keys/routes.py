@@ -12,22 +12,24 @@ from policy.keys.service import KeyService
 from policy.principal import Principal
 from soundstage.database import Database
 
+KeyReader = Annotated[Principal, Depends(require_permission("key:read"))]
+
 
 def keys_router(db: Database, keys: KeyService) -> APIRouter:
     """Routes below `/api/keys`."""
     router = APIRouter(prefix="/api/keys", tags=["keys"])
 
-    @router.get("", dependencies=[Depends(require_permission("key:read"))])
-    async def list_keys() -> list[KeyView]:
-        """All keys, without the keys themselves."""
+    @router.get("")
+    async def list_keys(principal: KeyReader) -> list[KeyView]:
+        """The keys of one's tenant, or of all for the operator; without the keys themselves."""
         async with db.session() as session:
-            return await keys.list(session)
+            return await keys.list(session, principal)
 
-    @router.get("/{key_id}", dependencies=[Depends(require_permission("key:read"))])
-    async def get_key(key_id: str) -> KeyView:
+    @router.get("/{key_id}")
+    async def get_key(key_id: str, principal: KeyReader) -> KeyView:
         """One key."""
         async with db.session() as session:
-            return await keys.get(session, key_id)
+            return await keys.get(session, key_id, principal)
 
     @router.post("", status_code=201)
     async def create_key(

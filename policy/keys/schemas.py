@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from policy.keys.states import KeyState
+from soundstage.database.tenants import NAME_CHARS, NAME_PATTERN
 
 MAX_SCOPES = 100
 
@@ -27,6 +28,12 @@ class KeyRequest(BaseModel):
         min_length=1, max_length=100, description="what it is for"
     )
     role: str = "viewer"
+    tenant: str | None = Field(
+        default=None,
+        max_length=NAME_CHARS,
+        pattern=NAME_PATTERN,
+        description="whose things it works on; null: its maker's. Others are named by the operator only",
+    )
     scopes: list[str] | None = Field(
         default=None,
         max_length=MAX_SCOPES,
@@ -40,6 +47,7 @@ class KeyView(BaseModel):
 
     id: str
     name: str
+    tenant: str
     role: str
     scopes: list[str] | None
     state: KeyState

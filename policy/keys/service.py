@@ -10,15 +10,21 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policy.keys.errors import key_escalates, key_in_the_past, key_not_found
+from policy.keys.errors import (
+    key_escalates,
+    key_in_the_past,
+    key_not_found,
+    key_of_another_tenant,
+)
 from policy.keys.models import ApiKeyRow, EndedLoginRow
 from policy.keys.repository import KeyRepository
 from policy.keys.schemas import KeyMade, KeyRequest, KeyView
 from policy.keys.states import USABLE, KeyState, move, state_at
 from policy.permissions import check_pattern
-from policy.principal import Principal
+from policy.principal import DEFAULT_TENANT, Principal
 from policy.roles import role
 from soundstage.database import new_id, utcnow
+from soundstage.database.tenants import marked_of
 from soundstage.events import EventStore
 
 # Enough for "is this key still in use", cheap enough for every request.
@@ -41,11 +47,17 @@ class KeyService:
         self._overlap = overlap
 
     async def create(self, session: AsyncSession, request: KeyRequest, by: Principal) -> KeyMade:
-        """Makes a key with no more rights than `by` has; the key is in the answer and nowhere else, ever."""
-        _check_rights(request, by)
+        """Makes a key with no more rights than `by` has; the key is in the answer and nowhere else, ever.
+
+        It is of the tenant of `by`; the operator may name another.
+        """
+        tenant = by.tenant if request.tenant is None else request.tenant
+        if tenant != by.tenant and not by.is_operator:
+            raise key_of_another_tenant(tenant)
+        _check_rights(request, by, tenant)
         if request.expires_at is not None and request.expires_at <= utcnow():
             raise key_in_the_past()
-        return await self._make(session, request, by)
+        return await self._make(session, request, by, tenant)
 
     async def first_admin(self, session: AsyncSession) -> KeyMade | None:
         """An admin key when there has never been any key; None otherwise. Whoever gets it shows it once.
@@ -55,12 +67,13 @@ class KeyService:
         if self._configured or await KeyRepository(session).count():
             return None
         request = KeyRequest(name="first administrator", role="admin")
-        return await self._make(session, request, Principal.local_admin("first start"))
+        return await self._make(session, request, Principal.local_admin("first start"), DEFAULT_TENANT)
 
     async def register(self, session: AsyncSession, made: KeyMade) -> None:
         """The same key, just made in the database of another process of this installation; good here too."""
         row = ApiKeyRow(
             id=made.id,
+            tenant=made.tenant,
             name=made.name,
             role=made.role,
             scopes=made.scopes,
@@ -73,41 +86,44 @@ class KeyService:
         await KeyRepository(session).add(row)
         await self._events.append(session, STREAM, "key.created", {"id": row.id, "by": made.created_by})
 
-    async def list(self, session: AsyncSession) -> list[KeyView]:
-        """All keys, ended ones too, oldest first."""
+    async def list(self, session: AsyncSession, by: Principal) -> list[KeyView]:
+        """The keys of one's tenant, or of all for the operator; ended ones too, oldest first."""
         now = utcnow()
-        return [_view(row, now) for row in await KeyRepository(session).all()]
+        tenant = None if by.is_operator else by.tenant
+        return [_view(row, now) for row in await KeyRepository(session).all(tenant)]
 
-    async def get(self, session: AsyncSession, key_id: str) -> KeyView:
-        """One key; NotFound when there is none."""
-        return _view(await self._row(session, key_id), utcnow())
+    async def get(self, session: AsyncSession, key_id: str, by: Principal) -> KeyView:
+        """One key; NotFound when there is none, or only in another tenant."""
+        return _view(await self._row(session, key_id, by), utcnow())
 
     async def rotate(
         self, session: AsyncSession, key_id: str, by: Principal, overlap: timedelta | None = None
     ) -> KeyMade:
         """Makes the successor of a key; the old one works on for `overlap`, for clients to change over."""
-        row = await self._row(session, key_id)
+        row = await self._row(session, key_id, by)
         now = utcnow()
         request = KeyRequest(name=row.name, role=row.role, scopes=row.scopes, expires_at=row.expires_at)
-        _check_rights(request, by)
+        _check_rights(request, by, row.tenant)
         state = move(_state(row, now), KeyState.SUPERSEDED)
-        made = await self._make(session, request, by)
+        made = await self._make(session, request, by, row.tenant)
         end = now + (self._overlap if overlap is None else overlap)
         row.state = state
         row.replaced_by = made.id
         row.expires_at = min(end, row.expires_at) if row.expires_at else end
-        await self._events.append(session, STREAM, "key.rotated", {"id": row.id, "by": by.id, "to": made.id})
+        facts = {"id": row.id, "by": by.id, "to": made.id, **marked_of(row.tenant)}
+        await self._events.append(session, STREAM, "key.rotated", facts)
         return made
 
     async def revoke(self, session: AsyncSession, key_id: str, by: Principal) -> KeyView:
         """Ends a key at once; twice is no error. Nobody can end a key that may do more than they."""
-        row = await self._row(session, key_id)
+        row = await self._row(session, key_id, by)
         now = utcnow()
         if _state(row, now) is not KeyState.REVOKED:
-            _check_rights(KeyRequest(name=row.name, role=row.role, scopes=row.scopes), by)
+            _check_rights(KeyRequest(name=row.name, role=row.role, scopes=row.scopes), by, row.tenant)
             row.state = move(_state(row, now), KeyState.REVOKED)
             row.ended_at = now
-            await self._events.append(session, STREAM, "key.revoked", {"id": row.id, "by": by.id})
+            facts = {"id": row.id, "by": by.id, **marked_of(row.tenant)}
+            await self._events.append(session, STREAM, "key.revoked", facts)
         return _view(row, now)
 
     async def identify(self, session: AsyncSession, key: str) -> Principal | None:
@@ -138,23 +154,26 @@ class KeyService:
         """Ends one login of a page; the key behind it goes on."""
         row = EndedLoginRow(id=login_id, expires_at=expires_at)
         if await KeyRepository(session).end_login(row, utcnow()):
-            await self._events.append(session, STREAM, "login.ended", {"id": key_id})
+            key = await KeyRepository(session).get(key_id)
+            mark = {} if key is None else marked_of(key.tenant)
+            await self._events.append(session, STREAM, "login.ended", {"id": key_id, **mark})
 
     async def mark_used(self, session: AsyncSession, principal: Principal) -> None:
         """Notes that a key was used; to the minute."""
         now = utcnow()
         await KeyRepository(session).mark_used(principal.id, now, now - USED_EVERY)
 
-    async def _row(self, session: AsyncSession, key_id: str) -> ApiKeyRow:
+    async def _row(self, session: AsyncSession, key_id: str, by: Principal) -> ApiKeyRow:
         row = await KeyRepository(session).get(key_id)
-        if row is None:
+        if row is None or not (by.is_operator or row.tenant == by.tenant):
             raise key_not_found(key_id)
         return row
 
-    async def _make(self, session: AsyncSession, request: KeyRequest, by: Principal) -> KeyMade:
+    async def _make(self, session: AsyncSession, request: KeyRequest, by: Principal, tenant: str) -> KeyMade:
         key = secrets.token_hex(32)
         row = ApiKeyRow(
             id=new_id("key"),
+            tenant=tenant,
             name=request.name,
             role=role(request.role).name,
             scopes=request.scopes,
@@ -166,15 +185,15 @@ class KeyService:
         )
         await KeyRepository(session).add(row)
         facts = {"id": row.id, "name": row.name, "role": row.role, "scopes": row.scopes, "by": by.id}
-        await self._events.append(session, STREAM, "key.created", facts)
+        await self._events.append(session, STREAM, "key.created", {**facts, **marked_of(tenant)})
         return KeyMade(**_view(row, utcnow()).model_dump(), key=key)
 
 
-def _check_rights(request: KeyRequest, by: Principal) -> None:
+def _check_rights(request: KeyRequest, by: Principal, tenant: str) -> None:
     for scope in request.scopes or ():
         check_pattern(scope)
     scopes = None if request.scopes is None else tuple(request.scopes)
-    wanted = Principal(id="", name="", role=role(request.role).name, kind="key", scopes=scopes)
+    wanted = Principal(id="", name="", role=role(request.role).name, kind="key", scopes=scopes, tenant=tenant)
     if missing := by.missing(wanted.permissions):
         raise key_escalates(missing)
 
@@ -195,6 +214,7 @@ def _principal(row: ApiKeyRow) -> Principal | None:
         kind="key",
         scopes=scopes,
         state=state,
+        tenant=row.tenant,
         until=row.expires_at,
     )
 
@@ -209,6 +229,7 @@ def _view(row: ApiKeyRow, now: datetime) -> KeyView:
     return KeyView(
         id=row.id,
         name=row.name,
+        tenant=row.tenant,
         role=row.role,
         scopes=row.scopes,
         state=_state(row, now),

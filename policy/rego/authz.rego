@@ -121,6 +121,7 @@ permissions contains permission if {
 	some permission, _ in data.permissions
 	gives(permission)
 	api_keys.scope_covers(permission)
+	tenants.in_reach(permission)
 }
 
 default revision := ""

@@ -118,7 +118,11 @@ test_shipped_viewers_change_nothing if {
 }
 
 test_shipped_admin_may_everything if {
-	permitted := authz.permissions with input as {"subject": {"role": "admin", "scopes": null}}
+	permitted := authz.permissions with input as {"subject": {
+		"role": "admin",
+		"scopes": null,
+		"tenant": "default",
+	}}
 	permitted == object.keys(data.permissions)
 }
 

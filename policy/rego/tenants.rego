@@ -1,11 +1,14 @@
-# Whose things these are: nobody sees or changes what belongs to another tenant.
+# Whose things these are: nobody sees or changes what belongs to another tenant, or to the house.
 package soundstage.tenants
 
 import rego.v1
 
+import data.soundstage.patterns
+
 open if {
 	same
 	writable
+	near
 }
 
 same if input.resource.tenant == null
@@ -29,6 +32,28 @@ writable if state == "active"
 writable if {
 	state == "read_only"
 	data.permissions[input.action.permission].effect == "read"
+}
+
+# What there is only once (machines, the farm, storage, settings) is run by the tenant of the house.
+in_reach(_) if runs_the_house
+
+in_reach(permission) if not of_the_house(permission)
+
+of_the_house(permission) if patterns.covers(data.house.permissions, permission)
+
+# Names for what is negated, as in authz.rego.
+runs_the_house if input.subject.tenant == data.house.tenant
+
+asks_the_house if of_the_house(input.action.permission)
+
+near if runs_the_house
+
+near if not asks_the_house
+
+denials contains reason if {
+	asks_the_house
+	not runs_the_house
+	reason := "it belongs to the house"
 }
 
 denials contains reason if {

@@ -2,6 +2,7 @@ package soundstage.tenants_test
 
 import rego.v1
 
+import data.soundstage.authz
 import data.soundstage.authz_test
 
 states := {
@@ -50,4 +51,33 @@ test_a_tenant_without_a_line_has_the_state_of_the_others if {
 test_a_tenant_that_is_no_name_is_closed if {
 	asked("render:read", null, null).verdict == "deny"
 	asked("render:read", 7, 7).verdict == "deny"
+}
+
+test_what_is_there_only_once_is_closed_to_other_tenants if {
+	decision := of_the_house("acme")
+	decision.verdict == "deny"
+	decision.reasons == ["it belongs to the house"]
+	of_the_house("default").verdict == "allow"
+}
+
+of_the_house(tenant) := decision if {
+	question := object.union(authz_test.question("auditor", "key:read"), {"subject": {"tenant": tenant}})
+	decision := authz_test.decide(question) with data.house as {
+		"tenant": "default",
+		"permissions": ["key:*"],
+	}
+}
+
+test_a_role_gives_another_tenant_less if {
+	may("default")["machine:read"]
+	not may("acme")["machine:read"]
+	may("acme")["render:create"]
+}
+
+may(tenant) := permissions if {
+	permissions := authz.permissions with input as {"subject": {
+		"role": "editor",
+		"scopes": null,
+		"tenant": tenant,
+	}}
 }

@@ -2,6 +2,6 @@
 
 from soundstage.blobs.bucket import BucketAccess
 from soundstage.blobs.schemas import Blob, StoredBlob, parse_sha256
-from soundstage.blobs.store import BlobStore
+from soundstage.blobs.store import BlobStore, blob_not_found
 
-__all__ = ["Blob", "BlobStore", "BucketAccess", "StoredBlob", "parse_sha256"]
+__all__ = ["Blob", "BlobStore", "BucketAccess", "StoredBlob", "blob_not_found", "parse_sha256"]

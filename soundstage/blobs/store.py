@@ -364,5 +364,12 @@ def _local_root(url: str | Path) -> Path | None:
     return None if parts.scheme else Path(url).absolute()
 
 
+def blob_not_found(sha256: str) -> NotFound:
+    """What is said of a blob that is not stored, and to somebody for whom it is not there. Raises Invalid for
+    what is no hash.
+    """
+    return _not_found(parse_sha256(sha256))
+
+
 def _not_found(digits: str) -> NotFound:
     return NotFound("blob.not_found", f"No file with the hash sha256:{digits} is stored.", "Upload it first.")

@@ -17,6 +17,7 @@ from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.postgresql import known_postgresql_error, open_postgresql
 from soundstage.database.sqlite import fold, known_sqlite_error, open_sqlite
+from soundstage.database.tenants import TenantSession
 from soundstage.database.url import database_url
 from soundstage.database.writer_queue import WriterQueue
 from soundstage.errors import SoundstageError, Unavailable
@@ -56,7 +57,7 @@ class Database:
     async def session(self) -> AsyncIterator[AsyncSession]:
         """Reads one consistent state; what was read can be used afterwards, what was written is dropped."""
         with self._explained():
-            async with AsyncSession(self._engine, expire_on_commit=False, autoflush=False) as session:
+            async with _session(self._engine, autoflush=False) as session:
                 yield session
 
     @asynccontextmanager
@@ -75,7 +76,7 @@ class Database:
             with self._explained():
                 async with (
                     nullcontext() if self._queue is None else self._queue.turn(),
-                    AsyncSession(self._writing_engine, expire_on_commit=False) as session,
+                    _session(self._writing_engine) as session,
                 ):
                     session.info[_WRITES] = True
                     # Begins now, not at the first statement: what decides is read under the lock.
@@ -155,6 +156,10 @@ async def overwriting(session: AsyncSession) -> None:
     """
     if session.get_bind().dialect.name == "sqlite":
         await session.execute(text("PRAGMA secure_delete = ON"))
+
+
+def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncSession:
+    return AsyncSession(engine, sync_session_class=TenantSession, expire_on_commit=False, autoflush=autoflush)
 
 
 def in_transaction(session: AsyncSession) -> bool:

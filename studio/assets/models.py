@@ -9,9 +9,10 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, new_id, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class Asset(Base):
+class Asset(TenantOwned, Base):
     """A file people brought or made; its bytes are a blob, held by the owner `asset:<id>`."""
 
     __tablename__ = "assets"

@@ -54,10 +54,10 @@ async def list_assets(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_UPLOAD_BODY)
-async def create_asset(request: Request, studio: StudioDep, _: CreateAssets) -> AssetView:
+async def create_asset(request: Request, studio: StudioDep, principal: CreateAssets) -> AssetView:
     """A file as form or raw body (then `?name=…&kind=…`), or JSON that names a blob which is here already."""
     if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
-        return await studio.assets.create(_draft(await request.body()))
+        return await studio.assets.create(_draft(await request.body()), principal)
     upload = Upload(request, studio.assets.max_upload_bytes)
     blob, found = await studio.assets.store(upload.chunks())
     return await studio.assets.add(blob, found, _labels(upload))

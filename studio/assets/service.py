@@ -8,8 +8,9 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy import Principal
-from soundstage.blobs import Blob, BlobStore
+from soundstage.blobs import Blob, BlobStore, blob_not_found
 from soundstage.database import Database, utcnow
+from soundstage.database.tenants import working_for
 from soundstage.errors import Invalid, NotFound
 from studio.assets.models import Asset
 from studio.assets.probing import labelled
@@ -100,8 +101,10 @@ class AssetService:
         self._added()
         return view
 
-    async def create(self, draft: AssetDraft) -> AssetView:
-        """From a blob that is here already, such as the output of a render."""
+    async def create(self, draft: AssetDraft, principal: Principal) -> AssetView:
+        """From a blob that is here already and that this person may see, such as the output of a render."""
+        if not await self.may_see(principal, draft.sha256):
+            raise blob_not_found(draft.sha256)
         path = await self._blobs.local_path(draft.sha256)
         with path.open("rb") as file:
             found = sniff(file.read(SNIFF_BYTES))
@@ -136,10 +139,11 @@ class AssetService:
     async def may_see(self, principal: Principal, sha256: str) -> bool:
         """Whether a stored file is shown to this person: as an asset, or as what a render has made.
 
-        To know a hash is no right: most of what is stored belongs to something else.
+        To know a hash is no right: most of what is stored belongs to something else, or to another tenant.
         """
-        async with self._db.session() as session:
-            holds = await References(session).holds_of(sha256)
+        with working_for(principal.tenant):
+            async with self._db.session() as session:
+                holds = await References(session).holds_of(sha256)
         return any(
             principal.may("asset:read")
             if owner.startswith("asset:")

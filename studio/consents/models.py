@@ -8,9 +8,10 @@ from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, new_id, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class ConsentRow(Base):
+class ConsentRow(TenantOwned, Base):
     """Who agreed to be shown or heard, when, and what for. A revoked one stays until the person's data is
     erased.
     """

@@ -8,9 +8,10 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class IdempotencyKey(Base):
+class IdempotencyKey(TenantOwned, Base):
     """Which thing a principal's key has made. The row is written in the transaction that makes the thing."""
 
     __tablename__ = "idempotency_keys"

@@ -101,7 +101,10 @@ class PeopleService:
         return plan.model_copy(update={"applied": True})
 
     async def _plan(self, session: AsyncSession, traces: Traces) -> ErasePlan:
-        shared = await References(session).held_outside(traces.held, traces.owners)
+        references = References(session)
+        shared = await references.held_outside(traces.held, traces.owners)
+        # Another tenant who has the same photo has a consent of its own for it.
+        others = await references.held_by_other_tenants(traces.sensitive | traces.held)
         renders = await Renders(session).with_ids(traces.of("render"))
         assets = await Assets(session).with_bytes(traces.sensitive)
         return ErasePlan(
@@ -111,7 +114,7 @@ class PeopleService:
             renders=sorted(render.id for render in renders),
             segments=traces.of("segment"),
             versions=traces.of("version"),
-            blobs=sorted(traces.sensitive | (traces.held - shared)),
+            blobs=sorted((traces.sensitive | (traces.held - shared)) - others),
             out_files=sorted(name for render in renders for name in render.out_files),
         )
 

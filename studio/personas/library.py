@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from soundstage.database.tenants import DEFAULT_TENANT, present_tenant
 from soundstage.errors import Conflict, NotFound
 from studio.personas.faults import BadPersonaFile, Fault
 from studio.personas.schemas import Origin, Persona, PersonaEntry, PersonaStatus
@@ -21,20 +22,32 @@ COMPILED_SUFFIX = ".dossier.json"
 
 Stamp = tuple[int, int, int]
 """Inode, size and time of change: any of them differs after an edit."""
+Files = dict[Path, tuple[Stamp, PersonaEntry]]
 
 
 @dataclass(slots=True)
 class PersonaLibrary:
     """Looks at the folders on every question (a few stat calls) instead of keeping a watcher thread.
 
-    `shipped` holds the operator's files, `own` those made through the API. An id in both: the shipped one
-    stands. A file that a change has broken goes on as it was read last, and tells so; one that is gone is
-    gone, and one that is renamed is the same persona.
+    `shipped` holds the operator's files, which all tenants see; `made` those made through the API, each
+    tenant's for itself. An id in both: the shipped one stands. A file that a change has broken goes on as it
+    was read last, and tells so; one that is gone is gone, and one that is renamed is the same persona.
     """
 
     shipped: Path
-    own: Path
-    _read: dict[Path, tuple[Stamp, PersonaEntry]] = field(default_factory=dict)
+    made: Path
+    _known: dict[str, Files] = field(default_factory=dict)
+
+    @property
+    def own(self) -> Path:
+        """Where the present tenant's lie; the first one's beside the folders of the others."""
+        tenant = present_tenant() or DEFAULT_TENANT
+        return self.made if tenant == DEFAULT_TENANT else self.made / tenant
+
+    @property
+    def _read(self) -> Files:
+        """What was found in the files that the present tenant sees."""
+        return self._known.get(str(self.own), {})
 
     def entries(self) -> list[PersonaEntry]:
         """Every file, good or bad, by id."""
@@ -49,7 +62,7 @@ class PersonaLibrary:
                 if known is None or known[0] != stamp:
                     known = _read_now(path, stamp, origin, known)
                 found[path] = known
-        self._read = found
+        self._known[str(self.own)] = found
         return _without_twins([entry for _, entry in found.values()])
 
     def list(self) -> list[Persona]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from farm.failures import TaskFailed
 from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
-from soundstage.blobs import BlobStore
+from soundstage.blobs import BlobStore, blob_not_found
 from soundstage.database import Database, new_id
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError
 from studio.assets.repository import Assets
@@ -127,6 +127,10 @@ class PersonaService:
                     "asset.not_found", f"There is no asset {ref!r}.", "Upload the photo or video first."
                 )
             sha256, name = asset.sha256, asset.name or None
+        else:
+            async with self.db.session() as session:
+                if sha256 not in await References(session).usable({sha256}):
+                    raise blob_not_found(sha256)
         path = await self.blobs.local_path(sha256)
         with path.open("rb") as file:
             found = sniff(file.read(SNIFF_BYTES))

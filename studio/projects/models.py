@@ -9,15 +9,17 @@ from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, new_id, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class Project(Base):
+class Project(TenantOwned, Base):
     """`look` holds canvas, output, persona and seed as JSON of `schemas.Look`."""
 
     __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("tenant", "slug"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("prj"))
-    slug: Mapped[str] = mapped_column(String(80), unique=True)
+    slug: Mapped[str] = mapped_column(String(80))
     title: Mapped[str] = mapped_column(String(200))
     subtitle: Mapped[str] = mapped_column(String(400), default="")
     description: Mapped[str] = mapped_column(Text, default="")
@@ -26,7 +28,7 @@ class Project(Base):
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
-class ProjectVersion(Base):
+class ProjectVersion(TenantOwned, Base):
     """The project as it was: `content` is what people edited, `spec` what a render was made of. Never
     changed.
     """

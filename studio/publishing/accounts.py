@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, utcnow
+from soundstage.database.tenants import as_the_house, working_for
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError, Unavailable, Upstream
 from soundstage.sealing import Sealer
 from soundstage.settings import YoutubeSettings
@@ -56,8 +57,10 @@ class AccountService:
 
     async def come_back(self, state: str, code: str) -> AccountView:
         """Takes what the consent page gave. A channel that is known already gets its new tokens."""
-        async with self.db.transaction() as session:
-            expected = await Accounts(session).take_expected(_hash(state))
+        # A browser comes back that shows no key: whose consent it is stands on what it was sent out with.
+        with as_the_house():
+            async with self.db.transaction() as session:
+                expected = await Accounts(session).take_expected(_hash(state))
         if expected is None or expected.expires_at <= utcnow():
             raise Forbidden(
                 "publishing.unknown_consent",
@@ -77,7 +80,8 @@ class AccountService:
                 "Google gave a token that ends in an hour and cannot be renewed.",
                 "Take this program's access back in the Google account, then connect again.",
             )
-        return await self._keep(tokens, tokens.refresh, channel, expected.asked_by)
+        with working_for(expected.tenant):
+            return await self._keep(tokens, tokens.refresh, channel, expected.asked_by)
 
     async def disconnect(self, account_id: str) -> None:
         """Gives the tokens back to Google and forgets them. What is published stays where it is."""

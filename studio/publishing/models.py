@@ -5,19 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, new_id, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class Account(Base):
+class Account(TenantOwned, Base):
     """A YouTube channel that let us in. Its tokens lie sealed; with `revoked_at` they are worth nothing."""
 
     __tablename__ = "publishing_accounts"
+    __table_args__ = (UniqueConstraint("tenant", "channel_id"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=lambda: new_id("acc"))
-    channel_id: Mapped[str] = mapped_column(String(100), unique=True)
+    channel_id: Mapped[str] = mapped_column(String(100))
     title: Mapped[str] = mapped_column(String(200), default="")
     refresh_token_sealed: Mapped[str] = mapped_column(Text)
     access_token_sealed: Mapped[str] = mapped_column(Text)
@@ -27,7 +29,7 @@ class Account(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
-class PendingConsent(Base):
+class PendingConsent(TenantOwned, Base):
     """A consent page that somebody was sent to (RFC 8252, RFC 7636). `state_sha256` finds it again."""
 
     __tablename__ = "publishing_pending_consents"
@@ -48,7 +50,7 @@ class QuotaDay(Base):
     units: Mapped[int] = mapped_column(default=0)
 
 
-class Publication(Base):
+class Publication(TenantOwned, Base):
     """One video on its way to one channel. `wishes` are a PublishRequest and never change.
 
     `session_url_sealed` is where the bytes go; whoever knows it may add some, so it lies sealed. `bytes_sent`

@@ -7,7 +7,11 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.tenants import as_the_house, own_tenant
 from studio.references.models import BlobReference, Derivation
+
+BROUGHT = ("asset:", "persona:", "scene:", "version:", "render:")
+"""Owners of pictures and sounds that people know of; not among them: consents, segments."""
 
 
 class References:
@@ -16,7 +20,9 @@ class References:
 
     async def hold(self, owner: str, role: str, sha256: str, size: int) -> None:
         """Idempotent."""
-        await self._session.merge(BlobReference(sha256=sha256, owner=owner, role=role, bytes=size))
+        await self._session.merge(
+            BlobReference(tenant=own_tenant(), sha256=sha256, owner=owner, role=role, bytes=size)
+        )
 
     async def drop_holds(self, owner: str, hashes: Collection[str]) -> None:
         """Some of its blobs only."""
@@ -44,6 +50,21 @@ class References:
         )
         return [(owner, role) for owner, role in rows]
 
+    async def usable(self, hashes: Collection[str]) -> set[str]:
+        """Those of `hashes` that somebody of this tenant may put into a video: what the tenant has brought or
+        made. To know a hash is no right: most of what is stored belongs to somebody or something else.
+        """
+        if not hashes:
+            return set()
+        query = select(BlobReference.sha256, BlobReference.owner, BlobReference.role).where(
+            BlobReference.sha256.in_(hashes)
+        )
+        return {
+            sha256
+            for sha256, owner, role in await self._session.execute(query)
+            if owner.startswith(BROUGHT) and role != "spec"
+        }
+
     async def sizes_of(self, owner: str) -> dict[str, int]:
         """Hash and bytes of each blob it holds."""
         rows = await self._session.execute(
@@ -66,6 +87,17 @@ class References:
         )
         return set(found.all())
 
+    async def held_by_other_tenants(self, hashes: Collection[str]) -> set[str]:
+        """Those of `hashes` that somebody holds who is not of the present tenant."""
+        tenant = own_tenant()
+        with as_the_house():
+            found = await self._session.scalars(
+                select(BlobReference.sha256)
+                .where(BlobReference.sha256.in_(hashes), BlobReference.tenant != tenant)
+                .distinct()
+            )
+        return set(found.all())
+
     async def held(self) -> set[str]:
         return set((await self._session.scalars(select(BlobReference.sha256).distinct())).all())
 
@@ -83,7 +115,7 @@ class References:
     async def derive(self, owner: str, sources: Iterable[str]) -> None:
         """Idempotent."""
         for source in set(sources):
-            await self._session.merge(Derivation(owner=owner, source=source))
+            await self._session.merge(Derivation(tenant=own_tenant(), owner=owner, source=source))
 
     async def derived_from(self, sources: Collection[str]) -> set[str]:
         found = await self._session.scalars(

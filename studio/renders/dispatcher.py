@@ -17,6 +17,7 @@ from farm.scheduler import Scheduler
 from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
+from soundstage.database.tenants import of_the_house, working_for
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger, mask_text, trace
@@ -25,7 +26,7 @@ from studio.renders.delivery import withdraw
 from studio.renders.forecasting import Forecaster
 from studio.renders.journal import RenderJournal
 from studio.renders.lock import DriverLock
-from studio.renders.making import MakingOptions, RenderMaker
+from studio.renders.making import GONE, MakingOptions, RenderMaker
 from studio.renders.repository import Renders
 from studio.renders.segments import SegmentPool
 from studio.renders.states import ACTIVE, RenderState
@@ -111,7 +112,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         if self._loop is None:
-            self._loop = asyncio.create_task(self._run(), name="dispatcher")
+            self._loop = asyncio.create_task(self._run(), name="dispatcher", context=of_the_house())
 
     async def close(self) -> None:
         """Stops workers that cannot go on without us, and puts their renders back into the queue, for the
@@ -212,8 +213,10 @@ class Dispatcher:
         """None when it is done; otherwise why it is not."""
         async with self._db.session() as session:
             row = await Renders(session).find(render_id)
-            trace_id = row.trace_id if row is not None else None
-        with trace(trace_id):
+        if row is None:
+            return TaskFailed(GONE)
+        # What is made for a tenant is theirs: its files, its segments, and all that is asked on the way.
+        with trace(row.trace_id), working_for(row.tenant):
             work = asyncio.create_task(self._maker.make(render_id))
         stopping = asyncio.create_task(drive.stop.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -102,7 +102,8 @@ class Forecaster:
             return []
         left = []
         for scene in spec.scenes:
-            made = await segments.find(segment_key(spec.scene_hash(scene.id), self._worker_version))
+            key = segment_key(spec.scene_hash(scene.id), self._worker_version, row.tenant)
+            made = await segments.find(key)
             if made is None or made.state != RenderState.DONE:
                 left.append(scene.id)
         return left

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit import AuditEntry, AuditLog
 from soundstage.database import Database, utcnow
+from soundstage.database.tenants import marked_of
 from soundstage.events import EventStore
 from studio.renders.models import Render
 from studio.renders.repository import Renders
@@ -33,7 +34,8 @@ class RenderJournal:
         self._audit = audit
 
     async def tell(self, session: AsyncSession, render: Render, kind: str, data: dict[str, Any]) -> None:
-        await self._events.append(session, stream_of(render.id), kind, data, trace_id=render.trace_id)
+        told = {**data, **marked_of(render.tenant)}
+        await self._events.append(session, stream_of(render.id), kind, told, trace_id=render.trace_id)
 
     async def created(self, session: AsyncSession, render: Render) -> None:
         data = {"id": render.id, "title": render.title, "kind": render.kind, "state": render.state}
@@ -113,4 +115,11 @@ async def _ending(session: AsyncSession, render: Render) -> AuditEntry:
     made = {file.name: file.sha256 for file in files}
     data = {"state": render.state, "title": render.title, "files": made, "error": render.error}
     kind = "artefact.made" if render.state == RenderState.DONE else f"render.{render.state}"
-    return AuditEntry(kind=kind, actor="farm", subject=render.id, trace_id=render.trace_id, data=data)
+    return AuditEntry(
+        kind=kind,
+        actor="farm",
+        subject=render.id,
+        trace_id=render.trace_id,
+        tenant=render.tenant,
+        data=data,
+    )

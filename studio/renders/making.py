@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
+from soundstage.database.tenants import DEFAULT_TENANT, own_tenant
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 from soundstage.waiting import until_set
@@ -177,7 +179,7 @@ class RenderMaker:
         scene = spec.scene(scene_id)
         only = spec.model_copy(update={"scenes": (scene,)})
         return SegmentOrder(
-            key=segment_key(spec.scene_hash(scene_id), self._options.worker_version),
+            key=segment_key(spec.scene_hash(scene_id), self._options.worker_version, own_tenant()),
             spec_sha256=making.spec_sha256,
             scene_id=scene_id,
             sources=frozenset({*hashes_in(scene), *(f"consent:{consent}" for consent in consents_in(only))}),
@@ -336,7 +338,9 @@ class RenderMaker:
             return await self._scheduler.explain(making.task_id)
         if isinstance(making.spec, RenderSpec):
             for scene in making.spec.scenes:
-                key = segment_key(making.spec.scene_hash(scene.id), self._options.worker_version)
+                key = segment_key(
+                    making.spec.scene_hash(scene.id), self._options.worker_version, own_tenant()
+                )
                 if why := await self._pool.explain(key):
                     return why
         return ""
@@ -352,9 +356,15 @@ async def _to_the_end(part: Coroutine[Any, Any, None]) -> None:
         work.result()
 
 
-def segment_key(scene_hash: str, worker_version: str) -> str:
-    """Another worker draws other frames, so its version belongs to the key."""
-    return f"{scene_hash.removeprefix('sha256:')}-{worker_version}"
+def segment_key(scene_hash: str, worker_version: str, tenant: str) -> str:
+    """Another worker draws other frames, so its version belongs to the key.
+
+    So does the tenant: that a scene is there already would tell one what another has made.
+    """
+    digits = scene_hash.removeprefix("sha256:")
+    if tenant != DEFAULT_TENANT:
+        digits = hashlib.sha256(f"{tenant}\n{digits}".encode()).hexdigest()
+    return f"{digits}-{worker_version}"
 
 
 def spec_of(row: Render) -> RenderSpec | LipsyncSpec:

@@ -4,7 +4,7 @@ own files.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,8 +12,10 @@ from avatar.spec import MediaRef, SpecModel
 from pydantic import BaseModel
 
 from soundstage.blobs import BlobStore
+from soundstage.database import Database
 from soundstage.errors import Invalid, NotFound
 from studio.assets.sniffing import SNIFF_BYTES, sniff
+from studio.references.repository import References
 
 Model = TypeVar("Model", bound=SpecModel)
 
@@ -37,10 +39,16 @@ def hashes_in(value: Any) -> set[str]:
     return {ref.sha256 for _, ref in media_in(value) if ref.sha256 is not None}
 
 
-async def check_media(spec: BaseModel, blobs: BlobStore) -> dict[str, int]:
-    """Bytes of each blob the spec needs. Raises for paths, which a server must not read, and for unknown
-    hashes.
+async def check_media(
+    spec: BaseModel, blobs: BlobStore, db: Database, given: Collection[str] = ()
+) -> dict[str, int]:
+    """Bytes of each blob the spec needs. Raises for paths, which a server must not read, and for hashes that
+    are unknown, or known only elsewhere. `given` are those that the caller answers for.
     """
+    named = hashes_in(spec)
+    if asked := named - set(given):
+        async with db.session() as session:
+            named -= asked - await References(session).usable(asked)
     sizes: dict[str, int] = {}
     for where, ref in media_in(spec):
         if ref.path is not None or ref.sha256 is None:
@@ -49,7 +57,7 @@ async def check_media(spec: BaseModel, blobs: BlobStore) -> dict[str, int]:
                 f"{where} names a file by its path.",
                 "Upload it as an asset and name its `sha256`.",
             )
-        found = await blobs.stat(ref.sha256)
+        found = await blobs.stat(ref.sha256) if ref.sha256 in named else None
         if found is None:
             raise NotFound(
                 "media.not_found", f"The file of {where} is not here (any more).", "Upload it again."

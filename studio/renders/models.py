@@ -9,9 +9,10 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, new_id, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class Render(Base):
+class Render(TenantOwned, Base):
     """One video that was asked for. `spec` never changes; the rest tells how far it has come."""
 
     __tablename__ = "renders"
@@ -49,7 +50,7 @@ class Render(Base):
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
-class RenderOutput(Base):
+class RenderOutput(TenantOwned, Base):
     """A finished file, by role: video, vtt, srt, poster, provenance."""
 
     __tablename__ = "render_outputs"
@@ -62,7 +63,7 @@ class RenderOutput(Base):
     media_type: Mapped[str] = mapped_column(String(100))
 
 
-class Segment(Base):
+class Segment(TenantOwned, Base):
     """One scene, made once: `key` is the scene's content hash and the worker's version."""
 
     __tablename__ = "segments"
@@ -78,7 +79,7 @@ class Segment(Base):
     used_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
 
 
-class RenderSegment(Base):
+class RenderSegment(TenantOwned, Base):
     """Which segments a render is made of, in order. `reused` tells that it was there already."""
 
     __tablename__ = "render_segments"

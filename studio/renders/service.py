@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from farm.failures import CANCELLED
 from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
+from soundstage.database.tenants import as_the_house
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.telemetry import new_trace_id, trace_id
@@ -64,19 +65,32 @@ class RenderService:
         self._driven = driven
 
     async def create(
-        self, request: RenderRequest, *, requested_by: str = "", claim: Claim | None = None
+        self,
+        request: RenderRequest,
+        *,
+        requested_by: str = "",
+        claim: Claim | None = None,
+        given: Collection[str] = (),
     ) -> RenderView:
         """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices; and
-        whatever `claim` raises, with nothing made.
+        whatever `claim` raises, with nothing made. `given`: hashes of files of this machine's own user.
         """
         if request.project is not None:
             return await self._create_from_project(request, request.project, requested_by, claim)
         if request.lipsync is not None:
-            return await self._create(request.lipsync, "lipsync", request, requested_by, claim=claim)
+            return await self._create(
+                request.lipsync, "lipsync", request, requested_by, claim=claim, given=given
+            )
         spec = request.spec if request.spec is not None else spec_of_script(request, self._library)
         personas = (request.persona,) if request.spec is None else ()
         return await self._create(
-            spec, "preview" if request.preview else "video", request, requested_by, personas, claim=claim
+            spec,
+            "preview" if request.preview else "video",
+            request,
+            requested_by,
+            personas,
+            claim=claim,
+            given=given,
         )
 
     async def create_from_file(
@@ -84,7 +98,8 @@ class RenderService:
     ) -> RenderView:
         """For commands on this machine: files named by path are stored first."""
         stored = await import_media(spec, folder, self._blobs)
-        return await self.create(RenderRequest(spec=stored, ready_by=ready_by), requested_by=requested_by)
+        request = RenderRequest(spec=stored, ready_by=ready_by)
+        return await self.create(request, requested_by=requested_by, given=hashes_in(stored))
 
     async def list(
         self,
@@ -123,7 +138,8 @@ class RenderService:
             if row.state == RenderState.QUEUED:
                 if not self._driven():
                     return "waits: nobody makes renders now; start `soundstage up`"
-                ahead = await Renders(session).ahead_of(row)
+                with as_the_house():
+                    ahead = await Renders(session).ahead_of(row)
                 return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
             view = view_of(row, ())
             said = row.waits or view.sentence
@@ -233,9 +249,10 @@ class RenderService:
         personas: tuple[str, ...] = (),
         *,
         claim: Claim | None = None,
+        given: Collection[str] = (),
     ) -> RenderView:
         spec = asking_for(spec, request.requirements)
-        sizes = await check_media(spec, self._blobs)
+        sizes = await check_media(spec, self._blobs, self._db, {*given, *self._shipped()})
         async with self._db.transaction() as session:
             if isinstance(spec, RenderSpec):
                 spec = await self._admission.admit(session, spec)
@@ -259,7 +276,7 @@ class RenderService:
         spec = spec_of_project(project.title, look, scenes, self._library)
         spec = asking_for(spec, request.requirements)
         personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
-        sizes = await check_media(spec, self._blobs)
+        sizes = await check_media(spec, self._blobs, self._db, self._shipped())
         async with self._db.transaction() as session:
             project = await project_of(Projects(session), project.id)
             admitted = await self._admission.admit(session, spec)
@@ -311,8 +328,21 @@ class RenderService:
         await self._journal.created(session, row)
         return row
 
+    def _shipped(self) -> set[str]:
+        """Files of the operator's personas, with which everybody may make videos."""
+        shipped = (entry.persona for entry in self._library.entries() if entry.origin == "shipped")
+        return {
+            ref.sha256
+            for persona in shipped
+            if persona is not None
+            for ref in persona.media().values()
+            if ref.sha256 is not None
+        }
+
     async def _refuse_when_full(self, session: AsyncSession) -> None:
-        if await Renders(session).count_queued() >= self._admission.limits.queued_renders:
+        with as_the_house():
+            queued = await Renders(session).count_queued()
+        if queued >= self._admission.limits.queued_renders:
             raise Unavailable(
                 "render.queue_full",
                 f"{self._admission.limits.queued_renders} renders wait already.",

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore, StoredBlob
 from soundstage.database import Database, utcnow
+from soundstage.database.tenants import as_the_house
 from soundstage.events import EventStore
 from studio.references.repository import References
 from studio.renders.delivery import withdraw
@@ -41,6 +42,8 @@ class RetentionRules:
 
 @dataclass(frozen=True, slots=True)
 class RetentionService:
+    """For the house: it looks through the things of all tenants, and its plans tell of them."""
+
     db: Database
     blobs: BlobStore
     rules: RetentionRules
@@ -49,13 +52,15 @@ class RetentionService:
 
     async def usage(self) -> Usage:
         """Who takes the space."""
-        async with self.db.session() as session:
-            held = await References(session).bytes_by_kind()
+        with as_the_house():
+            async with self.db.session() as session:
+                held = await References(session).bytes_by_kind()
         return Usage(stored_bytes=await self.blobs.usage_bytes(), held_bytes=held)
 
     async def plan(self, rules: RetentionRules | None = None) -> CollectionPlan:
         """What would go now; changes nothing."""
-        return await self._decide(rules or self.rules, utcnow())
+        with as_the_house():
+            return await self._decide(rules or self.rules, utcnow())
 
     async def apply(self, rules: RetentionRules | None = None) -> CollectionPlan:
         """Plans and carries the plan out."""
@@ -63,6 +68,10 @@ class RetentionService:
 
     async def carry_out(self, plan: CollectionPlan) -> CollectionPlan:
         """Rows and holds first, then the blobs; what came into use since the plan was made is spared."""
+        with as_the_house():
+            return await self._carry_out(plan)
+
+    async def _carry_out(self, plan: CollectionPlan) -> CollectionPlan:
         async with self.db.transaction() as session:
             references = References(session)
             in_use = await Segments(session).in_use()

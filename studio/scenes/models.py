@@ -9,9 +9,10 @@ from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, new_id, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class SceneRow(Base):
+class SceneRow(TenantOwned, Base):
     """`body` is `schemas.SceneBody` as JSON: it is read and written whole, nothing asks for a part of it by
     SQL.
     """

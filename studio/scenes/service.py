@@ -38,7 +38,7 @@ class SceneService:
 
     async def create(self, project_ref: str, draft: SceneDraft) -> SceneView:
         """Its files must be stored already; from now on the scene keeps them."""
-        sizes = await check_media(draft, self._blobs)
+        sizes = await check_media(draft, self._blobs, self._db)
         async with self._db.transaction() as session:
             project = await project_of(Projects(session), project_ref)
             scenes = Scenes(session)
@@ -91,7 +91,7 @@ class SceneService:
 
     async def change(self, project_ref: str, scene_id: str, change: SceneDraft) -> SceneView:
         """The fields that were set in `change` replace the present ones."""
-        sizes = await check_media(change, self._blobs)
+        sizes = await check_media(change, self._blobs, self._db)
         async with self._db.transaction() as session:
             project, row = await self._find(session, project_ref, scene_id)
             # Only the outer fields may be left out: an overlay without its `kind` is none.

@@ -8,9 +8,10 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base, new_id, utcnow
+from soundstage.database.tenants import TenantOwned
 
 
-class Webhook(Base):
+class Webhook(TenantOwned, Base):
     """Who wants to be told what. `seen` is the last event that was turned into deliveries for it."""
 
     __tablename__ = "webhooks"
@@ -29,7 +30,7 @@ class Webhook(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
-class Delivery(Base):
+class Delivery(TenantOwned, Base):
     """One message to one webhook. `body` is what is signed and sent, the same at every try."""
 
     __tablename__ = "webhook_deliveries"
@@ -46,7 +47,7 @@ class Delivery(Base):
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
-class DeliveryTry(Base):
+class DeliveryTry(TenantOwned, Base):
     """One try: what the receiver answered, or why it could not."""
 
     __tablename__ = "webhook_tries"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from soundstage.database import Database, utcnow
+from soundstage.database.tenants import tenant_of
 from soundstage.errors import Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.sealing import Sealer
@@ -114,10 +115,16 @@ class WebhookSender:
         async with self._db.transaction() as session:
             for webhook in await Webhooks(session).active():
                 for event, kind in told:
+                    if tenant_of(event.data) != webhook.tenant:
+                        continue
                     if event.id > webhook.seen and (not webhook.kinds or kind in webhook.kinds):
                         body = json.dumps(message_of(event, kind), ensure_ascii=False, separators=(",", ":"))
                         delivery = Delivery(
-                            webhook_id=webhook.id, kind=kind, body=body, state=DeliveryState.PENDING
+                            tenant=webhook.tenant,
+                            webhook_id=webhook.id,
+                            kind=kind,
+                            body=body,
+                            state=DeliveryState.PENDING,
                         )
                         await Deliveries(session).add(delivery)
                 webhook.seen = max(webhook.seen, last)
@@ -145,6 +152,7 @@ class WebhookSender:
             delivery.tries += 1
             await deliveries.note(
                 DeliveryTry(
+                    tenant=delivery.tenant,
                     delivery_id=delivery.id,
                     at=at,
                     duration_ms=posted.duration_ms,

@@ -72,8 +72,8 @@ async def test_listing_shows_everything_but_the_key(
 ) -> None:
     first, second = await make_key("viewer"), await make_key("editor", scopes=["render:read"])
     async with policy.db.session() as session:
-        listed = await keys.list(session)
-        one = await keys.get(session, second.id)
+        listed = await keys.list(session, ADMIN)
+        one = await keys.get(session, second.id, ADMIN)
     assert [view.id for view in listed] == [first.id, second.id]
     assert listed[1] == one
     assert first.key not in str([view.model_dump() for view in listed])
@@ -83,7 +83,7 @@ async def test_listing_shows_everything_but_the_key(
 async def test_a_key_that_does_not_exist_is_not_found(policy: Policy, keys: KeyService) -> None:
     async with policy.db.transaction() as session:
         for verb in (
-            keys.get(session, "key_x"),
+            keys.get(session, "key_x", ADMIN),
             keys.rotate(session, "key_x", ADMIN),
             keys.revoke(session, "x", ADMIN),
         ):
@@ -98,7 +98,7 @@ async def test_an_expired_key_opens_nothing(policy: Policy, make_key: MakeKey, k
     await asyncio.sleep(0.35)
     assert await who(policy, made.key) is None
     async with policy.db.session() as session:
-        assert (await keys.get(session, made.id)).state is KeyState.EXPIRED
+        assert (await keys.get(session, made.id, ADMIN)).state is KeyState.EXPIRED
         assert await keys.by_id(session, made.id) is None
 
 
@@ -130,7 +130,7 @@ async def test_a_rotated_key_works_on_for_the_overlap_beside_its_successor(
         principal = await who(policy, key)
         assert principal is not None and (principal.role, principal.scopes) == ("editor", ("render:*",))
     async with policy.db.session() as session:
-        before = await keys.get(session, old.id)
+        before = await keys.get(session, old.id, ADMIN)
     assert (before.state, before.replaced_by) == (KeyState.SUPERSEDED, new.id)
     async with asyncio.timeout(60):
         while await who(policy, old.key) is not None:  # noqa: ASYNC110 - the clock is the event
@@ -152,7 +152,7 @@ async def test_rotating_does_not_prolong_a_life(policy: Policy, make_key: MakeKe
     old = await make_key("viewer", expires_at=end)
     async with policy.db.transaction() as session:
         new = await keys.rotate(session, old.id, ADMIN, timedelta(days=30))
-        assert (await keys.get(session, old.id)).expires_at == end
+        assert (await keys.get(session, old.id, ADMIN)).expires_at == end
     assert new.expires_at == end
 
 

@@ -39,6 +39,7 @@ async def test_a_key_is_changed_for_a_cookie_that_scripts_and_other_sites_cannot
             "id": made.id,
             "name": "a test",
             "role": "editor",
+            "tenant": "default",
             "kind": "key",
             "permissions": ["render:cancel", "render:create", "render:read", "self:read"],
         }

@@ -210,11 +210,18 @@ async def test_labels_change_and_the_asset_can_be_deleted(client: Any) -> None:
 
 
 async def test_a_stored_blob_becomes_an_asset_by_its_hash(client: Any, blobs: Any) -> None:
-    blob = await blobs.put_bytes(MP4)
-    made = await client.post("/api/assets", json={"sha256": blob.sha256, "kind": "composited_scene"})
+    brought = (await client.post("/api/assets?name=a.mp4", content=MP4)).json()
+    made = await client.post("/api/assets", json={"sha256": brought["sha256"], "kind": "composited_scene"})
     assert (made.status_code, made.json()["media_type"]) == (201, "video/mp4")
-    none = await client.post("/api/assets", json={"sha256": "sha256:" + "0" * 64})
-    assert (none.status_code, none.json()["code"]) == (404, "blob.not_found")
+    # What is stored for something else is not there for whoever knows its hash.
+    unseen = await blobs.put_bytes(MP4 + b"of somebody")
+    answers = [
+        await client.post("/api/assets", json={"sha256": sha256})
+        for sha256 in (unseen.sha256, "sha256:" + "0" * 64)
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
+        (404, "blob.not_found")
+    ] * 2
 
 
 def test_a_name_is_a_label_and_never_a_path() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from avatar.spec import RenderSpec
 
+from policy import Principal
 from soundstage.errors import Conflict, NotFound
 from studio.assets.schemas import AssetDraft, AssetLabels
 from studio.personas.schemas import PersonaDraft
@@ -60,7 +61,7 @@ async def test_not_one_byte_of_a_deleted_person_is_left(rooms: Any, made: Any, s
     await rooms.renders.wait(in_project.id)
     # A film of hers used again: as an asset, and inside somebody else's video.
     film = (await rooms.renders.get(in_project.id)).output("video")
-    await rooms.assets.create(AssetDraft(sha256=film.sha256))
+    await rooms.assets.create(AssetDraft(sha256=film.sha256), Principal.local_admin())
     overlay = {"kind": "video", "video": {"sha256": film.sha256}, "box": {"width": 0.5, "height": 0.5}}
     quoted = RenderSpec.model_validate(
         {"scenes": [{"id": "q", "script": "Nova quotes", "overlays": [overlay]}]}

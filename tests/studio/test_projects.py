@@ -146,20 +146,29 @@ async def test_a_scene_keeps_its_files_until_it_lets_go_of_them(
     client: Any, project: str, blobs: Any, studio_rooms: Any
 ) -> None:
     rules = RetentionRules(unused_blob_hours=0)
-    pictures = [await blobs.put_bytes(b"\xff\xd8\xff" + bytes([number])) for number in range(2)]
+    jpegs = [b"\xff\xd8\xff" + bytes([number]) for number in range(2)]
+    pictures = [await blobs.put_bytes(jpeg) for jpeg in jpegs]
 
     def background(number: int) -> dict[str, Any]:
         return {"background": {"kind": "image", "image": {"sha256": pictures[number].sha256}}}
 
-    one = await scene(client, project, "look", **background(0))
+    one = await scene(client, project, "look")
     path = f"/api/projects/{project}/scenes/{one}"
+
+    async def show(number: int) -> None:
+        """Brought, used, and given up as an asset: from then on only the scene keeps it."""
+        asset = (await client.post("/api/assets?name=a.jpg", content=jpegs[number])).json()
+        assert (await client.patch(path, json=background(number))).status_code == 200
+        await client.delete(f"/api/assets/{asset['id']}")
+
+    await show(0)
     assert (await studio_rooms.retention.plan(rules)).of("blob") == [pictures[1].sha256]
     await client.patch(path, json={"title": "other field"})
-    await client.patch(path, json=background(1))
+    await show(1)
     assert (await studio_rooms.retention.plan(rules)).of("blob") == [pictures[0].sha256]
-    await client.patch(path, json=background(0))
+    await show(0)
     await client.post("/api/renders", json={"project": project})
-    await client.patch(path, json=background(1))
+    await show(1)
     assert (await studio_rooms.retention.plan(rules)).items == [], "the version keeps the first picture"
     await client.post(f"/api/projects/{project}/versions/1/restore")
     await client.delete(path)
