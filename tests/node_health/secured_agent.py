@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from leftovers import clear_away
 from nomad_cluster import NomadAgent, eventually
 
 
@@ -68,3 +69,4 @@ def secured_agent(folder: Path) -> Iterator[SecuredAgent]:
         yield agent
     finally:
         agent.stop()
+        clear_away(folder, agent.sessions)

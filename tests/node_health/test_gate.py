@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from gate import Action, NodeState, decide
+from leftovers import clear_away
 from nomad_cluster import NomadAgent, eventually
 from nomad_node import NomadAccess, NomadNode, NomadUnreachable
 
@@ -80,6 +81,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
     eventually(lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node")
     yield agent
     agent.stop()
+    clear_away(folder, agent.sessions)
 
 
 class Health:

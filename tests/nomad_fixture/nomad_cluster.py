@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from leftovers import clear_away, environments
 
 _T = TypeVar("_T")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -173,7 +174,7 @@ class NomadClient(NomadAgent):
     def plugin_pids(self) -> list[int]:
         """The plugin processes of this agent, whether it lives or not; more than one only while it starts."""
         mark = f"PWD={self.folder}"
-        return [pid for pid, environment in _environments() if mark in environment and _is_plugin(pid)]
+        return [pid for pid, environment in environments() if mark in environment and _is_plugin(pid)]
 
     def _ready(self) -> bool:
         with suppress(KeyError):  # it answers before it is a node
@@ -305,9 +306,7 @@ class NomadCluster:
         agents = [*self.clients.values(), self.server]
         for agent in agents:
             agent.stop()
-        _end_processes(self._folder, {one for agent in agents for one in agent.sessions})
-        _unmount_under(self._folder)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        clear_away(self._folder, {one for agent in agents for one in agent.sessions})
 
     def _stop_jobs(self) -> None:
         for job in self.server.get("/v1/jobs"):
@@ -375,34 +374,8 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _environments() -> Iterator[tuple[int, list[str]]]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                yield int(entry.name), (entry / "environ").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue  # it ended meanwhile
-
-
 def _is_plugin(pid: int) -> bool:
     try:
         return "gpu-device-plugin" in Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return False
-
-
-def _end_processes(folder: Path, sessions: set[int]) -> None:
-    """Executors and tasks outlive their agent on purpose: they are known by the folder in what they were
-    given, the log collectors of a killed agent by its session."""
-    for pid, environment in _environments():
-        with suppress(OSError):  # it ended meanwhile
-            given = "\0".join(environment) + Path(f"/proc/{pid}/cmdline").read_text()
-            if (str(folder) in given or os.getsid(pid) in sessions) and pid != os.getpid():
-                os.kill(pid, signal.SIGKILL)
-
-
-def _unmount_under(folder: Path) -> None:
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        target = line.split()[1]
-        if target.startswith(f"{folder}/"):
-            subprocess.run(["umount", "-l", target], check=False, capture_output=True)
