@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avatar.spec import ENGINE_NEEDS, Face, Requirements
+from avatar.spec import Face, Requirements, needs_of
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`gpus` cards of at least `vram_mib` memory each (0: none); `cpu_mhz` and `memory_mib` of its node."""
+    """`gpus` cards of at least `vram_mib` memory each (0: none); `cpu_mhz` and `memory_mib` of its node.
+
+    compute: the least compute capability of the cards, times ten; 0 for any.
+    """
 
     engine: str = "cpu"
     gpus: int = 0
     vram_mib: int = 0
     cpu_mhz: int = 1000
     memory_mib: int = 1024
+    compute: int = 0
 
     @classmethod
     def of(cls, face: Face, asked: Requirements) -> Needs:
         """What the engine behind this face declares, and what was asked for where that is more."""
-        found = ENGINE_NEEDS[face.kind].raised(asked)
-        return cls(found.engine, found.gpus, found.vram_mib, memory_mib=found.memory_mib)
+        found = needs_of(face).raised(asked)
+        return cls(
+            found.engine, found.gpus, found.vram_mib, memory_mib=found.memory_mib, compute=found.compute
+        )
 
     def words(self) -> str:
         """`1 GPU with 16 GiB` or `1000 MHz and 1024 MiB of memory`."""

@@ -79,6 +79,9 @@ def test_an_unknown_scene_names_the_known_ones(avatar, write_spec, small_spec, t
 def test_engines_and_doctor_answer_in_json_too(avatar):
     engines = json.loads(avatar("engines", "--json").stdout)
     assert {engine["face"] for engine in engines} == {"rig", "photo", "video"}
+    assert {engine["engine"] for engine in engines if engine["available"]} >= {"rig", "mesh", "motion"}
+    for engine in engines:
+        assert engine["available"] or engine["message"], "what is in the way is said"
     done = avatar("doctor", "--json")
     checks = {check["name"]: check["state"] for check in json.loads(done.stdout)}
     assert checks["espeak-ng"] == checks["encoders"] == "ok"

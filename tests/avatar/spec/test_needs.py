@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from avatar.engines.registry import ENGINE_MODULES, engine_info
-from avatar.spec import ENGINE_NEEDS, EngineNeeds, RenderSpec, Requirements
-from avatar.spec.needs import FaceKind
+from avatar.spec import ENGINE_NEEDS, EngineName, EngineNeeds, RenderSpec, Requirements, needs_of
 
 
-@pytest.mark.parametrize("kind", get_args(FaceKind))
-def test_what_is_declared_for_the_control_side_is_what_the_engine_says(kind: FaceKind) -> None:
-    said, declared = engine_info(kind), ENGINE_NEEDS[kind]
+@pytest.mark.parametrize("name", get_args(EngineName))
+def test_what_is_declared_for_the_control_side_is_what_the_engine_says(name: EngineName) -> None:
+    said, declared = engine_info(name), ENGINE_NEEDS[name]
     assert (said.name, said.gpus, said.vram_mib) == (declared.engine, declared.gpus, declared.vram_mib)
 
 
 def test_every_engine_declares_its_needs() -> None:
     assert set(ENGINE_NEEDS) == set(ENGINE_MODULES)
+
+
+def face(**more: str) -> Any:
+    consent = {"id": "c", "person": "A. Person", "granted_at": "2026-01-01", "purpose": "tests"}
+    media = {"image": {"path": "a.png"}} if more["kind"] == "photo" else {"video": {"path": "a.mp4"}}
+    scene = {"id": "one", "script": "Hello.", "face": {"consent": consent, **media, **more}}
+    return RenderSpec.model_validate({"scenes": [scene]}).scenes[0].face
+
+
+def test_a_face_that_names_an_engine_needs_what_that_engine_declares() -> None:
+    assert needs_of(face(kind="photo", engine="liveportrait+latentsync")).vram_mib == 8192
+    assert needs_of(face(kind="video", engine="latentsync")).compute == 75
+    assert needs_of(face(kind="photo", engine="mesh")) == ENGINE_NEEDS["mesh"]
+
+
+def test_auto_asks_for_no_card_and_takes_one_that_people_ask_for() -> None:
+    plain = needs_of(face(kind="photo"))
+    assert plain.gpus == 0
+    assert plain.raised(Requirements(gpus=1, vram_mib=8192)).gpus == 1
+
+
+@pytest.mark.parametrize(("kind", "engine"), [("photo", "latentsync"), ("video", "mesh"), ("photo", "best")])
+def test_an_engine_that_cannot_draw_the_face_is_refused(kind: str, engine: str) -> None:
+    with pytest.raises(ValueError, match="engine"):
+        face(kind=kind, engine=engine)
 
 
 def test_people_can_ask_for_more_and_never_for_less_than_the_engine() -> None:

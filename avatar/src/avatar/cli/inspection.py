@@ -6,32 +6,69 @@ import json
 import sys
 from argparse import Namespace
 from dataclasses import asdict
+from typing import Any
 
-from avatar.engines.registry import ENGINE_MODULES, engine_info
+from avatar.engines.neural.choice import LEAST_MIB, Machine, uses_networks
+from avatar.engines.registry import engine_info
 from avatar.errors import Unavailable
 from avatar.pipeline.doctor import examine
+from avatar.spec import EngineName
 
 MARKS = {"ok": "ok      ", "limited": "limited ", "missing": "missing "}
+FACES: dict[EngineName, tuple[str, ...]] = {
+    "rig": ("rig",),
+    "mesh": ("photo",),
+    "motion": ("video",),
+    "liveportrait": ("photo", "video"),
+    "latentsync": ("video",),
+    "liveportrait+latentsync": ("photo",),
+}
+"""Which kinds of face each engine draws."""
+STATES = {
+    "available": "available",
+    "not_installed": "not installed",
+    "no_card": "no card",
+    "card_too_old": "card too old",
+    "weights_missing": "weights missing",
+    "too_little_memory": "too little memory",
+}
 
 
 def print_engines(arguments: Namespace) -> int:
     """One engine per line, or one JSON list."""
-    found = []
-    for kind in ENGINE_MODULES:
-        try:
-            found.append({"face": kind, "available": True, **asdict(engine_info(kind))})
-        except Unavailable as error:
-            found.append({"face": kind, "available": False, "code": error.code, "message": error.message})
+    machine = Machine()
+    found = [_engine(name, machine) for name in FACES]
     if arguments.json:
         _print(json.dumps(found))
         return 0
     for engine in found:
+        faces = ", ".join(engine["faces"])
+        _print(f"{engine['engine']:<24} {faces:<13} {STATES[engine['state']]:<18} {_needs(engine)}")
+        if engine["message"]:
+            _print(f"{'':<24} {engine['message']}")
         if engine["available"]:
-            needs = f"{engine['gpus']} GPU, {engine['vram_mib']} MiB" if engine["gpus"] else "CPU"
-            _print(f"{engine['face']:<7} {engine['name']} {engine['version']}  {engine['licence']}  {needs}")
-        else:
-            _print(f"{engine['face']:<7} not available: {engine['message']}")
+            _print(f"{'':<24} {engine['name']} {engine['version']}: {engine['licence']}")
     return 0
+
+
+def _engine(name: EngineName, machine: Machine) -> dict[str, Any]:
+    faces = FACES[name]
+    said: dict[str, Any] = {"engine": name, "face": faces[0], "faces": list(faces), "message": ""}
+    try:
+        said |= asdict(engine_info(name))
+    except Unavailable as error:
+        told = {"available": False, "state": "not_installed", "code": error.code, "message": error.message}
+        return said | told
+    found = machine.finding(name)
+    said |= {"available": found.state == "available", "state": found.state, "message": found.sentence}
+    return said | {"least_vram_mib": LEAST_MIB[name] if uses_networks(name) else 0}
+
+
+def _needs(engine: dict[str, Any]) -> str:
+    if not engine.get("gpus"):
+        return "no card needed"
+    least = f"{engine['least_vram_mib'] / 1024:g}"
+    return f"needs a card, at least {least} GiB of it; {engine['vram_mib']} MiB are better"
 
 
 def print_doctor(arguments: Namespace) -> int:

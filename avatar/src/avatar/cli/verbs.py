@@ -26,7 +26,8 @@ Verb = Callable[[Namespace, Context], Finished]
 
 
 def render(arguments: Namespace, context: Context) -> Finished:
-    return render_video(read_render_spec(arguments.spec), arguments.out, context)
+    made = render_video(read_render_spec(arguments.spec), arguments.out, context)
+    return made.model_copy(update={"peak_vram_mib": context.holder.peak_mib})
 
 
 def segment(arguments: Namespace, context: Context) -> Finished:
@@ -42,6 +43,8 @@ def segment(arguments: Namespace, context: Context) -> Finished:
         frames=made.record.frames,
         warnings=made.record.warnings,
         lost_face_frames=made.record.lost_face_frames,
+        engines=() if made.record.engine_use is None else (made.record.engine_use,),
+        peak_vram_mib=context.holder.peak_mib,
     )
 
 

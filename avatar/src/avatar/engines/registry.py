@@ -15,15 +15,18 @@ Resolve = Callable[[MediaRef], Path]
 
 ENGINE_MODULES = {
     "rig": "avatar.engines.rig.engine",
-    "photo": "avatar.engines.mesh.photo",
-    "video": "avatar.engines.motion.engine",
+    "mesh": "avatar.engines.mesh.photo",
+    "motion": "avatar.engines.motion.engine",
+    "liveportrait": "avatar.engines.liveportrait.info",
+    "latentsync": "avatar.engines.latentsync.info",
+    "liveportrait+latentsync": "avatar.engines.neural.info",
 }
 
 
 def open_engine(
     face: Face, size: tuple[int, int], fps: int, *, resolve: Resolve, cache: Path, alpha: bool
 ) -> FaceEngine:
-    """The engine for `face`, drawing pictures of `size` (width, height) in pixels.
+    """The engine without networks for `face`, drawing pictures of `size` (width, height) in pixels.
 
     `alpha` asks for the speaker alone (BGRA, background removed); otherwise the picture is opaque.
     Raises `Unavailable` when the engine's packages are missing, and whatever the engine says about its input.
@@ -43,14 +46,14 @@ def open_engine(
     raise TypeError(f"no engine for {face!r}")
 
 
-def engine_info(kind: str) -> EngineInfo:
-    """What the engine behind a face kind (`rig`, `photo`, `video`) declares about itself."""
+def engine_info(name: str) -> EngineInfo:
+    """What an engine (`rig`, `mesh`, `liveportrait`, …) declares about itself."""
     try:
-        module = importlib.import_module(ENGINE_MODULES[kind])
+        module = importlib.import_module(ENGINE_MODULES[name])
     except ImportError as error:
         raise Unavailable(
             "engine.unavailable",
-            f"The engine for {kind} faces cannot be loaded: {error}.",
+            f"The engine {name} cannot be loaded: {error}.",
             "Install the worker with its extras: uv sync --extra cpu --extra face.",
         ) from error
     return cast(EngineInfo, module.INFO)

@@ -100,6 +100,11 @@ def assemble_video(
         frames=frames,
         warnings=tuple(notice for segment in segments for notice in segment.record.warnings),
         lost_face_frames=_lost_in_video(segments),
+        engines=tuple(
+            use.model_copy(update={"scene": scene.id})
+            for scene, segment in zip(spec.scenes, segments, strict=True)
+            if (use := segment.record.engine_use) is not None
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from avatar.engines.neural.holder import ModelHolder
 from avatar.errors import InvalidInput
 from avatar.spec import FrameProgress, MediaRef, Notice, PreviewFrame, StageStarted
 
@@ -26,6 +27,8 @@ class Context:
     tell: Listener = field(default=_nobody)
     check: Callable[[], None] = field(default=lambda: None)
     """Called between frames; raises `Cancelled` once the caller has asked us to stop."""
+    holder: ModelHolder = field(default_factory=ModelHolder)
+    """Networks that scenes of this process hand on to each other."""
 
     def resolve(self, ref: MediaRef) -> Path:
         """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`) with the name people

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from avatar.pipeline.context import Context
+from avatar.pipeline.face_engine import quick
 from avatar.pipeline.render import render_video
 from avatar.spec import Canvas, Finished, RenderSpec
 
@@ -23,9 +24,9 @@ def preview_spec(spec: RenderSpec, scene_id: str) -> RenderSpec:
         update={"preset": "ultrafast", "crf": max(PREVIEW_CRF, spec.output.video.crf)}
     )
     output = spec.output.model_copy(update={"video": video, "poster": False})
-    return spec.model_copy(
-        update={"canvas": _small(spec.canvas), "scenes": (spec.scene(scene_id),), "output": output}
-    )
+    scene = spec.scene(scene_id)
+    scene = scene.model_copy(update={"face": quick(scene.face)})
+    return spec.model_copy(update={"canvas": _small(spec.canvas), "scenes": (scene,), "output": output})
 
 
 def _small(canvas: Canvas) -> Canvas:

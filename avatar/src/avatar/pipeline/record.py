@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from avatar.encode.provenance import EngineRecord
 from avatar.errors import InvalidInput
-from avatar.spec import Notice, SpecModel
+from avatar.spec import EngineUse, Notice, SpecModel
 from avatar.tracks import Word
 
 
@@ -31,6 +31,7 @@ class SegmentRecord(SpecModel):
     words: tuple[SpokenWord, ...]
     phone_source: str
     engines: tuple[EngineRecord, ...]
+    engine_use: EngineUse | None = None
     warnings: tuple[Notice, ...] = ()
     lost_face_frames: tuple[tuple[int, int], ...] = ()
 

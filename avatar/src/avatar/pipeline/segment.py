@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from avatar.encode.atomic import atomic_files
-from avatar.encode.segment_writer import segment_writer
 from avatar.errors import InvalidInput
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
-from avatar.pipeline.glance import Glance
-from avatar.pipeline.meter import FrameMeter
-from avatar.pipeline.painting import painted
+from avatar.pipeline.frames import draw_frames
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
 from avatar.pipeline.scene_sound import write_scene_sound
-from avatar.pipeline.shot import open_shot
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
@@ -68,37 +63,22 @@ def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         context.tell(StageStarted(stage="timing", scene=scene_id))
         track = control_track(speech, spec.canvas.fps, spec.seed, style=motion_style(scene.movement))
         context.check()
-        context.tell(StageStarted(stage="prepare", scene=scene_id))
-        with closing(open_shot(spec, scene, speech, context, warn)) as shot:
-            context.tell(StageStarted(stage="frames", scene=scene_id, total_frames=track.frames))
-            meter = FrameMeter(context.tell, scene_id, track.frames)
-            glance = Glance(context.tell, scene_id)
-            with (
-                painted(shot, track) as frames,
-                segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
-            ):
-                for planes in frames:
-                    context.check()
-                    writer.write(planes)
-                    glance.see(planes)
-                    meter.count()
-            report = shot.report()
-            for notice in report.notices:
-                warn(notice.model_copy(update={"scene": scene_id}))
-            write_scene_sound(scene, speech, work / SOUND, context, warn)
-            record = SegmentRecord(
-                scene=scene_id,
-                scene_hash=spec.scene_hash(scene_id),
-                fps=spec.canvas.fps,
-                frames=writer.frames,
-                duration_ms=speech.duration_ms,
-                words=spoken(speech.words),
-                phone_source=speech.phone_source,
-                engines=(voice_record(scene), *shot.engines()),
-                poster_ms=poster_ms(track),
-                warnings=tuple(notices),
-                lost_face_frames=tuple(report.lost_face_frames),
-            )
+        drawn = draw_frames(spec, scene, speech, track, work / SEGMENT, context, warn)
+        write_scene_sound(scene, speech, work / SOUND, context, warn)
+        record = SegmentRecord(
+            scene=scene_id,
+            scene_hash=spec.scene_hash(scene_id),
+            fps=spec.canvas.fps,
+            frames=drawn.frames,
+            duration_ms=speech.duration_ms,
+            words=spoken(speech.words),
+            phone_source=speech.phone_source,
+            engines=(voice_record(scene), *drawn.engines),
+            engine_use=drawn.use,
+            poster_ms=poster_ms(track),
+            warnings=tuple(notices),
+            lost_face_frames=drawn.lost_face_frames,
+        )
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
 

@@ -17,12 +17,12 @@ from avatar.compose.layout import Rect, place
 from avatar.compose.overlays import OverlayTrack, open_overlays, warn_missing_glyphs
 from avatar.compose.shapes import shape_mask
 from avatar.encode.provenance import EngineRecord
-from avatar.engines.base import EngineReport, FaceEngine, Layer
-from avatar.engines.registry import open_engine
+from avatar.engines.base import EngineReport, Layer
 from avatar.pipeline.context import Context
+from avatar.pipeline.face_engine import FaceOpened, open_face
 from avatar.pipeline.source_background import MovingSourceBackground, source_background
 from avatar.pipeline.speaker_box import engine_box
-from avatar.spec import Notice, RenderSpec, Scene, SourceBackground
+from avatar.spec import EngineUse, Notice, RenderSpec, Scene, SourceBackground
 from avatar.tracks import ControlTrack, SpeechTrack
 
 Warn = Callable[[Notice], None]
@@ -42,14 +42,15 @@ class Shot:
 
     def __init__(
         self,
-        engine: FaceEngine | None,
+        face: FaceOpened | None,
         composer: Composer,
         backdrop: Backdrop,
         overlays: list[OverlayTrack],
         captions: BurnedCaptions | None,
         own_background: MovingSourceBackground | None = None,
     ) -> None:
-        self._engine = engine
+        self._face = face
+        self._engine = None if face is None else face.engine
         self._composer = composer
         self._backdrop = backdrop
         self._overlays = overlays
@@ -103,8 +104,19 @@ class Shot:
     def engines(self) -> tuple[EngineRecord, ...]:
         if self._engine is None:
             return ()
-        info = self._engine.info
-        return (EngineRecord(role="face", name=info.name, version=info.version, licence=info.licence),)
+        return tuple(
+            EngineRecord(role="face", name=one.name, version=one.version, licence=one.licence)
+            for one in self._engine.info.parts or (self._engine.info,)
+        )
+
+    def use(self, scene_id: str) -> EngineUse | None:
+        """What draws the face, and why; None where nobody is seen."""
+        return None if self._face is None else self._face.use(scene_id)
+
+    @property
+    def takes_least(self) -> bool:
+        """Whether it could not take less of a card."""
+        return self._face is None or self._face.takes_least
 
     def close(self) -> None:
         if self._engine is not None:
@@ -120,8 +132,13 @@ class Shot:
             yield caption
 
 
-def open_shot(spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Context, warn: Warn) -> Shot:
-    """Open everything the pictures of `scene` need. Raises `AvatarError` for what cannot be read or found."""
+def open_shot(
+    spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Context, warn: Warn, *, low: bool = False
+) -> Shot:
+    """Open everything the pictures of `scene` need; `low` takes as little of a card as can be.
+
+    Raises `AvatarError` for what cannot be read or found.
+    """
     canvas = spec.canvas
     fonts = Fonts.of_this_machine()
     # Overlays first: a word that is not in the script is found before any costly work begins.
@@ -131,23 +148,21 @@ def open_shot(spec: RenderSpec, scene: Scene, speech: SpeechTrack, context: Cont
     if not scene.layout.visible:
         return Shot(None, Composer(backdrop.still, Rect(0, 0, 0, 0)), backdrop, overlays, captions)
     box = engine_box(scene, place(scene.layout.box, canvas), context.resolve)
-    engine = open_engine(
-        scene.face,
-        (box.width, box.height),
-        canvas.fps,
-        resolve=context.resolve,
-        cache=context.cache,
-        alpha=_without_background(scene),
+    face = open_face(
+        spec, scene, (box.width, box.height), speech, context, alpha=_without_background(scene), low=low
     )
+    if (notice := face.notice()) is not None and not low:
+        warn(notice.model_copy(update={"scene": scene.id}))
+    engine = face.engine
     mask = shape_mask(scene.layout.shape, box.width, box.height)
     blur = scene.background.blur if isinstance(scene.background, SourceBackground) else 0
     moving = None
     still = backdrop.still
-    if blur > 0 and scene.face.kind == "video":
+    if blur > 0 and engine.info.whole_picture:
         moving = MovingSourceBackground(still, box, mask, blur)
     elif blur > 0:
         still = _behind(still, source_background(scene.face, box, canvas.fps, blur, context), box, mask)
-    return Shot(engine, Composer(still, box, engine.base, mask), backdrop, overlays, captions, moving)
+    return Shot(face, Composer(still, box, engine.base, mask), backdrop, overlays, captions, moving)
 
 
 def _without_background(scene: Scene) -> bool:

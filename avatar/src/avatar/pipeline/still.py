@@ -11,6 +11,7 @@ from avatar.encode.poster import write_png
 from avatar.encode.provenance import picture_metadata
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
+from avatar.pipeline.face_engine import quick
 from avatar.pipeline.files import describe
 from avatar.pipeline.origin import software, source_type
 from avatar.pipeline.shot import open_shot
@@ -23,6 +24,7 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
     from avatar.timing import control_track, motion_style
 
     scene = spec.scene(scene_id)
+    scene = scene.model_copy(update={"face": quick(scene.face)})
     require_consent(scene)
     notices: list[Notice] = []
     with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:

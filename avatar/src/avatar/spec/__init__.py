@@ -3,20 +3,30 @@
 from avatar.spec.base import SpecModel, canonical_json, content_hash
 from avatar.spec.media import MediaRef
 from avatar.spec.movement import Movement
-from avatar.spec.needs import ENGINE_NEEDS, EngineNeeds, Requirements
+from avatar.spec.needs import (
+    ENGINE_NEEDS,
+    EngineName,
+    EngineNeeds,
+    Requirements,
+    needs_of,
+    without_card,
+)
 from avatar.spec.persona import (
     Consent,
     EspeakVoice,
     Face,
     OpenAIVoice,
+    PhotoEngine,
     PhotoFace,
     PiperVoice,
     QwenVoice,
     RigFace,
+    VideoEngine,
     VideoFace,
     Voice,
 )
 from avatar.spec.progress import (
+    EngineUse,
     Failed,
     Finished,
     FrameProgress,
@@ -74,7 +84,9 @@ __all__ = [
     "ColourBackground",
     "ColourSeen",
     "Consent",
+    "EngineName",
     "EngineNeeds",
+    "EngineUse",
     "EspeakVoice",
     "Face",
     "FaceSeen",
@@ -93,6 +105,7 @@ __all__ = [
     "OutputFile",
     "OutputRole",
     "Overlay",
+    "PhotoEngine",
     "PhotoFace",
     "PiperVoice",
     "PreviewFrame",
@@ -111,6 +124,7 @@ __all__ = [
     "TimeAnchor",
     "VideoBackground",
     "VideoCodec",
+    "VideoEngine",
     "VideoFace",
     "VideoOverlay",
     "Voice",
@@ -119,5 +133,7 @@ __all__ = [
     "content_hash",
     "is_spoken",
     "json_schema",
+    "needs_of",
     "parse_progress",
+    "without_card",
 ]

@@ -12,8 +12,11 @@ from typing import Literal
 from pydantic import Field
 
 from avatar.spec.base import SpecModel
+from avatar.spec.persona import Face, RigFace
 
-FaceKind = Literal["rig", "photo", "video"]
+EngineName = Literal[
+    "rig", "mesh", "motion", "liveportrait", "latentsync", "liveportrait+latentsync"
+]  # fmt: skip
 
 MAX_GPUS = 16
 MAX_MIB = 1 << 20
@@ -41,25 +44,53 @@ class Requirements(SpecModel):
 
 @dataclass(frozen=True, slots=True)
 class EngineNeeds:
-    """`gpus` cards of at least `vram_mib` each (0: none), and `memory_mib` of the node."""
+    """`gpus` cards of at least `vram_mib` each (0: none), and `memory_mib` of the node.
+
+    compute: the least compute capability of the cards, ten times what NVIDIA writes (75: 7.5, Turing).
+    """
 
     engine: str
     gpus: int = 0
     vram_mib: int = 0
     memory_mib: int = 1024
+    compute: int = 0
 
     def raised(self, asked: Requirements) -> EngineNeeds:
         """Never less than the engine declares."""
         vram_mib = max(self.vram_mib, asked.vram_mib)
         gpus = max(self.gpus, asked.gpus, 1 if vram_mib else 0)
-        return EngineNeeds(self.engine, gpus, vram_mib, max(self.memory_mib, asked.memory_mib))
+        memory_mib = max(self.memory_mib, asked.memory_mib)
+        return EngineNeeds(self.engine, gpus, vram_mib, memory_mib, self.compute)
 
 
-ENGINE_NEEDS: Mapping[FaceKind, EngineNeeds] = MappingProxyType(
+TURING = 75
+"""The oldest cards that today's PyTorch is built for."""
+
+ENGINE_NEEDS: Mapping[EngineName, EngineNeeds] = MappingProxyType(
     {
         "rig": EngineNeeds("rig"),
-        "photo": EngineNeeds("mesh.photo"),
-        "video": EngineNeeds("motion", memory_mib=2048),
+        "mesh": EngineNeeds("mesh.photo"),
+        "motion": EngineNeeds("motion", memory_mib=2048),
+        "liveportrait": EngineNeeds("liveportrait", 1, 2048, 6144, TURING),
+        "latentsync": EngineNeeds("latentsync", 1, 8000, 12_288, TURING),
+        "liveportrait+latentsync": EngineNeeds("liveportrait+latentsync", 1, 8192, 12_288, TURING),
     }
 )
-"""By kind of face. Here and not in the engines, because the control side reads it and cannot load them."""
+"""By the name of the engine. Here and not in the engines, because the control side reads it and cannot load
+them."""
+
+
+def without_card(face: Face) -> EngineName:
+    """The engine that draws this face on any machine."""
+    if isinstance(face, RigFace):
+        return "rig"
+    return "mesh" if face.kind == "photo" else "motion"
+
+
+def needs_of(face: Face) -> EngineNeeds:
+    """What the engine of this face declares. With `auto` no card is asked for: the best engine is chosen
+    where the scene is made, and who wants a card for it says so in the scene's requirements.
+    """
+    if isinstance(face, RigFace) or face.engine == "auto":
+        return ENGINE_NEEDS[without_card(face)]
+    return ENGINE_NEEDS[face.engine]

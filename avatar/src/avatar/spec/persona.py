@@ -27,8 +27,16 @@ class RigFace(SpecModel):
     character: str = "nova"
 
 
+PhotoEngine = Literal["auto", "mesh", "liveportrait", "liveportrait+latentsync"]
+VideoEngine = Literal["auto", "motion", "liveportrait", "latentsync"]
+_ENGINE = "who draws; auto: the best that the machine's card, weights and memory allow, told in the result"
+
+
 class PhotoFace(SpecModel):
-    """A portrait photo, warped in 2.5D. `portrait` is the measured JSON of `avatar prepare`, if any."""
+    """A portrait photo that speaks: warped in 2.5D, or moved by networks on a card.
+
+    portrait: the measured JSON of `avatar prepare`, if any.
+    """
 
     kind: Literal["photo"] = "photo"
     image: MediaRef
@@ -36,6 +44,7 @@ class PhotoFace(SpecModel):
     face_index: int | None = Field(
         default=None, ge=0, description="counted from the left, from 0; None takes the largest face"
     )
+    engine: PhotoEngine = Field(default="auto", description=_ENGINE)
     consent: Consent | None = None
 
 
@@ -51,6 +60,7 @@ class VideoFace(SpecModel):
         description="what happens when the speech is longer than the video; trim holds the last frame",
     )
     face_index: int | None = Field(default=None, ge=0)
+    engine: VideoEngine = Field(default="auto", description=_ENGINE)
     consent: Consent | None = None
 
 

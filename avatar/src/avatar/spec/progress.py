@@ -91,6 +91,15 @@ class MediaFacts(SpecModel):
     channels: int | None = None
 
 
+class EngineUse(SpecModel):
+    """What drew the face of a scene. `why_not` says in a sentence each why a better engine did not."""
+
+    scene: str
+    engine: str
+    asked: str = Field(description="the engine that the spec names, or auto")
+    why_not: tuple[str, ...] = ()
+
+
 class Finished(SpecModel):
     event: Literal["result"] = "result"
     files: tuple[OutputFile, ...]
@@ -100,6 +109,7 @@ class Finished(SpecModel):
     lost_face_frames: tuple[tuple[int, int], ...] = Field(
         default=(), description="inclusive frame ranges where the last good face was reused"
     )
+    engines: tuple[EngineUse, ...] = Field(default=(), description="what drew each scene's face")
     media: MediaFacts | None = Field(default=None, description="the answer of `avatar probe`")
     sight: Sight | None = Field(default=None, description="the answer of `avatar look`")
     peak_vram_mib: int | None = Field(

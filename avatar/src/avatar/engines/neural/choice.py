@@ -1,0 +1,147 @@
+"""Which engine draws a face here: the one that is named, or the best that card, weights and memory allow."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from avatar.engines.card_memory import Card, card_is_possible, find_card
+from avatar.engines.weights.store import ModelStore, models_folder
+from avatar.errors import AvatarError
+from avatar.spec import ENGINE_NEEDS, EngineName, Face, RigFace, without_card
+
+State = Literal[
+    "available", "not_installed", "no_card", "card_too_old", "weights_missing", "too_little_memory"
+]
+
+ROLES: Mapping[EngineName, tuple[str, ...]] = MappingProxyType(
+    {
+        "liveportrait": (
+            "liveportrait.appearance",
+            "liveportrait.motion",
+            "liveportrait.warping",
+            "liveportrait.generator",
+            "liveportrait.retargeting",
+        ),
+        "latentsync": ("latentsync.unet", "latentsync.whisper", "latentsync.vae"),
+    }
+)
+"""The weights that each needs, by their roles in the manifest."""
+
+BETTER: Mapping[str, tuple[EngineName, ...]] = MappingProxyType(
+    {"photo": ("liveportrait+latentsync", "liveportrait"), "video": ("latentsync",)}
+)
+"""By kind of face what `auto` tries, the best first. LivePortrait on a video is taken only when it is named:
+it moves the lips alone, as the engine without a card does."""
+
+LEAST_MIB: Mapping[EngineName, int] = MappingProxyType(
+    {"liveportrait": 2048, "latentsync": 4096, "liveportrait+latentsync": 4096}
+)
+"""What the mode that takes least needs of a card; both in turn take no more than the larger."""
+
+
+def roles_of(engine: EngineName) -> tuple[str, ...]:
+    return tuple(role for part in engine.split("+") for role in ROLES.get(part, ()))  # type: ignore[call-overload]
+
+
+def uses_networks(engine: EngineName) -> bool:
+    return bool(roles_of(engine))
+
+
+def require_weights(engine: EngineName, models: Path) -> None:
+    """Raises Unavailable `weights.missing` for the first file that is not there: which, from where, under
+    which licence; InvalidInput `weights.changed`.
+    """
+    store = ModelStore(models)
+    for role in roles_of(engine):
+        store.require(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How an engine stands here; the sentence says what keeps it from running."""
+
+    state: State
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What engines ask of a machine; tests give other answers."""
+
+    models: Path = field(default_factory=lambda: models_folder(os.environ))
+    driver: Callable[[], bool] = card_is_possible
+    installed: Callable[[], bool] = lambda: importlib.util.find_spec("torch") is not None
+    card: Callable[[], Card | None] = find_card
+
+    def finding(self, engine: EngineName) -> Finding:
+        """The first thing that is in the way, from the cheapest to find to the dearest."""
+        if not uses_networks(engine):
+            return Finding("available")
+        if not self.driver():
+            return Finding("no_card", "there is no NVIDIA card with its driver")
+        if not self.installed():
+            return Finding("not_installed", "PyTorch is not installed (the worker's extra `gpu`)")
+        if missing := self._missing(engine):
+            return Finding("weights_missing", missing)
+        card = self.card()
+        if card is None:
+            return Finding("no_card", "PyTorch sees no card")
+        return _fits(engine, card)
+
+    def _missing(self, engine: EngineName) -> str:
+        try:
+            require_weights(engine, self.models)
+        except AvatarError as error:
+            return f"{error.message} {error.hint}".rstrip(". ")
+        return ""
+
+
+def _fits(engine: EngineName, card: Card) -> Finding:
+    least = ENGINE_NEEDS[engine].compute
+    if card.compute < least:
+        said = f"{card.name} is of compute capability {card.compute / 10:.1f}, {least / 10:.1f} is needed"
+        return Finding("card_too_old", said)
+    if card.budget_mib < LEAST_MIB[engine]:
+        ours = "" if card.lease_mib is None else f", of which {card.lease_mib} are ours"
+        return Finding(
+            "too_little_memory",
+            f"it needs {LEAST_MIB[engine]} MiB of the card, and {card.budget_mib} of {card.total_mib} MiB"
+            f" can be had{ours}",
+        )
+    return Finding("available")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """asked: what the spec names. why_not: of each better engine, why it was not taken. near: a card is
+    there, so that people could have had more.
+    """
+
+    engine: EngineName
+    asked: str = "auto"
+    why_not: tuple[str, ...] = ()
+    near: bool = False
+
+
+def choose(face: Face, machine: Machine | None = None) -> Chosen:
+    """A named engine is taken as it is: what it lacks is an error when it is opened."""
+    if isinstance(face, RigFace):
+        return Chosen("rig", "rig")
+    if face.engine != "auto":
+        return Chosen(face.engine, face.engine)
+    machine = machine or Machine()
+    why_not: list[str] = []
+    near = False
+    for engine in BETTER[face.kind]:
+        found = machine.finding(engine)
+        if found.state == "available":
+            return Chosen(engine, "auto", tuple(why_not), near)
+        near = near or found.state != "no_card"
+        why_not.append(f"{engine}: {found.sentence}.")
+    return Chosen(without_card(face), "auto", tuple(why_not), near)

@@ -1,0 +1,233 @@
+"""A face drawn by networks behind the door of every engine: LivePortrait, LatentSync, or one after the other.
+
+Pictures come in order from one stream, in bounded memory; several threads lay them into the scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from avatar.engines.base import EngineReport, Layer, Pixels
+from avatar.engines.card import answering_card
+from avatar.engines.card_memory import OUT_OF_MEMORY, find_card, out_of_memory
+from avatar.engines.latentsync.engine import Job, LatentSync, OpenTracker
+from avatar.engines.latentsync.memory import SPARE_MIB
+from avatar.engines.liveportrait.engine import batch_of
+from avatar.engines.motion.cutout import Cutout
+from avatar.engines.neural import models
+from avatar.engines.neural.choice import Chosen
+from avatar.engines.neural.hand_over import read_pictures, write_pictures
+from avatar.engines.neural.holder import ModelHolder
+from avatar.engines.neural.moving import (
+    DrawnFaceTracker,
+    Still,
+    photo_pictures,
+    still_of,
+    video_pictures,
+)
+from avatar.engines.registry import engine_info
+from avatar.errors import Unavailable
+from avatar.face.tracker import open_tracker
+from avatar.spec import EngineName, MediaRef, PhotoFace, VideoFace
+from avatar.tracks import ControlTrack
+
+PORTRAIT, MOUTH = "liveportrait", "latentsync"
+LOW_BATCH = 2
+WORKING_MIB = {(PORTRAIT, False): 1536, (PORTRAIT, True): 512, (MOUTH, False): 5120, (MOUTH, True): 1536}
+"""What an engine takes beside its weights, in the usual mode and in the low one."""
+WEIGHTS_MIB = {(PORTRAIT, False): 512, (PORTRAIT, True): 512, (MOUTH, False): 2880, (MOUTH, True): 2560}
+"""What its weights take on a card in fp16; parked ones only the largest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a face drawn by networks is given beside the face itself. sound: the scene's speech. folder: for
+    what lies on disk meanwhile.
+    """
+
+    resolve: Callable[[MediaRef], Path]
+    cache: Path
+    sound: Path
+    folder: Path
+    models: Path
+    holder: ModelHolder
+    check: Callable[[], None]
+    seed: int = 1
+    low: bool = False
+
+
+class NeuralFace:
+    """See `avatar.engines.base.FaceEngine`. `takes_least`: there is no mode that takes less of the card."""
+
+    base: Pixels | None = None
+
+    def __init__(
+        self,
+        face: PhotoFace | VideoFace,
+        size: tuple[int, int],
+        fps: int,
+        chosen: Chosen,
+        given: Surroundings,
+        *,
+        alpha: bool,
+    ) -> None:
+        self.size = size
+        self.info = engine_info(chosen.engine)
+        self._face, self._fps, self._engine, self._given = face, fps, chosen.engine, given
+        self._cutout = Cutout() if alpha else None
+        self._report = EngineReport()
+        self._running: Generator[Pixels] | None = None
+        self.takes_least = given.low or _is_tight(chosen.engine)
+
+    def items(self, track: ControlTrack) -> Iterator[Pixels]:
+        """Finished pictures, BGR or BGRA. Raises `gpu.out_of_memory` with the numbers, `gpu.lost`."""
+        self._running = self._pictures(track)
+        return self._running
+
+    def draw(self, item: Pixels) -> Layer:
+        return Layer(item)
+
+    def report(self) -> EngineReport:
+        return self._report
+
+    def close(self) -> None:
+        if self._running is not None:
+            self._running.close()
+        if self._cutout is not None:
+            self._cutout.close()
+
+    def _pictures(self, track: ControlTrack) -> Generator[Pixels]:
+        try:
+            with answering_card(), self._stream(track) as pictures:
+                for picture in pictures:
+                    self._given.check()
+                    yield self._layer(picture)
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error, low=self.takes_least, engine=self._engine) from error
+        except Unavailable as error:
+            if error.code != OUT_OF_MEMORY:
+                raise
+            # The stage that ran out of memory knows itself alone.
+            raise out_of_memory(error.__cause__, low=self.takes_least, engine=self._engine) from error
+
+    def _layer(self, picture: Pixels) -> Pixels:
+        return picture if self._cutout is None else np.dstack([picture, self._cutout.mask(picture)])
+
+    def _stream(self, track: ControlTrack) -> AbstractContextManager[Iterator[Pixels]]:
+        if isinstance(self._face, VideoFace):
+            return self._of_video(self._face, track)
+        return self._of_photo(self._face, track)
+
+    @contextmanager
+    def _of_video(self, face: VideoFace, track: ControlTrack) -> Iterator[Iterator[Pixels]]:
+        path = self._given.resolve(face.video)
+        job = self._job(face, track, path, face.video.name or path.name, self.size)
+        if self._engine == PORTRAIT:
+            portrait = self._portrait()
+            batch = self._batch(portrait)
+            yield video_pictures(job, track, portrait.animator, batch, self._report, self._given.check)
+            return
+        with self._mouth(job, open_tracker) as pictures:
+            yield pictures
+
+    @contextmanager
+    def _of_photo(self, face: PhotoFace, track: ControlTrack) -> Iterator[Iterator[Pixels]]:
+        together = self._engine != PORTRAIT and self._fit_together()
+        portrait = self._portrait(beside=(self._mouth_name(),) if together else ())
+        still = still_of(
+            face,
+            self.size,
+            self._given.resolve,
+            self._given.cache,
+            portrait.animator.networks.sizes.output_px,
+        )
+
+        def moved() -> Iterator[Pixels]:
+            batch = self._batch(portrait)
+            return photo_pictures(still, track, portrait.animator, batch, self._given.check)
+
+        if self._engine == PORTRAIT:
+            yield (still.shown(picture) for picture in moved())
+            return
+        with ExitStack() as stack:
+            drawn = moved if together else stack.enter_context(self._kept(moved(), still))
+            job = self._job(_stand_in(face), track, Path(), face.image.name or "the photo", still.work_size)
+            job = replace(job, drawn=drawn)
+            pictures = stack.enter_context(self._mouth(job, lambda: DrawnFaceTracker(still)))
+            yield (still.shown(picture) for picture in pictures)
+
+    @contextmanager
+    def _kept(self, pictures: Iterator[Pixels], still: Still) -> Iterator[Callable[[], Iterator[Pixels]]]:
+        """All pictures of the first stage on disk, its networks off the card."""
+        path = self._given.folder / "moved.mkv"
+        try:
+            write_pictures(path, pictures, still.work_size, self._fps)
+            self._given.holder.put_away(PORTRAIT)
+            yield lambda: read_pictures(path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _mouth(self, job: Job, tracker: OpenTracker) -> Iterator[Iterator[Pixels]]:
+        low = self.takes_least
+        mouth = self._given.holder.lend(
+            self._mouth_name(),
+            lambda: models.load_mouth(self._given.models, low=low),
+            WORKING_MIB[MOUTH, low],
+            beside=(PORTRAIT,) if job.drawn is not None and self._fit_together() else (),
+        )
+        settings = models.mouth_settings(self._given.seed)
+        engine = LatentSync(mouth.networks, mouth.ways, settings, tracker=tracker)
+        with engine.pictures(job, self._given.folder, self._report, self._given.check) as pictures:
+            yield pictures
+
+    def _portrait(self, beside: tuple[str, ...] = ()) -> models.PortraitModel:
+        return self._given.holder.lend(
+            PORTRAIT,
+            lambda: models.load_portrait(self._given.models),
+            WORKING_MIB[PORTRAIT, self.takes_least],
+            beside=beside,
+        )
+
+    def _batch(self, portrait: models.PortraitModel) -> int:
+        most = batch_of(portrait.animator)
+        return min(most, LOW_BATCH) if self.takes_least else most
+
+    def _mouth_name(self) -> str:
+        return f"{MOUTH} low" if self.takes_least else MOUTH
+
+    def _fit_together(self) -> bool:
+        kinds = [(PORTRAIT, self.takes_least), (MOUTH, self.takes_least)]
+        return self._given.holder.fits(sum(WORKING_MIB[kind] + WEIGHTS_MIB[kind] for kind in kinds))
+
+    def _job(self, face: VideoFace, track: ControlTrack, path: Path, name: str, size: tuple[int, int]) -> Job:
+        return Job(
+            face=face,
+            video=path,
+            name=name,
+            sound=self._given.sound,
+            frames=track.frames,
+            size=size,
+            fps=self._fps,
+        )
+
+
+def _stand_in(face: PhotoFace) -> VideoFace:
+    """The drawn pictures as LatentSync is told of them: their one face is chosen already."""
+    return VideoFace(video=face.image)
+
+
+def _is_tight(engine: EngineName) -> bool:
+    """Whether the card has only room for the mode that takes least."""
+    card = find_card()
+    if card is None:
+        return False
+    if engine == PORTRAIT:
+        return card.budget_mib < 2 * sum(kind[PORTRAIT, False] for kind in (WORKING_MIB, WEIGHTS_MIB))
+    return card.budget_mib < SPARE_MIB

@@ -1,0 +1,147 @@
+"""Frames of a face that LivePortrait moves by the control track of a speech: of a photo, or of a video whose
+lips alone it moves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from avatar.engines.base import EngineReport, Pixels
+from avatar.engines.latentsync.engine import Job, filmed
+from avatar.engines.liveportrait.animator import Animator
+from avatar.engines.liveportrait.drive import neutral
+from avatar.engines.liveportrait.filmed import followed
+from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings
+from avatar.engines.liveportrait.puppet import spoken_poses
+from avatar.engines.liveportrait.reenactment import Reenactment
+from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
+from avatar.engines.motion.survey import ranges
+from avatar.face.anchors import liveportrait_crop
+from avatar.face.landmarks import FaceLandmarks, Picture
+from avatar.face.tracker import FaceTracker, open_tracker
+from avatar.spec import MediaRef, Notice, PhotoFace
+from avatar.tracks import ControlTrack, aperture_e
+
+LARGEST_WORK_PX = 2_000_000
+MOUTH_E = 0.55
+"""How wide a mouth is, in distances of the outer eye corners; faces of a video are not measured for it."""
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A photo as it is shown: cut for `size`, `factor` times as large where the face would be too small for
+    the networks.
+    """
+
+    prepared: PreparedStage
+    size: tuple[int, int]
+    factor: int
+
+    @property
+    def picture(self) -> Picture:
+        return self.prepared.stage.pixels
+
+    @property
+    def face(self) -> FaceLandmarks:
+        return FaceLandmarks(self.prepared.stage.points, 1.0)
+
+    @property
+    def work_size(self) -> tuple[int, int]:
+        return self.size[0] * self.factor, self.size[1] * self.factor
+
+    def shown(self, picture: Pixels) -> Pixels:
+        """A drawn picture in the size that is asked for."""
+        if self.factor == 1:
+            return picture
+        return np.asarray(cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def still_of(
+    face: PhotoFace, size: tuple[int, int], resolve: Callable[[MediaRef], Path], cache: Path, side_px: int
+) -> Still:
+    """The photo cut as the engine without a card cuts it. `side_px`: what the networks' crop is to measure.
+
+    Raises as `prepared_stage`.
+    """
+    portrait = resolve(face.portrait) if face.portrait is not None else None
+    image = resolve(face.image)
+    prepared = prepared_stage(image, portrait, face.face_index, size, cache)
+    crop = liveportrait_crop(prepared.stage.points).side
+    largest = max(1, math.isqrt(LARGEST_WORK_PX // (size[0] * size[1])))
+    factor = min(largest, max(1, math.ceil(side_px / max(crop, 1.0))))
+    if factor > 1:
+        larger = (size[0] * factor, size[1] * factor)
+        prepared = prepared_stage(image, portrait, face.face_index, larger, cache)
+    return Still(prepared, size, factor)
+
+
+def photo_pictures(
+    still: Still, track: ControlTrack, animator: Animator, batch: int, check: Check
+) -> Iterator[Pixels]:
+    """One picture of `still.work_size` for each frame of the track."""
+    drawing = Reenactment(animator, batch=batch)
+    source = drawing.face_of(still.picture, still.face.points)
+    for picture in drawing.photo(still.picture, source, spoken_poses(source, still.face, track)):
+        check()
+        yield picture
+
+
+def video_pictures(
+    job: Job, track: ControlTrack, animator: Animator, batch: int, report: EngineReport, check: Check
+) -> Iterator[Pixels]:
+    """The footage with its lips moved as the track says, one picture for each of its frames."""
+    drawing = Reenactment(animator, batch=batch)
+    manner = Manner(shut_lips=False, lips=True)
+    with closing(open_tracker()) as tracker:
+        frames = followed(filmed(job, report), tracker, job.face.face_index)
+        for picture in drawing.video(frames, _lips(track), manner):
+            check()
+            yield picture
+    report.lost_face_frames = ranges(np.isin(np.arange(track.frames), drawing.lost))
+    if report.lost_face_frames:
+        report.notices.append(
+            Notice(
+                code="face.lost",
+                message=f"No face was found in {len(drawing.lost)} frames of {job.name}.",
+                details={"frames": report.lost_face_frames},
+            )
+        )
+
+
+def _lips(track: ControlTrack) -> Iterator[DrivingFace]:
+    """A driving face whose lips open as the track says, and which does nothing else."""
+    gaps = aperture_e(track["jaw"], track["low"], track["raise"]) / MOUTH_E
+    still = neutral()
+    eyes = np.zeros(2, np.float32)
+    for gap in gaps:
+        yield DrivingFace(still, Openings(eyes, float(gap)))
+
+
+class DrawnFaceTracker:
+    """Follows the face of a photo through pictures that were drawn from it. Where the tracker finds nothing
+    the face is where the photo has it, within a few degrees of turning: it is never lost.
+    """
+
+    def __init__(self, still: Still, tracker: FaceTracker | None = None) -> None:
+        self._face = still.face
+        self._tracker = tracker or open_tracker()
+
+    def track(self, image_bgr: Picture) -> list[FaceLandmarks]:
+        near = [face for face in self._tracker.track(image_bgr) if self._distance_e(face) < 1.0]
+        return [min(near, key=self._distance_e)] if near else [self._face]
+
+    def close(self) -> None:
+        self._tracker.close()
+
+    def _distance_e(self, face: FaceLandmarks) -> float:
+        away = face.points[:, :2].mean(axis=0) - self._face.points[:, :2].mean(axis=0)
+        return float(np.hypot(*away)) / max(self._face.eye_distance_px, 1e-6)

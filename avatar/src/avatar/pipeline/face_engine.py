@@ -1,0 +1,94 @@
+"""The face engine of a scene: chosen for this machine, and opened; pipeline.shot asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avatar.engines.base import FaceEngine
+from avatar.engines.neural.choice import Chosen, choose, require_weights, uses_networks
+from avatar.engines.registry import open_engine
+from avatar.engines.weights.checkpoint import import_torch
+from avatar.engines.weights.store import models_folder
+from avatar.pipeline.context import Context
+from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, VideoFace
+from avatar.tracks import SpeechTrack
+
+
+@dataclass(frozen=True, slots=True)
+class FaceOpened:
+    """An engine, how it came to be chosen, and whether it takes as little of a card as it can."""
+
+    engine: FaceEngine
+    chosen: Chosen
+    takes_least: bool = True
+
+    def use(self, scene_id: str) -> EngineUse:
+        chosen = self.chosen
+        return EngineUse(scene=scene_id, engine=chosen.engine, asked=chosen.asked, why_not=chosen.why_not)
+
+    def notice(self) -> Notice | None:
+        """Said where a card is there, and people could have had more."""
+        if not (self.chosen.why_not and self.chosen.near):
+            return None
+        return Notice(
+            code="engine.fallback",
+            message=f"The face is drawn by {self.chosen.engine}. Not by {self.chosen.why_not[0]}",
+            details={"why_not": list(self.chosen.why_not)},
+        )
+
+
+def open_face(
+    spec: RenderSpec,
+    scene: Scene,
+    size: tuple[int, int],
+    speech: SpeechTrack,
+    context: Context,
+    *,
+    alpha: bool,
+    low: bool = False,
+) -> FaceOpened:
+    """The engine that the scene names, or the best for it here; `low` takes least of a card.
+
+    Raises what the engine says about its input; Unavailable `torch.unavailable`, `weights.missing` for a
+    named engine.
+    """
+    face = scene.face
+    chosen = choose(face)
+    if not uses_networks(chosen.engine):
+        engine = open_engine(
+            face, size, spec.canvas.fps, resolve=context.resolve, cache=context.cache, alpha=alpha
+        )
+        return FaceOpened(engine, chosen)
+    import_torch()
+    from avatar.engines.neural.engine import NeuralFace, Surroundings
+
+    folder = models_folder()
+    require_weights(chosen.engine, folder)
+    given = Surroundings(
+        resolve=context.resolve,
+        cache=context.cache,
+        sound=speech.wav,
+        folder=speech.wav.parent,
+        models=folder,
+        holder=context.holder,
+        check=context.check,
+        seed=spec.seed,
+        low=low,
+    )
+    neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
+    return FaceOpened(neural, chosen, neural.takes_least)
+
+
+def quick(face: Face) -> Face:
+    """The face as it is drawn where nobody wants to wait: `auto` takes the engine without networks."""
+    if isinstance(face, PhotoFace) and face.engine == "auto":
+        return face.model_copy(update={"engine": "mesh"})
+    if isinstance(face, VideoFace) and face.engine == "auto":
+        return face.model_copy(update={"engine": "motion"})
+    return face
+
+
+def _person(face: Face) -> PhotoFace | VideoFace:
+    if isinstance(face, PhotoFace | VideoFace):
+        return face
+    raise TypeError(f"no network draws {face!r}")

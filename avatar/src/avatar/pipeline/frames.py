@@ -1,0 +1,93 @@
+"""The frames of a scene into its segment, once more with less where a card is full; for pipeline.segment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from avatar.encode.provenance import EngineRecord
+from avatar.encode.segment_writer import segment_writer
+from avatar.engines.card_memory import OUT_OF_MEMORY
+from avatar.errors import Unavailable
+from avatar.pipeline.context import Context
+from avatar.pipeline.glance import Glance
+from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.painting import painted
+from avatar.pipeline.shot import Shot, Warn, open_shot
+from avatar.spec import EngineUse, Notice, RenderSpec, Scene, StageStarted
+from avatar.tracks import ControlTrack, SpeechTrack
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is known of frames once they are written."""
+
+    frames: int
+    engines: tuple[EngineRecord, ...]
+    use: EngineUse | None
+    lost_face_frames: tuple[tuple[int, int], ...]
+
+
+def draw_frames(
+    spec: RenderSpec,
+    scene: Scene,
+    speech: SpeechTrack,
+    track: ControlTrack,
+    target: Path,
+    context: Context,
+    warn: Warn,
+) -> Drawn:
+    """Writes `target`. A card that runs full is tried a second time in the mode that takes least; nothing of
+    the first try is left. Raises Unavailable `gpu.out_of_memory` after that.
+    """
+
+    def attempt(*, low: bool) -> Drawn | Unavailable:
+        context.tell(StageStarted(stage="prepare", scene=scene.id))
+        with closing(open_shot(spec, scene, speech, context, warn, low=low)) as shot:
+            try:
+                return _written(spec, scene, shot, track, target, context, warn)
+            except Unavailable as error:
+                if error.code != OUT_OF_MEMORY or shot.takes_least:
+                    raise
+                return Unavailable(error.code, error.message, error.hint)
+
+    first = attempt(low=False)
+    if isinstance(first, Drawn):
+        return first
+    # The traceback of the first try, which holds what filled the card, is gone with it.
+    warn(
+        Notice(
+            code=OUT_OF_MEMORY, message=f"{first.message} Starting again with less at a time.", scene=scene.id
+        )
+    )
+    context.holder.clear()
+    second = attempt(low=True)
+    if isinstance(second, Unavailable):
+        raise second
+    return second
+
+
+def _written(
+    spec: RenderSpec,
+    scene: Scene,
+    shot: Shot,
+    track: ControlTrack,
+    target: Path,
+    context: Context,
+    warn: Callable[[Notice], None],
+) -> Drawn:
+    context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=track.frames))
+    meter = FrameMeter(context.tell, scene.id, track.frames)
+    glance = Glance(context.tell, scene.id)
+    with painted(shot, track) as frames, segment_writer(target, spec.canvas, spec.output.video) as writer:
+        for planes in frames:
+            context.check()
+            writer.write(planes)
+            glance.see(planes)
+            meter.count()
+    report = shot.report()
+    for notice in report.notices:
+        warn(notice.model_copy(update={"scene": scene.id}))
+    return Drawn(writer.frames, shot.engines(), shot.use(scene.id), tuple(report.lost_face_frames))

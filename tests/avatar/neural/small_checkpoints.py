@@ -1,0 +1,83 @@
+"""Checkpoints of both engines under their published names and in the published layout, of small random
+networks; and the worker's own command line that takes them for full ones: `small_checkpoints.py render …`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / room) for room in ("latentsync", "liveportrait", "parity")]
+sys.path.append(str(HERE.parents[2] / "avatar" / "src"))
+
+STEPS, SIDE_PX = 2, 64
+
+
+def write_checkpoints(folder: Path) -> Path:
+    """All files that both engines need, below `folder`."""
+    import latentsync_cases as cases
+    import torch
+    from avatar.engines.liveportrait.loading import FILES
+    from avatar.engines.weights.manifest import weight_file
+    from small_networks import small_networks
+
+    def save(content: Any, role: str) -> None:
+        path = folder / weight_file(role).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, path)
+
+    networks, parts = small_networks(), {}
+    for attribute, (role, part) in FILES.items():
+        state = dict(getattr(networks, attribute).state_dict())
+        if part is None:
+            save(state, role)
+        else:
+            parts[part] = {f"module.{key}": value for key, value in state.items()}
+    save(parts, "liveportrait.retargeting")
+    save({"global_step": 1, "state_dict": dict(cases.our_unet().state_dict())}, "latentsync.unet")
+    encoder = {f"encoder.{key}": value for key, value in cases.our_whisper().state_dict().items()}
+    save({"dims": {}, "model_state_dict": encoder}, "latentsync.whisper")
+    vae = folder / weight_file("latentsync.vae").path
+    vae.parent.mkdir(parents=True, exist_ok=True)
+    if vae.suffix == ".safetensors":
+        from safetensors.torch import save_file
+
+        save_file(dict(cases.our_vae().state_dict()), vae)
+    else:
+        torch.save(dict(cases.our_vae().state_dict()), vae)
+    return folder
+
+
+def as_if_published(monkeypatch: Any = None) -> None:
+    """From here on files of the small networks are what the engines expect, and work is two steps."""
+    import avatar.engines.liveportrait.engine as portrait
+    import latentsync_cases as cases
+    import torch
+    from avatar.engines.latentsync.clip import Settings
+    from avatar.engines.neural import models
+    from small_networks import SMALL
+
+    torch.set_num_threads(2)
+    settings = partial(Settings, steps=STEPS, side_px=SIDE_PX)
+    changes = {
+        (portrait, "load_networks"): partial(portrait.load_networks, sizes=SMALL),
+        (models, "load_networks"): partial(models.load_networks, shape=cases.SMALL, **cases.SMALL_VAE),
+        (models, "mouth_settings"): lambda seed: settings(seed=models.PUBLISHED_SEED - 1 + seed),
+    }
+    for (module, name), value in changes.items():
+        monkeypatch.setattr(module, name, value) if monkeypatch else setattr(module, name, value)
+
+
+if __name__ == "__main__":
+    # The folder of this file, which Python puts first, would hide packages of the same name.
+    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != HERE]
+    if {"render", "segment", "preview", "lipsync"} & set(sys.argv[1:2]):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        as_if_published()
+    from avatar.cli.main import main
+
+    sys.exit(main(sys.argv[1:]))

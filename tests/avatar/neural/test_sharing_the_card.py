@@ -1,0 +1,134 @@
+"""What the chain does when the card is small, full, or asked for twice: with small random networks on the
+processor, a budget that the test sets, and torch's own error for a full card.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
+
+from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
+from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
+from avatar.engines.neural.holder import MIB, ModelHolder  # noqa: E402
+from avatar.errors import Cancelled, Unavailable  # noqa: E402
+from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.segment import SegmentFiles, make_segment  # noqa: E402
+from avatar.spec import RenderSpec  # noqa: E402
+
+SpecOf = Callable[..., dict[str, Any]]
+CHAIN = "liveportrait+latentsync"
+FULL = "CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has a total capacity of 7.75 GiB."
+
+
+@pytest.fixture
+def segment(spec_of: SpecOf, tmp_path: Path) -> Callable[..., SegmentFiles]:
+    """Makes one scene in a folder of its own and returns it."""
+
+    def make(
+        name: str, kind: str = "photo", engine: str = CHAIN, seed: int = 1, **context: Any
+    ) -> SegmentFiles:
+        spec = RenderSpec.model_validate(spec_of(kind, engine, "Mama.") | {"seed": seed})
+        return make_segment(spec, "one", tmp_path / name, Context(cache=tmp_path / "cache", **context))
+
+    return make
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """The first so many chunks find the card full."""
+    denoise, failed = Sampler.denoise, list[int]()
+
+    def full(self: Any, *given: Any, **more: Any) -> Any:
+        if len(failed) < times:
+            failed.append(len(failed))
+            raise torch.cuda.OutOfMemoryError(FULL)
+        return denoise(self, *given, **more)
+
+    monkeypatch.setattr(Sampler, "denoise", full)
+    return failed
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "latentsync-ahead"]
+
+
+def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_card(
+    segment: Callable[..., SegmentFiles],
+) -> None:
+    together, again = segment("together"), segment("again")
+    holder = ModelHolder(lambda: 6000 * MIB)
+    in_turn = segment("in turn", holder=holder)
+    assert holder.on_card == ("latentsync",) and holder.loads == ["liveportrait", "latentsync"]
+    assert together.video.read_bytes() == again.video.read_bytes() == in_turn.video.read_bytes()
+    other = segment("other seed", seed=2)
+    assert other.video.read_bytes() != together.video.read_bytes()
+
+
+def test_scenes_of_one_process_hand_their_networks_on(segment: Callable[..., SegmentFiles]) -> None:
+    holder = ModelHolder(lambda: None)
+    segment("first", holder=holder)
+    segment("second", holder=holder)
+    segment("third", "video", "latentsync", holder=holder)
+    assert holder.loads == ["liveportrait", "latentsync"]
+
+
+@pytest.mark.parametrize(("kind", "engine"), [("photo", CHAIN), ("video", "latentsync")])
+def test_a_full_card_is_tried_once_more_in_the_low_mode_with_the_same_frames(
+    segment: Callable[..., SegmentFiles], monkeypatch: pytest.MonkeyPatch, kind: str, engine: str
+) -> None:
+    undisturbed = segment("undisturbed", kind, engine)
+    fails(monkeypatch, 1)
+    holder, told = ModelHolder(lambda: None), list[Any]()
+    made = segment("tried twice", kind, engine, holder=holder, tell=told.append)
+    assert made.video.read_bytes() == undisturbed.video.read_bytes()
+    (notice,) = (one for one in made.record.warnings if one.code == "gpu.out_of_memory")
+    assert "1536 MiB more were needed" in notice.message and "Starting again" in notice.message
+    assert notice in told
+    assert holder.loads[-1] == "latentsync low"
+
+
+def test_a_card_that_stays_full_is_an_error_with_the_numbers_and_leaves_nothing(
+    segment: Callable[..., SegmentFiles], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failed = fails(monkeypatch, 99)
+    with pytest.raises(
+        Unavailable, match=r"gpu\.out_of_memory: .*liveportrait\+latentsync: 1536 MiB more"
+    ) as full:
+        segment("full")
+    assert len(failed) == 2, "no third try"
+    assert "a larger one" in full.value.hint
+    assert not (tmp_path / "full").exists()
+
+
+def test_a_stop_ends_both_stages_and_leaves_nothing(
+    segment: Callable[..., SegmentFiles], tmp_path: Path
+) -> None:
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 12:
+            raise Cancelled("render.cancelled", "Stopped.")
+
+    with pytest.raises(Cancelled):
+        segment("stopped", check=check)
+    assert not (tmp_path / "stopped").exists()
+
+
+def test_pictures_between_stages_come_back_bit_by_bit(tmp_path: Path) -> None:
+    import numpy as np
+
+    random = np.random.default_rng(3)
+    pictures = [random.integers(0, 255, (46, 63, 3), np.uint8) for _ in range(4)]
+    write_pictures(tmp_path / "moved.mkv", pictures, (63, 46), 25)
+    back = list(read_pictures(tmp_path / "moved.mkv"))
+    assert all(np.array_equal(one, other) for one, other in zip(pictures, back, strict=True))
