@@ -34,6 +34,21 @@ class MachineState:
         return [(f"{KEYS}/{owner}/{path.name}", path) for owner, path in found if path.is_file()]
 
 
+def has_database(settings: Settings) -> bool:
+    """Whether the studio's own database is there, or is somebody else's to keep."""
+    return _is_there(settings.database.url, settings.database_url)
+
+
+def has_machines(settings: Settings) -> bool:
+    """The same of the machines' database."""
+    return _is_there(settings.provisioning.database_url, settings.provisioning_database_url)
+
+
+def _is_there(named: str, used: str) -> bool:
+    path = Database(used).path
+    return bool(named) if path is None else path.exists()
+
+
 async def close_what_was_open(settings: Settings) -> int:
     """After a restore: brings the machines' database up to date, and ends what was open when the backup was
     made. Gives how many machines that concerns.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.archive import MachineState, close_what_was_open
+from app.archive import MachineState, close_what_was_open, has_database, has_machines
 from app.archive import backup as write_backup
 from app.archive import restore as read_backup
 from app.archive.secrets import Secrets, look_at_secrets
@@ -174,13 +174,22 @@ def register(cli: typer.Typer) -> None:
 
     @cli.command()
     def restored(context: typer.Context, as_json: JsonFlag = False) -> None:
-        """Close what was open, after the machines' database came back by other means than `restore`."""
+        """Make good what follows when a database came back by other means than `restore`."""
         called = invocation(context)
         printer = called.printer(as_json)
 
         async def work() -> None:
-            closed = await close_what_was_open(called.settings())
-            printer.answer({"closed": closed}, _closed(closed) if closed else "Nothing was open.")
+            settings = called.settings()
+            closed = await close_what_was_open(settings) if has_machines(settings) else 0
+            chain = has_database(settings)
+            if chain:
+                services = build(settings)
+                await migrate_database(services.database, settings.state_dir)
+                await services.audit.begin_anew(AuditEntry("backup.restored", "cli", "by other means"))
+                await services.database.close()
+            lines = [_closed(closed) if closed else "Nothing was open."]
+            lines += ["The audit log goes on from the copy."] if chain else []
+            printer.answer({"closed": closed, "audit": chain}, "\n".join(lines))
 
         run(work())
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from agent_in_lab import ADDRESS, KNOWS, MACHINE, UNKNOWN, of_the_agent, packed_program, place_expert, say
 from farm_in_lab import LabFarm, Run
+from studio_in_lab import eventually
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agent"))
 
@@ -118,6 +119,31 @@ def test_other_settings_are_another_version_which_remembers(farm: LabFarm, first
     farm.converge("--tags", "agent", agent__extra='[log]\nlevel = "debug"')
     assert job(farm)["Version"] == 1
     assert "the tide turns at noon" in say(farm, "what do you know about the tide?")
+
+
+@pytest.mark.slow
+def test_what_the_agent_knows_comes_back_from_a_copy(farm: LabFarm, first_run: Run) -> None:
+    say(farm, "remember that the ferry leaves at six")
+    key = farm.on(MACHINE, "sha256sum", "/var/lib/soundstage-agent/session.key").stdout
+    told = farm.on(MACHINE, "soundstage-backup", "take").stdout
+    assert "agent, agent-keys" in told, told
+    copy = told.split()[0]
+    say(farm, "forget that the ferry leaves at six")
+    assert "is in use" in farm.on(MACHINE, "soundstage-backup", "restore", copy, "agent").stderr
+    token = ("X-Nomad-Token", farm.secret("nomad/management.token"))
+    stopped = farm.ask(f"{NOMAD}/v1/job/agent", *token, "--request", "DELETE")
+    assert stopped.returncode == 0
+    alive = ("pgrep", "-u", "soundstage-agent")
+    eventually(lambda: farm.on(MACHINE, *alive).returncode != 0, "the agent to end")
+    farm.on(
+        MACHINE, "sh", "-c", "rm -f /var/lib/soundstage-agent/soundstage.db* /var/lib/soundstage-agent/*.key"
+    )
+    for part in ("agent-keys", "agent"):
+        done = farm.on(MACHINE, "soundstage-backup", "restore", copy, part)
+        assert done.returncode == 0, done.stderr
+    farm.converge("--tags", "agent")
+    assert "the ferry leaves at six" in say(farm, "what do you know about the ferry?")
+    assert farm.on(MACHINE, "sha256sum", "/var/lib/soundstage-agent/session.key").stdout == key
 
 
 @pytest.mark.slow

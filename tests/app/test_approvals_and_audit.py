@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from typing import Any, cast
 
 import httpx
@@ -121,6 +124,30 @@ def test_after_a_backup_was_put_back_the_chain_goes_on(cli: Any, settings: Setti
     kinds = [line["kind"] for line in cli("audit", "list", "--json").json]
     assert kinds == ["approval.requested", "backup.restored"]
     assert cli("audit", "verify").code == 0
+
+
+def test_a_database_that_was_put_back_as_a_file_goes_on_too(cli: Any, settings: Settings) -> None:
+    """As `soundstage-backup restore` of the role backup does it."""
+
+    async def more() -> None:
+        async with opened(settings) as services:
+            await ask(services, Principal.local_admin(str(len(await services.audit.read(0, 100)))))
+
+    asyncio.run(more())
+    file = settings.state_dir / "soundstage.db"
+    with closing(sqlite3.connect(file)) as living, closing(sqlite3.connect("copy.db")) as copy:
+        living.backup(copy)
+    asyncio.run(more())
+    for name in ("soundstage.db-wal", "soundstage.db-shm"):
+        (settings.state_dir / name).unlink(missing_ok=True)
+    shutil.copyfile("copy.db", file)
+    assert cli("audit", "verify").code == 1
+
+    assert cli("restored", "--json").json == {"closed": 0, "audit": True}
+
+    assert cli("audit", "verify").code == 0
+    kinds = [line["kind"] for line in cli("audit", "list", "--json").json]
+    assert kinds == ["approval.requested", "backup.restored"]
 
 
 async def test_approvals_over_http(http: httpx.AsyncClient, services: Services, key: Any) -> None:

@@ -300,7 +300,7 @@ def test_migrate_says_where_the_database_is(cli: Cli) -> None:
 
 
 def test_a_machines_database_that_came_back_by_other_means_is_closed(cli: Cli) -> None:
-    assert cli("restored", "--json").json == {"closed": 0}
+    assert cli("restored", "--json").json == {"closed": 0, "audit": False}
     assert "Nothing was open." in cli("restored").out
 
 

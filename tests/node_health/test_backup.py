@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pwd
 import socket
 import sqlite3
 import subprocess
@@ -272,6 +273,49 @@ def test_a_folder_of_keys_comes_back_as_it_was_and_what_came_later_goes(
     assert (keys / "ssh" / "ca").read_text() == "the authority of all machines"
     assert (keys / "ssh" / "ca").stat().st_mode & 0o777 == 0o600
     assert not (keys / "later").exists()
+
+
+def test_some_files_of_a_folder_come_back_beside_the_others(backups: Backups, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "personas").mkdir(parents=True)
+    (state / "personas" / "nova.yaml").write_text("id: nova")
+    (state / "session.key").write_text("old")
+    (state / "session.key").chmod(0o600)
+    part = {"name": "keys", "kind": "files", "path": str(state)}
+    backups.config["databases"] = [{**part, "files": ["session.key", "seal.key", "personas"]}]
+    copy = backups.take()
+    (state / "session.key").write_text("new")
+    (state / "personas" / "nova.yaml").unlink()
+    (state / "videos").mkdir()
+    done = backups.run("restore", copy, "keys")
+    assert done.returncode == 0, done.stderr
+    assert (state / "session.key").read_text() == "old"
+    assert (state / "session.key").stat().st_mode & 0o777 == 0o600
+    assert sorted(one.name for one in state.iterdir()) == ["personas", "session.key", "videos"]
+    assert (state / "personas" / "nova.yaml").exists()
+
+
+def test_what_comes_later_is_left_out_until_it_was_there_once(backups: Backups, tmp_path: Path) -> None:
+    part = {"name": "agent", "kind": "sqlite", "path": str(tmp_path / "machines.sqlite")}
+    backups.config["databases"] = [{**part, "may_come_later": True}]
+    assert not (backups.take() / "agent.dump").exists()
+    file = database_of(tmp_path)
+    assert (backups.take() / "agent.dump").exists()
+    file.unlink()
+    done = backups.run("take")
+    assert (done.returncode, done.stderr.partition(":")[0]) == (1, "backup.database_failed")
+
+
+def test_nothing_is_restored_under_a_user_that_runs_something(backups: Backups, tmp_path: Path) -> None:
+    file = database_of(tmp_path)
+    user = pwd.getpwuid(os.getuid()).pw_name
+    part = {"name": "agent", "kind": "sqlite", "path": str(file)}
+    backups.config["databases"] = [{**part, "used_by_user": user, "stop": "nomad job stop agent"}]
+    done = backups.run("restore", backups.take(), "agent")
+    assert done.stderr.startswith(f"backup.in_use: agent is in use: something runs as {user}.")
+    assert "nomad job stop agent" in done.stderr
+    backups.config["databases"][0]["used_by_user"] = "nobody-of-this-name"
+    assert backups.run("restore", backups.copies()[-1], "agent").returncode == 0
 
 
 def test_a_good_backup_is_no_problem_and_an_old_one_is(backups: Backups, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import os
+import pwd
 import shutil
 import ssl
 import subprocess
@@ -94,6 +95,8 @@ def _take(config: dict[str, Any], folder: Path) -> Path:
             if engine in config:
                 _write(staging / f"{engine}.snap", _snapshot(engine, config[engine]))
         for database in config["databases"]:
+            if _is_to_come(database, folder):
+                continue
             _dump(database, staging / f"{database['name']}.dump")
         files = {file.name: _sha256(file) for file in sorted(staging.iterdir())}
         _write(staging / MANIFEST, json.dumps({"made": name, "files": files}, indent=1).encode() + b"\n")
@@ -104,6 +107,13 @@ def _take(config: dict[str, Any], folder: Path) -> Path:
     for old in _copies(folder)[: -int(config["keep"])]:
         shutil.rmtree(old)
     return folder / name
+
+
+def _is_to_come(database: dict[str, Any], folder: Path) -> bool:
+    """Whether it was never there yet, of one that may come later. What an earlier copy holds is missed."""
+    if not database.get("may_come_later") or Path(database["path"]).exists():
+        return False
+    return not any((copy / f"{database['name']}.dump").exists() for copy in _copies(folder))
 
 
 def _free_name(folder: Path) -> str:
@@ -154,6 +164,13 @@ def restore(config: dict[str, Any], copy: Path, what: str) -> None:
 
 def _require_unused(database: dict[str, Any]) -> None:
     """Who has it open would go on with what is replaced, and write over what came back."""
+    user = database.get("used_by_user")
+    if user and _runs_something(user):
+        raise BackupError(
+            "backup.in_use",
+            f"{database['name']} is in use: something runs as {user}.",
+            f"Stop it, restore, and start it again: {database['stop']}.",
+        )
     for unit in database.get("used_by") or []:
         state = subprocess.run(
             ["systemctl", "is-active", "--", unit], capture_output=True, text=True, check=False
@@ -164,6 +181,18 @@ def _require_unused(database: dict[str, Any]) -> None:
                 f"{database['name']} is in use by {unit}.",
                 f"Stop it, restore, and start it again: systemctl stop {' '.join(database['used_by'])}.",
             )
+
+
+def _runs_something(user: str) -> bool:
+    try:
+        wanted = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return False
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if process.stat().st_uid == wanted:
+                return True
+    return False
 
 
 def _finish(database: dict[str, Any], copy: Path) -> None:
@@ -257,8 +286,14 @@ def _call(engine: str, access: dict[str, str], method: str, body: bytes | None) 
 
 def _dump(database: dict[str, Any], target: Path) -> None:
     """SQLite by its own copy of a living database, PostgreSQL by pg_dump, as the user that owns it; a folder
-    as a tar file.
+    as a tar file, and so are files of a folder, those that are there.
     """
+    if database["kind"] == "files":
+        with tarfile.open(target, "w") as archive:
+            for name in database["files"]:
+                if (file := Path(database["path"], name)).exists():
+                    archive.add(file, name)
+        return
     if database["kind"] == "folder":
         with tarfile.open(target, "w") as archive:
             archive.add(database["path"], ".")
@@ -278,6 +313,9 @@ def _dump(database: dict[str, Any], target: Path) -> None:
 def _load(database: dict[str, Any], copy: Path) -> None:
     if database["kind"] == "folder":
         _unpack(Path(database["path"]), copy)
+        return
+    if database["kind"] == "files":
+        _unpack_into(Path(database["path"]), copy)
         return
     if database["kind"] == "sqlite":
         target = Path(database["path"])
@@ -312,6 +350,19 @@ def _unpack(folder: Path, copy: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     staging.replace(folder)
+
+
+def _unpack_into(folder: Path, copy: Path) -> None:
+    """What the copy holds takes its place in the folder, whose other files stay."""
+    staging = folder / ".restored"
+    shutil.rmtree(staging, ignore_errors=True)
+    with tarfile.open(copy) as archive:
+        archive.extractall(staging, filter="tar")
+    for came in staging.iterdir():
+        if (target := folder / came.name).is_dir():
+            shutil.rmtree(target)
+        came.replace(target)
+    staging.rmdir()
 
 
 def _as(database: dict[str, Any]) -> list[str]:
