@@ -103,6 +103,11 @@ class MachinesApi:
             headers[HEADER] = self._person.header()
         try:
             answer = await self._client.request(method, path, headers=headers, **more)
+        except httpx.DecodingError as error:
+            # It has answered, in a form that nobody can read.
+            if method == "GET":
+                raise _stranger("something unreadable") from error
+            raise _cut_off(error, str(self._client.base_url)) from error
         except httpx.TransportError as error:
             if method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 raise _cut_off(error, str(self._client.base_url)) from error
@@ -139,14 +144,14 @@ def _url(settings: Settings) -> str:
 def _content(answer: httpx.Response) -> Any:
     try:
         return answer.json() if answer.content else None
-    except ValueError as error:
-        raise _stranger(answer) from error
+    except (ValueError, RecursionError) as error:
+        raise _stranger(answer.status_code) from error
 
 
-def _stranger(answer: httpx.Response) -> Upstream:
+def _stranger(answered: object) -> Upstream:
     return Upstream(
         "machines.strange_answer",
-        f"What answers there answered {answer.status_code} and is not the provisioning API.",
+        f"What answers there answered {answered} and is not the provisioning API.",
         f"Set {URL_SETTING} to where it is.",
     )
 
@@ -155,7 +160,7 @@ def _error(answer: httpx.Response) -> SoundstageError:
     try:
         problem = _Problem.model_validate_json(answer.content)
     except ValidationError:
-        return _stranger(answer)
+        return _stranger(answer.status_code)
     return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
 
 
@@ -167,7 +172,7 @@ def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:
     )
 
 
-def _cut_off(error: httpx.TransportError, url: str) -> Upstream:
+def _cut_off(error: httpx.RequestError, url: str) -> Upstream:
     """A change was sent, and nobody has said what became of it."""
     return Upstream(
         "machines.outcome_unknown",

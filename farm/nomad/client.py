@@ -24,6 +24,7 @@ STREAM_SILENCE_S = 35.0
 """Nomad sends a heartbeat every 10 s; a stream that is silent for longer is dead."""
 
 Json = dict[str, Any]
+STRANGE = "nomad.strange_answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class StreamBatch:
 
 class NomadClient:
     """`async with NomadClient(address) as nomad`. Raises SoundstageError only: `nomad.unreachable` when no
-    server answers or none leads, `nomad.forbidden`, `nomad.not_found`, `nomad.refused` for what it does not
-    accept.
+    server answers or none leads, `nomad.strange_answer` where another program does, `nomad.forbidden`,
+    `nomad.not_found`, `nomad.refused` for what it does not accept.
     """
 
     def __init__(self, address: NomadAddress) -> None:
@@ -181,12 +182,20 @@ class NomadClient:
 
     async def _list(self, path: str, parameters: Mapping[str, str] | None = None) -> tuple[list[Json], int]:
         answer = await self._send("GET", path, None, parameters)
-        return list(answer.json() or ()), int(answer.headers.get("X-Nomad-Index", "0"))
+        found, index = _content(answer) or [], answer.headers.get("X-Nomad-Index", "0")
+        known = isinstance(found, list) and all(isinstance(one, dict) and "ID" in one for one in found)
+        if not known or not answer.content:
+            raise _strange(answer)
+        return found, int(index) if index.isdecimal() else 0
 
     async def _json(
         self, method: str, path: str, body: Json | None = None, parameters: Mapping[str, str] | None = None
     ) -> Json:
-        return dict((await self._send(method, path, body, parameters)).json() or {})
+        answer = await self._send(method, path, body, parameters)
+        found = _content(answer) or {}
+        if not isinstance(found, dict):
+            raise _strange(answer)
+        return found
 
     async def _send(
         self, method: str, path: str, body: Json | None = None, parameters: Mapping[str, str] | None = None
@@ -214,6 +223,9 @@ class NomadClient:
             raise _unreachable(error) from error
         if answer.is_error:
             raise _refusal(answer)
+        if answer.is_redirect:
+            await answer.aclose()
+            raise _strange(answer)
         return answer
 
 
@@ -248,6 +260,21 @@ def _object(line: str) -> Json:
     except ValueError:
         found = {"Error": line[:200]}
     return found if isinstance(found, dict) else {}
+
+
+def _content(answer: httpx.Response) -> Any:
+    try:
+        return answer.json() if answer.content else None
+    except (ValueError, RecursionError) as error:
+        raise _strange(answer) from error
+
+
+def _strange(answer: httpx.Response) -> Unavailable:
+    return Unavailable(
+        "nomad.strange_answer",
+        f"What answers in Nomad's place answered {answer.status_code} and is not Nomad.",
+        "Check `farm.nomad.address`, and any proxy on the way; work waits until Nomad answers.",
+    )
 
 
 def _unreachable(error: httpx.HTTPError) -> Unavailable:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from farm.nomad.client import Json, NomadClient
+from farm.nomad.client import STRANGE, Json, NomadClient
 from soundstage.errors import SoundstageError, Unavailable, Upstream
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -48,8 +48,8 @@ class OperatorClient(NomadClient):
 
     async def deploying(self, job_id: str) -> bool:
         """Whether a deployment of the job goes on: Nomad scales nothing meanwhile."""
-        newest = await self._send("GET", f"job/{quote(job_id, safe='')}/deployment")
-        return (newest.json() or {}).get("Status") in (
+        newest = await self._json("GET", f"job/{quote(job_id, safe='')}/deployment")
+        return newest.get("Status") in (
             "running",
             "pending",
             "blocked",
@@ -78,7 +78,7 @@ class OperatorClient(NomadClient):
 
     async def _change(self, method: str, path: str, body: Json | None = None) -> None:
         try:
-            await self._send(method, path, body)
+            await self._json(method, path, body)
         except Unavailable as error:
             if _may_be_done(error):
                 raise Upstream(
@@ -91,5 +91,7 @@ class OperatorClient(NomadClient):
 
 def _may_be_done(error: SoundstageError) -> bool:
     """Whether it was sent: only the cause knows."""
+    if error.code == STRANGE:
+        return True
     cause = error.__cause__
     return isinstance(cause, httpx.HTTPError) and not isinstance(cause, _NOT_SENT)

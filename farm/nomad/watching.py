@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from farm.nomad.backoff import Backoff
-from farm.nomad.client import NomadClient
+from farm.nomad.client import STRANGE, NomadClient
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
@@ -20,7 +20,7 @@ RESYNC_S = 600.0
 (`event_buffer_size`) and does not say so.
 """
 
-MAY_PASS = frozenset({"nomad.unreachable", "nomad.forbidden", "nomad.token_unreadable"})
+MAY_PASS = frozenset({"nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable"})
 """Errors that somebody mends without asking us again: what is wanted stays wanted."""
 
 Json = dict[str, Any]

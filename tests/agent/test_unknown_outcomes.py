@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from loopback_http import Reply, Request, serving
 
 from app.machines_api import machines_api
 from farm.nomad import NomadAddress
@@ -53,3 +54,28 @@ async def test_a_drain_that_never_left_is_no_drain() -> None:
         with pytest.raises(Unavailable) as away:
             await nomad.drain("node", timedelta(hours=1))
     assert away.value.code == "nomad.unreachable"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"<html>please log in</html>", {"content-type": "text/html"}),
+        Reply(200, b"no gzip", {"content-encoding": "gzip"}),
+        Reply(302, b"", {"location": "/login"}),
+    ],
+    ids=["page", "garbled", "redirect"],
+)
+async def test_a_change_that_something_else_answered_is_not_taken_for_done(reply: Reply) -> None:
+    async def handler(_: Request) -> Reply:
+        return reply
+
+    async with serving(handler) as url:
+        async with OperatorClient(NomadAddress(url)) as nomad:
+            with pytest.raises(SoundstageError) as drain:
+                await nomad.drain("node", timedelta(hours=1))
+        settings = Settings.model_validate({"provisioning": {"api_url": url}})
+        async with machines_api(settings) as api:
+            with pytest.raises(SoundstageError) as accept:
+                await api.post("/api/machines/mac_1/accept")
+    assert drain.value.code == "nomad.outcome_unknown"
+    assert accept.value.code in ("machines.outcome_unknown", "machines.strange_answer")
