@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from app.cli.main import run_cli
 from app.composition import Services, opened
 from soundstage.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NOVA = """
 id: nova

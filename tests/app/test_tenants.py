@@ -1,0 +1,255 @@
+"""What is one tenant's does not exist for another: at every route, in every list, by every hash."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from two_tenants import JPEG, OWNER, RIVAL, Statements, calling, key_of, things_of
+
+from app.composition import Services
+from app.tables import all_tables
+from app.web import create_app
+from soundstage.database import Base
+from soundstage.database.tenants import TenantOwned
+from soundstage.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SHARED = {
+    "api_keys": "a key is looked up before anybody knows whose it is; the service compares tenants",
+    "ended_logins": "ids of logins, asked before anybody knows whose they are",
+    "events": "each says whose it is; the streams tell a reader those of its tenant",
+    "event_streams": "counters",
+    "audit_lines": "one chain over all; each line says whose it is, and is read so",
+    "agent_sessions": "of a principal of a tenant, which every question of the agent names",
+    "agent_turns": "of a session",
+    "approvals": "names its tenant, which every question of the service names",
+    "approval_votes": "of an approval",
+    "memory_shelves": "of a principal of a tenant, which every question names",
+    "memories": "of a shelf",
+    "memory_tellings": "of a memory",
+    "snapshots": "of a principal of a tenant, which every question names",
+    "continuations": "of a conversation",
+    "farm_runs": "how long work took here, whoever it was for",
+    "farm_tickets": "of a task on a worker, which knows of no tenants; each token opens its task only",
+    "publishing_quota_days": "YouTube counts for the whole installation",
+}
+"""Tables without rows of tenants of their own, or whose rooms look after them in another way; and why."""
+
+OTHERS_HAVE_THEM_TOO = {
+    "GET /api/personas": "the operator's personas are everybody's",
+    "GET /youtube/quota": "YouTube counts for the whole installation",
+}
+HOUSE = {
+    "GET /api/farm/machines", "GET /api/farm/runs", "GET /api/storage", "GET /api/storage/collection",
+    "POST /api/storage/collection", "GET /metrics",
+}  # fmt: skip
+"""Routes of what is there only once: refused to all tenants but the first."""
+OWN_NAME = {
+    "POST /api/compile/save/{persona_id}": "it makes a persona of the caller's own, under a name of its own",
+}
+BODIES: dict[str, Any] = {
+    "PATCH /api/assets/{asset_id}": {"name": "mine"},
+    "PATCH /api/personas/{persona_id}": {"title": "mine"},
+    "POST /api/personas/{persona_id}/video-studio": {"script": "mine"},
+    "PATCH /api/projects/{ref}": {"title": "mine"},
+    "POST /api/projects/{ref}/scenes": {"script": "mine"},
+    "PUT /api/projects/{ref}/scenes/order": {"scenes": ["scn_1"]},
+    "PATCH /api/projects/{ref}/scenes/{scene_id}": {"title": "mine"},
+    "POST /api/renders/{render_id}/publish": {},
+    "POST /api/renders/{render_id}/publish/plan": {},
+    "POST /api/session/{session_id}/message": {"message": "mine"},
+    "POST /api/snapshots/{name}/load": {},
+    "PATCH /api/webhooks/{webhook_id}": {"description": "mine"},
+    "POST /api/approvals/{approval_id}/approve": {},
+    "POST /api/approvals/{approval_id}/deny": {},
+}
+NOWHERE = {
+    "number": "7", "role": "video", "name": "nothing", "ref": "nothing", "persona_id": "nothing",
+    "wanted": "nothing",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The application, whose key asks, and the ids of what the owner has."""
+
+    app: FastAPI
+    owner: httpx.AsyncClient
+    rival: httpx.AsyncClient
+    things: dict[str, str]
+    statements: Statements
+
+    def routes(self) -> list[tuple[str, str]]:
+        """Method and path of every route that is described."""
+        return [
+            (method.upper(), path)
+            for path, methods in self.app.openapi()["paths"].items()
+            for method in methods
+        ]
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    """Where publishing is set up, so that its routes look for what is named."""
+    folders = {"state_dir": home / "state", "out_dir": home / "out", "personas_dir": home / "personas"}
+    return Settings.model_validate({**folders, "youtube": {"client_id": "a-test"}})
+
+
+@pytest.fixture
+async def scene(services: Services) -> AsyncIterator[Scene]:
+    app = create_app(services)
+    keys = [await key_of(services, tenant) for tenant in (OWNER, RIVAL)]
+    async with calling(app, keys[0]) as owner, calling(app, keys[1]) as rival:
+        things = await things_of(services, owner)
+        async with Statements.watched(services) as statements:
+            yield Scene(app, owner, rival, things, statements)
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str, names: dict[str, str]) -> httpx.Response:
+    body = BODIES.get(f"{method} {path}")
+    return await client.request(method, path.format(**names), json=body)
+
+
+def told(answer: httpx.Response) -> tuple[int, str]:
+    is_problem = answer.headers.get("content-type", "").startswith("application/problem+json")
+    return answer.status_code, answer.json()["code"] if is_problem else ""
+
+
+async def test_no_route_knows_a_thing_of_another_tenant(scene: Scene) -> None:
+    """As if it were not there: the same answer as for what never was. Nothing has changed afterwards."""
+    named = [(method, path) for method, path in scene.routes() if "{" in path]
+    assert len(named) > 60
+    seen = {path: told(await ask(scene.owner, "GET", path, scene.things)) for path in readable(scene)}
+    assert {path: answer for path, answer in seen.items() if answer[0] != 200} == {}
+    missing = {name: NOWHERE.get(name, value[:-4] + "zzzz") for name, value in scene.things.items()}
+    for method, path in named:
+        route = f"{method} {path}"
+        if route in OWN_NAME:
+            continue
+        answer = await ask(scene.rival, method, path, scene.things)
+        assert answer.status_code == 404, f"{route}: {answer.status_code} {answer.text}"
+        assert told(answer) == told(await ask(scene.rival, method, path, missing)), route
+    after = {path: told(await ask(scene.owner, "GET", path, scene.things)) for path in readable(scene)}
+    assert after == seen
+    assert scene.statements.unbound == []
+
+
+def readable(scene: Scene) -> list[str]:
+    """Paths with a name in them that are read to their end."""
+    endless = ("/events", "/progress")
+    return [
+        path
+        for method, path in scene.routes()
+        if method == "GET" and "{" in path and not path.endswith(endless) and path not in UNREADABLE
+    ]
+
+
+UNREADABLE = {
+    "/api/personas/{persona_id}/mock-api": "she was not compiled from a dossier",
+    "/api/personas/{persona_id}/workflow": "she was not compiled from a dossier",
+}
+
+
+NAMED = (
+    "ref", "asset_id", "consent_id", "render_id", "webhook_id", "session_id", "publication_id", "account_id",
+    "memory_id", "approval_id", "key_id",
+)  # fmt: skip
+
+
+async def test_lists_of_another_tenant_are_empty(scene: Scene) -> None:
+    for method, path in scene.routes():
+        route = f"{method} {path}"
+        if method != "GET" or "{" in path or route in {*OTHERS_HAVE_THEM_TOO, *HOUSE, "GET /api/events"}:
+            continue
+        answer = await scene.rival.get(path)
+        text = answer.text
+        for name in NAMED:
+            assert scene.things[name] not in text, f"{route} tells of {name}"
+        if isinstance(listed := answer.json() if "json" in answer.headers["content-type"] else None, list):
+            own = {"/api/keys": 1}.get(path, 0)
+            assert path in NOT_OF_TENANTS or len(listed) == own, f"{route}: {text}"
+    assert scene.statements.unbound == []
+
+
+NOT_OF_TENANTS = {"/api/chat/help", "/api/chat/tools", "/api/chat/experts", "/api/audit"}
+
+
+async def test_what_belongs_to_the_house_is_refused(scene: Scene) -> None:
+    for route in HOUSE:
+        method, path = route.split()
+        assert told(await scene.rival.request(method, path)) == (403, "policy.forbidden"), route
+
+
+async def test_a_hash_is_no_right(scene: Scene) -> None:
+    sha256 = scene.things["sha256"]
+    consent = {"person": "Ada", "purpose": "films", "granted_at": "2026-01-01T00:00:00Z"}
+    picture = {"background": {"kind": "image", "image": {"sha256": sha256}}}
+    project = (await scene.rival.post("/api/projects", json={"title": "Mine"})).json()["slug"]
+    spec = {"title": "x", "scenes": [{"id": "s1", "script": "hi", **picture}]}
+    attempts = [
+        ("/api/assets", {"sha256": sha256}),
+        ("/api/personas", {"name": "Mine", "media": sha256, "consent": consent}),
+        (f"/api/projects/{project}/scenes", {"script": "hi", **picture}),
+        ("/api/renders", {"spec": spec}),
+    ]
+    for path, body in attempts:
+        unseen = await scene.rival.post(path, json=body)
+        never = await scene.rival.post(path, json=replaced(body, sha256, "sha256:" + "0" * 64))
+        assert (unseen.status_code, told(unseen)) == (404, told(never)), f"{path}: {unseen.text}"
+    # Whoever has brought the same bytes has them.
+    brought = await scene.rival.post("/api/assets?name=a.jpg", content=JPEG)
+    assert brought.json()["sha256"] == sha256
+    assert (await scene.rival.post(f"/api/projects/{project}/scenes", json=attempts[2][1])).status_code == 201
+    assert (await scene.rival.post("/api/assets", json={"sha256": sha256})).status_code == 201
+    assert (await scene.rival.post("/api/renders", json={"spec": spec})).status_code == 202
+
+
+def replaced(body: Any, old: str, new: str) -> Any:
+    if isinstance(body, dict):
+        return {name: replaced(value, old, new) for name, value in body.items()}
+    if isinstance(body, list):
+        return [replaced(value, old, new) for value in body]
+    return new if body == old else body
+
+
+async def test_names_are_taken_once_in_each_tenant(scene: Scene) -> None:
+    """Also the key of a request that may come twice."""
+    slugs = []
+    for client in (scene.owner, scene.rival):
+        made = await client.post("/api/projects", json={"title": "Waves", "slug": "waves"})
+        slugs.append(made.json().get("slug"))
+    assert slugs == ["waves", "waves"]
+    body, key = {"script": "hi", "persona": "nova"}, {"Idempotency-Key": "one-and-the-same"}
+    answers = [
+        await client.post("/api/renders", json=body, headers=key) for client in (scene.owner, scene.rival)
+    ]
+    assert answers[0].json()["id"] != answers[1].json()["id"]
+
+
+def test_every_table_has_a_tenant_or_a_reason() -> None:
+    all_tables()
+    mappers = [one for one in Base.registry.mappers if not one.class_.__module__.startswith("provisioning")]
+    owned = {one.local_table.name for one in mappers if issubclass(one.class_, TenantOwned)}
+    assert len(owned) > 15
+    others = {one.local_table.name for one in mappers} - owned
+    assert others == SHARED.keys(), "make it TenantOwned, or say in SHARED why it is not"
+
+
+def test_only_the_studio_has_sql_on_tables_of_tenants() -> None:
+    """The filter looks at what a statement is about first: another room must not reach them by a join."""
+    rooms = ("agent", "app", "farm", "policy", "provisioning_api", "soundstage")
+    files = [path for room in rooms for path in (ROOT / room).rglob("*.py") if ".venv" not in path.parts]
+    assert len(files) > 300
+    for path in files:
+        nodes = ast.walk(ast.parse(path.read_text()))
+        imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        reaches = [name for name in imported if name.startswith("studio") and name.endswith(".models")]
+        assert reaches == [], path
