@@ -75,7 +75,8 @@ class Clip:
     ) -> None:
         self._networks, self._plan, self._settings, self._check = networks, plan, settings, check
         self._kept, self._made_by = kept, ""
-        self._coder = FaceCoder(networks.vae, at_once=plan.faces)
+        self._coder = FaceCoder(networks.vae, at_once=plan.faces, bands=plan.bands)
+        networks.unet.slice_feed_forward(plan.slices)
         self._sampler = Sampler(
             networks.unet, settings.steps, settings.guidance, split=plan.split, reuse=settings.reuse
         )

@@ -21,7 +21,8 @@ LARGE_MIB = 30_000
 @dataclass(frozen=True, slots=True)
 class Plan:
     """split: both runs of guidance one after the other. faces: how many the autoencoder takes at once.
-    chunks: how many the UNet takes. park: networks that are not at work wait in main memory.
+    chunks: how many the UNet takes. park: networks that are not at work wait in main memory. bands: rows of a
+    face that the autoencoder takes at once are so many parts of it. slices: the same for tokens in the UNet.
     """
 
     device: torch.device
@@ -30,6 +31,8 @@ class Plan:
     faces: int = 1
     chunks: int = 1
     park: bool = False
+    bands: int = 1
+    slices: int = 1
 
 
 def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
@@ -53,4 +56,4 @@ def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
 
 def low(of: Plan) -> Plan:
     """The same with the least memory."""
-    return Plan(of.device, of.dtype, split=True, faces=1, chunks=1, park=True)
+    return Plan(of.device, of.dtype, split=True, faces=1, chunks=1, park=True, bands=8, slices=8)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from avatar.engines.latentsync.attention import FeedForward
 from avatar.engines.latentsync.motion import Still
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet_blocks import ChunkNorm, MiddleLevel, down_levels, up_levels
@@ -93,6 +94,12 @@ class LatentSyncUNet(nn.Module):
         x = top.part(len(top.resnets) - 1, x, first, time, audio, frames)
         noise: Tensor = self.conv_out(functional.silu(self.conv_norm_out(x, frames)))
         return noise
+
+    def slice_feed_forward(self, slices: int) -> None:
+        """Where the most memory is taken, see `FeedForward`."""
+        for module in self.modules():
+            if isinstance(module, FeedForward):
+                module.slices = slices
 
     def leave_out_motion(self) -> None:
         """Every frame stands alone, but for the norms."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from avatar.engines.latentsync import bands
 from avatar.engines.latentsync.shapes import LATENT_CHANNELS
 
 SCALING = 0.18215
@@ -52,13 +53,15 @@ def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 class FaceCoder:
     """Faces (n, 3, side, side) in -1..1 to latents (n, 4, side / 8, side / 8) and back.
 
-    at_once: faces that go through the network together; the result does not depend on it.
+    at_once: faces that go through the network together; bands: in so many bands of rows, for less memory. The
+    result does not depend on them.
     """
 
     vae: Any
     posterior: Posterior = "mean"
     at_once: int = 4
     generator: torch.Generator | None = None
+    bands: int = 1
 
     @torch.inference_mode()
     def encode(self, faces: Tensor) -> Tensor:
@@ -66,11 +69,25 @@ class FaceCoder:
         return torch.cat(latents) * SCALING
 
     def _encoded(self, faces: Tensor) -> Tensor:
-        said = self.vae.encode(faces.contiguous(memory_format=torch.channels_last)).latent_dist
+        faces = faces.contiguous(memory_format=torch.channels_last)
+        said = self._said(faces)
         latents: Tensor = said.mean if self.posterior == "mean" else said.sample(generator=self.generator)
         return latents
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         scaled = (latents / SCALING).contiguous(memory_format=torch.channels_last)
-        return torch.cat([self.vae.decode(part).sample for part in scaled.split(self.at_once)])
+        return torch.cat([self._decoded(part) for part in scaled.split(self.at_once)])
+
+    def _said(self, faces: Tensor) -> Any:
+        if self.bands == 1:
+            return self.vae.encode(faces).latent_dist
+        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
+        return DiagonalGaussianDistribution(bands.encode(self.vae, faces, self.bands))
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        if self.bands == 1:
+            made: Tensor = self.vae.decode(latents).sample
+            return made
+        return bands.decode(self.vae, latents, self.bands)

@@ -1,0 +1,170 @@
+"""Computes the most memory of every stage of LatentSync from the sizes of its tensors, in fp16, on no card.
+
+    $(scripts/torch_environment)/bin/python bench/parity/budget_latentsync.py
+
+Networks of the published size run on torch's meta device, which has shapes and no numbers, with the plans
+that `avatar lipsync` makes. A tensor's bytes count from the operation that makes it until nobody holds it;
+beside each convolution and norm a copy of what it reads is added, for libraries that want another layout.
+Not counted, for only a card can say it: workspaces of libraries, what the allocator leaves between blocks,
+and the program's own share of the driver (`CONTEXT_MIB` stands for it).
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "avatar/src"))
+
+import torch  # noqa: E402
+from avatar.engines.latentsync.chunks import LENGTH  # noqa: E402
+from avatar.engines.latentsync.loading import Networks  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, low  # noqa: E402
+from avatar.engines.latentsync.sampler import Conditions, Sampler  # noqa: E402
+from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
+from avatar.engines.latentsync.vae import FaceCoder, open_vae  # noqa: E402
+from avatar.engines.latentsync.whisper import WhisperEncoder  # noqa: E402
+from torch.nn import functional  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+SIDE_PX = 512
+STAGES = ("hear", "encode", "denoise", "decode")
+CARD_MIB, SPEECH_MIB, CONTEXT_MIB = 8192, 4096, 450
+"""A card, the speech service beside, and what CUDA and its libraries take of it for a second program."""
+_FUSED_WIDTH = 256
+_READ_AGAIN = ("convolution", "native_group_norm", "native_layer_norm")
+
+
+class Counted(TorchDispatchMode):
+    """Bytes of all tensors that are alive, and the most there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._seen: dict[int, Any] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        self.hold(made)
+        read = args[0] if args and isinstance(args[0], torch.Tensor) else None
+        again = any(name in str(func) for name in _READ_AGAIN)
+        self.most = max(self.most, self.now + (read.nbytes if again and read is not None else 0))
+        return made
+
+    def hold(self, made: Any) -> None:
+        """Count a tensor, or tensors in a tuple, until nobody has it any more."""
+        for tensor in made if isinstance(made, (tuple, list)) else (made,):
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            storage = tensor.untyped_storage()
+            if id(storage) in self._seen:
+                continue
+            size = storage.nbytes()
+            self._seen[id(storage)] = weakref.finalize(storage, self._gone, id(storage), size)
+            self.now += size
+
+    def _gone(self, number: int, size: int) -> None:
+        self._seen.pop(number, None)
+        self.now -= size
+
+
+def fused(query: Any, key: Any, value: Any, **_: Any) -> Any:
+    """Attention as cards compute it: its result and a row of sums. Wide heads, which only the autoencoder
+    has, may get the table of all pairs.
+    """
+    rows = query.shape[:-1]
+    most = key.shape[-2] if query.shape[-1] > _FUSED_WIDTH else 1
+    table = torch.empty((*rows, most), dtype=torch.float32, device=query.device)
+    return torch.empty_like(query) if table is not None else query
+
+
+def published(plan: Plan) -> Networks:
+    with torch.device("meta"):
+        made = Networks(LatentSyncUNet(), WhisperEncoder(), open_vae())
+    for network in (made.unet, made.whisper, made.vae):
+        torch.nn.Module.to(network, plan.dtype, memory_format=torch.channels_last)
+        network.eval().requires_grad_(False)
+    return made
+
+
+def weights_of(network: Any) -> int:
+    return sum(value.nbytes for value in network.state_dict().values())
+
+
+def stages(plan: Plan, networks: Networks | None = None, side_px: int = SIDE_PX) -> dict[str, int]:
+    """The most bytes on the card in each stage: the weights that lie there then, and all tensors."""
+    networks = networks or published(plan)
+    unet, vae, ears = (weights_of(one) for one in (networks.unet, networks.vae, networks.whisper))
+    resident = ears + (0 if plan.park else unet + vae)
+    latent = side_px // 8
+    frames = LENGTH * plan.chunks
+
+    def given(*shape: int) -> Any:
+        return torch.empty(shape, dtype=plan.dtype, device="meta")
+
+    def held(count: int) -> list[Any]:
+        """What a clip keeps of its frames: both latents and the finished one."""
+        return [given(count, 4, latent, latent) for _ in range(3)]
+
+    coder = FaceCoder(networks.vae, at_once=plan.faces, bands=plan.bands)
+    networks.unet.slice_feed_forward(plan.slices)
+    sampler = Sampler(networks.unet, 2, 1.5, split=plan.split)
+
+    def hear() -> None:
+        networks.whisper(given(1, 80, 3000))
+
+    def encode() -> None:
+        coder.encode(given(plan.faces, 3, side_px, side_px))
+
+    def denoise() -> None:
+        chunk = Conditions(
+            given(1, 1, latent, latent),
+            given(LENGTH, 4, latent, latent),
+            given(LENGTH, 4, latent, latent),
+            given(LENGTH, 50, 384),
+        )
+        sampler.denoise(given(1, 4, latent, latent), [chunk] * plan.chunks)
+
+    def decode() -> None:
+        coder.decode(given(plan.faces, 4, latent, latent))
+
+    parked = {"hear": 0, "encode": vae, "denoise": unet, "decode": vae}
+    told = {}
+    for name, work in zip(STAGES, (hear, encode, denoise, decode), strict=True):
+        kept = held(2 * frames)
+        here = resident + (parked[name] if plan.park else 0) + sum(tensor.nbytes for tensor in kept)
+        told[name] = here + most_of(work)
+    return told
+
+
+def most_of(work: Callable[[], None]) -> int:
+    real = functional.scaled_dot_product_attention
+    functional.scaled_dot_product_attention = fused
+    try:
+        with torch.inference_mode(), Counted() as counted:
+            work()
+        return counted.most
+    finally:
+        functional.scaled_dot_product_attention = real
+
+
+def main() -> None:
+    card = Plan(torch.device("meta"), torch.float16, split=False, faces=8, chunks=2)
+    plans = {"low": low(card), "auto, 12 GB free": replace(card, chunks=1), "auto, 30 GB free": card}
+    print(f"MiB at {SIDE_PX} px, fp16".ljust(22) + "".join(f"{name:>10}" for name in STAGES))
+    for name, plan in plans.items():
+        row = [size / 2**20 for size in stages(plan).values()]
+        print(f"{name:<22}" + "".join(f"{value:10.0f}" for value in row))
+        if name == "low":
+            left = CARD_MIB - SPEECH_MIB - CONTEXT_MIB - max(row)
+            beside = f"{SPEECH_MIB} for speech and {CONTEXT_MIB} for the driver"
+            print(f"  left of {CARD_MIB} MiB beside {beside}: {left:.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The low mode: what lies on the card in each stage, that it fits, and that no band of rows shows."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = pytest.mark.torch
+
+import latentsync_cases as cases  # noqa: E402
+from avatar.engines.latentsync.clip import Clip, Settings  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, low  # noqa: E402
+from avatar.engines.latentsync.vae import FaceCoder  # noqa: E402
+from synthetic_speaker import speaker  # noqa: E402
+
+sys.path.append(str(Path(__file__).parents[3] / "bench/parity"))
+
+MIB = 1 << 20
+NEAR = 1e-3
+"""What float32 leaves of random networks, of the root mean square; usual tiles are at 0.4 and more."""
+
+
+@pytest.fixture(scope="module")
+def vae() -> Any:
+    return cases.our_vae()
+
+
+def face() -> Any:
+    """A drawn face of 64 x 64 pixels in -1..1."""
+    pixels = speaker(0)[44:108, 64:128].copy()
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def row_jumps(apart: Any) -> np.ndarray:
+    """How much a difference of pictures changes from each row to the next."""
+    return apart.mean(dim=(0, 1)).diff(dim=0).abs().mean(dim=1).numpy()
+
+
+@pytest.mark.parametrize("bands", [2, 3, 8, 64])
+def test_bands_of_rows_code_a_face_as_the_whole_does(vae: Any, bands: int) -> None:
+    whole, banded = FaceCoder(vae), FaceCoder(vae, at_once=1, bands=bands)
+    faces = torch.cat([face(), -face()])
+    latents, ours = whole.encode(faces), banded.encode(faces)
+    assert (ours - latents).abs().max() < NEAR * latents.square().mean().sqrt()
+    made, banded_made = whole.decode(latents), banded.decode(latents)
+    assert (banded_made - made).abs().max() < NEAR * made.square().mean().sqrt()
+
+
+def test_no_seam_lies_where_bands_meet_and_the_usual_tiles_have_one(vae: Any) -> None:
+    """Against the whole. Tiles that are coded one by one show what a seam would look like here."""
+    coder = FaceCoder(vae)
+    latents = coder.encode(face())
+    whole = coder.decode(latents)
+    spread = float(whole.std())
+    banded = row_jumps(FaceCoder(vae, bands=2).decode(latents) - whole)
+    assert banded.max() < NEAR * spread
+    halves = torch.cat([coder.decode(part) for part in latents.split(4, dim=2)], dim=2)
+    tiled = row_jumps(halves - whole)
+    assert tiled[31] > 1.5 * np.median(tiled)
+    assert tiled[31] > 100 * banded.max()
+    assert (halves - whole).square().mean().sqrt() > 0.1 * spread
+
+
+def test_feed_forward_in_slices_gives_the_same(networks: Any) -> None:
+    latents, tokens = (torch.from_numpy(array) for array in cases.network_inputs(4, side=8))
+    try:
+        with torch.no_grad():
+            networks.unet.slice_feed_forward(1)
+            whole = networks.unet(latents, torch.tensor(1), tokens, 4)
+            networks.unet.slice_feed_forward(3)
+            sliced = networks.unet(latents, torch.tensor(1), tokens, 4)
+    finally:
+        networks.unet.slice_feed_forward(1)
+    assert (sliced - whole).abs().max() < 1e-5
+
+
+class Placed:
+    """A network that notes where it lies, and what lies there with it whenever it is used."""
+
+    def __init__(self, name: str, network: Any, here: dict[str, int], seen: list[tuple[str, int]]) -> None:
+        self._name, self._network, self._here, self._seen = name, network, here, seen
+        self._bytes = sum(value.nbytes for value in network.state_dict().values())
+
+    def to(self, device: Any) -> None:
+        if str(device) == "cpu":
+            self._here.pop(self._name, None)
+        else:
+            self._here[self._name] = self._bytes
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("encode", "decode", "encoder", "decoder", "with_depth"):
+            assert self._name in self._here, f"the {self._name} is used where it is parked"
+            self._seen.append((self._name, sum(self._here.values())))
+        return getattr(self._network, name)
+
+
+def test_one_network_at_a_time_lies_on_the_card(networks: Any) -> None:
+    from test_clip import shots
+
+    here: dict[str, int] = {}
+    seen: list[tuple[str, int]] = []
+    unet, vae = Placed("unet", networks.unet, here, seen), Placed("vae", networks.vae, here, seen)
+    plan = low(Plan(torch.device("cpu", 0), torch.float32))
+    settings = Settings(steps=1, side_px=64, length=3, overlap=1)
+    clip = Clip(replace(networks, unet=unet, vae=vae), plan, settings)
+    assert len(list(clip.drawn(shots(5), 5))) == 5
+    most = {name: max(size for used, size in seen if used == name) for name in ("unet", "vae")}
+    assert most == {"unet": unet._bytes, "vae": vae._bytes}
+    assert here == {}, "all are parked in the end"
+
+
+def test_the_low_mode_fits_beside_a_speech_service_of_4_gib_on_a_card_of_8() -> None:
+    """By the sizes of all tensors of the published networks in fp16: computed, not measured on a card."""
+    import budget_latentsync as budget
+
+    stages = budget.stages(low(Plan(torch.device("meta"), torch.float16)))
+    room = budget.CARD_MIB - budget.SPEECH_MIB - budget.CONTEXT_MIB
+    assert max(stages.values()) / MIB < room
+    assert max(stages, key=lambda stage: stages[stage]) == "denoise"
+    assert stages["denoise"] / MIB > 2418, "its weights alone"
