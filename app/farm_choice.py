@@ -114,6 +114,7 @@ def nomad_options(settings: Settings, control_url: str) -> NomadOptions:
             cache_dir=nomad.cache_dir,
             cache_volume=nomad.cache_volume,
             worker_volume=nomad.worker_volume,
+            models_folder=nomad.models_folder,
             cache_mib=nomad.cache_mib,
         ),
         max_running=settings.farm.max_running,

@@ -122,6 +122,18 @@ variable "worker_volume" {
   description = "A host volume with the worker and its weights, for drivers that show tasks no /opt; it comes to /opt/soundstage."
 }
 
+variable "models_folder" {
+  type        = string
+  default     = ""
+  description = "Where the weights of engines on cards lie, as the task sees it; the worker looks into /opt/soundstage/models by itself."
+}
+
+variable "compute" {
+  type        = number
+  default     = 0
+  description = "Least compute capability of each card, times ten (75: Turing); 0 for any. Only our device plugin tells it."
+}
+
 variable "kill_timeout" {
   type        = string
   default     = "10s"
@@ -229,6 +241,8 @@ job "render" {
         ] : var.args
       }
 
+      env = var.models_folder == "" ? {} : { AVATAR_MODELS = var.models_folder }
+
       dynamic "dispatch_payload" {
         for_each = var.by_hand ? [1] : []
         content {
@@ -282,6 +296,16 @@ job "render" {
               attribute = "${device.attr.memory}"
               operator  = ">="
               value     = "${var.vram_mib} MiB"
+            }
+
+            dynamic "constraint" {
+              for_each = var.compute > 0 ? [var.compute] : []
+              iterator = least
+              content {
+                attribute = "${device.attr.compute_capability}"
+                operator  = ">="
+                value     = least.value
+              }
             }
 
             # The smallest card that is enough, so that the large ones stay free for who needs them.

@@ -8,9 +8,12 @@ from typing import Any
 
 from farm.nomad.request import SHARED_POOL
 from farm.placement import Card, Lease, Node, Spot
+from farm.placement.cards import Value
 
 Json = Mapping[str, Any]
 LIVING = frozenset({"pending", "running"})
+COMPUTE = "compute_capability"
+"""Of a card, times ten; our device plugin tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,17 @@ def _cards(group: Json) -> list[Card]:
     found = {name: _value(value) for name, value in (group.get("Attributes") or {}).items()}
     memory = int(found.get("memory") or 0)
     instances = group.get("Instances") or ()
+    told: tuple[tuple[str, Value], ...] = ()
+    if (compute := found.get(COMPUTE)) is not None:
+        told = ((COMPUTE, int(compute)),)
     if "shares" in found:
         faults = [_fault(one) for one in instances if _fault(one)]
         model, shares = str(found.get("model") or group["Name"]), int(found["shares"])
-        return [Card(str(found["uuid"]), model, memory, shares, faults[0] if faults else "")]
-    return [Card(str(one["ID"]), str(group["Name"]), memory, fault=_fault(one)) for one in instances]
+        return [Card(str(found["uuid"]), model, memory, shares, faults[0] if faults else "", told)]
+    return [
+        Card(str(one["ID"]), str(group["Name"]), memory, fault=_fault(one), attributes=told)
+        for one in instances
+    ]
 
 
 def _fault(instance: Json) -> str:

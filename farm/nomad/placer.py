@@ -11,10 +11,10 @@ from typing import Any
 
 from farm.failures import DISK_FULL
 from farm.needs import Needs
-from farm.nomad.census import Eligible, lease_of, lives, nodes_of
+from farm.nomad.census import COMPUTE, Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import Choice
 from farm.outlook import MOST_PLACES
-from farm.placement import BlockList, Book, CardUse, Lease, Peaks, Request, WaitingLine
+from farm.placement import BlockList, Book, CardUse, Constraint, Lease, Peaks, Request, WaitingLine
 from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
 from farm.tasks import SegmentTask
@@ -163,7 +163,23 @@ class Placer:
         needs = task.needs
         if needs.gpus == 1:
             needs = replace(needs, vram_mib=self._peaks.need_mib(needs.engine, needs.vram_mib))
-        return Request(task.id, _owner(task), needs, CardUse.EITHER, expected_s=self._expected_s(task))
+        return Request(
+            task.id,
+            _owner(task),
+            needs,
+            CardUse.EITHER,
+            constraints=self._constraints(needs),
+            expected_s=self._expected_s(task),
+        )
+
+    def _constraints(self, needs: Needs) -> tuple[Constraint, ...]:
+        """Only where cards of this farm tell their compute capability: others would then fit nowhere."""
+        if not (needs.gpus and needs.compute and self._tells_compute()):
+            return ()
+        return (Constraint(COMPUTE, ">=", needs.compute),)
+
+    def _tells_compute(self) -> bool:
+        return any(COMPUTE in dict(card.attributes) for node in self._book.nodes for card in node.cards)
 
     def _lease(self, allocation: Mapping[str, Any], task: SegmentTask | None) -> Lease:
         if task is None:
@@ -177,6 +193,7 @@ class Placer:
             card=lease.spot.cards[0] if lease.spot.cards else "",
             vram_mib=lease.peak_mib,
             avoid_nodes=self._blocks.nodes(lease.engine, now_s),
+            compute_told=self._tells_compute(),
         )
 
 

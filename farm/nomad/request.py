@@ -33,7 +33,8 @@ class JobOptions:
 
     `cache_dir` is a folder of the nodes, `cache_volume` a Nomad host volume of theirs; with neither each
     allocation fetches its inputs for itself. Of either the workers keep `cache_mib`. `worker_volume` has the
-    worker itself, where the driver shows it nothing of the node's /opt.
+    worker itself, where the driver shows it nothing of the node's /opt. `models_folder` is where weights lie
+    as a task sees it; empty: the worker looks where the role `models` puts them.
     """
 
     prefix: str = "soundstage"
@@ -47,6 +48,7 @@ class JobOptions:
     cache_dir: str = ""
     cache_volume: str = ""
     worker_volume: str = ""
+    models_folder: str = ""
     cache_mib: int = 10_240
 
     @property
@@ -66,6 +68,8 @@ class Choice:
     card: str = ""
     vram_mib: int = 0
     """What to ask of each card: what the task needs, or more where that was too little before."""
+    compute_told: bool = False
+    """Whether cards of the farm tell their compute capability, so that it may be asked for."""
     avoid_nodes: Collection[str] = ()
 
 
@@ -86,9 +90,11 @@ def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
     if needs.gpus == 0:
         return {"gpus": 0}
     vram_mib = max(needs.vram_mib, choice.vram_mib)
+    compute = needs.compute if choice.compute_told else 0
     if choice.mode == "whole":
-        return {"gpus": needs.gpus, "vram_mib": vram_mib, "device": DEVICE}
+        return {"gpus": needs.gpus, "vram_mib": vram_mib, "device": DEVICE, "compute": compute}
     return {
+        "compute": compute,
         "gpus": max(1, ceil(vram_mib / SHARE_MIB)),
         "vram_mib": vram_mib,
         "device": DEVICE,
@@ -123,6 +129,7 @@ def job_variables(
         "avoid_nodes": sorted(choice.avoid_nodes),
         "cache_volume": options.cache_volume,
         "worker_volume": options.worker_volume,
+        "models_folder": options.models_folder,
         "kill_timeout": f"{options.kill_timeout_s:g}s",
         "retries": 0,
         "meta": {"task": task.id, "ticket": ticket, "trace": task.trace_id or ""},

@@ -194,6 +194,12 @@ class NomadSettings(Section):
         description="a host volume on all nodes that is their `/opt/soundstage` (worker, weights), where the "
         "driver shows workers no folder",
     )
+    models_folder: str = Field(
+        "",
+        pattern=r"^(/[^\x00-\x1f]*)?$",
+        description="where the weights of engines on cards lie on the nodes, as a worker sees it; empty: "
+        "`/opt/soundstage/models`, where the role `models` puts them",
+    )
     keep_hours: int = Field(24, ge=1, description="ended jobs are purged after this time")
 
 

@@ -47,6 +47,7 @@ int nvmlDeviceGetPowerUsage(card *c, unsigned *out) { (void)c; *out = 16500; ret
 int nvmlDeviceGetMaxPcieLinkWidth(card *c, unsigned *out) { (void)c; *out = 16; return SUCCESS; }
 int nvmlDeviceGetMaxPcieLinkGeneration(card *c, unsigned *out) { (void)c; *out = 4; return SUCCESS; }
 int nvmlDeviceGetMaxClockInfo(card *c, unsigned type, unsigned *out) { (void)c; *out = type == 0 ? 2040 : 6251; return SUCCESS; }
+int nvmlDeviceGetCudaComputeCapability(card *c, int *major, int *minor) { (void)c; *major = 8; *minor = 6; return SUCCESS; }
 int nvmlDeviceGetPersistenceMode(card *c, unsigned *out) { (void)c; *out = 1; return SUCCESS; }
 int nvmlDeviceGetDisplayMode(card *c, unsigned *out) { (void)c; (void)out; return NOT_SUPPORTED; }
 int nvmlDeviceGetMigMode(card *c, unsigned *current, unsigned *pending) {

@@ -79,6 +79,7 @@ def test_a_card_is_read_with_all_that_it_tells_and_without_what_it_does_not(libr
         "gpu_load_pct": 41,
         "memory_load_pct": 7,
         "temperature_c": None,
+        "compute_capability": 86,
     }
     assert (second["uuid"], second["model"]) == ("GPU-2", "Tesla T4")
 

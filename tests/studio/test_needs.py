@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ from avatar.spec import RenderSpec, Requirements
 
 from farm.needs import Needs
 from farm.tasks import SegmentTask
+from studio.assets.schemas import AssetLabels
+from studio.consents.schemas import ConsentDraft
 from studio.personas.library import PersonaLibrary
 from studio.renders.schemas import RenderRequest
 from studio.renders.specs import asking_for, spec_of_script
 
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 SMALL = {"width": 320, "height": 180}
 LARGE_CARD = {"gpus": 1, "vram_mib": 16_384}
 
@@ -43,6 +48,34 @@ async def test_each_scene_asks_for_what_it_needs_and_the_assembly_for_no_card(
     assert needs["light"] == Needs(engine="rig")
     assert needs["heavy"] == Needs(engine="rig", gpus=1, vram_mib=16_384)
     assert needs["assemble"].gpus == 0
+
+
+async def test_a_scene_whose_face_names_an_engine_on_a_card_asks_for_that_card(
+    rooms: Any, submitted: list[SegmentTask]
+) -> None:
+    async def photo() -> Any:
+        yield JPEG
+
+    stored = await rooms.assets.upload(photo(), AssetLabels(name="photo.jpg"))
+    agreed = await rooms.consents.record(
+        ConsentDraft(person="Grace H.", purpose="course videos", granted_at=date(2026, 1, 5))
+    )
+    consent = {"id": agreed.id, "person": "Grace H.", "granted_at": "2026-01-05", "purpose": "course videos"}
+    plain = {"kind": "photo", "image": {"sha256": stored.sha256}, "consent": consent}
+    named = {**plain, "engine": "liveportrait+latentsync"}
+    scenes = [
+        {"id": "auto", "script": "a", "face": plain},
+        {"id": "chain", "script": "b", "face": named},
+        {"id": "larger", "script": "c", "face": named, "requirements": {"vram_mib": 16_384}},
+    ]
+    spec = RenderSpec.model_validate({"canvas": SMALL, "scenes": scenes})
+    view = await rooms.renders.create(RenderRequest(spec=spec))
+    await rooms.renders.wait(view.id)
+    needs = {task.scene_id or task.kind: task.needs for task in submitted}
+    chain = Needs("liveportrait+latentsync", 1, 8000, memory_mib=12_288, compute=75)
+    assert needs["auto"] == Needs("mesh.photo")
+    assert needs["chain"] == chain
+    assert needs["larger"] == replace(chain, vram_mib=16_384)
 
 
 async def test_a_request_asks_for_all_scenes_and_for_previews_too(

@@ -17,6 +17,7 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.render import render_video
 from avatar.spec import Finished, RenderSpec
 
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
 SpecOf = Callable[..., dict[str, Any]]
@@ -53,6 +54,8 @@ def test_a_sentence_becomes_a_video_by_each_engine(
     assert np.abs(made[:, :, :20] - without[:, :, :20]).mean() < 6, "the same framing, whoever draws"
     assert np.abs(made - without).max() > 40, "and another face"
     assert [(use.engine, use.asked, use.why_not) for use in done.engines] == [(engine, engine, ())]
+    if not torch.cuda.is_available():
+        assert "engine.on_processor" in {notice.code for notice in done.warnings}
     record = json.loads((tmp_path / "out.provenance.json").read_text())
     assert set(engine.split("+")) <= {one["name"] for one in record["engines"]}
     assert record["digital_source_type"].endswith("compositeWithTrainedAlgorithmicMedia")

@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
+from avatar.engines.card_memory import out_of_memory  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
 from avatar.engines.neural.holder import MIB, ModelHolder  # noqa: E402
@@ -90,7 +91,7 @@ def test_a_full_card_is_tried_once_more_in_the_low_mode_with_the_same_frames(
     made = segment("tried twice", kind, engine, holder=holder, tell=told.append)
     assert made.video.read_bytes() == undisturbed.video.read_bytes()
     (notice,) = (one for one in made.record.warnings if one.code == "gpu.out_of_memory")
-    assert "1536 MiB more were needed" in notice.message and "Starting again" in notice.message
+    assert "needed 1536 MiB more" in notice.message and "Starting again" in notice.message
     assert notice in told
     assert holder.loads[-1] == "latentsync low"
 
@@ -100,7 +101,7 @@ def test_a_card_that_stays_full_is_an_error_with_the_numbers_and_leaves_nothing(
 ) -> None:
     failed = fails(monkeypatch, 99)
     with pytest.raises(
-        Unavailable, match=r"gpu\.out_of_memory: .*liveportrait\+latentsync: 1536 MiB more"
+        Unavailable, match=r"gpu\.out_of_memory: .*liveportrait\+latentsync needed 1536 MiB more"
     ) as full:
         segment("full")
     assert len(failed) == 2, "no third try"
@@ -132,3 +133,17 @@ def test_pictures_between_stages_come_back_bit_by_bit(tmp_path: Path) -> None:
     write_pictures(tmp_path / "moved.mkv", pictures, (63, 46), 25)
     back = list(read_pictures(tmp_path / "moved.mkv"))
     assert all(np.array_equal(one, other) for one, other in zip(pictures, back, strict=True))
+
+
+def test_the_error_of_a_full_card_tells_what_was_needed_free_and_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (200 * MIB, 7936 * MIB))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: 5100 * MIB)
+    monkeypatch.setenv("SOUNDSTAGE_VRAM_MIB", "5120")
+    error = out_of_memory(torch.cuda.OutOfMemoryError(FULL), low=True, engine="latentsync")
+    assert error.message == (
+        "The card ran out of memory: latentsync needed 1536 MiB more, 200 of 7936 MiB are free, "
+        "5100 MiB were taken at most, 5120 MiB are ours."
+    )

@@ -27,7 +27,7 @@ def face(**more: str) -> Any:
 
 
 def test_a_face_that_names_an_engine_needs_what_that_engine_declares() -> None:
-    assert needs_of(face(kind="photo", engine="liveportrait+latentsync")).vram_mib == 8192
+    assert needs_of(face(kind="photo", engine="liveportrait+latentsync")).vram_mib == 8000
     assert needs_of(face(kind="video", engine="latentsync")).compute == 75
     assert needs_of(face(kind="photo", engine="mesh")) == ENGINE_NEEDS["mesh"]
 

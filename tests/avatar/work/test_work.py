@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avatar.work.child import bounded_lines, run_child
+from avatar.work.child import bounded_lines, cards_hidden, run_child
 
 PICTURE = b"bytes of a picture"
 SHA = "sha256:" + hashlib.sha256(PICTURE).hexdigest()
@@ -301,3 +301,28 @@ def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
     path.write_bytes(b"a" * 100 + b"\nshort\n" + b"b" * 50)
     with path.open("rb") as stream:
         assert [*bounded_lines(stream, limit=10)] == [b"a" * 10, b"short", b"b" * 10]
+
+
+def test_a_task_of_nomad_without_a_card_of_its_own_sees_none() -> None:
+    assert cards_hidden({"NOMAD_ALLOC_ID": "a"}) == {"CUDA_VISIBLE_DEVICES": ""}
+    assert cards_hidden({"NOMAD_ALLOC_ID": "a", "CUDA_VISIBLE_DEVICES": "GPU-1"}) == {}
+    assert cards_hidden({"NOMAD_ALLOC_ID": "a", "NVIDIA_VISIBLE_DEVICES": "GPU-1"}) == {}
+    assert cards_hidden({}) == {}, "a worker that is run by hand has what its machine has"
+
+
+def test_the_program_is_told_where_weights_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVATAR_MODELS", "/srv/weights")
+    monkeypatch.setenv("SECRET", "never")
+    seen = bytearray()
+    program = "import os; print(os.environ.get('AVATAR_MODELS'), os.environ.get('SECRET'))"
+    run_child(
+        [sys.executable, "-c", program],
+        folder=tmp_path,
+        environment={},
+        time_limit_s=20,
+        grace_s=1,
+        stop=threading.Event(),
+        on_line=seen.extend,
+        on_log=lambda log: None,
+    )
+    assert seen == b"/srv/weights None"

@@ -29,9 +29,11 @@ def gpus(nomad_clusters: Callable[..., Any]) -> Any:
     """Whole cards of 8 and 24 GiB on two nodes, and one of 10 GiB in shares on a third."""
     # A node that is silent counts as down after seconds, so that a test can wait for it.
     made = nomad_clusters("gpus", {"heartbeat_grace": "10s", "min_heartbeat_ttl": "3s"})
-    made.add_client("small", [{"uuid": SMALL, "model": "RTX 4060", "memory_mib": 8188}])
-    made.add_client("large", [{"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564}])
-    card = {"uuid": SHARED, "model": "RTX 3080", "memory_mib": 10240}
+    small = {"uuid": SMALL, "model": "GTX 1080", "memory_mib": 8188, "compute_capability": 61}
+    large = {"uuid": LARGE, "model": "RTX 4090", "memory_mib": 24564, "compute_capability": 89}
+    made.add_client("small", [small])
+    made.add_client("large", [large])
+    card = {"uuid": SHARED, "model": "RTX 3080", "memory_mib": 10240, "compute_capability": 86}
     made.add_client("shared", [card], share_mib=1024, node_pool="gpu-shared")
     return made
 
@@ -91,6 +93,26 @@ async def cards_of(gpus: Any, task_id: str) -> tuple[str, list[str]]:
     allocation = gpus.server.get(f"/v1/allocation/{newest['ID']}")
     devices = allocation["AllocatedResources"]["Tasks"]["avatar"]["Devices"] or []
     return allocation["NodeName"], [one for device in devices for one in device["DeviceIDs"]]
+
+
+async def test_an_old_card_is_left_to_others_though_its_memory_would_do(
+    scheduler: Any, make_task: Any, gpus: Any
+) -> None:
+    plain = needs(2, gpus=1)
+    recent = replace(plain, compute=87)
+    await scheduler.submit(await make_task("recent", "!slow 60", needs=recent))
+    await running(scheduler, "recent")
+    assert await cards_of(gpus, "recent") == ("large", [LARGE])
+    definition = gpus.server.get(f"/v1/job/{job_of(gpus, 'recent')}")
+    (device,) = definition["TaskGroups"][0]["Tasks"][0]["Resources"]["Devices"]
+    asked = {(one["LTarget"], one["Operand"], one["RTarget"]) for one in device["Constraints"]}
+    assert ("${device.attr.compute_capability}", ">=", "87") in asked
+    await scheduler.submit(await make_task("none-such", needs=replace(plain, compute=120)))
+    await asyncio.sleep(1)
+    said = await scheduler.explain("none-such")
+    assert "attributes" in said and said.startswith("waits")
+    await scheduler.cancel("none-such")
+    await scheduler.cancel("recent")
 
 
 async def test_a_large_segment_gets_the_large_card_and_the_next_one_waits_with_a_reason(

@@ -41,7 +41,14 @@ def test_without_a_gpu_none_is_asked_for() -> None:
 
 def test_whole_cards_are_counted_and_each_is_large_enough() -> None:
     asked = device_request(Needs(gpus=2, vram_mib=16384), Choice(card="GPU-1"))
-    assert asked == {"gpus": 2, "vram_mib": 16384, "device": "nvidia/gpu"}
+    assert asked == {"gpus": 2, "vram_mib": 16384, "device": "nvidia/gpu", "compute": 0}
+
+
+def test_a_compute_capability_is_asked_for_where_cards_tell_theirs() -> None:
+    turing = Needs(gpus=1, vram_mib=8192, compute=75)
+    assert device_request(turing, Choice())["compute"] == 0
+    assert device_request(turing, Choice(compute_told=True))["compute"] == 75
+    assert device_request(turing, Choice(mode="shared", compute_told=True))["compute"] == 75
 
 
 @pytest.mark.parametrize(("vram_mib", "shares"), [(2048, 2), (2049, 3), (100, 1)])
@@ -74,6 +81,13 @@ def test_workers_keep_inputs_where_the_settings_say(options: JobOptions, expecte
     assert made["args"][made["args"].index("--cache") + 1] == expected
     assert made["cache_volume"] == options.cache_volume
     assert made["worker_volume"] == options.worker_volume
+
+
+def test_workers_are_told_where_weights_lie() -> None:
+    task = SegmentTask("a", "segment", "sha256:0", "one")
+    options = JobOptions(models_folder="/srv/weights")
+    made = job_variables(task, options, Choice(), control_url="http://c", ticket="1234")
+    assert made["models_folder"] == "/srv/weights"
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(0, 50), (9, 59), (-1, 49), (500, 100), (-500, 1)])

@@ -105,14 +105,12 @@ def out_of_memory(error: BaseException | None = None, *, low: bool, engine: str 
 
     low: this was the mode that takes least.
     """
-    told = [f"The card ran out of memory{f' for {engine}' if engine else ''}"]
     wanted = _WANTED.search(str(error or ""))
-    if wanted is not None:
-        told.append(f"{round(float(wanted[1]) * _IN_MIB[wanted[2]])} MiB more were needed")
-    told += _numbers()
+    more = "more" if wanted is None else f"{round(float(wanted[1]) * _IN_MIB[wanted[2]])} MiB more"
+    told = [f"{engine or 'the engine'} needed {more}", *_numbers()]
     return Unavailable(
         OUT_OF_MEMORY,
-        f"{told[0]}: {', '.join(told[1:])}." if len(told) > 1 else f"{told[0]}.",
+        f"The card ran out of memory: {', '.join(told)}.",
         "Free memory on the card, or ask for a larger one (requirements: vram_mib)."
         if low
         else "Free memory on the card, or ask for less of it (--vram low).",

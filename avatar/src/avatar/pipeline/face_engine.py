@@ -16,18 +16,29 @@ from avatar.tracks import SpeechTrack
 
 @dataclass(frozen=True, slots=True)
 class FaceOpened:
-    """An engine, how it came to be chosen, and whether it takes as little of a card as it can."""
+    """An engine, how it came to be chosen, and whether it takes as little of a card as it can or none, though
+    it was made for one.
+    """
 
     engine: FaceEngine
     chosen: Chosen
     takes_least: bool = True
+    on_processor: bool = False
 
     def use(self, scene_id: str) -> EngineUse:
         chosen = self.chosen
         return EngineUse(scene=scene_id, engine=chosen.engine, asked=chosen.asked, why_not=chosen.why_not)
 
     def notice(self) -> Notice | None:
-        """Said where a card is there, and people could have had more."""
+        """Said where a card is there, and people could have had more; or where none is there for a named
+        engine.
+        """
+        if self.on_processor:
+            return Notice(
+                code="engine.on_processor",
+                message=f"No card was found: {self.chosen.engine} runs on the processor, which takes minutes"
+                " for each second.",
+            )
         if not (self.chosen.why_not and self.chosen.near):
             return None
         return Notice(
@@ -59,7 +70,7 @@ def open_face(
             face, size, spec.canvas.fps, resolve=context.resolve, cache=context.cache, alpha=alpha
         )
         return FaceOpened(engine, chosen)
-    import_torch()
+    torch = import_torch()
     from avatar.engines.neural.engine import NeuralFace, Surroundings
 
     folder = models_folder()
@@ -76,7 +87,7 @@ def open_face(
         low=low,
     )
     neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
-    return FaceOpened(neural, chosen, neural.takes_least)
+    return FaceOpened(neural, chosen, neural.takes_least, not torch.cuda.is_available())
 
 
 def quick(face: Face) -> Face:

@@ -30,9 +30,14 @@ TRAINED = ("latentsync", "liveportrait")
 """Engines whose pictures come from networks that were trained on people."""
 
 
-def source_type(spec: RenderSpec, segments: Sequence[SegmentFiles] = ()) -> str:
-    """The IPTC digital source type of the whole video, made of `segments`."""
-    drew = {engine.name for segment in segments for engine in segment.record.engines}
+def source_type(
+    spec: RenderSpec, segments: Sequence[SegmentFiles] = (), engines: Sequence[EngineRecord] = ()
+) -> str:
+    """The IPTC digital source type of the whole video, made of `segments`, or of a picture that `engines`
+    drew.
+    """
+    drew = {engine.name for engine in engines}
+    drew |= {engine.name for segment in segments for engine in segment.record.engines}
     spoke = any(scene.audio is None and scene.voice.kind != "espeak" for scene in spec.scenes)
     return digital_source_type(
         real_footage=any(list(_media(scene)) for scene in spec.scenes),

@@ -37,8 +37,9 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
             moments = shot.moments(track)
             with closing(moments):
                 picture = shot.paint(next(islice(moments, index, None))).to_bgr()
+            engines = shot.engines()
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_png(target, picture, picture_metadata(spec.title, source_type(spec), software()))
+    write_png(target, picture, picture_metadata(spec.title, source_type(spec, engines=engines), software()))
     return Finished(
         files=(describe("still", target),), duration_ms=speech.duration_ms, frames=1, warnings=tuple(notices)
     )

@@ -73,7 +73,7 @@ ENGINE_NEEDS: Mapping[EngineName, EngineNeeds] = MappingProxyType(
         "motion": EngineNeeds("motion", memory_mib=2048),
         "liveportrait": EngineNeeds("liveportrait", 1, 2048, 6144, TURING),
         "latentsync": EngineNeeds("latentsync", 1, 8000, 12_288, TURING),
-        "liveportrait+latentsync": EngineNeeds("liveportrait+latentsync", 1, 8192, 12_288, TURING),
+        "liveportrait+latentsync": EngineNeeds("liveportrait+latentsync", 1, 8000, 12_288, TURING),
     }
 )
 """By the name of the engine. Here and not in the engines, because the control side reads it and cannot load

@@ -25,7 +25,7 @@ MAX_LINE_BYTES = 512 * 1024
 PASSED = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
     "NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT",
-    "CUDA_MPS_PIPE_DIRECTORY", "SOUNDSTAGE_VRAM_MIB",
+    "CUDA_MPS_PIPE_DIRECTORY", "SOUNDSTAGE_VRAM_MIB", "AVATAR_MODELS", "AVATAR_PIPER", "AVATAR_INSIGHTFACE",
 )  # fmt: skip
 """All that the program sees of our own environment: neither a token nor a key of the node's."""
 
@@ -54,6 +54,7 @@ def run_child(
         [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *command],
         cwd=folder,
         env={name: os.environ[name] for name in PASSED if name in os.environ}
+        | cards_hidden(os.environ)
         | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
         | dict(environment),
         stdin=subprocess.DEVNULL,
@@ -76,6 +77,12 @@ def run_child(
     for reader in readers:
         reader.join(DRAIN_S)
     return ChildEnd(process.returncode, ended_by)
+
+
+def cards_hidden(ours: Mapping[str, str]) -> dict[str, str]:
+    """A task of Nomad that was given no card uses none, though its driver may show it all of the node's."""
+    given = any(name in ours for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"))
+    return {"CUDA_VISIBLE_DEVICES": ""} if "NOMAD_ALLOC_ID" in ours and not given else {}
 
 
 def _until_end(

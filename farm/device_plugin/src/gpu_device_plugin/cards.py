@@ -36,6 +36,8 @@ class Card:
     gpu_load_pct: int | None = None
     memory_load_pct: int | None = None
     temperature_c: int | None = None
+    compute_capability: int | None = None
+    """Times ten: 75 is 7.5."""
 
 
 class CardSource(Protocol):

@@ -85,6 +85,7 @@ def _card(nvml: Any, handle: Any, driver: str) -> Card:
     lanes = ask(nvml.nvmlDeviceGetMaxPcieLinkWidth)
     generation = ask(nvml.nvmlDeviceGetMaxPcieLinkGeneration)
     pci = ask(nvml.nvmlDeviceGetPciInfo)
+    capability = ask(nvml.nvmlDeviceGetCudaComputeCapability)
     bandwidth = None if lanes is None else _LANE_MB_S.get(generation)
     return Card(
         uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
@@ -107,6 +108,7 @@ def _card(nvml: Any, handle: Any, driver: str) -> Card:
         gpu_load_pct=None if load is None else load.gpu,
         memory_load_pct=None if load is None else load.memory,
         temperature_c=ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
+        compute_capability=None if capability is None else 10 * capability[0] + capability[1],
     )
 
 

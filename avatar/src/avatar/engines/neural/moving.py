@@ -23,6 +23,7 @@ from avatar.engines.liveportrait.puppet import spoken_poses
 from avatar.engines.liveportrait.reenactment import Reenactment
 from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
 from avatar.engines.motion.survey import ranges
+from avatar.errors import Unavailable
 from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import FaceLandmarks, Picture
 from avatar.face.tracker import FaceTracker, open_tracker
@@ -128,20 +129,31 @@ def _lips(track: ControlTrack) -> Iterator[DrivingFace]:
 
 class DrawnFaceTracker:
     """Follows the face of a photo through pictures that were drawn from it. Where the tracker finds nothing
-    the face is where the photo has it, within a few degrees of turning: it is never lost.
+    the face is where the photo has it, within a few degrees of turning: it is never lost. Without a tracker
+    (MediaPipe is not installed) it is taken to be there always.
     """
 
     def __init__(self, still: Still, tracker: FaceTracker | None = None) -> None:
         self._face = still.face
-        self._tracker = tracker or open_tracker()
+        self._tracker = tracker or _tracker_if_there()
 
     def track(self, image_bgr: Picture) -> list[FaceLandmarks]:
+        if self._tracker is None:
+            return [self._face]
         near = [face for face in self._tracker.track(image_bgr) if self._distance_e(face) < 1.0]
         return [min(near, key=self._distance_e)] if near else [self._face]
 
     def close(self) -> None:
-        self._tracker.close()
+        if self._tracker is not None:
+            self._tracker.close()
 
     def _distance_e(self, face: FaceLandmarks) -> float:
         away = face.points[:, :2].mean(axis=0) - self._face.points[:, :2].mean(axis=0)
         return float(np.hypot(*away)) / max(self._face.eye_distance_px, 1e-6)
+
+
+def _tracker_if_there() -> FaceTracker | None:
+    try:
+        return open_tracker()
+    except Unavailable:
+        return None
