@@ -1,0 +1,188 @@
+"""What is made for a tenant is theirs, also where the house does the work; others find nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import StatementError
+
+from policy.audit import AuditLog
+from policy.audit.head import HeadFile
+from soundstage.database.tenants import (
+    NOBODY,
+    TenantOwned,
+    as_the_house,
+    of_the_house,
+    own_tenant,
+    present_tenant,
+    working_for,
+)
+from soundstage.errors import NotFound
+from studio.assets.models import Asset
+from studio.assets.schemas import AssetLabels
+from studio.personas.schemas import PersonaDraft
+from studio.projects.models import Project
+from studio.projects.schemas import ProjectDraft
+from studio.references.models import BlobReference
+from studio.renders.making import segment_key
+from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
+from studio.retention.service import RetentionRules
+from studio.webhooks.schemas import WebhookDraft
+from studio.wiring import build_studio
+
+pytestmark = pytest.mark.each_database
+
+PHOTO = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + b"grace" * 50
+CONSENT = {"person": "Grace H.", "purpose": "course videos", "granted_at": "2026-01-05"}
+
+
+@pytest.fixture
+async def studio_rooms(settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, tmp_path: Any) -> Any:
+    audit = AuditLog(db, HeadFile(tmp_path / "head.json"))
+    made = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
+    yield made
+    await made.dispatcher.close()
+
+
+async def tenants_in(db: Any, table: type[TenantOwned]) -> set[str]:
+    with as_the_house():
+        async with db.session() as session:
+            return set(await session.scalars(select(table.tenant)))
+
+
+async def test_a_render_and_all_that_comes_of_it_is_its_tenants(
+    rooms: Any, made: Any, db: Any, events: Any, tmp_path: Any
+) -> None:
+    with working_for("acme"):
+        view = await made(rooms, "hello")
+        assert view.state == "done" and [one.id for one in await rooms.renders.list()] == [view.id]
+        assert (await rooms.renders.explain(view.id)).startswith("done")
+    for table in (Render, RenderOutput, RenderSegment, Segment, BlobReference):
+        assert await tenants_in(db, table) == {"acme"}, table
+    assert await rooms.renders.list() == []
+    for asked in (
+        rooms.renders.get(view.id),
+        rooms.renders.get(view.id[-6:]),
+        rooms.renders.open_output(view.id, "video"),
+        rooms.renders.cancel(view.id),
+        rooms.renders.retry(view.id),
+        rooms.renders.delete(view.id),
+        anext(rooms.renders.follow(view.id)),
+    ):
+        with pytest.raises(NotFound) as missing:
+            await asked
+        assert missing.value.code == "render.not_found"
+    told = await events.read(f"render:{view.id}")
+    assert {event.data["tenant"] for event in told} == {"acme"}
+    audit = AuditLog(db, HeadFile(tmp_path / "head.json"))
+    assert [line.kind for line in await audit.read(0, 10, "acme")] == ["artefact.made"]
+    assert await audit.read(0, 10, "default") == []
+
+
+async def test_the_same_scene_is_made_anew_for_another_tenant(rooms: Any, made: Any) -> None:
+    """That it is there already would tell one what another has made."""
+    reused = []
+    for tenant in ("acme", "acme", "rival", "default", "default"):
+        with working_for(tenant):
+            view = await made(rooms, "Our new ship is called Deep Water")
+            reused.append((await rooms.renders.detail(view.id)).segments[0].reused)
+    assert reused == [False, True, False, False, True]
+    keys = {segment_key("sha256:" + "a" * 64, "1.0", tenant) for tenant in ("default", "acme", "rival")}
+    assert len(keys) == 3 and "a" * 64 + "-1.0" in keys
+
+
+async def test_two_tenants_have_the_same_person_and_one_of_them_lets_her_go(
+    rooms: Any, blobs: Any, settings: Any
+) -> None:
+    async def chunks() -> Any:
+        yield PHOTO
+
+    assets = {}
+    for tenant in ("acme", "rival"):
+        with working_for(tenant):
+            assets[tenant] = await rooms.assets.upload(chunks(), AssetLabels(name="grace.jpg"))
+            draft = {"name": "Grace", "media": assets[tenant].id, "consent": CONSENT}
+            made = await rooms.personas.create(PersonaDraft.model_validate(draft))
+            assert made.persona.id == "grace"
+    assert "grace" not in {persona.id for persona in rooms.library.list()}
+    with working_for("acme"):
+        plan = await rooms.people.erase_persona("grace")
+        assert plan.personas == ["grace"] and plan.assets == [assets["acme"].id]
+        assert {persona.id for persona in rooms.library.list()} == {"nova"}
+    with working_for("rival"):
+        assert rooms.library.get("grace").name == "Grace"
+        view, path = await rooms.assets.open_file(assets["rival"].id)
+        assert path.read_bytes() == PHOTO
+        await rooms.people.erase_persona("grace")
+    assert not await blobs.exists(view.sha256), "the last who had her photo has let it go"
+
+
+async def test_a_webhook_hears_of_its_tenant_only(rooms: Any, made: Any, db: Any) -> None:
+    hooks = {}
+    for tenant in ("acme", "rival"):
+        with working_for(tenant):
+            draft = WebhookDraft(url="http://127.0.0.1:9/")
+            hooks[tenant] = await rooms.outgoing.webhooks.create(draft, created_by="a test")
+    with working_for("acme"):
+        await made(rooms, "hello")
+    async with rooms.outgoing:
+        for _ in range(200):
+            with working_for("acme"):
+                found = await rooms.outgoing.webhooks.deliveries(hooks["acme"].id)
+            if len(found) >= 4:
+                break
+            await asyncio.sleep(0.05)
+    assert {one.kind for one in found} >= {"render.created", "render.done"}
+    with working_for("rival"):
+        assert await rooms.outgoing.webhooks.deliveries(hooks["rival"].id) == []
+        with pytest.raises(NotFound):
+            await rooms.outgoing.webhooks.deliveries(hooks["acme"].id)
+
+
+async def test_the_house_cleans_up_for_all(rooms: Any, made: Any) -> None:
+    for tenant in ("acme", "rival"):
+        with working_for(tenant):
+            await made(rooms, f"hello {tenant}")
+    plan = await rooms.retention.plan(RetentionRules(render_days=0, unused_blob_hours=0, segment_mib=0))
+    assert len(plan.of("render")) == 2 and len(plan.of("segment")) == 2
+    kept = await rooms.retention.plan(RetentionRules(unused_blob_hours=0))
+    assert kept.of("blob") == [], "what any tenant holds is held"
+
+
+async def test_every_kind_of_statement_is_about_own_rows(studio_rooms: Any, db: Any) -> None:
+    for tenant, title in (("acme", "Theirs"), ("default", "Ours")):
+        with working_for(tenant):
+            await studio_rooms.projects.create(ProjectDraft(title=title))
+    with working_for("acme"):
+        async with db.session() as session:
+            theirs = await session.scalar(select(Project.id))
+    async with db.session() as session:
+        assert await session.get(Project, theirs) is None
+        assert await session.scalar(select(func.count()).select_from(Project)) == 1
+        assert await session.scalar(select(func.count(Project.id))) == 1
+        inner = select(Project.id).where(Project.title == "Theirs").scalar_subquery()
+        assert await session.scalar(select(Project.title).where(Project.id == inner)) is None
+    async with db.transaction() as session:
+        await session.execute(update(Project).values(subtitle="changed"))
+        await session.execute(delete(Asset))
+        await session.execute(delete(Project).where(Project.id == theirs))
+    with working_for("acme"):
+        async with db.session() as session:
+            row = await session.get(Project, theirs)
+            assert row is not None and row.subtitle == ""
+
+
+async def test_nobody_has_rows_and_the_house_names_whose_they_are(studio_rooms: Any, db: Any) -> None:
+    with working_for(NOBODY), pytest.raises(RuntimeError, match="of nobody"):
+        own_tenant()
+    with as_the_house(), pytest.raises(StatementError, match="of the house"):
+        async with db.transaction() as session:
+            session.add(Asset(kind="image", sha256="x", bytes=1, media_type="image/png"))
+    await studio_rooms.projects.create(ProjectDraft(title="Ours"))
+    with working_for(NOBODY):
+        assert await studio_rooms.projects.list() == []
+    assert present_tenant() == "default"
+    assert of_the_house().run(present_tenant) is None
