@@ -15,13 +15,14 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from policy import Principal
-from policy.representing import HEADER, Represented
-from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
+from policy.representing import HEADER, PERMISSION, Represented
+from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.settings import Settings
 from soundstage.settings.sections import read_key_file
 from soundstage.tracing import traceparent
 
 URL_SETTING = "provisioning.api_url"
+KEY_SETTING = "provisioning.api_key_file"
 TIMEOUT_S = 60.0
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
@@ -95,11 +96,17 @@ class MachinesApi:
                 if not last:
                     raise _unreachable(error, str(self._client.base_url)) from error
 
-    async def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+    async def require_representing(self) -> None:
+        """Raises Forbidden (`machines.key_cannot_represent`) when the person named may not be named."""
+        await self._asked("GET", "/api/machines", named=True, params={"limit": 1})
+
+    async def _asked(
+        self, method: str, path: str, *, named: bool | None = None, **more: Any
+    ) -> httpx.Response:
         # What happens there belongs to the story of what is done here.
         headers = {"traceparent": traceparent()}
         # What changes nothing is not written down either.
-        if self._person is not None and method != "GET":
+        if self._person is not None and (method != "GET" if named is None else named):
             headers[HEADER] = self._person.header()
         try:
             answer = await self._client.request(method, path, headers=headers, **more)
@@ -113,7 +120,8 @@ class MachinesApi:
                 raise _cut_off(error, str(self._client.base_url)) from error
             raise _unreachable(error, str(self._client.base_url)) from error
         if not answer.is_success:
-            raise _error(answer)
+            problem = _error(answer)
+            raise _cannot_represent() if HEADER in headers and _is_about_representing(problem) else problem
         return answer
 
 
@@ -162,6 +170,19 @@ def _error(answer: httpx.Response) -> SoundstageError:
     except ValidationError:
         return _stranger(answer.status_code)
     return SoundstageError(problem.code, problem.detail, problem.hint, status=answer.status_code)
+
+
+def _is_about_representing(error: SoundstageError) -> bool:
+    return error.code == "policy.forbidden" and PERMISSION in error.message
+
+
+def _cannot_represent() -> Forbidden:
+    return Forbidden(
+        "machines.key_cannot_represent",
+        "The key for the provisioning API may not say for whom it acts: nobody can change machines with it.",
+        f"{KEY_SETTING} needs a key with the role admin; scopes may narrow it to machine:*, run:* and "
+        f"{PERMISSION}.",
+    )
 
 
 def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:

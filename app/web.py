@@ -19,6 +19,7 @@ from agent.routes import chat_router
 from agent.snapshots.routes import snapshot_router
 from agent.socket import socket_router
 from agent.status import status_router
+from app.agents_key import key_looked_at
 from app.api_docs import docs_router
 from app.composition import Services, asks_models, ready, working
 from app.farm_view import farm_view_router
@@ -43,6 +44,7 @@ def create_app(services: Services) -> FastAPI:
             working(services, serving=True),
             services.studio.outgoing,
             mcp.serving(),
+            key_looked_at(services.settings),
         ):
             try:
                 yield

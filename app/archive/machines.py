@@ -44,7 +44,7 @@ def has_machines(settings: Settings) -> bool:
     return _is_there(settings.provisioning.database_url, settings.provisioning_database_url)
 
 
-def _is_there(named: str, used: str) -> bool:
+def _is_there(named: str | None, used: str) -> bool:
     path = Database(used).path
     return bool(named) if path is None else path.exists()
 

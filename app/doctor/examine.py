@@ -14,6 +14,7 @@ from app.composition import build
 from app.doctor import machine
 from app.doctor.check import Check, Level, amber, green, red
 from app.doctor.farm import farm
+from app.doctor.machines import machines
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
 from soundstage.errors import SoundstageError
@@ -52,6 +53,7 @@ async def examine(config_file: Path | None) -> list[Check]:
     checks.append(green("settings", "all values are fine"))
     checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings), await machine.sandbox()]
     checks += [await _database(settings), _personas(settings), await farm(settings)]
+    checks += await machines(settings)
     return [*checks, *await _worker(settings)]
 
 
