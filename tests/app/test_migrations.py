@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from app.migrating import current_revision, drift, migrate, newest_revision, revisions
 from soundstage.database import Base, Database
@@ -96,3 +97,31 @@ async def test_a_database_of_a_newer_version_is_left_alone(database: Database, t
         await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Conflict, match="9999"):
         await migrate(database, tmp_path)
+
+
+async def test_what_was_there_before_tenants_is_of_the_first_one(database: Database, tmp_path: Path) -> None:
+    before = (
+        "INSERT INTO projects (id, slug, title, subtitle, description, look, created_at, updated_at)"
+        " VALUES ('prj_1', 'tides', 'Tides', '', '', '{}', '2026-01-01', '2026-01-01')",
+        "INSERT INTO blob_references (sha256, owner, role, bytes) VALUES ('sha256:0', 'asset:a', 'file', 7)",
+        "INSERT INTO derivations (owner, source) VALUES ('render:r', 'sha256:0')",
+        "INSERT INTO api_keys (id, name, role, sha256, state, created_at, created_by)"
+        " VALUES ('key_1', 'k', 'admin', '0', 'active', '2026-01-01', 'c')",
+    )
+    await migrate(database, tmp_path, "0013")
+    async with database.transaction() as session:
+        for statement in before:
+            await session.execute(text(statement))
+    await migrate(database, tmp_path)
+    async with database.transaction() as session:
+        for table in ("projects", "blob_references", "derivations", "api_keys"):
+            found = await session.scalars(text(f"SELECT tenant FROM {table}"))  # noqa: S608
+            assert found.all() == ["default"], table
+        # Another tenant may have the same names, and hold the same file under them.
+        again = before[0].replace("(id,", "(tenant, id,").replace("('prj_1'", "('acme', 'prj_2'")
+        await session.execute(text(again))
+        held = before[1].replace("(sha256,", "(tenant, sha256,").replace("('sha256:0'", "('acme', 'sha256:0'")
+        await session.execute(text(held))
+    with pytest.raises(IntegrityError):
+        async with database.transaction() as session:
+            await session.execute(text(again.replace("prj_2", "prj_3")))

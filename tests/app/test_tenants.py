@@ -13,11 +13,14 @@ import pytest
 from fastapi import FastAPI
 from two_tenants import JPEG, OWNER, RIVAL, Statements, calling, key_of, things_of
 
+from agent.happenings import Reader
+from agent.mcp import McpCalls
 from app.composition import Services
 from app.tables import all_tables
 from app.web import create_app
+from policy import Principal
 from soundstage.database import Base
-from soundstage.database.tenants import TenantOwned
+from soundstage.database.tenants import DEFAULT_TENANT, TenantOwned
 from soundstage.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -232,6 +235,42 @@ async def test_names_are_taken_once_in_each_tenant(scene: Scene) -> None:
         await client.post("/api/renders", json=body, headers=key) for client in (scene.owner, scene.rival)
     ]
     assert answers[0].json()["id"] != answers[1].json()["id"]
+
+
+async def test_the_agent_and_its_tools_know_nothing_of_it(scene: Scene, services: Services) -> None:
+    """By conversation, and by a call that no request brings."""
+    for text in ("list my videos", "list my projects", "which personas are there", "where is my video"):
+        answer = await scene.rival.post("/api/chat", json={"message": text})
+        assert answer.status_code == 200, answer.text
+        assert not any(told in answer.text for told in (scene.things["render_id"], "Secret tides", "Ada")), (
+            text
+        )
+    calls = McpCalls(services.brain.toolset, services.doors, services.database)
+    ada, eve = (Principal(f"key_{name}", name, "admin", "key", tenant=name) for name in (OWNER, RIVAL))
+    shown = {"render": scene.things["render_id"]}
+    assert not (await calls.call(ada, "show_render", shown)).is_error
+    refused = await calls.call(eve, "show_render", shown)
+    assert refused.is_error and refused.structured_content["code"] == "render.not_found"
+    machines = await calls.call(eve, "list_machines", {})
+    assert machines.is_error and machines.structured_content["code"] == "policy.forbidden"
+    assert scene.statements.unbound == []
+
+
+async def test_events_are_told_to_their_tenant(scene: Scene, services: Services) -> None:
+    readers = {
+        tenant: Reader(
+            Principal("key_x", "x", "admin", "key", tenant=tenant), services.brain.sessions, services.deciding
+        )
+        for tenant in (OWNER, RIVAL, DEFAULT_TENANT)
+    }
+    rooms: dict[str, set[str]] = {tenant: set() for tenant in readers}
+    for event in await services.events.read(limit=1000):
+        for tenant, reader in readers.items():
+            if await reader.may_see(event):
+                rooms[tenant].add(event.stream.partition(":")[0])
+    assert rooms[OWNER] >= {"render", "session", "approvals", "keys"}
+    assert rooms[RIVAL] == {"keys"}, "its own key"
+    assert rooms[DEFAULT_TENANT] == {"keys"}, "the operator lets them in"
 
 
 def test_every_table_has_a_tenant_or_a_reason() -> None:
