@@ -1,8 +1,9 @@
 """What many conversations at once cost: `.venv/bin/python -P bench/agent.py [--sessions 200] [--seconds 60]`.
 
 Starts the real server on loopback. Each session has a key and a WebSocket of its own and says a command every
-two seconds. Prints how long the first event and the whole of an answer take, lost events, memory and
-processor time. The people share the processor with the server; they run in a process of their own.
+two seconds. Prints how long the first event and the whole of an answer take, lost events, processor time and
+memory; whether memory grows, a run of eight minutes tells. The people share the processor with the server;
+they run in a process of their own.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import linear_regression, quantiles
+from typing import NamedTuple
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -31,6 +33,9 @@ REPOSITORY = Path(__file__).parents[1]
 GOAL_P95_MS = 150.0
 EVERY_S = 2.0
 PATIENCE_S = 60.0
+GOAL_MIB_PER_MINUTE = 0.5
+COMING_IN_S = 30.0
+LONG_ENOUGH_S = 480.0
 COMMANDS = ("list my videos", "who can speak?", "help", "is it done?")
 
 
@@ -47,6 +52,13 @@ class Heard:
     """Commands that could not be said in time because the answer before them was not there yet."""
     used_s: float = 0.0
     """Processor time of the people themselves."""
+
+
+class Look(NamedTuple):
+    """How much memory the server had, and when."""
+
+    at_s: float
+    mib: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +201,12 @@ def main() -> None:
         process = multiprocessing.get_context("spawn").Process(
             target=people, args=(server.url, keys, chosen.seconds, results)
         )
-        used_s, began, memory = server.processor_s(), time.monotonic(), [server.memory_mib()]
+        used_s, began = server.processor_s(), time.monotonic()
+        memory = [Look(0.0, server.memory_mib())]
         process.start()
         while process.is_alive():
             process.join(1)
-            memory.append(server.memory_mib())
+            memory.append(Look(time.monotonic() - began, server.memory_mib()))
             if not results.empty():
                 break
         heard = results.get()
@@ -202,7 +215,35 @@ def main() -> None:
     report(chosen.sessions, heard, wall_s, used_s, memory)
 
 
-def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: list[float]) -> None:
+def slope(looks: Sequence[Look]) -> float:
+    """MiB a minute."""
+    return linear_regression(*zip(*looks, strict=True)).slope * 60
+
+
+def tale(memory: Sequence[Look]) -> str:
+    """How memory went, and whether it is caches that fill or something that is never given back.
+
+    Caches fill ever more slowly: what grows in the second half as it did in the first is a leak.
+    """
+    half = len(memory) // 2
+    # The beginning is the people coming in.
+    came_in = next(place for place, look in enumerate(memory) if look.at_s >= COMING_IN_S or place == half)
+    early, late = slope(memory[came_in : half + 2]), slope(memory[half:])
+    first, last = memory[half].mib, memory[-1].mib
+    if memory[-1].at_s < LONG_ENOUGH_S:
+        verdict = f"less than {LONG_ENOUGH_S / 60:.0f} minutes tell no leak from caches that fill"
+    elif late < GOAL_MIB_PER_MINUTE:
+        verdict = f"level (goal: < {GOAL_MIB_PER_MINUTE} in the second half)"
+    else:
+        verdict = "still filling, measure longer" if late < early / 2 else "A LEAK, or a load that grows"
+    return (
+        f"{memory[0].mib:.0f} MiB at the start, {memory[came_in].mib:.0f} with all people there, "
+        f"{first:.0f} in the middle, {last:.0f} at the end; {early:+.1f} MiB a minute in the first half, "
+        f"{late:+.1f} in the second: {verdict}"
+    )
+
+
+def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: Sequence[Look]) -> None:
     """The figures, and whether the goal is met."""
     load = os.getloadavg()[0]
     rate = f"{heard.asked} commands in {wall_s:.0f} s ({heard.asked / wall_s:.0f}/s)"
@@ -218,13 +259,7 @@ def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: li
         f"processor     {used_s / heard.asked * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores; "
         f"the people themselves {heard.used_s / wall_s:.2f} cores"
     )
-    half = len(memory) // 2
-    # A look a second, about.
-    slope = linear_regression(range(len(memory) - half), memory[half:]).slope * 60
-    print(
-        f"memory        {memory[0]:.0f} MiB at the start, {max(memory[:half]):.0f} in the first half, "
-        f"{max(memory[half:]):.0f} in the second, where it grows by {slope:+.1f} MiB a minute"
-    )
+    print(f"memory        {tale(memory)}")
     p95 = quantiles(heard.first, n=100)[94] * 1000
     print(f"goal: p95 to the first event < {GOAL_P95_MS:.0f} ms, {p95 / GOAL_P95_MS:.2f} of it")
 
