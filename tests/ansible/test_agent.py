@@ -98,10 +98,15 @@ def test_it_runs_code_in_a_sandbox_within_its_isolated_task(farm: LabFarm, first
 
 
 def test_code_that_takes_all_memory_of_the_task_is_what_ends(farm: LabFarm, first_run: Run) -> None:
-    many = "import os, time\nfor _ in range(2): os.fork()\nkept = bytearray(400 << 20)\ntime.sleep(5)"
+    many = (
+        "import os, time\nchildren = []\nfor _ in range(3):\n    child = os.fork()\n    if child == 0:\n"
+        "        kept = bytearray(400 << 20); time.sleep(3); os._exit(0)\n    children.append(child)\n"
+        "kept = bytearray(400 << 20)\n[os.waitpid(child, 0)[1] for child in children]"
+    )
     before = farm.on(MACHINE, "pgrep", "-u", "soundstage-agent", "-o").stdout
     for _ in range(2):
-        assert "The code was ended" in run_python(farm, many)
+        said = run_python(farm, many)
+        assert "[0, 0, 0]" not in said and "9" in said, said
     assert farm.on(MACHINE, "pgrep", "-u", "soundstage-agent", "-o").stdout == before
 
 
