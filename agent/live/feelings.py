@@ -1,7 +1,8 @@
-"""Which feeling a text is said with: a small lexicon, sentence by sentence; used by live sessions.
+"""Which feeling a text is said with, sentence by sentence, by words of its language; used by live sessions.
 
 The names are those that avatar pages know. It is a rule of thumb that says why: words and marks score, a
-negation before a word takes its score away, an intensifier adds to it, and the highest score wins.
+negation near a word takes its score away, an intensifier adds to it, and the highest score wins. Without a
+list for the language all is neutral.
 """
 
 from __future__ import annotations
@@ -9,50 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Emotion = Literal[
-    "neutral", "happy", "sad", "angry", "surprised", "curious", "focused", "playful", "concerned", "confident"
-]
-EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
+from agent.live.lexicon import EMOTIONS, Emotion, Lexicon
 
 CALM = 0.3
 """Intensity of a sentence without any feeling in it."""
 STEP = 0.25
 """How much one word adds to the intensity."""
 
-_LEXICON: tuple[tuple[Emotion, str], ...] = (
-    (
-        "happy",
-        "happy glad great wonderful lovely love good nice thanks thank welcome enjoy done ready finished "
-        "congratulations perfect excellent pleased delighted fantastic",
-    ),
-    ("sad", "sad sorry unfortunately regret lost gone miss lonely pity died mourn"),
-    ("angry", "angry furious outrageous hate unacceptable enough rage refuse"),
-    ("surprised", "wow oh surprising surprised suddenly unexpected unbelievable incredible amazing"),
-    ("curious", "curious wonder wondering interesting perhaps maybe guess"),
-    (
-        "focused",
-        "working making starting running counting looking checking first next then step plan waits waiting "
-        "queue progress",
-    ),
-    ("playful", "haha hehe fun funny joke silly play game wink"),
-    (
-        "concerned",
-        "failed fails error wrong problem broken careful warning danger worried concern cannot missing "
-        "denied forbidden stopped trouble risk unable",
-    ),
-    ("confident", "sure certainly definitely absolutely exactly clearly always course confident guaranteed"),
-)
-_BY_WORD: dict[str, Emotion] = {word: feeling for feeling, words in _LEXICON for word in words.split()}
-_NEGATIONS = frozenset(
-    ("not", "no", "never", "without", "nothing", "nobody", "neither", "hardly", "isn't", "don't", "doesn't")
-)
-_INTENSIFIERS = frozenset(("very", "so", "really", "extremely", "truly", "quite", "such", "too"))
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _SENTENCE = re.compile(r"[^.!?…\n]+[.!?…]*\s*|[.!?…]+\s*")
+_CLAUSE = re.compile(r"[,;:()–—]")
 REACH = 3
-"""A negation or intensifier works on the words up to this far behind it."""
+"""A negation or intensifier works on the words up to this far behind it, in the same clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +33,9 @@ class Feeling:
     intensity: float
 
 
-def feelings(text: str) -> tuple[Feeling, ...]:
-    """One per sentence, in order; never empty."""
-    found = tuple(_feeling(part) for part in _SENTENCE.findall(text) if part.strip())
+def feelings(text: str, lexicon: Lexicon | None) -> tuple[Feeling, ...]:
+    """One per sentence, in order; never empty. Without the words of its language all are neutral."""
+    found = tuple(_feeling(part, lexicon) for part in _SENTENCE.findall(text) if part.strip())
     return found or (Feeling(text, "neutral", CALM),)
 
 
@@ -80,17 +49,12 @@ def strongest(found: Sequence[Feeling]) -> Emotion:
     return best if weights[best] > 0 else "neutral"
 
 
-def _feeling(sentence: str) -> Feeling:
+def _feeling(sentence: str, lexicon: Lexicon | None) -> Feeling:
+    if lexicon is None:
+        return Feeling(sentence, "neutral", CALM)
     scores = dict.fromkeys(EMOTIONS, 0.0)
-    words = [word.lower().replace("’", "'") for word in _WORD.findall(sentence)]
-    for place, word in enumerate(words):
-        feeling = _BY_WORD.get(word)
-        if feeling is None:
-            continue
-        before = words[max(0, place - REACH) : place]
-        if _NEGATIONS.intersection(before):
-            continue
-        scores[feeling] += 1.5 if _INTENSIFIERS.intersection(before) else 1.0
+    for clause in _CLAUSE.split(sentence):
+        _count(lexicon.words_of(clause), lexicon, scores)
     if sentence.rstrip().endswith("?"):
         scores["curious"] += 1.0
     if sentence.rstrip().endswith("!"):
@@ -100,3 +64,15 @@ def _feeling(sentence: str) -> Feeling:
     if scores[best] <= 0:
         return Feeling(sentence, "neutral", CALM)
     return Feeling(sentence, best, round(min(1.0, CALM + STEP * scores[best]), 3))
+
+
+def _count(words: Sequence[str], lexicon: Lexicon, scores: dict[Emotion, float]) -> None:
+    for place, word in enumerate(words):
+        feeling = lexicon.feeling_of(word)
+        if feeling is None:
+            continue
+        before = words[max(0, place - REACH) : place]
+        after = words[place + 1 : place + 1 + lexicon.negates_before]
+        if lexicon.negations.intersection((*before, *after)):
+            continue
+        scores[feeling] += 1.5 if lexicon.intensifiers.intersection(before) else 1.0

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.live.feelings import Emotion
+from agent.live.lexicon import Emotion
 from agent.schemas import MAX_UTTERANCE_CHARS
 
 LiveState = Literal["idle", "listening", "thinking", "speaking"]
@@ -56,7 +56,8 @@ class EmotionSample(BaseModel):
 
 class MessageAnswer(BaseModel):
     """`audio` is a `data:audio/wav;base64,…` URL, null when nothing can be said; `duration` is its length in
-    milliseconds; `emotionCurve` holds ten samples per second of it.
+    milliseconds; `emotionCurve` holds ten samples per second of it. `emotionLanguage` is that of the words by
+    which feelings were found: null where there are none for the persona's language, and all is neutral.
     """
 
     response: str
@@ -64,6 +65,7 @@ class MessageAnswer(BaseModel):
     emotion: Emotion
     duration: int
     emotionCurve: list[EmotionSample]
+    emotionLanguage: str | None = None
 
 
 class StateEvent(BaseModel):

@@ -13,6 +13,7 @@ from agent.answering import Answering
 from agent.events import BrainEvent, Failure, Notice, Text, TurnBegan
 from agent.live.curve import emotion_curve
 from agent.live.feelings import feelings, strongest
+from agent.live.lexicon import lexicon_of
 from agent.live.schemas import LiveEvent, LiveState, MessageAnswer, PersonaConfig, StateEvent
 from agent.live.spoken_text import spoken_text
 from agent.live.timeline import ERROR, RESPONSE, STATE, performance, stream_of, told
@@ -166,12 +167,18 @@ class LiveSessions:
 
     async def _said(self, session_id: str, persona: Persona, answer: _Answer) -> MessageAnswer:
         text = spoken_text(answer.text)
-        found = feelings(text)
-        emotion = strongest(found)
+        lexicon = lexicon_of(persona.style.language)
+        found = feelings(text, lexicon)
+        emotion, language = strongest(found), None if lexicon is None else lexicon.language
         if not text:
             await self._tell_state(session_id, "idle", answer.turn)
             return MessageAnswer(
-                response=answer.text, audio=None, emotion=emotion, duration=0, emotionCurve=[]
+                response=answer.text,
+                audio=None,
+                emotion=emotion,
+                duration=0,
+                emotionCurve=[],
+                emotionLanguage=language,
             )
         said = await self._speech.say(persona, text)
         curve = emotion_curve(found, said.sheet)
@@ -189,6 +196,7 @@ class LiveSessions:
             emotion=emotion,
             duration=said.sheet.duration_ms,
             emotionCurve=curve,
+            emotionLanguage=language,
         )
 
     def _persona_of(self, conversation: Conversation) -> Persona:

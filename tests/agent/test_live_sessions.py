@@ -120,7 +120,10 @@ async def test_a_persona_answers_with_text_sound_feeling_and_a_page_sees_it_spea
             assert answer.status_code == 200, answer.text
             said = answer.json()
             events = await until(page, "idle")
-        assert said.keys() == {"response", "audio", "emotion", "duration", "emotionCurve"}
+        assert said.keys() == {
+            "response", "audio", "emotion", "duration", "emotionCurve", "emotionLanguage",
+        }  # fmt: skip
+        assert said["emotionLanguage"] == "en"
         head, _, data = said["audio"].partition(",")
         assert head == "data:audio/wav;base64"
         with wave.open(io.BytesIO(base64.b64decode(data))) as sound:
@@ -147,6 +150,26 @@ async def test_a_persona_answers_with_text_sound_feeling_and_a_page_sees_it_spea
         async with connect(f"{begun['wsUrl']}?after={states[1]['id']}") as page:
             again = [json.loads(await page.recv()) for _ in range(2)]
         assert again[1] == states[2], "who comes back gets what it missed"
+
+
+@pytest.mark.parametrize(
+    ("language", "emotion", "words"),
+    [("de", "happy", "de"), ("en-gb", "neutral", "en"), ("pt", "neutral", None)],
+)
+async def test_the_feeling_is_found_by_the_words_of_the_persona_s_language(
+    live: Settings, language: str, emotion: str, words: str | None
+) -> None:
+    assert live.personas_dir is not None
+    write(live.personas_dir / "live.yaml", f"{LIVE}style: {{language: {language}}}\n")
+    async with serving(live, Say("Das freut mich sehr.")) as (client, _):
+        begun = await opened_session(client)
+        said = (await say(client, begun["sessionId"], "wie findest du das Video von gestern?")).json()
+    assert (said["response"], said["emotion"], said["emotionLanguage"]) == (
+        "Das freut mich sehr.",
+        emotion,
+        words,
+    )
+    assert {sample["emotion"] for sample in said["emotionCurve"]} == {emotion}
 
 
 async def test_an_unknown_persona_session_or_message_is_a_typed_error(live: Settings) -> None:
