@@ -95,7 +95,7 @@ class ConsulExperts:
                 names = [name for name, tags in catalogue.items() if self._is_expert(tags)][:MOST_SERVICES]
                 answers = [await _got(client, f"/v1/health/service/{quote(name, safe='')}") for name in names]
                 entries = [entry for answer in answers for entry in _ENTRIES.validate_python(answer)]
-        except (httpx.HTTPError, OSError, ValidationError, ValueError) as error:
+        except (httpx.HTTPError, OSError, ValidationError, ValueError, RecursionError) as error:
             where = mask_text(url)
             self._problem = f"Consul at {where} did not say which experts there are ({type(error).__name__})."
             return

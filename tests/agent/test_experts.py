@@ -238,7 +238,15 @@ async def test_while_consul_is_away_the_experts_known_last_are_asked(settings: S
 
 @pytest.mark.parametrize(
     "reply",
-    [Reply.json([1]), Reply.json({"experts": ["llm-expert"]}), Reply(500), Reply(200, b"<html>"), None],
+    [
+        Reply.json([1]),
+        Reply.json({"experts": ["llm-expert"]}),
+        Reply(500),
+        Reply(200, b"<html>"),
+        Reply(200, b"[" * 100_000),
+        Reply(200, b"no gzip", {"content-encoding": "gzip"}),
+        None,
+    ],
 )
 async def test_nonsense_from_consul_is_a_problem_and_no_crash(reply: Reply | None) -> None:
     async def handler(_: Request) -> Reply | None:
@@ -248,6 +256,22 @@ async def test_nonsense_from_consul_is_a_problem_and_no_crash(reply: Reply | Non
         source = ConsulExperts(ExpertSettings.model_validate({"consul_url": url}))
         assert await source.candidates() == []
         assert "did not say which experts" in source.problem
+
+
+async def test_a_consul_that_says_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.experts.consul.ANSWER_S", 0.2)
+    asked = 0
+
+    async def handler(_: Request) -> Reply | None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(60)
+        return None
+
+    async with serving(handler) as url:
+        source = ConsulExperts(ExpertSettings.model_validate({"consul_url": url}))
+        assert list(await asyncio.gather(*(source.candidates() for _ in range(5)))) == [[]] * 5
+        assert asked == 1 and "did not say which experts" in source.problem
 
 
 @pytest.mark.parametrize(
