@@ -12,10 +12,12 @@ from avatar.spec import (
     Face,
     MediaRef,
     Movement,
+    PhotoEngine,
     PhotoFace,
     Requirements,
     RigFace,
     SourceBackground,
+    VideoEngine,
     VideoFace,
     Voice,
 )
@@ -159,6 +161,7 @@ class PersonaDraft(_Strict):
     title: OneLine = Field(default="", max_length=120)
     description: str = Field(default="", max_length=4000)
     face_index: int | None = Field(default=None, ge=0)
+    engine: PhotoEngine | VideoEngine = Field(default="auto", description="who draws the face")
     voice: Voice = EspeakVoice()
     style: PersonaStyle = PersonaStyle()
     tools: tuple[str, ...] = ("*",)

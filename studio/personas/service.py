@@ -5,8 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from avatar.spec import Consent, Finished, MediaRef, Notice, PhotoFace, VideoFace, Voice
+from avatar.spec import (
+    Consent,
+    Finished,
+    MediaRef,
+    Notice,
+    PhotoEngine,
+    PhotoFace,
+    VideoEngine,
+    VideoFace,
+    Voice,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.failures import TaskFailed
@@ -67,6 +78,7 @@ class PersonaService:
                 "Add `consent` (person, purpose, granted_at), or `consent_id`.",
             )
         media = await self._media(draft.media)
+        _require_engine(draft, media)
         face, notices = await self._face(draft, media)
         async with self.db.transaction() as session:
             consent = await self._consent(session, draft)
@@ -75,7 +87,7 @@ class PersonaService:
                 name=draft.name,
                 title=draft.title,
                 description=draft.description,
-                face=face.model_copy(update={"consent": consent}),
+                face=face.model_copy(update={"consent": consent, "engine": draft.engine}),
                 voice=_with_consent(draft.voice, consent),
                 style=draft.style,
                 tools=draft.tools,
@@ -196,6 +208,19 @@ class PersonaService:
             number += 1
             persona_id = f"{wanted}-{number}"
         return persona_id
+
+
+def _require_engine(draft: PersonaDraft, media: MediaRef) -> None:
+    """Raises Invalid `persona.other_engine` for one that draws faces of the other kind."""
+    video = (media.media_type or "").startswith("video/")
+    known = get_args(VideoEngine if video else PhotoEngine)
+    if draft.engine not in known:
+        kind = "video" if video else "photo"
+        raise Invalid(
+            "persona.other_engine",
+            f"The engine {draft.engine} does not draw the face of a {kind}.",
+            f"Take one of: {', '.join(known)}.",
+        )
 
 
 def _with_consent(voice: Voice, consent: Consent) -> Voice:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from avatar.spec import PhotoFace, VideoFace
 
-from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError
 from studio.assets.schemas import AssetLabels
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaChange, PersonaDraft
@@ -121,6 +121,16 @@ async def test_a_photo_becomes_a_persona_with_a_measured_portrait_and_consent(ro
     assert rooms.library.get("grace-hopper") == persona
     view = await made(rooms, "hello", persona="grace-hopper")
     assert view.state is RenderState.DONE and view.personas == ["grace-hopper"]
+
+
+async def test_a_persona_names_the_engine_that_draws_it(rooms: Any) -> None:
+    photo = await stored(rooms, JPEG)
+    named = {"name": "Grace", "media": photo, "consent": CONSENT, "engine": "liveportrait+latentsync"}
+    persona = (await rooms.personas.create(PersonaDraft.model_validate(named))).persona
+    assert persona.face.engine == "liveportrait+latentsync"
+    for_videos = PersonaDraft.model_validate({**named, "name": "Ada", "engine": "latentsync"})
+    with pytest.raises(Invalid, match="latentsync does not draw the face of a photo"):
+        await rooms.personas.create(for_videos)
 
 
 async def test_a_motion_video_becomes_a_persona_without_measuring(rooms: Any) -> None:
