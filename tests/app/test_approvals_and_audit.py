@@ -173,6 +173,25 @@ async def test_approvals_over_http(http: httpx.AsyncClient, services: Services, 
     assert (await http.get("/api/approvals/apr_none", headers=editor)).json()["code"] == "approval.not_found"
 
 
+async def test_of_two_people_who_decide_at_once_one_is_told_that_it_is_decided(
+    http: httpx.AsyncClient, services: Services, key: Any
+) -> None:
+    people = {"approve": await key("operator"), "deny": await key("operator")}
+    for _ in range(5):
+        approval_id = await ask(services)
+        vote = f"/api/approvals/{approval_id}"
+        answers = await asyncio.gather(
+            *(http.post(f"{vote}/{way}", json={}, headers=who) for way, who in people.items())
+        )
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+        [late] = [answer.json() for answer in answers if answer.status_code == 409]
+        assert late["code"] == "approval.decided" and late["hint"]
+        decided = (await http.get(vote, headers=people["approve"])).json()
+        won = "approved" if answers[0].status_code == 200 else "denied"
+        assert (decided["state"], len(decided["votes"])) == (won, 1)
+        await services.deciding.approvals.void(approval_id, "the next one has the same arguments")
+
+
 async def test_the_audit_log_over_http(http: httpx.AsyncClient, services: Services, key: Any) -> None:
     approval_id = await ask(services)
     admin, operator = await key("admin"), await key("operator")
