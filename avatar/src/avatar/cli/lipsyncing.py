@@ -41,6 +41,9 @@ def add_lipsync(one: ArgumentParser) -> None:
     )
     latent.add_argument("--side", type=int, choices=(512, 256), default=512, help="256 for LatentSync 1.5")
     latent.add_argument(
+        "--compile", action="store_true", help="compile the networks first: minutes, for long videos"
+    )
+    latent.add_argument(
         "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
     )
     latent.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
@@ -70,6 +73,7 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         reuse=arguments.reuse,
         models=arguments.models,
         fresh=arguments.fresh,
+        compile=arguments.compile,
     )
     return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
 

@@ -51,6 +51,9 @@ def add_reenact(one: ArgumentParser) -> None:
     one.add_argument("--strength", type=float, default=1.0, metavar="X", help="of the motion; default 1")
     one.add_argument("--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto")
     one.add_argument(
+        "--compile", action="store_true", help="compile the networks first: minutes, for long videos"
+    )
+    one.add_argument(
         "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
     )
     one.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
@@ -75,6 +78,7 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         precision=arguments.precision,
         models=arguments.models,
         fresh=arguments.fresh,
+        compile=arguments.compile,
         face_index=arguments.face_index,
     )
     job = pipeline.ReenactJob(

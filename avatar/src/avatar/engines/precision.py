@@ -6,7 +6,11 @@ from typing import Literal
 
 import torch
 
+from avatar.errors import Unavailable
+
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+FAST_FP16, NATIVE_BF16 = (7, 0), (8, 0)
+"""Compute capabilities: Pascal computes fp16 at a sixty-fourth of its speed, Turing (7.5) has no bf16."""
 
 
 def dtype_of(precision: Precision, usual: torch.dtype) -> torch.dtype:
@@ -14,3 +18,17 @@ def dtype_of(precision: Precision, usual: torch.dtype) -> torch.dtype:
     if precision == "auto":
         return usual
     return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+
+
+def card_dtype(precision: Precision) -> torch.dtype:
+    """For the first card: fp16 unless the card is too old for it. fp16 lies nearer to float32 than bf16 does,
+    and the checkpoints were trained with it. Raises Unavailable `gpu.no_bf16`.
+    """
+    able = torch.cuda.get_device_capability()
+    if precision == "bf16" and able < NATIVE_BF16:
+        raise Unavailable(
+            "gpu.no_bf16",
+            f"This card (compute capability {able[0]}.{able[1]}) has no bf16.",
+            "Leave out --precision: fp16 is as small, and nearer to fp32.",
+        )
+    return dtype_of(precision, torch.float16 if able >= FAST_FP16 else torch.float32)

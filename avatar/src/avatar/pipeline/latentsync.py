@@ -42,7 +42,7 @@ OUT_OF_MEMORY = "gpu.out_of_memory"
 class MouthOptions:
     """vram: see `avatar.engines.latentsync.memory`; steps, guidance and reuse: of its sampler; side_px: 512
     for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a
-    stopped run had finished.
+    stopped run had finished; compile: the denoiser, which takes minutes at first.
     """
 
     vram: Literal["low", "auto"] = "auto"
@@ -53,6 +53,7 @@ class MouthOptions:
     reuse: int = 1
     models: Path | None = None
     fresh: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 100:
@@ -119,7 +120,7 @@ def open_latentsync(options: MouthOptions) -> LatentSync:
         whisper=store.require("latentsync.whisper"),
         vae=store.require("latentsync.vae"),
     )
-    ways = plan(options.vram, options.precision)
+    ways = replace(plan(options.vram, options.precision), compile=options.compile)
     settings = Settings(
         steps=options.steps, guidance=options.guidance, side_px=options.side_px, reuse=options.reuse
     )

@@ -76,6 +76,7 @@ class ReenactOptions:
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     models: Path | None = None
     fresh: bool = False
+    compile: bool = False
     face_index: int | None = None
 
     def manner(self) -> Manner:
@@ -158,7 +159,13 @@ def _open_animator(options: ReenactOptions) -> Animator:
     from avatar.engines.liveportrait.engine import open_animator
 
     folder = options.models or models_folder()
-    return open_animator(folder, options.precision, stitching=options.stitching, strength=options.strength)
+    return open_animator(
+        folder,
+        options.precision,
+        stitching=options.stitching,
+        strength=options.strength,
+        compile=options.compile,
+    )
 
 
 def _scene(job: ReenactJob, photo: bool) -> Scene:

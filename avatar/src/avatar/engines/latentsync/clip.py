@@ -14,6 +14,7 @@ from torch import Tensor
 
 from avatar.engines.kept import NOTHING, Kept, digest, fingerprint
 from avatar.engines.latentsync.chunks import LENGTH, OVERLAP, incoming_weight, plan_chunks
+from avatar.engines.latentsync.compiled import CompiledUNet
 from avatar.engines.latentsync.faces import as_faces, keep_latent, with_surroundings, without_mouth
 from avatar.engines.latentsync.following import Seen
 from avatar.engines.latentsync.loading import Networks
@@ -77,8 +78,9 @@ class Clip:
         self._kept, self._made_by = kept, ""
         self._coder = FaceCoder(networks.vae, at_once=plan.faces, bands=plan.bands)
         networks.unet.slice_feed_forward(plan.slices)
+        unet = CompiledUNet(networks.unet, plan) if plan.compile else networks.unet
         self._sampler = Sampler(
-            networks.unet, settings.steps, settings.guidance, split=plan.split, reuse=settings.reuse
+            unet, settings.steps, settings.guidance, split=plan.split, reuse=settings.reuse
         )
         side = settings.side_px // VAE_SCALE
         # Drawn on the processor: the same seed gives the same start on every card.

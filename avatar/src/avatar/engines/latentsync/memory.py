@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from avatar.engines.card_memory import within_lease
-from avatar.engines.precision import Precision, dtype_of
+from avatar.engines.precision import Precision, card_dtype, dtype_of
 
 Vram = Literal["low", "auto"]
 
@@ -23,6 +23,7 @@ class Plan:
     """split: both runs of guidance one after the other. faces: how many the autoencoder takes at once.
     chunks: how many the UNet takes. park: networks that are not at work wait in main memory. bands: rows of a
     face that the autoencoder takes at once are so many parts of it. slices: the same for tokens in the UNet.
+    compile: see `compiled`.
     """
 
     device: torch.device
@@ -33,19 +34,17 @@ class Plan:
     park: bool = False
     bands: int = 1
     slices: int = 1
+    compile: bool = False
 
 
 def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
     """For the first card that torch sees, by what we may have of its memory; without a card for the
     processor, in float32.
-
-    fp16 is the default on every card: Turing has no bf16 of its own, and fp16 lies nearer to float32 (the
-    checkpoints were trained with it).
     """
     if not torch.cuda.is_available():
         return Plan(torch.device("cpu"), dtype_of(precision, torch.float32))
     device = torch.device("cuda")
-    dtype = dtype_of(precision, torch.float16)
+    dtype = card_dtype(precision)
     if vram == "low":
         return low(Plan(device, dtype))
     free_mib = within_lease(torch.cuda.mem_get_info(device)[0] >> 20)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avatar.engines.latentsync.compiled import CompiledUNet
 from avatar.engines.latentsync.ddim import ddim_steps
 from avatar.engines.latentsync.unet import LatentSyncUNet
 
@@ -39,7 +40,7 @@ class Sampler:
     original's default; 3 takes less than half the time and changes the result.
     """
 
-    unet: LatentSyncUNet
+    unet: LatentSyncUNet | CompiledUNet
     steps: int = 20
     guidance: float = 1.5
     split: bool = False

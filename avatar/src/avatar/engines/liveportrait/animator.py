@@ -36,12 +36,19 @@ class Animator:
         *,
         stitching: bool = True,
         strength: float = 1.0,
+        compile: bool = False,
     ) -> None:
+        """`compile`: W and G by torch's compiler; the first frame takes a minute longer."""
         self.networks = networks.settle(device, dtype)
         self.device, self.dtype = device, dtype
         self.side_px = networks.sizes.picture_px
         self._stitching, self._strength = stitching, strength
         self._identity = ""
+        self._warping, self._generator = self.networks.warping, self.networks.generator
+        if compile:
+            self._warping, self._generator = (
+                torch.compile(part, dynamic=False) for part in (self._warping, self._generator)
+            )
 
     @property
     def identity(self) -> str:
@@ -95,7 +102,7 @@ class Animator:
         source, driven = self.place(poses)
         if len(volume) == 1:
             volume = volume.expand(len(poses), -1, -1, -1, -1)
-        return self.networks.generator(self.networks.warping(volume, driven, source))
+        return self._generator(self._warping(volume, driven, source))
 
     def draw(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
         """As `tensor_of`, as BGR uint8 (batch, 512, 512, 3). A batch too large for the card is halved.

@@ -10,7 +10,7 @@ import torch
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.info import INFO
 from avatar.engines.liveportrait.loading import load_networks, required_files
-from avatar.engines.precision import Precision, dtype_of
+from avatar.engines.precision import Precision, card_dtype, dtype_of
 
 __all__ = ["CARD_BATCH", "INFO", "PROCESSOR_BATCH", "batch_of", "open_animator"]
 
@@ -18,15 +18,17 @@ CARD_BATCH, PROCESSOR_BATCH = 8, 1
 _MOST_THREADS = 8
 
 
-def open_animator(models: Path, precision: Precision, *, stitching: bool, strength: float) -> Animator:
+def open_animator(
+    models: Path, precision: Precision, *, stitching: bool, strength: float, compile: bool = False
+) -> Animator:
     """On the first card in fp16, or on the processor in float32. Raises `weights.missing`, `.mismatch`."""
     card = torch.cuda.is_available()
     if not card:
         torch.set_num_threads(min(_MOST_THREADS, os.cpu_count() or 1))
-    dtype = dtype_of(precision, torch.float16 if card else torch.float32)
+    dtype = card_dtype(precision) if card else dtype_of(precision, torch.float32)
     networks = load_networks(required_files(models))
     device = torch.device("cuda" if card else "cpu")
-    return Animator(networks, device, dtype, stitching=stitching, strength=strength)
+    return Animator(networks, device, dtype, stitching=stitching, strength=strength, compile=compile)
 
 
 def batch_of(animator: Animator) -> int:

@@ -1,0 +1,180 @@
+"""Everything that only a card can show, in one command and within 25 minutes; its outputs lie in one folder.
+
+    P=$(scripts/torch_environment)/bin/python
+    $P bench/gpu_checks.py --out DIR [--latentsync PATH] [--liveportrait PATH]
+    $P bench/gpu_checks.py --needs           # what a machine without network must be brought
+    $P bench/gpu_checks.py --out DIR --small # on the processor with reduced networks: do the programs work?
+
+PATH are working trees of the originals; without them ours is measured alone, and the rest says "not
+measured". Every step is a process of its own with a limit; one that fails or is stopped leaves its log, and
+the next begins. `figures.md` is written anew after each step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PARITY = ROOT / "bench/parity"
+LIMIT_S = 25 * 60
+OURS = ("torch", "diffusers", "safetensors", "numpy", "cv2", "av", "mediapipe", "pytest")
+ORIGINALS = {
+    "latentsync": (
+        "einops",
+        "omegaconf",
+        "kornia",
+        "decord",
+        "ffmpeg",
+        "soundfile",
+        "more_itertools",
+        "tqdm",
+    ),
+    "liveportrait": ("yaml", "scipy", "pykalman", "rich", "tyro", "imageio"),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """name: of its log and its row. limit_s: after that it is stopped. needs: packages beside ours."""
+
+    name: str
+    command: tuple[str, ...]
+    limit_s: int
+    needs: tuple[str, ...] = ()
+
+
+def main() -> int:
+    chosen = arguments()
+    if chosen.needs:
+        print(needs())
+        return 0
+    out: Path = chosen.out
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "machine.txt").write_text(machine())
+    if not card() and not chosen.small:
+        unknown = [(step.name, "not measured: no card here", 0.0) for step in steps(chosen)]
+        (out / "figures.md").write_text(table(unknown))
+        print("no card here: not measured (--small tries the programs on the processor)")
+        return 1
+    rows: list[tuple[str, str, float]] = []
+    ends = time.monotonic() + LIMIT_S
+    for step in steps(chosen):
+        said, took = done(step, out, min(step.limit_s, ends - time.monotonic()))
+        rows.append((step.name, said, took))
+        print(f"{step.name:<24} {said} ({took:.0f} s)", flush=True)
+        (out / "figures.md").write_text(table(rows))
+    return int(any(said != "done" and not said.startswith("not measured") for _, said, _ in rows))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("gpu-checks"))
+    parser.add_argument("--latentsync", type=Path, metavar="PATH")
+    parser.add_argument("--liveportrait", type=Path, metavar="PATH")
+    parser.add_argument("--needs", action="store_true")
+    parser.add_argument("--small", action="store_true")
+    return parser.parse_args()
+
+
+def steps(chosen: argparse.Namespace) -> list[Step]:
+    """The dearest questions last, so that what runs out of time is known."""
+    small = ["--small"] if chosen.small else []
+    python, frames = sys.executable, "8" if chosen.small else "250"
+    taken = ["--frames", frames, "--steps", "2" if chosen.small else "20", *small]
+    sync = [python, str(PARITY / "speed_latentsync.py"), *taken]
+    portrait = [python, str(PARITY / "speed_liveportrait.py"), "--frames", frames, *small]
+    minutes = "0.2" if chosen.small else "10"
+    memory = [python, str(PARITY / "memory_engines.py"), "--minutes", minutes, *small]
+    if chosen.latentsync:
+        sync += ["--checkout", str(chosen.latentsync)]
+    if chosen.liveportrait:
+        portrait += ["--checkout", str(chosen.liveportrait)]
+    marked = [python, "-m", "pytest", "-q", "-m", "gpu", str(ROOT / "tests/avatar")]
+    return [
+        Step("budget", (python, str(PARITY / "budget_latentsync.py")), 120),
+        Step("tests marked gpu", tuple(marked), 180),
+        Step("liveportrait", tuple(portrait), 240, ORIGINALS["liveportrait"] if chosen.liveportrait else ()),
+        Step("latentsync", tuple(sync), 600, ORIGINALS["latentsync"] if chosen.latentsync else ()),
+        Step("memory liveportrait", (*memory, "--engine", "liveportrait"), 180),
+        Step("memory latentsync", (*memory, "--engine", "latentsync"), 300),
+    ]
+
+
+def done(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
+    """How it ended, and the seconds it took. Its log lies in `out`."""
+    lacking = [name for name in step.needs if importlib.util.find_spec(name) is None]
+    if lacking:
+        return f"not measured: the original needs {', '.join(lacking)}", 0.0
+    if limit_s < 10:
+        return "not measured: the time is used up", 0.0
+    log = out / f"{step.name.replace(' ', '_')}.log"
+    paths = os.pathsep.join([str(ROOT / "avatar/src"), os.environ.get("PYTHONPATH", "")])
+    started = time.monotonic()
+    with log.open("w") as file:
+        try:
+            ended = subprocess.run(
+                step.command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": paths},
+                timeout=limit_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"stopped after {limit_s:.0f} s", time.monotonic() - started
+    code = ended.returncode
+    took = time.monotonic() - started
+    if code == 5 and "pytest" in step.command:
+        return "not measured: no test is marked so", took
+    return ("done" if code == 0 else f"ended with {code}: see its log"), took
+
+
+def table(rows: list[tuple[str, str, float]]) -> str:
+    lines = ["| step | how it ended | seconds |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {said} | {took:.0f} |" for name, said, took in rows), ""])
+
+
+def card() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def machine() -> str:
+    import torch
+
+    told = {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()}
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        told |= {"card": properties.name, "memory MiB": str(properties.total_memory >> 20)}
+        told |= {"capability": f"{properties.major}.{properties.minor}", "CUDA": str(torch.version.cuda)}
+    return json.dumps(told, indent=2) + "\n"
+
+
+def needs() -> str:
+    """What is here and what is not, package by package, for who packs for a machine without network."""
+    groups = {"ours": OURS, **{f"the original {name}": packages for name, packages in ORIGINALS.items()}}
+    lines = ["The checkout, Python 3.11 or 3.12, the NVIDIA driver, and packages (versions: avatar/uv.lock)."]
+    for title, packages in groups.items():
+        lines.append(f"{title}:")
+        for name in packages:
+            there = importlib.util.find_spec(name) is not None
+            lines.append(f"  {name}" if there else f"  {name:<16} not in this environment")
+    lines.append("For a race against the originals their working trees. No weights: seeds make them.")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

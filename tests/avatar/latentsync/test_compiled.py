@@ -1,0 +1,106 @@
+"""The compiled denoiser gives what the plain one gives, in one piece; cards decide their numbers."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = pytest.mark.torch
+
+import latentsync_cases as cases  # noqa: E402
+from avatar.engines.card import answering_card  # noqa: E402
+from avatar.engines.latentsync.compiled import CompiledUNet  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, plan  # noqa: E402
+from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
+from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
+from avatar.errors import Unavailable  # noqa: E402
+
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+SLOW = [
+    pytest.mark.slow,
+    pytest.mark.skipif(COMPILER is None, reason="TorchInductor needs a C++ compiler: g++ or clang++"),
+]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Any:
+    made = LatentSyncUNet(UNetShape(block_channels=(32, 32), layers_per_block=1)).eval().requires_grad_(False)
+    cases.fill(made, 1)
+    return made
+
+
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=SLOW)])
+def test_compiling_changes_nothing_and_no_part_is_left_to_python(tiny: Any, backend: str) -> None:
+    """`fullgraph`: a part that cannot be compiled is an error, not a slow place."""
+    compiled = CompiledUNet(tiny, Plan(torch.device("cpu"), torch.float32), backend=backend)
+    latents, tokens = (torch.from_numpy(array) for array in cases.network_inputs(2, side=8))
+    with torch.inference_mode():
+        for step in (951.0, 1.0):
+            given = (latents, torch.tensor(step), tokens, 2)
+            noise, depth = tiny.with_depth(*given)
+            ours, our_depth = compiled.with_depth(*given)
+            assert (ours - noise).abs().max() < 1e-4 * noise.square().mean().sqrt()
+            shallow = tiny.shallow(*given, depth)
+            assert (compiled.shallow(*given, our_depth) - shallow).abs().max() < 1e-3
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets torch say that there is a card of a capability and so much free memory; none is used."""
+
+    def be(capability: tuple[int, int], free_mib: int = 24_000) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (free_mib << 20, 24_000 << 20))
+
+    return be
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [((6, 1), "float32"), ((7, 5), "float16"), ((8, 6), "float16"), ((9, 0), "float16")],
+)
+def test_the_card_decides_its_numbers(card: Any, capability: tuple[int, int], dtype: str) -> None:
+    card(capability)
+    assert plan().dtype == getattr(torch, dtype)
+    assert plan(precision="fp32").dtype == torch.float32
+
+
+def test_a_turing_card_is_never_asked_for_bf16(card: Any) -> None:
+    card((7, 5))
+    with pytest.raises(Unavailable, match=r"gpu\.no_bf16.*7\.5"):
+        plan(precision="bf16")
+    card((8, 0))
+    assert plan(precision="bf16").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("free_mib", [6000, 11_000])
+def test_a_card_with_little_free_memory_is_used_in_the_low_mode(card: Any, free_mib: int) -> None:
+    card((8, 9), free_mib)
+    assert plan() == plan("low")
+    assert plan().park
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        torch.AcceleratorError("CUDA error: device not ready", 1),
+    ],
+)
+def test_a_card_that_vanishes_is_a_typed_error(error: RuntimeError) -> None:
+    with pytest.raises(Unavailable, match=r"(?i)gpu\.lost.*stopped answering: .*cud"), answering_card():
+        raise error
+
+
+def test_other_failures_are_left_as_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shape"), answering_card():
+        raise RuntimeError("shape mismatch")
+    with pytest.raises(torch.OutOfMemoryError), answering_card():
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(torch.OutOfMemoryError), answering_card():
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
