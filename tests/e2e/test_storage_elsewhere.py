@@ -66,7 +66,8 @@ async def test_a_video_is_made_of_what_another_machine_uploaded_and_read_by_a_th
                 script="Hi there.",
                 canvas=Canvas(width=320, height=180),
                 background=ImageBackground(image=MediaRef(sha256=image.sha256, media_type="image/png")),
-            )
+            ),
+            given={image.sha256},
         )
         assert view.state is RenderState.QUEUED
     async with opened(machine("maker")) as maker, working(maker):

@@ -79,7 +79,8 @@ async def test_a_lip_sync_of_a_video_with_consent_is_one_task_with_a_named_file(
     given = {"id": consent.id, "person": "-", "granted_at": "-", "purpose": "-"}
     spec = {"face": {"video": {"sha256": clip.sha256}, "consent": given}, "audio": {"sha256": sound.sha256}}
     request = RenderRequest(lipsync=LipsyncSpec.model_validate(spec), title="Dubbed")
-    view = await rooms.renders.wait((await rooms.renders.create(request)).id)
+    asked = await rooms.renders.create(request, given={clip.sha256, sound.sha256})
+    view = await rooms.renders.wait(asked.id)
     assert (view.kind, view.state, view.title) == ("lipsync", RenderState.DONE, "Dubbed")
     assert view.out_files == [f"dubbed-{view.id[-6:]}.mp4"]
     detail = await rooms.renders.detail(view.id)

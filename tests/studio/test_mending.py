@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from avatar.spec import RenderSpec
 
+from studio.assets.schemas import AssetLabels
 from studio.renders.repository import Segments
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
@@ -81,7 +83,11 @@ async def test_a_spec_that_was_damaged_in_the_store_is_written_anew(rooms: Any, 
 
 async def test_a_damaged_picture_is_named_and_can_be_uploaded_again(rooms: Any, blobs: Any) -> None:
     content = b"\x89PNG\r\n\x1a\n the picture of a company"
-    blob = await blobs.put_bytes(content, "image/png")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content
+
+    blob = await rooms.assets.upload(chunks(), AssetLabels())
     box = {"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}
     logo = {"kind": "image", "image": {"sha256": blob.sha256, "name": "logo.png"}, "box": box}
     path = file_of(blobs, blob.sha256)
