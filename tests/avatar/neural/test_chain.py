@@ -69,6 +69,7 @@ def test_a_person_on_another_background_is_cut_out(spec_of: SpecOf, tmp_path: Pa
     assert np.abs(made[:, 100:140, 140:180] - np.array([0, 0, 255])).mean() > 60, "the person before it"
 
 
+@pytest.mark.slow
 def test_speech_that_is_longer_than_the_video_goes_back_and_forth(spec_of: SpecOf, tmp_path: Path) -> None:
     done = rendered(spec_of("video", "latentsync", "One two three four five."), tmp_path)
     assert done.frames > 30, "the video has 25"

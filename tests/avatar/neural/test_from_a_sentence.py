@@ -104,10 +104,11 @@ def test_soundstage_render_makes_a_photo_say_a_sentence_by_both_engines(
     assert (codec, width) == ("h264", 320) and frames > 15
     assert streams["audio"][0] == "aac"
     pictures = frames_of(video, frames)
-    # The crop of the face, which random networks fill with patterns, and the photo beside it.
-    assert np.abs(np.diff(pictures[10, 40:120, 110:220], axis=1)).mean() > 15
-    assert np.abs(pictures[4] - pictures[-8])[40:150, 90:230].max() > 30, "the face moves"
-    assert np.abs(pictures[4] - pictures[-8])[:, :40].mean() < 3, "and what is far from it does not"
+    blue, _, red = pictures[10, 40:110, 120:200].mean(axis=(0, 1))
+    assert red - blue < 25, "random networks draw no skin, where the photo shows a face"
+    changed = np.abs(pictures[4] - pictures[-8])
+    assert changed[40:150, 90:230].max() > 6, "the face moves"
+    assert changed[:, :40].mean() < 1, "and what is far from it does not"
     record = json.loads(video.with_suffix(".provenance.json").read_text())
     assert {"liveportrait", "latentsync", "espeak-ng"} <= {one["name"] for one in record["engines"]}
     assert record["consents"][0]["id"] == installation.consent["id"]

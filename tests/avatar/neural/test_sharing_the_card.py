@@ -16,15 +16,17 @@ pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
 from avatar.engines.card_memory import out_of_memory  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
+from avatar.engines.neural import engine  # noqa: E402
 from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
 from avatar.engines.neural.holder import MIB, ModelHolder  # noqa: E402
 from avatar.errors import Cancelled, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.segment import SegmentFiles, make_segment  # noqa: E402
-from avatar.spec import RenderSpec  # noqa: E402
+from avatar.spec import FrameProgress, RenderSpec  # noqa: E402
 
 SpecOf = Callable[..., dict[str, Any]]
 CHAIN = "liveportrait+latentsync"
+LONGER = "One two three four five, six seven eight nine ten."
 FULL = "CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has a total capacity of 7.75 GiB."
 
 
@@ -33,9 +35,14 @@ def segment(spec_of: SpecOf, tmp_path: Path) -> Callable[..., SegmentFiles]:
     """Makes one scene in a folder of its own and returns it."""
 
     def make(
-        name: str, kind: str = "photo", engine: str = CHAIN, seed: int = 1, **context: Any
+        name: str,
+        kind: str = "photo",
+        engine: str = CHAIN,
+        seed: int = 1,
+        script: str = "Mama.",
+        **context: Any,
     ) -> SegmentFiles:
-        spec = RenderSpec.model_validate(spec_of(kind, engine, "Mama.") | {"seed": seed})
+        spec = RenderSpec.model_validate(spec_of(kind, engine, script) | {"seed": seed})
         return make_segment(spec, "one", tmp_path / name, Context(cache=tmp_path / "cache", **context))
 
     return make
@@ -76,12 +83,14 @@ def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_
 def test_scenes_of_one_process_hand_their_networks_on(segment: Callable[..., SegmentFiles]) -> None:
     holder = ModelHolder(lambda: None)
     segment("first", holder=holder)
-    segment("second", holder=holder)
-    segment("third", "video", "latentsync", holder=holder)
+    segment("second", "video", "latentsync", holder=holder)
     assert holder.loads == ["liveportrait", "latentsync"]
 
 
-@pytest.mark.parametrize(("kind", "engine"), [("photo", CHAIN), ("video", "latentsync")])
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [("photo", CHAIN), pytest.param("video", "latentsync", marks=pytest.mark.slow)],
+)
 def test_a_full_card_is_tried_once_more_in_the_low_mode_with_the_same_frames(
     segment: Callable[..., SegmentFiles], monkeypatch: pytest.MonkeyPatch, kind: str, engine: str
 ) -> None:
@@ -123,6 +132,54 @@ def test_a_stop_ends_both_stages_and_leaves_nothing(
     with pytest.raises(Cancelled):
         segment("stopped", check=check)
     assert not (tmp_path / "stopped").exists()
+
+
+def test_a_segment_that_was_stopped_goes_on_where_it_stood_and_is_the_same(
+    segment: Callable[..., SegmentFiles], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    undisturbed = segment("undisturbed", script=LONGER)
+    denoise, computed = Sampler.denoise, list[int]()
+
+    def counted(self: Any, noise: Any, chunks: Any, *more: Any) -> Any:
+        if len(computed) == 2:
+            computed.append(0)
+            raise Cancelled("render.cancelled", "Stopped.")
+        computed.append(len(chunks))
+        return denoise(self, noise, chunks, *more)
+
+    monkeypatch.setattr(Sampler, "denoise", counted)
+    with pytest.raises(Cancelled):
+        segment("stopped", script=LONGER)
+    assert len(computed) == 3 and not (tmp_path / "stopped").exists()
+    again = segment("again", script=LONGER)
+    assert again.video.read_bytes() == undisturbed.video.read_bytes()
+    whole = -(-(again.record.frames - 4) // 12)
+    assert len(computed) - 3 == whole - 2, "two chunks were there already"
+    assert not list((tmp_path / "cache" / "unfinished").iterdir()), "what is finished is not kept"
+
+
+def test_the_first_stage_is_never_far_ahead_of_the_second(
+    segment: Callable[..., SegmentFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory does not grow with length: frames wait for the second stage, not in it."""
+    moved, farthest = 0, list[int]()
+    moving = engine.photo_pictures
+
+    def counted(*given: Any) -> Iterator[Any]:
+        nonlocal moved
+        for picture in moving(*given):
+            moved += 1
+            yield picture
+
+    def written(frame: Any) -> None:
+        if isinstance(frame, FrameProgress):
+            farthest.append(moved - frame.done_frames)
+
+    monkeypatch.setattr(engine, "photo_pictures", counted)
+    made = segment("long", script=LONGER, tell=written)
+    assert moved == made.record.frames > 60
+    # A chunk of 16, eight made ahead, those that are laid into the scene, and what the encoder is at.
+    assert max(farthest) < 48
 
 
 def test_pictures_between_stages_come_back_bit_by_bit(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from avatar.engines.base import FaceEngine
+from avatar.engines.kept import Kept
 from avatar.engines.neural.choice import Chosen, choose, require_weights, uses_networks
 from avatar.engines.registry import open_engine
 from avatar.engines.weights.checkpoint import import_torch
@@ -12,6 +14,10 @@ from avatar.engines.weights.store import models_folder
 from avatar.pipeline.context import Context
 from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, VideoFace
 from avatar.tracks import SpeechTrack
+
+
+def _nothing() -> None:
+    """Nothing was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,8 @@ class FaceOpened:
     chosen: Chosen
     takes_least: bool = True
     on_processor: bool = False
+    finished: Callable[[], None] = _nothing
+    """To be called when all frames are written."""
 
     def use(self, scene_id: str) -> EngineUse:
         chosen = self.chosen
@@ -85,9 +93,10 @@ def open_face(
         check=context.check,
         seed=spec.seed,
         low=low,
+        kept=Kept(context.cache / "unfinished"),
     )
     neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
-    return FaceOpened(neural, chosen, neural.takes_least, not torch.cuda.is_available())
+    return FaceOpened(neural, chosen, neural.takes_least, not torch.cuda.is_available(), neural.finished)
 
 
 def quick(face: Face) -> Face:

@@ -16,6 +16,7 @@ import torch
 from avatar.engines.base import EngineReport, Layer, Pixels
 from avatar.engines.card import answering_card
 from avatar.engines.card_memory import OUT_OF_MEMORY, find_card, out_of_memory
+from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.engine import Job, LatentSync, OpenTracker
 from avatar.engines.latentsync.memory import SPARE_MIB
 from avatar.engines.liveportrait.engine import batch_of
@@ -48,7 +49,7 @@ WEIGHTS_MIB = {(PORTRAIT, False): 512, (PORTRAIT, True): 512, (MOUTH, False): 28
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a face drawn by networks is given beside the face itself. sound: the scene's speech. folder: for
-    what lies on disk meanwhile.
+    what lies on disk meanwhile. kept: what a stopped run had finished of the same.
     """
 
     resolve: Callable[[MediaRef], Path]
@@ -60,6 +61,7 @@ class Surroundings:
     check: Callable[[], None]
     seed: int = 1
     low: bool = False
+    kept: Kept = NOTHING
 
 
 class NeuralFace:
@@ -95,6 +97,10 @@ class NeuralFace:
 
     def report(self) -> EngineReport:
         return self._report
+
+    def finished(self) -> None:
+        """All of it is written: what was kept for a second run is not needed any more."""
+        self._given.kept.forget()
 
     def close(self) -> None:
         if self._running is not None:
@@ -184,7 +190,8 @@ class NeuralFace:
         )
         settings = models.mouth_settings(self._given.seed)
         engine = LatentSync(mouth.networks, mouth.ways, settings, tracker=tracker)
-        with engine.pictures(job, self._given.folder, self._report, self._given.check) as pictures:
+        given = self._given
+        with engine.pictures(job, given.folder, self._report, given.check, given.kept) as pictures:
             yield pictures
 
     def _portrait(self, beside: tuple[str, ...] = ()) -> models.PortraitModel:
