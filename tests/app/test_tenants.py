@@ -292,3 +292,14 @@ def test_only_the_studio_has_sql_on_tables_of_tenants() -> None:
         imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
         reaches = [name for name in imported if name.startswith("studio") and name.endswith(".models")]
         assert reaches == [], path
+
+
+def test_a_key_of_a_tenant_is_made_at_the_prompt(cli: Any) -> None:
+    made = cli("keys", "create", "editors", "--tenant", "acme", "--role", "editor", "--json")
+    assert made.code == 0, made.err
+    assert (made.json["tenant"], made.json["role"]) == ("acme", "editor")
+    assert cli("keys", "create", "ours", "--json").json["tenant"] == "default"
+    assert {key["tenant"] for key in cli("keys", "list", "--json").json} >= {"acme", "default"}
+    assert "acme" in cli("keys", "list").out
+    bad = cli("keys", "create", "editors", "--tenant", "../acme")
+    assert bad.code != 0 and "tenant" in bad.err
