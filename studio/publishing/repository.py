@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database.tenants import as_the_house
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
 from studio.publishing.states import IN_HAND, PublicationState
 
@@ -77,7 +78,8 @@ class Accounts:
 
     async def expect(self, consent: PendingConsent, now: datetime) -> None:
         """Notes who was sent to the consent page; those who never came back are forgotten."""
-        await self._session.execute(delete(PendingConsent).where(PendingConsent.expires_at <= now))
+        with as_the_house():
+            await self._session.execute(delete(PendingConsent).where(PendingConsent.expires_at <= now))
         self._session.add(consent)
         await self._session.flush()
 
