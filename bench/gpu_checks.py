@@ -28,16 +28,7 @@ PARITY = ROOT / "bench/parity"
 LIMIT_S = 25 * 60
 OURS = ("torch", "diffusers", "safetensors", "numpy", "cv2", "av", "mediapipe", "pytest")
 ORIGINALS = {
-    "latentsync": (
-        "einops",
-        "omegaconf",
-        "kornia",
-        "decord",
-        "ffmpeg",
-        "soundfile",
-        "more_itertools",
-        "tqdm",
-    ),
+    "latentsync": ("einops", "omegaconf"),
     "liveportrait": ("yaml", "scipy", "pykalman", "rich", "tyro", "imageio"),
 }
 

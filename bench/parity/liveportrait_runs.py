@@ -107,6 +107,7 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
     options: dict[str, Any] = {
         "flag_normalize_lip": False,
         "driving_multiplier": case.strength,
+        "lip_array": whole.REST[None],
         **case.flags,
     }
     config = InferenceConfig(
@@ -124,8 +125,9 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
     pipeline.cropper = GivenCropper(case.frames)
     wrapper = pipeline.live_portrait_wrapper
 
-    pictures = [whole.driving_frame(index) for index in range(case.frames)]
-    points = [whole.as_published(whole.landmarks("driving", index)) for index in range(case.frames)]
+    driven = 1 if case.pictured else case.frames
+    pictures = [whole.driving_frame(index) for index in range(driven)]
+    points = [whole.as_published(whole.landmarks("driving", index)) for index in range(driven)]
     template = pipeline.make_motion_template(
         wrapper.prepare_videos(pictures), *wrapper.calc_ratio(points), output_fps=25
     )

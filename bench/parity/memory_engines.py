@@ -45,15 +45,15 @@ def main() -> None:
     frames = max(50, round(arguments.minutes * 60 * FPS))
     every = max(25, frames // 30)
     seen: list[tuple[float, float]] = []
-    print(
-        f"{arguments.engine}, {frames} frames on {device}\n{'minute':>7} {'RSS MiB':>8} {'VRAM MiB':>9} {'s':>7}"
-    )
+    print(f"{arguments.engine}, {frames} frames on {device}")
+    print(f"{'minute':>7} {'RSS MiB':>8} {'VRAM MiB':>9} {'s':>7}")
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         made = latentsync if arguments.engine == "latentsync" else liveportrait
         canvas = Canvas(width=192, height=160, fps=FPS)
+        pictures = made(Path(folder), frames, device)
         with segment_writer(Path(folder) / "out.mp4", canvas, VideoCodec()) as writer:
-            for number, picture in enumerate(made(Path(folder), frames, device)):
+            for number, picture in enumerate(pictures):
                 writer.write(Planes.of(picture))
                 if number % every == every - 1:
                     seen.append((number / FPS / 60, resident_mib()))

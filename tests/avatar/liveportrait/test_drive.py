@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,15 @@ from avatar.engines.liveportrait.drive import (
     wanted,
 )
 from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of, rotation_of
+from avatar.engines.liveportrait.poses import (
+    DrivingFace,
+    Manner,
+    Openings,
+    SourceFace,
+    filmed_poses,
+    pictured,
+    still_poses,
+)
 
 
 def some_motion(seed: int) -> Motion:
@@ -109,6 +119,22 @@ def test_degrees_are_three_to_a_bin_around_zero() -> None:
     sure[0, 40] = 50
     assert degrees_of(sure)[0] == pytest.approx(40 * 3 - 97.5)
     assert degrees_of(np.zeros((1, 66), np.float32))[0] == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_driving_picture_changes_the_expression_by_what_is_not_at_rest(known: bool) -> None:
+    openings = Openings(np.zeros(2, np.float32), 0.0)
+    source = SourceFace(some_motion(1), openings, np.eye(3)[:2])
+    face = DrivingFace(some_motion(2), openings)
+    rest = some_motion(3).exp if known else None
+    (pose,) = still_poses(source, [face], Manner(shut_lips=False), pictured(face, rest))
+    change = face.motion.exp - (rest if rest is not None else 0)
+    wanted = replace(source.motion, exp=source.motion.exp + change).keypoints()
+    np.testing.assert_allclose(pose.driven, wanted, atol=1e-6)
+    both = [(source, face)] * 3
+    filmed = [pose for _, pose in filmed_poses(iter(both), Manner(shut_lips=False), pictured(face, rest))]
+    assert len(filmed) == 3
+    np.testing.assert_array_equal(filmed[0].driven, filmed[2].driven)
 
 
 def test_a_neutral_drive_changes_nothing() -> None:

@@ -20,7 +20,7 @@ def add_reenact(one: ArgumentParser) -> None:
     )
     moves = one.add_mutually_exclusive_group(required=True)
     moves.add_argument(
-        "--driving", type=Path, metavar="FILE", help="a video or a motion template (.npz, .json)"
+        "--driving", type=Path, metavar="FILE", help="a video, a picture or a motion template (.npz, .json)"
     )
     moves.add_argument("--say", metavar="TEXT", help="what a photo is to say: the speech moves its face")
     one.add_argument("--out", type=Path, metavar="FILE", required=True, help="the video to make")

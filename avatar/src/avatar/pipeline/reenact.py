@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -53,10 +54,13 @@ from avatar.tracks import SpeechTrack
 
 if TYPE_CHECKING:
     from avatar.engines.liveportrait.animator import Animator
+    from avatar.engines.liveportrait.motion_values import Motion
     from avatar.engines.liveportrait.poses import DrivingFace, Manner
 
 SCENE = "reenact"
 SPOKEN_FPS = 25
+PICTURED_S = 2
+"""How long a photo shows the face of a driving picture; a video does to its end."""
 MAX_SIDE_PX = 3840
 
 
@@ -88,7 +92,7 @@ class ReenactOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReenactJob:
-    """`driving` is a video or a motion template; without one, `text` is spoken and moves the face."""
+    """`driving` is a video, a picture or a motion template; without one, `text` is spoken."""
 
     source: Path
     driving: Path | None = None
@@ -215,8 +219,8 @@ def _photo_run(
         poses = spoken_poses(source, face, track)
         frames, fps, lost = track.frames, SPOKEN_FPS, _none
     else:
-        driving, frames, fps, lost = _driving(job, template, None, animator, tracker, context)
-        poses = still_poses(source, driving, job.options.manner())
+        driving, frames, fps, lost, first = _driving(job, template, None, animator, tracker, context)
+        poses = still_poses(source, driving, job.options.manner(), first)
     return _Run(_canvas(picture, fps), frames, drawing.photo(picture, source, poses), lost)
 
 
@@ -234,13 +238,13 @@ def _video_run(
     from avatar.engines.liveportrait.reenactment import Reenactment
 
     film = Film(job.source, job.source.name)
-    first = _even(next(film.pictures()))
-    _require_size(first)
-    driving, frames, fps, _ = _driving(job, template, film.fps, animator, tracker, context)
+    begin = _even(next(film.pictures()))
+    _require_size(begin)
+    driving, frames, fps, _, first = _driving(job, template, film.fps, animator, tracker, context)
     drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
     shown = ((_even(picture), points) for picture, points in film.tracked(tracker, job.options.face_index))
-    pictures = drawing.video(shown, driving, job.options.manner())
-    return _Run(_canvas(first, fps), min(frames, len(film)), pictures, lambda: drawing.lost)
+    pictures = drawing.video(shown, driving, job.options.manner(), first)
+    return _Run(_canvas(begin, fps), min(frames, len(film)), pictures, lambda: drawing.lost)
 
 
 def _driving(
@@ -250,18 +254,28 @@ def _driving(
     animator: Animator,
     tracker: FaceTracker,
     context: Context,
-) -> tuple[Iterator[DrivingFace], int, int, Callable[[], list[int]]]:
-    """The driving faces, how many, at what rate, and in which frames there was none."""
+) -> tuple[Iterator[DrivingFace], int, int, Callable[[], list[int]], Motion | None]:
+    """The driving faces, how many, at what rate, in which frames there was none, and what their changes are
+    counted from if not from the first.
+    """
     from avatar.engines.liveportrait.engine import batch_of
-    from avatar.engines.liveportrait.filmed import LEAST_FPS, MOST_FPS, DrivingFilm, Film
+    from avatar.engines.liveportrait.filmed import LEAST_FPS, MAX_FRAMES, MOST_FPS, DrivingFilm, Film
 
     if template is not None:
         rate = fps or min(MOST_FPS, max(LEAST_FPS, round(template.fps)))
         count = max(1, round(len(template) * rate / template.fps))
         rows = np.minimum((np.arange(count) * template.fps / rate).astype(int), len(template) - 1)
-        return (template.face(int(row)) for row in rows), count, rate, _none
+        return (template.face(int(row)) for row in rows), count, rate, _none, None
     if job.driving is None:
         raise InvalidInput("reenact.no_driving", "Nothing says how the face should move.")
+    if is_picture(job.driving):
+        from avatar.engines.liveportrait.filmed import pictured_face
+        from avatar.engines.liveportrait.poses import pictured
+
+        picture = flatten(read_picture(job.driving, max_side_px=MAX_SIDE_PX))
+        face = pictured_face(picture, choose_face(find_faces(picture, tracker), None).points, animator)
+        count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
+        return repeat(face, count), count, fps or SPOKEN_FPS, _none, pictured(face)
     film = Film(job.driving, job.driving.name, fps)
     watched = DrivingFilm.watch(film, tracker, context.check)
     faces = watched.faces(animator, batch_of(animator))
@@ -271,7 +285,7 @@ def _driving(
         kept = template_of(film.fps, list(faces))
         save_template(kept, job.save_template)
         faces = (kept.face(row) for row in range(len(kept)))
-    return faces, len(film), film.fps, lambda: watched.lost
+    return faces, len(film), film.fps, lambda: watched.lost, None
 
 
 def _segment(
@@ -326,8 +340,8 @@ def _write_sound(
     if speech is not None:
         speech.wav.rename(target)
         return []
-    heard = driving is not None and not is_template(driving) and has_sound(driving)
-    if driving is None or not heard:
+    silent = driving is None or is_template(driving) or is_picture(driving)
+    if driving is None or silent or not has_sound(driving):
         with WavWriter(target, 48_000) as writer:
             writer.silence(duration_ms)
         return []

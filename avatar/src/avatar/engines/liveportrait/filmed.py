@@ -139,6 +139,15 @@ class DrivingFilm:
                 yield number, picture
 
 
+def pictured_face(picture: Pixels, points: Points, animator: Animator) -> DrivingFace:
+    """The face of a driving picture (h, w, 3 BGR), cut out as that of a driving video is."""
+    side = animator.networks.sizes.output_px
+    crop = liveportrait_crop(points, scale=DRIVING_SCALE, lift=DRIVING_LIFT)
+    matrix = CropFrame(crop.centre, crop.side, 0.0).matrix(side)
+    motion = animator.motions([shrunk(cut(picture, matrix, side), animator.side_px)])[0]
+    return DrivingFace(motion, openings_of(points))
+
+
 def _chosen(
     faces: list[FaceLandmarks], last: FaceLandmarks | None, index: int | None
 ) -> FaceLandmarks | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,9 +61,23 @@ class Manner:
     lips: bool = False
 
 
-def still_poses(source: SourceFace, driving: Iterable[DrivingFace], manner: Manner) -> Iterator[Pose]:
-    """A photo driven by frames, of which the first is the one that changes are counted from."""
-    first: Motion | None = None
+def pictured(face: DrivingFace, rest: Array | None = None) -> Motion:
+    """What a single driving picture's changes are counted from: its own pose with an expression of nothing.
+
+    rest (21, 3): the expression of the same person at rest, when it is known; else that of the model's
+    canonical face, which is zero.
+    """
+    expression = np.zeros_like(face.motion.exp) if rest is None else rest
+    return replace(face.motion, exp=expression)
+
+
+def still_poses(
+    source: SourceFace, driving: Iterable[DrivingFace], manner: Manner, first: Motion | None = None
+) -> Iterator[Pose]:
+    """A photo driven by frames. Changes are counted from `first`, usually the first frame.
+
+    The original's "expression-friendly" way of this is the same: what it multiplies by is 1 for a photo.
+    """
     for face in driving:
         first = first or face.motion
         target = wanted(source.motion, first, face.motion, manner.style)
@@ -71,10 +85,12 @@ def still_poses(source: SourceFace, driving: Iterable[DrivingFace], manner: Mann
 
 
 def filmed_poses(
-    pairs: Iterable[tuple[SourceFace, DrivingFace]], manner: Manner
+    pairs: Iterable[tuple[SourceFace, DrivingFace]], manner: Manner, first: Motion | None = None
 ) -> Iterator[tuple[SourceFace, Pose]]:
-    """A video driven by frames. Expression and turn are smoothed, which needs a few frames ahead."""
-    first: Motion | None = None
+    """A video driven by frames. Expression and turn are smoothed, which needs a few frames ahead. With
+    `first` it is driven by one picture: there is nothing to smooth.
+    """
+    pictured = first is not None
 
     def targets() -> Iterator[tuple[tuple[SourceFace, DrivingFace], Array]]:
         nonlocal first
@@ -83,7 +99,7 @@ def filmed_poses(
             exp, rotation = wanted(source.motion, first, face.motion, manner.style)
             yield (source, face), np.concatenate([exp.ravel(), rotation.ravel()])
 
-    for (source, face), values in smoothed(targets()):
+    for (source, face), values in targets() if pictured else smoothed(targets()):
         target = values[:-9].reshape(-1, 3), values[-9:].reshape(3, 3)
         begin = first or face.motion
         motion = moved(source.motion, begin, face.motion, target, manner.style, filmed=True)

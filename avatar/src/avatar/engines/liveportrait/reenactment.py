@@ -13,6 +13,7 @@ import numpy as np
 
 from avatar.engines.kept import NOTHING, Content, Kept, digest
 from avatar.engines.liveportrait.animator import Animator, Pixels
+from avatar.engines.liveportrait.motion_values import Motion
 from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings, SourceFace, filmed_poses
@@ -65,13 +66,15 @@ class Reenactment:
         frames: Iterable[tuple[Pixels, Points | None]],
         driving: Iterable[DrivingFace],
         manner: Manner,
+        first: Motion | None = None,
     ) -> Iterator[Pixels]:
-        """Frames (h, w, 3 BGR) with their faces moved, a few frames late; None: no face was seen.
+        """Frames (h, w, 3 BGR) with their faces moved, a few frames late; None: no face was seen. `first`:
+        see `filmed_poses`.
 
         A lost face is drawn where it was for some frames, then the source shows through.
         """
         waiting: deque[_Shown] = deque()
-        steps = filmed_poses(self._pairs(frames, driving, waiting), manner)
+        steps = filmed_poses(self._pairs(frames, driving, waiting), manner, first)
         for chunk in chunks(steps, self._batch):
             shown = [waiting.popleft() for _ in chunk]
             crops = [
