@@ -1,9 +1,9 @@
 # Cards that share one large language model: a pool of llama.cpp's rpc-server for jobs/llm-expert.nomad.hcl.
 #
 # rpc-server asks nobody who they are, and whoever reaches it can run code there. So the network is named
-# each time: one that the model's servers alone can reach.
+# each time: one that the model's servers alone can reach. It serves one model server at a time.
 #
-#   nomad job run -var host_network=models -var count=3 -var vram_mib=12000 jobs/llamacpp-rpc.nomad.hcl
+#   nomad job run -var host_network=models -var program_volume=soundstage -var count=3 -var vram_mib=12000 jobs/llamacpp-rpc.nomad.hcl
 #   nomad job run -var rpc_service=llamacpp-rpc ... jobs/llm-expert.nomad.hcl
 
 variable "host_network" {
@@ -19,8 +19,8 @@ variable "id" {
 
 variable "command" {
   type        = string
-  default     = "/opt/llama.cpp/bin/rpc-server"
-  description = "The program on the nodes, of the same version as the llama-server that uses it."
+  default     = "/opt/soundstage/llama.cpp/ggml-rpc-server"
+  description = "The program on the nodes, of the same version as the llama-server that uses it. Older versions call it rpc-server."
 }
 
 variable "args" {
@@ -38,6 +38,12 @@ variable "provider" {
 variable "driver" {
   type    = string
   default = "exec"
+}
+
+variable "program_volume" {
+  type        = string
+  default     = ""
+  description = "A host volume with the program, for drivers that show tasks no /opt (exec); it comes to /opt/soundstage, read-only. The playbook calls it soundstage."
 }
 
 variable "count" {
@@ -129,21 +135,35 @@ job "llamacpp-rpc" {
       unlimited      = true
     }
 
+    dynamic "volume" {
+      for_each = var.program_volume == "" ? [] : [var.program_volume]
+      labels   = ["program"]
+      iterator = named
+      content {
+        type      = "host"
+        source    = named.value
+        read_only = true
+      }
+    }
+
     service {
       name     = var.id
       port     = "rpc"
       provider = var.provider
       tags     = ["soundstage", "rpc"]
 
-      check {
-        name     = "listens"
-        type     = "tcp"
-        interval = "10s"
-        timeout  = "3s"
-
-        check_restart {
-          limit = 3
-          grace = "1m"
+      # rpc-server serves one connection and lets one more wait: a check that connects would find a server in use
+      # dead. So this one looks whether the port is listened on. Nomad's own registry has no such checks.
+      dynamic "check" {
+        for_each = var.provider == "consul" ? [1] : []
+        content {
+          name     = "listens"
+          type     = "script"
+          task     = "serve"
+          command  = "/bin/sh"
+          args     = ["-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qi \":$(printf %04X ${NOMAD_PORT_rpc}) [0-9A-F]*:0000 0A \""]
+          interval = "10s"
+          timeout  = "3s"
         }
       }
     }
@@ -161,6 +181,15 @@ job "llamacpp-rpc" {
       env {
         HOST = "${NOMAD_IP_rpc}"
         PORT = "${NOMAD_PORT_rpc}"
+      }
+
+      dynamic "volume_mount" {
+        for_each = var.program_volume == "" ? [] : ["program"]
+        content {
+          volume      = volume_mount.value
+          destination = "/opt/soundstage"
+          read_only   = true
+        }
       }
 
       resources {

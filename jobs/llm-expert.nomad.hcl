@@ -1,7 +1,7 @@
 # A language model for the agent: llama.cpp's llama-server, or any server with OpenAI's chat completions.
 # It registers in Consul as the agent looks for experts (docs/guide/conversation.md).
 #
-#   nomad job run -var model_file=/opt/soundstage/weights/qwen3-8b-q4.gguf -var model=qwen3-8b -var vram_mib=8000 jobs/llm-expert.nomad.hcl
+#   nomad job run -var program_volume=soundstage -var model_file=/opt/soundstage/weights/qwen3-8b-q4.gguf -var model=qwen3-8b -var vram_mib=8000 jobs/llm-expert.nomad.hcl
 
 variable "id" {
   type        = string
@@ -11,7 +11,7 @@ variable "id" {
 
 variable "command" {
   type        = string
-  default     = "/opt/llama.cpp/bin/llama-server"
+  default     = "/opt/soundstage/llama.cpp/llama-server"
   description = "The server's program on the nodes."
 }
 
@@ -77,7 +77,7 @@ variable "api_key" {
 variable "rpc_service" {
   type        = string
   default     = ""
-  description = "A pool of jobs/llamacpp-rpc.nomad.hcl that shares the model, by its name. Empty: this card alone."
+  description = "A pool of jobs/llamacpp-rpc.nomad.hcl that shares the model, by its name; it serves one server, so count stays 1. Empty: this card alone."
 }
 
 variable "provider" {
@@ -94,7 +94,7 @@ variable "driver" {
 variable "program_volume" {
   type        = string
   default     = ""
-  description = "A host volume with program and weights, for drivers that show tasks no /opt; it comes to /opt/soundstage, read-only."
+  description = "A host volume with program and weights, for drivers that show tasks no /opt (exec); it comes to /opt/soundstage, read-only. The playbook calls it soundstage."
 }
 
 variable "count" {

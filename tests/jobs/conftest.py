@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 from nomad_cluster import (
     NomadAgent,
     NomadCluster,
@@ -79,13 +80,14 @@ class Consul:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def nomad_client(self, cluster: NomadCluster, name: str) -> NomadAgent:
-        """Another node of the cluster, which knows this Consul; started."""
+    def nomad_client(self, cluster: NomadCluster, name: str, volumes: Mapping[str, Path] = {}) -> NomadAgent:
+        """Another node of the cluster, which knows this Consul; started. `volumes` may be read by jobs."""
         options = {
             "enabled": True,
             "network_interface": "lo",
             "server_join": {"retry_join": [cluster.server.rpc_address], "retry_interval": "1s"},
             "cpu_total_compute": 8000,
+            "host_volume": {name: {"path": str(path), "read_only": True} for name, path in volumes.items()},
             "options": {"fingerprint.denylist": "env_aws,env_gce,env_azure,env_digitalocean,cni,vault"},
         }
         client = NomadAgent(
