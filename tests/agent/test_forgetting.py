@@ -78,6 +78,22 @@ async def test_nothing_in_the_database_says_it_any_more(services: Services) -> N
     assert await files_with(services, "Walburga", "Grübelstein") == []
 
 
+@pytest.mark.each_database
+async def test_every_database_forgets(settings: Settings, database_url: str) -> None:
+    chosen = Settings.model_validate(
+        {**settings.model_dump(exclude={"database"}), "database": {"url": database_url}}
+    )
+    async with opened(chosen) as services:
+        talk = Conversing(services, ADA)
+        await talk.say(f"Remember that {SECRET}")
+        await talk.say("What do you remember?")
+        await talk.say("Save this as spring")
+        await talk.say("Load spring")
+        await talk.say("Forget what I said about the wedding")
+        assert await tables_with(services, "Walburga", "Grübelstein", "wedding of") == []
+        assert (await services.audit.verify()).broken_at is None
+
+
 async def test_the_file_has_it_no_longer_while_the_server_runs(services: Services) -> None:
     talk = Conversing(services, ADA)
     await talk.say(f"Remember that {SECRET}")
