@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 T = TypeVar("T")
@@ -14,8 +14,7 @@ def storable(value: T) -> T:
 
     PostgreSQL refuses U+0000 in a text, takes it in JSON, and then refuses to read that JSON.
     """
-    changed: Any = _storable(value)
-    return changed
+    return cast(T, _storable(value))
 
 
 def _storable(value: Any) -> Any:
