@@ -4,22 +4,21 @@ per run.
 Prints JSON: `digest` names exactly this content, `archive` is a tar file. It holds `service/` and `ansible/`,
 the locked packages of the two environments, each unpacked and ready to be put on Python's path, and
 `project/`, the playbooks and what their roles read. The machine needs no package index and no pip. What was
-packed once is taken from the cache. Only the standard library; uv is called.
+packed once is taken from the cache, which keeps the youngest. Only the standard library; uv is called.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "module_utils"))
+
+from packing import archived, digest_of, packed_once, run, tell
 
 PACKED_FORM = "2"  # change it when the archive is packed in another way
 _LOCKS = ("pyproject.toml", "uv.lock", "ansible/pyproject.toml", "ansible/uv.lock", "avatar/pyproject.toml")
@@ -43,28 +42,16 @@ _ENVIRONMENT = ".venv"  # and whatever begins so
 
 def main() -> int:
     arguments = _arguments()
-    digest = _digest(arguments)
-    archive = arguments.cache / f"control-{digest}.tar"
-    built = not archive.exists()
-    if built and not arguments.check:
-        arguments.cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=arguments.cache) as folder:
-            staging = Path(folder) / "control.tar"
-            _pack(_build(arguments, Path(folder)), staging)
-            staging.replace(archive)
-    print(json.dumps({"digest": digest, "archive": str(archive), "built": built}))
+    words = (PACKED_FORM, arguments.python_version, arguments.platform)
+    files = _files(arguments.source, (*_LOCKS, *_ROOMS, *_PROJECT))
+    digest = digest_of(words, arguments.source, files)
+
+    def build(folder: Path) -> Path:
+        packed = _build(arguments, folder)
+        return archived(packed, folder / "control.tar", left_out=_of_the_installer, plain_modes=True)
+
+    tell(packed_once(arguments.cache, "control", digest, build, only_look=arguments.check))
     return 0
-
-
-def _digest(arguments: argparse.Namespace) -> str:
-    """Of all that decides what is packed."""
-    total = hashlib.sha256()
-    for word in (PACKED_FORM, arguments.python_version, arguments.platform):
-        total.update(f"{word}\0".encode())
-    for file in _files(arguments.source, (*_LOCKS, *_ROOMS, *_PROJECT)):
-        content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
-        total.update(f"{file.relative_to(arguments.source)}\0".encode() + content + b"\0")
-    return total.hexdigest()[:16]
 
 
 def _files(source: Path, names: Iterable[str]) -> Iterator[Path]:
@@ -86,12 +73,12 @@ def _build(arguments: argparse.Namespace, folder: Path) -> Path:
     packed, source = folder / "packed", arguments.source
     wheels = folder / "wheels"
     for project in (source, source / "avatar"):
-        _run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(project)])
+        run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(project)])
     own = ["--no-emit-package", "soundstage-avatar"]
     _install(arguments, folder / "service.txt", source, packed / "service", [*own, "--no-emit-project"])
     _install(arguments, folder / "ansible.txt", source / "ansible", packed / "ansible", ["--no-emit-project"])
     built = [str(wheel) for wheel in sorted(wheels.glob("*.whl"))]
-    _run([*_into(arguments, packed / "service"), "--no-deps", *built])
+    run([*_into(arguments, packed / "service"), "--no-deps", *built])
     for file in _files(source, _PROJECT):
         target = packed / "project" / file.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,9 +91,9 @@ def _install(
 ) -> None:
     """Exactly the locked packages of a project, each with its hash."""
     command = [arguments.uv, "export", "--quiet", "--locked", "--no-dev", "--no-header", *without]
-    _run([*command, "--project", str(project), "--output-file", str(locked)])
+    run([*command, "--project", str(project), "--output-file", str(locked)])
     words = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(locked)]
-    _run([*_into(arguments, target), *words])
+    run([*_into(arguments, target), *words])
 
 
 def _into(arguments: argparse.Namespace, target: Path) -> list[str]:
@@ -115,33 +102,9 @@ def _into(arguments: argparse.Namespace, target: Path) -> list[str]:
     return [*command, "--python-version", version, "--python-platform", platform]
 
 
-def _pack(folder: Path, target: Path) -> None:
-    """The same bytes for the same files."""
-
-    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.uid = member.gid = 0
-        member.uname = member.gname = "root"
-        member.mtime = 0
-        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-        return member
-
-    with tarfile.open(target, "w") as archive:
-        for file in sorted(folder.rglob("*")):
-            if not {"bin", "__pycache__"} & set(file.relative_to(folder).parts[1:2]):
-                archive.add(file, str(file.relative_to(folder)), recursive=False, filter=plain)
-
-
-def _run(command: list[str]) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    except FileNotFoundError:
-        print(f"The program {command[0]} is missing: name it in control_program__uv.", file=sys.stderr)
-        sys.exit(1)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()[-2000:]
-        print(f"{' '.join(command[:3])} failed:\n{said}", file=sys.stderr)
-        sys.exit(1)
+def _of_the_installer(name: Path) -> bool:
+    """Programs and byte code that uv puts beside packages: they name this computer's Python."""
+    return bool({"bin", "__pycache__"} & set(name.parts[1:2]))
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,44 +9,30 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import os
 import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "module_utils"))
+
+from packing import archived, digest_of, packed_once, run, tell
 
 PACKED_FORM = "1"  # change it when the archive is packed in another way
 
 
 def main() -> int:
     arguments = _arguments()
-    digest = _digest(arguments)
-    archive = arguments.cache / f"worker-{digest}.tar"
-    built = not archive.exists()
-    if built and not arguments.check:
-        arguments.cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=arguments.cache) as folder:
-            _build(arguments, Path(folder))
-            staging = Path(folder) / "worker.tar"
-            _pack(Path(folder) / "packed", staging)
-            staging.replace(archive)
-    print(json.dumps({"digest": digest, "archive": str(archive), "built": built}))
+    words = (PACKED_FORM, arguments.python_version, arguments.platform, *sorted(arguments.extra))
+    wheels = str(bool(arguments.with_wheels))
+    digest = digest_of((*words, wheels), arguments.source, _sources(arguments.source))
+
+    def build(folder: Path) -> Path:
+        _build(arguments, folder)
+        return archived(folder / "packed", folder / "worker.tar")
+
+    tell(packed_once(arguments.cache, "worker", digest, build, only_look=arguments.check))
     return 0
-
-
-def _digest(arguments: argparse.Namespace) -> str:
-    """Of all that decides what is packed."""
-    total = hashlib.sha256()
-    for word in (PACKED_FORM, arguments.python_version, arguments.platform, *sorted(arguments.extra)):
-        total.update(f"{word}\0".encode())
-    total.update(f"{bool(arguments.with_wheels)}\0".encode())
-    for file in _sources(arguments.source):
-        total.update(f"{file.relative_to(arguments.source)}\0".encode() + file.read_bytes() + b"\0")
-    return total.hexdigest()[:16]
 
 
 def _sources(source: Path) -> Iterator[Path]:
@@ -59,12 +45,12 @@ def _sources(source: Path) -> Iterator[Path]:
 def _build(arguments: argparse.Namespace, folder: Path) -> None:
     packed = folder / "packed"
     packed.mkdir()
-    _run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(packed), str(arguments.source)])
+    run([arguments.uv, "build", "--quiet", "--wheel", "--out-dir", str(packed), str(arguments.source)])
     (packed / ".gitignore").unlink(missing_ok=True)
     requirements = packed / "requirements.txt"
     extras = [word for extra in arguments.extra for word in ("--extra", extra)]
     command = [arguments.uv, "export", "--quiet", "--locked", "--no-dev", "--no-emit-project", "--no-header"]
-    _run([*command, *extras, "--project", str(arguments.source), "--output-file", str(requirements)])
+    run([*command, *extras, "--project", str(arguments.source), "--output-file", str(requirements)])
     if arguments.with_wheels:
         version = arguments.python_version
         command = [arguments.uv, "tool", "run", "--quiet", "pip", "download", "--quiet", "--no-deps"]
@@ -78,7 +64,7 @@ def _build(arguments: argparse.Namespace, folder: Path) -> None:
         command += [f"--platform={platform}" for platform in _platforms(arguments.platform)]
         wanted = folder / "wanted.txt"
         # pip judges markers by the Python that it runs with, not by the one it downloads for.
-        _run(
+        run(
             [
                 arguments.uv,
                 "pip",
@@ -94,7 +80,7 @@ def _build(arguments: argparse.Namespace, folder: Path) -> None:
                 str(requirements),
             ]
         )
-        _run([*command, f"--dest={packed / 'wheels'}", f"--requirement={wanted}"])
+        run([*command, f"--dest={packed / 'wheels'}", f"--requirement={wanted}"])
         _require_locked(packed / "wheels", requirements.read_text(encoding="utf-8"))
         shutil.copyfile(wanted, requirements)
 
@@ -114,31 +100,6 @@ def _platforms(platform: str) -> list[str]:
     return [f"manylinux_2_{minor}_{machine}" for minor in range(int(newest), 4, -1)] + [
         f"manylinux2014_{machine}"
     ]
-
-
-def _pack(folder: Path, target: Path) -> None:
-    """The same bytes for the same files."""
-
-    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.uid = member.gid = 0
-        member.uname = member.gname = "root"
-        member.mtime = 0
-        return member
-
-    with tarfile.open(target, "w") as archive:
-        for file in sorted(folder.rglob("*")):
-            archive.add(file, str(file.relative_to(folder)), recursive=False, filter=plain)
-
-
-def _run(command: list[str]) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode != 0:
-        print(
-            f"{' '.join(command[:3])} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}",
-            file=sys.stderr,
-        )
-        sys.exit(1)
 
 
 def _arguments() -> argparse.Namespace:
