@@ -29,6 +29,8 @@ from app.composition import Services
 from policy import Principal
 from soundstage.errors import SoundstageError
 
+pytestmark = pytest.mark.slow
+
 WAIT_S = 60
 GARBAGE = {"model.silent", "model.cut_short", "model.wrong_calls", "model.garbled"}
 FOR_EVER = f"{QUESTION} (on)"

@@ -22,7 +22,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60
-HOW = "needs llama.cpp's server: run scripts/llama_server (some five minutes, once), then make test"
+HOW = "needs llama.cpp's server: run scripts/llama_server (some five minutes, once), then make test-long"
 
 
 def llama_programs() -> Path | None:
