@@ -85,7 +85,7 @@ def steps(chosen: argparse.Namespace) -> list[Step]:
     taken = ["--frames", frames, "--steps", "2" if chosen.small else "20", *small]
     sync = [python, str(PARITY / "speed_latentsync.py"), *taken]
     portrait = [python, str(PARITY / "speed_liveportrait.py"), "--frames", frames, *small]
-    minutes = "0.2" if chosen.small else "10"
+    minutes = "0.04" if chosen.small else "10"
     memory = [python, str(PARITY / "memory_engines.py"), "--minutes", minutes, *small]
     if chosen.latentsync:
         sync += ["--checkout", str(chosen.latentsync)]

@@ -41,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     card = torch.cuda.is_available() and not arguments.small
     device = torch.device("cuda" if card else "cpu")
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # small networks: more only wait for each other
     frames = max(50, round(arguments.minutes * 60 * FPS))
     every = max(25, frames // 30)
     seen: list[tuple[float, float]] = []
