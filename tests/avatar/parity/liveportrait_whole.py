@@ -16,6 +16,7 @@ from avatar.engines.liveportrait.poses import (
     Openings,
     SourceFace,
     filmed_poses,
+    pictured,
     still_poses,
 )
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
@@ -27,6 +28,7 @@ from seeded import KEPT, Array, noise
 Pixels = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 208, 160
 CROP_PX = SMALL.output_px
+REST = 0.02 * noise("expression at rest", (21, 3))
 SPREAD = KEPT
 SIDE_PX = SMALL.picture_px
 
@@ -40,6 +42,8 @@ class Whole:
     manner: Manner = field(default_factory=lambda: Manner(shut_lips=False))
     strength: float = 1.0
     flags: dict[str, object] = field(default_factory=dict)
+    pictured: bool = False
+    """Driven by one picture, whose expression at rest is `REST`."""
 
 
 CASES = {
@@ -63,6 +67,16 @@ CASES = {
     ),
 }
 
+CASES |= {
+    "still_friendly": Whole(flags={"driving_option": "expression-friendly"}),
+    "video_pictured": Whole(filmed=True, pictured=True),
+    "video_pictured_absolute": Whole(
+        filmed=True,
+        pictured=True,
+        manner=Manner(DriveStyle(relative=False), shut_lips=False),
+        flags={"flag_relative_motion": False},
+    ),
+}
 CASES |= {
     f"still_{region}": Whole(
         manner=Manner(DriveStyle(region), shut_lips=False), flags={"animation_region": region}
@@ -147,10 +161,11 @@ def ours(case: Whole, animator: Animator, matrices: Array) -> Result:
             animator.motions([driving_frame(index)[..., ::-1]])[0],
             openings(landmarks("driving", index)),
         )
-        for index in range(case.frames)
+        for index in ([0] * case.frames if case.pictured else range(case.frames))
     ]
+    first = pictured(driving[0], REST) if case.pictured else None
     if case.filmed:
-        steps = filmed_poses(zip(_sources(matrices, animator), driving, strict=True), case.manner)
+        steps = filmed_poses(zip(_sources(matrices, animator), driving, strict=True), case.manner, first)
     else:
         source = next(_sources(matrices, animator))
         steps = ((source, pose) for pose in still_poses(source, driving, case.manner))
