@@ -170,7 +170,7 @@ job "llamacpp-rpc" {
 
     task "serve" {
       driver       = var.driver
-      kill_signal  = "SIGTERM"
+      kill_signal  = "SIGKILL" # with exec it is its namespace's first process, and deaf to SIGTERM; it has nothing to save
       kill_timeout = "10s"
 
       config {

@@ -126,8 +126,19 @@ async def brain(tmp_path: Path, place: Place) -> AsyncIterator[Services]:
 def deployed(place: Place) -> Iterator[Place]:
     """The place, from which all jobs are taken afterwards."""
     yield place
-    for job in place.cluster.server.get("/v1/jobs"):
-        place.cluster.server.delete(f"/v1/job/{job['ID']}?purge=true")
+    server = place.cluster.server
+    for job in server.get("/v1/jobs"):
+        server.delete(f"/v1/job/{job['ID']}")
+
+    def ended() -> bool:
+        return {one["ClientStatus"] for one in server.get("/v1/allocations")} <= {
+            "complete",
+            "failed",
+            "lost",
+        }
+
+    # A server that still loads ends only when it is killed; a cluster that goes first leaves it behind.
+    eventually(ended, PATIENCE_S, "the jobs to end")
 
 
 async def say(services: Services, sentence: str) -> list[BrainEvent]:
