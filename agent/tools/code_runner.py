@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, field_validator
 
 from agent.sandbox import LimitHit, MadeFile, SandboxRun
@@ -11,6 +13,8 @@ CODE_CHARS = 20_000
 LONGEST_S = 60
 SHOWN_CHARS = 2000
 SHOWN_FILES = 5
+_FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+"""Code as chats write it, between fences (CommonMark §4.5)."""
 
 _LIMITS: dict[LimitHit, str] = {
     "time": "it took longer than it may",
@@ -36,9 +40,10 @@ class RunCode(ToolRequest):
     @field_validator("code")
     @classmethod
     def _something(cls, value: str) -> str:
-        if not value.strip():
+        code = fenced[1] if (fenced := _FENCED.fullmatch(value.strip())) else value
+        if not code.strip():
             raise ValueError("there is no code; write some Python")
-        return value
+        return code
 
 
 class CodeRan(ToolResult):

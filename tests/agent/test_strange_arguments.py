@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conversing import Conversing
 
 from agent.tools import ALL_TOOLS, DirectToolset
 from agent.tools.code_runner import LONGEST_S
@@ -51,3 +52,21 @@ def test_a_number_beyond_all_numbers_names_nothing(value: Any) -> None:
 def test_code_may_take_as_long_as_the_tool_says(services: Services) -> None:
     limits = services.doors.sandbox.limits
     assert limits.wall_s == limits.cpu_s == LONGEST_S
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("```python\n6 * 7\n```", "6 * 7"),
+        ("```\nfor n in range(2):\n    print(n)\n```\n", "for n in range(2):\n    print(n)"),
+        ("print('```')", "print('```')"),
+        ("```6 * 7```", "```6 * 7```"),
+    ],
+)
+def test_code_may_come_between_fences(written: str, code: str) -> None:
+    call = prepare_call(DirectToolset(ALL_TOOLS), "code_runner", {"code": written})
+    assert call.request.model_dump()["code"] == code
+
+
+async def test_fenced_code_is_understood_in_a_sentence(services: Services) -> None:
+    assert "42" in await Conversing(services).told("Run this Python: ```python\n6 * 7\n```")
