@@ -28,7 +28,9 @@ PARITY = ROOT / "bench/parity"
 LIMIT_S = 25 * 60
 OURS = ("torch", "diffusers", "safetensors", "numpy", "cv2", "av", "mediapipe", "pytest")
 ORIGINALS = {
-    "latentsync": ("einops", "omegaconf"),
+    "latentsync": tuple(
+        "einops omegaconf kornia torchvision decord ffmpeg soundfile more_itertools tiktoken tqdm".split()
+    ),
     "liveportrait": ("yaml", "scipy", "pykalman", "rich", "tyro", "imageio"),
 }
 
@@ -87,8 +89,10 @@ def steps(chosen: argparse.Namespace) -> list[Step]:
     portrait = [python, str(PARITY / "speed_liveportrait.py"), "--frames", frames, *small]
     minutes = "0.04" if chosen.small else "10"
     memory = [python, str(PARITY / "memory_engines.py"), "--minutes", minutes, *small]
+    race = [python, str(PARITY / "race_latentsync.py"), *taken]
     if chosen.latentsync:
         sync += ["--checkout", str(chosen.latentsync)]
+        race += ["--checkout", str(chosen.latentsync)]
     if chosen.liveportrait:
         portrait += ["--checkout", str(chosen.liveportrait)]
     marked = [python, "-m", "pytest", "-q", "-m", "gpu", str(ROOT / "tests/avatar")]
@@ -96,7 +100,8 @@ def steps(chosen: argparse.Namespace) -> list[Step]:
         Step("budget", (python, str(PARITY / "budget_latentsync.py")), 120),
         Step("tests marked gpu", tuple(marked), 180),
         Step("liveportrait", tuple(portrait), 240, ORIGINALS["liveportrait"] if chosen.liveportrait else ()),
-        Step("latentsync", tuple(sync), 600, ORIGINALS["latentsync"] if chosen.latentsync else ()),
+        *([Step("race latentsync", tuple(race), 480, ORIGINALS["latentsync"])] if chosen.latentsync else []),
+        Step("latentsync", tuple(sync), 480, ORIGINALS["latentsync"] if chosen.latentsync else ()),
         Step("memory liveportrait", (*memory, "--engine", "liveportrait"), 180),
         Step("memory latentsync", (*memory, "--engine", "latentsync"), 300),
     ]

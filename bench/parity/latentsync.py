@@ -2,9 +2,7 @@
 
     python bench/parity/latentsync.py --checkout PATH [--write]
 
-PATH is a working tree of the original; the Python needs torch and what the original imports (diffusers,
-einops, kornia 0.8.0, OmegaConf, torchvision, decord, ffmpeg-python, soundfile, more-itertools, tiktoken,
-tqdm). On the CPU, float32.
+PATH is a working tree of the original; `published_latentsync` says what it needs. On the CPU, float32.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import argparse
 import contextlib
 import io
 import sys
-import tempfile
 import time
 import types
 from pathlib import Path
@@ -33,15 +30,21 @@ from avatar.engines.latentsync.mel import LogMel  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.warp import cut_out  # noqa: E402
-from diffusers import AutoencoderKL, DDIMScheduler  # noqa: E402
 from latentsync_cases import FIGURES, SIDE_PX  # noqa: E402
+from published_latentsync import (  # noqa: E402
+    Taken,
+    open_original,
+    original_hearing,
+    original_restorer,
+    original_unet,
+    original_vae,
+    run,
+    scheduler,
+    unet_config,
+)
 from seeded import Array, figures, largest_error, noise  # noqa: E402
 
 TORCH_THREADS = 2
-
-
-class Stopped(Exception):
-    """The original has given all we want of it."""
 
 
 def main() -> None:
@@ -63,20 +66,6 @@ def main() -> None:
         print(f"{FIGURES}: {len(kept)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
 
 
-def open_original(checkout: Path) -> None:
-    """Make its modules importable. A face detector that is not free and a tokenizer are not needed here."""
-    # Its packages have no __init__.py, so this file, which has the name of one, must not be found first.
-    sys.path[:] = [str(checkout), *(place for place in sys.path if place != str(Path(__file__).parent))]
-    for name, members in {
-        "insightface": {},
-        "insightface.app": {"FaceAnalysis": object},
-        "transformers": {"GPT2TokenizerFast": object},
-    }.items():
-        module: Any = types.ModuleType(name)
-        vars(module).update(members)
-        sys.modules[name] = module
-
-
 def told(name: str, ours: Any, theirs: Any, seconds: tuple[float, float] = (0, 0)) -> dict[str, Array]:
     """Prints a comparison; the figures of the original's result."""
     mine, original = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
@@ -90,24 +79,6 @@ def timed(call: Any) -> tuple[Any, float]:
     started = time.perf_counter()
     result = call()
     return result, time.perf_counter() - started
-
-
-def original_whisper() -> Any:
-    from latentsync.whisper.whisper.model import ModelDimensions, Whisper
-
-    model = Whisper(ModelDimensions(80, 1500, 384, 6, 4, 51865, 448, 384, 6, 4))
-    cases.fill(model, 2, only="encoder.")
-    return model
-
-
-def original_hearing() -> Any:
-    from latentsync.whisper.audio2feature import Audio2Feature
-
-    hearing = object.__new__(Audio2Feature)
-    hearing.model = original_whisper()
-    hearing.audio_embeds_cache_dir = None
-    hearing.num_frames, hearing.embedding_dim, hearing.audio_feat_length = 16, 384, [2, 2]
-    return hearing
 
 
 def sounds() -> dict[str, Array]:
@@ -128,23 +99,6 @@ def sounds() -> dict[str, Array]:
         kept |= told(f"tokens.{name}", mine, theirs, (first, second))
         kept[f"frames.{name}"] = np.array([len(theirs)], np.float32)
     return kept
-
-
-def unet_config(shape: UNetShape) -> dict[str, Any]:
-    """stage2_512.yaml with the widths of `shape`."""
-    from omegaconf import OmegaConf
-
-    path = Path(sys.path[0]) / "configs/unet/stage2_512.yaml"
-    config: Any = OmegaConf.to_container(OmegaConf.load(path)["model"])
-    return dict(config | {"block_out_channels": list(shape.block_channels)})
-
-
-def original_unet(shape: UNetShape = cases.SMALL) -> Any:
-    from latentsync.models.unet import UNet3DConditionModel
-
-    made = UNet3DConditionModel.from_config(unet_config(shape))
-    cases.fill(made, 1)
-    return made
 
 
 def as_original(x: Any, frames: int) -> Any:
@@ -205,10 +159,6 @@ def unet_parts() -> dict[str, Array]:
     return kept | told("part.middle", ours.mid_block(wide, time_in, tokens, frames), as_ours(raw))
 
 
-def scheduler() -> Any:
-    return DDIMScheduler.from_pretrained(str(Path(sys.path[0]) / "configs"))
-
-
 def steps() -> dict[str, Array]:
     kept: dict[str, Array] = {}
     for count in (3, 20):
@@ -232,12 +182,6 @@ def mask() -> dict[str, Array]:
     differ = float(((published > 127) != (keep_mask(256) > 0.5)).mean())
     print(f"{'mask.share that differs':<34} {differ:14.2e}")
     return {"mask.differs": np.array([differ], np.float32)}
-
-
-def original_restorer() -> Any:
-    from latentsync.utils.affine_transform import AlignRestore
-
-    return AlignRestore(resolution=SIDE_PX, device="cpu", dtype=torch.float32)
 
 
 def geometry() -> dict[str, Array]:
@@ -279,58 +223,21 @@ def levels(name: str, ours: Any, theirs: Any) -> dict[str, Array]:
 
 def whole() -> dict[str, Array]:
     """The original's pipeline from frames and sound to drawn faces and finished frames."""
-    from latentsync.pipelines import lipsync_pipeline as module
-    from latentsync.utils.image_processor import ImageProcessor
-
     samples = cases.sound((cases.FRAMES - 2) / 25)
-    pictures, anchors = cases.frames(cases.FRAMES), iter(cases.anchors(cases.FRAMES))
+    pictures = cases.frames(cases.FRAMES)
     aligner = Aligner(SIDE_PX, "published")
 
-    class Processor(ImageProcessor):
-        def __init__(self, resolution: int, device: str, mask_image: Any) -> None:
-            super().__init__(resolution, "cpu", mask_image)
-            self.restorer = original_restorer()
+    def crop(image: Any, three: Any) -> Any:
+        # Our crops: 3 in 10 000 values of its own are a level apart (`geometry`), and hide all else.
+        return cut_out(image, aligner.matrix(three), SIDE_PX, cases.CPU)
 
-        def affine_transform(self, image: Any) -> Any:
-            three = next(anchors)
-            face, matrix = self.restorer.align_warp_face(image.copy(), three, smooth=True)
-            # Our crops: 3 in 10 000 values of its own are a level apart (`geometry`), and hide all else.
-            ours = cut_out(image, aligner.matrix(three), SIDE_PX, cases.CPU)
-            return torch.from_numpy(ours).permute(2, 0, 1), [0, 0, face.shape[1], face.shape[0]], matrix
-
-    caught: dict[str, Any] = {}
-
-    class Pipeline(module.LipsyncPipeline):
-        def restore_video(self, faces: Any, *rest: Any) -> Any:
-            caught["faces"] = faces
-            caught["frames"] = super().restore_video(faces, *rest)
-            raise Stopped
-
-    vae = AutoencoderKL(**cases.open_vae(**cases.SMALL_VAE).config)
+    vae = original_vae(cases.SMALL_VAE)
     cases.fill(vae, 3)
-    vae.register_to_config(scaling_factor=0.18215, shift_factor=0)
-    pipeline = Pipeline(vae, original_hearing(), original_unet(), scheduler())
-    module.ImageProcessor = Processor
-    module.read_audio = lambda path: torch.from_numpy(samples)
-    module.read_video = lambda path, **_: pictures
-    module.check_ffmpeg_installed = lambda: None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mask.png"
-        cv2.imwrite(str(path), (keep_mask(256) * 255).astype(np.uint8))
-        generator = torch.Generator().manual_seed(cases.GENERATOR_SEED)
-        quiet = io.StringIO()
-        started = time.perf_counter()
-        with (
-            contextlib.suppress(Stopped),
-            contextlib.redirect_stdout(quiet),
-            contextlib.redirect_stderr(quiet),
-        ):
-            pipeline(
-                "", torch.from_numpy(samples), "", num_frames=cases.CHUNK, height=SIDE_PX, width=SIDE_PX,
-                num_inference_steps=cases.STEPS, guidance_scale=cases.GUIDANCE, weight_dtype=torch.float32,
-                mask_image_path=str(path), generator=generator,
-            )  # fmt: skip
-        first = time.perf_counter() - started
+    taken = Taken(
+        samples, pictures, cases.anchors(cases.FRAMES), SIDE_PX, cases.STEPS, cases.GUIDANCE, cases.CHUNK,
+        cases.GENERATOR_SEED, crop=crop,
+    )  # fmt: skip
+    caught, first = timed(lambda: run(taken, vae, original_unet(), original_hearing()))
     (faces, matrices), second = timed(lambda: cases.our_faces(samples, pictures[: len(caught["faces"])]))
     kept = told("whole.faces", faces, caught["faces"], (first, second))
     result = cases.our_result(pictures[: len(faces)], faces, matrices)

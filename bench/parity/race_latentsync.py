@@ -1,0 +1,145 @@
+"""LatentSync end to end, ours against the original, on one card with the same random weights.
+
+    $(scripts/torch_environment)/bin/python bench/parity/race_latentsync.py --checkout PATH [--frames 250]
+
+Both begin with the same decoded 1080p frames, the same sound and the same three points of each face, for the
+detector of the original is not free, and end with finished frames: hearing, aligning, coding, denoising,
+decoding and laying back are raced; reading and writing of files is not. `published_latentsync` says what the
+original needs. `--small` runs reduced networks on the processor, to see that the program works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import published_latentsync as published  # finds our packages
+import torch
+from avatar.engines.latentsync.ahead import ahead
+from avatar.engines.latentsync.align import Aligner
+from avatar.engines.latentsync.clip import Clip, Settings, Shot
+from avatar.engines.latentsync.following import Seen
+from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
+from avatar.engines.latentsync.loading import Networks
+from avatar.engines.latentsync.mel import LogMel
+from avatar.engines.latentsync.memory import Plan, plan
+from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ, UNetShape
+from avatar.engines.latentsync.warp import cut_out
+from latentsync_cases import SMALL, SMALL_VAE, anchors
+from speed_latentsync import random_networks
+
+GUIDANCE = 1.5
+CHUNK = 16
+SEED = 1247
+CPU = torch.device("cpu")
+WAYS = (("ours", {}), ("ours, no overlap", {"overlap": 0}), ("ours, reuse 3", {"reuse": 3}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkout", type=Path, required=True, metavar="PATH")
+    parser.add_argument("--frames", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--small", action="store_true")
+    given = parser.parse_args()
+    if not torch.cuda.is_available() and not given.small:
+        print("no card here: not measured")
+        return
+    shape, vae, side = (SMALL, SMALL_VAE, 64) if given.small else (UNetShape(), {}, 512)
+    published.open_original(given.checkout)
+    usual = plan("auto")
+    networks = random_networks(shape, vae, usual)
+    for network in (networks.unet, networks.vae):
+        torch.nn.Module.to(network, usual.device)
+    pictures, points, samples = film(given.frames)
+    print(torch.cuda.get_device_name() if torch.cuda.is_available() else "processor")
+    print(f"{'':<20} {'frames/s':>9} {'seconds':>9} {'VRAM MiB':>9}")
+    ours = {}
+    for name, more in WAYS:
+        settings = Settings(given.steps, GUIDANCE, side, length=CHUNK, seed=SEED, **more)
+        drawn = lambda: race(networks, usual, settings, pictures, points, samples)  # noqa: B023, E731
+        ours[name] = told(name, drawn)
+    theirs = told(
+        "the original", original(networks, shape, vae, usual, side, given, pictures, points, samples)
+    )
+    for name, rate in ours.items():
+        print(f"{name} / the original: {rate / theirs:.2f}")
+
+
+def film(frames: int) -> tuple[Any, Any, Any]:
+    """RGB pictures of grain, points of a face that moves and turns, and noise that may be speech."""
+    generator = np.random.default_rng(1)
+    few = generator.integers(0, 255, (8, 1080, 1920, 3), np.uint8)
+    pictures = np.stack([few[index % len(few)] for index in range(frames)])
+    samples = generator.normal(0, 0.1, int((frames - 2) / FPS * SAMPLE_RATE_HZ)).astype(np.float32)
+    return pictures, anchors(frames) * 4, samples
+
+
+def race(networks: Networks, ways: Plan, settings: Settings, pictures: Any, points: Any, samples: Any) -> int:
+    """Ours, as the engine does it: what needs no card is made ahead in a thread."""
+
+    def shots() -> Iterator[Shot]:
+        aligner = Aligner(settings.side_px, "published")
+        tokens = frame_tokens(feature_blocks(LogMel(samples), networks.whisper), len(pictures))
+        for picture, three, heard in zip(pictures, points, tokens, strict=True):
+            bgr = np.ascontiguousarray(picture[:, :, ::-1])
+            matrix = aligner.matrix(three)
+            crop = np.ascontiguousarray(cut_out(bgr, matrix, settings.side_px, CPU)[:, :, ::-1])
+            yield Shot(bgr, Seen(matrix, 1.0, True), crop, heard)
+
+    with ahead(shots, 8) as coming:
+        return sum(1 for _ in Clip(networks, ways, settings).drawn(coming, len(pictures)))
+
+
+def original(
+    networks: Networks,
+    shape: UNetShape,
+    vae: dict[str, Any],
+    ways: Plan,
+    side: int,
+    given: argparse.Namespace,
+    pictures: Any,
+    points: Any,
+    samples: Any,
+) -> Callable[[], int]:
+    """Its networks get our weights before the clock runs."""
+    unet, coder, hearing = (
+        published.original_unet(shape),
+        published.original_vae(vae),
+        published.original_hearing(),
+    )
+    unet.load_state_dict(networks.unet.state_dict())
+    coder.load_state_dict(networks.vae.state_dict())
+    for network in (unet, coder):
+        torch.nn.Module.to(network, ways.device, ways.dtype).eval().requires_grad_(False)
+    hearing.model.to(ways.device)
+    taken = published.Taken(
+        samples, pictures, points, side, given.steps, GUIDANCE, CHUNK, SEED, str(ways.device), ways.dtype
+    )
+    return lambda: len(published.run(taken, coder, unet, hearing)["frames"])
+
+
+def told(name: str, work: Callable[[], int]) -> float:
+    """Frames per second of one run; a card has been warmed by nothing, as for people."""
+    card = torch.cuda.is_available()
+    if card:
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    frames = work()
+    if card:
+        torch.cuda.synchronize()
+    took = time.perf_counter() - started
+    most = torch.cuda.max_memory_allocated() >> 20 if card else 0
+    print(f"{name:<20} {frames / took:9.2f} {took:9.1f} {most:9}", flush=True)
+    return frames / took
+
+
+if __name__ == "__main__":
+    main()
