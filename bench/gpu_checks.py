@@ -28,8 +28,17 @@ PARITY = ROOT / "bench/parity"
 LIMIT_S = 25 * 60
 OURS = ("torch", "diffusers", "safetensors", "numpy", "cv2", "av", "mediapipe", "pytest")
 ORIGINALS = {
-    "latentsync": tuple(
-        "einops omegaconf kornia torchvision decord ffmpeg soundfile more_itertools tiktoken tqdm".split()
+    "latentsync": (
+        "decord",
+        "einops",
+        "ffmpeg",
+        "kornia",
+        "more_itertools",
+        "omegaconf",
+        "soundfile",
+        "tiktoken",
+        "torchvision",
+        "tqdm",
     ),
     "liveportrait": ("yaml", "scipy", "pykalman", "rich", "tyro", "imageio"),
 }

@@ -60,11 +60,20 @@ class Faces(Clip):
         return shot.picture
 
 
-def apart(networks: Any, reference: np.ndarray, length: int, overlap: int) -> np.ndarray:
-    """How much the distance to `reference` changes from frame to frame: the seam score of every border."""
+def faces(networks: Any, count: int, length: int, overlap: int) -> np.ndarray:
     clip = Faces(networks, PLAN, replace(SETTINGS, length=length, overlap=overlap))
-    list(clip.drawn(shots(len(reference)), len(reference)))
-    return np.abs(np.diff(np.stack(clip.faces) - reference, axis=0)).mean(axis=(1, 2, 3))
+    list(clip.drawn(shots(count), count))
+    return np.stack(clip.faces)
+
+
+def seams(made: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """How much the distance to `whole` changes from frame to frame: the seam score of every border."""
+    return np.abs(np.diff(made - whole, axis=0)).mean(axis=(1, 2, 3))
+
+
+def flicker(made: np.ndarray) -> np.ndarray:
+    """How far each frame lies from the middle of its neighbours: the second difference in time."""
+    return np.abs(np.diff(made, n=2, axis=0)).mean(axis=(1, 2, 3))
 
 
 def test_the_mouth_changes_and_the_rest_of_the_frame_does_not(networks: Any) -> None:
@@ -87,15 +96,16 @@ def test_the_low_mode_gives_the_same_picture(networks: Any) -> None:
     assert np.abs(usual - drawn(networks, 4, low(PLAN))).max() <= 1
 
 
-def test_no_seam_shows_where_chunks_meet(networks: Any) -> None:
-    """Against all frames in one chunk; without overlap the seam is there, so the score sees one."""
-    one = Faces(networks, PLAN, replace(SETTINGS, length=20, overlap=0))
-    list(one.drawn(shots(20), 20))
-    whole = np.stack(one.faces)
-    cut = apart(networks, whole, length=10, overlap=0)
-    usual = np.delete(cut, 9)
-    assert cut[9] > 3 * usual.max()
-    assert apart(networks, whole, length=12, overlap=4).max() < 1.2 * usual.max()
+def test_no_seam_shows_and_nothing_flickers_where_chunks_meet(networks: Any) -> None:
+    """Against all frames in one chunk; without overlap both are there, so the scores see them."""
+    whole = faces(networks, 20, length=20, overlap=0)
+    cut, joined = faces(networks, 20, length=10, overlap=0), faces(networks, 20, length=12, overlap=4)
+    usual = np.delete(seams(cut, whole), 9)
+    assert seams(cut, whole)[9] > 3 * usual.max()
+    assert seams(joined, whole).max() < 1.2 * usual.max()
+    # A border lies within the differences of the two frames beside it.
+    assert (flicker(cut) / flicker(whole))[8:10].max() > 2
+    assert (flicker(joined) / flicker(whole)).max() < 1.2
 
 
 def test_frames_of_a_chunk_share_their_norms_so_chunks_are_of_one_length(networks: Any) -> None:
