@@ -141,6 +141,31 @@ async def test_a_bad_message_is_told_and_the_conversation_goes_on(
         assert kinds(await until(connection, "done"))[-1] == "done"
 
 
+async def test_another_tenant_finds_neither_the_talk_nor_the_videos_of_the_first(settings: Settings) -> None:
+    async with listening(settings) as (url, services):
+        headers = []
+        for tenant in ("acme", "rival"):
+            async with services.database.transaction() as session:
+                wanted = KeyRequest(name=tenant, role="admin", tenant=tenant)
+                made = await services.policy.keys.create(session, wanted, Principal.local_admin("test"))
+            headers.append({"Authorization": f"Bearer {made.key}"})
+        async with (
+            connect(url, additional_headers=headers[0]) as acme,
+            connect(url, additional_headers=headers[1]) as rival,
+        ):
+            await send(acme, type="say", message="Make a video in 360p where Nova says: The sea is ours.")
+            turn = (await until(acme, "done"))[-1]
+            place = {"session_id": turn["session_id"], "turn": turn["turn"]}
+            for wish in ({"type": "read", **place}, {"type": "cancel", **place}):
+                await send(rival, ref="r", **wish)
+                assert (await until(rival, "error", "r"))[-1]["code"] == "session.not_found"
+            await send(rival, type="say", ref="r", message="list my videos", session_id=place["session_id"])
+            assert (await until(rival, "error", "r"))[-1]["code"] == "session.not_found"
+            for who, there in ((rival, False), (acme, True)):
+                await send(who, type="say", ref="l", message="list my videos")
+                assert ("The sea is ours" in json.dumps(await until(who, "done", "l"))) is there
+
+
 async def test_a_key_that_has_ended_says_nothing_more_on_a_socket_that_is_open(settings: Settings) -> None:
     async with listening(settings, Say("x")) as (url, services):
         policy, admin = services.policy, Principal.local_admin()
