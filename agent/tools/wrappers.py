@@ -190,7 +190,7 @@ class ApprovedToolset(WrappedToolset):
         if context.approval_id is None and (decision is None or decision.verdict is Verdict.ALLOW):
             return await self._inner.run(context, call)
         plan = await plan_of(context, call)
-        claimed = await self._approvals.claim(context, call, plan)
+        claimed = await self._claimed(context, call, plan)
         if claimed is None:
             if context.approval_id is not None or decision is None:
                 raise already(ApprovalState.RUNNING, "")
@@ -209,6 +209,19 @@ class ApprovedToolset(WrappedToolset):
         outcome = "done" if call.tool.private else result.sentence()
         await asyncio.shield(self._approvals.finish(claimed, worked=True, outcome=outcome))
         return result
+
+    async def _claimed(self, context: ToolContext, call: ToolCall, plan: Plan) -> str | None:
+        """`claim`, which is not left half-way: what was claimed for a caller who is cancelled meanwhile is
+        noted as not begun, or it would count as running for as long as a call may.
+        """
+        claiming = asyncio.ensure_future(self._approvals.claim(context, call, plan))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await asyncio.wait([claiming])
+            if not claiming.cancelled() and claiming.exception() is None and (claimed := claiming.result()):
+                await self._approvals.finish(claimed, worked=False, outcome="it was stopped before it began")
+            raise
 
 
 class LoggedToolset(WrappedToolset):

@@ -155,6 +155,30 @@ async def test_a_call_that_is_cut_off_is_noted(stage: Stage) -> None:
     assert await stage.state(approval_id) is ApprovalState.FAILED
 
 
+async def test_a_call_that_is_cut_off_as_it_is_claimed_is_noted_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval_id = await stage.ask()
+    await stage.deciding.vote(approval_id, BOB, agrees=True)
+    claim, go_on = stage.approvals.claim, asyncio.Event()
+
+    async def slow(*given: Any) -> str | None:
+        claimed = await claim(*given)
+        await go_on.wait()
+        return claimed
+
+    monkeypatch.setattr(stage.approvals, "claim", slow)
+    running = asyncio.create_task(stage.deciding.run_approved())
+    await stage.until("approval.running")
+    running.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert stage.farm.wiped == []
+    assert await stage.state(approval_id) is ApprovalState.FAILED
+
+
 async def test_an_asker_whose_key_has_ended_gets_nothing(stage: Stage) -> None:
     gone = replace(ADA, id="key_gone")
     with pytest.raises(ApprovalRequired) as waits:
