@@ -11,12 +11,18 @@ from typing import Any
 from sqlalchemy import URL, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from soundstage.database import postgresql
 from soundstage.database.base import Base
 from soundstage.database.postgresql import known_postgresql_error, open_postgresql
-from soundstage.database.sqlite import fold, known_sqlite_error, open_sqlite
+from soundstage.database.sqlite import (
+    broken_references,
+    fold,
+    known_sqlite_error,
+    open_sqlite,
+    without_references,
+)
 from soundstage.database.tenants import TenantSession
 from soundstage.database.url import database_url
 from soundstage.database.writer_queue import WriterQueue
@@ -106,6 +112,26 @@ class Database:
         with self._explained():
             async with postgresql.listening(self._engine, channel, heard) as lost:
                 yield lost
+
+    @asynccontextmanager
+    async def rebuilding(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction in which tables may be made anew, as migrations do it.
+
+        SQLite would delete, with a table that is about to be replaced, all that refers to its rows
+        (https://sqlite.org/lang_altertable.html#otheralter). So references are not kept up in there, and
+        looked through at its end: RuntimeError when one leads nowhere that led somewhere before.
+        """
+        with self._explained():
+            async with (
+                nullcontext() if self._queue is None else self._queue.turn(),
+                self._writing_engine.connect() as connection,
+                without_references(connection) if self.is_sqlite else nullcontext(),
+                connection.begin(),
+            ):
+                lost = await broken_references(connection) if self.is_sqlite else set()
+                yield connection
+                if self.is_sqlite and (broken := await broken_references(connection) - lost):
+                    raise RuntimeError(f"rows were left without what they refer to: {sorted(broken)}")
 
     async def fold(self) -> None:
         """Writes what was committed into SQLite's file and empties its WAL, in which pages from before still

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
@@ -11,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from soundstage.database.in_place import Ways
 from soundstage.database.one_trip import open_connection
@@ -77,6 +78,32 @@ def fold(raw: sqlite3.Connection) -> None:
     """Empties the WAL if nobody is in its way; on the connection's thread, outside of a transaction."""
     raw.execute("PRAGMA busy_timeout = 0")
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+@asynccontextmanager
+async def without_references(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Foreign keys are not kept up on this connection. To be entered before a transaction begins: within one
+    SQLite takes no notice.
+    """
+    raw = (await connection.get_raw_connection()).driver_connection
+    if raw is None:
+        raise RuntimeError("the connection is closed")
+    await raw.on_its_thread(_keep_references, False)
+    try:
+        yield
+    finally:
+        await raw.on_its_thread(_keep_references, True)
+
+
+async def broken_references(connection: AsyncConnection) -> set[tuple[Any, ...]]:
+    """Table, row, table referred to and number of the key of each reference that leads nowhere."""
+    return {tuple(row) for row in await connection.exec_driver_sql("PRAGMA foreign_key_check")}
+
+
+def _keep_references(raw: sqlite3.Connection, on: bool) -> None:
+    raw.execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
+    if bool(raw.execute("PRAGMA foreign_keys").fetchone()[0]) is not on:
+        raise RuntimeError("SQLite has not taken the setting: a transaction is open")
 
 
 def _prepare(raw: sqlite3.Connection, busy_timeout_ms: int) -> None:

@@ -99,6 +99,16 @@ async def test_a_database_of_a_newer_version_is_left_alone(database: Database, t
         await migrate(database, tmp_path)
 
 
+DAY = "2026-01-01"
+TIMES = {"created_at": DAY, "updated_at": DAY}
+
+
+def row(table: str, **values: str | int | bool) -> str:
+    """The statement that adds it."""
+    told = ", ".join(str(one) if isinstance(one, int) else f"'{one}'" for one in values.values())
+    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({told})"  # noqa: S608
+
+
 async def test_what_was_there_before_tenants_is_of_the_first_one(database: Database, tmp_path: Path) -> None:
     before = (
         "INSERT INTO projects (id, slug, title, subtitle, description, look, created_at, updated_at)"
@@ -107,6 +117,59 @@ async def test_what_was_there_before_tenants_is_of_the_first_one(database: Datab
         "INSERT INTO derivations (owner, source) VALUES ('render:r', 'sha256:0')",
         "INSERT INTO api_keys (id, name, role, sha256, state, created_at, created_by)"
         " VALUES ('key_1', 'k', 'admin', '0', 'active', '2026-01-01', 'c')",
+        row("scenes", id="scn_1", project_id="prj_1", position=0, title="", body="{}", **TIMES),
+        row(
+            "project_versions",
+            id="ver_1",
+            project_id="prj_1",
+            number=1,
+            content="{}",
+            content_hash="1",
+            note="",
+            created_at=DAY,
+        ),
+        row(
+            "assets",
+            id="ast_1",
+            project_id="prj_1",
+            kind="image",
+            name="",
+            sha256="0",
+            bytes=7,
+            media_type="image/png",
+            metadata="{}",
+            **TIMES,
+        ),
+        row(
+            "publishing_accounts",
+            id="acc_1",
+            channel_id="ch",
+            title="",
+            refresh_token_sealed="",
+            access_token_sealed="",
+            access_expires_at=DAY,
+            connected_by="c",
+            connected_at=DAY,
+        ),
+        row(
+            "publications",
+            id="pub_1",
+            account_id="acc_1",
+            state="queued",
+            wishes="{}",
+            sessions=0,
+            bytes_sent=0,
+            bytes_total=0,
+            maybe_whole=False,
+            extras_done="[]",
+            warnings="[]",
+            waits="",
+            tries=0,
+            next_at=DAY,
+            cancel_requested=False,
+            requested_by="c",
+            created_at=DAY,
+        ),
     )
     await migrate(database, tmp_path, "0013")
     async with database.transaction() as session:
@@ -114,9 +177,16 @@ async def test_what_was_there_before_tenants_is_of_the_first_one(database: Datab
             await session.execute(text(statement))
     await migrate(database, tmp_path)
     async with database.transaction() as session:
-        for table in ("projects", "blob_references", "derivations", "api_keys"):
+        for table in ("projects", "blob_references", "derivations", "api_keys", "scenes", "publications"):
             found = await session.scalars(text(f"SELECT tenant FROM {table}"))  # noqa: S608
             assert found.all() == ["default"], table
+        # Tables that are made anew take nothing along of what refers to their rows.
+        for table in ("scenes", "project_versions", "assets"):
+            found = await session.scalars(text(f"SELECT project_id FROM {table}"))  # noqa: S608
+            assert found.all() == ["prj_1"], table
+        assert (await session.scalars(text("SELECT account_id FROM publications"))).all() == ["acc_1"]
+        if database.is_sqlite:
+            assert (await session.scalar(text("PRAGMA foreign_keys"))) == 1
         # Another tenant may have the same names, and hold the same file under them.
         again = before[0].replace("(id,", "(tenant, id,").replace("('prj_1'", "('acme', 'prj_2'")
         await session.execute(text(again))
