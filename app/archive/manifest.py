@@ -19,7 +19,8 @@ READABLE = (1, FORMAT)
 
 _MEMBER = re.compile(
     r"database\.sqlite|provisioning\.sqlite|blobs/[0-9a-f]{2}/[0-9a-f]{64}"
-    r"|personas/[A-Za-z0-9._-]{1,100}\.(ya?ml|dossier\.json)|keys/(studio|provisioning)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+    r"|personas/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?[A-Za-z0-9._-]{1,100}\.(ya?ml|dossier\.json)"
+    r"|keys/(studio|provisioning)/[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 )
 
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from app.archive.machines import MachineState
-from app.archive.manifest import DATABASE, MANIFEST, PROVISIONING, Manifest, Member, sha256_of
+from app.archive.manifest import DATABASE, MANIFEST, PROVISIONING, Manifest, Member, known_member, sha256_of
 from app.migrating import current_revision
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, backup_sqlite, utcnow
@@ -84,6 +84,13 @@ def _persona_files(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) -> Backup:
+    for name, path in files:
+        if not known_member(name):
+            raise Invalid(
+                "backup.odd_name",
+                f"{path} has a name that no backup could give back.",
+                "Rename it: letters, digits, dots, dashes and underscores.",
+            )
     half = target.with_name(target.name + ".part")
     members: list[Member] = []
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +32,10 @@ async def archive(services: Services, home: Path) -> Path:
     services.own_personas.mkdir(parents=True)
     (services.own_personas / "ada.yaml").write_text("id: ada\nname: Ada\n")
     (services.own_personas / "ada.dossier.json").write_text("{}")
+    (services.own_personas / "acme").mkdir()
+    (services.own_personas / "acme" / "ada.yaml").write_text("id: ada\nname: Ada of Acme\n")
     made = await backup(services.database, services.blobs, services.own_personas, home / "backup.tar")
-    assert made.members == 4
+    assert made.members == 5
     return made.path
 
 
@@ -57,6 +60,18 @@ async def test_a_backup_comes_back_with_database_files_and_personas(archive: Pat
         assert await services.blobs.read(blob.sha256) == b"a picture"
         assert (services.own_personas / "ada.yaml").read_text() == "id: ada\nname: Ada\n"
         assert (services.own_personas / "ada.dossier.json").read_text() == "{}"
+        assert "of Acme" in (services.own_personas / "acme" / "ada.yaml").read_text()
+
+
+async def test_a_file_that_could_not_come_back_is_told_when_the_backup_is_made(
+    services: Services, home: Path
+) -> None:
+    services.own_personas.mkdir(parents=True)
+    (services.own_personas / "my friend.yaml").write_text("id: ada\n")
+    with pytest.raises(Invalid, match="my friend") as odd:
+        await backup(services.database, services.blobs, services.own_personas, home / "backup.tar")
+    assert odd.value.code == "backup.odd_name"
+    assert not [name for name in os.listdir(home) if name.startswith("backup")]
 
 
 async def test_a_state_that_holds_something_is_not_overwritten(archive: Path, settings: Settings) -> None:
