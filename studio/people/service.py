@@ -87,11 +87,13 @@ class PeopleService:
             return plan
         await self._revoke(plan.consents)
         await self._stop(plan.renders)
+        # A file that somebody else brings from now on, who is not in the plan, is theirs.
+        looked_at = utcnow()
         async with self.db.session() as session:
             traces = await trace_person(session, sources, owners)
             plan = await self._plan(session, traces)
         for sha256 in plan.blobs:
-            await self.blobs.delete(sha256)
+            await self.blobs.delete(sha256, unless_modified_since=looked_at)
         await asyncio.to_thread(withdraw, plan.out_files, self.out_dir)
         await asyncio.to_thread(_empty, self.cache_dir)
         async with self.db.transaction() as session:

@@ -331,13 +331,7 @@ class RenderService:
     def _shipped(self) -> set[str]:
         """Files of the operator's personas, with which everybody may make videos."""
         shipped = (entry.persona for entry in self._library.entries() if entry.origin == "shipped")
-        return {
-            ref.sha256
-            for persona in shipped
-            if persona is not None
-            for ref in persona.media().values()
-            if ref.sha256 is not None
-        }
+        return {sha256 for persona in shipped if persona is not None for sha256 in hashes_in(persona)}
 
     async def _refuse_when_full(self, session: AsyncSession) -> None:
         with as_the_house():

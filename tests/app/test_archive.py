@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +70,7 @@ async def test_a_file_that_could_not_come_back_is_told_when_the_backup_is_made(
     with pytest.raises(Invalid, match="my friend") as odd:
         await backup(services.database, services.blobs, services.own_personas, home / "backup.tar")
     assert odd.value.code == "backup.odd_name"
-    assert not [name for name in os.listdir(home) if name.startswith("backup")]
+    assert not await asyncio.to_thread(lambda: list(home.glob("backup*")))
 
 
 async def test_a_state_that_holds_something_is_not_overwritten(archive: Path, settings: Settings) -> None:

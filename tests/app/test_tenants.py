@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,19 @@ async def test_a_hash_is_no_right(scene: Scene) -> None:
     assert (await scene.rival.post(f"/api/projects/{project}/scenes", json=attempts[2][1])).status_code == 201
     assert (await scene.rival.post("/api/assets", json={"sha256": sha256})).status_code == 201
     assert (await scene.rival.post("/api/renders", json={"spec": spec})).status_code == 202
+
+
+async def test_a_persona_of_the_operator_is_everybodys_with_the_picture_behind_it(
+    scene: Scene, services: Services, home: Path
+) -> None:
+    behind = await services.blobs.put_bytes(JPEG + b"behind", "image/jpeg")
+    text = (
+        "id: guide\nname: Guide\nface: {kind: rig, character: nova}\n"
+        f"style: {{background: {{kind: image, image: {{sha256: '{behind.sha256}'}}}}}}\n"
+    )
+    await asyncio.to_thread((home / "personas" / "guide.yaml").write_text, text)
+    asked = await scene.rival.post("/api/renders", json={"script": "hi", "persona": "guide"})
+    assert asked.status_code == 202, asked.text
 
 
 def replaced(body: Any, old: str, new: str) -> Any:
