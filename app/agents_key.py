@@ -53,3 +53,6 @@ async def _looked(settings: Settings) -> None:
                 hint=error.hint,
             )
             return
+        except Exception:
+            get_logger(__name__).exception("the agent's key for the provisioning API was not looked at")
+            return

@@ -78,6 +78,9 @@ async def test_words_are_not_taken_or_changed_unseen(
     await spoil(db, statement)
     verdict = await audit.verify()
     assert verdict.broken_at == broken_at and reason in verdict.reason
+    # Who looks for what happened can still read.
+    told = await audit.read(0, 10)
+    assert [one.number for one in told] == [1, 2, 3]
 
 
 async def test_words_that_are_secrets_or_novels_are_cut_as_all_others(audit: AuditLog) -> None:
