@@ -24,7 +24,7 @@ class Needs:
     @classmethod
     def of(cls, face: Face, asked: Requirements) -> Needs:
         """What the engine behind this face declares, and what was asked for where that is more."""
-        found = needs_of(face).raised(asked)
+        found = needs_of(face, asked)
         return cls(
             found.engine, found.gpus, found.vram_mib, memory_mib=found.memory_mib, compute=found.compute
         )

@@ -38,6 +38,19 @@ def test_auto_asks_for_no_card_and_takes_one_that_people_ask_for() -> None:
     assert plain.raised(Requirements(gpus=1, vram_mib=8192)).gpus == 1
 
 
+@pytest.mark.parametrize(("kind", "best"), [("photo", "liveportrait+latentsync"), ("video", "latentsync")])
+@pytest.mark.parametrize("asked", [Requirements(gpus=1, vram_mib=8000), Requirements(gpus=1)])
+def test_auto_with_a_card_gets_the_main_memory_that_the_best_engine_takes(
+    kind: str, best: EngineName, asked: Requirements
+) -> None:
+    needs = needs_of(face(kind=kind), asked)
+    assert (needs.memory_mib, needs.compute) == (ENGINE_NEEDS[best].memory_mib, ENGINE_NEEDS[best].compute)
+    assert (needs.gpus, needs.vram_mib) == (1, asked.vram_mib)
+    more = asked.model_copy(update={"memory_mib": 32_768})
+    assert needs_of(face(kind=kind), more).memory_mib == 32_768
+    assert needs_of(face(kind=kind, engine="mesh" if kind == "photo" else "motion"), asked).compute == 0
+
+
 @pytest.mark.parametrize(("kind", "engine"), [("photo", "latentsync"), ("video", "mesh"), ("photo", "best")])
 def test_an_engine_that_cannot_draw_the_face_is_refused(kind: str, engine: str) -> None:
     with pytest.raises(ValueError, match="engine"):

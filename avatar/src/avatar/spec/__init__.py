@@ -4,6 +4,7 @@ from avatar.spec.base import SpecModel, canonical_json, content_hash
 from avatar.spec.media import MediaRef
 from avatar.spec.movement import Movement
 from avatar.spec.needs import (
+    BETTER,
     ENGINE_NEEDS,
     EngineName,
     EngineNeeds,
@@ -72,6 +73,7 @@ from avatar.spec.sight import ColourSeen, FaceSeen, Sight
 from avatar.spec.spoken import is_spoken
 
 __all__ = [
+    "BETTER",
     "ENGINE_NEEDS",
     "Anchor",
     "AudioCodec",

@@ -5,7 +5,7 @@ puts it into the tasks that it gives to a farm.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -40,6 +40,9 @@ class Requirements(SpecModel):
             vram_mib=max(self.vram_mib, other.vram_mib),
             memory_mib=max(self.memory_mib, other.memory_mib),
         )
+
+
+NOTHING_ASKED = Requirements()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,28 @@ def without_card(face: Face) -> EngineName:
     return "mesh" if face.kind == "photo" else "motion"
 
 
-def needs_of(face: Face) -> EngineNeeds:
-    """What the engine of this face declares. With `auto` no card is asked for: the best engine is chosen
-    where the scene is made, and who wants a card for it says so in the scene's requirements.
+BETTER: Mapping[str, tuple[EngineName, ...]] = MappingProxyType(
+    {"photo": ("liveportrait+latentsync", "liveportrait"), "video": ("latentsync",)}
+)
+"""By kind of face what `auto` tries, the best first. LivePortrait on a video is taken only when it is named:
+it moves the lips alone, as the engine without a card does."""
+
+
+def needs_of(face: Face, asked: Requirements = NOTHING_ASKED) -> EngineNeeds:
+    """What the engine of this face declares, or what is asked for where that is more.
+
+    With `auto` no card is asked for: the best engine is chosen where the scene is made. Who wants a card for
+    it says so in the requirements, and gets what the best engine needs beside the card: its main memory and
+    its compute capability.
     """
-    if isinstance(face, RigFace) or face.engine == "auto":
-        return ENGINE_NEEDS[without_card(face)]
-    return ENGINE_NEEDS[face.engine]
+    if isinstance(face, RigFace) or face.engine != "auto":
+        return ENGINE_NEEDS["rig" if isinstance(face, RigFace) else face.engine].raised(asked)
+    plain = ENGINE_NEEDS[without_card(face)].raised(asked)
+    if plain.gpus == 0:
+        return plain
+    best = ENGINE_NEEDS[BETTER[face.kind][0]]
+    return replace(
+        plain,
+        memory_mib=max(plain.memory_mib, best.memory_mib),
+        compute=max(plain.compute, best.compute),
+    )

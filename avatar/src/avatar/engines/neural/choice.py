@@ -13,7 +13,7 @@ from typing import Literal
 from avatar.engines.card_memory import Card, card_is_possible, find_card
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import AvatarError
-from avatar.spec import ENGINE_NEEDS, EngineName, Face, RigFace, without_card
+from avatar.spec import BETTER, ENGINE_NEEDS, EngineName, Face, RigFace, without_card
 
 State = Literal[
     "available", "not_installed", "no_card", "card_too_old", "weights_missing", "too_little_memory"
@@ -32,12 +32,6 @@ ROLES: Mapping[EngineName, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The weights that each needs, by their roles in the manifest."""
-
-BETTER: Mapping[str, tuple[EngineName, ...]] = MappingProxyType(
-    {"photo": ("liveportrait+latentsync", "liveportrait"), "video": ("latentsync",)}
-)
-"""By kind of face what `auto` tries, the best first. LivePortrait on a video is taken only when it is named:
-it moves the lips alone, as the engine without a card does."""
 
 LEAST_MIB: Mapping[EngineName, int] = MappingProxyType(
     {"liveportrait": 2048, "latentsync": 4096, "liveportrait+latentsync": 4096}
