@@ -31,8 +31,9 @@ def weights(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def machine(weights: Path) -> Callable[..., Machine]:
-    def make(card: Card | None = LARGE, **more: Any) -> Machine:
-        given: dict[str, Any] = {"driver": lambda: True, "installed": lambda: True, "card": lambda: card}
+    def make(card: Any = LARGE, **more: Any) -> Machine:
+        given: dict[str, Any] = {"driver": lambda: True, "installed": lambda: True}
+        given["card"] = card if callable(card) else lambda: card
         return Machine(models=weights, **given | more)
 
     return make
@@ -82,6 +83,31 @@ def test_a_card_is_not_looked_for_before_the_weights_are_there(
 
     machine_without = Machine(tmp_path / "none", lambda: True, lambda: True, card)
     assert choose(VIDEO, machine_without).engine == "motion"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA."),
+            "CUDA error: out of memory",
+        ),
+        (ImportError("libcudart.so.13: cannot open shared object file"), "libcudart.so.13: cannot open"),
+        (OSError("libnccl.so.2: undefined symbol"), "libnccl.so.2"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_a_card_that_cannot_be_opened_is_as_none_and_is_told(
+    machine: Callable[..., Machine], error: Exception, said: str
+) -> None:
+    def broken() -> Card:
+        raise error
+
+    chosen = choose(PHOTO, machine(card=broken))
+    assert (chosen.engine, chosen.near) == ("mesh", True), "people could have had more"
+    assert f"{BOTH}: the card cannot be opened: {said}" in chosen.why_not[0]
+    assert "Compile" not in chosen.why_not[0]
+    assert machine(card=broken).finding("latentsync").state == "no_card"
 
 
 def test_a_lease_bounds_what_may_be_had_of_a_large_card(machine: Callable[..., Machine]) -> None:

@@ -58,10 +58,11 @@ def require_weights(engine: EngineName, models: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How an engine stands here; the sentence says what keeps it from running."""
+    """How an engine stands here; the sentence says what keeps it from running. near: a card is there."""
 
     state: State
     sentence: str = ""
+    near: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,21 @@ class Machine:
         if not uses_networks(engine):
             return Finding("available")
         if not self.driver():
-            return Finding("no_card", "there is no NVIDIA card with its driver")
+            return Finding("no_card", "there is no NVIDIA card with its driver", near=False)
         if not self.installed():
             return Finding("not_installed", "PyTorch is not installed (the worker's extra `gpu`)")
         if missing := self._missing(engine):
             return Finding("weights_missing", missing)
-        card = self.card()
+        try:
+            card = self.card()
+        except (
+            RuntimeError,
+            ImportError,
+            OSError,
+        ) as error:  # full, taken, fallen off the bus; a broken PyTorch
+            return Finding("no_card", f"the card cannot be opened: {_first_line(error)}")
         if card is None:
-            return Finding("no_card", "PyTorch sees no card")
+            return Finding("no_card", "PyTorch sees no card", near=False)
         return _fits(engine, card)
 
     def _missing(self, engine: EngineName) -> str:
@@ -94,6 +102,10 @@ class Machine:
         except AvatarError as error:
             return f"{error.message} {error.hint}".rstrip(". ")
         return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
 
 
 def _fits(engine: EngineName, card: Card) -> Finding:
@@ -136,6 +148,6 @@ def choose(face: Face, machine: Machine | None = None) -> Chosen:
         found = machine.finding(engine)
         if found.state == "available":
             return Chosen(engine, "auto", tuple(why_not), near)
-        near = near or found.state != "no_card"
+        near = near or found.near
         why_not.append(f"{engine}: {found.sentence}.")
     return Chosen(without_card(face), "auto", tuple(why_not), near)
