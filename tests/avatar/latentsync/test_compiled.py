@@ -102,5 +102,19 @@ def test_other_failures_are_left_as_they_are() -> None:
         raise RuntimeError("shape mismatch")
     with pytest.raises(torch.OutOfMemoryError), answering_card():
         raise torch.OutOfMemoryError("CUDA out of memory.")
-    with pytest.raises(torch.OutOfMemoryError), answering_card():
-        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA"),
+        torch.AcceleratorError("CUDA error: out of memory", 2),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("FIND was unable to find an engine to execute this computation"),
+    ],
+)
+def test_what_libraries_say_of_a_full_card_is_full_memory(error: RuntimeError) -> None:
+    with pytest.raises(torch.OutOfMemoryError, match=r"CUDA error|GET|FIND"), answering_card():
+        raise error

@@ -10,6 +10,13 @@ import torch
 from avatar.errors import Unavailable
 
 LOST = "gpu.lost"
+_FULL = (
+    "alloc_failed",
+    "cuda error: out of memory",
+    "cublas_status_not_initialized",
+    "unable to find an engine",
+)
+"""What the driver, cuBLAS (its handle takes memory) and cuDNN (a workspace does) say of a full card."""
 _SIGNS = ("cuda error", "cudnn error", "cublas", "no cuda-capable device", "device-side assert", "hip error")
 
 
@@ -23,7 +30,7 @@ def answering_card() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        if "alloc_failed" in str(error).lower():  # a library's own word for full memory
+        if is_full(error):
             raise torch.OutOfMemoryError(_first_line(error)) from error
         if not is_lost(error):
             raise
@@ -32,6 +39,12 @@ def answering_card() -> Iterator[None]:
             f"The card stopped answering: {_first_line(error)}.",
             "Look at nvidia-smi and the kernel's log (Xid). The same order goes on with what was finished.",
         ) from error
+
+
+def is_full(error: RuntimeError) -> bool:
+    """Whether a library says in its own words that the card has no memory left."""
+    told = str(error).lower()
+    return any(sign in told for sign in _FULL)
 
 
 def is_lost(error: RuntimeError) -> bool:
