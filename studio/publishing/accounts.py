@@ -84,12 +84,18 @@ class AccountService:
             return await self._keep(tokens, tokens.refresh, channel, expected.asked_by)
 
     async def disconnect(self, account_id: str) -> None:
-        """Gives the tokens back to Google and forgets them. What is published stays where it is."""
+        """Gives the tokens back to Google and forgets them. What is published stays where it is.
+
+        Google ends all that a channel has granted at once: while another tenant publishes there, ours are
+        only forgotten.
+        """
         async with self.db.session() as session:
-            sealed = (await account_of(session, account_id)).refresh_token_sealed
+            row = await account_of(session, account_id)
+            shared = await Accounts(session).has_others(row)
         try:
-            async with http_client(self.settings) as http:
-                await oauth.revoke(http, self.settings, self.sealer.unseal(sealed))
+            if not shared:
+                async with http_client(self.settings) as http:
+                    await oauth.revoke(http, self.settings, self.sealer.unseal(row.refresh_token_sealed))
         except (Interrupted, Unavailable) as error:
             # We forget them all the same; the owner can take them back at Google.
             log.warning("publishing.not_revoked", account=account_id, reason=str(error))

@@ -70,6 +70,12 @@ class Accounts:
     async def of_channel(self, channel_id: str) -> Account | None:
         return (await self._session.scalars(select(Account).where(Account.channel_id == channel_id))).first()
 
+    async def has_others(self, account: Account) -> bool:
+        """Whether another tenant has the same channel."""
+        query = select(Account.id).where(Account.channel_id == account.channel_id, Account.id != account.id)
+        with as_the_house():
+            return await self._session.scalar(query) is not None
+
     async def all(self) -> Sequence[Account]:
         return (await self._session.scalars(select(Account).order_by(Account.id))).all()
 

@@ -11,10 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import inspect, select
 from youtube_server import Says, YouTubeServer
 
+from soundstage.database import Database
+from soundstage.database.tenants import working_for
 from soundstage.errors import Unavailable
 from soundstage.sealing import KEY_FILE, Sealer
+from studio.publishing.models import Account
 
 
 async def consent(client: httpx.AsyncClient, youtube: YouTubeServer) -> dict[str, str]:
@@ -81,6 +85,20 @@ async def test_a_disconnected_channel_gets_its_tokens_back(
     assert youtube.revoked == ["refresh-1"] and (await client.get("/youtube/accounts")).json() == []
     missing = await client.delete(f"/youtube/accounts/{account}")
     assert missing.json()["code"] == "publishing.account_not_found"
+
+
+async def test_a_channel_that_another_tenant_publishes_on_stays_theirs(
+    client: httpx.AsyncClient, youtube: YouTubeServer, account: str, db: Database
+) -> None:
+    async with db.transaction() as session:
+        ours = (await session.scalars(select(Account))).one()
+        values = {column.key: getattr(ours, column.key) for column in inspect(Account).column_attrs}
+        session.add(Account(**{**values, "id": "yta_acme", "tenant": "acme"}))
+    assert (await client.delete(f"/youtube/accounts/{account}")).status_code == 204
+    assert youtube.revoked == [] and (await client.get("/youtube/accounts")).json() == []
+    with working_for("acme"):
+        async with db.session() as session:
+            assert [row.id for row in await session.scalars(select(Account))] == ["yta_acme"]
 
 
 async def test_a_wrong_client_secret_is_named(
