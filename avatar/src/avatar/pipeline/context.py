@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from avatar.engines.kept import Kept
 from avatar.engines.neural.holder import ModelHolder
 from avatar.errors import InvalidInput
 from avatar.spec import FrameProgress, MediaRef, Notice, PreviewFrame, StageStarted
@@ -29,6 +30,14 @@ class Context:
     """Called between frames; raises `Cancelled` once the caller has asked us to stop."""
     holder: ModelHolder = field(default_factory=ModelHolder)
     """Networks that scenes of this process hand on to each other."""
+    kept: list[Kept] = field(default_factory=list)
+    """What a second run would use if this one were stopped."""
+
+    def forget(self) -> None:
+        """The result is there: nothing is needed any more of what was kept for a second run."""
+        for one in self.kept:
+            one.forget()
+        self.kept.clear()
 
     def resolve(self, ref: MediaRef) -> Path:
         """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`) with the name people

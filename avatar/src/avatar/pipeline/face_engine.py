@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from avatar.engines.base import FaceEngine
@@ -16,10 +15,6 @@ from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, V
 from avatar.tracks import SpeechTrack
 
 
-def _nothing() -> None:
-    """Nothing was kept."""
-
-
 @dataclass(frozen=True, slots=True)
 class FaceOpened:
     """An engine, how it came to be chosen, and whether it takes as little of a card as it can or none, though
@@ -30,8 +25,6 @@ class FaceOpened:
     chosen: Chosen
     takes_least: bool = True
     on_processor: bool = False
-    finished: Callable[[], None] = _nothing
-    """To be called when all frames are written."""
 
     def use(self, scene_id: str) -> EngineUse:
         chosen = self.chosen
@@ -83,6 +76,8 @@ def open_face(
 
     folder = models_folder()
     require_weights(chosen.engine, folder)
+    kept = Kept(context.cache / "unfinished")
+    context.kept.append(kept)
     given = Surroundings(
         resolve=context.resolve,
         cache=context.cache,
@@ -93,10 +88,10 @@ def open_face(
         check=context.check,
         seed=spec.seed,
         low=low,
-        kept=Kept(context.cache / "unfinished"),
+        kept=kept,
     )
     neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
-    return FaceOpened(neural, chosen, neural.takes_least, not torch.cuda.is_available(), neural.finished)
+    return FaceOpened(neural, chosen, neural.takes_least, not torch.cuda.is_available())
 
 
 def quick(face: Face) -> Face:

@@ -87,7 +87,6 @@ def _written(
             writer.write(planes)
             glance.see(planes)
             meter.count()
-    shot.finished()
     report = shot.report()
     for notice in report.notices:
         warn(notice.model_copy(update={"scene": scene.id}))

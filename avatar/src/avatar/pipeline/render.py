@@ -9,7 +9,7 @@ from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
-from avatar.pipeline.segment import make_segment
+from avatar.pipeline.segment import draw_segment
 from avatar.spec import Finished, RenderSpec
 
 
@@ -19,5 +19,7 @@ def render_video(spec: RenderSpec, target: Path, context: Context) -> Finished:
     for scene in spec.scenes:
         require_consent(scene)
     with atomic_files(target.parent, ()) as work:
-        segments = [make_segment(spec, scene.id, work / scene.id, context) for scene in spec.scenes]
-        return assemble_video(spec, segments, target, context)
+        segments = [draw_segment(spec, scene.id, work / scene.id, context) for scene in spec.scenes]
+        done = assemble_video(spec, segments, target, context)
+    context.forget()
+    return done

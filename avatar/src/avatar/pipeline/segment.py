@@ -42,7 +42,17 @@ class SegmentFiles:
 
 
 def make_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
-    """Make `segment.mp4`, `audio.wav` and `words.json` in `folder`; all three appear, or none."""
+    """Make `segment.mp4`, `audio.wav` and `words.json` in `folder`; all three appear, or none.
+
+    What was kept for a second run is forgotten then.
+    """
+    made = draw_segment(spec, scene_id, folder, context)
+    context.forget()
+    return made
+
+
+def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -> SegmentFiles:
+    """As `make_segment`, for a step of a longer job: who has the result calls `context.forget`."""
     from avatar.speech import speak
     from avatar.timing import control_track, motion_style
 

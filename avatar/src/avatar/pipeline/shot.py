@@ -113,11 +113,6 @@ class Shot:
         """What draws the face, and why; None where nobody is seen."""
         return None if self._face is None else self._face.use(scene_id)
 
-    def finished(self) -> None:
-        """All frames are written: nothing has to be kept for a second run."""
-        if self._face is not None:
-            self._face.finished()
-
     @property
     def takes_least(self) -> bool:
         """Whether it could not take less of a card."""

@@ -98,10 +98,6 @@ class NeuralFace:
     def report(self) -> EngineReport:
         return self._report
 
-    def finished(self) -> None:
-        """All of it is written: what was kept for a second run is not needed any more."""
-        self._given.kept.forget()
-
     def close(self) -> None:
         if self._running is not None:
             self._running.close()
@@ -137,7 +133,8 @@ class NeuralFace:
         if self._engine == PORTRAIT:
             portrait = self._portrait()
             batch = self._batch(portrait)
-            yield video_pictures(job, track, portrait.animator, batch, self._report, self._given.check)
+            given = self._given
+            yield video_pictures(job, track, portrait.animator, batch, self._report, given.check, given.kept)
             return
         with self._mouth(job, open_tracker) as pictures:
             yield pictures
@@ -156,7 +153,7 @@ class NeuralFace:
 
         def moved() -> Iterator[Pixels]:
             batch = self._batch(portrait)
-            return photo_pictures(still, track, portrait.animator, batch, self._given.check)
+            return photo_pictures(still, track, portrait.animator, batch, self._given.check, self._given.kept)
 
         if self._engine == PORTRAIT:
             yield (still.shown(picture) for picture in moved())

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from avatar.engines.base import EngineReport, Pixels
+from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.engine import Job, filmed
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.drive import neutral
@@ -86,10 +87,10 @@ def still_of(
 
 
 def photo_pictures(
-    still: Still, track: ControlTrack, animator: Animator, batch: int, check: Check
+    still: Still, track: ControlTrack, animator: Animator, batch: int, check: Check, kept: Kept = NOTHING
 ) -> Iterator[Pixels]:
-    """One picture of `still.work_size` for each frame of the track."""
-    drawing = Reenactment(animator, batch=batch)
+    """One picture of `still.work_size` for each frame of the track. `kept`: what a stopped run had drawn."""
+    drawing = Reenactment(animator, batch=batch, kept=kept)
     source = drawing.face_of(still.picture, still.face.points)
     for picture in drawing.photo(still.picture, source, spoken_poses(source, still.face, track)):
         check()
@@ -97,10 +98,18 @@ def photo_pictures(
 
 
 def video_pictures(
-    job: Job, track: ControlTrack, animator: Animator, batch: int, report: EngineReport, check: Check
+    job: Job,
+    track: ControlTrack,
+    animator: Animator,
+    batch: int,
+    report: EngineReport,
+    check: Check,
+    kept: Kept = NOTHING,
 ) -> Iterator[Pixels]:
-    """The footage with its lips moved as the track says, one picture for each of its frames."""
-    drawing = Reenactment(animator, batch=batch)
+    """The footage with its lips moved as the track says, one picture for each of its frames. `kept`: what a
+    stopped run had drawn.
+    """
+    drawing = Reenactment(animator, batch=batch, kept=kept)
     manner = Manner(shut_lips=False, lips=True)
     with closing(open_tracker()) as tracker:
         frames = followed(filmed(job, report), tracker, job.face.face_index)
