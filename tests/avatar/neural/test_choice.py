@@ -54,7 +54,7 @@ def test_auto_takes_the_best_where_nothing_is_in_the_way(
         ({"installed": lambda: False}, True, "PyTorch is not installed"),
         ({"card": None}, False, "PyTorch sees no card"),
         ({"card": Card("An old card", 61, 8000, 7900)}, True, "compute capability 6.1, 7.5 is needed"),
-        ({"card": Card("A busy card", 86, 8000, 1500)}, True, "needs 4096 MiB of the card, and 1500 of 8000"),
+        ({"card": Card("A busy card", 86, 8000, 1500)}, True, "needs 3400 MiB of the card, and 1500 of 8000"),
     ],
 )
 def test_what_is_in_the_way_is_said_and_the_engine_without_networks_draws(
@@ -111,12 +111,18 @@ def test_a_card_that_cannot_be_opened_is_as_none_and_is_told(
 
 
 def test_a_lease_bounds_what_may_be_had_of_a_large_card(machine: Callable[..., Machine]) -> None:
-    leased = Card("A shared card", 90, 80_000, 60_000, lease_mib=4096)
-    assert leased.budget_mib == 4096 - CONTEXT_MIB
+    leased = Card("A shared card", 90, 80_000, 60_000, lease_mib=3584)
+    assert leased.budget_mib == 3584 - CONTEXT_MIB
     chosen = choose(PHOTO, machine(leased))
     assert chosen.engine == "liveportrait"
-    assert "3584 of 80000 MiB can be had, of which 4096 are ours" in chosen.why_not[0]
+    assert "3072 of 80000 MiB can be had, of which 3584 are ours" in chosen.why_not[0]
     assert choose(PHOTO, machine(Card("A shared card", 90, 80_000, 60_000, lease_mib=5120))).engine == BOTH
+
+
+def test_a_card_of_8_gb_beside_a_speech_service_of_4_is_enough(machine: Callable[..., Machine]) -> None:
+    beside = Card("A small card", 75, 8192, 8192 - 4096 - 450)
+    assert choose(VIDEO, machine(beside)).engine == "latentsync"
+    assert choose(PHOTO, machine(beside)).engine == BOTH
 
 
 def test_a_named_engine_is_taken_whatever_the_machine_lacks(machine: Callable[..., Machine]) -> None:

@@ -67,7 +67,7 @@ def _engine(name: EngineName, machine: Machine) -> dict[str, Any]:
 def _needs(engine: dict[str, Any]) -> str:
     if not engine.get("gpus"):
         return "no card needed"
-    least = f"{engine['least_vram_mib'] / 1024:g}"
+    least = f"{engine['least_vram_mib'] / 1024:.2g}"
     return f"needs a card, at least {least} GiB of it; {engine['vram_mib']} MiB are better"
 
 

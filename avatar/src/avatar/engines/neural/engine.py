@@ -40,7 +40,7 @@ from avatar.tracks import ControlTrack
 
 PORTRAIT, MOUTH = "liveportrait", "latentsync"
 LOW_BATCH = 2
-WORKING_MIB = {(PORTRAIT, False): 1536, (PORTRAIT, True): 512, (MOUTH, False): 5120, (MOUTH, True): 1536}
+WORKING_MIB = {(PORTRAIT, False): 1536, (PORTRAIT, True): 512, (MOUTH, False): 5120, (MOUTH, True): 640}
 """What an engine takes beside its weights, in the usual mode and in the low one."""
 WEIGHTS_MIB = {(PORTRAIT, False): 512, (PORTRAIT, True): 512, (MOUTH, False): 2880, (MOUTH, True): 2560}
 """What its weights take on a card in fp16; parked ones only the largest."""
