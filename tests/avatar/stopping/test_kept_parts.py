@@ -44,6 +44,21 @@ def test_old_parts_are_removed_and_a_full_folder_keeps_no_more(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["first.part"]
 
 
+def test_a_full_folder_gives_up_the_oldest_of_other_jobs_and_nothing_of_its_own(tmp_path: Path) -> None:
+    theirs = Kept(tmp_path)
+    for age, name in enumerate(["newer", "older"]):
+        theirs.put(name, b"1" * 100)
+        then = time.time() - 60 * (age + 1)
+        os.utime(tmp_path / f"{name}.part", (then, then))
+    ours = Kept(tmp_path, most_bytes=320)
+    ours.put("first", b"1" * 100)
+    ours.put("second", b"1" * 100)
+    assert {path.stem for path in tmp_path.iterdir()} == {"newer", "first", "second"}
+    ours.put("third", b"1" * 100)
+    ours.put("fourth", b"1" * 100)
+    assert {path.stem for path in tmp_path.iterdir()} == {"first", "second", "third"}
+
+
 def test_a_folder_that_cannot_be_written_only_means_that_nothing_is_kept(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "here")
     (tmp_path / "here").rmdir()

@@ -21,7 +21,8 @@ _SUFFIX = ".part"
 _CHECK_BYTES = 4
 OLDEST_S = 7 * 24 * 3600
 MOST_BYTES = 8 << 30
-"""Of one folder. What does not fit is not kept: a run that is stopped then does it again."""
+"""Of one folder. What others kept makes room, the oldest first; a job of more keeps its beginning, and a run
+that is stopped then does the rest again."""
 
 Content = bytes | str | float | int | None | npt.NDArray[Any]
 
@@ -75,7 +76,7 @@ class Kept:
 
     def put(self, name: str, content: bytes) -> None:
         """A full disk only means that this part is not kept."""
-        if self._folder is None or self._bytes + len(content) > self._most_bytes:
+        if self._folder is None or not self._has_room(self._folder, len(content)):
             return
         path = self._folder / (name + _SUFFIX)
         written = path.with_name(f".{name}.{os.getpid()}")
@@ -89,6 +90,20 @@ class Kept:
         self._used.add(name)
         self._put.add(name)
         self._bytes += len(content)
+
+    def _has_room(self, folder: Path, wanted: int) -> bool:
+        """Makes it, if need be, of the oldest parts that this job has not used."""
+        if self._bytes + wanted <= self._most_bytes:
+            return True
+        found = _parts(folder)
+        self._bytes = sum(size for _, size, _ in found)
+        for _, size, path in found:
+            if self._bytes + wanted <= self._most_bytes:
+                break
+            if path.name.removesuffix(_SUFFIX) not in self._used:
+                path.unlink(missing_ok=True)
+                self._bytes -= size
+        return self._bytes + wanted <= self._most_bytes
 
     def forget(self) -> None:
         """The job is done: its parts are not needed any more."""
@@ -133,3 +148,15 @@ def _without_old(folder: Path) -> int:
         except OSError:
             continue  # another job was quicker
     return total
+
+
+def _parts(folder: Path) -> list[tuple[float, int, Path]]:
+    """When each was written, and its bytes; the oldest first."""
+    found = []
+    for path in folder.glob("*" + _SUFFIX):
+        try:
+            known = path.stat()
+        except OSError:
+            continue  # another job was quicker
+        found.append((known.st_mtime, known.st_size, path))
+    return sorted(found)
