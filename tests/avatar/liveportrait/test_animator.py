@@ -81,6 +81,32 @@ def test_a_card_too_small_for_one_frame_is_told(animator: Animator, monkeypatch:
         animator.draw(animator.volume([crop(animator.side_px)]), poses(1))
 
 
+@pytest.mark.parametrize(("network", "asked"), [("motion", "motions"), ("appearance", "volume")])
+def test_what_is_read_of_faces_fits_a_small_card_too(
+    animator: Animator, monkeypatch: pytest.MonkeyPatch, network: str, asked: str
+) -> None:
+    drawn = np.random.default_rng(5).integers(0, 255, (5, animator.side_px, animator.side_px, 3), np.uint8)
+    crops, whole = list(drawn), getattr(animator, asked)
+    wanted = whole(crops)
+    forward, most = getattr(animator.networks, network).forward, 2
+
+    def small(pictures: Any) -> Any:
+        if len(pictures) > most:
+            raise torch.OutOfMemoryError("full")
+        return forward(pictures)
+
+    monkeypatch.setattr(getattr(animator.networks, network), "forward", small)
+    made = whole(crops)
+    assert len(made) == 5
+    for ours, theirs in zip(made, wanted, strict=True):
+        if network == "motion":
+            ours, theirs = ours.exp, theirs.exp
+        assert np.allclose(np.asarray(ours), np.asarray(theirs), atol=1e-4)
+    most = 0
+    with pytest.raises(Unavailable, match=r"gpu\.out_of_memory.*one frame"):
+        whole(crops)
+
+
 def test_memory_stays_flat_over_many_frames_at_1080p(animator: Animator) -> None:
     from avatar.engines.liveportrait.reenactment import Reenactment
 

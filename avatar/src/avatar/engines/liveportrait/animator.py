@@ -5,7 +5,8 @@ The only module of the engine that sees tensors and arrays; all others see one o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from avatar.engines.liveportrait.retargeting import retarget, stitch
 from avatar.errors import Unavailable
 
 Pixels = npt.NDArray[np.uint8]
+T = TypeVar("T")
 VERSION = "liveportrait 1"
 """Of what is kept of a stopped run; a change of the arithmetic behind it needs another."""
 
@@ -58,9 +60,12 @@ class Animator:
             self._identity = digest(VERSION, weights, str(self.dtype), self._stitching, self._strength)
         return self._identity
 
-    @torch.inference_mode()
     def motions(self, crops: Sequence[Pixels]) -> list[Motion]:
-        """What the faces in BGR crops (256, 256, 3) do."""
+        """What the faces in BGR crops (256, 256, 3) do. Raises as `draw`."""
+        return [motion for part in self._in_parts(self._motions, crops) for motion in part]
+
+    @torch.inference_mode()
+    def _motions(self, crops: Sequence[Pixels]) -> list[Motion]:
         with answering_card():
             raw = self.networks.motion(self._pictures(crops))
             held = torch.cat([raw.kp, raw.exp, raw.t, raw.scale, raw.pitch, raw.yaw, raw.roll], dim=1)
@@ -80,7 +85,11 @@ class Animator:
 
     @torch.inference_mode()
     def volume(self, crops: Sequence[Pixels]) -> Tensor:
-        """The appearance of faces in BGR crops (256, 256, 3); stays on the device."""
+        """The appearance of faces in BGR crops (256, 256, 3); stays on the device. Raises as `draw`."""
+        parts = self._in_parts(self._volume, crops)
+        return parts[0] if len(parts) == 1 else self._joined(parts)
+
+    def _volume(self, crops: Sequence[Pixels]) -> Tensor:
         with answering_card():
             return self.networks.appearance(self._pictures(crops))
 
@@ -116,8 +125,7 @@ class Animator:
             if len(poses) == 1:
                 raise self._too_small() from error
         # Outside of the handler, whose traceback holds what filled the card.
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._give_back()
         half = len(poses) // 2
         first, second = (volume, volume) if len(volume) == 1 else (volume[:half], volume[half:])
         return np.concatenate([self.draw(first, poses[:half]), self.draw(second, poses[half:])])
@@ -126,6 +134,28 @@ class Animator:
     def _drawn(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
         levels = (self.tensor_of(volume, poses).float() * 255 + 0.5).to(torch.uint8)
         return np.ascontiguousarray(levels.flip(1).permute(0, 2, 3, 1).cpu().numpy())
+
+    def _in_parts(self, work: Callable[[Sequence[Pixels]], T], crops: Sequence[Pixels]) -> list[T]:
+        """What `work` makes of the crops: at once, or of halves where they are too many for the card."""
+        try:
+            return [work(crops)]
+        except torch.OutOfMemoryError as error:
+            if len(crops) == 1:
+                raise self._too_small() from error
+        self._give_back()
+        half = len(crops) // 2
+        return self._in_parts(work, crops[:half]) + self._in_parts(work, crops[half:])
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        try:
+            with answering_card():
+                return torch.cat(parts)
+        except torch.OutOfMemoryError as error:
+            raise self._too_small() from error
+
+    def _give_back(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _too_small(self) -> Unavailable:
         told = "The card's memory is too small for one frame"
