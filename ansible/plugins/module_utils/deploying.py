@@ -59,7 +59,7 @@ def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[s
     """
     path, wanted = f"/v1/job/{quote(job['ID'], safe='')}", sum(one["Count"] for one in job["TaskGroups"])
     version = api.get(path)["Version"]
-    restarts: dict[tuple[str, str], int] = {}
+    before: dict[tuple[str, str], tuple[int, int]] = {}
     while True:
         now = api.get(path)["Version"]
         if now != version:
@@ -72,7 +72,7 @@ def wait_until_well(api: Api, job: Mapping[str, Any], deadline: float) -> list[s
             return well
         newest = api.get(f"{path}/deployment") or {}
         failed = newest.get("JobVersion") == version and newest.get("Status") == "failed"
-        ending = _ends_again_and_again(ours, restarts)
+        ending = _ends_again_and_again(ours, before)
         if failed or ending or time.monotonic() > deadline:
             reasons = _reasons(ours) or _not_placed(api, path) or "Nomad gives no reason"
             count = f"{len(well)} of {wanted} of the job {job['ID']}"
@@ -109,28 +109,32 @@ def _is_well(allocation: Mapping[str, Any]) -> bool:
 
 
 def _ends_again_and_again(
-    allocations: Sequence[Mapping[str, Any]], restarts: dict[tuple[str, str], int]
+    allocations: Sequence[Mapping[str, Any]], before: dict[tuple[str, str], tuple[int, int]]
 ) -> tuple[str, str] | None:
-    """Allocation and task that there is no use to wait for. `restarts` keeps how often each had started anew
-    when it was first seen: what happened earlier says nothing of now.
+    """Allocation and task that there is no use to wait for. `before` keeps how often each had started anew
+    and what its last event was when it was first seen: what happened earlier says nothing of now.
     """
     for one in allocations:
         if one["DesiredStatus"] != "run":
             continue
         for task, state in (one.get("TaskStates") or {}).items():
-            before = restarts.setdefault((one["ID"], task), state["Restarts"])
-            if state["Restarts"] - before >= RESTARTS or _rests(state):
+            restarts, event = before.setdefault((one["ID"], task), (state["Restarts"], _last(state)[0]))
+            if state["Restarts"] - restarts >= RESTARTS or (_last(state)[0] != event and _rests(state)):
                 return one["ID"], task
-        if one["ClientStatus"] == "failed" and not one.get("FollowupEvalID"):
-            return _ended([one])
+        if one["ClientStatus"] == "failed" and not one.get("FollowupEvalID") and (ended := _ended([one])):
+            return ended
     return None
 
 
 def _rests(state: Mapping[str, Any]) -> bool:
     """Whether it has ended so often that Nomad lets it wait for minutes."""
-    events = state.get("Events") or [{}]
-    reason = (events[-1].get("Details") or {}).get("restart_reason", "")
-    return state["State"] == "pending" and reason.startswith(_GIVEN_UP)
+    return state["State"] == "pending" and _last(state)[1].startswith(_GIVEN_UP)
+
+
+def _last(state: Mapping[str, Any]) -> tuple[int, str]:
+    """When a task's last event was by its node's clock, and why it starts anew, if it does."""
+    event = (state.get("Events") or [{}])[-1]
+    return event.get("Time", 0), (event.get("Details") or {}).get("restart_reason", "")
 
 
 def _ended(allocations: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
