@@ -104,8 +104,10 @@ def needs_of(face: Face, asked: Requirements = NOTHING_ASKED) -> EngineNeeds:
     it says so in the requirements, and gets what the best engine needs beside the card: its main memory and
     its compute capability.
     """
-    if isinstance(face, RigFace) or face.engine != "auto":
-        return ENGINE_NEEDS["rig" if isinstance(face, RigFace) else face.engine].raised(asked)
+    if isinstance(face, RigFace):
+        return ENGINE_NEEDS["rig"].raised(asked)
+    if face.engine != "auto":
+        return ENGINE_NEEDS[face.engine].raised(asked)
     plain = ENGINE_NEEDS[without_card(face)].raised(asked)
     if plain.gpus == 0:
         return plain
