@@ -128,6 +128,24 @@ def test_a_full_card_means_a_second_try_in_the_low_mode_and_then_an_error(
         lipsync_by_networks(spec, clips.folder / "b.mp4", context, MouthOptions(), lambda options: Full())
 
 
+def test_a_card_that_is_full_while_networks_come_means_a_second_try_too(
+    clips: Clips, small_engine: Make
+) -> None:
+    import torch
+
+    tried: list[str] = []
+
+    def opened(options: MouthOptions) -> Any:
+        tried.append(options.vram)
+        if len(tried) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 64.00 MiB.")
+        return small_engine(steps=1)
+
+    spec, context = job(clips.video(6), clips.sound(0.24)), Context(cache=clips.folder / "cache")
+    result = lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), opened)
+    assert (tried, result.frames) == (["auto", "low"], 6)
+
+
 def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(clips: Clips) -> None:
     heard = sound_for_networks(clips.sound(1.5), clips.folder / "heard.f32")
     assert len(heard) == 24_000

@@ -194,6 +194,26 @@ def test_missing_weights_are_said_with_their_licence(portrait: Path, driving: Cl
         reenact(job, tmp_path / "out.mp4", Context(cache=tmp_path))
 
 
+def test_a_card_that_is_full_while_networks_come_is_told(
+    portrait: Path, driving: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from avatar.engines import card
+
+    held = list[Any]()
+    monkeypatch.setattr(card, "find_card", lambda: "the card")
+    monkeypatch.setattr(card, "hold_to_lease", held.append)
+
+    def full(_: ReenactOptions) -> Any:
+        raise torch.OutOfMemoryError("Tried to allocate 64.00 MiB.")
+
+    job = ReenactJob(portrait, driving.path, consent=AGREED)
+    with pytest.raises(Unavailable, match=r"gpu\.out_of_memory.*liveportrait needed 64 MiB more"):
+        reenact(job, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"), full)
+    assert held == ["the card"], "torch takes no more than our part of it"
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_a_stop_leaves_nothing(animator: Animator, portrait: Path, driving: Clip, tmp_path: Path) -> None:
     told = 0
 

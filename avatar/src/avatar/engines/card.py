@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from avatar.engines.card_memory import find_card, hold_to_lease, out_of_memory
 from avatar.errors import Unavailable
 
 LOST = "gpu.lost"
@@ -39,6 +40,23 @@ def answering_card() -> Iterator[None]:
             f"The card stopped answering: {_first_line(error)}.",
             "Look at nvidia-smi and the kernel's log (Xid). The same order goes on with what was finished.",
         ) from error
+
+
+@contextmanager
+def held_card(engine: str, *, low: bool) -> Iterator[None]:
+    """A whole run without a holder: torch is held to our lease of the card, and a card that fails or is full
+    at any step of it, loading too, is told as such.
+
+    low: see `out_of_memory`.
+    """
+    try:
+        with answering_card():
+            card = find_card()
+            if card is not None:
+                hold_to_lease(card)
+            yield
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(error, low=low, engine=engine) from error
 
 
 def is_full(error: RuntimeError) -> bool:

@@ -91,14 +91,30 @@ def lipsync_by_networks(
     opened = open_engine or open_latentsync
     kept = unfinished(context, fresh=options.fresh)
     try:
-        return _made(whole, target, context, opened(options), kept)
+        return _tried(whole, target, context, opened, options, kept)
     except Unavailable as error:
         if error.code != OUT_OF_MEMORY or options.vram == "low":
             raise
         message = f"{error.message} Starting again with less at a time."
         context.tell(Notice(code=OUT_OF_MEMORY, message=message))
     _give_back()
-    return _made(whole, target, context, opened(replace(options, vram="low")), kept)
+    return _tried(whole, target, context, opened, replace(options, vram="low"), kept)
+
+
+def _tried(
+    spec: RenderSpec,
+    target: Path,
+    context: Context,
+    opened: OpenEngine,
+    options: MouthOptions,
+    kept: Kept,
+) -> Finished:
+    import_torch()
+    from avatar.engines.card import held_card
+    from avatar.engines.latentsync.engine import INFO
+
+    with held_card(INFO.name, low=options.vram == "low"):
+        return _made(spec, target, context, opened(options), kept)
 
 
 def unfinished(context: Context, *, fresh: bool = False) -> Kept:

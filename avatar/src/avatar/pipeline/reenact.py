@@ -121,7 +121,8 @@ def reenact(
     """Make `target`: as long as what drives it (a source video may end it earlier), with its sound.
 
     What a stopped run had drawn of the same is used. Raises Unavailable `torch.unavailable`,
-    `weights.missing`, `gpu.lost`; InvalidInput `face.not_found`, `template.*`, `consent.required`.
+    `weights.missing`, `gpu.out_of_memory`, `gpu.lost`; InvalidInput `face.not_found`, `template.*`,
+    `consent.required`.
     """
     require_mp4(target)
     _require_other_names(job, target)
@@ -131,9 +132,14 @@ def reenact(
     template = None
     if job.driving is not None and is_template(job.driving):
         template = load_template(job.driving)
-    animator = (open_animator or _open_animator)(job.options)
+    import_torch()
+    from avatar.engines.card import held_card
+    from avatar.engines.liveportrait.engine import INFO
+
     kept = unfinished(context, fresh=job.options.fresh)
     with ExitStack() as stack:
+        stack.enter_context(held_card(INFO.name, low=True))
+        animator = (open_animator or _open_animator)(job.options)
         work = stack.enter_context(atomic_files(target.parent, ()))
         tracker = stack.enter_context(closing(open_tracker()))
         speech = None
