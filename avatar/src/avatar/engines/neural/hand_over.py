@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from avatar.engines.base import Pixels
+from avatar.media_files import open_media
 
 _FORM = {"qp": "0", "preset": "ultrafast"}
 
@@ -25,6 +26,6 @@ def write_pictures(path: Path, pictures: Iterable[Pixels], size: tuple[int, int]
 
 def read_pictures(path: Path) -> Iterator[Pixels]:
     """The same pictures again, bit by bit."""
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         for frame in container.decode(video=0):
             yield np.ascontiguousarray(frame.to_ndarray(format="bgr24"))
