@@ -37,9 +37,9 @@ def frames_of(path: Path, count: int) -> np.ndarray[Any, Any]:
     ("kind", "engine"),
     [
         ("photo", "liveportrait+latentsync"),
-        ("photo", "liveportrait"),
+        pytest.param("photo", "liveportrait", marks=pytest.mark.slow),
         ("video", "latentsync"),
-        ("video", "liveportrait"),
+        pytest.param("video", "liveportrait", marks=pytest.mark.slow),
     ],
 )
 def test_a_sentence_becomes_a_video_by_each_engine(

@@ -80,6 +80,7 @@ def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_
     assert other.video.read_bytes() != together.video.read_bytes()
 
 
+@pytest.mark.slow
 def test_scenes_of_one_process_hand_their_networks_on(segment: Callable[..., SegmentFiles]) -> None:
     holder = ModelHolder(lambda: None)
     segment("first", holder=holder)
@@ -134,6 +135,7 @@ def test_a_stop_ends_both_stages_and_leaves_nothing(
     assert not (tmp_path / "stopped").exists()
 
 
+@pytest.mark.slow
 def test_a_segment_that_was_stopped_goes_on_where_it_stood_and_is_the_same(
     segment: Callable[..., SegmentFiles], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -40,7 +40,13 @@ def networks() -> Networks:
     return made
 
 
-@pytest.mark.parametrize("name", whole.CASES)
+LONG = ("video_absolute", "video_pictured_absolute", "still_lip")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in whole.CASES],
+)
 def test_a_whole_run_gives_what_the_original_gives(
     networks: Networks, theirs: dict[str, Array], name: str
 ) -> None:
