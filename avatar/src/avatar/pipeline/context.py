@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from avatar.engines.kept import Kept
 from avatar.engines.neural.holder import ModelHolder
 from avatar.errors import InvalidInput
 from avatar.spec import FrameProgress, MediaRef, Notice, PreviewFrame, StageStarted
+
+if TYPE_CHECKING:
+    # It brings numpy, whose threads would be there before a render can say how many it wants.
+    from avatar.engines.kept import Kept
 
 Told = StageStarted | FrameProgress | PreviewFrame | Notice
 Listener = Callable[[Told], None]
