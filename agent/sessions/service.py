@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from agent.events import BrainEvent, Done, Failure, ToolCalled
 from agent.forgetting.turns import forget_in_turn, says
 from agent.forgetting.words import Forgotten, Turn
-from agent.sessions.models import AgentSession, AgentTurn
+from agent.sessions.models import AgentSession
 from agent.sessions.repository import SessionRepository
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
@@ -113,8 +113,10 @@ class SessionService:
         """A new conversation, with a persona where one is named, or an earlier one of the same principal."""
         if session_id is not None:
             async with self._database.session() as session:
-                row = await self._own(SessionRepository(session), principal, session_id)
-            return Conversation(row.id, principal, debug, local_files, row.persona_id)
+                persona = await SessionRepository(session).persona(principal, session_id)
+            if persona is None:
+                raise _no_session(session_id)
+            return Conversation(session_id, principal, debug, local_files, *persona)
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
             now = utcnow()
@@ -138,7 +140,10 @@ class SessionService:
         utterance = storable(utterance)
         async with self._database.transaction() as session:
             repository = SessionRepository(session)
-            row = await self._own(repository, conversation.principal, conversation.id)
+            now = utcnow()
+            row = await repository.begin(conversation.principal, conversation.id, title_of(utterance), now)
+            if row is None:
+                raise _no_session(conversation.id)
             if request_id is not None and await repository.turn_of_request(
                 conversation.principal, request_id
             ):
@@ -147,35 +152,30 @@ class SessionService:
                     "This request is being answered already.",
                     "Send it again to get its answer.",
                 )
-            await self._close_lost(session, repository, row.id)
-            now = utcnow()
-            row.turns += 1
-            row.updated_at = now
-            row.title = row.title or title_of(utterance)
-            repository.add(
-                AgentTurn(
-                    session_id=row.id,
-                    number=row.turns,
-                    utterance=utterance,
-                    trace_id=trace_id(),
-                    request_id=request_id,
-                    started_at=now,
-                    alive_until=now + timedelta(seconds=self.lease_s),
-                )
+            begun = OpenTurn(conversation.id, *row)
+            await self._close_lost(session, repository, begun.session_id)
+            await repository.add_turn(
+                session_id=begun.session_id,
+                number=begun.number,
+                utterance=utterance,
+                trace_id=trace_id(),
+                request_id=request_id,
+                started_at=now,
+                alive_until=now + timedelta(seconds=self.lease_s),
             )
             if self._audit is not None:
                 said = AuditEntry(
                     kind=UTTERANCE,
                     actor=conversation.principal.name,
-                    subject=f"{row.id}:{row.turns}",
-                    session_id=row.id,
-                    tenant=row.tenant,
+                    subject=f"{begun.session_id}:{begun.number}",
+                    session_id=begun.session_id,
+                    tenant=conversation.principal.tenant,
                     data={"principal": conversation.principal.id},
                     words={"text": utterance},
                 )
                 await self._audit.record(session, said)
-            begun = OpenTurn(row.id, row.turns, row.last_render_id, row.last_project_id)
-        self._running[begun.session_id, begun.number] = _Running(row.tenant, row.principal_id)
+        asker = conversation.principal
+        self._running[begun.session_id, begun.number] = _Running(asker.tenant, asker.id)
         return begun
 
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
@@ -201,19 +201,23 @@ class SessionService:
             row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
             row.reply, row.tool = storable(so_far.reply), so_far.tool
             await self._write(session, turn, told)
-            await self._forget(session, turn, row)
+            await self._forget(session, repository, turn)
             await self._note_it(repository, turn, so_far)
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent] = ()) -> None:
         try:
             async with self._database.transaction() as session:
                 repository = SessionRepository(session)
-                row = await repository.turn(turn.session_id, turn.number)
-                if row is not None and row.finished_at is None:
-                    row.reply, row.tool, row.error_code = storable(end.reply), end.tool, end.error_code
-                    row.finished_at = utcnow()
+                if await repository.end(
+                    turn.session_id,
+                    turn.number,
+                    reply=storable(end.reply),
+                    tool=end.tool,
+                    error_code=end.error_code,
+                    finished_at=utcnow(),
+                ):
                     await self._write(session, turn, told)
-                    await self._forget(session, turn, row)
+                    await self._forget(session, repository, turn)
                 await self._note_it(repository, turn, end)
         finally:
             self._running.pop((turn.session_id, turn.number), None)
@@ -270,12 +274,15 @@ class SessionService:
         events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in told]
         await self._events.append_all(session, turn.stream, events)
 
-    async def _forget(self, session: AsyncSession, turn: OpenTurn, row: AgentTurn) -> None:
+    async def _forget(self, session: AsyncSession, repository: SessionRepository, turn: OpenTurn) -> None:
         """“I have forgotten …” is told and not kept."""
         running = self._running.get((turn.session_id, turn.number))
-        for forgotten in running.forgotten if running is not None else ():
+        if running is None or not running.forgotten:
+            return
+        row = await repository.turn(turn.session_id, turn.number)
+        for forgotten in running.forgotten:
             await overwriting(session)
-            if says(row, forgotten):
+            if row is not None and says(row, forgotten):
                 await forget_in_turn(session, self._events, turn.stream, row, forgotten)
 
     async def _settle(self, session_id: str) -> None:
@@ -290,7 +297,10 @@ class SessionService:
         self, session: AsyncSession, repository: SessionRepository, session_id: str
     ) -> None:
         """Ends turns whose process is gone, and says so in them. Nothing is tried again."""
-        for row in await repository.lost(session_id, utcnow()):
+        for number in await repository.lost(session_id, utcnow()):
+            row = await repository.turn(session_id, number)
+            if row is None:
+                continue
             turn = OpenTurn(row.session_id, row.number, None)
             told = await self._events.read(turn.stream)
             failure = _lost(any(event.kind == ToolCalled.model_fields["type"].default for event in told))
@@ -304,10 +314,14 @@ class SessionService:
         """Somebody else's session does not exist for the asker."""
         row = await repository.own(principal, session_id)
         if row is None:
-            raise NotFound(
-                "session.not_found", f"There is no session {session_id}.", hint="Leave it out to start one."
-            )
+            raise _no_session(session_id)
         return row
+
+
+def _no_session(session_id: str) -> NotFound:
+    return NotFound(
+        "session.not_found", f"There is no session {session_id}.", hint="Leave it out to start one."
+    )
 
 
 def _lost(began_a_tool: bool) -> Failure:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
@@ -19,7 +18,7 @@ from policy.audit.repository import TENANT, AuditLines
 from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
-from soundstage.database import Database, in_transaction, utcnow
+from soundstage.database import Database, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
 from soundstage.telemetry import get_logger
@@ -69,7 +68,7 @@ class AuditLog:
         if _END not in session.info:
             session.info[_END] = await lines.last()
             if self._writer is not None and await self._head_fits(lines, session.info[_END]):
-                event.listen(session.sync_session, "after_commit", self._committed)
+                when_committed(session, lambda: self._committed(session))
         last: Head | None = session.info[_END]
         rows: list[dict[str, Any]] = []
         for entry in entries:
@@ -180,7 +179,7 @@ class AuditLog:
         self._log.error("the audit log does not fit its noted end", line=head.number)
         return False
 
-    def _committed(self, session: Any) -> None:
+    def _committed(self, session: AsyncSession) -> None:
         """The lines exist from now on, and not before: only then is the end of the chain noted."""
         if self._writer is not None:
             self._writer.note(session.info[_END])

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.keys.models import ApiKeyRow, EndedLoginRow
 
-# Made once: it is asked with every request.
-_BY_HASH = select(ApiKeyRow).where(ApiKeyRow.sha256 == bindparam("hash"))
+
+class KnownKey(NamedTuple):
+    """What a key is known by, and what it may do."""
+
+    id: str
+    tenant: str
+    name: str
+    role: str
+    scopes: list[str] | None
+    sha256: str
+    state: str
+    expires_at: datetime | None
+
+
+# Made once, of columns and not of the class: it is asked with every request.
+_BY_HASH = select(*(getattr(ApiKeyRow, name) for name in KnownKey._fields)).where(
+    ApiKeyRow.sha256 == bindparam("hash")
+)
 
 
 class KeyRepository:
@@ -27,9 +44,9 @@ class KeyRepository:
     async def get(self, key_id: str) -> ApiKeyRow | None:
         return await self._session.get(ApiKeyRow, key_id)
 
-    async def by_hash(self, sha256: str) -> ApiKeyRow | None:
-        found: ApiKeyRow | None = await self._session.scalar(_BY_HASH, {"hash": sha256})
-        return found
+    async def by_hash(self, sha256: str) -> KnownKey | None:
+        found = (await self._session.execute(_BY_HASH, {"hash": sha256})).first()
+        return None if found is None else KnownKey(*found)
 
     async def all(self, tenant: str | None) -> Sequence[ApiKeyRow]:
         """Oldest first; of one tenant, or of all (None)."""

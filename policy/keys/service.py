@@ -17,7 +17,7 @@ from policy.keys.errors import (
     key_of_another_tenant,
 )
 from policy.keys.models import ApiKeyRow, EndedLoginRow
-from policy.keys.repository import KeyRepository
+from policy.keys.repository import KeyRepository, KnownKey
 from policy.keys.schemas import KeyMade, KeyRequest, KeyView
 from policy.keys.states import USABLE, KeyState, move, state_at
 from policy.permissions import check_pattern
@@ -198,11 +198,11 @@ def _check_rights(request: KeyRequest, by: Principal, tenant: str) -> None:
         raise key_escalates(missing)
 
 
-def _state(row: ApiKeyRow, now: datetime) -> KeyState:
+def _state(row: ApiKeyRow | KnownKey, now: datetime) -> KeyState:
     return state_at(KeyState(row.state), row.expires_at, now)
 
 
-def _principal(row: ApiKeyRow) -> Principal | None:
+def _principal(row: ApiKeyRow | KnownKey) -> Principal | None:
     if _state(row, utcnow()) not in USABLE:
         return None
     scopes = None if row.scopes is None else tuple(row.scopes)

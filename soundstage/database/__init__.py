@@ -2,7 +2,7 @@
 
 from soundstage.database.backup import backup_sqlite, check_sqlite, restore_sqlite
 from soundstage.database.base import Base, UtcDateTime, new_id, utcnow
-from soundstage.database.engine import Database, in_transaction, overwriting
+from soundstage.database.engine import Database, in_transaction, overwriting, when_committed
 
 __all__ = [
     "Base",
@@ -15,4 +15,5 @@ __all__ = [
     "overwriting",
     "restore_sqlite",
     "utcnow",
+    "when_committed",
 ]

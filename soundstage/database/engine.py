@@ -32,6 +32,7 @@ from soundstage.errors import SoundstageError, Unavailable
 BUSY_TIMEOUT_MS = 10_000
 
 _WRITES = "soundstage_writes"
+_WHEN_COMMITTED = "soundstage_when_committed"
 
 
 class Database:
@@ -89,6 +90,8 @@ class Database:
                     async with session.begin():
                         await session.connection()
                         yield session
+                    for tell in session.info.get(_WHEN_COMMITTED, ()):
+                        tell()
         finally:
             self._writing_tasks.discard(task)
 
@@ -191,6 +194,16 @@ def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncSession:
 def in_transaction(session: AsyncSession) -> bool:
     """Whether the session comes from `Database.transaction()`."""
     return bool(session.info.get(_WRITES))
+
+
+def when_committed(session: AsyncSession, tell: Callable[[], None]) -> None:
+    """Calls `tell` as soon as what this transaction has written exists for others, or never.
+
+    Raises RuntimeError outside of `Database.transaction()`.
+    """
+    if not in_transaction(session):
+        raise RuntimeError("only Database.transaction() commits")
+    session.info.setdefault(_WHEN_COMMITTED, []).append(tell)
 
 
 def _open(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:

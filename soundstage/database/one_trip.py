@@ -50,7 +50,7 @@ class OneTripCursor:
     async def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> OneTripCursor:
         rows = list(parameters)
         way = self._connection.ways.of(sql, len(rows[0]) if rows else 0)
-        few = way is Way.INSERT and len(rows) <= MOST_ROWS
+        few = way is Way.ROW and len(rows) <= MOST_ROWS
         if not few or not await self._connection.in_place(way, self._run_many, sql, rows):
             await self._connection.on_its_thread(self._run_many, sql, rows)
         return self

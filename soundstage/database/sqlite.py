@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from soundstage.database.base import Base
 from soundstage.database.in_place import Ways
 from soundstage.database.one_trip import open_connection
 from soundstage.errors import SoundstageError, StorageFull, Unavailable
@@ -34,7 +35,7 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
         if path.is_dir():
             raise _cannot_open(url)
     prepare = partial(_prepare, busy_timeout_ms=busy_timeout_ms)
-    opening = partial(open_connection, prepare=prepare, ways=Ways(), patience_ms=busy_timeout_ms)
+    opening = partial(open_connection, prepare=prepare, ways=Ways(_key_of), patience_ms=busy_timeout_ms)
     # A connection is a thread: those that a busy moment needed are kept, and the same few used again.
     pool = {"pool_size": MOST_CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True} if in_a_file else {}
     engine = create_async_engine(url, connect_args={"async_creator_fn": opening}, **pool)
@@ -149,6 +150,11 @@ def _listen(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "invalidate", on_invalidate)
     event.listen(engine.sync_engine, "begin", on_begin)
+
+
+def _key_of(table: str) -> Collection[str]:
+    known = Base.metadata.tables.get(table)
+    return () if known is None else known.primary_key.columns.keys()
 
 
 def _cannot_open(url: URL) -> Unavailable:

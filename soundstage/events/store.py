@@ -6,29 +6,25 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     ColumnElement,
-    Executable,
     Table,
     Text,
     bindparam,
     delete,
-    event,
     func,
     insert,
     or_,
     select,
+    text,
     true,
 )
 from sqlalchemy import cast as cast_as
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 
-from soundstage.database import Database, in_transaction, utcnow
+from soundstage.database import Database, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.events.listening import Bell
 from soundstage.events.models import EventRow, EventStreamRow
@@ -46,23 +42,14 @@ _Found = TypeVar("_Found")
 _EVENTS = cast(Table, EventRow.__table__)
 _COUNTERS = cast(Table, EventStreamRow.__table__)
 
-
-def _taking(insert_into: Callable[[Table], Any]) -> Executable:
-    # The counter of all first, always: writers that take locks in one order cannot block each other for ever.
-    rows: list[dict[str, Any]] = [
-        {"name": bindparam(name), "last": bindparam("count")} for name in ("all", "stream")
-    ]
-    counted = insert_into(_COUNTERS).values(rows)
-    more = _COUNTERS.c.last + counted.excluded.last
-    taken: Executable = counted.on_conflict_do_update(index_elements=["name"], set_={"last": more}).returning(
-        _COUNTERS.c.name, _COUNTERS.c.last
-    )
-    return taken
-
-
 # Made once: putting a statement together takes longer than running it.
 _ADD = insert(_EVENTS)
-_TAKE = MappingProxyType({"sqlite": _taking(sqlite.insert), "postgresql": _taking(postgresql.insert)})
+# As text: SQLAlchemy puts an insertion of several rows together anew each time. The counter of all first,
+# always: writers that take locks in one order cannot block each other for ever.
+_TAKE = text(
+    "INSERT INTO event_streams (name, last) VALUES (:all, :count), (:stream, :count) "
+    "ON CONFLICT (name) DO UPDATE SET last = event_streams.last + excluded.last RETURNING name, last"
+).bindparams(bindparam("count", type_=_COUNTERS.c.last.type))
 _LAST = select(_COUNTERS.c.last).where(_COUNTERS.c.name == bindparam("stream"))
 
 
@@ -120,7 +107,7 @@ class EventStore:
             for number, place, (kind, data) in zip(numbers, places, told, strict=True)
         ]  # fmt: skip
         await session.execute(_ADD, rows)
-        if self._wake_at_commit(session.sync_session, stream):
+        if self._wake_at_commit(session, stream):
             await self._bell.ring(session, stream)
         return [Event.model_validate(row) for row in rows]
 
@@ -187,8 +174,8 @@ class EventStore:
         """
         if not in_transaction(session):
             raise RuntimeError("events are rewritten inside Database.transaction()")
-        text = cast_as(EventRow.data, Text)
-        held = or_(*(text.icontains(word, autoescape=True) for word in holding)) if holding else true()
+        written = cast_as(EventRow.data, Text)
+        held = or_(*(written.icontains(word, autoescape=True) for word in holding)) if holding else true()
         names, changed = list(streams), 0
         for start in range(0, len(names), PAGE):
             query = select(EventRow).where(EventRow.stream.in_(names[start : start + PAGE]), held)
@@ -215,18 +202,16 @@ class EventStore:
             found = await session.scalar(select(func.count(EventRow.id)).where(*_older(before, keep)))
         return found or 0
 
-    def _wake_at_commit(self, session: Session, stream: str) -> bool:
+    def _wake_at_commit(self, session: AsyncSession, stream: str) -> bool:
         """Notes the stream for the end of the transaction; False when it is noted already."""
-        streams: set[str] = session.info.setdefault(_STREAMS, set())
+        noted: dict[EventStore, set[str]] = session.info.setdefault(_STREAMS, {})
+        if (streams := noted.get(self)) is None:
+            streams = noted[self] = set()
+            when_committed(session, lambda: self._tail.wake(streams))
         if stream in streams:
             return False
         streams.add(stream)
-        if not event.contains(session, "after_commit", self._committed):
-            event.listen(session, "after_commit", self._committed)
         return True
-
-    def _committed(self, session: Session) -> None:
-        self._tail.wake(session.info.get(_STREAMS, ()))
 
 
 def _older(before: datetime, keep: Collection[str]) -> tuple[ColumnElement[bool], ...]:
@@ -238,7 +223,7 @@ async def _take(session: AsyncSession, stream: str, count: int) -> tuple[range, 
     transaction.
     """
     counted = {"all": ALL_STREAMS, "stream": stream, "count": count}
-    taken = await session.execute(_TAKE[session.get_bind().dialect.name], counted)
+    taken = await session.execute(_TAKE, counted)
     last = {row.name: row.last for row in taken}
     return _up_to(last[ALL_STREAMS], count), _up_to(last[stream], count)
 

@@ -122,6 +122,8 @@ class Renders:
         await self._session.execute(delete(Render).where(Render.id.in_(ids)))
 
     async def outputs(self, ids: Collection[str]) -> Sequence[RenderOutput]:
+        if not ids:
+            return ()
         return (
             await self._session.scalars(select(RenderOutput).where(RenderOutput.render_id.in_(ids)))
         ).all()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select, text, update
 
 from soundstage.database import Database, utcnow
 from soundstage.database.in_place import Way, Ways
@@ -168,11 +168,21 @@ async def test_many_statements_in_a_row_leave_others_their_turn(db: Database) ->
     [
         ("SELECT a FROM t", Way.QUERY),
         ("BEGIN IMMEDIATE", Way.BEGIN),
-        ("INSERT INTO t (a, b) VALUES (?, ?)", Way.INSERT),
-        ("INSERT INTO t (a) VALUES (?), (?) ON CONFLICT (a) DO UPDATE SET b = 1 RETURNING a", Way.INSERT),
+        ("INSERT INTO t (a, b) VALUES (?, ?)", Way.ROW),
+        ("INSERT INTO t (a) VALUES (?), (?) ON CONFLICT (a) DO UPDATE SET b = 1 RETURNING a", Way.ROW),
         ("INSERT INTO t (a) SELECT a FROM u", Way.THREAD),
         ("INSERT INTO t (a) VALUES ((SELECT max(a) FROM t))", Way.THREAD),
         ("UPDATE t SET a = 1", Way.THREAD),
+        ("UPDATE t SET a=? WHERE t.id = ?", Way.ROW),
+        ("UPDATE t SET a=(t.a + ?), b=? WHERE t.id = ? AND t.b = ? AND t.c IS NULL RETURNING a, b", Way.ROW),
+        ("UPDATE t SET a=CASE WHEN (t.a = ?) THEN ? ELSE t.a END WHERE t.id = ?", Way.ROW),
+        ("UPDATE pair SET a=? WHERE pair.x = ? AND pair.y = ?", Way.ROW),
+        ("UPDATE pair SET a=? WHERE pair.x = ?", Way.THREAD),
+        ("UPDATE t SET a=? WHERE t.id > ?", Way.THREAD),
+        ("UPDATE t SET a=? WHERE t.id = ? OR t.b = ?", Way.THREAD),
+        ("UPDATE t SET a=? WHERE t.id IN (SELECT id FROM u WHERE u.id = ?)", Way.THREAD),
+        ("UPDATE t SET a=(SELECT max(a) FROM u) WHERE t.id = ?", Way.THREAD),
+        ("UPDATE unknown SET a=? WHERE unknown.id = ?", Way.THREAD),
         ("DELETE FROM t", Way.THREAD),
         ("WITH x AS (SELECT 1) DELETE FROM t", Way.THREAD),
         ("PRAGMA wal_checkpoint", Way.THREAD),
@@ -181,7 +191,18 @@ async def test_many_statements_in_a_row_leave_others_their_turn(db: Database) ->
     ],
 )
 def test_what_may_take_long_goes_to_the_thread(sql: str, way: Way) -> None:
-    assert Ways().of(sql, 2) is way
+    keys = {"t": ["id"], "pair": ["x", "y"]}
+    assert Ways(lambda table: keys.get(table, ())).of(sql, 2) is way
+
+
+async def test_one_row_is_changed_without_a_trip(db: Database, events: EventStore, trips: Trips) -> None:
+    async with db.transaction() as session:
+        await events.append(session, "s", "written")
+    async with db.transaction() as session:
+        trips.count = 0
+        await session.execute(update(EventRow).where(EventRow.id == 1).values(kind="changed"))
+        assert trips.count == 0
+    assert [event.kind for event in await events.read("s")] == ["changed"]
 
 
 def test_many_rows_at_once_go_to_the_thread() -> None:
