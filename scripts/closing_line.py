@@ -1,4 +1,4 @@
-"""Adds up the JUnit reports of all rooms and prints one closing line; called by scripts/test."""
+"""Adds up the JUnit reports of all rooms and prints one closing line; called by scripts/lanes.py."""
 
 import sys
 import xml.etree.ElementTree as ET

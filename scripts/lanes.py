@@ -1,0 +1,217 @@
+"""Runs the rooms of tests in lanes, several at once, and prints each room's output whole when it has ended;
+called by scripts/test.
+
+The first lane takes the rooms that need the whole machine (scripts/rooms.py), one after the other, then helps
+with the others; further lanes take the others. With one lane, what a room says is printed as it comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import closing_line
+from failed_tests import count_as_passed, failed_tests, report_broken_off
+from rooms import CHECK, TORCH, Room, rooms_of
+
+# How pytest ends when all passed, when tests failed, and when a room has none with these marks.
+PASSED, FAILED, NONE_CHOSEN = 0, 1, 5
+MOST_TRIED_AGAIN = 3
+# What a shell says of a program that Ctrl-C has ended.
+INTERRUPTED = 130
+WHAT_MAKES_TORCH = "scripts/torch_environment makes it (6 GiB)"
+
+
+class Lanes:
+    """One run of the rooms: what is to do, what is running, what came of it."""
+
+    def __init__(self, lanes: int, marks: str, folder: Path, *, make_torch: bool) -> None:
+        self.lanes = lanes
+        self.marks = marks
+        self.folder = folder
+        self.make_torch = make_torch
+        self._machine: deque[Room] = deque()
+        self._others: deque[Room] = deque()
+        self._codes: dict[Room, int] = {}
+        self._minutes: list[tuple[str, float]] = []
+        self._unsteady: list[str] = []
+        self._running: set[int] = set()
+        self._stops = 0
+        self._begun = time.monotonic()
+
+    async def run(self, rooms: list[Room], *, second_try: bool) -> int:
+        """All rooms, then the closing line; the exit status."""
+        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(which, self._stop)
+        for room in rooms:
+            (self._machine if room.whole_machine and self.lanes > 1 else self._others).append(room)
+        await asyncio.gather(*(self._lane(first=number == 0) for number in range(self.lanes)))
+        for room, code in self._codes.items():
+            if second_try and code == FAILED and not self._stops:
+                await self._again(room)
+        return self._close()
+
+    def _stop(self) -> None:
+        """Ctrl-C: rooms take down what they have made; once more: they are hurried; a third time: ended."""
+        self._stops += 1
+        self._machine.clear()
+        self._others.clear()
+        for pid in self._running:
+            _signal_group(pid, signal.SIGINT if self._stops < 3 else signal.SIGKILL)
+
+    async def _lane(self, *, first: bool) -> None:
+        while queue := (self._machine if first and self._machine else self._others):
+            await self._room(queue.popleft())
+
+    async def _room(self, room: Room) -> None:
+        begun = time.monotonic()
+        pytest = await self._program(room)
+        if pytest is None:
+            _say(f"\n== {room.name}: left out, its environment is not there; {WHAT_MAKES_TORCH}")
+            return
+        command = self._command(room, pytest)
+        if room is not CHECK:
+            command += [f"--junitxml={self._report(room)}", "-o", f"junit_suite_name={room.name}"]
+        if self.lanes == 1:
+            _say(f"\n== {room.name}")
+            code = await self._ended(room, command)
+        else:
+            said = self.folder / f"{room.name}.txt"
+            _say(f"-- {(begun - self._begun) / 60:.1f} min: {room.name} begins (as it comes: {said})")
+            with said.open("w+b") as output:
+                code = await self._ended(room, command, output)
+                _say(f"\n== {room.name}")
+                output.seek(0)
+                shutil.copyfileobj(output, sys.stdout.buffer)
+        self._codes[room] = code
+        self._minutes.append((room.name, (time.monotonic() - begun) / 60))
+        report = self._report(room)
+        if code not in (PASSED, NONE_CHOSEN) and not failed_tests(report, room.name):
+            report_broken_off(report.with_suffix(".broken.xml"), room.name, f"ended with {code}")
+            _say(f"{room.name} ended with {code}")
+
+    async def _again(self, room: Room) -> None:
+        """What passes now counts as passed and is named as unsteady: a defect to mend, but no reason to throw
+        a whole run away. It runs alone, when the lanes have ended."""
+        names = failed_tests(self._report(room), room.name)
+        pytest = await self._program(room)
+        if pytest is None or not 1 <= len(names) <= MOST_TRIED_AGAIN:
+            return
+        _say(f"\n== {room.name}, once more: {' '.join(names)}")
+        last_failed = ["--last-failed", "--last-failed-no-failures", "none"]
+        self._codes[room] = await self._ended(room, [*self._command(room, pytest), *last_failed])
+        if self._codes[room] == PASSED:
+            count_as_passed(self._report(room))
+            self._unsteady += names
+
+    def _close(self) -> int:
+        """The summary; the last line of all is the one that counts."""
+        if self._unsteady:
+            _say("\nUnsteady (failed, then passed alone)", *(f"  {name}" for name in self._unsteady))
+        _say("\nMinutes per room", *(f"  {name:16} {minutes:5.1f} min" for name, minutes in self._minutes))
+        whole = (time.monotonic() - self._begun) / 60
+        _say(f"  {'all':16} {whole:5.1f} min in {self.lanes} lane{'s' if self.lanes > 1 else ''}")
+        if self._stops:
+            _say("\nStopped: rooms that had not ended, or not begun, are missing below.")
+        failed = closing_line.main(self.folder)
+        well = all(code in (PASSED, NONE_CHOSEN) for code in self._codes.values())
+        return INTERRUPTED if self._stops else int(bool(failed) or not well)
+
+    def _report(self, room: Room) -> Path:
+        return self.folder / f"{room.name}.xml"
+
+    async def _program(self, room: Room) -> str | None:
+        """Its pytest; None when its environment is not there."""
+        if room.pytest != TORCH:
+            return room.pytest
+        ask = ["scripts/torch_environment", *([] if self.make_torch else ["--there"])]
+        asked = await asyncio.create_subprocess_exec(*ask, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        place = (await asked.communicate())[0].decode().strip()
+        return f"{place}/bin/pytest" if asked.returncode == 0 else None
+
+    def _command(self, room: Room, pytest: str) -> list[str]:
+        if room is CHECK:
+            return ["scripts/check"]
+        marks = f"({self.marks}) and {room.marks}" if room.marks else self.marks
+        # A cache of its own: the other lane would write over what `--last-failed` has to know.
+        cache = f"cache_dir={self.folder / 'cache' / room.name}"
+        colour = ["--color=yes"] if sys.stdout.isatty() else []
+        return [pytest, "-q", "-m", marks, "-o", cache, *colour, room.folder]
+
+    async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
+        """How a room has ended. It has a session of its own, so that `_stop` alone tells it of Ctrl-C; when
+        this process is killed, the kernel does."""
+        if self._stops:
+            return INTERRUPTED
+        process = await asyncio.create_subprocess_exec(
+            *["setpriv", "--pdeathsig", "INT", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **({"PYTHONPATH": "avatar/src"} if room.pytest == TORCH else {})},
+            start_new_session=True,
+        )
+        self._running.add(process.pid)
+        if self._stops:
+            _signal_group(process.pid, signal.SIGINT)
+        code = await process.wait()
+        self._running.discard(process.pid)
+        if self._stops:
+            _signal_group(process.pid, signal.SIGKILL)
+        return code
+
+
+def _signal_group(pid: int, which: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, which)
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n", flush=True)
+
+
+def _lanes_wanted(given: str, *, quiet: bool) -> int:
+    """Two, unless figures are taken, or one says otherwise, or the computer has but one processor."""
+    if not given:
+        return 1 if quiet else min(2, os.cpu_count() or 1)
+    if not given.isdigit() or int(given) < 1:
+        raise ValueError(f"TEST_LANES is a number from 1 on, and not {given}")
+    return int(given)
+
+
+def main(arguments: list[str]) -> int:
+    """`[--long | --gpu] [--only "ROOM …"]`; 0: all passed, 1: something failed, 2: not understood."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/test", description="Run all tests, or those of some rooms."
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--long", action="store_true", help="the slow ones too; one room after the other")
+    which.add_argument("--gpu", action="store_true", help="only those that need an NVIDIA card")
+    parser.add_argument("--only", default="", metavar='"ROOM …"', help="these rooms; `check` is one of them")
+    chosen = parser.parse_args(arguments)
+    try:
+        lanes = _lanes_wanted(os.environ.get("TEST_LANES", ""), quiet=chosen.long or chosen.gpu)
+        rooms = rooms_of(Path.cwd(), chosen.only.replace(",", " ").split(), with_check=not chosen.gpu)
+    except ValueError as error:
+        parser.error(str(error))
+    marks = "gpu" if chosen.gpu else "not gpu" if chosen.long else "not slow and not gpu"
+    if chosen.long and subprocess.run(["scripts/llama_server"], stdout=subprocess.DEVNULL).returncode:
+        print("Those tests that need llama-server are left out.", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="soundstage-tests-") as folder:
+        run = Lanes(1 if chosen.gpu else lanes, marks, Path(folder), make_torch=chosen.long or chosen.gpu)
+        return asyncio.run(run.run(rooms, second_try=os.environ.get("TEST_AGAIN", "0") == "1"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

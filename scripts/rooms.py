@@ -1,0 +1,65 @@
+"""The rooms of tests, and in which environment each runs; for scripts/lanes.py.
+
+A room is one run of pytest over one folder, or `check`, the format, lint and types. Rooms that use what a
+computer has once (network namespaces and machines of labs, emulated machines, a farm with fixed places) never
+run beside each other; all others may run beside any. Each group begins with what takes longest, so that the
+lanes end at about the same time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTROL = ".venv/bin/pytest"
+WORKER = "avatar/.venv/bin/pytest"
+PLUGIN = "farm/device_plugin/.venv/bin/pytest"
+# Made by scripts/torch_environment, outside of the checkout.
+TORCH = "torch"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`folder`: of its tests; `marks`: on top of those of the whole run; `whole_machine`: see above."""
+
+    name: str
+    folder: str
+    pytest: str = CONTROL
+    marks: str = ""
+    whole_machine: bool = False
+
+
+def _machine(name: str) -> Room:
+    return Room(name, f"tests/{name}", whole_machine=True)
+
+
+def _other(name: str, pytest: str = CONTROL, marks: str = "") -> Room:
+    return Room(name, f"tests/{name}", pytest, marks)
+
+
+# No tests: scripts/check.
+CHECK = Room("check", "")
+ROOMS = (
+    CHECK,
+    *map(_machine, ("ansible", "farm", "pxe", "lab", "node_health", "e2e")),
+    # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
+    # make it.
+    Room("torch", "tests/avatar", TORCH, "torch"),
+    *map(_other, ("agent", "provisioning_api")),
+    _other("avatar", WORKER, "not torch"),
+    *map(_other, ("app", "studio", "ui", "jobs")),
+    _other("device_plugin", PLUGIN),
+    *map(_other, ("soundstage", "policy", "gpu_role", "tools", "project")),
+)
+
+
+def rooms_of(checkout: Path, names: list[str], *, with_check: bool) -> list[Room]:
+    """Those that are there, or of them those named. ValueError for a name that no room has."""
+    there = [room for room in ROOMS if (checkout / (room.folder or "scripts/check")).exists()]
+    unknown = sorted(set(names) - {room.name for room in there})
+    if unknown:
+        known = " ".join(room.name for room in there)
+        raise ValueError(f"No room is called {' or '.join(unknown)}; there are: {known}")
+    if names:
+        return [room for room in there if room.name in names]
+    return [room for room in there if with_check or room is not CHECK]

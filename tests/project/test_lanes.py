@@ -1,0 +1,188 @@
+"""`make test` runs rooms beside each other, in a checkout of a few small rooms."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+# They take a second to load.
+NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+# Waits until the named room has begun: passes only beside it.
+MEETS = """
+import pathlib, time
+def test_{room}_meets_{other}():
+    here = pathlib.Path({folder!r})
+    (here / "{room}").touch()
+    until = time.monotonic() + {patience_s}
+    while not (here / "{other}").exists():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)
+    print("{room} has met {other}")
+"""
+PASSES = "def test_it(): pass\n"
+# Passes the second time.
+UNSTEADY = """
+import pathlib
+def test_it():
+    mark = pathlib.Path({mark!r})
+    known = mark.exists()
+    mark.touch()
+    assert known
+def test_that_holds(): pass
+"""
+# Leaves a process behind unless it is taken down, and tells when it is.
+HOUSE = """
+import os, pathlib, pytest, subprocess, time
+@pytest.fixture(scope="session")
+def house():
+    here = pathlib.Path({folder!r})
+    keeper = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    stray = subprocess.Popen(["sh", "-c", "trap '' INT; while :; do sleep 0.1; done"])
+    (here / "{room}.pids").write_text(f"{{keeper.pid}} {{stray.pid}}")
+    yield
+    keeper.kill()
+    keeper.wait()
+    (here / "{room}.down").touch()
+def test_it(house): time.sleep(1000)
+"""
+
+
+class Checkout:
+    """One with the real scripts, and rooms that a test writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "scripts").mkdir()
+        for name in ("test", "lanes.py", "rooms.py", "failed_tests.py", "closing_line.py"):
+            shutil.copy(SCRIPTS / name, folder / "scripts" / name)
+        programs = folder / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        for name, words in (("python", ""), ("pytest", "-m pytest ")):
+            (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
+            (programs / name).chmod(0o755)
+        (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow: a\n    gpu: b\n    torch: c\n")
+
+    def room(self, name: str, test: str, **values: object) -> None:
+        place = self.folder / "tests" / name
+        place.mkdir(parents=True)
+        values = {"room": name, "folder": str(self.folder), **values}
+        (place / f"test_{name}.py").write_text(test.format(**values) if "{" in test else test)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.folder / "scripts" / "test", *arguments],
+            env={**os.environ, "TEST_LANES": "2", "TEST_AGAIN": "0", **NO_PLUGINS, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **variables: str) -> tuple[int, list[str]]:
+        """Its exit status and the lines that it printed."""
+        running = self.start(*arguments, **variables)
+        said, _ = running.communicate(timeout=120)
+        return running.returncode, said.splitlines()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_two_rooms_run_at_once_and_each_says_its_part_in_one_piece(checkout: Checkout) -> None:
+    checkout.room("agent", MEETS, other="jobs", patience_s=60)
+    checkout.room(
+        "jobs", MEETS + "    time.sleep(1)\n    assert 0, 'on purpose'\n", other="agent", patience_s=60
+    )
+    code, said = checkout.run()
+    assert code == 1 and said[-1] == "1 passed, 1 failed, 0 skipped"
+    assert sum(" begins (" in line for line in said) == 2
+    agent, jobs = said.index("== agent"), said.index("== jobs")
+    assert agent < jobs and any("1 passed" in line for line in said[agent:jobs])
+    assert any("on purpose" in line for line in said[jobs:])
+    assert any(line.startswith("  jobs ") for line in said[said.index("Minutes per room") :])
+
+
+def test_rooms_that_need_the_whole_machine_are_never_beside_each_other(checkout: Checkout) -> None:
+    checkout.room("pxe", MEETS, other="lab", patience_s=2)
+    checkout.room("lab", MEETS, other="pxe", patience_s=2)
+    code, said = checkout.run(TEST_LANES="3")
+    assert code == 1 and said[-1] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_one_lane_takes_one_room_after_the_other(checkout: Checkout) -> None:
+    checkout.room("agent", MEETS, other="jobs", patience_s=1)
+    checkout.room("jobs", MEETS, other="agent", patience_s=1)
+    code, said = checkout.run(TEST_LANES="1")
+    assert code == 1 and said[-1] == "1 passed, 1 failed, 0 skipped"
+    assert not any(" begins (" in line for line in said)
+
+
+def test_an_unsteady_test_is_tried_again_at_the_end_when_that_is_wanted(checkout: Checkout) -> None:
+    checkout.room("agent", UNSTEADY, mark=str(checkout.folder / "known"))
+    checkout.room("jobs", PASSES)
+    code, said = checkout.run(TEST_AGAIN="1")
+    assert (code, said[-1]) == (0, "3 passed, 0 failed, 0 skipped")
+    assert "== agent, once more: agent/test_it" in said and "  agent/test_it" in said
+    (checkout.folder / "known").unlink()
+    assert checkout.run()[0] == 1
+
+
+def test_a_room_that_breaks_off_fails_the_run(checkout: Checkout) -> None:
+    checkout.room("agent", "import os\ndef test_it(): os.kill(os.getpid(), 9)\n")
+    checkout.room("jobs", PASSES)
+    code, said = checkout.run()
+    assert (code, said[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+    assert "agent ended with -9" in said
+
+
+def test_rooms_can_be_chosen(checkout: Checkout) -> None:
+    for name in ("agent", "jobs", "lab"):
+        checkout.room(name, PASSES)
+    assert checkout.run("--only", "lab jobs")[1][-1] == "2 passed, 0 failed, 0 skipped"
+    code, said = checkout.run("--only", "lba")
+    assert code == 2 and "No room is called lba; there are: lab agent jobs" in said[-1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whoever_stops_it_stops_both_lanes_and_what_they_have_made(
+    checkout: Checkout, how: signal.Signals
+) -> None:
+    for name in ("lab", "agent", "jobs"):
+        checkout.room(name, HOUSE)
+    running = checkout.start()
+    up = [checkout.folder / f"{name}.pids" for name in ("lab", "agent")]
+    eventually(lambda: all(path.exists() and path.read_text() for path in up))
+    running.send_signal(how)
+    running.communicate(timeout=60)
+    eventually(lambda: all(path.with_suffix(".down").exists() for path in up))
+    assert running.returncode == (-9 if how is signal.SIGKILL else 130)
+    assert not (checkout.folder / "jobs.pids").exists()
+    pids = [int(word) for path in up for word in path.read_text().split()]
+    # Nobody is there to end what shuts its ears once the runner itself was killed.
+    assert how is signal.SIGKILL or not [pid for pid in pids if lives(pid)]
+    for pid in [pid for pid in pids if lives(pid)]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def eventually(true: Callable[[], bool], within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
