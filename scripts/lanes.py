@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -30,17 +31,15 @@ PASSED, FAILED, NONE_CHOSEN = 0, 1, 5
 MOST_TRIED_AGAIN = 3
 # What a shell says of a program that Ctrl-C has ended.
 INTERRUPTED = 130
-WHAT_MAKES_TORCH = "scripts/torch_environment makes it (6 GiB)"
 
 
 class Lanes:
     """One run of the rooms: what is to do, what is running, what came of it."""
 
-    def __init__(self, lanes: int, marks: str, folder: Path, *, make_torch: bool) -> None:
+    def __init__(self, lanes: int, marks: str, folder: Path) -> None:
         self.lanes = lanes
         self.marks = marks
         self.folder = folder
-        self.make_torch = make_torch
         self._machine: deque[Room] = deque()
         self._others: deque[Room] = deque()
         self._codes: dict[Room, int] = {}
@@ -76,11 +75,7 @@ class Lanes:
 
     async def _room(self, room: Room) -> None:
         begun = time.monotonic()
-        pytest = await self._program(room)
-        if pytest is None:
-            _say(f"\n== {room.name}: left out, its environment is not there; {WHAT_MAKES_TORCH}")
-            return
-        command = self._command(room, pytest)
+        command = self._command(room)
         if room is not CHECK:
             command += [f"--junitxml={self._report(room)}", "-o", f"junit_suite_name={room.name}"]
         if self.lanes == 1:
@@ -105,12 +100,11 @@ class Lanes:
         """What passes now counts as passed and is named as unsteady: a defect to mend, but no reason to throw
         a whole run away. It runs alone, when the lanes have ended."""
         names = failed_tests(self._report(room), room.name)
-        pytest = await self._program(room)
-        if pytest is None or not 1 <= len(names) <= MOST_TRIED_AGAIN:
+        if not 1 <= len(names) <= MOST_TRIED_AGAIN:
             return
         _say(f"\n== {room.name}, once more: {' '.join(names)}")
         last_failed = ["--last-failed", "--last-failed-no-failures", "none"]
-        self._codes[room] = await self._ended(room, [*self._command(room, pytest), *last_failed])
+        self._codes[room] = await self._ended(room, [*self._command(room), *last_failed])
         if self._codes[room] == PASSED:
             count_as_passed(self._report(room))
             self._unsteady += names
@@ -131,45 +125,51 @@ class Lanes:
     def _report(self, room: Room) -> Path:
         return self.folder / f"{room.name}.xml"
 
-    async def _program(self, room: Room) -> str | None:
-        """Its pytest; None when its environment is not there."""
-        if room.pytest != TORCH:
-            return room.pytest
-        ask = ["scripts/torch_environment", *([] if self.make_torch else ["--there"])]
-        asked = await asyncio.create_subprocess_exec(*ask, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        place = (await asked.communicate())[0].decode().strip()
-        return f"{place}/bin/pytest" if asked.returncode == 0 else None
-
-    def _command(self, room: Room, pytest: str) -> list[str]:
+    def _command(self, room: Room) -> list[str]:
         if room is CHECK:
             return ["scripts/check"]
         marks = f"({self.marks}) and {room.marks}" if room.marks else self.marks
         # A cache of its own: the other lane would write over what `--last-failed` has to know.
         cache = f"cache_dir={self.folder / 'cache' / room.name}"
         colour = ["--color=yes"] if sys.stdout.isatty() else []
-        return [pytest, "-q", "-m", marks, "-o", cache, *colour, room.folder]
+        return [room.pytest, "-q", "-m", marks, "-o", cache, *colour, room.folder]
 
     async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
-        """How a room has ended. It has a session of its own, so that `_stop` alone tells it of Ctrl-C; when
-        this process is killed, the kernel does."""
+        """How a room has ended."""
         if self._stops:
             return INTERRUPTED
-        process = await asyncio.create_subprocess_exec(
-            *["setpriv", "--pdeathsig", "INT", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, **({"PYTHONPATH": "avatar/src"} if room.pytest == TORCH else {})},
-            start_new_session=True,
-        )
+        process = _started(command, dict(room.environment), output)
         self._running.add(process.pid)
-        if self._stops:
-            _signal_group(process.pid, signal.SIGINT)
-        code = await process.wait()
+        await _has_ended(process.pid)
         self._running.discard(process.pid)
         if self._stops:
             _signal_group(process.pid, signal.SIGKILL)
-        return code
+        return process.wait()
+
+
+def _started(
+    command: list[str], environment: dict[str, str], output: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that `Lanes._stop` alone tells it of Ctrl-C; when this process is killed,
+    the kernel does."""
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "INT", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
+
+
+async def _has_ended(pid: int) -> None:
+    """Without a thread that waits: the kernel would tell a room of the end of each thread of this process."""
+    ended = asyncio.Event()
+    descriptor = os.pidfd_open(pid)
+    asyncio.get_running_loop().add_reader(descriptor, ended.set)
+    await ended.wait()
+    asyncio.get_running_loop().remove_reader(descriptor)
+    os.close(descriptor)
 
 
 def _signal_group(pid: int, which: signal.Signals) -> None:
@@ -190,6 +190,22 @@ def _lanes_wanted(given: str, *, quiet: bool) -> int:
     return int(given)
 
 
+def _with_torch(rooms: list[Room], *, make: bool) -> list[Room]:
+    """The room of PyTorch with its environment, or without the room when that is not there."""
+    torch = next((room for room in rooms if room.pytest == TORCH), None)
+    if torch is None:
+        return rooms
+    ask = ["scripts/torch_environment", *([] if make else ["--there"])]
+    asked = subprocess.run(ask, stdout=subprocess.PIPE, text=True)
+    if asked.returncode != 0:
+        _say(
+            "== torch: left out, there is no PyTorch environment; scripts/torch_environment makes it (6 GiB)"
+        )
+        return [room for room in rooms if room is not torch]
+    there = replace(torch, pytest=f"{asked.stdout.strip()}/bin/pytest")
+    return [there if room is torch else room for room in rooms]
+
+
 def main(arguments: list[str]) -> int:
     """`[--long | --gpu] [--only "ROOM …"]`; 0: all passed, 1: something failed, 2: not understood."""
     parser = argparse.ArgumentParser(
@@ -208,8 +224,9 @@ def main(arguments: list[str]) -> int:
     marks = "gpu" if chosen.gpu else "not gpu" if chosen.long else "not slow and not gpu"
     if chosen.long and subprocess.run(["scripts/llama_server"], stdout=subprocess.DEVNULL).returncode:
         print("Those tests that need llama-server are left out.", file=sys.stderr)
+    rooms = _with_torch(rooms, make=chosen.long or chosen.gpu)
     with tempfile.TemporaryDirectory(prefix="soundstage-tests-") as folder:
-        run = Lanes(1 if chosen.gpu else lanes, marks, Path(folder), make_torch=chosen.long or chosen.gpu)
+        run = Lanes(1 if chosen.gpu else lanes, marks, Path(folder))
         return asyncio.run(run.run(rooms, second_try=os.environ.get("TEST_AGAIN", "0") == "1"))
 
 

@@ -27,6 +27,7 @@ class Room:
     pytest: str = CONTROL
     marks: str = ""
     whole_machine: bool = False
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 def _machine(name: str) -> Room:
@@ -44,7 +45,7 @@ ROOMS = (
     *map(_machine, ("ansible", "farm", "pxe", "lab", "node_health", "e2e")),
     # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
     # make it.
-    Room("torch", "tests/avatar", TORCH, "torch"),
+    Room("torch", "tests/avatar", TORCH, "torch", environment=(("PYTHONPATH", "avatar/src"),)),
     *map(_other, ("agent", "provisioning_api")),
     _other("avatar", WORKER, "not torch"),
     *map(_other, ("app", "studio", "ui", "jobs")),

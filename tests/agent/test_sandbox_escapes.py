@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from escape_attempts import REFUSED, how_it_ended
 
-from agent.sandbox import Limits, Sandbox, SandboxRun
+from agent.sandbox import Limits, Sandbox, SandboxRun, cgroup
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bwrap") is None, reason="needs bubblewrap: apt-get install bubblewrap"
@@ -166,16 +166,18 @@ async def test_a_forged_report_is_only_data(sandbox: Sandbox) -> None:
 
 
 @pytest.fixture
-def left_behind() -> Iterator[None]:
-    """No process and no control group of a sandbox is left."""
-    before = set(_groups())
+def left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No process and no control group of a sandbox of this test run is left."""
+    prefix = f"{cgroup.PREFIX}{os.getpid()}-"
+    monkeypatch.setattr(cgroup, "PREFIX", prefix)
+    before = set(_groups(prefix))
     yield
-    assert set(_groups()) <= before
+    assert set(_groups(prefix)) <= before
 
 
-def _groups() -> Iterator[Path]:
+def _groups(prefix: str) -> Iterator[Path]:
     for base in ("memory", "pids", ""):
-        yield from Path("/sys/fs/cgroup", base).glob("soundstage-sandbox-*")
+        yield from Path("/sys/fs/cgroup", base).glob(f"{prefix}*")
 
 
 BOMBS = {

@@ -69,4 +69,4 @@ def secured_agent(folder: Path) -> Iterator[SecuredAgent]:
         yield agent
     finally:
         agent.stop()
-        clear_away(folder, agent.sessions)
+        clear_away(folder)

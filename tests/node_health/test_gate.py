@@ -81,7 +81,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
     eventually(lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node")
     yield agent
     agent.stop()
-    clear_away(folder, agent.sessions)
+    clear_away(folder)
 
 
 class Health:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,10 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+# In what an agent is given, and hands on to all that it starts: its folder.
+MARK = "NOMAD_FIXTURE_FOLDER"
 
-def clear_away(folder: Path, sessions: set[int]) -> None:
+
+def clear_away(folder: Path) -> None:
     """Ends what still runs of the agents below `folder`, unmounts what they mounted, deletes the rest."""
-    _end_processes(folder, sessions)
+    _end_processes(folder)
     _unmount_under(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -27,13 +31,14 @@ def environments() -> Iterator[tuple[int, list[str]]]:
                 continue  # it ended meanwhile
 
 
-def _end_processes(folder: Path, sessions: set[int]) -> None:
-    """Executors and tasks outlive their agent on purpose: they are known by the folder in what they were
-    given, the log collectors of a killed agent by its session."""
+def _end_processes(folder: Path) -> None:
+    """Executors, tasks and log collectors outlive their agent on purpose: they are known by the folder in
+    what they were given. Not by a number, which the kernel gives again: other tests run beside these."""
+    mark = re.compile(re.escape(str(folder)) + r"(?![\w.-])")
     for pid, environment in environments():
         with suppress(OSError):  # it ended meanwhile
             given = "\0".join(environment) + Path(f"/proc/{pid}/cmdline").read_text()
-            if (str(folder) in given or os.getsid(pid) in sessions) and pid != os.getpid():
+            if mark.search(given) and pid != os.getpid():
                 os.kill(pid, signal.SIGKILL)
 
 

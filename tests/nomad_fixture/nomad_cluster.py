@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from leftovers import clear_away, environments
+from leftovers import MARK, clear_away, environments
 
 _T = TypeVar("_T")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,6 @@ class NomadAgent:
             )
         )
         self._process: subprocess.Popen[bytes] | None = None
-        self.sessions: set[int] = set()  # one per start: what the agent started, and left behind, is in them
 
     @property
     def pid(self) -> int:
@@ -101,6 +100,7 @@ class NomadAgent:
         """Start the process and wait until its API answers."""
         # Cloud variables make the agent look for clouds, and some stop it.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment[MARK] = str(self.folder)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [nomad_program(), "agent", "-config", str(self._config_file)],
@@ -110,7 +110,6 @@ class NomadAgent:
                 env=environment,
                 start_new_session=True,
             )
-        self.sessions.add(self._process.pid)
         eventually(lambda: self._ready(), 60, f"the agent {self.name} to answer; its log: {self.log_file}")
 
     def kill(self) -> None:
@@ -306,7 +305,7 @@ class NomadCluster:
         agents = [*self.clients.values(), self.server]
         for agent in agents:
             agent.stop()
-        clear_away(self._folder, {one for agent in agents for one in agent.sessions})
+        clear_away(self._folder)
 
     def _stop_jobs(self) -> None:
         for job in self.server.get("/v1/jobs"):

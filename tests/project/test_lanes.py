@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-# They take a second to load.
-NO_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+# Plugins take a second to load.
+QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 # Waits until the named room has begun: passes only beside it.
 MEETS = """
 import pathlib, time
@@ -80,7 +80,14 @@ class Checkout:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [self.folder / "scripts" / "test", *arguments],
-            env={**os.environ, "TEST_LANES": "2", "TEST_AGAIN": "0", **NO_PLUGINS, **variables},
+            env={
+                **os.environ,
+                "TEST_LANES": "2",
+                "TEST_AGAIN": "0",
+                "TMPDIR": str(self.folder),
+                **QUICK,
+                **variables,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -162,16 +169,18 @@ def test_whoever_stops_it_stops_both_lanes_and_what_they_have_made(
     running = checkout.start()
     up = [checkout.folder / f"{name}.pids" for name in ("lab", "agent")]
     eventually(lambda: all(path.exists() and path.read_text() for path in up))
+    pids = [int(word) for path in up for word in path.read_text().split()]
     running.send_signal(how)
     running.communicate(timeout=60)
-    eventually(lambda: all(path.with_suffix(".down").exists() for path in up))
-    assert running.returncode == (-9 if how is signal.SIGKILL else 130)
-    assert not (checkout.folder / "jobs.pids").exists()
-    pids = [int(word) for path in up for word in path.read_text().split()]
-    # Nobody is there to end what shuts its ears once the runner itself was killed.
-    assert how is signal.SIGKILL or not [pid for pid in pids if lives(pid)]
-    for pid in [pid for pid in pids if lives(pid)]:
-        os.kill(pid, signal.SIGKILL)
+    try:
+        eventually(lambda: all(path.with_suffix(".down").exists() for path in up))
+        assert running.returncode == (-9 if how is signal.SIGKILL else 130)
+        assert not (checkout.folder / "jobs.pids").exists()
+        # Nobody is there to end what shuts its ears once the runner itself was killed.
+        assert how is signal.SIGKILL or not [pid for pid in pids if lives(pid)]
+    finally:
+        for pid in [pid for pid in pids if lives(pid)]:
+            os.kill(pid, signal.SIGKILL)
 
 
 def lives(pid: int) -> bool:
