@@ -29,6 +29,14 @@ def test_{room}_meets_{other}():
     print("{room} has met {other}")
 """
 PASSES = "def test_it(): pass\n"
+MARKED = """
+import pytest
+def test_plain(): pass
+@pytest.mark.slow
+def test_slow(): pass
+@pytest.mark.gpu
+def test_on_a_card(): pass
+"""
 # Passes the second time.
 UNSTEADY = """
 import pathlib
@@ -64,12 +72,15 @@ class Checkout:
         (folder / "scripts").mkdir()
         for name in ("test", "lanes.py", "rooms.py", "failed_tests.py", "closing_line.py"):
             shutil.copy(SCRIPTS / name, folder / "scripts" / name)
-        programs = folder / ".venv" / "bin"
-        programs.mkdir(parents=True)
         for name, words in (("python", ""), ("pytest", "-m pytest ")):
-            (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
-            (programs / name).chmod(0o755)
+            self.program(f".venv/bin/{name}", f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
         (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow: a\n    gpu: b\n    torch: c\n")
+
+    def program(self, place: str, text: str) -> None:
+        path = self.folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
 
     def room(self, name: str, test: str, **values: object) -> None:
         place = self.folder / "tests" / name
@@ -132,6 +143,28 @@ def test_one_lane_takes_one_room_after_the_other(checkout: Checkout) -> None:
     code, said = checkout.run(TEST_LANES="1")
     assert code == 1 and said[-1] == "1 passed, 1 failed, 0 skipped"
     assert not any(" begins (" in line for line in said)
+
+
+@pytest.mark.parametrize(("how", "count"), [((), 1), (("--long",), 2), (("--gpu",), 1)])
+def test_the_long_run_takes_the_slow_tests_too_and_that_of_cards_only_theirs(
+    checkout: Checkout, how: tuple[str, ...], count: int
+) -> None:
+    checkout.room("agent", MARKED)
+    checkout.program("scripts/check", "#!/bin/sh\necho 'checked all'\n")
+    checkout.program("scripts/llama_server", "#!/bin/sh\nexit 1\n")
+    code, said = checkout.run(*how, TEST_LANES="")
+    assert (code, said[-1]) == (0, f"{count} passed, 0 failed, 0 skipped")
+    assert ("checked all" in said) == (how != ("--gpu",))
+    assert ("Those tests that need llama-server are left out." in said) == (how == ("--long",))
+    assert any(" begins (" in line for line in said) == (how == () and (os.cpu_count() or 1) > 1)
+
+
+def test_what_check_finds_fails_the_run(checkout: Checkout) -> None:
+    checkout.room("agent", PASSES)
+    checkout.program("scripts/check", "#!/bin/sh\necho 'FAIL types'\nexit 1\n")
+    code, said = checkout.run()
+    assert (code, said[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+    assert "FAIL types" in said
 
 
 def test_an_unsteady_test_is_tried_again_at_the_end_when_that_is_wanted(checkout: Checkout) -> None:
