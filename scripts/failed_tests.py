@@ -9,10 +9,11 @@ _MARKS = ("failure", "error")
 
 
 def failed_tests(report: Path, room: str) -> list[str]:
-    """`room/name` of each test that failed or could not be set up; none when there is no report."""
-    if not report.exists():
+    """`room/name` of each test that failed or could not be set up; none when there is no whole report."""
+    try:
+        root = ET.parse(report).getroot()  # noqa: S314 - our own file
+    except (FileNotFoundError, ET.ParseError):
         return []
-    root = ET.parse(report).getroot()  # noqa: S314 - our own file
     return list(dict.fromkeys(f"{room}/{case.get('name')}" for case in _failed(root)))
 
 
@@ -29,7 +30,7 @@ def count_as_passed(report: Path) -> None:
 
 
 def report_broken_off(report: Path, room: str, why: str) -> None:
-    """A room that ended without saying what failed counts as one failed test, beside what it has reported."""
+    """A room that ended without saying what failed counts as one failed test."""
     suites = ET.Element("testsuites")
     count = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0", "time": "0"}
     suite = ET.SubElement(suites, "testsuite", name=room, **count)

@@ -29,6 +29,7 @@ from rooms import CHECK, TORCH, Room, rooms_of
 # How pytest ends when all passed, when tests failed, and when a room has none with these marks.
 PASSED, FAILED, NONE_CHOSEN = 0, 1, 5
 MOST_TRIED_AGAIN = 3
+TELL_S = 240.0
 # What a shell says of a program that Ctrl-C has ended.
 INTERRUPTED = 130
 
@@ -45,7 +46,7 @@ class Lanes:
         self._codes: dict[Room, int] = {}
         self._minutes: list[tuple[str, float]] = []
         self._unsteady: list[str] = []
-        self._running: set[int] = set()
+        self._running: dict[int, str] = {}
         self._stops = 0
         self._begun = time.monotonic()
 
@@ -55,7 +56,10 @@ class Lanes:
             asyncio.get_running_loop().add_signal_handler(which, self._stop)
         for room in rooms:
             (self._machine if room.whole_machine and self.lanes > 1 else self._others).append(room)
+        telling = asyncio.create_task(self._tell()) if self.lanes > 1 else None
         await asyncio.gather(*(self._lane(first=number == 0) for number in range(self.lanes)))
+        if telling is not None:
+            telling.cancel()
         for room, code in self._codes.items():
             if second_try and code == FAILED and not self._stops:
                 await self._again(room)
@@ -68,6 +72,12 @@ class Lanes:
         self._others.clear()
         for pid in self._running:
             _signal_group(pid, signal.SIGINT if self._stops < 3 else signal.SIGKILL)
+
+    async def _tell(self) -> None:
+        """That it goes on, for those who end what says nothing for long."""
+        while True:
+            await asyncio.sleep(TELL_S)
+            _say(f"-- {self._minute()}: at work: {', '.join(self._running.values())}")
 
     async def _lane(self, *, first: bool) -> None:
         while queue := (self._machine if first and self._machine else self._others):
@@ -83,7 +93,7 @@ class Lanes:
             code = await self._ended(room, command)
         else:
             said = self.folder / f"{room.name}.txt"
-            _say(f"-- {(begun - self._begun) / 60:.1f} min: {room.name} begins (as it comes: {said})")
+            _say(f"-- {self._minute()}: {room.name} begins (as it comes: {said})")
             with said.open("w+b") as output:
                 code = await self._ended(room, command, output)
                 _say(f"\n== {room.name}")
@@ -93,7 +103,7 @@ class Lanes:
         self._minutes.append((room.name, (time.monotonic() - begun) / 60))
         report = self._report(room)
         if code not in (PASSED, NONE_CHOSEN) and not failed_tests(report, room.name):
-            report_broken_off(report.with_suffix(".broken.xml"), room.name, f"ended with {code}")
+            report_broken_off(report, room.name, f"ended with {code}")
             _say(f"{room.name} ended with {code}")
 
     async def _again(self, room: Room) -> None:
@@ -114,13 +124,15 @@ class Lanes:
         if self._unsteady:
             _say("\nUnsteady (failed, then passed alone)", *(f"  {name}" for name in self._unsteady))
         _say("\nMinutes per room", *(f"  {name:16} {minutes:5.1f} min" for name, minutes in self._minutes))
-        whole = (time.monotonic() - self._begun) / 60
-        _say(f"  {'all':16} {whole:5.1f} min in {self.lanes} lane{'s' if self.lanes > 1 else ''}")
+        _say(f"  {'all':16} {self._minute():>9} in {self.lanes} lane{'s' if self.lanes > 1 else ''}")
         if self._stops:
             _say("\nStopped: rooms that had not ended, or not begun, are missing below.")
         failed = closing_line.main(self.folder)
         well = all(code in (PASSED, NONE_CHOSEN) for code in self._codes.values())
         return INTERRUPTED if self._stops else int(bool(failed) or not well)
+
+    def _minute(self) -> str:
+        return f"{(time.monotonic() - self._begun) / 60:.1f} min"
 
     def _report(self, room: Room) -> Path:
         return self.folder / f"{room.name}.xml"
@@ -139,9 +151,9 @@ class Lanes:
         if self._stops:
             return INTERRUPTED
         process = _started(command, dict(room.environment), output)
-        self._running.add(process.pid)
+        self._running[process.pid] = room.name
         await _has_ended(process.pid)
-        self._running.discard(process.pid)
+        del self._running[process.pid]
         if self._stops:
             _signal_group(process.pid, signal.SIGKILL)
         return process.wait()
