@@ -5,6 +5,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
@@ -14,6 +15,7 @@ from agent.answering import Answering, brain_event
 from agent.brain import Brain
 from agent.events import BrainEvent, Failure
 from agent.schemas import MAX_UTTERANCE_CHARS, ChatRequest
+from agent.sessions.service import Conversation
 from policy import Principal, require_permission
 from soundstage.errors import Invalid, SoundstageError, TooLarge, Unavailable
 from soundstage.telemetry import trace
@@ -80,6 +82,7 @@ class _Connection:
         self._brain = brain
         self._answering = answering
         self._telling: set[asyncio.Task[None]] = set()
+        self._last: Conversation | None = None
 
     async def serve(self) -> None:
         try:
@@ -134,8 +137,7 @@ class _Connection:
     async def _events(self, wish: Wish) -> AsyncGenerator[BrainEvent, None]:
         match wish:
             case Say():
-                sessions = self._brain.sessions
-                conversation = await sessions.open(self._principal, wish.session_id, debug=wish.debug)
+                conversation = await self._conversation(wish)
                 return await self._answering.ask(
                     conversation, wish.message, follow=wish.follow, request_id=wish.request_id
                 )
@@ -144,6 +146,15 @@ class _Connection:
                 return _nothing()
             case Read():
                 return self._read(wish)
+
+    async def _conversation(self, wish: Say) -> Conversation:
+        """Most go on with the one before. Whether it is there, and theirs, is asked when the turn begins."""
+        last = self._last
+        if last is None or wish.session_id != last.id or self._principal.id != last.principal.id:
+            sessions = self._brain.sessions
+            last = await sessions.open(self._principal, wish.session_id, debug=wish.debug)
+        self._last = replace(last, principal=self._principal, debug=wish.debug)
+        return self._last
 
     async def _read(self, wish: Read) -> AsyncGenerator[BrainEvent, None]:
         told = self._answering.follow(self._principal, wish.session_id, wish.turn)

@@ -87,9 +87,9 @@ class Database:
                 ):
                     session.info[_WRITES] = True
                     # Begins now, not at the first statement: what decides is read under the lock.
-                    async with session.begin():
-                        await session.connection()
-                        yield session
+                    await session.connection()
+                    yield session
+                    await session.commit()
                     for tell in session.info.get(_WHEN_COMMITTED, ()):
                         tell()
         finally:
@@ -187,8 +187,18 @@ async def overwriting(session: AsyncSession) -> None:
         await session.execute(text("PRAGMA secure_delete = ON"))
 
 
-def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncSession:
-    return AsyncSession(engine, sync_session_class=TenantSession, expire_on_commit=False, autoflush=autoflush)
+@asynccontextmanager
+async def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
+    session = AsyncSession(
+        engine, sync_session_class=TenantSession, expire_on_commit=False, autoflush=autoflush
+    )
+    try:
+        yield session
+    except BaseException:
+        # Shielded: what is cancelled twice gives its connection back, too.
+        await asyncio.shield(session.close())
+        raise
+    await session.close()
 
 
 def in_transaction(session: AsyncSession) -> bool:
