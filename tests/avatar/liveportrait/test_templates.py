@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,77 @@ def test_what_is_wrong_with_a_template_is_said(
     change(record)
     path.write_text(json.dumps(record))
     with pytest.raises(InvalidInput, match=rf"template\.invalid.*{sentence}"):
+        load_template(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA], ids=["deflate", "lzma"])
+def test_a_damaged_template_is_refused_wherever_the_damage_is(
+    template: MotionTemplate, tmp_path: Path, method: int
+) -> None:
+    """What zipfile, its decompressors and numpy raise of a changed byte differs from place to place."""
+    path = tmp_path / "motion.npz"
+    save_template(template, path)
+    with zipfile.ZipFile(path) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in held.items():
+            archive.writestr(name, content)
+    whole, refused = path.read_bytes(), 0
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            load_template(path)
+        except InvalidInput as error:
+            refused += 1
+            assert error.code.startswith("template.")
+            assert error.hint
+    assert refused > len(whole) / 7 / 2
+
+
+@pytest.mark.parametrize(
+    ("local", "central", "value", "reason"),
+    [(6, 8, 1, "encrypted"), (8, 10, 99, "compression method")],
+    ids=["encrypted", "unknown-method"],
+)
+def test_an_archive_that_cannot_be_unpacked_is_refused(
+    template: MotionTemplate, tmp_path: Path, local: int, central: int, value: int, reason: str
+) -> None:
+    """`local`, `central`: where flags and method lie in both headers of a file (APPNOTE 4.3.7 and 4.3.12)."""
+    path = tmp_path / "motion.npz"
+    save_template(template, path)
+    content = path.read_bytes()
+    for signature, offset in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        parts = content.split(signature)
+        parts[1:] = [
+            part[: offset - 4] + value.to_bytes(2, "little") + part[offset - 2 :] for part in parts[1:]
+        ]
+        content = signature.join(parts)
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=rf"template\.unreadable.*{reason}"):
+        load_template(path)
+
+
+def test_a_header_that_is_none_is_refused(template: MotionTemplate, tmp_path: Path) -> None:
+    """numpy reads an array's header as a Python literal, the older form token by token."""
+    path = tmp_path / "motion.npz"
+    save_template(template, path)
+    with zipfile.ZipFile(path) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in held.items():
+            archive.writestr(name, content.replace(b"', 'fortran_order'", b"'( 'fortran_order'"))
+    with pytest.raises(InvalidInput, match=r"template\.unreadable"):
+        load_template(path)
+
+
+@pytest.mark.parametrize("version", ["1e999", "-Infinity", "[[1]]", "null"])
+def test_a_version_that_is_no_number_is_refused(
+    template: MotionTemplate, tmp_path: Path, version: str
+) -> None:
+    path = tmp_path / "motion.json"
+    save_template(template, path)
+    path.write_text(path.read_text().replace('"version": 1', f'"version": {version}'))
+    with pytest.raises(InvalidInput, match=r"template\.unreadable"):
         load_template(path)
 
 

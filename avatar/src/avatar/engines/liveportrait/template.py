@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import lzma
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,11 @@ _POINTS = (KEYPOINTS, 3)
 _SHAPES: dict[str, tuple[int, ...]] = {
     "kp": _POINTS, "exp": _POINTS, "rotation": (3, 3), "t": (3,), "scale": (), "eyes": (2,), "lips": (),
 }  # fmt: skip
+_DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, ArithmeticError, MemoryError, SyntaxError,
+    RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError,
+)  # fmt: skip
+"""What zipfile, its decompressors, numpy and json raise of files that are damaged, encrypted or others."""
 _HINT = "Make it again: avatar reenact --driving VIDEO --save-template FILE.npz."
 
 
@@ -86,7 +95,7 @@ def load_template(path: Path) -> MotionTemplate:
         held = _read(path)
         fps, version = float(held.pop("fps")), int(held.pop("version"))
         rows = {name: np.asarray(held.pop(name), np.float32) for name in _SHAPES}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RecursionError) as error:
+    except _DAMAGE as error:
         raise InvalidInput(
             "template.unreadable", f"{path.name} is no motion template: {_first_line(error)}.", _HINT
         ) from error
