@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from avatar.compose.footage import footage
 from avatar.encode.mixing import has_sound
-from avatar.engines.liveportrait.template import load_template
+from avatar.engines.liveportrait.template import MotionTemplate, load_template, save_template
 from avatar.errors import Cancelled, InvalidInput, Unavailable
 from avatar.pipeline.context import Context
 from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact
@@ -155,6 +156,40 @@ def test_the_source_is_never_written_over(make: Any, driving: Clip, tmp_path: Pa
     with pytest.raises(InvalidInput, match=r"output\.overwrites_input"):
         make(source, driving=driving.path)
     assert source.read_bytes() == b"mine"
+
+
+def still_motion(path: Path, frames: int = 3) -> Path:
+    """A template in which nothing moves: as little to draw as there can be."""
+    rows = {
+        name: np.zeros((frames, *shape)) for name, shape in (("kp", (21, 3)), ("exp", (21, 3)), ("t", (3,)))
+    }
+    rows |= {"rotation": np.tile(np.eye(3), (frames, 1, 1)), "scale": np.ones(frames)}
+    rows |= {"eyes": np.full((frames, 2), 0.3), "lips": np.full(frames, 0.1)}
+    save_template(
+        MotionTemplate(25.0, {name: values.astype(np.float32) for name, values in rows.items()}), path
+    )
+    return path
+
+
+def test_without_a_name_the_video_lies_beside_its_source_and_takes_no_ones_place(
+    animator: Animator, portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from avatar.cli.arguments import build_parser
+    from avatar.cli.reenacting import free_beside
+    from avatar.cli.reenacting import reenact as verb
+
+    monkeypatch.setattr("avatar.pipeline.reenact._open_animator", lambda _: animator)
+    source, driving = tmp_path / "face.png", still_motion(tmp_path / "still.npz")
+    shutil.copy(portrait, source)
+    source.with_name("face.png.consent.json").write_text(AGREED.model_dump_json())
+    given = build_parser().parse_args(["reenact", "--source", str(source), "--driving", str(driving)])
+    done = verb(given, Context(cache=tmp_path / "cache"))
+    video = next(Path(file.path) for file in done.files if file.role == "video")
+    assert video == tmp_path / "face.reenacted.mp4"
+    assert len(frames_of(video, 3)) == done.frames == 3
+    assert source.read_bytes() == portrait.read_bytes()
+    (tmp_path / "face.reenacted-2.vtt").write_text("somebody's captions")
+    assert free_beside(source) == tmp_path / "face.reenacted-3.mp4"
 
 
 @pytest.mark.parametrize(("size", "code"), [((2, 2), r"video\.too_small"), ((300, 200), r"face\.not_found")])

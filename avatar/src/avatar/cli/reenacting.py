@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from dataclasses import astuple
+from itertools import count
 from pathlib import Path
 
 from avatar.cli.agreed import consent_of
@@ -14,7 +16,7 @@ REGIONS = ("all", "exp", "pose", "lip", "eyes")
 
 
 def add_reenact(one: ArgumentParser) -> None:
-    """The arguments: --source FILE, --driving FILE or --say TEXT, --out FILE."""
+    """The arguments: --source FILE, --driving FILE or --say TEXT, and --out FILE if need be."""
     one.add_argument(
         "--source", type=Path, metavar="FILE", required=True, help="the photo or video whose face is to move"
     )
@@ -23,7 +25,12 @@ def add_reenact(one: ArgumentParser) -> None:
         "--driving", type=Path, metavar="FILE", help="a video, a picture or a motion template (.npz, .json)"
     )
     moves.add_argument("--say", metavar="TEXT", help="what a photo is to say: the speech moves its face")
-    one.add_argument("--out", type=Path, metavar="FILE", required=True, help="the video to make")
+    one.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the video to make; default SOURCE.reenacted.mp4, numbered where that is taken",
+    )
     one.add_argument(
         "--consent",
         type=Path,
@@ -89,4 +96,15 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         save_template=arguments.save_template,
         options=options,
     )
-    return pipeline.reenact(job, arguments.out, context)
+    return pipeline.reenact(job, arguments.out or free_beside(arguments.source), context)
+
+
+def free_beside(source: Path) -> Path:
+    """`face.reenacted.mp4` beside `face.png`, or the next number of which no file is there."""
+    from avatar.pipeline.assemble import Companions
+
+    for number in count(1):
+        target = source.with_name(f"{source.stem}.reenacted{f'-{number}' if number > 1 else ''}.mp4")
+        if not any((target.parent / name).exists() for name in astuple(Companions.of(target))):
+            break
+    return target
