@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-from avatar.engines.latentsync.gate import gate, speech_steps
+import pytest
+from avatar.engines.latentsync.gate import STEP, speech_steps, without_pauses
+from avatar.engines.latentsync.sound import Sound, SoundFile
 
 RATE = 16_000
 
@@ -16,10 +20,13 @@ def spoken(parts: list[tuple[float, float]]) -> np.ndarray:
     return np.concatenate(made).astype(np.float32)
 
 
+def gated(sound: Sound) -> np.ndarray:
+    return np.concatenate(list(without_pauses(sound, speech_steps(sound))))
+
+
 def test_pauses_are_silenced_and_speech_is_untouched() -> None:
     sound = spoken([(1.0, 0.4), (1.0, 0.0), (1.0, 0.3)])
-    heard = sound.copy()
-    gate(heard, speech_steps(sound))
+    heard = gated(sound)
     assert np.array_equal(heard[: int(0.98 * RATE)], sound[: int(0.98 * RATE)])
     assert not heard[int(1.2 * RATE) : int(1.85 * RATE)].any()
     assert np.array_equal(heard[int(2.0 * RATE) :], sound[int(2.0 * RATE) :])
@@ -41,7 +48,26 @@ def test_quiet_ends_of_words_are_kept_and_a_quiet_room_alone_is_not() -> None:
 
 def test_blocks_of_a_long_sound_join_without_a_step() -> None:
     sound = spoken([(59.5, 0.3), (2.0, 0.0), (59.5, 0.3)])
-    heard = sound.copy()
-    gate(heard, speech_steps(sound))
+    heard = gated(sound)
     assert np.array_equal(heard[: 59 * RATE], sound[: 59 * RATE])
     assert not heard[60 * RATE : 61 * RATE].any()
+
+
+@pytest.mark.parametrize("samples", [0, 1, STEP - 1, STEP, 10 * RATE, 20 * RATE + 5, 31 * RATE + 777])
+def test_blocks_of_a_file_are_the_whole_sound_to_the_bit(tmp_path: Path, samples: int) -> None:
+    sound = spoken([(4.3, 0.4), (3.1, 0.0), (0.07, 0.2), (2.5, 0.0)] * 4)[:samples]
+    path = tmp_path / "sound.f32"
+    sound.tofile(path)
+    speech = speech_steps(sound)
+    assert np.array_equal(speech_steps(SoundFile(path)), speech)
+    heard = gated(SoundFile(path))
+    if len(speech):
+        places = (np.arange(len(speech)) + 0.5) * STEP
+        sound = sound * np.interp(np.arange(samples), places, speech).astype(np.float32)
+    assert heard.tobytes() == sound.tobytes()
+
+
+def test_the_last_samples_of_a_pause_are_silenced_too() -> None:
+    sound = spoken([(5.0, 0.3), (5.01, 0.0)])
+    assert len(sound) % STEP
+    assert not gated(sound)[9 * RATE :].any()

@@ -20,13 +20,14 @@ from avatar.engines.latentsync.ahead import ahead
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
 from avatar.engines.latentsync.clip import Clip, Settings, Shot
 from avatar.engines.latentsync.following import Follower, Seen
-from avatar.engines.latentsync.gate import Samples, gate, speech_steps
+from avatar.engines.latentsync.gate import speech_steps, without_pauses
 from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
 from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mel import LogMel, Tail
 from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ
+from avatar.engines.latentsync.sound import Sound, SoundFile
 from avatar.engines.latentsync.warp import cut_out
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
@@ -95,10 +96,10 @@ class LatentSync:
         Fills `report` while they are made; raises `face.not_found` after the last when no frame had a face,
         `video.*` for footage that cannot be used, `gpu.out_of_memory` and `gpu.lost`.
         """
-        samples = sound_for_networks(job.sound, folder / "heard.f32", gated=job.gated)
+        sound = sound_for_networks(job.sound, folder / "heard.f32", gated=job.gated)
         found = np.zeros(job.frames, np.bool_)
         clip = Clip(self._networks, self._plan, self._settings, check, kept)
-        with ahead(lambda: self._shots(job, samples, found, report), _AHEAD_FRAMES) as shots:
+        with ahead(lambda: self._shots(job, sound, found, report), _AHEAD_FRAMES) as shots:
             yield self._watched(clip.drawn(shots, job.frames), job, found, report)
 
     def _watched(
@@ -127,13 +128,13 @@ class LatentSync:
             )
 
     def _shots(
-        self, job: Job, samples: Samples, found: npt.NDArray[np.bool_], report: EngineReport
+        self, job: Job, sound: Sound, found: npt.NDArray[np.bool_], report: EngineReport
     ) -> Iterator[Shot]:
         """Everything the networks are told of each frame. Runs in a thread: it waits for no card."""
         side = self._settings.side_px
         pictures = filmed(job, report) if job.drawn is None else job.drawn()
         follower = Follower(side, job.face.face_index)
-        blocks = feature_blocks(LogMel(samples, job.tail), self._networks.whisper)
+        blocks = feature_blocks(LogMel(sound, job.tail), self._networks.whisper)
         tokens = frame_tokens(blocks, job.frames, job.fps)
         with closing(self._open_tracker()) as tracker:
             for index, (picture, heard) in enumerate(zip(pictures, tokens, strict=True)):
@@ -179,17 +180,19 @@ def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64
     return table, frames[lay_out(job.face.fit, len(frames), job.frames, job.fps, from_end)]
 
 
-def sound_for_networks(wav: Path, kept: Path, *, gated: bool = True) -> Samples:
-    """The sound at 16 kHz, mapped from the file `kept`: an hour of it takes no memory."""
+def sound_for_networks(wav: Path, kept: Path, *, gated: bool = True) -> SoundFile:
+    """The sound at 16 kHz, in the file `kept`: an hour of it takes no memory."""
     with kept.open("wb") as file:
         for block in mono_blocks(wav, SAMPLE_RATE_HZ):
             file.write(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32).tobytes())
     if kept.stat().st_size == 0:
         kept.write_bytes(bytes(4 * SAMPLE_RATE_HZ // 10))
-    samples = np.memmap(kept, np.float32, "r+")
+    sound = SoundFile(kept)
     if gated:
-        gate(samples, speech_steps(samples))
-    return samples
+        with kept.open("r+b") as file:
+            for block in without_pauses(sound, speech_steps(sound)):
+                file.write(block.tobytes())
+    return sound
 
 
 def _anywhere(picture: Pixels, side_px: int) -> Floats:

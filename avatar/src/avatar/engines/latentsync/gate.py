@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from avatar.engines.latentsync.shapes import SAMPLE_RATE_HZ
-
-Samples = npt.NDArray[np.float32]
+from avatar.engines.latentsync.sound import Samples, Sound
 
 STEP = SAMPLE_RATE_HZ // 50
 """20 ms."""
@@ -21,12 +21,12 @@ BEFORE_STEPS = 4
 AFTER_STEPS = 6
 """Sound around speech that is kept: breaths, and the closing of the lips."""
 LEAST_PAUSE_STEPS = 10
-_BLOCK_STEPS = 3000
+_BLOCK_STEPS = 500
 
 
-def speech_steps(samples: Samples) -> npt.NDArray[np.bool_]:
+def speech_steps(sound: Sound) -> npt.NDArray[np.bool_]:
     """bool (steps,): whether each 20 ms holds speech, a margin and short pauses included."""
-    level = _levels(samples)
+    level = _levels(sound)
     if not len(level) or level.max() < FLOOR_DB:
         return np.zeros(len(level), np.bool_)
     loud = float(np.percentile(level[level > FLOOR_DB], 90))
@@ -41,20 +41,27 @@ def speech_steps(samples: Samples) -> npt.NDArray[np.bool_]:
     return _without_short_pauses(speech)
 
 
-def gate(samples: Samples, speech: npt.NDArray[np.bool_]) -> None:
-    """Set everything else to 0, in place, with ramps of 20 ms inside the margin."""
-    for first in range(0, len(speech), _BLOCK_STEPS):
-        part = slice(first * STEP, min(len(samples), (first + _BLOCK_STEPS) * STEP))
+def without_pauses(sound: Sound, speech: npt.NDArray[np.bool_]) -> Iterator[Samples]:
+    """The whole sound in blocks, everything else set to 0, with ramps of 20 ms inside the margin.
+
+    A block is read when it is asked for and not again: it may be written over the one it was made of.
+    """
+    for first in range(0, max(1, len(speech)), _BLOCK_STEPS):
+        last = first + _BLOCK_STEPS >= len(speech)
+        block = sound[first * STEP : len(sound) if last else (first + _BLOCK_STEPS) * STEP]
         known = speech[max(0, first - 1) : first + _BLOCK_STEPS + 1].astype(np.float32)
+        if not len(known):  # shorter than a step
+            yield block
+            return
         places = (np.arange(max(0, first - 1), max(0, first - 1) + len(known)) + 0.5) * STEP
-        at = np.arange(part.start, part.stop)
-        samples[part] *= np.interp(at, places, known).astype(np.float32)
+        at = np.arange(first * STEP, first * STEP + len(block))
+        yield block * np.interp(at, places, known).astype(np.float32)
 
 
-def _levels(samples: Samples) -> npt.NDArray[np.float32]:
+def _levels(sound: Sound) -> npt.NDArray[np.float32]:
     levels = []
-    for first in range(0, len(samples) - STEP + 1, STEP * _BLOCK_STEPS):
-        block = np.asarray(samples[first : first + STEP * _BLOCK_STEPS])
+    for first in range(0, len(sound) - STEP + 1, STEP * _BLOCK_STEPS):
+        block = sound[first : first + STEP * _BLOCK_STEPS]
         steps = block[: len(block) // STEP * STEP].reshape(-1, STEP)
         levels.append(10 * np.log10(np.mean(np.square(steps), axis=1) + 1e-12))
     return np.concatenate(levels).astype(np.float32) if levels else np.zeros(0, np.float32)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from avatar.engines.latentsync.shapes import SAMPLE_RATE_HZ
+from avatar.engines.latentsync.sound import Samples, Sound
 
-Samples = npt.NDArray[np.float32]
 Tail = Literal["tone", "silence"]
 """What follows the end of the sound in its last window. The checkpoints were trained with 0.0 in the log-mel,
 which is a loud tone ("tone"); "silence" is what a padded sound would give."""
@@ -46,16 +46,16 @@ def _hertz(mels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 class LogMel:
     """The log-mel of one sound, window by window.
 
-    samples: float32 (n,) at 16 kHz, full scale 1; may be mapped from a file. The spectrum is cut off 80 dB
-    below the loudest place of the whole sound, so it is looked through once before the first window.
+    The spectrum is cut off 80 dB below the loudest place of the whole sound, so it is looked through once
+    before the first window.
     """
 
-    def __init__(self, samples: Samples, tail: Tail = "tone") -> None:
-        self._samples = samples if len(samples) >= FFT else np.pad(samples, (0, FFT - len(samples)))
+    def __init__(self, sound: Sound, tail: Tail = "tone") -> None:
+        self._sound: Sound = sound if len(sound) >= FFT else np.pad(sound[:], (0, FFT - len(sound)))
         self._tail = tail
         self._filters = mel_filters()
         self._fourier = torch.hann_window(FFT)
-        self.frames = len(self._samples) // HOP
+        self.frames = len(self._sound) // HOP
         """10 ms each."""
         self._loudest = max(
             (float(self._power(first).max()) for first in self._firsts()), default=float(np.log10(FLOOR))
@@ -78,9 +78,9 @@ class LogMel:
         """Log10 of the mel power of up to 3000 frames from frame `first`."""
         frames = min(WINDOW_FRAMES, self.frames - first)
         low, high = first * HOP - FFT // 2, (first + frames - 1) * HOP + FFT // 2
-        inside = np.array(self._samples[max(0, low) : high], dtype=np.float32)
+        inside = np.array(self._sound[max(0, low) : high], dtype=np.float32)
         before = max(0, -low)
-        after = max(0, high - len(self._samples))
+        after = max(0, high - len(self._sound))
         piece = torch.from_numpy(_mirrored(inside, before, after))
         spectrum = torch.stft(piece, FFT, HOP, window=self._fourier, center=False, return_complex=True)
         return (self._filters @ spectrum.abs().square()).clamp(min=FLOOR).log10()
