@@ -11,12 +11,14 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from synthetic_speaker import Clips, speaker
+from avatar.face.landmarks import RIGHT_EYE_OUTER, FaceLandmarks
+from synthetic_speaker import Clips, DotTracker, speaker
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
 from avatar.engines.latentsync.engine import sound_for_networks  # noqa: E402
+from avatar.engines.latentsync.following import TURNED_FRAMES  # noqa: E402
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
@@ -75,6 +77,32 @@ def test_frames_in_which_nobody_is_seen_are_listed_and_the_work_goes_on(
     assert "face.lost" in {notice.code for notice in result.warnings}
     made = pictures(clips.folder / "out.mp4")
     assert np.abs(made[30] - speaker(30, hidden=True).astype(int)).mean() < 4
+
+
+def test_frames_in_which_the_head_is_turned_far_show_the_filmed_mouth_and_are_listed(
+    clips: Clips, small_engine: Make
+) -> None:
+    class Turned(DotTracker):
+        frame = -1
+
+        def track(self, image_bgr: np.ndarray) -> list[FaceLandmarks]:
+            self.frame += 1
+            (face,) = super().track(image_bgr)
+            if 12 <= self.frame <= 25:
+                face.points[RIGHT_EYE_OUTER, 2] = 2 * face.eye_distance_px
+            return [face]
+
+    engine = small_engine(steps=1)
+    engine._open_tracker = Turned
+    result = run(job(clips.video(40), clips.sound(1.6)), clips.folder / "out.mp4", engine)
+    (notice,) = [notice for notice in result.warnings if notice.code == "face.turned"]
+    # For as long as a pose counts, the frames after it are listed too.
+    assert [list(span) for span in notice.details["frames"]] == [[12, 25 + TURNED_FRAMES - 1]]
+    assert result.lost_face_frames == ()
+    made = pictures(clips.folder / "out.mp4")
+    mouth = np.s_[90:120, 80:110]
+    changed = [np.abs(made[index][mouth] - speaker(index).astype(int)[mouth]).mean() for index in (4, 20, 38)]
+    assert changed[1] < 0.7 * min(changed[0], changed[2]), changed
 
 
 def test_a_video_without_any_face_is_refused_and_leaves_nothing(clips: Clips, small_engine: Make) -> None:

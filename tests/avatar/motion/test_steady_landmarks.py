@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from avatar.engines.motion.appearance import Likeness, sample
-from avatar.engines.motion.steady import steady, yaw_deg
+from avatar.engines.motion.steady import steady
+from avatar.face.turning import yaw_deg
 from clipmaker import load_person
 
 FPS = 25

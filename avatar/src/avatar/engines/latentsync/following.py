@@ -2,31 +2,76 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
+from avatar.engines.base import EngineReport
 from avatar.engines.latentsync.align import Aligner, Floats, Smoothing
+from avatar.engines.motion.survey import ranges
 from avatar.face.anchors import latentsync_anchors
 from avatar.face.landmarks import FaceLandmarks
+from avatar.face.turning import turn_of
+from avatar.spec import Notice
+
+Flags = npt.NDArray[np.bool_]
 
 HELD_FRAMES = 5
 """A face that is not found stays where it was for so long: a blink of the detector, or a hand passing by."""
 FADE_OUT_FRAMES = 8
 FADE_IN_FRAMES = 4
+TURNED_FRAMES = 5
+"""So long a pose counts: the mesh takes a profile for less than that for a frame or two."""
+TURN_AWAY_FRAMES = 4
+"""However fast a head turns away, the drawn mouth needs so many frames to go: nothing jumps."""
 LEAST_EYE_DISTANCE_PX = 16.0
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """matrix: (2, 3) from frame to crop; None before any face was found. strength: 0..1, how much of the
-    drawn face is shown.
+    drawn face is shown. facing: 0..1, how much of it the head's pose lets through, see `HeadTurn.shown`.
     """
 
     matrix: Floats | None
     strength: float
     found: bool
+    facing: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of the face in each frame; filled while a clip is drawn, told in its result."""
+
+    found: Flags
+    turned: Flags
+    """Found, but turned so far that the filmed mouth shows through, or alone."""
+
+    @classmethod
+    def over(cls, frames: int) -> Followed:
+        return cls(np.zeros(frames, np.bool_), np.zeros(frames, np.bool_))
+
+    def note(self, index: int, seen: Seen) -> None:
+        self.found[index] = seen.found
+        self.turned[index] = seen.found and seen.facing < 1
+
+    def tell(self, name: str, report: EngineReport) -> None:
+        """`name`: the video's, as people know it."""
+        report.lost_face_frames = ranges(~self.found)
+        for code, frames, what in (
+            ("face.lost", ~self.found, "No face was found in {} frames of {}; they show the filmed mouth."),
+            (
+                "face.turned",
+                self.turned,
+                "The head is turned far in {} frames of {}: the filmed mouth shows.",
+            ),
+        ):
+            if frames.any():
+                message = what.format(int(frames.sum()), name)
+                report.notices.append(Notice(code=code, message=message, details={"frames": ranges(frames)}))
 
 
 @dataclass(slots=True)
@@ -42,6 +87,7 @@ class Follower:
     _last: Seen = Seen(None, 0.0, False)
     _anchors: Floats | None = None
     _missed: int = 0
+    _facing: deque[float] = field(default_factory=lambda: deque(maxlen=TURNED_FRAMES))
 
     def __post_init__(self) -> None:
         self._aligner = Aligner(self.side_px, self.smoothing)
@@ -52,13 +98,17 @@ class Follower:
         self._last = self._lost() if chosen is None else self._found(chosen)
         return self._last
 
-    def _found(self, anchors: Floats) -> Seen:
+    def _found(self, chosen: FaceLandmarks) -> Seen:
         if self._missed > HELD_FRAMES:  # it may be elsewhere by now: nothing is smoothed over the gap
             self._aligner = Aligner(self.side_px, self.smoothing)
+            self._facing.clear()
         first = self._anchors is None
-        self._anchors, self._missed = anchors, 0
-        strength = 1.0 if first else min(1.0, self._last.strength + 1 / FADE_IN_FRAMES)
-        return Seen(self._aligner.matrix(anchors), strength, True)
+        self._anchors, self._missed = latentsync_anchors(chosen.points), 0
+        self._facing.append(turn_of(chosen.points).shown)
+        facing = min(self._facing)
+        least, most = self._last.strength - 1 / TURN_AWAY_FRAMES, self._last.strength + 1 / FADE_IN_FRAMES
+        strength = facing if first else max(0.0, least, min(facing, most))
+        return Seen(self._aligner.matrix(self._anchors), strength, True, facing)
 
     def _lost(self) -> Seen:
         self._missed += 1
@@ -66,17 +116,20 @@ class Follower:
             return Seen(self._last.matrix, self._last.strength, False)
         return Seen(self._last.matrix, max(0.0, self._last.strength - 1 / FADE_OUT_FRAMES), False)
 
-    def _chosen(self, faces: Sequence[FaceLandmarks]) -> Floats | None:
+    def _chosen(self, faces: Sequence[FaceLandmarks]) -> FaceLandmarks | None:
         if not faces:
             return None
         if self._anchors is None:
             if self.index is None:
-                return latentsync_anchors(max(faces, key=lambda face: face.area_px).points)
+                return max(faces, key=lambda face: face.area_px)
             ordered = sorted(faces, key=lambda face: face.box[0])
-            return latentsync_anchors(ordered[self.index].points) if self.index < len(ordered) else None
-        all_anchors = [latentsync_anchors(face.points) for face in faces]
+            return ordered[self.index] if self.index < len(ordered) else None
         middle = self._anchors.mean(axis=0)
-        nearest = min(all_anchors, key=lambda three: float(np.linalg.norm(three.mean(axis=0) - middle)))
+
+        def away(face: FaceLandmarks) -> float:
+            return float(np.linalg.norm(latentsync_anchors(face.points).mean(axis=0) - middle))
+
+        nearest = min(faces, key=away)
         reach = 3 * float(np.linalg.norm(self._anchors[1] - self._anchors[0])) * (1 + self._missed / 10)
-        away = float(np.linalg.norm(nearest.mean(axis=0) - middle))
-        return nearest if away <= reach or self._missed > 2 * (HELD_FRAMES + FADE_OUT_FRAMES) else None
+        patient = self._missed <= 2 * (HELD_FRAMES + FADE_OUT_FRAMES)
+        return None if patient and away(nearest) > reach else nearest

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.face.landmarks import Points
+from avatar.face.turning import shown_by_yaw, yaw_deg
 
 Floats = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex128]
@@ -51,9 +52,6 @@ _NOISE_E, _SPEECH_E = 0.008, 0.020
 _BRIDGE_S = 0.24
 _HOLD_S = 0.08
 _FADE_S = 0.24
-_YAW_FULL_DEG, _YAW_GONE_DEG = 38.0, 54.0
-_YAW_SHRINK = 0.78
-"""The mesh reads a turned head too flat: measured over true yaw, on clips of known pose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +73,8 @@ def steady(raw: Points, visible: Floats, fps: int) -> Steady | None:
     whole = _bridged(raw, found)
     smooth = _smoothed(whole)
     uncovered = np.where(found, visible, 1.0)
-    strength = _trust(found, fps) * _facing(yaw_deg(smooth)) * uncovered
+    strength = _trust(found, fps) * shown_by_yaw(yaw_deg(smooth)) * uncovered
     return Steady(smooth, _rounded(_lowest(strength.astype(np.float32), 7), 5))
-
-
-def yaw_deg(points: Points) -> Floats:
-    """How far each face (n, 478, 3) is turned to the picture's right, in degrees."""
-    across = points[:, 263] - points[:, 33]
-    measured = np.degrees(np.arctan2(across[:, 2], np.maximum(across[:, 0], 1e-6)))
-    return np.asarray(np.clip(measured / _YAW_SHRINK, -90, 90), np.float32)
 
 
 def _bridged(raw: Points, found: npt.NDArray[np.bool_]) -> Points:
@@ -154,12 +145,6 @@ def _trust(found: npt.NDArray[np.bool_], fps: int) -> Floats:
         away = (min(before_gap, after_gap) / fps - _HOLD_S) / _FADE_S
         strength[step] = 1 - np.clip(away, 0, 1)
     return strength
-
-
-def _facing(yaw: Floats) -> Floats:
-    """1 up to about 40 degrees, 0 in profile: there half of the mouth is hidden and cannot be driven."""
-    t = np.clip((np.abs(yaw) - _YAW_FULL_DEG) / (_YAW_GONE_DEG - _YAW_FULL_DEG), 0, 1)
-    return np.asarray(1 - t * t * (3 - 2 * t), np.float32)
 
 
 def _lowest(values: Floats, window: int) -> Floats:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.engines.motion.appearance import Likeness
-from avatar.engines.motion.steady import yaw_deg
 from avatar.engines.motion.track import FaceTrack
+from avatar.face.turning import yaw_deg
 
 Floats = npt.NDArray[np.float32]
 
