@@ -21,6 +21,8 @@ from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, load_settings
 from soundstage.telemetry import configure_logging
 
+OBJECTS_BETWEEN_LOOKS = 20_000
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soundstage-server")
@@ -56,6 +58,8 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     # What is there by now stays; looking it all through for garbage takes a tenth of a second each time.
     gc.collect()
     gc.freeze()
+    # An answer makes thousands of objects that end by themselves: looking for cycles took a tenth of it.
+    gc.set_threshold(OBJECTS_BETWEEN_LOOKS, 10, 10)
     server = uvicorn.Server(config)
     watcher = asyncio.create_task(stop_with_supervisor(server))
     try:
