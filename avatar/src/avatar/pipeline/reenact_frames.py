@@ -1,0 +1,165 @@
+"""The frames of a reenactment: a photo or a video with its face in the driving poses, not yet written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avatar.compose.colour import Pixels
+from avatar.engines.kept import Kept
+from avatar.engines.liveportrait.template import MotionTemplate
+from avatar.errors import InvalidInput
+from avatar.face.pictures import is_picture, read_picture
+from avatar.face.portrait import flatten
+from avatar.face.search import choose_face, find_faces
+from avatar.face.tracker import FaceTracker
+from avatar.pipeline.context import Context
+from avatar.pipeline.reenact_job import ReenactJob
+from avatar.spec import Canvas
+from avatar.tracks import SpeechTrack
+
+if TYPE_CHECKING:
+    from avatar.engines.liveportrait.animator import Animator
+    from avatar.engines.liveportrait.motion_values import Motion
+    from avatar.engines.liveportrait.poses import DrivingFace
+
+SPOKEN_FPS = 25
+PICTURED_S = 2
+"""How long a photo shows the face of a driving picture; a video does to its end."""
+MAX_SIDE_PX = 3840
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Frames to write, and what is known of them once they are written."""
+
+    canvas: Canvas
+    frames: int
+    pictures: Iterator[Pixels]
+    lost: Callable[[], list[int]]
+
+
+def photo_run(
+    job: ReenactJob,
+    template: MotionTemplate | None,
+    speech: SpeechTrack | None,
+    animator: Animator,
+    tracker: FaceTracker,
+    context: Context,
+    kept: Kept,
+) -> Run:
+    from avatar.engines.liveportrait.engine import batch_of
+    from avatar.engines.liveportrait.poses import still_poses
+    from avatar.engines.liveportrait.puppet import spoken_poses
+    from avatar.engines.liveportrait.reenactment import Reenactment
+
+    picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
+    _require_size(picture)
+    face = choose_face(find_faces(picture, tracker), job.options.face_index)
+    drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
+    source = drawing.face_of(picture, face.points)
+    lost: Callable[[], list[int]]
+    if speech is not None:
+        from avatar.timing import control_track
+
+        track = control_track(speech, SPOKEN_FPS, seed=0)
+        poses = spoken_poses(source, face, track)
+        frames, fps, lost = track.frames, SPOKEN_FPS, _none
+    else:
+        driving, frames, fps, lost, first = _driving(job, template, None, animator, tracker, context)
+        poses = still_poses(source, driving, job.options.manner(), first)
+    return Run(_canvas(picture, fps), frames, drawing.photo(picture, source, poses), lost)
+
+
+def video_run(
+    job: ReenactJob,
+    template: MotionTemplate | None,
+    speech: SpeechTrack | None,
+    animator: Animator,
+    tracker: FaceTracker,
+    context: Context,
+    kept: Kept,
+) -> Run:
+    from avatar.engines.liveportrait.engine import batch_of
+    from avatar.engines.liveportrait.filmed import Film
+    from avatar.engines.liveportrait.reenactment import Reenactment
+
+    film = Film(job.source, job.source.name)
+    begin = _even(next(film.pictures()))
+    _require_size(begin)
+    driving, frames, fps, _, first = _driving(job, template, film.fps, animator, tracker, context)
+    drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
+    shown = ((_even(picture), points) for picture, points in film.tracked(tracker, job.options.face_index))
+    pictures = drawing.video(shown, driving, job.options.manner(), first)
+    return Run(_canvas(begin, fps), min(frames, len(film)), pictures, lambda: drawing.lost)
+
+
+def _driving(
+    job: ReenactJob,
+    template: MotionTemplate | None,
+    fps: int | None,
+    animator: Animator,
+    tracker: FaceTracker,
+    context: Context,
+) -> tuple[Iterator[DrivingFace], int, int, Callable[[], list[int]], Motion | None]:
+    """The driving faces, how many, at what rate, in which frames there was none, and what their changes are
+    counted from if not from the first.
+    """
+    from avatar.engines.liveportrait.engine import batch_of
+    from avatar.engines.liveportrait.filmed import LEAST_FPS, MAX_FRAMES, MOST_FPS, DrivingFilm, Film
+
+    if template is not None:
+        rate = fps or min(MOST_FPS, max(LEAST_FPS, round(template.fps)))
+        count = max(1, round(len(template) * rate / template.fps))
+        rows = np.minimum((np.arange(count) * template.fps / rate).astype(int), len(template) - 1)
+        return (template.face(int(row)) for row in rows), count, rate, _none, None
+    if job.driving is None:
+        raise InvalidInput("reenact.no_driving", "Nothing says how the face should move.")
+    if is_picture(job.driving):
+        from avatar.engines.liveportrait.filmed import pictured_face
+        from avatar.engines.liveportrait.poses import pictured
+
+        picture = flatten(read_picture(job.driving, max_side_px=MAX_SIDE_PX))
+        face = pictured_face(picture, choose_face(find_faces(picture, tracker), None).points, animator)
+        count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
+        return repeat(face, count), count, fps or SPOKEN_FPS, _none, pictured(face)
+    film = Film(job.driving, job.driving.name, fps)
+    watched = DrivingFilm.watch(film, tracker, context.check)
+    faces = watched.faces(animator, batch_of(animator))
+    if job.save_template is not None:
+        from avatar.engines.liveportrait.template import save_template, template_of
+
+        kept = template_of(film.fps, list(faces))
+        save_template(kept, job.save_template)
+        faces = (kept.face(row) for row in range(len(kept)))
+    return faces, len(film), film.fps, lambda: watched.lost, None
+
+
+def _none() -> list[int]:
+    """No frame without a face."""
+    return []
+
+
+def _even(picture: Pixels) -> Pixels:
+    """Without its last row and column where their number is odd: 4:2:0 needs pairs."""
+    height, width = picture.shape[:2]
+    return picture[: height // 2 * 2, : width // 2 * 2]
+
+
+def _canvas(picture: Pixels, fps: int) -> Canvas:
+    height, width = picture.shape[:2]
+    return Canvas(width=width, height=height, fps=fps)
+
+
+def _require_size(picture: Pixels) -> None:
+    height, width = picture.shape[:2]
+    if min(width, height) < 64:
+        raise InvalidInput(
+            "video.too_small",
+            f"The source is only {width} x {height} pixels.",
+            "At least 64 x 64 are needed.",
+        )

@@ -1,0 +1,88 @@
+"""What is asked of `avatar reenact`: a source, what drives it, and how its face takes the motion on."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from avatar.engines.liveportrait.drive import Region
+from avatar.errors import InvalidInput
+from avatar.pipeline.assemble import Companions
+from avatar.spec import Consent, MediaRef, PhotoFace, Scene, VideoFace
+
+if TYPE_CHECKING:
+    from avatar.engines.liveportrait.poses import Manner
+
+SCENE = "reenact"
+
+
+@dataclass(frozen=True, slots=True)
+class ReenactOptions:
+    """How the face takes the motion on; see `avatar.engines.liveportrait.poses.Manner`. fresh: use nothing
+    that a stopped run had finished.
+    """
+
+    region: Region = "all"
+    relative: bool = True
+    shut_lips: bool = True
+    eyes: bool = False
+    lips: bool = False
+    stitching: bool = True
+    strength: float = 1.0
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    models: Path | None = None
+    fresh: bool = False
+    compile: bool = False
+    face_index: int | None = None
+
+    def manner(self) -> Manner:
+        from avatar.engines.liveportrait.drive import DriveStyle
+        from avatar.engines.liveportrait.poses import Manner
+
+        return Manner(DriveStyle(self.region, self.relative), self.shut_lips, self.eyes, self.lips)
+
+
+@dataclass(frozen=True, slots=True)
+class ReenactJob:
+    """`driving` is a video, a picture or a motion template; without one, `text` is spoken."""
+
+    source: Path
+    driving: Path | None = None
+    text: str | None = None
+    consent: Consent | None = None
+    save_template: Path | None = None
+    options: ReenactOptions = field(default_factory=ReenactOptions)
+
+
+def scene_of(job: ReenactJob, *, photo: bool) -> Scene:
+    """Raises InvalidInput `reenact.no_driving`."""
+    source = MediaRef(path=str(job.source), name=job.source.name)
+    index = job.options.face_index
+    face = (
+        PhotoFace(image=source, face_index=index, consent=job.consent)
+        if photo
+        else VideoFace(video=source, face_index=index, consent=job.consent)
+    )
+    if job.driving is not None:
+        driving = MediaRef(path=str(job.driving), name=job.driving.name)
+        return Scene(id=SCENE, audio=driving, face=face, lead_in_ms=0, tail_ms=0)
+    if not photo or not (job.text or "").strip():
+        raise InvalidInput(
+            "reenact.no_driving",
+            "Nothing says how the face should move.",
+            "Name a video or a motion template with --driving; a photo may also --say a text.",
+        )
+    return Scene(id=SCENE, script=job.text, face=face)
+
+
+def require_other_names(job: ReenactJob, target: Path) -> None:
+    """The result's companions are named after it: `face.mp4` has its poster in `face.png`."""
+    made = {(target.parent / name).resolve() for name in astuple(Companions.of(target))}
+    for given in (job.source, job.driving):
+        if given is not None and given.resolve() in made:
+            raise InvalidInput(
+                "output.overwrites_input",
+                f"Making {target.name} would write over {given.name}, which it is made of.",
+                "Give the result another name or folder.",
+            )

@@ -1,0 +1,106 @@
+"""Writes a reenactment's frames and its sound as the one segment of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from avatar.compose.colour import Planes
+from avatar.encode.atomic import atomic_files
+from avatar.encode.mixing import has_sound
+from avatar.encode.provenance import EngineRecord
+from avatar.encode.segment_writer import segment_writer
+from avatar.engines.liveportrait.template import is_template
+from avatar.face.pictures import is_picture
+from avatar.pipeline.context import Context
+from avatar.pipeline.glance import Glance
+from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.record import SegmentRecord, spoken
+from avatar.pipeline.reenact_frames import Run
+from avatar.pipeline.reenact_job import SCENE
+from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
+from avatar.pipeline.voice_record import voice_record
+from avatar.spec import Notice, RenderSpec, StageStarted
+from avatar.tracks import SpeechTrack
+
+
+def write_segment(
+    spec: RenderSpec,
+    made: Run,
+    speech: SpeechTrack | None,
+    driving: Path | None,
+    folder: Path,
+    context: Context,
+) -> SegmentFiles:
+    from avatar.engines.liveportrait.engine import INFO
+
+    with atomic_files(folder, (SEGMENT, SOUND, WORDS)) as work:
+        context.tell(StageStarted(stage="frames", scene=SCENE, total_frames=made.frames))
+        meter = FrameMeter(context.tell, SCENE, made.frames)
+        glance = Glance(context.tell, SCENE)
+        with segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer:
+            for picture in made.pictures:
+                context.check()
+                planes = Planes.of(picture)
+                writer.write(planes)
+                glance.see(planes)
+                meter.count()
+        duration_ms = round(writer.frames * 1000 / spec.canvas.fps)
+        notices = _write_sound(speech, driving, duration_ms, work / SOUND, context)
+        scene = spec.scenes[0]
+        drawn = EngineRecord(role="face", name=INFO.name, version=INFO.version, licence=INFO.licence)
+        record = SegmentRecord(
+            scene=SCENE,
+            scene_hash=spec.scene_hash(SCENE),
+            fps=spec.canvas.fps,
+            frames=writer.frames,
+            duration_ms=duration_ms,
+            words=() if speech is None else spoken(speech.words),
+            phone_source="engine" if speech is None else speech.phone_source,
+            engines=(drawn,) if speech is None else (voice_record(scene), drawn),
+            poster_ms=min(duration_ms // 2, 5000),
+            warnings=tuple(notices),
+            lost_face_frames=tuple(_ranges(made.lost())),
+        )
+        (work / WORDS).write_text(record.model_dump_json())
+    return SegmentFiles(folder, record)
+
+
+def _write_sound(
+    speech: SpeechTrack | None, driving: Path | None, duration_ms: int, target: Path, context: Context
+) -> list[Notice]:
+    """The speech, the driving video's sound, or silence."""
+    from avatar.speech.decode import best_rate_hz, decode_into, probe_rate_hz
+    from avatar.speech.sound import WavWriter
+
+    if speech is not None:
+        speech.wav.rename(target)
+        return []
+    silent = driving is None or is_template(driving) or is_picture(driving)
+    if driving is None or silent or not has_sound(driving):
+        with WavWriter(target, 48_000) as writer:
+            writer.silence(duration_ms)
+        return []
+    with WavWriter(target, best_rate_hz(probe_rate_hz(driving))) as writer:
+        decoded = decode_into(driving, writer)
+    if not decoded.damaged:
+        return []
+    notice = Notice(
+        code="speech.audio_damaged", message=f"Parts of the sound of {driving.name} could not be read."
+    )
+    context.tell(notice)
+    return [notice]
+
+
+def _ranges(frames: list[int]) -> Iterator[tuple[int, int]]:
+    """Inclusive ranges of ascending numbers."""
+    begin = last = None
+    for number in frames:
+        if last is not None and number == last + 1:
+            last = number
+            continue
+        if begin is not None and last is not None:
+            yield begin, last
+        begin = last = number
+    if begin is not None and last is not None:
+        yield begin, last
