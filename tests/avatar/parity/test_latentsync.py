@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,12 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 
 import latentsync_cases as cases  # noqa: E402
 from avatar.engines.latentsync.align import Aligner  # noqa: E402
+from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
 from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
+from avatar.engines.latentsync.following import Seen  # noqa: E402
+from avatar.engines.latentsync.loading import Networks  # noqa: E402
 from avatar.engines.latentsync.mel import LogMel  # noqa: E402
+from avatar.engines.latentsync.memory import Plan  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.warp import cut_out  # noqa: E402
@@ -133,3 +139,44 @@ def test_the_whole_way_from_frames_and_sound_to_faces_agrees() -> None:
     faces, matrices = cases.our_faces(cases.sound((cases.FRAMES - 2) / 25), pictures)
     assert_close("whole.faces", faces, END_TO_END)
     assert_close("whole.frames", cases.our_result(pictures, faces, matrices), 1 / 100)
+
+
+class _Faces(Clip):
+    """Keeps the drawn faces before they are laid back."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.faces: list[Any] = []
+
+    def _laid(self, shot: Shot, face: Any) -> Any:
+        self.faces.append(face)
+        return super()._laid(shot, face)
+
+
+def test_the_engine_that_draws_clips_agrees_from_frames_to_frames() -> None:
+    """`Clip` itself, set as the original is: chunks side by side, faces drawn from the posterior by the one
+    generator that drew the start. The short end of the clip is a clip of its own: ours has no short chunks.
+    """
+    pictures, heard = cases.frames(cases.FRAMES), cases.sound((cases.FRAMES - 2) / 25)
+    tokens, aligner = cases.our_tokens(heard, cases.FRAMES), Aligner(cases.SIDE_PX, "published")
+    shots = []
+    for picture, anchors, said in zip(pictures, cases.anchors(cases.FRAMES), tokens, strict=True):
+        matrix = aligner.matrix(anchors)
+        crop = cut_out(picture, matrix, cases.SIDE_PX, cases.CPU)
+        shots.append(Shot(picture[:, :, ::-1].copy(), Seen(matrix, 1.0, True), crop, said))
+    clip = _Faces(
+        Networks(cases.our_unet(), cases.our_whisper(), cases.our_vae()),
+        Plan(cases.CPU, torch.float32, split=False, faces=cases.CHUNK),
+        Settings(
+            cases.STEPS, cases.GUIDANCE, cases.SIDE_PX, cases.CHUNK, overlap=0, seed=cases.GENERATOR_SEED
+        ),
+    )
+    generator = torch.Generator().manual_seed(cases.GENERATOR_SEED)
+    assert torch.equal(torch.randn(clip._noise.shape, generator=generator), clip._noise)
+    clip._coder = replace(clip._coder, posterior="sample", generator=generator)
+    drawn: list[Any] = []
+    for first in range(0, cases.FRAMES, cases.CHUNK):
+        part = shots[first : first + cases.CHUNK]
+        drawn += clip.drawn(iter(part), len(part))
+    assert_close("whole.faces", torch.stack(clip.faces), END_TO_END)
+    assert_close("whole.frames", np.stack(drawn)[..., ::-1], 1 / 100)
