@@ -12,6 +12,7 @@ from avatar.errors import InvalidInput, Unavailable
 from avatar.spec import MediaRef, Scene
 from avatar.speech import decode, speak
 from avatar.speech.pauses import with_pauses
+from avatar.speech.sound import WavWriter
 from avatar.tracks import Phone, SpeechTrack
 from recordings import SENTENCES, Speaker, samples_of, write_wav
 
@@ -334,3 +335,24 @@ def test_a_playlist_cannot_open_other_files(
     path.write_text(playlist)
     with pytest.raises(InvalidInput, match=r"speech\.audio_unreadable"):
         say(None, audio=MediaRef(path=str(path)))
+
+
+@pytest.mark.parametrize("codec", ["pcm_f32le", "pcm_f64le"])
+def test_samples_that_are_no_numbers_are_silence_and_said(tmp_path: Path, codec: str) -> None:
+    """As whole numbers they would be the loudest there are."""
+    values = 0.2 * np.sin(np.arange(16_000) / 15)
+    values[4000:4400], values[9000], values[9001] = np.nan, np.inf, -np.inf
+    kind, number = ("flt", np.float32) if codec == "pcm_f32le" else ("dbl", np.float64)
+    recording, kept = tmp_path / "broken.wav", tmp_path / "kept.wav"
+    with av.open(str(recording), "w", format="wav") as container:
+        stream = container.add_stream(codec, rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(values[None].astype(number), format=kind, layout="mono")
+        frame.sample_rate = 16_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with WavWriter(kept, 16_000) as writer:
+        assert decode.decode_into(recording, writer).damaged
+    heard = samples_of(kept)
+    assert np.abs(heard).max() < 0.21 * 32_768
+    assert not heard[4100:4300].any()
+    assert np.abs(heard[5000:8000]).max() > 0.19 * 32_768, "the rest is there"

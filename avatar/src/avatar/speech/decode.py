@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
@@ -21,6 +23,7 @@ from avatar.speech.sound import Samples, WavWriter, blocks, rate_hz
 MAX_AUDIO_S = 3 * 3600
 MIN_AUDIO_MS = 40
 _TOLERATED_ERRORS = 50
+_FLOATS = ("flt", "fltp", "dbl", "dblp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
                 _write(writer, resampler.resample(None))
                 resampler = _resampler(writer.rate_hz)
             setup = (frame.format.name, frame.layout.name, frame.sample_rate)
+            frame, whole = _of_numbers(frame)
+            damaged = damaged or not whole
             frame.pts = None
             _write(writer, resampler.resample(frame))
             if writer.samples - before > MAX_AUDIO_S * writer.rate_hz:
@@ -114,6 +119,21 @@ def _mono(frame: av.AudioFrame) -> Samples:
 def _write(writer: WavWriter, frames: list[av.AudioFrame]) -> None:
     for frame in frames:
         writer.write(_mono(frame))
+
+
+def _of_numbers(frame: av.AudioFrame) -> tuple[av.AudioFrame, bool]:
+    """The frame with 0 for samples that are no numbers, and whether there were none: as whole numbers they
+    would be the loudest there are.
+    """
+    if frame.format.name not in _FLOATS:
+        return frame, True
+    samples: npt.NDArray[Any] = frame.to_ndarray()
+    if np.isfinite(samples).all():
+        return frame, True
+    samples[~np.isfinite(samples)] = 0
+    mended = av.AudioFrame.from_ndarray(samples, frame.format.name, frame.layout.name)
+    mended.sample_rate = frame.sample_rate
+    return mended, False
 
 
 @contextmanager
