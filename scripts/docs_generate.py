@@ -27,6 +27,7 @@ from soundstage.settings.reference import settings_reference
 from studio.personas.file_schema import persona_schema
 from studio.publishing.states import PUBLICATION_TRANSITIONS
 from studio.renders.states import RENDER_TRANSITIONS, SEGMENT_TRANSITIONS
+from studio.voices.states import VOICE_TRANSITIONS
 from studio.webhooks.states import DELIVERY_TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
@@ -101,6 +102,7 @@ def states_page() -> str:
         ("Segment", SEGMENT_TRANSITIONS),
         ("Task of a scheduler", TASK_TRANSITIONS),
         ("Publication", PUBLICATION_TRANSITIONS),
+        ("Cloned voice", VOICE_TRANSITIONS),
         ("Delivery of a webhook", DELIVERY_TRANSITIONS),
         ("Machine", MACHINE_TRANSITIONS),
         ("Enrolment of a machine", ENROLMENT_TRANSITIONS),

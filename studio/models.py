@@ -10,12 +10,14 @@ from studio.publishing.models import Account, PendingConsent, Publication, Quota
 from studio.references.models import BlobReference, Derivation
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.scenes.models import SceneRow
+from studio.voices.models import ClonedVoice
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 
 __all__ = [
     "Account",
     "Asset",
     "BlobReference",
+    "ClonedVoice",
     "ConsentRow",
     "Delivery",
     "DeliveryTry",

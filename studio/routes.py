@@ -13,6 +13,7 @@ from studio.publishing import routes as publishing
 from studio.renders import routes as renders
 from studio.retention import routes as retention
 from studio.scenes import routes as scenes
+from studio.voices import routes as voices
 from studio.webhooks import routes as webhooks
 
 
@@ -24,6 +25,7 @@ def routers() -> tuple[APIRouter, ...]:
         assets,
         personas,
         consents,
+        voices,
         renders,
         retention,
         publishing,

@@ -38,6 +38,8 @@ from studio.renders.making import MakingOptions
 from studio.renders.service import RenderService
 from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
+from studio.voices.samples import SampleCheck
+from studio.voices.service import VoiceService
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Studio:
     persona_watch: PersonaWatch
     speech: PersonaSpeech
     consents: ConsentService
+    voices: VoiceService
     people: PeopleService
     retention: RetentionService
     library: PersonaLibrary
@@ -104,6 +107,7 @@ def build_studio(
     )
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
+    cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
         projects=ProjectService(db),
         versions=VersionService(db),
@@ -118,7 +122,8 @@ def build_studio(
         persona_watch=PersonaWatch(library, db, events),
         speech=speech,
         consents=consents,
-        people=PeopleService(db, blobs, library, renders, out_dir, worker_cache(settings)),
+        voices=cloned,
+        people=PeopleService(db, blobs, library, renders, cloned, out_dir, worker_cache(settings)),
         retention=RetentionService(db, blobs, retention_rules(settings), out_dir, events),
         library=library,
         events=events,
@@ -149,6 +154,14 @@ def _speech_services(settings: Settings) -> frozenset[Endpoint]:
         for kind, service in named
         if service.base_url is not None
     )
+
+
+def _speech_models(settings: Settings) -> dict[str, str]:
+    """By base URL, where the operator names the model."""
+    named = (settings.services.tts_openai, settings.services.tts_qwen)
+    return {
+        str(one.base_url).rstrip("/"): one.model for one in named if one.base_url is not None and one.model
+    }
 
 
 def studio_of(connection: HTTPConnection) -> Studio:

@@ -1,25 +1,26 @@
-"""`soundstage voices add | list | remove`: cloned voices, each with a consent on record in the studio."""
+"""`soundstage voices add | list | remove`: cloned voices of this installation, each with a consent."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import tempfile
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from avatar.spec import Consent
+from pydantic import ValidationError
 
 from app.cli.opening import with_services
 from app.cli.printing import Printer
-from app.cli.state import Invocation, JsonFlag, invocation
-from app.composition import Services
-from app.worker_command import run_worker
+from app.cli.state import JsonFlag, invocation, run
+from app.composition import Services, opened, working
+from soundstage.blobs.store import READ_BYTES
 from soundstage.database import utcnow
-from soundstage.errors import Unavailable
-from studio.consents.schemas import ConsentDraft, ConsentView
+from soundstage.errors import Invalid
+from studio.consents.schemas import ConsentDraft
+from studio.voices.samples import MOST_SAMPLE_BYTES
+from studio.voices.schemas import VoiceLabels, VoiceView
+from studio.voices.services import SpeechService
 
 
 def register(cli: typer.Typer) -> None:
@@ -31,87 +32,93 @@ def register(cli: typer.Typer) -> None:
     @voices.command()
     def add(
         context: typer.Context,
-        sample: Annotated[Path, typer.Argument(help="A recording of the person.", exists=True)],
+        sample: Annotated[Path, typer.Argument(help="1 to 30 s of the person speaking.", exists=True)],
         name: Annotated[str, typer.Option(help="Of the voice.")],
-        service: Annotated[str, typer.Option(help="Address of a server with /v1/audio/voices.")],
         said: Annotated[str, typer.Option(help="The words of the sample.")],
-        person: Annotated[str, typer.Option(help="Whose voice it is; they must have agreed.")],
-        purpose: Annotated[str, typer.Option(help="What they agreed to.")],
+        service: Annotated[
+            str | None,
+            typer.Option(
+                help="Address of a server with /v1/audio/voices; the one of the settings by default."
+            ),
+        ] = None,
+        person: Annotated[str | None, typer.Option(help="Whose voice it is; they must have agreed.")] = None,
+        purpose: Annotated[str | None, typer.Option(help="What they agreed to.")] = None,
         granted_at: Annotated[
             datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day they did; default today.")
+        ] = None,
+        consent: Annotated[
+            str | None, typer.Option(help="A consent that is on record, instead of person and purpose.")
+        ] = None,
+        service_consent: Annotated[
+            str | None,
+            typer.Option(help="What the service calls the consent, where it has a record of its own."),
         ] = None,
         key_env: Annotated[
             str | None, typer.Option(help="The variable that holds the key of the service.")
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
-        """Record the consent, then upload the sample of a voice."""
+        """Record the consent, then have the service clone the voice of a sample."""
         called = invocation(context)
-        draft = ConsentDraft(person=person, purpose=purpose, granted_at=granted_at or utcnow())
-        recorded = with_services(called, lambda services: services.studio.consents.record(draft))
-        with tempfile.TemporaryDirectory() as folder:
-            consent = Path(folder) / "consent.json"
-            consent.write_text(_consent(recorded).model_dump_json(), encoding="utf-8")
-            options = [f"--name={name}", f"--service={service}", f"--said={said}", f"--consent={consent}"]
-            options += [f"--key-env={key_env}"] if key_env else []
-            try:
-                found = _worker(called, as_json, "add", *options, "--", str(sample.absolute()))
-            except BaseException:
-                # No voice came of it: nothing may be made with this consent either.
-                with_services(called, lambda services: services.studio.consents.revoke(recorded.id))
-                raise
-        _tell(called.printer(as_json), found)
+        if consent is None and (person is None or purpose is None):
+            raise typer.BadParameter("Say who agreed and to what: --person and --purpose, or --consent.")
+        draft = (
+            ConsentDraft(person=person, purpose=purpose, granted_at=granted_at or utcnow())
+            if person is not None and purpose is not None
+            else None
+        )
+        try:
+            labels = VoiceLabels(
+                name=name, said=said, consent=draft, consent_id=consent, service_consent=service_consent
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "consent"
+            raise Invalid("voice.bad_labels", f"{where}: {first['msg']}.", "Correct it.") from error
+
+        async def work() -> VoiceView:
+            async with opened(called.settings()) as services, working(services, drive=False):
+                # Whoever sits at the prompt is the operator, who says where samples may go.
+                named = SpeechService("openai", service, key_env) if service is not None else None
+                return await _added(services, sample, labels, named)
+
+        _tell(called.printer(as_json), [run(work())])
 
     @voices.command("list")
     def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List the cloned voices and who agreed."""
         called = invocation(context)
-        _tell(called.printer(as_json), _worker(called, as_json, "list"))
+        _tell(called.printer(as_json), with_services(called, lambda services: services.studio.voices.list()))
 
     @voices.command()
-    def remove(context: typer.Context, name: str, as_json: JsonFlag = False) -> None:
-        """Delete a voice at its service and its sample here, and end its consent."""
+    def remove(
+        context: typer.Context,
+        name: Annotated[str, typer.Argument(help="Of the voice, or its id.")],
+        forget: Annotated[bool, typer.Option(help="Do not ask the service: it is gone for good.")] = False,
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Delete a voice at its service and its sample here, and end the consent recorded with it."""
         called = invocation(context)
-        found = _worker(called, as_json, "remove", "--", name)
-        ended = {voice["consent"]["id"] for voice in found}
-
-        async def revoke(services: Services) -> None:
-            for one in await services.studio.consents.list():
-                if one.id in ended:
-                    await services.studio.consents.revoke(one.id)
-
-        with_services(called, revoke)
-        _tell(called.printer(as_json), found)
+        removed = with_services(called, lambda services: services.studio.voices.remove(name, forget=forget))
+        _tell(called.printer(as_json), [removed])
 
 
-def _consent(recorded: ConsentView) -> Consent:
-    return Consent(
-        id=recorded.id,
-        person=recorded.person,
-        granted_at=recorded.granted_at.isoformat(),
-        purpose=recorded.purpose,
-    )
+async def _added(
+    services: Services, sample: Path, labels: VoiceLabels, named: SpeechService | None
+) -> VoiceView:
+    async def chunks() -> AsyncIterator[bytes]:
+        with sample.open("rb") as file:
+            while chunk := file.read(READ_BYTES):
+                yield chunk
+
+    blob, _ = await services.studio.assets.store(chunks(), max_bytes=MOST_SAMPLE_BYTES)
+    return await services.studio.voices.create(labels, blob.sha256, service=named)
 
 
-def _worker(called: Invocation, as_json: bool, action: str, *arguments: str) -> list[dict[str, Any]]:
-    """What the worker answers; its refusal is ours."""
-    done = run_worker(called.settings(), "voices", action, "--json", *arguments, output=subprocess.PIPE)
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (ValueError, IndexError) as error:
-        raise Unavailable(
-            "voice.no_answer", f"The worker ended with status {done.returncode}.", "Look at what it printed."
-        ) from error
-    if isinstance(answer, list):
-        return answer
-    called.printer(as_json).failure(answer["code"], answer["message"], answer["hint"])
-    raise typer.Exit(done.returncode)
-
-
-def _tell(printer: Printer, found: list[dict[str, Any]]) -> None:
-    rows = []
-    for one in found:
-        agreed = one["consent"]
-        rows.append([one["name"], one["voice_id"], one["base_url"], agreed["person"], agreed["granted_at"]])
-    columns = ["name", "voice", "service", "person", "agreed"]
+def _tell(printer: Printer, found: list[VoiceView]) -> None:
+    rows = [
+        [one.name, one.state, one.voice_id, one.service, one.consent.person, one.consent.granted_at[:10]]
+        for one in found
+    ]
+    columns = ["name", "state", "voice", "service", "person", "agreed"]
     printer.listing(found, columns, rows, empty="There are no cloned voices.")

@@ -53,8 +53,13 @@ class AssetService:
         async with self._db.session() as session:
             return view_of(await asset_of(session, asset_id))
 
-    async def store(self, chunks: AsyncIterator[bytes]) -> tuple[Blob, FileType]:
-        """Streams a file to disk. What it is decides its first bytes; before that nothing is kept of it."""
+    async def store(
+        self, chunks: AsyncIterator[bytes], *, max_bytes: int | None = None
+    ) -> tuple[Blob, FileType]:
+        """Streams a file to disk. What it is decides its first bytes; before that nothing is kept of it.
+        `max_bytes` is what a door takes that takes less than any upload may have.
+        """
+        limit = min(max_bytes or self.max_upload_bytes, self.max_upload_bytes)
         head = bytearray()
         async for chunk in chunks:
             head += chunk
@@ -67,7 +72,7 @@ class AssetService:
             async for chunk in chunks:
                 yield chunk
 
-        return await self._blobs.put_stream(whole(), found.media_type, max_bytes=self.max_upload_bytes), found
+        return await self._blobs.put_stream(whole(), found.media_type, max_bytes=limit), found
 
     async def upload(self, chunks: AsyncIterator[bytes], labels: AssetLabels) -> AssetView:
         blob, found = await self.store(chunks)

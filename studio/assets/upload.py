@@ -51,7 +51,7 @@ class Upload:
             raise TooLarge(
                 "upload.too_large",
                 f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
-                "Make it smaller, or raise `limits.upload_mib`.",
+                "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
             )
 
     async def _form(self, boundary: bytes) -> AsyncIterator[bytes]:

@@ -22,6 +22,11 @@ def shown_to(principal: Principal, persona: Persona) -> Persona:
     return persona.model_copy(update={"face": _veiled(persona.face), "voice": _veiled(persona.voice)})
 
 
+def voice_shown_to(principal: Principal, voice: Voice) -> Voice:
+    """The same for a voice by itself."""
+    return voice if principal.may("consent:read") else _veiled(voice)
+
+
 def spec_shown_to(principal: Principal, spec: Spec) -> Spec:
     """The same for what a video is made of."""
     if principal.may("consent:read"):

@@ -26,5 +26,9 @@ class Consents:
         found = await self._session.scalars(select(ConsentRow).order_by(ConsentRow.created_at.desc()))
         return found.all()
 
+    async def with_ids(self, ids: Collection[str]) -> dict[str, ConsentRow]:
+        found = await self._session.scalars(select(ConsentRow).where(ConsentRow.id.in_(ids)))
+        return {row.id: row for row in found}
+
     async def remove(self, ids: Collection[str]) -> None:
         await self._session.execute(delete(ConsentRow).where(ConsentRow.id.in_(ids)))

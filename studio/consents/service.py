@@ -12,6 +12,7 @@ from studio.consents.models import ConsentRow
 from studio.consents.repository import Consents
 from studio.consents.schemas import ConsentDraft, ConsentView, moment_of
 from studio.references.repository import References
+from studio.voices.standing import record_of
 
 
 class ConsentService:
@@ -47,7 +48,13 @@ class ConsentService:
         return face.model_copy(update={"consent": consent})
 
     async def stamped_voice(self, session: AsyncSession, voice: Voice) -> Voice:
-        """The same for a voice; only cloned ones need it."""
+        """The same for a voice; only cloned ones need it. One of ours is cloned whatever the caller says, and
+        has the consent it was made with. Raises also `voice.removed`.
+        """
+        known = await record_of(session, voice)
+        if known is not None:
+            consent = await self.valid(session, known.consent_id, "The cloned voice of a person")
+            return voice.model_copy(update={"cloned": True, "consent": consent})
         if not getattr(voice, "cloned", False):
             return voice
         given: Consent | None = getattr(voice, "consent", None)

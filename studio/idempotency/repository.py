@@ -22,6 +22,10 @@ class IdempotencyKeys:
         self._session.add(row)
         await self._session.flush()
 
+    async def remove_of(self, made: str) -> None:
+        """The keys of a thing that is not, after all: its request may be sent again."""
+        await self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.made == made))
+
     async def remove_expired(self, now: datetime) -> None:
         """Of all tenants: some never come again."""
         with as_the_house():

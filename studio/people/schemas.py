@@ -10,6 +10,7 @@ class ErasePlan(BaseModel):
 
     personas: list[str] = Field(default_factory=list)
     consents: list[str] = Field(default_factory=list)
+    voices: list[str] = Field(default_factory=list, description="cloned ones, also at their services")
     assets: list[str] = Field(default_factory=list)
     renders: list[str] = Field(default_factory=list)
     segments: list[str] = Field(default_factory=list)

@@ -25,6 +25,8 @@ from studio.renders.delivery import withdraw
 from studio.renders.repository import Renders, Segments
 from studio.renders.service import RenderService
 from studio.renders.states import TERMINAL
+from studio.voices.repository import Voices
+from studio.voices.service import VoiceService
 
 STOP_WAIT_S = 30.0
 STOP_POLL_S = 0.1
@@ -40,6 +42,7 @@ class PeopleService:
     blobs: BlobStore
     library: PersonaLibrary
     renders: RenderService
+    voices: VoiceService
     out_dir: Path
     cache_dir: Path
 
@@ -92,6 +95,7 @@ class PeopleService:
         async with self.db.session() as session:
             traces = await trace_person(session, sources, owners)
             plan = await self._plan(session, traces)
+        await self.voices.withdraw(plan.voices)
         for sha256 in plan.blobs:
             await self.blobs.delete(sha256, unless_modified_since=looked_at)
         await asyncio.to_thread(withdraw, plan.out_files, self.out_dir)
@@ -107,11 +111,13 @@ class PeopleService:
         shared = await references.held_outside(traces.held, traces.owners)
         # Another tenant who has the same photo has a consent of its own for it.
         others = await references.held_by_other_tenants(traces.sensitive | traces.held)
+        voices = await Voices(session).of_person(traces.of("voice"), traces.of("consent"))
         renders = await Renders(session).with_ids(traces.of("render"))
         assets = await Assets(session).with_bytes(traces.sensitive)
         return ErasePlan(
             personas=traces.of("persona"),
             consents=traces.of("consent"),
+            voices=[row.id for row in voices],
             assets=sorted({asset.id for asset in assets}),
             renders=sorted(render.id for render in renders),
             segments=traces.of("segment"),
@@ -165,6 +171,7 @@ class PeopleService:
                 await references.forget(owner)
         await Renders(session).remove(plan.renders)
         await Segments(session).remove(plan.segments)
+        await Voices(session).forget(plan.voices)
         await Consents(session).remove(plan.consents)
 
 

@@ -15,6 +15,9 @@ from studio.personas.schemas import HealthCheck, Persona, PersonaHealth
 from studio.personas.speaking import PersonaSpeech
 from studio.personas.speech_service import look_at
 from studio.renders.admission import Admission
+from studio.voices.addresses import root_of
+from studio.voices.repository import Voices
+from studio.voices.standing import record_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class PersonaHealthService:
                 await self.consents.stamped_face(session, persona.face)
                 await self.consents.stamped_voice(session, persona.voice)
         except SoundstageError as error:
+            if error.code.startswith("voice."):
+                return HealthCheck(name="consent", ok=True, message="See the voice.")
             return HealthCheck(name="consent", ok=False, message=error.message, hint=error.hint)
         need = "A consent is on record." if persona.real_person else "Nobody's likeness: none is needed."
         return HealthCheck(name="consent", ok=True, message=need)
@@ -78,6 +83,9 @@ class PersonaHealthService:
                 self.speech.check_ready()
                 message = "The worker speaks it where Piper and its file are (`soundstage models list`)."
                 return HealthCheck(name="voice", ok=True, message=message)
+            async with self.db.session() as session:
+                await record_of(session, persona.voice)
+                others = await Voices(session).of_other_tenants(root_of(persona.voice.base_url))
         except SoundstageError as error:
             return HealthCheck(name="voice", ok=False, message=error.message, hint=error.hint)
-        return await look_at(persona.voice)
+        return await look_at(persona.voice, others)

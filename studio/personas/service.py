@@ -82,13 +82,14 @@ class PersonaService:
         face, notices = await self._face(draft, media)
         async with self.db.transaction() as session:
             consent = await self._consent(session, draft)
+            voice = await self.consents.stamped_voice(session, _with_consent(draft.voice, consent))
             persona = Persona(
                 id=persona_id,
                 name=draft.name,
                 title=draft.title,
                 description=draft.description,
                 face=face.model_copy(update={"consent": consent, "engine": draft.engine}),
-                voice=_with_consent(draft.voice, consent),
+                voice=voice,
                 style=draft.style,
                 tools=draft.tools,
             )

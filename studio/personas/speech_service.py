@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-from contextlib import suppress
+from collections.abc import Collection
 from typing import Any
 
 import httpx
 from avatar.spec import OpenAIVoice, QwenVoice
 
 from studio.personas.schemas import HealthCheck
+from studio.voices.addresses import is_near
 
 TIMEOUT = httpx.Timeout(5.0, connect=3.0)
 MOST_NAMED = 8
@@ -18,11 +18,12 @@ MOST_BYTES = 1 << 20
 _KEYS = ("id", "voice_id", "name")
 
 
-async def look_at(voice: OpenAIVoice | QwenVoice) -> HealthCheck:
+async def look_at(voice: OpenAIVoice | QwenVoice, others: Collection[str] = ()) -> HealthCheck:
     """Its key, whether it answers, whether it has loaded its model, and whether it has this voice.
 
     Servers differ in what they have: `/v1/audio/voices` (vLLM-Omni and others) names the voices, `/health`
     and `/v1/models` tell only that somebody is there. What a server does not have is not held against it.
+    `others` are voices there that the reader shall not hear of, in lower case.
     """
     key = ""
     if voice.api_key_env:
@@ -41,16 +42,18 @@ async def look_at(voice: OpenAIVoice | QwenVoice) -> HealthCheck:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         async with httpx.AsyncClient(
-            base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not _is_near(root.host)
+            base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not is_near(root.host)
         ) as client:
-            return await _found(client, voice, key)
+            return await _found(client, voice, others)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return _ill(
             f"Its speech service {voice.base_url} does not answer.", "Start it, or look at its address."
         )
 
 
-async def _found(client: httpx.AsyncClient, voice: OpenAIVoice | QwenVoice, key: str) -> HealthCheck:
+async def _found(
+    client: httpx.AsyncClient, voice: OpenAIVoice | QwenVoice, others: Collection[str]
+) -> HealthCheck:
     health, _ = await _asked(client, "health")
     if health >= 500:
         return _ill(
@@ -66,14 +69,15 @@ async def _found(client: httpx.AsyncClient, voice: OpenAIVoice | QwenVoice, key:
         )
         return _ill(f"Its speech service {voice.base_url} refuses the key ({status}).", hint)
     wanted = voice.voice_id if isinstance(voice, QwenVoice) else voice.voice
-    names = _names(listed)
-    if names and wanted.lower() not in {name.lower() for name in names}:
+    listed_names = _names(listed)
+    names = [name for name in listed_names if name.lower() not in others]
+    if listed_names and wanted.lower() not in {name.lower() for name in names}:
         some = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
         return _ill(
             f"Its speech service {voice.base_url} has no voice {wanted!r}.",
-            f"It has {some}; a cloned one is added with `soundstage voices add`.",
+            f"It has {some or 'none that is yours'}; a cloned one is added with `soundstage voices add`.",
         )
-    message = "Its speech service has this voice." if names else "Its speech service can be reached."
+    message = "Its speech service has this voice." if listed_names else "Its speech service can be reached."
     return HealthCheck(name="voice", ok=True, message=message)
 
 
@@ -102,13 +106,6 @@ def _names(listed: Any) -> list[str]:
             told = [entry.get(key) for key in _KEYS] if isinstance(entry, dict) else [entry]
             found |= {_plain(name): None for name in told if isinstance(name, str) and name}
     return list(found)
-
-
-def _is_near(host: str) -> bool:
-    """A proxy of the environment is for the outside world."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _plain(name: str) -> str:

@@ -50,7 +50,7 @@ class Admission:
 
     def check_voice(self, voice: Voice) -> None:
         """An HTTP voice sends the script and a key to its URL, so only the operator may say where that is."""
-        if isinstance(voice, EspeakVoice | PiperVoice) or endpoint_of(voice) in self._allowed():
+        if isinstance(voice, EspeakVoice | PiperVoice) or endpoint_of(voice) in self.allowed():
             return
         raise Forbidden(
             "voice.service_not_allowed",
@@ -58,7 +58,8 @@ class Admission:
             "Use a persona that has this voice, or set services.tts_openai or services.tts_qwen.",
         )
 
-    def _allowed(self) -> set[Endpoint]:
+    def allowed(self) -> set[Endpoint]:
+        """Speech services of the settings, and those of the operator's personas."""
         shipped = (entry.persona for entry in self.library.entries() if entry.origin == "shipped")
         voices = [persona.voice for persona in shipped if persona is not None]
         return {
@@ -92,6 +93,10 @@ def variables_in(voice: Voice) -> tuple[str, ...]:
     """The variable that holds the key of its service. Admitted voices name only those the operator chose."""
     name = getattr(voice, "api_key_env", None)
     return (name,) if name else ()
+
+
+def voices_in(spec: RenderSpec | LipsyncSpec) -> list[Voice]:
+    return [] if isinstance(spec, LipsyncSpec) else [scene.voice for scene in spec.scenes]
 
 
 def consents_in(spec: RenderSpec | LipsyncSpec) -> set[str]:

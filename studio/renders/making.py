@@ -25,7 +25,7 @@ from soundstage.telemetry import get_logger
 from soundstage.waiting import until_set
 from studio.consents.service import check_consents
 from studio.references.repository import References
-from studio.renders.admission import consents_in, variables_in
+from studio.renders.admission import consents_in, variables_in, voices_in
 from studio.renders.delivery import deliver, file_names, free_names
 from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
@@ -38,6 +38,7 @@ from studio.renders.running import run_task_again
 from studio.renders.schemas import Progress
 from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool
 from studio.renders.states import RenderState
+from studio.voices.standing import check_voices
 
 log = get_logger(__name__)
 
@@ -123,6 +124,7 @@ class RenderMaker:
                 raise TaskFailed(GONE)
             spec = spec_of(row)
             await check_consents(session, consents_in(spec))
+            await check_voices(session, voices_in(spec))
             return _Making(
                 row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.trace_id,
                 tuple(row.out_files), ProgressBoard.for_spec(spec),
@@ -198,7 +200,7 @@ class RenderMaker:
         done = await self._pool.obtain(order, listen)
         for notice in done.result.warnings:
             making.board.note(notice.model_copy(update={"scene": order.scene_id}))
-        making.board.finish(order.scene_id, done.result.frames)
+        making.board.finish(order.scene_id, done.result)
         async with self._db.transaction() as session:
             await Segments(session).mark_reused(making.render_id, order.key, done.reused)
             row = await Renders(session).find(making.render_id)

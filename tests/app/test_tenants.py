@@ -164,7 +164,7 @@ UNREADABLE = {
 
 NAMED = (
     "ref", "asset_id", "consent_id", "render_id", "webhook_id", "session_id", "publication_id", "account_id",
-    "memory_id", "approval_id", "key_id",
+    "memory_id", "approval_id", "key_id", "voice",
 )  # fmt: skip
 
 
@@ -204,6 +204,10 @@ async def test_a_hash_is_no_right(scene: Scene) -> None:
         (f"/api/projects/{project}/scenes", {"script": "hi", **picture}),
         ("/api/renders", {"spec": spec}),
     ]
+    theirs = {"name": "mine", "said": "hi", "asset": scene.things["asset_id"], "consent": consent}
+    unseen = await scene.rival.post("/api/voices", json=theirs)
+    never = await scene.rival.post("/api/voices", json={**theirs, "asset": "ast_never"})
+    assert told(unseen) == told(never) == (404, "asset.not_found")
     for path, body in attempts:
         unseen = await scene.rival.post(path, json=body)
         never = await scene.rival.post(path, json=replaced(body, sha256, "sha256:" + "0" * 64))

@@ -2,78 +2,99 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from voice_server import VoiceServer, voice_server
 
 Cli = Callable[..., Any]
 
-WORKER = """#!{python}
-import json, sys
-from pathlib import Path
-kept = Path({kept!r})
-if kept.with_name("refuses").exists():
-    print(json.dumps({{"code": "speech.upstream_unreachable", "message": "No.", "hint": "Start it."}}))
-    sys.exit(1)
-words = sys.argv[1:]
-if words[1] == "add":
-    options = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
-    consent = json.loads(Path(options["consent"]).read_text())
-    voice = {{"name": options["name"], "voice_id": "v1", "base_url": options["service"], "consent": consent}}
-    kept.write_text(json.dumps([{{**voice, "said": options["said"], "sample": words[-1]}}]))
-print(kept.read_text() if kept.exists() else "[]")
-if words[1] == "remove":
-    kept.unlink()
-"""
+STAND_IN = Path(__file__).parents[1] / "farm" / "stand_in.py"
+SAMPLE = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64) + b"\n!sound 5000"
 
 
 @pytest.fixture
-def kept(home: Path, tmp_path: Path) -> Path:
-    """A worker that keeps one voice in this file, and reaches no service when `refuses` lies beside it."""
-    place = tmp_path / "kept.json"
-    worker = tmp_path / "worker"
-    worker.write_text(WORKER.format(python=sys.executable, kept=str(place)))
-    worker.chmod(0o755)
-    (home / "config.toml").write_text(f'[worker]\ncommand = ["{worker}"]\n')
-    (home / "ada.wav").write_bytes(b"RIFF")
-    return place
+def server() -> Iterator[VoiceServer]:
+    with voice_server() as running:
+        yield running
 
 
-ADD = ("voices", "add", "ada.wav", "--name", "ada", "--service", "http://127.0.0.1:1", "--said", "The tide.")
+@pytest.fixture
+def ada(home: Path, server: VoiceServer) -> list[str]:
+    """The command that adds her voice, where the settings name a speech service."""
+    worker = [sys.executable, "-I", "-S", str(STAND_IN)]
+    settings = f'[worker]\ncommand = {worker!r}\n[services.tts_openai]\nbase_url = "{server.url}/v1"\n'
+    (home / "config.toml").write_text(settings)
+    (home / "ada.wav").write_bytes(SAMPLE)
+    return ["voices", "add", "ada.wav", "--name", "ada", "--said", "The tide."]
+
+
 WHO = ("--person", "Ada", "--purpose", "Tutorials.", "--granted-at", "2026-11-02")
 
 
 def consents(home: Path) -> list[tuple[str, str | None]]:
-    import sqlite3
-
     with sqlite3.connect(next(home.glob("state/*.db"))) as database:
         return database.execute("select id, revoked_at from consents").fetchall()
 
 
-def test_a_voice_has_a_consent_of_the_studio_which_ends_with_it(cli: Cli, kept: Path, home: Path) -> None:
-    added = cli(*ADD, *WHO, "--json")
+def test_a_voice_has_a_consent_of_the_studio_which_ends_with_it(
+    cli: Cli, ada: list[str], home: Path, server: VoiceServer
+) -> None:
+    added = cli(*ada, *WHO, "--json")
     assert added.code == 0, added.err
     (voice,) = added.json
     ((consent_id, revoked),) = consents(home)
-    assert voice["consent"]["id"] == consent_id
-    assert voice["consent"]["person"] == "Ada" and voice["consent"]["granted_at"].startswith("2026-11-02")
-    assert voice["sample"] == str(home / "ada.wav") and voice["said"] == "The tide." and revoked is None
-    assert "Ada" in cli("voices", "list").out
+    assert voice["consent"]["id"] == consent_id and voice["consent"]["person"] == "Ada"
+    assert voice["consent"]["granted_at"].startswith("2026-11-02") and revoked is None
+    assert server.voices[voice["voice_id"]]["audio_sample"] == SAMPLE
+    listed = cli("voices", "list").out
+    assert "Ada" in listed and "2026-11-02" in listed and "ready" in listed
     assert cli("voices", "remove", "ada").code == 0
-    assert consents(home)[0][1] is not None
+    assert server.voices == {} and consents(home)[0][1] is not None
     assert "There are no cloned voices." in cli("voices", "list").out
 
 
-def test_when_the_service_does_not_take_it_the_consent_is_of_no_use(cli: Cli, kept: Path, home: Path) -> None:
-    kept.with_name("refuses").touch()
-    refused = cli(*ADD, *WHO)
-    assert refused.code == 1 and "speech.upstream_unreachable" in refused.err and "Start it." in refused.err
+def test_the_operator_may_name_any_service_and_its_key(
+    cli: Cli, ada: list[str], server: VoiceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with voice_server() as other:
+        monkeypatch.setenv("SPEECH_KEY", "sk-1")
+        added = cli(*ada, *WHO, "--service", other.url, "--key-env", "SPEECH_KEY", "--json")
+        assert added.code == 0, added.err
+        assert other.keys == ["Bearer sk-1"] and server.keys == [] and "sk-1" not in added.out + added.err
+        assert added.json[0]["voice"]["api_key_env"] == "SPEECH_KEY"
+
+
+def test_when_the_service_does_not_take_it_the_consent_is_of_no_use(
+    cli: Cli, ada: list[str], home: Path, server: VoiceServer
+) -> None:
+    server.status = 400
+    refused = cli(*ada, *WHO)
+    assert refused.code == 1 and "speech.upstream_rejected" in refused.err and "no room" in refused.err
     assert [revoked is not None for _, revoked in consents(home)] == [True]
+    server.status = 200
+    assert cli(*ada, *WHO).code == 0, "and its name is free"
 
 
-def test_person_and_purpose_must_be_named(cli: Cli, kept: Path, home: Path) -> None:
-    assert cli(*ADD).code == 2
-    assert not kept.exists() and not list(home.glob("state/*.db"))
+def test_a_service_that_is_gone_for_good_can_be_forgotten(
+    cli: Cli, ada: list[str], home: Path, server: VoiceServer
+) -> None:
+    assert cli(*ada, *WHO).code == 0
+    server.status = 503
+    assert cli("voices", "remove", "ada").code == 1
+    assert cli("voices", "remove", "ada", "--forget").code == 0
+    assert "There are no cloned voices." in cli("voices", "list").out
+
+
+def test_person_and_purpose_must_be_named_or_a_consent_that_is_on_record(
+    cli: Cli, ada: list[str], home: Path, server: VoiceServer
+) -> None:
+    assert cli(*ada).code == 2 and not list(home.glob("state/*.db"))
+    unknown = cli(*ada, "--consent", "cns_nobody")
+    assert unknown.code == 1 and "consent.required" in unknown.err
+    assert cli(*ada[:4], "../ada", *ada[5:], *WHO).code == 1
+    assert server.keys == []

@@ -20,6 +20,7 @@ from studio.personas.schemas import Persona
 from studio.publishing.models import Account, Publication
 from studio.references.repository import References
 from studio.renders.models import Render, RenderOutput
+from studio.voices.models import ClonedVoice
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 8
@@ -101,6 +102,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
     with working_for(OWNER):
         services.studio.library.save(Persona.model_validate(ADA))
         account, publication = await _published(services, render)
+        voice = await _cloned(services, consent["id"])
     await _finished(services, render)
     return {
         "ref": project,
@@ -120,10 +122,24 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "key_id": key,
         "persona_id": "ada",
         "account_id": account,
+        "voice": voice,
         "publication_id": publication,
         "wanted": session,
         "sha256": asset["sha256"],
     }
+
+
+async def _cloned(services: Services, consent_id: str) -> str:
+    """A voice that a speech service has made, as far as the records tell."""
+    service = {"kind": "openai", "base_url": "http://127.0.0.1:9", "service": "http://127.0.0.1:9"}
+    async with services.database.transaction() as session:
+        row = ClonedVoice(
+            name="ada", state="ready", voice_id="ada-1", said="The tide.", consent_id=consent_id,
+            own_consent=True, **service,
+        )  # fmt: skip
+        session.add(row)
+        await session.flush()
+        return row.id
 
 
 async def _published(services: Services, render_id: str) -> tuple[str, str]:

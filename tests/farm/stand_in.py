@@ -125,8 +125,18 @@ def finish(run: Run, files: list[File]) -> int:
         frames=FRAMES,
         warnings=[mark] if run.order[:1] == ["warn"] else [],
         lost_face_frames=[[2, 4]] if run.order[:1] == ["lost"] else [],
+        engines=[{"scene": run.scene, "engine": run.order[1], "asked": "auto", "mode": "middle"}]
+        if run.order[:1] == ["drawn-by"]
+        else [],
         media={"kind": "video", "width": 96, "height": 64, "fps": 25.0} if run.command == "probe" else None,
     )
+    return 0
+
+
+def sound(run: Run, duration_ms: str) -> int:
+    """A look into a recording of that length."""
+    facts = {"kind": "audio", "audio_codec": "pcm_s16le", "sample_rate_hz": 24000, "channels": 1}
+    say("result", files=[], duration_ms=int(duration_ms), frames=0, media=facts)
     return 0
 
 
@@ -249,6 +259,7 @@ def large(run: Run, size: str) -> int:
 
 ORDERS: dict[str, Callable[..., int]] = {
     "slow": slow,
+    "sound": sound,
     "peak": peak,
     "crash-on": crash_on,
     "show": show,

@@ -1,15 +1,8 @@
 """A cloned voice is uploaded with its speaker's consent, kept with it, and goes with it."""
 
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from avatar.cli.main import main
@@ -17,85 +10,16 @@ from avatar.errors import AvatarError
 from avatar.pipeline.consent import require_consent
 from avatar.spec import Consent, Scene
 from avatar.speech.cloned_voices import ClonedVoices
+from voice_server import VoiceServer, voice_server
 
 CONSENT = Consent(id="cns_1", person="Ada", granted_at="2026-11-02", purpose="My voice in tutorials.")
 SAID = "The tide waits for nobody."
 
 
-@dataclass
-class Service:
-    """`/v1/audio/voices` as OpenAI and vLLM-Omni have it; `answer` and `status` are what it says next."""
-
-    url: str = ""
-    voices: dict[str, dict[str, Any]] = field(default_factory=dict)
-    keys: list[str | None] = field(default_factory=list)
-    status: int = 200
-    names_id: bool = False
-    deletes: bool = True
-
-
-def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == "/v1/audio/voices"
-            service.keys.append(self.headers.get("Authorization"))
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if service.status != 200:
-                return self._say(service.status, {"error": {"message": "no room"}})
-            form = _form(self.headers["Content-Type"], body)
-            name = form["name"].decode()
-            voice_id = f"voice_{name}" if service.names_id else name
-            service.voices[voice_id] = form
-            self._say(
-                200, {"id": voice_id} if service.names_id else {"success": True, "voice": {"name": name}}
-            )
-
-        def do_GET(self) -> None:
-            listed = {"voices": ["vivian"], "uploaded_voices": [{"name": name} for name in service.voices]}
-            self._say(200 if service.deletes else 404, listed)
-
-        def do_DELETE(self) -> None:
-            if service.status != 200:
-                return self._say(service.status, {})
-            gone = service.voices.pop(self.path.rpartition("/")[2], None) if service.deletes else None
-            self._say(404 if gone is None else 200, {"success": gone is not None})
-
-        def _say(self, status: int, content: dict[str, Any]) -> None:
-            body = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
-    return Handler
-
-
-def _form(kind: str, body: bytes) -> dict[str, bytes]:
-    parsed: Message = BytesParser(policy=HTTP).parsebytes(
-        b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body
-    )
-    parts = {}
-    for part in parsed.iter_parts():  # type: ignore[attr-defined]
-        name = part.get_param("name", header="content-disposition")
-        parts[str(name)] = part.get_payload(decode=True)
-    return parts
-
-
 @pytest.fixture
-def service() -> Iterator[Service]:
-    state = Service()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def service() -> Iterator[VoiceServer]:
+    with voice_server() as running:
+        yield running
 
 
 @pytest.fixture
@@ -112,7 +36,7 @@ def sample(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("names_id", [False, True])
 def test_the_sample_goes_to_the_service_and_the_consent_stays_with_the_voice(
-    service: Service, kept: ClonedVoices, sample: Path, names_id: bool
+    service: VoiceServer, kept: ClonedVoices, sample: Path, names_id: bool
 ) -> None:
     service.names_id = names_id
     voice = kept.add("ada", sample, SAID, CONSENT, f"{service.url}/v1")
@@ -130,7 +54,7 @@ def test_the_sample_goes_to_the_service_and_the_consent_stays_with_the_voice(
 
 
 def test_without_consent_nothing_leaves_the_machine(
-    service: Service, kept: ClonedVoices, sample: Path
+    service: VoiceServer, kept: ClonedVoices, sample: Path
 ) -> None:
     with pytest.raises(AvatarError) as refused:
         kept.add("ada", sample, SAID, None, service.url)
@@ -139,7 +63,7 @@ def test_without_consent_nothing_leaves_the_machine(
 
 
 def test_a_removed_voice_takes_sample_and_consent_with_it(
-    service: Service, kept: ClonedVoices, sample: Path
+    service: VoiceServer, kept: ClonedVoices, sample: Path
 ) -> None:
     kept.add("ada", sample, SAID, CONSENT, service.url)
     kept.remove("ada")
@@ -150,7 +74,7 @@ def test_a_removed_voice_takes_sample_and_consent_with_it(
 
 
 def test_a_voice_that_is_gone_at_the_service_can_be_removed(
-    service: Service, kept: ClonedVoices, sample: Path
+    service: VoiceServer, kept: ClonedVoices, sample: Path
 ) -> None:
     kept.add("ada", sample, SAID, CONSENT, service.url)
     service.voices.clear()
@@ -163,7 +87,7 @@ def test_a_voice_that_is_gone_at_the_service_can_be_removed(
     [(401, "speech.upstream_denied"), (400, "speech.upstream_rejected"), (503, "speech.upstream_failed")],
 )
 def test_a_service_that_refuses_leaves_all_as_it_was(
-    service: Service, kept: ClonedVoices, sample: Path, status: int, code: str
+    service: VoiceServer, kept: ClonedVoices, sample: Path, status: int, code: str
 ) -> None:
     service.status = status
     with pytest.raises(AvatarError) as refused:
@@ -184,7 +108,7 @@ def test_a_service_that_is_not_there_is_told(kept: ClonedVoices, sample: Path) -
 
 
 def test_a_voice_without_a_place_does_not_stay_at_the_service(
-    service: Service, kept: ClonedVoices, sample: Path, monkeypatch: pytest.MonkeyPatch
+    service: VoiceServer, kept: ClonedVoices, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -197,7 +121,7 @@ def test_a_voice_without_a_place_does_not_stay_at_the_service(
 
 
 def test_a_service_that_cannot_delete_keeps_the_record_here(
-    service: Service, kept: ClonedVoices, sample: Path
+    service: VoiceServer, kept: ClonedVoices, sample: Path
 ) -> None:
     kept.add("ada", sample, SAID, CONSENT, service.url)
     service.deletes = False
@@ -207,7 +131,7 @@ def test_a_service_that_cannot_delete_keeps_the_record_here(
 
 
 def test_names_and_samples_are_checked_first(
-    service: Service, kept: ClonedVoices, sample: Path, tmp_path: Path
+    service: VoiceServer, kept: ClonedVoices, sample: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "text.txt").write_text("x")
@@ -228,7 +152,7 @@ def test_names_and_samples_are_checked_first(
 
 
 def test_the_command_takes_the_consent_beside_the_sample_and_shows_no_key(
-    service: Service,
+    service: VoiceServer,
     sample: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,0 +1,66 @@
+"""All SQL on cloned voices."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.database.tenants import as_the_house, own_tenant
+from studio.voices.models import ClonedVoice
+from studio.voices.states import VoiceState
+
+
+class Voices:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, voice: ClonedVoice) -> ClonedVoice:
+        self._session.add(voice)
+        await self._session.flush()
+        return voice
+
+    async def find(self, wanted: str) -> ClonedVoice | None:
+        """By id or by name; removed ones are not found."""
+        found = await self._session.scalars(
+            select(ClonedVoice).where(
+                (ClonedVoice.id == wanted) | (ClonedVoice.name == wanted),
+                ClonedVoice.state != VoiceState.REMOVED,
+            )
+        )
+        return found.first()
+
+    async def list(self) -> Sequence[ClonedVoice]:
+        """Newest first, without those that were removed."""
+        query = select(ClonedVoice).where(ClonedVoice.state != VoiceState.REMOVED)
+        return (await self._session.scalars(query.order_by(ClonedVoice.created_at.desc()))).all()
+
+    async def at_service(self, service: str, voice_id: str) -> Sequence[ClonedVoice]:
+        """Those that speak by this name there, the living first. Servers compare names without case."""
+        query = select(ClonedVoice).where(
+            ClonedVoice.service == service, func.lower(ClonedVoice.voice_id) == voice_id.lower()
+        )
+        found = (await self._session.scalars(query.order_by(ClonedVoice.created_at.desc()))).all()
+        return sorted(found, key=lambda row: row.state == VoiceState.REMOVED)
+
+    async def of_other_tenants(self, service: str) -> set[str]:
+        """Names at this service that are not for the present tenant to know, in lower case."""
+        tenant = own_tenant()
+        with as_the_house():
+            found = await self._session.scalars(
+                select(func.lower(ClonedVoice.voice_id)).where(
+                    ClonedVoice.service == service,
+                    ClonedVoice.tenant != tenant,
+                    ClonedVoice.state != VoiceState.REMOVED,
+                )
+            )
+        return set(found.all())
+
+    async def of_person(self, ids: Collection[str], consents: Collection[str]) -> Sequence[ClonedVoice]:
+        """Those with these ids or these consents, removed ones too."""
+        query = select(ClonedVoice).where(ClonedVoice.id.in_(ids) | ClonedVoice.consent_id.in_(consents))
+        return (await self._session.scalars(query.order_by(ClonedVoice.id))).all()
+
+    async def forget(self, ids: Collection[str]) -> None:
+        await self._session.execute(delete(ClonedVoice).where(ClonedVoice.id.in_(ids)))

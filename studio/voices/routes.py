@@ -1,0 +1,148 @@
+"""REST of cloned voices: send a sample with its speaker's consent, list, remove."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from fastapi import APIRouter, Request, status
+from pydantic import ValidationError
+
+from policy import Principal
+from soundstage.errors import Forbidden, Invalid
+from studio.assets.upload import Upload
+from studio.consents.disclosure import voice_shown_to
+from studio.guards import CreateVoices, DeleteVoices, ReadVoices
+from studio.idempotency.header import IdempotencyKeyDep
+from studio.idempotency.service import Submission
+from studio.voices.samples import MOST_SAMPLE_BYTES
+from studio.voices.schemas import VoiceDraft, VoiceForm, VoiceLabels, VoiceOrder, VoiceView
+from studio.wiring import Studio, StudioDep
+
+Labels = TypeVar("Labels", VoiceDraft, VoiceForm)
+
+router = APIRouter(prefix="/api/voices", tags=["voices"])
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", "name", "said"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "1 to 30 s, at most 10 MiB",
+                        },
+                        "name": {"type": "string"},
+                        "said": {"type": "string", "description": "the words of the sample"},
+                        "service": {"type": "string"},
+                        "consent_id": {"type": "string"},
+                        "person": {
+                            "type": "string",
+                            "description": "with purpose and granted_at: a new consent",
+                        },
+                        "purpose": {"type": "string"},
+                        "granted_at": {"type": "string"},
+                        "evidence": {"type": "string", "description": "id of an asset"},
+                        "service_consent": {"type": "string"},
+                    },
+                }
+            },
+            "application/json": {"schema": VoiceDraft.model_json_schema()},
+        },
+    }
+}
+
+
+@router.get("")
+async def list_voices(studio: StudioDep, principal: ReadVoices) -> list[VoiceView]:
+    """Newest first. Who agreed to what is shown only to those who may read consents."""
+    return [_shown(principal, view) for view in await studio.voices.list()]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_BODY)
+async def create_voice(
+    request: Request, studio: StudioDep, principal: CreateVoices, key: IdempotencyKeyDep
+) -> VoiceView:
+    """Has a speech service of the operator's clone a voice: of a file in a form, or of an uploaded asset. It
+    takes as long as the service needs.
+    """
+    labels, sha256 = await _order(request, studio, principal)
+    if key is None:
+        return _shown(principal, await studio.voices.create(labels, sha256))
+    order = VoiceOrder.model_validate({**labels.model_dump(exclude={"asset"}), "sample_sha256": sha256})
+    view = await studio.idempotency.once(
+        Submission.of(principal.id, "voice:create", key, order),
+        lambda claim: studio.voices.create(labels, sha256, claim=claim),
+        studio.voices.get,
+    )
+    return _shown(principal, view)
+
+
+@router.get("/{voice}")
+async def get_voice(voice: str, studio: StudioDep, principal: ReadVoices) -> VoiceView:
+    """By id or by name."""
+    return _shown(principal, await studio.voices.get(voice))
+
+
+@router.delete("/{voice}")
+async def remove_voice(
+    voice: str, studio: StudioDep, principal: DeleteVoices, forget: bool = False
+) -> VoiceView:
+    """At its service, then its sample, and the consent that was recorded with it. What still names it is
+    refused from now on. `forget` does not ask the service: for one that is gone for good.
+    """
+    return _shown(principal, await studio.voices.remove(voice, forget=forget))
+
+
+async def _order(request: Request, studio: Studio, principal: Principal) -> tuple[VoiceLabels, str]:
+    """What is asked for, and the hash of the sample, which is stored when it comes along."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        draft = _read(VoiceDraft, await request.body())
+        _require_consents(principal, draft)
+        return draft, await studio.voices.sample_of(draft.asset)
+    if kind != "multipart/form-data":
+        raise Invalid(
+            "voice.bad_form",
+            "The sample of a voice comes in a form, or as the id of an asset.",
+            "Send multipart/form-data with a `file`, or JSON with an `asset`.",
+            415,
+        )
+    upload = Upload(request, MOST_SAMPLE_BYTES)
+    blob, _ = await studio.assets.store(upload.chunks(), max_bytes=MOST_SAMPLE_BYTES)
+    try:
+        form = _read(VoiceForm, {name: value for name, value in upload.fields.items() if value != ""})
+        _require_consents(principal, form)
+    except (Invalid, Forbidden):
+        await studio.voices.drop_unheld(blob.sha256)
+        raise
+    return form, blob.sha256
+
+
+def _require_consents(principal: Principal, labels: VoiceLabels) -> None:
+    if labels.consent is not None and not principal.may("consent:create"):
+        raise Forbidden(
+            "consent.not_yours_to_record",
+            "To record a consent together with a voice needs the permission consent:create.",
+            "Name a recorded one as `consent_id`, or ask for that permission.",
+        )
+
+
+def _read(kind: type[Labels], body: bytes | dict[str, str]) -> Labels:
+    try:
+        return kind.model_validate_json(body) if isinstance(body, bytes) else kind.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise Invalid(
+            "voice.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
+        ) from error
+
+
+def _shown(principal: Principal, view: VoiceView) -> VoiceView:
+    voice = voice_shown_to(principal, view.voice)
+    return view.model_copy(update={"voice": voice, "consent": getattr(voice, "consent", view.consent)})

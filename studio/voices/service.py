@@ -1,0 +1,275 @@
+"""Verbs on cloned voices; called by the routes and by `soundstage voices`.
+
+The record is written before the sample goes out and is gone, or says what is unclear, before the caller is
+answered: a voice of a person at a service is never without its record and the consent behind it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from avatar.spec import Consent, MediaRef
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, utcnow
+from soundstage.database.tenants import as_the_house
+from soundstage.errors import Conflict, NotFound, SoundstageError, Upstream
+from studio.assets.repository import Assets
+from studio.consents.models import ConsentRow
+from studio.consents.repository import Consents
+from studio.consents.service import ConsentService, record
+from studio.idempotency.repository import IdempotencyKeys
+from studio.idempotency.service import Claim
+from studio.references.repository import References
+from studio.renders.admission import Admission
+from studio.voices.models import ClonedVoice
+from studio.voices.repository import Voices
+from studio.voices.samples import SampleCheck, SampleFile
+from studio.voices.schemas import VoiceLabels, VoiceView
+from studio.voices.services import SpeechService, choose_service
+from studio.voices.speech_server import UploadUnclear
+from studio.voices.states import VoiceState, move
+
+ERASED = "(erased)"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceService:
+    """`models` names the model of a service by its base URL, where the settings name one."""
+
+    db: Database
+    blobs: BlobStore
+    admission: Admission
+    samples: SampleCheck
+    models: dict[str, str] = field(default_factory=dict)
+
+    async def list(self) -> list[VoiceView]:
+        async with self.db.session() as session:
+            rows = await Voices(session).list()
+            consents = await Consents(session).with_ids([row.consent_id for row in rows])
+            return [view_of(row, consents.get(row.consent_id)) for row in rows]
+
+    async def get(self, wanted: str) -> VoiceView:
+        """By id or by name."""
+        async with self.db.session() as session:
+            row = await voice_of(session, wanted)
+            return view_of(row, await Consents(session).find(row.consent_id))
+
+    async def sample_of(self, asset_id: str) -> str:
+        """The hash of an uploaded sound. Raises `asset.not_found`."""
+        async with self.db.session() as session:
+            asset = await Assets(session).find(asset_id)
+        if asset is None:
+            raise NotFound(
+                "asset.not_found",
+                f"There is no asset {asset_id!r}.",
+                "Upload the sample first, or send it along.",
+            )
+        return asset.sha256
+
+    async def create(
+        self,
+        labels: VoiceLabels,
+        sample_sha256: str,
+        *,
+        service: SpeechService | None = None,
+        claim: Claim | None = None,
+    ) -> VoiceView:
+        """Has the service make a voice of a stored sample. `service` is one that the operator names at the
+        prompt; callers of the API name one that is set up.
+
+        Raises `consent.required` and `consent.revoked` before anything is looked at, `voice.exists`, what
+        `SampleCheck.look_into` raises, and what the service says.
+        """
+        try:
+            chosen = service or choose_service(self.admission, labels.service, self.models)
+            return await self._made(labels, sample_sha256, chosen, claim)
+        except SoundstageError:
+            # What was brought along was stored to be looked into.
+            await self.drop_unheld(sample_sha256)
+            raise
+
+    async def _made(
+        self, labels: VoiceLabels, sample_sha256: str, chosen: SpeechService, claim: Claim | None
+    ) -> VoiceView:
+        async with self.db.session() as session:
+            await self._check(session, labels)
+        sample = await self.samples.look_into(sample_sha256)
+        async with self.db.transaction() as session:
+            await self._check(session, labels)
+            row = await self._written(session, labels, sample, chosen)
+            if claim is not None:
+                await claim(session, row.id)
+        called = await self._sent(row, labels, sample, chosen)
+        async with self.db.transaction() as session:
+            row = await voice_of(session, row.id)
+            row.voice_id, row.state = called, move(VoiceState(row.state), VoiceState.READY)
+            return view_of(row, await Consents(session).find(row.consent_id))
+
+    async def remove(self, wanted: str, *, forget: bool = False) -> VoiceView:
+        """Deletes the voice at its service, then its sample here, and ends the consent recorded with it.
+
+        While the service keeps the voice, all stays, so that it can be tried again; `forget` is for a service
+        that is gone for good.
+        """
+        async with self.db.session() as session:
+            row = await voice_of(session, wanted)
+        if not forget:
+            await _service_of(row).server().delete(row.voice_id)
+        async with self.db.transaction() as session:
+            row = await voice_of(session, row.id)
+            sample = row.sample_sha256
+            row.state = move(VoiceState(row.state), VoiceState.REMOVED)
+            row.removed_at, row.said, row.sample_sha256, row.sample_bytes = utcnow(), "", None, 0
+            await References(session).forget(f"voice:{row.id}")
+            if row.own_consent:
+                await _end_consent(session, row.consent_id)
+            view = view_of(row, await Consents(session).find(row.consent_id))
+        if sample is not None:
+            await self.drop_unheld(sample)
+        return view
+
+    async def withdraw(self, ids: Collection[str]) -> None:
+        """At their services, before a person is erased; what is recorded here goes with the rest of it."""
+        async with self.db.session() as session:
+            rows = await Voices(session).of_person(ids, ())
+        for row in rows:
+            if row.state != VoiceState.REMOVED:
+                await _service_of(row).server().delete(row.voice_id)
+
+    async def drop_unheld(self, sha256: str) -> None:
+        """The file of a voice that is not, or no longer, one of ours, unless somebody else has it too."""
+        looked_at = utcnow()
+        async with self.db.session() as session:
+            with as_the_house():
+                holders = await References(session).holders({sha256})
+        if not holders:
+            await self.blobs.delete(sha256, unless_modified_since=looked_at)
+
+    async def _check(self, session: AsyncSession, labels: VoiceLabels) -> None:
+        if labels.consent is None:
+            await ConsentService.valid(session, labels.consent_id, "The voice of a person")
+        if await Voices(session).find(labels.name) is not None:
+            raise Conflict(
+                "voice.exists",
+                f"There is a cloned voice {labels.name} already.",
+                "Remove it, or take another name.",
+            )
+
+    async def _written(
+        self, session: AsyncSession, labels: VoiceLabels, sample: SampleFile, service: SpeechService
+    ) -> ClonedVoice:
+        """The record of what is about to be sent, with its consent."""
+        recorded = await record(session, labels.consent) if labels.consent is not None else None
+        row = await Voices(session).add(
+            ClonedVoice(
+                name=labels.name,
+                state=VoiceState.SENDING,
+                kind=service.kind,
+                base_url=service.base_url,
+                service=service.root,
+                api_key_env=service.api_key_env,
+                model=service.model,
+                # Services keep one list for all: nobody's voice may take the place of another's.
+                voice_id=f"{labels.name.lower()}-{secrets.token_hex(4)}",
+                said=labels.said,
+                consent_id=recorded.id if recorded is not None else labels.consent_id,
+                own_consent=recorded is not None,
+                sample_sha256=sample.sha256,
+                sample_bytes=sample.bytes,
+                duration_ms=sample.duration_ms,
+            )
+        )
+        references = References(session)
+        await references.hold(f"voice:{row.id}", "audio", sample.sha256, sample.bytes)
+        await references.derive(f"voice:{row.id}", {f"consent:{row.consent_id}", sample.sha256})
+        return row
+
+    async def _sent(
+        self, row: ClonedVoice, labels: VoiceLabels, sample: SampleFile, service: SpeechService
+    ) -> str:
+        """What the service calls the voice. When it has none, nothing of it stays here either."""
+        server = service.server()
+        try:
+            content = await sample.read(self.blobs)
+            return await server.upload(
+                row.voice_id, content, labels.said, labels.service_consent or row.consent_id
+            )
+        except UploadUnclear as unclear:
+            try:
+                await server.delete(row.voice_id)
+            except SoundstageError as error:
+                raise Upstream(
+                    "voice.unclear",
+                    f"{unclear.error.message} It may have made the voice {labels.name} all the same.",
+                    f"Remove the voice {labels.name} when the service answers again, then add it anew.",
+                ) from error
+            await self._undone(row)
+            raise unclear.error from unclear
+        except SoundstageError:
+            await self._undone(row)
+            raise
+
+    async def _undone(self, row: ClonedVoice) -> None:
+        """As if it had not been asked for. Nothing may be made with its consent either."""
+        async with self.db.transaction() as session:
+            await Voices(session).forget([row.id])
+            await References(session).forget(f"voice:{row.id}")
+            await IdempotencyKeys(session).remove_of(row.id)
+            if row.own_consent:
+                await _end_consent(session, row.consent_id)
+
+
+async def voice_of(session: AsyncSession, wanted: str) -> ClonedVoice:
+    row = await Voices(session).find(wanted)
+    if row is None:
+        raise NotFound(
+            "voice.not_found", f"There is no cloned voice {wanted!r}.", "`GET /api/voices` lists them."
+        )
+    return row
+
+
+async def _end_consent(session: AsyncSession, consent_id: str) -> None:
+    row = await Consents(session).find(consent_id)
+    if row is not None:
+        row.revoked_at = row.revoked_at or utcnow()
+
+
+def _service_of(row: ClonedVoice) -> SpeechService:
+    return SpeechService(row.kind, row.base_url, row.api_key_env, row.model)
+
+
+def view_of(row: ClonedVoice, recorded: ConsentRow | None) -> VoiceView:
+    consent = consent_in(recorded, row.consent_id)
+    return VoiceView(
+        id=row.id,
+        name=row.name,
+        state=VoiceState(row.state),
+        service=row.service,
+        voice_id=row.voice_id,
+        said=row.said,
+        consent=consent,
+        sample_sha256=row.sample_sha256,
+        sample_bytes=row.sample_bytes,
+        duration_ms=row.duration_ms,
+        created_at=row.created_at,
+        removed_at=row.removed_at,
+        voice=_service_of(row).voice(row.voice_id, consent),
+    )
+
+
+def consent_in(row: ConsentRow | None, consent_id: str) -> Consent:
+    """As specs have it. An erased one has only its id."""
+    if row is None:
+        return Consent(id=consent_id, person=ERASED, granted_at="", purpose=ERASED)
+    evidence = MediaRef(sha256=row.evidence_sha256) if row.evidence_sha256 else None
+    return Consent(
+        id=row.id,
+        person=row.person,
+        granted_at=row.granted_at.isoformat(),
+        purpose=row.purpose,
+        evidence=evidence,
+    )

@@ -1,0 +1,421 @@
+"""A voice is cloned with its speaker's consent, through any door, and speaks no longer than that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from avatar.spec import OpenAIVoice, RenderSpec
+from voice_server import VoiceServer, voice_server
+
+from soundstage.database.tenants import working_for
+from soundstage.errors import Forbidden, NotFound, SoundstageError
+from soundstage.settings import Settings
+from studio.consents.schemas import ConsentDraft
+from studio.personas.schemas import Persona
+from studio.renders.schemas import RenderRequest
+from studio.renders.states import RenderState
+from studio.voices.schemas import VoiceLabels
+
+pytestmark = pytest.mark.each_database
+
+SAID = "The tide waits for nobody."
+WHO = {"person": "Ada", "purpose": "My voice in tutorials.", "granted_at": "2026-11-02"}
+FORM = {"name": "Ada", "said": SAID, **WHO}
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(64)
+
+
+def wav(order: str = "sound 5000") -> bytes:
+    """A recording, and what the stand-in for the worker shall find in it."""
+    return b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64) + f"\n!{order}".encode()
+
+
+@pytest.fixture
+def server() -> Iterator[VoiceServer]:
+    with voice_server() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(settings: Settings, server: VoiceServer) -> Settings:
+    services = {"tts_openai": {"base_url": server.url, "model": "qwen3-tts"}}
+    limits = {**settings.limits.model_dump(), "upload_mib": 12}
+    return Settings.model_validate({**settings.model_dump(), "services": services, "limits": limits})
+
+
+Send = Callable[..., Any]
+
+
+@pytest.fixture
+def send(client: httpx.AsyncClient) -> Send:
+    """Sends a sample in a form."""
+
+    async def post(
+        content: bytes | None = None, headers: dict[str, str] | None = None, **fields: str | None
+    ) -> httpx.Response:
+        data = {name: value for name, value in {**FORM, **fields}.items() if value is not None}
+        file = {"file": ("ada.wav", wav() if content is None else content)}
+        return await client.post("/api/voices", data=data, files=file, headers=headers or {})
+
+    return post
+
+
+def refused(answer: httpx.Response) -> tuple[int, str]:
+    problem = answer.json()
+    assert problem["detail"] and problem["hint"], problem
+    return answer.status_code, problem["code"]
+
+
+def spec_with(voice: dict[str, Any]) -> RenderRequest:
+    return RenderRequest(
+        spec=RenderSpec.model_validate({"scenes": [{"id": "s", "script": "Hi", "voice": voice}]})
+    )
+
+
+def kept_files(settings: Settings) -> list[str]:
+    folder = settings.state_dir / "blobs"
+    return [path.name for path in folder.glob("[!.]*/**/*") if path.is_file()]
+
+
+def _persona_file(settings: Settings, voice: str) -> None:
+    Path(settings.personas_folder, "two.yaml").write_text(f"id: two\nname: Two\nvoice: {voice}\n")
+
+
+async def nothing_left(rooms: Any, server: VoiceServer, sha256: str | None = None) -> None:
+    assert await rooms.voices.list() == [] and server.voices == {}
+    assert all(consent.revoked_at for consent in await rooms.consents.list())
+    if sha256 is not None:
+        assert not await rooms.voices.blobs.exists(sha256)
+
+
+async def test_a_sample_goes_out_with_its_consent_and_comes_back_as_a_voice(
+    send: Send, client: httpx.AsyncClient, server: VoiceServer, studio_rooms: Any
+) -> None:
+    answer = await send()
+    assert answer.status_code == 201, answer.text
+    view = answer.json()
+    sent = server.voices[view["voice_id"]]
+    assert (
+        sent["audio_sample"] == wav() and sent["ref_text"] == SAID.encode() and sent["kind"] == b"audio/wav"
+    )
+    (consent,) = (await client.get("/api/consents")).json()
+    assert sent["consent"].decode() == consent["id"] == view["consent"]["id"]
+    assert (consent["person"], view["state"], view["duration_ms"]) == ("Ada", "ready", 5000)
+    assert view["voice_id"].startswith("ada-") and view["voice"]["model"] == "qwen3-tts"
+    for name in (view["id"], "Ada"):
+        assert (await client.get(f"/api/voices/{name}")).json() == view
+    assert (await client.get("/api/voices")).json() == [view]
+    render = await studio_rooms.renders.create(spec_with(view["voice"]))
+    detail = await studio_rooms.renders.detail(render.id)
+    assert detail.spec.scenes[0].voice.consent.person == "Ada"
+
+
+async def test_an_uploaded_sound_and_a_recorded_consent_may_be_named(
+    client: httpx.AsyncClient, server: VoiceServer
+) -> None:
+    asset = (await client.post("/api/assets", files={"file": ("a.wav", wav())})).json()
+    consent = (await client.post("/api/consents", json=WHO)).json()
+    body = {"name": "ada", "said": SAID, "asset": asset["id"], "consent_id": consent["id"]}
+    made = await client.post("/api/voices", json={**body, "service_consent": "cons_7"})
+    assert made.status_code == 201, made.text
+    assert server.voices[made.json()["voice_id"]]["consent"] == b"cons_7"
+    removed = await client.delete("/api/voices/ada")
+    assert removed.json()["state"] == "removed" and server.voices == {}
+    assert (await client.get(f"/api/consents/{consent['id']}")).json()["revoked_at"] is None
+    assert (await client.get(f"/api/assets/{asset['id']}/file")).content == wav(), "the asset stays"
+    missing = await client.post("/api/voices", json={**body, "asset": "ast_1"})
+    assert refused(missing) == (404, "asset.not_found")
+
+
+async def test_a_service_that_names_voices_itself_is_understood(send: Send, server: VoiceServer) -> None:
+    server.names_id = True
+    view = (await send()).json()
+    assert view["voice_id"].startswith("voice_ada-") and view["voice"]["voice"] == view["voice_id"]
+
+
+@pytest.mark.parametrize("given", ["none", "unknown", "revoked"])
+async def test_without_a_standing_consent_nothing_leaves_the_machine(
+    send: Send, server: VoiceServer, studio_rooms: Any, settings: Settings, given: str
+) -> None:
+    consent_id = "cns_unknown" if given == "unknown" else None
+    if given == "revoked":
+        consent_id = (await studio_rooms.consents.record(ConsentDraft.model_validate(WHO))).id
+        await studio_rooms.consents.revoke(consent_id)
+    answer = await send(person=None, purpose=None, granted_at=None, consent_id=consent_id)
+    assert refused(answer) == (403, "consent.revoked" if given == "revoked" else "consent.required")
+    assert server.keys == []
+    await nothing_left(studio_rooms, server)
+    assert kept_files(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (JPEG, 422, "voice.bad_sample"),
+        (wav("sound 400"), 422, "voice.bad_sample"),
+        (wav("sound 30001"), 422, "voice.bad_sample"),
+        (wav("good"), 422, "voice.bad_sample"),
+        (wav("blame media.unreadable"), 422, "media.unreadable"),
+        (b"just words, no sound at all", 422, "upload.unknown_type"),
+        (b"", 422, "upload.empty"),
+        (wav() + bytes(11 << 20), 413, "upload.too_large"),
+        (wav() + bytes((10 << 20) + 1), 413, "blob.too_large"),
+    ],
+    ids=["picture", "short", "long", "film", "broken", "text", "empty", "large", "just too large"],
+)
+async def test_what_is_no_sample_is_refused_and_not_kept(
+    send: Send,
+    server: VoiceServer,
+    studio_rooms: Any,
+    settings: Settings,
+    content: bytes,
+    status: int,
+    code: str,
+) -> None:
+    answer = await send(content)
+    assert refused(answer) == (status, code)
+    assert server.keys == []
+    await nothing_left(studio_rooms, server)
+    assert kept_files(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"name": "../ada"}, "voice.bad_labels"),
+        ({"name": None}, "voice.bad_labels"),
+        ({"said": " "}, "voice.bad_labels"),
+        ({"purpose": None}, "voice.bad_labels"),
+        ({"consent_id": "cns_1"}, "voice.bad_labels"),
+        ({"colour": "red"}, "voice.bad_labels"),
+        ({"granted_at": "2999-01-01"}, "consent.in_future"),
+        ({"service": "ftp://x"}, "speech.bad_address"),
+    ],
+)
+async def test_wrong_fields_are_named(
+    send: Send, server: VoiceServer, studio_rooms: Any, fields: dict[str, str | None], code: str
+) -> None:
+    assert refused(await send(**fields)) == (422, code)
+    assert server.keys == []
+    await nothing_left(studio_rooms, server)
+
+
+async def test_a_sample_comes_in_a_form_or_as_an_asset(client: httpx.AsyncClient) -> None:
+    bare = await client.post("/api/voices?name=ada", content=wav(), headers={"content-type": "audio/wav"})
+    assert refused(bare) == (415, "voice.bad_form")
+    broken = await client.post("/api/voices", content=b"{", headers={"content-type": "application/json"})
+    assert refused(broken) == (422, "voice.bad_labels")
+
+
+async def test_a_sample_goes_only_where_the_operator_lets_it(
+    send: Send, server: VoiceServer, studio_rooms: Any, settings: Settings
+) -> None:
+    """To send it anywhere else would be to give a person's voice away."""
+    assert refused(await send(service="http://169.254.169.254")) == (403, "voice.service_not_allowed")
+    assert server.keys == []
+    voice = f"{{kind: qwen, base_url: '{server.url}/other/tts', voice_id: x}}"
+    _persona_file(settings, voice)
+    assert refused(await send()) == (409, "voice.which_service")
+    assert (await send(service=f"{server.url}/v1/audio/speech")).status_code == 201
+
+
+async def test_without_a_speech_service_that_is_said(
+    send: Send, studio_rooms: Any, settings: Settings
+) -> None:
+    object.__setattr__(studio_rooms.voices.admission, "services", frozenset())
+    assert refused(await send()) == (409, "voice.no_service")
+
+
+@pytest.mark.parametrize(
+    ("status", "answered", "code"),
+    [
+        (401, 502, "speech.upstream_denied"),
+        (400, 422, "speech.upstream_rejected"),
+        (404, 502, "voice.cannot_clone"),
+    ],
+)
+async def test_a_service_that_refuses_leaves_all_as_it_was(
+    send: Send, server: VoiceServer, studio_rooms: Any, status: int, answered: int, code: str
+) -> None:
+    server.status = status
+    if status == 404:
+        server.status, server.clones = 200, False
+    key = {"Idempotency-Key": "once"}
+    assert refused(await send(headers=key)) == (answered, code)
+    await nothing_left(studio_rooms, server)
+    server.status, server.clones = 200, True
+    assert (await send(headers=key)).status_code == 201, "a request that failed leaves no key behind"
+
+
+@pytest.mark.parametrize("fault", ["cut", "vague"])
+async def test_a_voice_that_may_have_been_made_is_taken_away_again(
+    send: Send, server: VoiceServer, studio_rooms: Any, fault: str
+) -> None:
+    server.fault = fault
+    code = "speech.upstream_failed" if fault == "cut" else "voice.unclear_answer"
+    assert refused(await send())[1] == code
+    await nothing_left(studio_rooms, server)
+
+
+async def test_while_nobody_knows_whether_it_was_made_its_record_stays(
+    send: Send, server: VoiceServer, client: httpx.AsyncClient, studio_rooms: Any
+) -> None:
+    server.fault, server.deletes = "cut", False
+    assert refused(await send()) == (502, "voice.unclear")
+    (view,) = (await client.get("/api/voices")).json()
+    assert view["state"] == "sending" and view["voice_id"] in server.voices
+    with pytest.raises(SoundstageError) as unsure:
+        await studio_rooms.renders.create(spec_with(view["voice"]))
+    assert unsure.value.code == "voice.not_ready"
+    assert refused(await send()) == (409, "voice.exists")
+    server.deletes = True
+    assert (await client.delete("/api/voices/Ada")).status_code == 200
+    await nothing_left(studio_rooms, server, view["sample_sha256"])
+
+
+async def test_a_service_that_is_not_there_is_told(
+    send: Send, server: VoiceServer, studio_rooms: Any
+) -> None:
+    gone = frozenset({("openai", "http://127.0.0.1:9", None)})
+    object.__setattr__(studio_rooms.voices.admission, "services", gone)
+    assert refused(await send()) == (503, "speech.upstream_unreachable")
+    await nothing_left(studio_rooms, server)
+
+
+async def test_what_a_caller_says_of_a_cloned_voice_does_not_count(
+    send: Send, studio_rooms: Any, server: VoiceServer
+) -> None:
+    """By its name at the service anybody could ask for it, as for any voice."""
+    view = (await send()).json()
+    for name in (view["voice_id"], view["voice_id"].upper()):
+        plain = {"kind": "openai", "base_url": server.url, "voice": name}
+        render = await studio_rooms.renders.create(spec_with(plain))
+        voice = (await studio_rooms.renders.detail(render.id)).spec.scenes[0].voice
+        assert voice.cloned and voice.consent.id == view["consent"]["id"]
+    await studio_rooms.consents.revoke(view["consent"]["id"])
+    with pytest.raises(Forbidden) as revoked:
+        await studio_rooms.renders.create(spec_with(plain))
+    assert revoked.value.code == "consent.revoked"
+
+
+async def test_a_removed_voice_takes_its_sample_and_its_consent_with_it(
+    send: Send, client: httpx.AsyncClient, server: VoiceServer, studio_rooms: Any
+) -> None:
+    view = (await send()).json()
+    removed = (await client.delete(f"/api/voices/{view['id']}")).json()
+    assert (removed["state"], removed["sample_sha256"], removed["said"]) == ("removed", None, "")
+    await nothing_left(studio_rooms, server, view["sample_sha256"])
+    with pytest.raises(Forbidden) as refused_use:
+        await studio_rooms.renders.create(spec_with(view["voice"]))
+    assert refused_use.value.code == "voice.removed" and "Ada was removed on 20" in refused_use.value.message
+    assert refused(await client.get("/api/voices/Ada")) == (404, "voice.not_found")
+    assert refused(await client.delete("/api/voices/Ada")) == (404, "voice.not_found")
+    assert (await send()).status_code == 201, "its name is free again"
+
+
+async def test_a_video_that_waits_is_not_made_with_a_voice_that_is_gone(
+    client: httpx.AsyncClient, server: VoiceServer, studio_rooms: Any
+) -> None:
+    asset = (await client.post("/api/assets", files={"file": ("a.wav", wav())})).json()
+    consent = (await client.post("/api/consents", json=WHO)).json()
+    body = {"name": "ada", "said": SAID, "asset": asset["id"], "consent_id": consent["id"]}
+    view = (await client.post("/api/voices", json=body)).json()
+    render = await studio_rooms.renders.create(spec_with(view["voice"]))
+    assert (await client.delete("/api/voices/ada")).status_code == 200
+    await studio_rooms.dispatcher.start()
+    ended = await studio_rooms.renders.wait(render.id)
+    assert ended.state is RenderState.FAILED and ended.error.code == "voice.removed"
+
+
+async def test_while_the_service_keeps_a_voice_its_record_stays(
+    send: Send, client: httpx.AsyncClient, server: VoiceServer, studio_rooms: Any
+) -> None:
+    view = (await send()).json()
+    server.deletes = False
+    assert refused(await client.delete("/api/voices/Ada")) == (503, "voice.not_deleted")
+    server.deletes, server.status = True, 503
+    assert refused(await client.delete("/api/voices/Ada")) == (503, "speech.upstream_failed")
+    assert (await client.get("/api/voices/Ada")).json() == view
+    forgotten = await client.delete("/api/voices/Ada?forget=true")
+    assert forgotten.json()["state"] == "removed" and view["voice_id"] in server.voices
+
+
+async def test_a_request_that_is_sent_again_makes_one_voice(
+    send: Send, server: VoiceServer, client: httpx.AsyncClient
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    first, second = await send(headers=key), await send(headers=key)
+    assert first.status_code == second.status_code == 201 and first.json() == second.json()
+    assert len(server.keys) == 1 and len((await client.get("/api/consents")).json()) == 1
+    other = await send(wav("sound 6000"), headers=key)
+    assert refused(other) == (422, "idempotency.key_reused")
+
+
+async def test_tenants_have_voices_of_their_own(server: VoiceServer, studio_rooms: Any, blobs: Any) -> None:
+    labels = VoiceLabels.model_validate({"name": "ada", "said": SAID, "consent": WHO})
+    made = {}
+    for tenant in ("acme", "rival"):
+        with working_for(tenant):
+            blob = await blobs.put_bytes(wav(), "audio/wav")
+            made[tenant] = await studio_rooms.voices.create(labels, blob.sha256)
+    assert len(server.voices) == 2
+    with working_for("rival"):
+        assert [one.id for one in await studio_rooms.voices.list()] == [made["rival"].id]
+        with pytest.raises(NotFound):
+            await studio_rooms.voices.remove(made["acme"].id)
+        stolen = OpenAIVoice(base_url=server.url, voice=made["acme"].voice_id)
+        with pytest.raises(NotFound) as unseen:
+            await studio_rooms.renders.create(spec_with(stolen.model_dump()))
+        assert unseen.value.code == "voice.not_found"
+        missing = OpenAIVoice(base_url=server.url, voice="nobody")
+        studio_rooms.library.save(Persona(id="eve", name="Eve", voice=missing))
+        told = str(await studio_rooms.persona_health.of("eve"))
+        assert made["acme"].voice_id not in told and made["rival"].voice_id in told
+        await studio_rooms.voices.remove("ada")
+    assert list(server.voices) == [made["acme"].voice_id]
+    with working_for("acme"):
+        assert await blobs.exists(blob.sha256), "the other tenant has the same recording"
+
+
+async def test_a_person_who_is_erased_is_erased_at_the_service_too(
+    send: Send, server: VoiceServer, client: httpx.AsyncClient, studio_rooms: Any
+) -> None:
+    view = (await send()).json()
+    path = f"/api/consents/{view['consent']['id']}"
+    plan = (await client.delete(f"{path}?dry_run=true")).json()
+    assert plan["voices"] == [view["id"]] and plan["blobs"] == [view["sample_sha256"]]
+    server.status = 503
+    assert (await client.delete(path)).status_code == 503
+    assert (await client.get("/api/voices/Ada")).status_code == 200, "it can be tried again"
+    server.status = 200
+    assert (await client.delete(path)).json()["applied"]
+    assert (await client.get("/api/consents")).json() == []
+    await nothing_left(studio_rooms, server, view["sample_sha256"])
+
+
+async def test_health_says_that_a_voice_was_removed(
+    send: Send, client: httpx.AsyncClient, studio_rooms: Any
+) -> None:
+    view = (await send()).json()
+    studio_rooms.library.save(Persona.model_validate({"id": "ada", "name": "Ada", "voice": view["voice"]}))
+    before = (await client.get("/api/personas/ada/health")).json()
+    assert before["healthy"], before
+    await client.delete("/api/voices/Ada")
+    checks = {one["name"]: one for one in (await client.get("/api/personas/ada/health")).json()["checks"]}
+    assert not checks["voice"]["ok"] and "was removed" in checks["voice"]["message"]
+
+
+async def test_the_key_of_a_service_is_used_and_never_shown(
+    send: Send, server: VoiceServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = f"{{kind: openai, base_url: '{server.url}/keyed', api_key_env: SPEECH_KEY}}"
+    _persona_file(settings, voice)
+    wanted = f"{server.url}/keyed/v1"
+    assert refused(await send(service=wanted)) == (503, "speech.key_missing")
+    monkeypatch.setenv("SPEECH_KEY", "sk-very-secret")
+    answer = await send(service=wanted)
+    assert refused(answer)[1] == "voice.cannot_clone" and server.keys == ["Bearer sk-very-secret"]
+    assert "very-secret" not in answer.text
