@@ -42,7 +42,8 @@ async def test_a_file_over_the_limit_ends_the_task_and_names_the_limit(
 async def test_a_worker_whose_token_has_run_out_stops_and_the_work_is_tried_again(
     scheduler: Any, make_task: Any, control: Any
 ) -> None:
-    await scheduler.submit(await make_task("a.1", "!slow 600"))
+    # It hears of its token with its next frame, after 15 s; one that goes on would be waited for in vain.
+    await scheduler.submit(await make_task("a.1", "!slow 150"))
     await drawing(scheduler, "a.1")
     await control.transfer.limit("a.1", 0.0)
     last = await last_event(scheduler, "a.1")
