@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from avatar.face.tracker import FaceTracker, open_tracker
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def photo(name: str) -> np.ndarray:

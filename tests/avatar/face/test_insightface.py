@@ -1,25 +1,27 @@
 """The adapter of InsightFace, against a stand-in for its package: same calls, points that are chosen here."""
 
 import sys
-import types
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from avatar.engines.latentsync.following import Follower
+from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.weights import ModelStore
 from avatar.errors import Unavailable
 from avatar.face.anchors import latentsync_anchors, liveportrait_crop
-from avatar.face.insightface_adapter import InsightFaceDetector
-from avatar.face.tracker import FaceTracker
+from avatar.face.insightface_adapter import InsightFaceTracker
+from avatar.face.layouts import MESH, POINTS_106
+from avatar.face.mediapipe_adapter import MediaPipeTracker
+from avatar.face.tracker import FaceTracker, licence_notices, open_aligning_tracker
+from avatar.face.turning import turn_of
+from clipmaker import load_person
+from clipmaker.scene import Stage
+from insightface_double import face, install, mapped
 
 ON = {"AVATAR_INSIGHTFACE": "non-commercial"}
-IBUG_IN_106 = {
-    43: 70, 48: 63, 49: 105, 51: 66, 50: 107, 102: 336, 103: 296, 104: 334, 105: 293, 101: 300,
-    74: 5, 86: 4, 77: 129, 83: 358, 35: 33, 39: 133, 33: 145, 40: 159, 89: 362, 93: 263, 87: 374, 94: 386,
-    52: 61, 61: 291,
-}  # fmt: skip
-"""106-point index to MediaPipe's, where both are known."""
 
 
 @pytest.fixture
@@ -33,31 +35,7 @@ def store(tmp_path: Path) -> ModelStore:
 
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Takes what `FaceAnalysis` takes; `faces` is what the next picture shows."""
-    seen: dict[str, Any] = {"faces": []}
-
-    class FaceAnalysis:
-        def __init__(self, name: str, root: str, allowed_modules: list[str], **options: Any) -> None:
-            seen.update(name=name, root=root, modules=allowed_modules, options=options)
-
-        def prepare(self, ctx_id: int, det_size: tuple[int, int]) -> None:
-            seen.update(ctx_id=ctx_id, det_size=det_size)
-
-        def get(self, image: np.ndarray) -> list[Any]:
-            seen["image"] = image
-            return list(seen["faces"])
-
-    module, app = types.ModuleType("insightface"), types.ModuleType("insightface.app")
-    app.FaceAnalysis = FaceAnalysis  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "insightface", module)
-    monkeypatch.setitem(sys.modules, "insightface.app", app)
-    return seen
-
-
-def face(width: float = 100, height: float = 120, score: float = 0.9, left: float = 10) -> Any:
-    points = np.random.default_rng(1).uniform(0, 100, (106, 2)).astype(np.float32)
-    box = np.array([left, 10, left + width, 10 + height], np.float32)
-    return types.SimpleNamespace(bbox=box, det_score=np.float32(score), landmark_2d_106=points)
+    return install(monkeypatch)
 
 
 def test_it_is_off_until_somebody_says_that_the_use_is_non_commercial(
@@ -65,7 +43,7 @@ def test_it_is_off_until_somebody_says_that_the_use_is_non_commercial(
 ) -> None:
     for environment in ({}, {"AVATAR_INSIGHTFACE": "yes"}):
         with pytest.raises(Unavailable, match="non-commercial research only") as off:
-            InsightFaceDetector(store, environment=environment)
+            InsightFaceTracker(store, environment=environment)
         assert off.value.code == "face.insightface_off"
     assert "name" not in package
 
@@ -74,7 +52,7 @@ def test_without_the_models_the_package_is_not_asked_for_it_would_fetch_them(
     tmp_path: Path, package: dict[str, Any]
 ) -> None:
     with pytest.raises(Unavailable, match=r"det_10g\.onnx") as missing:
-        InsightFaceDetector(ModelStore(tmp_path / "none"), environment=ON)
+        InsightFaceTracker(ModelStore(tmp_path / "none"), environment=ON)
     assert missing.value.code == "weights.missing" and "name" not in package
 
 
@@ -83,12 +61,12 @@ def test_without_the_package_the_error_tells_its_licence(
 ) -> None:
     monkeypatch.setitem(sys.modules, "insightface", None)
     with pytest.raises(Unavailable) as missing:
-        InsightFaceDetector(store, environment=ON)
+        InsightFaceTracker(store, environment=ON)
     assert missing.value.code == "face.insightface_unavailable" and "non-commercial" in missing.value.hint
 
 
 def test_the_operators_models_are_opened_and_nothing_else(store: ModelStore, package: dict[str, Any]) -> None:
-    InsightFaceDetector(store, gpu=False, environment=ON)
+    InsightFaceTracker(store, gpu=False, environment=ON)
     assert package["name"] == "buffalo_l" and package["root"] == str(store.folder / "insightface")
     assert package["modules"] == ["detection", "landmark_2d_106"] and package["det_size"] == (512, 512)
     assert package["options"] == {"providers": ["CPUExecutionProvider"]} and package["ctx_id"] == -1
@@ -101,22 +79,80 @@ def test_faces_that_latentsync_would_not_take_are_left_out(
     package["faces"] = [
         face(width=49), face(height=79), face(width=400, height=200), face(score=0.4), good, larger,
     ]  # fmt: skip
-    found = InsightFaceDetector(store, environment=ON).find(np.zeros((600, 800, 3), np.uint8))
-    assert [one.box[0] for one in found] == [300, 10]
+    larger.landmark_2d_106 = larger.landmark_2d_106 + 1000
+    found = InsightFaceTracker(store, environment=ON).track(np.zeros((600, 800, 3), np.uint8))
+    assert [one.box[0] > 900 for one in found] == [True, False]
 
 
-def test_its_points_give_the_same_anchors_as_mediapipes(
+def test_its_points_give_the_same_places_as_mediapipes(
     store: ModelStore, package: dict[str, Any], astronaut: np.ndarray, tracker: FaceTracker
 ) -> None:
     """The indices of both sides name the same places of a face."""
     (seen,) = tracker.track(astronaut)
-    points = np.tile(seen.points[:, :2].mean(axis=0), (106, 1))
-    for index, ours in IBUG_IN_106.items():
-        points[index] = seen.points[ours, :2]
-    shown = face(width=100, height=120)
-    shown.landmark_2d_106 = points
-    package["faces"] = [shown]
-    (found,) = InsightFaceDetector(store, environment=ON).find(astronaut)
+    package["faces"] = [mapped(seen.points)]
+    (found,) = InsightFaceTracker(store, environment=ON).track(astronaut)
     assert package["image"] is astronaut, "BGR, as the package takes it"
-    assert found.anchors == pytest.approx(latentsync_anchors(seen.points), abs=1e-3)
-    assert found.crop().angle == pytest.approx(liveportrait_crop(seen.points).angle, abs=0.01)
+    assert found.points.shape == (106, 3)
+    assert latentsync_anchors(found.points) == pytest.approx(latentsync_anchors(seen.points), abs=1e-3)
+    ours, theirs = liveportrait_crop(seen.points), liveportrait_crop(found.points)
+    assert theirs.angle == pytest.approx(ours.angle, abs=0.01)
+    assert theirs.side == pytest.approx(ours.side, rel=0.05)
+    assert np.array(theirs.centre) == pytest.approx(ours.centre, abs=0.05 * ours.side)
+    assert found.eye_distance_px == pytest.approx(seen.eye_distance_px)
+    assert eye_openings(found.points) == pytest.approx(eye_openings(seen.points), abs=1e-3)
+    assert lip_opening(found.points) == pytest.approx(lip_opening(seen.points), abs=1e-3)
+
+
+@pytest.mark.parametrize("degrees", [-30, -15, 0, 15, 30])
+def test_a_turned_head_is_known_without_depth(degrees: int, tracker: FaceTracker) -> None:
+    stage = Stage(load_person("astronaut", 92), (640, 480))
+    (seen,) = tracker.track(stage.draw(stage.person.pixels, yaw=degrees))
+    flat = np.zeros((106, 3), np.float32)
+    flat[:, :2] = mapped(seen.points).landmark_2d_106
+    turn = turn_of(flat)
+    assert turn.yaw_deg == pytest.approx(degrees, abs=6)
+    assert turn.roll_deg == pytest.approx(turn_of(seen.points).roll_deg, abs=0.1)
+
+
+def test_every_place_of_a_face_has_its_points_in_both_numberings() -> None:
+    for layout, count in ((MESH, 478), (POINTS_106, 106)):
+        groups = (
+            *layout.anchors,
+            layout.box,
+            *layout.eyes,
+            layout.lips,
+            (layout.nose_tip,),
+            layout.outer_eyes,
+        )
+        assert all(0 <= index < count for group in groups for index in group)
+        assert all(len(group) == len(set(group)) >= 4 for group in (*layout.eyes, layout.lips))
+
+
+def test_what_aligns_faces_follows_it_where_it_is_switched_on(
+    store: ModelStore, package: dict[str, Any]
+) -> None:
+    with closing(open_aligning_tracker(store.folder, ON)) as chosen:
+        assert isinstance(chosen, InsightFaceTracker)
+        (notice,) = licence_notices(chosen)
+    assert notice.code == "face.insightface" and "non-commercial" in notice.message
+    for environment in ({}, {"AVATAR_INSIGHTFACE": "off"}, {"AVATAR_INSIGHTFACE": ""}):
+        with closing(open_aligning_tracker(store.folder, environment)) as chosen:
+            assert isinstance(chosen, MediaPipeTracker) and licence_notices(chosen) == []
+    with pytest.raises(Unavailable) as unclear:
+        open_aligning_tracker(store.folder, {"AVATAR_INSIGHTFACE": "yes"})
+    assert unclear.value.code == "face.insightface_off"
+    with pytest.raises(Unavailable) as missing:
+        open_aligning_tracker(store.folder / "elsewhere", ON)
+    assert missing.value.code == "weights.missing"
+
+
+def test_latentsync_follows_its_anchors(
+    store: ModelStore, package: dict[str, Any], astronaut: np.ndarray, tracker: FaceTracker
+) -> None:
+    (seen,) = tracker.track(astronaut)
+    moved = seen.shifted(12, -7)
+    package["faces"] = [mapped(moved.points)]
+    theirs = Follower(256).see(InsightFaceTracker(store, environment=ON).track(astronaut))
+    ours = Follower(256).see([moved])
+    assert theirs.found and theirs.strength == pytest.approx(ours.strength)
+    assert theirs.matrix == pytest.approx(ours.matrix, abs=1e-3)

@@ -10,7 +10,6 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from avatar.face.anchors import NOSE_ANCHOR
 from avatar.face.landmarks import (
     LEFT_BROW,
     LEFT_EYE_OUTER,
@@ -19,6 +18,7 @@ from avatar.face.landmarks import (
     RIGHT_EYE_OUTER,
     FaceLandmarks,
 )
+from avatar.face.layouts import NOSE_ANCHOR
 
 Pixels = npt.NDArray[np.uint8]
 SIZE = (192, 160)

@@ -20,8 +20,9 @@ from avatar.engines.liveportrait.poses import (
     still_poses,
 )
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
-from avatar.face.anchors import LIVEPORTRAIT_POINTS, liveportrait_crop
+from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import Points
+from avatar.face.layouts import MESH
 from liveportrait_cases import SMALL, frame
 from seeded import KEPT, Array, noise
 
@@ -99,10 +100,10 @@ def landmarks(name: str, index: int) -> Points:
     """A face-like set of 478 points in the source picture: an ellipse, eyes and a half-open mouth."""
     generator = noise(f"{name} {index}", (478, 3))
     points = np.zeros((478, 3), np.float32)
-    count = len(LIVEPORTRAIT_POINTS)
+    count = len(MESH.box)
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
-    points[list(LIVEPORTRAIT_POINTS), 0] = 100 + 22 * np.cos(angle)
-    points[list(LIVEPORTRAIT_POINTS), 1] = 80 + 28 * np.sin(angle)
+    points[list(MESH.box), 0] = 100 + 22 * np.cos(angle)
+    points[list(MESH.box), 1] = 80 + 28 * np.sin(angle)
     placed = {
         33: (86, 70), 133: (95, 70), 159: (90, 68), 145: (90, 72), 362: (105, 71), 263: (114, 71),
         386: (109, 68), 374: (109, 73), 61: (92, 95), 291: (108, 96), 13: (100, 94), 14: (100, 98),
@@ -115,12 +116,12 @@ def landmarks(name: str, index: int) -> Points:
 
 def as_published(points: Points) -> Array:
     """The same face in the 203 points that the original measures by: the ones it names, and the outline."""
-    published = points[np.resize(LIVEPORTRAIT_POINTS, 203), :2].copy()
+    published = points[np.resize(MESH.box, 203), :2].copy()
     named = {
         0: 33, 12: 133, 6: 159, 18: 145, 24: 362, 36: 263, 30: 386, 42: 374, 48: 61, 66: 291, 90: 13, 102: 14,
     }  # fmt: skip
     rest = [index for index in range(203) if index not in named]
-    published[rest] = points[np.resize(LIVEPORTRAIT_POINTS, len(rest)), :2]
+    published[rest] = points[np.resize(MESH.box, len(rest)), :2]
     for theirs, ours in named.items():
         published[theirs] = points[ours, :2]
     return published

@@ -11,6 +11,7 @@ from typing import Any
 from avatar.engines.neural.choice import LEAST_MIB, Machine, uses_networks
 from avatar.engines.registry import engine_info
 from avatar.errors import Unavailable
+from avatar.face.insightface_adapter import insightface_is_wanted, licence_notice
 from avatar.pipeline.doctor import examine
 from avatar.spec import EngineName
 
@@ -48,6 +49,8 @@ def print_engines(arguments: Namespace) -> int:
             _print(f"{'':<24} {engine['message']}")
         if engine["available"]:
             _print(f"{'':<24} {engine['name']} {engine['version']}: {engine['licence']}")
+    if insightface_is_wanted():
+        _print(licence_notice().message)
     return 0
 
 

@@ -1,4 +1,5 @@
-"""InsightFace behind the anchors of the GPU engines: an operator's own package and models, off by default.
+"""InsightFace behind the tracker port: an operator's own package and models, off by default. Engines that
+need to know where a face lies follow it when it is switched on (`open_aligning_tracker`).
 
 Its models may be used for non-commercial research only. Engines find faces through MediaPipe without it.
 """
@@ -7,55 +8,54 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from avatar.engines.weights import ModelStore
+from avatar.engines.weights.manifest import weight_file
 from avatar.errors import InvalidInput, Unavailable
-from avatar.face.anchors import CropFrame, Floats, crop_around
-from avatar.face.landmarks import Picture
+from avatar.face.landmarks import POINT_COUNT_106, FaceLandmarks, Picture
+from avatar.spec import Notice
 
 CONSENT_VARIABLE, CONSENT_WORD = "AVATAR_INSIGHTFACE", "non-commercial"
+ROLES = ("insightface.detector", "insightface.landmarks")
 _PACK = "buffalo_l"
 _DETECTION_PX = 512
-_LEFT_BROW, _RIGHT_BROW, _NOSE = (43, 48, 49, 51, 50), (101, 102, 103, 104, 105), (74, 77, 83, 86)
-_LEFT_EYE, _RIGHT_EYE, _LIPS = (33, 35, 40, 39), (87, 89, 94, 93), (52, 61)
 _LEAST_WIDTH_PX, _LEAST_HEIGHT_PX = 50, 80
 _WIDTH_TO_HEIGHT = (0.2, 1.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Face106:
-    """A face of InsightFace: `points` float64 (106, 2) and `box` (left, top, right, bottom) in pixels."""
-
-    points: Floats
-    box: tuple[float, float, float, float]
-    score: float
-
-    @property
-    def area_px(self) -> float:
-        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
-
-    @property
-    def anchors(self) -> Floats:
-        """See `avatar.face.anchors.latentsync_anchors`."""
-        return np.stack([self.points[list(group)].mean(axis=0) for group in (_LEFT_BROW, _RIGHT_BROW, _NOSE)])
-
-    def crop(self, *, scale: float = 2.3, lift: float = -0.125) -> CropFrame:
-        """See `avatar.face.anchors.liveportrait_crop`."""
-        eyes = (self.points[list(_LEFT_EYE)].mean(axis=0) + self.points[list(_RIGHT_EYE)].mean(axis=0)) / 2
-        return crop_around(self.points, eyes, self.points[list(_LIPS)].mean(axis=0), scale=scale, lift=lift)
+def insightface_is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether somebody has said anything about it; what they said is judged when it is opened."""
+    return environment.get(CONSENT_VARIABLE, "").strip() not in ("", "off")
 
 
-class InsightFaceDetector:
+def licence_notice() -> Notice:
+    """What people who see a result of it should know."""
+    entry = weight_file(ROLES[0])
+    return Notice(
+        code="face.insightface",
+        message=f"Faces are found by InsightFace ({_PACK}). Its models' licence: {entry.licence}. "
+        "For non-commercial research only, and so is what is made with it.",
+    )
+
+
+class InsightFaceTracker:
     """Detector and 106 points of `buffalo_l`, with the limits that LatentSync sets to faces."""
 
     def __init__(
-        self, store: ModelStore, *, gpu: bool = True, environment: Mapping[str, str] = os.environ
+        self,
+        store: ModelStore,
+        *,
+        gpu: bool | None = None,
+        min_score: float = 0.5,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Raises Unavailable `face.insightface_off`, `weights.missing`, `face.insightface_unavailable`."""
+        """`gpu`: None where onnxruntime has its part for NVIDIA cards.
+
+        Raises Unavailable `face.insightface_off`, `weights.missing`, `face.insightface_unavailable`.
+        """
         if environment.get(CONSENT_VARIABLE) != CONSENT_WORD:
             raise Unavailable(
                 "face.insightface_off",
@@ -63,7 +63,7 @@ class InsightFaceDetector:
                 f"If your use is, set {CONSENT_VARIABLE}={CONSENT_WORD}; MediaPipe finds faces without it.",
             )
         # Both must lie there before the package is asked: it fetches a pack that it does not find.
-        for role in ("insightface.detector", "insightface.landmarks"):
+        for role in ROLES:
             store.require(role)
         try:
             from insightface.app import FaceAnalysis
@@ -74,6 +74,8 @@ class InsightFaceDetector:
                 "Install insightface and onnxruntime into the worker's environment; its models are for "
                 "non-commercial research only. MediaPipe finds faces without it.",
             ) from error
+        gpu = _has_cuda() if gpu is None else gpu
+        self._min_score = min_score
         self._analysis: Any = FaceAnalysis(
             name=_PACK,
             root=str(store.folder / "insightface"),
@@ -82,28 +84,45 @@ class InsightFaceDetector:
         )
         self._analysis.prepare(ctx_id=0 if gpu else -1, det_size=(_DETECTION_PX, _DETECTION_PX))
 
-    def find(self, image_bgr: Picture, *, min_score: float = 0.5) -> list[Face106]:
-        """Faces that can be used, of a BGR picture (h, w, 3), largest first."""
+    def track(self, image_bgr: Picture) -> list[FaceLandmarks]:
+        """See `FaceTracker.track`. Points are (106, 3) with z = 0; the largest of its boxes is first."""
         if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
             shape = f"{image_bgr.dtype} {image_bgr.shape}"
             raise InvalidInput("picture.bad_shape", f"Expected an 8-bit BGR picture, got {shape}.")
-        faces = [
-            Face106(
-                np.asarray(one.landmark_2d_106, np.float64),
-                (float(one.bbox[0]), float(one.bbox[1]), float(one.bbox[2]), float(one.bbox[3])),
-                float(one.det_score),
-            )
+        found = [
+            one
             for one in self._analysis.get(image_bgr)
-            if one.landmark_2d_106 is not None
+            if one.landmark_2d_106 is not None and float(one.det_score) >= self._min_score and _usable(one)
         ]
-        return sorted(
-            (face for face in faces if face.score >= min_score and _usable(face)),
-            key=lambda face: -face.area_px,
-        )
+        return [_face(one) for one in sorted(found, key=lambda one: -float(np.prod(_size(one))))]
+
+    def close(self) -> None:
+        """Its sessions end with it."""
+        self._analysis = None
 
 
-def _usable(face: Face106) -> bool:
-    width, height = face.box[2] - face.box[0], face.box[3] - face.box[1]
+def _face(one: Any) -> FaceLandmarks:
+    points = np.zeros((POINT_COUNT_106, 3), np.float32)
+    points[:, :2] = one.landmark_2d_106
+    return FaceLandmarks(points, min(1.0, float(one.det_score)))
+
+
+def _size(one: Any) -> tuple[float, float]:
+    """Width and height of the detector's box."""
+    left, top, right, bottom = (float(side) for side in one.bbox)
+    return right - left, bottom - top
+
+
+def _usable(one: Any) -> bool:
+    width, height = _size(one)
     if width < _LEAST_WIDTH_PX or height < _LEAST_HEIGHT_PX:
         return False
     return _WIDTH_TO_HEIGHT[0] <= width / height <= _WIDTH_TO_HEIGHT[1]
+
+
+def _has_cuda() -> bool:
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -12,6 +12,9 @@ Picture = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.float32]
 
 POINT_COUNT = 478
+POINT_COUNT_106 = 106
+OUTER_EYES = {POINT_COUNT: (33, 263), POINT_COUNT_106: (35, 93)}
+"""Outer corners of the left and the right eye, by how many points there are."""
 
 # Indices follow the canonical face mesh of MediaPipe (468 skin points, then 2 x 5 iris points).
 # "Left" and "right" are the picture's sides. Lip and lid rows run from the picture's left to its right.
@@ -42,7 +45,7 @@ class FaceLandmarks:
     """One face found in a picture.
 
     points: float32 (478, 3): x right, y down, in pixels of the given picture; z in the same unit,
-        smaller is nearer.
+        smaller is nearer. From `open_aligning_tracker` also (106, 3) with z = 0, see `avatar.face.layouts`.
     score: 0..1, how sure the detector was that this is a face.
     """
 
@@ -52,7 +55,8 @@ class FaceLandmarks:
     @property
     def eye_distance_px(self) -> float:
         """E, the distance between the outer eye corners in the picture plane: about 90 mm on an adult."""
-        across = self.points[RIGHT_EYE_OUTER, :2] - self.points[LEFT_EYE_OUTER, :2]
+        left, right = OUTER_EYES[len(self.points)]
+        across = self.points[right, :2] - self.points[left, :2]
         return float(np.hypot(across[0], across[1]))
 
     @property

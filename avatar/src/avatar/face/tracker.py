@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from avatar.face.landmarks import FaceLandmarks, Picture
+from avatar.spec import Notice
 
 
 class FaceTracker(Protocol):
@@ -29,3 +33,26 @@ def open_tracker(*, max_faces: int = 8, min_score: float = 0.5) -> FaceTracker:
     from avatar.face.mediapipe_adapter import MediaPipeTracker
 
     return MediaPipeTracker(max_faces=max_faces, min_score=min_score)
+
+
+def open_aligning_tracker(
+    models: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> FaceTracker:
+    """The tracker of engines that ask where a face lies and how far eyes and lips are open, no more: the
+    operator's InsightFace where it is switched on, else the embedded one.
+
+    `models`: where the operator's weights lie. Raises as `open_tracker` and `InsightFaceTracker`.
+    """
+    from avatar.engines.weights import ModelStore, models_folder
+    from avatar.face.insightface_adapter import InsightFaceTracker, insightface_is_wanted
+
+    if not insightface_is_wanted(environment):
+        return open_tracker()
+    return InsightFaceTracker(ModelStore(models or models_folder(environment)), environment=environment)
+
+
+def licence_notices(tracker: FaceTracker) -> list[Notice]:
+    """What a result must say of the tracker that was used for it."""
+    from avatar.face.insightface_adapter import InsightFaceTracker, licence_notice
+
+    return [licence_notice()] if isinstance(tracker, InsightFaceTracker) else []

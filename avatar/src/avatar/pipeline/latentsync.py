@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,7 @@ from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import InvalidInput, Unavailable
+from avatar.face.tracker import open_aligning_tracker
 from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
@@ -140,7 +142,8 @@ def open_latentsync(options: MouthOptions) -> LatentSync:
     settings = Settings(
         steps=options.steps, guidance=options.guidance, side_px=options.side_px, reuse=options.reuse
     )
-    return LatentSync(load_networks(files, ways), ways, settings)
+    tracker = partial(open_aligning_tracker, store.folder)
+    return LatentSync(load_networks(files, ways), ways, settings, tracker=tracker)
 
 
 def _made(spec: RenderSpec, target: Path, context: Context, engine: LatentSync, kept: Kept) -> Finished:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from avatar.engines.liveportrait.template import is_template, load_template
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
 from avatar.face.pictures import is_picture
-from avatar.face.tracker import open_tracker
+from avatar.face.tracker import licence_notices, open_aligning_tracker
 from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
@@ -57,7 +58,7 @@ def reenact(
         stack.enter_context(held_card(INFO.name, low=True))
         animator = (open_animator or _open_animator)(job.options)
         work = stack.enter_context(atomic_files(target.parent, ()))
-        tracker = stack.enter_context(closing(open_tracker()))
+        tracker = stack.enter_context(closing(open_aligning_tracker(job.options.models)))
         speech = None
         if job.driving is None:
             from avatar.speech import speak
@@ -67,6 +68,7 @@ def reenact(
         context.tell(StageStarted(stage="prepare", scene=SCENE))
         run = photo_run if photo else video_run
         made = run(job, template, speech, animator, tracker, context, kept)
+        made = replace(made, notices=tuple(licence_notices(tracker)))
         spec = RenderSpec(
             title=job.source.stem[:200],
             canvas=made.canvas,

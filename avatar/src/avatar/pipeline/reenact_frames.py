@@ -19,7 +19,7 @@ from avatar.face.search import choose_face, find_faces
 from avatar.face.tracker import FaceTracker
 from avatar.pipeline.context import Context
 from avatar.pipeline.reenact_job import ReenactJob
-from avatar.spec import Canvas
+from avatar.spec import Canvas, Notice
 from avatar.tracks import SpeechTrack
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Run:
     frames: int
     pictures: Iterator[Pixels]
     lost: Callable[[], list[int]]
+    notices: tuple[Notice, ...] = ()
 
 
 def photo_run(

@@ -46,6 +46,8 @@ def write_segment(
                 glance.see(planes)
                 meter.count()
         duration_ms = round(writer.frames * 1000 / spec.canvas.fps)
+        for notice in made.notices:
+            context.tell(notice)
         notices = _write_sound(speech, driving, duration_ms, work / SOUND, context)
         scene = spec.scenes[0]
         drawn = EngineRecord(role="face", name=INFO.name, version=INFO.version, licence=INFO.licence)
@@ -59,7 +61,7 @@ def write_segment(
             phone_source="engine" if speech is None else speech.phone_source,
             engines=(drawn,) if speech is None else (voice_record(scene), drawn),
             poster_ms=min(duration_ms // 2, 5000),
-            warnings=tuple(notices),
+            warnings=(*made.notices, *notices),
             lost_face_frames=tuple(_ranges(made.lost())),
         )
         (work / WORDS).write_text(record.model_dump_json())

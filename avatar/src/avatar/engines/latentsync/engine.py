@@ -20,19 +20,20 @@ from avatar.engines.latentsync.ahead import ahead
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
 from avatar.engines.latentsync.clip import Clip, Settings, Shot
 from avatar.engines.latentsync.following import Followed, Follower, Seen
-from avatar.engines.latentsync.gate import Samples, gate, speech_steps
+from avatar.engines.latentsync.gate import speech_steps, without_pauses
 from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
 from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mel import LogMel, Tail
 from avatar.engines.latentsync.memory import Plan
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ
+from avatar.engines.latentsync.sound import Sound, SoundFile
 from avatar.engines.latentsync.warp import cut_out
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
 from avatar.errors import InvalidInput
-from avatar.face.tracker import FaceTracker, open_tracker
+from avatar.face.tracker import FaceTracker, licence_notices, open_aligning_tracker
 from avatar.spec import Notice, VideoFace
 
 __all__ = ["INFO", "Job", "LatentSync", "filmed", "played", "sound_for_networks"]
@@ -73,7 +74,7 @@ class LatentSync:
         plan: Plan,
         settings: Settings | None = None,
         *,
-        tracker: OpenTracker = open_tracker,
+        tracker: OpenTracker = open_aligning_tracker,
     ) -> None:
         self._networks, self._plan = networks, plan
         self._settings = settings or Settings()
@@ -94,10 +95,10 @@ class LatentSync:
         Fills `report` while they are made; raises `face.not_found` after the last when no frame had a face,
         `video.*` for footage that cannot be used, `gpu.out_of_memory` and `gpu.lost`.
         """
-        samples = sound_for_networks(job.sound, folder / "heard.f32", gated=job.gated)
+        sound = sound_for_networks(job.sound, folder / "heard.f32", gated=job.gated)
         followed = Followed.over(job.frames)
         clip = Clip(self._networks, self._plan, self._settings, check, kept)
-        with ahead(lambda: self._shots(job, samples, followed, report), _AHEAD_FRAMES) as shots:
+        with ahead(lambda: self._shots(job, sound, followed, report), _AHEAD_FRAMES) as shots:
             yield self._watched(clip.drawn(shots, job.frames), job, followed, report)
 
     def _watched(
@@ -116,14 +117,15 @@ class LatentSync:
             )
         followed.tell(job.name, report)
 
-    def _shots(self, job: Job, samples: Samples, followed: Followed, report: EngineReport) -> Iterator[Shot]:
+    def _shots(self, job: Job, sound: Sound, followed: Followed, report: EngineReport) -> Iterator[Shot]:
         """Everything the networks are told of each frame. Runs in a thread: it waits for no card."""
         side = self._settings.side_px
         pictures = filmed(job, report) if job.drawn is None else job.drawn()
         follower = Follower(side, job.face.face_index)
-        blocks = feature_blocks(LogMel(samples, job.tail), self._networks.whisper)
+        blocks = feature_blocks(LogMel(sound, job.tail), self._networks.whisper)
         tokens = frame_tokens(blocks, job.frames, job.fps)
         with closing(self._open_tracker()) as tracker:
+            report.notices += licence_notices(tracker)
             for index, (picture, heard) in enumerate(zip(pictures, tokens, strict=True)):
                 seen = follower.see(tracker.track(picture))
                 followed.note(index, seen)
@@ -167,17 +169,19 @@ def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64
     return table, frames[lay_out(job.face.fit, len(frames), job.frames, job.fps, from_end)]
 
 
-def sound_for_networks(wav: Path, kept: Path, *, gated: bool = True) -> Samples:
-    """The sound at 16 kHz, mapped from the file `kept`: an hour of it takes no memory."""
+def sound_for_networks(wav: Path, kept: Path, *, gated: bool = True) -> SoundFile:
+    """The sound at 16 kHz, in the file `kept`: an hour of it takes no memory."""
     with kept.open("wb") as file:
         for block in mono_blocks(wav, SAMPLE_RATE_HZ):
             file.write(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32).tobytes())
     if kept.stat().st_size == 0:
         kept.write_bytes(bytes(4 * SAMPLE_RATE_HZ // 10))
-    samples = np.memmap(kept, np.float32, "r+")
+    sound = SoundFile(kept)
     if gated:
-        gate(samples, speech_steps(samples))
-    return samples
+        with kept.open("r+b") as file:
+            for block in without_pauses(sound, speech_steps(sound)):
+                file.write(block.tobytes())
+    return sound
 
 
 def _anywhere(picture: Pixels, side_px: int) -> Floats:

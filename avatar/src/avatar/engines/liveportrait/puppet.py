@@ -16,7 +16,8 @@ from avatar.engines.liveportrait.motion_values import Array, Motion, rotation_of
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import SourceFace
 from avatar.engines.liveportrait.sizes import KEYPOINTS
-from avatar.face.landmarks import LEFT_MOUTH_CORNER, RIGHT_MOUTH_CORNER, FaceLandmarks
+from avatar.face.landmarks import FaceLandmarks
+from avatar.face.layouts import layout_of
 from avatar.tracks import ControlTrack, aperture_e
 
 X, Y, Z = 0, 1, 2
@@ -57,7 +58,7 @@ def motion_at(values: Mapping[str, float]) -> Motion:
 
 def spoken_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTrack) -> Iterator[Pose]:
     """One pose per frame of the track. `landmarks`: the source's, which tell how wide its mouth is."""
-    corners = landmarks.points[[LEFT_MOUTH_CORNER, RIGHT_MOUTH_CORNER], :2]
+    corners = landmarks.points[list(layout_of(landmarks.points).lips[2:]), :2]
     mouth_e = float(np.linalg.norm(corners[1] - corners[0])) / max(landmarks.eye_distance_px, 1e-6)
     gaps = aperture_e(track["jaw"], track["low"], track["raise"]) / max(mouth_e, 0.1)
     style, first = DriveStyle(), neutral()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from avatar.engines.neural.moving import (
 )
 from avatar.engines.registry import engine_info
 from avatar.errors import Unavailable
-from avatar.face.tracker import open_tracker
+from avatar.face.tracker import open_aligning_tracker
 from avatar.spec import EngineName, MediaRef, PhotoFace, VideoFace
 from avatar.tracks import ControlTrack
 
@@ -130,13 +131,16 @@ class NeuralFace:
     def _of_video(self, face: VideoFace, track: ControlTrack) -> Iterator[Iterator[Pixels]]:
         path = self._given.resolve(face.video)
         job = self._job(face, track, path, face.video.name or path.name, self.size)
+        find = partial(open_aligning_tracker, self._given.models)
         if self._engine == PORTRAIT:
             portrait = self._portrait()
             batch = self._batch(portrait)
             given = self._given
-            yield video_pictures(job, track, portrait.animator, batch, self._report, given.check, given.kept)
+            yield video_pictures(
+                job, track, portrait.animator, batch, self._report, given.check, given.kept, find
+            )
             return
-        with self._mouth(job, open_tracker) as pictures:
+        with self._mouth(job, find) as pictures:
             yield pictures
 
     @contextmanager

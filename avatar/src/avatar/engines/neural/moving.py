@@ -15,7 +15,7 @@ import numpy as np
 
 from avatar.engines.base import EngineReport, Pixels
 from avatar.engines.kept import NOTHING, Kept
-from avatar.engines.latentsync.engine import Job, filmed
+from avatar.engines.latentsync.engine import Job, OpenTracker, filmed
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.drive import neutral
 from avatar.engines.liveportrait.filmed import followed
@@ -27,7 +27,7 @@ from avatar.engines.motion.survey import ranges
 from avatar.errors import Unavailable
 from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import FaceLandmarks, Picture
-from avatar.face.tracker import FaceTracker, open_tracker
+from avatar.face.tracker import FaceTracker, licence_notices, open_aligning_tracker, open_tracker
 from avatar.spec import MediaRef, Notice, PhotoFace
 from avatar.tracks import ControlTrack, aperture_e
 
@@ -105,13 +105,15 @@ def video_pictures(
     report: EngineReport,
     check: Check,
     kept: Kept = NOTHING,
+    find: OpenTracker = open_aligning_tracker,
 ) -> Iterator[Pixels]:
     """The footage with its lips moved as the track says, one picture for each of its frames. `kept`: what a
     stopped run had drawn.
     """
     drawing = Reenactment(animator, batch=batch, kept=kept)
     manner = Manner(shut_lips=False, lips=True)
-    with closing(open_tracker()) as tracker:
+    with closing(find()) as tracker:
+        report.notices += licence_notices(tracker)
         frames = followed(filmed(job, report), tracker, job.face.face_index)
         for picture in drawing.video(frames, _lips(track), manner):
             check()
