@@ -17,6 +17,7 @@ from app.doctor.farm import farm
 from app.doctor.machines import machines
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
+from farm.local.commands import MODELS_VARIABLE
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, check_settings, load_settings
 
@@ -92,10 +93,12 @@ def _personas(settings: Settings) -> Check:
 
 async def _worker(settings: Settings) -> list[Check]:
     command = worker_command(settings)
+    folder = settings.worker.models_folder
+    models = {} if folder is None else {MODELS_VARIABLE: str(folder.absolute())}
     try:
         process = await asyncio.create_subprocess_exec(
             *command, "doctor", "--json", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **models, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
     except OSError as error:
         return [red("worker", f"{command[0]} does not start: {error.strerror}", WORKER_FIX)]

@@ -52,6 +52,16 @@ def test_every_complaint_says_what_to_do(cli: Cli, worker: Path, monkeypatch: py
     assert all(complaints.values())
 
 
+def test_the_worker_looks_at_the_weights_that_it_will_use(
+    cli: Cli, worker: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A voice file of Piper, for example, is in the folder of the settings."""
+    said = """[{"name": "piper", "state": "ok", "detail": "'"$AVATAR_MODELS"'", "hint": ""}]"""
+    worker.write_text(f"#!/bin/sh\necho '{said}'\n")
+    monkeypatch.setenv("SOUNDSTAGE_WORKER__MODELS_FOLDER", str(home / "models"))
+    assert str(home / "models") in cli("doctor", "--json").out
+
+
 @pytest.mark.parametrize("script", ["exit 3", "echo nonsense", "sleep 0; echo '[{}]'"])
 def test_a_worker_that_answers_nonsense_is_red(cli: Cli, worker: Path, script: str) -> None:
     worker.write_text(f"#!/bin/sh\n{script}\n")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from avatar.errors import AvatarError
 from avatar.pipeline.consent import require_consent
+from avatar.pipeline.doctor import Check, examine
 from avatar.spec import PiperVoice, Scene
 from avatar.speech import speak
 from avatar.tracks import SpeechTrack
@@ -125,6 +126,31 @@ def test_what_is_missing_is_told(say: Say, voice: Path, monkeypatch: pytest.Monk
     with pytest.raises(AvatarError) as failed:
         say()
     assert failed.value.code == "weights.missing" and "MODEL_CARD" in failed.value.message
+
+
+def examined(tmp_path: Path) -> Check | None:
+    return next((one for one in examine(tmp_path / "cache") if one.name == "piper"), None)
+
+
+def test_the_doctor_names_piper_its_voices_and_their_licence(
+    voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = examined(tmp_path)
+    assert found is not None and found.state == "ok"
+    assert VOICE in found.detail and str(tmp_path / "piper") in found.detail and "MODEL_CARD" in found.detail
+    Path(f"{voice}.json").rename(tmp_path / "card")
+    found = examined(tmp_path)
+    assert found is not None and found.state == "limited" and f"unusable: {VOICE}" in found.detail
+    (tmp_path / "card").rename(f"{voice}.json")
+    monkeypatch.setenv("AVATAR_PIPER", "/nowhere/piper")
+    found = examined(tmp_path)
+    assert found is not None and found.state == "limited" and "AVATAR_PIPER" in found.hint
+    voice.unlink()
+    monkeypatch.setenv("AVATAR_PIPER", str(tmp_path / "piper"))
+    found = examined(tmp_path)
+    assert found is not None and found.state == "limited" and "no voice file" in found.detail
+    monkeypatch.delenv("AVATAR_PIPER")
+    assert examined(tmp_path) is None
 
 
 def test_a_voice_is_the_name_of_a_file_and_no_path() -> None:

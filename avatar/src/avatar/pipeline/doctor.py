@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from avatar.engines.weights.store import ModelStore, models_folder
+from avatar.engines.weights.voice_card import card_of
+from avatar.errors import AvatarError
 from avatar.pipeline.voice_record import espeak_version
 
 LOW_DISK_MIB = 2048
@@ -33,6 +36,7 @@ def examine(cache: Path) -> list[Check]:
         Check("python", "ok", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
         *(_package(name, needed) for name, needed in _PACKAGES),
         _espeak(),
+        *_piper(),
         _encoders(),
         _fonts(),
         _writable(cache),
@@ -71,6 +75,44 @@ def _espeak() -> Check:
     if version is None:
         return Check("espeak-ng", "missing", "not found", "Install it: apt-get install espeak-ng.")
     return Check("espeak-ng", "ok", version)
+
+
+def _piper() -> list[Check]:
+    """Only where a voice file is there, or Piper is named: who uses none need not hear of it."""
+    try:
+        # Only here: it brings numpy along, and this command is for machines on which that may be missing.
+        from avatar.speech.piper import PROGRAM_VARIABLE, ROLE, piper_program
+
+        found = [one for one in ModelStore(models_folder().absolute()).survey() if one.file.role == ROLE]
+    except ImportError:
+        return []
+    except AvatarError as error:
+        return [Check("piper", "limited", error.message, error.hint)]
+    voices = [one for one in found if one.state != "missing"]
+    if not voices and not os.environ.get(PROGRAM_VARIABLE):
+        return []
+    named = ", ".join(one.path.stem for one in voices) or "no voice file"
+    program = piper_program()
+    if program is None:
+        return [
+            Check(
+                "piper",
+                "limited",
+                f"the program is not found; it has {named}",
+                f"Install piper so that it is found in PATH, or name it in {PROGRAM_VARIABLE}.",
+            )
+        ]
+    if not voices:
+        hint = "Add one: avatar models add --role piper.voice VOICE.onnx."
+        return [Check("piper", "limited", f"{program}, but no voice file", hint)]
+    bad = [one for one in voices if one.state in ("changed", "wrong") or not card_of(one.path).is_file()]
+    licence = f"{program} speaks {named} (licence: {voices[0].file.licence})"
+    if bad:
+        hint = "Look at them: avatar models verify piper.voice."
+        return [
+            Check("piper", "limited", f"{licence}; unusable: {', '.join(one.path.stem for one in bad)}", hint)
+        ]
+    return [Check("piper", "ok", licence)]
 
 
 def _encoders() -> Check:
