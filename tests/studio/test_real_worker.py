@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from voice_server import voice_server
 
 from farm.local import LocalOptions, LocalScheduler
 from soundstage.errors import SoundstageError
 from studio.assets.schemas import AssetLabels
 from studio.personas.schemas import PersonaDraft, PersonaMade
 from studio.renders.states import RenderState
+from studio.voices.schemas import VoiceLabels
+from studio.voices.services import SpeechService
 from studio.wiring import Studio, build_studio, worker_cache
 
 WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
@@ -78,6 +81,33 @@ async def test_the_real_worker_says_how_long_an_uploaded_sound_is(real_rooms: An
     await real_rooms.prober.probe(asset.id)
     view = await real_rooms.assets.get(asset.id)
     assert (view.duration_ms, view.metadata["sample_rate_hz"]) == (1500, 24_000)
+
+
+async def test_the_real_worker_looks_into_the_sample_of_a_voice(real_rooms: Any, blobs: Any) -> None:
+    consent = {"person": "Ada", "purpose": "tutorials", "granted_at": "2026-11-02"}
+    labels = VoiceLabels.model_validate({"name": "ada", "said": "The tide.", "consent": consent})
+    broken = b"RIFF" + b"\xff" * 4 + b"WAVEfmt " + bytes(range(256)) * 16
+    with voice_server() as server:
+        service = SpeechService("openai", server.url)
+        for content, code in ((broken, "media.unreadable"), (sound(0.5), "voice.bad_sample")):
+            blob = await blobs.put_bytes(content, "audio/wav")
+            with pytest.raises(SoundstageError) as refused:
+                await real_rooms.voices.create(labels, blob.sha256, service=service)
+            assert refused.value.code == code and server.keys == []
+        blob = await blobs.put_bytes(sound(2.0), "audio/wav")
+        made = await real_rooms.voices.create(labels, blob.sha256, service=service)
+        assert made.duration_ms == 2000 and server.voices[made.voice_id]["audio_sample"] == sound(2.0)
+
+
+def sound(seconds: float) -> bytes:
+    """A tone."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as target:
+        target.setnchannels(1)
+        target.setsampwidth(2)
+        target.setframerate(24_000)
+        target.writeframes(bytes([0, 16, 0, 240]) * int(12_000 * seconds))
+    return buffer.getvalue()
 
 
 def portraits() -> list[Path]:
