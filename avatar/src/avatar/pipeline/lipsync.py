@@ -9,7 +9,8 @@ from avatar.errors import InvalidInput
 from avatar.media_files import open_media
 from avatar.pipeline.context import Context
 from avatar.pipeline.render import render_video
-from avatar.spec import Canvas, Finished, LipsyncSpec, RenderSpec, Scene
+from avatar.spec import Canvas, Finished, LipsyncSpec, Output, RenderSpec, Scene
+from avatar.speech.decode import best_rate_hz, probe_rate_hz, whole_rate_hz
 
 SCENE = "lipsync"
 MAX_SIDE_PX = 3840
@@ -36,9 +37,18 @@ def render_spec(spec: LipsyncSpec, context: Context) -> RenderSpec:
         title=Path(name).stem[:200] if name else "Lip sync",
         canvas=spec.canvas or _canvas_of(context.resolve(spec.face.video), name or "the video"),
         scenes=(scene,),
-        output=spec.output,
+        output=with_rate_of(context.resolve(spec.audio), spec.output),
         seed=spec.seed,
     )
+
+
+def with_rate_of(sound: Path, output: Output) -> Output:
+    """A video at 44 100 Hz keeps its sound's rate as one at 48 000 does, unless the spec names a rate."""
+    if "sample_rate_hz" in output.audio.model_fields_set:
+        return output
+    rate = whole_rate_hz(best_rate_hz(probe_rate_hz(sound)))
+    audio = output.audio.model_copy(update={"sample_rate_hz": rate})
+    return output.model_copy(update={"audio": audio})
 
 
 def _canvas_of(video: Path, shown: str) -> Canvas:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -39,6 +39,13 @@ def best_rate_hz(rate_hz: int) -> int:
     return next(
         (usual for usual in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000) if usual >= rate_hz), 48_000
     )
+
+
+def whole_rate_hz(rate_hz: int) -> Literal[44100, 48000]:
+    """The rate of a video's sound for one of `best_rate_hz`: its own, or a higher one, a multiple where
+    there is one.
+    """
+    return 44_100 if 44_100 % rate_hz == 0 else 48_000
 
 
 def probe_rate_hz(path: Path) -> int:
