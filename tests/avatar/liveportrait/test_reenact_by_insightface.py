@@ -1,0 +1,70 @@
+"""`avatar reenact` where an operator has switched InsightFace on: its points place and measure faces."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from avatar.errors import Unavailable
+from avatar.face import tracker as tracker_module
+from avatar.face.tracker import open_tracker
+from avatar.pipeline.context import Context
+from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact
+from avatar.spec import Consent, Finished
+from clipmaker import Clip
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "face"))
+
+from insightface_double import install, mapped
+
+if TYPE_CHECKING:
+    from avatar.engines.liveportrait.animator import Animator
+
+pytestmark = pytest.mark.torch
+
+AGREED = Consent(id="c1", person="A. Person", granted_at="2026-01-31", purpose="tests")
+
+
+def made(animator: Animator, models: Path, source: Path, driving: Path, out: Path) -> Finished:
+    job = ReenactJob(source=source, driving=driving, consent=AGREED, options=ReenactOptions(models=models))
+    return reenact(job, out, Context(cache=out.parent / "cache"), lambda _: animator)
+
+
+def test_its_points_take_the_place_of_mediapipes_and_the_result_tells_its_licence(
+    animator: Animator, portrait: Path, driving: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = install(monkeypatch)
+    models = tmp_path / "models"
+    pack = models / "insightface" / "models" / "buffalo_l"
+    pack.mkdir(parents=True)
+    for name in ("det_10g.onnx", "2d106det.onnx"):
+        (pack / name).write_bytes(b"x")
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setenv("AVATAR_INSIGHTFACE", "non-commercial")
+    with closing(open_tracker()) as mesh:
+
+        def get(image: np.ndarray) -> list[Any]:
+            asked.append(image.shape)
+            return [mapped(one.points) for one in mesh.track(image)]
+
+        package["faces"] = get
+        monkeypatch.setattr(tracker_module, "open_tracker", None)
+        done = made(animator, models, portrait, driving.path, tmp_path / "out.mp4")
+    assert done.frames == 25 and len(asked) == 26
+    (told,) = [notice for notice in done.warnings if notice.code == "face.insightface"]
+    assert "non-commercial" in told.message
+
+
+def test_without_its_models_nothing_is_made_and_nothing_else_is_used_in_their_place(
+    animator: Animator, portrait: Path, driving: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch)
+    monkeypatch.setenv("AVATAR_INSIGHTFACE", "non-commercial")
+    out = tmp_path / "out.mp4"
+    with pytest.raises(Unavailable, match=r"det_10g\.onnx") as refused:
+        made(animator, tmp_path / "none", portrait, driving.path, out)
+    assert refused.value.code == "weights.missing" and not out.exists()
