@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class AvatarError(Exception):
-    """Base of every expected failure. `code` is stable (`face.not_found`), `hint` says what to do next."""
+    """Base of every expected failure. `code` is stable (`face.not_found`), `hint` says what to do next;
+    `details` is the whole of a list of which `message` names the first, a line each.
+    """
 
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
+    def __init__(self, code: str, message: str, hint: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
+        self.details = tuple(details)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" + (f" ({self.hint})" if self.hint else "")

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import avatar.cli.main as command
 import pytest
 from avatar.engines.weights.manifest import weight_file
+from avatar.errors import InvalidInput
 
 from .conftest import running_file, torch_file
 
@@ -64,3 +66,20 @@ def test_a_refusal_is_one_line_with_its_code(models: Run, fetched: Path) -> None
     assert refused.returncode == 1
     line = json.loads(refused.stdout)
     assert line["code"] == "weights.unsafe" and "tiny.pt" in line["message"] and line["hint"]
+
+
+@pytest.mark.parametrize("form", ["json", "plain"])
+def test_every_tensor_that_differs_is_told_on_standard_error(
+    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line of progress stays short: programs read it."""
+
+    def refuse(*_: object) -> int:
+        details = [f"missing: layer{n}.weight" for n in range(40)]
+        raise InvalidInput("weights.mismatch", "40 missing: layer0.weight, …", "Fetch it again.", details)
+
+    monkeypatch.setattr(command, "_run", refuse)
+    assert command.main(["models", "verify", *(["--json"] if form == "json" else [])]) == 1
+    told = capsys.readouterr()
+    assert all(f"missing: layer{n}.weight\n" in told.err for n in range(40))
+    assert "layer39" not in told.out

@@ -99,12 +99,22 @@ def test_every_difference_is_named_and_nothing_is_loaded(torch: Any, network: An
     assert all(torch.equal(value, before[key]) for key, value in other.state_dict().items())
 
 
-def test_a_long_list_is_cut(torch: Any, network: Any, tmp_path: Path) -> None:
+def test_a_long_list_is_cut_in_the_sentence_and_whole_in_the_details(
+    torch: Any, network: Any, tmp_path: Path
+) -> None:
     path = tmp_path / "wrong.pt"
     torch.save({**network.state_dict(), **{f"more{n}": torch.ones(1) for n in range(500)}}, path)
     with pytest.raises(InvalidInput, match=r"500 unknown: more0, .*, …") as refused:
         strict_load(network, path)
     assert len(refused.value.message) < 400
+    assert refused.value.details == tuple(f"unknown: more{n}" for n in range(500))
+    state = {key: value for key, value in network.state_dict().items() if not key.startswith("1.")}
+    torch.save({**state, "0.weight": torch.ones(3)}, path)
+    with pytest.raises(InvalidInput) as refused:
+        strict_load(network, path)
+    assert "of another shape or kind: 0.weight is 3 instead of 8x4x3x3" in refused.value.details
+    absent = {f"missing: {key}" for key in network.state_dict() if key.startswith("1.")}
+    assert absent < set(refused.value.details)
 
 
 def test_constants_may_be_absent_but_not_different(torch: Any, network: Any, tmp_path: Path) -> None:

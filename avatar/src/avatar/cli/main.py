@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 console.tell(Failed(code="render.cancelled", message="The work was stopped on request."))
                 return 128 + stop.signal
             console.tell(Failed(code=error.code, message=error.message, hint=error.hint))
+            # Beside the progress, whose lines are kept short: there may be a thousand.
+            sys.stderr.writelines(f"         {line}\n" for line in error.details)
             return FAILED
         except Exception as error:
             # A defect: whoever reads the progress learns of it, and the traceback follows.

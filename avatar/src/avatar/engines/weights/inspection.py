@@ -42,7 +42,7 @@ def inspect(path: Path, entry: WeightFile) -> int:
     if wrong:
         raise InvalidInput(
             "weights.wrong_file",
-            f"{path.name} holds {len(shapes)} tensors, but is not {entry.role}: {'; '.join(wrong[:4])}.",
+            f"{path.name} holds {len(shapes)} tensors, but is not {entry.role}: {'; '.join(wrong)}.",
             f"Get it from {entry.source}.",
         )
     return len(shapes)

@@ -11,7 +11,7 @@ from avatar.engines.weights.checkpoint import import_torch, read_checkpoint
 from avatar.errors import InvalidInput
 
 NAMED = 8
-"""How many names of each kind of difference an error tells."""
+"""How many names of each kind of difference an error's sentence tells; its details tell all."""
 
 Chooses = Callable[[str], bool]
 
@@ -132,14 +132,15 @@ def _refuse(
     shapes: Sequence[str],
     values: Sequence[str],
 ) -> None:
+    kinds = {
+        "missing": missing,
+        "unknown": unknown,
+        "of another shape or kind": shapes,
+        "of another value": values,
+    }
     found = [
         f"{len(names)} {what}: {', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}"
-        for what, names in (
-            ("missing", missing),
-            ("unknown", unknown),
-            ("of another shape or kind", shapes),
-            ("of another value", values),
-        )
+        for what, names in kinds.items()
         if names
     ]
     if found:
@@ -147,4 +148,5 @@ def _refuse(
             "weights.mismatch",
             f"{name} is not a checkpoint of this {module}; tensors {'; '.join(found)}.",
             "Fetch the file of the version that `avatar models list` names.",
+            [f"{what}: {key}" for what, names in kinds.items() for key in names],
         )
