@@ -35,6 +35,8 @@ def test_every_entry_of_the_manifest_says_where_from_and_what_its_licence_allows
     for entry in entries:
         assert "https://" in entry.source and entry.limits.endswith(".")
         assert entry.tensors or entry.format in ("onnx", "piper")
+    needed = [entry for entry in entries if not entry.optional]
+    assert all(entry.about_mib for entry in needed), "people plan their disks and downloads by it"
     insightface = [entry for entry in entries if entry.engine == "insightface"]
     assert all(entry.optional and "non-commercial" in entry.limits for entry in insightface)
 
