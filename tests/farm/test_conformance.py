@@ -247,7 +247,7 @@ def test_every_state_is_reached_and_the_terminal_ones_are_never_left() -> None:
 
 
 async def _until_running(scheduler: Any, task_id: str, *, frames: bool = False) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in scheduler.watch(task_id):
             if event.state is TaskState.RUNNING and (not frames or isinstance(event.line, FrameProgress)):
                 return

@@ -64,7 +64,7 @@ async def listeners(db: Database) -> int:
 
 
 async def until_listening(db: Database, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await listeners(db) != count:  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.02)
 

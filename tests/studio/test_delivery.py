@@ -83,7 +83,7 @@ async def test_what_a_killed_delivery_left_goes_when_the_render_is_then_cancelle
         assert row is not None
         row.state, row.out_files = RenderState.RUNNING, ["slow-60-x.mp4", "slow-60-x.vtt"]
     await studio_rooms.dispatcher.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in studio_rooms.renders.follow(view.id):
             if event.data.get("state") == RenderState.RUNNING:
                 break

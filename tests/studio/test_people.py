@@ -94,7 +94,7 @@ async def test_what_is_being_made_with_the_face_is_stopped_first(rooms: Any, ask
     persona = await persona_of(rooms, "Grace", photo.id, consent=CONSENT)
     running = await rooms.renders.create(ask("!slow 60", persona=persona.id))
     waiting = await rooms.renders.create(ask("!slow 61", persona=persona.id))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await rooms.renders.get(running.id)).state != RenderState.RUNNING:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     plan = await rooms.people.erase_persona(persona.id)

@@ -125,7 +125,7 @@ async def test_a_segment_that_a_render_in_hand_needs_is_never_collected(rooms: A
     slow = {**spec["scenes"][0], "id": "scene-2", "script": "!slow 1.5"}
     both = {**spec, "scenes": [spec["scenes"][0], slow]}
     view = await rooms.renders.create(RenderRequest.model_validate({"spec": both}))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in rooms.renders.follow(view.id):
             if event.kind == "render.segment":
                 break

@@ -114,7 +114,7 @@ async def test_events_go_on_from_the_index_of_a_list(client: NomadClient) -> Non
     _, index = await client.jobs("")
     job = await a_job(client)
     await client.register(job)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for batch in client.events(("Job", "Allocation"), index):
             if any(event["Key"] == job["ID"] and event["Type"] == "JobRegistered" for event in batch.events):
                 assert batch.index > index
