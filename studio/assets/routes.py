@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from soundstage.errors import Invalid
 from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
 from studio.assets.upload import Upload
+from studio.bodies import body_schema
 from studio.downloads import file_answer
 from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
 from studio.wiring import StudioDep
@@ -35,7 +36,7 @@ _UPLOAD_BODY = {
                 }
             },
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"schema": AssetDraft.model_json_schema()},
+            "application/json": {"schema": body_schema(AssetDraft)},
         },
     }
 }

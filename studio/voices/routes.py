@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from policy import Principal
 from soundstage.errors import Forbidden, Invalid
 from studio.assets.upload import Upload
+from studio.bodies import body_schema
 from studio.consents.disclosure import voice_shown_to
 from studio.guards import CreateVoices, DeleteVoices, ReadVoices
 from studio.idempotency.header import IdempotencyKeyDep
@@ -51,7 +52,7 @@ _BODY = {
                     },
                 }
             },
-            "application/json": {"schema": VoiceDraft.model_json_schema()},
+            "application/json": {"schema": body_schema(VoiceDraft)},
         },
     }
 }

@@ -183,6 +183,14 @@ async def test_a_page_names_no_outside_host_and_forbids_scripts_of_others(
     )
 
 
+async def test_every_reference_of_the_description_leads_somewhere(client: httpx.AsyncClient) -> None:
+    """Clients are made of it."""
+    document = (await client.get("/openapi.json")).json()
+    named = set(re.findall(r'"\$ref": ?"([^"]+)"', json.dumps(document)))
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert len(named) > 50 and named - known == set()
+
+
 async def test_the_api_page_is_complete_without_the_internet(client: httpx.AsyncClient) -> None:
     for name in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js"):
         assert (await client.get(f"/docs/{name}")).status_code == 200
