@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,44 @@ def test_a_template_comes_back_as_it_was_kept(template: MotionTemplate, tmp_path
     for key, rows in template.rows.items():
         np.testing.assert_array_equal(loaded.rows[key], rows)
     assert loaded.face(2).motion.scale == 3
+
+
+def faces(count: int) -> Iterator[DrivingFace]:
+    values = np.random.default_rng(1).standard_normal((count, 21, 3)).astype(np.float32)
+    for index, points in enumerate(values):
+        motion = Motion(
+            points, -points, rotation_of(index % 40, 0, 0), points[0], 1.0 + float(points[1, 1]) ** 2
+        )
+        yield DrivingFace(motion, Openings(points[2, :2], float(points[3, 0])))
+
+
+def test_a_template_is_made_of_faces_as_they_come_and_of_their_numbers_alone() -> None:
+    frames = 6000
+    tracemalloc.start()
+    try:
+        empty = tracemalloc.get_traced_memory()[0]
+        made = template_of(25.0, faces(frames))
+        most = tracemalloc.get_traced_memory()[1] - empty
+    finally:
+        tracemalloc.stop()
+    numbers = sum(rows.nbytes for rows in made.rows.values())
+    given = 21 * 3 * 4 * frames  # the generator's own
+    assert most < 2 * numbers + given
+    for index, face in enumerate(faces(3)):
+        kept = template_of(25.0, faces(3)).face(index)
+        np.testing.assert_array_equal(kept.motion.exp, face.motion.exp)
+        assert kept.openings is not None
+        assert (kept.motion.scale, kept.openings.lips) == (
+            np.float32(face.motion.scale),
+            np.float32(face.openings.lips if face.openings else 0),
+        )
+
+
+def test_json_is_written_some_rows_at_a_time_and_is_that_of_the_whole(tmp_path: Path) -> None:
+    made = template_of(25.0, faces(2345))
+    save_template(made, tmp_path / "motion.json")
+    whole = {"version": 1, "fps": 25.0} | {name: rows.tolist() for name, rows in made.rows.items()}
+    assert (tmp_path / "motion.json").read_text() == json.dumps(whole)
 
 
 def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:

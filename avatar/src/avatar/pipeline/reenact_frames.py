@@ -134,7 +134,7 @@ def _driving(
     if job.save_template is not None:
         from avatar.engines.liveportrait.template import save_template, template_of
 
-        kept = template_of(film.fps, list(faces))
+        kept = template_of(film.fps, faces)
         save_template(kept, job.save_template)
         faces = (kept.face(row) for row in range(len(kept)))
     return faces, len(film), film.fps, lambda: watched.lost, None
