@@ -7,7 +7,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from avatar.spec import FrameProgress, LipsyncSpec, Notice, PreviewFrame, RenderSpec, Scene, StageStarted
+from avatar.spec import (
+    EngineUse,
+    Finished,
+    FrameProgress,
+    LipsyncSpec,
+    Notice,
+    PreviewFrame,
+    RenderSpec,
+    Scene,
+    StageStarted,
+)
 
 from farm.tasks import TaskEvent
 from studio.renders.schemas import Preview, Progress
@@ -23,6 +33,7 @@ class _SceneProgress:
     total: int
     fps: float = 0.0
     finished: bool = False
+    engines: tuple[EngineUse, ...] = ()
 
 
 @dataclass(slots=True)
@@ -62,7 +73,7 @@ class ProgressBoard:
         elif isinstance(line, Notice):
             self.note(line if line.scene else line.model_copy(update={"scene": scene_id}))
         if event.result is not None:
-            self.finish(scene_id, event.result.frames)
+            self.finish(scene_id, event.result)
 
     def hear_assembly(self, event: TaskEvent) -> None:
         line = event.line
@@ -73,10 +84,10 @@ class ProgressBoard:
         elif isinstance(line, Notice):
             self.note(line)
 
-    def finish(self, scene_id: str, frames: int) -> None:
+    def finish(self, scene_id: str, result: Finished) -> None:
         scene = self.scenes[scene_id]
-        scene.done = scene.total = frames
-        scene.fps, scene.finished = 0.0, True
+        scene.done = scene.total = result.frames
+        scene.fps, scene.finished, scene.engines = 0.0, True, result.engines
 
     def take_notices(self) -> list[Notice]:
         """Those that came since the last call."""
@@ -105,6 +116,7 @@ class ProgressBoard:
             scenes_done=sum(scene.finished for scene in self.scenes.values()),
             scenes_total=len(self.scenes),
             preview=self.preview,
+            engines=[use for scene in self.scenes.values() for use in scene.engines],
         )
 
     def _eta(self, done: int, total: int, fps: float) -> float | None:

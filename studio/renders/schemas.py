@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from avatar.spec import Background, Canvas, Failed, LipsyncSpec, MediaRef, Notice, RenderSpec, Requirements
+from avatar.spec import (
+    Background,
+    Canvas,
+    EngineUse,
+    Failed,
+    LipsyncSpec,
+    MediaRef,
+    Notice,
+    RenderSpec,
+    Requirements,
+)
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -67,7 +77,9 @@ class Preview(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far it has come. `eta_s` is None while nobody can know."""
+    """How far it has come. `eta_s` is None while nobody can know. `engines`: what has drawn the faces of the
+    scenes that are finished.
+    """
 
     stage: str = "queued"
     frames_done: int = 0
@@ -77,6 +89,7 @@ class Progress(BaseModel):
     scenes_done: int = 0
     scenes_total: int = 0
     preview: Preview | None = None
+    engines: list[EngineUse] = []
 
     @property
     def fraction(self) -> float:

@@ -78,6 +78,15 @@ async def test_warnings_and_lost_faces_are_told(rooms: Any, made: Any) -> None:
     assert lost.lost_face_frames == [(2, 4)]
 
 
+async def test_what_drew_the_face_and_how_much_of_a_card_it_took_is_told_also_of_a_segment_used_again(
+    rooms: Any, made: Any
+) -> None:
+    for view in (await made(rooms, "!drawn-by latentsync"), await made(rooms, "!drawn-by latentsync")):
+        (use,) = (await rooms.renders.get(view.id)).progress.engines
+        assert (use.scene, use.engine, use.asked, use.mode) == ("scene-1", "latentsync", "auto", "middle")
+    assert (await made(rooms, "hello")).progress.engines == []
+
+
 @pytest.mark.parametrize(
     ("script", "code"),
     [

@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, body, type Me, type Render } from "../api/client";
 import { NoRows, State, Trouble } from "../kit/kit";
 import { useRenders } from "./useRenders";
-import { clock, duration, fileUrl, stageWords, when } from "./words";
+import { clock, drawnBy, duration, fileUrl, stageWords, when } from "./words";
 
 const FILES = { video: "MP4", vtt: "Captions (VTT)", srt: "Captions (SRT)", provenance: "Provenance", poster: "Poster" };
 const ENDED = ["done", "failed", "cancelled"];
@@ -49,6 +49,7 @@ function facts(one: Render): string {
 
 function Player({ render }: { render: Render }) {
   const roles = render.outputs.map((one) => one.role);
+  const drawn = drawnBy(render.progress.engines);
   return (
     <section className="card player" aria-labelledby="player-title">
       {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
@@ -68,6 +69,7 @@ function Player({ render }: { render: Render }) {
         <p className="quiet">
           <span className="chip">synthetic</span> {facts(render)}
         </p>
+        {drawn.length > 0 && <p className="quiet">Drawn by {drawn.join(", ")}.</p>}
         <ul className="row" aria-label="Files">
           {Object.entries(FILES).map(
             ([role, name]) =>

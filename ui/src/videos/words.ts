@@ -26,3 +26,8 @@ export function clock(milliseconds: number): string {
 export const when = (iso: string) => new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 export const fileUrl = (id: string, role: string) => `/api/renders/${encodeURIComponent(id)}/files/${role}`;
+
+/** The engines that drew faces, each once, with how much of a card it took: “latentsync (middle)”. */
+export const drawnBy = (uses: { engine: string; mode: string }[]) => [
+  ...new Set(uses.map((one) => (one.mode ? `${one.engine} (${one.mode})` : one.engine))),
+];

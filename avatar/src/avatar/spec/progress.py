@@ -97,6 +97,9 @@ class EngineUse(SpecModel):
     scene: str
     engine: str
     asked: str = Field(description="the engine that the spec names, or auto")
+    mode: str = Field(
+        default="", max_length=20, description="how much it took of a card: low, middle, full or large"
+    )
     why_not: tuple[str, ...] = ()
 
 
