@@ -11,6 +11,8 @@ import pytest
 from avatar.spec import OpenAIVoice, RenderSpec
 from voice_server import VoiceServer, voice_server
 
+from policy import Policy, Principal
+from policy.keys.schemas import KeyRequest
 from soundstage.database.tenants import working_for
 from soundstage.errors import Forbidden, NotFound, SoundstageError
 from soundstage.settings import Settings
@@ -406,6 +408,41 @@ async def test_health_says_that_a_voice_was_removed(
     await client.delete("/api/voices/Ada")
     checks = {one["name"]: one for one in (await client.get("/api/personas/ada/health")).json()["checks"]}
     assert not checks["voice"]["ok"] and "was removed" in checks["voice"]["message"]
+
+
+async def test_what_a_key_may_not_it_is_not_let(
+    send: Send, client: httpx.AsyncClient, server: VoiceServer, settings: Settings, db: Any, events: Any
+) -> None:
+    """Who agreed is for those who may read consents, and to record one needs its own permission."""
+    view = (await send()).json()
+    keys = Policy.open(settings, db, events).keys
+    asked = {
+        "viewer": KeyRequest(name="v"),
+        "cloner": KeyRequest(name="c", role="editor", scopes=["voice:*"]),
+    }
+    headers = {}
+    for name, request in asked.items():
+        async with db.transaction() as session:
+            made = await keys.create(session, request, Principal.local_admin())
+        headers[name] = {"Authorization": f"Bearer {made.key}"}
+    for path in ("/api/voices", "/api/voices/Ada"):
+        answer = await client.get(path, headers=headers["viewer"])
+        assert answer.status_code == 200 and "tutorials" not in answer.text, answer.text
+        assert view["consent"]["id"] in answer.text and "not shown" in answer.text
+    deleted = await client.delete("/api/voices/Ada", headers=headers["cloner"])
+    assert (
+        refused(deleted)
+        == refused(await send(name="eve", headers=headers["viewer"]))
+        == (
+            403,
+            "policy.forbidden",
+        )
+    )
+    new = await send(name="eve", headers=headers["cloner"])
+    assert refused(new) == (403, "consent.not_yours_to_record") and len(server.keys) == 1
+    known = {"person": None, "purpose": None, "granted_at": None, "consent_id": view["consent"]["id"]}
+    made = await send(name="eve", headers=headers["cloner"], **known)
+    assert made.status_code == 201 and "Ada" not in made.json()["consent"]["person"]
 
 
 async def test_the_key_of_a_service_is_used_and_never_shown(
