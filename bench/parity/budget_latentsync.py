@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "avatar/src"))
 
 import torch  # noqa: E402
+from avatar.engines.card_mode import MOUTH, SHARES  # noqa: E402
 from avatar.engines.latentsync.chunks import LENGTH  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
-from avatar.engines.latentsync.memory import Plan, low  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, in_mode  # noqa: E402
 from avatar.engines.latentsync.sampler import Conditions, Sampler  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.vae import FaceCoder, open_vae  # noqa: E402
@@ -154,12 +154,11 @@ def most_of(work: Callable[[], None]) -> int:
 
 
 def main() -> None:
-    card = Plan(torch.device("meta"), torch.float16, split=False, faces=8, chunks=2)
-    plans = {"low": low(card), "auto, 12 GB free": replace(card, chunks=1), "auto, 30 GB free": card}
+    card = Plan(torch.device("meta"), torch.float16)
     print(f"MiB at {SIDE_PX} px, fp16".ljust(22) + "".join(f"{name:>10}" for name in STAGES))
-    for name, plan in plans.items():
-        row = [size / 2**20 for size in stages(plan).values()]
-        print(f"{name:<22}" + "".join(f"{value:10.0f}" for value in row))
+    for name, share in SHARES[MOUTH].items():
+        row = [size / 2**20 for size in stages(in_mode(name, card)).values()]
+        print(f"{name}, from {share.from_mib}".ljust(22) + "".join(f"{value:10.0f}" for value in row))
         if name == "low":
             left = CARD_MIB - SPEECH_MIB - CONTEXT_MIB - max(row)
             beside = f"{SPEECH_MIB} for speech and {CONTEXT_MIB} for the driver"

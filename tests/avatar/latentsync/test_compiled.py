@@ -13,7 +13,7 @@ pytestmark = pytest.mark.torch
 import latentsync_cases as cases  # noqa: E402
 from avatar.engines.card import answering_card  # noqa: E402
 from avatar.engines.latentsync.compiled import CompiledUNet  # noqa: E402
-from avatar.engines.latentsync.memory import Plan, plan  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, in_mode, plan  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
@@ -54,7 +54,9 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Any:
     def be(capability: tuple[int, int], free_mib: int = 24_000) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (free_mib << 20, 24_000 << 20))
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (free_mib << 20, 48_000 << 20))
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "A card")
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda *_: 0)
 
     return be
 
@@ -77,11 +79,30 @@ def test_a_turing_card_is_never_asked_for_bf16(card: Any) -> None:
     assert plan(precision="bf16").dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("free_mib", [6000, 11_000])
-def test_a_card_with_little_free_memory_is_used_in_the_low_mode(card: Any, free_mib: int) -> None:
+@pytest.mark.parametrize(
+    ("free_mib", "mode"),
+    [(3646, "low"), (6400, "low"), (6500, "middle"), (11_900, "middle"), (12_000, "full"), (30_000, "large")],
+)
+def test_what_is_free_of_a_card_decides_its_mode(card: Any, free_mib: int, mode: str) -> None:
     card((8, 9), free_mib)
-    assert plan() == plan("low")
-    assert plan().park
+    assert plan() == plan(mode) == in_mode(mode, plan())
+    assert plan("low").park
+    card((8, 9), 40_000)
+    assert (plan() == plan(mode)) is (mode == "large")
+
+
+def test_a_lease_decides_it_and_not_what_is_free_beside(card: Any, monkeypatch: Any) -> None:
+    card((8, 9), 40_000)
+    monkeypatch.setenv("SOUNDSTAGE_VRAM_MIB", "8000")
+    assert plan() == plan("middle")
+
+
+def test_each_mode_parks_and_divides_less_than_the_one_before(card: Any) -> None:
+    card((8, 9), 40_000)
+    low, middle, full, large = (plan(mode) for mode in ("low", "middle", "full", "large"))
+    assert (low.park, low.bands, low.slices) == (True, 8, 8)
+    assert (middle.park, middle.bands, middle.slices, middle.split, middle.faces) == (False, 1, 1, True, 1)
+    assert (full.split, full.faces, full.chunks, large.chunks) == (False, 8, 1, 2)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,16 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = pytest.mark.torch
 
 import latentsync_cases as cases  # noqa: E402
+from avatar.engines.card_mode import MOUTH, SHARES  # noqa: E402
 from avatar.engines.latentsync.clip import Clip, Settings  # noqa: E402
-from avatar.engines.latentsync.memory import Plan, low  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, in_mode, low  # noqa: E402
 from avatar.engines.latentsync.vae import FaceCoder  # noqa: E402
 from synthetic_speaker import speaker  # noqa: E402
 
 sys.path.append(str(Path(__file__).parents[3] / "bench/parity"))
 
 MIB = 1 << 20
+META = Plan(torch.device("meta"), torch.float16)
 NEAR = 1e-3
 """What float32 leaves of random networks, of the root mean square; usual tiles are at 0.4 and more."""
 
@@ -115,12 +117,32 @@ def test_one_network_at_a_time_lies_on_the_card(networks: Any) -> None:
     assert here == {}, "all are parked in the end"
 
 
-def test_the_low_mode_fits_beside_a_speech_service_of_4_gib_on_a_card_of_8() -> None:
+@pytest.fixture(scope="module")
+def published() -> Any:
+    """Networks of the published size in fp16, without numbers."""
+    import budget_latentsync as budget
+
+    return budget.published(META)
+
+
+def test_the_low_mode_fits_beside_a_speech_service_of_4_gib_on_a_card_of_8(published: Any) -> None:
     """By the sizes of all tensors of the published networks in fp16: computed, not measured on a card."""
     import budget_latentsync as budget
 
-    stages = budget.stages(low(Plan(torch.device("meta"), torch.float16)))
+    stages = budget.stages(low(META), published)
     room = budget.CARD_MIB - budget.SPEECH_MIB - budget.CONTEXT_MIB
     assert max(stages.values()) / MIB < room
     assert max(stages, key=lambda stage: stages[stage]) == "denoise"
     assert stages["denoise"] / MIB > 2418, "its weights alone"
+
+
+@pytest.mark.parametrize(("mode", "spare"), [("low", 1.1), ("middle", 1.5), ("full", 2.0)])
+def test_a_mode_is_taken_where_its_tensors_fit_with_room_to_spare(
+    published: Any, mode: Any, spare: float
+) -> None:
+    """Computed as well. What the holder makes room for is no less than what the tensors take."""
+    import budget_latentsync as budget
+
+    share, most = SHARES[MOUTH][mode], max(budget.stages(in_mode(mode, META), published).values()) / MIB
+    assert most * spare < share.from_mib
+    assert most < share.weights_mib + share.working_mib < share.from_mib

@@ -8,7 +8,8 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import Any
 
-from avatar.engines.neural.choice import LEAST_MIB, Machine, uses_networks
+from avatar.engines.card_mode import least_mib
+from avatar.engines.neural.choice import Machine, uses_networks
 from avatar.engines.registry import engine_info
 from avatar.errors import Unavailable
 from avatar.face.insightface_adapter import insightface_is_wanted, licence_notice
@@ -64,7 +65,7 @@ def _engine(name: EngineName, machine: Machine) -> dict[str, Any]:
         return said | told
     found = machine.finding(name)
     said |= {"available": found.state == "available", "state": found.state, "message": found.sentence}
-    return said | {"least_vram_mib": LEAST_MIB[name] if uses_networks(name) else 0}
+    return said | {"least_vram_mib": least_mib(name) if uses_networks(name) else 0}
 
 
 def _needs(engine: dict[str, Any]) -> str:

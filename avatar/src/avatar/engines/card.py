@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
-from avatar.engines.card_memory import find_card, hold_to_lease, out_of_memory
+from avatar.engines.card_memory import Card, find_card, hold_to_lease, out_of_memory
 from avatar.errors import Unavailable
 
 LOST = "gpu.lost"
+NOT_OPENED = "gpu.not_opened"
 _FULL = (
     "alloc_failed",
     "cuda error: out of memory",
@@ -19,6 +20,24 @@ _FULL = (
 )
 """What the driver, cuBLAS (its handle takes memory) and cuDNN (a workspace does) say of a full card."""
 _SIGNS = ("cuda error", "cudnn error", "cublas", "no cuda-capable device", "device-side assert", "hip error")
+_FAULTS = (RuntimeError, torch.cuda.DeferredCudaCallError)
+"""The second is torch's for what failed while it opened the card, and no RuntimeError."""
+
+
+def opened_card(engine: str) -> Card | None:
+    """The first card, which `engine` is to work on; None without one. Raises Unavailable `gpu.not_opened` for
+    one that is there and fails or is kept by others, `gpu.out_of_memory` where nothing of it is left.
+    """
+    try:
+        return find_card()
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or is_full(error):
+            raise out_of_memory(error, low=True, engine=engine) from error
+        raise Unavailable(
+            NOT_OPENED,
+            f"The card cannot be opened: {_first_line(error)}.",
+            "Look at nvidia-smi and the kernel's log (Xid). Another program may keep the card to itself.",
+        ) from error
 
 
 @contextmanager
@@ -30,7 +49,7 @@ def answering_card() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
+    except _FAULTS as error:
         if is_full(error):
             raise torch.OutOfMemoryError(_first_line(error)) from error
         if not is_lost(error):
@@ -50,8 +69,8 @@ def held_card(engine: str, *, low: bool) -> Iterator[None]:
     low: see `out_of_memory`.
     """
     try:
+        card = opened_card(engine)
         with answering_card():
-            card = find_card()
             if card is not None:
                 hold_to_lease(card)
             yield
@@ -59,18 +78,18 @@ def held_card(engine: str, *, low: bool) -> Iterator[None]:
         raise out_of_memory(error, low=low, engine=engine) from error
 
 
-def is_full(error: RuntimeError) -> bool:
+def is_full(error: Exception) -> bool:
     """Whether a library says in its own words that the card has no memory left."""
     told = str(error).lower()
     return any(sign in told for sign in _FULL)
 
 
-def is_lost(error: RuntimeError) -> bool:
+def is_lost(error: Exception) -> bool:
     """Whether torch says that the card, and not the program, is at fault."""
-    kind = getattr(torch, "AcceleratorError", ())
+    kinds = (getattr(torch, "AcceleratorError", ()), torch.cuda.DeferredCudaCallError)
     told = str(error).lower()
-    return isinstance(error, kind) or any(sign in told for sign in _SIGNS)
+    return isinstance(error, kinds) or any(sign in told for sign in _SIGNS)
 
 
-def _first_line(error: RuntimeError) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")

@@ -58,11 +58,20 @@ def lease_mib(environment: Mapping[str, str] = os.environ) -> int | None:
 
 
 def find_card() -> Card | None:
-    """The first card that torch sees; None without one. Torch must be installed."""
+    """The first card that torch sees; None without one. Torch must be installed. Raises RuntimeError for a
+    card that cannot be opened.
+    """
     import torch
 
     if not torch.cuda.is_available():
         return None
+    try:
+        return _seen(torch)
+    except torch.cuda.DeferredCudaCallError as error:  # no RuntimeError, though it means the same
+        raise RuntimeError(str(error)) from error
+
+
+def _seen(torch: Any) -> Card:
     major, minor = torch.cuda.get_device_capability(0)
     free, total = torch.cuda.mem_get_info(0)
     return Card(
@@ -73,12 +82,6 @@ def find_card() -> Card | None:
         ours_mib=torch.cuda.memory_reserved(0) >> 20,
         lease_mib=lease_mib(),
     )
-
-
-def within_lease(free_mib: int) -> int:
-    """Of so much free memory what our lease lets us have."""
-    lease = lease_mib()
-    return free_mib if lease is None else max(0, min(free_mib, lease - CONTEXT_MIB))
 
 
 def hold_to_lease(card: Card) -> None:
@@ -122,7 +125,10 @@ def _numbers() -> list[str]:
 
     if not torch.cuda.is_available():
         return []
-    free, total = (value >> 20 for value in torch.cuda.mem_get_info(0))
+    try:
+        free, total = (value >> 20 for value in torch.cuda.mem_get_info(0))
+    except (RuntimeError, torch.cuda.DeferredCudaCallError):
+        return []  # so full that it cannot even be opened
     peak = int(torch.cuda.max_memory_allocated(0)) >> 20
     told = [f"{free} of {total} MiB are free", f"{peak} MiB were taken at most"]
     lease = lease_mib()

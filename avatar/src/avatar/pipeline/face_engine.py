@@ -18,17 +18,20 @@ from avatar.tracks import SpeechTrack
 @dataclass(frozen=True, slots=True)
 class FaceOpened:
     """An engine, how it came to be chosen, and whether it takes as little of a card as it can or none, though
-    it was made for one.
+    it was made for one. mode: how much it takes of a card; empty where it uses none.
     """
 
     engine: FaceEngine
     chosen: Chosen
     takes_least: bool = True
     on_processor: bool = False
+    mode: str = ""
 
     def use(self, scene_id: str) -> EngineUse:
         chosen = self.chosen
-        return EngineUse(scene=scene_id, engine=chosen.engine, asked=chosen.asked, why_not=chosen.why_not)
+        return EngineUse(
+            scene=scene_id, engine=chosen.engine, asked=chosen.asked, mode=self.mode, why_not=chosen.why_not
+        )
 
     def notice(self) -> Notice | None:
         """Said where a card is there, and people could have had more; or where none is there for a named
@@ -91,7 +94,8 @@ def open_face(
         kept=kept,
     )
     neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
-    return FaceOpened(neural, chosen, neural.takes_least, not torch.cuda.is_available())
+    on_processor = not torch.cuda.is_available()
+    return FaceOpened(neural, chosen, neural.takes_least, on_processor, "" if on_processor else neural.mode)
 
 
 def quick(face: Face) -> Face:

@@ -14,6 +14,7 @@ from avatar.encode.atomic import atomic_files
 from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport
+from avatar.engines.card_mode import MOUTH, Asked, decided
 from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import ModelStore, models_folder
@@ -42,12 +43,12 @@ OUT_OF_MEMORY = "gpu.out_of_memory"
 
 @dataclass(frozen=True, slots=True)
 class MouthOptions:
-    """vram: see `avatar.engines.latentsync.memory`; steps, guidance and reuse: of its sampler; side_px: 512
+    """vram: see `avatar.engines.card_mode`; steps, guidance and reuse: of its sampler; side_px: 512
     for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a
     stopped run had finished; compile: the denoiser, which takes minutes at first.
     """
 
-    vram: Literal["low", "auto"] = "auto"
+    vram: Asked = "auto"
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     steps: int = 20
     guidance: float = 1.5
@@ -84,7 +85,7 @@ def lipsync_by_networks(
 
     When the card runs out of memory, the rest is done in the low mode. What a stopped or failed run had
     finished of the same is used. Raises Unavailable `torch.unavailable`, `weights.missing`,
-    `gpu.out_of_memory`, `gpu.lost`.
+    `gpu.out_of_memory`, `gpu.lost`, `gpu.not_opened`.
     """
     whole = render_spec(spec, context)
     whole = whole.model_copy(update={"canvas": whole.canvas.model_copy(update={"fps": FPS})})
@@ -92,15 +93,24 @@ def lipsync_by_networks(
     require_consent(whole.scenes[0])
     opened = open_engine or open_latentsync
     kept = unfinished(context, fresh=options.fresh)
+    least = _takes_least(options)
     try:
-        return _tried(whole, target, context, opened, options, kept)
+        return _tried(whole, target, context, opened, options, kept, low=least)
     except Unavailable as error:
-        if error.code != OUT_OF_MEMORY or options.vram == "low":
+        if error.code != OUT_OF_MEMORY or least:
             raise
         message = f"{error.message} Starting again with less at a time."
         context.tell(Notice(code=OUT_OF_MEMORY, message=message))
     _give_back()
-    return _tried(whole, target, context, opened, replace(options, vram="low"), kept)
+    return _tried(whole, target, context, opened, replace(options, vram="low"), kept, low=True)
+
+
+def _takes_least(options: MouthOptions) -> bool:
+    """Whether a full card could not be tried again with less."""
+    import_torch()
+    from avatar.engines.card import opened_card
+
+    return decided(MOUTH, opened_card(MOUTH), options.vram) == "low"
 
 
 def _tried(
@@ -110,12 +120,13 @@ def _tried(
     opened: OpenEngine,
     options: MouthOptions,
     kept: Kept,
+    *,
+    low: bool,
 ) -> Finished:
-    import_torch()
     from avatar.engines.card import held_card
     from avatar.engines.latentsync.engine import INFO
 
-    with held_card(INFO.name, low=options.vram == "low"):
+    with held_card(INFO.name, low=low):
         return _made(spec, target, context, opened(options), kept)
 
 

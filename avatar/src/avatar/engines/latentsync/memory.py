@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import torch
 
-from avatar.engines.card_memory import within_lease
+from avatar.engines.card import opened_card
+from avatar.engines.card_mode import MOUTH, Asked, Mode, decided
 from avatar.engines.precision import Precision, card_dtype, dtype_of
-
-Vram = Literal["low", "auto"]
-
-SPARE_MIB = 12_000
-"""A card with so much free memory gets guidance in one batch and several faces at once."""
-LARGE_MIB = 30_000
-"""And one with this much two chunks at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +30,26 @@ class Plan:
     compile: bool = False
 
 
-def plan(vram: Vram = "auto", precision: Precision = "auto") -> Plan:
-    """For the first card that torch sees, by what we may have of its memory; without a card for the
-    processor, in float32.
+def plan(asked: Asked = "auto", precision: Precision = "auto") -> Plan:
+    """For the first card that torch sees, in the mode that is asked for or `card_mode` decides; without a
+    card for the processor, in float32. Raises as `opened_card`.
     """
     if not torch.cuda.is_available():
         return Plan(torch.device("cpu"), dtype_of(precision, torch.float32))
-    device = torch.device("cuda")
-    dtype = card_dtype(precision)
-    if vram == "low":
-        return low(Plan(device, dtype))
-    free_mib = within_lease(torch.cuda.mem_get_info(device)[0] >> 20)
-    if free_mib < SPARE_MIB:
-        return low(Plan(device, dtype))
-    return Plan(device, dtype, split=False, faces=8, chunks=2 if free_mib >= LARGE_MIB else 1)
+    mode = decided(MOUTH, opened_card(MOUTH), asked)
+    return in_mode(mode, Plan(torch.device("cuda"), card_dtype(precision)))
+
+
+def in_mode(mode: Mode, of: Plan) -> Plan:
+    """The same device and numbers in a mode: parked and in parts, one by one, many at once, twice as many."""
+    plain = Plan(of.device, of.dtype, compile=of.compile)
+    if mode == "low":
+        return replace(plain, park=True, bands=8, slices=8)
+    if mode == "middle":
+        return plain
+    return replace(plain, split=False, faces=8, chunks=2 if mode == "large" else 1)
 
 
 def low(of: Plan) -> Plan:
     """The same with the least memory."""
-    return Plan(of.device, of.dtype, split=True, faces=1, chunks=1, park=True, bands=8, slices=8)
+    return in_mode("low", of)

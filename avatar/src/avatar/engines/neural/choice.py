@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from avatar.engines.card_memory import Card, card_is_possible, find_card
+from avatar.engines.card_mode import least_mib
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import AvatarError
 from avatar.spec import BETTER, ENGINE_NEEDS, EngineName, Face, RigFace, without_card
@@ -32,13 +33,6 @@ ROLES: Mapping[EngineName, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The weights that each needs, by their roles in the manifest."""
-
-LEAST_MIB: Mapping[EngineName, int] = MappingProxyType(
-    {"liveportrait": 2048, "latentsync": 3400, "liveportrait+latentsync": 3400}
-)
-"""What the mode that takes least needs of a card; both in turn take no more than the larger. LatentSync's low
-mode computes to 3052 MiB (bench/parity/budget_latentsync.py); beside a speech service of 4 GiB a card of 8 GB
-leaves 3646."""
 
 
 def roles_of(engine: EngineName) -> tuple[str, ...]:
@@ -115,11 +109,12 @@ def _fits(engine: EngineName, card: Card) -> Finding:
     if card.compute < least:
         said = f"{card.name} is of compute capability {card.compute / 10:.1f}, {least / 10:.1f} is needed"
         return Finding("card_too_old", said)
-    if card.budget_mib < LEAST_MIB[engine]:
+    needed = least_mib(engine)
+    if card.budget_mib < needed:
         ours = "" if card.lease_mib is None else f", of which {card.lease_mib} are ours"
         return Finding(
             "too_little_memory",
-            f"it needs {LEAST_MIB[engine]} MiB of the card, and {card.budget_mib} of {card.total_mib} MiB"
+            f"it needs {needed} MiB of the card, and {card.budget_mib} of {card.total_mib} MiB"
             f" can be had{ours}",
         )
     return Finding("available")

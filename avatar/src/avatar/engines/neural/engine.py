@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from avatar.engines.base import EngineReport, Layer, Pixels
-from avatar.engines.card import answering_card
-from avatar.engines.card_memory import OUT_OF_MEMORY, find_card, out_of_memory
+from avatar.engines.card import answering_card, opened_card
+from avatar.engines.card_memory import OUT_OF_MEMORY, out_of_memory
+from avatar.engines.card_mode import MOUTH, PORTRAIT, Asked, Mode, decided, share_of
 from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.engine import Job, LatentSync, OpenTracker
-from avatar.engines.latentsync.memory import SPARE_MIB
 from avatar.engines.liveportrait.engine import batch_of
 from avatar.engines.motion.cutout import Cutout
 from avatar.engines.neural import models
@@ -36,15 +36,10 @@ from avatar.engines.neural.moving import (
 from avatar.engines.registry import engine_info
 from avatar.errors import Unavailable
 from avatar.face.tracker import open_aligning_tracker
-from avatar.spec import EngineName, MediaRef, PhotoFace, VideoFace
+from avatar.spec import MediaRef, PhotoFace, VideoFace
 from avatar.tracks import ControlTrack
 
-PORTRAIT, MOUTH = "liveportrait", "latentsync"
 LOW_BATCH = 2
-WORKING_MIB = {(PORTRAIT, False): 1536, (PORTRAIT, True): 512, (MOUTH, False): 5120, (MOUTH, True): 640}
-"""What an engine takes beside its weights, in the usual mode and in the low one."""
-WEIGHTS_MIB = {(PORTRAIT, False): 512, (PORTRAIT, True): 512, (MOUTH, False): 2880, (MOUTH, True): 2560}
-"""What its weights take on a card in fp16; parked ones only the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,10 @@ class Surroundings:
 
 
 class NeuralFace:
-    """See `avatar.engines.base.FaceEngine`. `takes_least`: there is no mode that takes less of the card."""
+    """See `avatar.engines.base.FaceEngine`. `mode`: how much it takes of the card, decided when it is opened.
+
+    Raises Unavailable `gpu.not_opened`, `gpu.out_of_memory` for a card that is there and cannot be used.
+    """
 
     base: Pixels | None = None
 
@@ -86,7 +84,13 @@ class NeuralFace:
         self._cutout = Cutout() if alpha else None
         self._report = EngineReport()
         self._running: Generator[Pixels] | None = None
-        self.takes_least = given.low or _is_tight(chosen.engine)
+        asked: Asked = "low" if given.low else "auto"
+        self.mode: Mode = decided(chosen.engine, opened_card(chosen.engine), asked)
+
+    @property
+    def takes_least(self) -> bool:
+        """Whether there is no mode that takes less of the card."""
+        return self.mode == "low"
 
     def items(self, track: ControlTrack) -> Iterator[Pixels]:
         """Finished pictures, BGR or BGRA. Raises `gpu.out_of_memory` with the numbers, `gpu.lost`."""
@@ -182,15 +186,14 @@ class NeuralFace:
 
     @contextmanager
     def _mouth(self, job: Job, tracker: OpenTracker) -> Iterator[Iterator[Pixels]]:
-        low = self.takes_least
         mouth = self._given.holder.lend(
             self._mouth_name(),
-            lambda: models.load_mouth(self._given.models, low=low),
-            WORKING_MIB[MOUTH, low],
+            lambda: models.load_mouth(self._given.models, self.mode),
+            share_of(MOUTH, self.mode).working_mib,
             beside=(PORTRAIT,) if job.drawn is not None and self._fit_together() else (),
         )
         settings = models.mouth_settings(self._given.seed)
-        engine = LatentSync(mouth.networks, mouth.ways, settings, tracker=tracker)
+        engine = LatentSync(mouth.networks, mouth.ways_in(self.mode), settings, tracker=tracker)
         given = self._given
         with engine.pictures(job, given.folder, self._report, given.check, given.kept) as pictures:
             yield pictures
@@ -199,7 +202,7 @@ class NeuralFace:
         return self._given.holder.lend(
             PORTRAIT,
             lambda: models.load_portrait(self._given.models),
-            WORKING_MIB[PORTRAIT, self.takes_least],
+            share_of(PORTRAIT, self.mode).working_mib,
             beside=beside,
         )
 
@@ -208,11 +211,12 @@ class NeuralFace:
         return min(most, LOW_BATCH) if self.takes_least else most
 
     def _mouth_name(self) -> str:
+        """Parked networks are other ones for the holder: they weigh less, and stay off the card."""
         return f"{MOUTH} low" if self.takes_least else MOUTH
 
     def _fit_together(self) -> bool:
-        kinds = [(PORTRAIT, self.takes_least), (MOUTH, self.takes_least)]
-        return self._given.holder.fits(sum(WORKING_MIB[kind] + WEIGHTS_MIB[kind] for kind in kinds))
+        shares = [share_of(part, self.mode) for part in (PORTRAIT, MOUTH)]
+        return self._given.holder.fits(sum(share.working_mib + share.weights_mib for share in shares))
 
     def _job(self, face: VideoFace, track: ControlTrack, path: Path, name: str, size: tuple[int, int]) -> Job:
         return Job(
@@ -229,13 +233,3 @@ class NeuralFace:
 def _stand_in(face: PhotoFace) -> VideoFace:
     """The drawn pictures as LatentSync is told of them: their one face is chosen already."""
     return VideoFace(video=face.image)
-
-
-def _is_tight(engine: EngineName) -> bool:
-    """Whether the card has only room for the mode that takes least."""
-    card = find_card()
-    if card is None:
-        return False
-    if engine == PORTRAIT:
-        return card.budget_mib < 2 * sum(kind[PORTRAIT, False] for kind in (WORKING_MIB, WEIGHTS_MIB))
-    return card.budget_mib < SPARE_MIB

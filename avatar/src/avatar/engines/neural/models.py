@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from avatar.engines.card_mode import Mode
 from avatar.engines.latentsync.clip import Settings
 from avatar.engines.latentsync.loading import Files, Networks, load_networks
-from avatar.engines.latentsync.memory import Plan, plan
+from avatar.engines.latentsync.memory import Plan, in_mode, plan
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.engine import open_animator
 from avatar.engines.weights.store import ModelStore
@@ -44,6 +45,11 @@ class MouthModel:
     def __init__(self, networks: Networks, ways: Plan) -> None:
         self.networks, self.ways = networks, ways
 
+    def ways_in(self, mode: Mode) -> Plan:
+        """For a scene that is drawn in another mode than the one they came for; parked ones stay parked."""
+        on_card = self.ways.device != CPU
+        return in_mode(mode, self.ways) if on_card else self.ways
+
     def weigh(self) -> int:
         large = [_bytes_of([network]) for network in (self.networks.unet, self.networks.vae)]
         # Parked networks are on the card one at a time.
@@ -65,9 +71,9 @@ def load_portrait(models: Path) -> PortraitModel:
     return PortraitModel(open_animator(models, "auto", stitching=True, strength=1.0))
 
 
-def load_mouth(models: Path, *, low: bool) -> MouthModel:
-    """Raises as `load_portrait`. `low`: the mode that takes least of a card."""
-    ways = plan("low" if low else "auto")
+def load_mouth(models: Path, mode: Mode) -> MouthModel:
+    """Raises as `load_portrait`."""
+    ways = plan(mode)
     if ways.device == CPU:
         torch.set_num_threads(min(_MOST_THREADS, os.cpu_count() or 1))
     store = ModelStore(models)

@@ -1,0 +1,77 @@
+"""How much of a card the engines on torch take of it: the one place that decides, all others ask it.
+
+Torch is not imported: the choice of an engine asks before it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from avatar.engines.card_memory import Card
+from avatar.spec import EngineName
+
+Mode = Literal["low", "middle", "full", "large"]
+"""From the one that takes least; what each means for LatentSync is in `latentsync.memory`."""
+Asked = Literal["auto", "low", "middle", "full", "large"]
+
+PORTRAIT: EngineName = "liveportrait"
+MOUTH: EngineName = "latentsync"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """from_mib: what must be had of a card for this mode to be taken. weights_mib, working_mib: what weights
+    on the card (in fp16; parked ones only the largest) and the work on them then take of it.
+    """
+
+    from_mib: int
+    weights_mib: int
+    working_mib: int
+
+
+SHARES: Mapping[str, Mapping[Mode, Share]] = MappingProxyType(
+    {
+        PORTRAIT: MappingProxyType({"low": Share(2048, 512, 512), "full": Share(4096, 512, 1536)}),
+        # bench/parity/budget_latentsync.py computes 3052, 3611, 5669 and 6639 MiB at most. What is beyond is
+        # for what only a card can tell: workspaces of libraries, gaps between blocks. A card of 8 GB beside a
+        # speech service of 4 leaves 3646.
+        MOUTH: MappingProxyType(
+            {
+                "low": Share(3400, 2560, 640),
+                "middle": Share(6500, 2688, 2560),
+                "full": Share(12_000, 2880, 5120),
+                "large": Share(30_000, 2880, 6144),
+            }
+        ),
+    }
+)
+"""Each engine's modes, from the one that takes least."""
+
+
+def decided(engine: EngineName, card: Card | None, asked: Asked = "auto") -> Mode:
+    """The mode that is asked for, or the largest that the card has room for; without a card none is small."""
+    if asked != "auto":
+        return asked
+    if card is None:
+        return "full"
+    modes = SHARES[_largest(engine)]
+    fitting: list[Mode] = [mode for mode, share in modes.items() if share.from_mib <= card.budget_mib]
+    return fitting[-1] if fitting else "low"
+
+
+def share_of(part: str, mode: Mode) -> Share:
+    """What one engine takes in a mode; LivePortrait knows of no other than these two."""
+    modes = SHARES[part]
+    return modes.get(mode) or modes["full"]
+
+
+def least_mib(engine: EngineName) -> int:
+    """What a card must leave for it to run at all. Both in turn take no more than the larger one."""
+    return SHARES[_largest(engine)]["low"].from_mib
+
+
+def _largest(engine: EngineName) -> str:
+    return max(engine.split("+"), key=lambda part: SHARES[part]["low"].from_mib)
