@@ -1,12 +1,14 @@
 """The adapter of InsightFace, against a stand-in for its package: same calls, points that are chosen here."""
 
 import sys
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from avatar.cli.inspection import print_engines
 from avatar.engines.latentsync.following import Follower
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.weights import ModelStore
@@ -156,3 +158,14 @@ def test_latentsync_follows_its_anchors(
     ours = Follower(256).see([moved])
     assert theirs.found and theirs.strength == pytest.approx(ours.strength)
     assert theirs.matrix == pytest.approx(ours.matrix, abs=1e-3)
+
+
+def test_the_list_of_engines_tells_whose_models_find_faces(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AVATAR_INSIGHTFACE", raising=False)
+    print_engines(Namespace(json=False))
+    assert "InsightFace" not in capsys.readouterr().out
+    monkeypatch.setenv("AVATAR_INSIGHTFACE", "non-commercial")
+    print_engines(Namespace(json=False))
+    assert "InsightFace models: non-commercial" in capsys.readouterr().out
