@@ -14,7 +14,9 @@ DISK_FULL = frozenset({"disk.full", "render.disk_full"})
 """Told of the disk where the worker runs; another node has another one."""
 OUT_OF_GPU_MEMORY = "gpu.out_of_memory"
 """The engine wanted more than its grant; the next try asks for more."""
-RETRYABLE = DISK_FULL | {
+CARD_LOST = frozenset({"gpu.lost", "gpu.not_opened"})
+"""Told of a card that failed under the worker, or did not open for it; another card may be well."""
+RETRYABLE = DISK_FULL | CARD_LOST | {
     OUT_OF_GPU_MEMORY, "worker.crashed", "worker.killed", "worker.lost", "worker.not_started",
 }  # fmt: skip
 """Codes for which the same task may well succeed on a second try."""

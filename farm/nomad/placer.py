@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from farm.failures import DISK_FULL
+from farm.failures import CARD_LOST, DISK_FULL
 from farm.needs import Needs
 from farm.nomad.census import COMPUTE, Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import Choice
@@ -19,7 +19,7 @@ from farm.placement.deadline import places_for
 from farm.placement.explain import FarmState, explain
 from farm.tasks import SegmentTask
 
-NODE_FAULTS = DISK_FULL | {
+NODE_FAULTS = DISK_FULL | CARD_LOST | {
     "worker.crashed", "worker.killed", "worker.lost", "worker.not_started", "worker.files",
 }  # fmt: skip
 """Failures that may be the node's: after some of them an engine stays away from it for a while."""
@@ -63,7 +63,7 @@ class Placer:
 
     def failed(self, node_id: str, engine: str, code: str) -> None:
         if code in NODE_FAULTS:
-            self._blocks.failed(node_id, engine, time.time(), surely=code in DISK_FULL)
+            self._blocks.failed(node_id, engine, time.time(), surely=code in DISK_FULL | CARD_LOST)
 
     def succeeded(self, node_id: str, engine: str, peak_vram_mib: int | None) -> None:
         self._blocks.succeeded(node_id, engine)

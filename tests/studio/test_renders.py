@@ -120,6 +120,22 @@ async def test_a_worker_that_crashed_once_is_tried_again(rooms: Any, made: Any) 
     assert (await made(rooms, "!crash once")).state is RenderState.DONE
 
 
+@pytest.mark.parametrize("code", ["gpu.lost", "gpu.not_opened"])
+async def test_a_card_that_vanishes_puts_the_segment_back_into_the_queue_before_the_render_fails(
+    rooms: Any, made: Any, scheduler: Any, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    queued, submit = list[str](), scheduler.submit
+
+    async def counted(task: Any) -> Any:
+        queued.append(task.id)
+        return await submit(task)
+
+    monkeypatch.setattr(scheduler, "submit", counted)
+    view = await made(rooms, f"!blame {code}")
+    assert [name.rpartition(".")[2] for name in queued] == ["1", "2", "3"]
+    assert (view.state, view.error.code) == (RenderState.FAILED, code)
+
+
 async def test_a_failed_render_can_be_tried_again_and_tells_its_new_end(
     rooms: Any, made: Any, settings: Any
 ) -> None:
