@@ -26,7 +26,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PARITY = ROOT / "bench/parity"
 LIMIT_S = 25 * 60
-OURS = ("torch", "diffusers", "safetensors", "numpy", "cv2", "av", "mediapipe", "pytest")
+OURS = (
+    "torch",
+    "diffusers",
+    "safetensors",
+    "numpy",
+    "cv2",
+    "av",
+    "mediapipe",
+    "pytest",
+    "skimage",
+    "skia",
+    "matplotlib",
+)
 ORIGINALS = {
     "latentsync": (
         "decord",
@@ -42,16 +54,21 @@ ORIGINALS = {
     ),
     "liveportrait": ("yaml", "scipy", "pykalman", "rich", "tyro", "imageio"),
 }
+NOISE = ("USDT:", "ERROR:2", "INFO: Created TensorFlow", "WARNING: All log messages", "W0000", "I0000")
+"""How lines of native libraries begin that say nothing of what is measured."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """name: of its log and its row. limit_s: after that it is stopped. needs: packages beside ours."""
+    """name: of its log and its row. limit_s: after that it is stopped. needs: packages beside ours. lacks:
+    why it cannot be done at all.
+    """
 
     name: str
     command: tuple[str, ...]
     limit_s: int
     needs: tuple[str, ...] = ()
+    lacks: str = ""
 
 
 def main() -> int:
@@ -64,7 +81,7 @@ def main() -> int:
     (out / "machine.txt").write_text(machine())
     if not card() and not chosen.small:
         unknown = [(step.name, "not measured: no card here", 0.0) for step in steps(chosen)]
-        (out / "figures.md").write_text(table(unknown))
+        (out / "figures.md").write_text(figures(unknown, out, chosen.small))
         print("no card here: not measured (--small tries the programs on the processor)")
         return 1
     rows: list[tuple[str, str, float]] = []
@@ -73,7 +90,7 @@ def main() -> int:
         said, took = done(step, out, min(step.limit_s, ends - time.monotonic()))
         rows.append((step.name, said, took))
         print(f"{step.name:<24} {said} ({took:.0f} s)", flush=True)
-        (out / "figures.md").write_text(table(rows))
+        (out / "figures.md").write_text(figures(rows, out, chosen.small))
     return int(any(said != "done" and not said.startswith("not measured") for _, said, _ in rows))
 
 
@@ -96,34 +113,48 @@ def steps(chosen: argparse.Namespace) -> list[Step]:
     taken = ["--frames", frames, "--steps", "2" if chosen.small else "20", *small]
     sync = [python, str(PARITY / "speed_latentsync.py"), *taken]
     portrait = [python, str(PARITY / "speed_liveportrait.py"), "--frames", frames, *small]
-    minutes = "0.04" if chosen.small else "10"
-    memory = [python, str(PARITY / "memory_engines.py"), "--minutes", minutes, *small]
+    memory = [python, str(PARITY / "memory_engines.py"), "--minutes", "0.1" if chosen.small else "10", *small]
     race = [python, str(PARITY / "race_latentsync.py"), *taken]
     if chosen.latentsync:
         sync += ["--checkout", str(chosen.latentsync)]
         race += ["--checkout", str(chosen.latentsync)]
     if chosen.liveportrait:
         portrait += ["--checkout", str(chosen.liveportrait)]
-    marked = [python, "-m", "pytest", "-q", "-m", "gpu", str(ROOT / "tests/avatar")]
+    marked = [python, "-m", "pytest", "-q", "-p", "no:warnings", "-m", "gpu", str(ROOT / "tests/avatar")]
     return [
         Step("budget", (python, str(PARITY / "budget_latentsync.py")), 120),
         Step("tests marked gpu", tuple(marked), 180),
         Step("liveportrait", tuple(portrait), 240, ORIGINALS["liveportrait"] if chosen.liveportrait else ()),
-        *([Step("race latentsync", tuple(race), 480, ORIGINALS["latentsync"])] if chosen.latentsync else []),
+        Step(
+            "race latentsync",
+            tuple(race),
+            480,
+            ORIGINALS["latentsync"],
+            lacks="" if chosen.latentsync else "no working tree of the original (--latentsync)",
+        ),
         Step("latentsync", tuple(sync), 480, ORIGINALS["latentsync"] if chosen.latentsync else ()),
-        Step("memory liveportrait", (*memory, "--engine", "liveportrait"), 180),
-        Step("memory latentsync", (*memory, "--engine", "latentsync"), 300),
+        *(
+            Step(f"memory {name}", (*memory, "--engine", *engine, "--seconds", str(limit - 60)), limit)
+            for name, engine, limit in (
+                ("liveportrait photo", ("liveportrait", "--source", "photo"), 180),
+                ("liveportrait video", ("liveportrait", "--source", "video"), 180),
+                ("latentsync", ("latentsync",), 300),
+            )
+        ),
     ]
 
 
 def done(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
     """How it ended, and the seconds it took. Its log lies in `out`."""
+    (out / log_of(step.name)).unlink(missing_ok=True)  # of an earlier run
+    if step.lacks:
+        return f"not measured: {step.lacks}", 0.0
     lacking = [name for name in step.needs if importlib.util.find_spec(name) is None]
     if lacking:
         return f"not measured: the original needs {', '.join(lacking)}", 0.0
     if limit_s < 10:
         return "not measured: the time is used up", 0.0
-    log = out / f"{step.name.replace(' ', '_')}.log"
+    log = out / log_of(step.name)
     paths = os.pathsep.join([str(ROOT / "avatar/src"), os.environ.get("PYTHONPATH", "")])
     started = time.monotonic()
     with log.open("w") as file:
@@ -141,14 +172,39 @@ def done(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
             return f"stopped after {limit_s:.0f} s", time.monotonic() - started
     code = ended.returncode
     took = time.monotonic() - started
-    if code == 5 and "pytest" in step.command:
-        return "not measured: no test is marked so", took
-    return ("done" if code == 0 else f"ended with {code}: see its log"), took
+    said = spoken(log)
+    last = said[-1] if said else "no word"
+    if "pytest" in step.command and code in (0, 5):
+        return ("done" if " passed" in last else f"not measured: {last}"), took
+    return ("done" if code == 0 else f"ended with {code}: {last}"), took
+
+
+def log_of(name: str) -> str:
+    return f"{name.replace(' ', '_')}.log"
+
+
+def spoken(log: Path) -> list[str]:
+    """What a step said, without what native libraries put between."""
+    lines = (line.rstrip() for line in log.read_text(errors="replace").splitlines())
+    return [line for line in lines if line and not line.startswith(NOISE)]
+
+
+def figures(rows: list[tuple[str, str, float]], out: Path, small: bool) -> str:
+    """How every step ended, and below it what each printed."""
+    tried = "Reduced networks on the processor: it shows that the programs work, and no figure of a card."
+    parts = ["# Checks on a GPU", *([tried] if small else []), f"```json\n{machine()}```", table(rows)]
+    for name, _, _ in rows:
+        log = out / log_of(name)
+        if log.is_file():
+            parts.append(f"## {name}\n\n```text\n" + "\n".join(spoken(log)) + "\n```\n")
+    return "\n\n".join(parts)
 
 
 def table(rows: list[tuple[str, str, float]]) -> str:
+    """Steps that have no row yet are still to come, or the run was broken off."""
     lines = ["| step | how it ended | seconds |", "|---|---|---|"]
-    return "\n".join([*lines, *(f"| {name} | {said} | {took:.0f} |" for name, said, took in rows), ""])
+    told = (f"| {name} | {said.replace('|', '/')} | {took:.0f} |" for name, said, took in rows)
+    return "\n".join([*lines, *told, ""])
 
 
 def card() -> bool:
@@ -160,7 +216,12 @@ def card() -> bool:
 def machine() -> str:
     import torch
 
-    told = {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()}
+    told = {
+        "when": time.strftime("%Y-%m-%d %H:%M"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.platform(),
+    }
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         told |= {"card": properties.name, "memory MiB": str(properties.total_memory >> 20)}

@@ -1,116 +1,236 @@
-"""Memory of a worker while it makes long videos, from decoding to encoding: what is taken at each minute.
+"""Memory of a worker while one long scene is rendered by networks: what it holds at each part of the video.
 
-    $(scripts/torch_environment)/bin/python bench/parity/memory_engines.py --engine latentsync [--minutes 30]
+    P=$(scripts/torch_environment)/bin/python
+    $P bench/parity/memory_engines.py --engine latentsync [--minutes 30]
+    $P bench/parity/memory_engines.py --engine liveportrait --source photo
 
-Random networks of reduced size and small pictures: what could grow with a video does not depend on either. On
-a card its memory is told as well. The first minute fills pools and is told apart; the slope is of the rest.
+A scene goes through the worker's own door, from a text to a finished file: it is spoken, the filmed person
+decoded, their face tracked (MediaPipe), coded, denoised, decoded, laid back and encoded, what a second run
+would use is kept on disk, and the scene is assembled. Only the networks are small and random, the pictures
+small and the denoiser's steps few: what could grow with a video depends on none of that. For a moment of the
+filmed four seconds, which play forth and back, nobody is to be seen.
+
+The slope is of all readings (up to four a second) after the first minute, in which pools fill. The program
+ends with 1 where resident memory or the card's grows by more than `FLAT_MIB` a minute.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [
-    str(ROOT / "avatar/src"),
-    *(str(ROOT / "tests/avatar" / room) for room in ("latentsync", "liveportrait", "parity")),
-]
+ROOMS = ("neural", "latentsync", "liveportrait", "parity", "measure")
+sys.path[:0] = [str(ROOT / "avatar/src"), *(str(ROOT / "tests/avatar" / room) for room in ROOMS)]
+# Small networks: more threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from avatar.compose.colour import Planes  # noqa: E402
-from avatar.encode.segment_writer import segment_writer  # noqa: E402
-from avatar.spec import Canvas, VideoCodec  # noqa: E402
+from avatar.pipeline.context import Context, Told  # noqa: E402
+from avatar.pipeline.render import render_video  # noqa: E402
+from avatar.spec import FrameProgress, RenderSpec  # noqa: E402
 
 FPS = 25
+SIZE = (256, 144)
+EYES_PX = 30
+FILMED_S, AWAY_S = 4.0, (1.0, 1.6)
+SENTENCE, SENTENCE_S = "The weather will be fair today, and the sea is calm. ", 3.55
+WARM_MINUTES = 1.0
+LEAST_MINUTES = 1.0
+"""A slope of less video than this, after the warm minute, would say nothing."""
+WINDOWS = 15
+FLAT_MIB = 1.0
 
 
-def main() -> None:
+class TimeUp(Exception):
+    """The program's own limit: what has been read until now is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """At a minute of the video: resident memory, the part of it that no file backs, and the card's."""
+
+    minute: float
+    resident: float
+    anonymous: float
+    card: float
+
+
+@dataclass(slots=True)
+class Watch:
+    """Listens to a render; its rows appear as they are known."""
+
+    limit_s: float
+    card: Callable[[], float]
+    readings: list[Reading] = field(default_factory=list)
+    _begun: float = field(default_factory=time.monotonic)
+    _told: int = 0
+
+    def hear(self, line: Told) -> None:
+        if not isinstance(line, FrameProgress):
+            return
+        told = memory_mib()
+        minute = line.done_frames / FPS / 60
+        self.readings.append(Reading(minute, told["VmRSS"], told["RssAnon"], self.card()))
+        every = max(1, line.total_frames // WINDOWS)
+        if line.done_frames // every > self._told or line.done_frames == line.total_frames:
+            window = [one for one in self.readings if one.minute > self._told * every / FPS / 60]
+            self._told = line.done_frames // every
+            self._row(window)
+
+    def check(self) -> None:
+        if time.monotonic() - self._begun > self.limit_s:
+            raise TimeUp
+
+    def _row(self, window: list[Reading]) -> None:
+        resident, anonymous, card = (
+            [getattr(one, name) for one in window] for name in ("resident", "anonymous", "card")
+        )
+        took = time.monotonic() - self._begun
+        print(
+            f"{window[-1].minute:7.2f} {np.mean(resident):9.1f} {max(resident):9.1f} "
+            f"{np.mean(anonymous):9.1f} {max(card):9.1f} {took:8.0f}",
+            flush=True,
+        )
+
+
+def main() -> int:
+    given = arguments()
+    watch = Watch(given.seconds, card_memory(given.small))
+    source = "video" if given.engine == "latentsync" else given.source
+    device = "processor" if given.small or not has_card() else "card"
+    print(f"{given.engine} of a {source} on the {device}, {given.minutes:g} minutes; MiB and seconds")
+    heads = ("minute", "resident", "most", "no file", "card", "s")
+    print(" ".join(f"{head:>{width}}" for head, width in zip(heads, (7, 9, 9, 9, 9, 8), strict=True)))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with small_networks(folder / "models"):
+            spec = long_scene(folder, given.engine, source, given.minutes)
+            before = memory_mib()["VmHWM"]
+            try:
+                done = render_video(
+                    spec, folder / "out.mp4", Context(folder / "cache", tell=watch.hear, check=watch.check)
+                )
+                print(f"{done.frames} frames, {done.frames / FPS / 60:.2f} minutes: done")
+            except TimeUp:
+                print(f"stopped after {given.seconds:g} s, as asked")
+    print(f"most of the process: {memory_mib()['VmHWM']:.0f} MiB, before the render {before:.0f}")
+    return verdict(watch.readings)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--engine", choices=("latentsync", "liveportrait"), required=True)
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--source", choices=("photo", "video"), default="photo", help="LivePortrait's")
+    parser.add_argument("--minutes", type=float, default=30, help="how long is spoken")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument("--small", action="store_true", help="on the processor although there is a card")
-    arguments = parser.parse_args()
-    card = torch.cuda.is_available() and not arguments.small
-    device = torch.device("cuda" if card else "cpu")
-    torch.set_num_threads(1)  # small networks: more only wait for each other
-    frames = max(50, round(arguments.minutes * 60 * FPS))
-    every = max(25, frames // 30)
-    seen: list[tuple[float, float]] = []
-    print(f"{arguments.engine}, {frames} frames on {device}")
-    print(f"{'minute':>7} {'RSS MiB':>8} {'VRAM MiB':>9} {'s':>7}")
-    started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        made = latentsync if arguments.engine == "latentsync" else liveportrait
-        canvas = Canvas(width=192, height=160, fps=FPS)
-        pictures = made(Path(folder), frames, device)
-        with segment_writer(Path(folder) / "out.mp4", canvas, VideoCodec()) as writer:
-            for number, picture in enumerate(pictures):
-                writer.write(Planes.of(picture))
-                if number % every == every - 1:
-                    seen.append((number / FPS / 60, resident_mib()))
-                    vram = torch.cuda.memory_allocated() / 2**20 if card else 0
-                    took = time.perf_counter() - started
-                    print(f"{seen[-1][0]:7.2f} {seen[-1][1]:8.1f} {vram:9.1f} {took:7.1f}", flush=True)
-    later = np.array([one for one in seen if one[0] >= min(1.0, arguments.minutes / 4)])
-    slope = np.polyfit(later[:, 0], later[:, 1], 1)[0]
-    print(f"slope {slope:.2f} MiB a minute from minute {later[0, 0]:.1f} to {later[-1, 0]:.1f}")
+    given = parser.parse_args()
+    if given.small:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    return given
 
 
-def resident_mib() -> float:
-    told = Path("/proc/self/status").read_text()
-    return int(told.split("VmRSS:")[1].split()[0]) / 1024
+def verdict(readings: list[Reading]) -> int:
+    """1 where memory grows."""
+    later = [one for one in readings if one.minute >= WARM_MINUTES]
+    if not later or later[-1].minute - later[0].minute < LEAST_MINUTES:
+        print("slope: not measured, the video is too short for one")
+        return 0
+    minutes = np.array([one.minute for one in later])
+    slopes = {
+        name: float(np.polyfit(minutes, [getattr(one, name) for one in later], 1)[0])
+        for name in ("resident", "anonymous", "card")
+    }
+    told = ", ".join(f"{name} {slope:+.2f}" for name, slope in slopes.items())
+    grows = max(slopes.values()) > FLAT_MIB
+    print(
+        f"slope in MiB a minute, minute {minutes[0]:.1f} to {minutes[-1]:.1f}: {told}; "
+        f"{'it grows' if grows else 'flat'} (at most {FLAT_MIB:g})"
+    )
+    return int(grows)
 
 
-def latentsync(folder: Path, frames: int, device: torch.device) -> Iterator[Any]:
-    import latentsync_cases as cases
-    from avatar.engines.base import EngineReport
+def has_card() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def card_memory(small: bool) -> Callable[[], float]:
+    """MiB that tensors hold on the card now."""
+    import torch
+
+    if small or not torch.cuda.is_available():
+        return lambda: 0.0
+    return lambda: torch.cuda.memory_allocated() / 2**20
+
+
+def memory_mib() -> dict[str, float]:
+    lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+    return {parts[0].rstrip(":"): int(parts[1]) / 1024 for parts in lines if parts[2:] == ["kB"]}
+
+
+@contextmanager
+def small_networks(folder: Path) -> Iterator[None]:
+    """Checkpoints on disk, which the engines take for the published ones; one step of the denoiser,
+    and as many frames at once as on a card.
+    """
+    import small_networks as portrait
+    import torch
     from avatar.engines.latentsync.clip import Settings
-    from avatar.engines.latentsync.engine import Job, LatentSync
-    from avatar.engines.latentsync.loading import Networks
-    from avatar.engines.latentsync.memory import Plan
-    from avatar.spec import MediaRef, VideoFace
-    from synthetic_speaker import Clips, DotTracker
+    from avatar.engines.liveportrait.engine import CARD_BATCH
+    from avatar.engines.neural import engine, models
+    from small_checkpoints import SIDE_PX, as_if_published, write_checkpoints
 
-    clips = Clips(folder)
-    networks = Networks(cases.our_unet(), cases.our_whisper(), cases.our_vae())
-    for network in (networks.unet, networks.whisper, networks.vae):
-        network.to(device)
-    settings = Settings(steps=1, guidance=1.0, side_px=64, overlap=0)
-    engine = LatentSync(networks, Plan(device, torch.float32, False, 4), settings, tracker=DotTracker)
-    video = clips.video(120)
-    face = VideoFace(video=MediaRef(path=str(video)))
-    job = Job(face, video, "in.mp4", clips.sound(frames / FPS), frames, (192, 160))
-    with engine.pictures(job, folder, EngineReport()) as pictures:
-        yield from pictures
+    portrait.SMALL = replace(portrait.SMALL, picture_px=32)
+    os.environ["AVATAR_MODELS"] = str(write_checkpoints(folder))
+    as_if_published()
+    settings = partial(Settings, steps=1, guidance=1.0, side_px=SIDE_PX)
+    vars(models)["mouth_settings"] = lambda seed: settings(seed=seed)
+    vars(engine)["batch_of"] = lambda animator: CARD_BATCH
+    torch.set_num_threads(1)
+    vars(torch)["set_num_threads"] = lambda count: None  # engines take all cores there are when they open
+    yield
 
 
-def liveportrait(folder: Path, frames: int, device: torch.device) -> Iterator[Any]:
-    from avatar.engines.liveportrait.animator import Animator
-    from avatar.engines.liveportrait.pose import Pose
-    from avatar.engines.liveportrait.poses import Openings, SourceFace
-    from avatar.engines.liveportrait.reenactment import Reenactment
-    from avatar.face.anchors import CropFrame
-    from small_networks import small_animator
-    from synthetic_speaker import speaker
+def long_scene(folder: Path, engine: str, source: str, minutes: float) -> RenderSpec:
+    """Somebody who speaks for so long."""
+    import cv2
+    from clipmaker import Motion, make_clip
+    from clipmaker.person import photo
 
-    animator = Animator(small_animator().networks, device, torch.float32)
-    matrix = CropFrame((96, 80), 120, 0.1).matrix(animator.networks.sizes.output_px)
-    draw = np.random.default_rng(1).normal
-    points = draw(0, 0.3, (21, 3)).astype(np.float32)
-    crop = np.zeros((animator.side_px, animator.side_px, 3), np.uint8)
-    source = SourceFace(animator.motions([crop])[0], Openings(np.zeros(2, np.float32), 0.0), matrix)
-    poses = (Pose(points, points + draw(0, 0.03, (21, 3)).astype(np.float32)) for _ in range(frames))
-    return Reenactment(animator, batch=4).photo(speaker(0), source, poses)
+    if source == "photo":
+        path = folder / "person.png"
+        cv2.imwrite(str(path), photo("astronaut"))
+        media = {"kind": "photo", "image": {"path": str(path)}}
+    else:
+        path = folder / "person.mp4"
+        motion = Motion(yaw_deg=6, pitch_deg=2, roll_deg=2, mouth_e=0.08)
+        shape: dict[str, Any] = {"size": SIZE, "eye_distance": EYES_PX, "fps": FPS}
+        make_clip(path, "grace_hopper", **shape, seconds=FILMED_S, motion=motion, absent_s=AWAY_S)
+        media = {"kind": "video", "video": {"path": str(path)}}
+    agreed = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-31", "purpose": "measurement"}
+    script = SENTENCE * max(1, round(minutes * 60 / SENTENCE_S))
+    face = {**media, "engine": engine, "consent": agreed}
+    return RenderSpec.model_validate(
+        {
+            "canvas": {"width": SIZE[0], "height": SIZE[1], "fps": FPS},
+            "scenes": [{"id": "long", "script": script, "face": face}],
+        }
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

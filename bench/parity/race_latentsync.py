@@ -136,8 +136,8 @@ def told(name: str, work: Callable[[], int]) -> float:
     if card:
         torch.cuda.synchronize()
     took = time.perf_counter() - started
-    most = torch.cuda.max_memory_allocated() >> 20 if card else 0
-    print(f"{name:<20} {frames / took:9.2f} {took:9.1f} {most:9}", flush=True)
+    most = str(torch.cuda.max_memory_allocated() >> 20) if card else "-"
+    print(f"{name:<20} {frames / took:9.2f} {took:9.1f} {most:>9}", flush=True)
     return frames / took
 
 

@@ -2,7 +2,8 @@
 
     $(scripts/torch_environment)/bin/python bench/parity/speed_latentsync.py [--checkout PATH]
 
-Frames per second and most VRAM in every mode, and the five dearest operations. With `--checkout`, a working
+Frames per second and most VRAM in every mode, and the five dearest operations from coding faces to laying
+them back. With `--checkout`, a working
 tree of the original, its UNet with the same weights does the same steps beside ours (it needs einops and
 OmegaConf). `--small` runs reduced networks on the processor, to see that the program itself works.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "avatar/src"))
+sys.path[:0] = [str(ROOT / "avatar/src"), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -30,6 +31,7 @@ from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.vae import open_vae  # noqa: E402
 from avatar.engines.latentsync.whisper import WhisperEncoder  # noqa: E402
+from dearest import print_dearest  # noqa: E402
 
 SMALL_UNET = UNetShape(block_channels=(32, 64, 96, 96))
 SMALL_VAE = {"block_out_channels": (32, 32, 64, 64), "layers_per_block": 1, "sample_size": 64}
@@ -67,7 +69,8 @@ def main() -> None:
     ours = lambda: chunk(networks.unet, usual, latent, arguments.steps)  # noqa: E731
     ours()
     told("our UNet, one chunk", 16, ours)
-    profile(ours)
+    clip = Clip(networks, usual, Settings(arguments.steps, side_px=side))
+    print_dearest("drawing 16 frames", lambda: run(clip, side, 16))
     if arguments.checkout is not None:
         theirs = original(arguments.checkout, networks.unet, shape, usual)
         first = lambda: original_chunk(theirs, usual, latent, arguments.steps)  # noqa: E731
@@ -144,18 +147,8 @@ def told(name: str, frames: int, work: Callable[[], None]) -> None:
     if card:
         torch.cuda.synchronize()
     took = time.perf_counter() - started
-    most = torch.cuda.max_memory_allocated() >> 20 if card else 0
-    print(f"{name:<28} {frames / took:9.2f} {took * 1000 / frames:11.1f} {most:9}", flush=True)
-
-
-def profile(work: Callable[[], None]) -> None:
-    """The five operations that take most of the time."""
-    card = torch.cuda.is_available()
-    kinds = [torch.profiler.ProfilerActivity.CUDA if card else torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=kinds) as seen:
-        work()
-    by = "self_device_time_total" if card else "self_cpu_time_total"
-    print(seen.key_averages().table(sort_by=by, row_limit=5, max_name_column_width=60))
+    most = str(torch.cuda.max_memory_allocated() >> 20) if card else "-"
+    print(f"{name:<28} {frames / took:9.2f} {took * 1000 / frames:11.1f} {most:>9}", flush=True)
 
 
 if __name__ == "__main__":
