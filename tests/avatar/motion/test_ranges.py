@@ -1,0 +1,35 @@
+"""Frames that are told as ranges, however often a face comes and goes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avatar.engines.motion.survey import MOST_RANGES, ranges
+
+
+@pytest.mark.parametrize(
+    ("flags", "most", "told"),
+    [
+        ("", 3, []),
+        ("...", 3, []),
+        ("###", 3, [(0, 2)]),
+        (".#.##", 3, [(1, 1), (3, 4)]),
+        ("#..#.#...#", 4, [(0, 0), (3, 3), (5, 5), (9, 9)]),
+        ("#..#.#...#", 3, [(0, 0), (3, 5), (9, 9)]),
+        ("#..#.#...#", 2, [(0, 5), (9, 9)]),
+        ("#..#.#...#", 1, [(0, 9)]),
+    ],
+)
+def test_the_nearest_are_told_as_one(flags: str, most: int, told: list[tuple[int, int]]) -> None:
+    assert ranges(np.array([flag == "#" for flag in flags], bool), most) == told
+
+
+def test_a_face_that_flickers_for_half_an_hour_is_a_bounded_result() -> None:
+    flags = np.arange(45_000) % 2 == 0
+    told = ranges(flags)
+    assert len(told) == MOST_RANGES
+    assert told[0][0] == 0
+    assert told[-1][1] == 44_998
+    assert all(a <= b for a, b in told)
+    assert all(last[1] < following[0] for last, following in zip(told, told[1:], strict=False))
