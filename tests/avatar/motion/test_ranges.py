@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -32,4 +34,4 @@ def test_a_face_that_flickers_for_half_an_hour_is_a_bounded_result() -> None:
     assert told[0][0] == 0
     assert told[-1][1] == 44_998
     assert all(a <= b for a, b in told)
-    assert all(last[1] < following[0] for last, following in zip(told, told[1:], strict=False))
+    assert all(last[1] < following[0] for last, following in pairwise(told))

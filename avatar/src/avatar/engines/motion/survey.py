@@ -92,8 +92,8 @@ class Survey:
 
 
 def ranges(flags: npt.NDArray[np.bool_], most: int = MOST_RANGES) -> list[tuple[int, int]]:
-    """Inclusive ranges of true values. Of more than `most`, those that are nearest to each other are told as one:
-    a face that flickers for half an hour would fill a result with thousands.
+    """Inclusive ranges of true values. Of more than `most`, those that are nearest to each other are told as
+    one: a face that flickers for half an hour would fill a result with thousands.
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     begins, ends = edges[::2], edges[1::2] - 1
