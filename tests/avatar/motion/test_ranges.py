@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-
 from avatar.engines.motion.survey import MOST_RANGES, ranges
 
 
