@@ -44,6 +44,12 @@ def add_lipsync(one: ArgumentParser) -> None:
         "--compile", action="store_true", help="compile the networks first: minutes, for long videos"
     )
     latent.add_argument(
+        "--tail",
+        choices=("tone", "silence"),
+        default="tone",
+        help="what the networks hear after the end; default tone, as they were trained",
+    )
+    latent.add_argument(
         "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
     )
     latent.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
@@ -74,6 +80,7 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         models=arguments.models,
         fresh=arguments.fresh,
         compile=arguments.compile,
+        tail=arguments.tail,
     )
     return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
 

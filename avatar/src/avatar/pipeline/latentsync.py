@@ -35,6 +35,7 @@ from avatar.spec import Finished, LipsyncSpec, Notice, RenderSpec, StageStarted,
 
 if TYPE_CHECKING:
     from avatar.engines.latentsync.engine import LatentSync
+    from avatar.engines.latentsync.mel import Tail
 
 FPS = 25
 """The rate the checkpoints were trained at."""
@@ -45,7 +46,8 @@ OUT_OF_MEMORY = "gpu.out_of_memory"
 class MouthOptions:
     """vram: see `avatar.engines.card_mode`; steps, guidance and reuse: of its sampler; side_px: 512
     for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a
-    stopped run had finished; compile: the denoiser, which takes minutes at first.
+    stopped run had finished; compile: the denoiser, which takes minutes at first; tail: what the networks
+    hear after the sound's end, see `avatar.engines.latentsync.mel`.
     """
 
     vram: Asked = "auto"
@@ -57,6 +59,7 @@ class MouthOptions:
     models: Path | None = None
     fresh: bool = False
     compile: bool = False
+    tail: Tail = "tone"
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 100:
@@ -127,7 +130,7 @@ def _tried(
     from avatar.engines.latentsync.engine import INFO
 
     with held_card(INFO.name, low=low):
-        return _made(spec, target, context, opened(options), kept)
+        return _made(spec, target, context, opened(options), kept, options.tail)
 
 
 def unfinished(context: Context, *, fresh: bool = False) -> Kept:
@@ -157,16 +160,23 @@ def open_latentsync(options: MouthOptions) -> LatentSync:
     return LatentSync(load_networks(files, ways), ways, settings, tracker=tracker)
 
 
-def _made(spec: RenderSpec, target: Path, context: Context, engine: LatentSync, kept: Kept) -> Finished:
+def _made(
+    spec: RenderSpec, target: Path, context: Context, engine: LatentSync, kept: Kept, tail: Tail
+) -> Finished:
     with atomic_files(target.parent, ()) as work:
-        segment = make_mouth_segment(spec, work / SCENE, context, engine, kept)
+        segment = make_mouth_segment(spec, work / SCENE, context, engine, kept, tail)
         done = assemble_video(spec, [segment], target, context)
     kept.forget()
     return done
 
 
 def make_mouth_segment(
-    spec: RenderSpec, folder: Path, context: Context, engine: LatentSync, kept: Kept = NOTHING
+    spec: RenderSpec,
+    folder: Path,
+    context: Context,
+    engine: LatentSync,
+    kept: Kept = NOTHING,
+    tail: Tail = "tone",
 ) -> SegmentFiles:
     """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`. Of `kept` nothing
     is forgotten here: that is for whoever has the segment.
@@ -197,6 +207,7 @@ def make_mouth_segment(
             frames=max(1, math.ceil(speech.duration_ms * spec.canvas.fps / 1000)),
             size=(spec.canvas.width, spec.canvas.height),
             fps=spec.canvas.fps,
+            tail=tail,
         )
         context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=job.frames))
         meter = FrameMeter(context.tell, scene.id, job.frames)
