@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from avatar.engines import kept
 from avatar.engines.kept import NOTHING, OLDEST_S, Kept, digest
 
 
@@ -57,6 +58,18 @@ def test_a_full_folder_gives_up_the_oldest_of_other_jobs_and_nothing_of_its_own(
     ours.put("third", b"1" * 100)
     ours.put("fourth", b"1" * 100)
     assert {path.stem for path in tmp_path.iterdir()} == {"first", "second", "third"}
+
+
+def test_a_job_that_has_filled_the_folder_looks_through_it_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, look = list[Path](), kept._parts
+    monkeypatch.setattr(kept, "_parts", lambda folder: looks.append(folder) or look(folder))
+    small = Kept(tmp_path, most_bytes=250)
+    for number in range(20):
+        small.put(str(number), b"1" * 100)
+    assert {path.stem for path in tmp_path.iterdir()} == {"0", "1"}
+    assert len(looks) == 1
 
 
 def test_a_folder_that_cannot_be_written_only_means_that_nothing_is_kept(tmp_path: Path) -> None:

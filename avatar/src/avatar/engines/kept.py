@@ -50,6 +50,7 @@ class Kept:
         self.found = 0
         """Parts that an earlier run had made."""
         self._bytes = 0
+        self._full = False
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._bytes = _without_old(folder)
@@ -95,6 +96,8 @@ class Kept:
         """Makes it, if need be, of the oldest parts that this job has not used."""
         if self._bytes + wanted <= self._most_bytes:
             return True
+        if self._full:
+            return False
         found = _parts(folder)
         self._bytes = sum(size for _, size, _ in found)
         for _, size, path in found:
@@ -103,7 +106,9 @@ class Kept:
             if path.name.removesuffix(_SUFFIX) not in self._used:
                 path.unlink(missing_ok=True)
                 self._bytes -= size
-        return self._bytes + wanted <= self._most_bytes
+        # What others put there later is not looked for: a long job would look through the folder each frame.
+        self._full = self._bytes + wanted > self._most_bytes
+        return not self._full
 
     def forget(self) -> None:
         """The job is done: its parts are not needed any more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ class Reenactment:
         volume = self._animator.volume([small])
         paste = Paste.of(source.matrix, self._mask, (picture.shape[1], picture.shape[0]))
         for chunk in chunks(poses, self._batch):
-            for crop in self._drawn([small], lambda: volume, chunk):
+            for crop in self._drawn([small], lambda _: volume, chunk):
                 frame = picture.copy()
                 if paste is not None:
                     paste.onto(frame, crop)
@@ -81,7 +81,7 @@ class Reenactment:
                 self._small(one.picture, source.matrix) for one, (source, _) in zip(shown, chunk, strict=True)
             ]
             poses = [pose for _, pose in chunk]
-            drawn = self._drawn(crops, lambda: self._animator.volume(crops), poses)  # noqa: B023
+            drawn = self._drawn(crops, self._animator.volume, poses)
             for one, (source, _), crop in zip(shown, chunk, drawn, strict=True):
                 size = (one.picture.shape[1], one.picture.shape[0])
                 paste = Paste.of(source.matrix, self._mask, size)
@@ -89,21 +89,31 @@ class Reenactment:
                     paste.onto(one.picture, crop, one.strength)
                 yield one.picture
 
-    def _drawn(self, crops: list[Pixels], volume: Callable[[], Any], poses: list[Pose]) -> Pixels:
-        """As the animator draws them, unless an earlier run has. `crops`: what the volume is made of."""
+    def _drawn(
+        self, crops: Sequence[Pixels], volume: Callable[[Sequence[Pixels]], Any], poses: list[Pose]
+    ) -> Iterator[Pixels]:
+        """As the animator draws them, unless an earlier run has. `crops`: what `volume` is made of, one for
+        all poses or one for each.
+
+        Each frame is kept by itself: a run with other batches, as one in the low mode, finds it too.
+        """
         if not self._kept.used:
-            return self._animator.draw(volume(), poses)
-        side = self._crop_px
-        given = [array for pose in poses for array in _arrays(pose)]
-        name = digest(self._animator.identity, *crops, *given)
-        found = self._kept.get(name)
-        if found is not None:
-            pixels = cv2.imdecode(np.frombuffer(found, np.uint8), cv2.IMREAD_COLOR)
-            return np.asarray(pixels, np.uint8).reshape(len(poses), side, side, 3)
-        drawn = self._animator.draw(volume(), poses)
-        _, png = cv2.imencode(".png", drawn.reshape(-1, side, 3), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        self._kept.put(name, png.tobytes())
-        return drawn
+            return iter(self._animator.draw(volume(crops), poses))
+        each = list(crops) * len(poses) if len(crops) == 1 else list(crops)
+        names = [
+            digest(self._animator.identity, crop, *_arrays(pose))
+            for crop, pose in zip(each, poses, strict=True)
+        ]
+        found = [self._kept.get(name) for name in names]
+        missing = [index for index, part in enumerate(found) if part is None]
+        drawn: Iterator[Pixels] = iter(())
+        if missing:
+            some = crops if len(crops) == 1 else [crops[index] for index in missing]
+            made = self._animator.draw(volume(some), [poses[index] for index in missing])
+            for index, picture in zip(missing, made, strict=True):
+                self._kept.put(names[index], _packed(picture))
+            drawn = iter(made)
+        return iter([next(drawn) if part is None else _unpacked(part) for part in found])
 
     def _pairs(
         self,
@@ -144,6 +154,16 @@ class _Shown:
 
     picture: Pixels
     strength: float
+
+
+def _packed(picture: Pixels) -> bytes:
+    _, png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return png.tobytes()
+
+
+def _unpacked(part: bytes) -> Pixels:
+    """The same picture to the bit."""
+    return np.asarray(cv2.imdecode(np.frombuffer(part, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def _arrays(pose: Pose) -> tuple[Content, ...]:
