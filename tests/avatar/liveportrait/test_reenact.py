@@ -158,11 +158,12 @@ def test_the_source_is_never_written_over(make: Any, driving: Clip, tmp_path: Pa
     assert source.read_bytes() == b"mine"
 
 
-def still_motion(path: Path, frames: int = 3) -> Path:
-    """A template in which nothing moves: as little to draw as there can be."""
+def small_motion(path: Path, frames: int = 3) -> Path:
+    """A template of a face that hardly moves: as little to draw as there can be."""
     rows = {
         name: np.zeros((frames, *shape)) for name, shape in (("kp", (21, 3)), ("exp", (21, 3)), ("t", (3,)))
     }
+    rows["exp"] += 0.001 * np.arange(frames)[:, None, None]
     rows |= {"rotation": np.tile(np.eye(3), (frames, 1, 1)), "scale": np.ones(frames)}
     rows |= {"eyes": np.full((frames, 2), 0.3), "lips": np.full(frames, 0.1)}
     save_template(
@@ -179,7 +180,7 @@ def test_without_a_name_the_video_lies_beside_its_source_and_takes_no_ones_place
     from avatar.cli.reenacting import reenact as verb
 
     monkeypatch.setattr("avatar.pipeline.reenact._open_animator", lambda _: animator)
-    source, driving = tmp_path / "face.png", still_motion(tmp_path / "still.npz")
+    source, driving = tmp_path / "face.png", small_motion(tmp_path / "motion.npz")
     shutil.copy(portrait, source)
     source.with_name("face.png.consent.json").write_text(AGREED.model_dump_json())
     given = build_parser().parse_args(["reenact", "--source", str(source), "--driving", str(driving)])
@@ -264,3 +265,111 @@ def test_a_stop_leaves_nothing(animator: Animator, portrait: Path, driving: Clip
     with pytest.raises(Cancelled):
         reenact(job, folder / "out.mp4", Context(cache=tmp_path, check=stop), lambda _: animator)
     assert list(folder.iterdir()) == []
+
+
+def test_a_card_that_vanishes_leaves_nothing_but_what_was_finished(
+    animator: Animator, portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, calls, real = tmp_path / "made", 0, animator._generator
+    made.mkdir()
+
+    def vanishing(*given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise RuntimeError("CUDA error: the launch timed out and was terminated")
+        return real(*given)
+
+    monkeypatch.setattr(animator, "_generator", vanishing)
+    job = ReenactJob(source=portrait, driving=small_motion(tmp_path / "motion.npz", 4), consent=AGREED)
+    context = Context(cache=tmp_path / "cache")
+    with pytest.raises(Unavailable, match=r"gpu\.lost.*the launch timed out"):
+        reenact(job, made / "out.mp4", context, lambda _: animator)
+    assert list(made.iterdir()) == []
+    assert len(list((tmp_path / "cache/unfinished").iterdir())) == 2
+    calls = 10
+    assert reenact(job, made / "out.mp4", context, lambda _: animator).frames == 4
+    assert calls == 12, "of four frames two were there"
+
+
+def video_of(
+    path: Path, frames: list[np.ndarray[Any, Any]], sound: np.ndarray[Any, Any] | None = None
+) -> Path:
+    """A video at 25 frames a second; `sound`: float32 samples at 16 kHz, kept as they are."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        pictures: Any = container.add_stream("libx264", rate=25, options={"crf": "12", "preset": "ultrafast"})
+        pictures.height, pictures.width, pictures.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        voice: Any = None
+        if sound is not None:
+            voice = container.add_stream("pcm_f32le", rate=16_000, layout="mono")
+        for frame in frames:
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(frame, format="bgr24")))
+        container.mux(pictures.encode(None))
+        if sound is not None:
+            samples = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), format="flt", layout="mono")
+            samples.sample_rate = 16_000
+            container.mux(voice.encode(samples))
+            container.mux(voice.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("size", [2, 32])
+def test_a_driving_video_of_a_few_pixels_is_refused(
+    make: Any, portrait: Path, tmp_path: Path, size: int
+) -> None:
+    tiny = video_of(tmp_path / "tiny.mp4", [np.full((size, size, 3), 90, np.uint8)] * 3)
+    with pytest.raises(InvalidInput, match=rf"video\.too_small.*{size} x {size}"):
+        make(portrait, driving=tiny)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def heard(path: Path) -> np.ndarray[Any, Any]:
+    import av
+
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+def test_a_driving_videos_sound_with_samples_that_are_no_numbers_is_heard_without_them(
+    make: Any, portrait: Path, tmp_path: Path
+) -> None:
+    """Of 200 ms no loudness is measured, so what is heard is as loud as it was."""
+    sound = 0.2 * np.sin(2 * np.pi * 170 * np.arange(3200) / 16_000)
+    sound[1000:1200], sound[2400] = np.nan, np.inf
+    photo = frames_of_photo(portrait)[:510]
+    done = make(portrait, driving=video_of(tmp_path / "broken.mkv", [photo] * 5, sound))
+    assert done.frames == 5
+    assert [notice.code for notice in done.warnings] == ["speech.audio_damaged"]
+    assert 0.15 < np.abs(heard(tmp_path / "out.mp4")).max() < 0.3, "as loud as it is, and no click"
+
+
+def test_a_sound_that_cannot_be_read_costs_no_drawn_video(make: Any, portrait: Path, tmp_path: Path) -> None:
+    """Ten milliseconds of it are no sound; the face has moved by then."""
+    photo = frames_of_photo(portrait)[:510]
+    done = make(portrait, driving=video_of(tmp_path / "short.mkv", [photo] * 2, np.zeros(160)))
+    assert done.frames == 2
+    assert [notice.code for notice in done.warnings] == ["speech.audio_too_short"]
+    assert not has_sound_that_is_loud(tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize("kind", ["photo", "video"])
+def test_a_face_at_the_edge_is_moved_as_far_as_it_is_there(
+    make: Any, portrait: Path, tmp_path: Path, kind: str
+) -> None:
+    """The picture ends in the middle of the cheek."""
+    import cv2
+
+    cut = np.ascontiguousarray(frames_of_photo(portrait)[:400, 205:445])
+    source = tmp_path / "edge.png"
+    cv2.imwrite(str(source), cut)
+    if kind == "video":
+        source = video_of(tmp_path / "edge.mp4", [cut] * 3)
+    done = make(source, driving=small_motion(tmp_path / "motion.npz"))
+    assert (done.frames, done.lost_face_frames) == (3, ())
+    shown = frames_of(tmp_path / "out.mp4", 3)[-1].astype(int)
+    assert shown.shape == (400, 240, 3)
+    apart = np.abs(shown - cut)
+    assert apart[100:160, 5:45].mean() > 8, "what is there of the face is drawn"
+    assert apart[:, -12:].mean() < 4

@@ -19,9 +19,10 @@ from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
 from avatar.pipeline.latentsync import tell_resumed, unfinished
+from avatar.pipeline.lipsync import with_rate_of
 from avatar.pipeline.reenact_frames import photo_run, video_run
 from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
-from avatar.pipeline.reenact_segment import write_segment
+from avatar.pipeline.reenact_segment import is_heard, write_segment
 from avatar.spec import Captions, Finished, Output, RenderSpec, StageStarted
 
 if TYPE_CHECKING:
@@ -73,13 +74,18 @@ def reenact(
             title=job.source.stem[:200],
             canvas=made.canvas,
             scenes=(scene,),
-            output=Output(captions=Captions(mode="none" if speech is None else "soft")),
+            output=_output(job, spoken=speech is not None),
         )
         segment = write_segment(spec, made, speech, job.driving, work / SCENE, context)
         tell_resumed(context, kept)
         done = assemble_video(spec, [segment], target, context)
     kept.forget()
     return done
+
+
+def _output(job: ReenactJob, *, spoken: bool) -> Output:
+    output = Output(captions=Captions(mode="soft" if spoken else "none"))
+    return with_rate_of(job.driving, output) if job.driving and is_heard(job.driving) else output
 
 
 def _open_animator(options: ReenactOptions) -> Animator:

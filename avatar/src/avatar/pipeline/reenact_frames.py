@@ -59,7 +59,7 @@ def photo_run(
     from avatar.engines.liveportrait.reenactment import Reenactment
 
     picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
-    _require_size(picture)
+    _require_size(picture, "The source")
     face = choose_face(find_faces(picture, tracker), job.options.face_index)
     drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
     source = drawing.face_of(picture, face.points)
@@ -91,7 +91,7 @@ def video_run(
 
     film = Film(job.source, job.source.name)
     begin = _even(next(film.pictures()))
-    _require_size(begin)
+    _require_size(begin, "The source")
     driving, frames, fps, _, first = _driving(job, template, film.fps, animator, tracker, context)
     drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
     shown = ((_even(picture), points) for picture, points in film.tracked(tracker, job.options.face_index))
@@ -125,10 +125,12 @@ def _driving(
         from avatar.engines.liveportrait.poses import pictured
 
         picture = flatten(read_picture(job.driving, max_side_px=MAX_SIDE_PX))
+        _require_size(picture, job.driving.name)
         face = pictured_face(picture, choose_face(find_faces(picture, tracker), None).points, animator)
         count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
         return repeat(face, count), count, fps or SPOKEN_FPS, _none, pictured(face)
     film = Film(job.driving, job.driving.name, fps)
+    _require_size(next(film.pictures()), film.name)
     watched = DrivingFilm.watch(film, tracker, context.check)
     faces = watched.faces(animator, batch_of(animator))
     if job.save_template is not None:
@@ -156,11 +158,11 @@ def _canvas(picture: Pixels, fps: int) -> Canvas:
     return Canvas(width=width, height=height, fps=fps)
 
 
-def _require_size(picture: Pixels) -> None:
+def _require_size(picture: Pixels, what: str) -> None:
     height, width = picture.shape[:2]
     if min(width, height) < 64:
         raise InvalidInput(
             "video.too_small",
-            f"The source is only {width} x {height} pixels.",
+            f"{what} is only {width} x {height} pixels.",
             "At least 64 x 64 are needed.",
         )

@@ -11,6 +11,7 @@ from avatar.encode.mixing import has_sound
 from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.liveportrait.template import is_template
+from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture
 from avatar.pipeline.context import Context
 from avatar.pipeline.glance import Glance
@@ -68,6 +69,11 @@ def write_segment(
     return SegmentFiles(folder, record)
 
 
+def is_heard(driving: Path) -> bool:
+    """Whether it is a video with sound."""
+    return not (is_template(driving) or is_picture(driving)) and has_sound(driving)
+
+
 def _write_sound(
     speech: SpeechTrack | None, driving: Path | None, duration_ms: int, target: Path, context: Context
 ) -> list[Notice]:
@@ -78,18 +84,21 @@ def _write_sound(
     if speech is not None:
         speech.wav.rename(target)
         return []
-    silent = driving is None or is_template(driving) or is_picture(driving)
-    if driving is None or silent or not has_sound(driving):
+    if driving is None or not is_heard(driving):
         with WavWriter(target, 48_000) as writer:
             writer.silence(duration_ms)
         return []
-    with WavWriter(target, best_rate_hz(probe_rate_hz(driving))) as writer:
-        decoded = decode_into(driving, writer)
-    if not decoded.damaged:
+    try:
+        with WavWriter(target, best_rate_hz(probe_rate_hz(driving))) as writer:
+            damaged = decode_into(driving, writer).damaged
+        code, message = "speech.audio_damaged", f"Parts of the sound of {driving.name} could not be read."
+    except InvalidInput as error:  # the pictures are drawn: they are not lost for want of a sound
+        with WavWriter(target, 48_000) as writer:
+            writer.silence(duration_ms)
+        damaged, code, message = True, error.code, f"{error.message} The video is silent."
+    if not damaged:
         return []
-    notice = Notice(
-        code="speech.audio_damaged", message=f"Parts of the sound of {driving.name} could not be read."
-    )
+    notice = Notice(code=code, message=message)
     context.tell(notice)
     return [notice]
 
