@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -14,9 +15,11 @@ from synthetic_speaker import DotTracker, speaker
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
+from avatar.engines.kept import Kept  # noqa: E402
 from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
 from avatar.engines.latentsync.following import Follower, Seen  # noqa: E402
 from avatar.engines.latentsync.memory import Plan, low  # noqa: E402
+from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.latentsync.warp import cut_out  # noqa: E402
 from avatar.errors import Cancelled  # noqa: E402
 from seeded import noise  # noqa: E402
@@ -96,6 +99,28 @@ def test_the_low_mode_gives_the_same_picture(networks: Any) -> None:
     assert np.abs(usual - drawn(networks, 4, low(PLAN))).max() <= 1
 
 
+@pytest.fixture(scope="module")
+def in_full(networks: Any) -> np.ndarray:
+    """Two frames in float32."""
+    return drawn(networks, 2)
+
+
+@pytest.mark.parametrize("mode", ["auto", "low"])
+@pytest.mark.parametrize(
+    ("dtype", "apart", "on_average"),
+    [(torch.float16, 2, 0.02), (torch.bfloat16, 4, 0.1)],
+    ids=["fp16", "bf16"],
+)
+def test_short_numbers_give_the_same_picture_but_for_a_few_levels(
+    networks: Any, in_full: np.ndarray, mode: str, dtype: Any, apart: int, on_average: float
+) -> None:
+    short = replace(networks, unet=deepcopy(networks.unet).to(dtype), vae=deepcopy(networks.vae).to(dtype))
+    plan = Plan(CPU, dtype, split=False, faces=4)
+    differs = np.abs(in_full - drawn(short, 2, low(plan) if mode == "low" else plan))
+    assert differs.max() <= apart
+    assert 0 < differs.mean() < on_average, "and they are used"
+
+
 def test_no_seam_shows_and_nothing_flickers_where_chunks_meet(networks: Any) -> None:
     """Against all frames in one chunk; without overlap both are there, so the scores see them."""
     whole = faces(networks, 20, length=20, overlap=0)
@@ -117,11 +142,13 @@ def test_frames_of_a_chunk_share_their_norms_so_chunks_are_of_one_length(network
 
 
 class _Counting:
-    def __init__(self, sampler: Any, lengths: list[int]) -> None:
-        self._real, self._lengths = sampler, lengths
+    def __init__(self, sampler: Any, lengths: list[int], groups: list[int] | None = None) -> None:
+        self._real, self._lengths, self._groups = sampler, lengths, groups
 
     def denoise(self, start: Any, chunks: Any, check: Any) -> Any:
         self._lengths += [chunk.frames for chunk in chunks]
+        if self._groups is not None:
+            self._groups.append(len(chunks))
         return self._real.denoise(start, chunks, check)
 
 
@@ -139,6 +166,32 @@ def test_no_more_shots_are_taken_than_the_next_chunk_needs(networks: Any) -> Non
     for done, _ in enumerate(clip.drawn(counted(), 40)):
         most = max(most, taken - done)
     assert most <= 6
+
+
+def test_what_is_compiled_is_asked_for_one_shape_alone(networks: Any) -> None:
+    """Of five chunks two at a time, one of them without a face: another shape would take minutes."""
+    ways, settings = replace(PLAN, chunks=2), replace(SETTINGS, steps=1, length=6, overlap=0)
+    given = [
+        replace(shot, seen=Seen(shot.seen.matrix, 0.0, False)) if 6 <= index < 12 else shot
+        for index, shot in enumerate(shots(30))
+    ]
+    groups: dict[bool, list[int]] = {False: [], True: []}
+    made = {}
+    for compiled, asked in groups.items():
+        clip = Clip(networks, replace(ways, compile=compiled), settings)
+        clip._sampler = _Counting(Sampler(networks.unet, 1), [], asked)  # type: ignore[assignment]
+        made[compiled] = np.stack(list(clip.drawn(iter(given), 30))).astype(int)
+    assert groups == {False: [1, 2, 1], True: [2, 2, 2]}
+    assert np.abs(made[True] - made[False]).max() <= 1
+
+
+def test_latents_leave_the_card_only_where_they_are_kept(networks: Any) -> None:
+    class Never(Kept):
+        def put(self, name: str, content: bytes) -> None:
+            raise AssertionError("nothing is kept")
+
+    clip = Clip(networks, PLAN, replace(SETTINGS, steps=1), kept=Never(None))
+    assert len(list(clip.drawn(shots(2), 2))) == 2
 
 
 def test_frames_without_a_face_are_passed_through_and_cost_nothing(networks: Any) -> None:

@@ -96,13 +96,15 @@ class Clip:
         that runs at once.
         """
         chunks = plan_chunks(frames, self._settings.length, self._settings.overlap)
+        # Compiled code is of one shape: a group that is smaller than the others would be compiled anew.
+        at_once = min(self._plan.chunks, len(chunks)) if self._plan.compile else 1
         held: deque[_Held] = deque()
         first = 0
         before = range(0)
         for index in range(0, len(chunks), self._plan.chunks):
             group = chunks[index : index + self._plan.chunks]
             self._take(shots, held, group[-1].stop - first - len(held))
-            latents = self._denoised([[held[frame - first] for frame in chunk] for chunk in group])
+            latents = self._denoised([[held[frame - first] for frame in chunk] for chunk in group], at_once)
             for chunk, made in zip(group, latents, strict=True):
                 for frame, latent in zip(chunk, made, strict=True):
                     _blend(held[frame - first], latent, incoming_weight(frame, before, chunk))
@@ -125,9 +127,9 @@ class Clip:
                     _Held(*parts) for parts in zip(batch, masked.unbind(), reference.unbind(), strict=True)
                 )
 
-    def _denoised(self, groups: list[list[_Held]]) -> Tensor:
+    def _denoised(self, groups: list[list[_Held]], at_once: int) -> Tensor:
         """(chunks, frames, 4, h, w). A chunk in which no face shows, or that an earlier run has made, is not
-        computed.
+        computed. Where fewer than `at_once` are left the last is computed so many times.
         """
         shape = (len(groups), len(groups[0]), *self._noise.shape[1:])
         latents = torch.zeros(shape, device=self._plan.device, dtype=self._plan.dtype)
@@ -148,10 +150,12 @@ class Clip:
             )
             for n in shown
         ]
+        conditions += conditions[-1:] * (at_once - len(conditions))
         with self._at_work(self._networks.unet):
-            latents[shown] = self._sampler.denoise(self._noise, conditions, self._check)
-        for n in shown:
-            self._kept.put(names[n], latents[n].view(torch.uint8).cpu().numpy().tobytes())
+            latents[shown] = self._sampler.denoise(self._noise, conditions, self._check)[: len(shown)]
+        if self._kept.used:  # what comes from a card is waited for
+            for n in shown:
+                self._kept.put(names[n], latents[n].view(torch.uint8).cpu().numpy().tobytes())
         return latents
 
     def _name(self, group: list[_Held]) -> str:

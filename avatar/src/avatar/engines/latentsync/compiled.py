@@ -1,6 +1,7 @@
 """The denoiser compiled by torch (TorchInductor, with CUDA graphs on a card that keeps it): an option.
 
-The first chunk takes minutes longer, so it pays for long videos only.
+The first chunk takes minutes longer, so it pays for long videos only. What is compiled is for one number of
+chunks and one length of them: `Clip` asks for no other within a clip.
 """
 
 from __future__ import annotations
