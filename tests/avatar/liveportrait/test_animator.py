@@ -74,10 +74,10 @@ def test_a_card_too_small_for_a_batch_takes_fewer_frames(
 
 def test_a_card_too_small_for_one_frame_is_told(animator: Animator, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("full")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 64.00 MiB.")
 
     monkeypatch.setattr(type(animator), "_drawn", full)
-    with pytest.raises(Unavailable, match=r"gpu\.out_of_memory"):
+    with pytest.raises(Unavailable, match=r"gpu\.out_of_memory.*one frame, needed 64 MiB more"):
         animator.draw(animator.volume([crop(animator.side_px)]), poses(1))
 
 

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from avatar.engines.card import answering_card
+from avatar.engines.card_memory import out_of_memory
 from avatar.engines.kept import digest, fingerprint
+from avatar.engines.liveportrait.info import INFO
 from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of, rotation_of
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.pose import Pose
@@ -123,7 +125,7 @@ class Animator:
                 return self._drawn(volume, poses)
         except torch.OutOfMemoryError as error:
             if len(poses) == 1:
-                raise self._too_small() from error
+                raise _too_small(error) from error
         # Outside of the handler, whose traceback holds what filled the card.
         self._give_back()
         half = len(poses) // 2
@@ -141,7 +143,7 @@ class Animator:
             return [work(crops)]
         except torch.OutOfMemoryError as error:
             if len(crops) == 1:
-                raise self._too_small() from error
+                raise _too_small(error) from error
         self._give_back()
         half = len(crops) // 2
         return self._in_parts(work, crops[:half]) + self._in_parts(work, crops[half:])
@@ -151,18 +153,11 @@ class Animator:
             with answering_card():
                 return torch.cat(parts)
         except torch.OutOfMemoryError as error:
-            raise self._too_small() from error
+            raise _too_small(error) from error
 
     def _give_back(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _too_small(self) -> Unavailable:
-        told = "The card's memory is too small for one frame"
-        if self.device.type == "cuda":
-            free, total = (amount >> 20 for amount in torch.cuda.mem_get_info(self.device))
-            told += f": {free} of {total} MiB are free"
-        return Unavailable("gpu.out_of_memory", f"{told}.", "End other programs that use the card.")
 
     def _pictures(self, crops: Sequence[Pixels]) -> Tensor:
         stacked = torch.from_numpy(np.stack(crops)).to(self.device)
@@ -179,3 +174,8 @@ class Animator:
             given = self._tensor([ratio for ratio in ratios if ratio is not None])
             change[rows] = retarget(getattr(self.networks, network), source[rows], given)
         return change
+
+
+def _too_small(error: torch.OutOfMemoryError) -> Unavailable:
+    """Not even one frame fits: what was wanted, what is free, what we took."""
+    return out_of_memory(error, low=True, engine=f"{INFO.name}, for one frame,")
