@@ -47,6 +47,8 @@ SENTENCE, SENTENCE_S = "The weather will be fair today, and the sea is calm. ", 
 WARM_MINUTES = 1.0
 LEAST_MINUTES = 1.0
 """A slope of less video than this, after the warm minute, would say nothing."""
+JUDGED_MINUTES = 5.0
+"""And of less than this it is told without a verdict: resident memory goes up and down by tens of MiB."""
 WINDOWS = 15
 FLAT_MIB = 1.0
 
@@ -155,11 +157,13 @@ def verdict(readings: list[Reading]) -> int:
     }
     told = ", ".join(f"{name} {slope:+.2f}" for name, slope in slopes.items())
     grows = max(slopes.values()) > FLAT_MIB
+    judged = minutes[-1] - minutes[0] >= JUDGED_MINUTES
+    said = ("it grows" if grows else "flat") if judged else "too short for a verdict"
     print(
         f"slope in MiB a minute, minute {minutes[0]:.1f} to {minutes[-1]:.1f}: {told}; "
-        f"{'it grows' if grows else 'flat'} (at most {FLAT_MIB:g})"
+        f"{said} (at most {FLAT_MIB:g})"
     )
-    return int(grows)
+    return int(judged and grows)
 
 
 def has_card() -> bool:
