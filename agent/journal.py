@@ -60,7 +60,11 @@ class TurnJournal:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Meanwhile what was told is written every quarter of a second, and the turn counts as alive."""
+        """Meanwhile what was told is written every quarter of a second, and the turn counts as alive.
+
+        Where many wait to write, only the latter: with each answer that takes longer there would be more to
+        write, which makes all answers take longer still.
+        """
         keeper = asyncio.create_task(self._keep())
         try:
             yield
@@ -74,7 +78,8 @@ class TurnJournal:
         written = loop.time()
         while True:
             await asyncio.sleep(FLUSH_S)
-            if not self._waiting and loop.time() - written < self._sessions.lease_s / 3:
+            soon = self._waiting and not self._sessions.crowded
+            if not soon and loop.time() - written < self._sessions.lease_s / 3:
                 continue
             try:
                 # Shielded: a write that is broken off costs the pool its connection.

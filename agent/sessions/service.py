@@ -101,6 +101,11 @@ class SessionService:
         self.lease_s = lease_s
         self._running: dict[Turn, _Running] = {}
 
+    @property
+    def crowded(self) -> bool:
+        """Whether what can wait should not be written now."""
+        return self._database.crowded
+
     async def open(
         self,
         principal: Principal,

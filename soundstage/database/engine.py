@@ -31,6 +31,8 @@ from soundstage.errors import SoundstageError, Unavailable
 # How long a writer waits for another process. Transactions here are short; ten seconds means trouble.
 BUSY_TIMEOUT_MS = 10_000
 
+CROWD = 4
+
 _WRITES = "soundstage_writes"
 _WHEN_COMMITTED = "soundstage_when_committed"
 
@@ -94,6 +96,11 @@ class Database:
                         tell()
         finally:
             self._writing_tasks.discard(task)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many wait to write that what can wait should. PostgreSQL keeps a row of its own."""
+        return self._queue is not None and self._queue.people >= CROWD
 
     @property
     def notifies(self) -> bool:

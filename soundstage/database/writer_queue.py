@@ -30,6 +30,12 @@ class WriterQueue:
         self._patience_s = patience_s
         self._rows: WeakKeyDictionary[asyncio.AbstractEventLoop, _Row] = WeakKeyDictionary()
 
+    @property
+    def people(self) -> int:
+        """How many write or wait for it, in this event loop."""
+        row = self._rows.get(asyncio.get_running_loop())
+        return 0 if row is None else row.people
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits for one's turn; Unavailable `database.busy` when it does not come in time."""
