@@ -47,8 +47,8 @@ class PeopleService:
     cache_dir: Path
 
     async def erase_persona(self, persona_id: str, *, dry_run: bool = False) -> ErasePlan:
-        """The persona and its face. Its consent goes too, unless another persona of the same person still
-        needs it.
+        """The persona and its face. Its consent goes too, unless another persona of the same person or a
+        cloned voice still needs it: that voice is not this persona's, which only speaks with it.
         """
         origin = self.library.origin(persona_id)
         persona = self.library.get(persona_id)
@@ -64,6 +64,8 @@ class PeopleService:
             if other.id != persona_id
             for consent in other.consent_ids()
         }
+        async with self.db.session() as session:
+            others |= {voice.consent_id for voice in await Voices(session).list()}
         consents = persona.consent_ids() - others
         media = {ref.sha256 for ref in persona.media().values() if ref.sha256 is not None}
         sources = {*media, *(f"consent:{consent}" for consent in consents)}

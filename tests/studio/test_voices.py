@@ -398,6 +398,23 @@ async def test_a_person_who_is_erased_is_erased_at_the_service_too(
     await nothing_left(studio_rooms, server, view["sample_sha256"])
 
 
+async def test_a_persona_that_only_speaks_with_a_voice_goes_without_it(
+    send: Send, server: VoiceServer, client: httpx.AsyncClient, studio_rooms: Any
+) -> None:
+    view = (await send()).json()
+    for name in ("mascot", "presenter"):
+        persona = {"id": name, "name": name.title(), "voice": view["voice"]}
+        studio_rooms.library.save(Persona.model_validate(persona))
+    spoken = await studio_rooms.renders.create(spec_with(view["voice"]))
+    for name in ("mascot", "presenter"):
+        done = (await client.delete(f"/api/personas/{name}")).json()
+        assert done["applied"] and done["personas"] == [name], done
+        assert done["voices"] == done["consents"] == done["renders"] == done["blobs"] == [], done
+    assert (await client.get("/api/voices/Ada")).json() == view and view["voice_id"] in server.voices
+    assert (await studio_rooms.renders.get(spoken.id)).id == spoken.id
+    assert (await client.delete("/api/voices/Ada")).json()["state"] == "removed"
+
+
 async def test_health_says_that_a_voice_was_removed(
     send: Send, client: httpx.AsyncClient, studio_rooms: Any
 ) -> None:
