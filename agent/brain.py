@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from agent.calling import Caller
 from agent.events import BrainEvent, Done, Failure, Text, TextPart, ToolReturned, TurnBegan, Understood
@@ -71,6 +72,7 @@ class Brain:
         Closing the generator, or cancelling who reads it, cancels the answer.
         """
         turn = await self.sessions.begin_turn(conversation, utterance, request_id)
+        conversation = replace(conversation, persona_id=turn.persona_id)
         journal = TurnJournal(self.sessions, turn)
         done = Done(session_id=turn.session_id, turn=turn.number)
         try:

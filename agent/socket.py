@@ -148,7 +148,9 @@ class _Connection:
                 return self._read(wish)
 
     async def _conversation(self, wish: Say) -> Conversation:
-        """Most go on with the one before. Whether it is there, and theirs, is asked when the turn begins."""
+        """Most go on with the one before. Whether it is there, and theirs, and with whom it is held, is asked
+        when the turn begins.
+        """
         last = self._last
         if last is None or wish.session_id != last.id or self._principal.id != last.principal.id:
             sessions = self._brain.sessions

@@ -40,7 +40,9 @@ _BEGIN = (
         updated_at=bindparam("now"),
         title=case((_SESSIONS.c.title == "", bindparam("said")), else_=_SESSIONS.c.title),
     )
-    .returning(_SESSIONS.c.turns, _SESSIONS.c.last_render_id, _SESSIONS.c.last_project_id)
+    .returning(
+        _SESSIONS.c.turns, _SESSIONS.c.last_render_id, _SESSIONS.c.last_project_id, _SESSIONS.c.persona_id
+    )
 )
 _ADD_TURN = insert(_TURNS)
 _LOST = (
@@ -83,13 +85,13 @@ class SessionRepository:
 
     async def begin(
         self, principal: Principal, session_id: str, said: str, now: datetime
-    ) -> tuple[int, str | None, str | None] | None:
-        """Counts a turn, whose first sentence is the title: its number, and the render and the project that
-        were spoken of last; None where `own` gives None.
+    ) -> tuple[int, str | None, str | None, str | None] | None:
+        """Counts a turn, whose first sentence is the title: its number, the render and the project that were
+        spoken of last, and the persona; None where `own` gives None.
         """
         asked = _asked(principal, session_id)
         row = (await self._session.execute(_BEGIN, {**asked, "said": said, "now": now})).first()
-        return None if row is None else (row.turns, row.last_render_id, row.last_project_id)
+        return None if row is None else (row.turns, row.last_render_id, row.last_project_id, row.persona_id)
 
     async def add_turn(self, **columns: Any) -> None:
         await self._session.execute(_ADD_TURN, columns)

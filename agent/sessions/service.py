@@ -48,6 +48,8 @@ class OpenTurn:
     number: int
     last_render_id: str | None
     last_project_id: str | None = None
+    persona_id: str | None = None
+    """With which the conversation is held now: a snapshot may have been loaded since it was opened."""
 
     @property
     def stream(self) -> str:

@@ -19,11 +19,13 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from scripted_model import Say, Script, scripted_model
+from sqlalchemy import update
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from agent.live.routes import live_router
 from agent.routes import chat_router
+from agent.sessions.models import AgentSession
 from app.composition import Services, opened
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
@@ -349,3 +351,17 @@ async def test_a_cloned_voice_without_consent_is_refused_before_anything_is_answ
         refused = await say(client, session_id, "list my videos")
         assert (refused.status_code, refused.json()["code"]) == (403, "consent.required")
         assert (await client.get(f"/api/chat/sessions/{session_id}/turns")).json() == []
+
+
+async def test_a_conversation_that_got_a_persona_since_it_was_opened_uses_its_tools_only(
+    live: Settings,
+) -> None:
+    assert live.personas_dir is not None
+    path: Path = live.personas_dir / "live.yaml"
+    write(path, LIVE + "tools: [list_personas]\n")
+    async with serving(live) as (_, services):
+        opened_before = await services.brain.sessions.open(Principal.local_admin())
+        async with services.database.transaction() as session:
+            await session.execute(update(AgentSession).values(persona_id="live"))
+        told = [event async for event in services.brain.respond(opened_before, "list my videos")]
+        assert [event.code for event in told if event.type == "error"] == ["persona.tool_not_allowed"]

@@ -1,0 +1,70 @@
+"""What is written of an answer while it is told, and what waits where many write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from agent.events import Text
+from agent.journal import FLUSH_S, TurnJournal
+from app.composition import Services
+from policy import Principal
+from soundstage.database import Database
+from soundstage.database.engine import CROWD
+
+ADA = Principal(id="key_ada", name="Ada", role="editor", kind="key")
+
+
+@pytest.fixture
+def database_engine() -> str:
+    return "sqlite"
+
+
+@asynccontextmanager
+async def crowd(database: Database) -> AsyncIterator[None]:
+    """One writes and does not come to its end; others wait behind it."""
+    ended = asyncio.Event()
+
+    async def write() -> None:
+        async with database.transaction():
+            await ended.wait()
+
+    writing = [asyncio.create_task(write()) for _ in range(CROWD)]
+    await asyncio.sleep(0.1)
+    assert database.crowded
+    yield
+    ended.set()
+    await asyncio.gather(*writing)
+
+
+async def test_one_who_writes_is_no_crowd(services: Services) -> None:
+    assert not services.database.crowded
+    async with services.database.transaction():
+        assert not services.database.crowded
+    async with crowd(services.database):
+        pass
+    assert not services.database.crowded
+
+
+async def test_what_is_told_is_kept_soon_and_waits_where_many_write(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = services.brain.sessions
+    turn = await sessions.begin_turn(await sessions.open(ADA), "hello")
+    kept: list[bool] = []
+
+    async def keep(*_: object) -> None:
+        kept.append(services.database.crowded)
+
+    monkeypatch.setattr(type(sessions), "keep", keep)
+    journal = TurnJournal(sessions, turn)
+    async with crowd(services.database), journal.kept():
+        await journal.note(Text(text="one"))
+        await asyncio.sleep(FLUSH_S * 4)
+        assert kept == []
+    async with journal.kept():
+        await asyncio.sleep(FLUSH_S * 4)
+    assert kept == [False]
