@@ -17,6 +17,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import as_the_house
 from soundstage.errors import Conflict, NotFound, SoundstageError, Upstream
+from soundstage.telemetry import get_logger
 from studio.assets.repository import Assets
 from studio.consents.models import ConsentRow
 from studio.consents.repository import Consents
@@ -32,6 +33,8 @@ from studio.voices.schemas import VoiceLabels, VoiceView
 from studio.voices.services import SpeechService, choose_service
 from studio.voices.speech_server import UploadUnclear
 from studio.voices.states import VoiceState, move
+
+log = get_logger(__name__)
 
 ERASED = "(erased)"
 
@@ -104,10 +107,15 @@ class VoiceService:
             if claim is not None:
                 await claim(session, row.id)
         called = await self._sent(row, labels, sample, chosen)
-        async with self.db.transaction() as session:
-            row = await voice_of(session, row.id)
-            row.voice_id, row.state = called, move(VoiceState(row.state), VoiceState.READY)
-            return view_of(row, await Consents(session).find(row.consent_id))
+        view = await self._kept(row, called)
+        if view is None:
+            await self._taken_back(row, called)
+            raise Conflict(
+                "voice.removed_meanwhile",
+                f"The voice {labels.name} was removed while its sample was on the way, or its consent ended.",
+                "The speech service has deleted it again. Add it anew if its speaker still agrees.",
+            )
+        return view
 
     async def remove(self, wanted: str, *, forget: bool = False) -> VoiceView:
         """Deletes the voice at its service, then its sample here, and ends the consent recorded with it.
@@ -116,20 +124,20 @@ class VoiceService:
         that is gone for good.
         """
         async with self.db.session() as session:
-            row = await voice_of(session, wanted)
+            asked = await voice_of(session, wanted)
         if not forget:
-            await _service_of(row).server().delete(row.voice_id)
+            await _service_of(asked).server().delete(asked.voice_id)
         async with self.db.transaction() as session:
-            row = await voice_of(session, row.id)
-            sample = row.sample_sha256
-            row.state = move(VoiceState(row.state), VoiceState.REMOVED)
-            row.removed_at, row.said, row.sample_sha256, row.sample_bytes = utcnow(), "", None, 0
-            await References(session).forget(f"voice:{row.id}")
-            if row.own_consent:
-                await _end_consent(session, row.consent_id)
+            row = await voice_of(session, asked.id)
+            # Its sample may have been on the way: the service had none when it was asked, and has it since.
+            arrived = not forget and row.state != asked.state
+            if not arrived:
+                await _end(session, row)
             view = view_of(row, await Consents(session).find(row.consent_id))
-        if sample is not None:
-            await self.drop_unheld(sample)
+        if arrived:
+            return await self.remove(asked.id)
+        if asked.sample_sha256 is not None:
+            await self.drop_unheld(asked.sample_sha256)
         return view
 
     async def withdraw(self, ids: Collection[str]) -> None:
@@ -213,6 +221,39 @@ class VoiceService:
             await self._undone(row)
             raise
 
+    async def _kept(self, row: ClonedVoice, called: str) -> VoiceView | None:
+        """The record of a voice that the service has now; None when it was removed or its consent ended since
+        its sample went out. Whoever did that has found none at the service.
+        """
+        try:
+            async with self.db.transaction() as session:
+                found = await Voices(session).find(row.id)
+                consent = await Consents(session).find(row.consent_id)
+                if found is None:
+                    return None
+                found.voice_id = called
+                if consent is None or consent.revoked_at is not None:
+                    return None
+                found.state = move(VoiceState(found.state), VoiceState.READY)
+                return view_of(found, consent)
+        except Exception:
+            log.exception("voice.not_recorded", id=row.id, service=row.service, voice=called)
+            raise
+
+    async def _taken_back(self, row: ClonedVoice, called: str) -> None:
+        """A voice that nobody may have any more, at its service and here."""
+        try:
+            await _service_of(row).server().delete(called)
+        except SoundstageError as error:
+            log.error("voice.left_behind", id=row.id, service=row.service, voice=called, error=error.message)
+            raise Upstream(
+                "voice.left_behind",
+                f"The voice {row.name} was removed while its sample was on the way; the speech service has "
+                f"it as {called} and did not delete it: {error.message}",
+                "Delete it there, by that name.",
+            ) from error
+        await self._undone(row)
+
     async def _undone(self, row: ClonedVoice) -> None:
         """As if it had not been asked for. Nothing may be made with its consent either."""
         async with self.db.transaction() as session:
@@ -230,6 +271,15 @@ async def voice_of(session: AsyncSession, wanted: str) -> ClonedVoice:
             "voice.not_found", f"There is no cloned voice {wanted!r}.", "`GET /api/voices` lists them."
         )
     return row
+
+
+async def _end(session: AsyncSession, row: ClonedVoice) -> None:
+    """The service has the voice no longer."""
+    row.state = move(VoiceState(row.state), VoiceState.REMOVED)
+    row.removed_at, row.said, row.sample_sha256, row.sample_bytes = utcnow(), "", None, 0
+    await References(session).forget(f"voice:{row.id}")
+    if row.own_consent:
+        await _end_consent(session, row.consent_id)
 
 
 async def _end_consent(session: AsyncSession, consent_id: str) -> None:

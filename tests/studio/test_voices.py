@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from studio.personas.schemas import Persona
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
 from studio.voices.schemas import VoiceLabels
+from studio.voices.speech_server import SpeechServer
 
 pytestmark = pytest.mark.each_database
 
@@ -380,6 +382,67 @@ async def test_tenants_have_voices_of_their_own(server: VoiceServer, studio_room
     assert list(server.voices) == [made["acme"].voice_id]
     with working_for("acme"):
         assert await blobs.exists(blob.sha256), "the other tenant has the same recording"
+
+
+@pytest.mark.parametrize("ended_by", ["removed", "forgotten", "removed late", "erased", "revoked"])
+async def test_a_voice_that_ends_while_its_sample_is_on_the_way_is_not_left_at_the_service(
+    send: Send,
+    server: VoiceServer,
+    client: httpx.AsyncClient,
+    studio_rooms: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    ended_by: str,
+) -> None:
+    server.fault, server.pause_s = "slow", 1.5
+    sending = asyncio.create_task(send())
+    async with asyncio.timeout(20):
+        while not server.keys:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    (view,) = (await client.get("/api/voices")).json()
+    path = f"/api/consents/{view['consent']['id']}"
+    deleted = SpeechServer.delete
+
+    async def delete_late(self: SpeechServer, voice_id: str) -> None:
+        """The sample arrives between the service's answer and what is written of it here."""
+        await deleted(self, voice_id)
+        await asyncio.wait([sending])
+
+    match ended_by:
+        case "removed":
+            ended = await client.delete("/api/voices/Ada")
+        case "forgotten":
+            ended = await client.delete("/api/voices/Ada?forget=true")
+        case "removed late":
+            monkeypatch.setattr(SpeechServer, "delete", delete_late)
+            ended = await client.delete("/api/voices/Ada")
+        case "erased":
+            ended = await client.delete(path)
+        case _:
+            ended = await client.post(f"{path}/revoke")
+    assert ended.status_code == 200, ended.text
+    answer = await sending
+    if ended_by == "removed late":
+        assert answer.status_code == 201, answer.text
+    else:
+        assert refused(answer) == (409, "voice.removed_meanwhile")
+    await nothing_left(studio_rooms, server, view["sample_sha256"])
+    assert (await send()).status_code == 201, "its name is free again"
+
+
+async def test_a_voice_that_a_service_keeps_after_all_is_told_by_its_name_there(
+    send: Send, server: VoiceServer, client: httpx.AsyncClient
+) -> None:
+    server.fault, server.pause_s = "slow", 1.5
+    sending = asyncio.create_task(send())
+    async with asyncio.timeout(20):
+        while not server.keys:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (await client.delete("/api/voices/Ada")).status_code == 200
+    server.deletes = False
+    answer = await sending
+    assert refused(answer) == (502, "voice.left_behind")
+    (called,) = server.voices
+    assert called in answer.json()["detail"]
 
 
 async def test_a_person_who_is_erased_is_erased_at_the_service_too(
