@@ -45,14 +45,14 @@ class Voices:
         return sorted(found, key=lambda row: row.state == VoiceState.REMOVED)
 
     async def of_other_tenants(self, service: str) -> set[str]:
-        """Names at this service that are not for the present tenant to know, in lower case."""
+        """Names at this service that are not for the present tenant to know, in lower case. One that was
+        removed here may be there still.
+        """
         tenant = own_tenant()
         with as_the_house():
             found = await self._session.scalars(
                 select(func.lower(ClonedVoice.voice_id)).where(
-                    ClonedVoice.service == service,
-                    ClonedVoice.tenant != tenant,
-                    ClonedVoice.state != VoiceState.REMOVED,
+                    ClonedVoice.service == service, ClonedVoice.tenant != tenant
                 )
             )
         return set(found.all())

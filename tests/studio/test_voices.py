@@ -382,6 +382,12 @@ async def test_tenants_have_voices_of_their_own(server: VoiceServer, studio_room
     assert list(server.voices) == [made["acme"].voice_id]
     with working_for("acme"):
         assert await blobs.exists(blob.sha256), "the other tenant has the same recording"
+        await studio_rooms.voices.remove("ada", forget=True)
+    assert list(server.voices) == [made["acme"].voice_id], "the service was not asked"
+    with working_for("rival"):
+        assert made["acme"].voice_id not in str(await studio_rooms.persona_health.of("eve"))
+        with pytest.raises(NotFound):
+            await studio_rooms.renders.create(spec_with(stolen.model_dump()))
 
 
 @pytest.mark.parametrize("ended_by", ["removed", "forgotten", "removed late", "erased", "revoked"])
