@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from mcp_servers import OPENING, WAIT_S, McpAddress, mcp_address
+from strange_messages import bodies
 
 from agent.mcp import McpCalls, McpEndpoint
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import Unavailable
 
-ROUNDS = 150
 ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 VERSIONS = ("2025-06-18", "2024-11-05", "2026-07-28", "1999-01-01", "", "x" * 5000, "é")
-METHODS = (
-    "initialize", "tools/list", "tools/call", "ping", "server/discover", "notifications/cancelled",
-    "notifications/initialized", "resources/read", "prompts/get", "logging/setLevel", "completion/complete",
-    "subscriptions/listen", "rpc.discover", "", "__class__", "tools/call\u0000", "x" * 10_000,
-)  # fmt: skip
-VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 1e308, 10**30, "", "list_personas", "make_render", "\u0000\ud7ff", "../../etc/passwd",
-    "x" * 50_000, [], {}, [[[[]]]], {"name": "list_personas", "arguments": {}}, {"name": 7}, {"script": "a"},
-    {"name": "list_renders", "arguments": {"limit": -1}}, {"name": "list_renders", "arguments": []},
-    {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "f", "version": "1"}},
-    {"_meta": {"progressToken": {}}}, {"requestId": 1, "reason": "no"}, {"cursor": "no"},
-)  # fmt: skip
 
 
 @pytest.fixture
 async def address(services: Services) -> AsyncIterator[McpAddress]:
     async with mcp_address(services) as made:
         yield made
-
-
-def bodies(dice: random.Random) -> Iterator[bytes]:
-    """Well formed and broken messages, mixed."""
-    yield from (
-        b"", b"null", b"7", b'"', b"[]", b"[" * 100_000, b"{" * 3000 + b"}" * 3000, b"\x00\xff\xfe" * 1000,
-        b'{"jsonrpc": "2.0"}', b'{"jsonrpc": "2.0", "id": 1, "result": {}}', b"\xef\xbb\xbf{}",
-        b'{"jsonrpc": "2.0", "id": 1e400, "method": "ping"}', b'{"a":' * 5000, b'{"jsonrpc":"2.0","id":NaN}',
-    )  # fmt: skip
-    for _ in range(ROUNDS):
-        message: dict[str, Any] = {"jsonrpc": "2.0" if dice.random() < 0.9 else dice.choice(VALUES)}
-        for name, choices in (("id", (*range(20), *VALUES)), ("method", METHODS), ("params", VALUES)):
-            if dice.random() < 0.85:
-                message[name] = dice.choice(choices)
-        shape: Any = message if dice.random() < 0.9 else [message, message]
-        body = json.dumps(shape).encode()
-        if dice.random() < 0.15:
-            body = body[: dice.randrange(len(body))]
-        if dice.random() < 0.1:
-            place = dice.randrange(len(body) + 1)
-            body = body[:place] + dice.randbytes(8) + body[place:]
-        yield body
 
 
 @pytest.mark.parametrize("seed", range(2))
