@@ -14,7 +14,7 @@ from avatar.spec import Consent, MediaRef
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore
-from soundstage.database import Database, utcnow
+from soundstage.database import Database, new_id, utcnow
 from soundstage.database.tenants import as_the_house
 from soundstage.errors import Conflict, NotFound, SoundstageError, Upstream
 from soundstage.telemetry import get_logger
@@ -99,13 +99,18 @@ class VoiceService:
         self, labels: VoiceLabels, sample_sha256: str, chosen: SpeechService, claim: Claim | None
     ) -> VoiceView:
         async with self.db.session() as session:
-            await self._check(session, labels)
+            await self._require_consent(session, labels)
+            if claim is None:
+                await self._require_free(session, labels.name)
         sample = await self.samples.look_into(sample_sha256)
+        row_id = new_id("voc")
         async with self.db.transaction() as session:
-            await self._check(session, labels)
-            row = await self._written(session, labels, sample, chosen)
             if claim is not None:
-                await claim(session, row.id)
+                # The name may have been taken by another sending of this very request.
+                await claim(session, row_id)
+            await self._require_consent(session, labels)
+            await self._require_free(session, labels.name)
+            row = await self._written(session, row_id, labels, sample, chosen)
         called = await self._sent(row, labels, sample, chosen)
         view = await self._kept(row, called)
         if view is None:
@@ -157,23 +162,33 @@ class VoiceService:
         if not holders:
             await self.blobs.delete(sha256, unless_modified_since=looked_at)
 
-    async def _check(self, session: AsyncSession, labels: VoiceLabels) -> None:
+    @staticmethod
+    async def _require_consent(session: AsyncSession, labels: VoiceLabels) -> None:
         if labels.consent is None:
             await ConsentService.valid(session, labels.consent_id, "The voice of a person")
-        if await Voices(session).find(labels.name) is not None:
+
+    @staticmethod
+    async def _require_free(session: AsyncSession, name: str) -> None:
+        if await Voices(session).find(name) is not None:
             raise Conflict(
                 "voice.exists",
-                f"There is a cloned voice {labels.name} already.",
+                f"There is a cloned voice {name} already.",
                 "Remove it, or take another name.",
             )
 
     async def _written(
-        self, session: AsyncSession, labels: VoiceLabels, sample: SampleFile, service: SpeechService
+        self,
+        session: AsyncSession,
+        row_id: str,
+        labels: VoiceLabels,
+        sample: SampleFile,
+        service: SpeechService,
     ) -> ClonedVoice:
         """The record of what is about to be sent, with its consent."""
         recorded = await record(session, labels.consent) if labels.consent is not None else None
         row = await Voices(session).add(
             ClonedVoice(
+                id=row_id,
                 name=labels.name,
                 state=VoiceState.SENDING,
                 kind=service.kind,

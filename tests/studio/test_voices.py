@@ -358,6 +358,18 @@ async def test_a_request_that_is_sent_again_makes_one_voice(
     assert refused(other) == (422, "idempotency.key_reused")
 
 
+async def test_a_request_that_is_sent_twice_at_once_makes_one_voice(
+    send: Send, server: VoiceServer, client: httpx.AsyncClient
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    first, second = await asyncio.gather(send(headers=key), send(headers=key))
+    assert first.status_code == second.status_code == 201, (first.text, second.text)
+    assert first.json()["id"] == second.json()["id"]
+    assert len(server.keys) == 1 and len((await client.get("/api/consents")).json()) == 1
+    assert refused(await send(headers={"Idempotency-Key": "two"})) == (409, "voice.exists")
+    assert len(server.keys) == 1
+
+
 async def test_tenants_have_voices_of_their_own(server: VoiceServer, studio_rooms: Any, blobs: Any) -> None:
     labels = VoiceLabels.model_validate({"name": "ada", "said": SAID, "consent": WHO})
     made = {}
