@@ -304,16 +304,24 @@ def test_a_machines_database_that_came_back_by_other_means_is_closed(cli: Cli) -
     assert "Nothing was open." in cli("restored").out
 
 
-def test_the_shell_completes_commands(home: Path) -> None:
+@pytest.mark.parametrize(
+    ("typed", "place", "offered"),
+    [
+        ("soundstage pro", 1, "projects"),
+        # What can be said comes from the grammar's own files.
+        ('soundstage ask "List my', 2, "List my videos"),
+    ],
+)
+def test_the_shell_completes_commands_and_sentences(home: Path, typed: str, place: int, offered: str) -> None:
     variables = {
         **os.environ,
         "_SOUNDSTAGE_COMPLETE": "complete_bash",
-        "COMP_WORDS": "soundstage pro",
-        "COMP_CWORD": "1",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(place),
     }
     program = Path(sys.executable).with_name("soundstage")
     ran = subprocess.run([program], env=variables, capture_output=True, text=True, timeout=60, check=False)
-    assert "projects" in ran.stdout.split()
+    assert any(line.lower().startswith(offered.lower()) for line in ran.stdout.splitlines()), ran.stdout
 
 
 def test_webhooks_are_made_listed_switched_and_deleted(cli: Cli) -> None:
