@@ -225,6 +225,7 @@ class VoiceService:
             try:
                 await server.delete(row.voice_id)
             except SoundstageError as error:
+                await self._sendable_again(row)
                 raise Upstream(
                     "voice.unclear",
                     f"{unclear.error.message} It may have made the voice {labels.name} all the same.",
@@ -261,6 +262,7 @@ class VoiceService:
             await _service_of(row).server().delete(called)
         except SoundstageError as error:
             log.error("voice.left_behind", id=row.id, service=row.service, voice=called, error=error.message)
+            await self._sendable_again(row)
             raise Upstream(
                 "voice.left_behind",
                 f"The voice {row.name} was removed while its sample was on the way; the speech service has "
@@ -268,6 +270,11 @@ class VoiceService:
                 "Delete it there, by that name.",
             ) from error
         await self._undone(row)
+
+    async def _sendable_again(self, row: ClonedVoice) -> None:
+        """What made no voice is not what the same request gives the next time."""
+        async with self.db.transaction() as session:
+            await IdempotencyKeys(session).remove_of(row.id)
 
     async def _undone(self, row: ClonedVoice) -> None:
         """As if it had not been asked for. Nothing may be made with its consent either."""

@@ -268,13 +268,14 @@ async def test_while_nobody_knows_whether_it_was_made_its_record_stays(
     send: Send, server: VoiceServer, client: httpx.AsyncClient, studio_rooms: Any
 ) -> None:
     server.fault, server.deletes = "cut", False
-    assert refused(await send()) == (502, "voice.unclear")
+    key = {"Idempotency-Key": "one"}
+    assert refused(await send(headers=key)) == (502, "voice.unclear")
     (view,) = (await client.get("/api/voices")).json()
     assert view["state"] == "sending" and view["voice_id"] in server.voices
     with pytest.raises(SoundstageError) as unsure:
         await studio_rooms.renders.create(spec_with(view["voice"]))
     assert unsure.value.code == "voice.not_ready"
-    assert refused(await send()) == (409, "voice.exists")
+    assert refused(await send()) == refused(await send(headers=key)) == (409, "voice.exists")
     server.deletes = True
     assert (await client.delete("/api/voices/Ada")).status_code == 200
     await nothing_left(studio_rooms, server, view["sample_sha256"])
@@ -451,7 +452,8 @@ async def test_a_voice_that_a_service_keeps_after_all_is_told_by_its_name_there(
     send: Send, server: VoiceServer, client: httpx.AsyncClient
 ) -> None:
     server.fault, server.pause_s = "slow", 1.5
-    sending = asyncio.create_task(send())
+    key = {"Idempotency-Key": "one"}
+    sending = asyncio.create_task(send(headers=key))
     async with asyncio.timeout(20):
         while not server.keys:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -461,6 +463,7 @@ async def test_a_voice_that_a_service_keeps_after_all_is_told_by_its_name_there(
     assert refused(answer) == (502, "voice.left_behind")
     (called,) = server.voices
     assert called in answer.json()["detail"]
+    assert (await send(headers=key)).status_code == 201
 
 
 async def test_a_person_who_is_erased_is_erased_at_the_service_too(
