@@ -102,6 +102,7 @@ class VoiceService:
             await self._require_consent(session, labels)
             if claim is None:
                 await self._require_free(session, labels.name)
+        chosen.server().key()
         sample = await self.samples.look_into(sample_sha256)
         row_id = new_id("voc")
         async with self.db.transaction() as session:

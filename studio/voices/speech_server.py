@@ -125,14 +125,17 @@ class SpeechServer:
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
-        headers = {"Authorization": f"Bearer {key}"} if (key := self._key()) else {}
+        headers = {"Authorization": f"Bearer {key}"} if (key := self.key()) else {}
         root = httpx.URL(root_of(self.base_url))
         async with httpx.AsyncClient(
             base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not is_near(root.host)
         ) as client:
             yield client
 
-    def _key(self) -> str:
+    def key(self) -> str:
+        """Empty when it needs none. Raises `speech.key_missing`, and `speech.bad_key` for what no header can
+        carry: the client would show it in its own error.
+        """
         if not self.api_key_env:
             return ""
         key = os.environ.get(self.api_key_env, "").strip()
@@ -141,6 +144,12 @@ class SpeechServer:
                 "speech.key_missing",
                 f"The speech service needs a key, but the variable {self.api_key_env} is not set.",
                 f"Set {self.api_key_env} where the server starts.",
+            )
+        if not key.isascii() or not key.isprintable():
+            raise Unavailable(
+                "speech.bad_key",
+                f"What the variable {self.api_key_env} holds cannot be the key of a speech service.",
+                "A key is one line of letters, digits and signs of ASCII; look for a stray character in it.",
             )
         return key
 

@@ -557,3 +557,21 @@ async def test_the_key_of_a_service_is_used_and_never_shown(
     answer = await send(service=wanted)
     assert refused(answer)[1] == "voice.cannot_clone" and server.keys == ["Bearer sk-very-secret"]
     assert "very-secret" not in answer.text
+
+
+@pytest.mark.parametrize("key", ["sk-sécret", "sk-sec\nret", "sk-sec\x7fret"])
+async def test_a_key_that_no_header_can_carry_is_named_and_not_shown(
+    send: Send,
+    server: VoiceServer,
+    settings: Settings,
+    studio_rooms: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+) -> None:
+    _persona_file(settings, f"{{kind: openai, base_url: '{server.url}/keyed', api_key_env: SPEECH_KEY}}")
+    monkeypatch.setenv("SPEECH_KEY", key)
+    answer = await send(service=f"{server.url}/keyed")
+    assert refused(answer) == (503, "speech.bad_key")
+    assert "SPEECH_KEY" in answer.text and "sk-" not in answer.text
+    assert server.keys == [] and await studio_rooms.consents.list() == []
+    await nothing_left(studio_rooms, server)
