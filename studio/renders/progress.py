@@ -85,9 +85,11 @@ class ProgressBoard:
             self.note(line)
 
     def finish(self, scene_id: str, result: Finished) -> None:
+        """A segment that was there already may have been made for a scene of another name."""
         scene = self.scenes[scene_id]
         scene.done = scene.total = result.frames
-        scene.fps, scene.finished, scene.engines = 0.0, True, result.engines
+        scene.fps, scene.finished = 0.0, True
+        scene.engines = tuple(use.model_copy(update={"scene": scene_id}) for use in result.engines)
 
     def take_notices(self) -> list[Notice]:
         """Those that came since the last call."""

@@ -122,11 +122,14 @@ def test_progress_of_scenes_adds_up_and_the_guess_gives_way_to_the_truth() -> No
     assert (now.frames_done, now.frames_total, now.fps) == (50, 470, 25.0)
     assert now.eta_s == pytest.approx((470 - 50) / 25) and now.stage == "frames"
     board.hear("a", event(result=Finished(files=(), duration_ms=1, frames=210)))
-    use = EngineUse(scene="b", engine="latentsync", asked="auto", mode="middle")
+    # Made for a scene of another video, which called it otherwise.
+    use = EngineUse(scene="intro", engine="latentsync", asked="auto", mode="middle")
     board.finish("b", Finished(files=(), duration_ms=1, frames=100, engines=(use,)))
     done = board.snapshot()
     assert (done.frames_done, done.frames_total, done.scenes_done, done.fps) == (310, 310, 2, 0.0)
-    assert board.complete().stage == "done" and board.complete().engines == [use]
+    assert board.complete().stage == "done" and board.complete().engines == [
+        use.model_copy(update={"scene": "b"})
+    ]
 
 
 def test_a_notice_is_told_once() -> None:
