@@ -61,7 +61,7 @@ class Lanes:
         if telling is not None:
             telling.cancel()
         for room, code in self._codes.items():
-            if second_try and code == FAILED and not self._stops:
+            if second_try and code == FAILED and room is not CHECK and not self._stops:
                 await self._again(room)
         return self._close()
 

@@ -167,6 +167,16 @@ def test_what_check_finds_fails_the_run(checkout: Checkout) -> None:
     assert "FAIL types" in said
 
 
+def test_what_check_finds_is_not_tried_again(checkout: Checkout) -> None:
+    """It finds the same each time; what is gone the second time was somebody's edit in between."""
+    checkout.room("agent", PASSES)
+    known = checkout.folder / "known"
+    checkout.program("scripts/check", f"#!/bin/sh\n[ -e {known} ] || {{ touch {known}; exit 1; }}\n")
+    code, said = checkout.run(TEST_AGAIN="1")
+    assert (code, said[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+    assert not any("once more" in line for line in said)
+
+
 def test_an_unsteady_test_is_tried_again_at_the_end_when_that_is_wanted(checkout: Checkout) -> None:
     checkout.room("agent", UNSTEADY, mark=str(checkout.folder / "known"))
     checkout.room("jobs", PASSES)
