@@ -73,6 +73,8 @@ async def _plan(context: ToolContext, request: RunAnsible) -> Plan:
     number = f"{len(order.names)} machine{'' if len(order.names) == 1 else 's'}"
     changes = (
         change(f"{order.playbook.path} ({order.playbook.title}) {does}{only}", number),
+        # What is in it may change between the yes and the run, under the same name.
+        change("With its content and that of all roles as they are now", f"SHA-256 {order.playbook.sha256}"),
         *(change("On", ", ".join(order.names[at : at + 10])) for at in range(0, len(order.names), 10)),
     )
     same = [

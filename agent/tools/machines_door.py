@@ -124,11 +124,12 @@ class Role(_Told):
 
 
 class Playbook(_Told):
-    """`path` as a run names it; of `roles` those with tags can run alone."""
+    """`path` as a run names it; of `roles` those with tags can run alone. `sha256`: of all it reads."""
 
     path: str
     title: str
     roles: tuple[Role, ...]
+    sha256: str
 
 
 def understood(kind: type[Wanted] | Any, answer: Any) -> Any:

@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from provisioning_api.runs.contents import Contents
 from provisioning_api.runs.errors import playbook_broken
 
 _FOLDERS = (".", "ansible/playbooks", "playbooks")
+_DEPTH = 5
 
 
 class RoleView(BaseModel):
@@ -22,11 +24,12 @@ class RoleView(BaseModel):
 
 
 class PlaybookView(BaseModel):
-    """`path` as a run names it."""
+    """`path` as a run names it; `sha256` is of all that a run reads: roles, plugins, variables."""
 
     path: str
     title: str
     roles: list[RoleView]
+    sha256: str
 
 
 def find_playbooks(project: Path) -> list[PlaybookView]:
@@ -35,13 +38,15 @@ def find_playbooks(project: Path) -> list[PlaybookView]:
     Raises `run.playbook_broken` for one that Ansible would refuse.
     """
     project, found = project.resolve(), []
+    contents = Contents(project)
     for folder in _FOLDERS:
         for path in sorted((project / folder).glob("*.y*ml")):
             if plays := _plays(path):
                 title = next((str(play["name"]) for play in plays if play.get("name")), path.stem)
                 roles = {role.name: role for role in _roles(path, plays, project)}
                 name = str(path.relative_to(project))
-                found.append(PlaybookView(path=name, title=title, roles=list(roles.values())))
+                sha256 = contents.sha256(dict.fromkeys(_imported(path, plays, project)))
+                found.append(PlaybookView(path=name, title=title, roles=list(roles.values()), sha256=sha256))
     return found
 
 
@@ -57,11 +62,26 @@ def _plays(path: Path) -> list[dict[str, Any]]:
     return plays if len(plays) == len(content) else []
 
 
+def _inner(path: Path, play: dict[str, Any], project: Path) -> Path | None:
+    """The playbook that a play imports; nothing outside of the project."""
+    imported = play.get("import_playbook") or play.get("ansible.builtin.import_playbook")
+    inner = (path.parent / str(imported)).resolve() if imported else None
+    return inner if inner is not None and inner.is_relative_to(project) else None
+
+
+def _imported(path: Path, plays: Sequence[dict[str, Any]], project: Path, depth: int = 0) -> Iterator[Path]:
+    """The playbook itself, and those that it imports."""
+    yield path
+    for play in plays:
+        inner = _inner(path, play, project)
+        if inner is not None and depth < _DEPTH:
+            yield from _imported(inner, _plays(inner), project, depth + 1)
+
+
 def _roles(path: Path, plays: Sequence[dict[str, Any]], project: Path, depth: int = 0) -> Iterator[RoleView]:
     for play in plays:
-        imported = play.get("import_playbook") or play.get("ansible.builtin.import_playbook")
-        inner = (path.parent / str(imported)).resolve() if imported else None
-        if inner is not None and depth < 5 and inner.is_relative_to(project):
+        inner = _inner(path, play, project)
+        if inner is not None and depth < _DEPTH:
             yield from _roles(inner, _plays(inner), project, depth + 1)
         roles = play.get("roles") or ()
         if not isinstance(roles, list | tuple):

@@ -151,3 +151,20 @@ async def test_a_machine_that_came_since_voids_the_yes_to_all(people: Desk, hous
     asked = await people.say("run the hello playbook on all machines")
     await house.member("gpu-9")
     assert (await people.agree(asked, "bob")).startswith("void: the plan has changed since")
+
+
+@pytest.mark.parametrize(
+    "name", ["ansible/playbooks/parts.yaml", "ansible/playbooks/roles/greeter/tasks/main.yml"]
+)
+async def test_a_playbook_or_role_that_was_edited_since_voids_the_yes(
+    people: Desk, house: House, name: str
+) -> None:
+    asked = await people.say("run the parts playbook on gpu-1")
+    before = len(house.call("GET", "/api/runs"))
+    content = (house.project / name).read_text()
+    try:
+        (house.project / name).write_text(content.replace("name: ", "name: Not ", 1))
+        assert (await people.agree(asked, "bob")).startswith("void: the plan has changed since")
+    finally:
+        (house.project / name).write_text(content)
+    assert len(house.call("GET", "/api/runs")) == before

@@ -58,6 +58,43 @@ def test_a_playbook_that_imports_itself_or_the_world_outside_ends(tmp_path: Path
     assert (found.path, found.roles) == ("round.yaml", [])
 
 
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("playbook.yaml", True),
+        ("ansible/playbooks/site.yaml", True),
+        ("ansible/roles/common/tasks/main.yml", True),
+        ("ansible/roles/common/files/new.bin", True),
+        ("ansible/playbooks/roles/mine/tasks/main.yml", True),
+        ("ansible/plugins/filter/ours.py", True),
+        ("inventory/group_vars/all.yaml", True),
+        ("ansible/plugins/filter/__pycache__/ours.pyc", False),
+        ("ansible/playbooks/other.yaml", False),
+        ("README.md", False),
+    ],
+)
+def test_the_hash_of_a_playbook_is_of_all_that_a_run_reads(tmp_path: Path, name: str, counts: bool) -> None:
+    write(tmp_path, "playbook.yaml", "- import_playbook: ansible/playbooks/site.yaml\n")
+    write(tmp_path, "ansible/playbooks/site.yaml", SITE)
+    write(tmp_path, "ansible/roles/common/tasks/main.yml", "[]\n")
+    before = find_playbooks(tmp_path)[0].sha256
+    assert find_playbooks(tmp_path)[0].sha256 == before
+    path = tmp_path / name
+    write(tmp_path, name, (path.read_text() if path.exists() else "") + "# changed\n")
+    assert (find_playbooks(tmp_path)[0].sha256 != before) is counts
+
+
+def test_roles_that_are_links_in_a_circle_end(tmp_path: Path) -> None:
+    write(tmp_path, "playbook.yaml", SITE)
+    write(tmp_path, "elsewhere/tasks/main.yml", "[]\n")
+    (tmp_path / "ansible/roles").mkdir(parents=True)
+    (tmp_path / "ansible/roles/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/round").symlink_to(tmp_path / "ansible/roles")
+    before = find_playbooks(tmp_path)[0].sha256
+    write(tmp_path, "elsewhere/tasks/main.yml", "- debug:\n")
+    assert find_playbooks(tmp_path)[0].sha256 != before
+
+
 @pytest.mark.parametrize("roles", ["5", "true", "common", "{a: b}"])
 async def test_a_playbook_whose_roles_are_no_list_is_named(
     operator: httpx.AsyncClient, project: Path, roles: str
