@@ -12,7 +12,7 @@ from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall, Toolset
-from agent.tools.wrappers import shortened
+from agent.tools.wrappers import shortened, without_secrets
 from policy import Principal
 from soundstage.errors import Forbidden
 from studio.personas.schemas import Persona
@@ -50,8 +50,8 @@ class Caller:
         return persona is None or "*" in persona.tools or tool in persona.tools
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments as an event shows them: whole in debug mode, else only what is short."""
-        return dict(arguments) if self._conversation.debug else shortened(arguments)
+        """Arguments as an event shows them, without secrets: whole in debug mode, else only what is short."""
+        return without_secrets(arguments if self._conversation.debug else shortened(arguments))
 
     async def run(self, call: ToolCall) -> AsyncGenerator[BrainEvent, None]:
         """`tool_call` before anything happens, then `tool_result` and the result's own sentence.
@@ -90,5 +90,6 @@ class Caller:
         self._last_render_id, self._last_project_id = spoken_of(
             data, self._last_render_id, self._last_project_id
         )
-        yield ToolReturned(tool=name, result=data)
+        # Events are kept with the turn, and a model gets this one as it is: neither has use for a secret.
+        yield ToolReturned(tool=name, result=without_secrets(data))
         yield Text(text=result.sentence())

@@ -29,7 +29,9 @@ class Understood(_Event):
 
 
 class ToolCalled(_Event):
-    """A tool starts. In debug mode `arguments` holds all it was given, else only what is short."""
+    """A tool starts. In debug mode `arguments` holds all it was given, else only what is short; never a
+    secret.
+    """
 
     type: Literal["tool_call"] = "tool_call"
     tool: str
@@ -38,6 +40,8 @@ class ToolCalled(_Event):
 
 
 class ToolReturned(_Event):
+    """What a tool gave back, without secrets."""
+
     type: Literal["tool_result"] = "tool_result"
     tool: str
     result: dict[str, Any]

@@ -24,7 +24,7 @@ class ChatRequest(BaseModel):
         max_length=80,
         description="made up by the caller; when it comes again, it gets the answer that it began",
     )
-    debug: bool = Field(default=False, description="show whole arguments in the events")
+    debug: bool = Field(default=False, description="show whole arguments in the events, secrets masked")
 
 
 class ChatAnswer(BaseModel):

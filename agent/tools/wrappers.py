@@ -271,7 +271,12 @@ def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, objec
 
 def shown(values: Mapping[str, object]) -> dict[str, object]:
     """Shortened, and without what must not be seen."""
-    return dict(mask_secrets(None, "debug", shortened(values)))
+    return without_secrets(shortened(values))
+
+
+def without_secrets(values: Mapping[str, object]) -> dict[str, object]:
+    """Masked by the name of a field and the look of a value, however deep; a call itself keeps all."""
+    return dict(mask_secrets(None, "debug", dict(values)))
 
 
 def _entry(context: ToolContext, call: ToolCall, kind: str, data: Mapping[str, object]) -> AuditEntry:

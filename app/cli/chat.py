@@ -40,6 +40,9 @@ def register(cli: typer.Typer) -> None:
     def chat(
         context: typer.Context,
         session: Annotated[str | None, typer.Option(help="Continue this session.")] = None,
+        debug: Annotated[
+            bool, typer.Option("--debug", help="Show what tools are given and give back, secrets masked.")
+        ] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Talk to the agent. Ctrl-C ends an answer, Ctrl-D the conversation, arrow keys bring lines back."""
@@ -49,7 +52,7 @@ def register(cli: typer.Typer) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
         with _Background() as background, _history(settings.state_dir / "chat_history"):
-            talk = _Talk(settings, printer)
+            talk = _Talk(settings, printer, debug)
             background.run(talk.open(session))
             try:
                 _converse(background, talk, printer)
@@ -89,9 +92,10 @@ def _lines(printer: Printer) -> Iterator[str]:
 class _Talk:
     """One conversation and the services behind it, in the background's loop."""
 
-    def __init__(self, settings: Settings, printer: Printer) -> None:
+    def __init__(self, settings: Settings, printer: Printer, debug: bool) -> None:
         self._settings = settings
         self._printer = printer
+        self._debug = debug
         self._stack = AsyncExitStack()
         self._services: Services | None = None
         self._conversation: Conversation | None = None
@@ -105,7 +109,9 @@ class _Talk:
         try:
             await self._stack.enter_async_context(working(services, drive=False))
             sessions = services.brain.sessions
-            self._conversation = await sessions.open(Principal.local_admin(), session_id, local_files=True)
+            self._conversation = await sessions.open(
+                Principal.local_admin(), session_id, debug=self._debug, local_files=True
+            )
         except BaseException:
             await self._stack.aclose()
             raise
@@ -114,7 +120,7 @@ class _Talk:
     async def say(self, line: str) -> None:
         if self._services is None or self._conversation is None:
             raise RuntimeError("a conversation is opened before anything is said")
-        with trace(inherit=False), AnswerView(self._printer) as view:
+        with trace(inherit=False), AnswerView(self._printer, debug=self._debug) as view:
             async for event in self._services.brain.respond(self._conversation, line):
                 if self._printer.as_json or not isinstance(event, TurnBegan):
                     view.show(event)

@@ -17,6 +17,7 @@ from agent.events import (
     Progress,
     Text,
     TextPart,
+    ToolCalled,
     ToolReturned,
 )
 from app.cli.printing import Printer
@@ -44,10 +45,11 @@ def _figures(event: Progress) -> str:
 
 
 class AnswerView:
-    """A context manager: `show` every event of one answer."""
+    """A context manager: `show` every event of one answer, with `debug` those of tools too."""
 
-    def __init__(self, printer: Printer) -> None:
+    def __init__(self, printer: Printer, *, debug: bool = False) -> None:
         self._printer = printer
+        self._debug = debug
         # The bar takes what the figures leave of the line: a bar that wraps leaves its pieces behind.
         self._bar = RichProgress(
             TextColumn("{task.description}"),
@@ -104,6 +106,10 @@ class AnswerView:
                 self._stop_bar()
                 self._end_line()
                 self._printer.failure(event.code, event.message, event.hint, suggestions=event.suggestions)
+            case ToolCalled() | ToolReturned() if self._debug:
+                self._stop_bar()
+                self._end_line()
+                self._printer.note(harmless_json(event.model_dump_json()))
             case _:
                 pass
 

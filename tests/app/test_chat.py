@@ -133,3 +133,13 @@ def test_a_session_that_there_is_not_ends_at_once_with_its_code(home: Path) -> N
     ran = piped(home, "", "--session", "ses_none")
     assert ran.returncode == 1
     assert "session.not_found" in ran.stderr and "Traceback" not in ran.stderr
+
+
+async def test_debug_mode_shows_what_tools_are_given_and_give_without_secrets(home: Path) -> None:
+    said = "deploy the job talker with hf_token = hf_secret123\nlist my videos\n"
+    plain = await asyncio.to_thread(piped, home, said)
+    assert "tool_call" not in plain.stdout + plain.stderr
+    ran = await asyncio.to_thread(piped, home, said, "--debug")
+    assert '"variables":{"hf_token":"[masked]"}' in ran.stderr
+    assert '"tool_result","tool":"list_renders"' in ran.stderr
+    assert "hf_secret123" not in ran.stdout + ran.stderr
