@@ -69,14 +69,16 @@ def read_codes(packages: Iterable[Path]) -> tuple[list[DeclaredCode], list[Hidde
 
 
 def error_reference(packages: Iterable[Path]) -> str:
-    """Markdown: one table per family of codes (what stands before the dot), each code once."""
+    """Markdown: one table per family of codes (what stands before the dot), each code once: as it is raised
+    where it has a status, and a hint, if anywhere.
+    """
     declared, _ = read_codes(packages)
-    first: dict[str, DeclaredCode] = {}
-    for found in declared:
-        first.setdefault(found.code, found)
+    told: dict[str, DeclaredCode] = {}
+    for found in sorted(declared, key=lambda found: (found.code, found.status is None, not found.hint)):
+        told.setdefault(found.code, found)
     lines: list[str] = []
     family = ""
-    for found in first.values():
+    for found in told.values():
         if found.code.split(".")[0] != family:
             family = found.code.split(".")[0]
             lines += [

@@ -47,6 +47,20 @@ def test_codes_are_read_with_status_sentence_and_hint(tmp_path: Path) -> None:
     assert "| `thing.failed` | – | In a worker \\| or for it. |  |" in error_reference([package])
 
 
+def test_a_code_of_many_places_is_told_with_its_status_and_its_hint(tmp_path: Path) -> None:
+    package = tmp_path / "room"
+    package.mkdir()
+    raised = (
+        ("a", 'Failed("thing.gone", "It went.", "Wait.")'),
+        ("b", 'NotFound("thing.gone", "No.")'),
+        ("c", 'NotFound("thing.gone", "It is gone.", "Look elsewhere.")'),
+    )
+    for name, call in raised:
+        (package / f"{name}.py").write_text(f"raise {call}\n")
+    (row,) = [line for line in error_reference([package]).splitlines() if "thing.gone" in line]
+    assert row == "| `thing.gone` | 404 | It is gone. | Look elsewhere. |"
+
+
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
     return read_codes([*PACKAGES, WORKER])

@@ -18,7 +18,7 @@ from avatar.face.portrait import flatten
 from avatar.face.search import choose_face, find_faces
 from avatar.face.tracker import FaceTracker
 from avatar.pipeline.context import Context
-from avatar.pipeline.reenact_job import ReenactJob
+from avatar.pipeline.reenact_job import ReenactJob, no_driving
 from avatar.spec import Canvas, Notice
 from avatar.tracks import SpeechTrack
 
@@ -119,7 +119,7 @@ def _driving(
         rows = np.minimum((np.arange(count) * template.fps / rate).astype(int), len(template) - 1)
         return (template.face(int(row)) for row in rows), count, rate, _none, None
     if job.driving is None:
-        raise InvalidInput("reenact.no_driving", "Nothing says how the face should move.")
+        raise no_driving()
     if is_picture(job.driving):
         from avatar.engines.liveportrait.filmed import pictured_face
         from avatar.engines.liveportrait.poses import pictured

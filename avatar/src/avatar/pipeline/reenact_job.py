@@ -68,12 +68,16 @@ def scene_of(job: ReenactJob, *, photo: bool) -> Scene:
         driving = MediaRef(path=str(job.driving), name=job.driving.name)
         return Scene(id=SCENE, audio=driving, face=face, lead_in_ms=0, tail_ms=0)
     if not photo or not (job.text or "").strip():
-        raise InvalidInput(
-            "reenact.no_driving",
-            "Nothing says how the face should move.",
-            "Name a video or a motion template with --driving; a photo may also --say a text.",
-        )
+        raise no_driving()
     return Scene(id=SCENE, script=job.text, face=face)
+
+
+def no_driving() -> InvalidInput:
+    return InvalidInput(
+        "reenact.no_driving",
+        "Nothing says how the face should move.",
+        "Name a video or a motion template with --driving; a photo may also --say a text.",
+    )
 
 
 def require_other_names(job: ReenactJob, target: Path) -> None:
