@@ -54,16 +54,13 @@ class Deciding:
         *,
         agrees: bool,
         reason: str = "",
-        session_id: str | None = None,
     ) -> ApprovalOut:
         """Raises Forbidden for somebody who might not make the call themselves."""
         wanted = await self.approvals.get(approval_id, principal)
         if agrees and wanted.tool in self._toolset.tools:
             call = prepare_call(self._toolset, wanted.tool, wanted.arguments)
             await self._decider.require(principal, Action("route", "approvals", call.act.permission))
-        out = await self.approvals.vote(
-            approval_id, principal, agrees=agrees, reason=reason, session_id=session_id
-        )
+        out = await self.approvals.vote(approval_id, principal, agrees=agrees, reason=reason)
         self._wake.set()
         return out
 

@@ -46,8 +46,8 @@ def own_question() -> Forbidden:
     """Whoever asks does not answer."""
     return Forbidden(
         "approval.own_question",
-        "Whoever asks cannot also agree: neither in the same conversation nor with the same key.",
-        "Decide on the page or at the server's prompt, or ask somebody else.",
+        "Whoever asks cannot also agree: neither with the same key nor with a login of that key.",
+        "Ask somebody with a key of their own, or decide at the server's prompt.",
     )
 
 

@@ -109,18 +109,14 @@ class ApprovalService:
         *,
         agrees: bool,
         reason: str = "",
-        session_id: str | None = None,
     ) -> ApprovalOut:
-        """One person's yes or no. `session_id`: the conversation in which it is said, if any.
-
-        Raises Conflict when it is decided already, Forbidden for whoever asked.
-        """
+        """One person's yes or no. Raises Conflict when it is decided already, Forbidden for whoever asked."""
         async with self._database.transaction() as session:
             approvals = Approvals(session)
             swept = await self._sweep(session)
             row = await self._row(approvals, approval_id, principal)
             votes = await approvals.votes(row.id)
-            failure = _refusal(row, votes, principal, agrees=agrees, session_id=session_id)
+            failure = _refusal(row, votes, principal, agrees=agrees)
             if failure is None:
                 vote = ApprovalVote(
                     approval_id=row.id,
@@ -293,15 +289,13 @@ def _refusal(
     principal: Principal,
     *,
     agrees: bool,
-    session_id: str | None,
 ) -> SoundstageError | None:
     """Why this person cannot vote on it now."""
     if row.state != ApprovalState.PENDING:
         return already(row.state, " and ".join(vote.name for vote in votes))
-    if agrees and session_id == row.session_id:
-        return own_question()
-    # A program that holds the key must not answer itself; the same person's login on the page may.
-    if agrees and principal.kind == "key" and principal.id == row.requester_id:
+    # A key and every login of it are one: whoever holds a key can log in with it, programs too. Without a key
+    # there is the user of this machine alone, who owns the database and is asked so that they look.
+    if agrees and person_of(principal) != THIS_MACHINE and principal.id == row.requester_id:
         return own_question()
     if any(vote.person == person_of(principal) for vote in votes):
         return voted()

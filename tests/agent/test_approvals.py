@@ -20,6 +20,7 @@ from agent.tools.plan import Change, Plan
 from agent.tools.toolset import prepare_call
 from policy import Principal
 from policy.decisions import Decision, Verdict
+from policy.principal import Kind
 from soundstage.database import utcnow
 from soundstage.errors import Conflict, Forbidden
 
@@ -86,22 +87,24 @@ async def test_a_no_ends_it(stage: Stage) -> None:
         await stage.deciding.vote(approval_id, ADA, agrees=True)
 
 
-@pytest.mark.parametrize(
-    ("who", "session"),
-    [
-        (replace(ADA, kind="key"), None),
-        (BOB, "ses_1"),
-    ],
-    ids=["the key that asked", "the conversation that asked"],
-)
-async def test_whoever_asks_does_not_answer(stage: Stage, who: Principal, session: str | None) -> None:
-    approval_id = await stage.ask()
+@pytest.mark.parametrize("asker", ["key", "session"])
+@pytest.mark.parametrize("voter", ["key", "session"])
+async def test_whoever_asks_does_not_answer_neither_with_the_key_nor_with_a_login_of_it(
+    stage: Stage, asker: Kind, voter: Kind
+) -> None:
+    approval_id = await stage.ask(machine="node-7", who=replace(ADA, kind=asker))
     with pytest.raises(Forbidden) as refused:
-        await stage.deciding.vote(approval_id, who, agrees=True, session_id=session)
+        await stage.deciding.vote(approval_id, replace(ADA, kind=voter), agrees=True)
     assert refused.value.code == "approval.own_question"
     assert await stage.state(approval_id) is ApprovalState.PENDING
     # Taking one's own question back is no danger.
-    await stage.deciding.vote(approval_id, who, agrees=False, session_id=session)
+    await stage.deciding.vote(approval_id, replace(ADA, kind=voter), agrees=False)
+
+
+async def test_the_one_person_at_this_machine_agrees_after_having_seen_the_plan(stage: Stage) -> None:
+    page = Principal("loopback", "this machine", "admin", "loopback")
+    out = await stage.deciding.vote(await stage.ask(machine="node-7", who=page), page, agrees=True)
+    assert out.state is ApprovalState.APPROVED
 
 
 async def test_only_somebody_who_might_do_it_can_agree_to_it(stage: Stage) -> None:
