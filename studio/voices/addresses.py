@@ -9,8 +9,11 @@ import httpx
 
 from soundstage.errors import Invalid
 
+HERE = "127.0.0.1"
+ALSO_HERE = ("localhost", "::1")
 
-def root_of(base_url: str) -> str:
+
+def address_of(base_url: str) -> httpx.URL:
     """The address without `/v1`, `/audio/speech` and a slash at its end; raises `speech.bad_address`.
 
     People write it as they do for speaking: the server, its `/v1`, or the whole path.
@@ -26,7 +29,16 @@ def root_of(base_url: str) -> str:
             "Write it like http://127.0.0.1:8091.",
         )
     path = url.path.rstrip("/").removesuffix("/audio/speech").removesuffix("/v1")
-    return str(url.copy_with(path=path or "/", query=None, fragment=None)).rstrip("/")
+    return url.copy_with(path=path or "/", query=None, fragment=None)
+
+
+def root_of(base_url: str) -> str:
+    """What a service is known by, whoever asks it and by whichever name of this machine; raises
+    `speech.bad_address`.
+    """
+    url = address_of(base_url)
+    host = HERE if url.host in ALSO_HERE else url.host
+    return str(url.copy_with(host=host, userinfo=b"")).rstrip("/")
 
 
 def is_near(host: str) -> bool:

@@ -25,7 +25,7 @@ from urllib.parse import quote
 import httpx
 
 from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
-from studio.voices.addresses import is_near, root_of
+from studio.voices.addresses import address_of, is_near
 
 VOICES_PATH = "/v1/audio/voices"
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
@@ -126,7 +126,7 @@ class SpeechServer:
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
         headers = {"Authorization": f"Bearer {key}"} if (key := self.key()) else {}
-        root = httpx.URL(root_of(self.base_url))
+        root = address_of(self.base_url)
         async with httpx.AsyncClient(
             base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not is_near(root.host)
         ) as client:
@@ -145,7 +145,7 @@ class SpeechServer:
                 f"The speech service needs a key, but the variable {self.api_key_env} is not set.",
                 f"Set {self.api_key_env} where the server starts.",
             )
-        if not key.isascii() or not key.isprintable():
+        if not _is_plain(key):
             raise Unavailable(
                 "speech.bad_key",
                 f"What the variable {self.api_key_env} holds cannot be the key of a speech service.",
@@ -227,9 +227,13 @@ def _name_in(content: object, name: str) -> str | None:
     inner = content.get("voice")
     for part in (content, inner if isinstance(inner, dict) else {}):
         for key in ("id", "voice_id", "name"):
-            if isinstance(found := part.get(key), str) and 0 < len(found) <= 200 and found.isprintable():
+            if isinstance(found := part.get(key), str) and 0 < len(found) <= 200 and _is_plain(found):
                 return found
     return name if content.get("success") is True else None
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _strings(content: object) -> Iterator[str]:

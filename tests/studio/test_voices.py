@@ -21,8 +21,9 @@ from studio.consents.schemas import ConsentDraft
 from studio.personas.schemas import Persona
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
+from studio.voices.addresses import address_of, root_of
 from studio.voices.schemas import VoiceLabels
-from studio.voices.speech_server import SpeechServer
+from studio.voices.speech_server import SpeechServer, _name_in
 
 pytestmark = pytest.mark.each_database
 
@@ -226,6 +227,25 @@ async def test_a_sample_goes_only_where_the_operator_lets_it(
     assert (await send(service=f"{server.url}/v1/audio/speech")).status_code == 201
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "http://localhost:8091",
+        "http://[::1]:8091/v1",
+        "http://127.0.0.1:8091/v1/audio/speech/",
+        "HTTP://ada:secret@LocalHost:8091/?x#y",
+    ],
+)
+def test_a_service_is_the_same_however_its_address_is_written(written: str) -> None:
+    assert root_of(written) == "http://127.0.0.1:8091"
+    assert root_of("http://127.0.0.2:8091") == "http://127.0.0.2:8091"
+
+
+def test_a_service_is_asked_at_the_address_that_was_written() -> None:
+    """Its name is another matter: nothing listens at 127.0.0.1 because it does at [::1]."""
+    assert str(address_of("http://ada:secret@[::1]:8091/tts/v1/")) == "http://ada:secret@[::1]:8091/tts"
+
+
 async def test_without_a_speech_service_that_is_said(
     send: Send, studio_rooms: Any, settings: Settings
 ) -> None:
@@ -252,6 +272,13 @@ async def test_a_service_that_refuses_leaves_all_as_it_was(
     await nothing_left(studio_rooms, server)
     server.status, server.clones = 200, True
     assert (await send(headers=key)).status_code == 201, "a request that failed leaves no key behind"
+
+
+@pytest.mark.parametrize("called", ["völva", "a\nb", "", "x" * 201, 7])
+def test_what_cannot_be_sent_back_is_no_name(called: object) -> None:
+    assert _name_in({"id": called}, "ada") is None
+    assert _name_in({"success": True, "voice": {"name": called}}, "ada") == "ada"
+    assert _name_in({"id": "voice_1"}, "ada") == "voice_1"
 
 
 @pytest.mark.parametrize("fault", ["cut", "vague"])
@@ -547,7 +574,7 @@ async def test_what_a_key_may_not_it_is_not_let(
 
 
 async def test_the_key_of_a_service_is_used_and_never_shown(
-    send: Send, server: VoiceServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    send: Send, server: VoiceServer, settings: Settings, studio_rooms: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voice = f"{{kind: openai, base_url: '{server.url}/keyed', api_key_env: SPEECH_KEY}}"
     _persona_file(settings, voice)
@@ -557,6 +584,12 @@ async def test_the_key_of_a_service_is_used_and_never_shown(
     answer = await send(service=wanted)
     assert refused(answer)[1] == "voice.cannot_clone" and server.keys == ["Bearer sk-very-secret"]
     assert "very-secret" not in answer.text
+    server.status = 400
+    settings_key = frozenset({("openai", server.url, "SPEECH_KEY")})
+    object.__setattr__(studio_rooms.voices.admission, "services", settings_key)
+    told = await send(service=server.url)
+    assert refused(told) == (422, "speech.upstream_rejected") and "no room for Bearer" in told.text
+    assert "very-secret" not in told.text
 
 
 @pytest.mark.parametrize("key", ["sk-sécret", "sk-sec\nret", "sk-sec\x7fret"])
