@@ -62,12 +62,16 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         if consent is None and (person is None or purpose is None):
             raise typer.BadParameter("Say who agreed and to what: --person and --purpose, or --consent.")
-        draft = (
-            ConsentDraft(person=person, purpose=purpose, granted_at=granted_at or utcnow())
-            if person is not None and purpose is not None
-            else None
-        )
+        if consent is not None and (person is not None or purpose is not None or granted_at is not None):
+            raise typer.BadParameter(
+                "A consent that is on record says who agreed and to what: --consent goes alone."
+            )
         try:
+            draft = (
+                ConsentDraft(person=person, purpose=purpose, granted_at=granted_at or utcnow())
+                if person is not None and purpose is not None
+                else None
+            )
             labels = VoiceLabels(
                 name=name, said=said, consent=draft, consent_id=consent, service_consent=service_consent
             )

@@ -97,4 +97,9 @@ def test_person_and_purpose_must_be_named_or_a_consent_that_is_on_record(
     unknown = cli(*ada, "--consent", "cns_nobody")
     assert unknown.code == 1 and "consent.required" in unknown.err
     assert cli(*ada[:4], "../ada", *ada[5:], *WHO).code == 1
+    unnamed = cli(*ada, "--person", "", "--purpose", "Tutorials.")
+    assert unnamed.code == 1 and "voice.bad_labels" in unnamed.err and "person" in unnamed.err
+    for more in (("--person", "Ada"), ("--purpose", "Tutorials."), WHO):
+        both = cli(*ada, *more, "--consent", "cns_nobody")
+        assert both.code == 2 and "--consent" in both.err, both.err
     assert server.keys == []
