@@ -24,6 +24,7 @@ import torch  # noqa: E402
 from avatar.engines.liveportrait.loading import FILES  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
 from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
+from avatar.engines.weights.manifest import weight_file  # noqa: E402
 from liveportrait_cases import FIGURES, NETWORKS, SIZES, network_inputs, seeded_weights  # noqa: E402
 from seeded import Array, figures, largest_error  # noqa: E402
 
@@ -116,6 +117,15 @@ def compare_whole(sizes: Sizes) -> dict[str, Array]:
     """The original's figures for whole runs with small networks."""
     from liveportrait_runs import compare_runs
 
+    with tempfile.TemporaryDirectory() as folder:
+        write_checkpoints(Path(folder), sizes)
+        return compare_runs(Path(folder))
+
+
+def write_checkpoints(folder: Path, sizes: Sizes) -> None:
+    """The original's own, with seeded weights and in the published layout."""
+    import yaml
+
     states: dict[str, Any] = {
         role: original_network(network, sizes).state_dict()
         for network, (role, part) in FILES.items()
@@ -126,8 +136,11 @@ def compare_whole(sizes: Sizes) -> dict[str, Array]:
         for network, (_, part) in FILES.items()
         if part is not None
     }
-    with tempfile.TemporaryDirectory() as folder:
-        return compare_runs(Path(folder), original_config(sizes), states)
+    (folder / "models.yaml").write_text(yaml.safe_dump({"model_params": original_config(sizes)}))
+    for role, state in states.items():
+        path = folder / weight_file(role).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, path)
 
 
 def fill(module: torch.nn.Module, network: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +11,17 @@ import cv2
 import liveportrait_whole as whole
 import numpy as np
 import torch
-import yaml
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.loading import load_networks, required_files
-from avatar.engines.liveportrait.paste import soft_mask
-from avatar.engines.weights.manifest import weight_file
 from liveportrait_cases import SMALL
+from published_liveportrait import inference_config, quiet_modules
 from seeded import Array, figures, largest_error
 
 
-def compare_runs(folder: Path, config: dict[str, Any], states: dict[str, Any]) -> dict[str, Array]:
-    """The original's figures for all whole runs; its checkpoints are written to `folder` first, in the
-    published layout, and ours are loaded from there.
+def compare_runs(folder: Path) -> dict[str, Array]:
+    """The original's figures for all whole runs; its checkpoints lie in `folder`, and ours are loaded from
+    there.
     """
-    (folder / "models.yaml").write_text(yaml.safe_dump({"model_params": config}))
-    for name, state in states.items():
-        path = folder / weight_file(name).path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, path)
     networks = load_networks(required_files(folder), SMALL)
     kept: dict[str, Array] = {}
     for name, case in whole.CASES.items():
@@ -98,29 +89,14 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
     import src.live_portrait_pipeline as original
     from src.config.argument_config import ArgumentConfig
     from src.config.crop_config import CropConfig
-    from src.config.inference_config import InferenceConfig
 
-    places = {
-        "checkpoint_F": "appearance", "checkpoint_M": "motion", "checkpoint_W": "warping",
-        "checkpoint_G": "generator", "checkpoint_S": "retargeting",
-    }  # fmt: skip
     options: dict[str, Any] = {
         "flag_normalize_lip": False,
         "driving_multiplier": case.strength,
-        "lip_array": whole.REST[None],
         **case.flags,
     }
-    config = InferenceConfig(
-        models_config=str(folder / "models.yaml"),
-        flag_force_cpu=True,
-        flag_use_half_precision=False,
-        input_shape=(whole.SIDE_PX, whole.SIDE_PX),
-        mask_crop=np.repeat(soft_mask(whole.CROP_PX)[..., None], 3, axis=2),
-        **{name: str(folder / weight_file(f"liveportrait.{role}").path) for name, role in places.items()},
-        **options,
-    )
-    wrapper_module: Any = sys.modules["src.live_portrait_wrapper"]
-    wrapper_module.log = lambda *_, **__: None
+    config = inference_config(folder, whole.SIDE_PX, whole.CROP_PX, card=False, **options)
+    quiet_modules(original)
     pipeline = original.LivePortraitPipeline(config, CropConfig())
     pipeline.cropper = GivenCropper(case.frames)
     wrapper = pipeline.live_portrait_wrapper
@@ -144,12 +120,7 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
     module.load = lambda path: copy.deepcopy(template)
     module.load_image_rgb = lambda path: whole.source_frame(0)
     module.load_video = lambda path: [whole.source_frame(index) for index in range(case.frames)]
-    module.get_fps = lambda path: 25
-    module.has_audio_stream = lambda path: False
-    module.concat_frames = lambda *rows: []
     module.images2video = lambda frames, **_: encoded.append(frames)
-    module.log = lambda *_, **__: None
-    module.track = lambda steps, **_: _plain(steps)
     source = "source.mp4" if case.filmed else "source.png"
     pipeline.execute(ArgumentConfig(source=source, driving="driving.pkl", output_dir=str(folder / "out")))
     return whole.Result(
@@ -158,7 +129,3 @@ def run_original(case: whole.Whole, folder: Path) -> whole.Result:
         np.stack([made for _, made in drawn]),
         np.stack(encoded[-1]),
     )
-
-
-def _plain(steps: Any) -> Iterator[Any]:
-    yield from steps

@@ -5,7 +5,9 @@
 Both begin with the same decoded 1080p frames, the same sound and the same three points of each face, for the
 detector of the original is not free, and end with finished frames: hearing, aligning, coding, denoising,
 decoding and laying back are raced; reading and writing of files is not. `published_latentsync` says what the
-original needs. `--small` runs reduced networks on the processor, to see that the program works.
+original needs. `--compile` races our compiled denoiser too, last, for compiling takes minutes: a row for the
+clip's beginning, which holds them, and one for the whole clip after it. `--small` runs reduced networks on
+the processor, to see that the program works.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,7 @@ def main() -> None:
     parser.add_argument("--checkout", type=Path, required=True, metavar="PATH")
     parser.add_argument("--frames", type=int, default=250)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--small", action="store_true")
     given = parser.parse_args()
     if not torch.cuda.is_available() and not given.small:
@@ -61,15 +65,29 @@ def main() -> None:
     print(torch.cuda.get_device_name() if torch.cuda.is_available() else "processor")
     print(f"{'':<20} {'frames/s':>9} {'seconds':>9} {'VRAM MiB':>9}")
     ours = {}
-    for name, more in WAYS:
+
+    def entered(ways: Plan, **more: Any) -> Callable[[int], int]:
+        """So many frames of the film by one clip of ours."""
         settings = Settings(given.steps, GUIDANCE, side, length=CHUNK, seed=SEED, **more)
-        drawn = lambda: race(networks, usual, settings, pictures, points, samples)  # noqa: B023, E731
-        ours[name] = told(name, drawn)
+        clip = Clip(networks, ways, settings)
+        return lambda count: race(clip, networks, side, pictures[:count], points[:count], samples)
+
+    for name, more in WAYS:
+        run = entered(usual, **more)
+        ours[name] = told(name, lambda: run(given.frames))  # noqa: B023
     theirs = told(
         "the original", original(networks, shape, vae, usual, side, given, pictures, points, samples)
     )
     for name, rate in ours.items():
-        print(f"{name} / the original: {rate / theirs:.2f}")
+        print(f"{name} / the original: {rate / theirs:.2f}", flush=True)
+    if given.compile:
+        if usual.device.type == "cuda":
+            torch.cuda.empty_cache()
+        run = entered(replace(usual, compile=True))
+        first = min(given.frames, usual.chunks * CHUNK)
+        told("ours, compiling", lambda: run(first))
+        rate = told("ours, compiled", lambda: run(given.frames))
+        print(f"ours, compiled / the original: {rate / theirs:.2f}")
 
 
 def film(frames: int) -> tuple[Any, Any, Any]:
@@ -81,20 +99,20 @@ def film(frames: int) -> tuple[Any, Any, Any]:
     return pictures, anchors(frames) * 4, samples
 
 
-def race(networks: Networks, ways: Plan, settings: Settings, pictures: Any, points: Any, samples: Any) -> int:
+def race(clip: Clip, networks: Networks, side: int, pictures: Any, points: Any, samples: Any) -> int:
     """Ours, as the engine does it: what needs no card is made ahead in a thread."""
 
     def shots() -> Iterator[Shot]:
-        aligner = Aligner(settings.side_px, "published")
+        aligner = Aligner(side, "published")
         tokens = frame_tokens(feature_blocks(LogMel(samples), networks.whisper), len(pictures))
         for picture, three, heard in zip(pictures, points, tokens, strict=True):
             bgr = np.ascontiguousarray(picture[:, :, ::-1])
             matrix = aligner.matrix(three)
-            crop = np.ascontiguousarray(cut_out(bgr, matrix, settings.side_px, CPU)[:, :, ::-1])
+            crop = np.ascontiguousarray(cut_out(bgr, matrix, side, CPU)[:, :, ::-1])
             yield Shot(bgr, Seen(matrix, 1.0, True), crop, heard)
 
     with ahead(shots, 8) as coming:
-        return sum(1 for _ in Clip(networks, ways, settings).drawn(coming, len(pictures)))
+        return sum(1 for _ in clip.drawn(coming, len(pictures)))
 
 
 def original(

@@ -5,7 +5,9 @@
 Frames per second and most VRAM in every mode, and the five dearest operations from coding faces to laying
 them back. With `--checkout`, a working
 tree of the original, its UNet with the same weights does the same steps beside ours (it needs einops and
-OmegaConf). `--small` runs reduced networks on the processor, to see that the program itself works.
+OmegaConf). `--compile` adds rows for the compiled denoiser, last: a clip's beginning, which holds the minutes
+of compiling, and the frames after it. `--small` runs reduced networks on the processor, to see that the
+program itself works.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=250)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--checkout", type=Path, metavar="PATH")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--small", action="store_true")
     arguments = parser.parse_args()
     if not torch.cuda.is_available() and not arguments.small:
@@ -76,6 +80,12 @@ def main() -> None:
         first = lambda: original_chunk(theirs, usual, latent, arguments.steps)  # noqa: E731
         first()
         told("the original's UNet", 16, first)
+        del theirs
+    if arguments.compile:
+        clip = Clip(networks, replace(usual, compile=True), Settings(arguments.steps, side_px=side))
+        beginning = min(arguments.frames, usual.chunks * 16)
+        told("auto, compiling", beginning, lambda: run(clip, side, beginning))
+        told("auto, compiled", arguments.frames, lambda: run(clip, side, arguments.frames))
 
 
 def random_networks(shape: UNetShape, vae: dict[str, Any], ways: Plan) -> Networks:

@@ -20,35 +20,41 @@ STEPS, SIDE_PX = 2, 64
 def write_checkpoints(folder: Path) -> Path:
     """All files that both engines need, below `folder`."""
     import latentsync_cases as cases
+    from small_networks import small_networks
+
+    return save_checkpoints(folder, small_networks(), cases.our_unet(), cases.our_whisper(), cases.our_vae())
+
+
+def save_checkpoints(folder: Path, portrait: Any, unet: Any, whisper: Any, vae: Any) -> Path:
+    """The same of networks of any size."""
     import torch
     from avatar.engines.liveportrait.loading import FILES
     from avatar.engines.weights.manifest import weight_file
-    from small_networks import small_networks
 
     def save(content: Any, role: str) -> None:
         path = folder / weight_file(role).path
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(content, path)
 
-    networks, parts = small_networks(), {}
+    parts = {}
     for attribute, (role, part) in FILES.items():
-        state = dict(getattr(networks, attribute).state_dict())
+        state = dict(getattr(portrait, attribute).state_dict())
         if part is None:
             save(state, role)
         else:
             parts[part] = {f"module.{key}": value for key, value in state.items()}
     save(parts, "liveportrait.retargeting")
-    save({"global_step": 1, "state_dict": dict(cases.our_unet().state_dict())}, "latentsync.unet")
-    encoder = {f"encoder.{key}": value for key, value in cases.our_whisper().state_dict().items()}
+    save({"global_step": 1, "state_dict": dict(unet.state_dict())}, "latentsync.unet")
+    encoder = {f"encoder.{key}": value for key, value in whisper.state_dict().items()}
     save({"dims": {}, "model_state_dict": encoder}, "latentsync.whisper")
-    vae = folder / weight_file("latentsync.vae").path
-    vae.parent.mkdir(parents=True, exist_ok=True)
-    if vae.suffix == ".safetensors":
+    path = folder / weight_file("latentsync.vae").path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".safetensors":
         from safetensors.torch import save_file
 
-        save_file(dict(cases.our_vae().state_dict()), vae)
+        save_file({name: value.contiguous() for name, value in vae.state_dict().items()}, path)
     else:
-        torch.save(dict(cases.our_vae().state_dict()), vae)
+        torch.save(dict(vae.state_dict()), path)
     return folder
 
 

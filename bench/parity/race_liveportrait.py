@@ -1,0 +1,207 @@
+"""LivePortrait end to end, ours against the original, on one card with the same random weights.
+
+    $(scripts/torch_environment)/bin/python bench/parity/race_liveportrait.py [--checkout PATH] [--frames 250]
+
+Both begin with the same decoded photo, the same decoded driving frames and the same landmarks of each face,
+for the detectors of the original are not free, and end with finished frames of the photo's size, 512 x 512
+and 1920 x 1080: cutting out, motion, appearance, stitching, warping, generator and laying back are raced;
+reading and writing of files is not. Each runs as it does by default: the original frame by frame under
+autocast, ours in batches in fp16. A few frames warm both. Without a working tree of the original ours is
+measured alone; `--small` runs reduced networks on the processor, to see that the program works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import liveportrait as parity  # finds our packages
+import numpy as np
+import torch
+from avatar.engines.liveportrait.animator import Animator
+from avatar.engines.liveportrait.engine import batch_of
+from avatar.engines.liveportrait.filmed import DrivingFilm
+from avatar.engines.liveportrait.networks import Networks
+from avatar.engines.liveportrait.poses import Manner, still_poses
+from avatar.engines.liveportrait.reenactment import Reenactment
+from avatar.engines.liveportrait.sizes import PUBLISHED, Sizes
+from avatar.face.landmarks import Points
+from liveportrait_cases import NETWORKS, SMALL
+from liveportrait_whole import HEIGHT, WIDTH, Pixels, landmarks
+
+DRIVING_PX = 512
+SOURCES = ((512, 512), (1920, 1080))
+KINDS = 8
+"""So many different driving frames, in turn."""
+WARM_FRAMES = 16
+Race = Callable[[int], Pixels]
+"""Makes so many frames and gives the last, BGR."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The photo (h, w, 3), the driving frames (512, 512, 3), both BGR, and landmarks (478, 3) of each."""
+
+    photo: Pixels
+    photo_points: Points
+    driving: list[Pixels]
+    driving_points: list[Points]
+
+    def filmed(self, frames: int) -> Iterator[tuple[Pixels, Points]]:
+        for index in range(frames):
+            yield self.driving[index % KINDS], self.driving_points[index % KINDS]
+
+
+class GivenFilm:
+    """Stands where our engine would decode a file and look for faces."""
+
+    name = "the driving frames"
+
+    def __init__(self, cast: Cast, frames: int) -> None:
+        self._cast, self._frames = cast, frames
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def tracked(self, tracker: Any, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
+        yield from self._cast.filmed(self._frames)
+
+    def pictures(self) -> Iterator[Pixels]:
+        return (picture for picture, _ in self._cast.filmed(self._frames))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkout", type=Path, metavar="PATH")
+    parser.add_argument("--frames", type=int, default=250, metavar="N")
+    parser.add_argument("--small", action="store_true")
+    given = parser.parse_args()
+    if not torch.cuda.is_available() and not given.small:
+        print("no card here: not measured")
+        return
+    # As large as the original's pipeline has it; only the channels are fewer.
+    sizes = replace(SMALL, picture_px=PUBLISHED.picture_px) if given.small else PUBLISHED
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    casts = [cast_of(*size) for size in SOURCES]
+    print(torch.cuda.get_device_name() if device.type == "cuda" else "processor")
+    print(f"{'':<26} {'frames/s':>9} {'seconds':>9} {'VRAM MiB':>9}")
+    mine = raced("ours", given, casts, lambda cast: ours(sizes, device, cast))
+    if given.checkout is None:
+        print("ours / the original: not measured (no --checkout)")
+        return
+    parity.open_original(given.checkout)
+    with tempfile.TemporaryDirectory() as folder:
+        parity.write_checkpoints(Path(folder), sizes)
+        theirs = raced("the original", given, casts, lambda cast: original(Path(folder), sizes, device, cast))
+    for size, (rate, last), (their_rate, their_last) in zip(SOURCES, mine, theirs, strict=True):
+        apart = np.abs(last.astype(int) - their_last.astype(int))
+        print(f"ours / the original, {named(size)}: {rate / their_rate:.2f}", end="  ")
+        print(f"(their last frames differ by {apart.mean():.3f} of 255 levels, at most {apart.max()})")
+
+
+def cast_of(width: int, height: int) -> Cast:
+    """Grain, in whose middle a face may be; another face that moves in the driving frames."""
+    generator = np.random.default_rng(1)
+    photo = generator.integers(0, 255, (height, width, 3), np.uint8)
+    driving = list(generator.integers(0, 255, (KINDS, DRIVING_PX, DRIVING_PX, 3), np.uint8))
+    points = [placed("driving", index, DRIVING_PX, DRIVING_PX) for index in range(KINDS)]
+    return Cast(photo, placed("source", 0, width, height), driving, points)
+
+
+def placed(name: str, index: int, width: int, height: int) -> Points:
+    """Landmarks in the middle of a picture, as high in it as in the cases of parity."""
+    points = landmarks(name, index) * np.float32(height / HEIGHT)
+    points[:, 0] += (width - WIDTH * height / HEIGHT) / 2
+    return points
+
+
+def raced(
+    name: str, given: argparse.Namespace, casts: list[Cast], opened: Callable[[Cast], Race]
+) -> list[tuple[float, Pixels]]:
+    """Frames per second and the last frame for each cast; what was opened is let go before the next."""
+    told = []
+    card = torch.cuda.is_available()
+    for size, cast in zip(SOURCES, casts, strict=True):
+        race = opened(cast)
+        race(min(WARM_FRAMES, given.frames))
+        if card:
+            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        last = race(given.frames)
+        took = time.perf_counter() - started
+        most = str(torch.cuda.max_memory_allocated() >> 20) if card else "-"
+        row = f"{name}, {named(size)}"
+        print(f"{row:<26} {given.frames / took:9.2f} {took:9.1f} {most:>9}", flush=True)
+        told.append((given.frames / took, last))
+        del race
+        if card:
+            torch.cuda.empty_cache()
+    return told
+
+
+def named(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def ours(sizes: Sizes, device: torch.device, cast: Cast) -> Race:
+    """As `avatar reenact` does it: the driving frames are watched, then seen, drawn and laid in as one
+    stream.
+    """
+    networks = Networks(sizes)
+    for network in NETWORKS:
+        parity.fill(getattr(networks, network), network)
+    animator = Animator(networks, device, torch.float16 if device.type == "cuda" else torch.float32)
+    batch = batch_of(animator)
+
+    def race(frames: int) -> Pixels:
+        film: Any = GivenFilm(cast, frames)
+        nobody: Any = None
+        watched = DrivingFilm.watch(film, nobody, lambda: None)
+        drawing = Reenactment(animator, batch=batch)
+        source = drawing.face_of(cast.photo, cast.photo_points)
+        poses = still_poses(source, watched.faces(animator, batch), Manner())
+        made = 0
+        for picture in drawing.photo(cast.photo, source, poses):
+            made, last = made + 1, picture
+        if made != frames:
+            raise RuntimeError(f"{made} frames in place of {frames}")
+        return last
+
+    return race
+
+
+def original(folder: Path, sizes: Sizes, device: torch.device, cast: Cast) -> Race:
+    """Its own `execute`; its checkpoints lie in `folder` and are read before the clock runs."""
+    from published_liveportrait import opened
+
+    run = opened(folder, sizes.output_px, card=device.type == "cuda")
+
+    def race(frames: int) -> Pixels:
+        filmed = list(cast.filmed(frames))
+        rgb = [np.ascontiguousarray(picture[..., ::-1]) for picture in cast.driving]
+        made = run(
+            np.ascontiguousarray(cast.photo[..., ::-1]),
+            cast.photo_points,
+            [rgb[index % KINDS] for index in range(frames)],
+            [points for _, points in filmed],
+        )
+        if len(made) != frames:
+            raise RuntimeError(f"{len(made)} frames in place of {frames}")
+        return np.asarray(made[-1][..., ::-1], np.uint8)
+
+    return race
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The chain from a text to the video of a photo that says it, by LivePortrait and LatentSync on one card.
+
+    $(scripts/torch_environment)/bin/python bench/parity/speed_chain.py [--seconds 10]
+
+A scene goes through the worker's own door, from a text to the finished file, with random weights of the
+published sizes: once with both engines on the card, and once in turn, as where the card has no room for both,
+so that the first leaves it before the second comes. Each way is warmed by a short scene, which reads the
+networks from disk. Prints frames per second of all of it (speech, both engines, encoding), the most VRAM, and
+what lay on the card at the end. `--small` runs reduced networks on the processor, to see that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("neural", "latentsync", "liveportrait", "parity", "measure")
+sys.path[:0] = [
+    str(ROOT / "avatar/src"),
+    str(Path(__file__).parent),
+    *(str(ROOT / "tests/avatar" / room) for room in ROOMS),
+]
+
+import torch  # noqa: E402
+from avatar.engines.card_memory import find_card  # noqa: E402
+from avatar.engines.card_mode import MOUTH, PORTRAIT, decided, share_of  # noqa: E402
+from avatar.engines.neural.holder import MIB, ModelHolder, card_budget  # noqa: E402
+from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.render import render_video  # noqa: E402
+from avatar.spec import EngineName, RenderSpec  # noqa: E402
+
+CHAIN: EngineName = "liveportrait+latentsync"
+FPS = 25
+SENTENCE, SENTENCE_S = "The weather will be fair today, and the sea is calm. ", 3.55
+SIZE, SMALL_SIZE = (1280, 720), (256, 144)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=10, help="how long is spoken, about")
+    parser.add_argument("--small", action="store_true", help="on the processor although there is a card")
+    given = parser.parse_args()
+    if given.small:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if not torch.cuda.is_available() and not given.small:
+        print("no card here: not measured")
+        return
+    card = torch.cuda.is_available()
+    print(torch.cuda.get_device_name() if card else "processor")
+    print(f"{'':<22} {'frames/s':>9} {'frames':>7} {'seconds':>8} {'VRAM MiB':>9}  at the end on the card")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        open_networks(folder / "models", small=given.small)
+        size = SMALL_SIZE if given.small else SIZE
+        both = ModelHolder(card_budget if card else lambda: None)
+        for way, holder in (
+            ("both on the card", both),
+            ("one after the other", ModelHolder(no_room_for_both)),
+        ):
+            measured(way, holder, folder / way.replace(" ", "-"), size, given.seconds)
+            holder.clear()
+
+
+def no_room_for_both() -> int:
+    """One MiB less than both need together in the mode that the card has room for."""
+    mode = decided(CHAIN, find_card())
+    shares = [share_of(part, mode) for part in (PORTRAIT, MOUTH)]
+    return (sum(share.working_mib + share.weights_mib for share in shares) - 1) * MIB
+
+
+def measured(way: str, holder: ModelHolder, folder: Path, size: tuple[int, int], seconds: float) -> None:
+    folder.mkdir()
+    card = torch.cuda.is_available()
+
+    def rendered(script: str) -> int:
+        spec = scene(folder, size, script)
+        done = render_video(spec, folder / "out.mp4", Context(folder / "cache", holder=holder))
+        told = [notice for notice in done.warnings if notice.code == "gpu.out_of_memory"]
+        if told:
+            raise RuntimeError(f"{way}: {told[0].message}")
+        return done.frames
+
+    rendered("Mama.")
+    if card:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    started = time.perf_counter()
+    frames = rendered(SENTENCE * max(1, round(seconds / SENTENCE_S)))
+    took = time.perf_counter() - started
+    most = str(holder.peak_mib) if card else "-"
+    left = ", ".join(holder.on_card)
+    print(f"{way:<22} {frames / took:9.2f} {frames:7} {took:8.1f} {most:>9}  {left}", flush=True)
+
+
+def scene(folder: Path, size: tuple[int, int], script: str) -> RenderSpec:
+    """A photo that says the script."""
+    import cv2
+    from clipmaker.person import photo
+
+    path = folder / "person.png"
+    cv2.imwrite(str(path), photo("astronaut"))
+    agreed = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-31", "purpose": "measurement"}
+    face = {"kind": "photo", "image": {"path": str(path)}, "engine": CHAIN, "consent": agreed}
+    return RenderSpec.model_validate(
+        {
+            "canvas": {"width": size[0], "height": size[1], "fps": FPS},
+            "scenes": [{"id": "one", "script": script, "face": face}],
+        }
+    )
+
+
+def open_networks(folder: Path, *, small: bool) -> None:
+    """Checkpoints on disk, from which the engines read random weights."""
+    import small_checkpoints
+
+    os.environ["AVATAR_MODELS"] = str(folder)
+    if small:
+        small_checkpoints.write_checkpoints(folder)
+        small_checkpoints.as_if_published()
+        return
+    import liveportrait as parity
+    from avatar.engines.latentsync.memory import Plan
+    from avatar.engines.latentsync.shapes import UNetShape
+    from avatar.engines.liveportrait.networks import Networks
+    from avatar.engines.liveportrait.sizes import PUBLISHED
+    from liveportrait_cases import NETWORKS
+    from speed_latentsync import random_networks
+
+    portrait = Networks(PUBLISHED)
+    for network in NETWORKS:
+        parity.fill(getattr(portrait, network), network)
+    mouth = random_networks(UNetShape(), {}, Plan(torch.device("cpu"), torch.float32))
+    small_checkpoints.save_checkpoints(folder, portrait, mouth.unet.half(), mouth.whisper, mouth.vae)
+
+
+if __name__ == "__main__":
+    main()
