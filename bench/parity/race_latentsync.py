@@ -39,7 +39,11 @@ GUIDANCE = 1.5
 CHUNK = 16
 SEED = 1247
 CPU = torch.device("cpu")
-WAYS = (("ours", {}), ("ours, no overlap", {"overlap": 0}), ("ours, reuse 3", {"reuse": 3}))
+WAYS: tuple[tuple[str, dict[str, int]], ...] = (
+    ("ours", {}),
+    ("ours, no overlap", {"overlap": 0}),
+    ("ours, reuse 3", {"reuse": 3}),
+)
 
 
 def main() -> None:
