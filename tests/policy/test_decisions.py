@@ -89,6 +89,25 @@ async def test_arguments_of_tools_are_judged() -> None:
     assert (await decider.decide(EDITOR, long)).reasons == ("script is more than the policy allows",)
 
 
+@pytest.mark.parametrize(
+    ("name", "permission", "effect", "people"),
+    [
+        ("change_machine.reinstall", "machine:accept", "destructive", 2),
+        ("change_machine.retire", "machine:retire", "destructive", 2),
+        ("change_machine.drain", "machine:drain", "write", 1),
+        ("change_job.stop", "job:stop", "destructive", 1),
+        ("cancel_run", "run:cancel", "destructive", 0),
+    ],
+)
+async def test_what_a_farm_loses_for_good_needs_two_people_and_an_emergency_stop_nobody(
+    name: str, permission: str, effect: Any, people: int
+) -> None:
+    admin = Principal("key_1", "a test", "admin", "key")
+    decision = await Decider(shipped_engine()).decide(admin, tool(name, permission, effect))
+    assert decision.verdict is (Verdict.APPROVE if people else Verdict.ALLOW)
+    assert decision.approvers == people
+
+
 async def test_the_same_question_is_evaluated_once_and_any_other_anew() -> None:
     engine = CountingEngine()
     decider = Decider(engine)
