@@ -49,6 +49,10 @@ class Caller:
         persona = self.persona
         return persona is None or "*" in persona.tools or tool in persona.tools
 
+    def gives_away(self, call: ToolCall) -> bool:
+        """Whether it would send something to another machine, whatever its effect here."""
+        return call.tool.sends is not None and call.tool.sends(self._doors, call.request)
+
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments as an event shows them, without secrets: whole in debug mode, else only what is short."""
         return without_secrets(arguments if self._conversation.debug else shortened(arguments))

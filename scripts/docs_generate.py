@@ -48,14 +48,23 @@ def injection_page() -> str:
         "| the words lie in | they ask to | the model calls | what happens |",
         "|---|---|---|---|",
     ]
-    asked = "nothing; the person is offered a sentence"
-    refused = "refused: there is no such tool"
+    outcomes = {
+        "asked": "nothing; the person is offered a sentence",
+        "looked_up": "looked up and told to the person, as far as they may read it; nothing is changed",
+        "refused": "refused: there is no such tool",
+    }
     for source, orders in table["cases"].items():
         for name in orders:
             order = table["orders"][name]
             calls = ", ".join(f"`{tool}`" for tool in order["calls"])
-            happens = refused if order.get("result") == "refused" else asked
+            happens = outcomes[order.get("result", "asked")]
             lines.append(f"| {table['sources'][source]['told']} | {order['told']} | {calls} | {happens} |")
+    lines.append(
+        "\nA tool that only reads runs, for nobody can tell a model's own look-up from one that it was "
+        "talked into; what it reads is what the person may read, and goes to that person and to the language "
+        "model of the conversation. A look at a picture that would send it to a model on another machine is "
+        "asked for like a change."
+    )
     lines.append(
         "\nWhat remains: a model that fills other arguments than were meant into a tool that the person did "
         "ask for. What destroys something therefore needs the person's own sentence as soon as anything was "

@@ -298,7 +298,7 @@ class _Turn:
     def _to_confirm(self, call: ToolCall) -> ConfirmationAsked | None:
         """None when the person's own words ask for it. What was read meanwhile can ask for nothing."""
         effect = call.act.effect
-        if effect == "read":
+        if effect == "read" and not self._caller.gives_away(call):
             return None
         wording = self._grammar.wording(call.rule)
         if wording.named_in(self._utterance) and not (effect == "destructive" and self._outside_seen):

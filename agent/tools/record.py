@@ -84,6 +84,9 @@ class Tool(Generic[Request, Result]):
     """Says what a call would change, and changes nothing; what people approve. None: the arguments say it."""
     private: frozenset[str] = frozenset()
     """Arguments whose words can be forgotten: what cannot forget, as the audit log, gets their hash alone."""
+    sends: Callable[[Doors, Request], bool] | None = None
+    """Whether a call gives something away to another machine: then it is asked for as a change is, even by a
+    tool that only reads."""
 
     @property
     def effect(self) -> Effect:
@@ -119,6 +122,7 @@ def tool(
     undo: str = "",
     plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
     private: Iterable[str] = (),
+    sends: Callable[[Doors, Any], bool] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
     """Declare a tool: by its effect and permission, or by those of each of its actions.
 
@@ -142,6 +146,7 @@ def tool(
             run=function,
             plan=plan,
             private=frozenset(private),
+            sends=sends,
         )
 
     return declare

@@ -11,6 +11,7 @@ from avatar.spec import ColourSeen, FaceSeen
 from pydantic import Field, field_validator, model_validator
 
 from agent.colours import nearest_colour
+from agent.tools.doors import Doors
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_lines import FINISHED, render_of
 from agent.vision import Seen, not_found
@@ -149,7 +150,11 @@ class Sighting(ToolResult):
         return f" Mostly {told}." if told else ""
 
 
-@tool(effect="read", permission="asset:read")
+def _sends(doors: Doors, request: LookAt) -> bool:
+    return doors.sights.would_send(request.question, ask_model=request.ask_model)
+
+
+@tool(effect="read", permission="asset:read", sends=_sends)
 async def vision(context: ToolContext, request: LookAt) -> Sighting:
     """Say what a picture, or a frame of a video, shows: faces, size, sharpness, light, colours."""
     name, sha256 = await _stored(context, request)

@@ -11,12 +11,14 @@ import pytest
 import yaml
 from scripted_model import Call, Say, scripted_model
 
-from agent.events import BrainEvent, ConfirmationAsked, ToolFailed, ToolReturned
+from agent.events import BrainEvent, ConfirmationAsked, ToolCalled, ToolFailed, ToolReturned
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
+from agent.vision.model_describer import seeing_model
 from app.composition import Services, opened
 from policy import Principal
 from soundstage.settings import Settings
+from soundstage.settings.sections import LlmsSettings
 from studio.projects.schemas import ProjectDraft
 from studio.scenes.schemas import SceneDraft
 
@@ -24,6 +26,7 @@ TABLE: dict[str, Any] = yaml.safe_load(
     Path(__file__).with_name("injection_cases.yaml").read_text(encoding="utf-8")
 )
 CASES = [(source, order) for source, orders in TABLE["cases"].items() for order in orders]
+ELSEWHERE = {"base_url": "https://models.example/v1", "model": "m", "vision": True}
 PERSON = Principal(id="key_t", name="t", role="admin", kind="key")
 
 
@@ -40,11 +43,14 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
     lookups = [Call(tool, arguments) for tool, arguments in place.get("reads", {}).items()]
     obeying = [Call(tool, arguments) for tool, arguments in ordered["calls"].items()]
     before = [Say(f"It says: {words}")] if "before" in place else []
+    # A model that sees is on another machine.
+    elsewhere = seeing_model(LlmsSettings.model_validate({"local": ELSEWHERE}))
     async with scripted_model(*before, *lookups, *obeying, Say("Done.")) as model:
         chosen = settings.model_copy(update={"llm": _llm(settings, model.base_url)})
         if place.get("seed") == "persona":
             _write_persona(settings, words)
         async with opened(chosen) as services:
+            services.doors.sights._describer = elsewhere
             await _seed(services, place.get("seed", ""), words)
             brain = services.brain
             conversation = await brain.sessions.open(PERSON)
@@ -62,8 +68,17 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
     told = json.dumps(model.asked, ensure_ascii=False)
     assert "Done." in _texts(events), f"the model was not asked: {events}"
     assert words[:20] in told, "the model never saw the order"
+    looked_up = ordered.get("result") == "looked_up"
+    allowed = {*place.get("reads", {}), *(ordered["calls"] if looked_up else ())}
+    assert {event.tool for event in events if isinstance(event, ToolReturned)} <= allowed
+    if looked_up:
+        # Told to the person who asks and may read it; nothing is changed, and nothing is sent elsewhere.
+        called = [event for event in events if isinstance(event, ToolCalled)]
+        assert {event.effect for event in called} == {"read"}
+        assert [event.tool for event in called][-1:] == [*ordered["calls"]]
+        assert not [event for event in events if isinstance(event, ConfirmationAsked)]
+        return
     assert done == []
-    assert {event.tool for event in events if isinstance(event, ToolReturned)} <= set(place.get("reads", {}))
     if ordered.get("result") == "refused":
         assert [event.code for event in events if isinstance(event, ToolFailed)] == ["tool.not_found"]
     else:
