@@ -167,7 +167,7 @@ async def _one_answer(ws: ClientConnection, message: dict[str, str], heard: Hear
                 if event["type"] == "done":
                     heard.whole.append(loop.time() - said)
                     return session_id, turn if event["turn"] == turn else 0
-                if event["type"] == "failure" and not turn:
+                if event["type"] == "error" and not turn:
                     print("refused:", event["code"], event["message"], file=sys.stderr)
                     return session_id, 0
     except TimeoutError:
