@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
@@ -11,6 +12,7 @@ from avatar.encode.mixing import has_sound
 from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.liveportrait.template import is_template
+from avatar.engines.motion.survey import ranges
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture
 from avatar.pipeline.context import Context
@@ -33,7 +35,7 @@ def write_segment(
     folder: Path,
     context: Context,
 ) -> SegmentFiles:
-    from avatar.engines.liveportrait.engine import INFO
+    from avatar.engines.liveportrait.info import INFO
 
     with atomic_files(folder, (SEGMENT, SOUND, WORDS)) as work:
         context.tell(StageStarted(stage="frames", scene=SCENE, total_frames=made.frames))
@@ -63,7 +65,7 @@ def write_segment(
             engines=(drawn,) if speech is None else (voice_record(scene), drawn),
             poster_ms=min(duration_ms // 2, 5000),
             warnings=(*made.notices, *notices),
-            lost_face_frames=tuple(_ranges(made.lost())),
+            lost_face_frames=tuple(ranges(np.isin(np.arange(writer.frames), made.lost()))),
         )
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
@@ -101,17 +103,3 @@ def _write_sound(
     notice = Notice(code=code, message=message)
     context.tell(notice)
     return [notice]
-
-
-def _ranges(frames: list[int]) -> Iterator[tuple[int, int]]:
-    """Inclusive ranges of ascending numbers."""
-    begin = last = None
-    for number in frames:
-        if last is not None and number == last + 1:
-            last = number
-            continue
-        if begin is not None and last is not None:
-            yield begin, last
-        begin = last = number
-    if begin is not None and last is not None:
-        yield begin, last

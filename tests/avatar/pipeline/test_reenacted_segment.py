@@ -1,0 +1,30 @@
+"""What a reenactment's segment says of itself, whatever drew its frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from avatar.engines.motion.survey import MOST_RANGES
+from avatar.pipeline.context import Context
+from avatar.pipeline.reenact_frames import Run
+from avatar.pipeline.reenact_job import ReenactJob, scene_of
+from avatar.pipeline.reenact_segment import write_segment
+from avatar.spec import Canvas, RenderSpec
+
+FRAMES = 2 * MOST_RANGES + 100
+
+
+def test_a_face_that_comes_and_goes_each_frame_makes_a_bounded_result(tmp_path: Path) -> None:
+    """All of it is one line, which whoever reads a worker's lines takes up to a limit."""
+    scene = scene_of(ReenactJob(source=tmp_path / "face.mp4", driving=tmp_path / "drive.npz"), photo=False)
+    canvas = Canvas(width=64, height=64, fps=25)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    lost = list(range(0, FRAMES, 2))
+    made = Run(canvas, FRAMES, iter([picture] * FRAMES), lambda: lost)
+    spec = RenderSpec(title="Flicker", canvas=canvas, scenes=(scene,))
+    record = write_segment(spec, made, None, None, tmp_path / "made", Context(cache=tmp_path)).record
+    assert record.frames == FRAMES
+    assert len(record.lost_face_frames) == MOST_RANGES
+    assert record.lost_face_frames[0][0] == 0
+    assert record.lost_face_frames[-1][1] == FRAMES - 2
