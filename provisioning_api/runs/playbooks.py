@@ -53,7 +53,8 @@ def find_playbooks(project: Path) -> list[PlaybookView]:
 def _plays(path: Path) -> list[dict[str, Any]]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, AttributeError, LookupError, RecursionError, yaml.YAMLError):
+        # The reader's own errors, and what it falls over: no UTF-8, a date such as 2026-13-45, `!!int ""`.
         return []
     if not isinstance(content, list) or not content:
         return []

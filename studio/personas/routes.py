@@ -114,7 +114,8 @@ async def start_video(
     persona_id: str, order: StudioOrder, studio: StudioDep, principal: CreateRenders
 ) -> StudioJob:
     """A video of this persona saying a script, about `duration` seconds long where the voice allows."""
-    view = await studio.renders.create(request_of(persona_id, order), requested_by=principal.name)
+    persona = studio.personas.get(persona_id)
+    view = await studio.renders.create(request_of(persona, order), requested_by=principal.name)
     return job_of(view)
 
 

@@ -7,6 +7,7 @@ from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import BaseModel, ConfigDict, Field
 
 from soundstage.errors import Invalid
+from studio.personas.schemas import Persona
 from studio.renders.schemas import OutputView, RenderRequest, RenderView
 
 SLOWEST_WPM, FASTEST_WPM = 110, 230
@@ -37,14 +38,14 @@ class StudioJob(BaseModel):
     result: list[OutputView] | None = None
 
 
-def request_of(persona_id: str, order: StudioOrder) -> RenderRequest:
+def request_of(persona: Persona, order: StudioOrder) -> RenderRequest:
     if order.style not in STYLES:
         raise Invalid(
             "persona.unknown_style", f"There is no style {order.style!r}.", f"There are: {', '.join(STYLES)}."
         )
     return RenderRequest(
         script=order.script,
-        persona=persona_id,
+        persona=persona.id,
         background=STYLES[order.style],
         rate_wpm=_rate(order.script, order.duration),
     )
@@ -64,5 +65,6 @@ def _rate(script: str, duration_s: float | None) -> int | None:
     """Words per minute that fill the wished time, within what still sounds like a person."""
     if duration_s is None:
         return None
-    wished = round(len(script.split()) * 60 / duration_s)
-    return min(FASTEST_WPM, max(SLOWEST_WPM, wished))
+    # Bounded before it is rounded: for the shortest times there are it is infinite.
+    wished = min(float(FASTEST_WPM), len(script.split()) * 60 / duration_s)
+    return max(SLOWEST_WPM, round(wished))

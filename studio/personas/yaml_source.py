@@ -15,6 +15,13 @@ MAX_FILE_BYTES = 256 * 1024
 MAX_DEPTH = 40
 """Levels of YAML: a persona has five, and a thousand would end the reader."""
 
+MAX_QUOTED = 60
+
+_NO_VALUE = (ValueError, RecursionError, AttributeError, LookupError)
+"""What the reader falls over where a text is YAML and no value of its kind: a date such as 2026-13-45, or one
+that a tag only claims to be (`!!int ""`, `!!bool perhaps`, `!!timestamp soon`).
+"""
+
 
 def read_persona(path: Path) -> Persona:
     """Raises BadPersonaFile; never runs anything the file says (safe loader)."""
@@ -35,6 +42,7 @@ def parse_persona(text: str, file: str) -> Persona:
     """The persona in a text; `file` is how it is called in what is wrong. Raises BadPersonaFile."""
     if len(text) > MAX_FILE_BYTES:
         raise _whole(file, f"larger than {MAX_FILE_BYTES // 1024} KiB")
+    root: yaml.Node | None = None
     try:
         _check_tokens(text, file)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -46,8 +54,9 @@ def parse_persona(text: str, file: str) -> Persona:
             raise _whole(file, message) from error
         fault = Fault(line=mark.line + 1, column=mark.column + 1, message=message)
         raise BadPersonaFile(file, [fault]) from error
-    except (ValueError, RecursionError) as error:
-        # A date such as 2026-13-45 is YAML, and no date.
+    except _NO_VALUE as error:
+        if (misnamed := _misnamed(root)) is not None:
+            raise BadPersonaFile(file, [misnamed]) from error
         raise _whole(file, f"not YAML that can be read: {error}") from error
     if not isinstance(data, dict):
         message = "a persona file is a mapping with `id`, `name`, `face`, `voice`"
@@ -101,6 +110,25 @@ def _check_tokens(text: str, file: str) -> None:
         depth += isinstance(token, opening) - isinstance(token, closing)
         if depth > MAX_DEPTH:
             raise BadPersonaFile(file, [Fault(line=line, column=column, message="nested too deeply")])
+
+
+def _misnamed(node: yaml.Node | None) -> Fault | None:
+    """The first value that is not of the kind that its form or its tag names."""
+    if isinstance(node, yaml.MappingNode):
+        inner = [one for pair in node.value for one in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        inner = list(node.value)
+    else:
+        inner = []
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            yaml.constructor.SafeConstructor().construct_object(node)
+        except _NO_VALUE:
+            kind = node.tag.rpartition(":")[2]
+            mark = node.start_mark
+            message = f"{node.value[:MAX_QUOTED]!r} is no {kind}"
+            return Fault(line=mark.line + 1, column=mark.column + 1, message=message)
+    return next((fault for one in inner if (fault := _misnamed(one)) is not None), None)
 
 
 def _repeated(node: yaml.Node | None) -> Fault | None:

@@ -46,6 +46,9 @@ def test_what_is_no_playbook_or_cannot_be_read_is_left_out(tmp_path: Path) -> No
     write(tmp_path, "broken.yaml", "a: [")
     write(tmp_path, "empty.yaml", "")
     write(tmp_path, "binary.yaml", "\x00")
+    write(tmp_path, "dated.yaml", "- hosts: 2026-13-45\n")
+    write(tmp_path, "tagged.yaml", "- hosts: !!int ''\n")
+    write(tmp_path, "claimed.yaml", "- hosts: !!timestamp soon\n")
     write(tmp_path, "mixed.yaml", "- hosts: all\n- name: no play\n")
     assert find_playbooks(tmp_path) == []
 

@@ -307,7 +307,10 @@ def test_what_editors_lay_beside_a_file_is_no_persona(library: PersonaLibrary) -
     [
         ("id: ada\nname: Ada\nname: Eve\n", "line 3, column 1, field name: this field stands twice"),
         ("[" * 300, "column 41: nested too deeply"),
-        ("id: ada\nname: 2026-13-45\n", "bad.yaml"),
+        ("id: ada\nname: 2026-13-45\n", "bad.yaml, line 2, column 7: '2026-13-45' is no timestamp"),
+        ("id: ada\nname: !!timestamp soon\n", "bad.yaml, line 2, column 7: 'soon' is no timestamp"),
+        ("id: ada\ntools: [a, !!bool perhaps]\n", "bad.yaml, line 2, column 12: 'perhaps' is no bool"),
+        ("id: ada\n? !!int ''\n: Ada\n", "bad.yaml, line 2, column 3: '' is no int"),
         ("id: ada\nname: Ada\ncolour: 1\nshape: 2\n", "(and 1 more)"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 
 from policy import Policy, Principal, declared_permissions
@@ -180,6 +181,27 @@ async def test_the_older_video_studio_calls_still_work(client: Any, rooms: Any) 
     assert spec["voice"]["rate_wpm"] == 120 and spec["background"]["colour"] == "#101418"
     bad = await client.post("/api/personas/nova/video-studio", json={**order, "style": "baroque"})
     assert (bad.status_code, bad.json()["code"]) == (422, "persona.unknown_style")
+
+
+@pytest.mark.parametrize(
+    ("duration", "rate_wpm"), [(5e-324, 230), (1e-308, 230), (7200, 110)], ids=["least", "tiny", "longest"]
+)
+async def test_the_older_video_studio_speaks_at_a_human_rate_whatever_time_is_wished(
+    client: Any, duration: float, rate_wpm: int
+) -> None:
+    order = {"script": "one two three", "duration": duration}
+    job = await client.post("/api/personas/nova/video-studio", json=order)
+    assert job.status_code == 202, job.text
+    spec = (await client.get(f"/api/renders/{job.json()['jobId']}")).json()["spec"]
+    assert spec["scenes"][0]["voice"]["rate_wpm"] == rate_wpm
+
+
+@pytest.mark.parametrize("name", ["x" * 81, "x" * 3000, "%00", "%F0%9F%8E%AC"])
+async def test_the_older_video_studio_knows_no_persona_of_a_name_that_none_can_have(
+    client: Any, name: str
+) -> None:
+    answer = await client.post(f"/api/personas/{name}/video-studio", json={"script": "Hello"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "persona.not_found")
 
 
 async def test_without_a_key_from_elsewhere_every_door_but_health_is_closed(
