@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from agent.tools.plan import Change, Plan
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_lines import LATEST, render_of
 from soundstage.errors import Conflict, NotFound
+from soundstage.moments import Moment
 from studio.publishing.schemas import (
     TITLE_CHARS,
     AccountView,
@@ -53,7 +54,7 @@ class PublishRender(ToolRequest):
         default=None, max_length=4500, description="What stands below the video, word for word."
     )
     privacy: Privacy = Field(default="private", description="One of private, unlisted, public.")
-    publish_at: AwareDatetime | None = Field(
+    publish_at: Moment | None = Field(
         default=None, description="YouTube makes a private video public at that time."
     )
     again: bool = Field(default=False, description="Although the channel has this video already.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from policy.keys.states import KeyState
 from soundstage.database.tenants import NAME_CHARS, NAME_PATTERN
+from soundstage.moments import Moment
 
 MAX_SCOPES = 100
 
@@ -39,7 +40,7 @@ class KeyRequest(BaseModel):
         max_length=MAX_SCOPES,
         description="narrows the role: `render:create`, `render:*`; null: all of it",
     )
-    expires_at: AwareDatetime | None = Field(default=None, description="null: never")
+    expires_at: Moment | None = Field(default=None, description="null: never")
 
 
 class KeyView(BaseModel):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from soundstage.moments import within_utc
 
 
 class ConsentDraft(BaseModel):
@@ -14,7 +17,7 @@ class ConsentDraft(BaseModel):
 
     person: str = Field(min_length=1, max_length=200)
     purpose: str = Field(min_length=1, max_length=2000)
-    granted_at: datetime | date
+    granted_at: Annotated[datetime | date, AfterValidator(within_utc)]
     evidence: str | None = Field(
         default=None, description="id of an uploaded asset, such as the signed sheet"
     )

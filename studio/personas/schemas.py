@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from avatar.spec import (
     AvatarLayout,
@@ -21,8 +21,9 @@ from avatar.spec import (
     VideoFace,
     Voice,
 )
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from soundstage.moments import within_utc
 from soundstage.one_line import OneLine
 from studio.personas.faults import Fault
 
@@ -146,7 +147,7 @@ class ConsentGiven(_Strict):
 
     person: str = Field(min_length=1, max_length=200)
     purpose: str = Field(min_length=1, max_length=2000)
-    granted_at: datetime | date
+    granted_at: Annotated[datetime | date, AfterValidator(within_utc)]
     evidence: str | None = Field(
         default=None, description="id of an uploaded asset, such as the signed sheet"
     )

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from avatar.spec import Failed
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from soundstage.moments import Moment
 from studio.publishing.states import TERMINAL, PublicationState
 
 # developers.google.com/youtube/v3/docs/videos
@@ -56,7 +57,7 @@ class PublishRequest(BaseModel):
     category: str = Field(default="22", pattern=r"^\d{1,3}$", description="YouTube's number of the category")
     language: str | None = Field(default=None, max_length=35, description="BCP 47; empty: not stated")
     privacy: Privacy = "private"
-    publish_at: AwareDatetime | None = Field(
+    publish_at: Moment | None = Field(
         default=None, description="YouTube makes it public then; needs privacy `private`"
     )
     made_for_kids: bool = False

@@ -17,8 +17,9 @@ from avatar.spec import (
     Requirements,
 )
 from avatar.spec.scene import MAX_SCRIPT_CHARS
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from soundstage.moments import Moment
 from soundstage.one_line import OneLine
 from studio.renders.states import RenderState
 
@@ -52,7 +53,7 @@ class RenderRequest(BaseModel):
         default=None, max_length=64, description="the scene of a preview; None takes the first"
     )
     priority: int = Field(default=0, ge=-100, le=100, description="higher runs sooner")
-    ready_by: AwareDatetime | None = Field(
+    ready_by: Moment | None = Field(
         default=None, description="when it is wanted; the render's `forecast` says whether it can be"
     )
     requirements: Requirements | None = Field(

@@ -167,6 +167,23 @@ async def test_consents_are_recorded_revoked_and_erased(client: Any) -> None:
     assert (await client.get(f"/api/consents/{made['id']}")).status_code == 404
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+async def test_a_moment_that_utc_cannot_say_is_refused(client: Any, moment: str) -> None:
+    asked = {
+        "consents": {"person": "Grace", "purpose": "courses", "granted_at": moment},
+        "renders": {"script": "Hello", "ready_by": moment},
+        "personas": {
+            "name": "Grace",
+            "media": "asset_0",
+            "consent": {"person": "Grace", "purpose": "courses", "granted_at": moment},
+        },
+    }
+    for noun, body in asked.items():
+        answer = await client.post(f"/api/{noun}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid"), noun
+        assert "years 1 to 9999" in answer.json()["detail"]
+
+
 async def test_the_older_video_studio_calls_still_work(client: Any, rooms: Any) -> None:
     order = {"script": "one two three four five six", "style": "dark", "duration": 3}
     job = await client.post("/api/personas/nova/video-studio", json=order)
