@@ -19,7 +19,7 @@ ReadAudit = Annotated[Principal, Depends(require_permission("audit:read"))]
 async def read_audit(
     services: ProvisioningDep,
     _: ReadAudit,
-    after: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     subject: Annotated[str | None, Query(max_length=200)] = None,
 ) -> list[AuditView]:

@@ -103,12 +103,13 @@ class PersonaLibrary:
 
     def reload(self, persona_id: str) -> PersonaStatus:
         """Reads its file again whatever its time says, as some network file systems need."""
-        paths = [path for path, (_, entry) in self._stamped() if entry.id == persona_id]
-        if not paths:
+        found = [(path, entry) for path, (_, entry) in self._stamped() if entry.id == persona_id]
+        if not found:
             raise self._unknown(persona_id)
-        for path in paths:
-            # Kept with a stamp that no file has, so that the last good one is still known.
-            self._read[path] = ((0, 0, 0), self._read[path][1])
+        for path, entry in found:
+            # Kept with a stamp that no file has, so that the last good one is still known. Whoever looks in
+            # another thread may have found meanwhile that the file is gone.
+            self._read[path] = ((0, 0, 0), entry)
         return self.status(persona_id)
 
     def _stamped(self) -> Sequence[tuple[Path, tuple[Stamp, PersonaEntry]]]:

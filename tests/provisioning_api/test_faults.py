@@ -296,3 +296,13 @@ async def test_a_run_that_finds_the_disk_full_waits_and_is_not_lost(
         await asyncio.to_thread(filling.unlink)
         again = await operator.post(f"/api/runs/{run['id']}/retry")
         assert (await end_of(operator, again.raise_for_status().json()["id"]))["state"] == "succeeded"
+
+
+@pytest.mark.each_database
+async def test_a_line_of_the_audit_log_that_no_database_can_count_to_is_refused(
+    operator: httpx.AsyncClient,
+) -> None:
+    last = await operator.get("/api/audit", params={"after": 2**31 - 1})
+    assert (last.status_code, last.json()) == (200, [])
+    beyond = await operator.get("/api/audit", params={"after": 2**31})
+    assert (beyond.status_code, beyond.json()["code"]) == (422, "request.invalid")

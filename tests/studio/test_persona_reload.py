@@ -12,6 +12,7 @@ import pytest
 from studio.assets.schemas import AssetLabels
 from studio.personas import yaml_source
 from studio.personas.faults import MOST_TOLD
+from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaDraft
 from studio.personas.watching import STREAM, PersonaWatch
 
@@ -86,6 +87,25 @@ async def test_status_reload_validate_and_health_over_rest(client: Any, settings
         assert (await client.get(f"/api/personas/nobody/{call}")).json()["code"] == "persona.not_found"
     for call in ("reload", "validate"):
         assert (await client.post(f"/api/personas/nobody/{call}")).json()["code"] == "persona.not_found"
+
+
+async def test_a_file_that_goes_while_it_is_read_again_is_gone(
+    client: Any, settings: Any, rooms: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch looks in a thread of its own, also between two steps of a question."""
+    path: Path = settings.personas_dir / "ada.yaml"
+    write(path, ADA)
+    listed = PersonaLibrary._stamped
+
+    def seen_by_the_watch_too(library: PersonaLibrary) -> Any:
+        found = listed(library)
+        path.unlink(missing_ok=True)
+        library.entries()
+        return found
+
+    monkeypatch.setattr(PersonaLibrary, "_stamped", seen_by_the_watch_too)
+    answer = await client.post("/api/personas/ada/reload")
+    assert (answer.status_code, answer.json()["code"]) == (404, "persona.not_found")
 
 
 async def test_a_large_draft_is_read_beside_the_event_loop_and_only_told_faults_are_looked_for(
