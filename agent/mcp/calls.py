@@ -2,68 +2,107 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import anyio
 from mcp import types
 from mcp.shared.exceptions import MCPError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from agent.approvals.errors import ApprovalRequired
-from agent.mcp.descriptions import TRACE, Refused, WaitsForPeople, described
-from agent.mcp.session import McpSessions
+from agent.mcp.descriptions import (
+    ABOUT_CALLS,
+    CANCEL_CALL,
+    TRACE,
+    CallCancelled,
+    CallRunning,
+    CallTicket,
+    Refused,
+    WaitsForPeople,
+    described,
+)
+from agent.mcp.running import CallLimits, RunningCall, RunningCalls
+from agent.mcp.session import McpSessions, session_id_of
 from agent.tools.doors import Doors
-from agent.tools.record import ToolContext, ToolResult
+from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from policy import Principal
 from soundstage.database import Database
-from soundstage.errors import SoundstageError, unexpected_error
+from soundstage.errors import Invalid, SoundstageError, unexpected_error
 from soundstage.telemetry import get_logger, trace
 
 
 class McpCalls:
-    """Free of state: who asks comes with each call."""
+    """Who asks comes with each call; what it holds are the calls that are not at their end."""
 
-    def __init__(self, toolset: Toolset, doors: Doors, database: Database) -> None:
+    def __init__(
+        self, toolset: Toolset, doors: Doors, database: Database, limits: CallLimits | None = None
+    ) -> None:
         self._toolset = toolset
         self._doors = doors
         self._sessions = McpSessions(database)
+        self._running = RunningCalls(limits)
         self._log = get_logger(__name__)
 
     def list(self, principal: Principal) -> list[types.Tool]:
-        """The tools that this caller may use, and of their actions those."""
+        """The tools that this caller may use, and of their actions those; and what tickets are for."""
         found = (described(tool, principal) for tool in self._toolset.tools.values())
-        return [tool for tool in found if tool is not None]
+        return [*(tool for tool in found if tool is not None), *ABOUT_CALLS.values()]
 
     async def call(
         self, principal: Principal, name: str, arguments: Mapping[str, Any], *, dry_run: bool = False
     ) -> types.CallToolResult:
-        """The result, as data and as a sentence. What fails is a result too, which says how to go on.
+        """The result, as data and as a sentence; a ticket for it when it takes long. What fails is a result
+        too, which says how to go on.
 
         Raises MCPError only for a tool that does not exist.
         """
-        if name not in self._toolset.tools:
+        if name not in self._toolset.tools and name not in ABOUT_CALLS:
             raise MCPError(types.INVALID_PARAMS, f"There is no tool named {name[:80]!r}.")
         with trace(inherit=False) as trace_id:
             try:
-                answer = await self._answer(principal, name, arguments, dry_run)
-            except ApprovalRequired as waits:
-                told = WaitsForPeople(approval_id=waits.approval_id, message=waits.message, hint=waits.hint)
-                answer = _result(told, f"{waits.message}\n{waits.hint}")
+                if name in ABOUT_CALLS:
+                    running = await self._asked(principal, name, arguments)
+                else:
+                    call = prepare_call(self._toolset, name, arguments)
+                    running = await self._running.begin(
+                        session_id_of(principal), call, trace_id, self._answer(principal, call, dry_run)
+                    )
+                return _told(running)
             except SoundstageError as error:
-                answer = _failed(error)
-            except Exception:
-                self._log.exception("an MCP call broke", tool=name)
-                answer = _failed(unexpected_error())
-        answer.meta = {TRACE: trace_id}
-        return answer
+                return _traced(_failed(error), trace_id)
 
-    async def _answer(
-        self, principal: Principal, name: str, arguments: Mapping[str, Any], dry_run: bool
-    ) -> types.CallToolResult:
-        call = prepare_call(self._toolset, name, arguments)
+    async def close(self) -> None:
+        """Ends all that still runs; nobody may call any more."""
+        await self._running.close()
+
+    async def _asked(self, principal: Principal, name: str, arguments: Mapping[str, Any]) -> RunningCall:
+        """The call that a ticket stands for."""
+        try:
+            ticket = CallTicket.model_validate(dict(arguments))
+        except ValidationError as error:
+            raise Invalid(
+                "mcp.which_call", "No call is named.", "Give the call_id of a ticket, and nothing else."
+            ) from error
+        running = self._running.find(session_id_of(principal), ticket.call_id)
+        # A key that has lost the right meanwhile does not get the result either.
+        principal.require(running.call.act.permission)
+        await (self._running.cancel(running) if name == CANCEL_CALL else self._running.wait(running))
+        return running
+
+    async def _answer(self, principal: Principal, call: ToolCall, dry_run: bool) -> types.CallToolResult:
+        try:
+            return await self._result(principal, call, dry_run)
+        except ApprovalRequired as waits:
+            told = WaitsForPeople(approval_id=waits.approval_id, message=waits.message, hint=waits.hint)
+            return _result(told, f"{waits.message}\n{waits.hint}")
+        except SoundstageError as error:
+            return _failed(error)
+        except Exception:
+            self._log.exception("an MCP call broke", tool=call.tool.name)
+            return _failed(unexpected_error())
+
+    async def _result(self, principal: Principal, call: ToolCall, dry_run: bool) -> types.CallToolResult:
         session = await self._sessions.of(principal)
         context = ToolContext(
             principal=principal,
@@ -73,22 +112,28 @@ class McpCalls:
             last_project_id=session.last_project_id,
             dry_run=dry_run,
         )
-        result = await self._run(context, call)
+        result = await self._toolset.run(context, call)
         if not dry_run:
             await self._sessions.note(session, result.model_dump(mode="json"))
         return _result(result, result.sentence())
 
-    async def _run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        """In a task of its own: the SDK cancels anew at every await, which would cut a tool's cleaning up."""
-        task = asyncio.create_task(self._toolset.run(context, call))
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            task.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([task])
-            raise
-        return task.result()
+
+def _told(running: RunningCall) -> types.CallToolResult:
+    """Its result when it has ended: the very one that the call itself would have had."""
+    name, seconds = running.call.tool.name, round(running.seconds, 1)
+    if not running.task.done():
+        going = CallRunning(call_id=running.id, tool=name, seconds=seconds)
+        answer = _result(going, f"{name} ({running.id}) has been running for {seconds:.0f} s. {going.hint}")
+    elif running.task.cancelled():
+        answer = _result(CallCancelled(call_id=running.id, tool=name), f"{name} ({running.id}) was ended.")
+    else:
+        answer = running.task.result().model_copy()
+    return _traced(answer, running.trace_id)
+
+
+def _traced(answer: types.CallToolResult, trace_id: str) -> types.CallToolResult:
+    answer.meta = {TRACE: trace_id}
+    return answer
 
 
 def _result(answer: BaseModel, sentence: str) -> types.CallToolResult:

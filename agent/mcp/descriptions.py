@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from mcp import types
@@ -43,6 +45,64 @@ class Refused(BaseModel):
     hint: str = Field(default="")
 
 
+class CallRunning(BaseModel):
+    """The answer of a call that takes long, a ticket: it goes on, and its result can be asked for later."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["working"] = "working"
+    call_id: str
+    tool: str
+    seconds: float = Field(description="For how long it has been running.")
+    hint: str = "Ask for its result with show_call; cancel_call ends it."
+
+
+class CallCancelled(BaseModel):
+    """The answer for a call that was ended before it had a result. What had happened stays."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["cancelled"] = "cancelled"
+    call_id: str
+    tool: str
+
+
+class CallTicket(BaseModel):
+    """What the tools about calls take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    call_id: str = Field(max_length=100, description="Of the ticket, as `call_…`.")
+
+
+SHOW_CALL, CANCEL_CALL = "show_call", "cancel_call"
+ABOUT_CALLS: Mapping[str, types.Tool] = MappingProxyType(
+    {
+        SHOW_CALL: types.Tool(
+            name=SHOW_CALL,
+            title="Show call",
+            description="The result of a call that was answered with a ticket, or that it still runs.",
+            input_schema=CallTicket.model_json_schema(),
+            annotations=types.ToolAnnotations(
+                read_only_hint=True, destructive_hint=False, open_world_hint=False
+            ),
+        ),
+        CANCEL_CALL: types.Tool(
+            name=CANCEL_CALL,
+            title="Cancel call",
+            description="End a call that was answered with a ticket. What had happened stays.",
+            input_schema=CallTicket.model_json_schema(),
+            annotations=types.ToolAnnotations(
+                read_only_hint=False, destructive_hint=False, open_world_hint=False
+            ),
+        ),
+    }
+)
+"""They belong to the protocol and not to the tools: they need no right but that of the call itself. Their
+results are those of any tool, so they declare no schema of it.
+"""
+
+
 def described(tool: AnyTool, principal: Principal) -> types.Tool | None:
     """The tool as this caller may use it; None when they may not use it at all."""
     acts = {action: act for action, act in tool.acts.items() if principal.may(act.permission)}
@@ -75,6 +135,6 @@ def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
 
 
 def _output(tool: Tool[Any, Any]) -> dict[str, Any]:
-    """What the tool returns, or that it waits for people, or (in a dry run) its plan."""
-    wanted: Any = tool.result | WaitsForPeople | PlannedResult
+    """What the tool returns, or that it waits for people, or a ticket, or (in a dry run) its plan."""
+    wanted: Any = tool.result | WaitsForPeople | CallRunning | PlannedResult
     return {"type": "object", **TypeAdapter(wanted).json_schema(mode="serialization")}

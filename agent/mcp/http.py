@@ -32,11 +32,12 @@ class McpEndpoint:
         self._manager = StreamableHTTPSessionManager(
             mcp_server(calls, _caller), session_idle_timeout=IDLE_S, max_sessions=MOST_SESSIONS
         )
+        self._calls = calls
         self._open, self._closing = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Meanwhile requests are answered; at the end every session is closed."""
+        """Meanwhile requests are answered; at the end sessions are closed and calls ended."""
         # In a task of its own: the SDK's tasks must end in the task in which they began, and whoever
         # starts an application may close it from another one.
         running = asyncio.create_task(self._serve())
@@ -47,7 +48,10 @@ class McpEndpoint:
         finally:
             opened.cancel()
             self._closing.set()
-            await running
+            try:
+                await running
+            finally:
+                await self._calls.close()
 
     async def _serve(self) -> None:
         async with self._manager.run():

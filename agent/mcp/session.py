@@ -34,7 +34,7 @@ class McpSessions:
 
     async def of(self, principal: Principal) -> McpSession:
         """The principal's session; made with its first call."""
-        session_id = _id_of(principal)
+        session_id = session_id_of(principal)
         async with self._database.session() as session:
             row = await SessionRepository(session).get(session_id)
         if row is None:
@@ -65,7 +65,7 @@ class McpSessions:
                 row.updated_at = utcnow()
 
 
-def _id_of(principal: Principal) -> str:
-    """One for each principal of each tenant."""
+def session_id_of(principal: Principal) -> str:
+    """One for each principal of each tenant: also whose the tickets of its calls are."""
     who = principal.id if principal.tenant == DEFAULT_TENANT else f"{principal.tenant}\n{principal.id}"
     return f"ses_mcp{hashlib.sha256(who.encode()).hexdigest()[:24]}"

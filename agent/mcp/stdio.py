@@ -12,5 +12,8 @@ from policy import Principal
 async def serve_stdio(calls: McpCalls, principal: Principal) -> None:
     """Until standard input ends."""
     server = mcp_server(calls, lambda _: principal)
-    async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+    try:
+        async with stdio_server() as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+    finally:
+        await calls.close()

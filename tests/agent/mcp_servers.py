@@ -16,6 +16,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from agent.mcp import McpCalls, McpEndpoint, mcp_router
+from agent.mcp.running import CallLimits
 from app.composition import Services
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
@@ -60,9 +61,9 @@ class McpAddress:
 
 
 @asynccontextmanager
-async def mcp_address(services: Services) -> AsyncIterator[McpAddress]:
+async def mcp_address(services: Services, limits: CallLimits | None = None) -> AsyncIterator[McpAddress]:
     """The endpoint alone, on a free port of loopback."""
-    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database))
+    endpoint = McpEndpoint(McpCalls(services.brain.toolset, services.doors, services.database, limits))
     app = FastAPI(docs_url=None, redoc_url=None)
     app.include_router(mcp_router(endpoint))
     install_policy(app, services.policy, public={"/openapi.json": "a test"})

@@ -15,7 +15,8 @@ from mcp_servers import OPENING, WAIT_S, McpAddress, mcp_address
 from sqlalchemy import select
 
 from agent.approvals.states import ApprovalState
-from agent.mcp.descriptions import DRY_RUN, TRACE, described
+from agent.mcp.descriptions import ABOUT_CALLS, DRY_RUN, TRACE, described
+from agent.mcp.running import CallLimits
 from agent.tools import ALL_TOOLS
 from app.composition import Services, opened
 from policy import Principal
@@ -68,7 +69,8 @@ async def test_the_list_shows_what_the_caller_may_use_and_no_more(address: McpAd
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
 
     principal = Principal("key_x", "x", role, "key")
-    assert listed.keys() == {tool.name for tool in ALL_TOOLS if any(map(principal.may, tool.permissions))}
+    usable = {tool.name for tool in ALL_TOOLS if any(map(principal.may, tool.permissions))}
+    assert listed.keys() == usable | ABOUT_CALLS.keys()
     for tool in ALL_TOOLS:
         if "" not in tool.acts and tool.name in listed:
             allowed = [name for name, act in tool.acts.items() if principal.may(act.permission)]
@@ -263,9 +265,12 @@ async def test_a_session_of_somebody_else_cannot_be_used(address: McpAddress) ->
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap: apt-get install bubblewrap")
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_cancelled_call_ends_what_it_began(address: McpAddress, era: str) -> None:
-    services = address.services
-    async with address.client(await address.key("operator"), mode=era) as client:
+async def test_a_cancelled_call_ends_what_it_began(services: Services, era: str) -> None:
+    patient = CallLimits(patience_s=WAIT_S)
+    async with (
+        mcp_address(services, patient) as address,
+        address.client(await address.key("operator"), mode=era) as client,
+    ):
         code = "import time\ntime.sleep(1000)"
         call = asyncio.create_task(client.call_tool("code_runner", {"code": code, "time_limit_s": 60}))
         await _audited(services, "tool.called")
