@@ -1,9 +1,12 @@
 """What many conversations at once cost: `.venv/bin/python -P bench/agent.py [--sessions 200] [--seconds 60]`.
 
 Starts the real server on loopback. Each session has a key and a WebSocket of its own and says a command every
-two seconds. Prints how long the first event and the whole of an answer take, lost events, processor time and
-memory; whether memory grows, a run of eight minutes tells. The people share the processor with the server;
-they run in a process of their own.
+two seconds. Prints how long the first event and the whole of an answer take (the first answer of each, when
+all arrive, also apart from the rest), lost events, processor time and memory; whether memory grows, a run of
+eight minutes tells. The people share the processor with the server; they run in a process of their own.
+
+Which events belong to an answer, the server's journal says once all have gone: one more person says each
+command, and reads the turn again.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import linear_regression, quantiles
@@ -38,20 +42,54 @@ COMING_IN_S = 30.0
 LONG_ENOUGH_S = 480.0
 COMMANDS = ("list my videos", "who can speak?", "help", "is it done?")
 
+Kinds = tuple[str, ...]
+"""The types of the events of one answer, in their order."""
+
 
 @dataclass(slots=True)
 class Heard:
     """What the people of one bench have seen; times in seconds."""
 
-    first: list[float] = field(default_factory=list)
+    arriving: list[float] = field(default_factory=list)
+    """To the first event of the first answer of each."""
+    settled: list[float] = field(default_factory=list)
+    """To the first event of every later answer."""
     whole: list[float] = field(default_factory=list)
     asked: int = 0
     lost: int = 0
-    """Answers of which an event is missing: no first one, no last one, or a turn number that was skipped."""
+    """Answers without a first event or a last one, or with the number of another turn or session."""
+    told: Counter[tuple[str, Kinds]] = field(default_factory=Counter)
+    """How often a command was answered with these events."""
+    strays: int = 0
+    """Events of an answer that nobody waited for any more."""
     late: int = 0
     """Commands that could not be said in time because the answer before them was not there yet."""
     used_s: float = 0.0
     """Processor time of the people themselves."""
+    journal: dict[str, Kinds] = field(default_factory=dict)
+    """The events that belong to each command."""
+
+    @property
+    def first(self) -> list[float]:
+        return self.arriving + self.settled
+
+
+class Answer(NamedTuple):
+    """What came back; `whole` when it came to its end, and all of it was about the same turn."""
+
+    session_id: str | None
+    turn: int
+    kinds: Kinds
+    whole: bool
+
+
+class Amiss(NamedTuple):
+    """Events that are not as the journal has them."""
+
+    lost: int
+    more: int
+    disordered: int
+    """Answers that have all of their events in another order."""
 
 
 class Look(NamedTuple):
@@ -124,54 +162,99 @@ def make_keys(url: str, count: int) -> list[str]:
     return [str(answer.raise_for_status().json()["key"]) for answer in answers]
 
 
+@asynccontextmanager
+async def chat(url: str, key: str) -> AsyncIterator[ClientConnection]:
+    """A connection to the agent as this person."""
+    headers = {"Authorization": f"Bearer {key}"}
+    address = f"{url.replace('http', 'ws', 1)}/api/chat/ws"
+    async with connect(address, additional_headers=headers, proxy=None, max_queue=None) as ws:
+        yield ws
+
+
 async def talk(url: str, key: str, begin_s: float, until_s: float, heard: Heard) -> None:
     """One person: says a command, reads its events to the last, waits for the next full two seconds."""
-    headers = {"Authorization": f"Bearer {key}"}
     loop = asyncio.get_running_loop()
-    async with connect(
-        f"{url.replace('http', 'ws', 1)}/api/chat/ws", additional_headers=headers, proxy=None, max_queue=None
-    ) as ws:
+    async with chat(url, key) as ws:
         session_id: str | None = None
         number = 0
         while (due_s := begin_s + number * EVERY_S) < until_s:
             wait_s = due_s - loop.time()
             heard.late += wait_s < -EVERY_S
             await asyncio.sleep(max(0.0, wait_s))
-            message = {"type": "say", "ref": str(number), "message": COMMANDS[number % len(COMMANDS)]}
+            command = COMMANDS[number % len(COMMANDS)]
+            message = {"type": "say", "ref": str(number), "message": command}
             if session_id is not None:
                 message["session_id"] = session_id
+            times = heard.settled if number else heard.arriving
             number += 1
             heard.asked += 1
-            session_id, turn = await _one_answer(ws, message, heard)
-            heard.lost += turn != number
+            answer = await _one_answer(ws, message, heard, times)
+            heard.told[command, answer.kinds] += 1
+            same = answer.turn == number and session_id in (None, answer.session_id)
+            heard.lost += not (answer.whole and same)
+            session_id = session_id or answer.session_id
 
 
-async def _one_answer(ws: ClientConnection, message: dict[str, str], heard: Heard) -> tuple[str | None, int]:
-    """The session and the number of the turn; 0 when it did not end as it should."""
+async def _one_answer(
+    ws: ClientConnection, message: Mapping[str, str | int], heard: Heard, times: list[float]
+) -> Answer:
+    """All that is told until the end of the answer, or until patience ends."""
     loop = asyncio.get_running_loop()
     said = loop.time()
     await ws.send(json.dumps(message))
-    turn, session_id, first = 0, message.get("session_id"), True
+    turn, session_id = 0, None
+    kinds: list[str] = []
     try:
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 told = json.loads(await ws.recv())
                 if told["ref"] != message["ref"]:
-                    return session_id, 0
-                if first:
-                    heard.first.append(loop.time() - said)
-                    first = False
+                    heard.strays += 1
+                    continue
+                if not kinds:
+                    times.append(loop.time() - said)
                 event = told["event"]
+                kinds.append(event["type"])
                 if event["type"] == "turn":
                     turn, session_id = event["turn"], event["session_id"]
                 if event["type"] == "done":
                     heard.whole.append(loop.time() - said)
-                    return session_id, turn if event["turn"] == turn else 0
+                    same = (event["turn"], event["session_id"]) == (turn, session_id)
+                    return Answer(session_id, turn, tuple(kinds), same)
                 if event["type"] == "error" and not turn:
                     print("refused:", event["code"], event["message"], file=sys.stderr)
-                    return session_id, 0
+                    break
     except TimeoutError:
-        return session_id, 0
+        print("no end:", message, kinds, file=sys.stderr)
+    return Answer(session_id, turn, tuple(kinds), whole=False)
+
+
+async def journal_of(url: str, key: str) -> dict[str, Kinds]:
+    """The events of each command as the server has written them down."""
+    written: dict[str, Kinds] = {}
+    alone = Heard()
+    async with chat(url, key) as ws:
+        for command in COMMANDS:
+            say: dict[str, str | int] = {"type": "say", "ref": command, "message": command}
+            said = await _one_answer(ws, say, alone, alone.settled)
+            read: dict[str, str | int] = {"type": "read", "ref": command, "turn": said.turn}
+            read["session_id"] = said.session_id or ""
+            answer = await _one_answer(ws, read, alone, alone.settled)
+            if not answer.whole:
+                raise SystemExit(f"The journal has no whole answer to {command!r}: {answer}")
+            written[command] = answer.kinds
+    return written
+
+
+def amiss(told: Mapping[tuple[str, Kinds], int], journal: Mapping[str, Kinds]) -> Amiss:
+    """Compares what was told with what the journal has."""
+    lost = more = disordered = 0
+    for (command, kinds), times in told.items():
+        wanted, came = Counter(journal[command]), Counter(kinds)
+        lost += times * (wanted - came).total()
+        more += times * (came - wanted).total()
+        disordered += times * (wanted == came and kinds != journal[command])
+    return Amiss(lost, more, disordered)
 
 
 def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Queue[Heard]) -> None:
@@ -185,6 +268,7 @@ def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Q
                 begin_s = start_s + EVERY_S * place / len(keys)
                 group.create_task(talk(url, key, begin_s, begin_s + seconds, heard))
         heard.used_s = time.process_time()
+        heard.journal = await journal_of(url, keys[0])
         return heard
 
     results.put(asyncio.run(all_of_them()))
@@ -209,6 +293,8 @@ def main() -> None:
             memory.append(Look(time.monotonic() - began, server.memory_mib()))
             if not results.empty():
                 break
+        if results.empty() and process.exitcode:
+            raise SystemExit("The people have ended early.")
         heard = results.get()
         process.join()
         wall_s, used_s = time.monotonic() - began, server.processor_s() - used_s
@@ -248,13 +334,25 @@ def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: Se
     load = os.getloadavg()[0]
     rate = f"{heard.asked} commands in {wall_s:.0f} s ({heard.asked / wall_s:.0f}/s)"
     print(f"{sessions} sessions, {rate}, load {load:.1f}")
-    for title, times in (("first event", heard.first), ("whole answer", heard.whole)):
-        cuts = quantiles(times, n=100)
-        print(
-            f"{title:<13} p50 {cuts[49] * 1000:7.1f} ms   p95 {cuts[94] * 1000:7.1f} ms   "
-            f"p99 {cuts[98] * 1000:7.1f} ms"
-        )
+    for title, times in (
+        ("first event", heard.first),
+        ("… on arrival", heard.arriving),
+        ("… later", heard.settled),
+        ("whole answer", heard.whole),
+    ):
+        if len(times) > 1:
+            cuts = quantiles(times, n=100)
+            print(
+                f"{title:<13} p50 {cuts[49] * 1000:7.1f} ms   p95 {cuts[94] * 1000:7.1f} ms   "
+                f"p99 {cuts[98] * 1000:7.1f} ms   {len(times)} times"
+            )
+    found = amiss(heard.told, heard.journal)
+    wanted = sum(times * len(heard.journal[command]) for (command, _), times in heard.told.items())
     print(f"lost answers  {heard.lost}   said late {heard.late}")
+    print(
+        f"lost events   {found.lost} of {wanted} (goal: 0)   doubled or too late {found.more + heard.strays}"
+        f"   answers in another order {found.disordered}"
+    )
     print(
         f"processor     {used_s / heard.asked * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores; "
         f"the people themselves {heard.used_s / wall_s:.2f} cores"
