@@ -5,7 +5,7 @@ real one by the composition root.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -53,8 +53,11 @@ class MeasuredScheduler:
                 await self._ended(self._tasks.pop(task_id, None), began, event)
             yield event
 
-    async def cancel(self, task_id: str) -> None:
-        await self._scheduler.cancel(task_id)
+    async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
+        await self._scheduler.cancel(task_id, for_good=for_good)
+
+    async def forget(self, unfinished: Collection[str]) -> None:
+        await self._scheduler.forget(unfinished)
 
     async def logs(self, task_id: str) -> str:
         return await self._scheduler.logs(task_id)

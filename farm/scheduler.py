@@ -4,7 +4,7 @@ only this.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Protocol
 
 from farm.needs import Needs
@@ -31,9 +31,14 @@ class Scheduler(Protocol):
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         """All events from the first to the last (state done, failed or cancelled), then ends."""
 
-    async def cancel(self, task_id: str) -> None:
+    async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
         """Asks for an end and returns at once; `watch` tells when it has come. Ended tasks are left as they
-        are.
+        are. for_good: nobody will try again, so what the worker has kept for that goes too.
+        """
+
+    async def forget(self, unfinished: Collection[str]) -> None:
+        """Nobody will go on with work of these names (`SegmentTask.unfinished`), of which no submitted task
+        runs: what an earlier process or try has left of it ends and goes, as far as it can be reached.
         """
 
     async def logs(self, task_id: str) -> str:

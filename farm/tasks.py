@@ -50,6 +50,10 @@ class SegmentTask:
     needs: Needs = field(default_factory=Needs)
     work: float = 0.0
     """How much it is, as farm.history.work counts; 0 when nobody has counted."""
+    unfinished: str = ""
+    """The name under which the worker lists what it keeps for a second try; the same for all tries. Empty:
+    nobody could have it forgotten.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ def build_studio(
         out_dir=out_dir,
         wake=dispatcher.wake,
         driven=dispatcher.driven,
+        forget=scheduler.forget,
         audit=audit,
     )
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)

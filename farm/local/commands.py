@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from avatar.spec.unfinished import VARIABLE
+
 from farm.tasks import SegmentTask
 from soundstage.errors import Invalid
 
@@ -57,12 +59,16 @@ def worker_environment(
     ours: Mapping[str, str] = os.environ,
     *,
     models: Path | None = None,
+    unfinished: str = "",
 ) -> dict[str, str]:
     """What the worker may see: a few plain variables and those named in the settings, so that no key of ours
-    leaks. `models` is where its weights lie, if not where it looks on its own.
+    leaks. `models` is where its weights lie, if not where it looks on its own; `unfinished` the name of its
+    work.
     """
     names = (*PASSED_VARIABLES, *passed)
     chosen = {name: ours[name] for name in names if name in ours}
     if models is not None:
         chosen[MODELS_VARIABLE] = str(models.absolute())
+    if unfinished:
+        chosen[VARIABLE] = unfinished
     return {**chosen, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

@@ -8,11 +8,12 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.spec import Failed, Finished
+from avatar.spec.unfinished import forget_work
 
 from farm.failures import CANCELLED, TaskFailed, failure_from_error
 from farm.ledger import Ledger, Story
@@ -67,6 +68,7 @@ class LocalScheduler:
         self._ledger = Ledger()
         self._stops: dict[str, asyncio.Event] = {}
         """Rings when a task shall end; kept as long as the task is queued or runs."""
+        self._ended_for_good: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._folder_count = 0
         self._own_folder = options.work_dir / orphans.owner_name(os.getpid())
@@ -91,13 +93,26 @@ class LocalScheduler:
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         return self._ledger.watch(task_id)
 
-    async def cancel(self, task_id: str) -> None:
+    async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
         story = self._ledger.story(task_id)
         if story.ended:
             return
+        if for_good:
+            self._ended_for_good.add(task_id)
         self._stops[task_id].set()
         if self._queue.remove(task_id):
             self._end(story, TaskState.CANCELLED, failure=CANCELLED)
+            if for_good:
+                # By an earlier try, or by a process before us.
+                await self.forget({story.task.unfinished})
+
+    async def forget(self, unfinished: Collection[str]) -> None:
+        for work in unfinished:
+            try:
+                await asyncio.to_thread(forget_work, self._options.cache_dir, work)
+            except OSError as error:
+                # It goes by its age.
+                log.warning("farm.local.not_forgotten", error=str(error))
 
     async def logs(self, task_id: str) -> str:
         return self._ledger.story(task_id).tail.text()
@@ -175,6 +190,8 @@ class LocalScheduler:
             self._end(story, TaskState.DONE, result=outcome)
         else:
             cancelled = self._stops[story.task.id].is_set() and outcome is CANCELLED
+            if story.task.id in self._ended_for_good:
+                await self.forget({story.task.unfinished})
             self._end(story, TaskState.CANCELLED if cancelled else TaskState.FAILED, failure=outcome)
 
     async def _work(self, story: Story, workspace: Workspace) -> Finished | Failed:
@@ -203,6 +220,7 @@ class LocalScheduler:
                 workspace.folder,
                 (*self._options.passed_variables, *story.task.variables),
                 models=self._options.models_folder,
+                unfinished=story.task.unfinished,
             ),
             limits=ProcessLimits(story.task.time_limit_s, self._options.grace_s, self._options.niceness),
             stop=self._stops[story.task.id],
@@ -229,3 +247,4 @@ class LocalScheduler:
     ) -> None:
         self._ledger.end(story, state, result=result, failure=failure)
         del self._stops[story.task.id]
+        self._ended_for_good.discard(story.task.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 
 from farm.failures import CANCELLED
@@ -80,17 +80,26 @@ class NomadScheduler:
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
         return self._tower.ledger.watch(task_id)
 
-    async def cancel(self, task_id: str) -> None:
+    async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
         tower = self._tower
         story, flight = tower.ledger.story(task_id), tower.flights.find(task_id)
         if tower.placer.remove(task_id):
             tower.ledger.end(story, TaskState.CANCELLED, failure=CANCELLED)
-        elif flight is not None and tower.leaving:
+        elif flight is not None and tower.leaving and not for_good:
             self._launcher.outcomes.leave(flight, CANCELLED)
-        elif flight is not None and not flight.cancelling:
-            flight.cancelling = True
-            tower.transfer.unwanted(task_id)
-            tower.errands.begin(self._launcher.stop(flight))
+        elif flight is not None:
+            # Before Nomad hears of it: the reply to the worker's last word says what it may forget.
+            tower.transfer.unwanted(task_id, for_good=for_good)
+            if not flight.cancelling:
+                flight.cancelling = True
+                tower.errands.begin(self._launcher.stop(flight))
+
+    async def forget(self, unfinished: Collection[str]) -> None:
+        """On the nodes that still work on it; on others it goes by its age."""
+        wanted = {work for work in unfinished if work}
+        for flight in [*self._tower.flights]:
+            if flight.story.task.unfinished in wanted and not flight.story.ended:
+                await self.cancel(flight.story.task.id, for_good=True)
 
     async def logs(self, task_id: str) -> str:
         story = self._tower.ledger.story(task_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from avatar.spec.unfinished import VARIABLE
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkBlob, WorkFile, WorkOrder
 
 from farm.local.commands import SPEC_FILE, worker_arguments
@@ -23,6 +24,7 @@ async def order_of(task: SegmentTask, blobs: BlobStore, *, grace_s: float, patie
         arguments=tuple(worker_arguments(task, blobs=Path(BLOBS_PLACE), cache=Path(CACHE_PLACE))),
         files=tuple(files),
         blobs=tuple(await _media(task, blobs)),
+        environment={VARIABLE: task.unfinished} if task.unfinished else {},
         time_limit_s=task.time_limit_s,
         grace_s=grace_s,
         patience_s=patience_s,

@@ -58,7 +58,8 @@ class TransferService:
         self._listeners: dict[str, Listener] = {}
         self._runs: dict[str, _Run] = {}
         self._brought: dict[str, set[str]] = {}
-        self._unwanted: set[str] = set()
+        self._unwanted: dict[str, bool] = {}
+        """Tasks whose worker shall stop, and whether for good."""
 
     async def issue(self, task: SegmentTask, order: WorkOrder, job_id: str, lifetime_s: float) -> str:
         """The token of a task, told this once. Issued again, the token before is void."""
@@ -106,7 +107,7 @@ class TransferService:
         self._listeners.pop(task_id, None)
         self._runs.pop(task_id, None)
         self._brought.pop(task_id, None)
-        self._unwanted.discard(task_id)
+        self._unwanted.pop(task_id, None)
 
     def listen(self, task_id: str, listener: Listener) -> None:
         """`listener` hears each report once, in its order."""
@@ -122,9 +123,11 @@ class TransferService:
             ticket = await FarmTickets(session).find(task_id)
             return None if ticket is None or ticket.end is None else WorkEnd.model_validate(ticket.end)
 
-    def unwanted(self, task_id: str) -> None:
-        """The next report of its worker is answered with `stop`: works also while Nomad is away."""
-        self._unwanted.add(task_id)
+    def unwanted(self, task_id: str, *, for_good: bool = False) -> None:
+        """The next report of its worker is answered with `stop`: works also while Nomad is away. for_good:
+        and with `forget`.
+        """
+        self._unwanted[task_id] = for_good or self._unwanted.get(task_id, False)
 
     async def admit(self, task_id: str, token: str) -> None:
         """Raises unless `token` is the one of this task, and still good."""
@@ -150,7 +153,7 @@ class TransferService:
             ticket = await _found(session, task_id)
             order = WorkOrder.model_validate(ticket.order)
             values = {name: self._environment[name] for name in ticket.variables if name in self._environment}
-        return order.model_copy(update={"environment": values})
+        return order.model_copy(update={"environment": {**order.environment, **values}})
 
     async def input_path(self, task_id: str, sha256: str) -> Path:
         """Where an input of this task lies; any other blob is forbidden."""
@@ -180,7 +183,7 @@ class TransferService:
         """Takes a report; one that has come before changes nothing."""
         run = self._runs.get(task_id)
         if run is not None and report.run in run.earlier:
-            return WorkReply(stop=True)
+            return self._reply(task_id, stop=True)
         if run is None or run.name != report.run:
             # A process of ours that has just started does not know how far a run was; any number is news.
             earlier = frozenset() if run is None else run.earlier | {run.name}
@@ -192,7 +195,11 @@ class TransferService:
             listener = self._listeners.get(task_id)
             if listener is not None:
                 listener(report)
-        return WorkReply(stop=task_id in self._unwanted)
+        return self._reply(task_id, stop=task_id in self._unwanted)
+
+    def _reply(self, task_id: str, *, stop: bool) -> WorkReply:
+        forget = self._unwanted.get(task_id, False)
+        return WorkReply(stop=stop, forget=True) if forget else WorkReply(stop=stop)
 
     async def _keep(self, task_id: str, end: WorkEnd) -> WorkEnd:
         if end.result is not None:

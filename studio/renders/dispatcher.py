@@ -27,7 +27,8 @@ from studio.renders.forecasting import Forecaster
 from studio.renders.journal import RenderJournal
 from studio.renders.lock import DriverLock
 from studio.renders.making import GONE, MakingOptions, RenderMaker
-from studio.renders.repository import Renders
+from studio.renders.repository import Renders, Segments
+from studio.renders.running import Ending
 from studio.renders.segments import SegmentPool
 from studio.renders.states import ACTIVE, RenderState
 
@@ -61,11 +62,12 @@ class DispatcherOptions:
 @dataclass(slots=True)
 class _Drive:
     """A render in hand. `stop` ends its work; `leave` then puts it back into the queue instead of cancelling
-    it.
+    it; `ending` says whether a person wanted that.
     """
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     leave: bool = False
+    ending: Ending = field(default_factory=Ending)
     work: asyncio.Task[None] | None = None
 
 
@@ -168,17 +170,27 @@ class Dispatcher:
 
     async def _take_over(self) -> None:
         """What a killed process had in hand goes back to the queue; its finished segments are found by their
-        keys.
+        keys. What people have cancelled meanwhile is forgotten.
         """
         await self._scheduler.start()
+        cancelled: list[str] = []
         async with self._db.transaction() as session:
             for render in await Renders(session).active():
                 if render.cancel_requested:
-                    await self._journal.move(session, render, RenderState.CANCELLED, error=CANCELLED)
+                    cancelled.append(render.id)
                 else:
                     await self._journal.move(
                         session, render, RenderState.QUEUED, why="the server was restarted"
                     )
+        for render_id in cancelled:
+            # First, and written down afterwards: if we are killed in between, the next one does it.
+            async with self._db.session() as session:
+                unfinished = await Segments(session).unfinished_of(render_id)
+            await self._scheduler.forget(unfinished)
+            async with self._db.transaction() as session:
+                row = await Renders(session).find(render_id)
+                if row is not None:
+                    await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
 
     async def _look(self) -> None:
         async with self._db.session() as session:
@@ -217,11 +229,12 @@ class Dispatcher:
             return TaskFailed(GONE)
         # What is made for a tenant is theirs: its files, its segments, and all that is asked on the way.
         with trace(row.trace_id), working_for(row.tenant):
-            work = asyncio.create_task(self._maker.make(render_id))
+            work = asyncio.create_task(self._maker.make(render_id, drive.ending))
         stopping = asyncio.create_task(drive.stop.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not work.done():
+            drive.ending.for_good = await self._is_cancelled(render_id)
             work.cancel()
             await asyncio.wait({work})
         if work.cancelled():
@@ -233,6 +246,16 @@ class Dispatcher:
             return error
         log.error("dispatcher.render_fault", render=render_id, exc_info=error)
         return TaskFailed(INTERNAL)
+
+    async def _is_cancelled(self, render_id: str) -> bool:
+        """By a person; it is stopped in any case, and what its workers keep is not lost by a doubt."""
+        try:
+            async with self._db.session() as session:
+                row = await Renders(session).find(render_id)
+                return row is not None and row.cancel_requested
+        except (OSError, SoundstageError) as error:
+            log.error("dispatcher.reason_unknown", render=render_id, error=str(error))
+            return False
 
     async def _settle(self, render_id: str, drive: _Drive, ended: TaskFailed) -> None:
         """Writes the end down, however often that takes: the disk may be full at this very moment."""

@@ -34,7 +34,7 @@ from studio.renders.models import Render, RenderOutput
 from studio.renders.previews import Previews
 from studio.renders.progress import ProgressBoard
 from studio.renders.repository import Renders, Segments
-from studio.renders.running import run_task_again
+from studio.renders.running import Ending, run_task_again
 from studio.renders.schemas import Progress
 from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool
 from studio.renders.states import RenderState
@@ -71,6 +71,7 @@ class _Making:
     trace_id: str | None
     out_files: tuple[str, ...]
     board: ProgressBoard
+    ending: Ending
     spec_sha256: str = ""
     running: bool = False
     task_id: str | None = None
@@ -104,10 +105,12 @@ class RenderMaker:
         self._mender = Mender(blobs)
         self._options = options
 
-    async def make(self, render_id: str) -> None:
-        """Takes a placed render to done; raises TaskFailed with what people are told."""
+    async def make(self, render_id: str, ending: Ending) -> None:
+        """Takes a placed render to done; raises TaskFailed with what people are told. `ending` says, should
+        this be cancelled, whether for good.
+        """
         try:
-            making = await self._load(render_id)
+            making = await self._load(render_id, ending)
             async with self._reported(making):
                 result, lost = await self._work_mended(making)
                 for notice in result.warnings:
@@ -117,7 +120,7 @@ class RenderMaker:
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
 
-    async def _load(self, render_id: str) -> _Making:
+    async def _load(self, render_id: str, ending: Ending) -> _Making:
         async with self._db.session() as session:
             row = await Renders(session).find(render_id)
             if row is None:
@@ -127,7 +130,7 @@ class RenderMaker:
             await check_voices(session, voices_in(spec))
             return _Making(
                 row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.trace_id,
-                tuple(row.out_files), ProgressBoard.for_spec(spec),
+                tuple(row.out_files), ProgressBoard.for_spec(spec), ending,
             )  # fmt: skip
 
     async def _store_spec(self, making: _Making) -> None:
@@ -197,7 +200,7 @@ class RenderMaker:
             making.hear(event)
             making.board.hear(order.scene_id, event)
 
-        done = await self._pool.obtain(order, listen)
+        done = await self._pool.obtain(order, listen, making.ending)
         for notice in done.result.warnings:
             making.board.note(notice.model_copy(update={"scene": order.scene_id}))
         making.board.finish(order.scene_id, done.result)
@@ -246,6 +249,7 @@ class RenderMaker:
             time_limit_s=self._options.time_limit_s,
             variables=_all_variables(making.spec) if kind == "preview" else (),
             trace_id=making.trace_id,
+            unfinished=making.render_id,
             **more,
         )
 
@@ -255,7 +259,7 @@ class RenderMaker:
             making.hear(event)
             hear(event)
 
-        return await run_task_again(self._scheduler, task, on_event)
+        return await run_task_again(self._scheduler, task, on_event, making.ending)
 
     async def _finish(self, making: _Making, result: Finished, lost: list[tuple[int, int]]) -> None:
         outputs: dict[str, OutputFile] = {file.role: file for file in result.files}

@@ -188,6 +188,23 @@ class Segments:
         )
         return set(found.all())
 
+    async def unfinished_of(self, render_id: str) -> set[str]:
+        """Under which names its workers list what they keep for a second try (`SegmentTask.unfinished`), save
+        what another render goes on with.
+        """
+        own = {link.segment_key for link, _ in await self.of_render(render_id)}
+        others = await self._session.scalars(
+            select(RenderSegment.segment_key)
+            .join(Render, Render.id == RenderSegment.render_id)
+            .where(
+                RenderSegment.segment_key.in_(own),
+                Render.id != render_id,
+                Render.state.in_({RenderState.QUEUED, *ACTIVE}),
+                Render.cancel_requested.is_(False),
+            )
+        )
+        return {render_id, *own} - set(others.all())
+
     async def by_last_use(self) -> Sequence[Segment]:
         """Longest unused first."""
         return (await self._session.scalars(select(Segment).order_by(Segment.used_at, Segment.key))).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from avatar.spec import Finished
 
@@ -19,7 +19,18 @@ OnEvent = Callable[[TaskEvent], None]
 RETRIES = Retries(base_s=2.0, cap_s=60.0, attempts=3)
 
 
-async def run_task(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -> Finished:
+@dataclass(slots=True)
+class Ending:
+    """How work ends that is cancelled; looked at when that happens. for_good: a person wants it no more, and
+    nobody will go on with what is finished of it.
+    """
+
+    for_good: bool = False
+
+
+async def run_task(
+    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, ending: Ending | None = None
+) -> Finished:
     """The result; raises TaskFailed. When the caller is cancelled, the worker is stopped before that
     goes on.
     """
@@ -27,20 +38,37 @@ async def run_task(scheduler: Scheduler, task: SegmentTask, on_event: OnEvent) -
     try:
         return await _to_end(scheduler, task.id, on_event)
     except asyncio.CancelledError:
-        await asyncio.shield(_stop(scheduler, task.id))
+        for_good = ending is not None and ending.for_good
+        await asyncio.shield(_stop(scheduler, task.id, for_good=for_good))
         raise
 
 
 async def run_task_again(
-    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, retries: Retries = RETRIES
+    scheduler: Scheduler,
+    task: SegmentTask,
+    on_event: OnEvent,
+    ending: Ending | None = None,
+    retries: Retries = RETRIES,
 ) -> Finished:
     """Like `run_task`, tried again after a pause while the worker crashes, is killed or is lost."""
+    try:
+        return await _tried(scheduler, task, on_event, ending, retries)
+    except asyncio.CancelledError:
+        if ending is not None and ending.for_good:
+            # It may have come between two tries, when there was no worker to tell.
+            await asyncio.shield(scheduler.forget({task.unfinished}))
+        raise
+
+
+async def _tried(
+    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, ending: Ending | None, retries: Retries
+) -> Finished:
     for number in range(1, retries.attempts + 1):
         name = _try_name(task.id, number)
         if any(scheduler.left_over(_try_name(task.id, later)) for later in _later(number, retries)):
             continue
         try:
-            return await run_task(scheduler, replace(task, id=name), on_event)
+            return await run_task(scheduler, replace(task, id=name), on_event, ending)
         except TaskFailed as error:
             pause_s = retries.wait_s(task.id, number)
             if pause_s is None or error.failure.code not in RETRYABLE:
@@ -72,8 +100,8 @@ async def _to_end(scheduler: Scheduler, task_id: str, on_event: OnEvent) -> Fini
     raise TaskFailed(CANCELLED)
 
 
-async def _stop(scheduler: Scheduler, task_id: str) -> None:
-    await scheduler.cancel(task_id)
+async def _stop(scheduler: Scheduler, task_id: str, *, for_good: bool) -> None:
+    await scheduler.cancel(task_id, for_good=for_good)
     async for event in scheduler.watch(task_id):
         if event.last:
             return

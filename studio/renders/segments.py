@@ -21,7 +21,7 @@ from studio.references.repository import References
 from studio.renders.mending import Mender
 from studio.renders.models import Segment
 from studio.renders.repository import Segments
-from studio.renders.running import is_left_over, run_task_again
+from studio.renders.running import Ending, is_left_over, run_task_again
 from studio.renders.states import SEGMENT_TRANSITIONS, RenderState, move
 
 Listener = Callable[[TaskEvent], None]
@@ -56,6 +56,7 @@ class _Job:
     listeners: list[Listener] = field(default_factory=list)
     wanted: int = 0
     ending: bool = False
+    end: Ending = field(default_factory=Ending)
     task_id: str | None = None
 
 
@@ -68,9 +69,9 @@ class SegmentPool:
         self._scheduler = scheduler
         self._jobs: dict[str, _Job] = {}
 
-    async def obtain(self, order: SegmentOrder, listener: Listener) -> SegmentDone:
+    async def obtain(self, order: SegmentOrder, listener: Listener, ending: Ending) -> SegmentDone:
         """The segment's files, in the blob store; raises TaskFailed. The work ends when nobody wants it any
-        more.
+        more, and for good if whoever was the last to want it says so in `ending`.
         """
         while (job := self._jobs.get(order.key)) is not None and job.ending:
             await asyncio.wait({job.work})
@@ -91,6 +92,7 @@ class SegmentPool:
             job.listeners.remove(listener)
             if job.wanted == 0 and not job.work.done():
                 job.ending = True
+                job.end.for_good = ending.for_good
                 job.work.cancel()
                 await asyncio.wait({job.work})
 
@@ -100,12 +102,13 @@ class SegmentPool:
         return await self._scheduler.explain(job.task_id) if job is not None and job.task_id else ""
 
     def _start(self, order: SegmentOrder) -> _Job:
-        work = asyncio.create_task(self._make(order), name=f"segment {order.key}")
-        job = self._jobs[order.key] = _Job(work)
+        end = Ending()
+        work = asyncio.create_task(self._make(order, end), name=f"segment {order.key}")
+        job = self._jobs[order.key] = _Job(work, end=end)
         work.add_done_callback(lambda _: self._jobs.pop(order.key, None))
         return job
 
-    async def _make(self, order: SegmentOrder) -> SegmentDone:
+    async def _make(self, order: SegmentOrder, end: Ending) -> SegmentDone:
         cached = await self._cached(order.key)
         if cached is not None:
             return SegmentDone(cached, reused=True)
@@ -119,6 +122,7 @@ class SegmentPool:
             variables=order.variables,
             trace_id=order.trace_id,
             needs=order.needs,
+            unfinished=order.key,
         )
         marks: list[asyncio.Task[None]] = []
 
@@ -129,7 +133,7 @@ class SegmentPool:
 
         try:
             try:
-                result = await run_task_again(self._scheduler, task, on_event)
+                result = await run_task_again(self._scheduler, task, on_event, end)
             finally:
                 # Whatever comes next is written after it.
                 await asyncio.shield(asyncio.gather(*marks))

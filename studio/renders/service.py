@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class RenderService:
         out_dir: Path,
         wake: Callable[[], None] = lambda: None,
         driven: Callable[[], bool] = lambda: True,
+        forget: Callable[[Collection[str]], Awaitable[None]] | None = None,
         audit: AuditLog | None = None,
     ) -> None:
         self._db = db
@@ -63,6 +64,7 @@ class RenderService:
         self._out_dir = out_dir
         self._wake = wake
         self._driven = driven
+        self._forget = forget
 
     async def create(
         self,
@@ -152,13 +154,16 @@ class RenderService:
 
     async def cancel(self, ref: str) -> RenderView:
         """At once while it waits; otherwise the one who drives it stops the workers and writes down the
-        end.
+        end. What workers have kept of it for a second try is forgotten.
         """
+        unfinished: set[str] = set()
         async with self._db.transaction() as session:
             row = await render_of(session, ref)
             state = RenderState(row.state)
             if state is RenderState.QUEUED:
                 await self._journal.move(session, row, RenderState.CANCELLED, error=CANCELLED)
+                # It may have been in hand before: put back when a server stopped, or tried again.
+                unfinished = await Segments(session).unfinished_of(row.id)
             elif state in ACTIVE and not row.cancel_requested:
                 row.cancel_requested = True
                 await self._journal.tell(session, row, "render.cancel_requested", {"id": row.id})
@@ -167,6 +172,8 @@ class RenderService:
                     "render.ended", f"This render is {state} already.", "Delete it if it is not wanted."
                 )
             view = view_of(row, ())
+        if unfinished and self._forget is not None:
+            await self._forget(unfinished)
         self._wake()
         return view
 

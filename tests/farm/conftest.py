@@ -46,11 +46,11 @@ def blobs(tmp_path: Path) -> BlobStore:
 
 
 @pytest.fixture
-def local_options(tmp_path: Path) -> LocalOptions:
+def local_options(tmp_path: Path, worker_cache: Path) -> LocalOptions:
     return LocalOptions(
         command=(sys.executable, "-I", "-S", str(STAND_IN)),
         work_dir=tmp_path / "work",
-        cache_dir=tmp_path / "cache",
+        cache_dir=worker_cache,
         concurrency=2,
         grace_s=1.0,
     )
@@ -69,6 +69,12 @@ def scheduler(request: pytest.FixtureRequest) -> Scheduler:
     """Each adapter in turn; the fixture `<name>_scheduler` makes it."""
     made: Scheduler = request.getfixturevalue(f"{request.param}_scheduler")
     return made
+
+
+@pytest.fixture
+def worker_cache(tmp_path: Path) -> Path:
+    """Where workers of either scheduler keep what may be made again; see `local_options`, `nomad_options`."""
+    return tmp_path / "cache"
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ async def control(tmp_path: Path, blobs: BlobStore) -> AsyncIterator[ControlPlan
 
 
 @pytest.fixture
-def nomad_options(control: ControlPlane) -> NomadOptions:
+def nomad_options(control: ControlPlane, worker_cache: Path) -> NomadOptions:
     """Stand-ins instead of the real worker program; jobs of a name of their own in each test."""
     return NomadOptions(
         control_url=control.url,
@@ -92,6 +92,7 @@ def nomad_options(control: ControlPlane) -> NomadOptions:
             command=str(AVATAR),
             program=(sys.executable, "-I", "-S", str(STAND_IN)),
             kill_timeout_s=5.0,
+            cache_dir=str(worker_cache),
         ),
         max_running=2,
         grace_s=1.0,

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import itertools
 import time
+from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,6 +134,37 @@ async def test_a_worker_that_ignores_sigterm_is_killed_after_the_grace_time(
     assert (await watched(scheduler, "a"))[-1].state is TaskState.CANCELLED
 
 
+def _parts(cache: Path) -> list[str]:
+    return sorted(path.name for path in (cache / "unfinished").glob("*"))
+
+
+@pytest.mark.parametrize("how", ["slow", "deaf"])
+async def test_a_task_that_is_cancelled_for_good_leaves_nothing_for_a_second_try(
+    scheduler: Any, make_task: Any, watched: Any, worker_cache: Path, how: str
+) -> None:
+    """`deaf`: its worker has to be killed, and cannot do it itself."""
+    await scheduler.submit(await make_task("other", "!keep killed", unfinished="other"))
+    await watched(scheduler, "other")
+    others = _parts(worker_cache)
+    assert len(others) == 3, "a worker that is killed leaves its parts, and the list of them"
+    await scheduler.submit(await make_task("a", f"!keep {how}", unfinished="scene"))
+    await _until_running(scheduler, "a", frames=True)
+    assert len(_parts(worker_cache)) == 6
+    await scheduler.cancel("a", for_good=True)
+    assert (await watched(scheduler, "a"))[-1].state is TaskState.CANCELLED
+    await _until(lambda: _parts(worker_cache) == others)
+
+
+async def test_a_task_that_is_cancelled_otherwise_can_be_gone_on_with(
+    scheduler: Any, make_task: Any, watched: Any, worker_cache: Path
+) -> None:
+    await scheduler.submit(await make_task("a", "!keep", unfinished="scene"))
+    await _until_running(scheduler, "a", frames=True)
+    await scheduler.cancel("a")
+    await watched(scheduler, "a")
+    assert len(_parts(worker_cache)) == 3
+
+
 async def test_a_waiting_task_is_cancelled_at_once_and_never_runs(
     scheduler: Any, make_task: Any, watched: Any
 ) -> None:
@@ -251,3 +284,9 @@ async def _until_running(scheduler: Any, task_id: str, *, frames: bool = False) 
         async for event in scheduler.watch(task_id):
             if event.state is TaskState.RUNNING and (not frames or isinstance(event.line, FrameProgress)):
                 return
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.05)

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from avatar.engines import kept
 from avatar.engines.kept import NOTHING, OLDEST_S, Kept, digest
+from avatar.pipeline.context import Context
+from avatar.pipeline.unfinished import unfinished
+from avatar.spec.unfinished import forget_work, list_of, unfinished_folder
 
 
 def test_a_part_is_found_again_until_the_job_is_done(tmp_path: Path) -> None:
@@ -18,6 +21,47 @@ def test_a_part_is_found_again_until_the_job_is_done(tmp_path: Path) -> None:
     assert (later.get("a"), later.get("b"), later.found) == (b"content", None, 1)
     later.forget()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    return list_of(tmp_path, "the work")
+
+
+def test_what_is_kept_of_a_work_can_be_forgotten_by_its_name(tmp_path: Path, listed: Path) -> None:
+    folder = unfinished_folder(tmp_path)
+    for name in ("a", "b"):  # two tries
+        Kept(folder, listed=listed).put(name, b"content")
+    Kept(folder, listed=list_of(tmp_path, "another")).put("c", b"content")
+    (folder / ".d.77").write_bytes(b"half")
+    listed.write_text(listed.read_text() + "cut off by a full dis\nd\n")
+    assert forget_work(tmp_path, "never heard of") == forget_work(tmp_path, "") == 0
+    assert forget_work(tmp_path, "the work") == 3
+    assert {path.name for path in folder.iterdir()} == {"c.part", list_of(tmp_path, "another").name}
+
+
+def test_parts_that_are_only_used_are_listed_too(tmp_path: Path, listed: Path) -> None:
+    folder = unfinished_folder(tmp_path)
+    Kept(folder).put("a", b"content")
+    assert Kept(folder, listed=listed).get("a") == b"content"
+    forget_work(tmp_path, "the work")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_finished_job_leaves_nothing_of_its_earlier_tries(tmp_path: Path, listed: Path) -> None:
+    folder = unfinished_folder(tmp_path)
+    Kept(folder, listed=listed).put("earlier", b"content")
+    later = Kept(folder, listed=listed)
+    later.put("a", b"content")
+    later.forget()
+    assert list(folder.iterdir()) == []
+
+
+def test_the_worker_lists_what_it_keeps_when_its_work_has_a_name(tmp_path: Path) -> None:
+    unfinished(Context(cache=tmp_path, work="the work")).put("a", b"content")
+    unfinished(Context(cache=tmp_path)).put("b", b"content")
+    assert forget_work(tmp_path, "the work") == 1
+    assert [path.stem for path in unfinished_folder(tmp_path).iterdir()] == ["b"]
 
 
 def test_what_another_job_keeps_in_the_folder_stays(tmp_path: Path) -> None:

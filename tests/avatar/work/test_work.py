@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from avatar.engines.kept import Kept
+from avatar.spec.unfinished import VARIABLE, list_of, unfinished_folder
 from avatar.work.child import bounded_lines, cards_hidden, run_child
 
 PICTURE = b"bytes of a picture"
@@ -53,6 +55,8 @@ class Control(ThreadingHTTPServer):
         self.damaged = 0
         self.fetched = 0
         self.stop = False
+        self.forget: bool | None = None
+        """None: not said, as an older control plane does not."""
         self.outputs: dict[str, bytes] = {}
         self.reports: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
@@ -109,7 +113,8 @@ class Answers(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self._away():
             self.server.reports.append(body)
-            self._say(200, {"stop": self.server.stop})
+            forget = {} if self.server.forget is None else {"forget": self.server.forget}
+            self._say(200, {"stop": self.server.stop} | forget)
 
     def log_message(self, *arguments: Any) -> None:
         return
@@ -239,6 +244,39 @@ def test_a_reply_that_says_stop_ends_the_work(control: Control, start: Any) -> N
     control.stop = True
     assert start().wait(15) == 143
     assert control.end is None, "nobody wants to hear it"
+
+
+@pytest.fixture
+def parts(control: Control, tmp_path: Path) -> Any:
+    """What an earlier try of the work kept in the node's cache, beside that of other work; gives what is
+    left.
+    """
+    cache = tmp_path / "cache"
+    control.order["arguments"] = ["slow"]
+    control.order["environment"] = {VARIABLE: "ours"}
+    for work in ("ours", "theirs"):
+        Kept(unfinished_folder(cache), listed=list_of(cache, work)).put(work, b"a chunk")
+    return lambda: sorted(path.stem for path in unfinished_folder(cache).glob("*.part"))
+
+
+def test_what_was_kept_goes_when_the_reply_says_that_nobody_will_go_on(
+    control: Control, start: Any, parts: Any
+) -> None:
+    control.stop, control.forget = True, True
+    assert start().wait(15) == 143
+    assert parts() == ["theirs"]
+
+
+@pytest.mark.parametrize(("forget", "left"), [(True, ["theirs"]), (None, ["ours", "theirs"])])
+def test_a_worker_that_nomad_stopped_first_learns_why_from_the_reply_to_its_last_word(
+    control: Control, start: Any, parts: Any, forget: bool | None, left: list[str]
+) -> None:
+    process = start()
+    wait_for(lambda: control.lines())
+    control.forget = forget
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 143
+    assert parts() == left
 
 
 def test_without_its_token_it_says_what_is_missing(control: Control, start: Any, tmp_path: Path) -> None:

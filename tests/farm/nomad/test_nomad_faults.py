@@ -140,6 +140,33 @@ async def test_what_nobody_asks_for_after_a_restart_is_stopped(
     await second.close()
 
 
+async def test_what_was_cancelled_while_no_process_drove_is_ended_for_good_by_the_next(
+    client: NomadClient,
+    nomad_address: NomadAddress,
+    control: Any,
+    make_task: Any,
+    nomad_options: Any,
+    worker_cache: Path,
+) -> None:
+    first = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
+    await first.start()
+    for name in ("wanted", "cancelled"):
+        await first.submit(await make_task(name, "!keep", unfinished=f"scene of {name}"))
+        await until(first, name, TaskState.RUNNING, frames=True)
+    first.leave()
+    await first.close()
+    second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, nomad_options)
+    await second.start()
+    assert len([*(worker_cache / "unfinished").iterdir()]) == 6
+    await second.forget({"scene of cancelled", ""})
+    assert (await ended(second, "cancelled")).state is TaskState.CANCELLED
+    assert second.left_over("wanted")
+    async with asyncio.timeout(20):
+        while len([*(worker_cache / "unfinished").iterdir()]) > 3:  # noqa: ASYNC110 - another process does it
+            await asyncio.sleep(0.1)
+    await second.close()
+
+
 async def test_a_job_that_somebody_purges_is_registered_again(
     scheduler: Any, client: NomadClient, make_task: Any, nomad_options: Any
 ) -> None:

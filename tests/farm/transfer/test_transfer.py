@@ -119,6 +119,22 @@ async def test_a_cancelled_worker_learns_it_from_the_reply(control: Any, http: A
     control.transfer.unwanted("a")
     body = WorkReport(run="r", seq=1).model_dump(mode="json")
     assert (await http.post("a/reports", json=body, headers=token)).json() == {"stop": True}
+    control.transfer.unwanted("a", for_good=True)
+    for _ in range(2):
+        assert (await http.post("a/reports", json=body, headers=token)).json() == {
+            "stop": True,
+            "forget": True,
+        }
+        control.transfer.unwanted("a")  # said once for good, it stays so
+
+
+async def test_an_order_carries_the_name_of_the_work_beside_the_variables(
+    control: Any, http: Any, issue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control.transfer._environment = {"TTS_KEY": "k"}
+    _, token = await issue("a", unfinished="the-scene", variables=("TTS_KEY",))
+    order = (await http.get("a/order", headers=token)).json()
+    assert order["environment"] == {"AVATAR_UNFINISHED": "the-scene", "TTS_KEY": "k"}
 
 
 async def test_an_end_with_files_that_never_came_is_refused(control: Any, http: Any, issue: Any) -> None:

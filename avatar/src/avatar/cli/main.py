@@ -14,6 +14,7 @@ from avatar.cli.memory import keep_freed_memory
 from avatar.cli.stop import Stop
 from avatar.errors import AvatarError, Cancelled, Unavailable
 from avatar.spec import Failed
+from avatar.spec.unfinished import VARIABLE
 
 if TYPE_CHECKING:
     from avatar.cli.verbs import Verb
@@ -84,7 +85,13 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
             "On Debian: apt-get install libgl1 libegl1 libfontconfig1.",
         ) from error
 
-    context = Context(cache=arguments.cache, blobs=arguments.blobs, tell=console.tell, check=stop.check)
+    context = Context(
+        cache=arguments.cache,
+        blobs=arguments.blobs,
+        tell=console.tell,
+        check=stop.check,
+        work=os.environ.get(VARIABLE, ""),
+    )
     console.tell(verb(arguments, context))
     return 0
 

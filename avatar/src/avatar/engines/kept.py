@@ -11,13 +11,15 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_SUFFIX = ".part"
+from avatar.spec.unfinished import PART_SUFFIX, forget_listed
+
 _CHECK_BYTES = 4
 OLDEST_S = 7 * 24 * 3600
 MOST_BYTES = 8 << 30
@@ -41,10 +43,16 @@ def digest(*of: Content) -> str:
 
 
 class Kept:
-    """Parts as files in `folder`, which jobs may share. Nothing is kept without a folder."""
+    """Parts as files in `folder`, which jobs may share. Nothing is kept without a folder.
 
-    def __init__(self, folder: Path | None, most_bytes: int = MOST_BYTES) -> None:
-        self._folder, self._most_bytes = folder, most_bytes
+    listed: where the names of this job's parts are written down, for whoever has to forget them without it.
+    """
+
+    def __init__(
+        self, folder: Path | None, most_bytes: int = MOST_BYTES, *, listed: Path | None = None
+    ) -> None:
+        self._folder, self._most_bytes, self._listed = folder, most_bytes, listed
+        self._written_down: set[str] = set()
         self._used: set[str] = set()
         self._put: set[str] = set()
         self.found = 0
@@ -66,22 +74,25 @@ class Kept:
             return None
         self._used.add(name)
         try:
-            held = (self._folder / (name + _SUFFIX)).read_bytes()
+            held = (self._folder / (name + PART_SUFFIX)).read_bytes()
         except OSError:
             return None
         check, content = held[:_CHECK_BYTES], held[_CHECK_BYTES:]
         if check != _check(content):
             return None
         self.found += name not in self._put
+        with suppress(OSError):
+            self._write_down(name)
         return content
 
     def put(self, name: str, content: bytes) -> None:
         """A full disk only means that this part is not kept."""
         if self._folder is None or not self._has_room(self._folder, len(content)):
             return
-        path = self._folder / (name + _SUFFIX)
+        path = self._folder / (name + PART_SUFFIX)
         written = path.with_name(f".{name}.{os.getpid()}")
         try:
+            self._write_down(name)
             written.write_bytes(_check(content) + content)
             written.replace(path)
         except OSError:
@@ -103,7 +114,7 @@ class Kept:
         for _, size, path in found:
             if self._bytes + wanted <= self._most_bytes:
                 break
-            if path.name.removesuffix(_SUFFIX) not in self._used:
+            if path.name.removesuffix(PART_SUFFIX) not in self._used:
                 path.unlink(missing_ok=True)
                 self._bytes -= size
         # What others put there later is not looked for: a long job would look through the folder each frame.
@@ -114,8 +125,20 @@ class Kept:
         """The job is done: its parts are not needed any more."""
         for name in self._used:
             if self._folder is not None:
-                (self._folder / (name + _SUFFIX)).unlink(missing_ok=True)
+                (self._folder / (name + PART_SUFFIX)).unlink(missing_ok=True)
         self._used.clear()
+        if self._listed is not None:
+            # With what an earlier try had kept and this one did not come to.
+            forget_listed(self._listed)
+            self._written_down.clear()
+
+    def _write_down(self, name: str) -> None:
+        """Before there is a part of that name: a list that names too many harms nobody."""
+        if self._listed is None or name in self._written_down:
+            return
+        with self._listed.open("a", encoding="ascii") as names:
+            names.write(f"\n{name}\n")  # a full disk may have cut the name before
+        self._written_down.add(name)
 
 
 NOTHING = Kept(None)
@@ -158,7 +181,7 @@ def _without_old(folder: Path) -> int:
 def _parts(folder: Path) -> list[tuple[float, int, Path]]:
     """When each was written, and its bytes; the oldest first."""
     found = []
-    for path in folder.glob("*" + _SUFFIX):
+    for path in folder.glob("*" + PART_SUFFIX):
         try:
             known = path.stat()
         except OSError:

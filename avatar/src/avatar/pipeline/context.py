@@ -36,6 +36,10 @@ class Context:
     """Networks that scenes of this process hand on to each other."""
     kept: list[Kept] = field(default_factory=list)
     """What a second run would use if this one were stopped."""
+    work: str = ""
+    """The name that whoever runs us gives the work, to have what is kept of it forgotten; see
+    `avatar.spec.unfinished`.
+    """
 
     def forget(self) -> None:
         """The result is there: nothing is needed any more of what was kept for a second run."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avatar.engines.base import FaceEngine
-from avatar.engines.kept import Kept
 from avatar.engines.neural.choice import Chosen, choose, require_weights, uses_networks
 from avatar.engines.registry import open_engine
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
 from avatar.pipeline.context import Context
+from avatar.pipeline.unfinished import unfinished
 from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, VideoFace
 from avatar.tracks import SpeechTrack
 
@@ -79,7 +79,7 @@ def open_face(
 
     folder = models_folder()
     require_weights(chosen.engine, folder)
-    kept = Kept(context.cache / "unfinished")
+    kept = unfinished(context)
     context.kept.append(kept)
     given = Surroundings(
         resolve=context.resolve,

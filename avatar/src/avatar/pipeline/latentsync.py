@@ -30,6 +30,7 @@ from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.record import SegmentRecord, spoken
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
+from avatar.pipeline.unfinished import unfinished
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Finished, LipsyncSpec, Notice, RenderSpec, StageStarted, VideoFace
 
@@ -131,11 +132,6 @@ def _tried(
 
     with held_card(INFO.name, low=low):
         return _made(spec, target, context, opened(options), kept, options.tail)
-
-
-def unfinished(context: Context, *, fresh: bool = False) -> Kept:
-    """What stopped runs have finished; `fresh` neither uses nor keeps anything."""
-    return Kept(None if fresh else context.cache / "unfinished")
 
 
 def open_latentsync(options: MouthOptions) -> LatentSync:

@@ -18,11 +18,12 @@ from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
-from avatar.pipeline.latentsync import tell_resumed, unfinished
+from avatar.pipeline.latentsync import tell_resumed
 from avatar.pipeline.lipsync import with_rate_of
 from avatar.pipeline.reenact_frames import photo_run, video_run
 from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
 from avatar.pipeline.reenact_segment import is_heard, write_segment
+from avatar.pipeline.unfinished import unfinished
 from avatar.spec import Captions, Finished, Output, RenderSpec, StageStarted
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ class WorkOrder(SpecModel):
     files: tuple[WorkFile, ...] = ()
     blobs: tuple[WorkBlob, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict, repr=False)
-    """Keys of speech services."""
+    """Keys of speech services, and the name of the work; see `avatar.spec.unfinished`."""
     time_limit_s: float
     grace_s: float = Field(5.0, description="between SIGTERM and SIGKILL")
     patience_s: float = Field(3600.0, description="how long a finished worker tries to hand its files over")
@@ -73,6 +73,9 @@ class WorkReport(SpecModel):
 
 
 class WorkReply(SpecModel):
-    """`stop` says that nobody wants the work any more."""
+    """`stop` says that nobody wants this worker's work any more, `forget` that nobody wants what it has kept
+    for a second one either. That is left out while it is false: an older worker does not know it.
+    """
 
     stop: bool = False
+    forget: bool = False

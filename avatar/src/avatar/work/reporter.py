@@ -23,7 +23,7 @@ LAST_WORD_S = 3.0
 
 class Reporter:
     """`line` and `log` take what the program says; `finish` hands over the end. `unwanted` is set when the
-    control plane says that nobody wants the work any more.
+    control plane says that nobody wants the work any more, `forget` when nobody will go on with it.
     """
 
     def __init__(self, control: Control, run: str, stop: threading.Event) -> None:
@@ -38,6 +38,7 @@ class Reporter:
         self._pending: WorkReport | None = None
         self._closing = False
         self.unwanted = False
+        self.forget = False
         self.result: Finished | None = None
         self.failure: Failed | None = None
         self.garbage = 0
@@ -74,7 +75,8 @@ class Reporter:
         while True:
             report = self._pending or self._next(end)
             self._pending = report
-            self._control.report(report, patience_s, even_if_stopped=True)
+            reply = self._control.report(report, patience_s, even_if_stopped=True)
+            self.forget = self.forget or reply.forget
             self._pending = None
             if report.end is not None:
                 return
@@ -119,7 +121,9 @@ class Reporter:
         if self._pending is None:
             return True
         try:
-            if self._control.report(self._pending, REPORT_PATIENCE_S).stop:
+            reply = self._control.report(self._pending, REPORT_PATIENCE_S)
+            self.forget = self.forget or reply.forget
+            if reply.stop:
                 self._give_up()
             self._pending = None
         except Refused as error:

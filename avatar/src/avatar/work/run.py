@@ -18,6 +18,7 @@ from types import FrameType
 
 from avatar.errors import AvatarError, Cancelled, InvalidInput
 from avatar.spec import Failed, Finished, OutputFile
+from avatar.spec.unfinished import VARIABLE, forget_work
 from avatar.spec.work import BLOBS_PLACE, CACHE_PLACE, WorkEnd, WorkOrder
 from avatar.work.blob_cache import BlobCache, digest_of
 from avatar.work.child import run_child
@@ -80,8 +81,13 @@ class _Run:
         with tempfile.TemporaryDirectory(prefix="work-", dir=home, ignore_cleanup_errors=True) as folder:
             end = self._end_of_work(Path(folder))
         stopped = end.ended_by == "cancel"
-        if not self._reporter.unwanted:
-            self._reporter.finish(end, LAST_WORD_S if stopped else self._order.patience_s)
+        try:
+            if not self._reporter.unwanted:
+                self._reporter.finish(end, LAST_WORD_S if stopped else self._order.patience_s)
+        finally:
+            # Nomad may have stopped us before we were told why: the reply to our last word says it then.
+            if self._reporter.forget:
+                forget_work(self._arguments.cache, self._order.environment.get(VARIABLE, ""))
         if stopped:
             return CANCELLED
         return DONE if end.result is not None and end.fault is None else FAILED
