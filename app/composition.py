@@ -252,7 +252,7 @@ async def ready(services: Services) -> AsyncIterator[None]:
         await migrate(services.database, services.settings.state_dir)
         yield
     finally:
-        await services.policy.decider.close()
+        await services.policy.close()
         services.audit.close()
         await services.database.close()
 

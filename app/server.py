@@ -43,8 +43,10 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     """Until SIGTERM, SIGINT or the end of standard input; open requests get some seconds then."""
     configure_logging(settings.log.level, settings.log.format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    services = build(settings)
+    services.brain.grammar.read_all()
     config = uvicorn.Config(
-        create_app(build(settings)),
+        create_app(services),
         log_config=None,
         # Our own middleware logs requests; what uvicorn says about its start is the supervisor's to say.
         access_log=False,

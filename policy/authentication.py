@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 from fastapi.requests import HTTPConnection
 
 from policy.ambient import comes_from_this_machine, starts_at_our_own_page
-from policy.keys.service import USED_EVERY, KeyService
+from policy.keys.service import KeyService
+from policy.keys.uses import KeyUses
 from policy.principal import Principal
 from policy.sessions import COOKIE, Login, SessionSigner
 from soundstage.database import Database
-from soundstage.errors import Forbidden, Unauthorized, Unavailable
-from soundstage.telemetry import get_logger
+from soundstage.errors import Forbidden, Unauthorized
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="soundstage"'}
 
@@ -35,9 +34,7 @@ class Authenticator:
         self._keys = keys
         self._sessions = sessions
         self._trust = trust
-        self._log = get_logger(__name__)
-        # When each key was last noted as used, in seconds of the monotonic clock; one entry per key.
-        self._noted: dict[str, float] = {}
+        self.uses = KeyUses(db)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
         """A wrong key is refused even where no key is needed: whoever sends one means to be known by it."""
@@ -78,7 +75,7 @@ class Authenticator:
                 "Ask an administrator for a new one.",
                 headers=CHALLENGE,
             )
-        await self._note_use(principal)
+        await self.uses.note(principal.id)
         return principal
 
     async def log_out(self, connection: HTTPConnection) -> None:
@@ -106,19 +103,6 @@ class Authenticator:
     def _login(self, connection: HTTPConnection) -> Login | None:
         token = connection.cookies.get(COOKIE)
         return self._sessions.read(token) if token else None
-
-    async def _note_use(self, principal: Principal) -> None:
-        """To the minute is enough, and reading must not wait for the lock of writers at every request."""
-        now = time.monotonic()
-        if now - self._noted.get(principal.id, -USED_EVERY.total_seconds()) < USED_EVERY.total_seconds():
-            return
-        self._noted[principal.id] = now
-        try:
-            async with self._db.transaction() as session:
-                await self._keys.mark_used(session, principal)
-        except Unavailable as error:
-            # Somebody else writes for long; a missing note must not turn a good key away.
-            self._log.warning("the use of a key was not noted", key_id=principal.id, reason=error.code)
 
 
 def _bearer(authorization: str) -> str:

@@ -80,6 +80,11 @@ class Policy:
         async with self.db.transaction() as session:
             return await self.keys.first_admin(session)
 
+    async def close(self) -> None:
+        """What was noted is written, and the evaluator is done with."""
+        await self.authenticator.uses.settle()
+        await self.decider.close()
+
 
 def choose_engine(settings: PolicySettings) -> Engine:
     """The evaluator that the settings name. An OPA server is not called before the first question."""

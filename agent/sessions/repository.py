@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
-    CursorResult,
     Table,
     bindparam,
     case,
+    func,
     insert,
     or_,
     select,
@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
+from soundstage.database import Prepared, Writing
 
 _SESSIONS = cast(Table, AgentSession.__table__)
 _TURNS = cast(Table, AgentTurn.__table__)
@@ -30,9 +31,9 @@ _OWN = (
     _SESSIONS.c.principal_id == bindparam("of_principal"),
 )
 
-# Made once, of tables and not of classes: these are asked with every sentence.
+_OPEN = Prepared(insert(_SESSIONS))
 _PERSONA = select(_SESSIONS.c.persona_id).where(*_OWN)
-_BEGIN = (
+_BEGIN = Prepared(
     update(_SESSIONS)
     .where(*_OWN)
     .values(
@@ -44,8 +45,18 @@ _BEGIN = (
         _SESSIONS.c.turns, _SESSIONS.c.last_render_id, _SESSIONS.c.last_project_id, _SESSIONS.c.persona_id
     )
 )
-_ADD_TURN = insert(_TURNS)
-_LOST = (
+_OF_REQUEST = Prepared(
+    select(_TURNS.c.session_id, _TURNS.c.number)
+    .join(_SESSIONS, _SESSIONS.c.id == _TURNS.c.session_id)
+    .where(
+        _SESSIONS.c.tenant == bindparam("of_tenant"),
+        _SESSIONS.c.principal_id == bindparam("of_principal"),
+        _TURNS.c.request_id == bindparam("request"),
+    )
+    .limit(1)
+)
+_ADD_TURN = Prepared(insert(_TURNS))
+_LOST = Prepared(
     select(_TURNS.c.number)
     .where(
         _TURNS.c.session_id == bindparam("session"),
@@ -54,11 +65,69 @@ _LOST = (
     )
     .order_by(_TURNS.c.number)
 )
-_END = update(_TURNS).where(
-    _TURNS.c.session_id == bindparam("of_session"),
-    _TURNS.c.number == bindparam("of_number"),
-    _TURNS.c.finished_at.is_(None),
+_END = Prepared(
+    update(_TURNS)
+    .where(
+        _TURNS.c.session_id == bindparam("of_session"),
+        _TURNS.c.number == bindparam("of_number"),
+        _TURNS.c.finished_at.is_(None),
+    )
+    .returning(_TURNS.c.number)
 )
+_SPOKEN_OF = Prepared(
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("session"))
+    .values(
+        last_render_id=bindparam("render"),
+        last_project_id=func.coalesce(bindparam("project"), _SESSIONS.c.last_project_id),
+    )
+)
+
+
+class SentenceRepository:
+    """What every sentence needs of sessions and turns, in a transaction of whichever kind."""
+
+    def __init__(self, session: Writing) -> None:
+        self._session = session
+
+    async def open(self, **columns: Any) -> None:
+        await _OPEN.rows(self._session, columns)
+
+    async def begin(
+        self, principal: Principal, session_id: str, said: str, now: datetime
+    ) -> tuple[int, str | None, str | None, str | None] | None:
+        """Counts a turn, whose first sentence is the title: its number, the render and the project that were
+        spoken of last, and the persona; None for a session that there is not, or that is of somebody else.
+        """
+        asked = {**_asked(principal, session_id), "said": said, "now": now}
+        if (row := await _BEGIN.first(self._session, asked)) is None:
+            return None
+        number, render_id, project_id, persona_id = row
+        return number, render_id, project_id, persona_id
+
+    async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
+        """The session and number of the turn that this request of this principal has begun."""
+        of = {"of_tenant": principal.tenant, "of_principal": principal.id}
+        row = await _OF_REQUEST.first(self._session, {**of, "request": request_id})
+        return None if row is None else (str(row[0]), int(row[1]))
+
+    async def lost(self, session_id: str, now: datetime) -> Sequence[int]:
+        """The numbers of turns that nobody answers any more."""
+        rows = await _LOST.rows(self._session, {"session": session_id, "now": now})
+        return [int(number) for (number,) in rows]
+
+    async def add_turn(self, **columns: Any) -> None:
+        await _ADD_TURN.rows(self._session, columns)
+
+    async def end(self, session_id: str, number: int, **columns: Any) -> bool:
+        """Whether it had no end yet; one that has is left as it is."""
+        of = {"of_session": session_id, "of_number": number}
+        return await _END.first(self._session, {**of, **columns}) is not None
+
+    async def note(self, session_id: str, render_id: str | None, project_id: str | None) -> None:
+        """What was spoken of last: this render or none, and this project or the one before."""
+        spoken = {"session": session_id, "render": render_id, "project": project_id}
+        await _SPOKEN_OF.rows(self._session, spoken)
 
 
 class SessionRepository:
@@ -83,40 +152,8 @@ class SessionRepository:
         found = (await self._session.execute(_PERSONA, _asked(principal, session_id))).first()
         return None if found is None else (found.persona_id,)
 
-    async def begin(
-        self, principal: Principal, session_id: str, said: str, now: datetime
-    ) -> tuple[int, str | None, str | None, str | None] | None:
-        """Counts a turn, whose first sentence is the title: its number, the render and the project that were
-        spoken of last, and the persona; None where `own` gives None.
-        """
-        asked = _asked(principal, session_id)
-        row = (await self._session.execute(_BEGIN, {**asked, "said": said, "now": now})).first()
-        return None if row is None else (row.turns, row.last_render_id, row.last_project_id, row.persona_id)
-
-    async def add_turn(self, **columns: Any) -> None:
-        await self._session.execute(_ADD_TURN, columns)
-
-    async def end(self, session_id: str, number: int, **columns: Any) -> bool:
-        """Whether it had no end yet; one that has is left as it is."""
-        of = {"of_session": session_id, "of_number": number}
-        done = await self._session.execute(_END, {**of, **columns})
-        return cast(CursorResult[Any], done).rowcount == 1
-
     async def turn(self, session_id: str, number: int) -> AgentTurn | None:
         return await self._session.get(AgentTurn, (session_id, number))
-
-    async def turn_of_request(self, principal: Principal, request_id: str) -> AgentTurn | None:
-        query = (
-            select(AgentTurn)
-            .join(AgentSession, AgentSession.id == AgentTurn.session_id)
-            .where(*_of(principal), AgentTurn.request_id == request_id)
-        )
-        found: AgentTurn | None = await self._session.scalar(query.limit(1))
-        return found
-
-    async def lost(self, session_id: str, now: datetime) -> Sequence[int]:
-        """The numbers of turns that nobody answers any more."""
-        return (await self._session.scalars(_LOST, {"session": session_id, "now": now})).all()
 
     async def of_principal(self, principal: Principal, limit: int) -> Sequence[AgentSession]:
         """The newest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -12,11 +13,11 @@ from agent.events import BrainEvent, Done, Failure, ToolCalled
 from agent.forgetting.turns import forget_in_turn, says
 from agent.forgetting.words import Forgotten, Turn
 from agent.sessions.models import AgentSession
-from agent.sessions.repository import SessionRepository
+from agent.sessions.repository import SentenceRepository, SessionRepository
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, new_id, overwriting, utcnow
+from soundstage.database import Database, Writing, new_id, overwriting, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
@@ -76,6 +77,10 @@ class _Running:
     forgotten: list[Forgotten] = field(default_factory=list)
 
 
+class _ToForget(Exception):
+    """Something was forgotten meanwhile: the turn's end is written in the other way."""
+
+
 def title_of(utterance: str) -> str:
     """Of a conversation that begins so."""
     return " ".join(utterance[: TITLE_CHARS * 2].split())[:TITLE_CHARS]
@@ -124,11 +129,10 @@ class SessionService:
             if persona is None:
                 raise _no_session(session_id)
             return Conversation(session_id, principal, debug, local_files, *persona)
-        async with self._database.transaction() as session:
-            repository = SessionRepository(session)
-            now = utcnow()
-            row = AgentSession(
-                id=new_id("ses"),
+        opened, now = new_id("ses"), utcnow()
+        async with self._database.brief() as session:
+            await SentenceRepository(session).open(
+                id=opened,
                 tenant=principal.tenant,
                 principal_id=principal.id,
                 persona_id=persona_id,
@@ -137,16 +141,15 @@ class SessionService:
                 created_at=now,
                 updated_at=now,
             )
-            repository.add(row)
-            return Conversation(row.id, principal, debug, local_files, persona_id)
+        return Conversation(opened, principal, debug, local_files, persona_id)
 
     async def begin_turn(
         self, conversation: Conversation, utterance: str, request_id: str | None = None
     ) -> OpenTurn:
         """Raises Conflict when this request has begun a turn already, in whichever process."""
         utterance = storable(utterance)
-        async with self._database.transaction() as session:
-            repository = SessionRepository(session)
+        async with self._database.brief() as session:
+            repository = SentenceRepository(session)
             now = utcnow()
             row = await repository.begin(conversation.principal, conversation.id, title_of(utterance), now)
             if row is None:
@@ -160,11 +163,12 @@ class SessionService:
                     "Send it again to get its answer.",
                 )
             begun = OpenTurn(conversation.id, *row)
-            await self._close_lost(session, repository, begun.session_id)
+            lost = await repository.lost(begun.session_id, now)
             await repository.add_turn(
                 session_id=begun.session_id,
                 number=begun.number,
                 utterance=utterance,
+                reply="",
                 trace_id=trace_id(),
                 request_id=request_id,
                 started_at=now,
@@ -181,6 +185,8 @@ class SessionService:
                     words={"text": utterance},
                 )
                 await self._audit.record(session, said)
+        if lost:
+            await self._settle(begun.session_id)
         asker = conversation.principal
         self._running[begun.session_id, begun.number] = _Running(asker.tenant, asker.id)
         return begun
@@ -188,8 +194,7 @@ class SessionService:
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """The session and number of the turn that this request began, when it comes a second time."""
         async with self._database.session() as session:
-            row = await SessionRepository(session).turn_of_request(principal, request_id)
-            return None if row is None else (row.session_id, row.number)
+            return await SentenceRepository(session).turn_of_request(principal, request_id)
 
     async def keep(self, turn: OpenTurn, told: Sequence[BrainEvent], so_far: TurnEnd) -> None:
         """Writes what has been told so far, and that somebody is still answering.
@@ -208,24 +213,20 @@ class SessionService:
             row.alive_until = utcnow() + timedelta(seconds=self.lease_s)
             row.reply, row.tool = storable(so_far.reply), so_far.tool
             await self._write(session, turn, told)
-            await self._forget(session, repository, turn)
-            await self._note_it(repository, turn, so_far)
+            await self._forget(session, turn)
+            await self._note_it(session, turn, so_far)
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent] = ()) -> None:
         try:
+            with suppress(_ToForget):
+                async with self._database.brief() as session:
+                    await self._end(session, turn, end, told)
+                    if self._to_forget(turn):
+                        raise _ToForget
+                return
             async with self._database.transaction() as session:
-                repository = SessionRepository(session)
-                if await repository.end(
-                    turn.session_id,
-                    turn.number,
-                    reply=storable(end.reply),
-                    tool=end.tool,
-                    error_code=end.error_code,
-                    finished_at=utcnow(),
-                ):
-                    await self._write(session, turn, told)
-                    await self._forget(session, repository, turn)
-                await self._note_it(repository, turn, end)
+                await self._end(session, turn, end, told)
+                await self._forget(session, turn)
         finally:
             self._running.pop((turn.session_id, turn.number), None)
 
@@ -268,26 +269,37 @@ class SessionService:
                 )
             return TurnOut.model_validate(row)
 
-    async def _note_it(self, repository: SessionRepository, turn: OpenTurn, end: TurnEnd) -> None:
-        """What "it" means from now on: a video, or a project when no video was spoken of after it."""
-        if end.render_id is None and end.project_id is None:
-            return
-        owner = await repository.get(turn.session_id)
-        if owner is not None:
-            owner.last_render_id = end.render_id
-            owner.last_project_id = end.project_id or owner.last_project_id
+    async def _end(self, session: Writing, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent]) -> None:
+        if await SentenceRepository(session).end(
+            turn.session_id,
+            turn.number,
+            reply=storable(end.reply),
+            tool=end.tool,
+            error_code=end.error_code,
+            finished_at=utcnow(),
+        ):
+            await self._write(session, turn, told)
+        await self._note_it(session, turn, end)
 
-    async def _write(self, session: AsyncSession, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
+    async def _note_it(self, session: Writing, turn: OpenTurn, end: TurnEnd) -> None:
+        """What "it" means from now on: a video, or a project when no video was spoken of after it."""
+        if end.render_id is not None or end.project_id is not None:
+            await SentenceRepository(session).note(turn.session_id, end.render_id, end.project_id)
+
+    async def _write(self, session: Writing, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
         events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in told]
         await self._events.append_all(session, turn.stream, events)
 
-    async def _forget(self, session: AsyncSession, repository: SessionRepository, turn: OpenTurn) -> None:
-        """“I have forgotten …” is told and not kept."""
+    def _to_forget(self, turn: OpenTurn) -> Sequence[Forgotten]:
         running = self._running.get((turn.session_id, turn.number))
-        if running is None or not running.forgotten:
+        return () if running is None else running.forgotten
+
+    async def _forget(self, session: AsyncSession, turn: OpenTurn) -> None:
+        """“I have forgotten …” is told and not kept."""
+        if not (to_forget := self._to_forget(turn)):
             return
-        row = await repository.turn(turn.session_id, turn.number)
-        for forgotten in running.forgotten:
+        row = await SessionRepository(session).turn(turn.session_id, turn.number)
+        for forgotten in to_forget:
             await overwriting(session)
             if row is not None and says(row, forgotten):
                 await forget_in_turn(session, self._events, turn.stream, row, forgotten)
@@ -295,16 +307,15 @@ class SessionService:
     async def _settle(self, session_id: str) -> None:
         """Whoever asks for a lost turn finds it ended. Almost always there is none, and no write."""
         async with self._database.session() as session:
-            if not await SessionRepository(session).lost(session_id, utcnow()):
+            if not await SentenceRepository(session).lost(session_id, utcnow()):
                 return
         async with self._database.transaction() as session:
-            await self._close_lost(session, SessionRepository(session), session_id)
+            await self._close_lost(session, session_id)
 
-    async def _close_lost(
-        self, session: AsyncSession, repository: SessionRepository, session_id: str
-    ) -> None:
+    async def _close_lost(self, session: AsyncSession, session_id: str) -> None:
         """Ends turns whose process is gone, and says so in them. Nothing is tried again."""
-        for number in await repository.lost(session_id, utcnow()):
+        repository = SessionRepository(session)
+        for number in await SentenceRepository(session).lost(session_id, utcnow()):
             row = await repository.turn(session_id, number)
             if row is None:
                 continue

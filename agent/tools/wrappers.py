@@ -91,7 +91,7 @@ class AuditedToolset(WrappedToolset):
             "outcome": outcome,
         }
         guards = self._guards
-        async with guards.database.transaction() as session:
+        async with guards.database.brief() as session:
             await guards.events.append(session, f"session:{context.session_id}", "tool.called", data)
             entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
             await guards.audit.record(session, *context.unwritten, entry)
@@ -161,7 +161,7 @@ class DecidedToolset(WrappedToolset):
             # Of a read that was lost nothing remains, so these wait for the line about its end.
             context.unwritten.extend(entries)
         else:
-            async with self._guards.database.transaction() as session:
+            async with self._guards.database.brief() as session:
                 await self._guards.audit.record(session, *entries)
         if decision.verdict is Verdict.DENY:
             raise decision.refusal(call.act.permission, context.principal.role)
@@ -241,9 +241,13 @@ class LoggedToolset(WrappedToolset):
 
 
 async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
-    """What the tool itself says it would do, else its purpose and the arguments."""
+    """What the tool itself says it would do, else its purpose and the arguments. The tool finds it in the
+    context when it acts.
+    """
     if call.tool.plan is not None:
-        return await call.tool.plan(context, call.request)
+        plan = await call.tool.plan(context, call.request)
+        context.plans.append(plan)
+        return plan
     arguments = call.request.model_dump(mode="json", exclude_none=True)
     where = ", ".join(f"{name} = {value}" for name, value in arguments.items())
     return Plan(changes=(change(call.tool.purpose, where),))

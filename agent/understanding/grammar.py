@@ -74,6 +74,12 @@ class Grammar:
             merge_dict(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
         return cls(Intents.from_dict(merged))
 
+    def read_all(self) -> None:
+        """Reads every template now, a tenth of a second's work, and not with the first sentences."""
+        for intent in self._intents.intents.values():
+            for some in intent.data:
+                _ = some.sentences
+
     def understand(self, utterance: str) -> Understanding | NotUnderstood:
         """The earliest script wins, so text inside a script is never read as a command.
 

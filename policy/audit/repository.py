@@ -5,37 +5,46 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.head import Head
 from policy.audit.models import AuditLine
 from policy.principal import DEFAULT_TENANT
+from soundstage.database import Prepared, Writing
 
 TENANT = "tenant"
 """Where a line says whose it is; one that does not say it is of the first tenant."""
 
-# Made once: these two are part of every sentence that is said, and putting them together takes longest.
 _LINES = cast(Table, AuditLine.__table__)
-_LAST = select(_LINES.c.number, _LINES.c.sha256).order_by(_LINES.c.number.desc()).limit(1)
-_ADD = insert(_LINES)
+_LAST = Prepared(select(_LINES.c.number, _LINES.c.sha256).order_by(_LINES.c.number.desc()).limit(1))
+_HASH = Prepared(select(_LINES.c.sha256).where(_LINES.c.number == bindparam("number")))
+_ADD = Prepared(insert(_LINES))
+
+
+class ChainEnd:
+    """Where lines are added, in a transaction of whichever kind."""
+
+    def __init__(self, session: Writing) -> None:
+        self._session = session
+
+    async def last(self) -> Head | None:
+        """Number and hash of the newest line."""
+        found = await _LAST.first(self._session)
+        return None if found is None else Head(*found)
+
+    async def hash_of(self, number: int) -> str | None:
+        """None when there is no such line."""
+        found = await _HASH.first(self._session, {"number": number})
+        return None if found is None else str(found[0])
+
+    async def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        await _ADD.rows(self._session, lines)
 
 
 class AuditLines:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
-
-    async def last(self) -> Head | None:
-        """Number and hash of the newest line."""
-        found = (await self._session.execute(_LAST)).first()
-        return None if found is None else Head(found.number, found.sha256)
-
-    async def hash_of(self, number: int) -> str | None:
-        """None when there is no such line."""
-        return await self._session.scalar(select(AuditLine.sha256).where(AuditLine.number == number))
-
-    async def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        await self._session.execute(_ADD, lines)
 
     async def after(self, number: int, limit: int, tenant: str | None = None) -> Sequence[AuditLine]:
         """Oldest first; of one tenant when it is named."""

@@ -14,11 +14,11 @@ from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadFile
 from policy.audit.head_writer import HeadWriter
 from policy.audit.models import AuditLine
-from policy.audit.repository import TENANT, AuditLines
+from policy.audit.repository import TENANT, AuditLines, ChainEnd
 from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
-from soundstage.database import Database, in_transaction, utcnow, when_committed
+from soundstage.database import Database, Writing, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
 from soundstage.telemetry import get_logger
@@ -59,11 +59,11 @@ class AuditLog:
         self._writer = None if head is None else HeadWriter(head)
         self._log = get_logger(__name__)
 
-    async def record(self, session: AsyncSession, *entries: AuditEntry) -> None:
+    async def record(self, session: Writing, *entries: AuditEntry) -> None:
         """Appends in the caller's transaction, with the change that it tells of; secrets are masked."""
         if not in_transaction(session):
-            raise RuntimeError("audit lines are written inside Database.transaction()")
-        lines = AuditLines(session)
+            raise RuntimeError("audit lines are written inside Database.transaction() or brief()")
+        lines = ChainEnd(session)
         # Nobody else writes meanwhile, so the end of the chain is looked up once in a transaction.
         if _END not in session.info:
             session.info[_END] = await lines.last()
@@ -91,7 +91,7 @@ class AuditLog:
 
     async def note(self, entry: AuditEntry) -> None:
         """In a transaction of its own: what was refused is rolled back, and the line about it must stay."""
-        async with self._db.transaction() as session:
+        async with self._db.brief() as session:
             await self.record(session, entry)
 
     async def forget_words(
@@ -168,7 +168,7 @@ class AuditLog:
             return AuditVerdict(lines=count, broken_at=min(wordless), reason="its words were taken away")
         return AuditVerdict(lines=count)
 
-    async def _head_fits(self, lines: AuditLines, last: Head | None) -> bool:
+    async def _head_fits(self, lines: ChainEnd, last: Head | None) -> bool:
         """Whether the chain still holds the line that the file names. A damaged file may be written anew."""
         try:
             head = None if self._writer is None else self._writer.read()
@@ -179,7 +179,7 @@ class AuditLog:
         self._log.error("the audit log does not fit its noted end", line=head.number)
         return False
 
-    def _committed(self, session: AsyncSession) -> None:
+    def _committed(self, session: Writing) -> None:
         """The lines exist from now on, and not before: only then is the end of the chain noted."""
         if self._writer is not None:
             self._writer.note(session.info[_END])

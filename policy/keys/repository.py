@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.keys.models import ApiKeyRow, EndedLoginRow
+from soundstage.database import Prepared, Writing
 
 
 class KnownKey(NamedTuple):
@@ -29,6 +30,22 @@ class KnownKey(NamedTuple):
 _BY_HASH = select(*(getattr(ApiKeyRow, name) for name in KnownKey._fields)).where(
     ApiKeyRow.sha256 == bindparam("hash")
 )
+_KEYS = cast(Table, ApiKeyRow.__table__)
+_MARK_USED = Prepared(
+    update(_KEYS)
+    .where(_KEYS.c.id == bindparam("key"))
+    .where(or_(_KEYS.c.last_used_at.is_(None), _KEYS.c.last_used_at < bindparam("unless_since")))
+    .values(last_used_at=bindparam("now"))
+)
+
+
+async def mark_used(
+    session: Writing, key_ids: Collection[str], now: datetime, unless_since: datetime
+) -> None:
+    """Notes that these keys are used, each at most once per interval."""
+    await _MARK_USED.rows(
+        session, [{"key": key, "unless_since": unless_since, "now": now} for key in sorted(key_ids)]
+    )
 
 
 class KeyRepository:
@@ -71,12 +88,3 @@ class KeyRepository:
         self._session.add(row)
         await self._session.flush()
         return True
-
-    async def mark_used(self, key_id: str, now: datetime, unless_since: datetime) -> None:
-        """Notes a use, at most once per interval: an answer must not cost a write."""
-        await self._session.execute(
-            update(ApiKeyRow)
-            .where(ApiKeyRow.id == key_id)
-            .where(or_(ApiKeyRow.last_used_at.is_(None), ApiKeyRow.last_used_at < unless_since))
-            .values(last_used_at=now)
-        )

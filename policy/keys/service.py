@@ -27,8 +27,6 @@ from soundstage.database import new_id, utcnow
 from soundstage.database.tenants import marked_of
 from soundstage.events import EventStore
 
-# Enough for "is this key still in use", cheap enough for every request.
-USED_EVERY = timedelta(minutes=1)
 CONFIGURED = "configured:"
 STREAM = "keys"
 
@@ -157,11 +155,6 @@ class KeyService:
             key = await KeyRepository(session).get(key_id)
             mark = {} if key is None else marked_of(key.tenant)
             await self._events.append(session, STREAM, "login.ended", {"id": key_id, **mark})
-
-    async def mark_used(self, session: AsyncSession, principal: Principal) -> None:
-        """Notes that a key was used; to the minute."""
-        now = utcnow()
-        await KeyRepository(session).mark_used(principal.id, now, now - USED_EVERY)
 
     async def _row(self, session: AsyncSession, key_id: str, by: Principal) -> ApiKeyRow:
         row = await KeyRepository(session).get(key_id)

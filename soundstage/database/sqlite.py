@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from soundstage.database.base import Base
+from soundstage.database.brief import BriefTransactions
 from soundstage.database.in_place import Ways
 from soundstage.database.one_trip import open_connection
 from soundstage.errors import SoundstageError, StorageFull, Unavailable
@@ -23,8 +24,10 @@ MOST_CONNECTIONS = 15
 _WRITES = "soundstage_writes"
 
 
-def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
-    """The engine that reads and the one that writes; both draw from one pool of connections."""
+def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine, BriefTransactions | None]:
+    """The engine that reads and the one that writes, which draw from one pool of connections; and what begins
+    brief transactions, where there is a file.
+    """
     in_a_file = bool(url.database) and url.database != ":memory:"
     if url.database and in_a_file:
         path = Path(url.database)
@@ -40,7 +43,10 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
     pool = {"pool_size": MOST_CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True} if in_a_file else {}
     engine = create_async_engine(url, connect_args={"async_creator_fn": opening}, **pool)
     _listen(engine)
-    return engine, engine.execution_options(**{_WRITES: True})
+    arguments, options = engine.dialect.create_connect_args(url)
+    connect = partial(opening, *arguments, **{**options, "isolation_level": None})
+    brief = BriefTransactions(connect, engine.dialect) if in_a_file else None
+    return engine, engine.execution_options(**{_WRITES: True}), brief
 
 
 def known_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:

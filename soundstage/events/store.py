@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_as
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database import Database, in_transaction, utcnow, when_committed
+from soundstage.database import Database, Prepared, Writing, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.events.listening import Bell
 from soundstage.events.models import EventRow, EventStreamRow
@@ -43,13 +43,15 @@ _EVENTS = cast(Table, EventRow.__table__)
 _COUNTERS = cast(Table, EventStreamRow.__table__)
 
 # Made once: putting a statement together takes longer than running it.
-_ADD = insert(_EVENTS)
+_ADD = Prepared(insert(_EVENTS))
 # As text: SQLAlchemy puts an insertion of several rows together anew each time. The counter of all first,
 # always: writers that take locks in one order cannot block each other for ever.
-_TAKE = text(
-    "INSERT INTO event_streams (name, last) VALUES (:all, :count), (:stream, :count) "
-    "ON CONFLICT (name) DO UPDATE SET last = event_streams.last + excluded.last RETURNING name, last"
-).bindparams(bindparam("count", type_=_COUNTERS.c.last.type))
+_TAKE = Prepared(
+    text(
+        "INSERT INTO event_streams (name, last) VALUES (:all, :count), (:stream, :count) "
+        "ON CONFLICT (name) DO UPDATE SET last = event_streams.last + excluded.last RETURNING name, last"
+    ).bindparams(bindparam("count", type_=_COUNTERS.c.last.type))
+)
 _LAST = select(_COUNTERS.c.last).where(_COUNTERS.c.name == bindparam("stream"))
 
 
@@ -71,7 +73,7 @@ class EventStore:
 
     async def append(
         self,
-        session: AsyncSession,
+        session: Writing,
         stream: str,
         kind: str,
         data: Mapping[str, Any] | None = None,
@@ -85,7 +87,7 @@ class EventStore:
 
     async def append_all(
         self,
-        session: AsyncSession,
+        session: Writing,
         stream: str,
         told: Sequence[tuple[str, Mapping[str, Any]]],
         trace_id: str | None = None,
@@ -106,7 +108,7 @@ class EventStore:
              "at": at, "trace_id": trace}
             for number, place, (kind, data) in zip(numbers, places, told, strict=True)
         ]  # fmt: skip
-        await session.execute(_ADD, rows)
+        await _ADD.rows(session, rows)
         if self._wake_at_commit(session, stream):
             await self._bell.ring(session, stream)
         return [Event.model_validate(row) for row in rows]
@@ -202,7 +204,7 @@ class EventStore:
             found = await session.scalar(select(func.count(EventRow.id)).where(*_older(before, keep)))
         return found or 0
 
-    def _wake_at_commit(self, session: AsyncSession, stream: str) -> bool:
+    def _wake_at_commit(self, session: Writing, stream: str) -> bool:
         """Notes the stream for the end of the transaction; False when it is noted already."""
         noted: dict[EventStore, set[str]] = session.info.setdefault(_STREAMS, {})
         if (streams := noted.get(self)) is None:
@@ -218,13 +220,12 @@ def _older(before: datetime, keep: Collection[str]) -> tuple[ColumnElement[bool]
     return (EventRow.at < before, EventRow.stream.not_in(keep))
 
 
-async def _take(session: AsyncSession, stream: str, count: int) -> tuple[range, range]:
+async def _take(session: Writing, stream: str, count: int) -> tuple[range, range]:
     """The next `count` numbers of all streams, and of this one; both rows stay locked until the end of the
     transaction.
     """
     counted = {"all": ALL_STREAMS, "stream": stream, "count": count}
-    taken = await session.execute(_TAKE, counted)
-    last = {row.name: row.last for row in taken}
+    last = {str(row[0]): int(row[1]) for row in await _TAKE.rows(session, counted)}
     return _up_to(last[ALL_STREAMS], count), _up_to(last[stream], count)
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 
 import httpx
 import pytest
@@ -10,9 +11,11 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from policy import Policy, Principal
+from policy.keys import repository, uses
 from policy.keys.schemas import KeyMade
+from policy.keys.uses import KeyUses
 from policy.sessions import COOKIE
-from soundstage.database import Database
+from soundstage.database import Database, Writing
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 MakeKey = Callable[..., Awaitable[KeyMade]]
@@ -75,6 +78,42 @@ async def test_using_a_key_is_noted(client: Client, make_key: MakeKey, policy: P
     assert second == first
 
 
+async def test_keys_that_are_used_in_one_rush_are_noted_together(
+    client: Client, make_key: MakeKey, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [await make_key("viewer") for _ in range(12)]
+    written: list[int] = []
+    real = repository.mark_used
+
+    async def mark_used(session: Writing, key_ids: Collection[str], *moments: datetime) -> None:
+        written.append(len(key_ids))
+        await real(session, key_ids, *moments)
+
+    monkeypatch.setattr(uses, "mark_used", mark_used)
+    for made in keys:
+        async with client(key=made.key) as http:
+            assert (await http.get("/api/renders")).status_code == 200
+    await policy.authenticator.uses.settle()
+    assert sum(written) == 12
+    assert len(written) < 6
+    async with policy.db.session() as session:
+        views = await policy.keys.list(session, Principal.local_admin())
+    assert all(view.last_used_at is not None for view in views)
+
+
+async def test_what_is_noted_is_written_soon(client: Client, make_key: MakeKey, policy: Policy) -> None:
+    first, second = await make_key("viewer"), await make_key("viewer")
+    for made in (first, second):
+        async with client(key=made.key) as http:
+            await http.get("/api/renders")
+
+    # No request waits for it, and no later one is needed.
+    await asyncio.sleep(uses.TOGETHER_S + 1)
+    async with policy.db.session() as session:
+        view = await policy.keys.get(session, second.id, Principal.local_admin())
+    assert view.last_used_at is not None
+
+
 async def test_only_the_first_request_of_a_minute_waits_for_writers(
     client: Client, make_key: MakeKey, policy: Policy
 ) -> None:
@@ -93,10 +132,11 @@ async def test_a_good_key_works_while_the_database_is_busy(
 ) -> None:
     made = await make_key("viewer")
     other = Database(str(policy.db.url))
-    policy.authenticator._db = Database(str(policy.db.url), busy_timeout_ms=10)
+    hurried = Database(str(policy.db.url), busy_timeout_ms=10)
+    policy.authenticator.uses = KeyUses(hurried)
     async with other.transaction(), client(key=made.key) as http:
         assert (await http.get("/api/renders")).status_code == 200
-    await policy.authenticator._db.close()
+    await hurried.close()
     await other.close()
 
 
