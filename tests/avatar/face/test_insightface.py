@@ -1,5 +1,6 @@
 """The adapter of InsightFace, against a stand-in for its package: same calls, points that are chosen here."""
 
+import json
 import sys
 from argparse import Namespace
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from avatar.cli.inspection import print_engines
+from avatar.engines.base import EngineReport
 from avatar.engines.latentsync.following import Follower
 from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.weights import ModelStore
@@ -17,7 +19,7 @@ from avatar.face.anchors import latentsync_anchors, liveportrait_crop
 from avatar.face.insightface_adapter import InsightFaceTracker
 from avatar.face.layouts import MESH, POINTS_106
 from avatar.face.mediapipe_adapter import MediaPipeTracker
-from avatar.face.tracker import FaceTracker, licence_notices, open_aligning_tracker
+from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.face.turning import turn_of
 from clipmaker import load_person
 from clipmaker.scene import Stage
@@ -135,11 +137,14 @@ def test_what_aligns_faces_follows_it_where_it_is_switched_on(
 ) -> None:
     with closing(open_aligning_tracker(store.folder, ON)) as chosen:
         assert isinstance(chosen, InsightFaceTracker)
-        (notice,) = licence_notices(chosen)
+        declare(chosen, told := EngineReport())
+    (notice,), (found,) = told.notices, told.trackers
+    assert found.name == "insightface" and "non-commercial" in found.licence
     assert notice.code == "face.insightface" and "non-commercial" in notice.message
     for environment in ({}, {"AVATAR_INSIGHTFACE": "off"}, {"AVATAR_INSIGHTFACE": ""}):
         with closing(open_aligning_tracker(store.folder, environment)) as chosen:
-            assert isinstance(chosen, MediaPipeTracker) and licence_notices(chosen) == []
+            declare(chosen, told := EngineReport())
+            assert isinstance(chosen, MediaPipeTracker) and told == EngineReport()
     with pytest.raises(Unavailable) as unclear:
         open_aligning_tracker(store.folder, {"AVATAR_INSIGHTFACE": "yes"})
     assert unclear.value.code == "face.insightface_off"
@@ -169,3 +174,26 @@ def test_the_list_of_engines_tells_whose_models_find_faces(
     monkeypatch.setenv("AVATAR_INSIGHTFACE", "non-commercial")
     print_engines(Namespace(json=False))
     assert "InsightFace models: non-commercial" in capsys.readouterr().out
+
+
+def test_the_list_for_programs_has_it_where_it_is_switched_on_and_what_it_lacks(
+    store: ModelStore,
+    package: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def listed() -> list[dict[str, Any]]:
+        print_engines(Namespace(json=True))
+        return [one for one in json.loads(capsys.readouterr().out) if one["role"] == "tracker"]
+
+    monkeypatch.delenv("AVATAR_INSIGHTFACE", raising=False)
+    assert listed() == []
+    monkeypatch.setenv("AVATAR_INSIGHTFACE", "non-commercial")
+    monkeypatch.setenv("AVATAR_MODELS", str(store.folder))
+    (found,) = listed()
+    assert (found["engine"], found["available"], found["state"]) == ("insightface", True, "available")
+    assert found["licence"] == "InsightFace models: non-commercial"
+    (store.folder / "insightface" / "models" / "buffalo_l" / "det_10g.onnx").unlink()
+    (lacking,) = listed()
+    assert (lacking["available"], lacking["state"]) == (False, "weights_missing")
+    assert "det_10g.onnx" in lacking["message"]

@@ -22,7 +22,16 @@ from avatar.engines.latentsync.following import TURNED_FRAMES  # noqa: E402
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
-from avatar.spec import Captions, Consent, Finished, LipsyncSpec, MediaRef, Output, VideoFace  # noqa: E402
+from avatar.spec import (  # noqa: E402
+    Captions,
+    Consent,
+    EngineUse,
+    Finished,
+    LipsyncSpec,
+    MediaRef,
+    Output,
+    VideoFace,
+)
 
 Make = Callable[..., Any]
 AGREED = Consent(id="c1", person="A drawing", granted_at="2026-01-01", purpose="test")
@@ -60,6 +69,7 @@ def test_a_video_says_a_sound_that_is_longer_and_keeps_what_lies_around_the_mout
     assert np.abs(made[:14][:, 90:120, 80:110] - filmed[:, 90:120, 80:110]).mean() > 5
     assert np.abs(made[:14][corner] - filmed[corner]).mean() < 4
     assert result.lost_face_frames == ()
+    assert result.engines == (EngineUse(scene="lipsync", engine="latentsync", asked="latentsync"),)
     with av.open(str(out)) as container:
         assert container.streams.audio[0].rate == 44_100, "of 22 050"
     record = json.loads((clips.folder / "out.provenance.json").read_text())

@@ -15,7 +15,7 @@ from avatar.engines.liveportrait.template import MotionTemplate, load_template, 
 from avatar.errors import Cancelled, InvalidInput, Unavailable
 from avatar.pipeline.context import Context
 from avatar.pipeline.reenact import ReenactJob, ReenactOptions, reenact
-from avatar.spec import Consent
+from avatar.spec import Consent, EngineUse
 from clipmaker import Clip
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def test_a_photo_takes_on_a_videos_motion_and_sound(
     assert border.mean() < 3, "beyond the crop the photo shows"
     assert np.abs(first.astype(int) - last.astype(int)).mean() > 0.05, "the face moves"
     record = json.loads((tmp_path / "out.provenance.json").read_text())
-    assert [engine["name"] for engine in record["engines"]] == ["liveportrait"]
+    assert [engine["name"] for engine in record["engines"]] == ["liveportrait"], "no other tracker to tell of"
+    assert done.engines == (EngineUse(scene="reenact", engine="liveportrait", asked="liveportrait"),)
     assert record["consents"][0]["person"] == "A. Person"
     assert "trained" in record["digital_source_type"].lower()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -57,6 +58,10 @@ def test_its_points_take_the_place_of_mediapipes_and_the_result_tells_its_licenc
     assert done.frames == 25 and len(asked) == 26
     (told,) = [notice for notice in done.warnings if notice.code == "face.insightface"]
     assert "non-commercial" in told.message
+    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    (found,) = [engine for engine in record["engines"] if engine["role"] == "tracker"]
+    assert (found["name"], found["version"]) == ("insightface", "buffalo_l")
+    assert "non-commercial" in found["licence"]
 
 
 def test_without_its_models_nothing_is_made_and_nothing_else_is_used_in_their_place(

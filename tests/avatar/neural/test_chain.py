@@ -13,12 +13,17 @@ import numpy as np
 import pytest
 from avatar.compose.footage import footage
 from avatar.errors import Unavailable
+from avatar.face.insightface_adapter import InsightFaceTracker
+from avatar.face.landmarks import FaceLandmarks
+from avatar.face.tracker import open_tracker
 from avatar.pipeline.context import Context
 from avatar.pipeline.render import render_video
 from avatar.spec import Finished, RenderSpec
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
+
+from avatar.engines.neural import engine as neural_engine  # noqa: E402
 
 SpecOf = Callable[..., dict[str, Any]]
 
@@ -59,6 +64,29 @@ def test_a_sentence_becomes_a_video_by_each_engine(
     record = json.loads((tmp_path / "out.provenance.json").read_text())
     assert set(engine.split("+")) <= {one["name"] for one in record["engines"]}
     assert record["digital_source_type"].endswith("compositeWithTrainedAlgorithmicMedia")
+
+
+def test_a_video_that_insightface_found_the_face_of_says_so_in_its_provenance(
+    spec_of: SpecOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Theirs(InsightFaceTracker):
+        """MediaPipe's points under the name of the other: only who is told of matters here."""
+
+        def __init__(self, *_: Any) -> None:
+            self._mesh = open_tracker()
+
+        def track(self, image_bgr: Any) -> list[FaceLandmarks]:
+            return self._mesh.track(image_bgr)
+
+        def close(self) -> None:
+            self._mesh.close()
+
+    monkeypatch.setattr(neural_engine, "open_aligning_tracker", Theirs)
+    done = rendered(spec_of("video", "latentsync", "Mama."), tmp_path)
+    assert "face.insightface" in {notice.code for notice in done.warnings}
+    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    (found,) = [one for one in record["engines"] if one["role"] == "tracker"]
+    assert found["name"] == "insightface" and "non-commercial" in found["licence"]
 
 
 def test_a_person_on_another_background_is_cut_out(spec_of: SpecOf, tmp_path: Path) -> None:

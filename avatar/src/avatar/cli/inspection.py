@@ -11,8 +11,14 @@ from typing import Any
 from avatar.engines.card_mode import least_mib
 from avatar.engines.neural.choice import Machine, uses_networks
 from avatar.engines.registry import engine_info
+from avatar.engines.weights import ModelStore, models_folder
 from avatar.errors import Unavailable
-from avatar.face.insightface_adapter import insightface_is_wanted, licence_notice
+from avatar.face.insightface_adapter import (
+    insightface_app,
+    insightface_is_wanted,
+    licence_notice,
+    tracker_info,
+)
 from avatar.pipeline.doctor import examine
 from avatar.spec import EngineName
 
@@ -40,10 +46,14 @@ def print_engines(arguments: Namespace) -> int:
     """One engine per line, or one JSON list."""
     machine = Machine()
     found = [_engine(name, machine) for name in FACES]
+    if insightface_is_wanted():
+        found.append(_insightface())
     if arguments.json:
         _print(json.dumps(found))
         return 0
     for engine in found:
+        if engine["role"] == "tracker":
+            continue  # its sentence comes last
         faces = ", ".join(engine["faces"])
         _print(f"{engine['engine']:<24} {faces:<13} {STATES[engine['state']]:<18} {_needs(engine)}")
         if engine["message"]:
@@ -57,7 +67,9 @@ def print_engines(arguments: Namespace) -> int:
 
 def _engine(name: EngineName, machine: Machine) -> dict[str, Any]:
     faces = FACES[name]
-    said: dict[str, Any] = {"engine": name, "face": faces[0], "faces": list(faces), "message": ""}
+    said: dict[str, Any] = {
+        "engine": name, "role": "face", "face": faces[0], "faces": list(faces), "message": "",
+    }  # fmt: skip
     try:
         said |= asdict(engine_info(name))
     except Unavailable as error:
@@ -66,6 +78,19 @@ def _engine(name: EngineName, machine: Machine) -> dict[str, Any]:
     found = machine.finding(name)
     said |= {"available": found.state == "available", "state": found.state, "message": found.sentence}
     return said | {"least_vram_mib": least_mib(name) if uses_networks(name) else 0}
+
+
+def _insightface() -> dict[str, Any]:
+    """What finds faces where it is switched on, and whether it can; it draws none."""
+    said: dict[str, Any] = {"engine": "insightface", "role": "tracker", "face": None, "faces": []}
+    said |= asdict(tracker_info()) | {"available": True, "state": "available", "message": ""}
+    try:
+        insightface_app(ModelStore(models_folder()))
+    except Unavailable as error:
+        state = "weights_missing" if error.code == "weights.missing" else "not_installed"
+        told = {"available": False, "state": state, "code": error.code, "message": error.message}
+        return said | told
+    return said
 
 
 def _needs(engine: dict[str, Any]) -> str:

@@ -24,7 +24,8 @@ class Input(SpecModel):
 class EngineRecord(SpecModel):
     """An engine or program that took part."""
 
-    role: Literal["face", "speech"]
+    role: Literal["face", "speech", "tracker"]
+    """tracker: what found the face, where its licence binds the result."""
     name: str
     version: str
     licence: str

@@ -50,9 +50,12 @@ class Layer:
 
 @dataclass(slots=True)
 class EngineReport:
-    """What people should know about a run of an engine."""
+    """What people should know about a run of an engine. trackers: what found faces for it, where the licence
+    of that binds the result.
+    """
 
     notices: list[Notice] = field(default_factory=list)
+    trackers: list[EngineInfo] = field(default_factory=list)
     lost_face_frames: list[tuple[int, int]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 

@@ -6,12 +6,14 @@ Its models may be used for non-commercial research only. Engines find faces thro
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from avatar.engines.base import EngineInfo
 from avatar.engines.weights import ModelStore
 from avatar.engines.weights.manifest import weight_file
 from avatar.errors import InvalidInput, Unavailable
@@ -41,6 +43,41 @@ def licence_notice() -> Notice:
     )
 
 
+def tracker_info() -> EngineInfo:
+    """What it declares about itself: the licence is that of the models."""
+    return EngineInfo(
+        name="insightface",
+        version=_PACK,
+        licence=weight_file(ROLES[0]).licence,
+        inputs=("picture",),
+        outputs=("landmarks",),
+    )
+
+
+def insightface_app(store: ModelStore, environment: Mapping[str, str] = os.environ) -> Any:
+    """The part of the package that finds faces, where all is there that it needs.
+
+    Raises Unavailable `face.insightface_off`, `weights.missing`, `face.insightface_unavailable`."""
+    if environment.get(CONSENT_VARIABLE) != CONSENT_WORD:
+        raise Unavailable(
+            "face.insightface_off",
+            "InsightFace is off: its models may be used for non-commercial research only.",
+            f"If your use is, set {CONSENT_VARIABLE}={CONSENT_WORD}; MediaPipe finds faces without it.",
+        )
+    # Both must lie there before the package is asked: it fetches a pack that it does not find.
+    for role in ROLES:
+        store.require(role)
+    try:
+        return importlib.import_module("insightface.app")
+    except ImportError as error:
+        raise Unavailable(
+            "face.insightface_unavailable",
+            f"The package insightface cannot be imported here: {error}.",
+            "Install insightface and onnxruntime into the worker's environment; its models are for "
+            "non-commercial research only. MediaPipe finds faces without it.",
+        ) from error
+
+
 class InsightFaceTracker:
     """Detector and 106 points of `buffalo_l`, with the limits that LatentSync sets to faces."""
 
@@ -52,31 +89,11 @@ class InsightFaceTracker:
         min_score: float = 0.5,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """`gpu`: None where onnxruntime has its part for NVIDIA cards.
-
-        Raises Unavailable `face.insightface_off`, `weights.missing`, `face.insightface_unavailable`.
-        """
-        if environment.get(CONSENT_VARIABLE) != CONSENT_WORD:
-            raise Unavailable(
-                "face.insightface_off",
-                "InsightFace is off: its models may be used for non-commercial research only.",
-                f"If your use is, set {CONSENT_VARIABLE}={CONSENT_WORD}; MediaPipe finds faces without it.",
-            )
-        # Both must lie there before the package is asked: it fetches a pack that it does not find.
-        for role in ROLES:
-            store.require(role)
-        try:
-            from insightface.app import FaceAnalysis
-        except ImportError as error:
-            raise Unavailable(
-                "face.insightface_unavailable",
-                f"The package insightface cannot be imported here: {error}.",
-                "Install insightface and onnxruntime into the worker's environment; its models are for "
-                "non-commercial research only. MediaPipe finds faces without it.",
-            ) from error
+        """`gpu`: None where onnxruntime has its part for NVIDIA cards. Raises as `insightface_app`."""
+        app = insightface_app(store, environment)
         gpu = _has_cuda() if gpu is None else gpu
         self._min_score = min_score
-        self._analysis: Any = FaceAnalysis(
+        self._analysis: Any = app.FaceAnalysis(
             name=_PACK,
             root=str(store.folder / "insightface"),
             allowed_modules=["detection", "landmark_2d_106"],

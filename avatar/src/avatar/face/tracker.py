@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from avatar.face.landmarks import FaceLandmarks, Picture
-from avatar.spec import Notice
+
+if TYPE_CHECKING:
+    from avatar.engines.base import EngineReport
 
 
 class FaceTracker(Protocol):
@@ -51,8 +53,10 @@ def open_aligning_tracker(
     return InsightFaceTracker(ModelStore(models or models_folder(environment)), environment=environment)
 
 
-def licence_notices(tracker: FaceTracker) -> list[Notice]:
+def declare(tracker: FaceTracker, report: EngineReport) -> None:
     """What a result must say of the tracker that was used for it."""
-    from avatar.face.insightface_adapter import InsightFaceTracker, licence_notice
+    from avatar.face.insightface_adapter import InsightFaceTracker, licence_notice, tracker_info
 
-    return [licence_notice()] if isinstance(tracker, InsightFaceTracker) else []
+    if isinstance(tracker, InsightFaceTracker):
+        report.notices.append(licence_notice())
+        report.trackers.append(tracker_info())

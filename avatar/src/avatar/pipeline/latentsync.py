@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
-from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport
 from avatar.engines.card_mode import MOUTH, Asked, decided
@@ -27,12 +26,12 @@ from avatar.pipeline.files import require_mp4
 from avatar.pipeline.glance import Glance
 from avatar.pipeline.lipsync import SCENE, render_spec
 from avatar.pipeline.meter import FrameMeter
-from avatar.pipeline.record import SegmentRecord, spoken
+from avatar.pipeline.record import SegmentRecord, engine_records, spoken
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
 from avatar.pipeline.unfinished import unfinished
 from avatar.pipeline.voice_record import voice_record
-from avatar.spec import Finished, LipsyncSpec, Notice, RenderSpec, StageStarted, VideoFace
+from avatar.spec import EngineUse, Finished, LipsyncSpec, Notice, RenderSpec, StageStarted, VideoFace
 
 if TYPE_CHECKING:
     from avatar.engines.latentsync.engine import LatentSync
@@ -231,10 +230,8 @@ def make_mouth_segment(
             duration_ms=speech.duration_ms,
             words=spoken(speech.words),
             phone_source=speech.phone_source,
-            engines=(
-                voice_record(scene),
-                EngineRecord(role="face", name=INFO.name, version=INFO.version, licence=INFO.licence),
-            ),
+            engines=(voice_record(scene), *engine_records((INFO,), report.trackers)),
+            engine_use=EngineUse(scene=scene.id, engine=INFO.name, asked=INFO.name, mode=engine.mode),
             poster_ms=min(speech.duration_ms // 2, 5000),
             warnings=tuple(notices),
             lost_face_frames=tuple(report.lost_face_frames),

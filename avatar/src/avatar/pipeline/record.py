@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
@@ -10,6 +12,9 @@ from avatar.encode.provenance import EngineRecord
 from avatar.errors import InvalidInput
 from avatar.spec import EngineUse, Notice, SpecModel
 from avatar.tracks import Word
+
+if TYPE_CHECKING:
+    from avatar.engines.base import EngineInfo
 
 
 class SpokenWord(SpecModel):
@@ -34,6 +39,19 @@ class SegmentRecord(SpecModel):
     engine_use: EngineUse | None = None
     warnings: tuple[Notice, ...] = ()
     lost_face_frames: tuple[tuple[int, int], ...] = ()
+
+
+def engine_records(
+    drew: Iterable[EngineInfo], trackers: Iterable[EngineInfo] = ()
+) -> tuple[EngineRecord, ...]:
+    """What drew a face, and what found it where that must be told."""
+
+    def of(role: Literal["face", "tracker"], one: EngineInfo) -> EngineRecord:
+        return EngineRecord(role=role, name=one.name, version=one.version, licence=one.licence)
+
+    # A card that ran full has drawn twice.
+    found = dict.fromkeys(of("tracker", one) for one in trackers)
+    return (*(of("face", one) for one in drew), *found)
 
 
 def spoken(words: tuple[Word, ...]) -> tuple[SpokenWord, ...]:

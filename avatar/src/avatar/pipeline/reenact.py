@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.encode.atomic import atomic_files
+from avatar.engines.base import EngineReport
 from avatar.engines.liveportrait.template import is_template, load_template
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
 from avatar.face.pictures import is_picture
-from avatar.face.tracker import licence_notices, open_aligning_tracker
+from avatar.face.tracker import declare, open_aligning_tracker
 from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
@@ -70,7 +71,13 @@ def reenact(
         context.tell(StageStarted(stage="prepare", scene=SCENE))
         run = photo_run if photo else video_run
         made = run(job, template, speech, animator, tracker, context, kept)
-        made = replace(made, notices=tuple(licence_notices(tracker)))
+        declare(tracker, report := EngineReport())
+        made = replace(
+            made,
+            notices=tuple(report.notices),
+            trackers=tuple(report.trackers),
+            mode="full" if animator.device.type == "cuda" else "",
+        )
         spec = RenderSpec(
             title=job.source.stem[:200],
             canvas=made.canvas,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avatar.compose.colour import Pixels
+from avatar.engines.base import EngineInfo
 from avatar.engines.kept import Kept
 from avatar.engines.liveportrait.template import MotionTemplate
 from avatar.errors import InvalidInput
@@ -35,13 +36,17 @@ MAX_SIDE_PX = 3840
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Frames to write, and what is known of them once they are written."""
+    """Frames to write, and what is known of them once they are written. mode: how much of a card that takes;
+    empty without one.
+    """
 
     canvas: Canvas
     frames: int
     pictures: Iterator[Pixels]
     lost: Callable[[], list[int]]
     notices: tuple[Notice, ...] = ()
+    trackers: tuple[EngineInfo, ...] = ()
+    mode: str = ""
 
 
 def photo_run(

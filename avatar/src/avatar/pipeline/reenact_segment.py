@@ -9,7 +9,6 @@ import numpy as np
 from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
 from avatar.encode.mixing import has_sound
-from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.liveportrait.template import is_template
 from avatar.engines.motion.survey import ranges
@@ -18,12 +17,12 @@ from avatar.face.pictures import is_picture
 from avatar.pipeline.context import Context
 from avatar.pipeline.glance import Glance
 from avatar.pipeline.meter import FrameMeter
-from avatar.pipeline.record import SegmentRecord, spoken
+from avatar.pipeline.record import SegmentRecord, engine_records, spoken
 from avatar.pipeline.reenact_frames import Run
 from avatar.pipeline.reenact_job import SCENE
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
 from avatar.pipeline.voice_record import voice_record
-from avatar.spec import Notice, RenderSpec, StageStarted
+from avatar.spec import EngineUse, Notice, RenderSpec, StageStarted
 from avatar.tracks import SpeechTrack
 
 
@@ -53,7 +52,7 @@ def write_segment(
             context.tell(notice)
         notices = _write_sound(speech, driving, duration_ms, work / SOUND, context)
         scene = spec.scenes[0]
-        drawn = EngineRecord(role="face", name=INFO.name, version=INFO.version, licence=INFO.licence)
+        drawn = engine_records((INFO,), made.trackers)
         record = SegmentRecord(
             scene=SCENE,
             scene_hash=spec.scene_hash(SCENE),
@@ -62,7 +61,8 @@ def write_segment(
             duration_ms=duration_ms,
             words=() if speech is None else spoken(speech.words),
             phone_source="engine" if speech is None else speech.phone_source,
-            engines=(drawn,) if speech is None else (voice_record(scene), drawn),
+            engines=drawn if speech is None else (voice_record(scene), *drawn),
+            engine_use=EngineUse(scene=SCENE, engine=INFO.name, asked=INFO.name, mode=made.mode),
             poster_ms=min(duration_ms // 2, 5000),
             warnings=(*made.notices, *notices),
             lost_face_frames=tuple(ranges(np.isin(np.arange(writer.frames), made.lost()))),

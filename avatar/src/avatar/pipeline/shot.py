@@ -20,6 +20,7 @@ from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport, Layer
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, open_face
+from avatar.pipeline.record import engine_records
 from avatar.pipeline.source_background import MovingSourceBackground, source_background
 from avatar.pipeline.speaker_box import engine_box
 from avatar.spec import EngineUse, Notice, RenderSpec, Scene, SourceBackground
@@ -102,12 +103,10 @@ class Shot:
         return EngineReport() if self._engine is None else self._engine.report()
 
     def engines(self) -> tuple[EngineRecord, ...]:
+        """What took part; all of it once the last frame is drawn."""
         if self._engine is None:
             return ()
-        return tuple(
-            EngineRecord(role="face", name=one.name, version=one.version, licence=one.licence)
-            for one in self._engine.info.parts or (self._engine.info,)
-        )
+        return engine_records(self._engine.info.parts or (self._engine.info,), self.report().trackers)
 
     def use(self, scene_id: str) -> EngineUse | None:
         """What draws the face, and why; None where nobody is seen."""

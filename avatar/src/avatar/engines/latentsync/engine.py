@@ -33,7 +33,7 @@ from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
 from avatar.errors import InvalidInput
-from avatar.face.tracker import FaceTracker, licence_notices, open_aligning_tracker
+from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.spec import Notice, VideoFace
 
 __all__ = ["INFO", "Job", "LatentSync", "filmed", "played", "sound_for_networks"]
@@ -80,6 +80,11 @@ class LatentSync:
         self._settings = settings or Settings()
         self._open_tracker = tracker
 
+    @property
+    def mode(self) -> str:
+        """How much of a card it takes; empty without one."""
+        return self._plan.mode
+
     @contextmanager
     def pictures(
         self,
@@ -125,7 +130,7 @@ class LatentSync:
         blocks = feature_blocks(LogMel(sound, job.tail), self._networks.whisper)
         tokens = frame_tokens(blocks, job.frames, job.fps)
         with closing(self._open_tracker()) as tracker:
-            report.notices += licence_notices(tracker)
+            declare(tracker, report)
             for index, (picture, heard) in enumerate(zip(pictures, tokens, strict=True)):
                 seen = follower.see(tracker.track(picture))
                 followed.note(index, seen)

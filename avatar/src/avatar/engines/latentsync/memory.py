@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
@@ -16,7 +17,7 @@ class Plan:
     """split: both runs of guidance one after the other. faces: how many the autoencoder takes at once.
     chunks: how many the UNet takes. park: networks that are not at work wait in main memory. bands: rows of a
     face that the autoencoder takes at once are so many parts of it. slices: the same for tokens in the UNet.
-    compile: see `compiled`.
+    compile: see `compiled`. mode: how much of a card that takes; empty without one.
     """
 
     device: torch.device
@@ -28,6 +29,7 @@ class Plan:
     bands: int = 1
     slices: int = 1
     compile: bool = False
+    mode: Mode | Literal[""] = ""
 
 
 def plan(asked: Asked = "auto", precision: Precision = "auto") -> Plan:
@@ -42,7 +44,7 @@ def plan(asked: Asked = "auto", precision: Precision = "auto") -> Plan:
 
 def in_mode(mode: Mode, of: Plan) -> Plan:
     """The same device and numbers in a mode: parked and in parts, one by one, many at once, twice as many."""
-    plain = Plan(of.device, of.dtype, compile=of.compile)
+    plain = Plan(of.device, of.dtype, compile=of.compile, mode=mode if of.device.type == "cuda" else "")
     if mode == "low":
         return replace(plain, park=True, bands=8, slices=8)
     if mode == "middle":

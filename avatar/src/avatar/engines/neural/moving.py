@@ -27,7 +27,7 @@ from avatar.engines.motion.survey import ranges
 from avatar.errors import Unavailable
 from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import FaceLandmarks, Picture
-from avatar.face.tracker import FaceTracker, licence_notices, open_aligning_tracker, open_tracker
+from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker, open_tracker
 from avatar.spec import MediaRef, Notice, PhotoFace
 from avatar.tracks import ControlTrack, aperture_e
 
@@ -113,7 +113,7 @@ def video_pictures(
     drawing = Reenactment(animator, batch=batch, kept=kept)
     manner = Manner(shut_lips=False, lips=True)
     with closing(find()) as tracker:
-        report.notices += licence_notices(tracker)
+        declare(tracker, report)
         frames = followed(filmed(job, report), tracker, job.face.face_index)
         for picture in drawing.video(frames, _lips(track), manner):
             check()
