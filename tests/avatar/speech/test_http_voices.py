@@ -190,6 +190,18 @@ def test_a_missing_key_names_the_variable(say: Speaker, service: SpeechService) 
     assert service.requests == []
 
 
+@pytest.mark.parametrize("key", ["sk-sécret", "sk-sec\nret", "sk-sec\x7fret", "sk-\u2026"])
+def test_a_key_that_no_header_can_carry_is_named_and_not_shown(
+    say: Speaker, service: SpeechService, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("SPEECH_KEY", key)
+    with pytest.raises(InvalidInput) as caught:
+        say("hi", voice=openai(service))
+    assert caught.value.code == "speech.bad_key"
+    assert "SPEECH_KEY" in caught.value.message and "sk-" not in str(caught.value)
+    assert service.requests == []
+
+
 def test_a_request_does_not_print_its_secrets() -> None:
     request = http_voice.SpeechRequest("http://h/tts", {"text": "private words"}, KEY)
     assert KEY not in repr(request)

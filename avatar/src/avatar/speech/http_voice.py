@@ -41,7 +41,10 @@ class SpeechRequest:
 
 
 def api_key(variable: str | None) -> str | None:
-    """The key from the environment; None when the voice names no variable."""
+    """The key from the environment; None when the voice names no variable. Raises InvalidInput
+    `speech.key_missing`, and `speech.bad_key` for what no header can carry: the client would show it in its
+    own error.
+    """
     if not variable:
         return None
     value = os.environ.get(variable, "").strip()
@@ -50,6 +53,12 @@ def api_key(variable: str | None) -> str | None:
             "speech.key_missing",
             f"The voice needs a key, but the variable {variable} is not set.",
             f"Set {variable} in the environment of the worker.",
+        )
+    if not (value.isascii() and value.isprintable()):
+        raise InvalidInput(
+            "speech.bad_key",
+            f"What the variable {variable} holds cannot be the key of a speech service.",
+            "A key is one line of letters, digits and signs of ASCII; look for a stray character in it.",
         )
     return value
 
