@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from agent.tools.cluster_door import job_named
+from agent.tools.cluster_secrets import Hidden
 from agent.tools.cluster_words import counts, of_a_video, why_not_placed
 from agent.tools.plan import Change, Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
@@ -90,7 +91,8 @@ async def _plan(context: ToolContext, request: ChangeJob) -> Plan:
     async with context.doors.cluster() as nomad:
         if request.action == "deploy":
             job = await _parsed(nomad, request)
-            return Plan(changes=tuple(_deployed(job, request, await nomad.plan(job))))
+            planned, there = await nomad.plan(job), await nomad.job(str(job["ID"]))
+            return Plan(changes=tuple(_deployed(job, request, planned, there)))
         found = await _own_job(nomad, request.job)
         name = str(found["ID"])
         if request.action == "scale":
@@ -117,8 +119,15 @@ async def change_job(context: ToolContext, request: ChangeJob) -> JobChanged:
         if request.action == "deploy":
             job = await _parsed(nomad, request)
             planned = await nomad.plan(job)
-            await nomad.deploy(job, int(planned.get("JobModifyIndex") or 0))
             name = str(job["ID"])
+            if any(_exactly(job, planned) not in plan.changes for plan in context.plans):
+                raise Conflict(
+                    "cluster.job_changed",
+                    f"{name} is not as it was when its plan was made. Nothing was deployed.",
+                    "Ask for it again: the plan is made anew.",
+                )
+            # Nomad refuses it when the job changes between this plan and the next line.
+            await nomad.deploy(job, _index(planned))
             said = f"{name} is deployed. “Why is the job {name} waiting?” tells how it is."
             return JobChanged(job=name, done=said)
         name = str((await _own_job(nomad, request.job))["ID"])
@@ -179,7 +188,8 @@ async def _group(nomad: OperatorClient, name: str, wanted: str | None) -> tuple[
     )
 
 
-def _deployed(job: Json, request: ChangeJob, planned: Json) -> Iterator[Change]:
+def _deployed(job: Json, request: ChangeJob, planned: Json, there: Json | None = None) -> Iterator[Change]:
+    hidden = Hidden(request.variables, job, there)
     diff = planned.get("Diff") or {}
     kind = {"Added": "is new", "Edited": "is changed", "None": "stays as it is"}.get(
         str(diff.get("Type")), "is set"
@@ -187,9 +197,10 @@ def _deployed(job: Json, request: ChangeJob, planned: Json) -> Iterator[Change]:
     yield change(f"The job {job['ID']} {kind}")
     for name, value in request.variables.items():
         # Each a line of its own: what people agree to is all that goes in.
-        yield change(f"with {name}", json.dumps(value, ensure_ascii=False))
+        shown = hidden.named(name, value) if isinstance(value, str) else value
+        yield change(f"with {name}", json.dumps(shown, ensure_ascii=False))
     if diff.get("Type") == "Edited":
-        yield from _fields(diff)
+        yield from _fields(diff, hidden)
     updates = (planned.get("Annotations") or {}).get("DesiredTGUpdates") or {}
     words = {
         "Place": "start",
@@ -204,21 +215,36 @@ def _deployed(job: Json, request: ChangeJob, planned: Json) -> Iterator[Change]:
             yield change(", ".join(said), f"group {group}")
     if reason := why_not_placed(planned.get("FailedTGAllocs") or {}):
         yield change(f"It would wait, {reason}", str(job["ID"]))
+    yield _exactly(job, planned)
 
 
-def _fields(diff: Json) -> Iterator[Change]:
+def _exactly(job: Json, planned: Json) -> Change:
+    """Binds a yes to all of the job, also to what is hidden, and to what it is put in the place of."""
+    whole = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
+    return change(f"Exactly this, in the place of what has the index {_index(planned)}", f"sha256:{whole}")
+
+
+def _index(planned: Json) -> int:
+    """Of the job that is there; 0: none is."""
+    return int(planned.get("JobModifyIndex") or 0)
+
+
+def _fields(diff: Json, hidden: Hidden) -> Iterator[Change]:
     """What is edited, as `count: 1 → 2`, as far as people want to read it."""
-    edited = [f"{path}: {old or 'nothing'} → {new or 'nothing'}" for path, old, new in _edited(diff, "")]
+    edited = [
+        f"{path}{name}: {hidden.named(name, old) or 'nothing'} → {hidden.named(name, new) or 'nothing'}"
+        for path, name, old, new in _edited(diff, "")
+    ]
     yield from map(change, edited[:_MOST_FIELDS])
     if rest := edited[_MOST_FIELDS:]:
         whole = hashlib.sha256("\n".join(rest).encode()).hexdigest()
         yield change(f"and {len(rest)} more fields are edited", f"sha256 {whole}")
 
 
-def _edited(diff: Json, path: str) -> Iterator[tuple[str, str, str]]:
+def _edited(diff: Json, path: str) -> Iterator[tuple[str, str, str, str]]:
     for field in diff.get("Fields") or ():
         if field.get("Type") != "None":
-            yield f"{path}{field['Name']}", str(field.get("Old", "")), str(field.get("New", ""))
+            yield path, str(field["Name"]), str(field.get("Old", "")), str(field.get("New", ""))
     for inner in ("TaskGroups", "Tasks", "Objects"):
         for one in diff.get(inner) or ():
             if one.get("Type") != "None":

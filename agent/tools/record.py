@@ -56,6 +56,8 @@ class ToolContext:
     """What the policy says of this call; set by the wrapper that asks it."""
     unwritten: list[AuditEntry] = field(default_factory=list)
     """Lines of a call that only reads: written with the line about its end, in one transaction."""
+    plans: list[Plan] = field(default_factory=list)
+    """What was planned for this very call, before people were asked or their yes was used."""
     approval_id: str | None = None
     """Set when the call is made because people have agreed to it: then it runs on that yes or not at all."""
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from farm.nomad.client import STRANGE, Json, NomadClient
-from soundstage.errors import SoundstageError, Unavailable, Upstream
+from soundstage.errors import Conflict, SoundstageError, Unavailable, Upstream
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -38,9 +38,18 @@ class OperatorClient(NomadClient):
 
     async def deploy(self, job: Json, planned_at: int) -> None:
         """Registers the job if it is still as it was when it was planned (`JobModifyIndex` of the plan);
-        `nomad.job_exists` when somebody has changed it since.
+        `nomad.job_changed` when somebody has changed it since.
         """
-        await self._change("POST", "jobs", {"Job": job, "EnforceIndex": True, "JobModifyIndex": planned_at})
+        try:
+            await self._change(
+                "POST", "jobs", {"Job": job, "EnforceIndex": True, "JobModifyIndex": planned_at}
+            )
+        except Conflict as error:
+            raise Conflict(
+                "nomad.job_changed",
+                f"Somebody has changed the job {job['ID']} meanwhile. Nothing was deployed.",
+                "Look at it, and deploy it again.",
+            ) from error
 
     async def scale(self, job_id: str, group: str, count: int, reason: str) -> None:
         body = {"Count": count, "Target": {"Group": group}, "Message": reason}

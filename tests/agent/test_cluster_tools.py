@@ -18,6 +18,10 @@ from provisioning_house import (  # type: ignore[import-not-found]
     wait_for,
 )
 
+from farm.nomad.client import Json
+from farm.nomad.operating import OperatorClient
+from policy import Principal
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 from nomad_cluster import NomadCluster, nomad_clusters
 
@@ -77,6 +81,11 @@ def talker(cluster: NomadCluster) -> Iterator[str]:
 
 def running(cluster: NomadCluster, job: str) -> int:
     return sum(one["ClientStatus"] == "running" for one in cluster.allocations(job))
+
+
+def deployed(cluster: NomadCluster, job: str) -> bool:
+    newest = cluster.server.get(f"/v1/job/{job}/deployment")
+    return newest is not None and newest["Status"] == "successful"
 
 
 async def until(true: Callable[[], Any], what: str) -> Any:
@@ -187,11 +196,57 @@ async def test_a_job_file_is_planned_deployed_changed_and_stopped(
         cluster.server.delete("/v1/job/tts?purge=true")
 
 
-async def test_a_job_is_scaled(people: Desk, cluster: NomadCluster, talker: str) -> None:
-    def deployed() -> bool:
-        return bool(cluster.server.get("/v1/job/talker/deployment")["Status"] == "successful")
+async def test_a_plan_shows_no_secret_of_the_job_that_it_changes(people: Desk, cluster: NomadCluster) -> None:
+    secret = "hf_qwertyuiop"
+    task = JOB["TaskGroups"][0]["Tasks"][0]
+    config = {"command": "/bin/sh", "args": ["-c", "exec sleep 3600", "--api-key", secret]}
+    before = {**task, "Env": {"HF_TOKEN": secret, "SPEAKER": "nova"}, "Config": config}
+    cluster.run({**JOB, "ID": "tts", "TaskGroups": [{**JOB["TaskGroups"][0], "Tasks": [before]}]})
+    try:
+        await until(lambda: deployed(cluster, "tts"), "its deployment to end")
+        asked = await people.say(f"deploy the job tts with {', '.join(SERVER)}")
+        assert "Env[SPEAKER]: nova → nothing" in asked.text
+        assert "Env[HF_TOKEN]: [masked] → nothing" in asked.text
+        told = [asked.text, await people.services.events.read(limit=1000)]
+        told.append(await people.services.audit.read(0, 1000))
+        told.append(await people.services.deciding.approvals.get(asked.approval_id, Principal.local_admin()))
+        assert all(secret not in str(one) for one in told)
+        assert (await people.agree(asked, "bob")).startswith("done: tts is deployed.")
+        assert "HF_TOKEN" not in (cluster.server.get("/v1/job/tts")["TaskGroups"][0]["Tasks"][0]["Env"] or {})
+    finally:
+        cluster.server.delete("/v1/job/tts?purge=true")
 
-    await until(deployed, "its deployment to end")
+
+@pytest.mark.parametrize(("before", "code"), [(True, "cluster.job_changed"), (False, "nomad.job_changed")])
+async def test_a_job_that_is_changed_while_it_is_deployed_stays_as_it_is(
+    people: Desk, cluster: NomadCluster, monkeypatch: pytest.MonkeyPatch, before: bool, code: str
+) -> None:
+    """Somebody is quicker: before the act looks at the job once more, or between that look and its order."""
+    asked = await people.say(f"deploy the job tts with {', '.join(SERVER)}")
+    planned, looks = OperatorClient.plan, 0
+
+    async def quicker(self: OperatorClient, job: Json) -> Json:
+        # The first look is for the plan that the yes is held against, the second is the act's own.
+        nonlocal looks
+        looks += 1
+        if looks == 2 and before:
+            cluster.run({**JOB, "ID": "tts"})
+        answer = await planned(self, job)
+        if looks == 2 and not before:
+            cluster.run({**JOB, "ID": "tts"})
+        return answer
+
+    monkeypatch.setattr(OperatorClient, "plan", quicker)
+    try:
+        assert (await people.agree(asked, "bob")).startswith(f"failed: {code}: ")
+        kept = cluster.server.get("/v1/job/tts")["TaskGroups"][0]["Tasks"][0]
+        assert kept["Name"] == "talk"
+    finally:
+        cluster.server.delete("/v1/job/tts?purge=true")
+
+
+async def test_a_job_is_scaled(people: Desk, cluster: NomadCluster, talker: str) -> None:
+    await until(lambda: deployed(cluster, talker), "its deployment to end")
     more = await people.say("scale the job talker to two")
     assert "talker goes from 1 to 2" in more.text
     assert await people.agree(more, "bob") == "done: talker is scaled to 2."

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from typing import Any
 
-from agent.tools.cluster_jobs import ChangeJob, _deployed, _fields
+import pytest
+
+from agent.tools.cluster_jobs import ChangeJob, _deployed, _fields, job_files
+from agent.tools.cluster_secrets import Hidden
 from agent.tools.plan import Plan, change
+from farm.nomad.registration import JOB_FILE
 
 LONG = "a word " * 200
 
@@ -37,8 +42,67 @@ def test_fields_beyond_those_that_are_listed_are_bound_by_their_hash() -> None:
     def edited(last: str) -> list[str]:
         names = [f"field{number}" for number in range(150)] + [last]
         fields = [{"Type": "Edited", "Name": name, "Old": "1", "New": "2"} for name in names]
-        return [one.what + one.where for one in _fields({"Fields": fields})]
+        return [one.what + one.where for one in _fields({"Fields": fields}, Hidden())]
 
     assert edited("x")[-1].startswith("and 51 more fields are edited")
     assert edited("x")[:-1] == edited("y")[:-1]
     assert edited("x")[-1] != edited("y")[-1]
+
+
+SECRET = "hf_qwertyuiop"
+OTHER = "hf_asdfghjkl"
+
+
+def _job(secret: str) -> dict[str, Any]:
+    task = {
+        "Name": "serve",
+        "Env": {"HF_TOKEN": secret, "MAX_TOKENS": "4096", "API_KEY_FILE": "/secrets/key"},
+        "Config": {"args": ["--api-key", secret, f"--token={secret}", "--port", "80"]},
+        "Templates": [{"EmbeddedTmpl": f"PASSWORD={secret}\nTOKEN={{{{ .token }}}}\n"}],
+    }
+    return {"ID": "tts", "TaskGroups": [{"Name": "serve", "Tasks": [task]}]}
+
+
+def _edit(name: str, old: str, new: str) -> dict[str, str]:
+    return {"Type": "Edited", "Name": name, "Old": old, "New": new}
+
+
+def test_a_deploy_shows_no_secret_wherever_it_stands_and_is_bound_to_it() -> None:
+    fields = [
+        _edit("Env[HF_TOKEN]", OTHER, SECRET),
+        _edit("Env[MAX_TOKENS]", "2048", "4096"),
+        _edit("args[1]", OTHER, SECRET),
+        _edit("args[2]", f"--token={OTHER}", f"--token={SECRET}"),
+        _edit("EmbeddedTmpl", f"PASSWORD={OTHER}\n", f"PASSWORD={SECRET}\n"),
+        _edit("Env[URL]", f"http://me:{OTHER}@host", "http://host"),
+    ]
+    planned = {"JobModifyIndex": 7, "Diff": {"Type": "Edited", "Fields": fields}}
+    request = ChangeJob(
+        action="deploy", job="tts", variables={"hf_token": SECRET, "name": "tts", "api_key": True}
+    )
+
+    def plan(secret: str, index: int = 7) -> Plan:
+        changed = {**planned, "JobModifyIndex": index}
+        return Plan(changes=tuple(_deployed(_job(secret), request, changed, _job(OTHER))))
+
+    shown = plan(SECRET).sentence()
+    assert SECRET not in shown and OTHER not in shown
+    for told in (
+        'with hf_token: "[masked]"',
+        'with name: "tts"',
+        "with api_key: true",
+        "Env[HF_TOKEN]: [masked] → [masked]",
+        "Env[MAX_TOKENS]: 2048 → 4096",
+        "args[1]: [masked] → [masked]",
+        "args[2]: --token=[masked] → --token=[masked]",
+    ):
+        assert told in shown, shown
+    assert plan(SECRET).sha256 == plan(SECRET).sha256
+    assert plan(SECRET).sha256 != plan(f"{SECRET}2").sha256
+    assert plan(SECRET).sha256 != plan(SECRET, 8).sha256
+
+
+@pytest.mark.parametrize("name", job_files())
+def test_a_job_file_of_this_program_names_no_secret_that_would_be_hidden(name: str) -> None:
+    text = (JOB_FILE.parent / f"{name}.nomad.hcl").read_text()
+    assert Hidden(text).text(text) == text
