@@ -32,6 +32,11 @@ class Home:
         return self.path / "out"
 
     @property
+    def log(self) -> Path:
+        """What commands that run beside the test have written to standard error."""
+        return self.path / "log"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
@@ -41,16 +46,19 @@ class Home:
         }
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """A command that runs beside the test, in a process group of its own."""
-        return subprocess.Popen(
-            [PROGRAM, *arguments],
-            cwd=self.path,
-            env={**self.environment, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        """A command that runs beside the test, in a process group of its own. Its log goes to a file: a pipe
+        that nobody empties would stop it once it is full.
+        """
+        with self.log.open("a") as log:
+            return subprocess.Popen(
+                [PROGRAM, *arguments],
+                cwd=self.path,
+                env={**self.environment, **variables},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -104,7 +112,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, str
         if event["event"] == "ready":
             break
     else:
-        raise AssertionError(process.stderr.read() if process.stderr else "no output")
+        raise AssertionError(home.log.read_text())
     yield home, event["url"]
     process.terminate()
     process.wait(30)

@@ -54,6 +54,19 @@ class Studio:
         found = httpx.get(f"{self.provisioning_url}/api/machines", timeout=PATIENCE_S, trust_env=False).json()
         return {machine["name"]: machine["state"] for machine in found}
 
+    def event_of_machines(self, kind: str) -> dict[str, Any]:
+        """The first event of that kind in the provisioning API, which keeps its own."""
+        address = f"{self.provisioning_url}/api/events"
+        with httpx.stream(
+            "GET", address, headers={"Last-Event-ID": "0"}, timeout=PATIENCE_S, trust_env=False
+        ) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data:"):
+                    event: dict[str, Any] = json.loads(line.removeprefix("data:"))
+                    if event["kind"] == kind:
+                        return event
+        raise AssertionError(f"no event {kind}")
+
     def switch_on(self) -> str:
         """An empty machine reports from its ramdisk; gives its name."""
         return asyncio.run(switched_on(self.provisioning_url, self.provisioning_tls_url, HARDWARE))
@@ -73,6 +86,11 @@ class Person:
         self.session_id = answer["session_id"]
         self.events = answer["events"]
         return str(answer["reply"])
+
+    @property
+    def trace_id(self) -> str:
+        """Of the last sentence and all that comes of it."""
+        return str(self.found("turn", "trace_id"))
 
     def found(self, kind: str, name: str) -> Any:
         """The value of a field in the last answer's event of this kind."""
@@ -116,7 +134,7 @@ def open_studio(home: Any) -> Callable[..., Any]:
                 if event.get("event") == "ready":
                     break
             else:
-                raise AssertionError(process.stderr.read() if process.stderr else "no output")
+                raise AssertionError(home.log.read_text())
             yield Studio(event["url"], event["provisioning_url"], event["provisioning_tls_url"])
         finally:
             process.terminate()
@@ -144,13 +162,13 @@ def test_the_whole_story_is_understood_without_a_model(
         assert "words" in waiting or "script" in waiting, "nobody makes up what to say about tides"
         assert "word" in ada.say(studio, "why is it waiting?")
         ada.say(studio, f"make a 360p three-scene video about tides with Nova from this text: {TEXT}")
-        render_id = ada.found("tool_result", "result")["render_id"]
+        render_id, made = ada.found("tool_result", "result")["render_id"], ada.trace_id
         assert ada.say(studio, "why is it waiting?")
         assert ada.found("tool_result", "result")["render_id"] == render_id
         assert "tides" in ada.say(studio, "save this as tides")
     with open_studio() as studio:
         _the_video_is_found_again(studio, ada, render_id, home, probe, "load tides", "where is my video?")
-    _one_trace_and_a_whole_audit(home, ada, render_id)
+    _one_trace_and_a_whole_audit(home, made, render_id)
 
 
 def test_the_whole_story_is_told_through_a_model(
@@ -190,7 +208,7 @@ def test_the_whole_story_is_told_through_a_model(
                 studio,
                 "it would be lovely if you could make some video about tides for my class, with Nova",
             )
-            render_id = ada.found("tool_result", "result")["render_id"]
+            render_id, made = ada.found("tool_result", "result")["render_id"], ada.trace_id
             assert "drawn" in ada.say(studio, "hm, and what would you guess is it that holds it up")
             assert "Saved" in ada.say(
                 studio, "I would like to save all we have so far and call that state tides, okay"
@@ -203,7 +221,7 @@ def test_the_whole_story_is_told_through_a_model(
                 "and whereabouts might that video of mine have ended up by now",
             )  # fmt: skip
         assert len(model.asked) == len(script), "the grammar answered what the model was to answer"
-    _one_trace_and_a_whole_audit(home, ada, render_id)
+    _one_trace_and_a_whole_audit(home, made, render_id)
 
 
 def _a_machine_is_accepted(studio: Studio, ada: Person, bob: str, name: str, what: str, accept: str) -> None:
@@ -213,6 +231,7 @@ def _a_machine_is_accepted(studio: Studio, ada: Person, bob: str, name: str, wha
     assert name in json.dumps(told)
     ada.say(studio, accept)
     approval = ada.found("approval", "approval_id")
+    trace_id = ada.trace_id
     assert studio.machines() == {name: "discovered"}
     own = httpx.post(
         f"{studio.url}/api/approvals/{approval}/approve",
@@ -224,6 +243,26 @@ def _a_machine_is_accepted(studio: Studio, ada: Person, bob: str, name: str, wha
     while studio.machines()[name] == "discovered" and time.monotonic() < deadline:
         time.sleep(0.2)
     assert studio.machines()[name] in ("accepted", "enrolling")
+    while studio.call("GET", f"/api/approvals/{approval}")["state"] == "running":
+        assert time.monotonic() < deadline, "the approval did not end"
+        time.sleep(0.2)
+    _the_act_carries_the_trace(studio, approval, trace_id)
+
+
+def _the_act_carries_the_trace(studio: Studio, approval: str, trace_id: str) -> None:
+    """What Ada said, Bob's yes, the act that it allowed and the machine's own record of it are one story."""
+    lines = studio.call("GET", f"/api/traces/{approval}")["lines"]
+    assert {line["trace_id"] for line in lines} == {trace_id}, lines
+    told = [(line["kind"], line["actor"]) for line in lines]
+    assert told[0] == ("utterance.said", "ada"), told
+    asked, agreed, done = (
+        told.index((f"approval.{state}", who))
+        for state, who in (("requested", "ada"), ("approved", "bob"), ("done", "soundstage"))
+    )
+    assert asked < agreed < done, told
+    assert "tool.called" in [kind for kind, _ in told[agreed:done]], told
+    assert [line["data"]["outcome"] for line in lines if line["kind"] == "tool.ended"][-1] == "ok"
+    assert studio.event_of_machines("machine.accepted")["trace_id"] == trace_id
 
 
 def _the_video_is_found_again(
@@ -233,8 +272,8 @@ def _the_video_is_found_again(
     ada.session_id = None
     ada.say(studio, load)
     deadline = time.monotonic() + PATIENCE_S
-    while (studio.call("GET", f"/api/renders/{render_id}", ada.key))["state"] != "done":
-        assert time.monotonic() < deadline, "the video was not made"
+    while (render := studio.call("GET", f"/api/renders/{render_id}", ada.key))["state"] != "done":
+        assert render["state"] not in ("failed", "cancelled") and time.monotonic() < deadline, render
         time.sleep(0.5)
     ada.say(studio, where)
     shown = ada.found("tool_result", "result")
@@ -245,11 +284,13 @@ def _the_video_is_found_again(
     assert float(film["format"]["duration"]) > 3
 
 
-def _one_trace_and_a_whole_audit(home: Any, ada: Person, render_id: str) -> None:
+def _one_trace_and_a_whole_audit(home: Any, trace_id: str, render_id: str) -> None:
     """From the utterance to the artefact in one story, and nobody has touched the log."""
     story = json.loads(home.run("trace", render_id, "--json").stdout)
-    kinds = [line["kind"] for line in story["lines"]]
+    lines = [line for line in story["lines"] if line["trace_id"] == trace_id]
+    kinds = [line["kind"] for line in lines]
     for kind in ("utterance.said", "tool.called", "policy.decided", "tool.ended", "artefact.made"):
-        assert kind in kinds, kinds
+        assert kind in kinds, story["lines"]
+    assert [line["subject"] for line in lines if line["kind"] == "artefact.made"] == [render_id]
     verdict = json.loads(home.run("audit", "verify", "--json").stdout)
     assert verdict["broken_at"] is None and verdict["lines"] > 10
