@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from agent.approvals.states import ApprovalState
 from agent.tools.plan import Plan
+from soundstage.telemetry.masking import mask_secrets
 
 
 class VoteRequest(BaseModel):
@@ -49,3 +50,8 @@ class ApprovalOut(BaseModel):
     ended_at: datetime | None
     outcome: str
     votes: tuple[VoteOut, ...] = ()
+
+    @field_serializer("arguments")
+    def _shown(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Without secrets: whoever agrees is bound to all of them by their hash."""
+        return dict(mask_secrets(None, "approval", arguments))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,7 +24,8 @@ from policy.decisions import Decision
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
-from soundstage.telemetry import trace_id
+from soundstage.telemetry import mask_text, trace_id
+from soundstage.telemetry.masking import mask_secrets
 
 STREAM = "approvals"
 RUNNING_FOR = timedelta(minutes=15)
@@ -237,7 +239,7 @@ class ApprovalService:
         said = {"reason": reason, "by": by.id}
         if not votes[-1].agrees:
             row.state = move(ApprovalState(row.state), ApprovalState.DENIED)
-            row.ended_at = utcnow()
+            row.ended_at, row.arguments = utcnow(), _without_secrets(row.arguments)
             await self._tell(session, row, "approval.denied", by.name, said)
         elif len(votes) >= row.approvers:
             row.state = move(ApprovalState(row.state), ApprovalState.APPROVED)
@@ -247,7 +249,8 @@ class ApprovalService:
 
     async def _end(self, session: AsyncSession, row: Approval, state: ApprovalState, outcome: str) -> None:
         row.state = move(ApprovalState(row.state), state)
-        row.ended_at, row.alive_until, row.outcome = utcnow(), None, outcome[:OUTCOME_CHARS]
+        row.ended_at, row.alive_until, row.outcome = utcnow(), None, mask_text(outcome[:OUTCOME_CHARS])
+        row.arguments = _without_secrets(row.arguments)
         await self._tell(session, row, f"approval.{state}", "soundstage", {"outcome": row.outcome})
 
     async def _tell(
@@ -281,6 +284,11 @@ class ApprovalService:
         votes = await Approvals(session).votes(row.id)
         out = ApprovalOut.model_validate(row)
         return out.model_copy(update={"votes": tuple(VoteOut.model_validate(vote) for vote in votes)})
+
+
+def _without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays of a call that is never made again."""
+    return dict(mask_secrets(None, "approval", dict(arguments)))
 
 
 def _refusal(

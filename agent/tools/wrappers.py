@@ -241,14 +241,14 @@ class LoggedToolset(WrappedToolset):
 
 
 async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
-    """What the tool itself says it would do, else its purpose and the arguments. The tool finds it in the
-    context when it acts.
+    """What the tool itself says it would do, which it finds in the context when it acts; else its purpose and
+    the arguments. Many may read it, so it shows no secret: the hash of the arguments binds to those.
     """
     if call.tool.plan is not None:
         plan = await call.tool.plan(context, call.request)
         context.plans.append(plan)
         return plan
-    arguments = call.request.model_dump(mode="json", exclude_none=True)
+    arguments = without_secrets(call.request.model_dump(mode="json", exclude_none=True))
     where = ", ".join(f"{name} = {value}" for name, value in arguments.items())
     return Plan(changes=(change(call.tool.purpose, where),))
 

@@ -42,6 +42,10 @@ class Wipe(ToolRequest):
     machine: str
 
 
+class Rotate(Wipe):
+    password: str
+
+
 class Wiped(ToolResult):
     machine: str
 
@@ -54,6 +58,7 @@ class Farm:
     """What the tools touch."""
 
     wiped: list[str] = field(default_factory=list)
+    passwords: list[str] = field(default_factory=list)
     disks: int = 2
     broken: bool = False
     gate: asyncio.Event | None = None
@@ -94,7 +99,11 @@ class Stage:
 
 def rules() -> Bundle:
     effects = {"permission": "machine:retire", "effect": "destructive"}
-    own = {"wipe": effects, "wipe_all": {**effects, "approvers": 2, "because": "the whole farm is emptied"}}
+    own = {
+        "wipe": effects,
+        "rotate": effects,
+        "wipe_all": {**effects, "approvers": 2, "because": "the whole farm is emptied"},
+    }
     roles = dict(shipped().data["roles"])
     roles["operator"] = {**roles["operator"], "grants": [*roles["operator"]["grants"], "machine:retire"]}
     return Bundle.of(shipped().modules, {**shipped().data, "tools": own, "roles": roles})
@@ -132,6 +141,12 @@ async def staged(database_url: str, folder: Path) -> AsyncIterator[Stage]:
         """Empty all machines."""
         return await run(request)
 
+    @tool(effect="destructive", permission="machine:retire", undo="nothing does")
+    async def rotate(context: ToolContext, request: Rotate) -> Wiped:
+        """Set another password."""
+        farm.passwords.append(request.password)
+        return Wiped(machine=f"https://admin:{request.password}@{request.machine}")
+
     async def known(row: Approval) -> Principal | None:
         return {one.id: one for one in (ADA, BOB)}.get(row.requester_id)
 
@@ -142,7 +157,7 @@ async def staged(database_url: str, folder: Path) -> AsyncIterator[Stage]:
     audit = AuditLog(db, HeadFile(folder / "head.json"))
     decider = Decider(_engine())
     approvals = ApprovalService(db, events, audit)
-    toolset = standard_toolset([wipe, wipe_all], Guards(db, events, decider, audit, approvals))
+    toolset = standard_toolset([wipe, wipe_all, rotate], Guards(db, events, decider, audit, approvals))
     deciding = Deciding(approvals, decider, toolset, cast("Any", None), known)
     yield Stage(farm, db, approvals, audit, events, toolset, deciding)
     await deciding.close()

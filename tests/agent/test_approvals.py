@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from approval_stage import ADA, BOB, VIEWER, Stage
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from agent.approvals.errors import ApprovalRequired
 from agent.approvals.models import Approval
@@ -76,6 +76,28 @@ async def test_a_yes_that_comes_while_it_is_asked_again_is_not_lost(stage: Stage
     assert (await stage.approvals.request(context, call, decision, plan)).id == approval_id
     assert await stage.deciding.run_approved() == 1
     assert stage.farm.wiped == ["node-7"]
+
+
+async def test_no_secret_is_told_or_kept_and_the_call_itself_has_it(stage: Stage) -> None:
+    first, second = "qwertyuiop", "asdfghjkl"
+    approval_id = await stage.ask("rotate", machine="node-7", password=first)
+    other = await stage.ask("rotate", machine="node-7", password=second)
+    assert other != approval_id, "a yes to one password is none to another"
+    asked = await stage.approvals.get(approval_id, ADA)
+    assert "password = [masked]" in asked.plan.sentence() and "machine = node-7" in asked.plan.sentence()
+    assert asked.model_dump(mode="json")["arguments"] == {"machine": "node-7", "password": "[masked]"}
+    await stage.deciding.vote(approval_id, BOB, agrees=True)
+    await stage.deciding.vote(other, BOB, agrees=False)
+    await stage.deciding.run_approved()
+    assert stage.farm.passwords == [first]
+    async with stage.db.session() as session:
+        kept = [
+            [row.state, row.arguments, row.plan, row.outcome]
+            for row in await session.scalars(select(Approval))
+        ]
+    told = [kept, await stage.events.read(limit=1000), await stage.audit.read(0, 1000)]
+    assert not [secret for secret in (first, second) if secret in str(told)]
+    assert {state for state, *_ in kept} == {ApprovalState.DONE, ApprovalState.DENIED}
 
 
 async def test_a_no_ends_it(stage: Stage) -> None:
