@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
+from studio.personas.watching import PersonaWatch
 
 
 @pytest.fixture
@@ -161,6 +163,24 @@ async def test_what_happens_is_told_to_those_who_may_read_it(services: Services)
 
     assert await seen(asked) == [True, False, True, True]
     assert await seen(Principal("key_1", "other", "editor", "key")) == [False, False, True, False]
+
+
+async def test_a_persona_s_file_that_breaks_is_told_to_those_who_may_see_it(services: Services) -> None:
+    watch = PersonaWatch(services.studio.library, services.database, services.events)
+    await watch.look()
+    services.studio.library.made.mkdir(parents=True, exist_ok=True)
+    (services.studio.library.made / "ada.yaml").write_text("id: ada\nname: [")
+    await watch.look()
+    (told,) = await services.events.read("personas")
+    assert (told.kind, told.data["persona"]) == ("persona.broken", "ada")
+
+    async def seen(principal: Principal) -> bool:
+        return await Reader(principal, services.brain.sessions, services.deciding).may_see(told)
+
+    viewer = Principal("key_1", "page", "viewer", "key")
+    assert await seen(viewer)
+    assert not await seen(replace(viewer, scopes=("render:read",)))
+    assert not await seen(replace(viewer, role="admin", tenant="acme"))
 
 
 async def test_machines_of_a_provisioning_api_that_is_away_are_a_problem_document(
