@@ -23,7 +23,9 @@ interface Live {
 
 const Context = createContext<Live>({ log: [], there: true, spoken: "", say: () => undefined });
 export const useLive = () => useContext(Context);
-const MOST_LINES = 500;
+export const MOST_LINES = 500;
+/** Older than the stream by this much is no news: the page's own first questions are younger than that. */
+const NEWS_MS = 5000;
 const ROOMS: Record<string, string[]> = { render: ["renders"], approvals: ["approvals"], session: ["snapshots"] };
 
 export function LiveProvider({ children }: { children: ReactNode }) {
@@ -35,12 +37,16 @@ export function LiveProvider({ children }: { children: ReactNode }) {
 
   useEffect(() => {
     const ended = new AbortController();
-    const opened = Date.now();
+    // What the server's clock showed when the stream was first opened: the browser's may be hours off.
+    let opened: number | undefined;
     void follow("/api/events?recent=200", ended.signal, {
+      opened(answer) {
+        opened ??= Date.parse(answer.headers.get("Date") ?? "") || Date.now();
+      },
       message(one) {
         const found = JSON.parse(one.data) as Happening;
-        setLog((lines) => [...lines.slice(-MOST_LINES), found]);
-        if (Date.parse(found.at) < opened - 5000) return false;
+        setLog((lines) => [...lines.slice(1 - MOST_LINES), found]);
+        if (opened !== undefined && Date.parse(found.at) < opened - NEWS_MS) return false;
         const room = found.stream.split(":", 1)[0] ?? "";
         if (found.kind === "render.progress") patch(queries, found);
         else for (const key of ROOMS[room] ?? []) void queries.invalidateQueries({ queryKey: [key] });

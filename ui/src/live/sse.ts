@@ -7,12 +7,13 @@ export interface Message {
   data: string;
 }
 
-export async function* messages(path: string, init: RequestInit): AsyncGenerator<Message> {
+export async function* messages(path: string, init: RequestInit, opened?: (answer: Response) => void): AsyncGenerator<Message> {
   const answer = await fetch(path, init).catch((error: unknown) => {
     if (init.signal?.aborted) throw error;
     throw offline();
   });
   if (!answer.ok) throw await problemOf(answer);
+  opened?.(answer);
   if (answer.status === 204 || !answer.body) return;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -62,14 +63,19 @@ export const pause = (ms: number, signal: AbortSignal) =>
 export async function follow(
   path: string,
   signal: AbortSignal,
-  on: { message: (one: Message) => boolean | undefined; line?: (open: boolean) => void; fatal?: (error: unknown) => void },
+  on: {
+    message: (one: Message) => boolean | undefined;
+    opened?: (answer: Response) => void;
+    line?: (open: boolean) => void;
+    fatal?: (error: unknown) => void;
+  },
 ): Promise<void> {
   let last = "";
   let wait = 500;
   while (!signal.aborted) {
     try {
       const headers: Record<string, string> = last ? { "Last-Event-ID": last } : {};
-      const answer = messages(path, { headers, signal });
+      const answer = messages(path, { headers, signal }, on.opened);
       for await (const one of answer) {
         wait = 500;
         on.line?.(true);

@@ -2,14 +2,14 @@
 import { useEffect, useRef, useState } from "react";
 import { Empty } from "../kit/kit";
 import { Told } from "../kit/Told";
-import { type Happening, useLive } from "../live/Live";
+import { type Happening, MOST_LINES, useLive } from "../live/Live";
 
 export function LogView() {
   const { log } = useLive();
   const [held, setHeld] = useState<Happening[] | null>(null);
   const [filter, setFilter] = useState("");
   const list = useRef<HTMLDivElement>(null);
-  const lines = (held ?? log).filter((one) => one.kind !== "render.progress");
+  const lines = (held ?? log).filter(isLine);
   const shown = lines.filter((one) => `${one.kind} ${words(one)}`.toLowerCase().includes(filter.toLowerCase()));
   // biome-ignore lint/correctness/useExhaustiveDependencies: it says that the log has grown
   useEffect(() => {
@@ -27,7 +27,7 @@ export function LogView() {
             onChange={(event) => setFilter(event.target.value)}
           />
           <button type="button" aria-pressed={held !== null} onClick={() => setHeld(held ? null : log)}>
-            {held ? `Go on (${log.length - held.length} new)` : "Pause"}
+            {held ? `Go on (${newer(log, held)} new)` : "Pause"}
           </button>
         </div>
       </div>
@@ -50,6 +50,15 @@ export function LogView() {
       </div>
     </div>
   );
+}
+
+const isLine = (one: Happening) => one.kind !== "render.progress";
+
+/** How many lines have come since; with a plus where the first of them are gone again. */
+function newer(log: Happening[], held: Happening[]): string {
+  const last = held.at(-1)?.id ?? 0;
+  const come = log.filter((one) => one.id > last);
+  return `${come.filter(isLine).length}${come.length === MOST_LINES ? "+" : ""}`;
 }
 
 const TELLING = ["title", "tool", "state", "outcome", "reason", "scene", "waits", "message", "by", "id"];

@@ -1,0 +1,95 @@
+"""The stream that keeps the page fresh: it goes by the server's clock, and its log counts what has come."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Route, expect
+from studio_page import PATIENCE_MS, Studio, Visiting
+
+pytestmark = pytest.mark.browser
+DAY_MS = 86_400_000
+MOST_LINES = 500
+# What the page takes for the time; its timers run as ever.
+WRONG_CLOCK = """(off => {
+  const Real = Date;
+  globalThis.Date = class extends Real {
+    constructor(...given) { super(...(given.length ? given : [Real.now() + off])); }
+    static now() { return Real.now() + off; }
+  };
+})(OFF)"""
+
+
+class Stream:
+    """Stands for the server's stream of events on one page; each batch is sent once, when the page asks."""
+
+    def __init__(self, page: Page) -> None:
+        self._batches: list[str] = []
+        self._sent = 0
+        page.route("**/api/events*", self._answer)
+
+    def send(
+        self, count: int = 1, *, age: timedelta = timedelta(), kind: str = "tool.called", **data: Any
+    ) -> None:
+        at = (datetime.now(UTC) - age).isoformat()
+        batch = ""
+        for _ in range(count):
+            self._sent += 1
+            told = {"id": self._sent, "stream": "x:1", "kind": kind, "data": data, "at": at}
+            batch += f"id: {self._sent}\nevent: {kind}\ndata: {json.dumps(told)}\n\n"
+        self._batches.append(batch)
+
+    def _answer(self, route: Route) -> None:
+        headers = {
+            "Content-Type": "text/event-stream",
+            "Date": format_datetime(datetime.now(UTC), usegmt=True),
+        }
+        batch = self._batches.pop(0) if self._batches else ""
+        route.fulfill(status=200 if batch else 204, headers=headers, body=batch)
+
+
+def test_the_stream_has_the_time_of_the_server(studio: Studio) -> None:
+    with httpx.stream("GET", f"{studio.url}/api/events", timeout=60, trust_env=False) as stream:
+        assert stream.headers["Date"].endswith("GMT")
+
+
+@pytest.mark.parametrize("off_ms", [-DAY_MS, 0, DAY_MS])
+def test_news_are_told_and_what_is_old_is_not_whatever_the_clock_of_the_computer_says(
+    visiting: Visiting, off_ms: int
+) -> None:
+    visit = visiting()
+    visit.page.add_init_script(WRONG_CLOCK.replace("OFF", str(off_ms)))
+    stream = Stream(visit.page)
+    stream.send(kind="approval.requested", id="old", age=timedelta(minutes=1))
+    page = visit.open("log")
+    assert abs(page.evaluate("Date.now()") - off_ms - datetime.now().timestamp() * 1000) < 60_000
+    spoken = page.locator("p.visually-hidden[role=status]")
+    expect(page.locator(".log li")).to_have_count(1, timeout=PATIENCE_MS)
+    assert spoken.inner_text() == ""
+    stream.send(kind="approval.requested", id="new")
+    expect(page.locator(".log li")).to_have_count(2, timeout=PATIENCE_MS)
+    expect(spoken).to_have_text("A call waits for approval.")
+
+
+def test_a_log_that_is_held_counts_the_lines_that_have_come_since(visiting: Visiting) -> None:
+    visit = visiting()
+    stream = Stream(visit.page)
+    stream.send(3)
+    page = visit.open("log")
+    expect(page.locator(".log li")).to_have_count(3, timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Pause").click()
+    stream.send(2)
+    stream.send(4, kind="render.progress", id="rnd_1", waits="", stage="frames")
+    stream.send()
+    expect(page.get_by_role("button", name="Go on (3 new)")).to_be_visible(timeout=PATIENCE_MS)
+    stream.send(MOST_LINES + 200)
+    goes_on = page.get_by_role("button", name=f"Go on ({MOST_LINES}+ new)")
+    expect(goes_on).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".log li")).to_have_count(3)
+    goes_on.click()
+    expect(page.locator(".log li")).to_have_count(MOST_LINES)
