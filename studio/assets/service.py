@@ -103,6 +103,10 @@ class AssetService:
             )
             await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
             view = view_of(asset)
+        # Somebody may have seen it unheld, and dropped it as theirs, before this was written down.
+        if not await self._blobs.touch(blob.sha256):
+            await self.delete(view.id)
+            raise blob_not_found(blob.sha256)
         self._added()
         return view
 

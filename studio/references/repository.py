@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.database import utcnow
 from soundstage.database.tenants import as_the_house, own_tenant
 from studio.references.models import BlobReference, Derivation
 
 BROUGHT = ("asset:", "persona:", "scene:", "version:", "render:")
 """Owners of pictures and sounds that people know of; not among them: consents, segments."""
+
+
+UPLOAD = "upload:"
+UPLOAD_LASTS = timedelta(hours=1)
+"""A hold of an upload that is older is left of a process that was killed, and counts as none."""
 
 
 class References:
@@ -23,6 +31,13 @@ class References:
         await self._session.merge(
             BlobReference(tenant=own_tenant(), sha256=sha256, owner=owner, role=role, bytes=size)
         )
+
+    async def promise(self, sha256: str) -> str:
+        """Holds it for an upload, until whatever that is for holds it itself. The owner, to be forgotten."""
+        await self._session.execute(delete(BlobReference).where(~_live()))
+        owner = f"{UPLOAD}{_written(utcnow())}-{secrets.token_hex(8)}"
+        await self.hold(owner, "file", sha256, 0)
+        return owner
 
     async def drop_holds(self, owner: str, hashes: Collection[str]) -> None:
         """Some of its blobs only."""
@@ -39,7 +54,7 @@ class References:
 
     async def holders(self, hashes: Collection[str]) -> set[str]:
         found = await self._session.scalars(
-            select(BlobReference.owner).where(BlobReference.sha256.in_(hashes)).distinct()
+            select(BlobReference.owner).where(BlobReference.sha256.in_(hashes), _live()).distinct()
         )
         return set(found.all())
 
@@ -82,7 +97,7 @@ class References:
         """Those of `hashes` that somebody else than `owners` holds."""
         found = await self._session.scalars(
             select(BlobReference.sha256)
-            .where(BlobReference.sha256.in_(hashes), BlobReference.owner.not_in(owners))
+            .where(BlobReference.sha256.in_(hashes), BlobReference.owner.not_in(owners), _live())
             .distinct()
         )
         return set(found.all())
@@ -93,13 +108,15 @@ class References:
         with as_the_house():
             found = await self._session.scalars(
                 select(BlobReference.sha256)
-                .where(BlobReference.sha256.in_(hashes), BlobReference.tenant != tenant)
+                .where(BlobReference.sha256.in_(hashes), BlobReference.tenant != tenant, _live())
                 .distinct()
             )
         return set(found.all())
 
     async def held(self) -> set[str]:
-        return set((await self._session.scalars(select(BlobReference.sha256).distinct())).all())
+        return set(
+            (await self._session.scalars(select(BlobReference.sha256).where(_live()).distinct())).all()
+        )
 
     async def bytes_by_kind(self) -> dict[str, int]:
         """Bytes of the blobs that each kind of owner ("asset", "render") holds; once per kind and blob."""
@@ -127,3 +144,14 @@ class References:
         """Drops all of its holds and derivations."""
         await self._session.execute(delete(Derivation).where(Derivation.owner == owner))
         await self._session.execute(delete(BlobReference).where(BlobReference.owner == owner))
+
+
+def _live() -> ColumnElement[bool]:
+    """All but uploads that were begun too long ago: their names sort by their time."""
+    return or_(
+        BlobReference.owner < UPLOAD, BlobReference.owner >= UPLOAD + _written(utcnow() - UPLOAD_LASTS)
+    )
+
+
+def _written(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S}"

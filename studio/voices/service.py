@@ -7,13 +7,14 @@ answered: a voice of a person at a service is never without its record and the c
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from avatar.spec import Consent, MediaRef
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.blobs import BlobStore
+from soundstage.blobs import BlobStore, blob_not_found
 from soundstage.database import Database, new_id, utcnow
 from soundstage.database.tenants import as_the_house
 from soundstage.errors import Conflict, NotFound, SoundstageError, Upstream
@@ -88,8 +89,9 @@ class VoiceService:
         `SampleCheck.look_into` raises, and what the service says.
         """
         try:
-            chosen = service or choose_service(self.admission, labels.service, self.models)
-            return await self._made(labels, sample_sha256, chosen, claim)
+            async with self._promised(sample_sha256):
+                chosen = service or choose_service(self.admission, labels.service, self.models)
+                return await self._made(labels, sample_sha256, chosen, claim)
         except SoundstageError:
             # What was brought along was stored to be looked into.
             await self.drop_unheld(sample_sha256)
@@ -154,8 +156,26 @@ class VoiceService:
             if row.state != VoiceState.REMOVED:
                 await _service_of(row).server().delete(row.voice_id)
 
+    @asynccontextmanager
+    async def _promised(self, sha256: str) -> AsyncIterator[None]:
+        """While a sample is looked into nothing holds it yet: another's failed sending of the same bytes must
+        not take it along. Raises `blob.not_found` where one did, just before.
+        """
+        async with self.db.transaction() as session:
+            owner = await References(session).promise(sha256)
+        try:
+            # After the promise: who has looked for holders before it finds the file put again.
+            if not await self.blobs.touch(sha256):
+                raise blob_not_found(sha256)
+            yield
+        finally:
+            async with self.db.transaction() as session:
+                await References(session).forget(owner)
+
     async def drop_unheld(self, sha256: str) -> None:
-        """The file of a voice that is not, or no longer, one of ours, unless somebody else has it too."""
+        """The file of a voice that is not, or no longer, one of ours, unless somebody else has it too, or is
+        about to.
+        """
         looked_at = utcnow()
         async with self.db.session() as session:
             with as_the_house():

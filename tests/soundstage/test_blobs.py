@@ -262,6 +262,16 @@ async def test_a_collector_spares_what_was_put_again_since_it_looked(blobs: Blob
     assert await blobs.delete(blob.sha256, unless_modified_since=looked) is True
 
 
+async def test_what_is_touched_is_spared_like_what_is_put_again(blobs: BlobStore, place: Place) -> None:
+    blob = await blobs.put_bytes(b"hello")
+    looked = utcnow()
+    assert await blobs.touch(blob.sha256)
+    if place.access is None:
+        assert await blobs.delete(blob.sha256, unless_modified_since=looked) is False
+    await blobs.delete(blob.sha256)
+    assert not await blobs.touch(blob.sha256)
+
+
 async def test_changed_content_is_noticed(blobs: BlobStore, place: Place) -> None:
     blob = await blobs.put_bytes(b"hello")
     assert await blobs.verify(blob.sha256)

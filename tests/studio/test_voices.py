@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ from voice_server import VoiceServer, voice_server
 
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
+from soundstage.database import Database, utcnow
 from soundstage.database.tenants import working_for
 from soundstage.errors import Forbidden, NotFound, SoundstageError
 from soundstage.settings import Settings
 from studio.consents.schemas import ConsentDraft
 from studio.personas.schemas import Persona
+from studio.references import repository as references
+from studio.references.repository import UPLOAD_LASTS, References
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
 from studio.voices.addresses import address_of, root_of
+from studio.voices.samples import SampleCheck, SampleFile
 from studio.voices.schemas import VoiceLabels
 from studio.voices.speech_server import SpeechServer, _name_in
 
@@ -608,3 +613,75 @@ async def test_a_key_that_no_header_can_carry_is_named_and_not_shown(
     assert "SPEECH_KEY" in answer.text and "sk-" not in answer.text
     assert server.keys == [] and await studio_rooms.consents.list() == []
     await nothing_left(studio_rooms, server)
+
+
+class Patient(SampleCheck):
+    """Looks into a sample only when somebody says so."""
+
+    def __init__(self, real: SampleCheck) -> None:
+        super().__init__(real.blobs, real.scheduler)
+        object.__setattr__(self, "began", asyncio.Event())
+        object.__setattr__(self, "go_on", asyncio.Event())
+
+    async def look_into(self, sha256: str) -> SampleFile:
+        self.began.set()  # type: ignore[attr-defined]
+        await self.go_on.wait()  # type: ignore[attr-defined]
+        return await super().look_into(sha256)
+
+
+@pytest.fixture
+def patient(studio_rooms: Any) -> Patient:
+    made = Patient(studio_rooms.voices.samples)
+    object.__setattr__(studio_rooms.voices, "samples", made)
+    return made
+
+
+@pytest.mark.parametrize("refusal", [{"granted_at": "soon"}, {"consent_id": "con_none"} | dict.fromkeys(WHO)])
+async def test_a_refused_sending_takes_no_sample_along_that_another_has_sent(
+    send: Send, server: VoiceServer, studio_rooms: Any, patient: Any, refusal: dict[str, Any]
+) -> None:
+    """The same recording twice, at the same time; nothing holds it yet while it is looked into."""
+    first = asyncio.create_task(send())
+    await asyncio.wait_for(patient.began.wait(), 10)
+    assert (await send(name="Eve", **refusal)).status_code in (403, 422)
+    patient.go_on.set()
+    answer = await first
+    assert answer.status_code == 201, answer.text
+    assert await studio_rooms.voices.blobs.exists(answer.json()["sample_sha256"])
+    assert [view.name for view in await studio_rooms.voices.list()] == ["Ada"]
+
+
+async def test_what_is_left_of_a_sending_that_was_killed_holds_nothing_for_long(
+    send: Send, studio_rooms: Any, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = await studio_rooms.voices.blobs.put_bytes(wav())
+    long_ago = utcnow() - UPLOAD_LASTS - timedelta(minutes=1)
+    with monkeypatch.context() as clock:
+        clock.setattr(references, "utcnow", lambda: long_ago)
+        async with db.transaction() as session:
+            stale = await References(session).promise(blob.sha256)
+            assert await References(session).holders({blob.sha256}) == {stale}
+    async with db.session() as session:
+        assert await References(session).holders({blob.sha256}) == set()
+        assert await References(session).held() == set()
+    assert (await send(granted_at="soon")).status_code == 422
+    assert not await studio_rooms.voices.blobs.exists(blob.sha256)
+    async with db.transaction() as session:
+        await References(session).promise("sha256:" + "1" * 64)
+        assert await References(session).held_by(stale) == [], "and the next one tidies up"
+
+
+async def test_an_asset_whose_file_went_before_it_was_written_down_is_none(
+    client: httpx.AsyncClient, studio_rooms: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = studio_rooms.assets.store
+
+    async def dropped_at_once(*given: Any, **more: Any) -> Any:
+        stored, found = await store(*given, **more)
+        await studio_rooms.voices.drop_unheld(stored.sha256)
+        return stored, found
+
+    monkeypatch.setattr(studio_rooms.assets, "store", dropped_at_once)
+    answer = await client.post("/api/assets", files={"file": ("a.wav", wav())})
+    assert refused(answer) == (404, "blob.not_found")
+    assert await studio_rooms.assets.list() == []
