@@ -89,8 +89,8 @@ def happenings_router(events: EventStore, sessions: SessionService, deciding: De
         principal: Follower,
         recent: Annotated[int, Query(ge=0, le=1000, description="how far back to begin, in events")] = 0,
     ) -> Response:
-        """Server-sent events of renders, publications, personas, approvals, keys and tool calls, as far as the
-        caller may read them: the latest `recent` ones or those after Last-Event-ID, then whatever comes.
+        """Server-sent events of renders, publications, personas, approvals, keys and tool calls, as far as
+        the caller may read them: the latest `recent` ones or those after Last-Event-ID, then whatever comes.
         """
         seen = last_event_id(request)
         start = max(0, await events.last_id() - recent) if seen is None else seen

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-import uvicorn
 from fastapi import FastAPI
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from socket_servers import WAIT_S, on_loopback
 
 from agent.mcp import McpCalls, McpEndpoint, mcp_router
 from agent.mcp.running import CallLimits
@@ -22,7 +20,6 @@ from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
 
-WAIT_S = 60
 OPENING = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -68,12 +65,5 @@ async def mcp_address(services: Services, limits: CallLimits | None = None) -> A
     app.include_router(mcp_router(endpoint))
     install_policy(app, services.policy, public={"/openapi.json": "a test"})
     install_error_handlers(app)
-    port = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    async with endpoint.serving():
-        serving = asyncio.create_task(server.serve(sockets=[port]))
-        try:
-            yield McpAddress(f"http://127.0.0.1:{port.getsockname()[1]}/mcp", services)
-        finally:
-            server.should_exit = True
-            await asyncio.wait_for(serving, WAIT_S)
+    async with endpoint.serving(), on_loopback(app) as host:
+        yield McpAddress(f"http://{host}/mcp", services)

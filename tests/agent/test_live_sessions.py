@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import os
-import socket
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,9 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from scripted_model import Say, Script, scripted_model
+from socket_servers import on_loopback
 from sqlalchemy import update
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
@@ -63,18 +62,18 @@ async def serving(
             install_policy(app, services.policy, public={"/openapi.json": "a test"})
             install_error_handlers(app)
             await services.voice_lane.start()
-            port = socket.create_server(("127.0.0.1", 0))
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-            running = asyncio.create_task(server.serve(sockets=[port]))
             try:
-                base = f"http://127.0.0.1:{port.getsockname()[1]}"
-                async with httpx.AsyncClient(base_url=base, timeout=WAIT_S, trust_env=False) as client:
-                    yield client, services
+                async with on_loopback(app) as address:
+                    base = f"http://{address}"
+                    try:
+                        async with httpx.AsyncClient(
+                            base_url=base, timeout=WAIT_S, trust_env=False
+                        ) as client:
+                            yield client, services
+                    finally:
+                        await services.answering.close()
+                        await services.live.close()
             finally:
-                server.should_exit = True
-                await services.answering.close()
-                await services.live.close()
-                await asyncio.wait_for(running, WAIT_S)
                 await services.voice_lane.close()
 
 

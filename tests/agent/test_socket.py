@@ -4,48 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from scripted_model import Say, Script, scripted_model
+from scripted_model import Say, Script
+from socket_servers import WAIT_S, listening
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from agent.socket import MOST_AT_ONCE, socket_router
-from app.composition import Services, opened
-from policy import Principal, install_policy
+from agent.socket import MOST_AT_ONCE
+from app.composition import Services
+from policy import Principal
 from policy.keys.schemas import KeyRequest
-from soundstage.errors import install_error_handlers
 from soundstage.settings import Settings
-
-WAIT_S = 60
 
 
 @asynccontextmanager
-async def listening(settings: Settings, *script: Script) -> AsyncIterator[tuple[str, Services]]:
-    """A real server on loopback with the socket route alone."""
-    async with scripted_model(*script) as model:
-        near = {"base_url": model.base_url, "model": "scripted"}
-        chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
-        async with opened(chosen) as services:
-            app = FastAPI(docs_url=None, redoc_url=None)
-            app.include_router(socket_router(services.brain, services.answering))
-            install_policy(app, services.policy, public={"/openapi.json": "a test"})
-            install_error_handlers(app)
-            port = socket.create_server(("127.0.0.1", 0))
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-            serving = asyncio.create_task(server.serve(sockets=[port]))
-            try:
-                yield f"ws://127.0.0.1:{port.getsockname()[1]}/api/chat/ws", services
-            finally:
-                server.should_exit = True
-                await services.answering.close()
-                await asyncio.wait_for(serving, WAIT_S)
+async def chatting(settings: Settings, *script: Script) -> AsyncIterator[tuple[str, Services]]:
+    """The URL of the chat's socket."""
+    async with listening(settings, *script) as (url, services):
+        yield f"{url}/api/chat/ws", services
 
 
 async def send(connection: ClientConnection, **wish: Any) -> None:
@@ -70,7 +50,7 @@ def kinds(events: Sequence[dict[str, Any]]) -> list[str]:
 
 async def test_two_sentences_at_once_are_answered_each_under_its_ref(settings: Settings) -> None:
     hold = asyncio.Event()
-    async with listening(settings, Say("one two", hold=hold)) as (url, _), connect(url) as connection:
+    async with chatting(settings, Say("one two", hold=hold)) as (url, _), connect(url) as connection:
         await send(connection, type="say", ref="a", message="count for me, would you")
         await until(connection, "text_part", "a")
         await send(connection, type="say", ref="b", message="list my videos")
@@ -81,7 +61,7 @@ async def test_two_sentences_at_once_are_answered_each_under_its_ref(settings: S
 
 async def test_an_answer_is_cancelled_on_the_socket(settings: Settings) -> None:
     held = Say("one two", hold=asyncio.Event())
-    async with listening(settings, held) as (url, _), connect(url) as connection:
+    async with chatting(settings, held) as (url, _), connect(url) as connection:
         await send(connection, type="say", message="count for me, would you")
         [began, *_] = await until(connection, "text_part")
         await send(connection, type="cancel", ref="c", session_id=began["session_id"], turn=1)
@@ -90,7 +70,7 @@ async def test_an_answer_is_cancelled_on_the_socket(settings: Settings) -> None:
 
 async def test_an_answer_can_be_cancelled_however_many_are_being_told(settings: Settings) -> None:
     held = Say("one two", hold=asyncio.Event())
-    async with listening(settings, held) as (url, _), connect(url) as connection:
+    async with chatting(settings, held) as (url, _), connect(url) as connection:
         await send(connection, type="say", message="count for me, would you")
         [began, *_] = await until(connection, "text_part")
         turn = {"session_id": began["session_id"], "turn": 1}
@@ -103,7 +83,7 @@ async def test_an_answer_can_be_cancelled_however_many_are_being_told(settings: 
 
 async def test_a_client_that_went_away_reads_the_rest_on_a_new_connection(settings: Settings) -> None:
     hold = asyncio.Event()
-    async with listening(settings, Say("one two", hold=hold)) as (url, _):
+    async with chatting(settings, Say("one two", hold=hold)) as (url, _):
         async with connect(url) as connection:
             await send(connection, type="say", message="count for me, would you")
             [began, *_] = await until(connection, "text_part")
@@ -134,7 +114,7 @@ async def test_a_client_that_went_away_reads_the_rest_on_a_new_connection(settin
 async def test_a_bad_message_is_told_and_the_conversation_goes_on(
     settings: Settings, message: str | bytes, code: str
 ) -> None:
-    async with listening(settings, Say("x")) as (url, _), connect(url) as connection:
+    async with chatting(settings, Say("x")) as (url, _), connect(url) as connection:
         await connection.send(message)
         assert (await until(connection, "error"))[0]["code"] == code
         await send(connection, type="say", message="help")
@@ -142,7 +122,7 @@ async def test_a_bad_message_is_told_and_the_conversation_goes_on(
 
 
 async def test_another_tenant_finds_neither_the_talk_nor_the_videos_of_the_first(settings: Settings) -> None:
-    async with listening(settings) as (url, services):
+    async with chatting(settings) as (url, services):
         headers = []
         for tenant in ("acme", "rival"):
             async with services.database.transaction() as session:
@@ -167,7 +147,7 @@ async def test_another_tenant_finds_neither_the_talk_nor_the_videos_of_the_first
 
 
 async def test_a_key_that_has_ended_says_nothing_more_on_a_socket_that_is_open(settings: Settings) -> None:
-    async with listening(settings, Say("x")) as (url, services):
+    async with chatting(settings, Say("x")) as (url, services):
         policy, admin = services.policy, Principal.local_admin()
         async with services.database.transaction() as session:
             made = await policy.keys.create(session, KeyRequest(name="page", role="editor"), admin)
@@ -185,7 +165,7 @@ async def test_a_key_that_has_ended_says_nothing_more_on_a_socket_that_is_open(s
 
 
 async def test_a_page_of_somebody_else_gets_no_connection(settings: Settings) -> None:
-    async with listening(settings, Say("x")) as (url, _):
+    async with chatting(settings, Say("x")) as (url, _):
         with pytest.raises(InvalidStatus) as refused:
             async with connect(url, origin="https://elsewhere.example"):  # type: ignore[arg-type]
                 pass

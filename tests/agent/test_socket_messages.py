@@ -5,58 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
-from scripted_model import Say, scripted_model
+from scripted_model import Say
+from socket_servers import WAIT_S, listening
 from strange_messages import frames
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from agent.live.routes import MOST_HEARD_CHARS, live_router
+from agent.live.routes import MOST_HEARD_CHARS
 from agent.live.schemas import Heard
-from agent.socket import MOST_AT_ONCE, socket_router
-from app.composition import Services, opened
-from policy import Principal, install_policy
-from soundstage.errors import install_error_handlers
+from agent.socket import MOST_AT_ONCE
+from policy import Principal
 from soundstage.settings import Settings
 
-WAIT_S = 60
 EVENTS = {
     "turn", "understood", "tool_call", "tool_result", "tool_error", "confirm", "approval", "progress",
     "text_part", "notice", "text", "error", "done",
 }  # fmt: skip
-
-
-@asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[tuple[str, Services]]:
-    """A real server on loopback with both sockets."""
-    async with scripted_model(Say("x")) as model:
-        near = {"base_url": model.base_url, "model": "scripted"}
-        chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
-        async with opened(chosen) as services:
-            app = FastAPI(docs_url=None, redoc_url=None)
-            app.include_router(socket_router(services.brain, services.answering))
-            app.include_router(live_router(services.live))
-            install_policy(app, services.policy, public={"/openapi.json": "a test"})
-            install_error_handlers(app)
-            port = socket.create_server(("127.0.0.1", 0))
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-            serving = asyncio.create_task(server.serve(sockets=[port]))
-            try:
-                yield f"ws://127.0.0.1:{port.getsockname()[1]}", services
-            finally:
-                server.should_exit = True
-                await services.answering.close()
-                await services.live.close()
-                await asyncio.wait_for(serving, WAIT_S)
 
 
 def groups(dice: random.Random, made: Iterator[str | bytes]) -> Iterator[Sequence[str | bytes]]:
@@ -98,7 +68,7 @@ async def test_no_message_ends_the_chat_or_is_answered_with_a_fault(settings: Se
     codes: set[str] = set()
     unread = 0
     async with (
-        listening(settings) as (url, _),
+        listening(settings, Say("x")) as (url, _),
         connect(f"{url}/api/chat/ws", max_size=None, max_queue=None) as connection,
     ):
         for number, group in enumerate(groups(dice, frames(dice))):
@@ -119,7 +89,10 @@ async def test_no_message_ends_the_chat_or_is_answered_with_a_fault(settings: Se
 async def test_of_many_sentences_at_once_each_is_answered_or_refused(settings: Settings) -> None:
     refs = [f"n{number}" for number in range(MOST_AT_ONCE * 3)]
     ended: dict[str, str] = {}
-    async with listening(settings) as (url, _), connect(f"{url}/api/chat/ws", max_queue=None) as connection:
+    async with (
+        listening(settings, Say("x")) as (url, _),
+        connect(f"{url}/api/chat/ws", max_queue=None) as connection,
+    ):
         for ref in refs:
             await connection.send(json.dumps({"type": "say", "ref": ref, "message": "list my videos"}))
         async with asyncio.timeout(WAIT_S):
@@ -135,7 +108,7 @@ async def test_of_many_sentences_at_once_each_is_answered_or_refused(settings: S
 
 
 async def test_a_frame_of_many_megabytes_ends_its_own_line_alone(settings: Settings) -> None:
-    async with listening(settings) as (url, _), connect(f"{url}/api/chat/ws") as other:
+    async with listening(settings, Say("x")) as (url, _), connect(f"{url}/api/chat/ws") as other:
         for frame in ("x" * (17 << 20), b"x" * (17 << 20)):
             with pytest.raises(ConnectionClosedError) as closed:
                 async with connect(f"{url}/api/chat/ws") as connection:
@@ -151,7 +124,7 @@ async def test_no_message_ends_a_live_session_or_is_answered_with_a_fault(
     settings: Settings, seed: int
 ) -> None:
     dice = random.Random(seed)  # noqa: S311 - nothing secret
-    async with listening(settings) as (url, services):
+    async with listening(settings, Say("x")) as (url, services):
         session_id, _ = await services.live.open(
             Principal("loopback", "this machine", "admin", "loopback"), "nova"
         )
