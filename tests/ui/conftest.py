@@ -24,7 +24,9 @@ def built_page() -> None:
 
 @pytest.fixture(scope="session")
 def studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    made = Studio(tmp_path_factory.mktemp("studio"))
+    path, project = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("project")
+    (project / "playbook.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
+    made = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project)})
     made.start()
     yield made
     made.stop()

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 from playwright.sync_api import expect
+from ramdisk import Ramdisk
 from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, wait_for
 
 from agent.tools.record import ToolContext
@@ -19,11 +21,22 @@ from agent.tools.wrappers import plan_of
 from app.composition import opened
 from policy import Principal
 from policy.decisions import Decision, Verdict
+from provisioning_api.flood.fleet import fleet_client
 from soundstage.settings import Settings
 
 pytestmark = pytest.mark.browser
 SENTENCE = "Make a video in 360p where Nova says: Good morning. The tide comes in twice a day."
 VIEWS = ("talk", "videos", "approvals", "snapshots", "machines", "runs", "log")
+FILLED = {
+    "talk": (".turn .reply", ".tile"),
+    "videos": (".tile img",),
+    "approvals": (".approval .changes li", "tbody .chip"),
+    "snapshots": ("tbody tr",),
+    "machines": ("tbody tr >> text=node1", "tbody tr >> text=discovered"),
+    "runs": ("tbody tr >> text=node1",),
+    "log": (".log li >> nth=5",),
+}
+"""What is to be seen on a view once all that the server has of it is there."""
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +66,37 @@ def ask_for_approval(studio: Studio, script: str) -> str:
     # Playwright has an event loop of its own in this thread.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, ask()).result()
+
+
+@pytest.fixture(scope="module")
+def filled(made: Visit, studio: Studio) -> Iterator[Visit]:
+    """Every view has something to show: calls that wait and that were decided, a snapshot, a
+    member that a run works on, a machine that waits.
+    """
+    denied, waiting = (ask_for_approval(studio, f"Hello, {word} one.") for word in ("first", "second"))
+    with httpx.Client(base_url=studio.url, timeout=60, trust_env=False) as operator:
+        operator.post(f"/api/approvals/{denied}/deny", json={"reason": "Too long."}).raise_for_status()
+        made.say("save this as evening")
+        expect(made.page.locator(".reply").last).to_contain_text("evening", timeout=PATIENCE_MS)
+        # Playwright has an event loop of its own in this thread.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, farm_of_two(studio)).result()
+        yield made
+        operator.post(f"/api/approvals/{waiting}/deny", json={}).raise_for_status()
+
+
+async def farm_of_two(studio: Studio) -> None:
+    """One machine waits to be accepted; on the other, at whose address nothing answers, a run was started."""
+    async with httpx.AsyncClient(base_url=studio.provisioning_url, timeout=60, trust_env=False) as operator:
+        authority = (await operator.get("/api/ca.pem")).text
+        async with fleet_client(studio.provisioning_tls_url, authority) as client:
+            (await Ramdisk(client, address="10.0.0.8").discover()).raise_for_status()
+            member = Ramdisk(client, address="127.0.0.1")
+            (await member.discover()).raise_for_status()
+            accept = f"/api/machines/{member.machine_id}/accept"
+            (await operator.post(accept, json={"name": "node1"})).raise_for_status()
+            (await member.enrol(await member.token())).raise_for_status()
+        (await operator.post("/api/runs", json={"machines": ["node1"]})).raise_for_status()
 
 
 def test_a_sentence_becomes_a_video_that_plays_with_captions(made: Visit) -> None:
@@ -99,12 +143,16 @@ def test_a_waiting_call_is_decided_on_the_page(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_view(made: Visit, visiting: Visiting, scheme: str) -> None:
+def test_axe_finds_nothing_on_any_view(filled: Visit, visiting: Visiting, scheme: str) -> None:
     axe = (REPOSITORY / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text()
-    page = visiting(color_scheme=scheme, bypass_csp=True).open()
+    visit = visiting(color_scheme=scheme, bypass_csp=True)
+    page = visit.open()
+    visit.say("who can speak?")
     for view in VIEWS:
-        page.goto(f"{made.url}/#/{view}")
+        page.goto(f"{filled.url}/#/{view}")
         expect(page.locator(".view h1")).to_be_visible(timeout=PATIENCE_MS)
+        for part in FILLED[view]:
+            expect(page.locator(part).first).to_be_visible(timeout=PATIENCE_MS)
         page.evaluate(axe)
         found = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
         assert found == [], (view, json.dumps(found, indent=1))
