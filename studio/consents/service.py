@@ -35,7 +35,7 @@ class ConsentService:
         """From now on nothing new is made with it; what exists goes with `studio.people`."""
         async with self._db.transaction() as session:
             row = await consent_of(session, consent_id)
-            row.revoked_at = row.revoked_at or utcnow()
+            end(row)
             return view_of(row)
 
     async def stamped_face(self, session: AsyncSession, face: Face) -> Face:
@@ -84,14 +84,7 @@ class ConsentService:
                 "Use another face or voice.",
             )
         # What the record says goes into the spec, not what the caller wrote: the sidecar must tell the truth.
-        evidence = MediaRef(sha256=row.evidence_sha256) if row.evidence_sha256 else None
-        return Consent(
-            id=row.id,
-            person=row.person,
-            granted_at=row.granted_at.isoformat(),
-            purpose=row.purpose,
-            evidence=evidence,
-        )
+        return as_recorded(row)
 
 
 async def check_consents(session: AsyncSession, ids: set[str]) -> None:
@@ -127,6 +120,30 @@ async def record(session: AsyncSession, draft: ConsentDraft) -> ConsentRow:
         row.evidence_sha256 = asset.sha256
         await References(session).hold(f"consent:{row.id}", "evidence", asset.sha256, asset.bytes)
     return row
+
+
+def end(row: ConsentRow) -> None:
+    """From now on; one that has ended before ended then."""
+    row.revoked_at = row.revoked_at or utcnow()
+
+
+async def end_consent(session: AsyncSession, consent_id: str) -> None:
+    """Where it is still on record."""
+    row = await Consents(session).find(consent_id)
+    if row is not None:
+        end(row)
+
+
+def as_recorded(row: ConsentRow) -> Consent:
+    """The record as specs have it."""
+    evidence = MediaRef(sha256=row.evidence_sha256) if row.evidence_sha256 else None
+    return Consent(
+        id=row.id,
+        person=row.person,
+        granted_at=row.granted_at.isoformat(),
+        purpose=row.purpose,
+        evidence=evidence,
+    )
 
 
 def view_of(row: ConsentRow) -> ConsentView:

@@ -17,6 +17,7 @@ from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound, SoundstageError
 from studio.assets.repository import Assets
 from studio.consents.repository import Consents
+from studio.consents.service import end_consent
 from studio.people.schemas import ErasePlan
 from studio.people.tracing import Traces, trace_person
 from studio.personas.library import PersonaLibrary
@@ -132,9 +133,7 @@ class PeopleService:
         """First of all, so that nothing new is begun with this face while the rest goes."""
         async with self.db.transaction() as session:
             for consent_id in consent_ids:
-                row = await Consents(session).find(consent_id)
-                if row is not None:
-                    row.revoked_at = row.revoked_at or utcnow()
+                await end_consent(session, consent_id)
 
     async def _stop(self, render_ids: list[str]) -> None:
         """Cancels what is being made and waits until its workers are gone."""

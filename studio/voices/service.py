@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from avatar.spec import Consent, MediaRef
+from avatar.spec import Consent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore, blob_not_found
@@ -22,7 +22,7 @@ from soundstage.telemetry import get_logger
 from studio.assets.repository import Assets
 from studio.consents.models import ConsentRow
 from studio.consents.repository import Consents
-from studio.consents.service import ConsentService, record
+from studio.consents.service import ConsentService, as_recorded, end_consent, record
 from studio.idempotency.repository import IdempotencyKeys
 from studio.idempotency.service import Claim
 from studio.references.repository import References
@@ -304,7 +304,7 @@ class VoiceService:
             await References(session).forget(f"voice:{row.id}")
             await IdempotencyKeys(session).remove_of(row.id)
             if row.own_consent:
-                await _end_consent(session, row.consent_id)
+                await end_consent(session, row.consent_id)
 
 
 async def voice_of(session: AsyncSession, wanted: str) -> ClonedVoice:
@@ -322,13 +322,7 @@ async def _end(session: AsyncSession, row: ClonedVoice) -> None:
     row.removed_at, row.said, row.sample_sha256, row.sample_bytes = utcnow(), "", None, 0
     await References(session).forget(f"voice:{row.id}")
     if row.own_consent:
-        await _end_consent(session, row.consent_id)
-
-
-async def _end_consent(session: AsyncSession, consent_id: str) -> None:
-    row = await Consents(session).find(consent_id)
-    if row is not None:
-        row.revoked_at = row.revoked_at or utcnow()
+        await end_consent(session, row.consent_id)
 
 
 def _service_of(row: ClonedVoice) -> SpeechService:
@@ -358,11 +352,4 @@ def consent_in(row: ConsentRow | None, consent_id: str) -> Consent:
     """As specs have it. An erased one has only its id."""
     if row is None:
         return Consent(id=consent_id, person=ERASED, granted_at="", purpose=ERASED)
-    evidence = MediaRef(sha256=row.evidence_sha256) if row.evidence_sha256 else None
-    return Consent(
-        id=row.id,
-        person=row.person,
-        granted_at=row.granted_at.isoformat(),
-        purpose=row.purpose,
-        evidence=evidence,
-    )
+    return as_recorded(row)
