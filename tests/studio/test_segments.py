@@ -69,12 +69,18 @@ async def test_cancelling_one_of_two_renders_leaves_the_shared_segment_to_the_ot
     spec = spec_of("!slow 1")
     first = await rooms.renders.create(RenderRequest(spec=spec))
     second = await rooms.renders.create(RenderRequest(spec=spec))
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(30):
+        while not _is_wanted_twice(rooms):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
     await rooms.renders.cancel(first.id)
     assert (await rooms.renders.wait(first.id)).state is RenderState.CANCELLED
     ended = await rooms.renders.wait(second.id)
     assert ended.state is RenderState.DONE
     assert (await rooms.renders.detail(second.id)).segments[0].attempts == 1
+
+
+def _is_wanted_twice(rooms: Any) -> bool:
+    return [job.wanted for job in rooms.dispatcher._maker._pool._jobs.values()] == [2]
 
 
 async def test_a_failing_scene_ends_the_other_scenes_of_its_render(rooms: Any) -> None:
