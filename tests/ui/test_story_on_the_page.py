@@ -5,13 +5,15 @@ restart of the server; and what a reload in mid-answer and markup in texts do.
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from ramdisk import switched_on
 from scripted_model import Say, scripted_model
 from studio_page import PATIENCE_MS, Studio, Visiting, wait_for
@@ -122,7 +124,9 @@ def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[...
     say(ada, "what machines do we have?")
     expect(ada.locator(".turn").last).to_contain_text(name)
     say(ada, "accept the new one")
-    ada.get_by_role("link", name="See the plan").click()
+    plan = ada.get_by_role("link", name="See the plan")
+    approval_id = _last_part(plan)
+    plan.click()
     expect(ada.locator(".approval")).to_contain_text(name, timeout=PATIENCE_MS)
     assert ada.locator(".turn").last.get_by_text("the approval").count() == 0, "a command holds the whole id"
 
@@ -136,9 +140,16 @@ def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[...
     expect(said.locator(".asks")).to_contain_text("bob agreed: It is ours.")
     expect(said.locator(".step .chip")).to_have_text("done")
 
-    say(ada, f"make a 360p three-scene video about tides with Nova from this text: {TEXT}")
+    order = f"make a 360p three-scene video about tides with Nova from this text: {TEXT}"
+    say(ada, order)
     expect(ada.locator(".made")).to_be_visible(timeout=PATIENCE_MS)
+    render_id = _last_part(ada.locator(".made"))
     say(ada, "why is it waiting?")
+    why = ada.locator(".turn").last.locator(".reply")
+    expect(why).to_have_text(
+        re.compile(r"“Tides” is (queued\. It waits: .+|waiting for a worker\. .+|being made\..*)")
+    )
+    assert _last_part(why.get_by_role("link", name="Tides")) == render_id
     say(ada, "save this as tides")
     guarded.stop()
     guarded.start()
@@ -148,12 +159,58 @@ def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[...
     ada.get_by_role("button", name="Load tides").click()
     expect(ada.get_by_role("status").filter(has_text="from tides")).to_be_visible(timeout=PATIENCE_MS)
     expect(ada.locator(".turn")).to_have_count(0, timeout=PATIENCE_MS)
+    _wait_until_done(guarded, render_id)
     say(ada, "where is my video?")
+    reply = ada.locator(".turn").last.locator(".reply")
+    expect(reply).to_contain_text("is done")
+    [video] = re.findall(r"\S+\.mp4", reply.inner_text())
+    assert (guarded.path / video).stat().st_size > 10_000
     ada.get_by_role("link", name="Videos").click()
     ada.locator(".tile", has_text="tides").click()
     wait_for(ada, "document.getElementById('video')?.readyState >= 2")
     ada.locator("#video").evaluate("v => { v.muted = true; return v.play(); }")
     wait_for(ada, "document.getElementById('video').currentTime > 0.5")
+    _is_one_story(guarded, render_id, order, "ada tool.called", "ada tool.ended", "farm artefact.made")
+    _is_one_story(
+        guarded,
+        approval_id,
+        "accept the new one",
+        "ada approval.requested",
+        "bob approval.approved",
+        "ada tool.called",
+        "soundstage approval.done",
+        "ada tool.ended",
+    )
+    verdict = _ask(guarded, "/api/audit/verdict")
+    assert verdict["broken_at"] is None and verdict["lines"] > 10
+
+
+def _last_part(link: Locator) -> str:
+    return (link.get_attribute("href") or "").rpartition("/")[2]
+
+
+def _ask(studio: Studio, path: str) -> Any:
+    answer = httpx.get(
+        studio.url + path, headers={"Authorization": f"Bearer {studio.key}"}, timeout=60, trust_env=False
+    )
+    return answer.raise_for_status().json()
+
+
+def _wait_until_done(studio: Studio, render_id: str) -> None:
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while (render := _ask(studio, f"/api/renders/{render_id}"))["state"] != "done":
+        assert render["state"] not in ("failed", "cancelled") and time.monotonic() < deadline, render
+        time.sleep(0.5)
+
+
+def _is_one_story(studio: Studio, about: str, sentence: str, *acts: str) -> None:
+    """The sentence and what came of it, in this order among others, have one trace id in the audit log."""
+    lines = _ask(studio, f"/api/traces/{about}")["lines"]
+    [said] = [one for one in lines if one["kind"] == "utterance.said" and sentence in str(one["data"])]
+    story = [f"{one['actor']} {one['kind']}" for one in lines if one["trace_id"] == said["trace_id"]]
+    told = iter(story)
+    missing = [one for one in ("ada utterance.said", *acts) if one not in told]
+    assert missing == [], story
 
 
 def test_a_reload_in_mid_answer_loses_nothing_and_asks_nothing_twice(
