@@ -50,6 +50,12 @@ def add_lipsync(one: ArgumentParser) -> None:
         help="what the networks hear after the end; default tone, as they were trained",
     )
     latent.add_argument(
+        "--pauses",
+        choices=("drawn", "filmed"),
+        default="drawn",
+        help="filmed: where nobody speaks and the filmed lips are shut, they show; default drawn",
+    )
+    latent.add_argument(
         "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
     )
     latent.add_argument("--models", type=Path, metavar="DIR", help="where the weights lie")
@@ -81,6 +87,7 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         fresh=arguments.fresh,
         compile=arguments.compile,
         tail=arguments.tail,
+        pauses=arguments.pauses,
     )
     return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
 

@@ -14,7 +14,7 @@ from avatar.encode.atomic import atomic_files
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport
 from avatar.engines.card_mode import MOUTH, Asked, decided
-from avatar.engines.kept import NOTHING, Kept
+from avatar.engines.kept import Kept
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import InvalidInput, Unavailable
@@ -36,6 +36,7 @@ from avatar.spec import EngineUse, Finished, LipsyncSpec, Notice, RenderSpec, St
 if TYPE_CHECKING:
     from avatar.engines.latentsync.engine import LatentSync
     from avatar.engines.latentsync.mel import Tail
+    from avatar.engines.latentsync.resting import Pauses
 
 FPS = 25
 """The rate the checkpoints were trained at."""
@@ -47,7 +48,8 @@ class MouthOptions:
     """vram: see `avatar.engines.card_mode`; steps, guidance and reuse: of its sampler; side_px: 512
     for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a
     stopped run had finished; compile: the denoiser, which takes minutes at first; tail: what the networks
-    hear after the sound's end, see `avatar.engines.latentsync.mel`.
+    hear after the sound's end, see `avatar.engines.latentsync.mel`; pauses: what long ones show, see
+    `avatar.engines.latentsync.resting`.
     """
 
     vram: Asked = "auto"
@@ -60,6 +62,7 @@ class MouthOptions:
     fresh: bool = False
     compile: bool = False
     tail: Tail = "tone"
+    pauses: Pauses = "drawn"
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 100:
@@ -130,7 +133,7 @@ def _tried(
     from avatar.engines.latentsync.engine import INFO
 
     with held_card(INFO.name, low=low):
-        return _made(spec, target, context, opened(options), kept, options.tail)
+        return _made(spec, target, context, opened(options), kept, options)
 
 
 def open_latentsync(options: MouthOptions) -> LatentSync:
@@ -156,10 +159,10 @@ def open_latentsync(options: MouthOptions) -> LatentSync:
 
 
 def _made(
-    spec: RenderSpec, target: Path, context: Context, engine: LatentSync, kept: Kept, tail: Tail
+    spec: RenderSpec, target: Path, context: Context, engine: LatentSync, kept: Kept, options: MouthOptions
 ) -> Finished:
     with atomic_files(target.parent, ()) as work:
-        segment = make_mouth_segment(spec, work / SCENE, context, engine, kept, tail)
+        segment = make_mouth_segment(spec, work / SCENE, context, engine, kept, options)
         done = assemble_video(spec, [segment], target, context)
     kept.forget()
     return done
@@ -170,11 +173,12 @@ def make_mouth_segment(
     folder: Path,
     context: Context,
     engine: LatentSync,
-    kept: Kept = NOTHING,
-    tail: Tail = "tone",
+    kept: Kept,
+    options: MouthOptions,
 ) -> SegmentFiles:
     """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`. Of `kept` nothing
-    is forgotten here: that is for whoever has the segment.
+    is forgotten here: that is for whoever has the segment. Of `options` only `tail` and `pauses` are
+    looked at: with the others `engine` was opened.
     """
     from avatar.engines.latentsync.engine import INFO, Job
     from avatar.speech import speak
@@ -202,7 +206,8 @@ def make_mouth_segment(
             frames=max(1, math.ceil(speech.duration_ms * spec.canvas.fps / 1000)),
             size=(spec.canvas.width, spec.canvas.height),
             fps=spec.canvas.fps,
-            tail=tail,
+            tail=options.tail,
+            pauses=options.pauses,
         )
         context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=job.frames))
         meter = FrameMeter(context.tell, scene.id, job.frames)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mel import LogMel, Tail
 from avatar.engines.latentsync.memory import Plan
+from avatar.engines.latentsync.resting import Flags, Lips, Pauses, Rests, fade_frames, pause_frames
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ
 from avatar.engines.latentsync.sound import Sound, SoundFile
 from avatar.engines.latentsync.warp import cut_out
@@ -49,8 +50,9 @@ OpenTracker = Callable[[], FaceTracker]
 @dataclass(frozen=True, slots=True)
 class Job:
     """video: as people chose it. sound: a WAV of any rate, which has the length of the result. gated: whether
-    pauses are silenced for the networks. tail: see `mel.Tail`. drawn: gives pictures of `size` in
-    place of the video's, as many as `frames`; it runs in a thread of its own.
+    pauses are silenced for the networks. tail: see `mel.Tail`. pauses: what long ones show, see
+    `resting.Pauses`. drawn: gives pictures of `size` in place of the video's, as many as `frames`; it runs in
+    a thread of its own.
     """
 
     face: VideoFace
@@ -62,6 +64,7 @@ class Job:
     fps: int = FPS
     gated: bool = True
     tail: Tail = "tone"
+    pauses: Pauses = "drawn"
     drawn: Callable[[], Iterator[Pixels]] | None = None
 
 
@@ -100,10 +103,15 @@ class LatentSync:
         Fills `report` while they are made; raises `face.not_found` after the last when no frame had a face,
         `video.*` for footage that cannot be used, `gpu.out_of_memory` and `gpu.lost`.
         """
-        sound = sound_for_networks(job.sound, folder / "heard.f32", gated=job.gated)
+        sound, speech = _heard(job.sound, folder / "heard.f32", gated=job.gated)
         followed = Followed.over(job.frames)
         clip = Clip(self._networks, self._plan, self._settings, check, kept)
-        with ahead(lambda: self._shots(job, sound, followed, report), _AHEAD_FRAMES) as shots:
+
+        def shots_of_job() -> Iterator[Shot]:
+            shots = self._shots(job, sound, followed, report)
+            return shots if job.pauses == "drawn" else _rested(shots, speech, job)
+
+        with ahead(shots_of_job, _AHEAD_FRAMES) as shots:
             yield self._watched(clip.drawn(shots, job.frames), job, followed, report)
 
     def _watched(
@@ -176,17 +184,38 @@ def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64
 
 def sound_for_networks(wav: Path, kept: Path, *, gated: bool = True) -> SoundFile:
     """The sound at 16 kHz, in the file `kept`: an hour of it takes no memory."""
+    return _heard(wav, kept, gated=gated)[0]
+
+
+def _heard(wav: Path, kept: Path, *, gated: bool) -> tuple[SoundFile, Flags]:
+    """What the networks hear, and which 20 ms of it hold speech."""
     with kept.open("wb") as file:
         for block in mono_blocks(wav, SAMPLE_RATE_HZ):
             file.write(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32).tobytes())
     if kept.stat().st_size == 0:
         kept.write_bytes(bytes(4 * SAMPLE_RATE_HZ // 10))
     sound = SoundFile(kept)
+    speech = speech_steps(sound)
     if gated:
         with kept.open("r+b") as file:
-            for block in without_pauses(sound, speech_steps(sound)):
+            for block in without_pauses(sound, speech):
                 file.write(block.tobytes())
-    return sound
+    return sound, speech
+
+
+def _rested(shots: Iterator[Shot], speech: Flags, job: Job) -> Iterator[Shot]:
+    """The same, with the filmed mouth where it may rest."""
+    lips = Lips()
+    pauses = pause_frames(speech, job.frames, job.fps)
+    known = (
+        (shot, lips.see(shot.seen.lips) and bool(pause)) for shot, pause in zip(shots, pauses, strict=True)
+    )
+    for shot, shown in Rests[Shot](fade_frames(job.fps)).over(known):
+        yield (
+            shot
+            if shown == 1
+            else replace(shot, seen=replace(shot.seen, strength=shot.seen.strength * shown))
+        )
 
 
 def _anywhere(picture: Pixels, side_px: int) -> Floats:

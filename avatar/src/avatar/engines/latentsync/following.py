@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from avatar.engines.base import EngineReport
 from avatar.engines.latentsync.align import Aligner, Floats, Smoothing
+from avatar.engines.liveportrait.ratios import lip_opening
 from avatar.engines.motion.survey import ranges
 from avatar.face.anchors import latentsync_anchors
 from avatar.face.landmarks import FaceLandmarks
@@ -34,12 +36,14 @@ LEAST_EYE_DISTANCE_PX = 16.0
 class Seen:
     """matrix: (2, 3) from frame to crop; None before any face was found. strength: 0..1, how much of the
     drawn face is shown. facing: 0..1, how much of it the head's pose lets through, see `HeadTurn.shown`.
+    lips: how far the filmed ones are open, see `lip_opening`; NaN without a face.
     """
 
     matrix: Floats | None
     strength: float
     found: bool
     facing: float = 1.0
+    lips: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,8 @@ class Follower:
         facing = min(self._facing)
         least, most = self._last.strength - 1 / TURN_AWAY_FRAMES, self._last.strength + 1 / FADE_IN_FRAMES
         strength = facing if first else max(0.0, least, min(facing, most))
-        return Seen(self._aligner.matrix(self._anchors), strength, True, facing)
+        matrix = self._aligner.matrix(self._anchors)
+        return Seen(matrix, strength, True, facing, lip_opening(chosen.points))
 
     def _lost(self) -> Seen:
         self._missed += 1
