@@ -246,9 +246,14 @@ def _edited(diff: Json, path: str) -> Iterator[tuple[str, str, str, str]]:
         if field.get("Type") != "None":
             yield path, str(field["Name"]), str(field.get("Old", "")), str(field.get("New", ""))
     for inner in ("TaskGroups", "Tasks", "Objects"):
-        for one in diff.get(inner) or ():
+        # Nomad tells of the constraints that it adds itself in any order, each time another.
+        for one in sorted(diff.get(inner) or (), key=_content):
             if one.get("Type") != "None":
                 yield from _edited(one, f"{path}{one.get('Name', '')}.")
+
+
+def _content(diff: Json) -> tuple[str, str]:
+    return str(diff.get("Name", "")), json.dumps(diff, sort_keys=True)
 
 
 def _value(text: str) -> Any:

@@ -102,6 +102,22 @@ def test_a_deploy_shows_no_secret_wherever_it_stands_and_is_bound_to_it() -> Non
     assert plan(SECRET).sha256 != plan(SECRET, 8).sha256
 
 
+def test_a_plan_is_the_same_in_whatever_order_nomad_tells_it() -> None:
+    """It adds constraints of its own in another order each time."""
+
+    def constraint(target: str) -> dict[str, Any]:
+        return {"Type": "Added", "Name": "Constraint", "Fields": [_edit("LTarget", "", target)]}
+
+    def plan(*targets: str) -> Plan:
+        group = {"Type": "Edited", "Name": "serve", "Objects": [constraint(one) for one in targets]}
+        return Plan(changes=tuple(_fields({"TaskGroups": [group]}, Hidden())))
+
+    assert plan("${attr.os.signals}", "${attr.nomad.version}") == plan(
+        "${attr.nomad.version}", "${attr.os.signals}"
+    )
+    assert plan("${attr.os.signals}") != plan("${attr.nomad.version}")
+
+
 @pytest.mark.parametrize("name", job_files())
 def test_a_job_file_of_this_program_names_no_secret_that_would_be_hidden(name: str) -> None:
     text = (JOB_FILE.parent / f"{name}.nomad.hcl").read_text()
