@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Literal
 
 from pydantic import Field
@@ -24,6 +25,7 @@ from soundstage.errors import NotFound
 
 _EXPLAINED = 20
 _LOG_BYTES = 64 << 10
+_MOST_BYTES = 1 << 20
 
 
 class ClusterStatus(ToolRequest):
@@ -128,8 +130,14 @@ async def job_logs(context: ToolContext, request: JobLogs) -> JobLog:
 
 
 async def _log(nomad: OperatorClient, allocation: str, task: str, kind: str) -> str:
-    chunks = [chunk async for chunk in nomad.logs(allocation, task, kind, tail=_LOG_BYTES)]
-    return b"".join(chunks).decode("utf-8", errors="replace")
+    read = b""
+    async with aclosing(nomad.logs(allocation, task, kind, tail=_LOG_BYTES)) as chunks:
+        async for chunk in chunks:
+            read += chunk
+            if len(read) > _MOST_BYTES:
+                # It writes faster than it is read: there is no end to come to.
+                break
+    return read.decode("utf-8", errors="replace")
 
 
 async def _one_job(nomad: OperatorClient, given: str) -> Cluster:

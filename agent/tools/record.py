@@ -16,6 +16,7 @@ from policy.audit import AuditEntry
 from policy.decisions import Decision
 
 Effect = Literal["read", "write", "destructive"]
+LONGEST_S = 300.0
 STRENGTH: tuple[Effect, ...] = ("read", "write", "destructive")
 Request = TypeVar("Request", bound="ToolRequest")
 Result = TypeVar("Result", bound="ToolResult")
@@ -86,6 +87,8 @@ class Tool(Generic[Request, Result]):
     """Says what a call would change, and changes nothing; what people approve. None: the arguments say it."""
     private: frozenset[str] = frozenset()
     """Arguments whose words can be forgotten: what cannot forget, as the audit log, gets their hash alone."""
+    longest_s: float = LONGEST_S
+    """After so long a call is ended: what it asks of others may hang."""
     sends: Callable[[Doors, Request], bool] | None = None
     """Whether a call gives something away to another machine: then it is asked for as a change is, even by a
     tool that only reads."""
@@ -124,6 +127,7 @@ def tool(
     undo: str = "",
     plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
     private: Iterable[str] = (),
+    longest_s: float = LONGEST_S,
     sends: Callable[[Doors, Any], bool] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
     """Declare a tool: by its effect and permission, or by those of each of its actions.
@@ -148,6 +152,7 @@ def tool(
             run=function,
             plan=plan,
             private=frozenset(private),
+            longest_s=longest_s,
             sends=sends,
         )
 

@@ -28,6 +28,8 @@ from studio.scenes.service import is_filled
 
 TOPIC_CHARS = 500
 MOST_REMEMBERED = 20
+LONGEST_S = 840.0
+"""A model on an old processor may take long, with several tries; the limits of a turn end it before."""
 
 
 class WriteScript(ToolRequest):
@@ -145,6 +147,7 @@ async def _planned(context: ToolContext, request: WriteScript) -> Plan:
     acts={"draft": Act("write", "project:create"), "film": Act("write", "render:create")},
     undo="cancel_render stops the video; edit_project changes or deletes the project",
     plan=_planned,
+    longest_s=LONGEST_S,
 )
 async def write_script(context: ToolContext, request: WriteScript) -> ScriptMade:
     """Make a script in scenes about a topic or out of a text, and a video of it where one is wanted."""

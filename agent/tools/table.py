@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from soundstage.one_line import harmless
+from soundstage.telemetry import mask_text
 
 MOST_LINES = 40
 _CELL = 90
@@ -34,8 +35,8 @@ def _cell(text: str) -> str:
 
 
 def last_lines(text: str, most: int) -> str:
-    """The last lines of a log, harmless and each cut to what people read."""
-    lines = harmless(text).splitlines()[-most:]
+    """The last lines of a log, harmless, without keys and passwords, and each cut to what people read."""
+    lines = mask_text(harmless(text)).splitlines()[-most:]
     return "\n".join(line if len(line) <= _LINE else f"{line[: _LINE - 1]}…" for line in lines)
 
 

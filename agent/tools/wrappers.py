@@ -240,6 +240,25 @@ class LoggedToolset(WrappedToolset):
         return result
 
 
+class BoundedToolset(WrappedToolset):
+    """Ends a call that hangs: a turn must not wait for ever for what others do not answer."""
+
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        longest_s = call.tool.longest_s
+        try:
+            async with asyncio.timeout(longest_s) as limit:
+                return await self._inner.run(context, call)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise SoundstageError(
+                "tool.took_too_long",
+                f"{call.tool.name} took longer than {longest_s:.0f} s and was ended.",
+                "What it had done by then stays: look before you ask for it again.",
+                504,
+            ) from error
+
+
 async def plan_of(context: ToolContext, call: ToolCall) -> Plan:
     """What the tool itself says it would do, which it finds in the context when it acts; else its purpose and
     the arguments. Many may read it, so it shows no secret: the hash of the arguments binds to those.
@@ -298,7 +317,7 @@ def standard_toolset(tools: Iterable[AnyTool], guards: Guards) -> Toolset:
     """The order matters: a refused call is audited too, a dry run asks nobody, and only the plan that was
     agreed to is run.
     """
-    toolset: Toolset = LoggedToolset(DirectToolset(tools))
+    toolset: Toolset = LoggedToolset(BoundedToolset(DirectToolset(tools)))
     toolset = ApprovedToolset(toolset, guards.approvals)
     toolset = DryRunToolset(toolset)
     toolset = DecidedToolset(toolset, guards)

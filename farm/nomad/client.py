@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -162,7 +162,7 @@ class NomadClient:
 
     async def logs(
         self, allocation_id: str, task: str, kind: str = "stderr", *, follow: bool = False, tail: int = 65_536
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The last `tail` bytes of what a task wrote; with `follow` also what it still writes, until it has
         ended and all is read.
         """

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from agent.tools import ToolCall, ToolContext, ToolResult
+from agent.approvals.service import RUNNING_FOR
+from agent.tools import ALL_TOOLS, ToolCall, ToolContext, ToolResult
+from agent.tools.cluster import _log
 from agent.tools.plan import Change, Plan
+from agent.tools.table import last_lines
 from agent.tools.toolset import AnyTool, prepare_call
-from agent.tools.wrappers import RateLimitedToolset, shown
+from agent.tools.wrappers import BoundedToolset, RateLimitedToolset, shown
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import Forbidden, SoundstageError
@@ -64,6 +68,52 @@ async def test_whoever_has_not_called_for_a_minute_is_forgotten() -> None:
         await limited.run(ToolContext(who, "ses_1", cast("Any", None)), cast("Any", None))
         clock.now += 1
     assert len(limited._left) <= 61
+
+
+class Hanging(Nothing):
+    async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
+        if call.tool.name == "list_renders":
+            raise TimeoutError
+        await asyncio.Event().wait()
+        return ToolResult()
+
+
+async def test_a_call_that_hangs_is_ended_and_says_so() -> None:
+    bounded = BoundedToolset(Hanging())
+    context = ToolContext(ADA, "ses_1", cast("Any", None))
+    tools = {tool.name: replace(tool, longest_s=0.05) for tool in ALL_TOOLS}
+    hanging = ToolCall(tools["list_personas"], cast("Any", None))
+    with pytest.raises(SoundstageError) as ended:
+        async with asyncio.timeout(60):
+            await bounded.run(context, hanging)
+    assert (ended.value.code, ended.value.status) == ("tool.took_too_long", 504)
+    assert "list_personas took longer than" in ended.value.message
+    with pytest.raises(TimeoutError):  # the tool's own, and no word of ours
+        await bounded.run(context, ToolCall(tools["list_renders"], cast("Any", None)))
+
+
+@pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
+def test_no_tool_may_take_so_long_that_its_approval_counts_as_lost(tool: AnyTool) -> None:
+    assert 0 < tool.longest_s < RUNNING_FOR.total_seconds()
+
+
+def test_a_log_shows_no_keys() -> None:
+    log = f"GET / {'a1' * 32}\nAuthorization: Bearer qwertyuiop {'x' * 500}\nsha256:{'a1' * 32}"
+    first, second, third = last_lines(log, 3).splitlines()
+    assert first == "GET / [masked]"
+    assert second.startswith("Authorization: Bearer [masked] xxx")
+    assert third == f"sha256:{'a1' * 32}"
+
+
+async def test_the_log_of_a_job_that_writes_without_end_has_an_end() -> None:
+    class Talking:
+        async def logs(self, *_: object, **__: object) -> AsyncGenerator[bytes, None]:
+            while True:
+                yield b"x" * 65_536
+
+    async with asyncio.timeout(60):
+        text = await _log(cast("Any", Talking()), "alloc", "task", "stdout")
+    assert len(text) < 2 << 20
 
 
 def test_debugging_shows_no_secrets() -> None:
