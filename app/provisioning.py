@@ -8,7 +8,6 @@ from fastapi import FastAPI
 
 from app.migrating import PROVISIONING, migrate
 from policy import Policy
-from provisioning_api.fair_database import FairDatabase
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
@@ -16,6 +15,9 @@ from soundstage.events import EventStore
 from soundstage.settings import Settings
 from soundstage.settings.outgoing import is_loopback_host
 from soundstage.telemetry import Metrics
+
+LONGEST_LINE_S = 60.0
+"""A thousand machines may call at once: who waits behind hundreds of short transactions still gets a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,10 @@ class ProvisioningProcess:
 
 
 def build_process(settings: Settings) -> ProvisioningProcess:
-    database = FairDatabase(
-        settings.provisioning_database_url, busy_timeout_ms=settings.database.busy_timeout_ms
+    database = Database(
+        settings.provisioning_database_url,
+        busy_timeout_ms=settings.database.busy_timeout_ms,
+        line_s=LONGEST_LINE_S,
     )
     events = EventStore(
         database, poll_s=settings.events.poll_ms / 1000, heartbeat_s=settings.events.heartbeat_s

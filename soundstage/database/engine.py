@@ -50,12 +50,18 @@ class Database:
     whatever the engine and however many processes there are; a session never waits for it.
     """
 
-    def __init__(self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+    def __init__(
+        self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, line_s: float | None = None
+    ) -> None:
+        """`line_s`: how long a writer waits behind others of this process; as for other processes, unless it
+        is said.
+        """
         self.url = database_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine, self._writing_engine, self._brief = _open(self.url, busy_timeout_ms)
         self._writing_tasks: set[asyncio.Task[Any] | None] = set()
-        self._queue = WriterQueue(busy_timeout_ms / 1000) if self.is_sqlite else None
+        patience_s = busy_timeout_ms / 1000 if line_s is None else line_s
+        self._queue = WriterQueue(patience_s) if self.is_sqlite else None
 
     @property
     def path(self) -> Path | None:
