@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from typing import Any
 
 from agent.model.backend import ChatModel, TextPiece
 from agent.model.openai_server import OpenAiServer
+from soundstage.errors import Unavailable
 from soundstage.settings.outgoing import is_loopback_host
 from soundstage.settings.sections import LlmsSettings
 
 ANSWER_TOKENS = 400
 ANSWER_CHARS = 2000
+LONGEST_S = 180.0
+"""What was measured is told all the same, and should not wait for long."""
 QUESTION = "Describe this picture in at most three sentences."
 INSTRUCTIONS = """\
 You describe a picture for somebody who cannot see it. Say what is there, plainly, and do not guess who it is.
@@ -26,13 +30,16 @@ class ModelDescriber:
 
     model: ChatModel
     unasked: bool = False
+    longest_s: float = LONGEST_S
 
     @property
     def name(self) -> str:
         return self.model.name
 
     async def describe(self, jpeg: bytes, question: str | None) -> str:
-        """What the model says, cut at 2000 characters. Raises Upstream and Unavailable `model.…`."""
+        """What the model says, cut at 2000 characters; one that goes on is not listened to any longer. Raises
+        Upstream and Unavailable `model.…`, and `vision.model_slow`.
+        """
         url = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
         content: list[dict[str, Any]] = [
             {"type": "text", "text": question or QUESTION},
@@ -42,12 +49,22 @@ class ModelDescriber:
             {"role": "system", "content": INSTRUCTIONS},
             {"role": "user", "content": content},
         ]
-        said: list[str] = []
-        async with aclosing(self.model.ask(messages, (), max_tokens=ANSWER_TOKENS)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, TextPiece):
-                    said.append(piece.text)
-        return "".join(said).strip()[:ANSWER_CHARS]
+        said = ""
+        stream = self.model.ask(messages, (), max_tokens=ANSWER_TOKENS)
+        try:
+            async with asyncio.timeout(self.longest_s), aclosing(stream) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, TextPiece):
+                        said += piece.text
+                    if len(said.strip()) > ANSWER_CHARS:
+                        break
+        except TimeoutError as error:
+            raise Unavailable(
+                "vision.model_slow",
+                f"The model {self.name} did not come to an end within {self.longest_s:.0f} s.",
+                "Use a smaller model, or one with a card.",
+            ) from error
+        return said.strip()[:ANSWER_CHARS]
 
 
 def seeing_model(settings: LlmsSettings) -> ModelDescriber | None:

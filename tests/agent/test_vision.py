@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 import struct
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,12 @@ from scripted_model import Call, Say, Script, ScriptedModel, Status, scripted_mo
 
 from agent.colours import nearest_colour
 from agent.events import ConfirmationAsked, ToolCalled
+from agent.model.backend import TextPiece
 from agent.tools.vision import LookAt
-from agent.vision.model_describer import seeing_model
+from agent.vision.model_describer import ModelDescriber, seeing_model
 from app.composition import Services, opened, working
 from policy import Principal
+from soundstage.errors import Unavailable
 from soundstage.settings import Settings
 from soundstage.settings.sections import LlmsSettings
 from studio.assets.schemas import AssetLabels
@@ -195,6 +198,34 @@ async def test_a_model_elsewhere_gets_a_picture_only_when_somebody_wants_its_wor
         assert (seen["model_says"], len(model.asked)) == ("A blue area.", 1)
         stored = (await services.studio.assets.get(asset)).sha256
         assert (await sights.look(stored, question="Which colour?")).said == "Blue."
+
+
+class Endless:
+    """A model that never comes to an end."""
+
+    name = "endless"
+
+    def __init__(self, every_s: float) -> None:
+        self.every_s = every_s
+        self.closed = False
+
+    async def ask(self, *_: object, **__: object) -> AsyncGenerator[TextPiece, None]:
+        try:
+            while True:
+                await asyncio.sleep(self.every_s)
+                yield TextPiece("blue ")
+        finally:
+            self.closed = True
+
+
+async def test_a_model_that_never_ends_is_not_listened_to_for_ever() -> None:
+    async with asyncio.timeout(60):
+        quick, slow = Endless(0), Endless(0.02)
+        assert len(await ModelDescriber(quick).describe(b"", None)) == 2000  # type: ignore[arg-type]
+        with pytest.raises(Unavailable) as failed:
+            await ModelDescriber(slow, longest_s=0.3).describe(b"", None)  # type: ignore[arg-type]
+    assert failed.value.code == "vision.model_slow"
+    assert quick.closed and slow.closed
 
 
 @pytest.mark.parametrize(
