@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
+from avatar.engines.latentsync.clip import Settings  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
+from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.liveportrait.animator import Animator  # noqa: E402
-from avatar.errors import Cancelled  # noqa: E402
+from avatar.engines.neural import models  # noqa: E402
+from avatar.errors import Cancelled, Unavailable  # noqa: E402
 from avatar.pipeline import render  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.spec import RenderSpec  # noqa: E402
@@ -71,3 +76,85 @@ def test_a_render_that_is_stopped_while_it_is_assembled_draws_nothing_again(
     render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
     assert computed == []
     assert not list(unfinished.iterdir()), "the video is there: nothing is needed any more"
+
+
+def frames_of(path: Path) -> list[str]:
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
+    return [hashlib.sha256(picture).hexdigest() for picture in pictures]
+
+
+def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
+    spec_of: SpecOf, tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card vanishes in a step of the second chunk that reuses the depth of the step before: nothing of
+    that depth may reach the second try, which begins the chunk anew.
+    """
+    settings = Settings(steps=3, side_px=64, length=8, overlap=2, reuse=3)
+    monkeypatch.setattr(models, "mouth_settings", lambda _: settings)
+    spec = RenderSpec.model_validate(spec_of("photo", "liveportrait+latentsync", "Mama."))
+    unfinished = tmp_path / "cache" / "unfinished"
+    steps = list[str]()
+    whole, shallow = LatentSyncUNet.with_depth, LatentSyncUNet.shallow
+
+    def deep(self: Any, *given: Any) -> Any:
+        steps.append("whole")
+        return whole(self, *given)
+
+    def reusing(self: Any, *given: Any) -> Any:
+        steps.append("shallow")
+        return shallow(self, *given)
+
+    monkeypatch.setattr(LatentSyncUNet, "with_depth", deep)
+    monkeypatch.setattr(LatentSyncUNet, "shallow", reusing)
+    render.render_video(spec, tmp_path / "whole" / "out.mp4", Context(cache=tmp_path / "other"))
+    everything, chunks = [*computed], computed.count("mouth")
+    one = steps[: len(steps) // chunks]
+    assert chunks >= 3 and steps == one * chunks and one[0] == "whole" and one[-2:] == ["shallow"] * 2
+    computed.clear()
+    steps.clear()
+
+    def vanishing(self: Any, *given: Any) -> Any:
+        steps.append("shallow")
+        if len(steps) == 2 * len(one) - 1:
+            raise RuntimeError("CUDA error: the launch timed out and was terminated")
+        return shallow(self, *given)
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match=r"gpu\.lost"):
+        patch.setattr(LatentSyncUNet, "shallow", vanishing)
+        render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    assert computed.count("mouth") == 2 and list(unfinished.iterdir())
+    drawn = computed.count("portrait")
+    computed.clear()
+    steps.clear()
+
+    told = list[Any]()
+    render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache", tell=told.append))
+    assert computed.count("mouth") == chunks - 1, "one chunk was finished"
+    assert steps == one * (chunks - 1)
+    assert computed.count("portrait") == everything.count("portrait") - drawn
+    assert frames_of(tmp_path / "out.mp4") == frames_of(tmp_path / "whole" / "out.mp4")
+    assert not list(unfinished.iterdir())
+
+
+@pytest.mark.slow
+def test_what_was_finished_with_another_reuse_is_not_taken_for_it(
+    spec_of: SpecOf, tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = RenderSpec.model_validate(spec_of("video", "latentsync", "Mama."))
+
+    def stopped(*_: Any) -> Any:
+        raise Cancelled("render.cancelled", "Stopped.")
+
+    def made(reuse: int) -> int:
+        """How many chunks were computed by a run that is stopped in the end."""
+        settings = Settings(steps=2, side_px=64, length=8, overlap=2, reuse=reuse)
+        computed.clear()
+        with monkeypatch.context() as patch, pytest.raises(Cancelled):
+            patch.setattr(models, "mouth_settings", lambda _: settings)
+            patch.setattr(render, "assemble_video", stopped)
+            render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+        return computed.count("mouth")
+
+    chunks = made(reuse=1)
+    assert (chunks >= 2, made(reuse=1), made(reuse=2), made(reuse=2)) == (True, 0, chunks, 0)
