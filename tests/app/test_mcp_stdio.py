@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 PROGRAM = str(Path(sys.executable).with_name("soundstage"))
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 WAIT_S = 120
+OPENING = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
 
 @asynccontextmanager
@@ -61,12 +65,7 @@ async def test_a_path_of_the_server_is_not_taken_from_a_client(home: Path) -> No
 
 
 def test_garbage_on_the_pipe_is_answered_or_dropped_and_the_next_message_counts(home: Path) -> None:
-    opening = {
-        "jsonrpc": "2.0", "id": 1, "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"},
-        },
-    }  # fmt: skip
+    opening = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": OPENING}
     lines = [
         b"not json", b"\xff\xfe\x00", b"[" * 50_000, b"{}", b"x" * 1_000_000, b'{"jsonrpc": "2.0", "id": 9}',
         json.dumps(opening).encode(), b'{"jsonrpc": "2.0", "method": "notifications/initialized"}', b"null",
@@ -93,6 +92,39 @@ def test_garbage_on_the_pipe_is_answered_or_dropped_and_the_next_message_counts(
     assert any(answer.get("id") == 2 and "error" in answer for answer in answers)
     assert answers[-1]["result"]["tools"]
     assert program.returncode == 0, log.decode()[-2000:]
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap: apt-get install bubblewrap")
+def test_when_the_client_goes_what_still_runs_is_ended_and_the_program_too(home: Path) -> None:
+    code = {"code": "import time\ntime.sleep(50)", "time_limit_s": 60}
+    messages = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": OPENING},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+         "params": {"name": "code_runner", "arguments": code}},
+    ]  # fmt: skip
+    program = subprocess.Popen(
+        [PROGRAM, "mcp"], cwd=home, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert program.stdin is not None and program.stdout is not None
+        program.stdin.write(b"".join(json.dumps(one).encode() + b"\n" for one in messages))
+        program.stdin.flush()
+        ticket = next(told for line in program.stdout if (told := json.loads(line)).get("id") == 2)["result"]
+        gone = time.monotonic()
+        _, log = program.communicate(timeout=WAIT_S)
+        took_s = time.monotonic() - gone
+    finally:
+        program.kill()
+    assert ticket["structuredContent"]["status"] == "working"
+    assert program.returncode == 0, log.decode()[-2000:]
+    assert took_s < 40, "it did not wait for the code"
+    story = subprocess.run(
+        [PROGRAM, "trace", ticket["_meta"]["soundstage/traceId"]], cwd=home, env=ENVIRONMENT,
+        capture_output=True, text=True, timeout=WAIT_S,
+    )  # fmt: skip
+    assert "cancelled" in story.stdout, story
 
 
 def test_an_unknown_role_is_told(home: Path) -> None:
