@@ -21,7 +21,7 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
 from avatar.pipeline.latentsync import tell_resumed
 from avatar.pipeline.lipsync import with_rate_of
-from avatar.pipeline.reenact_frames import photo_run, video_run
+from avatar.pipeline.reenact_frames import Means, photo_run, video_run
 from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
 from avatar.pipeline.reenact_segment import is_heard, write_segment
 from avatar.pipeline.unfinished import unfinished
@@ -70,7 +70,7 @@ def reenact(
             speech = speak(scene, work, context.resolve)
         context.tell(StageStarted(stage="prepare", scene=SCENE))
         run = photo_run if photo else video_run
-        made = run(job, template, speech, animator, tracker, context, kept)
+        made = run(job, template if speech is None else speech, Means(animator, tracker, context.check, kept))
         declare(tracker, report := EngineReport())
         made = replace(
             made,

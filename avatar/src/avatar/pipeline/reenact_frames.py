@@ -18,7 +18,6 @@ from avatar.face.pictures import is_picture, read_picture
 from avatar.face.portrait import flatten
 from avatar.face.search import choose_face, find_faces
 from avatar.face.tracker import FaceTracker
-from avatar.pipeline.context import Context
 from avatar.pipeline.reenact_job import ReenactJob, no_driving
 from avatar.spec import Canvas, Notice
 from avatar.tracks import SpeechTrack
@@ -49,15 +48,18 @@ class Run:
     mode: str = ""
 
 
-def photo_run(
-    job: ReenactJob,
-    template: MotionTemplate | None,
-    speech: SpeechTrack | None,
-    animator: Animator,
-    tracker: FaceTracker,
-    context: Context,
-    kept: Kept,
-) -> Run:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What frames are drawn with. kept: what a stopped run had drawn."""
+
+    animator: Animator
+    tracker: FaceTracker
+    check: Callable[[], None]
+    kept: Kept
+
+
+def photo_run(job: ReenactJob, given: MotionTemplate | SpeechTrack | None, means: Means) -> Run:
+    """The photo as `given` moves it, or the job's own driving video or picture."""
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.poses import still_poses
     from avatar.engines.liveportrait.puppet import spoken_poses
@@ -65,31 +67,26 @@ def photo_run(
 
     picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
     _require_size(picture, "The source")
-    face = choose_face(find_faces(picture, tracker), job.options.face_index)
-    drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
+    face = choose_face(find_faces(picture, means.tracker), job.options.face_index)
+    drawing = Reenactment(means.animator, batch=batch_of(means.animator), kept=means.kept)
     source = drawing.face_of(picture, face.points)
     lost: Callable[[], list[int]]
-    if speech is not None:
+    if isinstance(given, SpeechTrack):
         from avatar.timing import control_track
 
-        track = control_track(speech, SPOKEN_FPS, seed=0)
+        track = control_track(given, SPOKEN_FPS, seed=0)
         poses = spoken_poses(source, face, track)
         frames, fps, lost = track.frames, SPOKEN_FPS, _none
     else:
-        driving, frames, fps, lost, first = _driving(job, template, None, animator, tracker, context)
+        driving, frames, fps, lost, first = _driving(job, given, None, means)
         poses = still_poses(source, driving, job.options.manner(), first)
     return Run(_canvas(picture, fps), frames, drawing.photo(picture, source, poses), lost)
 
 
-def video_run(
-    job: ReenactJob,
-    template: MotionTemplate | None,
-    speech: SpeechTrack | None,
-    animator: Animator,
-    tracker: FaceTracker,
-    context: Context,
-    kept: Kept,
-) -> Run:
+def video_run(job: ReenactJob, given: MotionTemplate | SpeechTrack | None, means: Means) -> Run:
+    """The video likewise. Raises InvalidInput `reenact.no_driving` for a speech: that moves photos alone."""
+    if isinstance(given, SpeechTrack):
+        raise no_driving()
     from avatar.engines.liveportrait.engine import batch_of
     from avatar.engines.liveportrait.filmed import Film
     from avatar.engines.liveportrait.reenactment import Reenactment
@@ -97,20 +94,16 @@ def video_run(
     film = Film(job.source, job.source.name)
     begin = _even(next(film.pictures()))
     _require_size(begin, "The source")
-    driving, frames, fps, _, first = _driving(job, template, film.fps, animator, tracker, context)
-    drawing = Reenactment(animator, batch=batch_of(animator), kept=kept)
-    shown = ((_even(picture), points) for picture, points in film.tracked(tracker, job.options.face_index))
+    driving, frames, fps, _, first = _driving(job, given, film.fps, means)
+    drawing = Reenactment(means.animator, batch=batch_of(means.animator), kept=means.kept)
+    tracked = film.tracked(means.tracker, job.options.face_index)
+    shown = ((_even(picture), points) for picture, points in tracked)
     pictures = drawing.video(shown, driving, job.options.manner(), first)
     return Run(_canvas(begin, fps), min(frames, len(film)), pictures, lambda: drawing.lost)
 
 
 def _driving(
-    job: ReenactJob,
-    template: MotionTemplate | None,
-    fps: int | None,
-    animator: Animator,
-    tracker: FaceTracker,
-    context: Context,
+    job: ReenactJob, template: MotionTemplate | None, fps: int | None, means: Means
 ) -> tuple[Iterator[DrivingFace], int, int, Callable[[], list[int]], Motion | None]:
     """The driving faces, how many, at what rate, in which frames there was none, and what their changes are
     counted from if not from the first.
@@ -131,13 +124,14 @@ def _driving(
 
         picture = flatten(read_picture(job.driving, max_side_px=MAX_SIDE_PX))
         _require_size(picture, job.driving.name)
-        face = pictured_face(picture, choose_face(find_faces(picture, tracker), None).points, animator)
+        found = choose_face(find_faces(picture, means.tracker), None)
+        face = pictured_face(picture, found.points, means.animator)
         count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
         return repeat(face, count), count, fps or SPOKEN_FPS, _none, pictured(face)
     film = Film(job.driving, job.driving.name, fps)
     _require_size(next(film.pictures()), film.name)
-    watched = DrivingFilm.watch(film, tracker, context.check)
-    faces = watched.faces(animator, batch_of(animator))
+    watched = DrivingFilm.watch(film, means.tracker, means.check)
+    faces = watched.faces(means.animator, batch_of(means.animator))
     if job.save_template is not None:
         from avatar.engines.liveportrait.template import save_template, template_of
 
