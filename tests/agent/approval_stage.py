@@ -115,9 +115,9 @@ def _engine() -> EmbeddedEngine:
 
 
 @asynccontextmanager
-async def staged(database_url: str, folder: Path) -> AsyncIterator[Stage]:
-    """A stage with a database and an audit chain of its own."""
-    farm = Farm()
+async def staged(database_url: str, folder: Path, farm: Farm | None = None) -> AsyncIterator[Stage]:
+    """A stage of its own on this database and audit chain; a second one with them is a second process."""
+    farm = farm or Farm()
 
     async def plan(context: ToolContext, request: Wipe) -> Plan:
         change = Change(what=f"{farm.disks} disks are emptied", where=request.machine)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from approval_stage import ADA, BOB, VIEWER, Stage
+from approval_stage import ADA, BOB, VIEWER, Stage, staged
 from sqlalchemy import select, update
 
 from agent.approvals.errors import ApprovalRequired
@@ -168,12 +170,31 @@ async def test_a_race_of_two_deciders_ends_in_one_decision(stage: Stage) -> None
     assert len(decided[0].votes) == 1
 
 
-async def test_two_processes_that_both_run_it_run_it_once(stage: Stage) -> None:
+async def test_two_processes_that_both_run_it_run_it_once(
+    stage: Stage, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     approval_id = await stage.ask()
-    await stage.deciding.vote(approval_id, BOB, agrees=True)
-    await asyncio.gather(*(stage.deciding.run_approved() for _ in range(4)))
-    assert stage.farm.wiped == ["node-7"]
-    assert await stage.state(approval_id) is ApprovalState.DONE
+    async with staged(database_url, tmp_path, stage.farm) as second:
+        both = asyncio.Barrier(2)
+
+        def meeting(look: Callable[[], Awaitable[Sequence[Approval]]]) -> Any:
+            """Neither begins before the other, too, has read that it may."""
+
+            async def approved() -> Sequence[Approval]:
+                rows = await look()
+                await both.wait()
+                return rows
+
+            return approved
+
+        for one in (stage, second):
+            monkeypatch.setattr(one.approvals, "approved", meeting(one.approvals.approved))
+        await stage.deciding.vote(approval_id, BOB, agrees=True)
+        async with asyncio.timeout(60):
+            seen = await asyncio.gather(stage.deciding.run_approved(), second.deciding.run_approved())
+        assert seen == [1, 1]
+        assert stage.farm.wiped == ["node-7"]
+        assert await second.state(approval_id) is ApprovalState.DONE
 
 
 async def test_other_arguments_are_another_question(stage: Stage) -> None:
