@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import re
 import socket
 import threading
 import time
@@ -163,11 +164,18 @@ def test_the_whole_story_is_understood_without_a_model(
         assert "word" in ada.say(studio, "why is it waiting?")
         ada.say(studio, f"make a 360p three-scene video about tides with Nova from this text: {TEXT}")
         render_id, made = ada.found("tool_result", "result")["render_id"], ada.trace_id
-        assert ada.say(studio, "why is it waiting?")
+        why = ada.say(studio, "why is it waiting?")
+        stands = r"(is queued\. It waits: .+|is waiting for a worker\. .+|is being made\..*)"
+        assert re.fullmatch(rf"“Tides” \({render_id}\) {stands}", why), why
         assert ada.found("tool_result", "result")["render_id"] == render_id
         assert "tides" in ada.say(studio, "save this as tides")
     with open_studio() as studio:
-        _the_video_is_found_again(studio, ada, render_id, home, probe, "load tides", "where is my video?")
+        reply, video = _the_video_is_found_again(
+            studio, ada, render_id, home, probe, "load tides", "where is my video?"
+        )
+        told = re.match(r"“Tides” is done \((\d+\.\d) s\)\.\n", reply)
+        assert told and float(told[1]) > 3, reply
+        assert f"  {video}" in reply.splitlines(), "a person reads where it is"
     _one_trace_and_a_whole_audit(home, made, render_id)
 
 
@@ -215,11 +223,13 @@ def test_the_whole_story_is_told_through_a_model(
             )
         with ExitStack() as stack:
             studio = stack.enter_context(open_studio(**llm))
-            _the_video_is_found_again(
+            reply, video = _the_video_is_found_again(
                 studio, ada, render_id, home, probe,
                 "could we load the state which I had called tides before the lights went out",
                 "and whereabouts might that video of mine have ended up by now",
             )  # fmt: skip
+            assert reply == "It is where your videos are."
+            assert str(video) in str(model.asked[-1]["messages"][-1]), "nothing else tells the model where"
         assert len(model.asked) == len(script), "the grammar answered what the model was to answer"
     _one_trace_and_a_whole_audit(home, made, render_id)
 
@@ -267,7 +277,8 @@ def _the_act_carries_the_trace(studio: Studio, approval: str, trace_id: str) -> 
 
 def _the_video_is_found_again(
     studio: Studio, ada: Person, render_id: str, home: Any, probe: Any, load: str, where: str
-) -> None:
+) -> tuple[str, Path]:
+    """Gives what is said of it, and its file as it is named there."""
     # A new conversation: what it is about comes with the snapshot.
     ada.session_id = None
     ada.say(studio, load)
@@ -275,13 +286,14 @@ def _the_video_is_found_again(
     while (render := studio.call("GET", f"/api/renders/{render_id}", ada.key))["state"] != "done":
         assert render["state"] not in ("failed", "cancelled") and time.monotonic() < deadline, render
         time.sleep(0.5)
-    ada.say(studio, where)
+    reply = ada.say(studio, where)
     shown = ada.found("tool_result", "result")
     assert shown["render_id"] == render_id
     [video] = [Path(file) for file in shown["files"] if file.endswith(".mp4")]
     film = probe(video if video.is_absolute() else home.path / video)
     assert {stream["codec_type"] for stream in film["streams"]} >= {"video", "audio"}
     assert float(film["format"]["duration"]) > 3
+    return reply, video
 
 
 def _one_trace_and_a_whole_audit(home: Any, trace_id: str, render_id: str) -> None:
