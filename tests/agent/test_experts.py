@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from loopback_http import Reply, Request, serving
+from own_consul import OwnConsul
 from scripted_model import Say, Script, ScriptedModel, Silence, Status, scripted_model
 
 from agent.events import BrainEvent, Failure, Notice, Text
@@ -26,56 +24,29 @@ from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.settings.conversation import ExpertSettings
 
-ROOT = Path(__file__).parents[2]
 WAIT_S = 60
 
 
 @pytest.fixture(scope="module")
 def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real Consul on loopback."""
-    built = subprocess.run([ROOT / "tools/build", "consul"], capture_output=True, text=True, check=False)
-    program = built.stdout.split()[-1] if built.returncode == 0 and built.stdout.split() else ""
-    if not program or shutil.which(program) is None:
-        pytest.skip("needs Consul: run tools/build consul")
-    ports = _free_ports(6)
-    names = ("http", "server", "serf_lan", "serf_wan", "dns", "grpc_tls")
-    flags = [f"-hcl=ports {{ {name} = {port} }}" for name, port in zip(names, ports, strict=True)]
-    folder = tmp_path_factory.mktemp("consul")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [program, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn",
-             "-hcl=ports { grpc = -1 }", *flags],
-            stdout=log, stderr=log, cwd=folder,
-        )  # fmt: skip
-        try:
-            url = f"http://127.0.0.1:{ports[0]}"
-            _wait_for_leader(url, process)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(WAIT_S)
+    """The URL of a Consul that lives as long as the tests of this module."""
+    own = OwnConsul(tmp_path_factory.mktemp("consul"))
+    try:
+        own.start()
+        yield own.url
+    finally:
+        own.kill()
 
 
-def _free_ports(count: int) -> list[int]:
-    taken = [socket.socket() for _ in range(count)]
-    for one in taken:
-        one.bind(("127.0.0.1", 0))
-    ports: list[int] = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports
-
-
-def _wait_for_leader(url: str, process: subprocess.Popen[bytes]) -> None:
-    with httpx.Client(base_url=url, trust_env=False, transport=httpx.HTTPTransport(retries=60)) as client:
-        for _ in range(600):
-            if process.poll() is not None:
-                raise RuntimeError("Consul ended at its start")
-            with suppress(httpx.HTTPError):
-                # Answers at once, or when there is a leader.
-                if client.get("/v1/status/leader").text.strip('"\n'):
-                    return
-    raise RuntimeError("Consul has no leader")
+@pytest.fixture
+def own_consul(tmp_path: Path) -> Iterator[OwnConsul]:
+    """A Consul of one test, which may do with it what it likes."""
+    own = OwnConsul(tmp_path)
+    try:
+        own.start()
+        yield own
+    finally:
+        own.kill()
 
 
 @asynccontextmanager
@@ -225,15 +196,37 @@ async def test_an_expert_whose_check_fails_is_not_asked_any_more(settings: Setti
         assert len(model.asked) == 1
 
 
-async def test_while_consul_is_away_the_experts_known_last_are_asked(settings: Settings, consul: str) -> None:
-    async with expert(consul, "kept", Say("hello")) as _:
-        source = ConsulExperts(ExpertSettings.model_validate({"consul_url": consul, "refresh_s": 0.01}))
-        [found] = await source.candidates()
-        away = {"consul_url": "http://127.0.0.1:9", "refresh_s": 0.01}
-        source._settings = ExpertSettings.model_validate(away)
-        await asyncio.sleep(0.02)
-        assert [one.name for one in await source.candidates()] == [found.name]
-        assert "Consul at http://127.0.0.1:9 did not say" in source.problem
+async def test_while_consul_is_away_the_experts_known_last_are_asked_and_then_those_it_names(
+    settings: Settings, own_consul: OwnConsul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.experts.consul.ANSWER_S", 0.5)
+
+    async def asked_while_away(kind: str) -> None:
+        assert text(await say(services, f"what do you do while Consul {kind}?")) == "hello"
+        survey = await services.experts.survey()
+        assert [one.name for one in survey.experts] == ["kept"], kind
+        [problem] = survey.problems
+        assert f"Consul at {own_consul.url} did not say which experts there are" in problem, kind
+
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(expert(own_consul.url, "kept", Say("hello")))
+        services = await stack.enter_async_context(brain(settings, own_consul.url))
+        assert text(await say(services, "anybody?")) == "hello"
+        assert (await services.experts.survey()).problems == ()
+        own_consul.freeze()
+        await asked_while_away("is frozen")
+        own_consul.kill()
+        await asked_while_away("is dead")
+        assert len(model.asked) == 3
+        own_consul.start()
+        await gone(services)
+        async with expert(own_consul.url, "new", Say("I am new.")):
+            async with asyncio.timeout(WAIT_S):
+                while not (survey := await services.experts.survey()).experts:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            assert ([one.name for one in survey.experts], survey.problems) == (["new"], ())
+            assert text(await say(services, "anybody else?")) == "I am new."
+        assert len(model.asked) == 3
 
 
 @pytest.mark.parametrize(
