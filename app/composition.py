@@ -122,7 +122,9 @@ def build(settings: Settings) -> Services:
     forgetting = Forgetting(sessions, approvals, events, audit)
     memory = MemoryService(database, settings.state_dir / "memory", forgetting=forgetting.forget)
     snapshots = SnapshotService(database, sessions, studio.renders, studio.projects)
-    doors = doors_of(studio, settings, memory, snapshots, scheduler, blobs, author_of(settings, experts))
+    doors = doors_of(
+        studio, settings, memory, snapshots, scheduler, blobs, audit, author_of(settings, experts)
+    )
     brain = build_brain(settings, toolset, sessions, doors, watch, experts)
     answering = Answering(brain, events)
     return Services(
@@ -213,6 +215,7 @@ def doors_of(
     snapshots: SnapshotService,
     scheduler: Scheduler,
     blobs: BlobStore,
+    audit: AuditLog,
     author: Author | None = None,
 ) -> Doors:
     """What the agent's tools may reach of the studio, and of machines and farm over HTTP."""
@@ -221,6 +224,7 @@ def doors_of(
         assets=studio.assets,
         personas=studio.library,
         persona_maker=studio.personas,
+        people=studio.people,
         projects=studio.projects,
         versions=studio.versions,
         scenes=studio.scenes,
@@ -234,6 +238,7 @@ def doors_of(
         sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
         sights=SightService(scheduler, blobs, seeing_model(settings.llm)),
         cluster=partial(operator_client, settings),
+        audit=audit,
     )
 
 

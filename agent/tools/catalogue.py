@@ -1,6 +1,7 @@
 """All tools of the agent, in the order in which help lists them."""
 
 from agent.tools.ansible import ansible
+from agent.tools.auditing import audit
 from agent.tools.cluster import cluster_status, job_logs
 from agent.tools.cluster_jobs import change_job
 from agent.tools.code_runner import code_runner
@@ -43,4 +44,5 @@ ALL_TOOLS: tuple[AnyTool, ...] = (
     vision,
     memory,
     snapshots,
+    audit,
 )

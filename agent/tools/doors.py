@@ -12,7 +12,9 @@ from agent.tools.cluster_door import ClusterDoor
 from agent.tools.machines_door import MachinesDoor
 from agent.vision import SightService
 from agent.writing.scenes import Author
+from policy.audit import AuditLog
 from studio.assets.service import AssetService
+from studio.people.service import PeopleService
 from studio.personas.library import PersonaLibrary
 from studio.personas.service import PersonaService
 from studio.projects.service import ProjectService
@@ -29,6 +31,7 @@ class Doors:
     assets: AssetService
     personas: PersonaLibrary
     persona_maker: PersonaService
+    people: PeopleService
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
@@ -42,5 +45,6 @@ class Doors:
     cluster: ClusterDoor
     sandbox: Sandbox
     sights: SightService
+    audit: AuditLog
     author: Author | None = None
     """Writes scripts; None where no language model may be asked."""

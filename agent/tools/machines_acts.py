@@ -24,6 +24,12 @@ from soundstage.tracing import trace_id
 DRAIN_DEADLINE = timedelta(hours=1)
 _ACCEPTABLE = ("discovered", "retired")
 _REINSTALLABLE = ("enrolled", "ready", "failed")
+_AT_NEXT_START: Mapping[str, str] = MappingProxyType(
+    {
+        "accepted": "Its disk is written when it starts from the network, as was agreed",
+        "draining": "Its disks are wiped when it starts from the network, as was agreed",
+    }
+)
 
 
 class Asked(Protocol):
@@ -192,6 +198,35 @@ async def _undrain(context: ToolContext, request: Asked) -> Acted:
     return Acted("", str(node["Name"]), f"{node['Name']} takes work again.")
 
 
+async def _plan_switch_on(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.machines(context.principal) as api:
+        machine = await _switchable(api, request)
+    changes = [change(f"It is switched on by {machine.power}", introduced(machine))]
+    if next_start := _AT_NEXT_START.get(machine.state):
+        changes.append(change(next_start, machine.name))
+    return Plan(changes=tuple(changes))
+
+
+async def _switch_on(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.machines(context.principal) as api:
+        machine = await _switchable(api, request)
+        await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
+    # Wake-on-LAN cannot tell whether anybody heard it.
+    sentence = f"{machine.name} is told to switch on ({machine.power}). It shows up when it has started."
+    return Acted(machine.id, machine.name, sentence)
+
+
+async def _switchable(api: MachineCalls, request: Asked) -> Machine:
+    machine = await one_machine(api, request.machine)
+    if not machine.power:
+        raise Conflict(
+            "machine.no_switch",
+            f"Nobody has said how {machine.name} is switched.",
+            f"Switch it on by hand, or say how: `soundstage machines power-setup {machine.name} wol`.",
+        )
+    return machine
+
+
 class _RetirePlan(BaseModel):
     steps: tuple[str, ...]
     digest: str
@@ -225,6 +260,7 @@ ACTS: Mapping[str, MachineAct] = MappingProxyType(
         "reinstall": MachineAct(_plan_reinstall, _reinstall),
         "drain": MachineAct(_plan_drain, _drain),
         "undrain": MachineAct(_plan_undrain, _undrain),
+        "switch_on": MachineAct(_plan_switch_on, _switch_on),
         "retire": MachineAct(_plan_retire, _retire),
     }
 )

@@ -1,4 +1,4 @@
-"""Tools that list personas and make one from a photo."""
+"""Tools that list personas, and make one from a photo, read its file again or delete it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.personas_keeping import delete_persona, plan_deletion, plan_reload, reload_personas
+from agent.tools.plan import Plan, change
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
 from soundstage.errors import Forbidden, NotFound, SoundstageError
 from studio.assets.schemas import AssetKind, AssetLabels
@@ -47,30 +50,79 @@ async def list_personas(context: ToolContext, request: ListPersonas) -> PersonaL
 
 
 class CreatePersona(ToolRequest):
-    name: str = Field(min_length=1, max_length=80, description="What the persona is called.")
-    photo: str = Field(min_length=1, description="A portrait: the id of an upload, its sha256:…, or a path.")
+    action: Literal["create", "reload", "delete"] = Field(
+        default="create",
+        description="create: from a photo; reload: read its file again; delete: with its face, its voice and "
+        "every video made of them.",
+    )
+    persona: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=80,
+        description="With reload and delete: its name or id; reload without one reads all files.",
+    )
+    name: str = Field(default="", max_length=80, description="With create: what the persona is called.")
+    photo: str = Field(
+        default="", description="With create: a portrait: the id of an upload, its sha256:…, or a path."
+    )
     person: str | None = Field(default=None, max_length=200, description="Whose face it is.")
     purpose: str | None = Field(default=None, max_length=2000, description="What the person agreed to.")
     granted_at: date | None = Field(default=None, description="When they agreed; today when left out.")
 
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.action == "create" and not (self.name and self.photo):
+            raise ValueError("a new persona needs a name and a photo")
+        if self.action == "delete" and self.persona is None:
+            raise ValueError("it is not said which persona goes")
+        return self
+
 
 class PersonaMadeLine(ToolResult):
-    persona_id: str
+    persona_id: str | None
     name: str
-    call: str
+    call: str = ""
     """What to say for this persona: its name, or its id where somebody else has the name already."""
     warnings: tuple[str, ...] = ()
+    done: str = ""
+    """What became of a persona, or of all, that was there before."""
 
     def sentence(self) -> str:
+        if self.done:
+            return self.done
         more = "".join(f"\nNote: {warning}" for warning in self.warnings)
         return f"{self.name} can speak now. Say “Make a video where {self.call} says: Hello”.{more}"
 
 
+async def _plan(context: ToolContext, request: CreatePersona) -> Plan:
+    match request.action:
+        case "reload":
+            return plan_reload(context, request.persona)
+        case "delete":
+            return await plan_deletion(context, request.persona or "")
+        case _:
+            told = {"person": request.person, "purpose": request.purpose, "photo": request.photo}
+            how = ", ".join(f"{name}: {value}" for name, value in told.items() if value)
+            return Plan(changes=(change(f"Make the persona “{request.name}”", how),))
+
+
 @tool(
-    effect="write", permission="persona:create", undo="delete the persona; its face and all made of it go too"
+    acts={
+        "create": Act("write", "persona:create"),
+        "reload": Act("write", "persona:update"),
+        "delete": Act("destructive", "persona:delete"),
+    },
+    undo="a persona that was made can be deleted; its face and all made of it go too, and nothing brings "
+    "them back; a file that was read is put back by hand",
+    plan=_plan,
 )
 async def create_persona(context: ToolContext, request: CreatePersona) -> PersonaMadeLine:
-    """Make a persona from a portrait photo, with the recorded consent of the person shown."""
+    """Make a persona from a photo with the consent of the person shown, read its file again, or delete it."""
+    if request.action == "reload":
+        return PersonaMadeLine(persona_id=None, name="", done=reload_personas(context, request.persona))
+    if request.action == "delete":
+        gone = await delete_persona(context, request.persona or "")
+        return PersonaMadeLine(persona_id=gone.id, name=gone.name, done=gone.sentence)
     if request.person is None or request.purpose is None:
         raise Forbidden(
             "consent.required",

@@ -109,7 +109,14 @@ async def render_of(context: ToolContext, given: str) -> RenderView:
     if given not in (LATEST, FINISHED):
         return await renders.get(given)
     if context.last_render_id is not None:
-        return await renders.get(context.last_render_id)
+        try:
+            return await renders.get(context.last_render_id)
+        except NotFound as error:
+            raise NotFound(
+                "render.deleted",
+                "The video that we spoke of last is deleted.",
+                "“List my videos” shows what there is.",
+            ) from error
     newest = await renders.list(project=context.last_project_id, limit=1)
     if newest:
         return newest[0]

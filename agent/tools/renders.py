@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from avatar.spec import is_spoken
 from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, field_validator, model_validator
 
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
+from agent.tools.plan import Plan, change
 from agent.tools.projects import project_named
-from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.render_deletion import plan_deletion
 from agent.tools.render_lines import FINISHED, LATEST, RenderLine, explained, message_of, render_of
 from agent.tools.sizes import Quality, Shape, canvas_for
 from agent.tools.speakers import name_of, persona_named
@@ -62,7 +64,11 @@ class Ticket(RenderLine):
 
 
 class Cancelled(RenderLine):
+    deleted: bool = False
+
     def sentence(self) -> str:
+        if self.deleted:
+            return f"“{self.title}” is deleted, with its files. ({self.render_id})"
         if self.state != "cancelled":
             return f"“{self.title}” is being stopped."
         return f"“{self.title}” is cancelled. Nothing partial is left."
@@ -141,10 +147,34 @@ async def show_render(context: ToolContext, request: OneRender) -> RenderLine:
     return line if newest[0].ended else line.model_copy(update={"meanwhile": _meanwhile(newest[0])})
 
 
-@tool(effect="destructive", permission="render:cancel", undo="ask for the same video again")
-async def cancel_render(context: ToolContext, request: OneRender) -> Cancelled:
-    """Stop making a video. Finished scenes stay in the cache."""
+class EndRender(OneRender):
+    action: Literal["cancel", "delete"] = Field(
+        default="cancel", description="cancel: stop making it; delete: it goes for good, with its files."
+    )
+
+
+async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
     wanted = await render_of(context, request.render)
+    if request.action == "delete":
+        return await plan_deletion(context, wanted)
+    where = f"“{wanted.title}” ({wanted.id})"
+    return Plan(changes=(change("Stop making the video; finished scenes stay in the cache", where),))
+
+
+@tool(
+    acts={
+        "cancel": Act("destructive", "render:cancel"),
+        "delete": Act("destructive", "render:delete"),
+    },
+    undo="ask for a cancelled video again; one that is deleted is gone",
+    plan=_plan_end,
+)
+async def cancel_render(context: ToolContext, request: EndRender) -> Cancelled:
+    """Stop making a video, whose finished scenes stay in the cache; or delete one with its files."""
+    wanted = await render_of(context, request.render)
+    if request.action == "delete":
+        await context.doors.renders.delete(wanted.id)
+        return Cancelled.of(wanted, context.doors.out_dir).model_copy(update={"deleted": True, "files": ()})
     view = await context.doors.renders.cancel(wanted.id)
     return Cancelled.of(view, context.doors.out_dir)
 

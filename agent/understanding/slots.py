@@ -11,6 +11,11 @@ from types import MappingProxyType
 # A name of our own making has a digit or a hyphen; one without is said with its kind: "the machine pluto".
 _TELLING = r"(?=[^\s,]*[0-9-])[A-Za-z0-9][A-Za-z0-9._/-]*"
 
+_KINDS = (
+    r"(?:video|render|clip|film|movie|recording|project|scene|script|snapshot|persona|machine|node|job|run"
+    r"|picture|photo|one|thing|idea|request)"
+)
+
 SHAPES: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
         "machine": re.compile(r"(?=[^\s]*[0-9-])[A-Za-z0-9][A-Za-z0-9-]*"),
@@ -38,6 +43,15 @@ SHAPES: Mapping[str, re.Pattern[str]] = MappingProxyType(
             r"(?i:(?:I|we|my|our|the|this|these|he|she|it|they|his|her|their|there|your?)\b).*\s.*\s.*",
             re.DOTALL,
         ),
+        # "forget that the logo is blue" names what was told; "forget that video" and "forget that" do not.
+        "forgotten": re.compile(
+            rf"(?!(?i:(?:\S+\s+){{0,2}}{_KINDS}s?\b(?!\s+(?:is|are|was|were|has|have|had|can|will|must|should)\b)))"
+            r"\S+(?:\s+\S+){2,}",
+            re.DOTALL,
+        ),
+        # What is deleted is called by its id, or what stands for one in an offered sentence.
+        "doomed": re.compile(r"latest|(?=\S*\d)[A-Za-z0-9_-]{4,80}"),
+        "audited": re.compile(r"(?=\S*\d)[A-Za-z0-9_:.-]{4,80}"),
         # Ids of runs are said with their kind, so that "cancel run_…" is never taken for a video.
         "identifier": re.compile(r"(?!run_).+", re.DOTALL),
     }

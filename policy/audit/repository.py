@@ -51,6 +51,11 @@ class AuditLines:
         query = select(AuditLine).where(AuditLine.number > number, *_of(tenant))
         return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
 
+    async def newest(self, limit: int, tenant: str | None) -> Sequence[AuditLine]:
+        """The last ones, oldest first."""
+        query = select(AuditLine).where(*_of(tenant)).order_by(AuditLine.number.desc()).limit(limit)
+        return (await self._session.scalars(query)).all()[::-1]
+
     async def about(self, wanted: str, limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """Lines of which it is the trace, the session or the subject."""
         matches = (AuditLine.trace_id == wanted, AuditLine.session_id == wanted, AuditLine.subject == wanted)

@@ -121,6 +121,12 @@ class AuditLog:
             lines = await AuditLines(session).after(after, limit, tenant)
         return [_out(line) for line in lines]
 
+    async def newest(self, limit: int, tenant: str | None = None) -> list[AuditLineOut]:
+        """The last lines, oldest first; of one tenant, or all for the user of this machine."""
+        async with self._db.session() as session:
+            lines = await AuditLines(session).newest(limit, tenant)
+        return [_out(line) for line in lines]
+
     async def story(self, wanted: str, tenant: str | None = None) -> Story:
         """All lines of the traces that have to do with a trace, session, render or approval id."""
         async with self._db.session() as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.replies import not_understood
 from agent.understanding import Grammar, NotUnderstood, Understanding
 
 GRAMMAR = Grammar.load()
@@ -72,14 +73,14 @@ def test_options_are_read_wherever_they_stand_before_the_script(
 @pytest.mark.parametrize(
     "sentence, tool, arguments",
     [
-        ("cancel", "cancel_render", {}),
-        ("Stop it!", "cancel_render", {"render": "latest"}),
-        ("Cancel the video rnd_01hz", "cancel_render", {"render": "rnd_01hz"}),
+        ("cancel", "cancel_render", {"action": "cancel"}),
+        ("Stop it!", "cancel_render", {"action": "cancel", "render": "latest"}),
+        ("Cancel the video rnd_01hz", "cancel_render", {"action": "cancel", "render": "rnd_01hz"}),
         ("is it done yet?", "show_render", {"render": "latest"}),
         ("Show it", "show_render", {"render": "latest"}),
         ("Show the last video", "show_render", {"render": "finished"}),
         ("play my newest clip", "show_render", {"render": "finished"}),
-        ("Cancel the last video", "cancel_render", {"render": "latest"}),
+        ("Cancel the last video", "cancel_render", {"action": "cancel", "render": "latest"}),
         ("show the video 01HZ-7", "show_render", {"render": "01HZ-7"}),
         ("What videos do I have?", "list_renders", {}),
         ("who can speak", "list_personas", {}),
@@ -98,7 +99,7 @@ def test_a_path_and_names_come_through_as_typed() -> None:
     )
     assert isinstance(found, Understanding)
     assert found.arguments == {
-        "name": "Ada B.", "photo": "./My Photos/ada 1.JPG", "person": "Ada Byron", "purpose": "demos",
+        "action": "create", "name": "Ada B.", "photo": "./My Photos/ada 1.JPG", "person": "Ada Byron", "purpose": "demos",
     }  # fmt: skip
 
 
@@ -120,3 +121,32 @@ def test_a_misspelt_sentence_gets_the_right_one_suggested(sentence: str, wanted:
 
 def test_nonsense_gets_no_suggestion() -> None:
     assert GRAMMAR.understand("flurble gnarf quux") == NotUnderstood(())
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "cancel the video and delete the project Tides",
+        "Delete the project Tides, then stop the job tts",
+        "cancel the video rnd_0123456 and publish it",
+        "forget what I said about tides and please delete the video",
+    ],
+)
+def test_of_two_wishes_in_one_sentence_none_is_done(sentence: str) -> None:
+    found = GRAMMAR.understand(sentence)
+    assert found == NotUnderstood((), several=True)
+    assert not_understood(found).code == "agent.several_wishes"
+
+
+@pytest.mark.parametrize(
+    "sentence, slot, value",
+    [
+        ('delete the project "Cut and delete"', "project", "Cut and delete"),
+        ("Have Nova say: stop and delete it", "script", "stop and delete it"),
+        ("remember that we cut and delete on Mondays", "text", "we cut and delete on Mondays"),
+    ],
+)
+def test_what_is_quoted_or_told_may_sound_like_a_second_wish(sentence: str, slot: str, value: str) -> None:
+    found = GRAMMAR.understand(sentence)
+    assert isinstance(found, Understanding), found
+    assert found.arguments[slot] == value

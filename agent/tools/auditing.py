@@ -1,0 +1,114 @@
+"""The tool that shows the audit log: its last lines, the story of one id, and whether it is whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from agent.sessions.service import UTTERANCE
+from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
+from agent.tools.render_lines import LATEST, render_of
+from agent.tools.table import MOST_LINES, aligned
+from policy.audit import AuditLineOut, AuditVerdict
+
+_QUIET = frozenset({"tool", "principal", "arguments_sha256", "tenant", "cached", "revision"})
+_NOT_SHOWN = "(what somebody said; `soundstage trace` shows it)"
+"""Words can be forgotten; what the answer of another conversation repeats could not."""
+
+
+class ReadAudit(ToolRequest):
+    action: Literal["list", "story", "verify"] = Field(
+        description="list: the last lines; story: all that has to do with one id; verify: whether no line "
+        "was changed or removed."
+    )
+    about: str = Field(
+        default=LATEST,
+        min_length=1,
+        max_length=80,
+        description="With story: the id of a trace, session, render or approval; “latest” is the last video.",
+    )
+    limit: int = Field(default=20, ge=1, le=200, description="How many lines at most, the newest.")
+
+
+class AuditAnswer(ToolResult):
+    """`lines` oldest first; `more` lines before them are left out. `verdict` with verify alone."""
+
+    about: str = ""
+    lines: tuple[AuditLineOut, ...] = ()
+    more: int = 0
+    verdict: AuditVerdict | None = None
+
+    def sentence(self) -> str:
+        if self.verdict is not None:
+            return _judged(self.verdict)
+        if not self.lines:
+            return "The audit log is empty."
+        head = f"The story of {self.about}:" if self.about else "The last lines of the audit log:"
+        rows = [_row(one) for one in self.lines]
+        before = (
+            [f"  ({self.more} earlier lines; `soundstage trace {self.about}` shows all)"] if self.more else []
+        )
+        return "\n".join([head, *before, *_rows(rows)])
+
+
+@tool(
+    acts={
+        "list": Act("read", "audit:read"),
+        "story": Act("read", "audit:read"),
+        "verify": Act("read", "audit:read"),
+    }
+)
+async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
+    """Show the last lines of the audit log, tell the story of one id, or check that the log is whole."""
+    log, tenant = context.doors.audit, context.principal.tenant
+    match request.action:
+        case "verify":
+            return AuditAnswer(verdict=await log.verify())
+        case "story":
+            about = request.about
+            if about == LATEST:
+                about = (await render_of(context, LATEST)).id
+            found = (await log.story(about, tenant)).lines
+            shown = found[-request.limit :]
+            return AuditAnswer(
+                about=about, lines=_without_words(context, shown), more=len(found) - len(shown)
+            )
+        case _:
+            lines = await log.newest(request.limit, tenant)
+            return AuditAnswer(lines=_without_words(context, lines))
+
+
+def _without_words(context: ToolContext, lines: list[AuditLineOut]) -> tuple[AuditLineOut, ...]:
+    """What others have said stays in the log, where it can be forgotten."""
+    asker = context.principal.id
+    return tuple(
+        line.model_copy(update={"data": {**line.data, "text": _NOT_SHOWN}})
+        if line.kind == UTTERANCE and line.data.get("principal") != asker
+        else line
+        for line in lines
+    )
+
+
+def _judged(verdict: AuditVerdict) -> str:
+    if verdict.broken_at is None:
+        return f"All {verdict.lines} lines are as they were written."
+    return f"The audit log is broken at line {verdict.broken_at}: {verdict.reason}."
+
+
+def _told(line: AuditLineOut) -> str:
+    return ", ".join(
+        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in line.data.items()
+        if name not in _QUIET and value not in (None, "", [], {}, 0)
+    )
+
+
+def _row(line: AuditLineOut) -> list[str]:
+    return [f"{line.at:%Y-%m-%d %H:%M:%S}", line.kind, line.actor, line.subject, _told(line)]
+
+
+def _rows(rows: list[list[str]]) -> list[str]:
+    """As a table, which holds so many lines that long stories come in several."""
+    return [line for at in range(0, len(rows), MOST_LINES) for line in aligned(rows[at : at + MOST_LINES])]
