@@ -105,6 +105,7 @@ def build_studio(
         driven=dispatcher.driven,
         forget=scheduler.forget,
         audit=audit,
+        times=times,
     )
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())

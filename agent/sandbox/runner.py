@@ -78,10 +78,18 @@ class Sandbox:
         Cancelling it ends the sandbox with all that runs in there. Raises Unavailable (`sandbox.missing`,
         `sandbox.no_python`, `sandbox.failed`) when there is no sandbox.
         """
-        limits = (
-            self.limits if wall_s is None else replace(self.limits, wall_s=min(wall_s, self.limits.wall_s))
-        )
-        return (await self._held(code, limits))[0]
+        return (await self._held(code, self._limited(wall_s)))[0]
+
+    def ready(self, *, wall_s: float | None = None) -> float:
+        """How long code may run; raises what `run` would raise before it starts (`sandbox.missing`,
+        `sandbox.no_python`).
+        """
+        self._found()
+        find_interpreter(for_others=os.geteuid() == 0)
+        return self._limited(wall_s).wall_s
+
+    def _limited(self, wall_s: float | None) -> Limits:
+        return self.limits if wall_s is None else replace(self.limits, wall_s=min(wall_s, self.limits.wall_s))
 
     async def look(self) -> Footing:
         """What it stands on, once some code has run in it. Raises as `run` does."""

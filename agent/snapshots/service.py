@@ -57,18 +57,12 @@ class SnapshotService:
 
         Raises Conflict `snapshot.exists` unless it shall replace the one of that name.
         """
-        if set(name) & NOT_IN_NAMES or name in (".", ".."):
-            raise errors.bad_name(name)
         row = await self._conversation(principal, session_id)
         state = await self._state(row)
         async with self._database.transaction() as session:
             snapshots = Snapshots(session)
-            kept = await snapshots.named(principal.tenant, principal.id, _key(name))
-            if kept is not None and not replace:
-                raise errors.name_taken(kept.name)
+            kept = await self._place(snapshots, principal, name, replace)
             if kept is None:
-                if await snapshots.count(principal.tenant, principal.id) >= self._most:
-                    raise errors.too_many(self._most)
                 kept = Snapshot(
                     id=new_id("snp"), tenant=principal.tenant, owner_id=principal.id, name_key=_key(name)
                 )
@@ -76,6 +70,15 @@ class SnapshotService:
             kept.state, kept.turns = state.model_dump(mode="json"), len(state.turns)
             await snapshots.add(kept)
             return SnapshotOut.model_validate(kept)
+
+    async def plan_save(
+        self, principal: Principal, name: str, session_id: str, *, replace: bool = False
+    ) -> tuple[int, SnapshotOut | None]:
+        """How many turns `save` would keep, and what it would write over; raises what it would."""
+        state = await self._state(await self._conversation(principal, session_id))
+        async with self._database.session() as session:
+            kept = await self._place(Snapshots(session), principal, name, replace)
+            return len(state.turns), None if kept is None else SnapshotOut.model_validate(kept)
 
     async def list(self, principal: Principal) -> Sequence[SnapshotOut]:
         """One's own, the newest first."""
@@ -185,6 +188,19 @@ class SnapshotService:
             for row in await SessionRepository(session).of_principal(principal, 1):
                 return row
         raise errors.no_conversation()
+
+    async def _place(
+        self, snapshots: Snapshots, principal: Principal, name: str, replace: bool
+    ) -> Snapshot | None:
+        """What a new one is put in the place of; None where the name is free and there is room."""
+        if set(name) & NOT_IN_NAMES or name in (".", ".."):
+            raise errors.bad_name(name)
+        kept = await snapshots.named(principal.tenant, principal.id, _key(name))
+        if kept is not None and not replace:
+            raise errors.name_taken(kept.name)
+        if kept is None and await snapshots.count(principal.tenant, principal.id) >= self._most:
+            raise errors.too_many(self._most)
+        return kept
 
     async def _named(self, snapshots: Snapshots, principal: Principal, name: str) -> Snapshot:
         row = await snapshots.named(principal.tenant, principal.id, _key(name))

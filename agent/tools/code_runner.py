@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from pydantic import Field, field_validator
 
 from agent.sandbox import LimitHit, MadeFile, SandboxRun
+from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 
 CODE_CHARS = 20_000
@@ -84,7 +86,17 @@ class CodeRan(ToolResult):
         return "The code ran." if self.stdout.strip() or self.files else "The code ran and printed nothing."
 
 
-@tool(effect="write", permission="code:run", undo="nothing is kept of it")
+async def _plan(context: ToolContext, request: RunCode) -> Plan:
+    """Refuses where there is no sandbox. The code is not read: one that is no Python runs, and says so."""
+    longest_s = await asyncio.to_thread(context.doors.sandbox.ready, wall_s=request.time_limit_s)
+    changes = (
+        change("Run Python in the sandbox, without a network and with files of its own alone", request.code),
+        change(f"End it after {longest_s:.0f} s at the latest; nothing is kept of it"),
+    )
+    return Plan(changes=changes)
+
+
+@tool(effect="write", permission="code:run", undo="nothing is kept of it", plan=_plan)
 async def code_runner(context: ToolContext, request: RunCode) -> CodeRan:
     """Run Python code in a sandbox: no network, no files but its own, limits on time and memory."""
     return CodeRan.of(await context.doors.sandbox.run(request.code, wall_s=request.time_limit_s))

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from agent.snapshots.schemas import Difference, Loaded, Name, SnapshotOut
+from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
 
@@ -60,8 +61,26 @@ class SnapshotAnswer(ToolResult):
                 )
         if not self.snapshots:
             return "There are no snapshots yet. Say “save this as …” to make one."
-        lines = [f"  {one.name}, {_turns(one)}, {one.saved_at:%Y-%m-%d %H:%M} UTC" for one in self.snapshots]
+        lines = [f"  {_line(one)}" for one in self.snapshots]
         return "\n".join(["These are saved, the newest first:", *lines])
+
+
+async def _plan(context: ToolContext, request: SnapshotRequest) -> Plan:
+    """Which one by its name and age: one of the same name that was saved since is another."""
+    kept, principal, name = context.doors.snapshots, context.principal, request.name or ""
+    if request.action == "save":
+        turns, before = await kept.plan_save(principal, name, context.session_id, replace=request.replace)
+        changes = [change(f"Save {_count(turns)} of this conversation", f"as “{name}”")]
+        if before is not None:
+            changes.append(change("Write over the snapshot of that name", _line(before)))
+        return Plan(changes=tuple(changes), seconds=0)
+    found = await kept.get(principal, name)
+    if request.action == "delete":
+        return Plan(changes=(change("Delete the snapshot for good", _line(found)),), seconds=0)
+    changes = [change("This conversation goes on from the snapshot", _line(found))]
+    means = [one.title for one in (found.state.render, found.state.project) if one is not None]
+    changes.append(change("“It” means what it meant there", ", ".join(means) or "nothing yet"))
+    return Plan(changes=tuple(changes), seconds=0)
 
 
 @tool(
@@ -73,6 +92,7 @@ class SnapshotAnswer(ToolResult):
         "diff": Act("read", "snapshot:read"),
     },
     undo="a saved one can be deleted; before loading, save what you may want to come back to",
+    plan=_plan,
 )
 async def snapshots(context: ToolContext, request: SnapshotRequest) -> SnapshotAnswer:
     """Save the state of this conversation under a name, go on from one, list, compare or delete them."""
@@ -103,7 +123,15 @@ async def snapshots(context: ToolContext, request: SnapshotRequest) -> SnapshotA
 
 
 def _turns(snapshot: SnapshotOut) -> str:
-    return "1 turn" if snapshot.turns == 1 else f"{snapshot.turns} turns"
+    return _count(snapshot.turns)
+
+
+def _count(turns: int) -> str:
+    return "1 turn" if turns == 1 else f"{turns} turns"
+
+
+def _line(snapshot: SnapshotOut) -> str:
+    return f"{snapshot.name}, {_turns(snapshot)}, {snapshot.saved_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _means(loaded: Loaded) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
 from agent.tools.machines_door import MachineCalls, meant, understood
+from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.table import aligned, last_lines, lasting
 from soundstage.errors import Forbidden, SoundstageError
@@ -65,22 +67,35 @@ class _Allowed(BaseModel):
     sentence: str
 
 
+class _Planned(BaseModel):
+    machine: str
+    argv: tuple[str, ...]
+    sentence: str
+    timeout_s: float
+
+
+async def _plan(context: ToolContext, request: RunCommand) -> Plan:
+    """Refuses as the act does: a machine that is none of ours, or not enrolled; what is not on the list."""
+    async with context.doors.machines(context.principal) as api:
+        answer = await _posted(api, request, "/plan")
+    planned: _Planned = understood(_Planned, answer)
+    changes = (
+        change(f"Run `{shlex.join(planned.argv)}` ({planned.sentence})", planned.machine),
+        change(f"End it after {planned.timeout_s:.0f} s at the latest; the commands on the list only look"),
+    )
+    return Plan(changes=changes)
+
+
 @tool(
     effect="write",
     permission="machine:command",
     undo="nothing is to undo: the commands on the list only look",
+    plan=_plan,
 )
 async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
     """Run an allowed command on a machine and show what it says."""
-    argv = shlex.split(request.command)
     async with context.doors.machines(context.principal) as api:
-        machine = await meant(api, request.machine)
-        try:
-            answer = await api.post(f"/api/machines/{machine.id}/commands", {"argv": argv})
-        except SoundstageError as error:
-            if error.code == "command.not_allowed":
-                raise await _not_allowed(api, request.command) from error
-            raise
+        answer = await _posted(api, request)
     ran: _Ran = understood(_Ran, answer)
     output = last_lines(ran.output, _MOST_LINES)
     more = "\n(the rest was cut)" if ran.truncated else ""
@@ -91,6 +106,19 @@ async def ssh(context: ToolContext, request: RunCommand) -> CommandSaid:
         seconds=ran.seconds,
         output=output + more,
     )
+
+
+async def _posted(api: MachineCalls, request: RunCommand, rest: str = "") -> Any:
+    """The answer about the command on the machine that is meant."""
+    machine = await meant(api, request.machine)
+    try:
+        return await api.post(
+            f"/api/machines/{machine.id}/commands{rest}", {"argv": shlex.split(request.command)}
+        )
+    except SoundstageError as error:
+        if error.code == "command.not_allowed":
+            raise await _not_allowed(api, request.command) from error
+        raise
 
 
 async def _not_allowed(api: MachineCalls, command: str) -> Forbidden:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from policy import Principal, require_permission
-from provisioning_api.commands.service import CommandRequest, CommandResult, CommandView
+from provisioning_api.commands.service import CommandPlan, CommandRequest, CommandResult, CommandView
 from provisioning_api.reach import ProvisioningDep
 
 router = APIRouter(tags=["commands"])
@@ -28,3 +28,11 @@ async def run_command(
 ) -> CommandResult:
     """Runs an allowed command on a member and answers with what it said."""
     return await services.commands.run(name, request, by=principal.name)
+
+
+@router.post("/api/machines/{name}/commands/plan")
+async def plan_command(
+    name: str, request: CommandRequest, services: ProvisioningDep, _: RunCommands
+) -> CommandPlan:
+    """What a command would do, and whether it may be run there; nothing runs."""
+    return await services.commands.plan(name, request)

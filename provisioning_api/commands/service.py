@@ -14,6 +14,7 @@ from provisioning_api.audit.service import AuditLog
 from provisioning_api.commands.allowing import AllowList
 from provisioning_api.commands.ssh import Ran, Target, run_command
 from provisioning_api.enrolment.ssh_authority import SshAuthority
+from provisioning_api.machines.models import Machine
 from provisioning_api.machines.service import found_machine
 from provisioning_api.machines.states import MEMBERS
 from soundstage.database import Database
@@ -47,6 +48,15 @@ class CommandResult(BaseModel):
     seconds: float
 
 
+class CommandPlan(BaseModel):
+    """What a command would be; nothing has run. It is ended after `timeout_s`."""
+
+    machine: str
+    argv: list[str]
+    sentence: str
+    timeout_s: float
+
+
 class CommandView(BaseModel):
     argv: list[str]
     sentence: str
@@ -76,19 +86,26 @@ class CommandService:
         """Everything that may be run."""
         return [CommandView(argv=list(one.argv), sentence=one.sentence) for one in self._allowed.commands]
 
+    async def plan(self, name: str, request: CommandRequest) -> CommandPlan:
+        """Raises what `run` would raise before it connects; nothing is recorded."""
+        async with self._db.session() as session:
+            machine = await found_machine(session, name)
+        allowed = self._allowed.check(request.argv)
+        self._target(machine)
+        return CommandPlan(
+            machine=machine.name,
+            argv=request.argv,
+            sentence=allowed.sentence,
+            timeout_s=self._limit_s(request),
+        )
+
     async def run(self, name: str, request: CommandRequest, *, by: str) -> CommandResult:
         """Refusals are recorded as well as what ran."""
         async with self._db.session() as session:
             machine = await found_machine(session, name)
         try:
             self._allowed.check(request.argv)
-            if machine.where not in MEMBERS or machine.host_key is None or machine.address is None:
-                raise Conflict(
-                    "command.not_a_member",
-                    f"{machine.name} is {machine.state}; commands run on enrolled machines only.",
-                    "`soundstage machines show NAME` tells what is missing.",
-                )
-            target = Target(machine.name, machine.address, machine.ssh_port, self._user, machine.host_key)
+            target = self._target(machine)
             ran = await self._run(target, request, by)
         except SoundstageError as error:
             await self._audit.note(
@@ -106,8 +123,21 @@ class CommandService:
             seconds=ran.seconds,
         )
 
+    def _target(self, machine: Machine) -> Target:
+        """How it is reached; `command.not_a_member` for one that is not enrolled."""
+        if machine.where not in MEMBERS or machine.host_key is None or machine.address is None:
+            raise Conflict(
+                "command.not_a_member",
+                f"{machine.name} is {machine.state}; commands run on enrolled machines only.",
+                "`soundstage machines show NAME` tells what is missing.",
+            )
+        return Target(machine.name, machine.address, machine.ssh_port, self._user, machine.host_key)
+
+    def _limit_s(self, request: CommandRequest) -> float:
+        return min(request.timeout_s or self._timeout_s, self._timeout_s)
+
     async def _run(self, target: Target, request: CommandRequest, by: str) -> Ran:
-        limit_s = min(request.timeout_s or self._timeout_s, self._timeout_s)
+        limit_s = self._limit_s(request)
         key = Ed25519PrivateKey.generate()
         certificate = self._ssh.user_certificate(
             key.public_key(),

@@ -23,6 +23,7 @@ from soundstage.telemetry import get_logger
 from studio.renders.journal import RenderJournal
 from studio.renders.making import segment_key, spec_of
 from studio.renders.models import Render
+from studio.renders.planning import ASSEMBLY
 from studio.renders.repository import Renders, Segments
 from studio.renders.schemas import ForecastView
 from studio.renders.states import TERMINAL, RenderState
@@ -30,8 +31,6 @@ from studio.renders.states import TERMINAL, RenderState
 LOOK_S = 2.0
 MOST_AHEAD = 100
 """So many waiting renders are counted; who has more before it waits too long for any forecast."""
-
-ASSEMBLY = Needs(engine="assemble")
 
 log = get_logger(__name__)
 

@@ -10,11 +10,12 @@ from avatar.spec import LipsyncSpec, RenderSpec, content_hash
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from farm.failures import CANCELLED
+from farm.history import RunTimes
 from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.database.tenants import as_the_house
-from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.errors import Conflict, NotFound, Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.telemetry import new_trace_id, trace_id
 from studio.idempotency.service import Claim
@@ -29,9 +30,10 @@ from studio.renders.delivery import withdraw
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.media import check_media, hashes_in, import_media
 from studio.renders.models import Render
+from studio.renders.planning import RenderOutlook, expected_s, outlook_of, refuse_retry
 from studio.renders.repository import Renders, Segments
 from studio.renders.schemas import OutputView, Preview, RenderDetail, RenderKind, RenderRequest, RenderView
-from studio.renders.specs import asking_for, spec_of_project, spec_of_script
+from studio.renders.specs import asking_for, preview_scene, spec_of_project, spec_of_script
 from studio.renders.states import ACTIVE, TERMINAL, RenderState
 from studio.renders.views import detail_of, view_of
 from studio.scenes.repository import Scenes
@@ -54,6 +56,7 @@ class RenderService:
         driven: Callable[[], bool] = lambda: True,
         forget: Callable[[Collection[str]], Awaitable[None]] | None = None,
         audit: AuditLog | None = None,
+        times: RunTimes | None = None,
     ) -> None:
         self._db = db
         self._events = events
@@ -65,6 +68,7 @@ class RenderService:
         self._wake = wake
         self._driven = driven
         self._forget = forget
+        self._times = times
 
     async def create(
         self,
@@ -102,6 +106,29 @@ class RenderService:
         stored = await import_media(spec, folder, self._blobs)
         request = RenderRequest(spec=stored, ready_by=ready_by)
         return await self.create(request, requested_by=requested_by, given=hashes_in(stored))
+
+    async def plan(self, request: RenderRequest) -> RenderOutlook:
+        """What `create` would queue for a script or a project; raises what it would, and makes nothing."""
+        if request.project is not None:
+            _, spec, personas = await self._spec_of_project(request, request.project)
+        else:
+            spec = asking_for(spec_of_script(request, self._library), request.requirements)
+            personas = (request.persona,)
+        await check_media(spec, self._blobs, self._db, self._shipped())
+        async with self._db.session() as session:
+            admitted = await self._admission.admit(session, spec)
+            await self._refuse_when_full(session)
+        return outlook_of(admitted, personas, self._times)
+
+    async def plan_retry(self, ref: str) -> float | None:
+        """About how many seconds another try takes; raises what `retry` would."""
+        async with self._db.session() as session:
+            row = await render_of(session, ref)
+            refuse_retry(row)
+            segments = await Segments(session).of_render(row.id)
+            spec = detail_of(row, (), segments).spec
+        done = {link.scene_id for link, made in segments if made and made.state == RenderState.DONE}
+        return expected_s(spec, self._times, done) if isinstance(spec, RenderSpec) else None
 
     async def list(
         self,
@@ -181,12 +208,7 @@ class RenderService:
         """Another try of the same spec; segments that are finished are not made again."""
         async with self._db.transaction() as session:
             row = await render_of(session, ref)
-            if row.state not in (RenderState.FAILED, RenderState.CANCELLED):
-                raise Conflict(
-                    "render.not_failed",
-                    f"This render is {row.state}; only a failed or cancelled one can be tried again.",
-                    "Make a new one instead.",
-                )
+            refuse_retry(row)
             row.attempt += 1
             row.warnings, row.progress, row.worker_log, row.forecast = [], {}, "", None
             row.started_at = row.finished_at = None
@@ -273,19 +295,10 @@ class RenderService:
     async def _create_from_project(
         self, request: RenderRequest, ref: str, requested_by: str, claim: Claim | None
     ) -> RenderView:
-        async with self._db.session() as session:
-            project = await project_of(Projects(session), ref)
-            scenes = [
-                (row.id, row.title, SceneBody.model_validate(row.body))
-                for row in await Scenes(session).of_project(project.id)
-            ]
-        look = Look.model_validate(project.look)
-        spec = spec_of_project(project.title, look, scenes, self._library)
-        spec = asking_for(spec, request.requirements)
-        personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
+        project_id, spec, personas = await self._spec_of_project(request, ref)
         sizes = await check_media(spec, self._blobs, self._db, self._shipped())
         async with self._db.transaction() as session:
-            project = await project_of(Projects(session), project.id)
+            project = await project_of(Projects(session), project_id)
             admitted = await self._admission.admit(session, spec)
             kind: RenderKind = "preview" if request.preview else "video"
             row = await self._queue(session, admitted, kind, request, requested_by, personas, sizes, claim)
@@ -294,6 +307,21 @@ class RenderService:
             view = view_of(row, ())
         self._wake()
         return view
+
+    async def _spec_of_project(
+        self, request: RenderRequest, ref: str
+    ) -> tuple[str, RenderSpec, tuple[str, ...]]:
+        """The project's id, its video as asked for, and who speaks in it."""
+        async with self._db.session() as session:
+            project = await project_of(Projects(session), ref)
+            scenes = [
+                (row.id, row.title, SceneBody.model_validate(row.body))
+                for row in await Scenes(session).of_project(project.id)
+            ]
+        look = Look.model_validate(project.look)
+        spec = spec_of_project(project.title, look, scenes, self._library)
+        personas = tuple(dict.fromkeys(body.persona or look.persona for _, _, body in scenes))
+        return project.id, asking_for(spec, request.requirements), personas
 
     async def _queue(
         self,
@@ -317,7 +345,7 @@ class RenderService:
             title=spec.title if isinstance(spec, RenderSpec) else request.title or "Lip sync",
             spec=spec.model_dump(mode="json"),
             spec_hash=content_hash(spec.model_dump(mode="json")),
-            scene_id=_preview_scene(spec, request)
+            scene_id=preview_scene(spec, request)
             if isinstance(spec, RenderSpec) and kind == "preview"
             else None,
             personas=list(personas),
@@ -373,12 +401,3 @@ async def render_of(session: AsyncSession, ref: str) -> Render:
     raise NotFound(
         "render.not_found", f"There is no render {ref!r}.", "`GET /api/renders` lists what there is."
     )
-
-
-def _preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
-    wanted = request.scene or spec.scenes[0].id
-    if wanted not in {scene.id for scene in spec.scenes}:
-        raise Invalid(
-            "render.scene_unknown", f"This video has no scene {wanted!r}.", "Name one of its scenes."
-        )
-    return wanted

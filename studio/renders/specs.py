@@ -105,6 +105,16 @@ def asking_for(spec: Spec, asked: Requirements | None) -> Spec:
     return spec.model_copy(update={"scenes": scenes})
 
 
+def preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
+    """The id of the one that a preview shows."""
+    wanted = request.scene or spec.scenes[0].id
+    if wanted not in {scene.id for scene in spec.scenes}:
+        raise Invalid(
+            "render.scene_unknown", f"This video has no scene {wanted!r}.", "Name one of its scenes."
+        )
+    return wanted
+
+
 def title_of(script: str) -> str:
     """The first words of the script, cut at a space."""
     line = " ".join(script.split())

@@ -137,7 +137,7 @@ def test_words_of_others_in_a_plan_make_no_line_of_their_own() -> None:
 
 async def test_a_dry_run_makes_nothing(services: Services) -> None:
     toolset = services.brain.toolset
-    context = ToolContext(ADA, "ses_1", cast("Any", None), dry_run=True)
+    context = ToolContext(ADA, "ses_1", services.doors, dry_run=True)
     call = prepare_call(toolset, "make_render", {"script": "Hello there."})
     result = await toolset.run(context, call)
     assert "nothing has" in result.sentence() and "Hello there." in result.sentence()

@@ -1,0 +1,31 @@
+"""What making a video, or trying one again, would do: plans of the tools make_render and retry_render."""
+
+from __future__ import annotations
+
+from agent.tools.plan import Plan, change
+from agent.tools.record import ToolContext
+from agent.tools.render_lines import render_of
+from agent.tools.speakers import name_of
+from studio.renders.schemas import RenderRequest
+
+
+async def plan_render(context: ToolContext, wanted: RenderRequest) -> Plan:
+    """Refuses what the act would: scenes without words, faces without consent, a full queue."""
+    renders = context.doors.renders
+    outlook = await renders.plan(wanted)
+    speakers = ", ".join(name_of(context, persona) for persona in outlook.personas)
+    scenes = "1 scene" if outlook.scenes == 1 else f"{outlook.scenes} scenes"
+    changes = [change(f"Make a video of {scenes} with {speakers}, {outlook.size}", f"“{outlook.title}”")]
+    if wanted.script is not None:
+        changes.append(change("It says", wanted.script))
+    changes.append(change("Write the finished files", str(context.doors.out_dir)))
+    return Plan(changes=tuple(changes), seconds=outlook.seconds)
+
+
+async def plan_retry(context: ToolContext, given: str) -> Plan:
+    """Refuses what has not failed; scenes that are finished are not counted."""
+    video = await render_of(context, given)
+    seconds = await context.doors.renders.plan_retry(video.id)
+    where = f"“{video.title}” ({video.id})"
+    what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"
+    return Plan(changes=(change(what, where),), seconds=seconds)
