@@ -22,6 +22,11 @@ def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
 
 
 def not_understood(found: NotUnderstood) -> Failure:
+    if found.several:
+        two = Invalid(
+            "agent.several_wishes", "These are several wishes in one sentence.", "Say one at a time."
+        )
+        return Failure(code=two.code, message=two.message, hint=two.hint)
     error = Invalid(
         "agent.not_understood",
         "I did not understand that sentence.",

@@ -18,6 +18,7 @@ from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_
 from agent.understanding.saying import Wording
 from agent.understanding.slots import misshapen
 from agent.understanding.suggestions import closest_examples
+from agent.understanding.wishes import holds_a_second_wish
 
 COMMAND_CHARS = 600
 """Sentences without a script are commands; a longer one is not tried."""
@@ -51,9 +52,12 @@ class Understanding:
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """No sentence matched; `suggestions` are examples close to what was said."""
+    """No sentence matched; `suggestions` are examples close to what was said. `several`: one would have,
+    had it not gone on with a second wish.
+    """
 
     suggestions: tuple[str, ...]
+    several: bool = False
 
 
 class Grammar:
@@ -117,10 +121,12 @@ class Grammar:
     def examples(self) -> Iterable[str]:
         return (example for entry in self.help for example in entry.examples)
 
-    def _match_with_script(self, cut: Cut) -> Understanding | None:
+    def _match_with_script(self, cut: Cut) -> Understanding | NotUnderstood | None:
         return self._match(mask(cut.before, cut.after), script=cut.script)
 
-    def _match(self, masked: Masked, *, script: str | None = None) -> Understanding | None:
+    def _match(self, masked: Masked, *, script: str | None = None) -> Understanding | NotUnderstood | None:
+        """`NotUnderstood` where only a second wish in a name kept it from being understood."""
+        several = False
         for result in recognize_all(masked.text, self._intents):
             slots = {
                 name: masked.restore(_as_typed(masked.text, entity.text_span))
@@ -129,6 +135,14 @@ class Grammar:
                 for name, entity in result.entities.items()
             }
             if not _is_an_identifier(result.entities.get("identifier"), masked) or misshapen(slots):
+                continue
+            named = (
+                (name, _as_typed(masked.text, one.text_span))
+                for name, one in result.entities.items()
+                if one.is_wildcard
+            )
+            if holds_a_second_wish(named):
+                several = True
                 continue
             right_script = _script_is_where_it_belongs(slots, script is not None)
             if right_script and _is_a_name(slots.get("persona", "")):
@@ -139,7 +153,7 @@ class Grammar:
                 said = {names.get(slot, slot): value for slot, value in slots.items()}
                 arguments = {**metadata.get("fixed", {}), **said}
                 return Understanding(result.intent.name, metadata.get("tool"), arguments)
-        return None
+        return NotUnderstood((), several=True) if several else None
 
 
 def _as_typed(text: str, span: tuple[int, int] | None) -> str:
