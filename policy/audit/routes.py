@@ -20,7 +20,7 @@ def audit_router(audit: AuditLog) -> APIRouter:
     @router.get("/audit")
     async def read_audit(
         principal: Reader,
-        after: Annotated[int, Query(ge=0, le=2**31)] = 0,
+        after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[AuditLineOut]:
         """One's tenant's, oldest first; `after` is the number of the last line seen."""

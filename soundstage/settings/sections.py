@@ -46,11 +46,11 @@ def read_key_file(path: Path) -> str:
             f"The key file {path} cannot be read.",
             "Check the path in the settings and the rights of the file.",
         ) from error
-    if not key or not key.isprintable():
+    if not key or not (key.isascii() and key.isprintable()):
         raise Unavailable(
             "settings.key_file_unreadable",
             f"The key file {path} holds no key.",
-            "It should hold the key alone, on one line.",
+            "It should hold the key alone, on one line of ASCII.",
         )
     return key
 

@@ -202,3 +202,13 @@ async def test_the_audit_log_over_http(http: httpx.AsyncClient, services: Servic
     assert (await http.get("/api/audit/verdict", headers=admin)).json()["broken_at"] is None
     assert (await http.get(f"/api/traces/{approval_id}", headers=admin)).json()["lines"] == [line]
     assert (await http.get("/api/traces/none", headers=admin)).json()["code"] == "audit.no_story"
+
+
+async def test_the_last_line_that_can_be_asked_for_is_one_a_database_counts_to(
+    http: httpx.AsyncClient, key: Any
+) -> None:
+    operator = await key("operator")
+    last = await http.get("/api/audit?after=2147483647", headers=operator)
+    assert (last.status_code, last.json()) == (200, [])
+    beyond = await http.get("/api/audit?after=2147483648", headers=operator)
+    assert (beyond.status_code, beyond.json()["code"]) == (422, "request.invalid")

@@ -198,7 +198,7 @@ def test_a_key_is_read_from_its_file_each_time(tmp_path: Path) -> None:
     assert settings.llm.cloud.api_key() == "first"
     file.write_text("second\n")
     assert settings.llm.cloud.api_key() == "second"
-    for unusable in (b"", b"two\nlines", b"\xff\xfe"):
+    for unusable in (b"", b"two\nlines", b"\xff\xfe", "schlüssel".encode()):
         file.write_bytes(unusable)
         with pytest.raises(Unavailable) as error:
             settings.llm.cloud.api_key()

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from avatar.engines.motion.survey import MOST_RANGES, ranges
+from avatar.engines.motion.survey import ranges
+from avatar.ranges import MOST_RANGES
 
 
 @pytest.mark.parametrize(

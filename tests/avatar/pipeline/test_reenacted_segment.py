@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from avatar.engines.motion.survey import MOST_RANGES
+from avatar.pipeline.assemble import _lost_in_video
 from avatar.pipeline.context import Context
 from avatar.pipeline.reenact_frames import Run
 from avatar.pipeline.reenact_job import ReenactJob, scene_of
 from avatar.pipeline.reenact_segment import write_segment
+from avatar.ranges import MOST_RANGES
 from avatar.spec import Canvas, RenderSpec
 
 FRAMES = 2 * MOST_RANGES + 100
@@ -23,8 +24,13 @@ def test_a_face_that_comes_and_goes_each_frame_makes_a_bounded_result(tmp_path: 
     lost = list(range(0, FRAMES, 2))
     made = Run(canvas, FRAMES, iter([picture] * FRAMES), lambda: lost)
     spec = RenderSpec(title="Flicker", canvas=canvas, scenes=(scene,))
-    record = write_segment(spec, made, None, None, tmp_path / "made", Context(cache=tmp_path)).record
+    files = write_segment(spec, made, None, None, tmp_path / "made", Context(cache=tmp_path))
+    record = files.record
     assert record.frames == FRAMES
     assert len(record.lost_face_frames) == MOST_RANGES
     assert record.lost_face_frames[0][0] == 0
     assert record.lost_face_frames[-1][1] == FRAMES - 2
+    # So is that of a video of many such scenes.
+    whole = _lost_in_video([files, files, files])
+    assert len(whole) == MOST_RANGES
+    assert (whole[0][0], whole[-1][1]) == (0, 3 * FRAMES - 2)

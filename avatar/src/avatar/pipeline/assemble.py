@@ -18,6 +18,7 @@ from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe, require_mp4
 from avatar.pipeline.origin import provenance_of, software, source_type
 from avatar.pipeline.segment import SegmentFiles, open_segment
+from avatar.ranges import Range, nearest_joined
 from avatar.spec import Finished, Output, OutputRole, RenderSpec, StageStarted
 
 
@@ -123,10 +124,10 @@ def video_cues(spec: RenderSpec, segments: Sequence[SegmentFiles]) -> list[Cue]:
     return cues
 
 
-def _lost_in_video(segments: Sequence[SegmentFiles]) -> tuple[tuple[int, int], ...]:
-    lost: list[tuple[int, int]] = []
+def _lost_in_video(segments: Sequence[SegmentFiles]) -> tuple[Range, ...]:
+    lost: list[Range] = []
     first_frame = 0
     for segment in segments:
         lost += [(first_frame + begin, first_frame + end) for begin, end in segment.record.lost_face_frames]
         first_frame += segment.record.frames
-    return tuple(lost)
+    return tuple(nearest_joined(lost))

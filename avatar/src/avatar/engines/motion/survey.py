@@ -10,11 +10,11 @@ import numpy.typing as npt
 from avatar.engines.motion.appearance import Likeness
 from avatar.engines.motion.track import FaceTrack
 from avatar.face.turning import yaw_deg
+from avatar.ranges import MOST_RANGES, Range, nearest_joined
 
 Floats = npt.NDArray[np.float32]
 
 _COLOUR_SAMPLES = 500
-MOST_RANGES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,11 @@ class Survey:
         return ranges(~self.found)
 
 
-def ranges(flags: npt.NDArray[np.bool_], most: int = MOST_RANGES) -> list[tuple[int, int]]:
-    """Inclusive ranges of true values. Of more than `most`, those that are nearest to each other are told as
-    one: a face that flickers for half an hour would fill a result with thousands.
-    """
+def ranges(flags: npt.NDArray[np.bool_], most: int = MOST_RANGES) -> list[Range]:
+    """Inclusive ranges of true values, at most `most` (`nearest_joined`)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2] - 1
-    if len(begins) > most:
-        widest = np.sort(np.argsort(begins[1:] - ends[:-1], kind="stable")[len(begins) - most :])
-        begins, ends = begins[np.append(0, widest + 1)], ends[np.append(widest, len(ends) - 1)]
-    return [(int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)]
+    found = zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True)
+    return nearest_joined(found, most)
 
 
 def _restless(centre: Floats, size: Floats) -> Floats:
