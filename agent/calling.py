@@ -80,6 +80,7 @@ class Caller:
             last_render_id=self._last_render_id,
             last_project_id=self._last_project_id,
             local_files=self._conversation.local_files,
+            dry_run=self._conversation.dry_run,
         )
         try:
             result = await self._toolset.run(context, call)

@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -44,7 +45,8 @@ def chat_router(brain: Brain, watch: RenderWatch, answering: Answering, experts:
     )
     async def chat(chat: ChatRequest, request: Request, principal: Chatter) -> Response | ChatAnswer:
         """Says one sentence to the agent. With `Accept: text/event-stream` the events come as they happen."""
-        conversation = await brain.sessions.open(principal, chat.session_id, debug=chat.debug)
+        opened = await brain.sessions.open(principal, chat.session_id, debug=chat.debug)
+        conversation = replace(opened, dry_run=chat.dry_run)
         told = await answering.ask(conversation, chat.message, follow=chat.follow, request_id=chat.request_id)
         if EVENT_STREAM in request.headers.get("accept", ""):
             return _streamed(told)

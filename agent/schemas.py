@@ -25,6 +25,7 @@ class ChatRequest(BaseModel):
         description="made up by the caller; when it comes again, it gets the answer that it began",
     )
     debug: bool = Field(default=False, description="show whole arguments in the events, secrets masked")
+    dry_run: bool = Field(default=False, description="tell the plan of what would change, and change nothing")
 
 
 class ChatAnswer(BaseModel):

@@ -155,7 +155,7 @@ class _Connection:
         if last is None or wish.session_id != last.id or self._principal.id != last.principal.id:
             sessions = self._brain.sessions
             last = await sessions.open(self._principal, wish.session_id, debug=wish.debug)
-        self._last = replace(last, principal=self._principal, debug=wish.debug)
+        self._last = replace(last, principal=self._principal, debug=wish.debug, dry_run=wish.dry_run)
         return self._last
 
     async def _read(self, wish: Read) -> AsyncGenerator[BrainEvent, None]:

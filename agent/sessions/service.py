@@ -32,8 +32,8 @@ LEASE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A session as the Brain sees it. `debug` shows whole arguments, `local_files` allows paths; with
-    `persona_id` only the tools of that persona are there.
+    """A session as the Brain sees it. `debug` shows whole arguments, `local_files` allows paths, `dry_run` is
+    for plans alone; with `persona_id` only the tools of that persona are there.
     """
 
     id: str
@@ -41,6 +41,7 @@ class Conversation:
     debug: bool = False
     local_files: bool = False
     persona_id: str | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class AuditedToolset(WrappedToolset):
             "principal": context.principal.id,
             "arguments_sha256": hash_arguments(call),
             "outcome": outcome,
+            **_dry(context, call),
         }
         guards = self._guards
         async with guards.database.brief() as session:
@@ -302,6 +303,11 @@ def without_secrets(values: Mapping[str, object]) -> dict[str, object]:
     return dict(mask_secrets(None, "debug", dict(values)))
 
 
+def _dry(context: ToolContext, call: ToolCall) -> dict[str, object]:
+    """So that the line of a call that only told its plan is not taken for one of a change."""
+    return {"dry_run": True} if context.dry_run and call.act.effect != "read" else {}
+
+
 def _entry(context: ToolContext, call: ToolCall, kind: str, data: Mapping[str, object]) -> AuditEntry:
     return AuditEntry(
         kind=kind,
@@ -309,7 +315,7 @@ def _entry(context: ToolContext, call: ToolCall, kind: str, data: Mapping[str, o
         subject=call.tool.name,
         session_id=context.session_id,
         tenant=context.principal.tenant,
-        data={"tool": call.tool.name, "principal": context.principal.id, **data},
+        data={"tool": call.tool.name, "principal": context.principal.id, **_dry(context, call), **data},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -32,6 +33,9 @@ def register(cli: typer.Typer) -> None:
         ],
         session: Annotated[str | None, typer.Option(help="Continue this session.")] = None,
         wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Tell what would change, and change nothing.")
+        ] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Say a sentence to the agent, and wait for the video it makes."""
@@ -43,7 +47,7 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> bool:
             async with opened(called.settings()) as services, working(services, drive=False):
-                return await _answer(services, printer, words, session, wait=wait)
+                return await _answer(services, printer, words, session, wait=wait, dry_run=dry_run)
 
         raise typer.Exit(0 if run(work()) else 1)
 
@@ -54,10 +58,10 @@ def sentences(incomplete: str) -> list[str]:
 
 
 async def _answer(
-    services: Services, printer: Printer, words: str, session: str | None, *, wait: bool
+    services: Services, printer: Printer, words: str, session: str | None, *, wait: bool, dry_run: bool
 ) -> bool:
-    principal = Principal.local_admin()
-    conversation = await services.brain.sessions.open(principal, session, local_files=True)
+    opened = await services.brain.sessions.open(Principal.local_admin(), session, local_files=True)
+    conversation = replace(opened, dry_run=dry_run)
     view = AnswerView(printer)
     try:
         with view:
