@@ -101,9 +101,25 @@ async def _plan(context: ToolContext, request: CreatePersona) -> Plan:
         case "delete":
             return await plan_deletion(context, request.persona or "")
         case _:
-            told = {"person": request.person, "purpose": request.purpose, "photo": request.photo}
-            how = ", ".join(f"{name}: {value}" for name, value in told.items() if value)
-            return Plan(changes=(change(f"Make the persona “{request.name}”", how),))
+            return await _plan_create(context, request)
+
+
+async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
+    """Whether a face can be measured in the photo, only the act finds out."""
+    consent = _consent(request)
+    path = await _path(context, request.photo)
+    draft = PersonaDraft(name=request.name, media=request.photo, consent=consent)
+    persona_id = await context.doors.persona_maker.plan(draft, stored=path is None)
+    agreed = f"{consent.person}, on {consent.granted_at}, for {consent.purpose}"
+    changes = [
+        change(
+            f"Make the persona “{request.name}” with the face of",
+            request.photo if path is None else str(path),
+        ),
+        change("Record the consent of", agreed),
+        change("Everybody of this tenant can make videos with it, as", persona_id),
+    ]
+    return Plan(changes=tuple(changes))
 
 
 @tool(
@@ -123,15 +139,7 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     if request.action == "delete":
         gone = await delete_persona(context, request.persona or "")
         return PersonaMadeLine(persona_id=gone.id, name=gone.name, done=gone.sentence)
-    if request.person is None or request.purpose is None:
-        raise Forbidden(
-            "consent.required",
-            "The face of a real person is used only with that person's recorded consent.",
-            "Say who agreed and to what: “… with the consent of Ada Byron for training videos”.",
-        )
-    consent = ConsentGiven(
-        person=request.person, purpose=request.purpose, granted_at=request.granted_at or utcnow().date()
-    )
+    consent = _consent(request)
     async with _media(context, request.photo) as media:
         draft = PersonaDraft(name=request.name, media=media, consent=consent)
         made = await context.doors.persona_maker.create(draft)
@@ -141,15 +149,23 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     return PersonaMadeLine(persona_id=persona.id, name=persona.name, call=call, warnings=tuple(made.warnings))
 
 
-@asynccontextmanager
-async def _media(context: ToolContext, photo: str) -> AsyncIterator[str]:
-    """The id or hash of a stored picture. Paths are for people at this machine's prompt only.
+def _consent(request: CreatePersona) -> ConsentGiven:
+    """Raises `consent.required` when it is not said who agreed to what."""
+    if request.person is None or request.purpose is None:
+        raise Forbidden(
+            "consent.required",
+            "The face of a real person is used only with that person's recorded consent.",
+            "Say who agreed and to what: “… with the consent of Ada Byron for training videos”.",
+        )
+    return ConsentGiven(
+        person=request.person, purpose=request.purpose, granted_at=request.granted_at or utcnow().date()
+    )
 
-    A file stored for this persona is given up again when the persona does not come about.
-    """
+
+async def _path(context: ToolContext, photo: str) -> Path | None:
+    """The file of this machine that is meant; None for what is stored already."""
     if photo.startswith(("ast_", "sha256:")):
-        yield photo
-        return
+        return None
     if not context.local_files:
         raise Forbidden(
             "persona.path_not_allowed",
@@ -159,6 +175,19 @@ async def _media(context: ToolContext, photo: str) -> AsyncIterator[str]:
     path = await asyncio.to_thread(Path(photo).expanduser)
     if not await asyncio.to_thread(path.is_file):
         raise NotFound("photo.not_found", f"There is no file {photo!r}.", "Check the path.")
+    return path
+
+
+@asynccontextmanager
+async def _media(context: ToolContext, photo: str) -> AsyncIterator[str]:
+    """The id or hash of a stored picture. Paths are for people at this machine's prompt only.
+
+    A file stored for this persona is given up again when the persona does not come about.
+    """
+    path = await _path(context, photo)
+    if path is None:
+        yield photo
+        return
     labels = AssetLabels(kind=AssetKind.IMAGE, name=path.name)
     asset = await context.doors.assets.upload(_chunks(path), labels)
     try:

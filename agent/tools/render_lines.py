@@ -17,6 +17,7 @@ from studio.scenes.service import is_filled
 LATEST = "latest"
 FINISHED = "finished"
 WAITS = "waits: "
+CANCELLING = "It is being cancelled."
 NONE_YET = "Say “Make a video where Nova says: Hello”."
 
 
@@ -64,6 +65,8 @@ _VERBS = {"failed": "has failed", "placed": "is waiting for a worker", "running"
 
 def message_of(view: RenderView) -> str:
     """What there is to know beside the state: how it failed, why it waits, how far it is."""
+    if view.cancel_requested and not view.ended:
+        return CANCELLING
     if view.error is not None:
         return f"{view.error.message} {view.error.hint}".strip()
     if view.waits:
@@ -78,7 +81,7 @@ async def explained(context: ToolContext, view: RenderView) -> RenderLine:
     line = RenderLine.of(view, context.doors.out_dir)
     if view.state is RenderState.FAILED:
         return line.model_copy(update={"message": _why_failed(await renders.detail(view.id))})
-    if view.ended:
+    if view.ended or view.cancel_requested:
         return line
     said = await renders.explain(view.id)
     if said.startswith(WAITS):

@@ -1,4 +1,4 @@
-"""What making a video, or trying one again, would do: plans of the tools make_render and retry_render."""
+"""What making a video, trying one again or cancelling it would do; for the plans of tools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
 from agent.tools.render_lines import render_of
 from agent.tools.speakers import name_of
-from studio.renders.schemas import RenderRequest
+from studio.renders.planning import refuse_cancel
+from studio.renders.schemas import RenderRequest, RenderView
+from studio.renders.states import RenderState
 
 
 async def plan_render(context: ToolContext, wanted: RenderRequest) -> Plan:
@@ -29,3 +31,12 @@ async def plan_retry(context: ToolContext, given: str) -> Plan:
     where = f"“{video.title}” ({video.id})"
     what = f"Make the video again, its try number {video.attempt + 1}; finished scenes are used"
     return Plan(changes=(change(what, where),), seconds=seconds)
+
+
+def plan_cancel(video: RenderView) -> Plan:
+    """Refuses one that has ended; of one that is cancelled already there is nothing to change."""
+    refuse_cancel(video.state)
+    if video.state is RenderState.CANCELLED:
+        return Plan(changes=(), seconds=0)
+    where = f"“{video.title}” ({video.id})"
+    return Plan(changes=(change("Stop making the video; finished scenes stay in the cache", where),))

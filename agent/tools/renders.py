@@ -9,11 +9,12 @@ from avatar.spec.scene import MAX_SCRIPT_CHARS
 from pydantic import Field, field_validator, model_validator
 
 from agent.tools.looks import CAPTIONS, BackgroundChoice, CaptionChoice, background_of
-from agent.tools.plan import Plan, change
+from agent.tools.plan import Plan
 from agent.tools.projects import project_named
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_deletion import plan_deletion
 from agent.tools.render_lines import FINISHED, LATEST, RenderLine, explained, message_of, render_of
+from agent.tools.render_plans import plan_cancel, plan_render, plan_retry
 from agent.tools.sizes import Quality, Shape, canvas_for
 from agent.tools.speakers import name_of, persona_named
 from studio.renders.schemas import RenderRequest, RenderView
@@ -70,31 +71,33 @@ class Cancelled(RenderLine):
         if self.deleted:
             return f"“{self.title}” is deleted, with its files. ({self.render_id})"
         if self.state != "cancelled":
-            return f"“{self.title}” is being stopped."
+            return f"“{self.title}” is being cancelled; its workers stop now. ({self.render_id})"
         return f"“{self.title}” is cancelled. Nothing partial is left."
 
 
-@tool(effect="write", permission="render:create", undo="cancel_render stops it")
+async def _request_of(context: ToolContext, request: MakeRender) -> RenderRequest:
+    """As the studio takes it, with the speaker or the project that is meant."""
+    if request.project is not None:
+        return RenderRequest(project=(await project_named(context, request.project)).id)
+    return RenderRequest(
+        script=request.script,
+        persona=persona_named(context, request.persona).id,
+        title=request.title or None,
+        canvas=canvas_for(request.quality, request.shape),
+        captions=request.captions,
+        background=background_of(request.background),
+    )
+
+
+async def _plan_make(context: ToolContext, request: MakeRender) -> Plan:
+    return await plan_render(context, await _request_of(context, request))
+
+
+@tool(effect="write", permission="render:create", undo="cancel_render stops it", plan=_plan_make)
 async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
     """Make a video of a persona saying a script, or of a project. Answers at once with a ticket."""
-    if request.project is not None:
-        project = await project_named(context, request.project)
-        made = await context.doors.renders.create(
-            RenderRequest(project=project.id), requested_by=context.principal.name
-        )
-        return ticket_of(context, made)
-    persona = persona_named(context, request.persona)
-    view = await context.doors.renders.create(
-        RenderRequest(
-            script=request.script,
-            persona=persona.id,
-            title=request.title or None,
-            canvas=canvas_for(request.quality, request.shape),
-            captions=request.captions,
-            background=background_of(request.background),
-        ),
-        requested_by=context.principal.name,
-    )
+    wanted = await _request_of(context, request)
+    view = await context.doors.renders.create(wanted, requested_by=context.principal.name)
     return ticket_of(context, view)
 
 
@@ -157,8 +160,7 @@ async def _plan_end(context: ToolContext, request: EndRender) -> Plan:
     wanted = await render_of(context, request.render)
     if request.action == "delete":
         return await plan_deletion(context, wanted)
-    where = f"“{wanted.title}” ({wanted.id})"
-    return Plan(changes=(change("Stop making the video; finished scenes stay in the cache", where),))
+    return plan_cancel(wanted)
 
 
 @tool(
@@ -184,7 +186,11 @@ class Repeated(RenderLine):
         return f"I am making “{self.title}” again; what was finished is used. ({self.render_id})"
 
 
-@tool(effect="write", permission="render:create", undo="cancel_render stops it")
+async def _plan_retry(context: ToolContext, request: OneRender) -> Plan:
+    return await plan_retry(context, request.render)
+
+
+@tool(effect="write", permission="render:create", undo="cancel_render stops it", plan=_plan_retry)
 async def retry_render(context: ToolContext, request: OneRender) -> Repeated:
     """Try a failed or cancelled video again. What was finished is not made a second time."""
     wanted = await render_of(context, request.render)

@@ -65,18 +65,7 @@ class PersonaService:
         Raises `consent.required` before anything is measured, and the worker's codes (`face.not_found`)
         after.
         """
-        persona_id = draft.id or await self._free_id(draft.name)
-        if self.library.origin(persona_id) is not None:
-            raise Conflict(
-                "persona.exists", f"There is a persona {persona_id!r} already.", "Choose another id."
-            )
-        self.admission.check_voice(draft.voice)
-        if draft.consent is None and draft.consent_id is None:
-            raise Forbidden(
-                "consent.required",
-                "A persona with a real person's face needs that person's recorded consent.",
-                "Add `consent` (person, purpose, granted_at), or `consent_id`.",
-            )
+        persona_id = await self._admitted_id(draft)
         media = await self._media(draft.media)
         _require_engine(draft, media)
         face, notices = await self._face(draft, media)
@@ -96,6 +85,30 @@ class PersonaService:
             await self._hold(session, persona)
             await asyncio.to_thread(self.library.save, persona)
         return PersonaMade(persona=persona, warnings=[notice.message for notice in notices])
+
+    async def plan(self, draft: PersonaDraft, *, stored: bool = True) -> str:
+        """The id that `create` would give; raises what it would raise before it measures, and keeps nothing.
+        Of a photo that is not `stored` yet only the rest is looked at.
+        """
+        persona_id = await self._admitted_id(draft)
+        if stored:
+            _require_engine(draft, await self._media(draft.media))
+        return persona_id
+
+    async def _admitted_id(self, draft: PersonaDraft) -> str:
+        persona_id = draft.id or await self._free_id(draft.name)
+        if self.library.origin(persona_id) is not None:
+            raise Conflict(
+                "persona.exists", f"There is a persona {persona_id!r} already.", "Choose another id."
+            )
+        self.admission.check_voice(draft.voice)
+        if draft.consent is None and draft.consent_id is None:
+            raise Forbidden(
+                "consent.required",
+                "A persona with a real person's face needs that person's recorded consent.",
+                "Add `consent` (person, purpose, granted_at), or `consent_id`.",
+            )
+        return persona_id
 
     async def update(self, persona_id: str, change: PersonaChange) -> Persona:
         """Changes a persona of our own; whoever asks for it next gets the new one, renders under way keep the

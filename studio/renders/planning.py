@@ -60,3 +60,9 @@ def refuse_retry(row: Render) -> None:
             f"This render is {row.state}; only a failed or cancelled one can be tried again.",
             "Make a new one instead.",
         )
+
+
+def refuse_cancel(state: RenderState) -> None:
+    """Raises `render.ended` for one that is finished or has failed; a cancelled one may be cancelled again."""
+    if state in (RenderState.DONE, RenderState.FAILED):
+        raise Conflict("render.ended", f"This render is {state} already.", "Delete it if it is not wanted.")

@@ -30,7 +30,7 @@ from studio.renders.delivery import withdraw
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.media import check_media, hashes_in, import_media
 from studio.renders.models import Render
-from studio.renders.planning import RenderOutlook, expected_s, outlook_of, refuse_retry
+from studio.renders.planning import RenderOutlook, expected_s, outlook_of, refuse_cancel, refuse_retry
 from studio.renders.repository import Renders, Segments
 from studio.renders.schemas import OutputView, Preview, RenderDetail, RenderKind, RenderRequest, RenderView
 from studio.renders.specs import asking_for, preview_scene, spec_of_project, spec_of_script
@@ -194,10 +194,8 @@ class RenderService:
             elif state in ACTIVE and not row.cancel_requested:
                 row.cancel_requested = True
                 await self._journal.tell(session, row, "render.cancel_requested", {"id": row.id})
-            elif state in (RenderState.DONE, RenderState.FAILED):
-                raise Conflict(
-                    "render.ended", f"This render is {state} already.", "Delete it if it is not wanted."
-                )
+            else:
+                refuse_cancel(state)
             view = view_of(row, ())
         if unfinished and self._forget is not None:
             await self._forget(unfinished)
