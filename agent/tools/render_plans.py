@@ -20,7 +20,6 @@ async def plan_render(context: ToolContext, wanted: RenderRequest) -> Plan:
     changes = [change(f"Make a video of {scenes} with {speakers}, {outlook.size}", f"“{outlook.title}”")]
     if wanted.script is not None:
         changes.append(change("It says", wanted.script))
-    changes.append(change("Write the finished files", str(context.doors.out_dir)))
     return Plan(changes=tuple(changes), seconds=outlook.seconds)
 
 
