@@ -26,6 +26,7 @@ from soundstage.telemetry import trace_id
 UTTERANCE = "utterance.said"
 """The line of the audit log that has what was said beside it; its subject is `session:turn`."""
 TITLE_CHARS = 80
+QUOTED_CHARS = 200
 LEASE_S = 10.0
 """A turn whose process has not been heard of for this long is lost."""
 
@@ -322,7 +323,8 @@ class SessionService:
                 continue
             turn = OpenTurn(row.session_id, row.number, None)
             told = await self._events.read(turn.stream)
-            failure = _lost(any(event.kind == ToolCalled.model_fields["type"].default for event in told))
+            began_a_tool = any(event.kind == ToolCalled.model_fields["type"].default for event in told)
+            failure = _lost(began_a_tool, row.utterance)
             await self._write(session, turn, [failure, Done(session_id=row.session_id, turn=row.number)])
             row.reply = f"{row.reply}\n{failure.message}".strip()
             row.error_code, row.finished_at = failure.code, utcnow()
@@ -343,11 +345,12 @@ def _no_session(session_id: str) -> NotFound:
     )
 
 
-def _lost(began_a_tool: bool) -> Failure:
+def _lost(began_a_tool: bool, utterance: str) -> Failure:
+    brief = len(utterance) <= QUOTED_CHARS and utterance.isprintable()
     return Failure(
         code=INTERRUPTED,
         message="The server stopped in the middle of this answer.",
         hint="A tool had begun: look whether its effect is there before you ask again."
         if began_a_tool
-        else "Nothing had been begun: ask again.",
+        else f"Nothing had been begun: ask {f'“{utterance}” ' if brief else ''}again.",
     )

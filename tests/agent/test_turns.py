@@ -92,7 +92,7 @@ async def test_after_a_kill_the_turn_says_what_was_said_and_that_it_broke_off(se
     assert turn.state == "interrupted"
     assert turn.reply.startswith("It\nThe server stopped")
     assert [event.kind for event in told] == ["turn", "text_part", "error", "done"]
-    assert "Nothing had been begun" in told[2].data["hint"]
+    assert told[2].data["hint"] == f"Nothing had been begun: ask “{ASKED}” again."
 
 
 async def test_what_a_killed_answer_has_made_is_there_once_and_never_made_again(settings: Settings) -> None:
