@@ -12,6 +12,7 @@ from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_lines import LATEST, render_of
 from agent.tools.table import MOST_LINES, aligned
 from policy.audit import AuditLineOut, AuditVerdict
+from soundstage.errors import NotFound
 
 _QUIET = frozenset({"tool", "principal", "arguments_sha256", "tenant", "cached", "revision"})
 _NOT_SHOWN = "(what somebody said; `soundstage trace` shows it)"
@@ -67,10 +68,7 @@ async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
         case "verify":
             return AuditAnswer(verdict=await log.verify())
         case "story":
-            about = request.about
-            if about == LATEST:
-                about = (await render_of(context, LATEST)).id
-            found = (await log.story(about, tenant)).lines
+            about, found = await _story(context, request.about)
             shown = found[-request.limit :]
             return AuditAnswer(
                 about=about, lines=_without_words(context, shown), more=len(found) - len(shown)
@@ -78,6 +76,29 @@ async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
         case _:
             lines = await log.newest(request.limit, tenant)
             return AuditAnswer(lines=_without_words(context, lines))
+
+
+async def _story(context: ToolContext, about: str) -> tuple[str, list[AuditLineOut]]:
+    """A video of which no line tells yet has the story of the sentence that asked for it."""
+    log, tenant = context.doors.audit, context.principal.tenant
+    if about == LATEST:
+        context.principal.require("render:read")
+        about = (await render_of(context, LATEST)).id
+    try:
+        return about, (await log.story(about, tenant)).lines
+    except NotFound:
+        if not about.startswith("rnd_") or not (asked := await _asked_in(context, about)):
+            raise
+        return about, (await log.story(asked, tenant)).lines
+
+
+async def _asked_in(context: ToolContext, render_id: str) -> str | None:
+    """The trace of the sentence that asked for a video; None for one that is not there."""
+    context.principal.require("render:read")
+    try:
+        return (await context.doors.renders.get(render_id)).trace_id
+    except NotFound:
+        return None
 
 
 def _without_words(context: ToolContext, lines: list[AuditLineOut]) -> tuple[AuditLineOut, ...]:

@@ -1,0 +1,223 @@
+"""Videos and personas are deleted by a sentence that another person has agreed to, and by no less."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conversing import Conversing, failure, result
+from sqlalchemy import update
+
+from agent.events import ApprovalAsked
+from agent.tools import ToolContext
+from agent.tools.toolset import prepare_call
+from app.composition import Services
+from policy import Principal
+from soundstage.errors import NotFound, SoundstageError
+from studio.assets.schemas import AssetLabels
+from studio.consents.schemas import ConsentDraft
+from studio.personas.schemas import Persona
+from studio.renders.models import Render
+from studio.renders.schemas import RenderRequest
+
+ADA = Principal("local:ada", "Ada", "operator", "local")
+BOB = Principal("key_bob", "Bob", "operator", "session")
+EDITOR = Principal("key_eve", "Eve", "editor", "session")
+VIEWER = Principal("key_vic", "Vic", "viewer", "session")
+ELSEWHERE = replace(ADA, tenant="acme")
+DAY = "2026-01-05T00:00:00Z"
+DRIFTED = ("void", "the plan has changed since")
+PHOTO = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + b"grace" * 50
+
+
+@pytest.fixture
+def talk(services: Services) -> Conversing:
+    return Conversing(services, ADA)
+
+
+async def done_video(talk: Conversing) -> tuple[str, Path]:
+    """A finished video with its file under a person's name."""
+    services = talk.services
+    render_id = result(await talk.say('Make a video called "High water" where Nova says: Hello'))["render_id"]
+    services.settings.out_dir.mkdir(parents=True, exist_ok=True)
+    file = services.settings.out_dir / "high-water.mp4"
+    file.write_bytes(b"film")
+    finished: dict[str, Any] = {"state": "done", "duration_ms": 900, "out_files": [file.name]}
+    async with services.database.transaction() as session:
+        await session.execute(update(Render).where(Render.id == render_id).values(**finished))
+    return str(render_id), file
+
+
+async def photographed(services: Services) -> str:
+    """A persona with a face of somebody who agreed; its id."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield PHOTO
+
+    asset = await services.studio.assets.upload(chunks(), AssetLabels(name="grace.jpg"))
+    draft = ConsentDraft.model_validate({"person": "Grace H.", "purpose": "films", "granted_at": DAY})
+    consent = await services.studio.consents.record(draft)
+    given = {"id": consent.id, "person": "Grace H.", "purpose": "films", "granted_at": DAY}
+    face = {"kind": "photo", "image": {"sha256": asset.sha256}, "consent": given}
+    services.studio.library.save(Persona.model_validate({"id": "grace", "name": "Grace", "face": face}))
+    return asset.sha256
+
+
+async def agreed(talk: Conversing, sentence: str) -> str:
+    """What came of it when Bob has agreed."""
+    asked = next(event for event in await talk.say(sentence) if isinstance(event, ApprovalAsked))
+    deciding = talk.services.deciding
+    await deciding.vote(asked.approval_id, BOB, agrees=True)
+    await deciding.run_approved()
+    approval = await deciding.approvals.get(asked.approval_id, BOB)
+    return f"{approval.state}: {approval.outcome}"
+
+
+async def called(
+    services: Services, who: Principal, name: str, dry_run: bool = False, **arguments: Any
+) -> Any:
+    toolset = services.brain.toolset
+    context = ToolContext(who, "ses_1", services.doors, dry_run=dry_run)
+    return await toolset.run(context, prepare_call(toolset, name, arguments))
+
+
+async def test_a_video_goes_with_its_files_when_somebody_else_has_agreed(talk: Conversing) -> None:
+    render_id, file = await done_video(talk)
+    told = await talk.told("Delete the last video")
+    assert "This waits until one person agrees, because a video that is deleted is gone" in told
+    assert f"Delete the video for good; it cannot be had back: “High water” ({render_id})" in told
+    assert f"Delete the file: {file}" in told
+    assert file.exists()
+    assert await agreed(talk, f"Delete the video {render_id}") == (
+        f"done: “High water” is deleted, with its files. ({render_id})"
+    )
+    assert not file.exists()
+    with pytest.raises(NotFound):
+        await talk.services.studio.renders.get(render_id)
+    assert failure(await talk.say("Where is it?")).code == "render.deleted"
+
+
+async def test_a_video_that_is_being_made_is_not_deleted_but_cancelled_first(talk: Conversing) -> None:
+    await talk.say("Make a video where Nova says: Hello")
+    refused = failure(await talk.say("Delete the last video"))
+    assert (refused.code, refused.hint) == ("render.active", "Cancel it first.")
+
+
+async def test_a_newer_video_voids_the_yes_to_the_last_one(services: Services) -> None:
+    talk = Conversing(services, ADA)
+    _, file = await done_video(talk)
+    talk.session_id = None
+    asked = next(
+        event for event in await talk.say("Delete the newest video") if isinstance(event, ApprovalAsked)
+    )
+    await done_video(Conversing(services, ADA))
+    await services.deciding.vote(asked.approval_id, BOB, agrees=True)
+    await services.deciding.run_approved()
+    approval = await services.deciding.approvals.get(asked.approval_id, BOB)
+    assert (approval.state, approval.outcome) == DRIFTED and file.exists()
+    assert len(await services.studio.renders.list()) == 2
+
+
+@pytest.mark.parametrize("sentence", ["Delete it", "Delete all my videos", "Delete the video scene"])
+async def test_a_vague_wish_deletes_no_video(talk: Conversing, sentence: str) -> None:
+    _, file = await done_video(talk)
+    assert not [event for event in await talk.say(sentence) if isinstance(event, ApprovalAsked)]
+    assert file.exists()
+
+
+async def test_a_dry_run_of_a_deletion_asks_nobody(talk: Conversing) -> None:
+    render_id, file = await done_video(talk)
+    planned = await called(talk.services, ADA, "cancel_render", True, action="delete", render=render_id)
+    told = planned.sentence()
+    assert "This would happen, and nothing has:" in told and f"Delete the file: {file}" in told
+    assert "One person would have to agree." in told
+    assert file.exists() and (await talk.services.studio.renders.get(render_id)).state == "done"
+
+
+async def test_a_plan_to_cancel_names_the_video(talk: Conversing) -> None:
+    render_id = result(await talk.say("Make a video where Nova says: Hello"))["render_id"]
+    told = (await called(talk.services, ADA, "cancel_render", True, render=render_id)).sentence()
+    assert "Stop making the video" in told and render_id in told
+    assert (await talk.services.studio.renders.get(render_id)).state == "queued"
+
+
+@pytest.mark.parametrize("who", [EDITOR, VIEWER], ids=lambda who: who.role)
+@pytest.mark.parametrize(
+    ("sentence", "permission"),
+    [("Delete the last video", "render:delete"), ("Delete the persona Nova", "persona:delete")],
+)
+async def test_whoever_may_not_delete_is_refused_before_anybody_is_asked(
+    services: Services, who: Principal, sentence: str, permission: str
+) -> None:
+    events = await Conversing(services, who).say(sentence)
+    assert failure(events).code == "policy.forbidden" and permission in failure(events).message
+    assert not [event for event in events if isinstance(event, ApprovalAsked)]
+
+
+async def test_what_is_not_there_is_not_deleted(talk: Conversing) -> None:
+    assert failure(await talk.say("Delete the video rnd_0123456789")).code == "render.not_found"
+    assert failure(await talk.say("Delete the last video")).code == "render.none_yet"
+    missing = failure(await talk.say("Delete the persona Nowa"))
+    assert (missing.code, missing.hint) == ("persona.not_found", "Did you mean Nova?")
+
+
+async def test_another_tenant_deletes_nothing(talk: Conversing) -> None:
+    render_id, file = await done_video(talk)
+    await photographed(talk.services)
+    for name, arguments, code in (
+        ("cancel_render", {"action": "delete", "render": render_id}, "render.not_found"),
+        ("create_persona", {"action": "delete", "persona": "Grace"}, "persona.not_found"),
+    ):
+        with pytest.raises(SoundstageError) as refused:
+            await called(talk.services, ELSEWHERE, name, **arguments)
+        assert refused.value.code == code
+    assert file.exists() and talk.services.studio.library.get("grace").name == "Grace"
+
+
+async def test_a_persona_goes_with_its_face_and_its_videos(talk: Conversing) -> None:
+    services = talk.services
+    sha256 = await photographed(services)
+    render = await services.studio.renders.create(
+        RenderRequest(script="Hello", persona="grace"), requested_by="Ada"
+    )
+    await services.studio.renders.cancel(render.id)
+    told = await talk.told("Delete the persona Grace")
+    assert "Delete the face and the voice for good, with all made of them: Grace (grace)" in told
+    assert f"Stop and delete the video: {render.id}" in told and f"Delete what is stored as: {sha256}" in told
+    assert services.studio.library.get("grace").name == "Grace"
+    assert await agreed(talk, "Delete the persona Grace") == (
+        "done: Grace is deleted, with 1 video. Nothing of the face is left."
+    )
+    with pytest.raises(NotFound):
+        services.studio.library.get("grace")
+    assert await services.studio.renders.list() == [] and await services.studio.consents.list() == []
+    assert [blob async for blob in services.blobs.iterate()] == []
+
+
+async def test_a_video_made_meanwhile_voids_the_yes_to_a_deleted_persona(talk: Conversing) -> None:
+    services = talk.services
+    await photographed(services)
+    asked = next(
+        event for event in await talk.say("Delete the persona Grace") if isinstance(event, ApprovalAsked)
+    )
+    await services.studio.renders.create(RenderRequest(script="Hi", persona="grace"), requested_by="Eve")
+    await services.deciding.vote(asked.approval_id, BOB, agrees=True)
+    await services.deciding.run_approved()
+    approval = await services.deciding.approvals.get(asked.approval_id, BOB)
+    assert (approval.state, approval.outcome) == DRIFTED
+    assert services.studio.library.get("grace").name == "Grace"
+
+
+async def test_a_dry_run_keeps_the_persona(services: Services) -> None:
+    await photographed(services)
+    planned = await called(services, ADA, "create_persona", True, action="delete", persona="grace")
+    assert "Delete the record of consent: " in planned.sentence()
+    assert services.studio.library.get("grace").name == "Grace"
+
+
+async def test_the_operators_persona_is_a_file_and_stays(talk: Conversing) -> None:
+    assert failure(await talk.say("Delete the persona Nova")).code == "persona.shipped"
+    assert talk.services.studio.library.get("nova").name == "Nova"
