@@ -27,7 +27,9 @@ from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from policy import Principal
+from policy.audit import AuditEntry
 from soundstage.database import Database
+from soundstage.database.tenants import working_for
 from soundstage.errors import Invalid, SoundstageError, unexpected_error
 from soundstage.telemetry import get_logger, trace
 
@@ -40,6 +42,7 @@ class McpCalls:
     ) -> None:
         self._toolset = toolset
         self._doors = doors
+        self._database = database
         self._sessions = McpSessions(database)
         self._running = RunningCalls(limits)
         self._log = get_logger(__name__)
@@ -87,8 +90,27 @@ class McpCalls:
         running = self._running.find(session_id_of(principal), ticket.call_id)
         # A key that has lost the right meanwhile does not get the result either.
         principal.require(running.call.act.permission)
-        await (self._running.cancel(running) if name == CANCEL_CALL else self._running.wait(running))
+        if name == CANCEL_CALL:
+            self._running.refuse_ended(running)
+            await self._note(principal, running)
+            await self._running.cancel(running)
+        else:
+            await self._running.wait(running)
         return running
+
+    async def _note(self, principal: Principal, running: RunningCall) -> None:
+        """Who wanted the call to end; its own line says how it ended."""
+        entry = AuditEntry(
+            kind="call.cancelled",
+            actor=principal.name,
+            subject=running.call.tool.name,
+            session_id=running.owner,
+            tenant=principal.tenant,
+            data={"principal": principal.id, "call": running.id, "trace": running.trace_id},
+        )
+        with working_for(principal.tenant):
+            async with self._database.brief() as session:
+                await self._doors.audit.record(session, entry)
 
     async def _answer(self, principal: Principal, call: ToolCall, dry_run: bool) -> types.CallToolResult:
         try:

@@ -102,10 +102,15 @@ class RunningCalls:
             )
         return found
 
-    async def cancel(self, running: RunningCall) -> None:
-        """Ends it, and waits for its cleaning up, as long as a client should wait."""
+    @staticmethod
+    def refuse_ended(running: RunningCall) -> None:
+        """Raises `mcp.call_ended` when there is nothing left to cancel."""
         if running.task.done():
             raise Conflict("mcp.call_ended", f"{running.id} has ended already.", "show_call has its result.")
+
+    async def cancel(self, running: RunningCall) -> None:
+        """Ends it, and waits for its cleaning up, as long as a client should wait."""
+        self.refuse_ended(running)
         running.task.cancel()
         await self.wait(running)
 

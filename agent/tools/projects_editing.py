@@ -122,10 +122,17 @@ class ProjectEdited(ToolResult):
 async def _planned(context: ToolContext, request: EditProject) -> Plan:
     """Names what is there now, so that an agreement is void when it has changed meanwhile."""
     if request.action == "create":
-        return Plan(changes=(Change(what=f"Make a project “{request.title}”"),))
+        persona = persona_named(context, request.persona or "nova")
+        return Plan(changes=(change(f"Make a project “{request.title}” with {persona.name}"),))
     project = await project_named(context, request.project)
     where = f"project “{project.title}” ({project.id})"
     scenes = await context.doors.scenes.list(project.id)
+    if request.persona is not None:
+        persona_named(context, request.persona)
+    if request.action in ("add_scene", "move_scene"):
+        _place(project, scenes, request)
+    if request.action == "restore":
+        await context.doors.versions.get(project.id, request.version or 1)
     match request.action:
         case "delete":
             what = f"Delete it with its versions and {len(scenes)} scenes; its videos stay"

@@ -63,6 +63,6 @@ def refuse_retry(row: Render) -> None:
 
 
 def refuse_cancel(state: RenderState) -> None:
-    """Raises `render.ended` for one that is finished or has failed; a cancelled one may be cancelled again."""
+    """Raises `render.ended` for one that is done or has failed; one may be cancelled twice."""
     if state in (RenderState.DONE, RenderState.FAILED):
         raise Conflict("render.ended", f"This render is {state} already.", "Delete it if it is not wanted.")

@@ -208,6 +208,24 @@ async def test_a_dry_run_tells_the_plan_and_changes_nothing(address: McpAddress)
     assert await address.services.studio.renders.list() == []
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("cancel_render", {"render": "rnd_nope"}, "render.not_found"),
+        ("make_render", {"script": "Hello", "persona": "nobody"}, "persona.not_found"),
+        ("snapshots", {"action": "delete", "name": "none"}, "snapshot.not_found"),
+    ],
+)
+async def test_a_dry_run_of_what_could_not_be_done_is_refused(
+    address: McpAddress, tool: str, arguments: dict[str, Any], code: str
+) -> None:
+    async with address.client(await address.key("editor")) as client:
+        refused = await client.call_tool(tool, arguments, meta={DRY_RUN: True})
+
+    assert refused.is_error
+    assert refused.structured_content["code"] == code
+
+
 async def test_each_call_is_audited_under_the_trace_that_it_tells(address: McpAddress) -> None:
     async with address.client(await address.key("editor", "ada")) as client:
         result = await client.call_tool("list_personas", {})

@@ -199,6 +199,23 @@ async def test_results_are_kept_for_a_while_and_of_one_asker_the_latest(
     await brief.close()
 
 
+async def test_who_cancelled_a_call_stands_in_the_audit_log_once(
+    services: Services, calls: McpCalls, slow: SlowSandbox
+) -> None:
+    ticket = await calls.call(ADA, "code_runner", CODE)
+    about = {"call_id": data(ticket)["call_id"]}
+    await calls.call(BOB, "cancel_call", about)
+    await calls.call(ADA, "cancel_call", about)
+    late = await calls.call(ADA, "cancel_call", about)
+    assert data(late)["code"] == "mcp.call_ended"
+    async with services.database.session() as session:
+        query = select(AuditLine).where(AuditLine.kind == "call.cancelled")
+        [line] = (await session.scalars(query)).all()
+    assert ticket.meta is not None
+    assert (line.actor, line.subject) == ("ada", "code_runner")
+    assert line.data == {"principal": ADA.id, "call": about["call_id"], "trace": ticket.meta[TRACE]}
+
+
 async def test_at_the_end_what_still_runs_is_ended_and_cleans_up(
     services: Services, slow: SlowSandbox
 ) -> None:

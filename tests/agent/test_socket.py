@@ -48,6 +48,17 @@ def kinds(events: Sequence[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events]
 
 
+async def test_a_dry_run_is_of_one_sentence_and_not_of_the_connection(settings: Settings) -> None:
+    async with chatting(settings) as (url, services), connect(url) as connection:
+        await send(connection, type="say", ref="a", message="Have Nova say: Hello", dry_run=True)
+        assert "nothing has" in (await until(connection, "text", "a"))[-1]["text"]
+        await until(connection, "done", "a")
+        assert await services.studio.renders.list() == []
+        await send(connection, type="say", ref="b", message="Have Nova say: Hello")
+        await until(connection, "done", "b")
+        assert len(await services.studio.renders.list()) == 1
+
+
 async def test_two_sentences_at_once_are_answered_each_under_its_ref(settings: Settings) -> None:
     hold = asyncio.Event()
     async with chatting(settings, Say("one two", hold=hold)) as (url, _), connect(url) as connection:

@@ -10,6 +10,12 @@ import pytest
 from provisioning_house import Desk, House, desk, desk_settings, provisioning_house  # type: ignore[import-not-found]
 from sshd_server import INSTALL, PROGRAM, Sshd, machine_with_sshd  # type: ignore[import-not-found]
 
+from agent.tools import ToolContext
+from agent.tools.record import ToolResult
+from agent.tools.toolset import prepare_call
+from policy import Principal
+from soundstage.errors import SoundstageError
+
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason=INSTALL)
 
 
@@ -78,3 +84,30 @@ async def test_a_machine_that_does_not_answer_is_named(people: Desk, house: Hous
     house.call("PATCH", "/api/machines/cpu-2", json={"ssh_port": 9})
     failure = (await people.say("run uptime on cpu-2")).failure
     assert failure.code.startswith("command.") and "cpu-2" in json.dumps(failure.message)
+
+
+async def test_a_dry_run_says_what_would_run_and_runs_nothing(people: Desk, house: House) -> None:
+    before = len(house.call("GET", "/api/audit", params={"limit": 1000}))
+    told = await _dry(people, machine="cpu-1", command="df -h")
+    assert "Run `df -h` (How full its file systems are.): cpu-1" in told.sentence()
+    assert " s at the latest" in told.sentence()
+    for machine, command, code in (
+        ("cpu-1", "rm -rf /", "ssh.not_allowed"),
+        ("cpu-9", "df -h", "machine.not_found"),
+    ):
+        with pytest.raises(SoundstageError) as refused:
+            await _dry(people, machine=machine, command=command)
+        assert refused.value.code == code
+    newcomer = await house.newcomer()
+    with pytest.raises(SoundstageError) as refused:
+        await _dry(people, machine=newcomer.machine_id, command="df -h")
+    assert refused.value.code == "command.not_a_member"
+    house.forget_newcomers()
+    kinds = [line["action"] for line in house.call("GET", "/api/audit", params={"limit": 1000})[before:]]
+    assert not [kind for kind in kinds if kind.startswith("command.")]
+
+
+async def _dry(people: Desk, **arguments: str) -> ToolResult:
+    services = people.services
+    context = ToolContext(Principal.local_admin(), "ses_1", services.doors, dry_run=True)
+    return await services.brain.toolset.run(context, prepare_call(services.brain.toolset, "ssh", arguments))

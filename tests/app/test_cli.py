@@ -283,6 +283,14 @@ def test_a_render_can_be_left_to_the_server(cli: Cli) -> None:
     assert line["id"] in ran.out and "Hello there" in ran.out
 
 
+def test_a_sentence_can_be_asked_for_its_plan_alone(cli: Cli) -> None:
+    told = cli("ask", "--dry-run", "Make a video where Nova says: Hello there")
+    assert told.code == 0 and "nothing has" in told.out and "It says: Hello there" in told.out
+    refused = cli("ask", "--dry-run", "cancel the video rnd_nope")
+    assert refused.code == 1 and "render.not_found" in refused.out + refused.err
+    assert "no videos yet" in cli("ask", "list my videos").out
+
+
 def test_explain_says_why_a_render_waits_and_what_would_help(cli: Cli) -> None:
     line = cli("render", "--script", "Hello there", "--no-wait", "--json").json
     assert "soundstage up" in cli("explain", line["id"]).out

@@ -51,6 +51,18 @@ async def test_chat_answers_in_json(client: httpx.AsyncClient, services: Service
     assert (await services.studio.renders.get(answer["render_id"])).state == "queued"
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_chat_tells_the_plan_where_only_the_plan_is_wanted(
+    client: httpx.AsyncClient, services: Services, accept: str
+) -> None:
+    body = {"message": "Make a video where Nova says: Hello", "dry_run": True}
+    told = (await client.post("/api/chat", json=body, headers={"Accept": accept})).text
+    assert "This would happen, and nothing has" in told and "Make a video of 1 scene with Nova" in told
+    assert await services.studio.renders.list() == []
+    again = (await client.post("/api/chat", json={**body, "message": "cancel the video rnd_nope"})).json()
+    assert again["events"][-2]["code"] == "render.not_found"
+
+
 async def test_chat_answers_as_events_when_asked_to(client: httpx.AsyncClient) -> None:
     answer = await client.post(
         "/api/chat", json={"message": "list my videos"}, headers={"Accept": "text/event-stream"}
