@@ -8,14 +8,29 @@ from typing import Any
 
 import pytest
 from loopback_http import CUT, Reply, Request, serving
-from provisioning_house import desk, desk_settings
+from provisioning_house import Desk, desk, desk_settings
 
 import app.machines_api
 import farm.nomad.client
 import farm.nomad.overview
+from agent.events import Failure, Understood
 
 GARBLED = Reply(200, b"no gzip", {"content-encoding": "gzip", "content-type": "application/json"})
 HTML = Reply(200, b"<html>please log in</html>", {"content-type": "text/html"})
+OF_MACHINES = {
+    "which machines do we have?": "list_machines",
+    "show the runs": "show_runs",
+    "accept the new one": "change_machine",
+    "run uptime on gpu-1": "ssh",
+    "run the site playbook on gpu-1": "ansible",
+    "try the site playbook on gpu-1": "ansible",
+}
+OF_THE_FARM = {
+    "show the farm": "cluster_status",
+    "drain cpu-1": "change_machine",
+    "stop the job tts": "change_job",
+    "show the log of the job tts": "job_logs",
+}
 ANSWERS = {
     "silent": "silent",
     "cut": CUT,
@@ -44,6 +59,13 @@ async def given(answer: Any) -> Reply | None:
     return reply
 
 
+async def failed(people: Desk, sentence: str, tool: str) -> Failure:
+    """How the tool failed that the sentence asks for."""
+    answer = await people.say(sentence)
+    assert [one.tool for one in answer.events if isinstance(one, Understood)] == [tool]
+    return answer.failure
+
+
 async def test_a_provisioning_api_in_trouble_is_named(tmp_path: Path, migrated: Path, answer: Any) -> None:
     async def handler(_: Request) -> Reply | None:
         return await given(answer)
@@ -51,8 +73,8 @@ async def test_a_provisioning_api_in_trouble_is_named(tmp_path: Path, migrated: 
     async with serving(handler) as url:
         settings = desk_settings(tmp_path, migrated, provisioning={"api_url": url})
         async with desk(settings) as people:
-            for sentence in ("which machines do we have?", "show the runs", "accept the new one"):
-                failure = (await people.say(sentence)).failure
+            for sentence, tool in OF_MACHINES.items():
+                failure = await failed(people, sentence, tool)
                 assert failure.code.startswith("machines."), (sentence, failure)
                 assert failure.hint
 
@@ -64,7 +86,8 @@ async def test_a_nomad_in_trouble_is_named(tmp_path: Path, migrated: Path, answe
     async with serving(handler) as url:
         settings = desk_settings(tmp_path, migrated, farm={"nomad": {"address": url}})
         async with desk(settings) as people:
-            for sentence in ("show the farm", "drain cpu-1", "stop the job tts"):
-                failure = (await people.say(sentence)).failure
+            for sentence, tool in OF_THE_FARM.items():
+                failure = await failed(people, sentence, tool)
                 assert failure.code.startswith("nomad."), (sentence, failure)
                 assert failure.message
+                assert failure.hint, sentence
