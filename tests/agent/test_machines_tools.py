@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from provisioning_house import Desk, House, desk, desk_settings, provisioning_house  # type: ignore[import-not-found]
+
+from agent.tools import ToolContext
+from agent.tools.toolset import prepare_call
+from policy import Principal
+from soundstage.errors import Forbidden
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +165,89 @@ async def test_a_provisioning_api_that_is_away_is_named(tmp_path: Path, migrated
     async with desk(settings) as people:
         failure = (await people.say("which machines do we have?")).failure
         assert failure.code == "machines.no_server" and "provisioning.api_url" in failure.hint
+
+
+@contextmanager
+def a_switch() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Somebody else's switch: its address, and what it was told."""
+    told: list[dict[str, Any]] = []
+
+    class Switch(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Switch)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", told
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def set_up_power(house: House, name: str, url: str) -> None:
+    power = {"kind": "webhook", "url": url, "secret": "of-the-switch-0123456789"}
+    house.call("PUT", f"/api/machines/{name}/power", json={"power": power})
+
+
+async def test_a_machine_is_switched_on(people: Desk, house: House) -> None:
+    await house.member("dark-1")
+    with a_switch() as (url, told):
+        set_up_power(house, "dark-1", url)
+        assert (await people.say("switch dark-1 on", "oscar", "operator")).text == (
+            "dark-1 is told to switch on (webhook). It shows up when it has started."
+        )
+    assert told == [{"machine": "dark-1", "action": "on"}]
+    found = house.call("GET", "/api/audit", params={"limit": 1000})[-1]
+    assert found["action"] == "machine.power" and found["data"]["on_behalf_of"]["name"] == "oscar"
+
+
+async def test_a_plan_to_switch_on_says_by_what_and_switches_nothing(people: Desk, house: House) -> None:
+    await house.member("dark-2")
+    with a_switch() as (url, told):
+        set_up_power(house, "dark-2", url)
+        arguments = {"action": "switch_on", "machine": "dark-2"}
+        planned = await planned_call(people, arguments)
+        assert "It is switched on by webhook: dark-2 (" in planned
+        assert "disk" not in planned
+        house.call("POST", "/api/machines/dark-2/accept", json={})
+        assert "Its disk is written when it starts from the network" in await planned_call(people, arguments)
+    assert told == []
+
+
+async def planned_call(people: Desk, arguments: dict[str, Any]) -> str:
+    toolset = people.services.brain.toolset
+    principal = Principal("local:ada", "ada", "operator", "local")
+    context = ToolContext(principal, "ses_1", people.services.doors, dry_run=True)
+    result = await toolset.run(context, prepare_call(toolset, "change_machine", arguments))
+    return result.sentence()
+
+
+async def test_a_machine_that_nobody_can_switch_says_how_that_is_set_up(people: Desk, house: House) -> None:
+    await house.member("dark-3")
+    failure = (await people.say("turn on dark-3")).failure
+    assert failure.code == "machine.no_switch" and "power-setup dark-3" in failure.hint
+
+
+async def test_only_whoever_may_switch_and_what_is_there_is_switched_on(people: Desk, house: House) -> None:
+    await house.member("dark-4")
+    refused = (await people.say("switch dark-4 on", "eve", "editor")).failure
+    assert refused.code == "policy.forbidden" and "machine:power" in refused.message
+    assert (await people.say("switch dark-44 on")).failure.code == "machine.not_found"
+
+
+async def test_machines_are_no_other_tenants_to_switch(people: Desk, house: House) -> None:
+    await house.member("dark-5")
+    toolset = people.services.brain.toolset
+    elsewhere = Principal("key_eve", "eve", "admin", "key", tenant="acme")
+    context = ToolContext(elsewhere, "ses_1", people.services.doors)
+    call = prepare_call(toolset, "change_machine", {"action": "switch_on", "machine": "dark-5"})
+    with pytest.raises(Forbidden, match="house"):
+        await toolset.run(context, call)
