@@ -1,4 +1,4 @@
-"""A server is killed while it tells answers on a WebSocket: each then says how far it came, none is doubled."""
+"""A server is killed while it tells answers on a WebSocket: each says how far it came, none is doubled."""
 
 from __future__ import annotations
 
