@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, ClassVar
@@ -159,32 +158,6 @@ async def test_events_of_a_brief_transaction_wake_those_who_follow(db: Database,
     async with db.brief() as session:
         await events.append(session, "notes", "note.made", {"name": "a"})
     assert await asyncio.wait_for(hearing, 10) == "note.made"
-
-
-async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str) -> None:
-    db = Database(database_url, busy_timeout_ms=1000)
-    await db.create_tables()
-    events = EventStore(db)
-
-    async def write(stream: str) -> None:
-        while True:
-            async with db.brief() as session:
-                await events.append(session, stream, "written")
-            await asyncio.sleep(0)
-
-    pauses = random.Random(1)  # noqa: S311 - for timing only
-    cancelled: list[asyncio.Task[None]] = []
-    for _ in range(40):
-        tasks = [asyncio.create_task(write(f"s{number}")) for number in range(3)]
-        await asyncio.sleep(pauses.random() * 0.02)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        cancelled += tasks
-        async with db.brief() as session:
-            await events.append(session, "main", "written")
-    assert len(await events.read("main")) == 40
-    await db.close()
 
 
 async def test_a_default_of_python_has_to_be_named(db: Database, database_engine: str) -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from soundstage.database import Database
+from soundstage.database import Database, Writing
 from soundstage.events import EventStore
 
 pytestmark = pytest.mark.each_database
 
 
-async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str) -> None:
+@pytest.mark.parametrize("door", ["transaction", "brief"])
+async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str, door: str) -> None:
     db = Database(database_url, busy_timeout_ms=1000)
+    begun: Callable[[], AbstractAsyncContextManager[Writing]] = getattr(db, door)
     await db.create_tables()
     events = EventStore(db)
 
     async def write(stream: str) -> None:
         while True:
-            async with db.transaction() as session:
+            async with begun() as session:
                 await events.append(session, stream, "written")
             await asyncio.sleep(0)
 
@@ -34,7 +38,7 @@ async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url:
         await asyncio.wait(tasks)
         # Kept on purpose: the traceback in each refers to the cursor it was cancelled at.
         cancelled += tasks
-        async with db.transaction() as session:
+        async with begun() as session:
             await events.append(session, "main", "written")
     assert len(await events.read("main")) == 60
     await db.close()
