@@ -16,6 +16,10 @@ PHRASINGS: dict[str, list[str]] = defaultdict(list)
 for path in sorted(Path(__file__).with_name("phrasings").glob("*.yaml")):
     for rule, sentences in yaml.safe_load(path.read_text(encoding="utf-8")).items():
         PHRASINGS[rule] += sentences
+ARGUMENTS: dict[str, dict[str, dict[str, object]]] = yaml.safe_load(
+    Path(__file__).with_name("arguments.yaml").read_text(encoding="utf-8")
+)
+TOOLS = {tool.name: tool for tool in ALL_TOOLS}
 ASKING = {rule: sentences for rule, sentences in PHRASINGS.items() if rule != "none"}
 EFFECTS = {rule: act.effect for tool in ALL_TOOLS for rule, act in tool.rules.items()}
 CHANGING = {rule for rule, effect in EFFECTS.items() if effect != "read"}
@@ -44,3 +48,20 @@ def test_nearly_all_phrasings_are_understood(grammar: Grammar) -> None:
 def test_no_phrasing_reaches_a_wrong_tool_that_changes_something(grammar: Grammar, rule: str) -> None:
     wrong = {one: found(grammar, one) for one in PHRASINGS[rule]}
     assert {one: other for one, other in wrong.items() if other in CHANGING and other != rule} == {}
+
+
+def test_for_every_rule_there_is_a_phrasing_whose_arguments_are_known() -> None:
+    assert ARGUMENTS.keys() == ASKING.keys()
+    assert all(ARGUMENTS.values())
+
+
+@pytest.mark.parametrize("rule", ARGUMENTS)
+def test_a_phrasing_gives_its_tool_what_was_said(grammar: Grammar, rule: str) -> None:
+    name, _, action = rule.partition(".")
+    for sentence, wanted in ARGUMENTS[rule].items():
+        understood = grammar.understand(sentence)
+        assert isinstance(understood, Understanding), sentence
+        whole = {"action": action, **wanted} if action else wanted
+        assert (understood.tool or "help", dict(understood.arguments)) == (name, whole), sentence
+        if understood.tool is not None:
+            TOOLS[name].request.model_validate(understood.arguments)
