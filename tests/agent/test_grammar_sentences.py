@@ -99,7 +99,8 @@ def test_a_path_and_names_come_through_as_typed() -> None:
     )
     assert isinstance(found, Understanding)
     assert found.arguments == {
-        "action": "create", "name": "Ada B.", "photo": "./My Photos/ada 1.JPG", "person": "Ada Byron", "purpose": "demos",
+        "action": "create", "name": "Ada B.",
+        "photo": "./My Photos/ada 1.JPG", "person": "Ada Byron", "purpose": "demos",
     }  # fmt: skip
 
 

@@ -179,7 +179,7 @@ async def test_a_video_and_a_persona_that_are_gone_are_no_errors(
     assert "“Tides” was cancelled, and is deleted now." in [one.sentence for one in compared.differences]
     later = Conversing(services, ADA)
     await later.say("Load tides")
-    assert failure(await later.say("Show it")).code == "render.not_found"
+    assert failure(await later.say("Show it")).code == "render.deleted"
 
 
 def test_a_column_of_sessions_is_either_saved_or_known_not_to_be() -> None:
