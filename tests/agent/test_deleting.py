@@ -12,8 +12,9 @@ from conversing import Conversing, failure, result
 from sqlalchemy import update
 
 from agent.events import ApprovalAsked
-from agent.tools import ToolContext
+from agent.tools import ALL_TOOLS, DirectToolset, ToolContext
 from agent.tools.toolset import prepare_call
+from agent.understanding import Grammar, Understanding
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import NotFound, SoundstageError
@@ -221,3 +222,23 @@ async def test_a_dry_run_keeps_the_persona(services: Services) -> None:
 async def test_the_operators_persona_is_a_file_and_stays(talk: Conversing) -> None:
     assert failure(await talk.say("Delete the persona Nova")).code == "persona.shipped"
     assert talk.services.studio.library.get("nova").name == "Nova"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("cancel_render", {"action": "delete", "render": "rnd_01m7yz0vne6nnccr9psdpj3bn9"}),
+        ("cancel_render", {"action": "delete", "render": "latest"}),
+        ("cancel_render", {"action": "cancel", "render": "rnd_01m7yz0vne6nnccr9psdpj3bn9"}),
+        ("create_persona", {"action": "delete", "persona": "Ada B."}),
+        ("create_persona", {"action": "reload", "persona": "Ada B."}),
+        ("create_persona", {"action": "reload"}),
+    ],
+)
+def test_what_is_offered_is_what_is_done(grammar: Grammar, name: str, arguments: dict[str, Any]) -> None:
+    toolset = DirectToolset(ALL_TOOLS)
+    call = prepare_call(toolset, name, arguments)
+    sentence = grammar.wording(call.rule).sentence(arguments)
+    found = grammar.understand(sentence)
+    assert isinstance(found, Understanding), sentence
+    assert prepare_call(toolset, str(found.tool), found.arguments) == call, sentence

@@ -78,7 +78,7 @@ async def test_a_route_that_would_need_approval_is_refused_and_not_let_through()
 
 async def test_arguments_of_tools_are_judged() -> None:
     decider = Decider(shipped_engine())
-    path = tool("create_persona", "persona:create", "write", photo="/etc/passwd")
+    path = tool("create_persona.create", "persona:create", "write", photo="/etc/passwd")
     refused = await decider.decide(EDITOR, path)
     assert refused.reasons == (
         "photo is a path on the server, which only its own user may name: upload the file and name its id",
