@@ -51,7 +51,9 @@ class Plan(BaseModel):
             for change in self.changes
         ]
         if self.seconds is not None:
-            lines.append(f"It takes about {_duration(self.seconds)}.")
+            lines.append(
+                f"It takes about {_duration(self.seconds)}." if self.seconds else "It is done at once."
+            )
         return "\n".join(lines)
 
 

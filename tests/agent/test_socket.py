@@ -52,9 +52,9 @@ async def test_a_dry_run_is_of_one_sentence_and_not_of_the_connection(settings: 
     async with chatting(settings) as (url, services), connect(url) as connection:
         await send(connection, type="say", ref="a", message="Have Nova say: Hello", dry_run=True)
         assert "nothing has" in (await until(connection, "text", "a"))[-1]["text"]
-        await until(connection, "done", "a")
+        session_id = (await until(connection, "done", "a"))[-1]["session_id"]
         assert await services.studio.renders.list() == []
-        await send(connection, type="say", ref="b", message="Have Nova say: Hello")
+        await send(connection, type="say", ref="b", message="Have Nova say: Hello", session_id=session_id)
         await until(connection, "done", "b")
         assert len(await services.studio.renders.list()) == 1
 

@@ -128,6 +128,8 @@ def test_a_plan_is_the_same_when_only_its_estimate_differs() -> None:
     assert Plan(changes=(change,)).sha256 != Plan(changes=(other,)).sha256
     assert Plan(changes=(change, other)).sha256 != Plan(changes=(other, change)).sha256
     assert Plan(changes=()).sentence() == "Nothing would change."
+    assert Plan(changes=(change,), seconds=0).sentence() == "  • wiped: node-7\nIt is done at once."
+    assert Plan(changes=(change,), seconds=10).sentence().endswith("\nIt takes about 10 s.")
 
 
 def test_words_of_others_in_a_plan_make_no_line_of_their_own() -> None:
