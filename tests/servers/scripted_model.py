@@ -40,6 +40,8 @@ class Call:
     id: str = ""
     also: tuple[Call, ...] = ()
     say: str = ""
+    hold: asyncio.Event | None = field(default=None, compare=False)
+    """Waited for before the call."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ class ScriptedModel:
                 await _send(writer, _chunk({"role": "assistant", "content": None}))
                 if line.say:
                     await _send(writer, _chunk({"content": line.say}))
+                if line.hold is not None:
+                    await line.hold.wait()
                 for index, call in enumerate((line, *line.also)):
                     await _send_call(writer, call, index, call.id or f"call_{number}_{index}")
                 await _send(writer, _chunk({}, "tool_calls") + END)

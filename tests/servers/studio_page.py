@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -112,6 +113,14 @@ def wait_for(page: Page, script: str) -> None:
     while not page.evaluate(script):
         assert time.monotonic() < deadline, script
         time.sleep(0.05)
+
+
+def breaches(page: Page) -> list[Any]:
+    """What axe finds against the page as it is shown now; the page is to be opened with `bypass_csp`."""
+    page.evaluate((REPOSITORY / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    found = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
+    assert isinstance(found, list)
+    return found
 
 
 Visiting = Callable[..., Visit]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from ramdisk import Ramdisk
-from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, wait_for
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting, breaches, wait_for
 
 from agent.tools.record import ToolContext
 from agent.tools.toolset import prepare_call
@@ -143,18 +143,47 @@ def test_a_waiting_call_is_decided_on_the_page(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_view(filled: Visit, visiting: Visiting, scheme: str) -> None:
-    axe = (REPOSITORY / "ui" / "node_modules" / "axe-core" / "axe.min.js").read_text()
     visit = visiting(color_scheme=scheme, bypass_csp=True)
     page = visit.open()
-    visit.say("who can speak?")
+    with_opened_steps(visit, 2)
     for view in VIEWS:
         page.goto(f"{filled.url}/#/{view}")
         expect(page.locator(".view h1")).to_be_visible(timeout=PATIENCE_MS)
         for part in FILLED[view]:
             expect(page.locator(part).first).to_be_visible(timeout=PATIENCE_MS)
-        page.evaluate(axe)
-        found = page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
-        assert found == [], (view, json.dumps(found, indent=1))
+        is_clean(page, view)
+    page.goto(f"{filled.url}/#/videos")
+    page.locator(".tile").first.click()
+    wait_for(page, "document.getElementById('video')?.readyState >= 1")
+    is_clean(page, "player")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_a_phone(filled: Visit, visiting: Visiting, scheme: str) -> None:
+    visit = visiting(color_scheme=scheme, bypass_csp=True, viewport={"width": 360, "height": 740})
+    page = visit.open()
+    with_opened_steps(visit, 1)
+    for view in VIEWS:
+        page.goto(f"{filled.url}/#/{view}")
+        shown = ".step pre" if view == "talk" else FILLED[view][-1]
+        expect(page.locator(shown).first).to_be_visible(timeout=PATIENCE_MS)
+        is_clean(page, view)
+
+
+def with_opened_steps(visit: Visit, count: int) -> None:
+    """Asked so many times; what the tools gave is opened, and so long that it scrolls."""
+    page = visit.page
+    for number in range(1, count + 1):
+        visit.say("who can speak?")
+        expect(page.locator(".step .chip")).to_have_text(["done"] * number, timeout=PATIENCE_MS)
+        expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
+        page.locator(".step summary").last.click()
+        assert page.locator(".step pre").last.evaluate("one => one.scrollHeight > one.clientHeight")
+
+
+def is_clean(page: Page, state: str) -> None:
+    found = breaches(page)
+    assert found == [], (state, json.dumps(found, indent=1))
 
 
 def test_a_screen_of_360_pixels_never_scrolls_sideways(made: Visit, visiting: Visiting) -> None:

@@ -1,11 +1,12 @@
 """Two people with keys of their own walk through the page: from the first question to the video, over a
-restart of the server; and what a reload in mid-answer and markup in texts do.
+restart of the server; what a reload in mid-answer and markup in texts do; what the log says of a persona.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +16,14 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from ramdisk import switched_on
-from scripted_model import Say, scripted_model
-from studio_page import PATIENCE_MS, Studio, Visiting, wait_for
+from scripted_model import Call, Line, Say, scripted_model
+from studio_page import PATIENCE_MS, REPOSITORY, Studio, Visiting, breaches, wait_for
 
 pytestmark = pytest.mark.browser
 TEXT = "The tide comes in twice a day. The moon pulls the sea. Then it goes out again."
+LONG_WISH = "would you happen to have something poetic to tell about the sea"
 LONG = "The sea rises and the sea falls, and between them lie six hours and a bit."
 HARDWARE = {
-    "serial": "PAGE-1",
     "cpu_threads": 8,
     "memory_mib": 16384,
     "disks": [{"name": "sda", "bytes": 10**11}],
@@ -30,19 +31,35 @@ HARDWARE = {
 MARKUP = "<img src=x onerror=document.title='struck'><script>document.title='struck'</script>"
 
 
+SCRIPT = {
+    "title": "How tides work",
+    "scenes": [
+        {"title": "The moon", "script": "The moon pulls the sea."},
+        {"title": "The sun", "script": "The sun pulls too, but less."},
+    ],
+}
+
+
 class SlowModel:
-    """A language model that stops after the first word until `go_on` is called."""
+    """A language model that stops until `go_on` is called: in a talk after the first word, in a script
+    before all of it.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._held = asyncio.Event()
+        self._held: dict[type[Line], asyncio.Event] = {Say: asyncio.Event(), Call: asyncio.Event()}
         self._threads = ThreadPoolExecutor(1)
-        self._serving = scripted_model(Say(LONG, hold=self._held))
+        self._serving = scripted_model(self._line)
         self._threads.submit(self._loop.run_forever)
         self.model = asyncio.run_coroutine_threadsafe(self._serving.__aenter__(), self._loop).result()
 
-    def go_on(self) -> None:
-        self._loop.call_soon_threadsafe(self._held.set)
+    def go_on(self, line: type[Line]) -> None:
+        self._loop.call_soon_threadsafe(self._held[line].set)
+
+    def _line(self, asked: dict[str, Any]) -> Line:
+        if [one["function"]["name"] for one in asked.get("tools", ())] == ["write_scenes"]:
+            return Call("write_scenes", SCRIPT, hold=self._held[Call])
+        return Say(LONG, hold=self._held[Say])
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._serving.__aexit__(None, None, None), self._loop).result()
@@ -64,7 +81,9 @@ def guarded(
 ) -> Iterator[Studio]:
     """An installation that wants a key from everybody."""
     path = tmp_path_factory.mktemp("guarded")
+    shutil.copytree(REPOSITORY / "personas", path / "personas")
     variables = {
+        "SOUNDSTAGE_PERSONAS_DIR": str(path / "personas"),
         "SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN": "false",
         "SOUNDSTAGE_LLM__LOCAL__BASE_URL": slow_model.model.base_url,
         "SOUNDSTAGE_LLM__LOCAL__MODEL": "scripted",
@@ -109,16 +128,18 @@ def say(page: Page, sentence: str) -> None:
     expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
 
 
-def switch_on(studio: Studio) -> str:
+def switch_on(studio: Studio, serial: str) -> str:
     """An empty machine reports from its ramdisk; gives its name."""
-    reporting = switched_on(studio.provisioning_url, studio.provisioning_tls_url, HARDWARE)
+    reporting = switched_on(
+        studio.provisioning_url, studio.provisioning_tls_url, {"serial": serial, **HARDWARE}
+    )
     # Playwright has an event loop of its own in this thread.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, reporting).result()
 
 
 def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[..., Page]) -> None:
-    name = switch_on(guarded)
+    name = switch_on(guarded, "PAGE-1")
     ada, bob = enter("ada"), enter("bob", "approvals")
 
     say(ada, "what machines do we have?")
@@ -134,7 +155,7 @@ def test_the_whole_story_is_clicked_through(guarded: Studio, enter: Callable[...
     bob.get_by_role("button", name="Approve").click()
     expect(bob.locator("tbody tr").first.locator(".chip")).to_have_text("done", timeout=PATIENCE_MS)
     ada.get_by_role("link", name="Machines").click()
-    machines = ada.get_by_role("main", name="Machines")
+    machines = ada.get_by_role("region", name="Machines")
     expect(machines.get_by_role("row", name=name)).to_contain_text("accepted", timeout=PATIENCE_MS)
     said = ada.locator(".turn").last
     expect(said.locator(".asks")).to_contain_text("bob agreed: It is ours.")
@@ -217,16 +238,65 @@ def test_a_reload_in_mid_answer_loses_nothing_and_asks_nothing_twice(
     slow_model: SlowModel, enter: Callable[..., Page]
 ) -> None:
     page = enter("eve")
-    page.locator("#utterance").fill("would you happen to have something poetic to tell about the sea")
+    page.locator("#utterance").fill(LONG_WISH)
     page.keyboard.press("Enter")
     expect(page.locator(".reply")).to_have_text("The", timeout=PATIENCE_MS)
     page.reload()
     expect(page.locator(".reply")).to_have_text("The", timeout=PATIENCE_MS)
     expect(page.locator(".thinking")).to_be_visible()
-    slow_model.go_on()
+    slow_model.go_on(Say)
     expect(page.locator(".reply")).to_have_text(LONG, timeout=PATIENCE_MS)
     expect(page.locator(".turn")).to_have_count(1)
-    assert len(slow_model.model.asked) == 1
+    assert sum(LONG_WISH in str(one) for one in slow_model.model.asked) == 1
+
+
+def test_a_reload_while_a_tool_is_under_way_shows_it_and_its_end(
+    slow_model: SlowModel, enter: Callable[..., Page]
+) -> None:
+    page = enter("tom")
+    page.locator("#utterance").fill("write a script about tides in two scenes")
+    page.keyboard.press("Enter")
+    under_way = page.locator(".step .chip")
+    expect(under_way).to_have_text("running", timeout=PATIENCE_MS)
+    page.reload()
+    expect(under_way).to_have_text("running", timeout=PATIENCE_MS)
+    expect(page.locator(".thinking")).to_be_visible()
+    slow_model.go_on(Call)
+    expect(under_way).to_have_text("done", timeout=PATIENCE_MS)
+    expect(page.locator(".reply")).to_contain_text("The moon pulls the sea.", timeout=PATIENCE_MS)
+    expect(page.locator(".turn")).to_have_count(1)
+
+
+def test_a_reload_while_an_approval_waits_shows_it_and_what_becomes_of_it(
+    guarded: Studio, enter: Callable[..., Page]
+) -> None:
+    name = switch_on(guarded, "PAGE-2")
+    page, other = enter("uma"), enter("vic", "approvals")
+    say(page, f"accept the machine {name}")
+    waits = page.get_by_role("link", name="See the plan")
+    approval_id = _last_part(waits)
+    page.reload()
+    expect(waits).to_be_visible(timeout=PATIENCE_MS)
+    assert _last_part(waits) == approval_id
+    expect(page.locator(".step .chip")).to_have_text("waits for approval")
+    other.reload()
+    card = other.locator(".approval", has_text=name)
+    card.get_by_placeholder("Reason").fill("It is ours, too.")
+    card.get_by_role("button", name="Approve").click()
+    expect(page.locator(".asks")).to_contain_text("vic agreed: It is ours, too.", timeout=PATIENCE_MS)
+    expect(page.locator(".step .chip")).to_have_text("done", timeout=PATIENCE_MS)
+    expect(page.locator(".turn")).to_have_count(1)
+
+
+def test_the_log_says_which_persona_is_broken_and_why(guarded: Studio, enter: Callable[..., Page]) -> None:
+    page = enter("wim", "log")
+    line = page.locator(".log li", has_text="persona.broken")
+    (guarded.path / "personas" / "tilda.yaml").write_text("name: Tilda\nvoice: {pace: fast}\n")
+    expect(line).to_contain_text(
+        "tilda · tilda.yaml, line 1, column 1, field id: Field required", timeout=PATIENCE_MS
+    )
+    (guarded.path / "personas" / "tilda.yaml").unlink()
+    expect(page.locator(".log li", has_text="persona.removed")).to_contain_text("tilda", timeout=PATIENCE_MS)
 
 
 def test_markup_in_sentences_titles_and_reasons_stays_text(enter: Callable[..., Page]) -> None:
@@ -250,11 +320,13 @@ def test_the_page_of_the_api_loads_nothing_from_elsewhere(guarded: Studio, visit
 
 
 def test_a_key_is_asked_for_and_kept_from_scripts(guarded: Studio, visiting: Visiting) -> None:
-    page = visiting(guarded.url).page
+    page = visiting(guarded.url, bypass_csp=True).page
     page.goto(guarded.url)
     page.locator("#key-value").fill("0" * 64)
+    assert breaches(page) == []
     page.keyboard.press("Enter")
     expect(page.locator(".problem code")).to_have_text("auth.bad_key", timeout=PATIENCE_MS)
+    assert breaches(page) == []
     page.locator("#key-value").fill(guarded.key)
     page.keyboard.press("Enter")
     expect(page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)

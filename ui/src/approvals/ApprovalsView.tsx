@@ -25,7 +25,7 @@ export function ApprovalsView({ id, me }: { id: string; me: Me }) {
       {ended.length > 0 && (
         <>
           <h2>Earlier</h2>
-          <Table heads={["Call", "State", "Asked by", "When", "What came of it"]}>
+          <Table name="Earlier approvals" heads={["Call", "State", "Asked by", "When", "What came of it"]}>
             {ended.map((one) => (
               <tr key={one.id}>
                 <th scope="row">{callWords(one.tool, one.arguments)}</th>

@@ -130,7 +130,11 @@ function StepView({ step }: { step: Step }) {
         )}
       </summary>
       {step.message && <p className="problem">{step.message}</p>}
-      <pre>{JSON.stringify(whole, null, 2)}</pre>
+      {/* biome-ignore-start lint/a11y: what scrolls must be reached by keyboard, and a group is no landmark */}
+      <pre role="group" tabIndex={0} aria-label={`${callWords(step.tool, step.arguments)}: what it was given and gave`}>
+        {JSON.stringify(whole, null, 2)}
+      </pre>
+      {/* biome-ignore-end lint/a11y: so far */}
     </details>
   );
 }

@@ -11,7 +11,7 @@ export function MachinesView() {
       <h1>Machines</h1>
       <NoRows of={list}>No machine yet. One that boots from the network appears here and waits to be accepted.</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table heads={["Name", "State", "Pool", "Address", "Code", "Seen"]}>
+        <Table name="Machines of the farm" heads={["Name", "State", "Pool", "Address", "Code", "Seen"]}>
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">{one.name}</th>
@@ -35,7 +35,7 @@ export function RunsView() {
       <h1>Runs</h1>
       <NoRows of={list}>No run yet. Each time Ansible works on machines, it appears here.</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table heads={["Playbook", "State", "Machines", "By", "Began"]}>
+        <Table name="Runs of playbooks" heads={["Playbook", "State", "Machines", "By", "Began"]}>
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">

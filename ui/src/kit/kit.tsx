@@ -18,9 +18,10 @@ export function Trouble({ error }: { error: unknown }) {
 }
 
 /** Rows under named columns; `last` names one that only a screen reader tells of, such as that of buttons. */
-export function Table({ heads, last, children }: { heads: string[]; last?: string; children: ReactNode }) {
+export function Table({ name, heads, last, children }: { name: string; heads: string[]; last?: string; children: ReactNode }) {
   return (
-    <div className="table">
+    // biome-ignore-start lint/a11y: what scrolls on a phone must be reached by keyboard, and a group is no landmark
+    <div className="table" role="group" tabIndex={0} aria-label={name}>
       <table>
         <thead>
           <tr>
@@ -39,6 +40,7 @@ export function Table({ heads, last, children }: { heads: string[]; last?: strin
         <tbody>{children}</tbody>
       </table>
     </div>
+    // biome-ignore-end lint/a11y: so far
   );
 }
 

@@ -31,7 +31,9 @@ export function LogView() {
           </button>
         </div>
       </div>
-      {shown.length === 0 && <Empty>Nothing to show. Tool calls, renders and approvals leave a line here as they happen.</Empty>}
+      {shown.length === 0 && (
+        <Empty>Nothing to show. Tool calls, renders, approvals and personas leave a line here as they happen.</Empty>
+      )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <div className="log" role="log" aria-label="What happens" tabIndex={0} ref={list} hidden={shown.length === 0}>
         <ol>
@@ -61,10 +63,11 @@ function newer(log: Happening[], held: Happening[]): string {
   return `${come.filter(isLine).length}${come.length === MOST_LINES ? "+" : ""}`;
 }
 
-const TELLING = ["title", "tool", "state", "outcome", "reason", "scene", "waits", "message", "by", "id"];
+const TELLING = ["title", "persona", "tool", "state", "outcome", "reason", "scene", "waits", "message", "by", "id"];
 
 function words({ data }: Happening): string {
   const known = TELLING.map((name) => data[name]).filter((one) => typeof one === "string" && one);
-  const error = (data.error as { message?: string } | undefined)?.message;
-  return [...new Set([...known, error])].filter(Boolean).join(" · ");
+  const error = data.error as string | { message?: string } | null | undefined;
+  const why = typeof error === "string" ? error : error?.message;
+  return [...new Set([...known, why])].filter(Boolean).join(" · ");
 }

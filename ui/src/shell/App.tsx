@@ -94,17 +94,17 @@ function Desk({ me }: { me: Me }) {
           The server does not answer. What you see may be old; the page goes on by itself as soon as it is back.
         </p>
       )}
-      <div className="panes" data-view={view}>
+      <main className="panes" data-view={view}>
         {may("chat:use") && <ChatPane />}
-        <main className="view" aria-label={TABS.find(([tab]) => tab === shown)?.[1]}>
+        <section className="view" aria-label={TABS.find(([tab]) => tab === shown)?.[1]}>
           {shown === "videos" && <VideosView id={id} me={me} />}
           {shown === "approvals" && <ApprovalsView id={id} me={me} />}
           {shown === "snapshots" && <SnapshotsView />}
           {shown === "machines" && <MachinesView />}
           {shown === "runs" && <RunsView />}
           {shown === "log" && <LogView />}
-        </main>
-      </div>
+        </section>
+      </main>
     </div>
   );
 }

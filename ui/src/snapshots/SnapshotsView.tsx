@@ -59,7 +59,7 @@ export function SnapshotsView() {
       </p>
       <NoRows of={list}>No snapshot yet. One keeps where a conversation stands, so that you can go on from there.</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table heads={["Name", "Turns", "Saved"]} last="Actions">
+        <Table name="Saved conversations" heads={["Name", "Turns", "Saved"]} last="Actions">
           {list.data?.map((one) => (
             <tr key={one.id}>
               <th scope="row">{one.name}</th>
