@@ -15,7 +15,7 @@ from scripted_model import Call, Say, scripted_model
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-WAIT_S = 240
+WAIT_S = 60
 TALK = "tell me something nice about the sea, would you"
 MAKE = "make me some sort of video, whatever you like best"
 SCRIPT = (
