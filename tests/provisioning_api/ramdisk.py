@@ -96,11 +96,11 @@ class Ramdisk:
         return await self.client.post("/api/agent/enrol", json=request)
 
 
-async def switched_on(url: str, tls_url: str, hardware: dict[str, Any]) -> str:
+async def switched_on(url: str, tls_url: str, hardware: dict[str, Any], address: str = "10.0.0.7") -> str:
     """An empty machine reports from its ramdisk to the process at `url`; gives its name."""
     async with httpx.AsyncClient(trust_env=False) as plain:
         authority = (await plain.get(f"{url}/api/ca.pem")).text
     async with fleet_client(tls_url, authority) as client:
-        machine = Ramdisk(client, hardware=hardware)
+        machine = Ramdisk(client, hardware=hardware, address=address)
         (await machine.discover()).raise_for_status()
         return machine.name

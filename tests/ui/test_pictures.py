@@ -5,11 +5,14 @@ Taken anew into the docs by `PICTURES_TO=docs/pictures .venv/bin/pytest tests/ui
 
 from __future__ import annotations
 
+import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from ramdisk import switched_on
 from studio_page import PATIENCE_MS, Studio, Visiting, wait_for
 
 pytestmark = pytest.mark.browser
@@ -23,7 +26,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     visit = visiting(viewport={"width": 1280, "height": 800}, color_scheme="light")
     page = visit.open()
     for sentence in (SENTENCE, "who can speak?", "list my videos"):
-        if page.locator(".made").count():
+        if sentence != SENTENCE:
             expect(page.locator(".made .chip")).to_have_text("done", timeout=PATIENCE_MS)
         expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
         visit.say(sentence)
@@ -38,11 +41,36 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     expect(page.locator(".log li").last).to_be_visible(timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-dark.png")
     page.emulate_media(color_scheme="light")
+    names = [_switched_on(studio, threads) for threads in (8, 16, 32)]
+    page.goto(f"{studio.url}/#/machines")
+    expect(page.locator("tbody tr")).to_have_count(len(names), timeout=PATIENCE_MS)
+    _take(page, folder / "mission-control-machines.png")
+    visit.say(f"accept the machine {names[0]}")
+    page.get_by_role("link", name="See the plan").click(timeout=PATIENCE_MS)
+    expect(page.locator(".approval .changes li").first).to_be_visible(timeout=PATIENCE_MS)
+    _take(page, folder / "mission-control-approval.png")
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(f"{studio.url}/#/talk")
+    page.reload()
+    expect(page.locator(".asks")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-phone.png")
     assert all(one.stat().st_size > 10_000 for one in folder.glob("mission-control-*.png"))
+
+
+def _switched_on(studio: Studio, threads: int) -> str:
+    """A machine that reports from its ramdisk; gives its name."""
+    hardware = {
+        "serial": f"RACK-{threads}",
+        "cpu_threads": threads,
+        "memory_mib": 2048 * threads,
+        "disks": [{"name": "sda", "bytes": 10**12}],
+    }
+    address = f"10.0.0.{10 + threads}"
+    reporting = switched_on(studio.provisioning_url, studio.provisioning_tls_url, hardware, address)
+    # Playwright has an event loop of its own in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, reporting).result()
 
 
 def _take(page: Page, path: Path) -> None:
