@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ def test_a_video_says_a_sound_that_is_longer_and_keeps_what_lies_around_the_mout
     assert record["digital_source_type"].endswith("compositeWithTrainedAlgorithmicMedia")
     assert "latentsync" in {engine["name"] for engine in record["engines"]}
     assert sorted(path.name for path in clips.folder.glob(".*")) == []
+
+
+def test_a_checkpoint_without_motion_modules_is_used_and_told(clips: Clips, small_engine: Make) -> None:
+    engine = small_engine()
+    engine._networks = replace(engine._networks, motion=False)
+    result = run(job(clips.video(6), clips.sound(0.24)), clips.folder / "out.mp4", engine)
+    told = {notice.code: notice.message for notice in result.warnings}
+    assert "motion modules" in told["weights.no_motion"]
+    whole = run(job(clips.video(6), clips.sound(0.24)), clips.folder / "whole.mp4", small_engine())
+    assert "weights.no_motion" not in {notice.code for notice in whole.warnings}
 
 
 def test_frames_in_which_nobody_is_seen_are_listed_and_the_work_goes_on(

@@ -12,6 +12,8 @@ from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.read_spec import read_render_spec
+from avatar.pipeline.reenact import reenact
+from avatar.pipeline.reenact_job import ReenactJob
 from avatar.pipeline.render import render_video
 from avatar.pipeline.segment import make_segment
 from avatar.spec import MediaRef, RenderSpec, Scene
@@ -221,3 +223,17 @@ def test_one_mistake_is_told_once_and_in_plain_words(tmp_path: Path) -> None:
     assert caught.value.message == (
         "The spec does not hold: scenes[0]: a scene needs a script or an audio file."
     )
+
+
+@pytest.mark.parametrize("missing", ["face.png", "face.mp4", "drive.mp4", "drive.npz"])
+def test_reenactment_names_a_file_that_is_not_there(tmp_path: Path, missing: str) -> None:
+    """Before anything is loaded: also where there is neither a network nor a card."""
+    given = {"source": tmp_path / "face.png", "driving": tmp_path / "drive.mp4"}
+    given["source" if missing.startswith("face") else "driving"] = tmp_path / missing
+    for path in given.values():
+        if path.name != missing:
+            path.write_bytes(b"x")
+    with pytest.raises(InvalidInput) as refused:
+        reenact(ReenactJob(**given), tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    assert refused.value.code == "media.missing"
+    assert missing in str(refused.value)

@@ -25,7 +25,7 @@ from avatar.pipeline.reenact_frames import Means, photo_run, video_run
 from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
 from avatar.pipeline.reenact_segment import is_heard, write_segment
 from avatar.pipeline.unfinished import unfinished
-from avatar.spec import Captions, Finished, Output, RenderSpec, StageStarted
+from avatar.spec import Captions, Finished, MediaRef, Output, RenderSpec, StageStarted
 
 if TYPE_CHECKING:
     from avatar.engines.liveportrait.animator import Animator
@@ -41,10 +41,13 @@ def reenact(
     """Make `target`: as long as what drives it (a source video may end it earlier), with its sound.
 
     What a stopped run had drawn of the same is used. Raises Unavailable `torch.unavailable`,
-    `weights.missing`, `gpu.out_of_memory`, `gpu.lost`; InvalidInput `face.not_found`, `template.*`,
-    `consent.required`.
+    `weights.missing`, `gpu.out_of_memory`, `gpu.lost`; InvalidInput `media.missing`, `media.empty`,
+    `face.not_found`, `template.*`, `consent.required`.
     """
     require_mp4(target)
+    for named in (job.source, job.driving):
+        if named is not None:
+            context.resolve(MediaRef(path=str(named), name=named.name))
     require_other_names(job, target)
     photo = is_picture(job.source)
     scene = scene_of(job, photo=photo)

@@ -44,6 +44,10 @@ _HELD_BYTES = 96 << 20
 _AHEAD_FRAMES = 8
 _CPU = torch.device("cpu")
 
+_NO_MOTION = (
+    "The denoiser's checkpoint holds no motion modules: frames are drawn one by one and may flicker."
+)
+
 OpenTracker = Callable[[], FaceTracker]
 
 
@@ -103,6 +107,8 @@ class LatentSync:
         Fills `report` while they are made; raises `face.not_found` after the last when no frame had a face,
         `video.*` for footage that cannot be used, `gpu.out_of_memory` and `gpu.lost`.
         """
+        if not self._networks.motion:
+            report.notices.append(Notice(code="weights.no_motion", message=_NO_MOTION))
         sound, speech = _heard(job.sound, folder / "heard.f32", gated=job.gated)
         followed = Followed.over(job.frames)
         clip = Clip(self._networks, self._plan, self._settings, check, kept)
