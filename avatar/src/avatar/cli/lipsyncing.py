@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from avatar.cli.agreed import consent_of
+from avatar.cli.agreed import asking_consent, consent_of
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, VideoFace
@@ -89,7 +89,8 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         tail=arguments.tail,
         pauses=arguments.pauses,
     )
-    return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
+    with asking_consent(arguments.video):
+        return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
 
 
 def _embedded(arguments: Namespace, context: Context) -> Finished:

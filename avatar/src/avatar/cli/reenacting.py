@@ -7,7 +7,7 @@ from dataclasses import astuple
 from itertools import count
 from pathlib import Path
 
-from avatar.cli.agreed import consent_of
+from avatar.cli.agreed import asking_consent, consent_of
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.spec import Finished
@@ -96,7 +96,8 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         save_template=arguments.save_template,
         options=options,
     )
-    return pipeline.reenact(job, arguments.out or free_beside(arguments.source), context)
+    with asking_consent(arguments.source):
+        return pipeline.reenact(job, arguments.out or free_beside(arguments.source), context)
 
 
 def free_beside(source: Path) -> Path:

@@ -1,0 +1,68 @@
+"""`avatar lipsync --video` and `avatar reenact`: refusals before any network is loaded."""
+
+from __future__ import annotations
+
+import json
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from avatar.cli.main import main
+
+Refused = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """The line that a verb ends with."""
+
+    def run(verb: str, **options: object) -> dict[str, str]:
+        named = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        assert main([verb, *named, f"--cache={tmp_path / 'cache'}", "--json"]) == 1
+        line: dict[str, str] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return line
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "face.png"
+    cv2.imwrite(str(path), np.full((96, 96, 3), 90, np.uint8))
+    return path
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "in.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (96, 96))
+    for shade in range(5):
+        writer.write(np.full((96, 96, 3), 40 * shade, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    path = tmp_path / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(6400))
+    return path
+
+
+def test_a_consent_that_is_missing_is_told_as_each_verb_takes_it(
+    refused: Refused, photo: Path, film: Path, sound: Path, tmp_path: Path
+) -> None:
+    """A face's `consent`, of which renders speak, is a word of specs: nobody has one here."""
+    for given, line in (
+        (film, refused("lipsync", video=film, audio=sound, out=tmp_path / "out.mp4")),
+        (photo, refused("reenact", source=photo, driving=film)),
+    ):
+        assert line["code"] == "consent.required"
+        assert f"{given}.consent.json" in line["hint"] and "--consent" in line["hint"]
+        assert '"granted_at"' in line["hint"], "what the record holds"
+        assert "face's" not in line["hint"]
