@@ -178,7 +178,7 @@ def card_memory(small: bool) -> Callable[[], float]:
 
     if small or not torch.cuda.is_available():
         return lambda: 0.0
-    return lambda: torch.cuda.memory_allocated() / 2**20
+    return lambda: torch.cuda.memory_reserved() / 2**20
 
 
 def memory_mib() -> dict[str, float]:

@@ -43,7 +43,7 @@ def test_the_anchors_fit_the_template_and_the_mouth_lies_where_the_mask_is_open(
         assert abs(y / 560 - place) < 0.12
 
 
-def test_another_choice_of_nose_points_moves_the_crop_by_less_than_rounding_does(points: Points) -> None:
+def test_another_choice_of_nose_points_moves_the_crop_by_about_what_rounding_does(points: Points) -> None:
     """No 106-point detector is at hand: how much hangs on the wings, which no table gives, is measured."""
     chosen = latentsync_anchors(points)
     other = chosen.copy()
@@ -58,6 +58,7 @@ def test_another_choice_of_nose_points_moves_the_crop_by_less_than_rounding_does
 
     # Measured: 1.9 and 4.8 pixels for the wings; 1.4 and 5.7 for whole pixels, as the original rounds.
     assert moved(other) < 6 and moved(np.round(chosen)) < 7
+    assert moved(other) < 2 * moved(np.round(chosen))
     assert moved(chosen + 5.0) > 6, "the measure must see a shift"
 
 

@@ -44,9 +44,7 @@ _HELD_BYTES = 96 << 20
 _AHEAD_FRAMES = 8
 _CPU = torch.device("cpu")
 
-_NO_MOTION = (
-    "The denoiser's checkpoint holds no motion modules: frames are drawn one by one and may flicker."
-)
+_NO_MOTION = "The denoiser's checkpoint holds no motion modules: frames are drawn one by one and may flicker."
 
 OpenTracker = Callable[[], FaceTracker]
 

@@ -28,7 +28,7 @@ def import_torch() -> Any:
         raise Unavailable(
             "torch.unavailable",
             f"Networks need PyTorch, which cannot be imported here: {error}.",
-            "Install the worker's extra `gpu`: uv sync --extra cpu --extra face --extra gpu.",
+            "Install its extra `gpu`: in avatar/, uv sync --inexact --extra cpu --extra face --extra gpu.",
         ) from error
     return torch
 
@@ -80,7 +80,7 @@ def _safetensors(path: Path) -> Any:
         raise Unavailable(
             "torch.unavailable",
             f"{path.name} needs the package safetensors, which cannot be imported here: {error}.",
-            "Install the worker's extra `gpu`: uv sync --extra cpu --extra face --extra gpu.",
+            "Install its extra `gpu`: in avatar/, uv sync --inexact --extra cpu --extra face --extra gpu.",
         ) from error
     try:
         return load_file(path)
