@@ -28,7 +28,7 @@ def template() -> MotionTemplate:
     return template_of(24.0, faces)
 
 
-@pytest.mark.parametrize("name", ["motion.npz", "motion.json"])
+@pytest.mark.parametrize("name", ["motion.npz", "motion.json", "MOTION.JSON"])
 def test_a_template_comes_back_as_it_was_kept(template: MotionTemplate, tmp_path: Path, name: str) -> None:
     save_template(template, tmp_path / name)
     loaded = load_template(tmp_path / name)

@@ -66,3 +66,46 @@ def test_a_consent_that_is_missing_is_told_as_each_verb_takes_it(
         assert f"{given}.consent.json" in line["hint"] and "--consent" in line["hint"]
         assert '"granted_at"' in line["hint"], "what the record holds"
         assert "face's" not in line["hint"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "code"),
+    [
+        ("motion.pkl", "template.bad_name"),
+        ("motion", "template.bad_name"),
+        ("folder.npz", "output.is_folder"),
+        ("nowhere/motion.npz", "render.write_failed"),
+        ("in.mp4/motion.npz", "render.write_failed"),
+    ],
+)
+def test_a_place_that_can_hold_no_template_is_refused_at_once(
+    refused: Refused, photo: Path, film: Path, tmp_path: Path, kept: str, code: str
+) -> None:
+    """Before the driving video is analysed, and before anybody is asked for a consent or for weights."""
+    (tmp_path / "folder.npz").mkdir()
+    line = refused("reenact", source=photo, driving=film, save_template=tmp_path / kept)
+    assert line["code"] == code and line["hint"]
+    assert Path(kept).name in line["message"]
+
+
+@pytest.mark.parametrize("kept", ["motion.npz", "motion.JSON", "made/for/it/motion.json"])
+def test_a_good_place_for_a_template_stays_empty_until_there_is_one(
+    refused: Refused, photo: Path, film: Path, tmp_path: Path, kept: str
+) -> None:
+    target = tmp_path / "made" / "for" / "it" / "out.mp4"
+    line = refused("reenact", source=photo, driving=film, save_template=tmp_path / kept, out=target)
+    assert line["code"] == "consent.required", "the next that is asked for"
+    assert sorted(tmp_path.iterdir()) == [photo, film]
+
+
+@pytest.mark.parametrize("moves", ["a text", "smile.png", "motion.npz"])
+def test_a_template_is_kept_of_driving_videos_alone_and_that_is_said(
+    refused: Refused, photo: Path, tmp_path: Path, moves: str
+) -> None:
+    """It used to be left out without a word."""
+    (tmp_path / "smile.png").write_bytes(photo.read_bytes())
+    (tmp_path / "motion.npz").write_bytes(b"x")
+    driven = {"say": "Mama."} if moves == "a text" else {"driving": tmp_path / moves}
+    line = refused("reenact", source=photo, save_template=tmp_path / "kept.npz", **driven)
+    assert line["code"] == "template.no_film" and moves in line["message"]
+    assert "--save-template" in line["hint"] and "--driving" in line["hint"]

@@ -55,6 +55,14 @@ def atomic_file(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def require_writable(target: Path) -> None:
+    """Tries the place before there is anything to write. Raises as `atomic_file` does."""
+    part = target.with_name(f".{target.name}.{_token()}{_PART}")
+    with _naming(target):
+        part.touch()
+        part.unlink()
+
+
 @contextmanager
 def atomic_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Yields a working folder inside `folder`; when the block ends well, its files `names` move up.

@@ -6,8 +6,11 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from avatar.encode.atomic import require_writable
 from avatar.engines.liveportrait.drive import Region
+from avatar.engines.liveportrait.template import SUFFIXES, is_template
 from avatar.errors import InvalidInput
+from avatar.face.pictures import is_picture
 from avatar.pipeline.assemble import Companions
 from avatar.spec import Consent, MediaRef, PhotoFace, Scene, VideoFace
 
@@ -81,7 +84,10 @@ def no_driving() -> InvalidInput:
 
 
 def require_other_names(job: ReenactJob, target: Path) -> None:
-    """The result's companions are named after it: `face.mp4` has its poster in `face.png`."""
+    """The result's companions are named after it: `face.mp4` has its poster in `face.png`.
+
+    Raises InvalidInput `output.overwrites_input`, and what `require_template` raises.
+    """
     made = {(target.parent / name).resolve() for name in astuple(Companions.of(target))}
     for given in (job.source, job.driving):
         if given is not None and given.resolve() in made:
@@ -90,3 +96,30 @@ def require_other_names(job: ReenactJob, target: Path) -> None:
                 f"Making {target.name} would write over {given.name}, which it is made of.",
                 "Give the result another name or folder.",
             )
+    if job.save_template is not None:
+        require_template(job.save_template, job.driving, target)
+
+
+def require_template(kept: Path, driving: Path | None, target: Path) -> None:
+    """Whether `--save-template` can be followed, said before networks are loaded and a film is analysed.
+
+    Raises InvalidInput `template.bad_name`, `template.no_film`, `output.is_folder`; Unavailable
+    `render.write_failed`.
+    """
+    if kept.suffix.lower() not in SUFFIXES:
+        raise InvalidInput(
+            "template.bad_name",
+            f"Motion templates are .npz or .json files, and {kept.name} is named otherwise.",
+            "Name it *.npz or *.json.",
+        )
+    if driving is None or is_template(driving) or is_picture(driving):
+        what = "a text" if driving is None else driving.name
+        raise InvalidInput(
+            "template.no_film",
+            f"A motion template keeps what a driving video does, and {what} is none.",
+            "Leave out --save-template, or name a video with --driving.",
+        )
+    if kept.is_dir():
+        raise InvalidInput("output.is_folder", f"{kept} is a folder.", "Name a file in it.")
+    if kept.parent.exists() or kept.parent.resolve() != target.parent.resolve():  # that one will be made
+        require_writable(kept)

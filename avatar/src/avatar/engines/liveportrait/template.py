@@ -22,6 +22,8 @@ from avatar.engines.liveportrait.sizes import KEYPOINTS
 from avatar.errors import InvalidInput
 
 VERSION = 1
+SUFFIXES = (".npz", ".json")
+_PICKLES = (".pkl", ".pickle")
 MAX_FRAMES = 250_000
 MAX_BYTES = 1 << 30
 _POINTS = (KEYPOINTS, 3)
@@ -74,7 +76,7 @@ def _numbers(face: DrivingFace) -> tuple[Any, ...]:
 def save_template(template: MotionTemplate, path: Path) -> None:
     """Writes `.json` or `.npz`, by the name; readers see all of it or nothing."""
     with atomic_file(path) as part:
-        if path.suffix == ".json":
+        if path.suffix.lower() == ".json":
             _write_json(template, part)
             return
         with part.open("wb") as file:
@@ -96,12 +98,12 @@ def _write_json(template: MotionTemplate, path: Path) -> None:
 
 def is_template(path: Path) -> bool:
     """By its name."""
-    return path.suffix.lower() in (".npz", ".json", ".pkl", ".pickle")
+    return path.suffix.lower() in (*SUFFIXES, *_PICKLES)
 
 
 def load_template(path: Path) -> MotionTemplate:
     """Raises InvalidInput `template.pickle`, `template.unreadable`, `template.invalid`."""
-    if path.suffix.lower() in (".pkl", ".pickle"):
+    if path.suffix.lower() in _PICKLES:
         raise InvalidInput(
             "template.pickle",
             f"{path.name} is a pickle, which can run any program when it is opened.",
