@@ -36,6 +36,14 @@ def test_a_missing_folder_is_named_with_what_to_do(tmp_path):
     assert caught.value.hint
 
 
+def test_a_folder_that_is_a_file_is_named_too(tmp_path):
+    """Nor can a part be taken away where none could be made: that is not what has to be told."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable) as caught:
+        write_bytes(tmp_path / "file" / "out.bin", b"x")
+    assert caught.value.code == "render.write_failed" and "file" in caught.value.message
+
+
 def test_an_error_of_reading_inside_the_block_is_not_called_a_write_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "out.bin"):
         (tmp_path / "not-there").read_bytes()

@@ -52,7 +52,8 @@ def atomic_file(target: Path) -> Iterator[Path]:
             part.replace(target)
             _sync(target.parent)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where none could be made, none can be looked for: the first error tells it
+            part.unlink(missing_ok=True)
 
 
 def require_writable(target: Path) -> None:
