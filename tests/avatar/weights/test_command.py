@@ -8,7 +8,7 @@ from pathlib import Path
 
 import avatar.cli.main as command
 import pytest
-from avatar.engines.weights.manifest import weight_file
+from avatar.engines.weights.manifest import manifest, weight_file
 from avatar.errors import InvalidInput
 
 from .conftest import running_file, torch_file
@@ -59,6 +59,16 @@ def test_the_list_for_people_shows_licences_and_sources(models: Run) -> None:
     told = models("list").stdout
     assert "non-commercial research only" in told and "https://huggingface.co/KwaiVGI/LivePortrait" in told
     assert models("verify").stdout.startswith("There are no weights in")
+
+
+def test_the_list_tells_the_size_of_each_or_that_it_is_unknown(models: Run, fetched: Path) -> None:
+    models("add", torch_file(fetched / "tiny.pt", weight_file("latentsync.whisper").tensors))
+    lines = models("list").stdout.splitlines()
+    sizes = {entry.role: next(line for line in lines if f" {entry.role} " in line) for entry in manifest()}
+    assert sizes["latentsync.unet"].endswith("latentsync_unet.pt  about 4836 MiB")
+    assert sizes["latentsync.whisper"].endswith("tiny.pt  0 MiB"), "what lies there is measured"
+    assert sizes["insightface.detector"].endswith("det_10g.onnx  size unknown (optional)")
+    assert all(" MiB" in line or "size unknown" in line for line in sizes.values())
 
 
 def test_a_refusal_is_one_line_with_its_code(models: Run, fetched: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def test_every_entry_of_the_manifest_says_where_from_and_what_its_licence_allows
     assert all(entry.about_mib for entry in needed), "people plan their disks and downloads by it"
     insightface = [entry for entry in entries if entry.engine == "insightface"]
     assert all(entry.optional and "non-commercial" in entry.limits for entry in insightface)
+    for entry in insightface:  # its page has them in one zip
+        assert "unpack it" in entry.source and Path(entry.path).name in entry.source
 
 
 def test_a_file_is_copied_to_its_place_and_pinned(store: ModelStore, fetched: Path) -> None:
@@ -93,6 +96,16 @@ def test_another_file_is_refused_and_leaves_nothing(store: ModelStore, fetched: 
     with refused(InvalidInput, "weights.unreadable"):
         store.add(onnx_file(fetched / "an.onnx"), UNET)
     assert not any(path.is_file() and path.name != f".{LOCK_FILE}" for path in store.folder.rglob("*"))
+
+
+def test_a_zip_of_models_is_to_be_unpacked_first(store: ModelStore, fetched: Path) -> None:
+    with zipfile.ZipFile(fetched / "buffalo_l.zip", "w") as archive:
+        archive.write(onnx_file(fetched / "det_10g.onnx"), "det_10g.onnx")
+    with refused(InvalidInput, "weights.unreadable") as packed:
+        store.add(fetched / "buffalo_l.zip", weight_file("insightface.detector"))
+    assert "a zip" in packed.value.message and "Unpack it" in packed.value.hint
+    added = store.add(fetched / "det_10g.onnx", weight_file("insightface.detector"))
+    assert store.require("insightface.detector") == added.path
 
 
 def test_a_refused_file_does_not_take_the_place_of_a_good_one(store: ModelStore, fetched: Path) -> None:

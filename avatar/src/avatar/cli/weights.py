@@ -87,15 +87,20 @@ def _print_list(store: ModelStore, found: list[Found]) -> None:
     for engine, files in groupby(found, key=lambda one: one.file.engine):
         _print(f"\n{engine}")
         for one in files:
-            size = f"{one.size_bytes >> 20} MiB" if one.size_bytes is not None else ""
-            about = f"about {one.file.about_mib} MiB" if one.file.about_mib and not size else size
+            size = _size(one)
             option = " (optional)" if one.file.optional else ""
-            _print(f"  {MARKS[one.state]}{one.file.role:<24} {one.path.name}  {about}{option}")
+            _print(f"  {MARKS[one.state]}{one.file.role:<24} {one.path.name}  {size}{option}")
             _print(f"  {'':<11}licence: {one.file.licence}. {one.file.limits}")
             if one.state == "missing":
                 _print(f"  {'':<11}from {one.file.source}")
             elif one.sentence:
                 _print(f"  {'':<11}{one.sentence}")
+
+
+def _size(one: Found) -> str:
+    if one.size_bytes is not None:
+        return f"{one.size_bytes >> 20} MiB"
+    return f"about {one.file.about_mib} MiB" if one.file.about_mib else "size unknown"
 
 
 def _plain(store: ModelStore, one: Found) -> dict[str, Any]:

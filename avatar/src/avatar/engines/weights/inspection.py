@@ -18,6 +18,7 @@ _ITEM_BYTES = {
     "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
     "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
+_ZIP = b"PK\x03\x04"
 _ONNX_IR_VERSION, _ONNX_GRAPH = 1, 7
 """Fields of ONNX's ModelProto."""
 
@@ -88,6 +89,13 @@ def require_onnx(path: Path) -> None:
     seen = set()
     try:
         with path.open("rb") as file:
+            if file.read(len(_ZIP)) == _ZIP:
+                raise InvalidInput(
+                    "weights.unreadable",
+                    f"{path.name} is a zip, and not the file in it.",
+                    "Unpack it, and add the file that is meant.",
+                )
+            file.seek(0)
             while (tag := _varint(file)) is not None:
                 seen.add(tag >> 3)
                 if tag & 7 == 0:
