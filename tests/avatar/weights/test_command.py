@@ -58,7 +58,10 @@ def test_add_list_verify_where(models: Run, fetched: Path, tmp_path: Path) -> No
 def test_the_list_for_people_shows_licences_and_sources(models: Run) -> None:
     told = models("list").stdout
     assert "non-commercial research only" in told and "https://huggingface.co/KwaiVGI/LivePortrait" in told
-    assert models("verify").stdout.startswith("There are no weights in")
+    told = models("verify").stdout
+    assert told.startswith("There are no weights in") and told.endswith(
+        "; `models list` says where to get them.\n"
+    )
 
 
 def test_the_list_tells_the_size_of_each_or_that_it_is_unknown(models: Run, fetched: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -90,11 +91,19 @@ def test_another_file_is_refused_and_leaves_nothing(store: ModelStore, fetched: 
     assert "conv_in.weight is 320x4x3x3 instead of 320x13x3x3" in wrong.value.message
     with refused(InvalidInput, "weights.wrong_file") as wrong:
         store.add(torch_file(fetched / "other.pt", {"weight": (1,)}), UNET)
+    assert wrong.value.message.startswith("other.pt holds 1 tensors")
     assert "no conv_in.weight" in wrong.value.message
     with refused(InvalidInput, "weights.unsafe"):
         store.add(running_file(fetched / "latentsync_unet.pt"), UNET)
     with refused(InvalidInput, "weights.unreadable"):
         store.add(onnx_file(fetched / "an.onnx"), UNET)
+    (fetched / "t.txt").write_text("No weights.")
+    onnx = weight_file("insightface.detector")
+    for entry, link in ((UNET, False), (VAE, False), (UNET, True), (onnx, False)):
+        with refused(InvalidInput, "weights.unreadable") as wrong:
+            store.add(fetched / "t.txt", entry, link=link)
+        assert wrong.value.message.startswith("t.txt cannot be "), "not by the name it would have had"
+    assert (fetched / "t.txt").read_text() == "No weights."
     assert not any(path.is_file() and path.name != f".{LOCK_FILE}" for path in store.folder.rglob("*"))
 
 
@@ -173,6 +182,43 @@ def test_the_folder_is_the_environments_or_the_users(tmp_path: Path) -> None:
     assert models_folder({"AVATAR_MODELS": "/srv/weights"}) == Path("/srv/weights")
     (tmp_path / "soundstage" / "models").mkdir(parents=True)
     assert models_folder({"XDG_DATA_HOME": str(tmp_path)}) == tmp_path / "soundstage" / "models"
+
+
+def test_hints_hold_for_both_programs_that_have_these_commands(store: ModelStore, fetched: Path) -> None:
+    """`soundstage models` and `avatar models`: who has called one may not have the other."""
+    place = store.add(unet(fetched), UNET).path
+    (fetched / "t.txt").write_text("No weights.")
+    with refused(Unavailable, "weights.missing") as missing:
+        store.require("latentsync.vae")
+    with refused(InvalidInput, "weights.role_unclear") as unclear:
+        role_of("t.txt")
+    unreadable = []
+    for entry in (UNET, VAE, weight_file("insightface.landmarks")):
+        with refused(InvalidInput, "weights.unreadable") as bad:
+            store.add(fetched / "t.txt", entry)
+        unreadable.append(bad)
+    place.write_bytes(b"PK other")
+    with refused(InvalidInput, "weights.changed") as changed:
+        store.require("latentsync.unet")
+    for told in (missing, unclear, changed, *unreadable):
+        assert "`models " in told.value.hint and "avatar models" not in told.value.hint
+
+
+def test_what_a_killed_add_left_is_in_nobodys_way(store: ModelStore, fetched: Path) -> None:
+    """Also when it was a link: nothing is written through it."""
+    theirs = fetched / "theirs.pt"
+    theirs.write_bytes(b"theirs")
+    with pytest.MonkeyPatch.context() as killed, pytest.raises(SystemExit):
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        killed.setattr("avatar.engines.weights.store.inspect", lambda *_: sys.exit())
+        store.add(theirs, UNET, link=True)
+    assert [path for path in store.folder.rglob("theirs.pt") if path.is_symlink()]
+    ours = unet(fetched)
+    (fetched / "mine").mkdir()
+    given = ours.rename(fetched / "mine" / "theirs.pt")
+    assert store.add(given, UNET).path.read_bytes() == given.read_bytes()
+    assert theirs.read_bytes() == b"theirs"
+    assert not list(store.folder.rglob("theirs.pt"))
 
 
 def test_a_damaged_lock_file_is_told(store: ModelStore, fetched: Path) -> None:

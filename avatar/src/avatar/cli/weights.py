@@ -71,7 +71,7 @@ def models(arguments: Namespace) -> int:
             if one.sentence:
                 _print(f"{'':<11}{one.sentence}")
         if not found:
-            _print(f"There are no weights in {store.folder}; `avatar models list` says where to get them.")
+            _print(f"There are no weights in {store.folder}; `models list` says where to get them.")
     bad = arguments.action == "verify" and any(one.state not in ("there", "not_pinned") for one in found)
     return int(bad)
 

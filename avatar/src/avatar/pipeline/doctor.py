@@ -103,12 +103,12 @@ def _piper() -> list[Check]:
             )
         ]
     if not voices:
-        hint = "Add one: avatar models add --role piper.voice VOICE.onnx."
+        hint = "Add one: `models add --role piper.voice VOICE.onnx`."
         return [Check("piper", "limited", f"{program}, but no voice file", hint)]
     bad = [one for one in voices if one.state in ("changed", "wrong") or not card_of(one.path).is_file()]
     licence = f"{program} speaks {named} (licence: {voices[0].file.licence})"
     if bad:
-        hint = "Look at them: avatar models verify piper.voice."
+        hint = "Look at them: `models verify piper.voice`."
         return [
             Check("piper", "limited", f"{licence}; unusable: {', '.join(one.path.stem for one in bad)}", hint)
         ]

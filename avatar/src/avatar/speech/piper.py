@@ -95,5 +95,5 @@ def _run(command: list[str], text: str, answer: Path) -> None:
         raise Unavailable(
             "speech.piper_failed",
             f"Piper ended with status {done.returncode}: {reason}.",
-            "Run it by hand with the same voice; `avatar models verify piper.voice` looks at the file.",
+            "Run it by hand with the same voice; `models verify piper.voice` looks at the file.",
         )

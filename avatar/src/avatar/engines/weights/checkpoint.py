@@ -58,14 +58,14 @@ def unwrapped(loaded: Any, name: str, torch: Any, part: str | None = None) -> Te
         raise InvalidInput(
             "weights.unreadable",
             f"{name} holds no state dict, but {type(loaded).__name__}.",
-            "Fetch the file again from where `avatar models list` says.",
+            "Fetch the file again from where `models list` says.",
         )
     strange = [str(key) for key, value in loaded.items() if not isinstance(value, torch.Tensor)]
     if strange:
         raise InvalidInput(
             "weights.unreadable",
             f"{name} is no state dict: {', '.join(strange[:6])} are no tensors.",
-            "Fetch the file again from where `avatar models list` says.",
+            "Fetch the file again from where `models list` says.",
         )
     names = [str(key) for key in loaded]
     cut = len(PREFIX) if all(key.startswith(PREFIX) for key in names) else 0
@@ -112,7 +112,7 @@ def _unreadable(path: Path, error: Exception) -> InvalidInput:
     return InvalidInput(
         "weights.unreadable",
         f"{path.name} cannot be read as a checkpoint: {_first_line(error)}.",
-        "It may have been cut short: fetch it again from where `avatar models list` says.",
+        "It may have been cut short: fetch it again from where `models list` says.",
     )
 
 

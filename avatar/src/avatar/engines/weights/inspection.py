@@ -134,5 +134,5 @@ def _unreadable(path: Path, what: str) -> InvalidInput:
     return InvalidInput(
         "weights.unreadable",
         f"{path.name} cannot be used: {what}.",
-        "It may have been cut short: fetch it again from where `avatar models list` says.",
+        "It may have been cut short: fetch it again from where `models list` says.",
     )

@@ -147,6 +147,6 @@ def _refuse(
         raise InvalidInput(
             "weights.mismatch",
             f"{name} is not a checkpoint of this {module}; tensors {'; '.join(found)}.",
-            "Fetch the file of the version that `avatar models list` names.",
+            "Fetch the file of the version that `models list` names.",
             [f"{what}: {key}" for what, names in kinds.items() for key in names],
         )

@@ -68,5 +68,5 @@ def role_of(file_name: str) -> WeightFile:
     raise InvalidInput(
         "weights.role_unclear",
         f"The name {file_name} does not say what the file is for.",
-        "Name it with --role; `avatar models list` shows the roles.",
+        "Name it with --role; `models list` shows the roles.",
     )

@@ -135,5 +135,5 @@ def _unreadable(name: str, error: Exception) -> InvalidInput:
     return InvalidInput(
         "weights.unreadable",
         f"{name} cannot be read as a checkpoint: {said}.",
-        "It may have been cut short: fetch it again from where `avatar models list` says.",
+        "It may have been cut short: fetch it again from where `models list` says.",
     )

@@ -112,8 +112,9 @@ class ModelStore:
             staged = target
             if source.resolve() != target.resolve():
                 # Under its own name, so that what is wrong with it is told by that name.
-                staged = self.folder / _STAGING / target.name
-                staged.parent.mkdir(exist_ok=True)
+                staged = self.folder / _STAGING / self._key(target).replace("/", "-") / source.name
+                shutil.rmtree(staged.parent, ignore_errors=True)  # of an add that was killed
+                staged.parent.mkdir(parents=True, exist_ok=True)
             try:
                 sha256 = self._staged(source, staged, link=link)
                 inspect(staged, entry)
@@ -135,7 +136,7 @@ class ModelStore:
                     )
             finally:
                 if staged != target:
-                    staged.unlink(missing_ok=True)
+                    shutil.rmtree(staged.parent, ignore_errors=True)
         return Found(entry, target, "there", sha256, size)
 
     def _staged(self, source: Path, staged: Path, *, link: bool) -> str:
@@ -200,7 +201,7 @@ def missing(entry: WeightFile, path: Path) -> Unavailable:
         "weights.missing",
         f"{entry.engine} needs {path.name} ({entry.role}) at {path}, and it is not there. "
         f"Licence: {entry.licence}. {entry.limits}",
-        f"Get it from {entry.source}, then: avatar models add --role {entry.role} FILE.",
+        f"Get it from {entry.source}, then: `models add --role {entry.role} FILE`.",
     )
 
 
@@ -208,7 +209,7 @@ def _changed(path: Path, what: str) -> InvalidInput:
     return InvalidInput(
         "weights.changed",
         f"{path} is not the file that was added: {what} is another.",
-        "Look with `avatar models verify`; add the right file again, with --replace if it is a newer one.",
+        "Look with `models verify`; add the right file again, with --replace if it is a newer one.",
     )
 
 
