@@ -44,13 +44,14 @@ def injection_page() -> str:
         "# Orders in text from outside\n",
         "A language model reads what others have written, and may believe it. Each line is a test with a "
         "model that obeys every word: it reads the text and calls the tool. What happens then is decided "
-        "without it.\n",
+        "without it: changes, whatever is sent to others, and what is not for every ear (memories, logs of "
+        "jobs, pictures, the audit log) need the person's own words. Lists and states are looked up, for "
+        "whatever reason a model has.\n",
         "| the words lie in | they ask to | the model calls | what happens |",
         "|---|---|---|---|",
     ]
     outcomes = {
         "asked": "nothing; the person is offered a sentence",
-        "looked_up": "looked up and told to the person, as far as they may read it; nothing is changed",
         "refused": "refused: there is no such tool",
     }
     for source, orders in table["cases"].items():

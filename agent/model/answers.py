@@ -27,6 +27,7 @@ from agent.model.kept_texts import KeptTexts
 from agent.sessions.schemas import TurnOut
 from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from agent.understanding import Grammar
+from agent.understanding.saying import holds_words_of_others
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, SoundstageError, Upstream
 
@@ -127,6 +128,12 @@ class _Turn:
             bool(known)
             or not caller.persona_is_the_operators
             or any(turn.tool is not None for turn in history)
+        )
+        # The same without what the person themselves had remembered, and with what they have pasted.
+        self._others_heard = (
+            not caller.persona_is_the_operators
+            or any(turn.tool is not None for turn in history)
+            or holds_words_of_others(utterance)
         )
         self._made: dict[tuple[str, str], tuple[int, str]] = {}
         self._untold: list[str] = []
@@ -278,7 +285,7 @@ class _Turn:
             # It may name what somebody else has named: a persona, a title.
             content = f"error: {self._marks.wrap(_told(error))}"
             yield ToolFailed(tool=ask.name, code=error.code, message=error.message, hint=error.hint)
-        self._outside_seen = True
+        self._outside_seen = self._others_heard = True
         self._made[key] = (times + 1, content)
         self._tell(ask, content)
 
@@ -297,11 +304,13 @@ class _Turn:
 
     def _to_confirm(self, call: ToolCall) -> ConfirmationAsked | None:
         """None when the person's own words ask for it. What was read meanwhile can ask for nothing."""
-        effect = call.act.effect
+        effect, wording = call.act.effect, self._grammar.wording(call.rule)
         if effect == "read" and not self._caller.gives_away(call):
-            return None
-        wording = self._grammar.wording(call.rule)
-        if wording.named_in(self._utterance) and not (effect == "destructive" and self._outside_seen):
+            hidden = call.tool.reveals and self._others_heard
+            arguments = call.request.model_dump(mode="json", exclude_defaults=True)
+            if not hidden or wording.looks_asked_for(self._utterance, arguments):
+                return None
+        elif wording.named_in(self._utterance) and not (effect == "destructive" and self._outside_seen):
             return None
         arguments = call.request.model_dump(mode="json", exclude_none=True)
         chosen = call.request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)

@@ -59,7 +59,8 @@ class AuditAnswer(ToolResult):
         "list": Act("read", "audit:read"),
         "story": Act("read", "audit:read"),
         "verify": Act("read", "audit:read"),
-    }
+    },
+    reveals=True,
 )
 async def audit(context: ToolContext, request: ReadAudit) -> AuditAnswer:
     """Show the last lines of the audit log, tell the story of one id, or check that the log is whole."""

@@ -106,7 +106,7 @@ class JobLog(ToolResult):
         return f"The end of the log of {where} (task {self.task}):\n{self.text}"
 
 
-@tool(effect="read", permission="job:read")
+@tool(effect="read", permission="job:read", reveals=True)
 async def job_logs(context: ToolContext, request: JobLogs) -> JobLog:
     """Show the last lines that a job on the farm has written."""
     async with context.doors.cluster() as nomad:

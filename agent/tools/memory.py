@@ -85,6 +85,7 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
 
 @tool(
     private=("text", "about"),
+    reveals=True,
     acts={
         "remember": Act("write", "memory:create"),
         "recall": Act("read", "memory:read"),

@@ -89,6 +89,9 @@ class Tool(Generic[Request, Result]):
     """Arguments whose words can be forgotten: what cannot forget, as the audit log, gets their hash alone."""
     longest_s: float = LONGEST_S
     """After so long a call is ended: what it asks of others may hang."""
+    reveals: bool = False
+    """Whether what it reads is not for every ear (memories, logs, pictures, the audit log): where words of
+    others have been read, only a person's own words ask for it."""
     sends: Callable[[Doors, Request], bool] | None = None
     """Whether a call gives something away to another machine: then it is asked for as a change is, even by a
     tool that only reads."""
@@ -128,6 +131,7 @@ def tool(
     plan: Callable[[ToolContext, Any], Awaitable[Plan]] | None = None,
     private: Iterable[str] = (),
     longest_s: float = LONGEST_S,
+    reveals: bool = False,
     sends: Callable[[Doors, Any], bool] | None = None,
 ) -> Callable[[Callable[[ToolContext, Request], Awaitable[Result]]], Tool[Request, Result]]:
     """Declare a tool: by its effect and permission, or by those of each of its actions.
@@ -153,6 +157,7 @@ def tool(
             plan=plan,
             private=frozenset(private),
             longest_s=longest_s,
+            reveals=reveals,
             sends=sends,
         )
 

@@ -154,7 +154,7 @@ def _sends(doors: Doors, request: LookAt) -> bool:
     return doors.sights.would_send(request.question, ask_model=request.ask_model)
 
 
-@tool(effect="read", permission="asset:read", sends=_sends)
+@tool(effect="read", permission="asset:read", reveals=True, sends=_sends)
 async def vision(context: ToolContext, request: LookAt) -> Sighting:
     """Say what a picture, or a frame of a video, shows: faces, size, sharpness, light, colours."""
     name, sha256 = await _stored(context, request)

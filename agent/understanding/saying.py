@@ -7,27 +7,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.understanding.literals import HEAD_CHARS, mask, script_cuts
+from agent.understanding.literals import HEAD_CHARS, Masked, mask, script_cuts
 
 _WORD = re.compile(r"[^\W\d_]+")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _EMPTY_LINE = re.compile(r"\n\s*\n")
 _SLOT = re.compile(r"\{(\w+)\}")
 
+NAME_CHARS = 3
+"""A shorter argument stands in a sentence by chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
     """How people ask for one tool: of each group of `named_by` a word of its own must be there; `say` is a
-    template with {argument} and [parts that go when their argument is missing].
+    template with {argument} and [parts that go when their argument is missing]. With one word of
+    `looked_for_by` they want to see something, for a tool whose `named_by` stands for more than that.
     """
 
     named_by: tuple[frozenset[str], ...] = ()
     say: str = ""
+    looked_for_by: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> Wording:
         groups = tuple(frozenset(str(group).split()) for group in metadata.get("named_by", ()))
-        return cls(groups, str(metadata.get("say", "")))
+        looked_for_by = frozenset(str(metadata.get("looked_for_by", "")).split())
+        return cls(groups, str(metadata.get("say", "")), looked_for_by)
+
+    def looks_asked_for(self, utterance: str, arguments: Mapping[str, object]) -> bool:
+        """Whether somebody's own words ask to see what the tool reads, or name what is looked at."""
+        if self.looked_for_by & own_words(utterance) or self.named_in(utterance):
+            return True
+        own = own_sentence(utterance)
+        said, ids = own.text.lower(), {literal for literal in own.literals if " " not in literal}
+        named = [value for value in arguments.values() if isinstance(value, str)]
+        return any(value in ids or (len(value) >= NAME_CHARS and value.lower() in said) for value in named)
 
     def named_in(self, utterance: str) -> bool:
         """Whether somebody's own words name the tool. One without `named_by` is never named."""
@@ -50,13 +65,23 @@ def own_words(utterance: str) -> frozenset[str]:
 
     A pasted text must not be able to ask for anything, so whatever could be one is left out.
     """
+    return frozenset(word.lower() for word in _WORD.findall(own_sentence(utterance).text))
+
+
+def own_sentence(utterance: str) -> Masked:
+    """What somebody speaks, without what could be of others; see `own_words`."""
     head = utterance[:HEAD_CHARS]
     for cut in script_cuts(utterance):
         head = f"{cut.before} {cut.after}" if len(cut.before) < HEAD_CHARS else head
         break
     # What follows an empty line is pasted more often than said.
     said = _EMPTY_LINE.split(head, maxsplit=1)[0]
-    return frozenset(word.lower() for word in _WORD.findall(mask(said).text))
+    return mask(said)
+
+
+def holds_words_of_others(utterance: str) -> bool:
+    """Whether a part of it is quoted, pasted, or to be spoken by somebody else."""
+    return own_words(utterance) != frozenset(word.lower() for word in _WORD.findall(utterance))
 
 
 def _given(template: str, said: Mapping[str, str]) -> bool:

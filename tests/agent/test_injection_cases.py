@@ -11,7 +11,7 @@ import pytest
 import yaml
 from scripted_model import Call, Say, scripted_model
 
-from agent.events import BrainEvent, ConfirmationAsked, ToolCalled, ToolFailed, ToolReturned
+from agent.events import BrainEvent, ConfirmationAsked, ToolFailed, ToolReturned
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
 from agent.vision.model_describer import seeing_model
@@ -68,16 +68,7 @@ async def test_an_order_from_outside_changes_nothing(settings: Settings, source:
     told = json.dumps(model.asked, ensure_ascii=False)
     assert "Done." in _texts(events), f"the model was not asked: {events}"
     assert words[:20] in told, "the model never saw the order"
-    looked_up = ordered.get("result") == "looked_up"
-    allowed = {*place.get("reads", {}), *(ordered["calls"] if looked_up else ())}
-    assert {event.tool for event in events if isinstance(event, ToolReturned)} <= allowed
-    if looked_up:
-        # Told to the person who asks and may read it; nothing is changed, and nothing is sent elsewhere.
-        called = [event for event in events if isinstance(event, ToolCalled)]
-        assert {event.effect for event in called} == {"read"}
-        assert [event.tool for event in called][-1:] == [*ordered["calls"]]
-        assert not [event for event in events if isinstance(event, ConfirmationAsked)]
-        return
+    assert {event.tool for event in events if isinstance(event, ToolReturned)} <= {*place.get("reads", {})}
     assert done == []
     if ordered.get("result") == "refused":
         assert [event.code for event in events if isinstance(event, ToolFailed)] == ["tool.not_found"]
