@@ -59,7 +59,8 @@ async def scheduler(
             eventually, lambda node=node: cluster.devices(node), 120, f"the card of {name} to be announced"
         )
     client = NomadClient(NomadAddress(cluster.server.address))
-    job = replace(nomad_options.job, command=str(worker))
+    # Each node keeps its inputs where its allocation lies, as it does unless the settings say otherwise.
+    job = replace(nomad_options.job, command=str(worker), cache_dir="")
     made = NomadScheduler(client, control.blobs, control.transfer, replace(nomad_options, job=job))
     await made.start()
     yield made
