@@ -299,7 +299,9 @@ def _refusal(answer: httpx.Response) -> SoundstageError:
         )
     if answer.status_code == 404 or "not found" in said:
         return NotFound("nomad.not_found", f"Nomad does not know it: {text}.", "It may be purged.")
-    if answer.status_code >= 500 and ("no cluster leader" in said or "rpc error" in said or not said):
+    # A server that has just begun, or a cluster whose first leader is still making its keys.
+    beginning = "no cluster leader" in said or "keyring has not been initialized" in said
+    if answer.status_code >= 500 and (beginning or "rpc error" in said or not said):
         return Unavailable(
             "nomad.unreachable",
             f"Nomad cannot serve now: {text or answer.status_code}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,12 +25,28 @@ def built_page() -> None:
 
 @pytest.fixture(scope="session")
 def studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """One for all tests: what it holds, others may have made."""
+    with _up(tmp_path_factory) as made:
+        yield made
+
+
+@pytest.fixture
+def new_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """For a test that counts or shows all there is."""
+    with _up(tmp_path_factory) as made:
+        yield made
+
+
+@contextmanager
+def _up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     path, project = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("project")
     (project / "playbook.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
     made = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project)})
-    made.start()
-    yield made
-    made.stop()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="session")

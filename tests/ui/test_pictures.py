@@ -20,10 +20,10 @@ SENTENCE = "Make a video in 720p where Nova says: Good morning. The tide comes i
 
 
 def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
-    studio: Studio, visiting: Visiting, tmp_path: Path
+    new_studio: Studio, visiting: Visiting, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("PICTURES_TO", tmp_path))
-    visit = visiting(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    visit = visiting(new_studio.url, viewport={"width": 1280, "height": 800}, color_scheme="light")
     page = visit.open()
     for sentence in (SENTENCE, "who can speak?", "list my videos"):
         if sentence != SENTENCE:
@@ -37,12 +37,12 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     wait_for(page, "document.getElementById('video')?.readyState >= 2")
     _take(page, folder / "mission-control-light.png")
     page.emulate_media(color_scheme="dark")
-    page.goto(f"{studio.url}/#/log")
+    page.goto(f"{new_studio.url}/#/log")
     expect(page.locator(".log li").last).to_be_visible(timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-dark.png")
     page.emulate_media(color_scheme="light")
-    names = [_switched_on(studio, threads) for threads in (8, 16, 32)]
-    page.goto(f"{studio.url}/#/machines")
+    names = [_switched_on(new_studio, threads) for threads in (8, 16, 32)]
+    page.goto(f"{new_studio.url}/#/machines")
     expect(page.locator("tbody tr")).to_have_count(len(names), timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-machines.png")
     visit.say(f"accept the machine {names[0]}")
@@ -50,7 +50,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     expect(page.locator(".approval .changes li").first).to_be_visible(timeout=PATIENCE_MS)
     _take(page, folder / "mission-control-approval.png")
     page.set_viewport_size({"width": 360, "height": 740})
-    page.goto(f"{studio.url}/#/talk")
+    page.goto(f"{new_studio.url}/#/talk")
     page.reload()
     expect(page.locator(".asks")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator("#utterance")).to_be_visible(timeout=PATIENCE_MS)

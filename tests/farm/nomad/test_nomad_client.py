@@ -15,9 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-from nomad_cluster import NomadAgent, nomad_program  # type: ignore[import-not-found]
+from loopback_http import Reply, Request, serving
+from nomad_cluster import NomadAgent, eventually, nomad_program  # type: ignore[import-not-found]
 
 from farm.nomad import NomadAddress, NomadClient
+from farm.nomad.watching import MAY_PASS
 from soundstage.errors import Forbidden, Invalid, Unavailable
 
 pytestmark = pytest.mark.root
@@ -74,6 +76,9 @@ def _bootstrapped(folder: Path, url: str) -> NomadAddress:
         assert policy is not None
         rules = policy.group(1).replace('namespace "default"', 'namespace "video"')
         http.put("/namespace/video", json={"Name": "video"}).raise_for_status()
+        # The first leader answers before it has made the key that seals variables.
+        first = {"Path": "first", "Items": {"is": "sealed"}}
+        eventually(lambda: http.put("/var/first", json=first).is_success, 60, "the keyring")
         http.put("/acl/policy/farm", json={"Name": "farm", "Rules": rules}).raise_for_status()
         made = http.put("/acl/token", json={"Type": "client", "Policies": ["farm"]}).raise_for_status().json()
     token = folder / "token"
@@ -162,6 +167,27 @@ async def test_a_certificate_of_strangers_is_not_trusted(guarded: NomadAddress) 
 async def test_a_broken_job_file_is_refused_with_nomads_words(client: NomadClient) -> None:
     with pytest.raises(Invalid, match="Nomad refuses"):
         await client.parse_job('job "x" {', {})
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (500, "variable error: encrypt: keyring has not been initialized yet"),
+        (500, "No cluster leader"),
+        (500, "rpc error: failed to get conn: dial tcp 10.0.0.2:4647: connect: connection refused"),
+        (502, "<html>Bad gateway</html>"),
+    ],
+)
+async def test_a_cluster_that_is_beginning_is_waited_for(status: int, words: str) -> None:
+    """`Unavailable` leaves the task in the line; `Invalid` would end it."""
+
+    async def answer(_request: Request) -> Reply:
+        return Reply(status, words.encode())
+
+    async with serving(answer) as url, NomadClient(NomadAddress(url)) as client:
+        with pytest.raises(Unavailable, match="cannot serve now") as refused:
+            await client.put_variable("nomad/jobs/one", {"token": "x"})
+    assert refused.value.code in MAY_PASS
 
 
 async def test_values_cannot_break_out_of_their_quotes(client: NomadClient) -> None:
