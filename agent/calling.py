@@ -12,9 +12,10 @@ from agent.sessions.service import Conversation, OpenTurn
 from agent.tools.doors import Doors
 from agent.tools.record import ToolContext
 from agent.tools.toolset import ToolCall, Toolset
-from agent.tools.wrappers import shortened, without_secrets
+from agent.tools.wrappers import shortened
 from policy import Principal
 from soundstage.errors import Forbidden
+from soundstage.telemetry.masking import without_secrets
 from studio.personas.schemas import Persona
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from agent.approvals.states import ApprovalState
 from agent.tools.plan import Plan
-from soundstage.telemetry.masking import mask_secrets
+from soundstage.telemetry.masking import without_secrets
 
 
 class VoteRequest(BaseModel):
@@ -54,4 +54,4 @@ class ApprovalOut(BaseModel):
     @field_serializer("arguments")
     def _shown(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Without secrets: whoever agrees is bound to all of them by their hash."""
-        return dict(mask_secrets(None, "approval", arguments))
+        return without_secrets(arguments)

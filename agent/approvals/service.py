@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,7 +24,7 @@ from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import mask_text, trace_id
-from soundstage.telemetry.masking import mask_secrets
+from soundstage.telemetry.masking import without_secrets
 
 STREAM = "approvals"
 RUNNING_FOR = timedelta(minutes=15)
@@ -239,7 +238,7 @@ class ApprovalService:
         said = {"reason": reason, "by": by.id}
         if not votes[-1].agrees:
             row.state = move(ApprovalState(row.state), ApprovalState.DENIED)
-            row.ended_at, row.arguments = utcnow(), _without_secrets(row.arguments)
+            row.ended_at, row.arguments = utcnow(), without_secrets(row.arguments)
             await self._tell(session, row, "approval.denied", by.name, said)
         elif len(votes) >= row.approvers:
             row.state = move(ApprovalState(row.state), ApprovalState.APPROVED)
@@ -250,7 +249,7 @@ class ApprovalService:
     async def _end(self, session: AsyncSession, row: Approval, state: ApprovalState, outcome: str) -> None:
         row.state = move(ApprovalState(row.state), state)
         row.ended_at, row.alive_until, row.outcome = utcnow(), None, mask_text(outcome[:OUTCOME_CHARS])
-        row.arguments = _without_secrets(row.arguments)
+        row.arguments = without_secrets(row.arguments)
         await self._tell(session, row, f"approval.{state}", "soundstage", {"outcome": row.outcome})
 
     async def _tell(
@@ -284,11 +283,6 @@ class ApprovalService:
         votes = await Approvals(session).votes(row.id)
         out = ApprovalOut.model_validate(row)
         return out.model_copy(update={"votes": tuple(VoteOut.model_validate(vote) for vote in votes)})
-
-
-def _without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What stays of a call that is never made again."""
-    return dict(mask_secrets(None, "approval", dict(arguments)))
 
 
 def _refusal(

@@ -123,18 +123,10 @@ class _Turn:
         ]
         self._earlier_told = len(earlier)
         # What a tool returned in this conversation, what was remembered, and how a persona is described may
-        # hold words of others.
-        self._outside_seen = (
-            bool(known)
-            or not caller.persona_is_the_operators
-            or any(turn.tool is not None for turn in history)
-        )
-        # The same without what the person themselves had remembered, and with what they have pasted.
-        self._others_heard = (
-            not caller.persona_is_the_operators
-            or any(turn.tool is not None for turn in history)
-            or holds_words_of_others(utterance)
-        )
+        # hold words of others; so may what the person has pasted, while what they had remembered is theirs.
+        told_before = not caller.persona_is_the_operators or any(turn.tool is not None for turn in history)
+        self._outside_seen = told_before or bool(known)
+        self._others_heard = told_before or holds_words_of_others(utterance)
         self._made: dict[tuple[str, str], tuple[int, str]] = {}
         self._untold: list[str] = []
 
@@ -305,15 +297,16 @@ class _Turn:
     def _to_confirm(self, call: ToolCall) -> ConfirmationAsked | None:
         """None when the person's own words ask for it. What was read meanwhile can ask for nothing."""
         effect, wording = call.act.effect, self._grammar.wording(call.rule)
-        if effect == "read" and not self._caller.gives_away(call):
-            hidden = call.tool.reveals and self._others_heard
-            arguments = call.request.model_dump(mode="json", exclude_defaults=True)
-            if not hidden or wording.looks_asked_for(self._utterance, arguments):
+        looks = effect == "read" and not self._caller.gives_away(call)
+        if looks and not (call.tool.reveals and self._others_heard):
+            return None
+        chosen = call.request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        if looks:
+            if wording.looks_asked_for(self._utterance, chosen):
                 return None
         elif wording.named_in(self._utterance) and not (effect == "destructive" and self._outside_seen):
             return None
         arguments = call.request.model_dump(mode="json", exclude_none=True)
-        chosen = call.request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return ConfirmationAsked(
             tool=call.tool.name,
             arguments=self._caller.shown(arguments),

@@ -25,11 +25,11 @@ from soundstage.database import Prepared, Writing
 
 _SESSIONS = cast(Table, AgentSession.__table__)
 _TURNS = cast(Table, AgentTurn.__table__)
-_OWN = (
-    _SESSIONS.c.id == bindparam("session"),
+_OF_PRINCIPAL = (
     _SESSIONS.c.tenant == bindparam("of_tenant"),
     _SESSIONS.c.principal_id == bindparam("of_principal"),
 )
+_OWN = (_SESSIONS.c.id == bindparam("session"), *_OF_PRINCIPAL)
 
 _OPEN = Prepared(insert(_SESSIONS))
 _PERSONA = select(_SESSIONS.c.persona_id).where(*_OWN)
@@ -48,11 +48,7 @@ _BEGIN = Prepared(
 _OF_REQUEST = Prepared(
     select(_TURNS.c.session_id, _TURNS.c.number)
     .join(_SESSIONS, _SESSIONS.c.id == _TURNS.c.session_id)
-    .where(
-        _SESSIONS.c.tenant == bindparam("of_tenant"),
-        _SESSIONS.c.principal_id == bindparam("of_principal"),
-        _TURNS.c.request_id == bindparam("request"),
-    )
+    .where(*_OF_PRINCIPAL, _TURNS.c.request_id == bindparam("request"))
     .limit(1)
 )
 _ADD_TURN = Prepared(insert(_TURNS))

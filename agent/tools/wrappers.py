@@ -24,7 +24,7 @@ from soundstage.database.tenants import working_for
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
-from soundstage.telemetry.masking import mask_secrets
+from soundstage.telemetry.masking import without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,11 +296,6 @@ def shortened(values: Mapping[str, object], limit: int = 200) -> dict[str, objec
 def shown(values: Mapping[str, object]) -> dict[str, object]:
     """Shortened, and without what must not be seen."""
     return without_secrets(shortened(values))
-
-
-def without_secrets(values: Mapping[str, object]) -> dict[str, object]:
-    """Masked by the name of a field and the look of a value, however deep; a call itself keeps all."""
-    return dict(mask_secrets(None, "debug", dict(values)))
 
 
 def _dry(context: ToolContext, call: ToolCall) -> dict[str, object]:

@@ -22,7 +22,7 @@ from soundstage.database import Database, Writing, in_transaction, utcnow, when_
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
 from soundstage.telemetry import get_logger
-from soundstage.telemetry.masking import mask_secrets
+from soundstage.telemetry.masking import without_secrets
 from soundstage.tracing import trace_id as current_trace_id
 
 PAGE = 1000
@@ -233,7 +233,7 @@ def _plain(text: str) -> str:
 
 
 def _told(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {storable(name): _short(value) for name, value in mask_secrets(None, "info", dict(data)).items()}
+    return {storable(name): _short(value) for name, value in without_secrets(data).items()}
 
 
 def _of_tenant(entry: AuditEntry) -> dict[str, Any]:

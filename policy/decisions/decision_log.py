@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from policy.decisions.verdict import Decision, Verdict
 from soundstage.telemetry import get_logger
-from soundstage.telemetry.masking import mask_secrets
+from soundstage.telemetry.masking import without_secrets
 
 Which = Literal["all", "refused", "none"]
 MAX_TEXT = 200
@@ -42,7 +42,7 @@ def masked_question(document: Mapping[str, Any]) -> dict[str, Any]:
         "subject": document["subject"],
         "arguments": {name: _short(value) for name, value in document["arguments"].items()},
     }
-    return dict(mask_secrets(None, "info", fields))
+    return without_secrets(fields)
 
 
 def _short(value: Any) -> Any:

@@ -35,7 +35,12 @@ _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: every field, however deep, and the message itself."""
-    return {name: _masked(name, value) for name, value in event.items()}
+    return without_secrets(event)
+
+
+def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values by name, as `mask_secrets` lets them be seen."""
+    return {name: _masked(name, value) for name, value in values.items()}
 
 
 def mask_text(text: str) -> str:

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 from fastapi import FastAPI
 from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
-from socket_servers import WAIT_S, on_loopback
+from mcp_client import mcp_client
+from socket_servers import on_loopback
 
 from agent.mcp import McpCalls, McpEndpoint, mcp_router
 from agent.mcp.running import CallLimits
@@ -19,18 +18,6 @@ from app.composition import Services
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
 from soundstage.errors import install_error_handlers
-
-OPENING = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
-"""The first message of a session."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +36,7 @@ class McpAddress:
     @asynccontextmanager
     async def client(self, key: str | None, **options: Any) -> AsyncIterator[Client]:
         """A connected client, as a program of somebody else would make it."""
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        async with (
-            httpx2.AsyncClient(headers=headers, timeout=WAIT_S) as http,
-            Client(streamable_http_client(self.url, http_client=http), **options) as client,
-        ):
+        async with mcp_client(self.url, key, **options) as client:
             yield client
 
 

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_servers import OPENING, WAIT_S, McpAddress, mcp_address
+from mcp_client import OPENING
+from mcp_servers import McpAddress, mcp_address
+from socket_servers import WAIT_S
 from sqlalchemy import select
 
 from agent.approvals.states import ApprovalState

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from mcp_servers import OPENING, WAIT_S, McpAddress, mcp_address
+from mcp_client import OPENING
+from mcp_servers import McpAddress, mcp_address
+from socket_servers import WAIT_S
 from strange_messages import bodies
 
 from agent.mcp import McpCalls, McpEndpoint

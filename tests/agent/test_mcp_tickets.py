@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from mcp import Client, types
-from mcp_servers import WAIT_S, McpAddress, mcp_address
+from mcp_servers import McpAddress, mcp_address
+from socket_servers import WAIT_S
 from sqlalchemy import select
 
 from agent.mcp import McpCalls

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "provisioning_api"), str(TESTS / "servers")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+from ready import told_until_ready
+
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
 PATIENCE_S = 240
@@ -106,14 +108,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, str
     """A server as `soundstage up` starts it, and its URL."""
     home = Home(tmp_path_factory.mktemp("server"))
     process = home.start("up", "--json")
-    assert process.stdout is not None
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["event"] == "ready":
-            break
-    else:
-        raise AssertionError(home.log.read_text())
-    yield home, event["url"]
+    yield home, told_until_ready(process, home.log)["url"]
     process.terminate()
     process.wait(30)
 

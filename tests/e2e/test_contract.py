@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from ready import told_until_ready
 from schemathesis import GenerationMode
 
 from policy.decisions.bundle import shipped
@@ -76,15 +76,8 @@ def tried(tmp_path_factory: pytest.TempPathFactory, installation: Any) -> Iterat
         SOUNDSTAGE_WORKER__COMMAND='["/bin/false"]',
         SOUNDSTAGE_LOG__LEVEL="error",
     )
-    assert process.stdout is not None
-    key = url = ""
-    for line in process.stdout:
-        event = json.loads(line)
-        key = event.get("key", key)
-        url = event.get("url", url)
-        if event.get("event") == "ready":
-            break
-    yield Tried(url, key, home)
+    told = told_until_ready(process, home.log)
+    yield Tried(told["url"], told["key"], home)
     process.terminate()
     process.wait(60)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ready import told_until_ready
 from scripted_model import Call, Say, scripted_model
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -35,15 +36,8 @@ async def started(home: Any, model_url: str) -> tuple[subprocess.Popen[str], str
         SOUNDSTAGE_LLM__LOCAL__BASE_URL=model_url,
         SOUNDSTAGE_LLM__LOCAL__MODEL="scripted",
     )
-
-    def ready() -> str:
-        for line in process.stdout:
-            event = json.loads(line)
-            if event["event"] == "ready":
-                return str(event["url"])
-        raise AssertionError(home.log.read_text())
-
-    return process, await asyncio.to_thread(ready)
+    told = await asyncio.to_thread(told_until_ready, process, home.log)
+    return process, str(told["url"])
 
 
 def kill(process: subprocess.Popen[str]) -> None:

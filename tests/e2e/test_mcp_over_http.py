@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import httpx2
 import pytest
 from mcp import Client, MCPError
-from mcp.client.streamable_http import streamable_http_client
+from mcp_client import OPENING, mcp_client
+from ready import told_until_ready
 
 WAIT_S = 240
-OPENING = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
-"""The first message of a session."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +40,7 @@ class Server:
 
     @asynccontextmanager
     async def client(self, key: str) -> AsyncIterator[Client]:
-        async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=WAIT_S) as http,
-            Client(streamable_http_client(f"{self.url}/mcp", http_client=http)) as client,
-        ):
+        async with mcp_client(f"{self.url}/mcp", key) as client:
             yield client
 
 
@@ -69,12 +54,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, installation: Any) -> Iter
         SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN="false",
         SOUNDSTAGE_WORKER__COMMAND='["/bin/false"]',
     )
-    assert process.stdout is not None
-    told: dict[str, Any] = {}
-    for line in process.stdout:
-        told |= json.loads(line)
-        if told["event"] == "ready":
-            break
+    told = told_until_ready(process, home.log)
     yield Server(told["url"], told["key"])
     process.terminate()
     process.wait(60)

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from ramdisk import switched_on
+from ready import told_until_ready
 from scripted_model import Call, Say, ScriptedModel, scripted_model
 
 PATIENCE_S = 240
@@ -128,15 +129,9 @@ def open_studio(home: Any) -> Callable[..., Any]:
     @contextmanager
     def opened(**more: str) -> Iterator[Studio]:
         process = home.start("up", "--json", **variables, **more)
-        assert process.stdout is not None
         try:
-            for line in process.stdout:
-                event = json.loads(line)
-                if event.get("event") == "ready":
-                    break
-            else:
-                raise AssertionError(home.log.read_text())
-            yield Studio(event["url"], event["provisioning_url"], event["provisioning_tls_url"])
+            told = told_until_ready(process, home.log)
+            yield Studio(told["url"], told["provisioning_url"], told["provisioning_tls_url"])
         finally:
             process.terminate()
             process.wait(60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, expect
+from ready import told_until_ready
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
@@ -69,17 +69,11 @@ class Studio:
                 text=True,
                 start_new_session=True,
             )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            event = json.loads(line)
-            self.key = event.get("key", self.key)
-            assert "event" in event, line
-            if event["event"] == "ready":
-                self.url = event["url"]
-                self.provisioning_url = event["provisioning_url"]
-                self.provisioning_tls_url = event["provisioning_tls_url"]
-                return
-        raise AssertionError((self.path / "server.log").read_text())
+        told = told_until_ready(self.process, self.path / "server.log")
+        self.key = told.get("key", self.key)
+        self.url = told["url"]
+        self.provisioning_url = told["provisioning_url"]
+        self.provisioning_tls_url = told["provisioning_tls_url"]
 
     def stop(self) -> None:
         if self.process is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ class VoiceServer:
     """`voices` are the uploaded ones by what they are called; `status` is what it says next instead of yes.
 
     `fault` breaks the next upload: "cut" keeps the voice and breaks the line, "vague" answers with no name,
-    "slow" takes `pause_s`.
+    "slow" waits until it may `go_on`.
     """
 
     url: str = ""
@@ -48,7 +47,7 @@ class VoiceServer:
     deletes: bool = True
     clones: bool = True
     fault: str = ""
-    pause_s: float = 0.5
+    go_on: threading.Event = field(default_factory=threading.Event)
 
 
 def _handler(service: VoiceServer) -> type[BaseHTTPRequestHandler]:
@@ -66,7 +65,7 @@ def _handler(service: VoiceServer) -> type[BaseHTTPRequestHandler]:
                 return self._say(422, {"detail": f"a field is missing, or the sample is {kind}"})
             fault, service.fault = service.fault, ""
             if fault == "slow":
-                time.sleep(service.pause_s)
+                service.go_on.wait(60)
             name = form["name"].decode().lower()
             voice_id = f"voice_{name}" if service.names_id else name
             service.voices[voice_id] = {**form, "kind": kind.encode()}

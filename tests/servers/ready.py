@@ -1,0 +1,21 @@
+"""`soundstage up --json` as a child: what it tells until it answers requests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+
+def told_until_ready(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
+    """The fields of all its lines together: `url`, `provisioning_url`, `provisioning_tls_url`, and `key` at
+    the first start. AssertionError with its log when it ends before.
+    """
+    assert process.stdout is not None
+    told: dict[str, Any] = {}
+    for line in process.stdout:
+        told |= json.loads(line)
+        if told["event"] == "ready":
+            return told
+    raise AssertionError(log.read_text())
