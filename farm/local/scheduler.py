@@ -119,7 +119,7 @@ class LocalScheduler:
 
     async def explain(self, task_id: str) -> str:
         story = self._ledger.story(task_id)
-        if story.state is TaskState.QUEUED:
+        if task_id in self._queue:
             busy, ahead = len(self._running), self._queue.ahead_of(task_id)
             return f"waits: {busy} of {self._options.concurrency} workers busy, {ahead} ahead of it"
         if story.ended:

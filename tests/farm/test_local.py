@@ -87,6 +87,18 @@ async def test_no_more_workers_run_than_allowed(
     await pool.close()
 
 
+async def test_a_task_whose_turn_has_come_but_that_has_not_begun_is_explained(
+    blobs: Any, local_options: Any, make_task: Any
+) -> None:
+    pool = LocalScheduler(blobs, local_options)
+    await pool.start()
+    task = await make_task("a", "!slow 60")
+    # Nothing here waits for anything, so its worker has had no moment to begin.
+    await pool.submit(task)
+    assert await pool.explain("a") == "runs: the worker is getting ready"
+    await pool.close()
+
+
 async def test_nothing_is_left_of_a_task_but_its_blobs(
     blobs: Any, local_options: Any, make_task: Any, watched: Any
 ) -> None:
