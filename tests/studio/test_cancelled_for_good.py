@@ -10,6 +10,7 @@ import pytest
 from avatar.spec import RenderSpec
 
 from farm.local import LocalScheduler
+from farm.placement import Retries
 from soundstage.settings import Settings
 from studio.renders.repository import Renders
 from studio.renders.schemas import RenderRequest
@@ -33,7 +34,7 @@ def kept(settings: Settings) -> Callable[[], int]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.05)
 
@@ -59,7 +60,7 @@ async def test_a_cancelled_render_leaves_nothing_for_a_second_try(
 async def test_what_another_render_goes_on_with_is_kept(rooms: Studio, kept: Callable[[], int]) -> None:
     first = await begun(rooms, kept, "!keep")
     second = await rooms.renders.create(RenderRequest(spec=spec_of("!keep")))
-    await asyncio.sleep(0.5)
+    await until(lambda: [job.wanted for job in rooms.dispatcher._maker._pool._jobs.values()] == [2])
     await rooms.renders.cancel(first)
     await rooms.renders.wait(first)
     assert kept() == FILES_OF_ONE
@@ -78,11 +79,18 @@ async def test_a_scene_that_is_stopped_because_another_failed_can_be_gone_on_wit
 
 
 async def test_a_worker_that_is_killed_again_and_again_leaves_its_parts_until_somebody_cancels(
-    rooms: Studio, kept: Callable[[], int]
+    rooms: Studio, kept: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cancel comes between two tries, when there is no worker to tell."""
+    pausing = asyncio.Event()
+
+    def wait_s(*_: Any) -> float:
+        pausing.set()
+        return 3600.0
+
+    monkeypatch.setattr(Retries, "wait_s", wait_s)
     render = await begun(rooms, kept, "!keep killed")
-    await asyncio.sleep(0.5)
+    await asyncio.wait_for(pausing.wait(), 60)
     assert kept() == FILES_OF_ONE
     await rooms.renders.cancel(render)
     assert (await rooms.renders.wait(render)).state is RenderState.CANCELLED

@@ -53,7 +53,7 @@ def spec_of(*scripts: str) -> RenderSpec:
     return RenderSpec.model_validate({"canvas": {"width": 320, "height": 180}, "scenes": scenes})
 
 
-async def eventually(ask: Any, seconds: float = 15.0) -> None:
+async def eventually(ask: Any, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not await ask():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.05)
@@ -149,7 +149,11 @@ async def test_one_of_two_dispatchers_drives_and_the_other_takes_over(
 ) -> None:
     other = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
     await studio_rooms.dispatcher.start()
-    await asyncio.sleep(0.1)
+
+    async def driving() -> bool:
+        return bool(studio_rooms.dispatcher.driving)
+
+    await eventually(driving)
     async with other.dispatcher:
         view = await other.renders.create(ask())
         assert (await other.renders.wait(view.id)).state is RenderState.DONE
@@ -160,15 +164,21 @@ async def test_one_of_two_dispatchers_drives_and_the_other_takes_over(
         assert other.dispatcher.driving
 
 
-async def test_renders_of_higher_priority_start_first(rooms: Any, ask: Any) -> None:
-    blockers = [await rooms.renders.create(ask(f"!slow 1\n{number}")) for number in range(2)]
+async def test_renders_of_higher_priority_start_first(rooms: Any, scheduler: Any, ask: Any) -> None:
+    blockers = [await rooms.renders.create(ask(f"!slow 60\n{number}")) for number in range(2)]
 
     async def busy() -> bool:
         states = {(await rooms.renders.get(view.id)).state for view in blockers}
         return states == {RenderState.RUNNING}
 
+    async def all_wait() -> bool:
+        return len(scheduler._queue) == len(views)
+
     await eventually(busy)
     views = [await rooms.renders.create(ask(f"!slow 0.3\n{number}", priority=number)) for number in range(4)]
+    await eventually(all_wait)
+    for view in blockers:
+        await rooms.renders.cancel(view.id)
     ended = [await rooms.renders.wait(view.id) for view in views]
     order = [view.priority for view in sorted(ended, key=lambda view: view.started_at)]
     assert sorted(order[:2]) == [2, 3] and sorted(order[2:]) == [0, 1]
@@ -189,7 +199,7 @@ def test_the_lock_is_let_go_when_its_process_is_killed(tmp_path: Path) -> None:
     holder.kill()
     holder.wait()
     holder.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not mine.acquire():
         assert time.monotonic() < deadline
         time.sleep(0.05)

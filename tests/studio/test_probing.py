@@ -29,7 +29,7 @@ async def uploaded(rooms: Any, content: bytes = MP4, **labels: Any) -> Any:
 
 
 async def looked_into(rooms: Any, asset_id: str) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "probe" not in (view := await rooms.assets.get(asset_id)).metadata:  # noqa: ASYNC110 - as callers do
             await asyncio.sleep(0.05)
     return view

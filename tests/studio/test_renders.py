@@ -32,7 +32,7 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
 
 
-async def eventually(ask: Any, seconds: float = 10.0) -> None:
+async def eventually(ask: Any, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not await ask():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.02)

@@ -122,7 +122,7 @@ async def test_a_segment_that_a_render_in_hand_needs_is_never_collected(rooms: A
     cached = await made(rooms, "cached")
     await made(rooms, "not wanted any more")
     spec = (await rooms.renders.detail(cached.id)).spec.model_dump()
-    slow = {**spec["scenes"][0], "id": "scene-2", "script": "!slow 1.5"}
+    slow = {**spec["scenes"][0], "id": "scene-2", "script": "!slow 4"}
     both = {**spec, "scenes": [spec["scenes"][0], slow]}
     view = await rooms.renders.create(RenderRequest.model_validate({"spec": both}))
     async with asyncio.timeout(60):
@@ -181,6 +181,6 @@ async def test_old_events_go_and_those_of_unfinished_renders_stay(
     assert len(await events.read()) == goes + len(stays), "a plan removes nothing"
     await studio_rooms.retention.apply()
     assert [event.id for event in await events.read()] == [event.id for event in stays]
-    told = await asyncio.wait_for(client.get(f"/api/renders/{ended.id}/events"), 5)
+    told = await asyncio.wait_for(client.get(f"/api/renders/{ended.id}/events"), 60)
     assert told.status_code == 204, "nobody waits for an end that is not told any more"
-    assert (await asyncio.wait_for(studio_rooms.renders.wait(ended.id), 5)).state is RenderState.CANCELLED
+    assert (await asyncio.wait_for(studio_rooms.renders.wait(ended.id), 60)).state is RenderState.CANCELLED

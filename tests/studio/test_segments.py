@@ -65,11 +65,15 @@ async def test_the_same_scene_twice_in_one_video_is_made_once(rooms: Any) -> Non
     assert render.segments[0].attempts == 1
 
 
-async def test_cancelling_one_of_two_renders_leaves_the_shared_segment_to_the_other(rooms: Any) -> None:
-    spec = spec_of("!slow 1")
+async def test_cancelling_one_of_two_renders_leaves_the_shared_segment_to_the_other(
+    studio_rooms: Any,
+) -> None:
+    rooms, spec = studio_rooms, spec_of("!slow 2")
     first = await rooms.renders.create(RenderRequest(spec=spec))
     second = await rooms.renders.create(RenderRequest(spec=spec))
-    async with asyncio.timeout(30):
+    # Both wait already: neither has a start in which the segment could be ready before the other asks.
+    await rooms.dispatcher.start()
+    async with asyncio.timeout(60):
         while not _is_wanted_twice(rooms):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
     await rooms.renders.cancel(first.id)

@@ -129,7 +129,7 @@ async def test_a_webhook_hears_of_its_tenant_only(rooms: Any, made: Any, db: Any
     with working_for("acme"):
         await made(rooms, "hello")
     async with rooms.outgoing:
-        for _ in range(200):
+        for _ in range(1200):
             with working_for("acme"):
                 found = await rooms.outgoing.webhooks.deliveries(hooks["acme"].id)
             if len(found) >= 4:

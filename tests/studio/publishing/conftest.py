@@ -142,7 +142,7 @@ def until() -> Until:
     """Waits for a state, or for a sentence in `waits`."""
 
     async def wait(outgoing: Outgoing, publication_id: str, *states: str, waits: str = "") -> PublicationView:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 view = await outgoing.publishing.get(publication_id)
                 if view.state in states and waits in view.waits:

@@ -309,7 +309,7 @@ async def test_a_restart_in_any_step_goes_on_where_it_was(
     youtube.faults[step].append(Stalls())
     async with start() as before:
         publication = await publish(before, render)
-        await asyncio.wait_for(youtube.stalled.wait(), 10)
+        await asyncio.wait_for(youtube.stalled.wait(), 60)
     asked = len(youtube.asked)
     async with start() as after:
         await until(after, publication, "published")

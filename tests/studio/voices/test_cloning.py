@@ -343,7 +343,7 @@ async def test_a_refused_sending_takes_no_sample_along_that_another_has_sent(
 ) -> None:
     """The same recording twice, at the same time; nothing holds it yet while it is looked into."""
     first = asyncio.create_task(send())
-    await asyncio.wait_for(patient.began.wait(), 10)
+    await asyncio.wait_for(patient.began.wait(), 60)
     assert (await send(name="Eve", **refusal)).status_code in (403, 422)
     patient.go_on.set()
     answer = await first

@@ -92,7 +92,7 @@ def start(settings: Settings, db: Database, events: EventStore, blobs: BlobStore
     @asynccontextmanager
     async def started() -> AsyncIterator[Outgoing]:
         options = SenderOptions(
-            webhook_reach(settings), timeout_s=0.5, keep=timedelta(days=30), waits_s=(0.01, 0.02, 0.02)
+            webhook_reach(settings), timeout_s=60, keep=timedelta(days=30), waits_s=(0.01, 0.02, 0.02)
         )
         built = build_outgoing(settings, db, events, blobs, sender_options=options, poll_s=0.02)
         async with built:
@@ -127,7 +127,7 @@ def happen(db: Database, events: EventStore) -> Callable[..., Awaitable[None]]:
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[None]]:
-    async def wait(check: Callable[[], Any], seconds: float = 10) -> None:
+    async def wait(check: Callable[[], Any], seconds: float = 60) -> None:
         """`check` may be a plain or an async function."""
         async with asyncio.timeout(seconds):
             while True:
