@@ -77,13 +77,13 @@ class S3Server:
             env={**os.environ, **boss},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with socket.socket() as trying:
                 if trying.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
-        raise RuntimeError("versitygw does not listen after half a minute")
+        raise RuntimeError("versitygw does not listen after a minute")
 
     def stop(self) -> None:
         if self._process is not None:

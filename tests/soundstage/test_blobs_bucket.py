@@ -298,7 +298,7 @@ async def test_a_process_that_is_killed_in_an_upload_leaves_nothing_to_be_seen(
             programs / "put_file.py", bucket.url, tmp_path / "here", tmp_path / "film", env=environment
         )
         parts = bucket.folder.parents[1] / ".sgwtmp" / "multipart"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             # At least one part has arrived.
             while not any(path.is_file() for path in parts.rglob("*")):  # noqa: ASYNC110 - the server's folder
                 await asyncio.sleep(0.02)

@@ -42,7 +42,7 @@ async def test_a_killed_process_leaves_nothing_that_the_next_start_does_not_remo
     BlobStore.open(blobs.root)
     assert len(list(staging.glob("*.part"))) == 1
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert [blob async for blob in blobs.iterate()] == []
     BlobStore.open(blobs.root)
     assert list(staging.glob("*.part")) == []
@@ -54,7 +54,7 @@ def test_a_file_that_the_system_does_not_let_grow_is_a_clear_error_and_leaves_no
     source = tmp_path / "large"
     source.write_bytes(b"x" * 3_000_000)
     process = start(programs / "put_too_much.py", blobs.root, source, 1_500_000)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=60)
     assert (output, process.returncode) == ("blobs.file_limit\n", 0), errors
     assert [path for path in blobs.root.rglob("*") if path.is_file() and path.name != "lock"] == []
 

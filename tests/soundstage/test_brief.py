@@ -157,7 +157,7 @@ async def test_events_of_a_brief_transaction_wake_those_who_follow(db: Database,
     await asyncio.sleep(0.1)
     async with db.brief() as session:
         await events.append(session, "notes", "note.made", {"name": "a"})
-    assert await asyncio.wait_for(hearing, 10) == "note.made"
+    assert await asyncio.wait_for(hearing, 60) == "note.made"
 
 
 async def test_a_default_of_python_has_to_be_named(db: Database, database_engine: str) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.each_database
 
 @pytest.mark.parametrize("door", ["transaction", "brief"])
 async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str, door: str) -> None:
-    db = Database(database_url, busy_timeout_ms=1000)
+    db = Database(database_url, busy_timeout_ms=20_000)
     begun: Callable[[], AbstractAsyncContextManager[Writing]] = getattr(db, door)
     await db.create_tables()
     events = EventStore(db)

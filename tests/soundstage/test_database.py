@@ -100,16 +100,18 @@ async def test_two_databases_on_one_file_wait_for_each_other(notes: Database) ->
     # As two processes do: another pool, another connection.
     other = Database(str(notes.url))
     order: list[str] = []
+    inside = asyncio.Event()
 
     async def slow() -> None:
         async with notes.transaction() as session:
             order.append("first in")
+            inside.set()
             session.add(Note(number=1))
             await asyncio.sleep(0.2)
             order.append("first out")
 
     async def second() -> None:
-        await asyncio.sleep(0.05)
+        await inside.wait()
         async with other.transaction() as session:
             order.append("second in")
             session.add(Note(number=2))

@@ -45,7 +45,7 @@ async def test_followers_of_writing_processes_lose_nothing_and_see_nothing_twice
             await events.append(session, "mine", "counted", {"number": number})
     expected += 10
     assert [await asyncio.wait_for(writer.wait(), 60) for writer in writers] == [0] * WRITERS
-    for found in await asyncio.wait_for(asyncio.gather(*followers), 30):
+    for found in await asyncio.wait_for(asyncio.gather(*followers), 60):
         # Ids without a gap, in order: the order in which they were committed.
         assert [event.id for event in found] == list(range(1, expected + 1))
         for stream in {event.stream for event in found}:

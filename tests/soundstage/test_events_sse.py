@@ -43,11 +43,11 @@ def an_app(events: EventStore) -> FastAPI:
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
+async def served(app: FastAPI, grace_s: int = 2) -> AsyncIterator[str]:
     """The application on a real server; a test client would collect the whole answer, which never ends."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=grace_s))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -76,7 +76,7 @@ async def messages(lines: AsyncIterator[str]) -> AsyncIterator[Message]:
 async def take(url: str, count: int, **headers: str) -> list[Message]:
     found: list[Message] = []
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with httpx.AsyncClient(timeout=10) as http, http.stream("GET", url, headers=named) as answer:
+    async with httpx.AsyncClient(timeout=60) as http, http.stream("GET", url, headers=named) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         async for message in messages(answer.aiter_lines()):
             found.append(message)
@@ -107,7 +107,7 @@ async def test_new_events_arrive_while_the_answer_is_open(db: Database, events: 
     for kind in ("one", "two", "three"):
         await asyncio.sleep(0.05)
         await append(db, events, "s", kind)
-    assert [message.event for message in await asyncio.wait_for(reading, 5)] == ["one", "two", "three"]
+    assert [message.event for message in await asyncio.wait_for(reading, 60)] == ["one", "two", "three"]
 
 
 async def test_a_reader_resumes_after_the_last_id_it_saw(db: Database, events: EventStore, url: str) -> None:
@@ -149,7 +149,7 @@ async def test_an_answer_ends_by_itself_after_the_last_event_of_its_thing(
 ) -> None:
     await append(db, events, "render:7", "render.running", "render.done")
     await append(db, events, "render:8", "render.running")
-    async with httpx.AsyncClient(timeout=5) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         text = (await http.get(f"{url}/renders/7/events")).text
     assert [line for line in text.splitlines() if line.startswith("event:")] == [
         "event: render.running",
@@ -161,7 +161,7 @@ async def test_a_browser_that_comes_back_after_the_end_is_told_not_to_come_again
     db: Database, events: EventStore, url: str
 ) -> None:
     await append(db, events, "render:7", "render.running", "render.done")
-    async with httpx.AsyncClient(timeout=5) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(f"{url}/renders/7/events", headers={"Last-Event-ID": "2"})
         assert (answer.status_code, answer.content) == (204, b"")
         # An id from another stream is no end of this one.
@@ -174,7 +174,7 @@ async def test_a_browser_that_comes_back_after_the_end_is_told_not_to_come_again
 
 
 async def test_silence_is_broken_by_a_heartbeat(url: str) -> None:
-    async with httpx.AsyncClient(timeout=5) as http, http.stream("GET", f"{url}/events") as answer:
+    async with httpx.AsyncClient(timeout=60) as http, http.stream("GET", f"{url}/events") as answer:
         async for line in answer.aiter_lines():
             if line.startswith(":"):
                 break
@@ -182,10 +182,10 @@ async def test_silence_is_broken_by_a_heartbeat(url: str) -> None:
 
 
 async def test_a_reader_who_goes_away_stops_the_polling(events: EventStore, url: str) -> None:
-    async with httpx.AsyncClient(timeout=5) as http, http.stream("GET", f"{url}/events") as answer:
+    async with httpx.AsyncClient(timeout=60) as http, http.stream("GET", f"{url}/events") as answer:
         await anext(answer.aiter_lines())
         assert events._tail.watching
-    for _ in range(200):
+    for _ in range(3000):
         if not events._tail.watching:
             return
         await asyncio.sleep(0.02)
@@ -193,11 +193,11 @@ async def test_a_reader_who_goes_away_stops_the_polling(events: EventStore, url:
 
 
 async def test_a_server_that_stops_does_not_wait_for_open_streams(events: EventStore) -> None:
-    async with httpx.AsyncClient(timeout=5) as http:
-        async with served(an_app(events)) as base:
+    async with httpx.AsyncClient(timeout=60) as http:
+        async with served(an_app(events), grace_s=60) as base:
             request = http.build_request("GET", f"{base}/events")
             answer = await http.send(request, stream=True)
             await anext(answer.aiter_lines())
             start = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - start < 2
+        assert asyncio.get_running_loop().time() - start < 30
         await answer.aclose()

