@@ -13,6 +13,7 @@ import io
 import sys
 import time
 import types
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,21 @@ import cv2  # noqa: E402
 import latentsync_cases as cases  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from avatar.engines.latentsync.align import Aligner  # noqa: E402
 from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
 from avatar.engines.latentsync.mask import keep_mask  # noqa: E402
 from avatar.engines.latentsync.mel import LogMel  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
-from avatar.engines.latentsync.warp import cut_out  # noqa: E402
 from latentsync_cases import FIGURES, SIDE_PX  # noqa: E402
 from published_latentsync import (  # noqa: E402
     Taken,
+    before_levels,
     open_original,
     original_hearing,
     original_restorer,
     original_unet,
     original_vae,
+    published_mask,
     run,
     scheduler,
     unet_config,
@@ -177,35 +178,48 @@ def steps() -> dict[str, Array]:
 
 
 def mask() -> dict[str, Array]:
-    """Ours is a polygon of 22 corners: the share of pixels in which it differs is printed; kept is how
-    many pixels of each row and column the published one keeps.
+    """Ours is a polygon: the share of pixels in which it differs is printed; kept is how many pixels of each
+    row and column the published one keeps, and a sum over all of them.
     """
-    picture = cv2.imread(str(Path(sys.path[0]) / "latentsync/utils/mask.png"), cv2.IMREAD_GRAYSCALE)
+    picture = cv2.imread(str(published_mask()), cv2.IMREAD_GRAYSCALE)
     published = picture > 127
     differ = float((published != (keep_mask(256) > 0.5)).mean())
     print(f"{'mask.share that differs':<34} {differ:14.2e}")
-    rows, columns = published.sum(1).astype(np.uint16), published.sum(0).astype(np.uint16)
-    return {"mask.rows": rows, "mask.columns": columns}
+    return {
+        "mask.rows": published.sum(1).astype(np.uint16),
+        "mask.columns": published.sum(0).astype(np.uint16),
+        "mask.sum": np.array([zlib.crc32(np.packbits(published).tobytes())], np.uint32),
+    }  # type: ignore[dict-item]
 
 
 def geometry() -> dict[str, Array]:
+    """Aligning, crops and laying back, of pictures with grain and of plain ones. Before either side cuts them
+    to levels: a cut makes a whole level of the last bit of a value that is nearly whole.
+    """
     count = 12
-    pictures, anchors = cases.frames(count), cases.anchors(count)
-    restorer, aligner = original_restorer(), Aligner(SIDE_PX, "published")
-    matrices, ours, crops, mine = [], [], [], []
-    for picture, three in zip(pictures, anchors, strict=True):
-        crop, matrix = restorer.align_warp_face(picture.copy(), landmarks3=three, smooth=True)
-        crops.append(cv2.resize(crop, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LANCZOS4))
-        matrices.append(matrix)
-        ours.append(aligner.matrix(three))
-        mine.append(cut_out(picture, ours[-1], SIDE_PX, cases.CPU))
-    kept = told("align.matrices", np.stack(ours), torch.cat(matrices))
-    kept |= levels("crop", np.stack(mine), np.stack(crops))
-    faces = cases.smooth_faces(count, SIDE_PX)
-    theirs, first = timed(lambda: restore(restorer, faces, pictures, matrices))
-    back, second = timed(lambda: cases.our_result(pictures, faces, ours))
-    print(f"{'restore.seconds':<34} {'':14} {first:11.2f} {second:8.2f}")
-    return kept | levels("restore", back, theirs)
+    kept: dict[str, Array] = {}
+    for name, pictures in (("", cases.frames(count)), (".plain", cases.plain_frames(count))):
+        restorer, ours = original_restorer(), cases.our_matrices(count)
+        with before_levels() as crops:
+            matrices = [
+                restorer.align_warp_face(picture.copy(), landmarks3=three, smooth=True)[1]
+                for picture, three in zip(pictures, cases.anchors(count), strict=True)
+            ]
+        kept |= told(f"align{name}.matrices", np.stack(ours), torch.cat(matrices))
+        kept |= told(f"crop{name}", cases.whole_crops(pictures, ours), torch.stack(crops))
+        cut = np.stack([_squeezed(crop) for crop in crops])
+        levels(f"crop{name}", cases.our_crops(pictures, ours), cut)
+        faces = cases.smooth_faces(count, SIDE_PX)
+        with before_levels() as frames:
+            _, first = timed(lambda: restore(restorer, faces, pictures, matrices))  # noqa: B023
+        back, second = timed(lambda: cases.our_frames(pictures, faces, ours))  # noqa: B023
+        kept |= told(f"restore{name}", back, torch.stack(frames), (first, second))
+        levels(f"restore{name}", back.astype(np.uint8), torch.stack(frames).byte())
+    return kept
+
+
+def _squeezed(crop: Any) -> Any:
+    return cv2.resize(crop.numpy().astype(np.uint8), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LANCZOS4)
 
 
 def restore(restorer: Any, faces: Any, pictures: Any, matrices: list[Any]) -> Any:
@@ -218,34 +232,48 @@ def restore(restorer: Any, faces: Any, pictures: Any, matrices: list[Any]) -> An
         return LipsyncPipeline.restore_video(holder, faces, pictures, boxes, matrices)
 
 
-def levels(name: str, ours: Any, theirs: Any) -> dict[str, Array]:
-    """8-bit pictures: how many values differ by a level, and that none differs by more."""
-    apart = np.abs(ours.astype(int) - theirs.astype(int))
-    print(f"{name + '.share a level apart':<34} {(apart > 0).mean():14.2e}   at most {apart.max()}")
-    return {name: figures(theirs.astype(np.float32))}
+def levels(name: str, ours: Any, theirs: Any) -> Any:
+    """8-bit pictures: where values differ; prints how many do, by how many levels at most, and how many of
+    them are darker in the original.
+    """
+    apart = np.asarray(ours, int) - np.asarray(theirs, int)
+    share, darker = f"{(apart != 0).mean():14.2e}", (apart > 0).sum() / max((apart != 0).sum(), 1)
+    print(f"{name + '.share apart':<34} {share}   at most {np.abs(apart).max()}, {darker:.0%} darker there")
+    return np.flatnonzero(apart)
 
 
 def whole() -> dict[str, Array]:
-    """The original's pipeline from frames and sound to drawn faces and finished frames."""
+    """The original's pipeline as it is, from frames and sound to finished frames. Ours beside it twice: on
+    its crops, of which the values that are a level from ours are kept, and on our own.
+    """
     samples = cases.sound((cases.FRAMES - 2) / 25)
-    pictures = cases.frames(cases.FRAMES)
-    aligner = Aligner(SIDE_PX, "published")
-
-    def crop(image: Any, three: Any) -> Any:
-        # Our crops: 3 in 10 000 values of its own are a level apart (`geometry`), and hide all else.
-        return cut_out(image, aligner.matrix(three), SIDE_PX, cases.CPU)
-
+    pictures, count = cases.frames(cases.FRAMES), cases.FRAMES
     vae = original_vae(cases.SMALL_VAE)
     cases.fill(vae, 3)
     taken = Taken(
-        samples, pictures, cases.anchors(cases.FRAMES), SIDE_PX, cases.STEPS, cases.GUIDANCE, cases.CHUNK,
-        cases.GENERATOR_SEED, crop=crop,
+        samples, pictures, cases.anchors(count), SIDE_PX, cases.STEPS, cases.GUIDANCE, cases.CHUNK,
+        cases.GENERATOR_SEED,
     )  # fmt: skip
-    caught, first = timed(lambda: run(taken, vae, original_unet(), original_hearing()))
-    (faces, matrices), second = timed(lambda: cases.our_faces(samples, pictures[: len(caught["faces"])]))
-    kept = told("whole.faces", faces, caught["faces"], (first, second))
-    result = cases.our_result(pictures[: len(faces)], faces, matrices)
-    return kept | levels("whole.frames", result, caught["frames"])
+    with before_levels() as seen:
+        caught, first = timed(lambda: run(taken, vae, original_unet(), original_hearing()))
+    theirs = torch.stack(seen[count:]).numpy()
+    crops, matrices = torch.stack(caught["crops"]).permute(0, 2, 3, 1).numpy(), cases.our_matrices(count)
+    ours = cases.our_crops(pictures, matrices)
+    apart = levels("whole.crops", ours, crops)
+    faces, second = timed(lambda: cases.our_faces(samples, crops))
+    kept = told("whole.faces of its crops", faces, caught["faces"], (first, second))
+    finished = cases.our_frames(pictures, faces, matrices)
+    kept |= told("whole.frames of its crops", finished, theirs)
+    levels("whole.frames of its crops", finished.astype(np.uint8), caught["frames"])
+    own = cases.our_frames(pictures, cases.our_faces(samples, ours), matrices)
+    told("whole.frames of our crops", own, theirs)
+    error = np.abs(own - theirs) / np.sqrt(np.mean(theirs**2))
+    mean = np.sqrt(np.mean(error**2))
+    print(f"{'  above 1e-3, share':<34} {(error > 1e-3).mean():14.2e}   root mean square {mean:.1e}")
+    levels("whole.frames of our crops", own.astype(np.uint8), caught["frames"])
+    kept["whole.crops.apart"] = apart.astype(np.int32)
+    kept["whole.crops.values"] = crops.ravel()[apart]
+    return kept | {"whole.levels of its crops": figures(np.rint(theirs))}
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "avatar/src"), str(ROOT / "tests/avatar/parity")]
 
-import cv2  # noqa: E402
 import latentsync_cases as cases  # noqa: E402
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 import torch  # noqa: E402
-from avatar.engines.latentsync.mask import keep_mask  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from diffusers import AutoencoderKL, DDIMScheduler  # noqa: E402
 
 Pixels = npt.NDArray[np.uint8]
+
+GROUPS = ((43, 48, 49, 50, 51), range(101, 106), (74, 77, 83, 86))
+"""Of its 106 landmarks, those whose means are the left brow, the right brow and the nose."""
 
 
 class _Stopped(Exception):
@@ -38,7 +38,7 @@ class _Stopped(Exception):
 @dataclass(frozen=True)
 class Taken:
     """What the original's pipeline is given. pictures: RGB, all of one size. anchors: left brow, right brow
-    and nose of each, for its own detector is not free. crop: takes the place of its own crops.
+    and nose of each, whole pixels, for its own detector is not free. crop: takes the place of its own crops.
     """
 
     samples: Any
@@ -115,26 +115,62 @@ def original_restorer(
     return AlignRestore(resolution=side_px, device=device, dtype=dtype)
 
 
+@contextlib.contextmanager
+def before_levels() -> Iterator[list[Any]]:
+    """The pictures (h, w, 3) of its crops and finished frames, in order, before it cuts them to levels."""
+    from latentsync.utils import affine_transform as module
+
+    caught: list[Any] = []
+    real = module.rearrange
+
+    def watched(tensor: Any, pattern: str) -> Any:
+        made = real(tensor, pattern)
+        if pattern == "c h w -> h w c":
+            caught.append(made.clone())
+        return made
+
+    module.rearrange = watched
+    try:
+        yield caught
+    finally:
+        module.rearrange = real
+
+
+class _Points:
+    """Stands for its face detector: landmarks whose groups have the given anchors as their means."""
+
+    def __init__(self, anchors: Any) -> None:
+        self._anchors = iter(anchors)
+
+    def __call__(self, image: Any) -> tuple[list[int], Any]:
+        marks = np.zeros((106, 2))
+        for group, anchor in zip(GROUPS, next(self._anchors), strict=True):
+            marks[list(group)] = anchor
+        return [0, 0, image.shape[1], image.shape[0]], marks
+
+
 def run(taken: Taken, vae: Any, unet: Any, hearing: Any) -> dict[str, Any]:
-    """Its pipeline from frames and sound to drawn `faces` and finished `frames`; only files are left out."""
+    """Its pipeline from frames and sound to drawn `faces` and finished `frames`, with its own alignment,
+    crops, mask and laying back; only files are left out. `crops` are what its networks were shown.
+    """
     from latentsync.pipelines import lipsync_pipeline as module
     from latentsync.utils.image_processor import ImageProcessor
 
     anchors = iter(taken.anchors)
+    caught: dict[str, Any] = {"crops": []}
 
     class Processor(ImageProcessor):
         def __init__(self, resolution: int, device: str, mask_image: Any) -> None:
             super().__init__(resolution, "cpu", mask_image)
             self.restorer = original_restorer(resolution, taken.device, taken.dtype)
+            self.face_detector = _Points(taken.anchors)
 
         def affine_transform(self, image: Any) -> Any:
-            three = next(anchors)
-            face, matrix = self.restorer.align_warp_face(image.copy(), three, smooth=True)
-            box = [0, 0, face.shape[1], face.shape[0]]
-            crop = taken.crop(image, three) if taken.crop else _fitted(face, self.resolution)
-            return torch.from_numpy(crop).permute(2, 0, 1), box, matrix
-
-    caught: dict[str, Any] = {}
+            crop, box, matrix = super().affine_transform(image)
+            if taken.crop:
+                crop = torch.from_numpy(taken.crop(image, next(anchors))).permute(2, 0, 1)
+            caught["crops"].append(crop)
+            return crop, box, matrix
 
     class Pipeline(module.LipsyncPipeline):
         def restore_video(self, faces: Any, *rest: Any) -> Any:
@@ -149,27 +185,24 @@ def run(taken: Taken, vae: Any, unet: Any, hearing: Any) -> dict[str, Any]:
     module.check_ffmpeg_installed = lambda: None
     quiet = io.StringIO()
     with (
-        tempfile.TemporaryDirectory() as folder,
         contextlib.suppress(_Stopped),
         contextlib.redirect_stdout(quiet),
         contextlib.redirect_stderr(quiet),
     ):
-        path = Path(folder) / "mask.png"
-        cv2.imwrite(str(path), (keep_mask(256) * 255).astype(np.uint8))
         pipeline(
             "", torch.from_numpy(taken.samples), "", num_frames=taken.chunk, height=taken.side_px,
             width=taken.side_px, num_inference_steps=taken.steps, guidance_scale=taken.guidance,
-            weight_dtype=taken.dtype, mask_image_path=str(path),
+            weight_dtype=taken.dtype, mask_image_path=str(published_mask()),
             generator=torch.Generator(taken.device).manual_seed(taken.seed),
         )  # fmt: skip
     return caught
+
+
+def published_mask() -> Path:
+    return Path(sys.path[0]) / "latentsync/utils/mask.png"
 
 
 def original_vae(config: dict[str, Any]) -> Any:
     vae = AutoencoderKL(**cases.open_vae(**config).config)
     vae.register_to_config(scaling_factor=0.18215, shift_factor=0)
     return vae
-
-
-def _fitted(face: Pixels, side_px: int) -> Any:
-    return cv2.resize(face, (side_px, side_px), interpolation=cv2.INTER_LANCZOS4)

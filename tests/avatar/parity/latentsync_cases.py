@@ -21,7 +21,7 @@ from avatar.engines.latentsync.sampler import Conditions, Sampler
 from avatar.engines.latentsync.shapes import UNetShape
 from avatar.engines.latentsync.unet import LatentSyncUNet
 from avatar.engines.latentsync.vae import FaceCoder, open_vae
-from avatar.engines.latentsync.warp import cut_out, lay_back
+from avatar.engines.latentsync.warp import crop_of, cut_out, lay_back
 from avatar.engines.latentsync.whisper import WhisperEncoder
 from seeded import Array, noise, weights
 
@@ -39,6 +39,8 @@ GENERATOR_SEED = 1247
 FRAME_SIZE = (320, 240)
 CPU = torch.device("cpu")
 Pixels = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float64]
+"""(2, 3) from frame to crop."""
 
 CONSTANT = ("pos_encoder.pe", "positional_embedding")
 """Buffers of the state dicts that follow from a formula."""
@@ -105,6 +107,11 @@ def anchors(count: int) -> npt.NDArray[np.float64]:
     return np.round(np.stack(made))
 
 
+def plain_frames(count: int) -> Pixels:
+    """The same in four levels, as plain surfaces with hard edges."""
+    return np.asarray(frames(count) // 64 * 64, np.uint8)
+
+
 def network_inputs(frames_per_chunk: int, chunks: int = 2, side: int = 16) -> tuple[Array, Array]:
     """Latents (chunks * frames, 13, side, side) and tokens (chunks * frames, 50, 384)."""
     count = frames_per_chunk * chunks
@@ -133,12 +140,25 @@ def our_tokens(samples: Array, count: int) -> torch.Tensor:
     return torch.stack(list(frame_tokens(feature_blocks(LogMel(samples), our_whisper()), count)))
 
 
-def our_faces(samples: Array, pictures: Pixels) -> tuple[torch.Tensor, list[npt.NDArray[np.float64]]]:
-    """All stages from frames and a sound to drawn faces (frames, 3, side, side), as the original has them."""
+def our_matrices(count: int) -> list[Matrix]:
     aligner = Aligner(SIDE_PX, "published")
-    matrices = [aligner.matrix(three) for three in anchors(len(pictures))]
-    crops = [cut_out(p, m, SIDE_PX, CPU) for p, m in zip(pictures, matrices, strict=True)]
-    tokens = our_tokens(samples, len(pictures))
+    return [aligner.matrix(three) for three in anchors(count)]
+
+
+def our_crops(pictures: Pixels, matrices: list[Matrix]) -> Pixels:
+    """What the networks are shown, (frames, side, side, 3)."""
+    return np.stack([cut_out(p, m, SIDE_PX, CPU) for p, m in zip(pictures, matrices, strict=True)])
+
+
+def whole_crops(pictures: Pixels, matrices: list[Matrix]) -> Array:
+    """Crops before they are cut to levels, (frames, height, width, 3)."""
+    made = [crop_of(p, m, SIDE_PX, CPU) for p, m in zip(pictures, matrices, strict=True)]
+    return np.asarray(torch.stack(made).permute(0, 2, 3, 1))
+
+
+def our_faces(samples: Array, crops: Pixels) -> torch.Tensor:
+    """All stages from crops and a sound to drawn faces (frames, 3, side, side), as the original has them."""
+    tokens = our_tokens(samples, len(crops))
     generator = torch.Generator().manual_seed(GENERATOR_SEED)
     coder = FaceCoder(our_vae(), "sample", at_once=CHUNK, generator=generator)
     side = SIDE_PX // 8
@@ -146,25 +166,24 @@ def our_faces(samples: Array, pictures: Pixels) -> tuple[torch.Tensor, list[npt.
     keep = torch.from_numpy(keep_mask(SIDE_PX))
     sampler = Sampler(our_unet(), STEPS, GUIDANCE)
     drawn = []
-    for first in range(0, len(pictures), CHUNK):
+    for first in range(0, len(crops), CHUNK):
         part = slice(first, first + CHUNK)
         seen = as_faces(crops[part], CPU, torch.float32)
         masked = coder.encode(without_mouth(seen, keep))
         known = Conditions(keep_latent(keep), masked, coder.encode(seen), tokens[part])
         latents = sampler.denoise(start, [known])[0]
         drawn.append(with_surroundings(coder.decode(latents), seen, keep))
-    return torch.cat(drawn), matrices
+    return torch.cat(drawn)
 
 
-def our_result(pictures: Pixels, faces: torch.Tensor, matrices: list[npt.NDArray[np.float64]]) -> Pixels:
-    """Faces laid back, cut off to whole levels as the original does."""
-    out = pictures.copy()
+def our_frames(pictures: Pixels, faces: torch.Tensor, matrices: list[Matrix]) -> Array:
+    """Faces laid back, before they are cut to levels."""
+    out = pictures.astype(np.float32)
     for frame, face, matrix in zip(out, faces, matrices, strict=True):
         patch = lay_back(frame, face, matrix)
         if patch is not None:
             height, width = patch.pixels.shape[:2]
-            place = frame[patch.top : patch.top + height, patch.left : patch.left + width]
-            place[:] = np.clip(patch.pixels, 0, 255).astype(np.uint8)
+            frame[patch.top : patch.top + height, patch.left : patch.left + width] = patch.pixels
     return out
 
 

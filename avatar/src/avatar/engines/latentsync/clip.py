@@ -26,7 +26,7 @@ from avatar.engines.latentsync.vae import FaceCoder
 from avatar.engines.latentsync.warp import laid_onto, lay_back
 
 Pixels = npt.NDArray[np.uint8]
-VERSION = "latentsync 1"
+VERSION = "latentsync 2"
 """Of what is kept of a stopped run; a change of the arithmetic behind it needs another."""
 
 

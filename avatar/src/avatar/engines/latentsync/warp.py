@@ -16,6 +16,8 @@ from avatar.engines.latentsync.align import Floats, crop_size
 Pixels = npt.NDArray[np.uint8]
 
 OUTSIDE = 127.0
+_LOST_LEVELS = 5e-5
+"""What float32 loses of a plain surface: its 64 comes as 63.99999, and would be cut to 63."""
 
 
 def inverse(matrix: Floats) -> Floats:
@@ -44,11 +46,16 @@ def warp(picture: Tensor, matrix: Floats, size: tuple[int, int], fill: float) ->
 
 def cut_out(frame: Pixels, matrix: Floats, side_px: int, device: torch.device) -> Pixels:
     """The aligned face (side, side, 3) of a frame (h, w, 3): warped to the crop, squeezed to a square."""
-    source, moved = _only_around(frame, matrix, crop_size(side_px))
-    picture = torch.from_numpy(source).to(device).permute(2, 0, 1).float()
-    crop = warp(picture, moved, crop_size(side_px), OUTSIDE)
+    crop = crop_of(frame, matrix, side_px, device) + _LOST_LEVELS
     whole = crop.clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     return np.asarray(cv2.resize(whole, (side_px, side_px), interpolation=cv2.INTER_LANCZOS4), np.uint8)
+
+
+def crop_of(frame: Pixels, matrix: Floats, side_px: int, device: torch.device) -> Tensor:
+    """The crop (3, height, width) of a frame (h, w, 3) before it is cut to whole levels."""
+    source, moved = _only_around(frame, matrix, crop_size(side_px))
+    picture = torch.from_numpy(source).to(device).permute(2, 0, 1).float()
+    return warp(picture, moved, crop_size(side_px), OUTSIDE)
 
 
 def _only_around(frame: Pixels, matrix: Floats, size: tuple[int, int]) -> tuple[Pixels, Floats]:
