@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.poses import Openings, SourceFace
-from avatar.errors import Unavailable
+from avatar.errors import Cancelled, Unavailable
 from avatar.face.anchors import CropFrame
 
 if TYPE_CHECKING:
@@ -105,6 +105,31 @@ def test_what_is_read_of_faces_fits_a_small_card_too(
     most = 0
     with pytest.raises(Unavailable, match=r"gpu\.out_of_memory.*one frame"):
         whole(crops)
+
+
+def test_a_frame_can_be_stopped_in_its_midst_and_drawn_afterwards(animator: Animator) -> None:
+    """On a processor one frame of the full networks takes longer than a worker has to go."""
+    volume, pose = animator.volume([crop(animator.side_px)]), poses(1)
+    wanted = animator.draw(volume, pose)
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == stop:
+            raise Cancelled("render.cancelled", "Stopped.")
+
+    stop = 0
+    with animator.stoppable(check):
+        assert np.array_equal(animator.draw(volume, pose), wanted)
+    layers, asked = asked, 0
+    assert layers > 30
+    stop = layers // 2
+    with pytest.raises(Cancelled), animator.stoppable(check):
+        animator.draw(volume, pose)
+    assert asked == stop, "nothing was computed after that"
+    assert np.array_equal(animator.draw(volume, pose), wanted)
+    assert asked == stop, "and nobody asks any more"
 
 
 def test_memory_stays_flat_over_many_frames_at_1080p(animator: Animator) -> None:

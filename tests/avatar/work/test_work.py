@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +17,11 @@ from avatar.engines.kept import Kept
 from avatar.spec.unfinished import VARIABLE, list_of, unfinished_folder
 from avatar.work.child import bounded_lines, cards_hidden, run_child
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from control_plane import Control
+
 PICTURE = b"bytes of a picture"
-SHA = "sha256:" + hashlib.sha256(PICTURE).hexdigest()
 
 PROGRAM = """
 import hashlib, json, sys, time, pathlib, os
@@ -38,91 +38,11 @@ print(json.dumps({"event": "result", "files": [file], "duration_ms": 40, "frames
 """
 
 
-class Control(ThreadingHTTPServer):
-    """What a control plane answers, and all that it was sent. `away` counts requests that it will fail."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.order = {
-            "task_id": "t",
-            "arguments": ["good", "--blobs", "@blobs"],
-            "files": [{"sha256": SHA, "bytes": len(PICTURE), "path": "picture"}],
-            "time_limit_s": 30,
-            "grace_s": 1,
-            "patience_s": 20,
-        }
-        self.away = 0
-        self.damaged = 0
-        self.fetched = 0
-        self.stop = False
-        self.forget: bool | None = None
-        """None: not said, as an older control plane does not."""
-        self.outputs: dict[str, bytes] = {}
-        self.reports: list[dict[str, Any]] = []
-        self.tokens: set[str] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def lines(self) -> list[str]:
-        return [line["event"] for report in self.reports for line in report["lines"]]
-
-    @property
-    def end(self) -> dict[str, Any] | None:
-        return next((report["end"] for report in self.reports if report["end"]), None)
-
-
-class Answers(BaseHTTPRequestHandler):
-    server: Control
-
-    def _away(self) -> bool:
-        self.server.tokens.add(self.headers.get("Authorization", ""))
-        if self.server.away:
-            self.server.away -= 1
-            self._say(503, {})
-            return True
-        return False
-
-    def _say(self, status: int, content: Any) -> None:
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        if self._away():
-            return
-        if self.path.endswith("/order"):
-            self._say(200, self.server.order)
-        elif self.server.damaged:
-            self.server.damaged -= 1
-            self._say(200, b"other bytes......."[: len(PICTURE)])
-        else:
-            self.server.fetched += 1
-            self._say(200, PICTURE)
-
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if not self._away():
-            self.server.outputs[self.path.rpartition("/")[2]] = body
-            self._say(204, b"")
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self._away():
-            self.server.reports.append(body)
-            forget = {} if self.server.forget is None else {"forget": self.server.forget}
-            self._say(200, {"stop": self.server.stop} | forget)
-
-    def log_message(self, *arguments: Any) -> None:
-        return
-
-
 @pytest.fixture
 def control() -> Iterator[Control]:
     made = Control()
+    made.order["arguments"] = ["good", "--blobs", "@blobs"]
+    made.order["files"] = [made.hold(PICTURE) | {"path": "picture"}]
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
     made.shutdown()

@@ -5,7 +5,8 @@ The only module of the engine that sees tensors and arrays; all others see one o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -61,6 +62,19 @@ class Animator:
             weights = fingerprint(self.networks.state_dict().items())
             self._identity = digest(VERSION, weights, str(self.dtype), self._stitching, self._strength)
         return self._identity
+
+    @contextmanager
+    def stoppable(self, check: Callable[[], None]) -> Iterator[None]:
+        """Asks `check`, which raises when the work is to stop, before each layer, too: a processor needs
+        seconds for a frame, and no signal reaches a thread in the midst of it. A card is quick.
+        """
+        layers = self.networks.modules() if self.device.type == "cpu" else ()
+        hooks = [layer.register_forward_pre_hook(lambda *_: check()) for layer in layers]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def motions(self, crops: Sequence[Pixels]) -> list[Motion]:
         """What the faces in BGR crops (256, 256, 3) do. Raises as `draw`."""

@@ -91,10 +91,11 @@ def photo_pictures(
 ) -> Iterator[Pixels]:
     """One picture of `still.work_size` for each frame of the track. `kept`: what a stopped run had drawn."""
     drawing = Reenactment(animator, batch=batch, kept=kept)
-    source = drawing.face_of(still.picture, still.face.points)
-    for picture in drawing.photo(still.picture, source, spoken_poses(source, still.face, track)):
-        check()
-        yield picture
+    with animator.stoppable(check):
+        source = drawing.face_of(still.picture, still.face.points)
+        for picture in drawing.photo(still.picture, source, spoken_poses(source, still.face, track)):
+            check()
+            yield picture
 
 
 def video_pictures(
@@ -112,7 +113,7 @@ def video_pictures(
     """
     drawing = Reenactment(animator, batch=batch, kept=kept)
     manner = Manner(shut_lips=False, lips=True)
-    with closing(find()) as tracker:
+    with closing(find()) as tracker, animator.stoppable(check):
         declare(tracker, report)
         frames = followed(filmed(job, report), tracker, job.face.face_index)
         for picture in drawing.video(frames, _lips(track), manner):
