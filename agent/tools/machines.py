@@ -84,9 +84,9 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
 
 
 class ChangeMachine(ToolRequest):
-    action: Literal["accept", "reinstall", "drain", "undrain", "switch_on", "retire"] = Field(
+    action: Literal["accept", "reinstall", "drain", "undrain", "switch_on", "switch_off", "retire"] = Field(
         description="accept: let it join; reinstall: write it anew; drain: move its work away; undrain: let "
-        "it work again; switch_on: its power; retire: out of service for good."
+        "it work again; switch_on, switch_off: its power; retire: out of service for good."
     )
     machine: str = Field(
         min_length=1, max_length=80, description="Its name, or “new” for the one that waits for a yes."
@@ -114,15 +114,15 @@ class MachineChanged(ToolResult):
         "drain": Act("write", "machine:drain"),
         "undrain": Act("write", "machine:drain"),
         "switch_on": Act("write", "machine:power"),
+        "switch_off": Act("write", "machine:power"),
         "retire": Act("destructive", "machine:retire"),
     },
-    undo="undrain takes a drain back; what was switched on is switched off by hand; an "
-    "accepted machine can be rejected until its disk is written; what is "
-    "reinstalled or retired has lost its disks",
+    undo="undrain takes a drain back; switch_on and switch_off take each other back; an accepted machine "
+    "can be rejected until its disk is written; what is reinstalled or retired has lost its disks",
     plan=plan_act,
 )
 async def change_machine(context: ToolContext, request: ChangeMachine) -> MachineChanged:
-    """Let a machine join, write it anew, move its work away or back, switch it on, or retire it."""
+    """Let a machine join, write it anew, move its work away or back, switch it on or off, or retire it."""
     done = await ACTS[request.action].run(context, request)
     return MachineChanged(machine_id=done.machine_id, name=done.name, done=done.sentence)
 

@@ -4,16 +4,16 @@ the tool change_machine.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Protocol
 
 from pydantic import BaseModel
 
 from agent.tools.cluster_door import jobs_on, node_named, takes_work
+from agent.tools.machines_acting import Acted, Asked, MachineAct, work_on
 from agent.tools.machines_door import Machine, MachineCalls, Timeline, one_machine, understood
+from agent.tools.machines_power import SWITCHES
 from agent.tools.machines_words import disks_of, introduced
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
@@ -24,38 +24,6 @@ from soundstage.tracing import trace_id
 DRAIN_DEADLINE = timedelta(hours=1)
 _ACCEPTABLE = ("discovered", "retired")
 _REINSTALLABLE = ("enrolled", "ready", "failed")
-_AT_NEXT_START: Mapping[str, str] = MappingProxyType(
-    {
-        "accepted": "Its disk is written when it starts from the network, as was agreed",
-        "draining": "Its disks are wiped when it starts from the network, as was agreed",
-    }
-)
-
-
-class Asked(Protocol):
-    """The request of change_machine."""
-
-    @property
-    def action(self) -> str: ...
-
-    @property
-    def machine(self) -> str: ...
-
-    @property
-    def name(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Acted:
-    machine_id: str
-    name: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class MachineAct:
-    plan: Callable[[ToolContext, Any], Awaitable[Plan]]
-    run: Callable[[ToolContext, Any], Awaitable[Acted]]
 
 
 async def plan_act(context: ToolContext, request: Asked) -> Plan:
@@ -134,24 +102,13 @@ async def _reinstallable(context: ToolContext, api: MachineCalls, request: Asked
             f"{machine.name} is {machine.state}: it cannot be written anew now.",
             f"“Why is {machine.name} waiting?” tells what comes next.",
         )
-    if work := await _work_on(context, machine.name):
+    if work := await work_on(context, machine.name):
         raise Conflict(
             "machine.at_work",
             f"{machine.name} is at work on {listed(work)}.",
             f"Say “drain {machine.name}” first, and wait until it is empty.",
         )
     return machine
-
-
-async def _work_on(context: ToolContext, name: str) -> list[str]:
-    """Names of jobs there; none where there is no farm, or where the farm does not know the machine."""
-    try:
-        async with context.doors.cluster() as nomad:
-            return await jobs_on(nomad, str((await node_named(nomad, name))["ID"]))
-    except SoundstageError as error:
-        if error.code in ("cluster.not_configured", "cluster.no_node"):
-            return []
-        raise
 
 
 async def _plan_drain(context: ToolContext, request: Asked) -> Plan:
@@ -198,35 +155,6 @@ async def _undrain(context: ToolContext, request: Asked) -> Acted:
     return Acted("", str(node["Name"]), f"{node['Name']} takes work again.")
 
 
-async def _plan_switch_on(context: ToolContext, request: Asked) -> Plan:
-    async with context.doors.machines(context.principal) as api:
-        machine = await _switchable(api, request)
-    changes = [change(f"It is switched on by {machine.power}", introduced(machine))]
-    if next_start := _AT_NEXT_START.get(machine.state):
-        changes.append(change(next_start, machine.name))
-    return Plan(changes=tuple(changes))
-
-
-async def _switch_on(context: ToolContext, request: Asked) -> Acted:
-    async with context.doors.machines(context.principal) as api:
-        machine = await _switchable(api, request)
-        await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
-    # Wake-on-LAN cannot tell whether anybody heard it.
-    sentence = f"{machine.name} is told to switch on ({machine.power}). It shows up when it has started."
-    return Acted(machine.id, machine.name, sentence)
-
-
-async def _switchable(api: MachineCalls, request: Asked) -> Machine:
-    machine = await one_machine(api, request.machine)
-    if not machine.power:
-        raise Conflict(
-            "machine.no_switch",
-            f"Nobody has said how {machine.name} is switched.",
-            f"Switch it on by hand, or say how: `soundstage machines power-setup {machine.name} wol`.",
-        )
-    return machine
-
-
 class _RetirePlan(BaseModel):
     steps: tuple[str, ...]
     digest: str
@@ -260,7 +188,7 @@ ACTS: Mapping[str, MachineAct] = MappingProxyType(
         "reinstall": MachineAct(_plan_reinstall, _reinstall),
         "drain": MachineAct(_plan_drain, _drain),
         "undrain": MachineAct(_plan_undrain, _undrain),
-        "switch_on": MachineAct(_plan_switch_on, _switch_on),
+        **SWITCHES,
         "retire": MachineAct(_plan_retire, _retire),
     }
 )

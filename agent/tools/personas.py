@@ -1,4 +1,4 @@
-"""Tools that list personas, and make one from a photo, read its file again or delete it."""
+"""Tools that list personas, and make one from a photo, change its words, read its file again or delete it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.tools.personas_keeping import delete_persona, plan_deletion, plan_reload, reload_personas
+from agent.tools.personas_keeping import (
+    change_words,
+    delete_persona,
+    plan_deletion,
+    plan_reload,
+    plan_words,
+    reload_personas,
+)
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from soundstage.database import utcnow
 from soundstage.errors import Forbidden, NotFound, SoundstageError
+from soundstage.one_line import OneLine
 from studio.assets.schemas import AssetKind, AssetLabels
-from studio.personas.schemas import ConsentGiven, Persona, PersonaDraft
+from studio.personas.schemas import ConsentGiven, Persona, PersonaChange, PersonaDraft
 
 CHUNK_BYTES = 1 << 20
 
@@ -50,18 +58,26 @@ async def list_personas(context: ToolContext, request: ListPersonas) -> PersonaL
 
 
 class CreatePersona(ToolRequest):
-    action: Literal["create", "reload", "delete"] = Field(
+    action: Literal["create", "change", "reload", "delete"] = Field(
         default="create",
-        description="create: from a photo; reload: read its file again; delete: with its face, its voice and "
-        "every video made of them.",
+        description="create: from a photo; change: its name, title or description; reload: read its file "
+        "again; delete: with its face, its voice and every video made of them.",
     )
     persona: str | None = Field(
         default=None,
         min_length=1,
         max_length=80,
-        description="With reload and delete: its name or id; reload without one reads all files.",
+        description="With change, reload and delete: its name or id; reload without one reads all files.",
     )
-    name: str = Field(default="", max_length=80, description="With create: what the persona is called.")
+    name: OneLine = Field(
+        default="",
+        max_length=80,
+        description="With create: what the persona is called; with change: its new name.",
+    )
+    title: OneLine | None = Field(
+        default=None, max_length=120, description="With change: the line below its name, as “Presenter”."
+    )
+    description: str | None = Field(default=None, max_length=4000, description="With change: who it is.")
     photo: str = Field(
         default="", description="With create: a portrait: the id of an upload, its sha256:…, or a path."
     )
@@ -73,9 +89,15 @@ class CreatePersona(ToolRequest):
     def _complete(self) -> Self:
         if self.action == "create" and not (self.name and self.photo):
             raise ValueError("a new persona needs a name and a photo")
-        if self.action == "delete" and self.persona is None:
-            raise ValueError("it is not said which persona goes")
+        if self.action in ("change", "delete") and self.persona is None:
+            raise ValueError("it is not said which persona is meant")
+        if self.action == "change" and not self.words().given():
+            raise ValueError("it is not said what changes: its name, title or description")
         return self
+
+    def words(self) -> PersonaChange:
+        """With change: what is new."""
+        return PersonaChange(name=self.name or None, title=self.title, description=self.description)
 
 
 class PersonaMadeLine(ToolResult):
@@ -98,6 +120,8 @@ async def _plan(context: ToolContext, request: CreatePersona) -> Plan:
     match request.action:
         case "reload":
             return plan_reload(context, request.persona)
+        case "change":
+            return await plan_words(context, request.persona or "", request.words())
         case "delete":
             return await plan_deletion(context, request.persona or "")
         case _:
@@ -125,15 +149,20 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
 @tool(
     acts={
         "create": Act("write", "persona:create"),
+        "change": Act("write", "persona:update"),
         "reload": Act("write", "persona:update"),
         "delete": Act("destructive", "persona:delete"),
     },
-    undo="a persona that was made can be deleted; its face and all made of it go too, and nothing brings "
-    "them back; a file that was read is put back by hand",
+    undo="words are changed back; a file that was read is put back by hand; a persona that was made can be "
+    "deleted: its face and all made of it go too, and nothing brings them back",
     plan=_plan,
 )
 async def create_persona(context: ToolContext, request: CreatePersona) -> PersonaMadeLine:
-    """Make a persona from a photo with the consent of the person shown, read its file again, or delete it."""
+    """Make a persona from a photo with the consent of the person shown, change its words, or delete it."""
+    if request.action == "change":
+        now = await change_words(context, request.persona or "", request.words())
+        said = " and ".join(request.words().given())
+        return PersonaMadeLine(persona_id=now.id, name=now.name, done=f"The {said} of {now.name} is changed.")
     if request.action == "reload":
         return PersonaMadeLine(persona_id=None, name="", done=reload_personas(context, request.persona))
     if request.action == "delete":

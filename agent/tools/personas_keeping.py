@@ -1,4 +1,6 @@
-"""Reading the files of personas again, and deleting one with its face; acts of the tool create_persona."""
+"""Changing the words of a persona, reading files of personas again, and deleting one with its face; acts of
+the tool create_persona.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from agent.tools.record import ToolContext
 from agent.tools.speakers import persona_named
 from soundstage.errors import NotFound
 from studio.people.schemas import ErasePlan
-from studio.personas.schemas import Persona, PersonaEntry
+from studio.personas.schemas import Persona, PersonaChange, PersonaEntry
 
 _GOES = (
     ("personas", "Delete the persona"),
@@ -34,6 +36,25 @@ class Gone:
     id: str
     name: str
     sentence: str
+
+
+async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) -> Plan:
+    """Each word that changes, with the old one; a persona of the operator's is refused, as the act does."""
+    persona = persona_named(context, given)
+    changed = await context.doors.persona_maker.update(persona.id, wanted, dry_run=True)
+    changes = []
+    for field in wanted.given():
+        old, new = getattr(persona, field), getattr(changed, field)
+        if new != old:
+            changes.append(
+                change(f"Change the {field} of {_called(persona)} to “{new}” from", old or "nothing")
+            )
+    return Plan(changes=tuple(changes), seconds=0)
+
+
+async def change_words(context: ToolContext, given: str, wanted: PersonaChange) -> Persona:
+    """The persona as it is now."""
+    return await context.doors.persona_maker.update(persona_named(context, given).id, wanted)
 
 
 async def plan_deletion(context: ToolContext, given: str) -> Plan:

@@ -110,9 +110,9 @@ class PersonaService:
             )
         return persona_id
 
-    async def update(self, persona_id: str, change: PersonaChange) -> Persona:
+    async def update(self, persona_id: str, change: PersonaChange, *, dry_run: bool = False) -> Persona:
         """Changes a persona of our own; whoever asks for it next gets the new one, renders under way keep the
-        old.
+        old. `dry_run` gives what it would be, refuses what it would refuse, and keeps nothing.
         """
         # The transaction also makes two changes at a time wait for each other: each starts from the whole.
         async with self.db.transaction() as session:
@@ -121,6 +121,8 @@ class PersonaService:
             if change.voice is not None:
                 given["voice"] = await self._admitted(session, persona, change.voice)
             changed = persona.model_copy(update=given)
+            if dry_run:
+                return changed
             await self._hold(session, changed)
             await asyncio.to_thread(self.library.save, changed)
         return changed

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conversing import Conversing, failure, result
+from own_persona import photographed
 from sqlalchemy import update
 
 from agent.events import ApprovalAsked
@@ -18,9 +18,6 @@ from agent.understanding import Grammar, Understanding
 from app.composition import Services
 from policy import Principal
 from soundstage.errors import NotFound, SoundstageError
-from studio.assets.schemas import AssetLabels
-from studio.consents.schemas import ConsentDraft
-from studio.personas.schemas import Persona
 from studio.renders.models import Render
 from studio.renders.schemas import RenderRequest
 
@@ -29,9 +26,7 @@ BOB = Principal("key_bob", "Bob", "operator", "session")
 EDITOR = Principal("key_eve", "Eve", "editor", "session")
 VIEWER = Principal("key_vic", "Vic", "viewer", "session")
 ELSEWHERE = replace(ADA, tenant="acme")
-DAY = "2026-01-05T00:00:00Z"
 DRIFTED = ("void", "the plan has changed since")
-PHOTO = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + b"grace" * 50
 
 
 @pytest.fixture
@@ -50,21 +45,6 @@ async def done_video(talk: Conversing) -> tuple[str, Path]:
     async with services.database.transaction() as session:
         await session.execute(update(Render).where(Render.id == render_id).values(**finished))
     return str(render_id), file
-
-
-async def photographed(services: Services) -> str:
-    """A persona with a face of somebody who agreed; its id."""
-
-    async def chunks() -> AsyncIterator[bytes]:
-        yield PHOTO
-
-    asset = await services.studio.assets.upload(chunks(), AssetLabels(name="grace.jpg"))
-    draft = ConsentDraft.model_validate({"person": "Grace H.", "purpose": "films", "granted_at": DAY})
-    consent = await services.studio.consents.record(draft)
-    given = {"id": consent.id, "person": "Grace H.", "purpose": "films", "granted_at": DAY}
-    face = {"kind": "photo", "image": {"sha256": asset.sha256}, "consent": given}
-    services.studio.library.save(Persona.model_validate({"id": "grace", "name": "Grace", "face": face}))
-    return asset.sha256
 
 
 async def agreed(talk: Conversing, sentence: str) -> str:

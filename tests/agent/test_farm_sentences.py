@@ -13,7 +13,7 @@ from agent.understanding import Grammar, Understanding
 CALLS: list[tuple[str, dict[str, Any]]] = [
     *(
         ("change_machine", {"action": action, "machine": "gpu-2"})
-        for action in ("accept", "reinstall", "drain", "undrain", "switch_on", "retire")
+        for action in ("accept", "reinstall", "drain", "undrain", "switch_on", "switch_off", "retire")
     ),
     ("change_machine", {"action": "accept", "machine": "pluto", "name": "gpu-3"}),
     ("ansible", {"machines": "gpu-1, gpu-2", "playbook": "site"}),

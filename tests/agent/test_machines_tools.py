@@ -16,7 +16,7 @@ from provisioning_house import Desk, House, desk, desk_settings, provisioning_ho
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
 from policy import Principal
-from soundstage.errors import Forbidden
+from soundstage.errors import Conflict, Forbidden
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +220,24 @@ async def test_a_plan_to_switch_on_says_by_what_and_switches_nothing(people: Des
         house.call("POST", "/api/machines/dark-2/accept", json={})
         assert "Its disk is written when it starts from the network" in await planned_call(people, arguments)
     assert told == []
+
+
+async def test_switching_off_needs_a_yes_and_says_what_stops(people: Desk, house: House) -> None:
+    await house.member("dark-6")
+    with a_switch() as (url, told):
+        set_up_power(house, "dark-6", url)
+        asked = await people.say("switch dark-6 off", "oscar", "operator")
+        assert told == [] and "approv" in asked.text.lower()
+        planned = await planned_call(people, {"action": "switch_off", "machine": "dark-6"})
+        assert "It is switched off by webhook: dark-6 (" in planned and "What runs there stops" in planned
+    assert told == []
+
+
+async def test_wake_on_lan_is_not_asked_to_switch_off(people: Desk, house: House) -> None:
+    await house.member("dark-7")
+    house.call("PUT", "/api/machines/dark-7/power", json={"power": {"kind": "wol"}})
+    with pytest.raises(Conflict, match="can only switch on"):
+        await planned_call(people, {"action": "switch_off", "machine": "dark-7"})
 
 
 async def planned_call(people: Desk, arguments: dict[str, Any]) -> str:

@@ -1,0 +1,95 @@
+"""Switching a machine on and off through the provisioning API: acts of the tool change_machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from agent.tools.machines_acting import Acted, Asked, MachineAct, work_on
+from agent.tools.machines_door import Machine, MachineCalls, one_machine
+from agent.tools.machines_words import introduced
+from agent.tools.plan import Plan, change
+from agent.tools.record import ToolContext
+from agent.tools.table import listed
+from soundstage.errors import Conflict
+
+_AT_NEXT_START: Mapping[str, str] = MappingProxyType(
+    {
+        "accepted": "Its disk is written when it starts from the network, as was agreed",
+        "draining": "Its disks are wiped when it starts from the network, as was agreed",
+    }
+)
+_CUT_OFF: Mapping[str, str] = MappingProxyType(
+    {
+        "deploying": "Its disk is being written: that stops, and begins anew at its next start",
+        "configuring": "A run of Ansible is at work there: it fails",
+        "draining": "Its disks are not wiped before it is switched on again",
+    }
+)
+"""By the state of a machine, what a power cut interrupts."""
+
+
+async def _plan_switch_on(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.machines(context.principal) as api:
+        machine = await _switchable(api, request, "on")
+    changes = [change(f"It is switched on by {machine.power}", introduced(machine))]
+    if next_start := _AT_NEXT_START.get(machine.state):
+        changes.append(change(next_start, machine.name))
+    return Plan(changes=tuple(changes))
+
+
+async def _switch_on(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.machines(context.principal) as api:
+        machine = await _switchable(api, request, "on")
+        await api.post(f"/api/machines/{machine.id}/power", {"action": "on"})
+    # Wake-on-LAN cannot tell whether anybody heard it.
+    sentence = f"{machine.name} is told to switch on ({machine.power}). It shows up when it has started."
+    return Acted(machine.id, machine.name, sentence)
+
+
+async def _plan_switch_off(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.machines(context.principal) as api:
+        machine = await _switchable(api, request, "off")
+    # Not the single tasks: they come and go by the second, and every one would void the yes.
+    work = await work_on(context, machine.name, lasting=True)
+    changes = [change(f"It is switched off by {machine.power}", introduced(machine))]
+    if cut_off := _CUT_OFF.get(machine.state):
+        changes.append(change(cut_off, machine.name))
+    stops = "What runs there stops, and goes on elsewhere where there is room"
+    changes.append(change(stops, listed(work, 20) if work else ""))
+    return Plan(changes=tuple(changes))
+
+
+async def _switch_off(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.machines(context.principal) as api:
+        machine = await _switchable(api, request, "off")
+        await api.post(f"/api/machines/{machine.id}/power", {"action": "off"})
+    sentence = f"{machine.name} is told to switch off ({machine.power}). “Switch {machine.name} on” brings it"
+    return Acted(machine.id, machine.name, f"{sentence} back.")
+
+
+async def _switchable(api: MachineCalls, request: Asked, way: Literal["on", "off"]) -> Machine:
+    machine = await one_machine(api, request.machine)
+    if not machine.power:
+        raise Conflict(
+            "machine.no_switch",
+            f"Nobody has said how {machine.name} is switched.",
+            f"Switch it {way} by hand, or say how: `soundstage machines power-setup {machine.name} "
+            f"{'wol' if way == 'on' else 'redfish'}`.",
+        )
+    if way == "off" and machine.power == "wol":
+        raise Conflict(
+            "machine.only_on",
+            f"{machine.name} is switched by Wake-on-LAN, which can only switch on.",
+            f"Switch it off by hand, or say how: `soundstage machines power-setup {machine.name} redfish`.",
+        )
+    return machine
+
+
+SWITCHES: Mapping[str, MachineAct] = MappingProxyType(
+    {
+        "switch_on": MachineAct(_plan_switch_on, _switch_on),
+        "switch_off": MachineAct(_plan_switch_off, _switch_off),
+    }
+)
