@@ -80,7 +80,7 @@ async def expert(
 
 @asynccontextmanager
 async def brain(settings: Settings, consul: str, **experts: Any) -> AsyncIterator[Services]:
-    chosen = {"consul_url": consul, "refresh_s": 0.05, "timeout_s": 1.0, **experts}
+    chosen = {"consul_url": consul, "refresh_s": 0.05, "timeout_s": 20.0, **experts}
     async with opened(
         Settings.model_validate({**settings.model_dump(exclude={"experts"}), "experts": chosen})
     ) as services:
@@ -154,7 +154,7 @@ async def test_among_equals_the_quicker_one_is_asked_and_a_dying_one_is_rested(
     settings: Settings, consul: str
 ) -> None:
     async with (
-        expert(consul, "slow", Say("slow", pause_s=0.7)) as slow,
+        expert(consul, "slow", Say("slow", pause_s=2.0)) as slow,
         expert(consul, "dying", Status(500)) as dying,
         expert(consul, "quick", Say("quick")) as quick,
         brain(settings, consul) as services,
@@ -173,7 +173,7 @@ async def test_when_one_dies_the_next_takes_over_and_when_all_do_the_grammar_ans
     settings: Settings, consul: str
 ) -> None:
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(brain(settings, consul, refresh_s=3600))
+        services = await stack.enter_async_context(brain(settings, consul, refresh_s=3600, timeout_s=3.0))
         second = await stack.enter_async_context(expert(consul, "second", Say("second")))
         async with expert(consul, "first", Say("first"), topics=["tides"]):
             assert text(await say(services, "about tides")) == "first"
@@ -199,7 +199,7 @@ async def test_an_expert_whose_check_fails_is_not_asked_any_more(settings: Setti
 async def test_while_consul_is_away_the_experts_known_last_are_asked_and_then_those_it_names(
     settings: Settings, own_consul: OwnConsul, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.experts.consul.ANSWER_S", 0.5)
+    monkeypatch.setattr("agent.experts.consul.ANSWER_S", 2.0)
 
     async def asked_while_away(kind: str) -> None:
         assert text(await say(services, f"what do you do while Consul {kind}?")) == "hello"

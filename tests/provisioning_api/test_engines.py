@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import consul_server
 from nomad_cluster import NomadAgent
+from nomad_cluster import eventually as wait_until
 
 from app.provisioning import ProvisioningProcess, build_process
 from provisioning_api.engines.consul import ConsulTokens
@@ -60,6 +61,7 @@ class StrictNomad:
         self._agents = [self.server]
         self.server.start()
         self.management = str(self._bootstrapped())
+        wait_until(self._seals, PATIENCE_S, "the server to have the key that seals and signs")
         rules = {"Name": "provisioning", "Rules": 'node { policy = "write" }'}
         self.ask("PUT", "/v1/acl/policy/provisioning", json=rules)
         made = self.ask(
@@ -102,6 +104,13 @@ class StrictNomad:
     def take_down(self) -> None:
         for agent in reversed(self._agents):
             agent.kill()
+
+    def _seals(self) -> bool:
+        """The first leader answers before it has made its keyring."""
+        body = {"Path": "first", "Items": {"is": "sealed"}}
+        headers = {"X-Nomad-Token": self.management}
+        url = f"{self.server.address}/v1/var/first"
+        return httpx.put(url, json=body, headers=headers, timeout=20, trust_env=False).is_success
 
     def _bootstrapped(self) -> str:
         deadline = time.monotonic() + PATIENCE_S
