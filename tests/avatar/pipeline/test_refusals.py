@@ -15,7 +15,9 @@ from avatar.pipeline.read_spec import read_render_spec
 from avatar.pipeline.reenact import reenact
 from avatar.pipeline.reenact_job import ReenactJob
 from avatar.pipeline.render import render_video
+from avatar.pipeline.say import say_scene
 from avatar.pipeline.segment import make_segment
+from avatar.pipeline.still import make_still
 from avatar.spec import MediaRef, RenderSpec, Scene
 
 CONSENT = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-01", "purpose": "tests"}
@@ -237,3 +239,42 @@ def test_reenactment_names_a_file_that_is_not_there(tmp_path: Path, missing: str
         reenact(ReenactJob(**given), tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
     assert refused.value.code == "media.missing"
     assert missing in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "given"),
+    [
+        (lambda spec, out, context: render_video(spec, out / "face.mp4", context), "face.png"),
+        (
+            lambda spec, out, context: assemble_folder(spec, out / "face.mp4", out, context),
+            "face.png",
+        ),
+        (lambda spec, out, context: make_still(spec, "a", 0, out / "face.png", context), "face.png"),
+        (lambda spec, out, context: make_segment(spec, "a", out, context), "audio.wav"),
+        (lambda spec, out, context: say_scene(spec, "a", out, context), "audio.wav"),
+    ],
+    ids=["render", "assemble", "still", "segment", "speak"],
+)
+def test_what_a_spec_is_made_of_is_not_written_over(tmp_path, small_spec, make, given):
+    """A video's poster is named after it: `face.mp4` has `face.png`, which may be the photo."""
+    (tmp_path / given).write_bytes(b"mine")
+    media = {"path": str(tmp_path / "elsewhere" / ".." / given)}
+    (tmp_path / "elsewhere").mkdir()
+    scene = {"id": "a", "face": {"kind": "photo", "image": media, "consent": CONSENT}}
+    if given == "audio.wav":
+        scene = {"id": "a", "script": None, "audio": media}
+    spec = RenderSpec.model_validate(small_spec(scene))
+    with pytest.raises(InvalidInput, match=rf"output\.overwrites_input: .*{given}"):
+        make(spec, tmp_path, Context(cache=tmp_path / "cache"))
+    assert (tmp_path / given).read_bytes() == b"mine"
+
+
+def test_a_video_without_a_poster_may_be_named_as_its_photo(tmp_path, small_spec):
+    (tmp_path / "face.png").write_bytes(b"no picture")
+    scene = {
+        "id": "a",
+        "face": {"kind": "photo", "image": {"path": str(tmp_path / "face.png")}, "consent": CONSENT},
+    }
+    spec = RenderSpec.model_validate(small_spec(scene, output={"poster": False}))
+    with pytest.raises(InvalidInput, match=r"picture\.unreadable"):
+        render_video(spec, tmp_path / "face.mp4", Context(cache=tmp_path / "cache"))

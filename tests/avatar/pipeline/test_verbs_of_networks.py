@@ -109,3 +109,66 @@ def test_a_template_is_kept_of_driving_videos_alone_and_that_is_said(
     line = refused("reenact", source=photo, save_template=tmp_path / "kept.npz", **driven)
     assert line["code"] == "template.no_film" and moves in line["message"]
     assert "--save-template" in line["hint"] and "--driving" in line["hint"]
+
+
+@pytest.mark.parametrize(
+    "kept", ["out.provenance.json", "made/../out.provenance.json", "link/out.provenance.json"]
+)
+def test_a_template_is_kept_apart_from_what_is_made_beside_the_result(
+    refused: Refused, photo: Path, film: Path, tmp_path: Path, kept: str
+) -> None:
+    """The provenance file, written last, would have taken its place."""
+    (tmp_path / "made").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    line = refused(
+        "reenact", source=photo, driving=film, out=tmp_path / "out.mp4", save_template=tmp_path / kept
+    )
+    assert line["code"] == "output.same_file" and "--save-template" not in line["message"]
+    assert "out.provenance.json" in line["message"] and "another name" in line["hint"]
+
+
+def test_the_template_of_a_result_without_a_name_is_kept_apart_from_it(
+    refused: Refused, photo: Path, film: Path
+) -> None:
+    beside = photo.with_name("face.reenacted.provenance.json")
+    line = refused("reenact", source=photo, driving=film, save_template=beside)
+    assert line["code"] == "output.same_file"
+
+
+@pytest.mark.parametrize("verb", ["lipsync", "reenact"])
+@pytest.mark.parametrize("way", ["itself", "through a folder", "a link to it", "it is a link"])
+def test_a_person_s_own_video_is_not_written_over(
+    refused: Refused, film: Path, sound: Path, tmp_path: Path, verb: str, way: str
+) -> None:
+    out, given, before = film, film, film.read_bytes()
+    if way == "through a folder":
+        (tmp_path / "sub").mkdir()
+        out = tmp_path / "sub" / ".." / film.name
+    elif way == "a link to it":
+        out = tmp_path / "out.mp4"
+        out.symlink_to(film)
+    elif way == "it is a link":
+        given = tmp_path / "link.mp4"
+        given.symlink_to(film.name)
+    named = {"video": given, "audio": sound} if verb == "lipsync" else {"source": given, "say": "Mama."}
+    line = refused(verb, out=out, **named)
+    assert line["code"] == "output.overwrites_input" and given.name in line["message"]
+    assert film.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["consent", "transcript", "beside"])
+def test_records_and_texts_are_not_written_over_either(
+    refused: Refused, film: Path, sound: Path, tmp_path: Path, option: str
+) -> None:
+    """`who.provenance.json` is a name that a record may have."""
+    named: dict[str, object] = {"video": film, "audio": sound, "out": tmp_path / "who.mp4"}
+    if option == "beside":
+        record = tmp_path / "in.mp4.consent.json"
+        named = {"source": film, "driving": film, "save_template": record}
+    else:
+        record = tmp_path / "who.provenance.json"
+        named[option] = record
+    record.write_text("{}")
+    line = refused("reenact" if option == "beside" else "lipsync", **named)
+    assert line["code"] == "output.overwrites_input" and record.name in line["message"]
+    assert record.read_text() == "{}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from avatar.cli.arguments import build_parser
 from avatar.cli.console import Console, open_console
+from avatar.cli.given_files import require_kept
 from avatar.cli.memory import keep_freed_memory
 from avatar.cli.stop import Stop
 from avatar.errors import AvatarError, Cancelled, Unavailable
@@ -68,6 +69,7 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
 
         return voices(arguments)
 
+    require_kept(arguments)
     try:  # only now: `avatar --help` and `avatar doctor` need none of the media libraries
         from avatar.pipeline.context import Context
 

@@ -102,7 +102,7 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
 
 def free_beside(source: Path) -> Path:
     """`face.reenacted.mp4` beside `face.png`, or the next number of which no file is there."""
-    from avatar.pipeline.assemble import Companions
+    from avatar.pipeline.files import Companions
 
     for number in count(1):
         target = source.with_name(f"{source.stem}.reenacted{f'-{number}' if number > 1 else ''}.mp4")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.compose.cues import Cue, make_cues
@@ -15,35 +14,12 @@ from avatar.encode.provenance import container_metadata, picture_metadata
 from avatar.encode.sound import SceneSound
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.pipeline.files import describe, require_mp4
+from avatar.pipeline.files import Companions, describe, require_outputs
 from avatar.pipeline.origin import provenance_of, software, source_type
+from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.segment import SegmentFiles, open_segment
 from avatar.ranges import Range, nearest_joined
-from avatar.spec import Finished, Output, OutputRole, RenderSpec, StageStarted
-
-
-@dataclass(frozen=True, slots=True)
-class Companions:
-    """The names of the files beside `<name>.mp4`."""
-
-    video: str
-    vtt: str
-    srt: str
-    poster: str
-    provenance: str
-
-    @classmethod
-    def of(cls, target: Path) -> Companions:
-        stem = target.stem if target.suffix else target.name
-        return cls(target.name, f"{stem}.vtt", f"{stem}.srt", f"{stem}.png", f"{stem}.provenance.json")
-
-    def wanted(self, output: Output) -> list[tuple[OutputRole, str]]:
-        """The files this output has, the video first."""
-        soft: list[tuple[OutputRole, str]] = (
-            [("vtt", self.vtt), ("srt", self.srt)] if output.captions.soft else []
-        )
-        poster: list[tuple[OutputRole, str]] = [("poster", self.poster)] if output.poster else []
-        return [("video", self.video), *soft, *poster, ("provenance", self.provenance)]
+from avatar.spec import Finished, RenderSpec, StageStarted
 
 
 def assemble_folder(spec: RenderSpec, target: Path, folder: Path, context: Context) -> Finished:
@@ -51,7 +27,7 @@ def assemble_folder(spec: RenderSpec, target: Path, folder: Path, context: Conte
 
     Raises `InvalidInput` (`render.segment_missing`, `render.segment_outdated`) before anything is written.
     """
-    require_mp4(target)
+    require_outputs(target, spec.output, paths_of(spec.scenes))
     segments = [open_segment(folder / scene.id) for scene in spec.scenes]
     for scene, segment in zip(spec.scenes, segments, strict=True):
         if segment.record.scene_hash != spec.scene_hash(scene.id):

@@ -1,12 +1,15 @@
-"""Describes finished files by role, hash and size, for the result line."""
+"""The files that a verb makes: their names, that nothing given is lost by them, and what is told of them."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.errors import InvalidInput
-from avatar.spec import OutputFile, OutputRole
+from avatar.spec import Output, OutputFile, OutputRole
 
 MEDIA_TYPES: dict[OutputRole, str] = {
     "video": "video/mp4",
@@ -24,6 +27,30 @@ MEDIA_TYPES: dict[OutputRole, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The names of the files beside `<name>.mp4`."""
+
+    video: str
+    vtt: str
+    srt: str
+    poster: str
+    provenance: str
+
+    @classmethod
+    def of(cls, target: Path) -> Companions:
+        stem = target.stem if target.suffix else target.name
+        return cls(target.name, f"{stem}.vtt", f"{stem}.srt", f"{stem}.png", f"{stem}.provenance.json")
+
+    def wanted(self, output: Output) -> list[tuple[OutputRole, str]]:
+        """The files this output has, the video first."""
+        soft: list[tuple[OutputRole, str]] = (
+            [("vtt", self.vtt), ("srt", self.srt)] if output.captions.soft else []
+        )
+        poster: list[tuple[OutputRole, str]] = [("poster", self.poster)] if output.poster else []
+        return [("video", self.video), *soft, *poster, ("provenance", self.provenance)]
+
+
 def require_mp4(target: Path) -> None:
     """Raises `InvalidInput` (`output.not_mp4`, `output.is_folder`) before any work is done for nothing."""
     if target.suffix.lower() != ".mp4":
@@ -32,6 +59,29 @@ def require_mp4(target: Path) -> None:
         )
     if target.is_dir():
         raise InvalidInput("output.is_folder", f"{target} is a folder.", "Name a file in it.")
+
+
+def require_outputs(target: Path, output: Output, given: Iterable[Path]) -> None:
+    """That a video can be made there, of these files. Raises `InvalidInput` (`output.not_mp4`,
+    `output.is_folder`, `output.overwrites_input`) before any work is done for nothing.
+    """
+    require_mp4(target)
+    made = [target.parent / name for _, name in Companions.of(target).wanted(output)]
+    require_other_files(target, made, given)
+
+
+def require_other_files(target: Path, made: Iterable[Path], given: Iterable[Path]) -> None:
+    """Before any work: none of `made`, which are `target` and what is written with it, is one of `given`,
+    whichever links and folders the paths go through. Raises `InvalidInput` (`output.overwrites_input`).
+    """
+    places = {os.path.realpath(path) for path in made}
+    for path in given:
+        if path.is_file() and os.path.realpath(path) in places:
+            raise InvalidInput(
+                "output.overwrites_input",
+                f"Making {target.name} would write over {path.name}, which it is made of.",
+                "Give the result another name or folder.",
+            )
 
 
 def sha256_of(path: Path) -> str:

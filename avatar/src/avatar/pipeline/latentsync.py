@@ -22,11 +22,12 @@ from avatar.face.tracker import open_aligning_tracker
 from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
-from avatar.pipeline.files import require_mp4
+from avatar.pipeline.files import require_outputs
 from avatar.pipeline.glance import Glance
 from avatar.pipeline.lipsync import SCENE, render_spec
 from avatar.pipeline.meter import FrameMeter
 from avatar.pipeline.record import SegmentRecord, engine_records, spoken
+from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
 from avatar.pipeline.unfinished import unfinished
@@ -95,7 +96,7 @@ def lipsync_by_networks(
     """
     whole = render_spec(spec, context)
     whole = whole.model_copy(update={"canvas": whole.canvas.model_copy(update={"fps": FPS})})
-    require_mp4(target)
+    require_outputs(target, whole.output, paths_of(whole.scenes))
     require_consent(whole.scenes[0])
     opened = open_engine or open_latentsync
     kept = unfinished(context, fresh=options.fresh)

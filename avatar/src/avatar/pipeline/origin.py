@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from avatar.encode.provenance import (
 from avatar.pipeline.consent import consents
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import sha256_of
+from avatar.pipeline.scene_media import media_of
 from avatar.pipeline.segment import SegmentFiles
-from avatar.spec import MediaRef, RenderSpec, Scene
+from avatar.spec import RenderSpec
 
 
 def software() -> str:
@@ -40,7 +41,7 @@ def source_type(
     drew |= {engine.name for segment in segments for engine in segment.record.engines}
     spoke = any(scene.audio is None and scene.voice.kind != "espeak" for scene in spec.scenes)
     return digital_source_type(
-        real_footage=any(list(_media(scene)) for scene in spec.scenes),
+        real_footage=any(list(media_of(scene)) for scene in spec.scenes),
         trained_model=spoke or not drew.isdisjoint(TRAINED),
     )
 
@@ -83,21 +84,7 @@ def provenance_of(
                 scene=scene.id, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name
             )
             for scene in spec.scenes
-            for role, ref in _media(scene)
+            for role, ref in media_of(scene)
         ),
         consents=tuple(agreed.values()),
     )
-
-
-def _media(scene: Scene) -> Iterator[tuple[str, MediaRef]]:
-    """Every file a scene refers to, with the part it plays."""
-    if scene.audio is not None:
-        yield "audio", scene.audio
-    if scene.layout.visible and scene.face.kind != "rig":
-        yield "face", scene.face.image if scene.face.kind == "photo" else scene.face.video
-    background = scene.background
-    if background.kind in ("image", "video"):
-        yield "background", background.image if background.kind == "image" else background.video
-    for overlay in scene.overlays:
-        if overlay.kind != "text":
-            yield "overlay", overlay.image if overlay.kind == "image" else overlay.video

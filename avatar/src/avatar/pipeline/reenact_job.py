@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,7 @@ from avatar.engines.liveportrait.drive import Region
 from avatar.engines.liveportrait.template import SUFFIXES, is_template
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture
-from avatar.pipeline.assemble import Companions
+from avatar.pipeline.files import Companions, require_other_files
 from avatar.spec import Consent, MediaRef, PhotoFace, Scene, VideoFace
 
 if TYPE_CHECKING:
@@ -88,23 +89,23 @@ def require_other_names(job: ReenactJob, target: Path) -> None:
 
     Raises InvalidInput `output.overwrites_input`, and what `require_template` raises.
     """
-    made = {(target.parent / name).resolve() for name in astuple(Companions.of(target))}
-    for given in (job.source, job.driving):
-        if given is not None and given.resolve() in made:
-            raise InvalidInput(
-                "output.overwrites_input",
-                f"Making {target.name} would write over {given.name}, which it is made of.",
-                "Give the result another name or folder.",
-            )
+    given = [path for path in (job.source, job.driving) if path is not None]
+    require_other_files(target, _beside(target), given)
     if job.save_template is not None:
         require_template(job.save_template, job.driving, target)
+        require_other_files(job.save_template, [job.save_template], given)
+
+
+def _beside(target: Path) -> list[Path]:
+    """The result and its companions, those too that this one may not have."""
+    return [target.parent / name for name in astuple(Companions.of(target))]
 
 
 def require_template(kept: Path, driving: Path | None, target: Path) -> None:
     """Whether `--save-template` can be followed, said before networks are loaded and a film is analysed.
 
-    Raises InvalidInput `template.bad_name`, `template.no_film`, `output.is_folder`; Unavailable
-    `render.write_failed`.
+    Raises InvalidInput `template.bad_name`, `template.no_film`, `output.is_folder`, `output.same_file`;
+    Unavailable `render.write_failed`.
     """
     if kept.suffix.lower() not in SUFFIXES:
         raise InvalidInput(
@@ -118,6 +119,12 @@ def require_template(kept: Path, driving: Path | None, target: Path) -> None:
             "template.no_film",
             f"A motion template keeps what a driving video does, and {what} is none.",
             "Leave out --save-template, or name a video with --driving.",
+        )
+    if os.path.realpath(kept) in {os.path.realpath(path) for path in _beside(target)}:
+        raise InvalidInput(
+            "output.same_file",
+            f"The motion template {kept.name} and what is made beside {target.name} would be one file.",
+            "Give the template another name or folder.",
         )
     if kept.is_dir():
         raise InvalidInput("output.is_folder", f"{kept} is a folder.", "Name a file in it.")

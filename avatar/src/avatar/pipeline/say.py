@@ -9,7 +9,8 @@ import numpy as np
 from avatar.encode.atomic import atomic_files
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
-from avatar.pipeline.files import describe
+from avatar.pipeline.files import describe, require_other_files
+from avatar.pipeline.scene_media import paths_of
 from avatar.spec import Finished, Notice, RenderSpec, StageStarted
 from avatar.spec.speech_sheet import LEVEL_HZ, SpeechSheet, TimedWord
 
@@ -24,6 +25,7 @@ def say_scene(spec: RenderSpec, scene_id: str, folder: Path, context: Context) -
 
     scene = spec.scene(scene_id)
     require_consent(scene)
+    require_other_files(folder, [folder / name for name in (SOUND, SHEET)], paths_of([scene]))
     with atomic_files(folder, (SOUND, SHEET)) as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
         speech = speak(scene, work, context.resolve)

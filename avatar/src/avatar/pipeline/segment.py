@@ -11,8 +11,10 @@ from avatar.encode.atomic import atomic_files
 from avatar.errors import InvalidInput
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
+from avatar.pipeline.files import require_other_files
 from avatar.pipeline.frames import draw_frames
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
+from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
@@ -58,6 +60,7 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
 
     scene = spec.scene(scene_id)
     require_consent(scene)
+    require_other_files(folder, [folder / name for name in (SEGMENT, SOUND, WORDS)], paths_of([scene]))
     notices: list[Notice] = []
 
     def warn(notice: Notice) -> None:

@@ -12,8 +12,9 @@ from avatar.encode.provenance import picture_metadata
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import quick
-from avatar.pipeline.files import describe
+from avatar.pipeline.files import describe, require_other_files
 from avatar.pipeline.origin import software, source_type
+from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.shot import open_shot
 from avatar.spec import Finished, Notice, RenderSpec, StageStarted
 
@@ -26,6 +27,7 @@ def make_still(spec: RenderSpec, scene_id: str, ms: int, target: Path, context: 
     scene = spec.scene(scene_id)
     scene = scene.model_copy(update={"face": quick(scene.face)})
     require_consent(scene)
+    require_other_files(target, [target], paths_of([scene]))
     notices: list[Notice] = []
     with tempfile.TemporaryDirectory(prefix="avatar-still-") as work:
         context.tell(StageStarted(stage="speech", scene=scene_id))
