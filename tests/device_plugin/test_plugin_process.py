@@ -41,7 +41,7 @@ class Plugin:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.line = line_within(self.process, 20)
+        self.line = line_within(self.process, 60)
         self.socket = Path(self.line.split("|")[3])
         self.channel = grpc.insecure_channel(f"unix:{self.socket}")
 
@@ -51,7 +51,7 @@ class Plugin:
             request_serializer=lambda m: m.SerializeToString(),
             response_deserializer=answer.FromString,
         )
-        return call(request, timeout=10)
+        return call(request, timeout=60)
 
     def stream(self, method: str, request: object, answer: type) -> Iterator:
         call = self.channel.unary_stream(
@@ -59,7 +59,7 @@ class Plugin:
             request_serializer=lambda m: m.SerializeToString(),
             response_deserializer=answer.FromString,
         )
-        return call(request, timeout=30)
+        return call(request, timeout=120)
 
     def configure(self, **settings: object) -> None:
         values = {
@@ -218,16 +218,16 @@ def test_the_status_file_tells_what_is_announced(plugin: Plugin) -> None:
     def devices() -> object:
         return json.loads(file.read_text())["devices"] if file.exists() else None
 
-    within(5, lambda: devices() == {"GPU-a": True})
+    within(60, lambda: devices() == {"GPU-a": True})
     status = json.loads(file.read_text())
     assert (status["pid"], status["stream_open"], status["problem"]) == (plugin.process.pid, True, "")
     plugin.cards.write_text("[]")
-    within(5, lambda: devices() == {})
+    within(60, lambda: devices() == {})
 
 
 def test_it_leaves_when_the_agent_asks(plugin: Plugin) -> None:
     plugin.unary("/plugin.GRPCController/Shutdown", go_plugin_pb2.Empty(), go_plugin_pb2.Empty)
-    assert plugin.process.wait(3) == 0
+    assert plugin.process.wait(60) == 0
 
 
 @pytest.mark.parametrize(("number", "ends"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
@@ -236,7 +236,7 @@ def test_it_leaves_on_sigterm_and_not_on_the_ctrl_c_of_its_agent(
 ) -> None:
     plugin.process.send_signal(number)
     if ends:
-        assert plugin.process.wait(3) == 0
+        assert plugin.process.wait(60) == 0
     else:
         with pytest.raises(subprocess.TimeoutExpired):
             plugin.process.wait(1)
@@ -256,10 +256,10 @@ def test_it_leaves_when_its_agent_was_killed_although_nobody_reads_its_log(tmp_p
     agent = subprocess.Popen(
         [sys.executable, "-c", AGENT, *COMMAND], env=environment, stdout=subprocess.PIPE, text=True
     )
-    pid = int(line_within(agent, 20))
+    pid = int(line_within(agent, 60))
     agent.kill()
     agent.wait()
-    within(3, lambda: not Path(f"/proc/{pid}").exists())
+    within(60, lambda: not Path(f"/proc/{pid}").exists())
 
 
 SABOTAGED = """
@@ -289,7 +289,7 @@ def test_it_leaves_rather_than_end_the_stream_of_cards_or_keep_it_silent(
             next(announcements)
         # By this code the agent tells a plugin that is gone (started again) from a stream that failed.
         assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
-        assert plugin.process.wait(5) == 1
+        assert plugin.process.wait(60) == 1
         assert time.monotonic() - called >= 0.9, "the agent starts it again without any pause of its own"
     finally:
         plugin.end()
@@ -298,7 +298,7 @@ def test_it_leaves_rather_than_end_the_stream_of_cards_or_keep_it_silent(
 def test_it_leaves_when_nobody_ever_calls(tmp_path: Path) -> None:
     plugin = Plugin(tmp_path, [sys.executable, "-c", SABOTAGED, "guard._NOBODY_CALLED_TICKS = 2"])
     try:
-        assert plugin.process.wait(5) == 1
+        assert plugin.process.wait(60) == 1
     finally:
         plugin.end()
 

@@ -22,8 +22,8 @@ BIG = {"uuid": "GPU-11111111-big", "model": "NVIDIA L4", "memory_mib": 23034, "u
 SMALL = {"uuid": "GPU-22222222-small", "model": "NVIDIA RTX 2080", "memory_mib": 8192}
 SHARED = {"uuid": "GPU-33333333-shared", "model": "NVIDIA RTX 2080", "memory_mib": 8192}
 SHARED_TOO = {"uuid": "GPU-44444444-shared", "model": "NVIDIA RTX 2080", "memory_mib": 8192}
-# The client sends changes of its node in batches.
-LAG_S = 20
+# The client sends changes of its node in batches; the rest is patience.
+LAG_S = 90
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def running(cluster: NomadCluster, job: str) -> dict[str, Any]:
 def environment(client: NomadClient, allocation: dict[str, Any]) -> dict[str, str]:
     """What the task found in its environment."""
     file = client.data_dir / "alloc" / allocation["ID"] / "work" / "local" / "env"
-    text = eventually(lambda: file.exists() and file.read_text(), 5, "the task to write its environment")
+    text = eventually(lambda: file.exists() and file.read_text(), 60, "the task to write its environment")
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
@@ -258,7 +258,7 @@ def test_a_killed_plugin_is_started_again_and_serves_the_next_task(
     submit("after-the-kill", memory="16 GiB")
     found = environment(whole, running(cluster, "after-the-kill"))
     assert found["CUDA_VISIBLE_DEVICES"] == BIG["uuid"]
-    assert eventually(lambda: whole.plugin_pids(), 5, "a new plugin") != [pid]
+    assert eventually(lambda: whole.plugin_pids(), 60, "a new plugin") != [pid]
 
 
 def test_a_plugin_that_starts_with_a_broken_file_keeps_its_cards_in_sight_as_faulty(
@@ -311,10 +311,12 @@ def test_the_check_against_the_server_finds_nothing_when_all_is_well_and_a_stopp
 
 def test_a_bad_configuration_neither_stops_the_node_nor_shows_cards(cluster: NomadCluster) -> None:
     wrong = cluster.add_client("wrong", [BIG], plugin={"share_mib": 512})
+    told = "share_mib must be 0 (whole cards) or 1024"
+    eventually(lambda: told in wrong.log(), LAG_S, "the log to say what is wrong")
+    file = wrong.plugin_state / "status.json"
+    eventually(file.exists, LAG_S, "the plugin to write its status")
+    assert "share_mib" in json.loads(file.read_text())["problem"]
     assert cluster.devices(wrong) == {}
-    assert "share_mib must be 0 (whole cards) or 1024" in wrong.log()
-    status = json.loads((wrong.plugin_state / "status.json").read_text())
-    assert "share_mib" in status["problem"]
     wrong.stop()
 
 
@@ -323,10 +325,10 @@ def test_a_killed_agent_leaves_no_plugin_and_its_successor_finds_cards_and_task_
 ) -> None:
     allocation = running(cluster, submit("survivor", memory="16 GiB"))
     whole.kill()
-    eventually(lambda: whole.plugin_pids() == [], 3, "the plugin to leave with its agent")
+    eventually(lambda: whole.plugin_pids() == [], 60, "the plugin to leave with its agent")
     started = time.monotonic()
     whole.start()
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 45
     cluster.wait_until_ready(whole)
     eventually(
         lambda: cluster.devices(whole)["NVIDIA L4"]["instances"] == {BIG["uuid"]: True},

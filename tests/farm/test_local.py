@@ -31,7 +31,7 @@ def alive(pid: int) -> bool:
     return orphans.start_time(pid) is not None
 
 
-def wait_until(condition: Any, seconds: float = 10.0) -> None:
+def wait_until(condition: Any, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -39,7 +39,7 @@ def wait_until(condition: Any, seconds: float = 10.0) -> None:
         time.sleep(0.05)
 
 
-async def eventually(ask: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def eventually(ask: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not await ask():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.02)
@@ -120,7 +120,7 @@ async def test_a_child_that_the_worker_leaves_behind_is_ended(
 ) -> None:
     pool = LocalScheduler(blobs, local_options)
     await pool.start()
-    await pool.submit(await make_task("a", "!family 0.5"))
+    await pool.submit(await make_task("a", "!family 2"))
     record = await record_in(local_options.work_dir)
     last = (await watched(pool, "a"))[-1]
     assert last.state is TaskState.DONE
@@ -256,7 +256,7 @@ def test_a_stranger_with_the_number_of_a_dead_worker_is_never_killed(tmp_path: P
         time.sleep(0.2)
         assert stranger.poll() is None
         orphans.end_processes(orphans.WorkerRecord(stranger.pid, started, "its mark"))
-        assert stranger.wait(5) == -signal.SIGKILL
+        assert stranger.wait(60) == -signal.SIGKILL
     finally:
         stranger.kill()
         stranger.wait()

@@ -126,7 +126,7 @@ def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
             yield made
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def answers(url: str) -> bool:

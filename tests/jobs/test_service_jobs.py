@@ -191,10 +191,9 @@ def test_an_expert_of_the_farm_is_found_and_answers_what_the_grammar_does_not_kn
             *("-var", "rpc_service=llamacpp-rpc", "-var", "topics=birds", "-var", "model=scripted"),
         )
         url = house.url("llm-expert")
-        listed = json.loads(ran(house, "experts", "--try", "--json"))
-        (expert,) = listed["experts"]
+        (expert,) = eventually(lambda: tried(house), PATIENCE_S, "an expert that answers")
         assert (expert["address"], expert["topics"]) == (f"{url}/v1", ["birds"])
-        assert (expert["state"], expert["calls"], expert["failures"]) == ("well", 1, 0)
+        assert (expert["calls"], expert["failures"]) == (1, 0)
         assert f"South, over {pool}" in eventually(
             lambda: answered(agent, "South"), PATIENCE_S, "the expert to be asked"
         )
@@ -207,6 +206,12 @@ def test_an_expert_of_the_farm_is_found_and_answers_what_the_grammar_does_not_kn
     )
     assert "South" not in say(agent, UNKNOWN)["reply"]
     assert "Nova" in say(agent, "who can speak?")["reply"]
+
+
+def tried(house: House) -> list[dict[str, Any]]:
+    """Experts that are well. On a busy machine a check of Consul can be too late once, and hides one."""
+    listed = json.loads(ran(house, "experts", "--try", "--json"))["experts"]
+    return [one for one in listed if one["state"] == "well"]
 
 
 def answered(agent: httpx.Client, word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,13 @@ class SecuredAgent(NomadAgent):
 
     token = ""
 
-    def bootstrap(self) -> None:
-        self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
+    def bootstrap(self) -> bool:
+        """Whether it had a token for us; a first leader may have none yet."""
+        try:
+            self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
+        except urllib.error.HTTPError:
+            return False
+        return True
 
     def node(self) -> dict[str, Any]:
         node_id = (self.data_dir / "client" / "client-id").read_text().strip()
@@ -62,7 +68,7 @@ def secured_agent(folder: Path) -> Iterator[SecuredAgent]:
     )
     agent.start()
     try:
-        eventually(lambda: agent.bootstrap() or True, 60, "the ACL system")
+        eventually(agent.bootstrap, 60, "the ACL system")
         eventually(
             lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node"
         )

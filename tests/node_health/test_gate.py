@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +45,13 @@ class SecuredAgent(NomadAgent):
 
     token = ""
 
-    def bootstrap(self) -> None:
-        self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
+    def bootstrap(self) -> bool:
+        """Whether it had a token for us; a first leader may have none yet."""
+        try:
+            self.token = super()._call("PUT", "/v1/acl/bootstrap")["SecretID"]
+        except urllib.error.HTTPError:
+            return False
+        return True
 
     def node_id(self) -> str:
         return (self.data_dir / "client" / "client-id").read_text().strip()
@@ -77,7 +83,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
         },
     )
     agent.start()
-    eventually(lambda: agent.bootstrap() or True, 60, "the ACL system")
+    eventually(agent.bootstrap, 60, "the ACL system")
     eventually(lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node")
     yield agent
     agent.stop()

@@ -110,7 +110,7 @@ class NomadAgent:
                 env=environment,
                 start_new_session=True,
             )
-        eventually(lambda: self._ready(), 60, f"the agent {self.name} to answer; its log: {self.log_file}")
+        eventually(lambda: self._ready(), 120, f"the agent {self.name} to answer; its log: {self.log_file}")
 
     def kill(self) -> None:
         """As `kill -9` does it: nothing is tidied up, tasks run on."""
@@ -201,6 +201,7 @@ class NomadCluster:
 
     def start(self) -> NomadCluster:
         self.server.start()
+        eventually(self._keeps_variables, 60, "the server to have the key that seals variables")
         return self
 
     def add_client(
@@ -216,7 +217,8 @@ class NomadCluster:
     ) -> NomadClient:
         """Start a client and wait until its node is ready and its cards are announced.
 
-        `plugin` overrides settings of the device plugin, `client` those of the agent's client block.
+        `plugin` overrides settings of the device plugin (then its cards are not waited for), `client` those
+        of the agent's client block.
         """
         folder = self._folder / name
         plugins = self._folder / f"{name}-plugins"
@@ -265,13 +267,15 @@ class NomadCluster:
         self.clients[name] = agent
         agent.start()
         self.wait_until_ready(agent)
+        if fake_cards._now() and not plugin:
+            eventually(lambda: self.devices(agent), 120, f"the cards of {name} to be announced")
         return agent
 
     def wait_until_ready(self, client: NomadClient) -> None:
         """Until the server may place tasks on this client."""
         node = f"/v1/node/{client.node_id}"
         eventually(
-            lambda: self._get_or_none(node, "Status") == "ready", 60, f"the node {client.name} to be ready"
+            lambda: self._get_or_none(node, "Status") == "ready", 120, f"the node {client.name} to be ready"
         )
 
     def devices(self, client: NomadClient) -> dict[str, Any]:
@@ -316,6 +320,15 @@ class NomadCluster:
             10,
             "tasks to end",
         )
+
+    def _keeps_variables(self) -> bool:
+        """The first leader answers before it has made its keyring."""
+        try:
+            self.server.put("/v1/var/first", {"Path": "first", "Items": {"is": "sealed"}})
+        except urllib.error.HTTPError:
+            return False
+        self.server.delete("/v1/var/first")
+        return True
 
     def _get_or_none(self, path: str, field: str) -> Any:
         try:

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.root
 
 
 async def until(scheduler: Any, task_id: str, state: TaskState, *, frames: bool = False) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for event in scheduler.watch(task_id):
             if event.state is state and (not frames or isinstance(event.line, FrameProgress)):
                 return
             assert not event.last, event
 
 
-async def ended(scheduler: Any, task_id: str, seconds: float = 30) -> Any:
+async def ended(scheduler: Any, task_id: str, seconds: float = 120) -> Any:
     async with asyncio.timeout(seconds):
         return [event async for event in scheduler.watch(task_id)][-1]
 
@@ -54,7 +54,7 @@ async def test_a_cancelled_task_leaves_no_process_and_no_job_that_runs(
     began = time.monotonic()
     await scheduler.cancel("long")
     assert (await ended(scheduler, "long")).state is TaskState.CANCELLED
-    assert time.monotonic() - began < 30  # ten on a machine that is not busy
+    assert time.monotonic() - began < 55, "ten on a machine that is not busy, and its work takes a minute"
     assert processes_with(allocation["ID"]) == []
     job = await client.job(name)
     assert job is not None and job["Stop"]
@@ -99,15 +99,16 @@ async def test_the_next_process_takes_over_what_runs_and_what_has_ended_meanwhil
 ) -> None:
     first = NomadScheduler(client, control.blobs, control.transfer, nomad_options)
     await first.start()
-    quick, long = await make_task("quick", "!slow 1"), await make_task("long", "!slow 5")
-    await first.submit(quick)
+    quick, long = await make_task("quick", "!slow 3"), await make_task("long", "!slow 10")
     await first.submit(long)
-    await until(first, "quick", TaskState.RUNNING)
     await until(first, "long", TaskState.RUNNING)
+    # Last, and left at once: it has to end while nobody drives.
+    await first.submit(quick)
+    await until(first, "quick", TaskState.RUNNING)
     first.leave()
     await first.close()
     assert (await ended(first, "long")).state is TaskState.CANCELLED
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await control.transfer.end_of("quick") is None:  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.1)
     second = NomadScheduler(NomadClient(nomad_address), control.blobs, control.transfer, nomad_options)
@@ -161,7 +162,7 @@ async def test_what_was_cancelled_while_no_process_drove_is_ended_for_good_by_th
     await second.forget({"scene of cancelled", ""})
     assert (await ended(second, "cancelled")).state is TaskState.CANCELLED
     assert second.left_over("wanted")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len([*(worker_cache / "unfinished").iterdir()]) > 3:  # noqa: ASYNC110 - another process does it
             await asyncio.sleep(0.1)
     await second.close()
@@ -196,8 +197,9 @@ async def test_with_nomad_down_a_task_is_taken_and_says_why_it_waits(
     await nowhere.start()
     placement = await nowhere.submit(await make_task("a"))
     assert placement.state is TaskState.QUEUED
-    await asyncio.sleep(0.3)
-    assert (await nowhere.explain("a")).startswith("waits: Nomad does not answer")
+    async with asyncio.timeout(60):
+        while not (await nowhere.explain("a")).startswith("waits: Nomad does not answer"):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
     await nowhere.cancel("a")
     assert (await ended(nowhere, "a")).state is TaskState.CANCELLED
     await nowhere.close()

@@ -57,7 +57,7 @@ def server(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.P
     assert any(json.loads(line)["event"] == "ready" for line in process.stdout)
     yield process
     process.terminate()
-    process.wait(30)
+    process.wait(120)
     log.close()
 
 
@@ -74,7 +74,7 @@ def test_a_render_survives_a_killed_server_and_each_segment_is_made_once(
     )
     wait_for(lambda: running_jobs(cluster) >= 1)
     os.kill(child_of(server.pid), signal.SIGKILL)
-    said, complained = render.communicate(timeout=120)
+    said, complained = render.communicate(timeout=240)
     assert render.returncode == 0, said + complained + (tmp_path / "up.log").read_text()[-4000:]
     videos = [*(tmp_path / "out").glob("*.mp4")]
     assert len(videos) == 1 and videos[0].stat().st_size > 10_000
@@ -99,7 +99,7 @@ def child_of(pid: int) -> int:
     return int(found[0])
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
+def wait_for(condition: Any, seconds: float = 120) -> None:
     import time
 
     deadline = time.monotonic() + seconds

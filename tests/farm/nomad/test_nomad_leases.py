@@ -89,8 +89,8 @@ async def test_speech_and_lips_share_a_card_of_8_gib_each_capped_to_its_grant(
     scheduler: Any, make_task: Any, control: Any, shared: Any
 ) -> None:
     await scheduler.submit(await make_task("whole", "!slow 600", needs=needs(15)))
-    await scheduler.submit(await make_task("lips", "!slow 8", needs=needs(5)))
-    await scheduler.submit(await make_task("speech", "!slow 8", needs=needs(2, "speech")))
+    await scheduler.submit(await make_task("lips", "!slow 15", needs=needs(5)))
+    await scheduler.submit(await make_task("speech", "!slow 15", needs=needs(2, "speech")))
     await running(scheduler, "whole", "lips", "speech")
     await scheduler.submit(await make_task("third", needs=needs(3)))
     said = await scheduler.explain("third")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
@@ -67,9 +66,9 @@ async def test_a_token_opens_its_own_task_and_its_own_inputs_only(
 
 
 async def test_a_token_ends_with_its_time_and_with_its_task(control: Any, http: Any, issue: Any) -> None:
-    _, token = await issue("short", lifetime_s=0.2)
+    _, token = await issue("short")
     assert (await http.get("short/order", headers=token)).status_code == 200
-    await asyncio.sleep(0.3)
+    await control.transfer.limit("short", 0.0)
     late = await http.get("short/order", headers=token)
     assert (late.status_code, late.json()["code"]) == (403, "transfer.ended")
     _, token = await issue("done")
