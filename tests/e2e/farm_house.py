@@ -75,7 +75,7 @@ class FarmHouse:
     def close(self) -> None:
         if self._up is not None:
             self._up.terminate()
-            self._up.wait(40)
+            self._up.wait(120)
 
     def command(self, *arguments: str) -> str:
         """What a `soundstage` command prints."""
@@ -92,12 +92,12 @@ class FarmHouse:
         return ran.stdout.strip()
 
     def call(self, method: str, path: str, **more: Any) -> Any:
-        answer = httpx.request(method, self._url + path, timeout=30, trust_env=False, **more)
+        answer = httpx.request(method, self._url + path, timeout=120, trust_env=False, **more)
         assert answer.is_success, f"{method} {path}: {answer.text}"
         return answer.json()
 
     def bytes_of(self, path: str) -> bytes:
-        answer = httpx.get(self._url + path, timeout=30, trust_env=False)
+        answer = httpx.get(self._url + path, timeout=120, trust_env=False)
         assert answer.is_success, f"{path}: {answer.text}"
         return answer.content
 

@@ -112,7 +112,7 @@ class Drill:
     def stop_server(self) -> None:
         if self._up is not None:
             self._up.terminate()
-            self._up.wait(40)
+            self._up.wait(120)
             self._up = None
 
     def kill(self, part: str, dice: random.Random) -> None:

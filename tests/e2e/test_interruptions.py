@@ -45,7 +45,7 @@ def workers_of(home: Any) -> list[int]:
     return found
 
 
-def eventually(true: Callable[[], bool], within_s: float = 30) -> None:
+def eventually(true: Callable[[], bool], within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -68,7 +68,7 @@ def test_a_signal_cancels_the_render_and_says_so(
     home: Any, asking: subprocess.Popen[str], number: signal.Signals, code: int
 ) -> None:
     asking.send_signal(number)
-    output, _ = asking.communicate(timeout=60)
+    output, _ = asking.communicate(timeout=PATIENCE_S)
     assert asking.returncode == code
     last = json.loads(output.splitlines()[-1])
     assert last["code"] == "render.cancelled" and last["message"]

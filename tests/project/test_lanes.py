@@ -107,7 +107,7 @@ class Checkout:
     def run(self, *arguments: str, **variables: str) -> tuple[int, list[str]]:
         """Its exit status and the lines that it printed."""
         running = self.start(*arguments, **variables)
-        said, _ = running.communicate(timeout=120)
+        said, _ = running.communicate(timeout=240)
         return running.returncode, said.splitlines()
 
 
@@ -214,7 +214,7 @@ def test_whoever_stops_it_stops_both_lanes_and_what_they_have_made(
     eventually(lambda: all(path.exists() and path.read_text() for path in up))
     pids = [int(word) for path in up for word in path.read_text().split()]
     running.send_signal(how)
-    running.communicate(timeout=60)
+    running.communicate(timeout=120)
     try:
         eventually(lambda: all(path.with_suffix(".down").exists() for path in up))
         assert running.returncode == (-9 if how is signal.SIGKILL else 130)
@@ -233,7 +233,7 @@ def lives(pid: int) -> bool:
         return False
 
 
-def eventually(true: Callable[[], bool], within_s: float = 60) -> None:
+def eventually(true: Callable[[], bool], within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from studio_page import CHROMIUM, OPTIONS, REPOSITORY, Studio, Visit, Visiting
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visit, Visiting
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "provisioning_api"))
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +67,7 @@ def visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
     def start(url: str = "", **options: Any) -> Visit:
         options.setdefault("viewport", {"width": 1440, "height": 900})
         contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(PATIENCE_MS)
         page = contexts[-1].new_page()
         visit = Visit(page, url or studio.url)
         page.on(

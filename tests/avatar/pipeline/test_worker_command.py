@@ -110,7 +110,7 @@ def test_a_stop_ends_with_its_code_and_leaves_nothing(
         ):
             worker.send_signal(stop)
             break
-    rest, errors = worker.communicate(timeout=30)
+    rest, errors = worker.communicate(timeout=120)
     assert worker.returncode == code, errors
     last = parse_progress(rest.splitlines()[-1])
     assert isinstance(last, Failed)
@@ -133,7 +133,7 @@ def test_a_second_signal_does_not_disturb_the_cleaning_up(command, write_spec, s
     for _ in range(5):
         worker.send_signal(signal.SIGTERM)
         time.sleep(0.005)
-    worker.communicate(timeout=30)
+    worker.communicate(timeout=120)
     assert worker.returncode == 143
     assert list(out.iterdir()) == []
 
@@ -172,7 +172,7 @@ def test_two_renders_of_one_spec_at_once_both_end_well(command, write_spec, smal
         subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in "ab"
     ]
     for worker in workers:
-        _, errors = worker.communicate(timeout=60)
+        _, errors = worker.communicate(timeout=240)
         assert worker.returncode == 0, errors
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["o.mp4", "o.png", "o.provenance.json", "o.srt", "o.vtt"]
@@ -191,7 +191,7 @@ def test_a_listener_that_goes_away_stops_the_work_and_leaves_nothing(
     assert worker.stdout is not None
     worker.stdout.readline()
     worker.stdout.close()
-    assert worker.wait(timeout=30) != 0
+    assert worker.wait(timeout=120) != 0
     assert list(out.iterdir()) == []
 
 

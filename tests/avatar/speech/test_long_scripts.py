@@ -62,7 +62,7 @@ def test_an_interrupted_speech_leaves_no_child_behind(tmp_path: Path, number: si
     while not (child := children.read_text().split()) or not (tmp_path / "speech.wav").exists():
         time.sleep(0.01)
     speaking.send_signal(number)
-    assert speaking.wait(timeout=20) != 0
+    assert speaking.wait(timeout=60) != 0
     assert not Path(f"/proc/{child[0]}").exists()
 
 

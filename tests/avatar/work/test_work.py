@@ -75,7 +75,7 @@ def left_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {"worker.name", "worker.lock"}
 
 
-def wait_for(condition: Any, seconds: float = 15) -> None:
+def wait_for(condition: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -84,7 +84,7 @@ def wait_for(condition: Any, seconds: float = 15) -> None:
 
 def test_an_order_is_carried_out_and_handed_over(control: Control, start: Any, tmp_path: Path) -> None:
     process = start(SECRET="not for the program")
-    assert process.wait(20) == 0, process.stderr.read()
+    assert process.wait(60) == 0, process.stderr.read()
     assert [*control.outputs.values()] == [b"video"]
     assert control.lines() == ["stage"]
     assert control.end is not None and control.end["result"]["frames"] == 1
@@ -97,7 +97,7 @@ def test_an_order_is_carried_out_and_handed_over(control: Control, start: Any, t
 def test_a_control_plane_that_is_away_is_asked_again(control: Control, start: Any) -> None:
     control.away = 4
     process = start()
-    assert process.wait(30) == 0, process.stderr.read()
+    assert process.wait(60) == 0, process.stderr.read()
     assert control.end is not None and len(control.outputs) == 1
 
 
@@ -105,18 +105,18 @@ def test_a_damaged_input_is_fetched_anew_and_a_hopeless_one_is_named(
     control: Control, start: Any, tmp_path: Path
 ) -> None:
     control.damaged = 1
-    assert start().wait(20) == 0
+    assert start().wait(60) == 0
     control.reports.clear()
     control.damaged = 100
     (copy,) = [path for path in (tmp_path / "cache" / "blobs").rglob("*") if path.is_file()]
     copy.write_bytes(b"rotten")
-    assert start().wait(20) == 1
+    assert start().wait(60) == 1
     assert control.end is not None and control.end["fault"]["code"] == "work.blob_damaged"
 
 
 def test_two_tasks_of_a_node_fetch_an_input_once(control: Control, start: Any) -> None:
     for _ in range(2):
-        assert start().wait(20) == 0
+        assert start().wait(60) == 0
     assert control.fetched == 1
 
 
@@ -126,8 +126,8 @@ def test_sigterm_ends_program_and_worker_and_says_so(control: Control, start: An
     wait_for(lambda: control.lines())
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 143
-    assert time.monotonic() - began < 5
+    assert process.wait(60) == 143
+    assert time.monotonic() - began < 30
     assert control.end is not None and control.end["ended_by"] == "cancel"
     assert left_in(tmp_path / "local") == set()
 
@@ -140,8 +140,8 @@ def test_a_worker_that_is_started_again_beside_a_living_one_takes_its_place(
     wait_for(lambda: control.lines())
     control.order["arguments"] = ["good"]
     second = start(NOMAD_ALLOC_ID="the-allocation")
-    assert second.wait(30) == 0, second.stderr.read()
-    assert first.wait(15) == 143
+    assert second.wait(60) == 0, second.stderr.read()
+    assert first.wait(60) == 143
     runs = [report["run"] for report in control.reports]
     assert len(set(runs)) == 2, "the farm can tell them apart"
     assert runs == sorted(runs, key=runs.index), "the first was silent before the second spoke"
@@ -155,14 +155,14 @@ def test_the_clock_of_a_node_plays_no_part(control: Control, start: Any, tmp_pat
     (folder / "sitecustomize.py").write_text(
         f"import time\nreal = time.time\ntime.time = lambda: real() + {days} * 86400\n"
     )
-    assert start(PYTHONPATH=str(folder)).wait(30) == 0
+    assert start(PYTHONPATH=str(folder)).wait(60) == 0
     assert [*control.outputs.values()] == [b"video"]
 
 
 def test_a_reply_that_says_stop_ends_the_work(control: Control, start: Any) -> None:
     control.order["arguments"] = ["slow"]
     control.stop = True
-    assert start().wait(15) == 143
+    assert start().wait(60) == 143
     assert control.end is None, "nobody wants to hear it"
 
 
@@ -183,7 +183,7 @@ def test_what_was_kept_goes_when_the_reply_says_that_nobody_will_go_on(
     control: Control, start: Any, parts: Any
 ) -> None:
     control.stop, control.forget = True, True
-    assert start().wait(15) == 143
+    assert start().wait(60) == 143
     assert parts() == ["theirs"]
 
 
@@ -195,7 +195,7 @@ def test_a_worker_that_nomad_stopped_first_learns_why_from_the_reply_to_its_last
     wait_for(lambda: control.lines())
     control.forget = forget
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 143
+    assert process.wait(60) == 143
     assert parts() == left
 
 
@@ -220,7 +220,7 @@ def test_a_token_that_comes_late_is_waited_for(control: Control, start: Any, tmp
     time.sleep(1)  # it asks with no empty token meanwhile
     assert process.poll() is None and control.tokens == set()
     (tmp_path / "token").write_text("the-token\n")
-    assert process.wait(20) == 0, process.stderr.read()
+    assert process.wait(60) == 0, process.stderr.read()
     assert control.tokens == {"Bearer the-token"}
 
 
@@ -243,7 +243,7 @@ def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path) -> None:
         stop=threading.Event(), on_line=lines.append, on_log=lambda _: None,
     )  # fmt: skip
     assert (end.returncode, end.ended_by, lines) == (0, "itself", [b"done"])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_a_program_past_its_time_is_stopped(tmp_path: Path) -> None:
