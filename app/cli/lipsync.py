@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from avatar.spec import Consent, LipsyncSpec, MediaRef, VideoFace
+from avatar.spec import Consent, LipsyncSpec, MediaRef, Pauses, VideoFace
 
 from app.cli.render import watch_to_the_end
 from app.cli.state import JsonFlag, invocation, run
@@ -28,6 +28,9 @@ def register(cli: typer.Typer) -> None:
         purpose: Annotated[str, typer.Option(help="What they agreed to.")],
         transcript: Annotated[str | None, typer.Option(help="The words of the sound file, if known.")] = None,
         title: Annotated[str | None, typer.Option(help="How the new video is called.")] = None,
+        pauses: Annotated[
+            Pauses, typer.Option(help="What LatentSync shows in long pauses of the speech.")
+        ] = "filmed",
         wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
         as_json: JsonFlag = False,
     ) -> None:
@@ -38,20 +41,18 @@ def register(cli: typer.Typer) -> None:
 
         async def work() -> bool:
             async with opened(called.settings()) as services, working(services, drive=wait):
-                view = await _create(services, video, audio, draft, transcript, title or video.stem)
+                spec = LipsyncSpec(
+                    face=VideoFace(video=MediaRef(path=str(video)), pauses=pauses),
+                    audio=MediaRef(path=str(audio)),
+                    transcript=transcript,
+                )
+                view = await _create(services, spec, draft, title or video.stem)
                 return await watch_to_the_end(services, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
 
-async def _create(
-    services: Services, video: Path, audio: Path, draft: ConsentDraft, transcript: str | None, title: str
-) -> RenderView:
-    spec = LipsyncSpec(
-        face=VideoFace(video=MediaRef(path=str(video))),
-        audio=MediaRef(path=str(audio)),
-        transcript=transcript,
-    )
+async def _create(services: Services, spec: LipsyncSpec, draft: ConsentDraft, title: str) -> RenderView:
     # The files first: a consent for a file that is not there would be recorded for nothing.
     stored = await import_media(spec, Path(), services.blobs)
     recorded = await services.studio.consents.record(draft)

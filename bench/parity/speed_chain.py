@@ -107,7 +107,9 @@ def scene(folder: Path, size: tuple[int, int], script: str) -> RenderSpec:
     path = folder / "person.png"
     cv2.imwrite(str(path), photo("astronaut"))
     agreed = {"id": "c1", "person": "A. Person", "granted_at": "2026-01-31", "purpose": "measurement"}
-    face = {"kind": "photo", "image": {"path": str(path)}, "engine": CHAIN, "consent": agreed}
+    # Every frame is drawn by both: a pause that shows the first one's mouth costs less.
+    drawn = {"engine": CHAIN, "pauses": "drawn"}
+    face = {"kind": "photo", "image": {"path": str(path)}, "consent": agreed, **drawn}
     return RenderSpec.model_validate(
         {
             "canvas": {"width": size[0], "height": size[1], "fps": FPS},

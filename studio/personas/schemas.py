@@ -12,6 +12,7 @@ from avatar.spec import (
     Face,
     MediaRef,
     Movement,
+    Pauses,
     PhotoEngine,
     PhotoFace,
     Requirements,
@@ -163,6 +164,7 @@ class PersonaDraft(_Strict):
     description: str = Field(default="", max_length=4000)
     face_index: int | None = Field(default=None, ge=0)
     engine: PhotoEngine | VideoEngine = Field(default="auto", description="who draws the face")
+    pauses: Pauses = Field(default="filmed", description="what LatentSync shows in long pauses of the speech")
     voice: Voice = EspeakVoice()
     style: PersonaStyle = PersonaStyle()
     tools: tuple[str, ...] = ("*",)

@@ -77,7 +77,9 @@ class PersonaService:
                 name=draft.name,
                 title=draft.title,
                 description=draft.description,
-                face=face.model_copy(update={"consent": consent, "engine": draft.engine}),
+                face=face.model_copy(
+                    update={"consent": consent, "engine": draft.engine, "pauses": draft.pauses}
+                ),
                 voice=voice,
                 style=draft.style,
                 tools=draft.tools,

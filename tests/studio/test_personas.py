@@ -139,6 +139,17 @@ async def test_a_motion_video_becomes_a_persona_without_measuring(rooms: Any) ->
     assert isinstance((await rooms.personas.create(draft)).persona.face, VideoFace)
 
 
+@pytest.mark.parametrize(("said", "pauses"), [({}, "filmed"), ({"pauses": "drawn"}, "drawn")])
+async def test_what_a_persona_shows_in_pauses_is_chosen_with_its_face(
+    rooms: Any, said: dict[str, str], pauses: str
+) -> None:
+    clip = await stored(rooms, MP4, "walk.mp4")
+    draft = PersonaDraft.model_validate({"name": "Grace", "media": clip, "consent": CONSENT, **said})
+    await rooms.personas.create(draft)
+    face = rooms.library.get("grace").face
+    assert isinstance(face, VideoFace) and face.pauses == pauses
+
+
 async def test_two_personas_of_one_name_get_two_ids(rooms: Any) -> None:
     photo = await stored(rooms, JPEG)
     draft = PersonaDraft.model_validate({"name": "Grace", "media": photo, "consent": CONSENT})

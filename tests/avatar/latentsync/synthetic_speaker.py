@@ -18,12 +18,14 @@ from avatar.face.landmarks import (
     RIGHT_EYE_OUTER,
     FaceLandmarks,
 )
-from avatar.face.layouts import NOSE_ANCHOR
+from avatar.face.layouts import NOSE_ANCHOR, layout_of
 
 Pixels = npt.NDArray[np.uint8]
 SIZE = (192, 160)
 DOTS = {"left": (255, 40, 40), "right": (40, 255, 40), "nose": (40, 40, 255)}
 """BGR of what marks the two brows and the nose."""
+GAP_PX = 6
+"""Its lips are apart in every frame, as they are drawn."""
 
 
 def speaker(index: int, *, hidden: bool = False) -> Pixels:
@@ -59,6 +61,9 @@ class DotTracker:
         for group, name in ((LEFT_BROW, "left"), (RIGHT_BROW, "right"), (NOSE_ANCHOR, "nose")):
             points[list(group), :2] = places[name]
         points[LEFT_EYE_OUTER, :2], points[RIGHT_EYE_OUTER, :2] = places["left"], places["right"]
+        corners, lips = list(layout_of(points).lips[2:]), list(layout_of(points).lips[:2])
+        points[corners, 0] += (-12, 12)
+        points[lips, 1] += (-GAP_PX / 2, GAP_PX / 2)
         return [FaceLandmarks(points, 0.9)]
 
     def close(self) -> None: ...

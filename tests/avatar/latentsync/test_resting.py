@@ -1,18 +1,21 @@
-"""The filmed mouth in long pauses, for who asks for it: `avatar lipsync --pauses filmed`."""
+"""The filmed mouth in long pauses: `pauses` of a face, `--pauses` of the verbs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
+from avatar.cli.lipsyncing import _spec as lipsync_spec
+from avatar.cli.lipsyncing import add_lipsync
 from avatar.engines.latentsync.gate import speech_steps
 from avatar.engines.latentsync.resting import Lips, Rests, fade_frames, pause_frames
 from avatar.face.landmarks import FaceLandmarks
-from synthetic_speaker import Clips, DotTracker, speaker
+from avatar.face.layouts import layout_of
+from synthetic_speaker import SIZE, Clips, DotTracker
 
 FADE = 4
 LEAST = 2 * FADE + 1
@@ -98,60 +101,95 @@ def test_frames_without_any_speech_are_pauses(fps: int) -> None:
     assert pause_frames(np.zeros(0, np.bool_), 3, fps).all()
 
 
-class Ajar(DotTracker):
-    """The same face with its lips apart, from the frame on that is told."""
+class Shut(DotTracker):
+    """The same face with its lips together, until the frame that is told."""
 
-    def __init__(self, since: int) -> None:
-        self._since, self._frame = since, -1
+    def __init__(self, until: int) -> None:
+        self._until, self._frame = until, -1
 
     def track(self, image_bgr: Any) -> list[FaceLandmarks]:
         self._frame += 1
         faces = super().track(image_bgr)
         for face in faces:
-            face.points[[61, 291], 0] += (-12, 12)
-            face.points[[13, 14], 1] += (-3, 3) if self._frame >= self._since else (0, 0)
+            upper, lower, *_ = layout_of(face.points).lips
+            face.points[lower] = face.points[upper] if self._frame < self._until else face.points[lower]
         return faces
+
+
+FRAMES = 48
+SPOKEN = 32
+"""The sound speaks for two thirds, see `Clips.sound`; the gate keeps 0.12 s more."""
+QUIET = SPOKEN + 3
+FADED = range(QUIET, QUIET + 5)
+
+
+@pytest.fixture
+def drawn(clips: Clips, small_engine: Callable[..., Any]) -> Callable[..., tuple[list[Any], list[Any]]]:
+    """Pictures as they were filmed, and as the engine hands them on, before any encoder."""
+    from avatar.engines.base import EngineReport
+    from avatar.engines.kept import Kept
+    from avatar.engines.latentsync.engine import Job, filmed
+    from avatar.spec import MediaRef, VideoFace
+
+    video, sound = clips.video(FRAMES), clips.sound(FRAMES / 25)
+
+    def make(
+        *, shut_until: int = FRAMES, kept: Path | None = None, **face: Any
+    ) -> tuple[list[Any], list[Any]]:
+        engine = small_engine(steps=1)
+        engine._open_tracker = lambda: Shut(shut_until)
+        said = VideoFace(video=MediaRef(path=str(video)), **face)
+        job = Job(face=said, video=video, name="in.mp4", sound=sound, frames=FRAMES, size=SIZE)
+        with engine.pictures(job, clips.folder, EngineReport(), kept=Kept(kept)) as pictures:
+            made = [picture.copy() for picture in pictures]
+        return [picture.copy() for picture in filmed(job, EngineReport())], made
+
+    return make
+
+
+def same(filmed: Sequence[Any], made: Sequence[Any]) -> list[bool]:
+    """Of each frame, whether it is the filmed one bit for bit."""
+    return [np.array_equal(one, other) for one, other in zip(filmed, made, strict=True)]
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize(
-    ("pauses", "ajar_since", "filmed"),
-    [("drawn", 1000, None), ("filmed", 1000, range(48, 60)), ("filmed", 0, None), ("filmed", 52, None)],
+    ("face", "shut_until", "rests"),
+    [
+        ({}, FRAMES, True),
+        ({"pauses": "drawn"}, FRAMES, False),
+        ({"pauses": "filmed"}, 0, False),
+        ({"pauses": "filmed"}, QUIET + 2 * len(FADED), False),
+    ],
+    ids=["by default", "drawn", "lips open", "lips that open soon"],
 )
-def test_what_a_long_pause_shows(
-    clips: Clips, small_engine: Callable[..., Any], pauses: Any, ajar_since: int, filmed: range | None
+def test_a_long_pause_shows_the_filmed_frames_bit_for_bit_where_their_lips_are_shut(
+    drawn: Callable[..., Any], face: dict[str, Any], shut_until: int, rests: bool
 ) -> None:
-    """The sound speaks for 1.6 s of 2.4; see `Clips.sound`."""
-    from avatar.pipeline.context import Context
-    from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks
-    from avatar.spec import Captions, Consent, LipsyncSpec, MediaRef, Output, VideoFace
-
-    engine = small_engine(steps=1)
-    engine._open_tracker = lambda: Ajar(ajar_since)
-    agreed = Consent(id="c1", person="A drawing", granted_at="2026-01-01", purpose="test")
-    spec = LipsyncSpec(
-        face=VideoFace(video=MediaRef(path=str(clips.video(60)), name="in.mp4"), consent=agreed),
-        audio=MediaRef(path=str(clips.sound(2.4)), name="speech.wav"),
-        output=Output(captions=Captions(mode="none")),
-    )
-    out = clips.folder / "out.mp4"
-    context = Context(cache=clips.folder / "cache")
-    lipsync_by_networks(spec, out, context, MouthOptions(pauses=pauses), lambda _: engine)
-    changed = mouths_apart(out)
-    assert min(changed[:40]) > 20, "speech is drawn"
-    if filmed is None:
-        assert min(changed) > 20, changed
-    else:
-        assert max(changed[index] for index in filmed) < 8, changed
-        assert np.diff(changed[40:52]).min() > -12, "four frames at least are between the two"
+    filmed, made = drawn(shut_until=shut_until, **face)
+    assert same(filmed, made) == [rests and index >= FADED.stop for index in range(FRAMES)]
+    if rests:
+        apart = [np.abs(mouth(one) - mouth(other)).mean() for one, other in zip(filmed, made, strict=True)]
+        assert np.diff(apart[SPOKEN : FADED.stop + 1]).min() > -12, "four frames at least are between the two"
 
 
-def mouths_apart(path: Path) -> list[float]:
-    """How far each frame's mouth is from the filmed one."""
-    with av.open(str(path)) as container:
-        made = [frame.to_ndarray(format="bgr24").astype(int) for frame in container.decode(video=0)]
-    mouth = np.s_[90:120, 80:110]
-    return [
-        float(np.abs(picture[mouth] - speaker(index).astype(int)[mouth]).mean())
-        for index, picture in enumerate(made)
-    ]
+@pytest.mark.torch
+def test_what_a_stopped_run_had_finished_serves_both_choices_and_mixes_none(
+    drawn: Callable[..., Any], clips: Clips
+) -> None:
+    fresh = {pauses: drawn(pauses=pauses)[1] for pauses in ("filmed", "drawn")}
+    for pauses in ("filmed", "drawn"):
+        _, again = drawn(pauses=pauses, kept=clips.folder / "kept")
+        assert all(same(fresh[pauses], again)), pauses
+
+
+def mouth(picture: Any) -> Any:
+    return picture[90:120, 80:110].astype(int)
+
+
+@pytest.mark.parametrize(("said", "pauses"), [((), "filmed"), (("--pauses", "drawn"), "drawn")])
+def test_the_verb_hands_the_choice_on_with_the_face(said: tuple[str, ...], pauses: str) -> None:
+    parser = ArgumentParser()
+    add_lipsync(parser)
+    arguments = parser.parse_args(["--video", "in.mp4", "--audio", "in.wav", "--out", "out.mp4", *said])
+    assert lipsync_spec(arguments).face.pauses == pauses

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import get_args
 
 from avatar.cli.agreed import asking_consent, consent_of
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
-from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, VideoFace
+from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, Pauses, VideoFace
 
 
 def add_lipsync(one: ArgumentParser) -> None:
@@ -51,9 +52,9 @@ def add_lipsync(one: ArgumentParser) -> None:
     )
     latent.add_argument(
         "--pauses",
-        choices=("drawn", "filmed"),
-        default="drawn",
-        help="filmed: where nobody speaks and the filmed lips are shut, they show; default drawn",
+        choices=get_args(Pauses),
+        default="filmed",
+        help="what long ones show; filmed: the filmed mouth where its lips are shut; default filmed",
     )
     latent.add_argument(
         "--fresh", action="store_true", help="use nothing that a stopped run had finished of the same"
@@ -87,7 +88,6 @@ def lipsync(arguments: Namespace, context: Context) -> Finished:
         fresh=arguments.fresh,
         compile=arguments.compile,
         tail=arguments.tail,
-        pauses=arguments.pauses,
     )
     with asking_consent(arguments.video):
         return lipsync_by_networks(_spec(arguments), arguments.out, context, options)
@@ -121,6 +121,7 @@ def _spec(arguments: Namespace) -> LipsyncSpec:
         end_ms=arguments.end_ms,
         fit=arguments.fit,
         face_index=arguments.face_index,
+        pauses=arguments.pauses,
         consent=consent_of(arguments.video, arguments.consent),
     )
     return LipsyncSpec(

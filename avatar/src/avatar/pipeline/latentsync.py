@@ -37,7 +37,6 @@ from avatar.spec import EngineUse, Finished, LipsyncSpec, Notice, RenderSpec, St
 if TYPE_CHECKING:
     from avatar.engines.latentsync.engine import LatentSync
     from avatar.engines.latentsync.mel import Tail
-    from avatar.engines.latentsync.resting import Pauses
 
 FPS = 25
 """The rate the checkpoints were trained at."""
@@ -49,8 +48,7 @@ class MouthOptions:
     """vram: see `avatar.engines.card_mode`; steps, guidance and reuse: of its sampler; side_px: 512
     for LatentSync 1.6, 256 for 1.5; models: where the operator's weights lie; fresh: use nothing that a
     stopped run had finished; compile: the denoiser, which takes minutes at first; tail: what the networks
-    hear after the sound's end, see `avatar.engines.latentsync.mel`; pauses: what long ones show, see
-    `avatar.engines.latentsync.resting`.
+    hear after the sound's end, see `avatar.engines.latentsync.mel`.
     """
 
     vram: Asked = "auto"
@@ -63,7 +61,6 @@ class MouthOptions:
     fresh: bool = False
     compile: bool = False
     tail: Tail = "tone"
-    pauses: Pauses = "drawn"
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 100:
@@ -178,8 +175,8 @@ def make_mouth_segment(
     options: MouthOptions,
 ) -> SegmentFiles:
     """The one scene of `spec` as `segment.mp4`, `audio.wav` and `words.json` in `folder`. Of `kept` nothing
-    is forgotten here: that is for whoever has the segment. Of `options` only `tail` and `pauses` are
-    looked at: with the others `engine` was opened.
+    is forgotten here: that is for whoever has the segment. Of `options` only `tail` is looked
+    at: with the others `engine` was opened.
     """
     from avatar.engines.latentsync.engine import INFO, Job
     from avatar.speech import speak
@@ -208,7 +205,6 @@ def make_mouth_segment(
             size=(spec.canvas.width, spec.canvas.height),
             fps=spec.canvas.fps,
             tail=options.tail,
-            pauses=options.pauses,
         )
         context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=job.frames))
         meter = FrameMeter(context.tell, scene.id, job.frames)

@@ -30,6 +30,12 @@ class RigFace(SpecModel):
 PhotoEngine = Literal["auto", "mesh", "liveportrait", "liveportrait+latentsync"]
 VideoEngine = Literal["auto", "motion", "liveportrait", "latentsync"]
 _ENGINE = "who draws; auto: the best that the machine's card, weights and memory allow, told in the result"
+Pauses = Literal["filmed", "drawn"]
+_PAUSES = (
+    "what LatentSync shows in long pauses of the speech. filmed: the mouth that it was given, where its lips"
+    " are shut (that of the video, or as LivePortrait moved the photo's), else as drawn. drawn: what the"
+    " networks draw for silence. Other engines shut the mouth by themselves"
+)
 
 
 class PhotoFace(SpecModel):
@@ -45,6 +51,7 @@ class PhotoFace(SpecModel):
         default=None, ge=0, description="counted from the left, from 0; None takes the largest face"
     )
     engine: PhotoEngine = Field(default="auto", description=_ENGINE)
+    pauses: Pauses = Field(default="filmed", description=_PAUSES)
     consent: Consent | None = None
 
 
@@ -61,6 +68,7 @@ class VideoFace(SpecModel):
     )
     face_index: int | None = Field(default=None, ge=0)
     engine: VideoEngine = Field(default="auto", description=_ENGINE)
+    pauses: Pauses = Field(default="filmed", description=_PAUSES)
     consent: Consent | None = None
 
 

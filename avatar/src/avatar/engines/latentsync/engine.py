@@ -26,7 +26,7 @@ from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mel import LogMel, Tail
 from avatar.engines.latentsync.memory import Plan
-from avatar.engines.latentsync.resting import Flags, Lips, Pauses, Rests, fade_frames, pause_frames
+from avatar.engines.latentsync.resting import Flags, Lips, Rests, fade_frames, pause_frames
 from avatar.engines.latentsync.shapes import FPS, SAMPLE_RATE_HZ
 from avatar.engines.latentsync.sound import Sound, SoundFile
 from avatar.engines.latentsync.warp import cut_out
@@ -52,9 +52,8 @@ OpenTracker = Callable[[], FaceTracker]
 @dataclass(frozen=True, slots=True)
 class Job:
     """video: as people chose it. sound: a WAV of any rate, which has the length of the result. gated: whether
-    pauses are silenced for the networks. tail: see `mel.Tail`. pauses: what long ones show, see
-    `resting.Pauses`. drawn: gives pictures of `size` in place of the video's, as many as `frames`; it runs in
-    a thread of its own.
+    pauses are silenced for the networks. tail: see `mel.Tail`. drawn: gives pictures of `size` in place of
+    the video's, as many as `frames`; it runs in a thread of its own.
     """
 
     face: VideoFace
@@ -66,7 +65,6 @@ class Job:
     fps: int = FPS
     gated: bool = True
     tail: Tail = "tone"
-    pauses: Pauses = "drawn"
     drawn: Callable[[], Iterator[Pixels]] | None = None
 
 
@@ -113,7 +111,7 @@ class LatentSync:
 
         def shots_of_job() -> Iterator[Shot]:
             shots = self._shots(job, sound, followed, report)
-            return shots if job.pauses == "drawn" else _rested(shots, speech, job)
+            return shots if job.face.pauses == "drawn" else _rested(shots, speech, job)
 
         with ahead(shots_of_job, _AHEAD_FRAMES) as shots:
             yield self._watched(clip.drawn(shots, job.frames), job, followed, report)

@@ -1,4 +1,4 @@
-"""Lets the filmed mouth rest where nobody speaks and the filmed lips are shut, for who asks for that.
+"""Lets the filmed mouth rest where nobody speaks and the filmed lips are shut (`pauses` of a face).
 
 What a checkpoint draws for silence is its own doing; lips that were filmed shut are shut. Strengths are
 planned a few frames ahead, so that the drawn mouth is back before speech begins or filmed lips open.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,6 @@ import numpy.typing as npt
 from avatar.engines.latentsync.gate import STEP
 from avatar.engines.latentsync.shapes import SAMPLE_RATE_HZ
 
-Pauses = Literal["drawn", "filmed"]
-"""drawn: the networks draw every frame, as the original does. filmed: long pauses show the filmed mouth."""
 Flags = npt.NDArray[np.bool_]
 T = TypeVar("T")
 

@@ -232,4 +232,4 @@ class NeuralFace:
 
 def _stand_in(face: PhotoFace) -> VideoFace:
     """The drawn pictures as LatentSync is told of them: their one face is chosen already."""
-    return VideoFace(video=face.image)
+    return VideoFace(video=face.image, pauses=face.pauses)

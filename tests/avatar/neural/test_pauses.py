@@ -1,0 +1,80 @@
+"""What a long pause shows in a render: of a video, and of a photo that LivePortrait moves first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
+
+from avatar.engines.base import EngineReport  # noqa: E402
+from avatar.engines.latentsync import following  # noqa: E402
+from avatar.engines.latentsync.engine import LatentSync, filmed  # noqa: E402
+from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.segment import make_segment  # noqa: E402
+from avatar.spec import RenderSpec  # noqa: E402
+
+SCRIPT = "Ma. [pause 1000ms] Ma."
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
+    """Pictures that LatentSync is given, and those it hands on. The lips of all count as shut."""
+    given, made = list[Any](), list[Any]()
+    drawing = LatentSync.pictures
+
+    def noted(pictures: Iterator[Any], into: list[Any]) -> Iterator[Any]:
+        for picture in pictures:
+            into.append(picture.copy())
+            yield picture
+
+    @contextmanager
+    def pictures(self: Any, job: Any, *more: Any) -> Iterator[Any]:
+        before = job.drawn or (lambda: filmed(job, EngineReport()))
+        with drawing(self, replace(job, drawn=lambda: noted(before(), given)), *more) as drawn:
+            yield noted(drawn, made)
+
+    monkeypatch.setattr(LatentSync, "pictures", pictures)
+    monkeypatch.setattr(following, "lip_opening", lambda points: 0.0)
+    return given, made
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine", "choice"),
+    [
+        ("video", "latentsync", {}),
+        ("photo", "liveportrait+latentsync", {}),
+        ("photo", "liveportrait+latentsync", {"pauses": "drawn"}),
+    ],
+)
+def test_a_long_pause_of_a_render_shows_the_given_frames_unless_all_are_to_be_drawn(
+    spec_of: Callable[..., dict[str, Any]],
+    seen: tuple[list[Any], list[Any]],
+    tmp_path: Path,
+    kind: str,
+    engine: str,
+    choice: dict[str, str],
+) -> None:
+    spec = spec_of(kind, engine, SCRIPT, lead_in_ms=0, tail_ms=0)
+    spec["scenes"][0]["face"].update(choice)
+    segment = make_segment(
+        RenderSpec.model_validate(spec), "one", tmp_path / "segment", Context(cache=tmp_path / "cache")
+    )
+    given, made = seen
+    assert len(given) == len(made) == segment.record.frames
+    rests = [np.array_equal(one, other) for one, other in zip(given, made, strict=True)]
+    first, second = segment.record.words
+    pause = range(round(first.end_ms / 40), round(second.start_ms / 40))
+    if choice:
+        assert not any(rests)
+    else:
+        begins, ends = np.flatnonzero(np.diff(rests)) + 1
+        assert pause.start < begins and ends < pause.stop, "between the words alone, in one piece"
+        assert ends - begins >= 4
