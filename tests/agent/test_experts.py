@@ -56,7 +56,7 @@ async def expert(
     """A scripted model that is registered in Consul while it runs."""
     async with (
         scripted_model(*script) as model,
-        httpx.AsyncClient(base_url=consul, trust_env=False) as client,
+        httpx.AsyncClient(base_url=consul, timeout=WAIT_S, trust_env=False) as client,
     ):
         service: dict[str, Any] = {
             "ID": name,
@@ -128,7 +128,7 @@ async def test_experts_are_found_by_their_tag_and_the_one_of_the_topic_is_asked(
 async def test_a_service_without_a_port_hides_no_other(settings: Settings, consul: str) -> None:
     portless = {"ID": "portless", "Name": "experts", "Tags": ["llm-expert"]}
     async with (
-        httpx.AsyncClient(base_url=consul, trust_env=False) as client,
+        httpx.AsyncClient(base_url=consul, timeout=WAIT_S, trust_env=False) as client,
         expert(consul, "all", Say("I know a bit of all.")),
         brain(settings, consul) as services,
     ):
@@ -188,7 +188,7 @@ async def test_when_one_dies_the_next_takes_over_and_when_all_do_the_grammar_ans
 async def test_an_expert_whose_check_fails_is_not_asked_any_more(settings: Settings, consul: str) -> None:
     async with expert(consul, "alone", Say("hello")) as model, brain(settings, consul) as services:
         assert text(await say(services, "anybody?")) == "hello"
-        async with httpx.AsyncClient(base_url=consul, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=consul, timeout=WAIT_S, trust_env=False) as client:
             await client.put("/v1/agent/service/maintenance/alone", params={"enable": "true"})
         await gone(services)
         events = await say(services, "anybody still?")

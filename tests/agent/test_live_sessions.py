@@ -253,7 +253,7 @@ async def test_a_client_that_is_gone_leaves_the_answer_in_the_session_and_no_sou
     async with serving(live, Say("one two", hold=hold)) as (client, _):
         begun = await opened_session(client)
         async with connect(begun["wsUrl"]) as page:
-            async with httpx.AsyncClient(base_url=client.base_url, trust_env=False) as going:
+            async with httpx.AsyncClient(base_url=client.base_url, timeout=WAIT_S, trust_env=False) as going:
                 asking = asyncio.create_task(say(going, begun["sessionId"], "count for me, would you"))
                 await until(page, "thinking")
                 asking.cancel()

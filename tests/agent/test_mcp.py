@@ -104,7 +104,7 @@ def test_every_tool_can_be_described() -> None:
 async def test_without_a_good_key_nothing_is_told(address: McpAddress, key: str | None) -> None:
     """From another machine: `Host` is no name of this one."""
     headers = {"Host": "studio.example"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.post(address.url, json={}, headers=headers)
 
     assert answer.status_code == 401
@@ -138,7 +138,7 @@ async def test_a_revoked_key_ends_at_the_next_call(address: McpAddress) -> None:
 
 
 async def test_a_page_of_somebody_else_cannot_call(address: McpAddress) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.post(address.url, json={}, headers={"Origin": "https://evil.example"})
 
     assert answer.status_code == 403
@@ -271,7 +271,7 @@ async def test_two_clients_at_once_get_their_own_answers(address: McpAddress) ->
 async def test_a_session_of_somebody_else_cannot_be_used(address: McpAddress) -> None:
     ada, bob = await address.key("editor", "ada"), await address.key("editor", "bob")
     accept = {"Accept": "application/json, text/event-stream"}
-    async with httpx.AsyncClient(headers=accept) as http:
+    async with httpx.AsyncClient(headers=accept, timeout=60) as http:
         opened = await http.post(address.url, json=OPENING, headers={"Authorization": f"Bearer {ada}"})
         session_id = opened.headers["mcp-session-id"]
         answer = await http.post(

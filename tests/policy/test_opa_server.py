@@ -80,7 +80,7 @@ async def test_both_engines_agree_on_ten_thousand_questions(url: str) -> None:
 
 async def test_a_server_without_our_rules_gets_them(url: str) -> None:
     engine = OpaEngine(url, shipped())
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
         for name in reversed(list(shipped().modules)):
             await http.delete(f"/v1/policies/soundstage/{name}")
     assert (await Decider(engine).decide(EDITOR, READ)).verdict is Verdict.ALLOW

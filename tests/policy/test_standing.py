@@ -151,7 +151,7 @@ async def test_a_stream_ends_when_its_reader_logs_out(
     address: str, db: Database, events: EventStore, make_key: MakeKey
 ) -> None:
     made = await make_key("viewer")
-    async with httpx.AsyncClient(base_url=f"http://{address}") as http:
+    async with httpx.AsyncClient(base_url=f"http://{address}", timeout=WAIT_S) as http:
         cookie = (await http.post("/api/login", json={"key": made.key})).cookies[COOKIE]
         copied = {"Cookie": f"{COOKIE}={cookie}"}
         reader, with_key = Reading(address, copied), Reading(address, bearer(made.key))

@@ -98,7 +98,7 @@ class Ramdisk:
 
 async def switched_on(url: str, tls_url: str, hardware: dict[str, Any], address: str = "10.0.0.7") -> str:
     """An empty machine reports from its ramdisk to the process at `url`; gives its name."""
-    async with httpx.AsyncClient(trust_env=False) as plain:
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as plain:
         authority = (await plain.get(f"{url}/api/ca.pem")).text
     async with fleet_client(tls_url, authority) as client:
         machine = Ramdisk(client, hardware=hardware, address=address)

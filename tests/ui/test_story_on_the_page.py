@@ -106,6 +106,7 @@ def enter(guarded: Studio, visiting: Visiting) -> Callable[..., Page]:
             f"{guarded.url}/api/keys",
             headers={"Authorization": f"Bearer {guarded.key}"},
             json={"name": name, "role": "operator"},
+            timeout=60,
             trust_env=False,
         )
         page = visiting(guarded.url, **options).page

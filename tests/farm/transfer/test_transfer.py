@@ -18,7 +18,7 @@ PICTURE = b"a picture of somebody"
 
 @pytest.fixture
 async def http(control: Any) -> Any:
-    async with httpx.AsyncClient(base_url=f"{control.url}/api/farm/tasks/") as client:
+    async with httpx.AsyncClient(base_url=f"{control.url}/api/farm/tasks/", timeout=60) as client:
         yield client
 
 
