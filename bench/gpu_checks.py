@@ -1,15 +1,18 @@
-"""Everything that only a card can show, in one command and within 40 minutes; its outputs lie in one folder.
+"""Everything that only a card can show, in one command; its outputs lie in one folder.
 
     P=$(scripts/torch_environment)/bin/python
     $P bench/gpu_checks.py --out DIR [--latentsync PATH] [--liveportrait PATH]
-    $P bench/gpu_checks.py --out DIR --only "race latentsync" chain   # these steps, each within 8 minutes
+    $P bench/gpu_checks.py --out DIR --only "memory latentsync" --within 10   # these steps, in 10 minutes
     $P bench/gpu_checks.py --needs           # what a machine without network must be brought
     $P bench/gpu_checks.py --out DIR --small # on the processor with reduced networks: do the programs work?
 
 PATH are working trees of the originals; without them ours is measured alone, and the rest says "not
-measured". Every step is a process of its own with a limit, and the limits add up to less than those minutes;
-one that fails or is stopped leaves its log, and the next begins. `figures.md` is written anew after each
-step.
+measured". Every step is a process of its own with a limit; one that fails or is stopped leaves its log, and
+the next begins. All ends within `--within` minutes (40): what may take longer than is left is not begun, and
+the steps that read memory over `--minutes` of video share what is left for them; how far one came that was
+cut short is in its row. `figures.md` is written anew after each step.
+
+The status is 1 where a step failed, else 3 where one was cut short or not begun, else 0.
 """
 
 from __future__ import annotations
@@ -59,21 +62,34 @@ NOISE = ("USDT:", "ERROR:2", "INFO: Created TensorFlow", "WARNING: All log messa
 """How lines of native libraries begin that say nothing of what is measured."""
 
 
+WITHIN_MIN, MINUTES = 40.0, 10.0
+FAILED, SHORT = 1, 3
+"""Statuses of this program; `SHORT` is also that of a step which tells that it was cut short."""
+SECONDS_A_MINUTE = {"liveportrait photo": 21.0, "liveportrait video": 58.0, "latentsync": 98.0}
+"""What a minute of video took `memory_engines.py --minutes 30 --small` on two processor cores that others
+used too (21 November 2026)."""
+OPENING_S, LEAST_S = 120, 180
+"""To open all that is needed and to end; and below what is left nothing is read."""
+ENDING_S = 45
+"""From its own end to the limit at which a step is stopped."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """name: of its log and its row. limit_s: after that it is stopped. needs: packages beside ours. lacks:
-    why it cannot be done at all.
+    """name: of its log and its row. limit_s: what it may take. needs: packages beside ours. lacks: why it
+    cannot be done at all. shortens: it takes `--seconds`, and tells how far it came in them.
     """
 
     name: str
     command: tuple[str, ...]
-    limit_s: int
+    limit_s: float
     needs: tuple[str, ...] = ()
     lacks: str = ""
+    shortens: bool = False
 
 
 def main() -> int:
-    chosen = arguments()
+    until = time.monotonic() + (chosen := arguments()).within * 60
     if chosen.needs:
         print(needs())
         return 0
@@ -86,12 +102,35 @@ def main() -> int:
         print("no card here: not measured (--small tries the programs on the processor)")
         return 1
     rows: list[tuple[str, str, float]] = []
-    for step in steps(chosen):
-        said, took = done(step, out)
+    coming = steps(chosen)
+    while coming:
+        limit_s = allowed(coming, until - time.monotonic())
+        step = coming.pop(0)
+        said, took = done(step, out, limit_s)
         rows.append((step.name, said, took))
         print(f"{step.name:<24} {said} ({took:.0f} s)", flush=True)
         (out / "figures.md").write_text(figures(rows, out, chosen.small))
-    return int(any(said != "done" and not said.startswith("not measured") for _, said, _ in rows))
+    return status([said for _, said, _ in rows])
+
+
+def allowed(coming: list[Step], left_s: float) -> float:
+    """Seconds for the first of the steps to come; 0 where it must not be begun. Those that can be cut short
+    share all that is left, each by what it may take; what one does not use is for the next.
+    """
+    step = coming[0]
+    if not step.shortens:
+        return step.limit_s if step.limit_s <= left_s else 0
+    if left_s < LEAST_S:
+        return 0
+    share = left_s * step.limit_s / sum(one.limit_s for one in coming if one.shortens)
+    return max(share, LEAST_S)
+
+
+def status(said: list[str]) -> int:
+    """Of the whole run, from how its steps ended."""
+    if any(one != "done" and not one.startswith(("not measured", "cut short", "not begun")) for one in said):
+        return FAILED
+    return SHORT if any(one.startswith(("cut short", "not begun")) for one in said) else 0
 
 
 def arguments() -> argparse.Namespace:
@@ -104,6 +143,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--needs", action="store_true")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--only", nargs="+", metavar="STEP", default=[])
+    parser.add_argument("--within", type=float, metavar="MINUTES", default=WITHIN_MIN, help="end by then")
+    parser.add_argument("--minutes", type=float, help=f"of video, to read memory over ({MINUTES:g})")
     given = parser.parse_args()
     names = [step.name for step in every_step(given)]
     if unknown := sorted(set(given.only) - set(names)):
@@ -117,7 +158,7 @@ def steps(chosen: argparse.Namespace) -> list[Step]:
 
 
 def every_step(chosen: argparse.Namespace) -> list[Step]:
-    """What others have no figures for comes first. All limits: 2250 s."""
+    """What others have no figures for comes first, what can be cut short last."""
     small = ["--small"] if chosen.small else []
     python, frames = sys.executable, "8" if chosen.small else "250"
     count = ["--steps", "2" if chosen.small else "20", *small]
@@ -127,7 +168,8 @@ def every_step(chosen: argparse.Namespace) -> list[Step]:
     drawing = [python, str(PARITY / "speed_liveportrait.py"), "--frames", frames, *small]
     portrait = [python, str(PARITY / "race_liveportrait.py"), "--frames", frames, *small]
     chain = [python, str(PARITY / "speed_chain.py"), "--seconds", "1" if chosen.small else "10", *small]
-    memory = [python, str(PARITY / "memory_engines.py"), "--minutes", "0.1" if chosen.small else "10", *small]
+    minutes = chosen.minutes or (0.1 if chosen.small else MINUTES)
+    memory = [python, str(PARITY / "memory_engines.py"), "--minutes", f"{minutes:g}", *small]
     if chosen.latentsync:
         for command in (race, modes):
             command += ["--checkout", str(chosen.latentsync)]
@@ -152,46 +194,57 @@ def every_step(chosen: argparse.Namespace) -> list[Step]:
         Step("liveportrait", tuple(drawing), 90, beside_portrait),
         Step("latentsync", tuple(modes), 300, beside_sync),
         *(
-            Step(f"memory {name}", (*memory, "--engine", *engine, "--seconds", str(limit - 60)), limit)
-            for name, engine, limit in (
-                ("liveportrait photo", ("liveportrait", "--source", "photo"), 180),
-                ("liveportrait video", ("liveportrait", "--source", "video"), 180),
-                ("latentsync", ("latentsync",), 300),
+            Step(
+                f"memory {name}",
+                (*memory, "--engine", *engine),
+                OPENING_S + SECONDS_A_MINUTE[name] * minutes,
+                shortens=True,
+            )
+            for name, engine in (
+                ("liveportrait photo", ("liveportrait", "--source", "photo")),
+                ("liveportrait video", ("liveportrait", "--source", "video")),
+                ("latentsync", ("latentsync",)),
             )
         ),
     ]
 
 
-def done(step: Step, out: Path) -> tuple[str, float]:
-    """How it ended, and the seconds it took. Its log lies in `out`."""
+def done(step: Step, out: Path, limit_s: float) -> tuple[str, float]:
+    """How it ended within its limit (0: it is not begun), and the seconds it took. Its log lies in `out`."""
     (out / log_of(step.name)).unlink(missing_ok=True)  # of an earlier run
     if step.lacks:
         return f"not measured: {step.lacks}", 0.0
     lacking = [name for name in step.needs if importlib.util.find_spec(name) is None]
     if lacking:
         return f"not measured: the original needs {', '.join(lacking)}", 0.0
+    if not limit_s:
+        least = LEAST_S if step.shortens else step.limit_s
+        return f"not begun: it may take {least:.0f} s, and less is left of --within", 0.0
+    command = (*step.command, "--seconds", f"{limit_s - ENDING_S:.0f}") if step.shortens else step.command
     log = out / log_of(step.name)
     paths = os.pathsep.join([str(ROOT / "avatar/src"), os.environ.get("PYTHONPATH", "")])
     started = time.monotonic()
     with log.open("w") as file:
         try:
             ended = subprocess.run(
-                step.command,
+                command,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 env=os.environ | {"PYTHONPATH": paths},
-                timeout=step.limit_s,
+                timeout=limit_s,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return f"stopped after {step.limit_s} s", time.monotonic() - started
+            return f"stopped after {limit_s:.0f} s", time.monotonic() - started
     code = ended.returncode
     took = time.monotonic() - started
     said = spoken(log)
     last = said[-1] if said else "no word"
     if "pytest" in step.command and code in (0, 5):
         return ("done" if " passed" in last else f"not measured: {last}"), took
+    if step.shortens and code == SHORT:
+        return last, took  # "cut short: reached …"
     return ("done" if code == 0 else f"ended with {code}: {last}"), took
 
 
