@@ -156,7 +156,7 @@ class BlobStore:
 
     async def touch(self, sha256: str) -> bool:
         """Moves its time forward as putting it again does, so that who has looked before spares it; False
-        when it is not there any more. In a bucket the time stays.
+        when it is not there any more. In a bucket the time stays, and a collector has to be told otherwise.
         """
         digits = parse_sha256(sha256)
         if self._bucket is not None:
@@ -168,7 +168,11 @@ class BlobStore:
         return await self.stat(sha256) is not None
 
     async def delete(self, sha256: str, *, unless_modified_since: datetime | None = None) -> bool:
-        """Removes a blob; False when it was not there, or was put (again) since the given moment."""
+        """Removes a blob; False when it was not there, or was put (again) since the given moment.
+
+        A bucket has no delete with a condition: what another machine puts in the instant between our look and
+        our delete is gone. Who refers to a blob looks for it again once that is written down.
+        """
         digits = parse_sha256(sha256)
         remove = self._delete_file if self._bucket is None else self._delete_from_bucket
         return await asyncio.to_thread(remove, digits, unless_modified_since)

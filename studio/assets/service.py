@@ -19,6 +19,7 @@ from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabel
 from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
+from studio.references.dropping import stays
 from studio.references.repository import References
 
 _FAMILY_OF_KIND = {
@@ -104,7 +105,7 @@ class AssetService:
             await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
             view = view_of(asset)
         # Somebody may have seen it unheld, and dropped it as theirs, before this was written down.
-        if not await self._blobs.touch(blob.sha256):
+        if not await stays(self._db, self._blobs, blob.sha256):
             await self.delete(view.id)
             raise blob_not_found(blob.sha256)
         self._added()

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import utcnow
@@ -20,6 +20,9 @@ BROUGHT = ("asset:", "persona:", "scene:", "version:", "render:")
 UPLOAD = "upload:"
 UPLOAD_LASTS = timedelta(hours=1)
 """A hold of an upload that is older is left of a process that was killed, and counts as none."""
+DROP = "drop:"
+DROP_LASTS = timedelta(minutes=2)
+"""Longer than a store takes to delete a file, or to give it up; what is older is left of a killed process."""
 
 
 class References:
@@ -34,8 +37,26 @@ class References:
 
     async def promise(self, sha256: str) -> str:
         """Holds it for an upload, until whatever that is for holds it itself. The owner, to be forgotten."""
-        await self._session.execute(delete(BlobReference).where(~_live()))
-        owner = f"{UPLOAD}{_written(utcnow())}-{secrets.token_hex(8)}"
+        await self._session.execute(delete(BlobReference).where(_begun_before(UPLOAD, UPLOAD_LASTS)))
+        return await self._begin(UPLOAD, sha256)
+
+    async def intend_to_drop(self, sha256: str) -> str:
+        """Tells whoever begins to hold it from here on; it is no hold. The owner, to be forgotten."""
+        await self._session.execute(delete(BlobReference).where(_begun_before(DROP, DROP_LASTS)))
+        return await self._begin(DROP, sha256)
+
+    async def is_being_dropped(self, sha256: str) -> bool:
+        """Whether somebody, of whatever tenant, intends to."""
+        with as_the_house():
+            found = await self._session.scalars(
+                select(BlobReference.owner)
+                .where(BlobReference.sha256 == sha256, _of(DROP), ~_begun_before(DROP, DROP_LASTS))
+                .limit(1)
+            )
+        return found.first() is not None
+
+    async def _begin(self, what: str, sha256: str) -> str:
+        owner = f"{what}{_written(utcnow())}-{secrets.token_hex(8)}"
         await self.hold(owner, "file", sha256, 0)
         return owner
 
@@ -147,10 +168,17 @@ class References:
 
 
 def _live() -> ColumnElement[bool]:
-    """All but uploads that were begun too long ago: their names sort by their time."""
-    return or_(
-        BlobReference.owner < UPLOAD, BlobReference.owner >= UPLOAD + _written(utcnow() - UPLOAD_LASTS)
-    )
+    """All but uploads that were begun too long ago, and what is no hold."""
+    return and_(~_begun_before(UPLOAD, UPLOAD_LASTS), ~_of(DROP))
+
+
+def _begun_before(what: str, lasts: timedelta) -> ColumnElement[bool]:
+    """Their names sort by their time."""
+    return and_(_of(what), BlobReference.owner < what + _written(utcnow() - lasts))
+
+
+def _of(what: str) -> ColumnElement[bool]:
+    return BlobReference.owner.startswith(what, autoescape=True)
 
 
 def _written(moment: datetime) -> str:

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.blobs import BlobStore, blob_not_found
 from soundstage.database import Database, new_id, utcnow
-from soundstage.database.tenants import as_the_house
 from soundstage.errors import Conflict, NotFound, SoundstageError, Upstream
 from soundstage.telemetry import get_logger
 from studio.assets.repository import Assets
@@ -25,6 +24,7 @@ from studio.consents.repository import Consents
 from studio.consents.service import ConsentService, as_recorded, end_consent, record
 from studio.idempotency.repository import IdempotencyKeys
 from studio.idempotency.service import Claim
+from studio.references.dropping import drop_unheld, stays
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.voices.models import ClonedVoice
@@ -164,8 +164,7 @@ class VoiceService:
         async with self.db.transaction() as session:
             owner = await References(session).promise(sha256)
         try:
-            # After the promise: who has looked for holders before it finds the file put again.
-            if not await self.blobs.touch(sha256):
+            if not await stays(self.db, self.blobs, sha256):
                 raise blob_not_found(sha256)
             yield
         finally:
@@ -176,12 +175,7 @@ class VoiceService:
         """The file of a voice that is not, or no longer, one of ours, unless somebody else has it too, or is
         about to.
         """
-        looked_at = utcnow()
-        async with self.db.session() as session:
-            with as_the_house():
-                holders = await References(session).holders({sha256})
-        if not holders:
-            await self.blobs.delete(sha256, unless_modified_since=looked_at)
+        await drop_unheld(self.db, self.blobs, sha256)
 
     @staticmethod
     async def _require_consent(session: AsyncSession, labels: VoiceLabels) -> None:

@@ -27,7 +27,7 @@ from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from studio.consents.schemas import ConsentDraft
 from studio.references import repository as references
-from studio.references.repository import UPLOAD_LASTS, References
+from studio.references.repository import DROP_LASTS, UPLOAD_LASTS, References
 from studio.voices.addresses import address_of, root_of
 from studio.voices.samples import SampleCheck, SampleFile
 from studio.voices.speech_server import _name_in
@@ -386,3 +386,59 @@ async def test_an_asset_whose_file_went_before_it_was_written_down_is_none(
     answer = await client.post("/api/assets", files={"file": ("a.wav", wav())})
     assert refused(answer) == (404, "blob.not_found")
     assert await studio_rooms.assets.list() == []
+
+
+@pytest.fixture
+def slow_bucket(studio_rooms: Any, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """The store as a bucket, whose times stay as they are, and which takes its time to delete."""
+    blobs = studio_rooms.voices.blobs
+    stops = Patient(studio_rooms.voices.samples)
+    delete = blobs.delete
+
+    async def deleting(sha256: str, **_: Any) -> bool:
+        stops.began.set()
+        await stops.go_on.wait()
+        return bool(await delete(sha256))
+
+    monkeypatch.setattr(blobs, "touch", blobs.exists)
+    monkeypatch.setattr(blobs, "delete", deleting)
+    return stops
+
+
+@pytest.mark.parametrize("door", ["/api/voices", "/api/assets"])
+async def test_a_file_that_is_just_being_dropped_is_not_taken_for_kept(
+    send: Send, client: httpx.AsyncClient, studio_rooms: Any, slow_bucket: Patient, door: str
+) -> None:
+    """A refused sending has seen that nobody holds its sample; then somebody brings the same bytes, and finds
+    them there. In a bucket the delete that follows asks for nothing: who begins to hold them waits for it.
+    """
+    blob = await studio_rooms.voices.blobs.put_bytes(wav())
+    dropping = asyncio.create_task(studio_rooms.voices.drop_unheld(blob.sha256))
+    await asyncio.wait_for(slow_bucket.began.wait(), 60)
+    sending = send() if door == "/api/voices" else client.post(door, files={"file": ("a.wav", wav())})
+    second = asyncio.create_task(sending)
+    _, waiting = await asyncio.wait({second}, timeout=1)
+    assert waiting, "it does not say that it has what is about to go"
+    slow_bucket.go_on.set()
+    await dropping
+    assert refused(await second) == (404, "blob.not_found")
+    assert not await studio_rooms.voices.blobs.exists(blob.sha256)
+    assert await studio_rooms.assets.list() == [] == await studio_rooms.voices.list()
+
+
+async def test_an_intention_to_drop_is_no_hold_and_is_forgotten_with_the_process_that_had_it(
+    send: Send, studio_rooms: Any, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = await studio_rooms.voices.blobs.put_bytes(wav())
+    long_ago = utcnow() - DROP_LASTS - timedelta(seconds=1)
+    with monkeypatch.context() as clock:
+        clock.setattr(references, "utcnow", lambda: long_ago)
+        async with db.transaction() as session:
+            stale = await References(session).intend_to_drop(blob.sha256)
+            assert await References(session).is_being_dropped(blob.sha256)
+            assert await References(session).held() == set()
+    assert (await send()).status_code == 201
+    await studio_rooms.voices.drop_unheld("sha256:" + "1" * 64)
+    async with db.session() as session:
+        assert await References(session).held_by(stale) == [], "and the next one tidies up"
+    assert await studio_rooms.voices.blobs.exists(blob.sha256), "held by now"
