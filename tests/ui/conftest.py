@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,13 @@ from studio_page import CHROMIUM, OPTIONS, PATIENCE_MS, REPOSITORY, Studio, Visi
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "provisioning_api"))
 expect.set_options(timeout=PATIENCE_MS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first one waits for the page to be built, and a story for its video."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(1200))
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +46,18 @@ def new_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> It
         yield made
 
 
+@pytest.fixture
+def workless_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """Where every video fails: its workers end before they have said anything."""
+    with _up(tmp_path_factory, SOUNDSTAGE_WORKER__COMMAND='["/bin/false"]') as made:
+        yield made
+
+
 @contextmanager
-def _up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def _up(tmp_path_factory: pytest.TempPathFactory, **variables: str) -> Iterator[Studio]:
     path, project = tmp_path_factory.mktemp("studio"), tmp_path_factory.mktemp("project")
     (project / "playbook.yaml").write_text("- hosts: all\n  gather_facts: false\n  tasks: []\n")
-    made = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project)})
+    made = Studio(path, {"SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project), **variables})
     try:
         made.start()
         yield made

@@ -227,3 +227,30 @@ def test_a_server_that_went_away_is_said_and_its_return_is_noticed(
         expect(page.locator(".reply")).to_be_visible(timeout=PATIENCE_MS)
     finally:
         away.stop()
+
+
+def test_a_step_is_called_by_what_it_does(visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.open()
+    for sentence, called in (
+        ("reload the personas", "Reload persona"),
+        ("what do you remember", "Memory: recall"),
+        ("who can speak?", "List personas"),
+    ):
+        visit.say(sentence)
+        expect(page.locator(".turn", has_text=sentence).locator(".step strong")).to_have_text(
+            called, timeout=PATIENCE_MS
+        )
+        expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def test_a_video_that_failed_says_why_where_it_was_asked_for(
+    visiting: Visiting, workless_studio: Studio
+) -> None:
+    visit = visiting(workless_studio.url)
+    page = visit.open()
+    visit.say("Make a video in 360p where Nova says: Hello")
+    expect(page.locator(".made .chip")).to_have_text("failed", timeout=PATIENCE_MS)
+    said = page.locator(".made .quiet").inner_text()
+    page.locator(".made").click()
+    expect(page.locator(".view .problem strong")).to_have_text(said, timeout=PATIENCE_MS)

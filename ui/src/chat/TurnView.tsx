@@ -152,6 +152,7 @@ function Made({ id }: { id: string }) {
         {!["done", "failed", "cancelled"].includes(render.state) && (
           <progress max={total || 1} value={done} aria-label={`Progress of ${render.title}`} />
         )}
+        {render.state === "failed" && render.error && <span className="quiet">{render.error.message}</span>}
       </span>
       <State of={render.state}>{render.state === "running" ? stageWords(stage ?? "running") : render.state}</State>
     </a>
