@@ -273,6 +273,8 @@ async def _delete_scene(context: ToolContext, request: EditProject) -> ProjectEd
 
 async def _restore(context: ToolContext, request: EditProject) -> ProjectEdited:
     project = await project_named(context, request.project)
+    # Before anything is kept: what is kept would itself be found as the version that was meant.
+    await context.doors.versions.get(project.id, request.version or 1)
     kept = await context.doors.versions.keep(project.id, "before an earlier version came back")
     restored = await context.doors.versions.restore(project.id, request.version or 1)
     done = f"“{restored.title}” is as it was in version {request.version}."

@@ -91,6 +91,13 @@ async def test_a_deleted_scene_comes_back_with_its_version(talk: Conversing) -> 
     assert await scripts(talk) == ["One.", "Two.", "Three."]
 
 
+async def test_a_version_that_is_not_there_keeps_none(talk: Conversing) -> None:
+    """The first version would otherwise be the one kept before going back to it."""
+    refused = failure(await talk.say("Go back to version 1 of Tides"))
+    assert refused.code == "project.version_not_found"
+    assert await talk.services.studio.versions.list("tides") == []
+
+
 async def test_speaker_background_and_heading_of_a_scene_change(talk: Conversing) -> None:
     await talk.say("Let Milo speak scene 2")
     await talk.say("Give scene 2 a navy background")
