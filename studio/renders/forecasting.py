@@ -21,11 +21,12 @@ from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 from studio.renders.journal import RenderJournal
-from studio.renders.making import segment_key, spec_of
+from studio.renders.making import spec_of
 from studio.renders.models import Render
 from studio.renders.planning import ASSEMBLY
 from studio.renders.repository import Renders, Segments
 from studio.renders.schemas import ForecastView
+from studio.renders.segments import segment_key
 from studio.renders.states import TERMINAL, RenderState
 
 LOOK_S = 2.0

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,11 @@ from avatar.spec import Failed, Finished, LipsyncSpec, OutputFile, RenderSpec, c
 from farm.failures import TaskFailed, failure_from_error
 from farm.needs import Needs
 from farm.scheduler import Scheduler
-from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.database.tenants import DEFAULT_TENANT, own_tenant
+from soundstage.database.tenants import own_tenant
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import get_logger
-from soundstage.waiting import until_set
 from studio.consents.service import check_consents
 from studio.references.repository import References
 from studio.renders.admission import consents_in, variables_in, voices_in
@@ -31,18 +26,14 @@ from studio.renders.journal import RenderJournal
 from studio.renders.media import hashes_in
 from studio.renders.mending import MADE_AGAIN, TROUBLE, Mender
 from studio.renders.models import Render, RenderOutput
-from studio.renders.previews import Previews
 from studio.renders.progress import ProgressBoard
+from studio.renders.reporting import Making, Reporter
 from studio.renders.repository import Renders, Segments
 from studio.renders.running import Ending, run_task_again
-from studio.renders.schemas import Progress
-from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool
+from studio.renders.segments import SegmentDone, SegmentOrder, SegmentPool, segment_key
 from studio.renders.states import RenderState
 from studio.voices.standing import check_voices
 
-log = get_logger(__name__)
-
-REPORT_S = 0.5
 GONE = Failed(
     code="render.gone",
     message="The render was deleted while it was made.",
@@ -56,35 +47,6 @@ class MakingOptions:
     out_dir: Path
     worker_version: str
     time_limit_s: float = 3600.0
-
-
-@dataclass(slots=True)
-class _Making:
-    """What is known while one render is made."""
-
-    render_id: str
-    kind: str
-    title: str
-    spec: RenderSpec | LipsyncSpec
-    scene_id: str | None
-    priority: int
-    trace_id: str | None
-    out_files: tuple[str, ...]
-    board: ProgressBoard
-    ending: Ending
-    spec_sha256: str = ""
-    running: bool = False
-    task_id: str | None = None
-    """The last task of its own, which no other render shares."""
-    told: tuple[Progress, str] | None = None
-    reported: bool = False
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def hear(self, event: TaskEvent) -> None:
-        """The first worker that runs makes the render run, and that is told at once."""
-        if event.state is TaskState.RUNNING and not self.running:
-            self.running = True
-            self.news.set()
 
 
 class RenderMaker:
@@ -101,7 +63,7 @@ class RenderMaker:
         self._blobs = blobs
         self._scheduler = scheduler
         self._pool = pool
-        self._previews = Previews(journal.db, blobs)
+        self._reporter = Reporter(journal, blobs, scheduler, pool, options.worker_version)
         self._mender = Mender(blobs)
         self._options = options
 
@@ -111,7 +73,7 @@ class RenderMaker:
         """
         try:
             making = await self._load(render_id, ending)
-            async with self._reported(making):
+            async with self._reporter.reported(making):
                 result, lost = await self._work_mended(making)
                 for notice in result.warnings:
                     making.board.note(notice)
@@ -120,7 +82,7 @@ class RenderMaker:
         except (OSError, SoundstageError) as error:
             raise TaskFailed(failure_from_error(error)) from error
 
-    async def _load(self, render_id: str, ending: Ending) -> _Making:
+    async def _load(self, render_id: str, ending: Ending) -> Making:
         async with self._db.session() as session:
             row = await Renders(session).find(render_id)
             if row is None:
@@ -128,12 +90,12 @@ class RenderMaker:
             spec = spec_of(row)
             await check_consents(session, consents_in(spec))
             await check_voices(session, voices_in(spec))
-            return _Making(
+            return Making(
                 row.id, row.kind, row.title, spec, row.scene_id, row.priority, row.trace_id,
                 tuple(row.out_files), ProgressBoard.for_spec(spec), ending,
             )  # fmt: skip
 
-    async def _store_spec(self, making: _Making) -> None:
+    async def _store_spec(self, making: Making) -> None:
         """Workers get the spec by its hash."""
         content = canonical_json(making.spec.model_dump(mode="json"))
         blob = await self._blobs.put_bytes(content, "application/json")
@@ -141,7 +103,7 @@ class RenderMaker:
         async with self._db.transaction() as session:
             await References(session).hold(f"render:{making.render_id}", "spec", blob.sha256, blob.bytes)
 
-    async def _work_mended(self, making: _Making) -> tuple[Finished, list[tuple[int, int]]]:
+    async def _work_mended(self, making: Making) -> tuple[Finished, list[tuple[int, int]]]:
         """Once more when a stored file was lost that can be made again; see `Mender`."""
         try:
             return await self._work(making)
@@ -154,14 +116,14 @@ class RenderMaker:
         making.board.note(MADE_AGAIN)
         return await self._work(making)
 
-    async def _made_files(self, making: _Making) -> set[str]:
+    async def _made_files(self, making: Making) -> set[str]:
         """What this render is made from and we have written ourselves: its spec and its segments."""
         async with self._db.session() as session:
             linked = await Segments(session).of_render(making.render_id)
         results = [Finished.model_validate(row.result) for _, row in linked if row and row.result]
         return {making.spec_sha256, *(file.sha256 for result in results for file in result.files)}
 
-    async def _work(self, making: _Making) -> tuple[Finished, list[tuple[int, int]]]:
+    async def _work(self, making: Making) -> tuple[Finished, list[tuple[int, int]]]:
         await self._store_spec(making)
         if isinstance(making.spec, LipsyncSpec) or making.kind == "preview":
             result = await self._single(making)
@@ -174,13 +136,13 @@ class RenderMaker:
             offset += segment.result.frames
         return await self._assemble(making, making.spec, segments), lost
 
-    async def _make_segments(self, making: _Making, spec: RenderSpec) -> list[SegmentDone]:
+    async def _make_segments(self, making: Making, spec: RenderSpec) -> list[SegmentDone]:
         orders = [self._order(making, spec, scene.id) for scene in spec.scenes]
         async with self._db.transaction() as session:
             await Segments(session).link(making.render_id, [(order.scene_id, order.key) for order in orders])
         return await _all_or_first_failure([self._segment(making, order) for order in orders])
 
-    def _order(self, making: _Making, spec: RenderSpec, scene_id: str) -> SegmentOrder:
+    def _order(self, making: Making, spec: RenderSpec, scene_id: str) -> SegmentOrder:
         scene = spec.scene(scene_id)
         only = spec.model_copy(update={"scenes": (scene,)})
         return SegmentOrder(
@@ -195,7 +157,7 @@ class RenderMaker:
             needs=Needs.of(scene.face, scene.requirements),
         )
 
-    async def _segment(self, making: _Making, order: SegmentOrder) -> SegmentDone:
+    async def _segment(self, making: Making, order: SegmentOrder) -> SegmentDone:
         def listen(event: TaskEvent) -> None:
             making.hear(event)
             making.board.hear(order.scene_id, event)
@@ -217,7 +179,7 @@ class RenderMaker:
                 await self._journal.tell(session, row, "render.segment", told)
         return done
 
-    async def _assemble(self, making: _Making, spec: RenderSpec, segments: list[SegmentDone]) -> Finished:
+    async def _assemble(self, making: Making, spec: RenderSpec, segments: list[SegmentDone]) -> Finished:
         inputs = tuple(
             TaskInput(file.sha256, f"segments/{scene.id}/{SEGMENT_FILES[file.role]}")
             for scene, segment in zip(spec.scenes, segments, strict=True)
@@ -227,7 +189,7 @@ class RenderMaker:
         task = self._task(making, "assemble", inputs=inputs, needs=Needs(engine="assemble"))
         return await self._run(making, task, making.board.hear_assembly)
 
-    async def _single(self, making: _Making) -> Finished:
+    async def _single(self, making: Making) -> Finished:
         """A preview or a lip sync: one task makes the whole video."""
         scene_id = next(iter(making.board.scenes)) if making.scene_id is None else making.scene_id
         if isinstance(making.spec, RenderSpec):
@@ -239,7 +201,7 @@ class RenderMaker:
             task = self._task(making, "lipsync", needs=needs)
         return await self._run(making, task, lambda event: making.board.hear(scene_id, event))
 
-    def _task(self, making: _Making, kind: Any, **more: Any) -> SegmentTask:
+    def _task(self, making: Making, kind: Any, **more: Any) -> SegmentTask:
         return SegmentTask(
             # Never the same twice: what was stopped with the server shall not be taken for this one.
             id=f"{new_id(making.render_id)}-{kind}",
@@ -253,7 +215,7 @@ class RenderMaker:
             **more,
         )
 
-    async def _run(self, making: _Making, task: SegmentTask, hear: Any) -> Finished:
+    async def _run(self, making: Making, task: SegmentTask, hear: Any) -> Finished:
         def on_event(event: TaskEvent) -> None:
             making.task_id = event.task_id
             making.hear(event)
@@ -261,7 +223,7 @@ class RenderMaker:
 
         return await run_task_again(self._scheduler, task, on_event, making.ending)
 
-    async def _finish(self, making: _Making, result: Finished, lost: list[tuple[int, int]]) -> None:
+    async def _finish(self, making: Making, result: Finished, lost: list[tuple[int, int]]) -> None:
         outputs: dict[str, OutputFile] = {file.role: file for file in result.files}
         names = await self._deliver(making, outputs)
         async with self._db.transaction() as session:
@@ -280,7 +242,7 @@ class RenderMaker:
                 await self._journal.move(session, row, RenderState.RUNNING)
             await self._journal.move(session, row, RenderState.DONE)
 
-    async def _deliver(self, making: _Making, outputs: Mapping[str, OutputFile]) -> list[str]:
+    async def _deliver(self, making: Making, outputs: Mapping[str, OutputFile]) -> list[str]:
         """A preview is watched in the page; only videos get a name in out_dir."""
         if making.kind == "preview":
             return []
@@ -295,62 +257,6 @@ class RenderMaker:
         files = {name: await self._blobs.local_path(outputs[role].sha256) for role, name in names.items()}
         return await asyncio.to_thread(deliver, files, self._options.out_dir, replaceable=ours)
 
-    @asynccontextmanager
-    async def _reported(self, making: _Making) -> AsyncIterator[None]:
-        """Tells how far it is while the block runs, and what is left to tell when it ends."""
-        reporter = asyncio.create_task(self._report(making))
-        try:
-            yield
-        finally:
-            making.reported = True
-            making.news.set()
-            await asyncio.wait({reporter})
-
-    async def _report(self, making: _Making) -> None:
-        """Until the making says that all is told, and then once more. Ended by a flag and not by cancelling
-        it, which would cut through the writing of a row.
-        """
-        while not making.reported:
-            await self._report_if_possible(making)
-            await until_set(making.news, REPORT_S)
-            making.news.clear()
-        await self._report_if_possible(making)
-
-    async def _report_if_possible(self, making: _Making) -> None:
-        """The next report tells more; the work itself must not end for one that cannot be written."""
-        try:
-            await self._report_once(making)
-        except (OSError, SoundstageError) as error:
-            log.warning("render.report_failed", render=making.render_id, error=str(error))
-
-    async def _report_once(self, making: _Making) -> None:
-        if making.running:
-            await self._journal.move_if(
-                making.render_id, frozenset({RenderState.PLACED}), RenderState.RUNNING
-            )
-        if (line := making.board.take_preview()) is not None:
-            kept = await self._previews.keep(making.render_id, line)
-            making.board.preview = kept or making.board.preview
-        waits = "" if making.running else await self._explain(making)
-        told = (making.board.snapshot(), waits)
-        notices = making.board.take_notices()
-        if told != making.told or notices:
-            await self._journal.progress(making.render_id, told[0], notices, waits)
-            making.told = told
-
-    async def _explain(self, making: _Making) -> str:
-        """Why the first of its parts that waits does so; "" when none does."""
-        if making.task_id is not None:
-            return await self._scheduler.explain(making.task_id)
-        if isinstance(making.spec, RenderSpec):
-            for scene in making.spec.scenes:
-                key = segment_key(
-                    making.spec.scene_hash(scene.id), self._options.worker_version, own_tenant()
-                )
-                if why := await self._pool.explain(key):
-                    return why
-        return ""
-
 
 async def _to_the_end(part: Coroutine[Any, Any, None]) -> None:
     """Not to be cancelled midway: files and row change together. A cancel that comes now is too late."""
@@ -360,17 +266,6 @@ async def _to_the_end(part: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait({work})
         work.result()
-
-
-def segment_key(scene_hash: str, worker_version: str, tenant: str) -> str:
-    """Another worker draws other frames, so its version belongs to the key.
-
-    So does the tenant: that a scene is there already would tell one what another has made.
-    """
-    digits = scene_hash.removeprefix("sha256:")
-    if tenant != DEFAULT_TENANT:
-        digits = hashlib.sha256(f"{tenant}\n{digits}".encode()).hexdigest()
-    return f"{digits}-{worker_version}"
 
 
 def spec_of(row: Render) -> RenderSpec | LipsyncSpec:

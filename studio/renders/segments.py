@@ -5,6 +5,7 @@ once.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from farm.states import TaskState
 from farm.tasks import SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
+from soundstage.database.tenants import DEFAULT_TENANT
 from studio.references.repository import References
 from studio.renders.mending import Mender
 from studio.renders.models import Segment
@@ -216,3 +218,14 @@ async def hold_segment(references: References, key: str, result: Finished, sourc
     for file in result.files:
         await references.hold(f"segment:{key}", file.role, file.sha256, file.bytes)
     await references.derive(f"segment:{key}", sources)
+
+
+def segment_key(scene_hash: str, worker_version: str, tenant: str) -> str:
+    """Another worker draws other frames, so its version belongs to the key.
+
+    So does the tenant: that a scene is there already would tell one what another has made.
+    """
+    digits = scene_hash.removeprefix("sha256:")
+    if tenant != DEFAULT_TENANT:
+        digits = hashlib.sha256(f"{tenant}\n{digits}".encode()).hexdigest()
+    return f"{digits}-{worker_version}"

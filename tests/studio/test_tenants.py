@@ -27,8 +27,8 @@ from studio.personas.schemas import PersonaDraft
 from studio.projects.models import Project
 from studio.projects.schemas import ProjectDraft
 from studio.references.models import BlobReference
-from studio.renders.making import segment_key
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
+from studio.renders.segments import segment_key
 from studio.retention.service import RetentionRules
 from studio.webhooks.schemas import WebhookDraft
 from studio.wiring import build_studio

@@ -1,0 +1,131 @@
+"""Tells how far a render is while it is made: its state, its progress, and why it waits. For the maker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from avatar.spec import LipsyncSpec, RenderSpec
+
+from farm.scheduler import Scheduler
+from farm.states import TaskState
+from farm.tasks import TaskEvent
+from soundstage.blobs import BlobStore
+from soundstage.database.tenants import own_tenant
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+from soundstage.waiting import until_set
+from studio.renders.journal import RenderJournal
+from studio.renders.previews import Previews
+from studio.renders.progress import ProgressBoard
+from studio.renders.running import Ending
+from studio.renders.schemas import Progress
+from studio.renders.segments import SegmentPool, segment_key
+from studio.renders.states import RenderState
+
+log = get_logger(__name__)
+
+REPORT_S = 0.5
+
+
+@dataclass(slots=True)
+class Making:
+    """What is known while one render is made."""
+
+    render_id: str
+    kind: str
+    title: str
+    spec: RenderSpec | LipsyncSpec
+    scene_id: str | None
+    priority: int
+    trace_id: str | None
+    out_files: tuple[str, ...]
+    board: ProgressBoard
+    ending: Ending
+    spec_sha256: str = ""
+    running: bool = False
+    task_id: str | None = None
+    """The last task of its own, which no other render shares."""
+    told: tuple[Progress, str] | None = None
+    reported: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, event: TaskEvent) -> None:
+        """The first worker that runs makes the render run, and that is told at once."""
+        if event.state is TaskState.RUNNING and not self.running:
+            self.running = True
+            self.news.set()
+
+
+class Reporter:
+    """`worker_version` is part of the keys of segments."""
+
+    def __init__(
+        self,
+        journal: RenderJournal,
+        blobs: BlobStore,
+        scheduler: Scheduler,
+        pool: SegmentPool,
+        worker_version: str,
+    ) -> None:
+        self._journal = journal
+        self._scheduler = scheduler
+        self._pool = pool
+        self._previews = Previews(journal.db, blobs)
+        self._worker_version = worker_version
+
+    @asynccontextmanager
+    async def reported(self, making: Making) -> AsyncIterator[None]:
+        """Tells how far it is while the block runs, and what is left to tell when it ends."""
+        reporter = asyncio.create_task(self._report(making))
+        try:
+            yield
+        finally:
+            making.reported = True
+            making.news.set()
+            await asyncio.wait({reporter})
+
+    async def _report(self, making: Making) -> None:
+        """Until the making says that all is told, and then once more. Ended by a flag and not by cancelling
+        it, which would cut through the writing of a row.
+        """
+        while not making.reported:
+            await self._report_if_possible(making)
+            await until_set(making.news, REPORT_S)
+            making.news.clear()
+        await self._report_if_possible(making)
+
+    async def _report_if_possible(self, making: Making) -> None:
+        """The next report tells more; the work itself must not end for one that cannot be written."""
+        try:
+            await self._report_once(making)
+        except (OSError, SoundstageError) as error:
+            log.warning("render.report_failed", render=making.render_id, error=str(error))
+
+    async def _report_once(self, making: Making) -> None:
+        if making.running:
+            await self._journal.move_if(
+                making.render_id, frozenset({RenderState.PLACED}), RenderState.RUNNING
+            )
+        if (line := making.board.take_preview()) is not None:
+            kept = await self._previews.keep(making.render_id, line)
+            making.board.preview = kept or making.board.preview
+        waits = "" if making.running else await self._explain(making)
+        told = (making.board.snapshot(), waits)
+        notices = making.board.take_notices()
+        if told != making.told or notices:
+            await self._journal.progress(making.render_id, told[0], notices, waits)
+            making.told = told
+
+    async def _explain(self, making: Making) -> str:
+        """Why the first of its parts that waits does so; "" when none does."""
+        if making.task_id is not None:
+            return await self._scheduler.explain(making.task_id)
+        if isinstance(making.spec, RenderSpec):
+            for scene in making.spec.scenes:
+                key = segment_key(making.spec.scene_hash(scene.id), self._worker_version, own_tenant())
+                if why := await self._pool.explain(key):
+                    return why
+        return ""
