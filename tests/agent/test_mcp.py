@@ -28,11 +28,13 @@ from soundstage.settings import Settings
 ERAS = ("auto", "legacy")
 """The protocol of 2026-07-28 without sessions, and the one before with its handshake."""
 FORGET_ALL = {"action": "forget", "everything": True}
+PATIENT = CallLimits(patience_s=WAIT_S)
+"""On a busy machine a call takes longer than the seconds after which there is a ticket."""
 
 
 @pytest.fixture
 async def address(services: Services) -> AsyncIterator[McpAddress]:
-    async with mcp_address(services) as made:
+    async with mcp_address(services, PATIENT) as made:
         yield made
 
 
@@ -242,7 +244,7 @@ async def test_each_call_is_audited_under_the_trace_that_it_tells(address: McpAd
 
 async def test_calls_are_limited_per_key(settings: Settings) -> None:
     few = Settings.model_validate({**settings.model_dump(), "policy": {"tool_calls_per_minute": 2}})
-    async with opened(few) as services, mcp_address(services) as address:
+    async with opened(few) as services, mcp_address(services, PATIENT) as address:
         first, second = await address.key("viewer", "ada"), await address.key("viewer", "bob")
         async with address.client(first) as ada, address.client(second) as bob:
             answers = await asyncio.gather(*(ada.call_tool("list_personas", {}) for _ in range(6)))
@@ -286,9 +288,8 @@ async def test_a_session_of_somebody_else_cannot_be_used(address: McpAddress) ->
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap: apt-get install bubblewrap")
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_cancelled_call_ends_what_it_began(services: Services, era: str) -> None:
-    patient = CallLimits(patience_s=WAIT_S)
     async with (
-        mcp_address(services, patient) as address,
+        mcp_address(services, PATIENT) as address,
         address.client(await address.key("operator"), mode=era) as client,
     ):
         code = "import time\ntime.sleep(1000)"

@@ -189,7 +189,7 @@ def test_people_register_the_job_dispatch_a_spec_and_fetch_the_video(nomad: Any,
     again = nomad("job", "dispatch", "-detach", "-idempotency-token", "once", "render", str(spec)).stdout
     job = _dispatched(said)
     assert _dispatched(again) == job, "the same token dispatches once"
-    allocation = eventually(lambda: _ended(nomad, job), 60, "the worker to end")
+    allocation = eventually(lambda: _ended(nomad, job), 120, "the worker to end")
     log = nomad("alloc", "logs", "-stderr", allocation["ID"]).stdout
     assert allocation["ClientStatus"] == "complete", log
     listed = nomad("alloc", "fs", allocation["ID"], "alloc/data").stdout
@@ -205,10 +205,10 @@ def test_the_speech_service_is_registered_and_checked(nomad: Any) -> None:
     settings = ["-var", "provider=nomad", "-var", "id=speech", *_speech_server()]
     nomad("job", "run", "-detach", *settings, "jobs/tts.nomad.hcl")
     try:
-        found = eventually(lambda: _services(nomad, "speech"), 30, "the service to be registered")
+        found = eventually(lambda: _services(nomad, "speech"), 120, "the service to be registered")
         assert {"soundstage", "speech"} <= set(found[0]["Tags"])
         url = f"http://{found[0]['Address']}:{found[0]['Port']}/"
-        assert eventually(lambda: _answers(url), 20, f"an answer of {url}")
+        assert eventually(lambda: _answers(url), 120, f"an answer of {url}")
     finally:
         nomad("job", "stop", "-purge", "-detach", "speech")
 
@@ -218,7 +218,7 @@ def test_the_speech_service_is_found_in_consul(nomad: Any, cluster: NomadCluster
     nomad("job", "run", "-detach", "-var", "id=voices", *_speech_server(), "jobs/tts.nomad.hcl")
     try:
         url = f"{consul.address}/v1/health/service/voices?passing"
-        found = eventually(lambda: json.loads(_get(url)), 45, "the service to be healthy in Consul")
+        found = eventually(lambda: json.loads(_get(url)), 120, "the service to be healthy in Consul")
         assert found[0]["Service"]["Tags"] == ["soundstage", "speech"]
     finally:
         nomad("job", "stop", "-purge", "-detach", "voices")
