@@ -51,7 +51,11 @@ def test_auto_takes_the_best_where_nothing_is_in_the_way(
     ("more", "near", "said"),
     [
         ({"driver": lambda: False}, False, "no NVIDIA card"),
-        ({"installed": lambda: False}, True, "PyTorch is not installed"),
+        (
+            {"installed": lambda: False},
+            True,
+            "PyTorch is not installed. Install the worker's extra `gpu`, in",
+        ),
         ({"card": None}, False, "PyTorch sees no card"),
         ({"card": Card("An old card", 61, 8000, 7900)}, True, "compute capability 6.1, 7.5 is needed"),
         ({"card": Card("A busy card", 86, 8000, 1500)}, True, "needs 3400 MiB of the card, and 1500 of 8000"),

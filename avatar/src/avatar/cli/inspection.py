@@ -96,8 +96,9 @@ def _insightface() -> dict[str, Any]:
 def _needs(engine: dict[str, Any]) -> str:
     if not engine.get("gpus"):
         return "no card needed"
-    least = f"{engine['least_vram_mib'] / 1024:.2g}"
-    return f"needs a card, at least {least} GiB of it; {engine['vram_mib']} MiB are better"
+    least, better = (f"{engine[name] / 1024:.2g}" for name in ("least_vram_mib", "vram_mib"))
+    more = f"; {better} GiB are better" if better != least else ""
+    return f"needs a card, at least {least} GiB of it{more}"
 
 
 def print_doctor(arguments: Namespace) -> int:

@@ -78,7 +78,8 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
         raise Unavailable(
             "worker.incomplete",
             f"The worker lacks the package {error.name}.",
-            "Install its extras (uv sync --extra cpu --extra face); `avatar doctor` lists what is missing.",
+            "Install its extras, in the folder avatar/: uv sync --locked --inexact --extra cpu --extra face."
+            " `avatar doctor` lists what is missing.",
         ) from error
     except ImportError as error:  # the package is there, and a library of the system that it needs is not
         raise Unavailable(

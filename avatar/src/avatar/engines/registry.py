@@ -54,6 +54,7 @@ def engine_info(name: str) -> EngineInfo:
         raise Unavailable(
             "engine.unavailable",
             f"The engine {name} cannot be loaded: {error}.",
-            "Install the worker with its extras: uv sync --extra cpu --extra face.",
+            "Install the worker's extras, in the folder avatar/:"
+            " uv sync --locked --inexact --extra cpu --extra face.",
         ) from error
     return cast(EngineInfo, module.INFO)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from avatar.engines.card_memory import card_is_possible
+from avatar.engines.weights.checkpoint import INSTALL_TORCH
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.engines.weights.voice_card import card_of
 from avatar.errors import AvatarError
@@ -35,6 +37,7 @@ def examine(cache: Path) -> list[Check]:
     return [
         Check("python", "ok", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"),
         *(_package(name, needed) for name, needed in _PACKAGES),
+        *_torch(),
         _espeak(),
         *_piper(),
         _encoders(),
@@ -66,8 +69,19 @@ def _package(name: str, needed: bool) -> Check:
             name,
             "missing" if needed else "limited",
             _WITHOUT.get(name, "not installed"),
-            f"Install the worker's extra `{extra}`: uv sync --extra {extra}.",
+            f"Install the worker's extra `{extra}`, in the folder avatar/:"
+            f" uv sync --locked --inexact --extra {extra}.",
         )
+
+
+def _torch() -> list[Check]:
+    """Only where a card's driver is: elsewhere it would be gigabytes for nothing."""
+    if not card_is_possible():
+        return []
+    try:
+        return [Check("torch", "ok", importlib.metadata.version("torch"))]
+    except importlib.metadata.PackageNotFoundError:
+        return [Check("torch", "limited", "not installed: faces are drawn without the card", INSTALL_TORCH)]
 
 
 def _espeak() -> Check:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from avatar.engines.card_memory import Card, card_is_possible, find_card
 from avatar.engines.card_mode import least_mib
+from avatar.engines.weights.checkpoint import INSTALL_TORCH
 from avatar.engines.weights.store import ModelStore, models_folder
 from avatar.errors import AvatarError
 from avatar.spec import BETTER, ENGINE_NEEDS, EngineName, Face, RigFace, without_card
@@ -77,7 +78,7 @@ class Machine:
         if not self.driver():
             return Finding("no_card", "there is no NVIDIA card with its driver", near=False)
         if not self.installed():
-            return Finding("not_installed", "PyTorch is not installed (the worker's extra `gpu`)")
+            return Finding("not_installed", f"PyTorch is not installed. {INSTALL_TORCH}".rstrip("."))
         if missing := self._missing(engine):
             return Finding("weights_missing", missing)
         try:

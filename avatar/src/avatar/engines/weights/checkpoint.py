@@ -15,6 +15,11 @@ from avatar.errors import InvalidInput, Unavailable
 Tensors = dict[str, Any]
 """Name to tensor. Torch is an extra of the worker and has no types here."""
 
+INSTALL_TORCH = (
+    "Install the worker's extra `gpu`, in the folder avatar/:"
+    " uv sync --locked --inexact --extra cpu --extra face --extra gpu."
+)
+
 WRAPPERS = ("state_dict", "model_state_dict")
 PREFIX = "module."
 """What `DataParallel` puts before every name."""
@@ -28,7 +33,7 @@ def import_torch() -> Any:
         raise Unavailable(
             "torch.unavailable",
             f"Networks need PyTorch, which cannot be imported here: {error}.",
-            "Install its extra `gpu`: in avatar/, uv sync --inexact --extra cpu --extra face --extra gpu.",
+            INSTALL_TORCH,
         ) from error
     return torch
 
@@ -80,7 +85,7 @@ def _safetensors(path: Path) -> Any:
         raise Unavailable(
             "torch.unavailable",
             f"{path.name} needs the package safetensors, which cannot be imported here: {error}.",
-            "Install its extra `gpu`: in avatar/, uv sync --inexact --extra cpu --extra face --extra gpu.",
+            INSTALL_TORCH,
         ) from error
     try:
         return load_file(path)
