@@ -16,6 +16,7 @@ from app.composition import Services, opened
 from soundstage.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
 NOVA = """
 id: nova

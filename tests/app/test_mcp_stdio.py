@@ -10,11 +10,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters, types
+from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp_client import answered
 
 PROGRAM = str(Path(sys.executable).with_name("soundstage"))
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -28,14 +28,6 @@ async def client(home: Path, *options: str) -> AsyncIterator[Client]:
     with (home / "stderr").open("w") as errors:
         async with Client(stdio_client(server, errlog=errors), read_timeout_seconds=WAIT_S) as made:
             yield made
-
-
-async def answered(desk: Client, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
-    """What a call gives in the end: on a busy machine there is a ticket for it first."""
-    result = await desk.call_tool(tool, arguments)
-    while (told := result.structured_content or {}).get("status") == "working" and "call_id" in told:
-        result = await desk.call_tool("show_call", {"call_id": told["call_id"]})
-    return result
 
 
 async def test_a_client_at_the_desk_lists_calls_and_gets_a_ticket(home: Path) -> None:

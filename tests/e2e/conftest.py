@@ -83,6 +83,13 @@ class Home:
         return halves + [path for folder in work.glob("*") for path in folder.glob("*") if path.is_dir()]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A walk waits for whole videos, several times: its patience is longer than the usual limit."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(1200))
+
+
 @pytest.fixture(scope="session")
 def installation() -> type[Home]:
     """For tests that share one among themselves."""
@@ -110,7 +117,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, str
     process = home.start("up", "--json")
     yield home, told_until_ready(process, home.log)["url"]
     process.terminate()
-    process.wait(30)
+    process.wait(120)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from mcp import Client, MCPError
-from mcp_client import OPENING, mcp_client
+from mcp_client import OPENING, answered, mcp_client
 from ready import told_until_ready
 
 WAIT_S = 240
@@ -63,8 +63,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, installation: Any) -> Iter
 async def test_a_client_lists_tools_reads_and_gets_the_id_that_the_api_knows(guarded: Server) -> None:
     async with guarded.client(guarded.new_key("desk", "operator")["key"]) as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
-        personas = await client.call_tool("list_personas", {})
-        ticket = await client.call_tool("make_render", {"script": "The tide comes in.", "persona": "nova"})
+        personas = await answered(client, "list_personas", {})
+        ticket = await answered(client, "make_render", {"script": "The tide comes in.", "persona": "nova"})
     assert {"list_personas", "make_render", "show_render", "snapshots"} <= names
     assert "nova" in {one["id"] for one in personas.structured_content["personas"]}
     render_id = ticket.structured_content["render_id"]
@@ -74,7 +74,7 @@ async def test_a_client_lists_tools_reads_and_gets_the_id_that_the_api_knows(gua
 async def test_a_role_narrows_what_a_client_sees_and_may_do(guarded: Server) -> None:
     async with guarded.client(guarded.new_key("eve", "viewer")["key"]) as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
-        refused = await client.call_tool("make_render", {"script": "Hello", "persona": "nova"})
+        refused = await answered(client, "make_render", {"script": "Hello", "persona": "nova"})
     assert "list_personas" in names and "make_render" not in names
     assert refused.is_error and "render:create" in refused.structured_content["message"]
 
@@ -93,7 +93,7 @@ def test_no_key_a_wrong_one_and_a_revoked_one_open_no_session(guarded: Server) -
 async def test_a_key_that_is_revoked_ends_a_session_that_is_open(guarded: Server) -> None:
     made = guarded.new_key("brief", "operator")
     async with guarded.client(made["key"]) as client:
-        assert not (await client.call_tool("list_personas", {})).is_error
+        assert not (await answered(client, "list_personas", {})).is_error
         guarded.call("DELETE", f"/api/keys/{made['id']}").raise_for_status()
         with pytest.raises(MCPError, match="error response"):
-            await client.call_tool("list_personas", {})
+            await answered(client, "list_personas", {})

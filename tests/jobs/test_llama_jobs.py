@@ -83,6 +83,13 @@ class Place:
         )
 
 
+def running(program: str, port: int) -> int:
+    """Its process, which is there."""
+    found = pid_of(program, port)
+    assert found is not None, f"no {program} with the port {port}"
+    return found
+
+
 def pid_of(program: str, port: int) -> int | None:
     """Of the process of this name that was told this port."""
     for entry in Path("/proc").iterdir():
@@ -178,7 +185,7 @@ async def test_a_server_that_is_deployed_is_found_answers_and_is_used_again_afte
     assert texts(await say(brain, f"{QUESTION} (call)"))[-1] == AFTER_A_TOOL
     assert await states(brain) == ["well"]
 
-    os.kill(pid_of("llama-server", service["Port"]) or 0, signal.SIGKILL)
+    os.kill(running("llama-server", service["Port"]), signal.SIGKILL)
     for _ in range(3):
         events = await say(brain, "lst my vidoes")
         [notice] = [event for event in events if isinstance(event, Notice)]
@@ -200,7 +207,7 @@ async def test_a_model_that_a_pool_shares_is_asked_once_it_is_loaded_and_outlive
 ) -> None:
     await deployed.deploy("llamacpp-rpc", host_network="default")
     [pool] = await asyncio.to_thread(deployed.wait_until_well, "llamacpp-rpc")
-    rpc = pid_of("ggml-rpc-server", pool["Port"]) or 0
+    rpc = running("ggml-rpc-server", pool["Port"])
     large = "/opt/soundstage/weights/large.gguf"
     await deployed.deploy("llm-expert", rpc_service="llamacpp-rpc", model_file=large)
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
-from mcp import Client
+from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
 
 OPENING = {
@@ -33,3 +33,11 @@ async def mcp_client(url: str, key: str | None, **options: Any) -> AsyncIterator
         Client(streamable_http_client(url, http_client=http), **options) as client,
     ):
         yield client
+
+
+async def answered(client: Client, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
+    """What a call gives in the end: on a busy machine there is a ticket for it first."""
+    result = await client.call_tool(tool, arguments)
+    while (told := result.structured_content or {}).get("status") == "working" and "call_id" in told:
+        result = await client.call_tool("show_call", {"call_id": told["call_id"]})
+    return result

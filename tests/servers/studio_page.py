@@ -26,7 +26,7 @@ OPTIONS = [
     "--no-first-run",
     "--mute-audio",
 ]
-PATIENCE_MS = 120_000
+PATIENCE_MS = 240_000
 
 
 def free_port() -> int:

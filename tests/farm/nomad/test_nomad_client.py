@@ -69,7 +69,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NomadAddress]:
 
 def _bootstrapped(folder: Path, url: str) -> NomadAddress:
     ca = folder / "nomad-agent-ca.pem"
-    with httpx.Client(base_url=f"{url}/v1", verify=ssl.create_default_context(cafile=ca)) as http:
+    with httpx.Client(base_url=f"{url}/v1", verify=ssl.create_default_context(cafile=ca), timeout=60) as http:
         root = http.put("/acl/bootstrap").raise_for_status().json()["SecretID"]
         http.headers["X-Nomad-Token"] = root
         policy = re.search(r"```hcl\n(namespace .*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
