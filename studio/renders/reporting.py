@@ -103,6 +103,8 @@ class Reporter:
             await self._report_once(making)
         except (OSError, SoundstageError) as error:
             log.warning("render.report_failed", render=making.render_id, error=str(error))
+        except Exception:
+            log.exception("render.report_failed", render=making.render_id)
 
     async def _report_once(self, making: Making) -> None:
         if making.running:

@@ -11,7 +11,7 @@ from avatar.spec import RenderSpec, Scene
 
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.telemetry import trace
-from studio.renders.journal import stream_of
+from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.lock import DriverLock
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.states import (
@@ -243,6 +243,22 @@ async def test_a_waiting_render_says_how_many_are_ahead_of_it_or_that_nobody_dri
     assert await studio_rooms.renders.explain(second.id) == "waits: 2 ahead of it"
     assert await studio_rooms.renders.explain(urgent.id) == "waits: next in line"
     driver.release()
+
+
+async def test_a_report_that_fails_in_a_way_nobody_thought_of_is_not_the_last(
+    rooms: Any, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failed = RenderJournal.progress, []
+
+    async def once_wrong(journal: RenderJournal, *arguments: Any) -> None:
+        if not failed:
+            failed.append(arguments)
+            raise KeyError("a defect")
+        await real(journal, *arguments)
+
+    monkeypatch.setattr(RenderJournal, "progress", once_wrong)
+    view = await made(rooms, "hello")
+    assert failed and view.state == "done" and view.progress.stage == "done"
 
 
 async def test_a_placed_render_says_that_the_workers_are_busy(rooms: Any, ask: Any) -> None:
