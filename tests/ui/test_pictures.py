@@ -74,7 +74,9 @@ def _switched_on(studio: Studio, threads: int) -> str:
 
 
 def _take(page: Page, path: Path) -> None:
-    wait_for(page, "document.fonts.status == 'loaded' && [...document.images].every(one => one.complete)")
+    # A pane that is not shown loads its pictures when it is.
+    there = "[...document.images].every(one => one.complete || !one.checkVisibility())"
+    wait_for(page, f"document.fonts.status == 'loaded' && {there}")
     sideways = (
         "(() => { const at = document.querySelector('.turns'); return at.scrollWidth - at.clientWidth; })()"
     )
