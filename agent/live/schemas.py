@@ -16,7 +16,9 @@ LiveState = Literal["idle", "listening", "thinking", "speaking"]
 
 
 class SessionRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """What else an older page sends is no error."""
+
+    model_config = ConfigDict(extra="ignore")
 
     personaId: str = Field(min_length=1, max_length=80)
 
@@ -41,7 +43,9 @@ class SessionOpened(BaseModel):
 
 
 class MessageRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """What else an older page sends is no error."""
+
+    model_config = ConfigDict(extra="ignore")
 
     message: str = Field(min_length=1, max_length=MAX_UTTERANCE_CHARS)
 

@@ -114,7 +114,7 @@ class MachineChanged(ToolResult):
         "drain": Act("write", "machine:drain"),
         "undrain": Act("write", "machine:drain"),
         "switch_on": Act("write", "machine:power"),
-        "switch_off": Act("write", "machine:power"),
+        "switch_off": Act("destructive", "machine:power"),
         "retire": Act("destructive", "machine:retire"),
     },
     undo="undrain takes a drain back; switch_on and switch_off take each other back; an accepted machine "

@@ -53,11 +53,15 @@ async def _plan_switch_off(context: ToolContext, request: Asked) -> Plan:
         machine = await _switchable(api, request, "off")
     # Not the single tasks: they come and go by the second, and every one would void the yes.
     work = await work_on(context, machine.name, lasting=True)
-    changes = [change(f"It is switched off by {machine.power}", introduced(machine))]
+    changes = [
+        change(f"Its power is cut by {machine.power}: nothing there is shut down before", introduced(machine))
+    ]
     if cut_off := _CUT_OFF.get(machine.state):
         changes.append(change(cut_off, machine.name))
-    stops = "What runs there stops, and goes on elsewhere where there is room"
-    changes.append(change(stops, listed(work, 20) if work else ""))
+    if work:
+        changes.append(
+            change("What runs there stops, and goes on elsewhere where there is room", listed(work, 20))
+        )
     return Plan(changes=tuple(changes))
 
 
@@ -65,7 +69,7 @@ async def _switch_off(context: ToolContext, request: Asked) -> Acted:
     async with context.doors.machines(context.principal) as api:
         machine = await _switchable(api, request, "off")
         await api.post(f"/api/machines/{machine.id}/power", {"action": "off"})
-    sentence = f"{machine.name} is told to switch off ({machine.power}). “Switch {machine.name} on” brings it"
+    sentence = f"The power of {machine.name} is cut ({machine.power}). “Switch {machine.name} on” brings it"
     return Acted(machine.id, machine.name, f"{sentence} back.")
 
 

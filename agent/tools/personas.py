@@ -149,7 +149,7 @@ async def _plan_create(context: ToolContext, request: CreatePersona) -> Plan:
 @tool(
     acts={
         "create": Act("write", "persona:create"),
-        "change": Act("write", "persona:update"),
+        "change": Act("destructive", "persona:update"),
         "reload": Act("write", "persona:update"),
         "delete": Act("destructive", "persona:delete"),
     },
@@ -161,8 +161,9 @@ async def create_persona(context: ToolContext, request: CreatePersona) -> Person
     """Make a persona from a photo with the consent of the person shown, change its words, or delete it."""
     if request.action == "change":
         now = await change_words(context, request.persona or "", request.words())
-        said = " and ".join(request.words().given())
-        return PersonaMadeLine(persona_id=now.id, name=now.name, done=f"The {said} of {now.name} is changed.")
+        fields = [*request.words().given()]
+        done = f"{' and '.join(fields)} of {now.name} {'is' if len(fields) == 1 else 'are'} changed."
+        return PersonaMadeLine(persona_id=now.id, name=now.name, done=f"The {done}")
     if request.action == "reload":
         return PersonaMadeLine(persona_id=None, name="", done=reload_personas(context, request.persona))
     if request.action == "delete":

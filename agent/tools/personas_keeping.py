@@ -46,9 +46,8 @@ async def plan_words(context: ToolContext, given: str, wanted: PersonaChange) ->
     for field in wanted.given():
         old, new = getattr(persona, field), getattr(changed, field)
         if new != old:
-            changes.append(
-                change(f"Change the {field} of {_called(persona)} to “{new}” from", old or "nothing")
-            )
+            was = f"it is “{old}” now" if old else "it has none now"
+            changes.append(change(f"Change the {field} of {_called(persona)} to “{new}”", was))
     return Plan(changes=tuple(changes), seconds=0)
 
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from agent.tools.record import ToolContext
-from soundstage.errors import NotFound
+from soundstage.errors import Conflict, NotFound
 from studio.personas.schemas import Persona
 
 
 def persona_named(context: ToolContext, given: str) -> Persona:
-    """Names are matched without regard to case; a near miss is told, never guessed."""
+    """By id, else by name without regard to case; a near miss is told, never guessed, nor is it where several
+    have the name.
+    """
     personas = context.doors.personas.list()
     wanted = given.strip().casefold()
-    for persona in personas:
-        if wanted in (persona.id.casefold(), persona.name.casefold()):
-            return persona
+    by_id = [one for one in personas if one.id == wanted]
+    found = by_id or [one for one in personas if one.name.casefold() == wanted]
+    if len(found) > 1:
+        ids = ", ".join(one.id for one in found)
+        raise Conflict(
+            "persona.several", f"{len(found)} personas are called {given.strip()}.", f"Say its id: {ids}."
+        )
+    if found:
+        return found[0]
     names = [persona.name for persona in personas]
     close = get_close_matches(given.strip().title(), names, n=1, cutoff=0.6)
     if close:

@@ -82,7 +82,7 @@ class References:
     async def holds_of(self, sha256: str) -> list[tuple[str, str]]:
         """Owner and role of each hold of one blob."""
         rows = await self._session.execute(
-            select(BlobReference.owner, BlobReference.role).where(BlobReference.sha256 == sha256)
+            select(BlobReference.owner, BlobReference.role).where(BlobReference.sha256 == sha256, _live())
         )
         return [(owner, role) for owner, role in rows]
 
@@ -142,7 +142,7 @@ class References:
     async def bytes_by_kind(self) -> dict[str, int]:
         """Bytes of the blobs that each kind of owner ("asset", "render") holds; once per kind and blob."""
         rows = await self._session.execute(
-            select(BlobReference.owner, BlobReference.sha256, BlobReference.bytes)
+            select(BlobReference.owner, BlobReference.sha256, BlobReference.bytes).where(_live())
         )
         each = {(owner.partition(":")[0], sha256): size for owner, sha256, size in rows}
         totals: dict[str, int] = {}

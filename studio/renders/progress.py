@@ -5,6 +5,7 @@ second, ETA.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from avatar.spec import (
@@ -91,10 +92,14 @@ class ProgressBoard:
         scene.fps, scene.finished = 0.0, True
         scene.engines = tuple(use.model_copy(update={"scene": scene_id}) for use in result.engines)
 
-    def take_notices(self) -> list[Notice]:
-        """Those that came since the last call."""
-        fresh, self._fresh_notices = self._fresh_notices, []
-        return fresh
+    @property
+    def fresh_notices(self) -> list[Notice]:
+        """Those that nobody was told of yet, in their order."""
+        return list(self._fresh_notices)
+
+    def told(self, notices: Sequence[Notice]) -> None:
+        """The oldest that were fresh are written down."""
+        del self._fresh_notices[: len(notices)]
 
     def take_preview(self) -> PreviewFrame | None:
         """The latest picture, when one came since the last call."""

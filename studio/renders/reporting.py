@@ -28,6 +28,7 @@ from studio.renders.states import RenderState
 log = get_logger(__name__)
 
 REPORT_S = 0.5
+LAST_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -50,6 +51,8 @@ class Making:
     """The last task of its own, which no other render shares."""
     told: tuple[Progress, str] | None = None
     reported: bool = False
+    defect: str = ""
+    """Why the last report failed that nobody thought of: told once, not at every report."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, event: TaskEvent) -> None:
@@ -95,16 +98,24 @@ class Reporter:
             await self._report_if_possible(making)
             await until_set(making.news, REPORT_S)
             making.news.clear()
-        await self._report_if_possible(making)
+        # After the last one none tells what it could not.
+        for _ in range(LAST_TRIES):
+            if await self._report_if_possible(making):
+                return
+            await asyncio.sleep(REPORT_S)
 
-    async def _report_if_possible(self, making: Making) -> None:
+    async def _report_if_possible(self, making: Making) -> bool:
         """The next report tells more; the work itself must not end for one that cannot be written."""
         try:
             await self._report_once(making)
+            return True
         except (OSError, SoundstageError) as error:
             log.warning("render.report_failed", render=making.render_id, error=str(error))
-        except Exception:
-            log.exception("render.report_failed", render=making.render_id)
+        except Exception as error:
+            if repr(error) != making.defect:
+                log.exception("render.report_failed", render=making.render_id)
+            making.defect = repr(error)
+        return False
 
     async def _report_once(self, making: Making) -> None:
         if making.running:
@@ -116,10 +127,11 @@ class Reporter:
             making.board.preview = kept or making.board.preview
         waits = "" if making.running else await self._explain(making)
         told = (making.board.snapshot(), waits)
-        notices = making.board.take_notices()
+        notices = making.board.fresh_notices
         if told != making.told or notices:
             await self._journal.progress(making.render_id, told[0], notices, waits)
             making.told = told
+            making.board.told(notices)
 
     async def _explain(self, making: Making) -> str:
         """Why the first of its parts that waits does so; "" when none does."""

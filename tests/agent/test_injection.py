@@ -67,6 +67,18 @@ def test_what_a_person_asks_for_in_own_words_names_its_tool_and_no_other(
     assert [name for name in CHANGING if grammar.wording(name).named_in(sentence)] == [tool]
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "What would you call the speaker on this page?",
+        "Can you call up the name of who wrote this log?",
+        "Did the name of the presenter sound right to you?",
+    ],
+)
+def test_a_question_about_a_speaker_gives_a_persona_no_other_words(grammar: Grammar, sentence: str) -> None:
+    assert not grammar.wording("create_persona.change").named_in(sentence)
+
+
 @pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
 def test_every_change_can_be_named_by_a_person_and_offered_to_one(grammar: Grammar, tool: AnyTool) -> None:
     for rule, act in tool.rules.items():

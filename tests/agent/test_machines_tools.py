@@ -227,10 +227,11 @@ async def test_switching_off_needs_a_yes_and_says_what_stops(people: Desk, house
     with a_switch() as (url, told):
         set_up_power(house, "dark-6", url)
         asked = await people.say("switch dark-6 off", "oscar", "operator")
-        assert told == [] and "approv" in asked.text.lower()
-        planned = await planned_call(people, {"action": "switch_off", "machine": "dark-6"})
-        assert "It is switched off by webhook: dark-6 (" in planned and "What runs there stops" in planned
-    assert told == []
+        assert "This waits until one person agrees" in asked.text
+        assert "Its power is cut by webhook: nothing there is shut down before: dark-6 (" in asked.text
+        assert told == []
+        assert (await people.agree(asked, "bob")).startswith("done: The power of dark-6 is cut (webhook).")
+    assert told == [{"machine": "dark-6", "action": "off"}]
 
 
 async def test_wake_on_lan_is_not_asked_to_switch_off(people: Desk, house: House) -> None:

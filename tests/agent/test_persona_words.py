@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conversing import Conversing, failure, result
 from own_persona import photographed
+from scripted_model import Call, Say, scripted_model
 
+from agent.events import ConfirmationAsked
 from agent.tools import ToolContext
 from agent.tools.toolset import prepare_call
-from app.composition import Services
+from app.composition import Services, opened
 from policy import Principal
-from soundstage.errors import Conflict, Invalid
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
+from soundstage.settings import Settings
 
 ADA = Principal("local:ada", "Ada", "operator", "local")
+VIEWER = Principal("key_vic", "Vic", "viewer", "session")
+ELSEWHERE = replace(ADA, tenant="acme")
 
 
 @pytest.fixture
@@ -28,7 +35,7 @@ async def test_a_persona_gets_another_name_title_and_description(talk: Conversin
     await talk.say("Change the description of the persona Grace Brewster to “Explains compilers.”")
     persona = talk.services.studio.library.get("grace")
     assert (persona.name, persona.title) == ("Grace Brewster", "Rear admiral")
-    assert persona.description.rstrip(".") == "Explains compilers"
+    assert persona.description == "Explains compilers."
 
 
 async def test_the_plan_tells_the_old_words_and_changes_none(talk: Conversing) -> None:
@@ -38,7 +45,7 @@ async def test_the_plan_tells_the_old_words_and_changes_none(talk: Conversing) -
     arguments = {"action": "change", "persona": "grace", "title": "Rear admiral", "name": before.name}
     context = ToolContext(ADA, "ses_1", talk.services.doors, dry_run=True)
     told = (await toolset.run(context, prepare_call(toolset, "create_persona", arguments))).sentence()
-    assert "“Rear admiral” from" in told and "Change the name" not in told
+    assert "to “Rear admiral”: it has none now" in told and "Change the name" not in told
     assert talk.services.studio.library.get("grace") == before
 
 
@@ -51,6 +58,46 @@ async def test_the_operators_personas_keep_their_words(talk: Conversing) -> None
     with pytest.raises(Conflict, match="operator's"):
         await toolset.run(context, prepare_call(toolset, "create_persona", arguments))
     assert talk.services.studio.library.get("nova").name == "Nova"
+
+
+async def test_a_viewer_and_another_tenant_change_no_words(talk: Conversing) -> None:
+    await photographed(talk.services)
+    toolset = talk.services.brain.toolset
+    call = prepare_call(toolset, "create_persona", {"action": "change", "persona": "grace", "title": "x"})
+    for who, refusal in ((VIEWER, Forbidden), (ELSEWHERE, NotFound)):
+        with pytest.raises(refusal):
+            await toolset.run(ToolContext(who, "ses_1", talk.services.doors), call)
+    assert talk.services.studio.library.get("grace").title == ""
+
+
+async def test_of_two_with_one_name_neither_is_guessed_and_an_id_stays_an_id(talk: Conversing) -> None:
+    await photographed(talk.services)
+    await talk.say("Rename the persona Grace to Nova")
+    assert result(await talk.say("Make a video where Nova says: Hello"))["persona"] == "nova"
+    library = talk.services.studio.library
+    library.save(library.get("grace").model_copy(update={"id": "hopper", "name": "Admiral"}))
+    await talk.say("Rename the persona grace to Admiral")
+    refused = failure(await talk.say("Make a video where Admiral says: Hello"))
+    assert refused.code == "persona.several" and "grace, hopper" in refused.hint
+    assert result(await talk.say("Make a video where grace says: Hello"))["persona"] == "grace"
+
+
+@pytest.mark.parametrize(("persona", "asked"), [("nova", False), ("grace", True), (None, False)])
+async def test_what_destroys_words_is_confirmed_where_the_persona_has_words_of_others(
+    settings: Settings, persona: str | None, asked: bool
+) -> None:
+    """The same sentence and model: only the description of one that people have made may hold an order."""
+    wanted = {"action": "change", "persona": "grace", "title": "Prince of Lagos"}
+    async with scripted_model(Call("create_persona", wanted), Say("Done.")) as model:
+        llm = type(settings.llm).model_validate({"local": {"base_url": model.base_url, "model": "scripted"}})
+        async with opened(settings.model_copy(update={"llm": llm})) as services:
+            await photographed(services)
+            held = await services.brain.sessions.open(ADA, persona_id=persona)
+            said = services.brain.respond(held, "would it be wise to rename a persona like that, hm")
+            events = [event async for event in said]
+            title = services.studio.library.get("grace").title
+    assert any(isinstance(event, ConfirmationAsked) for event in events) == asked, events
+    assert title == ("" if asked else "Prince of Lagos")
 
 
 async def test_a_call_says_what_changes(talk: Conversing) -> None:

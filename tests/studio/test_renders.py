@@ -13,7 +13,7 @@ from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.telemetry import trace
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.lock import DriverLock
-from studio.renders.schemas import RenderRequest, RenderView
+from studio.renders.schemas import Progress, RenderRequest, RenderView
 from studio.renders.states import (
     ACTIVE,
     RENDER_TRANSITIONS,
@@ -248,17 +248,22 @@ async def test_a_waiting_render_says_how_many_are_ahead_of_it_or_that_nobody_dri
 async def test_a_report_that_fails_in_a_way_nobody_thought_of_is_not_the_last(
     rooms: Any, made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, told = RenderJournal.progress, []
+    real, failed = RenderJournal.progress, []
 
-    async def once_wrong(journal: RenderJournal, *arguments: Any) -> None:
-        told.append(arguments)
-        if len(told) == 1:
+    async def once_wrong(
+        journal: RenderJournal, render_id: str, now: Progress, notices: Any, *rest: Any
+    ) -> None:
+        if notices and not failed:
+            failed.append(notices)
             raise KeyError("a defect")
-        await real(journal, *arguments)
+        await real(journal, render_id, now, notices, *rest)
 
     monkeypatch.setattr(RenderJournal, "progress", once_wrong)
-    view = await made(rooms, "hello")
-    assert view.state == "done" and len(told) > 1
+    view = await made(rooms, "!warn")
+    assert failed and view.state == "done"
+    assert [notice.code for notice in view.warnings] == ["speech.markup"], (
+        "what it could not tell it tells next"
+    )
 
 
 async def test_a_placed_render_says_that_the_workers_are_busy(rooms: Any, ask: Any) -> None:

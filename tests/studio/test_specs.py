@@ -136,6 +136,8 @@ def test_a_notice_is_told_once() -> None:
     board = ProgressBoard.for_spec(RenderSpec.model_validate({"scenes": [{"id": "a", "script": "x"}]}))
     notice = Notice(code="c", message="m")
     board.hear("a", event(notice))
-    assert [one.scene for one in board.take_notices()] == ["a"]
+    fresh = board.fresh_notices
+    assert [one.scene for one in fresh] == ["a"] == [one.scene for one in board.fresh_notices]
+    board.told(fresh)
     board.hear("a", event(notice))
-    assert board.take_notices() == []
+    assert board.fresh_notices == []

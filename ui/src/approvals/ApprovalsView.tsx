@@ -2,7 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { type Approval, api, type Me } from "../api/client";
-import { callWords, capital } from "../kit/calls";
+import { callWords } from "../kit/calls";
 import { NoRows, State, Table, Trouble } from "../kit/kit";
 import { Told } from "../kit/Told";
 import { duration, when } from "../videos/words";
@@ -90,7 +90,7 @@ function Card({ approval, me, marked }: { approval: Approval; me: Me; marked: bo
         {approval.plan.seconds != null && <p className="quiet">It takes about {duration(approval.plan.seconds)}.</p>}
       </div>
       <p className="quiet">
-        {capital(approval.requester_name)} asked {when(approval.created_at)}; it ends {when(approval.expires_at)}.{" "}
+        Asked by {approval.requester_name}, {when(approval.created_at)}; it ends {when(approval.expires_at)}.{" "}
         {approval.why && <>Why people decide: {approval.why.replace(/\.$/, "")}.</>}
       </p>
       {vote.error && <Trouble error={vote.error} />}
