@@ -80,6 +80,14 @@ def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_
     assert other.video.read_bytes() != together.video.read_bytes()
 
 
+def test_a_neighbour_who_comes_while_both_work_parks_neither(segment: Callable[..., SegmentFiles]) -> None:
+    """LivePortrait draws on in its thread; parked in the midst of it, it would have lost its card."""
+    holder = ModelHolder(lambda: 100 * MIB if holder.loads else None)
+    made = segment("crowded", holder=holder)
+    assert holder.on_card == ("liveportrait", "latentsync")
+    assert made.video.read_bytes() == segment("alone").video.read_bytes()
+
+
 @pytest.mark.slow
 def test_scenes_of_one_process_hand_their_networks_on(segment: Callable[..., SegmentFiles]) -> None:
     holder = ModelHolder(lambda: None)

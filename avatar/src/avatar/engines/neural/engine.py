@@ -170,7 +170,10 @@ class NeuralFace:
             drawn = moved if together else stack.enter_context(self._kept(moved(), still))
             job = self._job(_stand_in(face), track, Path(), face.image.name or "the photo", still.work_size)
             job = replace(job, drawn=drawn)
-            pictures = stack.enter_context(self._mouth(job, lambda: DrawnFaceTracker(still)))
+            # As it was decided above: LivePortrait is drawing, and a neighbour may have come since.
+            beside = (PORTRAIT,) if together else ()
+            mouth = self._mouth(job, lambda: DrawnFaceTracker(still), beside)
+            pictures = stack.enter_context(mouth)
             yield (still.shown(picture) for picture in pictures)
 
     @contextmanager
@@ -185,12 +188,14 @@ class NeuralFace:
             path.unlink(missing_ok=True)
 
     @contextmanager
-    def _mouth(self, job: Job, tracker: OpenTracker) -> Iterator[Iterator[Pixels]]:
+    def _mouth(
+        self, job: Job, tracker: OpenTracker, beside: tuple[str, ...] = ()
+    ) -> Iterator[Iterator[Pixels]]:
         mouth = self._given.holder.lend(
             self._mouth_name(),
             lambda: models.load_mouth(self._given.models, self.mode),
             share_of(MOUTH, self.mode).working_mib,
-            beside=(PORTRAIT,) if job.drawn is not None and self._fit_together() else (),
+            beside=beside,
         )
         settings = models.mouth_settings(self._given.seed)
         engine = LatentSync(mouth.networks, mouth.ways_in(self.mode), settings, tracker=tracker)
