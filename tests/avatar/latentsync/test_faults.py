@@ -161,6 +161,42 @@ def test_of_two_people_the_chosen_one_speaks(
     assert changed[drawn] > 3 * changed[1 - drawn]
 
 
+class Narrow(DotTracker):
+    """Misses what is narrower than a tenth of the view, as a real tracker does."""
+
+    def track(self, image_bgr: Any) -> list[FaceLandmarks]:
+        return [
+            face for face in super().track(image_bgr) if face.box[2] - face.box[0] >= 0.1 * image_bgr.shape[1]
+        ]
+
+
+def test_a_speaker_who_is_small_in_the_picture_is_given_a_mouth(clips: Clips, small_engine: Make) -> None:
+    def far(number: int) -> np.ndarray:
+        picture = np.full((360, 640, 3), 120, np.uint8)
+        picture[100:260, 300:492] = speaker(number)
+        return picture
+
+    frames = [far(number) for number in range(10)]
+    assert not Narrow().track(frames[0])
+    video = video_of(clips.folder / "far.mp4", frames)
+    engine = small_engine(steps=1)
+    engine._open_tracker = Narrow
+    result = run(job(video, clips.sound(0.4)), clips.folder / "out.mp4", engine)
+    assert result.lost_face_frames == ()
+    made, filmed = pictures(clips.folder / "out.mp4"), np.stack(frames).astype(int)
+    mouth, wall = np.s_[:, 190:220, 380:410], np.s_[:, 190:220, 40:70]
+    assert np.abs(made[mouth] - filmed[mouth]).mean() > 3 * np.abs(made[wall] - filmed[wall]).mean()
+
+
+def test_when_the_speaker_has_left_nobody_else_gets_the_mouth(clips: Clips, small_engine: Make) -> None:
+    frames = [np.hstack([speaker(n, hidden=n >= 8), speaker(n + 30)]) for n in range(50)]
+    video = video_of(clips.folder / "two.mp4", frames)
+    engine = small_engine(steps=1)
+    engine._open_tracker = Two
+    result = run(job(video, clips.sound(2.0), face_index=0), clips.folder / "out.mp4", engine)
+    assert result.lost_face_frames == ((8, 49),)
+
+
 def test_noise_in_a_pause_moves_no_mouth(clips: Clips, small_engine: Make) -> None:
     """The mouth in the pause is the one of silence, whatever hum the pause holds."""
     rate, seconds = 16_000, 0.88
