@@ -16,9 +16,12 @@ from synthetic_speaker import SIZE, Clips, DotTracker, speaker
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
+from avatar.engines.base import EngineReport  # noqa: E402
+from avatar.engines.latentsync.engine import Job  # noqa: E402
 from avatar.errors import InvalidInput, Unavailable  # noqa: E402
 from avatar.face.landmarks import FaceLandmarks  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
+from avatar.spec import MediaRef, VideoFace  # noqa: E402
 from test_engine import job, pictures, run  # noqa: E402
 
 Make = Callable[..., Any]
@@ -186,6 +189,32 @@ def test_a_speaker_who_is_small_in_the_picture_is_given_a_mouth(clips: Clips, sm
     made, filmed = pictures(clips.folder / "out.mp4"), np.stack(frames).astype(int)
     mouth, wall = np.s_[:, 190:220, 380:410], np.s_[:, 190:220, 40:70]
     assert np.abs(made[mouth] - filmed[mouth]).mean() > 3 * np.abs(made[wall] - filmed[wall]).mean()
+
+
+def test_of_a_drawn_photo_the_tracker_is_shown_whole_pictures_alone(clips: Clips, small_engine: Make) -> None:
+    """It answers with the photo's own place where it finds nothing: of a part of it that is wrong."""
+    looks: list[tuple[int, ...]] = []
+
+    class Known(DotTracker):
+        def track(self, image_bgr: Any) -> list[FaceLandmarks]:
+            looks.append(image_bgr.shape)
+            return super().track(speaker(0))
+
+    engine = small_engine(steps=1)
+    engine._open_tracker = Known
+    drawn = [np.full((360, 640, 3), 120, np.uint8)] * 6
+    told = Job(
+        face=VideoFace(video=MediaRef(path="photo.png")),
+        video=Path(),
+        name="photo.png",
+        sound=clips.sound(0.24),
+        frames=6,
+        size=(640, 360),
+        drawn=lambda: iter(drawn),
+    )
+    with engine.pictures(told, clips.folder, EngineReport()) as made:
+        assert len(list(made)) == 6
+    assert looks == [(360, 640, 3)] * 6
 
 
 def test_when_the_speaker_has_left_nobody_else_gets_the_mouth(clips: Clips, small_engine: Make) -> None:
