@@ -159,8 +159,8 @@ def test_latentsync_follows_its_anchors(
     (seen,) = tracker.track(astronaut)
     moved = seen.shifted(12, -7)
     package["faces"] = [mapped(moved.points)]
-    theirs = Follower(256).see(InsightFaceTracker(store, environment=ON).track(astronaut))
-    ours = Follower(256).see([moved])
+    (found,) = InsightFaceTracker(store, environment=ON).track(astronaut)
+    theirs, ours = Follower(256).see(found), Follower(256).see(moved)
     assert theirs.found and theirs.strength == pytest.approx(ours.strength)
     assert theirs.matrix == pytest.approx(ours.matrix, abs=1e-3)
 

@@ -40,7 +40,7 @@ def shots(count: int, hidden: range = range(0)) -> Iterator[Shot]:
     keys = noise("heard", (count // 8 + 2, 50, 384))
     for index in range(count):
         picture = speaker(index, hidden=index in hidden)
-        seen = follower.see(tracker.track(picture))
+        seen = follower.see(next(iter(tracker.track(picture)), None))
         crop = (
             cut_out(picture, seen.matrix, 64, CPU)[:, :, ::-1]
             if seen.matrix is not None

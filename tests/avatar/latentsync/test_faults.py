@@ -16,9 +16,12 @@ from synthetic_speaker import SIZE, Clips, DotTracker, speaker
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
+from avatar.engines.base import EngineReport  # noqa: E402
+from avatar.engines.latentsync.engine import Job  # noqa: E402
 from avatar.errors import InvalidInput, Unavailable  # noqa: E402
 from avatar.face.landmarks import FaceLandmarks  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
+from avatar.spec import MediaRef, VideoFace  # noqa: E402
 from test_engine import job, pictures, run  # noqa: E402
 
 Make = Callable[..., Any]
@@ -159,6 +162,68 @@ def test_of_two_people_the_chosen_one_speaks(
         for left in (80, 192 + 70)
     ]
     assert changed[drawn] > 3 * changed[1 - drawn]
+
+
+class Narrow(DotTracker):
+    """Misses what is narrower than a tenth of the view, as a real tracker does."""
+
+    def track(self, image_bgr: Any) -> list[FaceLandmarks]:
+        return [
+            face for face in super().track(image_bgr) if face.box[2] - face.box[0] >= 0.1 * image_bgr.shape[1]
+        ]
+
+
+def test_a_speaker_who_is_small_in_the_picture_is_given_a_mouth(clips: Clips, small_engine: Make) -> None:
+    def far(number: int) -> np.ndarray:
+        picture = np.full((360, 640, 3), 120, np.uint8)
+        picture[100:260, 300:492] = speaker(number)
+        return picture
+
+    frames = [far(number) for number in range(10)]
+    assert not Narrow().track(frames[0])
+    video = video_of(clips.folder / "far.mp4", frames)
+    engine = small_engine(steps=1)
+    engine._open_tracker = Narrow
+    result = run(job(video, clips.sound(0.4)), clips.folder / "out.mp4", engine)
+    assert result.lost_face_frames == ()
+    made, filmed = pictures(clips.folder / "out.mp4"), np.stack(frames).astype(int)
+    mouth, wall = np.s_[:, 190:220, 380:410], np.s_[:, 190:220, 40:70]
+    assert np.abs(made[mouth] - filmed[mouth]).mean() > 3 * np.abs(made[wall] - filmed[wall]).mean()
+
+
+def test_of_a_drawn_photo_the_tracker_is_shown_whole_pictures_alone(clips: Clips, small_engine: Make) -> None:
+    """It answers with the photo's own place where it finds nothing: of a part of it that is wrong."""
+    looks: list[tuple[int, ...]] = []
+
+    class Known(DotTracker):
+        def track(self, image_bgr: Any) -> list[FaceLandmarks]:
+            looks.append(image_bgr.shape)
+            return super().track(speaker(0))
+
+    engine = small_engine(steps=1)
+    engine._open_tracker = Known
+    drawn = [np.full((360, 640, 3), 120, np.uint8)] * 6
+    told = Job(
+        face=VideoFace(video=MediaRef(path="photo.png")),
+        video=Path(),
+        name="photo.png",
+        sound=clips.sound(0.24),
+        frames=6,
+        size=(640, 360),
+        drawn=lambda: iter(drawn),
+    )
+    with engine.pictures(told, clips.folder, EngineReport()) as made:
+        assert len(list(made)) == 6
+    assert looks == [(360, 640, 3)] * 6
+
+
+def test_when_the_speaker_has_left_nobody_else_gets_the_mouth(clips: Clips, small_engine: Make) -> None:
+    frames = [np.hstack([speaker(n, hidden=n >= 8), speaker(n + 30)]) for n in range(50)]
+    video = video_of(clips.folder / "two.mp4", frames)
+    engine = small_engine(steps=1)
+    engine._open_tracker = Two
+    result = run(job(video, clips.sound(2.0), face_index=0), clips.folder / "out.mp4", engine)
+    assert result.lost_face_frames == ((8, 49),)
 
 
 def test_noise_in_a_pause_moves_no_mouth(clips: Clips, small_engine: Make) -> None:

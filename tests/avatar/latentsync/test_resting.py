@@ -108,7 +108,8 @@ class Shut(DotTracker):
         self._until, self._frame = until, -1
 
     def track(self, image_bgr: Any) -> list[FaceLandmarks]:
-        self._frame += 1
+        # After the first picture, one look at all of it comes beside the close one.
+        self._frame += self._frame < 0 or image_bgr.shape[:2] != SIZE[::-1]
         faces = super().track(image_bgr)
         for face in faces:
             upper, lower, *_ = layout_of(face.points).lips

@@ -12,6 +12,7 @@ from avatar.engines.latentsync.following import TURN_AWAY_FRAMES, Followed, Foll
 
 pytest.importorskip("mediapipe", reason="needs the extra `face`: Python 3.11 or 3.12, then `make test`")
 
+from avatar.face.follow import NARROW_SHARE, FaceFollower
 from avatar.face.tracker import open_tracker
 from avatar.measure import frames_of
 from clipmaker import Clip, Motion, make_clip
@@ -26,7 +27,8 @@ def clip_of(folder: Path, motion: Motion) -> Clip:
 def seen_in(clip: Clip) -> list[Seen]:
     follower = Follower(256)
     with closing(open_tracker(max_faces=1)) as tracker:
-        return [follower.see(tracker.track(picture)) for picture in frames_of(clip.path)]
+        speaker = FaceFollower(tracker, None, close_below=NARROW_SHARE)
+        return [follower.see(speaker.next(picture)) for picture in frames_of(clip.path)]
 
 
 def test_on_a_profile_the_drawn_mouth_fades_out_and_the_frames_are_listed(tmp_path: Path) -> None:

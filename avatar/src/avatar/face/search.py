@@ -13,6 +13,8 @@ from avatar.face.tracker import FaceTracker
 _SEARCH_SIDE_PX = 1280
 _TILE_SIDE_PX = 320
 _TILINGS = (2, 4, 8)
+LARGE_SHARE = 0.15
+"""Of the picture's width. Such a face settles it: nobody means the passers-by far behind."""
 
 
 def find_faces(image_bgr: Picture, tracker: FaceTracker) -> list[FaceLandmarks]:
@@ -27,9 +29,7 @@ def find_faces(image_bgr: Picture, tracker: FaceTracker) -> list[FaceLandmarks]:
     if scale < 1:
         small = _resized(image_bgr, scale)
     found = tracker.track(small)
-    # A large face settles it: nobody means the passers-by far behind.
-    large = any(face.box[2] - face.box[0] > 0.15 * small.shape[1] for face in found)
-    if not large:
+    if not any(face.box[2] - face.box[0] > LARGE_SHARE * small.shape[1] for face in found):
         for tiles in _TILINGS:
             if tiles == _TILINGS[-1] and found:
                 break  # only to tell people that their face is too small, instead of that there is none

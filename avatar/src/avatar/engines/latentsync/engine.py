@@ -19,7 +19,7 @@ from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.ahead import ahead
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
 from avatar.engines.latentsync.clip import Clip, Settings, Shot
-from avatar.engines.latentsync.following import Followed, Follower, Seen
+from avatar.engines.latentsync.following import LEAST_EYE_DISTANCE_PX, Followed, Follower, Seen
 from avatar.engines.latentsync.gate import speech_steps, without_pauses
 from avatar.engines.latentsync.hearing import feature_blocks, frame_tokens
 from avatar.engines.latentsync.info import INFO
@@ -34,6 +34,7 @@ from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import Framing
 from avatar.engines.motion.timeline import frames_of_steps, lay_out
 from avatar.errors import InvalidInput
+from avatar.face.follow import NARROW_SHARE, NEVER_CLOSE, FaceFollower
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.spec import Notice, VideoFace
 
@@ -136,13 +137,18 @@ class LatentSync:
         """Everything the networks are told of each frame. Runs in a thread: it waits for no card."""
         side = self._settings.side_px
         pictures = filmed(job, report) if job.drawn is None else job.drawn()
-        follower = Follower(side, job.face.face_index)
+        follower = Follower(side)
         blocks = feature_blocks(LogMel(sound, job.tail), self._networks.whisper)
         tokens = frame_tokens(blocks, job.frames, job.fps)
         with closing(self._open_tracker()) as tracker:
             declare(tracker, report)
+            # A photo's face is where it is known to be: a part of the picture tells nothing more of it.
+            close = NARROW_SHARE if job.drawn is None else NEVER_CLOSE
+            speaker = FaceFollower(
+                tracker, job.face.face_index, close_below=close, least_eye_px=LEAST_EYE_DISTANCE_PX
+            )
             for index, (picture, heard) in enumerate(zip(pictures, tokens, strict=True)):
-                seen = follower.see(tracker.track(picture))
+                seen = follower.see(speaker.next(picture))
                 followed.note(index, seen)
                 matrix = _anywhere(picture, side) if seen.matrix is None else seen.matrix
                 crop = np.ascontiguousarray(cut_out(picture, matrix, side, _CPU)[:, :, ::-1])

@@ -1,10 +1,11 @@
-"""Follows the speaker's face from frame to frame, through moments in which it cannot be seen."""
+"""What becomes of the speaker's face from frame to frame, through moments in which it cannot be seen. Who the
+speaker is: `avatar.face.follow`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,12 +81,9 @@ class Followed:
 
 @dataclass(slots=True)
 class Follower:
-    """One for each clip. index: which face, counted from the left, in the first frame that has one; None is
-    the largest. Later the face nearest to where it was is taken.
-    """
+    """One for each clip."""
 
     side_px: int
-    index: int | None = None
     smoothing: Smoothing = "steady"
     _aligner: Aligner = field(init=False)
     _last: Seen = Seen(None, 0.0, False)
@@ -96,45 +94,26 @@ class Follower:
     def __post_init__(self) -> None:
         self._aligner = Aligner(self.side_px, self.smoothing)
 
-    def see(self, faces: Sequence[FaceLandmarks]) -> Seen:
-        """Take in what the tracker found in the next frame."""
-        chosen = self._chosen([face for face in faces if face.eye_distance_px >= LEAST_EYE_DISTANCE_PX])
-        self._last = self._lost() if chosen is None else self._found(chosen)
+    def see(self, face: FaceLandmarks | None) -> Seen:
+        """Take in the speaker's face in the next frame."""
+        self._last = self._lost() if face is None else self._found(face)
         return self._last
 
-    def _found(self, chosen: FaceLandmarks) -> Seen:
+    def _found(self, face: FaceLandmarks) -> Seen:
         if self._missed > HELD_FRAMES:  # it may be elsewhere by now: nothing is smoothed over the gap
             self._aligner = Aligner(self.side_px, self.smoothing)
             self._facing.clear()
         first = self._anchors is None
-        self._anchors, self._missed = latentsync_anchors(chosen.points), 0
-        self._facing.append(turn_of(chosen.points).shown)
+        self._anchors, self._missed = latentsync_anchors(face.points), 0
+        self._facing.append(turn_of(face.points).shown)
         facing = min(self._facing)
         least, most = self._last.strength - 1 / TURN_AWAY_FRAMES, self._last.strength + 1 / FADE_IN_FRAMES
         strength = facing if first else max(0.0, least, min(facing, most))
         matrix = self._aligner.matrix(self._anchors)
-        return Seen(matrix, strength, True, facing, lip_opening(chosen.points))
+        return Seen(matrix, strength, True, facing, lip_opening(face.points))
 
     def _lost(self) -> Seen:
         self._missed += 1
         if self._missed <= HELD_FRAMES:
             return Seen(self._last.matrix, self._last.strength, False)
         return Seen(self._last.matrix, max(0.0, self._last.strength - 1 / FADE_OUT_FRAMES), False)
-
-    def _chosen(self, faces: Sequence[FaceLandmarks]) -> FaceLandmarks | None:
-        if not faces:
-            return None
-        if self._anchors is None:
-            if self.index is None:
-                return max(faces, key=lambda face: face.area_px)
-            ordered = sorted(faces, key=lambda face: face.box[0])
-            return ordered[self.index] if self.index < len(ordered) else None
-        middle = self._anchors.mean(axis=0)
-
-        def away(face: FaceLandmarks) -> float:
-            return float(np.linalg.norm(latentsync_anchors(face.points).mean(axis=0) - middle))
-
-        nearest = min(faces, key=away)
-        reach = 3 * float(np.linalg.norm(self._anchors[1] - self._anchors[0])) * (1 + self._missed / 10)
-        patient = self._missed <= 2 * (HELD_FRAMES + FADE_OUT_FRAMES)
-        return None if patient and away(nearest) > reach else nearest

@@ -19,7 +19,8 @@ from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.timeline import frames_of_steps
 from avatar.errors import InvalidInput
 from avatar.face.anchors import CropFrame, liveportrait_crop
-from avatar.face.landmarks import FaceLandmarks, Points
+from avatar.face.follow import NARROW_SHARE, FaceFollower
+from avatar.face.landmarks import Points
 from avatar.face.tracker import FaceTracker
 
 DRIVING_SCALE, DRIVING_LIFT = 2.2, -0.1
@@ -53,7 +54,7 @@ class Film:
 
     def tracked(self, tracker: FaceTracker, index: int | None) -> Iterator[tuple[Pixels, Points | None]]:
         """Every picture with the landmarks of the chosen face: number `index` from the left in the first
-        picture with faces (None: the largest), then whichever is nearest to where it was.
+        picture with so many (None: the largest), followed as `FaceFollower` does.
         """
         return followed(self.pictures(), tracker, index)
 
@@ -68,11 +69,9 @@ def followed(
     pictures: Iterable[Pixels], tracker: FaceTracker, index: int | None
 ) -> Iterator[tuple[Pixels, Points | None]]:
     """See `Film.tracked`."""
-    last: FaceLandmarks | None = None
+    follower = FaceFollower(tracker, index, close_below=NARROW_SHARE)
     for picture in pictures:
-        faces = tracker.track(picture)
-        found = _chosen(faces, last, index)
-        last = found or last
+        found = follower.next(picture)
         yield picture, None if found is None else found.points
 
 
@@ -149,23 +148,3 @@ def pictured_face(picture: Pixels, points: Points, animator: Animator) -> Drivin
     matrix = CropFrame(crop.centre, crop.side, 0.0).matrix(side)
     motion = animator.motions([shrunk(cut(picture, matrix, side), animator.side_px)])[0]
     return DrivingFace(motion, openings_of(points))
-
-
-def _chosen(
-    faces: list[FaceLandmarks], last: FaceLandmarks | None, index: int | None
-) -> FaceLandmarks | None:
-    if not faces:
-        return None
-    if last is not None:
-        x, y = last.points[:, :2].mean(axis=0)
-        nearest = min(faces, key=lambda face: _distance(face, float(x), float(y)))
-        return nearest if _distance(nearest, float(x), float(y)) < 3 * last.eye_distance_px else None
-    if index is None:
-        return faces[0]
-    ordered = sorted(faces, key=lambda face: face.box[0])
-    return ordered[index] if index < len(ordered) else None
-
-
-def _distance(face: FaceLandmarks, x: float, y: float) -> float:
-    centre = face.points[:, :2].mean(axis=0)
-    return float(np.hypot(centre[0] - x, centre[1] - y))

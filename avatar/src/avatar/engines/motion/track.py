@@ -20,15 +20,15 @@ import numpy.typing as npt
 
 from avatar.engines.base import Pixels
 from avatar.engines.motion.appearance import PLACES, sample
-from avatar.engines.motion.follow import FaceFollower, Place
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
 from avatar.engines.motion.framing import upright_bgr
+from avatar.face.follow import FaceFollower, Place
 from avatar.face.landmarks import POINT_COUNT, Points
 from avatar.face.tracker import FaceTracker
 
 BLOCK = 256
 _LONGEST_PX = 1280
-_FORMAT = 2
+_FORMAT = 3
 
 Found = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -161,8 +161,8 @@ def _measure_block(
             continue
         found = follower.next(picture)
         if found is not None:
-            colours[index] = sample(picture, found)
-            points[index] = found * np.float32(footage.width / picture.shape[1])
+            colours[index] = sample(picture, found.points)
+            points[index] = found.points * np.float32(footage.width / picture.shape[1])
     return Block(points, colours, follower.last)
 
 
