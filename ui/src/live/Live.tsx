@@ -3,16 +3,9 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
 import type { Render } from "../api/client";
+import type { Happening } from "./happening";
 import { announceProgress } from "./milestones";
 import { follow } from "./sse";
-
-export interface Happening {
-  id: number;
-  stream: string;
-  kind: string;
-  data: Record<string, unknown>;
-  at: string;
-}
 
 interface Live {
   log: Happening[];

@@ -1,7 +1,7 @@
 /** What is said aloud of a render: each stage and each quarter once, not every frame. */
 
 import { stageWords } from "../videos/words";
-import type { Happening } from "./Live";
+import type { Happening } from "./happening";
 
 const said = new Map<string, string>();
 

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "react";
 import { Empty } from "../kit/kit";
 import { Told } from "../kit/Told";
-import { type Happening, MOST_LINES, useLive } from "../live/Live";
+import type { Happening } from "../live/happening";
+import { MOST_LINES, useLive } from "../live/Live";
 
 export function LogView() {
   const { log } = useLive();
