@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from agent.events import Failure, Text
 from agent.tools.render_lines import RenderLine
+from app.cli.agreed import Said, agreed_spec, asking_agreement, nobody_agreed_to
 from app.cli.ask import cancel_and_say
 from app.cli.forecasts import forecasts_told
 from app.cli.printing import Printer
@@ -35,6 +36,10 @@ def register(cli: typer.Typer) -> None:
         script: Annotated[str | None, typer.Option(help='What is said; "-" reads it.')] = None,
         project: Annotated[str | None, typer.Option(help="A project instead: id or slug.")] = None,
         title: Annotated[str | None, typer.Option(help="How the video is called.")] = None,
+        person: Annotated[
+            str | None, typer.Option(help="Who is seen in the spec's photo or video and has agreed.")
+        ] = None,
+        purpose: Annotated[str | None, typer.Option(help="What they agreed to; with --person.")] = None,
         ready_by: Annotated[
             str | None, typer.Option(help="When it is wanted (17:00); says whether it will be ready.")
         ] = None,
@@ -51,35 +56,49 @@ def register(cli: typer.Typer) -> None:
                 'Try: soundstage render --persona nova --script "Hello".',
             )
 
+        said = Said(person, purpose)
+        if spec is None and said.person is not None:
+            raise Invalid(
+                "render.agreed_without_spec",
+                "Who agreed is said of the faces in a spec file, and there is none.",
+                "Leave out --person and --purpose: personas and projects have consents of their own.",
+            )
         wanted = moment_of(ready_by) if ready_by else None
 
         async def work() -> bool:
             async with opened(called.settings()) as services, working(services, drive=wait):
-                view = await _create(services, spec, persona, script, project, title, wanted)
+                if spec is not None:
+                    view = await _create_from_file(services, spec, said, wanted)
+                else:
+                    view = await _create(services, persona, script, project, title, wanted)
                 async with forecasts_told(services.studio.renders, printer, view, wait=wait):
                     return await watch_to_the_end(services, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
 
+async def _create_from_file(
+    services: Services, spec: Path, said: Said, ready_by: datetime | None
+) -> RenderView:
+    found = await asyncio.to_thread(_read_spec, spec)
+    found = await agreed_spec(services.studio.consents, found, spec.parent, said)
+    with asking_agreement(nobody_agreed_to(found, spec.parent)):
+        return await services.studio.renders.create_from_file(
+            found, spec.parent, requested_by=Principal.local_admin().name, ready_by=ready_by
+        )
+
+
 async def _create(
     services: Services,
-    spec: Path | None,
     persona: str,
     script: str | None,
     project: str | None,
     title: str | None,
     ready_by: datetime | None,
 ) -> RenderView:
-    requested_by = Principal.local_admin().name
-    if spec is not None:
-        found = await asyncio.to_thread(_read_spec, spec)
-        return await services.studio.renders.create_from_file(
-            found, spec.parent, requested_by=requested_by, ready_by=ready_by
-        )
     words = None if script is None else words_of(script)
     request = RenderRequest(persona=persona, script=words, project=project, title=title, ready_by=ready_by)
-    return await services.studio.renders.create(request, requested_by=requested_by)
+    return await services.studio.renders.create(request, requested_by=Principal.local_admin().name)
 
 
 def _read_spec(path: Path) -> RenderSpec:

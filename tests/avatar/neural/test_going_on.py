@@ -72,10 +72,19 @@ def test_a_render_that_is_stopped_while_it_is_assembled_draws_nothing_again(
         render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
     assert set(computed) == stages
     assert list(unfinished.iterdir())
+    kept = len(list(unfinished.iterdir()))
     computed.clear()
-    render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    told = list[Any]()
+    render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache", tell=told.append))
     assert computed == []
+    assert resumed(told) == [("one", kept)], "it says how much, and of which scene"
     assert not list(unfinished.iterdir()), "the video is there: nothing is needed any more"
+
+
+def resumed(told: list[Any]) -> list[tuple[str, int]]:
+    """The scenes of which parts of a stopped run were used, and how many."""
+    notices = [line for line in told if getattr(line, "code", "") == "render.resumed"]
+    return [(notice.scene, int(notice.message.rstrip(".").rpartition(" ")[2])) for notice in notices]
 
 
 def frames_of(path: Path) -> list[str]:
@@ -124,6 +133,7 @@ def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
         patch.setattr(LatentSyncUNet, "shallow", vanishing)
         render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
     assert computed.count("mouth") == 2 and list(unfinished.iterdir())
+    kept = len(list(unfinished.iterdir()))
     drawn = computed.count("portrait")
     computed.clear()
     steps.clear()
@@ -132,6 +142,7 @@ def test_a_chain_whose_card_is_lost_goes_on_with_the_reuse_it_began_with(
     render.render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache", tell=told.append))
     assert computed.count("mouth") == chunks - 1, "one chunk was finished"
     assert steps == one * (chunks - 1)
+    assert resumed(told) == [("one", kept)]
     assert computed.count("portrait") == everything.count("portrait") - drawn
     assert frames_of(tmp_path / "out.mp4") == frames_of(tmp_path / "whole" / "out.mp4")
     assert not list(unfinished.iterdir())

@@ -111,6 +111,9 @@ def test_a_full_card_is_tried_once_more_in_the_low_mode_with_the_same_frames(
     (notice,) = (one for one in made.record.warnings if one.code == "gpu.out_of_memory")
     assert "needed 1536 MiB more" in notice.message and "Starting again" in notice.message
     assert notice in told
+    assert "render.resumed" not in [getattr(one, "code", "") for one in told], (
+        "its own first try is no earlier run"
+    )
     assert holder.loads[-1] == "latentsync low"
 
 

@@ -1,24 +1,46 @@
-"""Who agreed to being imitated: the record beside a file, or one that is named."""
+"""Who agreed to being imitated: said at the prompt, in the record beside a file, or in one that is named."""
 
 from __future__ import annotations
 
+import os
+import secrets
+from argparse import Namespace, _ActionsContainer
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+from avatar.cli.given_files import require_kept
 from avatar.errors import InvalidInput
 from avatar.spec import Consent
+from avatar.spec.consent_file import EXAMPLE, consent_file, read_consent
 
-_HINT = 'It is JSON: {"id": "…", "person": "…", "granted_at": "2026-01-31", "purpose": "…"}.'
+_HINT = f"It is JSON: {EXAMPLE}."
+
+
+def add_agreement(one: _ActionsContainer, source: str) -> None:
+    """--consent FILE, or --person NAME and --purpose TEXT, which write that file. `source`: the argument that
+    names whom the consent is for.
+    """
+    one.add_argument(
+        "--consent",
+        type=Path,
+        metavar="FILE",
+        help=f"who agreed (JSON: id, person, granted_at, purpose); default {source}.consent.json",
+    )
+    one.add_argument(
+        "--person", metavar="NAME", help=f"who is seen and has agreed: recorded in {source}.consent.json"
+    )
+    one.add_argument("--purpose", metavar="TEXT", help="what they agreed to; with --person")
 
 
 def consent_of(file: Path, named: Path | None) -> Consent | None:
     """The record in the named file, or in the one beside the file; None where there is none."""
-    path = named or beside(file)
+    path = named or consent_file(file)
     if named is None and not path.is_file():
         return None
     try:
-        return Consent.model_validate_json(path.read_bytes())
+        return read_consent(path)
     except (OSError, ValueError) as error:
         raise InvalidInput(
             "consent.unreadable",
@@ -27,13 +49,68 @@ def consent_of(file: Path, named: Path | None) -> Consent | None:
         ) from error
 
 
-def beside(file: Path) -> Path:
-    return file.with_name(f"{file.name}.consent.json")
+def agreed(file: Path, arguments: Namespace) -> Consent | None:
+    """What is said at the prompt is recorded beside `file`, where it stays; else as `consent_of`.
+
+    A record that is there is never changed. Raises InvalidInput `consent.incomplete`, `consent.other_record`,
+    `consent.unreadable`.
+    """
+    person, purpose = ((said or "").strip() for said in (arguments.person, arguments.purpose))
+    if arguments.person is None and arguments.purpose is None:
+        return consent_of(file, arguments.consent)
+    if not (person and purpose) or arguments.consent is not None:
+        raise InvalidInput(
+            "consent.incomplete",
+            "A consent is who agreed and what to, or a file that says so.",
+            'Give both --person "Ada Example" and --purpose "course videos", or --consent FILE.',
+        )
+    known = consent_of(file, None)
+    if known is None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        made = Consent(id=f"cns_{secrets.token_hex(8)}", person=person, granted_at=now, purpose=purpose)
+        if not file.is_file():  # whoever needs it tells so; nobody agreed to showing nothing
+            return made
+        if _written(consent_file(file), made):
+            require_kept(arguments)
+            return made
+        known = consent_of(file, None)  # somebody else was quicker
+    if known is None or (known.person, known.purpose) != (person, purpose):
+        said = "" if known is None else f"{known.person} agreed on {known.granted_at} to: {known.purpose}"
+        raise InvalidInput(
+            "consent.other_record",
+            f"{consent_file(file)} is another record: {said}.",
+            "Leave out --person and --purpose to go by it, move it away, or name a file with --consent.",
+        )
+    return known
+
+
+def _written(path: Path, consent: Consent) -> bool:
+    """Whole or not at all, and never over another: False where there is one by now."""
+    from avatar.encode.atomic import write_error
+
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    text = consent.model_dump_json(indent=2, exclude_none=True) + "\n"
+    try:
+        part.write_text(text, encoding="utf-8")
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system that has no links
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise write_error(error, path) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager
 def asking_consent(file: Path) -> Iterator[None]:
-    """Says of a face nobody agreed to where this verb looks for the record; a spec has another place."""
+    """Says of a face nobody agreed to how this verb is told of it; a spec has another place."""
     try:
         yield
     except InvalidInput as error:
@@ -42,5 +119,7 @@ def asking_consent(file: Path) -> Iterator[None]:
         raise InvalidInput(
             "consent.required",
             error.message,
-            f"Record who agreed in {beside(file)}, or in a file that --consent names. {_HINT}",
+            'If that person has agreed, give the same command with --person "NAME" --purpose "WHAT FOR":'
+            f" it is recorded in {consent_file(file)}. Or write that file, or one that --consent names,"
+            f" yourself: {EXAMPLE}",
         ) from error

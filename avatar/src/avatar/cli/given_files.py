@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from avatar.cli.agreed import beside
 from avatar.pipeline.files import Companions, require_other_files
+from avatar.spec.consent_file import consent_file
 
 READ = ("spec", "image", "file", "video", "audio", "transcript", "source", "driving", "consent")
 WRITTEN = ("out", "target", "shown", "save_template")
@@ -19,7 +19,7 @@ def require_kept(arguments: Namespace) -> None:
     Raises `InvalidInput` (`output.overwrites_input`).
     """
     given = _paths(arguments, READ)
-    given += [beside(path) for path in _paths(arguments, SHOWN_WITH_CONSENT)]
+    given += [consent_file(path) for path in _paths(arguments, SHOWN_WITH_CONSENT)]
     for target in _paths(arguments, WRITTEN):
         require_other_files(target, _made_with(target), given)
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import get_args
 
-from avatar.cli.agreed import asking_consent, consent_of
+from avatar.cli.agreed import add_agreement, agreed, asking_consent
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, Pauses, VideoFace
@@ -20,12 +20,7 @@ def add_lipsync(one: ArgumentParser) -> None:
     latent.add_argument("--video", type=Path, metavar="FILE", help="the person who is to speak")
     latent.add_argument("--audio", type=Path, metavar="FILE", help="what the person is to say")
     latent.add_argument("--out", type=Path, metavar="FILE", help="the video to make")
-    latent.add_argument(
-        "--consent",
-        type=Path,
-        metavar="FILE",
-        help="who agreed (JSON: id, person, granted_at, purpose); default VIDEO.consent.json",
-    )
+    add_agreement(latent, "VIDEO")
     latent.add_argument("--transcript", type=Path, metavar="FILE", help="what is said, for captions")
     latent.add_argument(
         "--vram", choices=("auto", "low"), default="auto", help="low: for cards of 8 GB, or shared ones"
@@ -122,7 +117,7 @@ def _spec(arguments: Namespace) -> LipsyncSpec:
         fit=arguments.fit,
         face_index=arguments.face_index,
         pauses=arguments.pauses,
-        consent=consent_of(arguments.video, arguments.consent),
+        consent=agreed(arguments.video, arguments),
     )
     return LipsyncSpec(
         face=face,

@@ -7,7 +7,7 @@ from dataclasses import astuple
 from itertools import count
 from pathlib import Path
 
-from avatar.cli.agreed import asking_consent, consent_of
+from avatar.cli.agreed import add_agreement, agreed, asking_consent
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
 from avatar.spec import Finished
@@ -31,12 +31,7 @@ def add_reenact(one: ArgumentParser) -> None:
         metavar="FILE",
         help="the video to make; default SOURCE.reenacted.mp4, numbered where that is taken",
     )
-    one.add_argument(
-        "--consent",
-        type=Path,
-        metavar="FILE",
-        help="who agreed (JSON: id, person, granted_at, purpose); default SOURCE.consent.json",
-    )
+    add_agreement(one, "SOURCE")
     one.add_argument(
         "--save-template", type=Path, metavar="FILE", help="keep the driving video's motion (.npz, .json)"
     )
@@ -92,7 +87,7 @@ def reenact(arguments: Namespace, context: Context) -> Finished:
         source=arguments.source,
         driving=arguments.driving,
         text=arguments.say,
-        consent=consent_of(arguments.source, arguments.consent),
+        consent=agreed(arguments.source, arguments),
         save_template=arguments.save_template,
         options=options,
     )

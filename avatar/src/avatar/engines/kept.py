@@ -55,8 +55,7 @@ class Kept:
         self._written_down: set[str] = set()
         self._used: set[str] = set()
         self._put: set[str] = set()
-        self.found = 0
-        """Parts that an earlier run had made."""
+        self._found: set[str] = set()
         self._bytes = 0
         self._full = False
         if folder is not None:
@@ -67,6 +66,11 @@ class Kept:
     def used(self) -> bool:
         """Whether anything is kept: names need not be made up otherwise."""
         return self._folder is not None
+
+    @property
+    def found(self) -> int:
+        """Parts that an earlier run had made and this one has used, each once however often it asked."""
+        return len(self._found)
 
     def get(self, name: str) -> bytes | None:
         """The part, or None when there is none or its file is damaged."""
@@ -80,7 +84,8 @@ class Kept:
         check, content = held[:_CHECK_BYTES], held[_CHECK_BYTES:]
         if check != _check(content):
             return None
-        self.found += name not in self._put
+        if name not in self._put:
+            self._found.add(name)
         with suppress(OSError):
             self._write_down(name)
         return content

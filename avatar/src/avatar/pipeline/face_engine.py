@@ -10,7 +10,7 @@ from avatar.engines.registry import open_engine
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
 from avatar.pipeline.context import Context
-from avatar.pipeline.unfinished import unfinished
+from avatar.pipeline.unfinished import unfinished_of_run
 from avatar.spec import EngineUse, Face, Notice, PhotoFace, RenderSpec, Scene, VideoFace
 from avatar.tracks import SpeechTrack
 
@@ -79,8 +79,6 @@ def open_face(
 
     folder = models_folder()
     require_weights(chosen.engine, folder)
-    kept = unfinished(context)
-    context.kept.append(kept)
     given = Surroundings(
         resolve=context.resolve,
         cache=context.cache,
@@ -91,11 +89,12 @@ def open_face(
         check=context.check,
         seed=spec.seed,
         low=low,
-        kept=kept,
+        kept=unfinished_of_run(context),
     )
     neural = NeuralFace(_person(face), size, spec.canvas.fps, chosen, given, alpha=alpha)
     on_processor = not torch.cuda.is_available()
-    return FaceOpened(neural, chosen, neural.takes_least, on_processor, "" if on_processor else neural.mode)
+    mode = "" if on_processor and not neural.takes_least else neural.mode
+    return FaceOpened(neural, chosen, neural.takes_least, on_processor, mode)
 
 
 def quick(face: Face) -> Face:

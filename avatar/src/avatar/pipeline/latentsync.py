@@ -30,7 +30,7 @@ from avatar.pipeline.record import SegmentRecord, engine_records, spoken
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
 from avatar.pipeline.segment import SEGMENT, SOUND, WORDS, SegmentFiles
-from avatar.pipeline.unfinished import unfinished
+from avatar.pipeline.unfinished import tell_resumed, unfinished
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import EngineUse, Finished, LipsyncSpec, Notice, RenderSpec, StageStarted, VideoFace
 
@@ -220,7 +220,7 @@ def make_mouth_segment(
                 writer.write(planes)
                 glance.see(planes)
                 meter.count()
-        tell_resumed(context, kept)
+        tell_resumed(context, kept.found, scene.id)
         for notice in report.notices:
             warn(notice.model_copy(update={"scene": scene.id}))
         write_scene_sound(scene, speech, work / SOUND, context, warn)
@@ -240,13 +240,6 @@ def make_mouth_segment(
         )
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
-
-
-def tell_resumed(context: Context, kept: Kept) -> None:
-    """How much an earlier run had done; the result itself is the same."""
-    if kept.found:
-        message = f"Parts of the pictures that a stopped run had finished are used: {kept.found}."
-        context.tell(Notice(code="render.resumed", message=message))
 
 
 def _give_back() -> None:

@@ -19,12 +19,11 @@ from avatar.pipeline.assemble import assemble_video
 from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
-from avatar.pipeline.latentsync import tell_resumed
 from avatar.pipeline.lipsync import with_rate_of
 from avatar.pipeline.reenact_frames import Means, photo_run, video_run
 from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
 from avatar.pipeline.reenact_segment import is_heard, write_segment
-from avatar.pipeline.unfinished import unfinished
+from avatar.pipeline.unfinished import tell_resumed, unfinished
 from avatar.spec import Captions, Finished, MediaRef, Output, RenderSpec, StageStarted
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def reenact(
             output=_output(job, spoken=speech is not None),
         )
         segment = write_segment(spec, made, speech, job.driving, work / SCENE, context)
-        tell_resumed(context, kept)
+        tell_resumed(context, kept.found, SCENE)
         done = assemble_video(spec, [segment], target, context)
     kept.forget()
     return done

@@ -16,6 +16,7 @@ from avatar.pipeline.frames import draw_frames
 from avatar.pipeline.record import SegmentRecord, read_record, spoken
 from avatar.pipeline.scene_media import paths_of
 from avatar.pipeline.scene_sound import write_scene_sound
+from avatar.pipeline.unfinished import found_so_far, tell_resumed
 from avatar.pipeline.voice_record import voice_record
 from avatar.spec import Notice, RenderSpec, StageStarted
 from avatar.tracks import ControlTrack, aperture_e
@@ -76,7 +77,9 @@ def draw_segment(spec: RenderSpec, scene_id: str, folder: Path, context: Context
         context.tell(StageStarted(stage="timing", scene=scene_id))
         track = control_track(speech, spec.canvas.fps, spec.seed, style=motion_style(scene.movement))
         context.check()
+        before = found_so_far(context)
         drawn = draw_frames(spec, scene, speech, track, work / SEGMENT, context, warn)
+        tell_resumed(context, found_so_far(context) - before, scene_id)
         write_scene_sound(scene, speech, work / SOUND, context, warn)
         record = SegmentRecord(
             scene=scene_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from avatar.engines.kept import Kept
 from avatar.pipeline.context import Context
+from avatar.spec import Notice
 from avatar.spec.unfinished import list_of, unfinished_folder
 
 
@@ -13,3 +14,24 @@ def unfinished(context: Context, *, fresh: bool = False) -> Kept:
         return Kept(None)
     listed = list_of(context.cache, context.work) if context.work else None
     return Kept(unfinished_folder(context.cache), listed=listed)
+
+
+def unfinished_of_run(context: Context) -> Kept:
+    """One for all scenes and tries of a run, which tells its own parts from those of an earlier one;
+    forgotten by `context.forget`.
+    """
+    if not context.kept:
+        context.kept.append(unfinished(context))
+    return context.kept[0]
+
+
+def found_so_far(context: Context) -> int:
+    """Parts of an earlier run that this one has used."""
+    return sum(kept.found for kept in context.kept)
+
+
+def tell_resumed(context: Context, parts: int, scene: str | None = None) -> None:
+    """How much an earlier run had done; the result itself is the same."""
+    if parts:
+        message = f"Parts of the pictures that a stopped run had finished are used: {parts}."
+        context.tell(Notice(code="render.resumed", message=message, scene=scene))

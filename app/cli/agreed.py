@@ -1,0 +1,126 @@
+"""Who agreed to be seen, as `soundstage render SPEC` and `soundstage lipsync` are told: at the prompt, or by
+the record beside the file (`ada.png.consent.json`), as the worker's own verbs have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from avatar.spec import Consent, Face, PhotoFace, RenderSpec, RigFace
+from avatar.spec.consent_file import EXAMPLE, consent_file, read_consent
+from pydantic import ValidationError
+
+from soundstage.database import utcnow
+from soundstage.errors import Forbidden, Invalid
+from studio.consents.schemas import ConsentDraft, ConsentView, moment_of
+from studio.consents.service import ConsentService
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said at the prompt: both or nothing."""
+
+    person: str | None
+    purpose: str | None
+
+    def __post_init__(self) -> None:
+        blank = [said is None or not said.strip() for said in (self.person, self.purpose)]
+        if any(blank) and (self.person, self.purpose) != (None, None):
+            raise Invalid(
+                "consent.incomplete",
+                "A consent is who agreed and what to.",
+                'Give both --person "Ada Example" and --purpose "course videos".',
+            )
+
+
+async def agreed(consents: ConsentService, file: Path | None, said: Said) -> Consent | None:
+    """The consent on record in the studio, where it is recorded now if it was not before; None where nobody
+    says anything. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
+    """
+    if said.person is not None and said.purpose is not None:
+        draft = ConsentDraft(person=said.person.strip(), purpose=said.purpose.strip(), granted_at=utcnow())
+        known = [view for view in await _like(consents, draft) if view.revoked_at is None]
+    elif file is not None and consent_file(file).is_file():
+        draft = await asyncio.to_thread(_read, consent_file(file))
+        # One that was taken back is found too, and refused: the file beside the picture does not know of it.
+        granted_at = moment_of(draft.granted_at)
+        known = [view for view in await _like(consents, draft) if view.granted_at == granted_at]
+    else:
+        return None
+    view = known[0] if known else await consents.record(draft)
+    return Consent(
+        id=view.id, person=view.person, granted_at=view.granted_at.isoformat(), purpose=view.purpose
+    )
+
+
+async def agreed_spec(consents: ConsentService, spec: RenderSpec, folder: Path, said: Said) -> RenderSpec:
+    """The spec with a consent in each face of a person that names none. `folder`: of the paths in it."""
+    scenes = [
+        scene.model_copy(update={"face": await _agreed_face(consents, scene.face, folder, said)})
+        for scene in spec.scenes
+    ]
+    return spec.model_copy(update={"scenes": tuple(scenes)})
+
+
+async def _agreed_face(consents: ConsentService, face: Face, folder: Path, said: Said) -> Face:
+    if isinstance(face, RigFace) or face.consent is not None:
+        return face
+    media = face.image if isinstance(face, PhotoFace) else face.video
+    file = None if media.path is None else folder / media.path
+    if file is not None and not file.is_file():
+        return face  # that is told next, and a consent for it would be recorded for nothing
+    return face.model_copy(update={"consent": await agreed(consents, file, said)})
+
+
+def nobody_agreed_to(spec: RenderSpec, folder: Path) -> Path | None:
+    """The file of the first face that still has no consent."""
+    for face in (scene.face for scene in spec.scenes):
+        if not isinstance(face, RigFace) and face.consent is None:
+            path = (face.image if isinstance(face, PhotoFace) else face.video).path
+            return None if path is None else folder / path
+    return None
+
+
+@contextmanager
+def asking_agreement(file: Path | None) -> Iterator[None]:
+    """Says of a face nobody agreed to how the prompt is told of it. `file`: the face's; None where the spec
+    names a consent that is not on record.
+    """
+    try:
+        yield
+    except Forbidden as error:
+        if error.code != "consent.required":
+            raise
+        ways = 'give the same command with --person "NAME" --purpose "WHAT FOR"'
+        raise Forbidden(
+            error.code,
+            error.message,
+            f"If that person has agreed, leave `consent` out of the face and {ways}."
+            if file is None
+            else f"If that person has agreed, {ways}. Or write {consent_file(file)}: {EXAMPLE}",
+        ) from error
+
+
+async def _like(consents: ConsentService, draft: ConsentDraft) -> list[ConsentView]:
+    said = (draft.person, draft.purpose)
+    return [view for view in await consents.list() if (view.person, view.purpose) == said]
+
+
+def _read(path: Path) -> ConsentDraft:
+    try:
+        found = read_consent(path)
+        return ConsentDraft.model_validate(
+            {"person": found.person, "purpose": found.purpose, "granted_at": found.granted_at}
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False, include_input=False)[0]
+            reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise Invalid(
+            "consent.unreadable", f"{path} holds no record of consent: {reason}.", f"It is JSON: {EXAMPLE}."
+        ) from error

@@ -1,0 +1,105 @@
+"""`soundstage render hello.json`: who agreed to a spec's faces is said at the prompt, or beside the file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avatar.spec import RenderSpec
+from PIL import Image
+
+from app.composition import opened
+from soundstage.settings import Settings
+
+Cli = Callable[..., Any]
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "gpu-faces.md"
+
+
+@pytest.fixture
+def guide(home: Path) -> list[str]:
+    """The spec of the guide and a photo in the operator's folder; the guide's command, word by word."""
+    text = GUIDE.read_text()
+    spec, command = (
+        re.search(r"```json\n(.*?)```", text, re.S),
+        re.search(r"^\$ soundstage (render .*)$", text, re.M),
+    )
+    assert spec is not None and command is not None
+    (home / "hello.json").write_text(spec[1])
+    Image.new("RGB", (64, 64), (200, 160, 140)).save(home / "ada.png")
+    return [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command[1])]
+
+
+def made(settings: Settings, asked: Any) -> tuple[Any, list[Any]]:
+    """The face in the spec of the render, and all consents on record."""
+
+    async def looked() -> Any:
+        async with opened(settings) as services:
+            detail = await services.studio.renders.detail(asked.json["id"])
+            return detail.spec.scenes[0].face, await services.studio.consents.list()
+
+    assert asked.code == 0, asked.err
+    return asyncio.run(looked())
+
+
+def test_the_guides_command_makes_its_spec_with_a_consent_on_record(
+    cli: Cli, guide: list[str], settings: Settings
+) -> None:
+    for _ in range(2):
+        face, (record,) = made(settings, cli(*guide, "--no-wait", "--json"))
+    assert face.engine == "liveportrait+latentsync"
+    assert (face.consent.id, face.consent.person) == (record.id, record.person)
+    assert record.purpose in guide
+
+
+def test_who_says_nobody_is_told_what_works(
+    cli: Cli, guide: list[str], home: Path, settings: Settings
+) -> None:
+    asked = cli("render", "hello.json", "--no-wait")
+    told = re.sub(r"\s+", " ", asked.out + asked.err)
+    assert asked.code == 1 and "--person" in told and "ada.png.consent.json" in told
+    shown = re.search(r"\{.*?\}", told)
+    assert shown is not None
+    (home / "ada.png.consent.json").write_text(shown[0])
+    face, records = made(settings, cli("render", "hello.json", "--no-wait", "--json"))
+    assert face.consent.person == json.loads(shown[0])["person"] and len(records) == 1
+
+
+def test_a_consent_that_is_not_on_record_is_not_replaced_by_another(
+    cli: Cli, guide: list[str], home: Path
+) -> None:
+    spec = json.loads((home / "hello.json").read_text())
+    agreed = {"id": "cns_0", "person": "Eve", "granted_at": "2026-01-31", "purpose": "courses"}
+    spec["scenes"][0]["face"]["consent"] = agreed
+    (home / "hello.json").write_text(json.dumps(spec))
+    asked = cli(*guide, "--no-wait")
+    told = re.sub(r"\s+", " ", asked.out + asked.err)
+    assert asked.code == 1 and "cns_0" in told and "leave `consent` out" in told
+
+
+def test_nothing_is_recorded_for_a_photo_that_is_not_there(
+    cli: Cli, guide: list[str], home: Path, settings: Settings
+) -> None:
+    (home / "ada.png").unlink()
+    asked = cli(*guide, "--no-wait")
+    assert asked.code == 1 and "ada.png" in asked.out + asked.err
+
+    async def listed() -> Any:
+        async with opened(settings) as services:
+            return await services.studio.consents.list()
+
+    assert asyncio.run(listed()) == []
+
+
+def test_without_a_spec_nobody_can_agree(cli: Cli, guide: list[str]) -> None:
+    asked = cli("render", "--script", "Hello.", *guide[2:], "--no-wait")
+    assert asked.code == 1 and "personas and projects" in re.sub(r"\s+", " ", asked.out + asked.err)
+
+
+def test_the_guides_spec_is_whole(guide: list[str], home: Path) -> None:
+    spec = RenderSpec.model_validate_json((home / "hello.json").read_bytes())
+    assert spec.scenes[0].face.kind == "photo"
