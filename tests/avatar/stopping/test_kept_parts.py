@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+import tracemalloc
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
-from avatar.engines import kept
+from avatar.engines import kept, marks
 from avatar.engines.kept import NOTHING, OLDEST_S, Kept, digest
+from avatar.engines.marks import Mark
 from avatar.pipeline.context import Context
 from avatar.pipeline.unfinished import unfinished
 from avatar.spec.unfinished import forget_work, list_of, unfinished_folder
+
+Disk = namedtuple("Disk", "total used free")
 
 
 def test_a_part_is_found_again_until_the_job_is_done(tmp_path: Path) -> None:
@@ -114,6 +120,59 @@ def test_a_job_that_has_filled_the_folder_looks_through_it_no_more(
         small.put(str(number), b"1" * 100)
     assert {path.stem for path in tmp_path.iterdir()} == {"0", "1"}
     assert len(looks) == 1
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_what_has_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 2 * 10**9
+    monkeypatch.setattr(kept.shutil, "disk_usage", lambda _: Disk(50 * 10**9, 0, free))
+    ours = Kept(tmp_path)
+    ours.put("first", b"1" * 100)
+    free = 10**9 + 99
+    ours.put("second", b"1" * 100)
+    free = 10**9 + 100
+    ours.put("third", b"1" * 100)
+    assert {path.stem for path in tmp_path.iterdir()} == {"first", "third"}
+
+
+def test_a_long_job_remembers_its_parts_in_little_memory(tmp_path: Path, listed: Path) -> None:
+    """Ninety minutes of frames, of which none is written: what they take on disk is another matter."""
+    frames = 10_000
+    names = [digest(frame) for frame in range(frames)]
+    ours = Kept(unfinished_folder(tmp_path), most_bytes=0, listed=listed)
+    tracemalloc.start()
+    try:
+        for name in names:
+            assert ours.get(name) is None
+            ours.put(name, b"1")
+        held = tracemalloc.take_snapshot().filter_traces(
+            [tracemalloc.Filter(True, module.__file__) for module in (kept, marks)]
+        )
+    finally:
+        tracemalloc.stop()
+    assert sum(one.size for one in held.statistics("filename")) < 40 * frames
+
+
+def test_marks_are_known_of_each_of_many_names_also_when_threads_share_them() -> None:
+    ours, fresh = marks.Marks(), list[bool]()
+
+    def mark(start: int) -> None:
+        for number in range(start, 20_000, 4):
+            fresh.append(ours.add(str(number), Mark.USED))
+
+    threads = [threading.Thread(target=mark, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fresh) == 20_000 and all(fresh)
+    assert not ours.add("7", Mark.USED) and ours.add("7", Mark.PUT) and not ours.add("7", Mark.PUT)
+    assert all(ours.has(str(number), Mark.USED) for number in range(20_000))
+    assert not any(ours.has(str(number), Mark.USED) for number in range(20_000, 40_000))
+    assert [number for number in range(20_000) if ours.has(str(number), Mark.PUT)] == [7]
+    ours.clear()
+    assert not ours.has("7", Mark.USED) and ours.add("7", Mark.USED)
 
 
 def test_a_folder_that_cannot_be_written_only_means_that_nothing_is_kept(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from avatar.engines.marks import Mark, Marks
 from avatar.spec.unfinished import PART_SUFFIX, forget_listed
 
 _CHECK_BYTES = 4
@@ -25,6 +27,9 @@ OLDEST_S = 7 * 24 * 3600
 MOST_BYTES = 8 << 30
 """Of one folder. What others kept makes room, the oldest first; a job of more keeps its beginning, and a run
 that is stopped then does the rest again."""
+
+LEAST_FREE_BYTES, LEAST_FREE_SHARE = 1 << 30, 0.02
+"""Of the disk, the smaller of both: left to what has to be written."""
 
 Content = bytes | str | float | int | None | npt.NDArray[Any]
 
@@ -52,10 +57,9 @@ class Kept:
         self, folder: Path | None, most_bytes: int = MOST_BYTES, *, listed: Path | None = None
     ) -> None:
         self._folder, self._most_bytes, self._listed = folder, most_bytes, listed
-        self._written_down: set[str] = set()
-        self._used: set[str] = set()
-        self._put: set[str] = set()
-        self._found: set[str] = set()
+        self._marks = Marks()
+        self.found = 0
+        """Parts that an earlier run had made and this one has used, each once however often it asked."""
         self._bytes = 0
         self._full = False
         if folder is not None:
@@ -67,16 +71,11 @@ class Kept:
         """Whether anything is kept: names need not be made up otherwise."""
         return self._folder is not None
 
-    @property
-    def found(self) -> int:
-        """Parts that an earlier run had made and this one has used, each once however often it asked."""
-        return len(self._found)
-
     def get(self, name: str) -> bytes | None:
         """The part, or None when there is none or its file is damaged."""
         if self._folder is None:
             return None
-        self._used.add(name)
+        self._marks.add(name, Mark.USED)
         try:
             held = (self._folder / (name + PART_SUFFIX)).read_bytes()
         except OSError:
@@ -84,19 +83,21 @@ class Kept:
         check, content = held[:_CHECK_BYTES], held[_CHECK_BYTES:]
         if check != _check(content):
             return None
-        if name not in self._put:
-            self._found.add(name)
+        if not self._marks.has(name, Mark.PUT):
+            self.found += self._marks.add(name, Mark.FOUND)
         with suppress(OSError):
             self._write_down(name)
         return content
 
     def put(self, name: str, content: bytes) -> None:
         """A full disk only means that this part is not kept."""
-        if self._folder is None or not self._has_room(self._folder, len(content)):
+        if self._folder is None:
             return
         path = self._folder / (name + PART_SUFFIX)
         written = path.with_name(f".{name}.{os.getpid()}")
         try:
+            if not self._has_room(self._folder, len(content)):
+                return
             self._write_down(name)
             written.write_bytes(_check(content) + content)
             written.replace(path)
@@ -104,12 +105,16 @@ class Kept:
             return
         finally:
             written.unlink(missing_ok=True)
-        self._used.add(name)
-        self._put.add(name)
+        self._marks.add(name, Mark.USED | Mark.PUT)
         self._bytes += len(content)
 
     def _has_room(self, folder: Path, wanted: int) -> bool:
-        """Makes it, if need be, of the oldest parts that this job has not used."""
+        """Makes it, if need be, of the oldest parts that this job has not used. A disk that is nearly full
+        has none: whatever else is written there cannot be left out.
+        """
+        disk = shutil.disk_usage(folder)
+        if disk.free - wanted < min(LEAST_FREE_BYTES, LEAST_FREE_SHARE * disk.total):
+            return False
         if self._bytes + wanted <= self._most_bytes:
             return True
         if self._full:
@@ -119,7 +124,7 @@ class Kept:
         for _, size, path in found:
             if self._bytes + wanted <= self._most_bytes:
                 break
-            if path.name.removesuffix(PART_SUFFIX) not in self._used:
+            if not self._marks.has(path.name.removesuffix(PART_SUFFIX), Mark.USED):
                 path.unlink(missing_ok=True)
                 self._bytes -= size
         # What others put there later is not looked for: a long job would look through the folder each frame.
@@ -128,22 +133,22 @@ class Kept:
 
     def forget(self) -> None:
         """The job is done: its parts are not needed any more."""
-        for name in self._used:
-            if self._folder is not None:
-                (self._folder / (name + PART_SUFFIX)).unlink(missing_ok=True)
-        self._used.clear()
+        if self._folder is not None:
+            for _, _, path in _parts(self._folder):
+                if self._marks.has(path.name.removesuffix(PART_SUFFIX), Mark.USED):
+                    path.unlink(missing_ok=True)
         if self._listed is not None:
             # With what an earlier try had kept and this one did not come to.
             forget_listed(self._listed)
-            self._written_down.clear()
+        self._marks.clear()
 
     def _write_down(self, name: str) -> None:
         """Before there is a part of that name: a list that names too many harms nobody."""
-        if self._listed is None or name in self._written_down:
+        if self._listed is None or self._marks.has(name, Mark.LISTED):
             return
         with self._listed.open("a", encoding="ascii") as names:
             names.write(f"\n{name}\n")  # a full disk may have cut the name before
-        self._written_down.add(name)
+        self._marks.add(name, Mark.LISTED)
 
 
 NOTHING = Kept(None)
