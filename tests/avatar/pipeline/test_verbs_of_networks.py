@@ -172,3 +172,32 @@ def test_records_and_texts_are_not_written_over_either(
     line = refused("reenact" if option == "beside" else "lipsync", **named)
     assert line["code"] == "output.overwrites_input" and record.name in line["message"]
     assert record.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"face_index": -1}, "face_index"),
+        ({"start_ms": -5}, "start_ms"),
+        ({"end_ms": 0}, "end_ms"),
+        ({"transcript": 250_000}, "transcript"),
+    ],
+)
+def test_a_value_that_no_face_has_is_named_and_no_defect(
+    refused: Refused, film: Path, sound: Path, tmp_path: Path, options: dict[str, int], named: str
+) -> None:
+    if long := options.get("transcript"):
+        (tmp_path / "words.txt").write_text("a" * long)
+    given = {
+        name: tmp_path / "words.txt" if name == "transcript" else value for name, value in options.items()
+    }
+    line = refused("lipsync", video=film, audio=sound, out=tmp_path / "out.mp4", **given)
+    assert line["code"] == "spec.invalid"
+    assert named in line["message"]
+
+
+def test_reenactment_refuses_such_values_too(refused: Refused, photo: Path, tmp_path: Path) -> None:
+    line = refused("reenact", source=photo, say="Hello.", face_index=-1, out=tmp_path / "out.mp4")
+    assert line["code"] == "spec.invalid"
+    line = refused("reenact", source=photo, say="a" * 250_000, out=tmp_path / "out.mp4")
+    assert line["code"] == "spec.invalid"

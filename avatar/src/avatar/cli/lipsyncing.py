@@ -9,6 +9,7 @@ from typing import get_args
 from avatar.cli.agreed import add_agreement, agreed, asking_consent
 from avatar.errors import InvalidInput
 from avatar.pipeline.context import Context
+from avatar.pipeline.read_spec import named_fields
 from avatar.spec import Captions, Finished, LipsyncSpec, MediaRef, Output, Pauses, VideoFace
 
 
@@ -110,18 +111,19 @@ def _spec(arguments: Namespace) -> LipsyncSpec:
             f"{arguments.transcript} cannot be read as text: {error}.",
             "Check the path.",
         ) from error
-    face = VideoFace(
-        video=MediaRef(path=str(arguments.video), name=arguments.video.name),
-        start_ms=max(0, arguments.start_ms),
-        end_ms=arguments.end_ms,
-        fit=arguments.fit,
-        face_index=arguments.face_index,
-        pauses=arguments.pauses,
-        consent=agreed(arguments.video, arguments),
-    )
-    return LipsyncSpec(
-        face=face,
-        audio=MediaRef(path=str(arguments.audio), name=arguments.audio.name),
-        transcript=transcript,
-        output=Output(captions=Captions(mode="none" if transcript is None else "soft")),
-    )
+    with named_fields():
+        face = VideoFace(
+            video=MediaRef(path=str(arguments.video), name=arguments.video.name),
+            start_ms=arguments.start_ms,
+            end_ms=arguments.end_ms,
+            fit=arguments.fit,
+            face_index=arguments.face_index,
+            pauses=arguments.pauses,
+            consent=agreed(arguments.video, arguments),
+        )
+        return LipsyncSpec(
+            face=face,
+            audio=MediaRef(path=str(arguments.audio), name=arguments.audio.name),
+            transcript=transcript,
+            output=Output(captions=Captions(mode="none" if transcript is None else "soft")),
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,7 +42,16 @@ def _read(path: Path, kind: type[S]) -> S:
         raise invalid_spec(error) from error
 
 
-def invalid_spec(error: ValidationError) -> InvalidInput:
+@contextmanager
+def named_fields() -> Iterator[None]:
+    """What is put together of arguments is refused as a spec is: raises InvalidInput `spec.invalid`."""
+    try:
+        yield
+    except ValidationError as error:
+        raise invalid_spec(error, "What is asked for") from error
+
+
+def invalid_spec(error: ValidationError, what: str = "The spec") -> InvalidInput:
     """One sentence that names each bad field and says what it should be."""
     problems = error.errors(include_url=False, include_context=False)
     problems = [one for one in problems if not _repeats(one, problems)]
@@ -53,7 +63,7 @@ def invalid_spec(error: ValidationError) -> InvalidInput:
         shown.append(f"and {more} more")
     return InvalidInput(
         "spec.invalid",
-        "The spec does not hold: " + "; ".join(shown) + ".",
+        f"{what} does not hold: " + "; ".join(shown) + ".",
         "Correct the named fields; docs/reference/renderspec lists what each may be.",
     )
 

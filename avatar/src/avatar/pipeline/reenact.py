@@ -20,6 +20,7 @@ from avatar.pipeline.consent import require_consent
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import require_mp4
 from avatar.pipeline.lipsync import with_rate_of
+from avatar.pipeline.read_spec import named_fields
 from avatar.pipeline.reenact_frames import Means, photo_run, video_run
 from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
 from avatar.pipeline.reenact_segment import is_heard, write_segment
@@ -49,7 +50,8 @@ def reenact(
             context.resolve(MediaRef(path=str(named), name=named.name))
     require_other_names(job, target)
     photo = is_picture(job.source)
-    scene = scene_of(job, photo=photo)
+    with named_fields():
+        scene = scene_of(job, photo=photo)
     require_consent(scene)
     template = None
     if job.driving is not None and is_template(job.driving):

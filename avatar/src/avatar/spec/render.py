@@ -10,7 +10,7 @@ from avatar.spec.base import SpecModel, content_hash
 from avatar.spec.media import MediaRef
 from avatar.spec.needs import Requirements
 from avatar.spec.persona import VideoFace
-from avatar.spec.scene import Colour, Scene
+from avatar.spec.scene import MAX_SCRIPT_CHARS, Colour, Scene
 
 
 class Canvas(SpecModel):
@@ -114,7 +114,7 @@ class LipsyncSpec(SpecModel):
     version: Literal[1] = 1
     face: VideoFace
     audio: MediaRef
-    transcript: str | None = None
+    transcript: str | None = Field(default=None, max_length=MAX_SCRIPT_CHARS)
     language: str = "en-us"
     canvas: Canvas | None = Field(default=None, description="None keeps the size of the video")
     output: Output = Output()
