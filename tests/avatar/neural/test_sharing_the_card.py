@@ -75,6 +75,7 @@ def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_
     holder = ModelHolder(lambda: 6000 * MIB)
     in_turn = segment("in turn", holder=holder)
     assert holder.on_card == ("latentsync",) and holder.loads == ["liveportrait", "latentsync"]
+    assert not [*in_turn.video.parent.parent.rglob("moved.mkv")], "what waited on disk"
     assert together.video.read_bytes() == again.video.read_bytes() == in_turn.video.read_bytes()
     other = segment("other seed", seed=2)
     assert other.video.read_bytes() != together.video.read_bytes()
@@ -200,7 +201,7 @@ def test_pictures_between_stages_come_back_bit_by_bit(tmp_path: Path) -> None:
 
     random = np.random.default_rng(3)
     pictures = [random.integers(0, 255, (46, 63, 3), np.uint8) for _ in range(4)]
-    write_pictures(tmp_path / "moved.mkv", pictures, (63, 46), 25)
+    write_pictures(tmp_path / "moved.mkv", pictures, (63, 46), 25, len(pictures))
     back = list(read_pictures(tmp_path / "moved.mkv"))
     assert all(np.array_equal(one, other) for one, other in zip(pictures, back, strict=True))
 

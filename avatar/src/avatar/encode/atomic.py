@@ -19,7 +19,7 @@ _DISK = {*_FULL, errno.EIO, errno.EROFS}
 
 def write_error(error: OSError, target: Path) -> AvatarError:
     """The error to show for a failed write of `target`: it names what people know, and the space there is."""
-    known = _known_place(target)
+    known = known_place(target)
     if error.errno in _FULL:
         return Unavailable(
             "render.disk_full",
@@ -95,6 +95,12 @@ def write_bytes(target: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
+def known_place(target: Path) -> Path:
+    """`target` as people know it: itself, or the folder that a working folder lies in, which is soon gone."""
+    outermost = next((folder for folder in reversed(target.parents) if _is_part(folder.name)), None)
+    return target if outermost is None else outermost.parent
+
+
 def _move_up(work: Path, folder: Path, names: Sequence[str]) -> None:
     for name in names:
         _sync(work / name)
@@ -147,12 +153,6 @@ def _naming_disk(target: Path) -> Iterator[None]:
         if error.errno in _DISK:
             raise write_error(error, target) from error
         raise
-
-
-def _known_place(target: Path) -> Path:
-    """`target`, or the folder a working folder lies in: those are ours, and gone when people read of them."""
-    outermost = next((folder for folder in reversed(target.parents) if _is_part(folder.name)), None)
-    return target if outermost is None else outermost.parent
 
 
 def _is_part(name: str) -> bool:

@@ -167,7 +167,7 @@ class NeuralFace:
             yield (still.shown(picture) for picture in moved())
             return
         with ExitStack() as stack:
-            drawn = moved if together else stack.enter_context(self._kept(moved(), still))
+            drawn = moved if together else stack.enter_context(self._kept(moved(), still, track.frames))
             job = self._job(_stand_in(face), track, Path(), face.image.name or "the photo", still.work_size)
             job = replace(job, drawn=drawn)
             # As it was decided above: LivePortrait is drawing, and a neighbour may have come since.
@@ -177,11 +177,13 @@ class NeuralFace:
             yield (still.shown(picture) for picture in pictures)
 
     @contextmanager
-    def _kept(self, pictures: Iterator[Pixels], still: Still) -> Iterator[Callable[[], Iterator[Pixels]]]:
+    def _kept(
+        self, pictures: Iterator[Pixels], still: Still, frames: int
+    ) -> Iterator[Callable[[], Iterator[Pixels]]]:
         """All pictures of the first stage on disk, its networks off the card."""
         path = self._given.folder / "moved.mkv"
         try:
-            write_pictures(path, pictures, still.work_size, self._fps)
+            write_pictures(path, pictures, still.work_size, self._fps, frames)
             self._given.holder.put_away(PORTRAIT)
             yield lambda: read_pictures(path)
         finally:
