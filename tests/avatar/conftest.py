@@ -1,9 +1,13 @@
-"""Lets every avatar test import the clip maker as `clipmaker`; skips what watches faces where nothing can."""
+"""Lets every avatar test import the clip maker as `clipmaker`; skips what watches faces where nothing can;
+gives tests of networks the devices that they are for.
+"""
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +33,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path == place or place in item.path.parents for place in WATCHING):
             item.add_marker(skip)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A test that takes it is two: on the processor, where a card that is there is not seen, and on a card.
+
+    The second one's body has run on the first, and what it holds a card to is the same but for bounds.
+    """
+    torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+    if request.param == "cpu":
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        yield "cpu"
+        return
+    if not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA card: `make test-gpu`")
+    yield "cuda"
+    torch.cuda.set_per_process_memory_fraction(1.0, 0)
+    gc.collect()
+    torch.cuda.empty_cache()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import resource
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -30,28 +29,6 @@ def poses(count: int) -> list[Pose]:
 
 def crop(side: int) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 255, (side, side, 3), np.uint8)
-
-
-def test_a_batch_gives_what_its_frames_give_alone(animator: Animator) -> None:
-    volume = animator.volume([crop(animator.side_px)])
-    wanted = poses(3)
-    together = animator.tensor_of(volume, wanted)
-    for index, pose in enumerate(wanted):
-        alone = animator.tensor_of(volume, [pose])[0]
-        assert torch.allclose(together[index], alone, atol=2e-5)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_gives_nearly_the_same_picture(animator: Animator, dtype: str) -> None:
-    from avatar.engines.liveportrait.animator import Animator
-
-    half = Animator(copy.deepcopy(animator.networks), torch.device("cpu"), getattr(torch, dtype))
-    picture = crop(animator.side_px)
-    ours, exact = (one.tensor_of(one.volume([picture]), poses(2)).float() for one in (half, animator))
-    assert ours.isfinite().all()
-    assert (ours - exact).abs().mean() < 0.02
-    motion, reference = half.motions([picture])[0], animator.motions([picture])[0]
-    assert np.abs(motion.keypoints() - reference.keypoints()).max() < 0.05
 
 
 def test_a_card_too_small_for_a_batch_takes_fewer_frames(

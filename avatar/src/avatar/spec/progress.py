@@ -98,7 +98,9 @@ class EngineUse(SpecModel):
     engine: str
     asked: str = Field(description="the engine that the spec names, or auto")
     mode: str = Field(
-        default="", max_length=20, description="how much it took of a card: low, middle, full or large"
+        default="",
+        max_length=20,
+        description="how much it took of a card: low, middle, full or large; on a processor low or nothing",
     )
     why_not: tuple[str, ...] = ()
 
