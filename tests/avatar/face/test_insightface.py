@@ -16,7 +16,7 @@ from avatar.engines.liveportrait.ratios import eye_openings, lip_opening
 from avatar.engines.weights import ModelStore
 from avatar.errors import Unavailable
 from avatar.face.anchors import latentsync_anchors, liveportrait_crop
-from avatar.face.insightface_adapter import InsightFaceTracker
+from avatar.face.insightface_adapter import INSTALL, InsightFaceTracker
 from avatar.face.layouts import MESH, POINTS_106
 from avatar.face.mediapipe_adapter import MediaPipeTracker
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
@@ -67,6 +67,8 @@ def test_without_the_package_the_error_tells_its_licence(
     with pytest.raises(Unavailable) as missing:
         InsightFaceTracker(store, environment=ON)
     assert missing.value.code == "face.insightface_unavailable" and "non-commercial" in missing.value.hint
+    guide = Path(__file__).parents[3] / "docs" / "guide" / "weights.md"
+    assert INSTALL in missing.value.hint and f"$ {INSTALL}\n" in guide.read_text(), "one line, word by word"
 
 
 def test_the_operators_models_are_opened_and_nothing_else(store: ModelStore, package: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,19 +60,27 @@ def save_checkpoints(folder: Path, portrait: Any, unet: Any, whisper: Any, vae: 
 
 
 def as_if_published(monkeypatch: Any = None) -> None:
-    """From here on files of the small networks are what the engines expect, and work is two steps."""
+    """From here on files of the small networks are what the engines expect, and faces are small; a render
+    takes two steps, `lipsync --video` those of its options.
+    """
     import avatar.engines.liveportrait.engine as portrait
     import latentsync_cases as cases
     import torch
+    from avatar.engines.latentsync import loading
     from avatar.engines.latentsync.clip import Settings
     from avatar.engines.neural import models
+    from avatar.pipeline import latentsync as pipeline
     from small_networks import SMALL
 
     torch.set_num_threads(2)
     settings = partial(Settings, steps=STEPS, side_px=SIDE_PX)
-    changes = {
+    opened = pipeline.open_latentsync
+    mouth = partial(loading.load_networks, shape=cases.SMALL, **cases.SMALL_VAE)
+    changes: dict[Any, Any] = {
         (portrait, "load_networks"): partial(portrait.load_networks, sizes=SMALL),
-        (models, "load_networks"): partial(models.load_networks, shape=cases.SMALL, **cases.SMALL_VAE),
+        (models, "load_networks"): mouth,
+        (loading, "load_networks"): mouth,
+        (pipeline, "open_latentsync"): lambda options: opened(replace(options, side_px=SIDE_PX)),
         (models, "mouth_settings"): lambda seed: settings(seed=models.PUBLISHED_SEED - 1 + seed),
     }
     for (module, name), value in changes.items():
@@ -81,9 +90,13 @@ def as_if_published(monkeypatch: Any = None) -> None:
 if __name__ == "__main__":
     # The folder of this file, which Python puts first, would hide packages of the same name.
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != HERE]
-    if {"render", "segment", "preview", "lipsync"} & set(sys.argv[1:2]):
+    if {"render", "segment", "preview", "lipsync", "reenact"} & set(sys.argv[1:2]):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         as_if_published()
+        import torch
+
+        # Threads of networks this small mostly wait for each other, longest where others want the cores too.
+        torch.set_num_threads(1)
     from avatar.cli.main import main
 
     sys.exit(main(sys.argv[1:]))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gpu_faces_guide
 import numpy as np
 import pytest
 from avatar.compose.footage import footage
@@ -90,13 +91,23 @@ def frames_of(path: Path, count: int) -> np.ndarray[Any, Any]:
     return np.stack([next(pictures) for _ in range(count)]).astype(int)
 
 
+def guided(folder: Path, photo: Path, **changes: Any) -> list[str]:
+    """The guide's spec, with changes to scene or canvas, and its photo in `folder`; the guide's line."""
+    spec = gpu_faces_guide.spec()
+    canvas = changes.pop("canvas", None)
+    spec["scenes"][0] |= changes
+    (folder / "hello.json").write_text(json.dumps(spec if canvas is None else {**spec, "canvas": canvas}))
+    shutil.copy(photo, folder / spec["scenes"][0]["face"]["image"]["path"])
+    return gpu_faces_guide.line_of("soundstage render")
+
+
 def test_soundstage_render_makes_a_photo_say_a_sentence_by_both_engines(
-    installation: Installation, photo: Path, spec_of: Callable[..., dict[str, Any]]
+    installation: Installation, photo: Path
 ) -> None:
-    spec = spec_of("photo", CHAIN)
-    spec["scenes"][0]["face"]["consent"] = installation.consent
-    (installation.folder / "spec.json").write_text(json.dumps(spec))
-    done = installation.soundstage("render", "spec.json", "--json")
+    small = {"width": 320, "height": 180, "fps": 25}
+    short = {"script": "Hello there.", "lead_in_ms": 80, "tail_ms": 120}
+    line = guided(installation.folder, photo, canvas=small, **short)
+    done = installation.soundstage(*line, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     (video,) = (installation.folder / "out").glob("*.mp4")
     streams = probed(video)
@@ -111,7 +122,21 @@ def test_soundstage_render_makes_a_photo_say_a_sentence_by_both_engines(
     assert changed[:, :40].mean() < 1, "and what is far from it does not"
     record = json.loads(video.with_suffix(".provenance.json").read_text())
     assert {"liveportrait", "latentsync", "espeak-ng"} <= {one["name"] for one in record["engines"]}
-    assert record["consents"][0]["id"] == installation.consent["id"]
+    (agreed,) = record["consents"]
+    assert (agreed["person"], agreed["purpose"]) == (line[3], line[5])
+    assert agreed["id"] != installation.consent["id"], "one that was recorded for this line"
+
+
+@pytest.mark.slow
+def test_the_guides_own_spec_makes_its_video(installation: Installation, photo: Path) -> None:
+    done = installation.soundstage(*guided(installation.folder, photo))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (video,) = (installation.folder / "out").glob("*.mp4")
+    codec, width, frames = probed(video)["video"]
+    assert (codec, width) == ("h264", 1920) and frames > 25
+    record = json.loads(video.with_suffix(".provenance.json").read_text())
+    licences = {one["name"]: one["licence"] for one in record["engines"]}
+    assert "MIT" in licences["liveportrait"] and "OpenRAIL++-M" in licences["latentsync"]
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_the_list_tells_the_size_of_each_or_that_it_is_unknown(models: Run, fetc
     sizes = {entry.role: next(line for line in lines if f" {entry.role} " in line) for entry in manifest()}
     assert sizes["latentsync.unet"].endswith("latentsync_unet.pt  about 4836 MiB")
     assert sizes["latentsync.whisper"].endswith("tiny.pt  0 MiB"), "what lies there is measured"
-    assert sizes["insightface.detector"].endswith("det_10g.onnx  size unknown (optional)")
+    assert sizes["insightface.detector"].endswith("det_10g.onnx  about 16 MiB (optional)")
     assert all(" MiB" in line or "size unknown" in line for line in sizes.values())
 
 

@@ -35,10 +35,12 @@ def test_every_entry_of_the_manifest_says_where_from_and_what_its_licence_allows
     assert len({entry.role for entry in entries}) == len(entries) == 11
     assert len({entry.path for entry in entries}) == len(entries)
     for entry in entries:
-        assert "https://" in entry.source and entry.limits.endswith(".")
+        assert "https://" in entry.source
+        assert entry.limits.endswith(".") and ". " not in entry.limits, "one sentence"
+        assert not entry.limits.startswith("Read"), "what it allows, not where that stands"
         assert entry.tensors or entry.format in ("onnx", "piper")
-    needed = [entry for entry in entries if not entry.optional]
-    assert all(entry.about_mib for entry in needed), "people plan their disks and downloads by it"
+    single = [entry for entry in entries if not entry.many]
+    assert all(entry.about_mib for entry in single), "people plan their disks and downloads by it"
     insightface = [entry for entry in entries if entry.engine == "insightface"]
     assert all(entry.optional and "non-commercial" in entry.limits for entry in insightface)
     for entry in insightface:  # its page has them in one zip

@@ -5,9 +5,20 @@ error.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Protocol, TextIO
 
-from avatar.spec import Failed, Finished, FrameProgress, MediaFacts, Notice, ProgressLine, Sight, StageStarted
+from avatar.spec import (
+    EngineUse,
+    Failed,
+    Finished,
+    FrameProgress,
+    MediaFacts,
+    Notice,
+    ProgressLine,
+    Sight,
+    StageStarted,
+)
 
 BAR_CELLS = 24
 CLEAR_LINE = "\r\x1b[2K"
@@ -51,6 +62,7 @@ class PrettyConsole:
             self._moving("")
             for file in line.files:
                 self._out.write(f"{file.role:<11} {file.path}\n")
+            self._out.writelines(f"{told}\n" for told in network_lines(line.engines))
             if line.media is not None:
                 self._out.write(facts_line(line.media, line.duration_ms) + "\n")
             if line.sight is not None:
@@ -74,6 +86,19 @@ def progress_bar(line: FrameProgress) -> str:
     scene = f" {line.scene}" if line.scene else ""
     frames = f"{line.done_frames}/{line.total_frames}"
     return f"{line.stage}{scene} {bar} {frames}  {line.fps:.0f} fps  {line.eta_s:.0f} s left"
+
+
+def network_lines(engines: Iterable[EngineUse]) -> list[str]:
+    """`drawn by    latentsync, mode low` and `weights     …` with their licences; of networks alone."""
+    from avatar.engines.weights.manifest import manifest
+
+    told = []
+    for engine, mode in dict.fromkeys((one.engine, one.mode) for one in engines):
+        licences = dict.fromkeys(entry.licence for entry in manifest() if entry.engine in engine.split("+"))
+        if licences:
+            told.append(f"{'drawn by':<11} {engine}{f', mode {mode}' if mode else ''}")
+            told.append(f"{'weights':<11} {'; '.join(licences)}")
+    return told
 
 
 def facts_line(media: MediaFacts, duration_ms: int) -> str:

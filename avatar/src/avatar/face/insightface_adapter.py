@@ -22,6 +22,8 @@ from avatar.spec import Notice
 
 CONSENT_VARIABLE, CONSENT_WORD = "AVATAR_INSIGHTFACE", "non-commercial"
 ROLES = ("insightface.detector", "insightface.landmarks")
+INSTALL = 'uv pip install --python .venv/bin/python "insightface==0.7.3" "onnxruntime>=1.20,<2" "protobuf<5"'
+"""In the folder avatar/ of a checkout. MediaPipe does not run with the newer protobuf that onnx would bring."""
 _PACK = "buffalo_l"
 _DETECTION_PX = 512
 _LEAST_WIDTH_PX, _LEAST_HEIGHT_PX = 50, 80
@@ -73,8 +75,8 @@ def insightface_app(store: ModelStore, environment: Mapping[str, str] = os.envir
         raise Unavailable(
             "face.insightface_unavailable",
             f"The package insightface cannot be imported here: {error}.",
-            "Install insightface and onnxruntime into the worker's environment; its models are for "
-            "non-commercial research only. MediaPipe finds faces without it.",
+            f"In the worker's folder avatar/: {INSTALL}. Its models are for non-commercial research only;"
+            " MediaPipe finds faces without it.",
         ) from error
 
 

@@ -7,7 +7,7 @@ from avatar.engines.base import EngineInfo
 INFO = EngineInfo(
     name="latentsync",
     version="1.6",
-    licence="code Apache-2.0; the weights as their page says",
+    licence="OpenRAIL++-M (weights of ByteDance/LatentSync-1.6, the operator's)",
     vram_mib=8000,
     gpus=1,
     inputs=("video", "sound"),
