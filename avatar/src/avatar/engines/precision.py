@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from avatar.errors import Unavailable
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
+NOT_FINITE = "gpu.not_finite"
 FAST_FP16, NATIVE_BF16 = (7, 0), (8, 0)
 """Compute capabilities: Pascal computes fp16 at a sixty-fourth of its speed, Turing (7.5) has no bf16."""
 
@@ -32,3 +34,19 @@ def card_dtype(precision: Precision) -> torch.dtype:
             "Leave out --precision: fp16 is as small, and nearer to fp32.",
         )
     return dtype_of(precision, torch.float16 if able >= FAST_FP16 else torch.float32)
+
+
+def require_finite(made: Tensor, engine: str) -> None:
+    """Of what networks have made, in the numbers they computed in, before anything keeps or shows it: what is
+    no number would become a black spot. Raises Unavailable `gpu.not_finite`. Waits for the card.
+    """
+    if bool(torch.isfinite(made).all()):
+        return
+    lost, numbers = int((~torch.isfinite(made)).sum()), str(made.dtype).removeprefix("torch.")
+    raise Unavailable(
+        NOT_FINITE,
+        f"{lost} of {made.numel()} values that {engine} computed in {numbers} are no numbers.",
+        "Use --precision fp32: a value may be beyond what smaller numbers hold."
+        if made.dtype != torch.float32
+        else "Look at the weights (avatar models verify) and at the card (nvidia-smi).",
+    )
