@@ -23,7 +23,7 @@ from avatar.spec import Notice
 CONSENT_VARIABLE, CONSENT_WORD = "AVATAR_INSIGHTFACE", "non-commercial"
 ROLES = ("insightface.detector", "insightface.landmarks")
 INSTALL = 'uv pip install --python .venv/bin/python "insightface==0.7.3" "onnxruntime>=1.20,<2" "protobuf<5"'
-"""In the folder avatar/ of a checkout. MediaPipe does not run with the newer protobuf that onnx would bring."""
+"""In avatar/ of a checkout. onnx would bring a newer protobuf, which MediaPipe does not run with."""
 _PACK = "buffalo_l"
 _DETECTION_PX = 512
 _LEAST_WIDTH_PX, _LEAST_HEIGHT_PX = 50, 80
