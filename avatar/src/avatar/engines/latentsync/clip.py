@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from avatar.engines.latentsync.chunks import LENGTH, OVERLAP, incoming_weight, p
 from avatar.engines.latentsync.compiled import CompiledUNet
 from avatar.engines.latentsync.faces import as_faces, keep_latent, with_surroundings, without_mouth
 from avatar.engines.latentsync.following import Seen
+from avatar.engines.latentsync.info import INFO
 from avatar.engines.latentsync.loading import Networks
 from avatar.engines.latentsync.mask import keep_mask
 from avatar.engines.latentsync.memory import Plan
@@ -24,9 +26,10 @@ from avatar.engines.latentsync.sampler import Conditions, Sampler
 from avatar.engines.latentsync.shapes import LATENT_CHANNELS, VAE_SCALE
 from avatar.engines.latentsync.vae import FaceCoder
 from avatar.engines.latentsync.warp import laid_onto, lay_back
+from avatar.engines.precision import require_finite
 
 Pixels = npt.NDArray[np.uint8]
-VERSION = "latentsync 2"
+VERSION = "latentsync 3"
 """Of what is kept of a stopped run; a change of the arithmetic behind it needs another."""
 
 
@@ -153,6 +156,7 @@ class Clip:
         conditions += conditions[-1:] * (at_once - len(conditions))
         with self._at_work(self._networks.unet):
             latents[shown] = self._sampler.denoise(self._noise, conditions, self._check)[: len(shown)]
+        require_finite(latents, INFO.name)
         if self._kept.used:  # what comes from a card is waited for
             for n in shown:
                 self._kept.put(names[n], latents[n].view(torch.uint8).cpu().numpy().tobytes())
@@ -174,6 +178,9 @@ class Clip:
 
     def _finished(self, done: list[_Held]) -> Iterator[Pixels]:
         faces = self._faces_of([one for one in done if one.shot.seen.strength > 0])
+        if self._plan.park:  # it comes onto the card once for all of them
+            with self._at_work(self._networks.vae):
+                faces = iter(list(faces))
         for one in done:
             self._check()
             yield one.shot.picture if one.shot.seen.strength <= 0 else self._laid(one.shot, next(faces))
@@ -182,8 +189,9 @@ class Clip:
         """Decoded faces with their filmed surroundings, decoded a few at a time as they are asked for."""
         for index in range(0, len(shown), self._plan.faces):
             batch = shown[index : index + self._plan.faces]
-            with self._at_work(self._networks.vae):
-                made = self._coder.decode(torch.stack([_latent(one) for one in batch]))
+            self._check()
+            made = self._coder.decode(torch.stack([_latent(one) for one in batch]))
+            require_finite(made, INFO.name)
             filmed = as_faces([one.shot.crop for one in batch], self._plan.device, made.dtype)
             yield from with_surroundings(made, filmed, self._keep).float()
 
@@ -193,23 +201,21 @@ class Clip:
         bgr = face.flip(0)
         return laid_onto(shot.picture, lay_back(shot.picture, bgr, shot.seen.matrix, shot.seen.strength))
 
-    def _at_work(self, network: torch.nn.Module) -> _AtWork:
-        return _AtWork(network, self._plan)
-
-
-class _AtWork:
-    """Brings a parked network onto the card for as long as the block lasts."""
-
-    def __init__(self, network: torch.nn.Module, plan: Plan) -> None:
-        self._network, self._plan = network, plan
-
-    def __enter__(self) -> None:
-        if self._plan.park:
-            self._network.to(self._plan.device)
-
-    def __exit__(self, *_: object) -> None:
-        if self._plan.park:
-            self._network.to("cpu")
+    @contextmanager
+    def _at_work(self, network: torch.nn.Module) -> Iterator[None]:
+        """A parked network is on the card for as long as the block lasts. What it is in main memory stays
+        there: nothing changes it, so nothing is carried back.
+        """
+        home: list[tuple[Tensor, Tensor]] = []
+        try:
+            if self._plan.park:
+                for weights in chain(network.parameters(), network.buffers()):
+                    home.append((weights, weights.data))
+                    weights.data = weights.data.to(self._plan.device)
+            yield
+        finally:
+            for weights, values in home:
+                weights.data = values
 
 
 def _blend(held: _Held, latent: Tensor, weight: float) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from avatar.engines.latentsync.compiled import CompiledUNet
-from avatar.engines.latentsync.ddim import ddim_steps
+from avatar.engines.latentsync.ddim import ddim_steps, whole_steps
 from avatar.engines.latentsync.unet import LatentSyncUNet
 
 Check = Callable[[], None]
@@ -36,8 +36,8 @@ class Sampler:
     """`guidance` above 1 runs the UNet twice, without and with sound, and goes beyond the second.
 
     split: the two runs follow each other instead of sharing a batch, for half the memory.
-    reuse: only every so many steps is the whole network computed; between them its depth is kept. 1 is the
-    original's default; 3 takes less than half the time and changes the result.
+    reuse: only one of so many steps computes the whole network (see `whole_steps`); between them its depth
+    is kept. 1 is the original's default; 3 takes less than half the work and changes the result.
     """
 
     unet: LatentSyncUNet | CompiledUNet
@@ -59,12 +59,13 @@ class Sampler:
         audio = torch.cat([chunk.audio for chunk in chunks]).to(known.dtype)
         heard = self._heard(audio)
         latents = noise.to(known.dtype).expand(len(known), -1, -1, -1)
+        whole_ones = whole_steps(self.steps, self.reuse)
         with torch.inference_mode():
             for index, step in enumerate(ddim_steps(self.steps)):
                 check()
-                whole = index % self.reuse == 0
+                whole = index in whole_ones
                 x = torch.cat([latents, known], dim=1)
-                number = torch.tensor(float(step.number), device=x.device)
+                number = torch.full((), float(step.number), device=x.device)
                 latents = step.apply(latents, self._guided(x, number, heard, frames, whole=whole))
         return latents.unflatten(0, (len(chunks), frames))
 
