@@ -2,12 +2,13 @@
 
     $(scripts/torch_environment)/bin/python bench/parity/speed_latentsync.py [--checkout PATH]
 
-Frames per second and most VRAM in every mode, and the five dearest operations from coding faces to laying
-them back. With `--checkout`, a working
-tree of the original, its UNet with the same weights does the same steps beside ours (it needs einops and
-OmegaConf). `--compile` adds rows for the compiled denoiser, last: a clip's beginning, which holds the minutes
-of compiling, and the frames after it. `--small` runs reduced networks on the processor, to see that the
-program itself works.
+Frames per second and most VRAM in every mode that the card has room for; then, in the mode that it gets by
+itself, without overlap of chunks, with reuse of depth, and in bf16 (by itself a card computes in fp16); and
+the five dearest operations from coding faces to laying them back. A short clip warms each row. With
+`--checkout`, a working tree of the original, its UNet with the same weights does the same steps beside ours
+(it needs einops and OmegaConf). `--compile` adds rows for the compiled denoiser, last: a clip's beginning,
+which holds the minutes of compiling, and the frames after it. `--small` runs reduced networks on the
+processor, to see that the program itself works.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,21 @@ sys.path[:0] = [str(ROOT / "avatar/src"), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from avatar.engines.card_memory import find_card  # noqa: E402
+from avatar.engines.card_mode import MOUTH, SHARES  # noqa: E402
 from avatar.engines.latentsync.clip import Clip, Settings, Shot  # noqa: E402
 from avatar.engines.latentsync.ddim import ddim_steps  # noqa: E402
 from avatar.engines.latentsync.following import Seen  # noqa: E402
 from avatar.engines.latentsync.loading import Networks  # noqa: E402
-from avatar.engines.latentsync.memory import Plan, low, plan  # noqa: E402
+from avatar.engines.latentsync.memory import Plan, in_mode, plan  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.engines.latentsync.vae import open_vae  # noqa: E402
 from avatar.engines.latentsync.whisper import WhisperEncoder  # noqa: E402
+from avatar.engines.precision import NATIVE_BF16  # noqa: E402
 from dearest import print_dearest  # noqa: E402
 
+WARM_FRAMES = 16
 SMALL_UNET = UNetShape(block_channels=(32, 64, 96, 96))
 SMALL_VAE = {"block_out_channels": (32, 32, 64, 64), "layers_per_block": 1, "sample_size": 64}
 
@@ -57,16 +62,16 @@ def main() -> None:
     side = 64 if arguments.small else 512
     usual = plan("auto")
     print(torch.cuda.get_device_name() if torch.cuda.is_available() else "processor")
+    print(f"by itself: {usual.mode or 'one thing at a time'}, {str(usual.dtype).removeprefix('torch.')}")
     print(f"{'mode':<28} {'frames/s':>9} {'ms a frame':>11} {'VRAM MiB':>9}")
     networks = random_networks(shape, vae, usual)
-    for name, settings, ways in (
-        ("auto", Settings(arguments.steps, side_px=side), usual),
-        ("auto, no overlap", Settings(arguments.steps, side_px=side, overlap=0), usual),
-        ("auto, reuse 3", Settings(arguments.steps, side_px=side, reuse=3), usual),
-        ("low", Settings(arguments.steps, side_px=side), low(usual)),
-    ):
+    for name, more, ways in rows(usual):
+        if isinstance(ways, str):
+            print(f"{name:<28} not measured: {ways}", flush=True)
+            continue
         place(networks, ways)
-        clip = Clip(networks, ways, settings)
+        clip = Clip(networks, ways, Settings(arguments.steps, side_px=side, **more))
+        run(clip, side, WARM_FRAMES)
         told(name, arguments.frames, lambda: run(clip, side, arguments.frames))  # noqa: B023
     place(networks, usual)
     latent = side // 8
@@ -88,6 +93,19 @@ def main() -> None:
         told("auto, compiled", arguments.frames, lambda: run(clip, side, arguments.frames))
 
 
+def rows(usual: Plan) -> Iterator[tuple[str, dict[str, int], Plan | str]]:
+    """A name, settings, and how it is computed, or why it is not."""
+    card = find_card()
+    for mode, share in SHARES[MOUTH].items():
+        room = card is None or share.from_mib <= card.budget_mib
+        yield mode, {}, in_mode(mode, usual) if room else f"the card leaves less than {share.from_mib} MiB"
+    yield "auto, no overlap", {"overlap": 0}, usual
+    for reuse in (2, 3):
+        yield f"auto, reuse {reuse}", {"reuse": reuse}, usual
+    able = card is None or divmod(card.compute, 10) >= NATIVE_BF16
+    yield "auto, bf16", {}, replace(usual, dtype=torch.bfloat16) if able else "this card has no bf16"
+
+
 def random_networks(shape: UNetShape, vae: dict[str, Any], ways: Plan) -> Networks:
     torch.manual_seed(0)
     made = Networks(LatentSyncUNet(shape), WhisperEncoder(), open_vae(**vae))
@@ -98,8 +116,9 @@ def random_networks(shape: UNetShape, vae: dict[str, Any], ways: Plan) -> Networ
 
 
 def place(networks: Networks, ways: Plan) -> None:
+    """Where and in which numbers a run needs them."""
     for network in (networks.unet, networks.vae):
-        torch.nn.Module.to(network, "cpu" if ways.park else ways.device)
+        torch.nn.Module.to(network, "cpu" if ways.park else ways.device, ways.dtype)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -3,10 +3,11 @@
     python bench/parity/speed_liveportrait.py [--checkout PATH] [--frames 250] [--small]
 
 On a card: 512 x 512 pictures, fp16 (the original under autocast, as it runs by default), batch 1 for the
-original, which knows no other, and ours as it runs. Without a card it says so, unless `--small` asks for a
-trial of the program on the processor. Prints frames per second of the steps that every frame needs (W, S and
-G, with the picture's way back to main memory), the most memory each took, and the five dearest operations of
-ours. Without a working tree of the original ours is measured alone.
+original, which knows no other, and ours as it runs; then ours in other batches, and in bf16. Without a card
+it says so, unless `--small` asks for a trial of the program on the processor. Prints frames per second of
+the steps that every frame needs (W, S and G, with the picture's way back to main memory), the most memory
+each took, and the five dearest operations of ours. Without a working tree of the original ours is measured
+alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -27,6 +30,7 @@ from avatar.engines.liveportrait.engine import batch_of
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.sizes import PUBLISHED, Sizes
+from avatar.engines.precision import NATIVE_BF16
 from dearest import print_dearest
 from liveportrait_cases import NETWORKS, SMALL
 
@@ -61,10 +65,35 @@ def main() -> None:
         peak = f", peak {torch.cuda.max_memory_allocated() >> 20} MiB" if device.type == "cuda" else ""
         print(f"{name:<10} {rates[name]:8.2f} frames/s, batch {batch}{peak} on {device}")
     print_dearest("drawing one batch", lambda: draw(batch))
+    others(sizes, device, batch, arguments.frames)
     if "original" in rates:
         print(f"ours / original: {rates['ours'] / rates['original']:.2f}")
     else:
         print("ours / original: not measured (no --checkout)")
+
+
+def others(sizes: Sizes, device: torch.device, usual: int, frames: int) -> None:
+    """Ours in batches of other sizes, and in bf16."""
+    card = device.type == "cuda"
+    for batch in (1, 4, 8, 16):
+        timed(f"ours, batch {batch}", sizes, device, frames, batch=batch)
+    if card and torch.cuda.get_device_capability() < NATIVE_BF16:
+        print("ours, bf16: not measured (this card has none)")
+    else:
+        timed("ours, bf16", sizes, device, frames, batch=usual, dtype=torch.bfloat16)
+
+
+def timed(name: str, sizes: Sizes, device: torch.device, frames: int, **how: Any) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    draw, batch = ours(sizes, device, **how)
+    draw(2 * batch)
+    started = time.perf_counter()
+    draw(frames)
+    rate = frames / (time.perf_counter() - started)
+    peak = f", peak {torch.cuda.max_memory_allocated() >> 20} MiB" if device.type == "cuda" else ""
+    print(f"{name:<16} {rate:8.2f} frames/s{peak}", flush=True)
 
 
 def keypoints(count: int) -> list[Pose]:
@@ -73,13 +102,22 @@ def keypoints(count: int) -> list[Pose]:
     return [Pose(source, source + draw(0, 0.03, (21, 3)).astype(np.float32)) for _ in range(count)]
 
 
-def ours(sizes: Sizes, device: torch.device) -> tuple[Callable[[int], None], int]:
+@cache
+def random_networks(sizes: Sizes) -> Networks:
+    """Once for all rows: numbers for the published sizes take a while."""
     networks = Networks(sizes)
     for network in NETWORKS:
         parity.fill(getattr(networks, network), network)
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
-    animator = Animator(networks, device, dtype)
-    batch = batch_of(animator)
+    return networks
+
+
+def ours(
+    sizes: Sizes, device: torch.device, batch: int | None = None, dtype: torch.dtype | None = None
+) -> tuple[Callable[[int], None], int]:
+    """In the numbers and batches that it takes by itself, or in others."""
+    usual = torch.float16 if device.type == "cuda" else torch.float32
+    animator = Animator(random_networks(sizes), device, dtype or usual)
+    batch = batch or batch_of(animator)
     volume = animator.volume([np.zeros((sizes.picture_px, sizes.picture_px, 3), np.uint8)])
 
     def draw(count: int) -> None:

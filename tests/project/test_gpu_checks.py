@@ -121,3 +121,41 @@ def test_the_other_steps_leave_time_to_read_memory_in(checks, monkeypatch) -> No
     given = checks.arguments()
     fixed = sum(step.limit_s for step in checks.steps(given) if not step.shortens)
     assert fixed + 3 * checks.LEAST_S < given.within * 60
+
+
+def test_who_gives_more_time_gives_every_step_more_and_less_time_shortens_none(checks, monkeypatch) -> None:
+    """A slower card needs it; with ten minutes for one step its limit is what it was."""
+
+    def limits(minutes: str) -> list[float]:
+        monkeypatch.setattr(sys, "argv", ["gpu_checks.py", "--within", minutes])
+        return [step.limit_s for step in checks.steps(checks.arguments()) if not step.shortens]
+
+    usual = limits("40")
+    assert limits("120") == pytest.approx([3 * limit for limit in usual])
+    assert limits("10") == usual
+
+
+def test_where_the_original_lacks_a_package_ours_is_measured_alone_and_it_is_named(checks, run) -> None:
+    """A working tree that cannot be opened took our own figures away with it."""
+    needs = ("json", "not_there")
+    alone = _step(checks, "a", "ours 3 frames/s").command
+    ended, rows = run(
+        [
+            _step(checks, "drawing", "x", 1, needs=needs, alone=alone),
+            _step(checks, "race", "x", 1, needs=needs),
+        ]
+    )
+    assert ended == 0
+    assert "| drawing | done, ours alone: the original needs not_there |" in rows
+    assert "ours 3 frames/s" in rows
+    assert "| race | not measured: the original needs not_there |" in rows
+
+
+@pytest.mark.parametrize("name", ["liveportrait", "latentsync"])
+def test_a_working_tree_is_given_to_the_commands_of_its_own_original(checks, monkeypatch, name) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu_checks.py", f"--{name}", "tree"])
+    for step in checks.steps(checks.arguments()):
+        ours = step.name in (name, f"race {name}")
+        assert ("tree" in step.command) == ours, step.name
+        assert "tree" not in step.alone
+        assert bool(step.alone) == (step.name in ("race liveportrait", "liveportrait", "latentsync"))

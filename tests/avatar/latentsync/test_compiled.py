@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from avatar.engines.latentsync.memory import Plan, in_mode, plan  # noqa: E402
 from avatar.engines.latentsync.shapes import UNetShape  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
+from numbers_and_modes import apart, drawn, tiny_networks, ways, whole_float32  # noqa: E402
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 SLOW = [
@@ -33,18 +36,34 @@ def tiny() -> Any:
 
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=SLOW)])
-def test_compiling_changes_nothing_and_no_part_is_left_to_python(tiny: Any, backend: str) -> None:
-    """`fullgraph`: a part that cannot be compiled is an error, not a slow place."""
-    compiled = CompiledUNet(tiny, Plan(torch.device("cpu"), torch.float32), backend=backend)
-    latents, tokens = (torch.from_numpy(array) for array in cases.network_inputs(2, side=8))
-    with torch.inference_mode():
-        for step in (951.0, 1.0):
-            given = (latents, torch.tensor(step), tokens, 2)
-            noise, depth = tiny.with_depth(*given)
+def test_compiling_changes_nothing_and_no_part_is_left_to_python(
+    tiny: Any, device: str, backend: str
+) -> None:
+    """`fullgraph`: a part that cannot be compiled is an error, no slow place. On a card a graph replays."""
+    plain = deepcopy(tiny).to(device)
+    compiled = CompiledUNet(plain, Plan(torch.device(device), torch.float32), backend=backend)
+    latents, tokens = (torch.from_numpy(array).to(device) for array in cases.network_inputs(2, side=8))
+    with whole_float32(), torch.inference_mode():
+        for step in (951.0, 501.0, 1.0):
+            given = (latents, torch.tensor(step, device=device), tokens, 2)
+            noise, depth = plain.with_depth(*given)
             ours, our_depth = compiled.with_depth(*given)
             assert (ours - noise).abs().max() < 1e-4 * noise.square().mean().sqrt()
-            shallow = tiny.shallow(*given, depth)
+            shallow = plain.shallow(*given, depth)
             assert (compiled.shallow(*given, our_depth) - shallow).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("mode", [pytest.param(mode, marks=SLOW) for mode in ("low", "large")])
+def test_a_clip_of_the_compiled_denoiser_is_the_same(device: str, mode: Any) -> None:
+    """Chunk after chunk, with depth that is kept from step to step; parked between chunks it has no graph."""
+    networks, settings = tiny_networks(), {"steps": 4, "reuse": 2, "length": 5, "overlap": 2}
+    with whole_float32():
+        plain, compiled = (
+            drawn(networks, replace(ways(device, mode=mode), compile=compile), 8, **settings)
+            for compile in (False, True)
+        )
+    most, mean = apart(compiled, plain, f"compiled and not in {mode} on {device}")
+    assert most <= 1 and mean < 2e-3
 
 
 @pytest.fixture
