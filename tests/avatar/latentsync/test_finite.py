@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from synthetic_speaker import Clips
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
 from avatar.engines.precision import require_finite  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
+from avatar.pipeline.context import Context  # noqa: E402
+from test_engine import job, run  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -24,3 +30,31 @@ def test_values_that_are_no_numbers_are_counted_and_the_hint_fits_what_was_compu
         require_finite(made, "latentsync")
     assert told.value.message == f"2 of 20 values that latentsync computed in {numbers} are no numbers."
     assert hint in told.value.hint
+
+
+@pytest.mark.parametrize("broken", ["unet", "vae"])
+def test_a_network_that_makes_no_numbers_is_an_error_and_no_black_mouth(
+    clips: Clips, small_engine: Callable[..., Any], broken: str
+) -> None:
+    """As cards do whose half-wide numbers run over: one weight is beyond all of them."""
+    made, engine = clips.folder / "made", small_engine(steps=1, length=8, overlap=2)
+    made.mkdir()
+    spec, context = job(clips.video(12), clips.sound(0.48)), Context(cache=clips.folder / "cache")
+    weight = (
+        engine._networks.unet.conv_out.weight
+        if broken == "unet"
+        else engine._networks.vae.decoder.conv_out.weight
+    )
+    usual = weight.detach().clone()
+    with torch.no_grad():
+        weight[0, 0, 0, 0] = torch.inf
+    try:
+        with pytest.raises(Unavailable, match=r"gpu\.not_finite: \d+ of \d+ values that latentsync computed"):
+            run(spec, made / "out.mp4", engine, context)
+    finally:
+        with torch.no_grad():
+            weight.copy_(usual)
+    assert not list(made.iterdir())
+    kept = context.cache / "unfinished"
+    assert len(list(kept.iterdir()) if kept.exists() else []) == (0 if broken == "unet" else 1)
+    assert run(spec, made / "out.mp4", engine, context).frames == 12

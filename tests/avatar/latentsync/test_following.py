@@ -36,8 +36,6 @@ def test_a_face_lands_on_the_template() -> None:
 
 def test_a_lost_face_stays_then_fades_and_comes_back_softly() -> None:
     follower = Follower(SIDE)
-    assert follower.see(None).matrix is None
-    assert follower.see(None).strength == 0.0
     first = follower.see(face(90))
     assert (first.found, first.strength) == (True, 1.0)
     gone = [follower.see(None) for _ in range(HELD_FRAMES + FADE_OUT_FRAMES + 3)]
@@ -51,6 +49,14 @@ def test_a_lost_face_stays_then_fades_and_comes_back_softly() -> None:
     assert all(seen.matrix is first.matrix for seen in gone)
     back = [follower.see(face(100)).strength for _ in range(5)]
     assert back == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+
+
+def test_who_first_appears_in_the_midst_of_a_clip_comes_softly_as_well() -> None:
+    follower = Follower(SIDE)
+    assert [follower.see(None).strength for _ in range(50)] == [0.0] * 50
+    come = [follower.see(face(100)).strength for _ in range(5)]
+    assert come == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert Follower(SIDE).see(face(100)).strength == 1.0, "who is there from the beginning speaks at once"
 
 
 def test_noise_of_the_landmarks_is_damped_and_movement_is_not() -> None:

@@ -82,18 +82,52 @@ def test_feed_forward_in_slices_gives_the_same(networks: Any) -> None:
     assert (sliced - whole).abs().max() < 1e-5
 
 
+class Values:
+    """What a weight holds, in main memory or on the card."""
+
+    def to(self, device: Any) -> Values:
+        assert str(device) == "cpu:0", "nothing is carried back from the card"
+        return Values()
+
+
+class Weight:
+    """All weights of a network as one, which says where its values are."""
+
+    def __init__(self, placed: Placed) -> None:
+        self._placed, self._home = placed, Values()
+        self._values = self._home
+
+    @property
+    def data(self) -> Values:
+        return self._values
+
+    @data.setter
+    def data(self, values: Values) -> None:
+        self._values = values
+        self._placed.lie(on_card=values is not self._home)
+
+
 class Placed:
     """A network that notes where it lies, and what lies there with it whenever it is used."""
 
     def __init__(self, name: str, network: Any, here: dict[str, int], seen: list[tuple[str, int]]) -> None:
         self._name, self._network, self._here, self._seen = name, network, here, seen
         self._bytes = sum(value.nbytes for value in network.state_dict().values())
+        self._weight = Weight(self)
+        self.moves = 0
 
-    def to(self, device: Any) -> None:
-        if str(device) == "cpu":
-            self._here.pop(self._name, None)
-        else:
+    def parameters(self) -> list[Weight]:
+        return [self._weight]
+
+    def buffers(self) -> list[Weight]:
+        return []
+
+    def lie(self, *, on_card: bool) -> None:
+        if on_card:
+            self.moves += 1
             self._here[self._name] = self._bytes
+        else:
+            self._here.pop(self._name)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("encode", "decode", "encoder", "decoder", "with_depth"):
@@ -115,6 +149,18 @@ def test_one_network_at_a_time_lies_on_the_card(networks: Any) -> None:
     most = {name: max(size for used, size in seen if used == name) for name in ("unet", "vae")}
     assert most == {"unet": unet._bytes, "vae": vae._bytes}
     assert here == {}, "all are parked in the end"
+    assert (vae.moves, unet.moves) == (4, 2), "of two chunks: to encode and to decode, and to denoise"
+
+
+def test_a_parked_network_that_finds_no_room_on_the_card_stays_whole(networks: Any) -> None:
+    from test_clip import shots
+
+    held = [(weights, weights.data_ptr()) for weights in networks.vae.parameters()]
+    clip = Clip(networks, low(Plan(torch.device("cpu"), torch.float32)), Settings(steps=1, side_px=64))
+    clip._plan = replace(clip._plan, device=torch.device("cuda", 99))
+    with pytest.raises((RuntimeError, AssertionError)):
+        next(clip.drawn(shots(5), 5))
+    assert all(weights.data_ptr() == place for weights, place in held)
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ class Follower:
         if self._missed > HELD_FRAMES:  # it may be elsewhere by now: nothing is smoothed over the gap
             self._aligner = Aligner(self.side_px, self.smoothing)
             self._facing.clear()
-        first = self._anchors is None
+        first = self._anchors is None and self._missed == 0
         self._anchors, self._missed = latentsync_anchors(face.points), 0
         self._facing.append(turn_of(face.points).shown)
         facing = min(self._facing)

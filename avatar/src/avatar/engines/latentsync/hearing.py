@@ -43,8 +43,3 @@ def frame_tokens(blocks: Iterator[Tensor], frames: int, fps: int = FPS) -> Itera
                 held, first = torch.cat([held[keep:], more]), first + keep
         steps = torch.arange(centre - STEPS_BEFORE, centre + STEPS_AFTER + 1) - first
         yield held[steps.clamp(0, len(held) - 1)].flatten(0, 1)
-
-
-def frames_heard(steps: int) -> int:
-    """Video frames the original makes of that many feature steps at 25 fps: up to two more than the sound."""
-    return steps // 2 + 2

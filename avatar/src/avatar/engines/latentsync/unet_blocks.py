@@ -17,7 +17,7 @@ class ChunkNorm(nn.GroupNorm):
     """GroupNorm over all frames of a chunk at once, as the checkpoints were trained.
 
     Per frame instead, the output moves by 7 %. In channels-last memory a chunk of frames is one tall
-    picture, so no number is copied.
+    picture without a copy; torch's norm on a card takes one of its own, channels first.
     """
 
     def __init__(self, groups: int, channels: int) -> None:

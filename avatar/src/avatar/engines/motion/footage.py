@@ -1,6 +1,6 @@
 """The operator's video as numbered pictures: what it holds, when each frame shows, and decoding in any order.
 
-Used by the motion engine alone. Frames are told by their presentation time, so variable frame rates,
+Frames are told by their presentation time, so variable frame rates,
 B-frames and broken tails need no special path.
 """
 
