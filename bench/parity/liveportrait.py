@@ -1,6 +1,6 @@
 """Runs the published LivePortrait beside ours with the same seeded weights; keeps its figures for the tests.
 
-    python bench/parity/liveportrait.py --checkout PATH [--write]
+    python bench/parity/liveportrait.py --checkout PATH [--write] [--only networks runs steps]
 
 PATH is a working tree of the original; the Python needs torch and what the original imports (PyYAML, OpenCV,
 SciPy, pykalman, Rich, Tyro, imageio). On the CPU, float32.
@@ -12,7 +12,6 @@ import argparse
 import sys
 import tempfile
 import time
-import types
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,19 @@ from avatar.engines.liveportrait.loading import FILES  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
 from avatar.engines.liveportrait.sizes import Sizes  # noqa: E402
 from avatar.engines.weights.manifest import weight_file  # noqa: E402
-from liveportrait_cases import FIGURES, NETWORKS, SIZES, network_inputs, seeded_weights  # noqa: E402
+from liveportrait_cases import (  # noqa: E402
+    FIGURES,
+    NETWORKS,
+    SIZES,
+    STEP_SIZES,
+    network_inputs,
+    seeded_weights,
+)
+from published_liveportrait import open_original  # noqa: E402
 from seeded import Array, figures, largest_error  # noqa: E402
 
 TORCH_THREADS = 2
+PARTS = ("networks", "runs", "steps")
 PERCEPTRONS = "liveportrait.retargeting"
 
 
@@ -37,6 +45,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--checkout", type=Path, required=True, metavar="PATH")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--write", action="store_true", help=f"keep the figures in {FIGURES.name}")
     arguments = parser.parse_args()
     torch.set_num_threads(TORCH_THREADS)
@@ -44,21 +53,20 @@ def main() -> None:
     open_original(arguments.checkout)
     kept: dict[str, Array] = {}
     print(f"{'case':<40} {'largest error':>14} {'original s':>11} {'ours s':>8}")
-    for name, sizes in SIZES.items():
-        for network in NETWORKS:
-            kept |= compare(name, sizes, network)
-    kept |= compare_whole(SIZES["small"])
+    if "networks" in arguments.only:
+        for name, sizes in SIZES.items():
+            for network in NETWORKS:
+                kept |= compare(name, sizes, network)
+    if "runs" in arguments.only:
+        kept |= compare_whole(SIZES["small"])
+    if "steps" in arguments.only:
+        kept |= compare_steps()
     if arguments.write:
+        if len(arguments.only) < len(PARTS):
+            with np.load(FIGURES) as before:
+                kept = dict(before) | kept
         np.savez_compressed(FIGURES, **kept)
         print(f"{FIGURES}: {len(kept)} arrays, {FIGURES.stat().st_size / 1024:.0f} KiB")
-
-
-def open_original(checkout: Path) -> None:
-    """Make its modules importable. Its cropper wants detectors that are not free: a case brings its own."""
-    sys.path.insert(0, str(checkout))
-    cropper: Any = types.ModuleType("src.utils.cropper")
-    cropper.Cropper = types.SimpleNamespace
-    sys.modules["src.utils.cropper"] = cropper
 
 
 def original_config(sizes: Sizes) -> dict[str, Any]:
@@ -120,6 +128,15 @@ def compare_whole(sizes: Sizes) -> dict[str, Array]:
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoints(Path(folder), sizes)
         return compare_runs(Path(folder))
+
+
+def compare_steps() -> dict[str, Array]:
+    """The original's figures for all steps of runs with crops of the published size and its own mask."""
+    from steps_liveportrait import Original, compared
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_checkpoints(Path(folder), STEP_SIZES)
+        return compared(Original(Path(folder)))
 
 
 def write_checkpoints(folder: Path, sizes: Sizes) -> None:

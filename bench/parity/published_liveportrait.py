@@ -1,21 +1,23 @@
-"""The published LivePortrait, opened from a working tree of it, on a given photo and given driving frames.
+"""The published LivePortrait, opened from a working tree of it, on given pictures and the points in them.
 
 It needs torch and what the original imports: PyYAML, OpenCV, SciPy, pykalman, Rich, Tyro, imageio.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from avatar.engines.liveportrait.paste import soft_mask
 from avatar.engines.weights.manifest import weight_file
 from avatar.face.landmarks import Points
 from liveportrait_whole import REST, Pixels, as_published
+from seeded import Array
 
 PLACES = {
     "checkpoint_F": "appearance",
@@ -27,19 +29,35 @@ PLACES = {
 """Its names of the files, and our roles of them."""
 LONGEST_PX = 1920
 """By default it shrinks a photo to 1280; then its frames would not be those that were asked for."""
+MASK_PX = 512
+MOST_LEVEL = 255
 Run = Callable[[Pixels, Points, list[Pixels], list[Points]], list[Pixels]]
+
+
+def open_original(checkout: Path) -> None:
+    """Make its modules importable, but for the detectors of its cropper, which are not free."""
+    sys.path.insert(0, str(checkout))
+    for name, member in {
+        "face_analysis_diy": "FaceAnalysisDIY",
+        "human_landmark_runner": "LandmarkRunner",
+    }.items():
+        module = types.ModuleType(f"src.utils.{name}")
+        setattr(module, member, _Detector)
+        sys.modules[module.__name__] = module
 
 
 def inference_config(folder: Path, side_px: int, crop_px: int, *, card: bool, **options: Any) -> Any:
     """Of networks whose checkpoints lie in `folder`; half precision on a card, as by default."""
     from src.config.inference_config import InferenceConfig
 
+    if crop_px != MASK_PX:
+        # Its template has one size only. Of that size ours is the same, which `steps_liveportrait` shows.
+        options["mask_crop"] = np.repeat(soft_mask(crop_px)[..., None], 3, axis=2)
     return InferenceConfig(
         models_config=str(folder / "models.yaml"),
         flag_force_cpu=not card,
         flag_use_half_precision=card,
         input_shape=(side_px, side_px),
-        mask_crop=np.repeat(soft_mask(crop_px)[..., None], 3, axis=2),
         lip_array=REST[None],
         **{name: str(folder / weight_file(f"liveportrait.{role}").path) for name, role in PLACES.items()},
         **options,
@@ -74,7 +92,7 @@ def opened(folder: Path, crop_px: int, *, card: bool) -> Run:
             "images2video": lambda frames, **_: encoded.append(frames),
         }
         vars(module).update(changes)
-        pipeline.cropper = GivenCropper(CropConfig(dsize=crop_px), points, moved)
+        GivenPoints([as_published(one) for one in moved], [as_published(points)]).of(pipeline.cropper)
         pipeline.execute(asked)
         made: list[Pixels] = encoded[-1]
         return made
@@ -96,52 +114,73 @@ def quiet_modules(module: Any) -> None:
     vars(module).update(changes)
 
 
-class GivenCropper:
-    """Stands where the original's cropper would ask detectors: landmarks are given, the rest is its own."""
+class GivenPoints:
+    """Stands where the original's cropper asks detectors that are not free; all else of it is its own. Each
+    of `films`, in the order in which they are cropped, holds the points of its pictures.
+    """
 
-    def __init__(self, config: Any, points: Points, driving: list[Points]) -> None:
-        self.crop_cfg = config
-        self._points, self._driving = as_published(points), [as_published(one) for one in driving]
+    def __init__(self, *films: list[Array]) -> None:
+        self._films = iter(films)
 
-    def crop_source_image(self, picture: Any, crop_cfg: Any) -> dict[str, Any]:
-        from src.utils.crop import crop_image
+    def get(self, picture: Any, **_: Any) -> list[Any]:
+        film = next(self._films)
+        self._next = iter(film)
+        return [types.SimpleNamespace(landmark_2d_106=film[0])]
 
-        made: dict[str, Any] = crop_image(
-            picture,
-            self._points,
-            dsize=crop_cfg.dsize,
-            scale=crop_cfg.scale,
-            vx_ratio=crop_cfg.vx_ratio,
-            vy_ratio=crop_cfg.vy_ratio,
-            flag_do_rot=crop_cfg.flag_do_rot,
-        )
-        made["img_crop_256x256"] = cv2.resize(made["img_crop"], (256, 256), interpolation=cv2.INTER_AREA)
-        made["lmk_crop"] = self._points
-        return made
+    def run(self, picture: Any, points: Any) -> Array:
+        return next(self._next)
 
-    def crop_driving_video(self, pictures: Any) -> dict[str, Any]:
-        """One box for all frames, the mean of each one's own."""
-        from src.utils.crop import average_bbox_lst, crop_image_by_bbox, parse_bbox_from_landmark
+    def of(self, cropper: Any) -> Any:
+        """The cropper, which finds these points."""
+        cropper.face_analysis_wrapper = cropper.human_landmark_runner = self
+        return cropper
 
-        asked = self.crop_cfg
-        boxes = [
-            parse_bbox_from_landmark(
-                points,
-                scale=asked.scale_crop_driving_video,
-                vx_ratio_crop_driving_video=asked.vx_ratio_crop_driving_video,
-                vy_ratio=asked.vy_ratio_crop_driving_video,
-            )["bbox"][[0, 2]].ravel()
-            for points in self._driving
-        ]
-        box = average_bbox_lst(boxes)
-        crops = [
-            crop_image_by_bbox(picture, box, lmk=points, dsize=512, flag_rot=False, borderValue=(0, 0, 0))
-            for picture, points in zip(pictures, self._driving, strict=True)
-        ]
-        return {
-            "frame_crop_lst": [crop["img_crop"] for crop in crops],
-            "lmk_crop_lst": [crop["lmk_crop"] for crop in crops],
-        }
+
+class _Detector:
+    """Opened and warmed by the cropper; never asked."""
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def prepare(self, **_: Any) -> None: ...
+
+    def warmup(self) -> None: ...
+
+
+class _WatchedNumpy:
+    """NumPy to a module of the original, but that pictures are kept before they are cut to levels."""
+
+    def __init__(self, rounded: bool) -> None:
+        self.caught: list[Array] = []
+        self._rounded = rounded
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def clip(self, values: Any, low: float, high: float) -> Any:
+        made = np.clip(values, low, high)
+        if high != MOST_LEVEL:
+            return made
+        self.caught.append(made)
+        return np.rint(made) if self._rounded else made
+
+
+@contextlib.contextmanager
+def before_levels(*, rounded: bool = False) -> Iterator[list[Array]]:
+    """The finished frames (h, w, 3), in order, before it cuts them to levels. `rounded`: drawn faces and
+    finished frames are rounded to the nearest level instead, as ours are.
+    """
+    import src.live_portrait_wrapper as wrapper
+    import src.utils.crop as crop
+
+    modules: list[Any] = [wrapper, crop]
+    watched = [_WatchedNumpy(rounded) for _ in modules]
+    for module, numpy in zip(modules, watched, strict=True):
+        module.np = numpy
+    try:
+        yield watched[1].caught
+    finally:
+        for module in modules:
+            module.np = np
 
 
 def _plain(steps: Any) -> Iterator[Any]:

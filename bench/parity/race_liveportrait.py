@@ -77,6 +77,8 @@ class GivenFilm:
     def pictures(self) -> Iterator[Pixels]:
         return (picture for picture, _ in self._cast.filmed(self._frames))
 
+    decoded_ahead = pictures
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(

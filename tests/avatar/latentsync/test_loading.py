@@ -15,6 +15,7 @@ from avatar.engines.latentsync.loading import Files, load_networks, load_unet, l
 from avatar.engines.latentsync.memory import Plan  # noqa: E402
 from avatar.errors import InvalidInput  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
+from seeded import noise  # noqa: E402
 
 F32 = torch.float32
 ONE_OF_MOTION = "up_blocks.3.motion_modules.0.temporal_transformer.norm.bias"
@@ -100,22 +101,43 @@ def test_of_whisper_only_the_encoder_is_read(tmp_path: Path) -> None:
     assert torch.allclose(loaded["conv1.weight"], whisper["conv1.weight"], atol=1e-3)
 
 
-def test_the_autoencoder_loads_under_the_older_names_of_its_attention(tmp_path: Path) -> None:
-    vae = cases.our_vae().state_dict()
-    old = {}
+def older(vae: dict[str, Any], names: dict[str, str], convolution: tuple[int, ...]) -> dict[str, Any]:
+    """The state of an autoencoder whose attention has other names, or convolutions in place of matrices."""
+    made = {}
     for key, value in vae.items():
         if ".attentions." in key:
-            for new, before in (
-                ("to_q", "query"),
-                ("to_k", "key"),
-                ("to_v", "value"),
-                ("to_out.0", "proj_attn"),
-            ):
+            for new, before in names.items():
                 key = key.replace(f".{new}.", f".{before}.")
-        old[key] = value.contiguous()
-    assert set(old) != set(vae)
-    save_file(old, str(tmp_path / "vae.safetensors"))
-    assert same(load_vae(tmp_path / "vae.safetensors", **cases.SMALL_VAE).state_dict(), vae)
+            if value.ndim == 2:
+                value = value.reshape(*value.shape, *(1 for _ in convolution)).repeat(1, 1, *convolution)
+        made[key] = value.contiguous()
+    return made
+
+
+@pytest.mark.parametrize("names", [OLD_NAMES, {}], ids=["older names", "today's names"])
+@pytest.mark.parametrize("convolution", [(), (1, 1)], ids=["matrices", "convolutions"])
+def test_the_autoencoder_loads_in_the_older_layouts_of_its_attention_and_gives_the_same(
+    tmp_path: Path, names: dict[str, str], convolution: tuple[int, ...]
+) -> None:
+    vae = cases.our_vae()
+    state = older(vae.state_dict(), names, convolution)
+    query = state[f"decoder.mid_block.attentions.0.{'query' if names else 'to_q'}.weight"]
+    assert query.shape == (64, 64, *convolution)
+    save_file(state, str(tmp_path / "vae.safetensors"))
+    loaded = load_vae(tmp_path / "vae.safetensors", **cases.SMALL_VAE)
+    assert same(loaded.state_dict(), vae.state_dict())
+    faces = torch.from_numpy(noise("faces", (1, 3, 32, 32)))
+    with torch.no_grad():
+        ours, theirs = (part.encode(faces).latent_dist.mean for part in (loaded.eval(), vae))
+        assert torch.equal(ours, theirs)
+        assert torch.equal(loaded.decode(ours).sample, vae.decode(theirs).sample)
+
+
+def test_an_attention_of_wider_convolutions_is_refused(tmp_path: Path) -> None:
+    state = older(cases.our_vae().state_dict(), OLD_NAMES, (3, 3))
+    save_file(state, str(tmp_path / "vae.safetensors"))
+    with pytest.raises(InvalidInput, match=r"to_q\.weight is 64x64x3x3 instead of 64x64"):
+        load_vae(tmp_path / "vae.safetensors", **cases.SMALL_VAE)
 
 
 def test_all_three_are_loaded_in_the_numbers_of_the_plan(tmp_path: Path, unet_state: dict[str, Any]) -> None:

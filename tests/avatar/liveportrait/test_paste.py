@@ -37,7 +37,7 @@ def test_the_middle_is_the_crop_and_the_border_the_frame() -> None:
     assert paste is not None
     paste.onto(frame, np.full((SIDE_PX, SIDE_PX, 3), 255, np.uint8))
     assert frame[540, 540].tolist() == [255, 255, 255]
-    assert frame[540, 341].tolist() == [0, 0, 0]
+    assert frame[540, 340].tolist() == [0, 0, 0]
     edge = frame[540, 340:400, 0].astype(int)
     assert (np.diff(edge) >= 0).all(), "no seam: it rises steadily"
     assert np.diff(edge).max() <= 32

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ SMALL = Sizes(
     motion_levels=3,
     motion_features=2,
 )
+STEP_SIZES = replace(SMALL, picture_px=PUBLISHED.picture_px)
+"""Small networks for crops as large as the published ones."""
 SIZES = {"small": SMALL, "published": PUBLISHED}
 NETWORKS = ("appearance", "motion", "warping", "generator", "stitching", "eyes", "lips")
 Inputs = dict[str, Array]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.drive import REGIONS, DriveStyle
-from avatar.engines.liveportrait.paste import Paste, cut, shrunk, soft_mask
+from avatar.engines.liveportrait.paste import Matrix, Paste, cut, shrunk, soft_mask
 from avatar.engines.liveportrait.poses import (
     DrivingFace,
     Manner,
@@ -24,13 +25,12 @@ from avatar.face.anchors import liveportrait_crop
 from avatar.face.landmarks import Points
 from avatar.face.layouts import MESH
 from liveportrait_cases import SMALL, frame
-from seeded import KEPT, Array, noise
+from seeded import Array, noise
 
 Pixels = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 208, 160
 CROP_PX = SMALL.output_px
 REST = 0.02 * noise("expression at rest", (21, 3))
-SPREAD = KEPT
 SIDE_PX = SMALL.picture_px
 
 
@@ -133,15 +133,17 @@ def openings(points: Points) -> Openings:
 
 @dataclass
 class Result:
-    """keypoints (frames, 2, 21, 3): source, driven; made (frames, 3, h, w) RGB 0..1; pasted: RGB frames.
+    """keypoints (frames, 2, 21, 3): source, driven; made (frames, 3, h, w) RGB 0..1; laid: RGB frames of
+    `made` cut to levels, before they are cut themselves.
 
-    matrices (sources, 2, 3): from source to crop.
+    matrices, backs (sources, 2, 3): from source to crop, and from crop to source.
     """
 
     matrices: Array
+    backs: Array
     keypoints: Array
     made: Array
-    pasted: Pixels
+    laid: Array
 
 
 def crop_matrices(case: Whole) -> Array:
@@ -151,11 +153,12 @@ def crop_matrices(case: Whole) -> Array:
     return np.stack([frame.matrix(CROP_PX) for frame in frames]).astype(np.float32)
 
 
-def ours(case: Whole, animator: Animator, matrices: Array) -> Result:
+def ours(case: Whole, animator: Animator, matrices: Array, backs: Array) -> Result:
     """The run by our engine, through the same doors that the pipeline uses.
 
-    The original's crop matrices are used, which differ from ours in the last bits of a float32: enough to
-    change single levels of a few pixels of the crop, and random networks make 0.1 % of that.
+    The original's matrices are used, which differ from ours in the last bits of a float32: enough to change
+    single levels of a few pixels of the crop, and random networks make 0.1 % of that. What our own give is
+    compared in `liveportrait_steps`.
     """
     driving = [
         DrivingFace(
@@ -170,18 +173,35 @@ def ours(case: Whole, animator: Animator, matrices: Array) -> Result:
     else:
         source = next(_sources(matrices, animator))
         steps = ((source, pose) for pose in still_poses(source, driving, case.manner))
-    keypoints, made, pasted = [], [], []
+    keypoints, made, laid = [], [], []
     for index, (source, pose) in enumerate(steps):
-        picture = source_frame(index if case.filmed else 0)[..., ::-1].copy()
-        volume = animator.volume([shrunk(cut(picture, source.matrix, CROP_PX), SIDE_PX)])
+        number = index if case.filmed else 0
+        picture = source_frame(number)
+        volume = animator.volume([shrunk(cut(picture[..., ::-1].copy(), source.matrix, CROP_PX), SIDE_PX)])
         placed = animator.place([pose])
         keypoints.append(np.concatenate([side.numpy() for side in placed]))
         made.append(animator.tensor_of(volume, [pose]).numpy()[0])
-        paste = Paste.of(source.matrix, soft_mask(CROP_PX), (WIDTH, HEIGHT))
-        if paste is not None:
-            paste.onto(picture, animator.draw(volume, [pose])[0])
-        pasted.append(picture[..., ::-1])
-    return Result(matrices, np.stack(keypoints), np.stack(made), np.stack(pasted))
+        laid.append(laid_onto(picture, as_cut(made[-1]), place_back(backs[number])))
+    return Result(matrices, backs, np.stack(keypoints), np.stack(made), np.stack(laid))
+
+
+def as_cut(made: Array) -> Pixels:
+    """A drawn face (3, h, w) in 0..1 in levels (h, w, 3), its fractions cut off as the original does it."""
+    return np.ascontiguousarray((made.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8))
+
+
+def place_back(back: Array) -> Matrix:
+    """The place whose way back is the given (2, 3): the original reckons it in float32, of float32."""
+    return np.asarray(cv2.invertAffineTransform(back.astype(np.float64)), np.float64)
+
+
+def laid_onto(frame: Pixels, crop: Pixels, place: Matrix) -> Array:
+    """A face laid into a frame, before it is rounded to levels."""
+    whole = frame.astype(np.float32)
+    paste = Paste.of(place, soft_mask(len(crop)), (frame.shape[1], frame.shape[0]))
+    if paste is not None:
+        paste.onto(whole, crop)
+    return whole
 
 
 def _sources(matrices: Array, animator: Animator) -> Iterator[SourceFace]:

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.torch
 import liveportrait_whole as whole  # noqa: E402
 from avatar.engines.liveportrait.animator import Animator  # noqa: E402
 from avatar.engines.liveportrait.networks import Networks  # noqa: E402
+from liveportrait_levels import assert_levels  # noqa: E402
 
-TOLERANCE = 1e-3
-MEAN_LEVELS, MOST_LEVELS = 0.7, 12
-"""Of 255: the original cuts fractions off where ours rounds, and OpenCV places pixels to 1/32."""
+MOTION, DRAWN = 1e-4, 3e-4
+LAID_BACK, MOST_LEVELS = 1e-3, 2
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +52,13 @@ def test_a_whole_run_gives_what_the_original_gives(
 ) -> None:
     case = whole.CASES[name]
     animator = Animator(networks, torch.device("cpu"), torch.float32, strength=case.strength)
-    result = whole.ours(case, animator, theirs[f"whole.{name}.matrices"])
-    assert largest_error(result.keypoints, theirs[f"whole.{name}.keypoints"]) <= TOLERANCE
+    result = whole.ours(case, animator, *(theirs[f"whole.{name}.{ways}"] for ways in ("matrices", "backs")))
+    assert largest_error(result.keypoints, theirs[f"whole.{name}.keypoints"]) <= MOTION
     for index in range(case.frames):
         made = figures(result.made[index])
-        assert largest_error(made, theirs[f"whole.{name}.made.{index}"]) <= TOLERANCE, index
-        pasted = figures(result.pasted[index].astype(np.float32))[: whole.SPREAD]
-        apart = np.abs(pasted - theirs[f"whole.{name}.pasted.{index}"][: whole.SPREAD])
-        assert apart.mean() <= MEAN_LEVELS, index
-        assert apart.max() <= MOST_LEVELS, index
+        assert largest_error(made, theirs[f"whole.{name}.made.{index}"]) <= DRAWN, index
+        laid = theirs[f"whole.{name}.laid.{index}"]
+        assert_levels(result.laid[index], laid, LAID_BACK, most=MOST_LEVELS)
 
 
 @pytest.mark.parametrize("name", ["still", "video"])

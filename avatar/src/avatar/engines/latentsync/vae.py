@@ -43,7 +43,7 @@ def renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         parts = key.split(".")
         if "attentions" in parts and parts[-2] in _OLD_NAMES:
             parts[-2] = _OLD_NAMES[parts[-2]]
-        if "attentions" in parts and value.ndim == 4:
+        if "attentions" in parts and value.shape[2:] == (1, 1):
             value = value[:, :, 0, 0]
         out[".".join(parts)] = value
     return out
