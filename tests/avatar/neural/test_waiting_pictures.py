@@ -134,8 +134,10 @@ def test_nothing_waits_any_more_when_a_scene_has_failed(
 
         monkeypatch.setattr(LatentSync, "pictures", broken)
     context = Context(cache=tmp_path / "cache", holder=ModelHolder(lambda: 6000 * MIB))
-    script = "One two three four." if ending == "full disk" else "Mama."  # more than a second of it
-    spec = RenderSpec.model_validate(spec_of("photo", "liveportrait+latentsync", script))
+    made = spec_of("photo", "liveportrait+latentsync", "One two three." if ending == "full disk" else "Mama.")
+    if ending == "full disk":  # more than a second, of few pictures
+        made["canvas"]["fps"] = 10
+    spec = RenderSpec.model_validate(made)
     folder = tmp_path / "made"
     with pytest.raises((Unavailable, Cancelled), match=told[ending].replace(".", r"\.")):
         make_segment(spec, "one", folder, context)
