@@ -49,6 +49,72 @@ def test_a_card_too_small_for_a_batch_takes_fewer_frames(
     assert sizes == [4, 2, 1, 1, 2, 1, 1]
 
 
+def test_a_compiled_network_sees_batches_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another size would be compiled anew: a minute at the end of every video."""
+    from small_networks import small_networks
+
+    sizes: list[int] = []
+
+    def compiled(network: Any, **_: object) -> Any:
+        def run(*given: Any) -> Any:
+            sizes.append(len(given[0]))
+            return network(*given)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    plain = _animator(small_networks(), compile=False)
+    small = _animator(small_networks(), compile=True)
+    shared, own = small.volume([crop(64)]), small.volume([crop(64)] * 3)
+    for volume, count in ((shared, 4), (shared, 3), (own, 3), (shared, 1)):
+        drawn = small.draw(volume, poses(count))
+        assert np.abs(drawn.astype(int) - plain.draw(volume, poses(count))).max() <= 1
+    assert set(sizes) == {4}
+
+
+def test_a_compiled_network_on_a_small_card_takes_fewer_frames_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from small_networks import small_networks
+
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)
+    small = _animator(small_networks(), compile=True)
+    volume, sizes = small.volume([crop(64)]), []
+    small.draw(volume, poses(4))
+    drawn = type(small)._drawn
+
+    def small_card(self: Animator, volume: Any, poses: Any) -> Any:
+        sizes.append(len(poses))
+        if len(poses) > 2:
+            raise torch.OutOfMemoryError("full")
+        return drawn(self, volume, poses)
+
+    monkeypatch.setattr(type(small), "_drawn", small_card)
+    assert len(small.draw(volume, poses(1))) == 1
+    assert len(small.draw(volume, poses(4))) == 4
+    assert len(small.draw(volume, poses(1))) == 1
+    assert sizes == [4, 1, 4, 2, 2, 2]
+
+
+def _animator(networks: Any, *, compile: bool) -> Animator:
+    from avatar.engines.liveportrait.animator import Animator
+
+    return Animator(networks, torch.device("cpu"), torch.float32, compile=compile)
+
+
+@pytest.mark.parametrize("network", ["motion", "appearance", "generator"])
+def test_values_that_are_no_numbers_are_told_and_never_drawn(network: str) -> None:
+    """A black face would be what a person sees of them."""
+    from small_networks import small_networks
+
+    networks = small_networks()
+    small = _animator(networks, compile=False)
+    next(iter(getattr(networks, network).parameters())).data.fill_(float("inf"))
+    with pytest.raises(Unavailable, match=r"gpu\.not_finite.*liveportrait computed in float32"):
+        small.motions([crop(64)])
+        small.draw(small.volume([crop(64)]), poses(1))
+
+
 def test_a_card_too_small_for_one_frame_is_told(animator: Animator, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 64.00 MiB.")

@@ -33,6 +33,8 @@ class Filmed:
     def pictures(self) -> Iterator[Any]:
         return (PICTURE for _ in range(self.frames))
 
+    decoded_ahead = pictures
+
     def points(self, number: int) -> Any:
         points = np.random.default_rng(number).uniform(30, 90, (478, 3)).astype(np.float32)
         return None if number in self.away else points

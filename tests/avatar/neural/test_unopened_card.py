@@ -61,6 +61,23 @@ def test_whoever_opens_it_gets_an_error_with_code_sentence_and_hint(
         pass
 
 
+def test_a_card_that_torch_has_no_kernels_for_is_called_too_old_and_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "GTX 1080")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (6, 1))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (8 << 30, 8 << 30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda *_: 0)
+    built = ["sm_75", "sm_90a", "compute_120"]
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    with pytest.raises(Unavailable, match=r"gpu\.too_old: GTX 1080 is of compute capability 6\.1.* 7\.5 and"):
+        opened_card("latentsync")
+    built.insert(0, "sm_61")
+    card = opened_card("latentsync")
+    assert card is not None and card.compute == 61
+
+
 @pytest.mark.parametrize(("error", "said"), CASES[:1] + CASES[-1:])
 @pytest.mark.usefixtures("small_networks")
 def test_a_scene_that_names_its_engine_ends_with_that_error_and_leaves_nothing(

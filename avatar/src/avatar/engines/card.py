@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from avatar.errors import Unavailable
 
 LOST = "gpu.lost"
 NOT_OPENED = "gpu.not_opened"
+TOO_OLD = "gpu.too_old"
 _FULL = (
     "alloc_failed",
     "cuda error: out of memory",
@@ -20,16 +22,18 @@ _FULL = (
 )
 """What the driver, cuBLAS (its handle takes memory) and cuDNN (a workspace does) say of a full card."""
 _SIGNS = ("cuda error", "cudnn error", "cublas", "no cuda-capable device", "device-side assert", "hip error")
+_ARCHITECTURE = re.compile(r"(?:sm|compute)_(\d+)")
 _FAULTS = (RuntimeError, torch.cuda.DeferredCudaCallError)
 """The second is torch's for what failed while it opened the card, and no RuntimeError."""
 
 
 def opened_card(engine: str) -> Card | None:
     """The first card, which `engine` is to work on; None without one. Raises Unavailable `gpu.not_opened` for
-    one that is there and fails or is kept by others, `gpu.out_of_memory` where nothing of it is left.
+    one that is there and fails or is kept by others, `gpu.too_old`, `gpu.out_of_memory` where nothing of it
+    is left.
     """
     try:
-        return find_card()
+        card = find_card()
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or is_full(error):
             raise out_of_memory(error, low=True, engine=engine) from error
@@ -38,6 +42,24 @@ def opened_card(engine: str) -> Card | None:
             f"The card cannot be opened: {_first_line(error)}.",
             "Look at nvidia-smi and the kernel's log (Xid). Another program may keep the card to itself.",
         ) from error
+    if card is not None:
+        _require_kernels(card)
+    return card
+
+
+def _require_kernels(card: Card) -> None:
+    """Raises Unavailable `gpu.too_old` where torch was built for newer cards: each kernel would fail, as if
+    the card were lost.
+    """
+    built = [int(digits[1]) for name in torch.cuda.get_arch_list() if (digits := _ARCHITECTURE.match(name))]
+    if built and card.compute < min(built):
+        raise Unavailable(
+            TOO_OLD,
+            f"{card.name} is of compute capability {card.compute / 10:.1f}, and this PyTorch is built for"
+            f" {min(built) / 10:.1f} and newer.",
+            "Use a card of the Turing generation (GTX 16, RTX 20, T4) or a newer one; without a card"
+            " (CUDA_VISIBLE_DEVICES=) the processor draws, slowly.",
+        )
 
 
 @contextmanager

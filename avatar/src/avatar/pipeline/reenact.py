@@ -64,6 +64,7 @@ def reenact(
     with ExitStack() as stack:
         stack.enter_context(held_card(INFO.name, low=True))
         animator = (open_animator or _open_animator)(job.options)
+        stack.enter_context(animator.stoppable(context.check))
         work = stack.enter_context(atomic_files(target.parent, ()))
         tracker = stack.enter_context(closing(open_aligning_tracker(job.options.models)))
         speech = None

@@ -10,6 +10,7 @@ from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
 from avatar.encode.mixing import has_sound
 from avatar.encode.segment_writer import segment_writer
+from avatar.engines.ahead import ahead, room_for
 from avatar.engines.liveportrait.template import is_template
 from avatar.engines.motion.survey import ranges
 from avatar.errors import InvalidInput
@@ -40,8 +41,12 @@ def write_segment(
         context.tell(StageStarted(stage="frames", scene=SCENE, total_frames=made.frames))
         meter = FrameMeter(context.tell, SCENE, made.frames)
         glance = Glance(context.tell, SCENE)
-        with segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer:
-            for picture in made.pictures:
+        waiting = room_for(spec.canvas.width * spec.canvas.height)
+        with (
+            ahead(lambda: made.pictures, waiting) as pictures,
+            segment_writer(work / SEGMENT, spec.canvas, spec.output.video) as writer,
+        ):
+            for picture in pictures:
                 context.check()
                 planes = Planes.of(picture)
                 writer.write(planes)

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 
 from avatar.encode.sound import mono_blocks
+from avatar.engines.ahead import ahead
 from avatar.engines.base import EngineReport, Pixels
 from avatar.engines.card import answering_card
 from avatar.engines.card_memory import out_of_memory
 from avatar.engines.kept import NOTHING, Kept
-from avatar.engines.latentsync.ahead import ahead
 from avatar.engines.latentsync.align import TEMPLATE, Floats, crop_size, ratio, similarity
 from avatar.engines.latentsync.clip import Clip, Settings, Shot
 from avatar.engines.latentsync.following import LEAST_EYE_DISTANCE_PX, Followed, Follower, Seen

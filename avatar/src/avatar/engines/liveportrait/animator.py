@@ -22,6 +22,7 @@ from avatar.engines.liveportrait.motion_values import Array, Motion, degrees_of,
 from avatar.engines.liveportrait.networks import Networks
 from avatar.engines.liveportrait.pose import Pose
 from avatar.engines.liveportrait.retargeting import retarget, stitch
+from avatar.engines.precision import require_finite
 from avatar.errors import Unavailable
 
 Pixels = npt.NDArray[np.uint8]
@@ -50,6 +51,7 @@ class Animator:
         self._stitching, self._strength = stitching, strength
         self._identity = ""
         self._warping, self._generator = self.networks.warping, self.networks.generator
+        self._compiled, self._compiled_for = compile, 0
         if compile:
             self._warping, self._generator = (
                 torch.compile(part, dynamic=False) for part in (self._warping, self._generator)
@@ -68,7 +70,7 @@ class Animator:
         """Asks `check`, which raises when the work is to stop, before each layer, too: a processor needs
         seconds for a frame, and no signal reaches a thread in the midst of it. A card is quick.
         """
-        layers = self.networks.modules() if self.device.type == "cpu" else ()
+        layers = self.networks.modules() if self.device.type == "cpu" and not self._compiled else ()
         hooks = [layer.register_forward_pre_hook(lambda *_: check()) for layer in layers]
         try:
             yield
@@ -85,6 +87,7 @@ class Animator:
         with answering_card():
             raw = self.networks.motion(self._pictures(crops))
             held = torch.cat([raw.kp, raw.exp, raw.t, raw.scale, raw.pitch, raw.yaw, raw.roll], dim=1)
+            require_finite(held, INFO.name)
             told = held.cpu().numpy()
         kp, exp, t, scale, *angles = np.split(told, np.cumsum([63, 63, 3, 1, 66, 66]), axis=1)
         degrees = zip(*(degrees_of(angle).tolist() for angle in angles), strict=True)
@@ -132,23 +135,38 @@ class Animator:
     def draw(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
         """As `tensor_of`, as BGR uint8 (batch, 512, 512, 3). A batch too large for the card is halved.
 
-        Raises Unavailable `gpu.out_of_memory` when a single frame does not fit, and `gpu.lost`.
+        Raises Unavailable `gpu.out_of_memory` when a single frame does not fit, `gpu.not_finite` and `gpu.lost`.
         """
         try:
             with answering_card():
-                return self._drawn(volume, poses)
+                return self._drawn(*self._filled(volume, poses))[: len(poses)]
         except torch.OutOfMemoryError as error:
-            if len(poses) == 1:
+            if len(poses) == 1 and self._compiled_for <= 1:
                 raise _too_small(error) from error
         # Outside of the handler, whose traceback holds what filled the card.
         self._give_back()
+        self._compiled_for = 0
+        if len(poses) == 1:
+            return self.draw(volume, poses)
         half = len(poses) // 2
         first, second = (volume, volume) if len(volume) == 1 else (volume[:half], volume[half:])
         return np.concatenate([self.draw(first, poses[:half]), self.draw(second, poses[half:])])
 
+    def _filled(self, volume: Tensor, poses: Sequence[Pose]) -> tuple[Tensor, Sequence[Pose]]:
+        """The last one again up to the batch that was compiled: another shape would be compiled anew."""
+        if not self._compiled:
+            return volume, poses
+        self._compiled_for = max(self._compiled_for, len(poses))
+        more = self._compiled_for - len(poses)
+        if more and len(volume) > 1:
+            volume = torch.cat([volume, volume[-1:].expand(more, -1, -1, -1, -1)])
+        return volume, [*poses, *[poses[-1]] * more]
+
     @torch.inference_mode()
     def _drawn(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
-        levels = (self.tensor_of(volume, poses).float() * 255 + 0.5).to(torch.uint8)
+        made = self.tensor_of(volume, poses)
+        require_finite(made, INFO.name)
+        levels = (made.float() * 255 + 0.5).to(torch.uint8)
         return np.ascontiguousarray(levels.flip(1).permute(0, 2, 3, 1).cpu().numpy())
 
     def _in_parts(self, work: Callable[[Sequence[Pixels]], T], crops: Sequence[Pixels]) -> list[T]:

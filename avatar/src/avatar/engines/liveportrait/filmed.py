@@ -9,13 +9,14 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Colorspace
 
+from avatar.engines.ahead import ahead, room_for
 from avatar.engines.liveportrait.animator import Animator, Pixels
 from avatar.engines.liveportrait.paste import Matrix, cut, shrunk
 from avatar.engines.liveportrait.poses import DrivingFace, Openings
 from avatar.engines.liveportrait.reenactment import chunks, openings_of
 from avatar.engines.motion.footage import Footage, FrameReader, FrameTable
+from avatar.engines.motion.framing import upright_bgr
 from avatar.engines.motion.timeline import frames_of_steps
 from avatar.errors import InvalidInput
 from avatar.face.anchors import CropFrame, liveportrait_crop
@@ -26,8 +27,6 @@ from avatar.face.tracker import FaceTracker
 DRIVING_SCALE, DRIVING_LIFT = 2.2, -0.1
 LEAST_FPS, MOST_FPS = 10, 60
 MAX_FRAMES = 500_000
-_HD_HEIGHT = 720
-_UNSPECIFIED = 2
 
 
 class Film:
@@ -56,13 +55,15 @@ class Film:
         """Every picture with the landmarks of the chosen face: number `index` from the left in the first
         picture with so many (None: the largest), followed as `FaceFollower` does.
         """
-        return followed(self.pictures(), tracker, index)
+        return followed(self.decoded_ahead(), tracker, index)
+
+    def decoded_ahead(self) -> Iterator[Pixels]:
+        """As `pictures`, decoded in a thread of its own a few frames before they are asked for."""
+        with ahead(self.pictures, room_for(self.footage.width * self.footage.height)) as pictures:
+            yield from pictures
 
     def _picture(self, frame: av.VideoFrame) -> Pixels:
-        unsaid = frame.colorspace == _UNSPECIFIED
-        matrix = Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
-        picture = np.asarray(frame.reformat(format="bgr24", src_colorspace=matrix).to_ndarray(), np.uint8)
-        return np.ascontiguousarray(np.rot90(picture, -self.footage.turns))
+        return upright_bgr(frame, self.footage.turns)
 
 
 def followed(
@@ -136,7 +137,7 @@ class DrivingFilm:
                 emitted += 1
 
     def _seen(self) -> Iterator[tuple[int, Pixels]]:
-        for number, picture in enumerate(self.film.pictures()):
+        for number, picture in enumerate(self.film.decoded_ahead()):
             if self.found[number] == number:
                 yield number, picture
 

@@ -23,6 +23,8 @@ from avatar.face.landmarks import Points
 
 HELD_FRAMES, FADED_FRAMES = 6, 12
 """A lost face stays where it was for the first, and has faded to the source after the second."""
+FADE_IN_FRAMES = 4
+"""So long a face that comes in, or back, takes to be the moved one: nothing jumps."""
 T = TypeVar("T")
 
 
@@ -123,6 +125,7 @@ class Reenactment:
     ) -> Iterator[tuple[SourceFace, DrivingFace]]:
         last: tuple[Matrix, Openings] | None = None
         missed, number = 0, 0
+        strength: float | None = None
         for chunk in chunks(zip(frames, driving, strict=False), self._batch):
             seen: list[tuple[_Shown, Matrix, Openings, DrivingFace]] = []
             for (picture, points), face in chunk:
@@ -132,9 +135,10 @@ class Reenactment:
                 else:
                     self.lost.append(number)
                 number += 1
-                strength = 1.0 if last else 0.0
+                shown = 1.0 if last else 0.0
                 if missed > HELD_FRAMES:
-                    strength *= max(0.0, 1 - (missed - HELD_FRAMES) / (FADED_FRAMES - HELD_FRAMES))
+                    shown *= max(0.0, 1 - (missed - HELD_FRAMES) / (FADED_FRAMES - HELD_FRAMES))
+                strength = shown if strength is None else min(shown, strength + 1 / FADE_IN_FRAMES)
                 matrix, openings = last or (_whole(picture, self._crop_px), _SHUT)
                 seen.append((_Shown(picture.copy(), strength), matrix, openings, face))
             motions = self._animator.motions(
