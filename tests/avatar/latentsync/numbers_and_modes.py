@@ -41,7 +41,6 @@ def ways(device: str, numbers: str = "fp32", mode: Mode = "middle") -> Plan:
 
 def drawn(networks: Networks, plan: Plan, count: int, kept: Any = None, **changes: Any) -> np.ndarray:
     """`count` frames of the synthetic speaker by a copy of the networks, which are moved and cast."""
-    torch.set_num_threads(1)  # networks this small keep no second one busy; `_two_threads` undoes it
     copies = deepcopy(networks)
     place = torch.device("cpu") if plan.park else plan.device
     for network in (copies.unet, copies.vae):

@@ -21,7 +21,7 @@ def animator() -> Animator:
     sys.path.insert(0, str(Path(__file__).parent))
     from small_networks import small_animator
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # see latentsync/conftest.py
     return small_animator()
 
 

@@ -64,3 +64,13 @@ def spec_of(photo: Path, clip: Path) -> Callable[..., dict[str, Any]]:
         return {"canvas": {"width": 320, "height": 180, "fps": 25}, "scenes": [whole]}
 
     return make
+
+
+@pytest.fixture
+def larger_mode(device: str) -> None:
+    """On a small card `low` is what a run begins with, both engines are in turn, and nothing takes less."""
+    from avatar.engines.card_memory import find_card
+    from avatar.engines.card_mode import MOUTH, decided
+
+    if device == "cuda" and decided(MOUTH, find_card()) == "low":
+        pytest.skip("this card has less than 6500 MiB free: a larger one, then `make test-gpu`")

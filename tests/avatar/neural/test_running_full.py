@@ -16,8 +16,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.card_memory import find_card  # noqa: E402
-from avatar.engines.card_mode import MOUTH, decided  # noqa: E402
 from avatar.engines.latentsync.unet import LatentSyncUNet  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
@@ -119,16 +117,10 @@ def run(tiny: Path, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return lipsync
 
 
-def needs_a_larger_mode(device: str) -> None:
-    """On a small card `low` is what a run begins with, and nothing takes less."""
-    if device == "cuda" and decided(MOUTH, find_card()) == "low":
-        pytest.skip("this card has less than 6500 MiB free: a larger one, then `make test-gpu`")
-
-
+@pytest.mark.usefixtures("larger_mode")
 def test_a_device_that_runs_full_is_tried_once_more_with_less_and_draws_the_same_frames(
     run: Run, device: str, filling: Callable[[int], Filling], tmp_path: Path
 ) -> None:
-    needs_a_larger_mode(device)
     assert run("undisturbed").frames == 6
     full, told = filling(2), list[Any]()
 
@@ -152,10 +144,10 @@ def test_a_device_that_runs_full_is_tried_once_more_with_less_and_draws_the_same
     assert between.mean() < 0.2
 
 
+@pytest.mark.usefixtures("larger_mode")
 def test_a_device_that_stays_full_is_an_error_with_its_numbers_and_leaves_nothing(
     run: Run, device: str, filling: Callable[[int], Filling], tmp_path: Path
 ) -> None:
-    needs_a_larger_mode(device)
     filling(2)
     told = list[Any]()
     with pytest.raises(Unavailable) as full:

@@ -1,5 +1,5 @@
-"""What the chain does when the card is small, full, or asked for twice: with small random networks on the
-processor, a budget that the test sets, and torch's own error for a full card.
+"""What the chain does when the card is small, full, or asked for twice: with small random networks, a budget
+that the test sets, and torch's own error for a full card; on the processor, and in part on a card, too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
@@ -62,12 +64,18 @@ def fails(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
     return failed
 
 
+def frames_of(made: SegmentFiles) -> np.ndarray[Any, Any]:
+    with av.open(str(made.video)) as container:
+        return np.stack([one.to_ndarray(format="bgr24") for one in container.decode(video=0)]).astype(int)
+
+
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     yield
     assert not [thread.name for thread in threading.enumerate() if thread.name == "latentsync-ahead"]
 
 
+@pytest.mark.usefixtures("larger_mode")
 def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_card(
     segment: Callable[..., SegmentFiles],
 ) -> None:
@@ -81,6 +89,7 @@ def test_the_same_scene_is_the_same_to_the_bit_also_when_both_take_turns_on_the_
     assert other.video.read_bytes() != together.video.read_bytes()
 
 
+@pytest.mark.usefixtures("larger_mode")
 def test_a_neighbour_who_comes_while_both_work_parks_neither(segment: Callable[..., SegmentFiles]) -> None:
     """LivePortrait draws on in its thread; parked in the midst of it, it would have lost its card."""
     holder = ModelHolder(lambda: 100 * MIB if holder.loads else None)
@@ -108,7 +117,8 @@ def test_a_full_card_is_tried_once_more_in_the_low_mode_with_the_same_frames(
     fails(monkeypatch, 1)
     holder, told = ModelHolder(lambda: None), list[Any]()
     made = segment("tried twice", kind, engine, holder=holder, tell=told.append)
-    assert made.video.read_bytes() == undisturbed.video.read_bytes()
+    # In parts a level may tip over (`latentsync/test_modes_and_numbers.py`), and its picture is encoded anew.
+    assert np.abs(frames_of(made) - frames_of(undisturbed)).mean() < 0.2
     (notice,) = (one for one in made.record.warnings if one.code == "gpu.out_of_memory")
     assert "needed 1536 MiB more" in notice.message and "Starting again" in notice.message
     assert notice in told
@@ -197,8 +207,6 @@ def test_the_first_stage_is_never_far_ahead_of_the_second(
 
 
 def test_pictures_between_stages_come_back_bit_by_bit(tmp_path: Path) -> None:
-    import numpy as np
-
     random = np.random.default_rng(3)
     pictures = [random.integers(0, 255, (46, 63, 3), np.uint8) for _ in range(4)]
     write_pictures(tmp_path / "moved.mkv", pictures, (63, 46), 25, len(pictures))
