@@ -18,7 +18,7 @@ from synthetic_speaker import Clips, DotTracker, speaker
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.latentsync.engine import sound_for_networks  # noqa: E402
+from avatar.engines.latentsync.engine import heard_of  # noqa: E402
 from avatar.engines.latentsync.following import TURNED_FRAMES  # noqa: E402
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
@@ -196,10 +196,11 @@ def test_a_card_that_is_full_while_networks_come_means_a_second_try_too(
 
 
 def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(clips: Clips) -> None:
-    heard = sound_for_networks(clips.sound(1.5), clips.folder / "heard.f32")
+    heard, speech = heard_of(clips.sound(1.5), clips.folder / "heard.f32", gated=True)
     assert len(heard) == 24_000
     assert np.abs(heard[:8000]).max() > 0.3
     assert not heard[20_000:].any()
+    assert speech[:25].all() and not speech[-12:].any()
     broken = clips.folder / "broken.wav"
     with av.open(str(broken), "w", format="wav") as container:
         stream: Any = container.add_stream("pcm_f32le", rate=16_000, layout="mono")
@@ -209,7 +210,7 @@ def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(
         frame.sample_rate = 16_000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    assert np.isfinite(sound_for_networks(broken, clips.folder / "b.f32", gated=False)[:]).all()
+    assert np.isfinite(heard_of(broken, clips.folder / "b.f32", gated=False)[0][:]).all()
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"steps": 500}, {"guidance": -1.0}, {"reuse": 0}])

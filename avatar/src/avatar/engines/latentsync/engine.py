@@ -38,11 +38,14 @@ from avatar.face.follow import NARROW_SHARE, NEVER_CLOSE, FaceFollower
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.spec import Notice, VideoFace
 
-__all__ = ["INFO", "Job", "LatentSync", "filmed", "played", "sound_for_networks"]
+__all__ = ["INFO", "Job", "LatentSync", "filmed", "played"]
 
 _HELD_BYTES = 96 << 20
 """Frames kept in memory while footage plays backwards."""
-_AHEAD_FRAMES = 8
+_AHEAD_BYTES, _AHEAD_LEAST = 192 << 20, 4
+"""Of frames that wait for the card: what a group of chunks needs next, as far as memory allows."""
+_AHEAD_THREADS = 2
+"""Of torch, beside a card: what is left to do on the processor is cutting out faces."""
 _CPU = torch.device("cpu")
 
 _NO_MOTION = "The denoiser's checkpoint holds no motion modules: frames are drawn one by one and may flicker."
@@ -106,16 +109,22 @@ class LatentSync:
         """
         if not self._networks.motion:
             report.notices.append(Notice(code="weights.no_motion", message=_NO_MOTION))
-        sound, speech = _heard(job.sound, folder / "heard.f32", gated=job.gated)
+        sound, speech = heard_of(job.sound, folder / "heard.f32", gated=job.gated)
         followed = Followed.over(job.frames)
         clip = Clip(self._networks, self._plan, self._settings, check, kept)
 
         def shots_of_job() -> Iterator[Shot]:
+            if self._plan.device.type != "cpu":
+                torch.set_num_threads(_AHEAD_THREADS)
             shots = self._shots(job, sound, followed, report)
             return shots if job.face.pauses == "drawn" else _rested(shots, speech, job)
 
-        with ahead(shots_of_job, _AHEAD_FRAMES) as shots:
+        with ahead(shots_of_job, self._ahead_frames(job.size)) as shots:
             yield self._watched(clip.drawn(shots, job.frames), job, followed, report)
+
+    def _ahead_frames(self, size: tuple[int, int]) -> int:
+        group = (self._settings.length - self._settings.overlap) * self._plan.chunks
+        return max(_AHEAD_LEAST, min(group, _AHEAD_BYTES // (size[0] * size[1] * 3)))
 
     def _watched(
         self, pictures: Iterator[Pixels], job: Job, followed: Followed, report: EngineReport
@@ -190,13 +199,10 @@ def played(footage: Footage, job: Job) -> tuple[FrameTable, npt.NDArray[np.int64
     return table, frames[lay_out(job.face.fit, len(frames), job.frames, job.fps, from_end)]
 
 
-def sound_for_networks(wav: Path, kept: Path, *, gated: bool = True) -> SoundFile:
-    """The sound at 16 kHz, in the file `kept`: an hour of it takes no memory."""
-    return _heard(wav, kept, gated=gated)[0]
-
-
-def _heard(wav: Path, kept: Path, *, gated: bool) -> tuple[SoundFile, Flags]:
-    """What the networks hear, and which 20 ms of it hold speech."""
+def heard_of(wav: Path, kept: Path, *, gated: bool) -> tuple[SoundFile, Flags]:
+    """What the networks hear, at 16 kHz in the file `kept`, where an hour of it takes no memory; and which
+    20 ms of it hold speech.
+    """
     with kept.open("wb") as file:
         for block in mono_blocks(wav, SAMPLE_RATE_HZ):
             file.write(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32).tobytes())
