@@ -34,7 +34,7 @@ def add_lipsync(one: ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="compute all of the network every N steps; default 1",
+        help="compute all of the network in one of N steps; default 1, in all",
     )
     latent.add_argument("--side", type=int, choices=(512, 256), default=512, help="256 for LatentSync 1.5")
     latent.add_argument(

@@ -113,6 +113,11 @@ def _verb(name: str) -> Verb:
 
 
 def _one_thread_per_library() -> None:
-    """Frames are drawn in parallel; BLAS and OpenMP below them, which read this at import, use one core."""
+    """Frames are drawn in parallel; BLAS and OpenMP below them, which read this at import, use one core.
+
+    PyTorch takes more later. Its threads sleep while they wait: where others want the cores, too, spinning
+    makes a frame take twenty times as long.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

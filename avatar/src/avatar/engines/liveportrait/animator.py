@@ -135,7 +135,7 @@ class Animator:
     def draw(self, volume: Tensor, poses: Sequence[Pose]) -> Pixels:
         """As `tensor_of`, as BGR uint8 (batch, 512, 512, 3). A batch too large for the card is halved.
 
-        Raises Unavailable `gpu.out_of_memory` when a single frame does not fit, `gpu.not_finite` and `gpu.lost`.
+        Raises Unavailable `gpu.out_of_memory` when a single frame does not fit, `gpu.not_finite`, `gpu.lost`.
         """
         try:
             with answering_card():

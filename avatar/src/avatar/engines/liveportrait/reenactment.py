@@ -135,10 +135,10 @@ class Reenactment:
                 else:
                     self.lost.append(number)
                 number += 1
-                shown = 1.0 if last else 0.0
+                wanted = 1.0 if last else 0.0
                 if missed > HELD_FRAMES:
-                    shown *= max(0.0, 1 - (missed - HELD_FRAMES) / (FADED_FRAMES - HELD_FRAMES))
-                strength = shown if strength is None else min(shown, strength + 1 / FADE_IN_FRAMES)
+                    wanted *= max(0.0, 1 - (missed - HELD_FRAMES) / (FADED_FRAMES - HELD_FRAMES))
+                strength = wanted if strength is None else min(wanted, strength + 1 / FADE_IN_FRAMES)
                 matrix, openings = last or (_whole(picture, self._crop_px), _SHUT)
                 seen.append((_Shown(picture.copy(), strength), matrix, openings, face))
             motions = self._animator.motions(
