@@ -44,7 +44,7 @@ ROOMS = (
     CHECK,
     *map(_machine, ("ansible", "farm", "pxe", "lab", "node_health", "e2e")),
     # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
-    # make it. OpenMP's threads wait for each other by spinning, while both lanes want the cores: here they sleep.
+    # make it. Both lanes want the cores: OpenMP's threads sleep while they wait for each other, and do not spin.
     Room(
         "torch",
         "tests/avatar",
