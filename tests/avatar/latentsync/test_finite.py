@@ -11,9 +11,12 @@ from synthetic_speaker import Clips
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
+from avatar.engines import precision  # noqa: E402
+from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.precision import require_finite  # noqa: E402
 from avatar.errors import Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.latentsync import MouthOptions, lipsync_by_networks  # noqa: E402
 from test_engine import job, run  # noqa: E402
 
 
@@ -58,3 +61,30 @@ def test_a_network_that_makes_no_numbers_is_an_error_and_no_black_mouth(
     kept = context.cache / "unfinished"
     assert len(list(kept.iterdir()) if kept.exists() else []) == (0 if broken == "unet" else 1)
     assert run(spec, made / "out.mp4", engine, context).frames == 12
+
+
+def test_numbers_that_run_over_are_tried_once_more_in_fp32_and_only_where_nobody_named_them(
+    clips: Clips, small_engine: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        precision, "dtype_of", lambda named, _: torch.float32 if named == "fp32" else torch.float16
+    )
+    tried, denoise = list[str](), Sampler.denoise
+
+    def opened(options: MouthOptions) -> Any:
+        tried.append(options.precision)
+        broken = lambda *_: torch.full((1, 6, 4, 8, 8), torch.nan)  # noqa: E731
+        monkeypatch.setattr(Sampler, "denoise", denoise if options.precision == "fp32" else broken)
+        return small_engine(steps=1)
+
+    told: list[Any] = []
+    spec, context = (
+        job(clips.video(6), clips.sound(0.24)),
+        Context(cache=clips.folder / "cache", tell=told.append),
+    )
+    assert lipsync_by_networks(spec, clips.folder / "out.mp4", context, MouthOptions(), opened).frames == 6
+    (notice,) = (line for line in told if getattr(line, "code", "") == "gpu.not_finite")
+    assert notice.message.endswith("are no numbers. Starting again in fp32.")
+    with pytest.raises(Unavailable, match=r"gpu\.not_finite"):
+        lipsync_by_networks(spec, clips.folder / "b.mp4", context, MouthOptions(precision="fp16"), opened)
+    assert tried == ["auto", "fp32", "fp16"]

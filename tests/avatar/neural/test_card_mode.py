@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from avatar.engines.card_memory import CONTEXT_MIB, Card
-from avatar.engines.card_mode import MOUTH, PORTRAIT, SHARES, decided, least_mib, share_of
+from avatar.engines.card_mode import MOUTH, PORTRAIT, SHARES, Share, decided, least_mib, share_of
 
 CHAIN = "liveportrait+latentsync"
 
@@ -38,6 +38,15 @@ def test_what_we_hold_already_counts_and_what_is_beyond_the_lease_does_not() -> 
 def test_who_asks_for_a_mode_gets_it_and_the_processor_has_room_for_all() -> None:
     assert decided("latentsync", card(40_000), "low") == "low"
     assert decided("latentsync", None) == "full"
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "mode"), [(6799, "low"), (12_999, "low"), (13_000, "middle"), (24_000, "full")]
+)
+def test_numbers_of_twice_the_width_need_twice_the_memory(free_mib: int, mode: str) -> None:
+    assert decided(MOUTH, card(free_mib), wide=True) == mode
+    usual = share_of(MOUTH, "middle")
+    assert share_of(MOUTH, "middle", wide=True) == Share(13_000, 2 * usual.weights_mib, 2 * usual.working_mib)
 
 
 def test_both_in_turn_need_no_more_than_the_larger_one() -> None:

@@ -19,6 +19,8 @@ VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 CONTEXT_MIB = 512
 """What the driver takes for a process beside its tensors."""
 OUT_OF_MEMORY = "gpu.out_of_memory"
+NOT_FINITE = "gpu.not_finite"
+"""See `avatar.engines.precision.require_finite`."""
 _DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 """The driver's own node, and that of Windows' Linux."""
 _WANTED = re.compile(r"Tried to allocate ([\d.]+) (KiB|MiB|GiB)")

@@ -6,7 +6,7 @@ Torch is not imported: the choice of an engine asks before it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -49,23 +49,30 @@ SHARES: Mapping[str, Mapping[Mode, Share]] = MappingProxyType(
     }
 )
 """Each engine's modes, from the one that takes least."""
+WIDE = 2
+"""So many times as much is taken in fp32."""
 
 
-def decided(engine: EngineName, card: Card | None, asked: Asked = "auto") -> Mode:
-    """The mode that is asked for, or the largest that the card has room for; without a card none is small."""
+def decided(engine: EngineName, card: Card | None, asked: Asked = "auto", *, wide: bool = False) -> Mode:
+    """The mode that is asked for, or the largest that the card has room for; without a card none is small.
+
+    wide: in fp32, which takes twice as much.
+    """
     if asked != "auto":
         return asked
     if card is None:
         return "full"
     modes = SHARES[_largest(engine)]
-    fitting: list[Mode] = [mode for mode, share in modes.items() if share.from_mib <= card.budget_mib]
+    each = WIDE if wide else 1
+    fitting: list[Mode] = [mode for mode, share in modes.items() if each * share.from_mib <= card.budget_mib]
     return fitting[-1] if fitting else "low"
 
 
-def share_of(part: str, mode: Mode) -> Share:
-    """What one engine takes in a mode; LivePortrait knows of no other than these two."""
+def share_of(part: str, mode: Mode, *, wide: bool = False) -> Share:
+    """What one engine takes in a mode; LivePortrait knows of no other than these two. wide: see `decided`."""
     modes = SHARES[part]
-    return modes.get(mode) or modes["full"]
+    share = modes.get(mode) or modes["full"]
+    return Share(*(WIDE * mib for mib in astuple(share))) if wide else share
 
 
 def least_mib(engine: EngineName) -> int:

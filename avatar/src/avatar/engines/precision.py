@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from avatar.engines.card_memory import NOT_FINITE
 from avatar.errors import Unavailable
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
-NOT_FINITE = "gpu.not_finite"
 FAST_FP16, NATIVE_BF16 = (7, 0), (8, 0)
 """Compute capabilities: Pascal computes fp16 at a sixty-fourth of its speed, Turing (7.5) has no bf16."""
 

@@ -1,4 +1,5 @@
-"""The frames of a scene into its segment, once more with less where a card is full; for pipeline.segment."""
+"""The frames of a scene into its segment, again in a way that suits the card where one fails; for
+pipeline.segment."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from avatar.encode.provenance import EngineRecord
 from avatar.encode.segment_writer import segment_writer
-from avatar.engines.card_memory import OUT_OF_MEMORY
+from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY
 from avatar.errors import Unavailable
 from avatar.pipeline.context import Context
 from avatar.pipeline.glance import Glance
@@ -39,8 +40,9 @@ def draw_frames(
     context: Context,
     warn: Warn,
 ) -> Drawn:
-    """Writes `target`. A card that runs full is tried a second time in the mode that takes least; nothing of
-    the first try is left. Raises Unavailable `gpu.out_of_memory` after that.
+    """Writes `target`. A card that runs full is tried again in the mode that takes least, and one on which
+    numbers run over in fp32; nothing of a try before is left. Raises Unavailable `gpu.out_of_memory` and
+    `gpu.not_finite` after that.
     """
 
     def attempt(*, low: bool) -> Drawn | Unavailable:
@@ -49,24 +51,21 @@ def draw_frames(
             try:
                 return _written(spec, scene, shot, track, target, context, warn)
             except Unavailable as error:
-                if error.code != OUT_OF_MEMORY or shot.takes_least:
+                full = error.code == OUT_OF_MEMORY and not shot.takes_least
+                beyond = error.code == NOT_FINITE and not shot.on_processor and not context.holder.wide
+                if not (full or beyond):
                     raise
                 return Unavailable(error.code, error.message, error.hint)
 
-    first = attempt(low=False)
-    if isinstance(first, Drawn):
-        return first
-    # The traceback of the first try, which holds what filled the card, is gone with it.
-    warn(
-        Notice(
-            code=OUT_OF_MEMORY, message=f"{first.message} Starting again with less at a time.", scene=scene.id
-        )
-    )
-    context.holder.clear()
-    second = attempt(low=True)
-    if isinstance(second, Unavailable):
-        raise second
-    return second
+    low = False
+    while isinstance(made := attempt(low=low), Unavailable):
+        # The traceback of the try before, which holds what filled the card, is gone with it.
+        full = made.code == OUT_OF_MEMORY
+        again = f"{made.message} Starting again {'with less at a time' if full else 'in fp32'}."
+        warn(Notice(code=made.code, message=again, scene=scene.id))
+        context.holder.clear()
+        low, context.holder.wide = low or full, context.holder.wide or not full
+    return made
 
 
 def _written(

@@ -13,6 +13,7 @@ from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport
+from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY
 from avatar.engines.card_mode import MOUTH, Asked, decided
 from avatar.engines.kept import Kept
 from avatar.engines.weights.checkpoint import import_torch
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 FPS = 25
 """The rate the checkpoints were trained at."""
-OUT_OF_MEMORY = "gpu.out_of_memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,10 @@ def lipsync_by_networks(
 ) -> Finished:
     """Make `target` in the size of the source video, at 25 frames a second.
 
-    When the card runs out of memory, the rest is done in the low mode. What a stopped or failed run had
-    finished of the same is used. Raises Unavailable `torch.unavailable`, `weights.missing`,
-    `gpu.out_of_memory`, `gpu.lost`, `gpu.not_opened`.
+    When the card runs out of memory, the rest is done in the low mode; when numbers run over that it chose,
+    all in fp32. What a stopped or failed run had finished of the same is used. Raises Unavailable
+    `torch.unavailable`, `weights.missing`, `gpu.out_of_memory`, `gpu.lost`, `gpu.not_opened`,
+    `gpu.not_finite`.
     """
     whole = render_spec(spec, context)
     whole = whole.model_copy(update={"canvas": whole.canvas.model_copy(update={"fps": FPS})})
@@ -97,24 +98,30 @@ def lipsync_by_networks(
     require_consent(whole.scenes[0])
     opened = open_engine or open_latentsync
     kept = unfinished(context, fresh=options.fresh)
-    least = _takes_least(options)
-    try:
-        return _tried(whole, target, context, opened, options, kept, low=least)
-    except Unavailable as error:
-        if error.code != OUT_OF_MEMORY or least:
-            raise
-        message = f"{error.message} Starting again with less at a time."
-        context.tell(Notice(code=OUT_OF_MEMORY, message=message))
-    _give_back()
-    return _tried(whole, target, context, opened, replace(options, vram="low"), kept, low=True)
+    while True:
+        least, widest = _at_its_end(options)
+        try:
+            return _tried(whole, target, context, opened, options, kept, low=least)
+        except Unavailable as error:
+            if error.code == OUT_OF_MEMORY and not least:
+                options, how = replace(options, vram="low"), "with less at a time"
+            elif error.code == NOT_FINITE and options.precision == "auto" and not widest:
+                options, how = replace(options, precision="fp32"), "in fp32"
+            else:
+                raise
+            context.tell(Notice(code=error.code, message=f"{error.message} Starting again {how}."))
+        _give_back()
 
 
-def _takes_least(options: MouthOptions) -> bool:
-    """Whether a full card could not be tried again with less."""
-    import_torch()
+def _at_its_end(options: MouthOptions) -> tuple[bool, bool]:
+    """Whether nothing takes less of the card, and whether the numbers are fp32 already."""
+    torch = import_torch()
     from avatar.engines.card import opened_card
+    from avatar.engines.precision import dtype_of
 
-    return decided(MOUTH, opened_card(MOUTH), options.vram) == "low"
+    card = opened_card(MOUTH)
+    wide = dtype_of(options.precision, torch.float32 if card is None else torch.float16) is torch.float32
+    return decided(MOUTH, card, options.vram, wide=wide) == "low", wide
 
 
 def _tried(

@@ -117,6 +117,11 @@ class Shot:
         """Whether it could not take less of a card."""
         return self._face is None or self._face.takes_least
 
+    @property
+    def on_processor(self) -> bool:
+        """Whether networks draw the face without a card, in fp32."""
+        return self._face is not None and self._face.on_processor
+
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()

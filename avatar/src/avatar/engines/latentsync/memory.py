@@ -40,8 +40,9 @@ def plan(asked: Asked = "auto", precision: Precision = "auto") -> Plan:
     if not torch.cuda.is_available():
         plain = Plan(torch.device("cpu"), dtype_of(precision, torch.float32))
         return low(plain) if asked == "low" else plain
-    mode = decided(MOUTH, opened_card(MOUTH), asked)
-    return in_mode(mode, Plan(torch.device("cuda"), card_dtype(precision)))
+    card, dtype = opened_card(MOUTH), card_dtype(precision)
+    mode = decided(MOUTH, card, asked, wide=dtype is torch.float32)
+    return in_mode(mode, Plan(torch.device("cuda"), dtype))
 
 
 def in_mode(mode: Mode, of: Plan) -> Plan:

@@ -33,6 +33,7 @@ from avatar.engines.neural.moving import (
     still_of,
     video_pictures,
 )
+from avatar.engines.precision import Precision
 from avatar.engines.registry import engine_info
 from avatar.errors import Unavailable
 from avatar.face.tracker import open_aligning_tracker
@@ -85,7 +86,9 @@ class NeuralFace:
         self._report = EngineReport()
         self._running: Generator[Pixels] | None = None
         asked: Asked = "low" if given.low else "auto"
-        self.mode: Mode = decided(chosen.engine, opened_card(chosen.engine), asked)
+        self._wide = given.holder.wide
+        self._precision: Precision = "fp32" if self._wide else "auto"
+        self.mode: Mode = decided(chosen.engine, opened_card(chosen.engine), asked, wide=self._wide)
 
     @property
     def takes_least(self) -> bool:
@@ -93,7 +96,9 @@ class NeuralFace:
         return self.mode == "low"
 
     def items(self, track: ControlTrack) -> Iterator[Pixels]:
-        """Finished pictures, BGR or BGRA. Raises `gpu.out_of_memory` with the numbers, `gpu.lost`."""
+        """Finished pictures, BGR or BGRA. Raises `gpu.out_of_memory` with the numbers, `gpu.lost`,
+        `gpu.not_finite`.
+        """
         self._running = self._pictures(track)
         return self._running
 
@@ -195,8 +200,8 @@ class NeuralFace:
     ) -> Iterator[Iterator[Pixels]]:
         mouth = self._given.holder.lend(
             self._mouth_name(),
-            lambda: models.load_mouth(self._given.models, self.mode),
-            share_of(MOUTH, self.mode).working_mib,
+            lambda: models.load_mouth(self._given.models, self.mode, self._precision),
+            share_of(MOUTH, self.mode, wide=self._wide).working_mib,
             beside=beside,
         )
         settings = models.mouth_settings(self._given.seed)
@@ -208,8 +213,8 @@ class NeuralFace:
     def _portrait(self, beside: tuple[str, ...] = ()) -> models.PortraitModel:
         return self._given.holder.lend(
             PORTRAIT,
-            lambda: models.load_portrait(self._given.models),
-            share_of(PORTRAIT, self.mode).working_mib,
+            lambda: models.load_portrait(self._given.models, self._precision),
+            share_of(PORTRAIT, self.mode, wide=self._wide).working_mib,
             beside=beside,
         )
 
@@ -222,7 +227,7 @@ class NeuralFace:
         return f"{MOUTH} low" if self.takes_least else MOUTH
 
     def _fit_together(self) -> bool:
-        shares = [share_of(part, self.mode) for part in (PORTRAIT, MOUTH)]
+        shares = [share_of(part, self.mode, wide=self._wide) for part in (PORTRAIT, MOUTH)]
         return self._given.holder.fits(sum(share.working_mib + share.weights_mib for share in shares))
 
     def _job(self, face: VideoFace, track: ControlTrack, path: Path, name: str, size: tuple[int, int]) -> Job:

@@ -56,6 +56,8 @@ class ModelHolder:
     def __init__(self, budget: Callable[[], int | None] = card_budget) -> None:
         self._budget = budget
         self._held: OrderedDict[str, _Held] = OrderedDict()
+        self.wide = False
+        """Whether networks come in fp32, because on this card smaller numbers have run over."""
         self.loads: list[str] = []
         """Names in the order in which they were read from disk."""
 

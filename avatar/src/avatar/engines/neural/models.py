@@ -15,6 +15,7 @@ from avatar.engines.latentsync.loading import Files, Networks, load_networks
 from avatar.engines.latentsync.memory import Plan, in_mode, plan
 from avatar.engines.liveportrait.animator import Animator
 from avatar.engines.liveportrait.engine import open_animator
+from avatar.engines.precision import Precision
 from avatar.engines.weights.store import ModelStore
 
 PUBLISHED_SEED = 1247
@@ -66,14 +67,14 @@ class MouthModel:
             network.to(CPU)
 
 
-def load_portrait(models: Path) -> PortraitModel:
+def load_portrait(models: Path, precision: Precision = "auto") -> PortraitModel:
     """Raises Unavailable `weights.missing`, InvalidInput `weights.mismatch` and its like."""
-    return PortraitModel(open_animator(models, "auto", stitching=True, strength=1.0))
+    return PortraitModel(open_animator(models, precision, stitching=True, strength=1.0))
 
 
-def load_mouth(models: Path, mode: Mode) -> MouthModel:
+def load_mouth(models: Path, mode: Mode, precision: Precision = "auto") -> MouthModel:
     """Raises as `load_portrait`."""
-    ways = plan(mode)
+    ways = plan(mode, precision)
     if ways.device == CPU:
         torch.set_num_threads(min(_MOST_THREADS, os.cpu_count() or 1))
     store = ModelStore(models)
