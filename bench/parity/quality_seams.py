@@ -2,7 +2,7 @@
 
     $(scripts/torch_environment)/bin/python bench/parity/quality_seams.py [--seeds 3]
 
-Reduced networks of random weights, others for each seed, draw forty frames of a synthetic speaker whose head
+Reduced networks of random weights, others for each seed, draw 44 frames of a synthetic speaker whose head
 sways and whose mouth opens and shuts: in one chunk, and in chunks that meet. Seam score: how much the
 distance to the single chunk changes from one frame to the next, in levels of 255. Flicker: how far a frame
 lies from the middle of its neighbours, against the single chunk at the same place. Both are of the aligned

@@ -29,7 +29,7 @@ from seeded import noise  # noqa: E402
 CPU = torch.device("cpu")
 PLAN = Plan(CPU, torch.float32, split=False, faces=4)
 SETTINGS = Settings(steps=2, side_px=64)
-SEAM_FRAMES, CUT = 40, 10
+SEAM_FRAMES, CUT = 44, 11
 """Of the clip whose borders are looked at, and of its chunks without overlap."""
 
 
@@ -99,10 +99,10 @@ def test_the_mouth_changes_and_the_rest_of_the_frame_does_not(networks: Any) -> 
 
 
 def test_no_seam_shows_and_nothing_flickers_where_chunks_meet() -> None:
-    """Chunks as they are by default, which meet twice in forty frames, against all frames in one chunk.
+    """Chunks as they are by default, which meet twice, against all frames in one chunk.
     Without overlap both are there, so the scores see them.
     """
-    assert [chunk.start for chunk in plan_chunks(SEAM_FRAMES)] == [0, 12, 24]
+    assert [chunk.start for chunk in plan_chunks(SEAM_FRAMES)] == [0, 14, 28]
     networks = seam_networks()
     whole = faces(networks, SEAM_FRAMES, length=SEAM_FRAMES, overlap=0)
     cut, joined = (faces(networks, SEAM_FRAMES, *ways) for ways in ((CUT, 0), (LENGTH, OVERLAP)))

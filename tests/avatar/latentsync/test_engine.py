@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from synthetic_speaker import Clips, DotTracker, speaker
 torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
-from avatar.engines.latentsync.engine import heard_of  # noqa: E402
+from avatar.engines.base import EngineReport  # noqa: E402
+from avatar.engines.latentsync.engine import Job, heard_of  # noqa: E402
 from avatar.engines.latentsync.following import TURNED_FRAMES  # noqa: E402
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
@@ -132,7 +134,7 @@ def test_a_video_without_any_face_is_refused_and_leaves_nothing(clips: Clips, sm
         run(job(clips.video(20, hidden=range(20)), clips.sound(0.8)), out, small_engine(steps=1))
     assert refused.value.code == "face.not_found"
     assert not out.exists()
-    assert not [thread for thread in threading.enumerate() if thread.name == "latentsync-ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "frames-ahead"]
 
 
 def test_a_stop_in_the_middle_leaves_no_file_and_no_thread(clips: Clips, small_engine: Make) -> None:
@@ -149,7 +151,7 @@ def test_a_stop_in_the_middle_leaves_no_file_and_no_thread(clips: Clips, small_e
     with pytest.raises(Cancelled):
         run(job(clips.video(30), clips.sound(1.2)), out, small_engine(), context)
     assert not out.parent.exists()
-    assert not [thread for thread in threading.enumerate() if thread.name == "latentsync-ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "frames-ahead"]
 
 
 def test_nobody_is_made_to_speak_without_a_record_of_their_consent(clips: Clips, small_engine: Make) -> None:
@@ -217,3 +219,30 @@ def test_the_networks_hear_16_khz_without_the_pauses_and_without_broken_samples(
 def test_impossible_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=r"lipsync\.bad_"):
         MouthOptions(**options)
+
+
+def test_as_many_pictures_wait_as_the_next_chunks_need_and_memory_allows(small_engine: Any) -> None:
+    engine = small_engine(length=16, overlap=2)
+    engine._plan = replace(engine._plan, chunks=2)
+    sizes = [(640, 360), (1920, 1080), (3840, 2160)]
+    assert [engine._ahead_frames(size) for size in sizes] == [28, 28, 8]
+
+
+def test_beside_a_card_what_is_made_ahead_takes_few_threads(
+    clips: Clips, small_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = list[int]()
+
+    @contextmanager
+    def made(make: Callable[[], Any], most: int) -> Iterator[Any]:
+        yield make()
+
+    monkeypatch.setattr("avatar.engines.latentsync.engine.ahead", made)
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    told = Job(VideoFace(video=MediaRef(path="a.mp4")), Path("a.mp4"), "a.mp4", clips.sound(0.2), 5, (64, 64))
+    for device in ("cpu", "meta"):
+        engine = small_engine()
+        engine._plan = replace(engine._plan, device=torch.device(device))
+        with engine.pictures(told, clips.folder, EngineReport()):
+            pass
+    assert threads == [2], "on the processor they are left as they are"

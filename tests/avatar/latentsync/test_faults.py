@@ -39,7 +39,7 @@ def video_of(path: Path, frames: list[np.ndarray]) -> Path:
 
 
 def nothing_left(folder: Path) -> bool:
-    threads = [thread for thread in threading.enumerate() if thread.name == "latentsync-ahead"]
+    threads = [thread for thread in threading.enumerate() if thread.name == "frames-ahead"]
     return not list(folder.iterdir()) and not threads
 
 

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
 
 from avatar.engines.card_memory import out_of_memory  # noqa: E402
+from avatar.engines.latentsync.chunks import plan_chunks  # noqa: E402
 from avatar.engines.latentsync.sampler import Sampler  # noqa: E402
 from avatar.engines.neural import engine  # noqa: E402
 from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
@@ -72,7 +73,7 @@ def frames_of(made: SegmentFiles) -> np.ndarray[Any, Any]:
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     yield
-    assert not [thread.name for thread in threading.enumerate() if thread.name == "latentsync-ahead"]
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "frames-ahead"]
 
 
 @pytest.mark.usefixtures("larger_mode")
@@ -177,7 +178,7 @@ def test_a_segment_that_was_stopped_goes_on_where_it_stood_and_is_the_same(
     assert len(computed) == 3 and not (tmp_path / "stopped").exists()
     again = segment("again", script=LONGER)
     assert again.video.read_bytes() == undisturbed.video.read_bytes()
-    whole = -(-(again.record.frames - 4) // 12)
+    whole = len(plan_chunks(again.record.frames))
     assert len(computed) - 3 == whole - 2, "two chunks were there already"
     assert not list((tmp_path / "cache" / "unfinished").iterdir()), "what is finished is not kept"
 
@@ -202,7 +203,7 @@ def test_the_first_stage_is_never_far_ahead_of_the_second(
     monkeypatch.setattr(engine, "photo_pictures", counted)
     made = segment("long", script=LONGER, tell=written)
     assert moved == made.record.frames > 60
-    # A chunk of 16, eight made ahead, those that are laid into the scene, and what the encoder is at.
+    # A chunk of 16, fourteen made ahead, those that are laid into the scene, and what the encoder is at.
     assert max(farthest) < 48
 
 

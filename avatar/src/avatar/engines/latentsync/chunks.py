@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 LENGTH = 16
-OVERLAP = 4
+OVERLAP = 2
+"""Four give seams and flicker of the same size (`bench/parity/quality_seams.py`) and a sixth more chunks."""
 
 
 def plan_chunks(frames: int, length: int = LENGTH, overlap: int = OVERLAP) -> list[range]:

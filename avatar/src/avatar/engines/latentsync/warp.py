@@ -25,10 +25,11 @@ def inverse(matrix: Floats) -> Floats:
     return np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
 
 
-def warp(picture: Tensor, matrix: Floats, size: tuple[int, int], fill: float) -> Tensor:
+def warp(picture: Tensor, matrix: Floats, size: tuple[int, int], fill: float | Tensor) -> Tensor:
     """`picture` (channels, h, w) moved by `matrix` onto (channels, height, width) of `size`, bilinear.
 
-    Pixel centres are whole numbers. What lies outside of the picture counts as `fill`, so its edge is soft.
+    Pixel centres are whole numbers. What lies outside of the picture counts as `fill`, one for all channels
+    or (channels, 1, 1), so its edge is soft.
     """
     width, height = size
     back = torch.from_numpy(inverse(matrix)).to(picture.device)
@@ -83,9 +84,9 @@ def _box(matrix: Floats, size: tuple[int, int], frame: tuple[int, int]) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What changes in a frame: float32 (h, w, 3) in 0..255 at (left, top)."""
+    """What changes in a frame: float32 (h, w, 3) in 0..255 at (left, top), on the device of the face."""
 
-    pixels: npt.NDArray[np.float32]
+    pixels: Tensor
     left: int
     top: int
 
@@ -108,14 +109,17 @@ def lay_back(frame: Pixels, face: Tensor, matrix: Floats, strength: float = 1.0)
     crop = functional.interpolate(
         face[None].float(), (size[1], size[0]), mode="bicubic", align_corners=False, antialias=True
     )[0]
-    shown = (warp(crop, back, place, OUTSIDE) / 2 + 0.5).clamp(0, 1) * 255
-    whole = warp(torch.ones((1, size[1], size[0]), device=face.device), back, place, 0.0)
+    # The face and how much of it is there, in a fourth channel: all places are looked up once.
+    four = torch.cat([crop, torch.ones_like(crop[:1])])
+    outside = torch.tensor([OUTSIDE, OUTSIDE, OUTSIDE, 0.0], device=face.device).view(4, 1, 1)
+    shown, whole = warp(four, back, place, outside).split([3, 1])
+    shown = (shown / 2 + 0.5).clamp(0, 1) * 255
     whole = _eroded(whole, 2)
     edge = int(float(whole.sum()) ** 0.5) // 20
     soft = _blurred(_eroded(whole, edge * 2), edge) * strength
     under = torch.from_numpy(np.ascontiguousarray(frame[top:bottom, left:right])).to(face.device)
     mixed = soft * (whole * shown) + (1 - soft) * under.permute(2, 0, 1).float()
-    return Patch(mixed.permute(1, 2, 0).cpu().numpy(), left, top)
+    return Patch(mixed.permute(1, 2, 0), left, top)
 
 
 def laid_onto(frame: Pixels, patch: Patch | None) -> Pixels:
@@ -123,8 +127,8 @@ def laid_onto(frame: Pixels, patch: Patch | None) -> Pixels:
     out = frame.copy()
     if patch is not None:
         height, width = patch.pixels.shape[:2]
-        rounded = np.clip(np.rint(patch.pixels), 0, 255).astype(np.uint8)
-        out[patch.top : patch.top + height, patch.left : patch.left + width] = rounded
+        rounded = patch.pixels.round().clamp(0, 255).to(torch.uint8)
+        out[patch.top : patch.top + height, patch.left : patch.left + width] = rounded.cpu().numpy()
     return out
 
 
