@@ -22,10 +22,11 @@ class AssetKind(StrEnum):
     IMAGE = "image"
     VIDEO = "video"
     AUDIO = "audio"
+    MOTION = "motion"
 
 
 class AssetLabels(BaseModel):
-    """What is said about a file. `kind` None takes image, video or audio by its bytes."""
+    """What is said about a file. `kind` None takes image, video, audio or motion by its bytes."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -31,6 +31,7 @@ _FAMILY_OF_KIND = {
     AssetKind.IMAGE: {"image"},
     AssetKind.VIDEO: {"video"},
     AssetKind.AUDIO: {"audio", "video"},
+    AssetKind.MOTION: {"motion"},
 }
 
 

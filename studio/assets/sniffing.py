@@ -11,7 +11,7 @@ from soundstage.errors import Invalid
 
 SNIFF_BYTES = 4096
 
-Family = Literal["image", "video", "audio"]
+Family = Literal["image", "video", "audio", "motion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,10 @@ class FileType:
 
     @property
     def family(self) -> Family:
+        """motion: a template of what a driving face did."""
         family = self.media_type.partition("/")[0]
+        if family == "application":
+            return "motion"
         return "image" if family == "image" else "audio" if family == "audio" else "video"
 
 
@@ -45,6 +48,8 @@ AAC = FileType("audio/aac")
 FLAC = FileType("audio/flac")
 OGG = FileType("audio/ogg")
 OGV = FileType("video/ogg")
+NPZ = FileType("application/x-npz")
+JSON = FileType("application/json")
 
 _STARTS: tuple[tuple[bytes, FileType], ...] = (
     (b"\xff\xd8\xff", JPEG),
@@ -77,13 +82,13 @@ def sniff(head: bytes) -> FileType:
     """`head` is the first SNIFF_BYTES. Raises `upload.empty` and `upload.unknown_type`."""
     if not head:
         raise Invalid("upload.empty", "The uploaded file is empty.", "Choose the file again.")
-    found = _by_start(head) or _riff(head) or _iso_media(head) or _other(head)
+    found = _by_start(head) or _riff(head) or _iso_media(head) or _motion(head) or _other(head)
     if found is None:
         raise Invalid(
             "upload.unknown_type",
-            "This is not a picture, video or sound that can be used here.",
+            "This is not a picture, video, sound or motion template that can be used here.",
             "Send JPEG, PNG, WebP, GIF, HEIC, AVIF, TIFF or BMP; MP4, MOV, WebM, MKV, AVI or TS; "
-            "WAV, MP3, M4A, AAC, FLAC or OGG.",
+            "WAV, MP3, M4A, AAC, FLAC or OGG; NPZ or JSON as `avatar reenact --save-template` writes it.",
         )
     return found
 
@@ -103,6 +108,14 @@ def _iso_media(head: bytes) -> FileType | None:
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], MP4)
     return MOV if head[4:8] in (b"moov", b"mdat", b"wide", b"free") and len(head) >= 16 else None
+
+
+def _motion(head: bytes) -> FileType | None:
+    """A zip archive (APPNOTE 4.3.7) that begins with an array of NumPy's, or a table that tells its rate."""
+    if head.startswith(b"PK\3\4"):
+        length = int.from_bytes(head[26:28], "little")
+        return NPZ if head[30 : 30 + length].endswith(b".npy") else None
+    return JSON if head.lstrip().startswith(b"{") and b'"version"' in head and b'"fps"' in head else None
 
 
 def _other(head: bytes) -> FileType | None:

@@ -19,7 +19,7 @@ from studio.assets.repository import Assets
 from studio.consents.repository import Consents
 from studio.consents.service import end_consent
 from studio.people.schemas import ErasePlan
-from studio.people.tracing import Traces, trace_person
+from studio.people.tracing import SHOWS_THE_PERSON, Traces, trace_person
 from studio.personas.library import PersonaLibrary
 from studio.references.repository import References
 from studio.renders.delivery import withdraw
@@ -68,7 +68,9 @@ class PeopleService:
         async with self.db.session() as session:
             others |= {voice.consent_id for voice in await Voices(session).list()}
         consents = persona.consent_ids() - others
-        media = {ref.sha256 for ref in persona.media().values() if ref.sha256 is not None}
+        # Not what drives the face: others may be driven by the same, and show nothing of this person.
+        shown = [ref for role, ref in persona.media().items() if role in SHOWS_THE_PERSON]
+        media = {ref.sha256 for ref in shown if ref.sha256 is not None}
         sources = {*media, *(f"consent:{consent}" for consent in consents)}
         owners = {f"persona:{persona_id}", *(f"consent:{consent}" for consent in consents)}
         return await self._erase(sources, owners, dry_run=dry_run)

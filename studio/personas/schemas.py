@@ -73,7 +73,8 @@ class Persona(_Strict):
         """Files of the face by role."""
         if isinstance(self.face, PhotoFace):
             portrait = {"portrait": self.face.portrait} if self.face.portrait else {}
-            return {"face": self.face.image, **portrait}
+            driving = {"driving": self.face.driving} if self.face.driving else {}
+            return {"face": self.face.image, **portrait, **driving}
         return {"face": self.face.video} if isinstance(self.face, VideoFace) else {}
 
 
@@ -163,6 +164,10 @@ class PersonaDraft(_Strict):
     title: OneLine = Field(default="", max_length=120)
     description: str = Field(default="", max_length=4000)
     face_index: int | None = Field(default=None, ge=0)
+    driving: str | None = Field(
+        default=None,
+        description="of a photo: the asset (id or hash) of a video or motion template that moves it",
+    )
     engine: PhotoEngine | VideoEngine = Field(default="auto", description="who draws the face")
     pauses: Pauses = Field(default="filmed", description="what LatentSync shows in long pauses of the speech")
     voice: Voice = EspeakVoice()

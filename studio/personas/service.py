@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -27,7 +27,7 @@ from soundstage.blobs import BlobStore, blob_not_found
 from soundstage.database import Database, new_id
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError
 from studio.assets.repository import Assets
-from studio.assets.sniffing import SNIFF_BYTES, sniff
+from studio.assets.sniffing import SNIFF_BYTES, Family, FileType, sniff
 from studio.consents.schemas import ConsentDraft
 from studio.consents.service import ConsentService, record
 from studio.personas.library import PersonaLibrary
@@ -40,6 +40,9 @@ from studio.slugs import slug_of
 PREPARE_TIME_LIMIT_S = 300.0
 PREPARE_PRIORITY = 100
 """A person waits for the answer; it takes seconds."""
+
+_FACES: frozenset[Family] = frozenset({"image", "video"})
+_MOTIONS: frozenset[Family] = frozenset({"video", "motion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,10 @@ class PersonaService:
         after.
         """
         persona_id = await self._admitted_id(draft)
-        media = await self._media(draft.media)
+        media = await self._media(draft.media, _FACES)
         _require_engine(draft, media)
-        face, notices = await self._face(draft, media)
+        driving = await self._driving(draft, media)
+        face, notices = await self._face(draft, media, driving)
         async with self.db.transaction() as session:
             consent = await self._consent(session, draft)
             voice = await self.consents.stamped_voice(session, _with_consent(draft.voice, consent))
@@ -94,7 +98,9 @@ class PersonaService:
         """
         persona_id = await self._admitted_id(draft)
         if stored:
-            _require_engine(draft, await self._media(draft.media))
+            media = await self._media(draft.media, _FACES)
+            _require_engine(draft, media)
+            await self._driving(draft, media)
         return persona_id
 
     async def _admitted_id(self, draft: PersonaDraft) -> str:
@@ -146,8 +152,20 @@ class PersonaService:
             voice = voice.model_copy(update={"consent": getattr(persona.face, "consent", None)})
         return await self.consents.stamped_voice(session, voice)
 
-    async def _media(self, ref: str) -> MediaRef:
-        """The uploaded file, by asset id or hash."""
+    async def _driving(self, draft: PersonaDraft, media: MediaRef) -> MediaRef | None:
+        """What moves the photo. Raises Invalid `persona.not_driven`, `persona.no_motion`."""
+        if draft.driving is None:
+            return None
+        if (media.media_type or "").startswith("video/"):
+            raise Invalid(
+                "persona.not_driven",
+                "A motion video moves by itself.",
+                "Leave `driving` out, or use a photo.",
+            )
+        return await self._media(draft.driving, _MOTIONS)
+
+    async def _media(self, ref: str, families: Collection[Family]) -> MediaRef:
+        """The uploaded file, by asset id or hash, of one of these families."""
         sha256, name = ref, None
         if not ref.startswith("sha256:"):
             async with self.db.session() as session:
@@ -164,19 +182,20 @@ class PersonaService:
         path = await self.blobs.local_path(sha256)
         with path.open("rb") as file:
             found = sniff(file.read(SNIFF_BYTES))
-        if found.family == "audio":
-            raise Invalid("persona.no_face", "A sound has no face.", "Upload a photo or a motion video.")
+        if found.family not in families:
+            raise _other_family(found, families)
         return MediaRef(sha256=sha256, media_type=found.media_type, name=name)
 
     async def _face(
-        self, draft: PersonaDraft, media: MediaRef
+        self, draft: PersonaDraft, media: MediaRef, driving: MediaRef | None
     ) -> tuple[PhotoFace | VideoFace, Sequence[Notice]]:
         if (media.media_type or "").startswith("video/"):
             return VideoFace(video=media, face_index=draft.face_index), []
         result, notices = await self._measure(media, draft.face_index)
         measured = next(file for file in result.files if file.role == "portrait")
         portrait = MediaRef(sha256=measured.sha256, media_type=measured.media_type)
-        return PhotoFace(image=media, portrait=portrait, face_index=draft.face_index), notices
+        face = PhotoFace(image=media, portrait=portrait, face_index=draft.face_index, driving=driving)
+        return face, notices
 
     async def _measure(self, media: MediaRef, face_index: int | None) -> tuple[Finished, Sequence[Notice]]:
         if media.sha256 is None:
@@ -226,6 +245,17 @@ class PersonaService:
             number += 1
             persona_id = f"{wanted}-{number}"
         return persona_id
+
+
+def _other_family(found: FileType, families: Collection[Family]) -> Invalid:
+    if families == _MOTIONS:
+        return Invalid(
+            "persona.no_motion",
+            f"Nothing moves in a file of the type {found.media_type}.",
+            "Upload a video of a person, or a motion template.",
+        )
+    what = "sound" if found.family == "audio" else "motion template"
+    return Invalid("persona.no_face", f"A {what} has no face.", "Upload a photo or a motion video.")
 
 
 def _require_engine(draft: PersonaDraft, media: MediaRef) -> None:

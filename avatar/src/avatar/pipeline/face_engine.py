@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from avatar.engines.base import FaceEngine
@@ -18,7 +19,8 @@ from avatar.tracks import SpeechTrack
 @dataclass(frozen=True, slots=True)
 class FaceOpened:
     """An engine, how it came to be chosen, and whether it takes as little of a card as it can or none, though
-    it was made for one. mode: how much it takes of a card; empty where it uses none.
+    it was made for one. mode: how much it takes of a card; empty where it uses none. undriven: the name of
+    the driving that the engine does not take.
     """
 
     engine: FaceEngine
@@ -26,6 +28,7 @@ class FaceOpened:
     takes_least: bool = True
     on_processor: bool = False
     mode: str = ""
+    undriven: str = ""
 
     def use(self, scene_id: str) -> EngineUse:
         chosen = self.chosen
@@ -33,23 +36,28 @@ class FaceOpened:
             scene=scene_id, engine=chosen.engine, asked=chosen.asked, mode=self.mode, why_not=chosen.why_not
         )
 
-    def notice(self) -> Notice | None:
-        """Said where a card is there, and people could have had more; or where none is there for a named
-        engine.
+    def notices(self) -> Iterator[Notice]:
+        """Said where a card is there, and people could have had more; where none is there for a named engine;
+        and where the driving of a photo is left out.
         """
         if self.on_processor:
-            return Notice(
+            yield Notice(
                 code="engine.on_processor",
                 message=f"No card was found: {self.chosen.engine} runs on the processor, which takes minutes"
                 " for each second.",
             )
-        if not (self.chosen.why_not and self.chosen.near):
-            return None
-        return Notice(
-            code="engine.fallback",
-            message=f"The face is drawn by {self.chosen.engine}. Not by {self.chosen.why_not[0]}",
-            details={"why_not": list(self.chosen.why_not)},
-        )
+        elif self.chosen.why_not and self.chosen.near:
+            yield Notice(
+                code="engine.fallback",
+                message=f"The face is drawn by {self.chosen.engine}. Not by {self.chosen.why_not[0]}",
+                details={"why_not": list(self.chosen.why_not)},
+            )
+        if self.undriven:
+            yield Notice(
+                code="driving.left_out",
+                message=f"The head moves by the speech, not as in {self.undriven}: {self.chosen.engine} draws"
+                " the photo, and LivePortrait alone takes movement from a video or a template.",
+            )
 
 
 def open_face(
@@ -69,11 +77,12 @@ def open_face(
     """
     face = scene.face
     chosen = choose(face)
+    driven_by = _driven_by(face, context)
     if not uses_networks(chosen.engine):
         engine = open_engine(
             face, size, spec.canvas.fps, resolve=context.resolve, cache=context.cache, alpha=alpha
         )
-        return FaceOpened(engine, chosen)
+        return FaceOpened(engine, chosen, undriven=driven_by)
     torch = import_torch()
     from avatar.engines.neural.engine import NeuralFace, Surroundings
 
@@ -95,6 +104,14 @@ def open_face(
     on_processor = not torch.cuda.is_available()
     mode = "" if on_processor and not neural.takes_least else neural.mode
     return FaceOpened(neural, chosen, neural.takes_least, on_processor, mode)
+
+
+def _driven_by(face: Face, context: Context) -> str:
+    """What people call the driving of a photo; a missing file is an error whoever draws the face."""
+    if not isinstance(face, PhotoFace) or face.driving is None:
+        return ""
+    path = context.resolve(face.driving)
+    return face.driving.name or path.name
 
 
 def quick(face: Face) -> Face:

@@ -46,6 +46,11 @@ def source_type(
     )
 
 
+def _is_driven(segment: SegmentFiles) -> bool:
+    """Whether an engine drew it that takes the driving of a photo; others leave it out, with a notice."""
+    return any(engine.name == "liveportrait" for engine in segment.record.engines)
+
+
 def provenance_of(
     spec: RenderSpec, segments: Sequence[SegmentFiles], video: Path, context: Context
 ) -> Provenance:
@@ -83,8 +88,9 @@ def provenance_of(
             Input(
                 scene=scene.id, role=role, sha256=ref.sha256 or sha256_of(context.resolve(ref)), name=ref.name
             )
-            for scene in spec.scenes
+            for scene, segment in zip(spec.scenes, segments, strict=True)
             for role, ref in media_of(scene)
+            if role != "driving" or _is_driven(segment)
         ),
         consents=tuple(agreed.values()),
     )

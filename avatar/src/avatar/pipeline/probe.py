@@ -1,4 +1,4 @@
-"""Says what a picture, video or sound file holds by reading all of it; `avatar probe` calls it."""
+"""Says what a picture, video, sound or motion template holds, by reading all of it; for `avatar probe`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 from av.stream import Disposition
 
+from avatar.engines.liveportrait.template import MotionTemplate, holds_template, load_template
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture, picture_size
 from avatar.media_files import open_media
@@ -35,8 +36,8 @@ class _Extent:
 
 
 def probe_file(path: Path, context: Context) -> Finished:
-    """What the file holds, without making any. Raises InvalidInput `media.missing`, `media.unreadable`, and
-    those of `read_picture` for a picture.
+    """What the file holds, without making any. Raises InvalidInput `media.missing`, `media.unreadable`, those
+    of `read_picture` for a picture and of `load_template` for a template.
     """
     context.tell(StageStarted(stage="prepare"))
     if not path.is_file():
@@ -46,12 +47,23 @@ def probe_file(path: Path, context: Context) -> Finished:
         return Finished(
             files=(), duration_ms=0, frames=1, media=MediaFacts(kind="image", width=width, height=height)
         )
+    if holds_template(path):
+        return _told(load_template(path))
     with ExitStack() as stack:
         try:
             container = stack.enter_context(open_media(path))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise _unreadable(path) from error
         return _measured(container, path)
+
+
+def _told(template: MotionTemplate) -> Finished:
+    return Finished(
+        files=(),
+        duration_ms=round(len(template) * 1000 / template.fps),
+        frames=len(template),
+        media=MediaFacts(kind="motion", fps=round(template.fps, 3)),
+    )
 
 
 def _measured(container: av.container.InputContainer, path: Path) -> Finished:

@@ -19,6 +19,8 @@ def media_of(scene: Scene) -> Iterator[tuple[str, MediaRef]]:
         yield "audio", scene.audio
     if scene.layout.visible and scene.face.kind != "rig":
         yield "face", scene.face.image if scene.face.kind == "photo" else scene.face.video
+        if scene.face.kind == "photo" and scene.face.driving is not None:
+            yield "driving", scene.face.driving
     background = scene.background
     if background.kind in ("image", "video"):
         yield "background", background.image if background.kind == "image" else background.video

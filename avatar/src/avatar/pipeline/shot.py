@@ -155,7 +155,7 @@ def open_shot(
     face = open_face(
         spec, scene, (box.width, box.height), speech, context, alpha=_without_background(scene), low=low
     )
-    if (notice := face.notice()) is not None and not low:
+    for notice in () if low else face.notices():
         warn(notice.model_copy(update={"scene": scene.id}))
     engine = face.engine
     mask = shape_mask(scene.layout.shape, box.width, box.height)

@@ -37,6 +37,13 @@ _PAUSES = (
     " networks draw for silence. Other engines shut the mouth by themselves"
 )
 
+_DRIVING = (
+    "a video of a person, or a motion template (`avatar reenact --save-template`), whose head movement,"
+    " glances, brows and blinks the photo takes, counted from the first frame; back and forth when the speech"
+    " is longer. The lips follow the speech. LivePortrait does it; where it does not draw, the head moves by"
+    " the speech, with a notice"
+)
+
 
 class PhotoFace(SpecModel):
     """A portrait photo that speaks: warped in 2.5D, or moved by networks on a card.
@@ -50,6 +57,7 @@ class PhotoFace(SpecModel):
     face_index: int | None = Field(
         default=None, ge=0, description="counted from the left, from 0; None takes the largest face"
     )
+    driving: MediaRef | None = Field(default=None, description=_DRIVING)
     engine: PhotoEngine = Field(default="auto", description=_ENGINE)
     pauses: Pauses = Field(default="filmed", description=_PAUSES)
     consent: Consent | None = None

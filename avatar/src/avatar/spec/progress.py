@@ -81,7 +81,7 @@ class OutputFile(SpecModel):
 class MediaFacts(SpecModel):
     """What a file holds. Sizes are those of the upright picture in pixels."""
 
-    kind: Literal["image", "video", "audio"]
+    kind: Literal["image", "video", "audio", "motion"]
     width: int | None = None
     height: int | None = None
     fps: float | None = None

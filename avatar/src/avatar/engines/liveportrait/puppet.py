@@ -40,27 +40,41 @@ def motion_at(values: Mapping[str, float]) -> Motion:
     The track turns to the picture's right, looks down and tilts clockwise for positive angles. Here x is
     right, y down and z inwards, so the nose is at negative z and a positive turn about y takes it left.
     """
-    exp = np.zeros((KEYPOINTS, 3), np.float32)
-    for table, amount in (
-        (_SPREAD, max(0.0, values["wide"])),
-        (_PURSE, max(0.0, -values["wide"])),
+    exp = mouth_shifts(values) + _shifts(
         (_GAZE_X, values["gaze_x"]),
         (_GAZE_Y, values["gaze_y"]),
         (_BROW_UP, max(0.0, values["brow"])),
         (_BROW_DOWN, max(0.0, -values["brow"])),
-    ):
-        for (point, axis), reach in table.items():
-            exp[point, axis] += reach * amount
+    )
     still = neutral()
     turned = rotation_of(values["pitch_deg"], -values["yaw_deg"], values["roll_deg"])
     return Motion(still.kp, exp, turned, np.array([_SWAY_T * values["sway"], 0, 0], np.float32), 1.0)
 
 
-def spoken_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTrack) -> Iterator[Pose]:
-    """One pose per frame of the track. `landmarks`: the source's, which tell how wide its mouth is."""
+def mouth_shifts(values: Mapping[str, float]) -> Array:
+    """What the mouth's channels of one frame add to the expression (21, 3), but for how far it is open."""
+    return _shifts((_SPREAD, max(0.0, values["wide"])), (_PURSE, max(0.0, -values["wide"])))
+
+
+def _shifts(*parts: tuple[Mapping[tuple[int, int], float], float]) -> Array:
+    exp = np.zeros((KEYPOINTS, 3), np.float32)
+    for table, amount in parts:
+        for (point, axis), reach in table.items():
+            exp[point, axis] += reach * amount
+    return exp
+
+
+def lip_gaps(landmarks: FaceLandmarks, track: ControlTrack) -> Array:
+    """How far the lips are to be open in each frame, height over width (frames,)."""
     corners = landmarks.points[list(layout_of(landmarks.points).lips[2:]), :2]
     mouth_e = float(np.linalg.norm(corners[1] - corners[0])) / max(landmarks.eye_distance_px, 1e-6)
     gaps = aperture_e(track["jaw"], track["low"], track["raise"]) / max(mouth_e, 0.1)
+    return np.asarray(gaps, np.float32)
+
+
+def spoken_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTrack) -> Iterator[Pose]:
+    """One pose per frame of the track. `landmarks`: the source's, which tell how wide its mouth is."""
+    gaps = lip_gaps(landmarks, track)
     style, first = DriveStyle(), neutral()
     keypoints = source.keypoints
     for index in range(track.frames):
@@ -71,12 +85,12 @@ def spoken_poses(source: SourceFace, landmarks: FaceLandmarks, track: ControlTra
         yield Pose(
             source=keypoints,
             driven=driven,
-            eyes=_lids(source, values["blink"]),
+            eyes=lids(source, values["blink"]),
             lips=np.array([source.openings.lips, gaps[index]], np.float32),
         )
 
 
-def _lids(source: SourceFace, blink: float) -> Array | None:
+def lids(source: SourceFace, blink: float) -> Array | None:
     """The network is asked only while the lids move: open eyes stay as the photo has them."""
     if blink < _LEAST_BLINK:
         return None

@@ -26,6 +26,7 @@ SUFFIXES = (".npz", ".json")
 _PICKLES = (".pkl", ".pickle")
 MAX_FRAMES = 250_000
 MAX_BYTES = 1 << 30
+_HEAD_BYTES, _ZIP = 64, b"PK\3\4"
 _POINTS = (KEYPOINTS, 3)
 _SHAPES: dict[str, tuple[int, ...]] = {
     "kp": _POINTS, "exp": _POINTS, "rotation": (3, 3), "t": (3,), "scale": (), "eyes": (2,), "lips": (),
@@ -101,12 +102,31 @@ def is_template(path: Path) -> bool:
     return path.suffix.lower() in (*SUFFIXES, *_PICKLES)
 
 
-def load_template(path: Path) -> MotionTemplate:
-    """Raises InvalidInput `template.pickle`, `template.unreadable`, `template.invalid`."""
-    if path.suffix.lower() in _PICKLES:
+def holds_template(path: Path) -> bool:
+    """By its name, or by its content where it is named by its hash: a zip archive (`.npz`), a JSON table, or
+    a pickle, which `load_template` refuses.
+    """
+    if is_template(path):
+        return True
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return head.startswith(_ZIP) or head.lstrip().startswith(b"{") or _is_pickle(head)
+
+
+def _is_pickle(head: bytes) -> bool:
+    """Of protocol 2 or later: older ones begin like any text."""
+    return head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")
+
+
+def load_template(path: Path, shown: str | None = None) -> MotionTemplate:
+    """`shown`: what people called the file. Raises InvalidInput `template.pickle`, `template.unreadable`,
+    `template.invalid`.
+    """
+    shown = shown or path.name
+    if _ending(path) in _PICKLES:
         raise InvalidInput(
             "template.pickle",
-            f"{path.name} is a pickle, which can run any program when it is opened.",
+            f"{shown} is a pickle, which can run any program when it is opened.",
             _HINT,
         )
     try:
@@ -115,18 +135,27 @@ def load_template(path: Path) -> MotionTemplate:
         rows = {name: np.asarray(held.pop(name), np.float32) for name in _SHAPES}
     except _DAMAGE as error:
         raise InvalidInput(
-            "template.unreadable", f"{path.name} is no motion template: {_first_line(error)}.", _HINT
+            "template.unreadable", f"{shown} is no motion template: {_first_line(error)}.", _HINT
         ) from error
     fault = _fault(version, fps, rows, list(held))
     if fault:
-        raise InvalidInput("template.invalid", f"The motion template {path.name} {fault}.", _HINT)
+        raise InvalidInput("template.invalid", f"The motion template {shown} {fault}.", _HINT)
     return MotionTemplate(fps, rows)
+
+
+def _ending(path: Path) -> str:
+    """Of its name, or the one that its content would have where the name says nothing."""
+    if is_template(path):
+        return path.suffix.lower()
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return _PICKLES[0] if _is_pickle(head) else ".npz" if head.startswith(_ZIP) else ".json"
 
 
 def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError("it is larger than 1 GiB")
-    if path.suffix.lower() == ".json":
+    if _ending(path) == ".json":
         held = json.loads(path.read_bytes())
         if not isinstance(held, dict):
             raise ValueError("it holds no table")

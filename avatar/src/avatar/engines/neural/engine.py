@@ -20,10 +20,12 @@ from avatar.engines.card_memory import OUT_OF_MEMORY, out_of_memory
 from avatar.engines.card_mode import MOUTH, PORTRAIT, Asked, Mode, decided, share_of
 from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.engine import Job, LatentSync, OpenTracker
+from avatar.engines.liveportrait.beside_speech import Driving
 from avatar.engines.liveportrait.engine import batch_of
 from avatar.engines.motion.cutout import Cutout
 from avatar.engines.neural import models
 from avatar.engines.neural.choice import Chosen
+from avatar.engines.neural.driving import driving_template
 from avatar.engines.neural.hand_over import read_pictures, write_pictures
 from avatar.engines.neural.holder import ModelHolder
 from avatar.engines.neural.moving import (
@@ -164,9 +166,11 @@ class NeuralFace:
             portrait.animator.networks.sizes.output_px,
         )
 
+        driving = self._driving(face, portrait, track)
+
         def moved() -> Iterator[Pixels]:
-            batch = self._batch(portrait)
-            return photo_pictures(still, track, portrait.animator, batch, self._given.check, self._given.kept)
+            batch, given = self._batch(portrait), self._given
+            return photo_pictures(still, track, portrait.animator, batch, given.check, given.kept, driving)
 
         if self._engine == PORTRAIT:
             yield (still.shown(picture) for picture in moved())
@@ -180,6 +184,25 @@ class NeuralFace:
             mouth = self._mouth(job, lambda: DrawnFaceTracker(still), beside)
             pictures = stack.enter_context(mouth)
             yield (still.shown(picture) for picture in pictures)
+
+    def _driving(
+        self, face: PhotoFace, portrait: models.PortraitModel, track: ControlTrack
+    ) -> Driving | None:
+        if face.driving is None:
+            return None
+        given = self._given
+        path = given.resolve(face.driving)
+        template = driving_template(
+            path,
+            face.driving.name or path.name,
+            portrait.animator,
+            self._batch(portrait),
+            given.cache,
+            partial(open_aligning_tracker, given.models),
+            self._report,
+            given.check,
+        )
+        return Driving.over(template, self._fps, track.frames)
 
     @contextmanager
     def _kept(

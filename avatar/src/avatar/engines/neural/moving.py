@@ -17,6 +17,7 @@ from avatar.engines.base import EngineReport, Pixels
 from avatar.engines.kept import NOTHING, Kept
 from avatar.engines.latentsync.engine import Job, OpenTracker, filmed
 from avatar.engines.liveportrait.animator import Animator
+from avatar.engines.liveportrait.beside_speech import Driving, driven_poses
 from avatar.engines.liveportrait.drive import neutral
 from avatar.engines.liveportrait.filmed import followed
 from avatar.engines.liveportrait.poses import DrivingFace, Manner, Openings
@@ -87,13 +88,26 @@ def still_of(
 
 
 def photo_pictures(
-    still: Still, track: ControlTrack, animator: Animator, batch: int, check: Check, kept: Kept = NOTHING
+    still: Still,
+    track: ControlTrack,
+    animator: Animator,
+    batch: int,
+    check: Check,
+    kept: Kept = NOTHING,
+    driving: Driving | None = None,
 ) -> Iterator[Pixels]:
-    """One picture of `still.work_size` for each frame of the track. `kept`: what a stopped run had drawn."""
+    """One picture of `still.work_size` for each frame of the track. `kept`: what a stopped run had drawn.
+    `driving`: who moves the head beside the speech.
+    """
     drawing = Reenactment(animator, batch=batch, kept=kept)
     with animator.stoppable(check):
         source = drawing.face_of(still.picture, still.face.points)
-        for picture in drawing.photo(still.picture, source, spoken_poses(source, still.face, track)):
+        poses = (
+            spoken_poses(source, still.face, track)
+            if driving is None
+            else driven_poses(source, still.face, track, driving)
+        )
+        for picture in drawing.photo(still.picture, source, poses):
             check()
             yield picture
 
@@ -141,7 +155,7 @@ def _lips(track: ControlTrack) -> Iterator[DrivingFace]:
 
 class DrawnFaceTracker:
     """Follows the face of a photo through pictures that were drawn from it. Where the tracker finds nothing
-    the face is where the photo has it, within a few degrees of turning: it is never lost. Without a tracker
+    the face is where it was last, at first where the photo has it: it is never lost. Without a tracker
     (MediaPipe is not installed) it is taken to be there always.
     """
 
@@ -153,7 +167,9 @@ class DrawnFaceTracker:
         if self._tracker is None:
             return [self._face]
         near = [face for face in self._tracker.track(image_bgr) if self._distance_e(face) < 1.0]
-        return [min(near, key=self._distance_e)] if near else [self._face]
+        if near:
+            self._face = min(near, key=self._distance_e)
+        return [self._face]
 
     def close(self) -> None:
         if self._tracker is not None:

@@ -1,0 +1,125 @@
+"""The movement that a photo takes from somebody who was filmed: a template as it is, of a video made once and
+kept under the cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avatar.encode.atomic import atomic_file
+from avatar.engines.base import EngineReport
+from avatar.engines.latentsync.engine import OpenTracker
+from avatar.engines.liveportrait.animator import Animator
+from avatar.engines.liveportrait.filmed import DrivingFilm, Film
+from avatar.engines.liveportrait.template import (
+    MotionTemplate,
+    holds_template,
+    load_template,
+    template_of,
+)
+from avatar.errors import InvalidInput
+from avatar.face.pictures import is_picture
+from avatar.face.portrait import file_sha256
+from avatar.face.tracker import declare
+from avatar.spec import Notice
+
+_VERSION = 1
+"""Of what is kept; a change of how a film becomes a template needs another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """lost: in how many frames of the film no face was seen."""
+
+    template: MotionTemplate
+    lost: int
+
+
+def driving_template(
+    path: Path,
+    name: str,
+    animator: Animator,
+    batch: int,
+    cache: Path,
+    find: OpenTracker,
+    report: EngineReport,
+    check: Callable[[], None],
+) -> MotionTemplate:
+    """What the person in `path`, which people call `name`, does. Raises InvalidInput `template.*`, `video.*`,
+    `face.not_found`, `driving.still`; Unavailable as `find` and `Animator.motions`.
+    """
+    if is_picture(path):
+        raise _still(name)
+    template = (
+        load_template(path, name)
+        if holds_template(path)
+        else _of_film(path, name, animator, batch, cache, find, report, check)
+    )
+    if len(template) < 2:
+        raise _still(name)
+    return template
+
+
+def _of_film(
+    path: Path,
+    name: str,
+    animator: Animator,
+    batch: int,
+    cache: Path,
+    find: OpenTracker,
+    report: EngineReport,
+    check: Callable[[], None],
+) -> MotionTemplate:
+    with closing(find()) as tracker, animator.stoppable(check):
+        declare(tracker, report)
+        key = f"{_VERSION} {file_sha256(path)} {type(tracker).__name__} {animator.identity}"
+        kept = cache / "drivings" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
+        watched = _load(kept)
+        if watched is None:
+            film = Film(path, name)
+            seen = DrivingFilm.watch(film, tracker, check)
+            faces = seen.faces(animator, batch)
+            watched = _Watched(template_of(film.fps, faces), len(seen.lost))
+            _save(watched, kept)
+    if watched.lost:
+        report.notices.append(
+            Notice(
+                code="face.lost",
+                message=f"No face was found in {watched.lost} frames of {name}: the photo holds still there.",
+            )
+        )
+    return watched.template
+
+
+def _load(path: Path) -> _Watched | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            rows = dict(file)
+            fps, lost = float(rows.pop("fps")), int(rows.pop("lost"))
+            return _Watched(MotionTemplate(fps, rows), lost)
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        path.unlink(missing_ok=True)  # a damaged cache entry is made again
+        return None
+
+
+def _save(watched: _Watched, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as part, part.open("wb") as file:
+        np.savez(file, fps=watched.template.fps, lost=watched.lost, **watched.template.rows)
+
+
+def _still(name: str) -> InvalidInput:
+    return InvalidInput(
+        "driving.still",
+        f"Nothing moves in {name}: it has one picture.",
+        "Drive with a video of one person who looks into the camera, or a motion template.",
+    )

@@ -1,0 +1,190 @@
+"""A photo that speaks in a render while somebody who was filmed moves its head: by LivePortrait alone, and with
+LatentSync after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("small_networks")]
+
+from avatar.engines.liveportrait import filmed, reenactment  # noqa: E402
+from avatar.engines.liveportrait.drive import neutral  # noqa: E402
+from avatar.engines.liveportrait.motion_values import rotation_of  # noqa: E402
+from avatar.engines.liveportrait.pose import Pose  # noqa: E402
+from avatar.engines.liveportrait.poses import DrivingFace, Openings  # noqa: E402
+from avatar.engines.liveportrait.template import MotionTemplate, save_template, template_of  # noqa: E402
+from avatar.errors import InvalidInput  # noqa: E402
+from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.render import render_video  # noqa: E402
+from avatar.pipeline.segment import make_segment  # noqa: E402
+from avatar.spec import Finished, RenderSpec  # noqa: E402
+
+SpecOf = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def poses(monkeypatch: pytest.MonkeyPatch) -> list[Pose]:
+    """Those that LivePortrait is given to draw."""
+    given: list[Pose] = []
+    drawing = reenactment.Reenactment.photo
+
+    def photo(self: Any, picture: Any, source: Any, asked: Any) -> Iterator[Any]:
+        def noted() -> Iterator[Pose]:
+            for pose in asked:
+                given.append(pose)
+                yield pose
+
+        return drawing(self, picture, source, noted())
+
+    monkeypatch.setattr(reenactment.Reenactment, "photo", photo)
+    return given
+
+
+def turning(frames: int = 12) -> MotionTemplate:
+    still = neutral()
+    opened = Openings(np.array([0.3, 0.3], np.float32), 0.1)
+    turns = (rotation_of(0, 2.0 * index, 0) for index in range(frames))
+    return template_of(
+        25, (DrivingFace(type(still)(still.kp, still.exp, turn, still.t, 1.0), opened) for turn in turns)
+    )
+
+
+def driven(spec: dict[str, Any], driving: dict[str, str]) -> RenderSpec:
+    spec["scenes"][0]["face"]["driving"] = driving
+    return RenderSpec.model_validate(spec)
+
+
+def segment(spec: RenderSpec, folder: Path, **more: Any) -> Any:
+    return make_segment(spec, "one", folder / "segment", Context(cache=folder / "cache", **more)).record
+
+
+def said(record: Any) -> list[str]:
+    return [notice.code for notice in record.warnings]
+
+
+@pytest.mark.parametrize("name", ["turn.npz", "turn.json", ""])
+def test_the_head_moves_as_the_template_says_and_the_lips_as_the_speech_does(
+    spec_of: SpecOf, poses: list[Pose], tmp_path: Path, name: str
+) -> None:
+    """Also of a template that is a blob, named by its hash."""
+    save_template(turning(), tmp_path / (name or "turn.json"))
+    driving = {"path": str(tmp_path / name)}
+    more: dict[str, Any] = {}
+    if not name:
+        digest = hashlib.sha256((tmp_path / "turn.json").read_bytes()).hexdigest()
+        (tmp_path / "blobs" / digest[:2]).mkdir(parents=True)
+        shutil.move(tmp_path / "turn.json", tmp_path / "blobs" / digest[:2] / digest)
+        driving, more = {"sha256": f"sha256:{digest}"}, {"blobs": tmp_path / "blobs"}
+    plain = segment(RenderSpec.model_validate(spec_of("photo", "liveportrait", "Mama.")), tmp_path / "plain")
+    by_speech = list(poses)
+    poses.clear()
+    record = segment(driven(spec_of("photo", "liveportrait", "Mama."), driving), tmp_path, **more)
+    assert record.frames == plain.frames == len(poses) == len(by_speech)
+    assert record.scene_hash != plain.scene_hash
+    lips = [np.array([pose.lips for pose in each]) for each in (poses, by_speech)]
+    np.testing.assert_array_equal(*lips)
+    assert np.ptp(lips[0][:, 1]) > 0.02, "they open"
+    np.testing.assert_allclose(poses[0].driven, poses[0].source, atol=1e-3)
+    moved = [np.abs(pose.driven - pose.source).max() for pose in poses[:11]]
+    assert all(later > earlier for earlier, later in zip(moved[1:], moved[2:], strict=False)), "on and on"
+    assert moved[10] > 5 * max(np.abs(pose.driven - pose.source).max() for pose in by_speech[:11])
+
+
+def test_a_video_drives_the_chain_and_is_watched_once(
+    spec_of: SpecOf, clip: Path, poses: list[Pose], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[str] = []
+    watch = filmed.DrivingFilm.watch.__func__  # type: ignore[attr-defined]
+
+    def noted(cls: Any, film: Any, *more: Any) -> Any:
+        watched.append(film.name)
+        return watch(cls, film, *more)
+
+    monkeypatch.setattr(filmed.DrivingFilm, "watch", classmethod(noted))
+    spec = driven(spec_of("photo", "liveportrait+latentsync"), {"path": str(clip), "name": "nod.mp4"})
+    made = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    assert isinstance(made, Finished) and made.frames == len(poses) > 25, "longer than the clip"
+    places = np.array([pose.driven for pose in poses])
+    assert np.abs(places - poses[0].source).max() > 1e-3, "the head moves"
+    once = np.abs(np.diff(places[:24], axis=0)).max()
+    assert np.abs(np.diff(places, axis=0)).max() <= 1.5 * once, "and turns back without a jump"
+    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    assert [(one["role"], one["name"]) for one in record["inputs"]] == [
+        ("face", None),
+        ("driving", "nod.mp4"),
+    ]
+    assert [one["person"] for one in record["consents"]] == ["A. Person"]
+    first = list(poses)
+    poses.clear()
+    again = driven(spec_of("photo", "liveportrait"), {"path": str(clip), "name": "nod.mp4"})
+    segment(again, tmp_path)
+    assert watched == ["nod.mp4"]
+    np.testing.assert_array_equal([pose.driven for pose in poses], [pose.driven for pose in first])
+
+
+def test_a_driving_video_without_a_face_is_named(spec_of: SpecOf, tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "wall.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 128, "yuv420p"
+        for level in range(0, 100, 10):
+            picture = np.full((128, 128, 3), level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    spec = driven(spec_of("photo", "liveportrait", "Mama."), {"path": str(path), "name": "a wall"})
+    with pytest.raises(InvalidInput, match=r"face\.not_found.*No face was found in a wall"):
+        segment(spec, tmp_path)
+    assert not (tmp_path / "segment" / "segment.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"\x80\4K\1.", "template.pickle"),
+        (b'{"version": 1, "fps": 25}', "template.unreadable"),
+        (b"PK\3\4 and no more", "template.unreadable"),
+        (b"no video at all", r"(video|media)\.\w+"),
+        ("one picture", r"driving\.still"),
+        ("a photo", r"driving\.still"),
+    ],
+)
+def test_what_moves_nothing_is_refused_by_the_name_that_people_gave_it(
+    spec_of: SpecOf, photo: Path, tmp_path: Path, content: bytes | str, code: str
+) -> None:
+    path = tmp_path / "0123abcd"
+    if content == "one picture":
+        save_template(turning(1), tmp_path / "one.json")
+        (tmp_path / "one.json").rename(path)
+    else:
+        path.write_bytes(photo.read_bytes() if isinstance(content, str) else content)
+    spec = driven(spec_of("photo", "liveportrait", "Mama."), {"path": str(path), "name": "nodding"})
+    with pytest.raises(InvalidInput, match=rf"{code}.*nodding"):
+        segment(spec, tmp_path)
+
+
+def test_without_a_card_the_head_moves_by_the_speech_and_that_is_said(
+    spec_of: SpecOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    save_template(turning(), tmp_path / "turn.npz")
+    spec = driven(spec_of("photo", "auto", "Mama."), {"path": str(tmp_path / "turn.npz"), "name": "turning"})
+    made = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+    (notice,) = [one for one in made.warnings if one.code == "driving.left_out"]
+    assert "turning" in notice.message and "mesh" in notice.message and notice.scene == "one"
+    record = json.loads((tmp_path / "out.provenance.json").read_text())
+    assert [one["role"] for one in record["inputs"]] == ["face"], "it is not made of what it left out"
+    (tmp_path / "turn.npz").unlink()
+    with pytest.raises(InvalidInput, match=r"media\.missing.*turning"):
+        render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
