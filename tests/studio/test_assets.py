@@ -44,6 +44,8 @@ WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64)
         (b"\xff\xf1\x50\x80" + bytes(20), "audio/aac"),
         (b"fLaC" + bytes(20), "audio/flac"),
         (b"OggS" + bytes(24) + b"\x01vorbis", "audio/ogg"),
+        (b"PK\x03\x04" + bytes(22) + b"\x0b\0\0\0version.npy", "application/x-npz"),
+        (b'{"version": 1, "fps": 25.0, "kp": [', "application/json"),
     ],
 )
 def test_a_file_is_known_by_its_first_bytes(head: bytes, media_type: str) -> None:
@@ -57,6 +59,8 @@ def test_a_file_is_known_by_its_first_bytes(head: bytes, media_type: str) -> Non
         b"<html><body>hi</body></html>",
         b"%PDF-1.7",
         b"PK\x03\x04zip",
+        b"PK\x03\x04" + bytes(22) + b"\x08\0\0\0evil.exe\0\0.npy",
+        b'{"openapi": "3.1.0", "info": {"version": "1"}}',
         b"\x7fELF\x02\x01",
         b"#!/bin/sh\n",
         b"plain text",

@@ -148,6 +148,26 @@ async def test_a_picture_of_somebody_else_in_the_same_video_stays(rooms: Any, as
     assert (await rooms.assets.open_file(wall.id))[1].is_file()
 
 
+async def test_others_who_are_moved_by_the_same_film_stay(rooms: Any, made: Any) -> None:
+    """It shows the movement of whoever was filmed, and nothing of the persona who goes."""
+    nod = await uploaded(rooms, b"\x00\x00\x00\x18ftypisom" + b"nodding" * 50)
+    photos = [await uploaded(rooms, jpeg(name)) for name in ("grace", "ada")]
+    grace, ada = [
+        await persona_of(rooms, name, photo.id, driving=nod.id, consent={**CONSENT, "person": name})
+        for name, photo in zip(("Grace", "Ada"), photos, strict=True)
+    ]
+    kept = await made(rooms, "Ada nods", persona=ada.id)
+    gone = await made(rooms, "Grace nods", persona=grace.id)
+    plan = await rooms.people.erase_persona(grace.id)
+    assert (plan.personas, plan.renders) == (["grace"], [gone.id]) and nod.sha256 not in plan.blobs
+    assert (await rooms.assets.open_file(nod.id))[1].is_file()
+    assert (await rooms.renders.get(kept.id)).state is RenderState.DONE
+    # Whoever was filmed and goes takes along what was made of their movement.
+    film = await persona_of(rooms, "Filmed", nod.id, consent={**CONSENT, "person": "The filmed one"})
+    plan = await rooms.people.erase_persona(film.id, dry_run=True)
+    assert (plan.personas, plan.renders) == (["ada", "filmed"], [kept.id])
+
+
 async def test_a_shipped_persona_is_the_operators_to_remove(rooms: Any) -> None:
     with pytest.raises(Conflict, match="operator"):
         await rooms.people.erase_persona("nova")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, Soundstage
 from studio.assets.schemas import AssetLabels
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaChange, PersonaDraft
+from studio.renders.media import media_in
 from studio.renders.states import RenderState
 
 GOOD = "id: ada\nname: Ada\nface: {kind: rig, character: nova}\n"
@@ -148,6 +151,58 @@ async def test_what_a_persona_shows_in_pauses_is_chosen_with_its_face(
     await rooms.personas.create(draft)
     face = rooms.library.get("grace").face
     assert isinstance(face, VideoFace) and face.pauses == pauses
+
+
+TEMPLATE = b'{"version": 1, "fps": 25.0, "kp": []}'
+
+
+@pytest.mark.parametrize("content", [MP4, TEMPLATE], ids=["video", "template"])
+async def test_a_photo_may_be_moved_by_an_uploaded_video_or_template(
+    rooms: Any, made: Any, blobs: Any, content: bytes
+) -> None:
+    photo, nod = await stored(rooms, JPEG), await stored(rooms, content, "nod")
+    draft = {"name": "Grace", "media": photo, "driving": nod, "consent": CONSENT}
+    await rooms.personas.create(PersonaDraft.model_validate(draft))
+    face = rooms.library.get("grace").face
+    assert isinstance(face, PhotoFace) and face.driving is not None and face.driving.name == "nod"
+    view = await made(rooms, "hello", persona="grace")
+    assert view.state is RenderState.DONE
+    sha256 = face.driving.sha256
+    assert sha256 is not None and sha256 in {
+        ref.sha256 for _, ref in media_in((await rooms.renders.detail(view.id)).spec)
+    }
+    await rooms.assets.delete(nod)
+    await age_of_blobs(blobs)
+    await rooms.retention.apply()
+    assert await blobs.exists(sha256), "the persona is moved by it"
+
+
+async def age_of_blobs(blobs: Any) -> None:
+    old = time.time() - 30 * 24 * 3600
+    for path in [await blobs.local_path(blob.sha256) async for blob in blobs.iterate()]:
+        os.utime(path, (old, old))
+
+
+@pytest.mark.parametrize(
+    ("media", "driving", "code"),
+    [
+        (MP4, MP4, "persona.not_driven"),
+        (JPEG, JPEG, "persona.no_motion"),
+        (JPEG, WAV, "persona.no_motion"),
+        (TEMPLATE, None, "persona.no_face"),
+    ],
+)
+async def test_what_cannot_move_or_be_moved_is_refused_before_anything_is_made(
+    rooms: Any, media: bytes, driving: bytes | None, code: str
+) -> None:
+    draft = {"name": "Grace", "media": await stored(rooms, media), "consent": CONSENT}
+    if driving is not None:
+        draft["driving"] = await stored(rooms, driving)
+    for refused in (rooms.personas.plan, rooms.personas.create):
+        with pytest.raises(Invalid) as caught:
+            await refused(PersonaDraft.model_validate(draft))
+        assert caught.value.code == code
+    assert await rooms.consents.list() == []
 
 
 async def test_two_personas_of_one_name_get_two_ids(rooms: Any) -> None:

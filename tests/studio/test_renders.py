@@ -11,6 +11,7 @@ from avatar.spec import RenderSpec, Scene
 
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.telemetry import trace
+from studio.consents.schemas import ConsentDraft
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.lock import DriverLock
 from studio.renders.schemas import Progress, RenderRequest, RenderView
@@ -342,6 +343,23 @@ async def test_a_spec_from_a_file_brings_its_own_media(studio_rooms: Any, tmp_pa
     detail = await studio_rooms.renders.detail(view.id)
     audio = detail.spec.scenes[0].audio
     assert audio.path is None and audio.media_type == "audio/wav" and await blobs.exists(audio.sha256)
+
+
+async def test_what_moves_a_photo_comes_with_its_spec_from_a_file(
+    studio_rooms: Any, tmp_path: Path, blobs: Any
+) -> None:
+    given = {"person": "Grace H.", "purpose": "tests", "granted_at": "2026-01-05"}
+    consent = await studio_rooms.consents.record(ConsentDraft.model_validate(given))
+    (tmp_path / "face.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(300))
+    (tmp_path / "nod.json").write_text('{"version": 1, "fps": 25.0, "kp": []}')
+    face = {"kind": "photo", "image": {"path": "face.jpg"}, "driving": {"path": "nod.json"}}
+    agreed = {"id": consent.id, "person": "?", "granted_at": "?", "purpose": "?"}
+    scene = {"id": "one", "script": "Hello.", "face": {**face, "consent": agreed}}
+    spec = RenderSpec.model_validate({"scenes": [scene]})
+    view = await studio_rooms.renders.create_from_file(spec, tmp_path)
+    driving = (await studio_rooms.renders.detail(view.id)).spec.scenes[0].face.driving
+    assert (driving.path, driving.media_type, driving.name) == (None, "application/json", "nod.json")
+    assert await blobs.exists(driving.sha256)
 
 
 def test_transitions_reach_every_state_and_forbid_the_rest() -> None:

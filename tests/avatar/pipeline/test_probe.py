@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import wave
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import numpy as np
 import pytest
 from avatar.spec import Failed, Finished, parse_progress
 from PIL import Image
+
+ROW = {
+    "kp": np.zeros((21, 3)).tolist(), "exp": np.zeros((21, 3)).tolist(), "rotation": np.eye(3).tolist(),
+    "t": [0, 0, 0], "scale": 1.0, "eyes": [0.3, 0.3], "lips": 0.1,
+}  # fmt: skip
 
 
 def film(path: Path, *, frames: int = 30, rate: int = 25, sound: bool = True) -> Path:
@@ -102,6 +108,19 @@ def test_what_cannot_be_read_is_refused_with_code_and_hint(
     found = probe(tmp_path / name)
     assert isinstance(found, Failed)
     assert found.code in ("media.unreadable", "picture.unreadable", "picture.truncated") and found.hint
+
+
+def test_a_motion_template_tells_its_rate_and_length_also_under_the_name_of_its_hash(
+    probe, avatar, tmp_path: Path
+) -> None:
+    rows = {name: [values] * 12 for name, values in ROW.items()}
+    path = tmp_path / "media"
+    path.write_text(json.dumps({"version": 1, "fps": 24.0, **rows}))
+    found = probe(path)
+    assert (found.media.kind, found.media.fps, found.frames, found.duration_ms) == ("motion", 24, 12, 500)
+    assert avatar("probe", path).stdout == "motion  24 fps  0.5 s\n"
+    path.write_text(json.dumps({"version": 1, "fps": 0, **rows}))
+    assert probe(path).code == "template.invalid"
 
 
 def test_people_read_one_line(avatar, tmp_path: Path) -> None:

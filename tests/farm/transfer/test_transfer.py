@@ -175,15 +175,17 @@ async def test_only_the_variables_that_the_task_names_reach_the_worker(
 async def test_an_order_names_the_files_of_its_own_scene_and_no_evidence(blobs: Any) -> None:
     import json
 
-    mine, other, paper = [await blobs.put_bytes(text) for text in (b"mine", b"other", b"paper")]
+    names = (b"mine", b"nod", b"other", b"paper")
+    mine, nod, other, paper = [await blobs.put_bytes(text) for text in names]
+    face = {"image": {"sha256": mine.sha256}, "driving": {"sha256": nod.sha256}}
     scenes = [
-        {"id": "one", "face": {"image": {"sha256": mine.sha256}}, "consent": {"evidence": paper.sha256}},
+        {"id": "one", "face": face, "consent": {"evidence": paper.sha256}},
         {"id": "two", "face": {"image": {"sha256": other.sha256}}},
     ]
     spec = await blobs.put_bytes(json.dumps({"scenes": scenes}).encode())
     task = SegmentTask("a", "segment", spec.sha256, "one")
     order = await order_of(task, blobs, grace_s=1, patience_s=1)
-    assert [blob.sha256 for blob in order.blobs] == [mine.sha256]
+    assert {blob.sha256 for blob in order.blobs} == {mine.sha256, nod.sha256}
 
 
 async def test_an_order_of_a_task_whose_files_are_gone_or_leave_the_folder_is_refused(blobs: Any) -> None:
