@@ -120,13 +120,12 @@ def test_a_video_drives_the_chain_and_is_watched_once(
         return watch(cls, film, *more)
 
     monkeypatch.setattr(filmed.DrivingFilm, "watch", classmethod(noted))
-    spec = driven(spec_of("photo", "liveportrait+latentsync"), {"path": str(clip), "name": "nod.mp4"})
+    nod = {"path": str(clip), "name": "nod.mp4"}
+    spec = driven(spec_of("photo", "liveportrait+latentsync", "Ma."), nod)
     made = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-    assert isinstance(made, Finished) and made.frames == len(poses) > 25, "longer than the clip"
-    places = np.array([pose.driven for pose in poses])
-    assert np.abs(places - poses[0].source).max() > 1e-3, "the head moves"
-    once = np.abs(np.diff(places[:24], axis=0)).max()
-    assert np.abs(np.diff(places, axis=0)).max() <= 1.5 * once, "and turns back without a jump"
+    assert isinstance(made, Finished) and made.frames == len(poses) > 8
+    np.testing.assert_allclose(poses[0].driven, poses[0].source, atol=1e-3)
+    assert np.abs(poses[8].driven - poses[8].source).max() > 1e-3, "the head moves"
     record = json.loads((tmp_path / "out.provenance.json").read_text())
     assert [(one["role"], one["name"]) for one in record["inputs"]] == [
         ("face", None),
@@ -136,8 +135,7 @@ def test_a_video_drives_the_chain_and_is_watched_once(
     first = list(poses)
     poses.clear()
     poses.drawn = False
-    again = driven(spec_of("photo", "liveportrait"), {"path": str(clip), "name": "nod.mp4"})
-    segment(again, tmp_path)
+    segment(driven(spec_of("photo", "liveportrait", "Ma."), nod), tmp_path)
     assert watched == ["nod.mp4"]
     np.testing.assert_array_equal([pose.driven for pose in poses], [pose.driven for pose in first])
 
