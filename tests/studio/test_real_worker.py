@@ -110,6 +110,15 @@ def sound(seconds: float) -> bytes:
     return buffer.getvalue()
 
 
+def template() -> bytes:
+    """Of a head that does nothing for ten frames."""
+    points = [[[0.0] * 3] * 21] * 10
+    still = [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]] * 10
+    rows = {"kp": points, "exp": points, "rotation": still, "t": [[0, 0, 0]] * 10, "scale": [1] * 10}
+    eyes = {"eyes": [[0.3, 0.3]] * 10, "lips": [0.1] * 10}
+    return json.dumps({"version": 1, "fps": 25.0, **rows, **eyes}).encode()
+
+
 def portraits() -> list[Path]:
     """Public test photos inside packages of the worker's environment."""
     return sorted(WORKER.parents[1].glob("lib/*/site-packages/matplotlib/mpl-data/sample_data/*hopper.jpg"))
@@ -119,13 +128,21 @@ def portraits() -> list[Path]:
 async def test_a_photo_becomes_a_speaking_persona_and_is_erased_to_the_last_file(
     real_rooms: Any, made: Any, settings: Any, blobs: Any
 ) -> None:
-    async def photo() -> AsyncIterator[bytes]:
-        yield portraits()[0].read_bytes()
+    async def chunks(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    nod = await real_rooms.assets.upload(chunks(template()), AssetLabels(name="nod.json"))
+    await real_rooms.prober.probe(nod.id)
+    nod = await real_rooms.assets.get(nod.id)
+    assert (nod.kind, nod.duration_ms, nod.metadata["probe"]) == ("motion", 400, {"state": "read"})
 
     async def people() -> PersonaMade:
-        asset = await real_rooms.assets.upload(photo(), AssetLabels(name="hopper.jpg"))
+        content = portraits()[0].read_bytes()
+        asset = await real_rooms.assets.upload(chunks(content), AssetLabels(name="hopper.jpg"))
         consent = {"person": "G. H.", "purpose": "a test", "granted_at": "2026-01-01"}
-        draft = {"name": "Grace", "media": asset.id, "consent": consent}
+        draft = {
+            "name": "Grace", "media": asset.id, "consent": consent, "driving": nod.id, "engine": "mesh",
+        }  # fmt: skip
         persona: PersonaMade = await real_rooms.personas.create(PersonaDraft.model_validate(draft))
         return persona
 
@@ -136,8 +153,11 @@ async def test_a_photo_becomes_a_speaking_persona_and_is_erased_to_the_last_file
         assert error.code == "face.unavailable"
         return
     assert any("glasses" in warning for warning in persona.warnings)
+    await real_rooms.assets.delete(nod.id)
     view = await made(real_rooms, "Hi.", persona="grace")
     assert view.error is None and view.state is RenderState.DONE
+    left_out = [notice.message for notice in view.warnings if notice.code == "driving.left_out"]
+    assert left_out and "nod.json" in left_out[0], "the worker had it at hand"
     assert any((settings.state_dir / "cache").rglob("*.*")), "the worker has kept what it measured"
     await real_rooms.people.erase_persona("grace")
     assert [blob async for blob in blobs.iterate()] == []

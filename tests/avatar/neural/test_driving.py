@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ from avatar.engines.liveportrait.motion_values import rotation_of  # noqa: E402
 from avatar.engines.liveportrait.pose import Pose  # noqa: E402
 from avatar.engines.liveportrait.poses import DrivingFace, Openings  # noqa: E402
 from avatar.engines.liveportrait.template import MotionTemplate, save_template, template_of  # noqa: E402
+from avatar.engines.neural.moving import DrawnFaceTracker  # noqa: E402
 from avatar.errors import InvalidInput  # noqa: E402
+from avatar.face.landmarks import POINT_COUNT, FaceLandmarks  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
 from avatar.pipeline.render import render_video  # noqa: E402
 from avatar.pipeline.segment import make_segment  # noqa: E402
@@ -120,12 +123,12 @@ def test_a_video_drives_the_chain_and_is_watched_once(
         return watch(cls, film, *more)
 
     monkeypatch.setattr(filmed.DrivingFilm, "watch", classmethod(noted))
-    nod = {"path": str(clip), "name": "nod.mp4"}
-    spec = driven(spec_of("photo", "liveportrait+latentsync", "Ma."), nod)
+    nod, short = {"path": str(clip), "name": "nod.mp4"}, {"lead_in_ms": 0, "tail_ms": 0}
+    spec = driven(spec_of("photo", "liveportrait+latentsync", "Ma.", **short), nod)
     made = render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
-    assert isinstance(made, Finished) and made.frames == len(poses) > 8
+    assert isinstance(made, Finished) and made.frames == len(poses) > 6
     np.testing.assert_allclose(poses[0].driven, poses[0].source, atol=1e-3)
-    assert np.abs(poses[8].driven - poses[8].source).max() > 1e-3, "the head moves"
+    assert np.abs(poses[6].driven - poses[6].source).max() > 1e-3, "the head moves"
     record = json.loads((tmp_path / "out.provenance.json").read_text())
     assert [(one["role"], one["name"]) for one in record["inputs"]] == [
         ("face", None),
@@ -135,7 +138,7 @@ def test_a_video_drives_the_chain_and_is_watched_once(
     first = list(poses)
     poses.clear()
     poses.drawn = False
-    segment(driven(spec_of("photo", "liveportrait", "Ma."), nod), tmp_path)
+    segment(driven(spec_of("photo", "liveportrait", "Ma.", **short), nod), tmp_path)
     assert watched == ["nod.mp4"]
     np.testing.assert_array_equal([pose.driven for pose in poses], [pose.driven for pose in first])
 
@@ -196,3 +199,32 @@ def test_without_a_card_the_head_moves_by_the_speech_and_that_is_said(
     (tmp_path / "turn.npz").unlink()
     with pytest.raises(InvalidInput, match=r"media\.missing.*turning"):
         render_video(spec, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"))
+
+
+class Seen:
+    """A tracker that finds faces at these places, one list for each picture."""
+
+    def __init__(self, *places: list[float]) -> None:
+        self.places = iter(places)
+
+    def track(self, image_bgr: Any) -> list[FaceLandmarks]:
+        return [face_at(x) for x in next(self.places)]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def face_at(x: float) -> FaceLandmarks:
+    """Its eyes are 100 pixels apart."""
+    points = np.zeros((POINT_COUNT, 3), np.float32)
+    points[263, 0] = 100
+    points[:, 0] += x
+    return FaceLandmarks(points, 1.0)
+
+
+def test_a_driven_face_is_followed_away_from_its_place_and_stays_where_it_was_lost() -> None:
+    seen = Seen([0, 500], [80], [150, 20], [], [600], [170])
+    tracker = DrawnFaceTracker(SimpleNamespace(face=face_at(0)), seen)  # type: ignore[arg-type]
+    picture = np.zeros((8, 8, 3), np.uint8)
+    places = [float(tracker.track(picture)[0].points[0, 0]) for _ in range(6)]
+    assert places == [0, 80, 150, 150, 150, 170]

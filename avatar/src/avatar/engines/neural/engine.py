@@ -33,12 +33,13 @@ from avatar.engines.neural.moving import (
     Still,
     photo_pictures,
     still_of,
+    tracker_if_there,
     video_pictures,
 )
 from avatar.engines.precision import Precision
 from avatar.engines.registry import engine_info
 from avatar.errors import Unavailable
-from avatar.face.tracker import open_aligning_tracker
+from avatar.face.tracker import open_aligning_tracker, open_tracker
 from avatar.spec import MediaRef, PhotoFace, VideoFace
 from avatar.tracks import ControlTrack
 
@@ -181,7 +182,9 @@ class NeuralFace:
             job = replace(job, drawn=drawn)
             # As it was decided above: LivePortrait is drawing, and a neighbour may have come since.
             beside = (PORTRAIT,) if together else ()
-            mouth = self._mouth(job, lambda: DrawnFaceTracker(still), beside)
+            # A head that somebody else moves leaves its place: without a tracker the mouth would stay there.
+            following = open_tracker if driving is not None else tracker_if_there
+            mouth = self._mouth(job, lambda: DrawnFaceTracker(still, following()), beside)
             pictures = stack.enter_context(mouth)
             yield (still.shown(picture) for picture in pictures)
 

@@ -159,9 +159,9 @@ class DrawnFaceTracker:
     (MediaPipe is not installed) it is taken to be there always.
     """
 
-    def __init__(self, still: Still, tracker: FaceTracker | None = None) -> None:
+    def __init__(self, still: Still, tracker: FaceTracker | None) -> None:
         self._face = still.face
-        self._tracker = tracker or _tracker_if_there()
+        self._tracker = tracker
 
     def track(self, image_bgr: Picture) -> list[FaceLandmarks]:
         if self._tracker is None:
@@ -180,7 +180,7 @@ class DrawnFaceTracker:
         return float(np.hypot(*away)) / max(self._face.eye_distance_px, 1e-6)
 
 
-def _tracker_if_there() -> FaceTracker | None:
+def tracker_if_there() -> FaceTracker | None:
     try:
         return open_tracker()
     except Unavailable:
