@@ -199,3 +199,20 @@ def test_other_files_are_no_templates(tmp_path: Path, content: bytes, name: str)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidInput, match=r"template\.unreadable"):
         load_template(tmp_path / name)
+
+
+@pytest.mark.parametrize(("name", "begins"), [("long.json", b"{"), ("0123abcd", b'{"version": 1, "fps": 25')])
+def test_a_table_that_would_fill_the_memory_is_refused_unread(
+    tmp_path: Path, name: str, begins: bytes
+) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.write(begins)
+        file.truncate((256 << 20) + 1)  # a hole: it takes no room on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput, match=r"template\.unreadable.*larger than 256 MiB"):
+            load_template(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

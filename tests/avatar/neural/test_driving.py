@@ -223,7 +223,7 @@ def face_at(x: float) -> FaceLandmarks:
 
 
 def test_a_driven_face_is_followed_away_from_its_place_and_stays_where_it_was_lost() -> None:
-    seen = Seen([0, 500], [80], [150, 20], [], [600], [170])
+    seen = Seen([0, 500], [80], [150, -40], [], [600], [170])
     tracker = DrawnFaceTracker(SimpleNamespace(face=face_at(0)), seen)  # type: ignore[arg-type]
     picture = np.zeros((8, 8, 3), np.uint8)
     places = [float(tracker.track(picture)[0].points[0, 0]) for _ in range(6)]

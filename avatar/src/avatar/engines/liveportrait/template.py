@@ -26,6 +26,10 @@ SUFFIXES = (".npz", ".json")
 _PICKLES = (".pkl", ".pickle")
 MAX_FRAMES = 250_000
 MAX_BYTES = 1 << 30
+MAX_JSON_BYTES = 256 << 20
+"""Nearly an hour at 25 frames a second. Python's own numbers take several times as much while it is read, and
+whoever may upload a file has it read.
+"""
 _HEAD_BYTES, _ZIP = 64, b"PK\3\4"
 _POINTS = (KEYPOINTS, 3)
 _SHAPES: dict[str, tuple[int, ...]] = {
@@ -156,6 +160,8 @@ def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError("it is larger than 1 GiB")
     if _ending(path) == ".json":
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError("as JSON it is larger than 256 MiB; NPZ takes a sixth")
         held = json.loads(path.read_bytes())
         if not isinstance(held, dict):
             raise ValueError("it holds no table")
