@@ -68,7 +68,7 @@ def test_a_clip_of_the_compiled_denoiser_is_the_same(device: str, mode: Any) -> 
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Lets torch say that there is a card of a capability and so much free memory; none is used."""
+    """Lets torch say that there is a card of a capability it is built for, with free memory; none is used."""
 
     def be(capability: tuple[int, int], free_mib: int = 24_000) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -76,6 +76,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (free_mib << 20, 48_000 << 20))
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "A card")
         monkeypatch.setattr(torch.cuda, "memory_reserved", lambda *_: 0)
+        monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_50", "sm_90"])
 
     return be
 
@@ -108,6 +109,13 @@ def test_what_is_free_of_a_card_decides_its_mode(card: Any, free_mib: int, mode:
     assert plan("low").park
     card((8, 9), 40_000)
     assert (plan() == plan(mode)) is (mode == "large")
+
+
+def test_in_fp32_a_mode_needs_twice_as_much_of_it(card: Any) -> None:
+    card((8, 9), 12_999)
+    assert (plan().mode, plan(precision="fp32").mode) == ("full", "low")
+    card((8, 9), 13_000)
+    assert plan(precision="fp32").mode == "middle"
 
 
 def test_a_lease_decides_it_and_not_what_is_free_beside(card: Any, monkeypatch: Any) -> None:
