@@ -44,7 +44,7 @@ ROOMS = (
     CHECK,
     *map(_machine, ("ansible", "farm", "pxe", "lab", "node_health", "e2e")),
     # Tests marked `torch` have an environment of their own: `make test` uses it when it is there, the others
-    # make it. Both lanes want the cores: OpenMP's threads sleep while they wait for each other, and do not spin.
+    # make it. Both lanes want the cores: threads of OpenMP that wait for each other sleep, and do not spin.
     Room(
         "torch",
         "tests/avatar",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from avatar.compose.footage import footage
 from avatar.encode.mixing import has_sound
+from avatar.engines.card_memory import Card
 from avatar.engines.liveportrait.template import MotionTemplate, load_template, save_template
 from avatar.errors import Cancelled, InvalidInput, Unavailable
 from avatar.pipeline.context import Context
@@ -238,7 +239,8 @@ def test_a_card_that_is_full_while_networks_come_is_told(
     from avatar.engines import card
 
     held = list[Any]()
-    monkeypatch.setattr(card, "find_card", lambda: "the card")
+    found = Card("A card", 90, 8192, 8000)
+    monkeypatch.setattr(card, "find_card", lambda: found)
     monkeypatch.setattr(card, "hold_to_lease", held.append)
 
     def full(_: ReenactOptions) -> Any:
@@ -247,7 +249,7 @@ def test_a_card_that_is_full_while_networks_come_is_told(
     job = ReenactJob(portrait, driving.path, consent=AGREED)
     with pytest.raises(Unavailable, match=r"gpu\.out_of_memory.*liveportrait needed 64 MiB more"):
         reenact(job, tmp_path / "out.mp4", Context(cache=tmp_path / "cache"), full)
-    assert held == ["the card"], "torch takes no more than our part of it"
+    assert held == [found], "torch takes no more than our part of it"
     assert not (tmp_path / "out.mp4").exists()
 
 
