@@ -39,9 +39,12 @@ class Said:
 
 async def agreed(consents: ConsentService, file: Path | None, said: Said) -> Consent | None:
     """The consent on record in the studio, where it is recorded now if it was not before; None where nobody
-    says anything. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
+    says anything. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`,
+    `consent.other_record`.
     """
     if said.person is not None and said.purpose is not None:
+        if file is not None and consent_file(file).is_file():
+            await asyncio.to_thread(_require_same, consent_file(file), said)
         draft = ConsentDraft(person=said.person.strip(), purpose=said.purpose.strip(), granted_at=utcnow())
         known = [view for view in await _like(consents, draft) if view.revoked_at is None]
     elif file is not None and consent_file(file).is_file():
@@ -58,7 +61,12 @@ async def agreed(consents: ConsentService, file: Path | None, said: Said) -> Con
 
 
 async def agreed_spec(consents: ConsentService, spec: RenderSpec, folder: Path, said: Said) -> RenderSpec:
-    """The spec with a consent in each face of a person that names none. `folder`: of the paths in it."""
+    """The spec with a consent in each face of a person that names none. `folder`: of the paths in it.
+
+    Raises Invalid as `agreed`, and `consent.several_faces` where one was said of faces from several files.
+    """
+    if said.person is not None:
+        _require_one_face(spec)
     scenes = [
         scene.model_copy(update={"face": await _agreed_face(consents, scene.face, folder, said)})
         for scene in spec.scenes
@@ -74,6 +82,21 @@ async def _agreed_face(consents: ConsentService, face: Face, folder: Path, said:
     if file is not None and not file.is_file():
         return face  # that is told next, and a consent for it would be recorded for nothing
     return face.model_copy(update={"consent": await agreed(consents, file, said)})
+
+
+def _require_one_face(spec: RenderSpec) -> None:
+    media = {
+        (shown.path, shown.sha256)
+        for face in (scene.face for scene in spec.scenes)
+        if not isinstance(face, RigFace) and face.consent is None
+        for shown in [face.image if isinstance(face, PhotoFace) else face.video]
+    }
+    if len(media) > 1:
+        raise Invalid(
+            "consent.several_faces",
+            f"--person names one person, and {len(media)} files show faces that nobody agreed to.",
+            "Write a record beside each file (FILE.consent.json), or a `consent` into each face.",
+        )
 
 
 def nobody_agreed_to(spec: RenderSpec, folder: Path) -> Path | None:
@@ -108,6 +131,17 @@ def asking_agreement(file: Path | None) -> Iterator[None]:
 async def _like(consents: ConsentService, draft: ConsentDraft) -> list[ConsentView]:
     said = (draft.person, draft.purpose)
     return [view for view in await consents.list() if (view.person, view.purpose) == said]
+
+
+def _require_same(path: Path, said: Said) -> None:
+    """What is said at the prompt does not go over another record in silence."""
+    known = _read(path)
+    if (known.person, known.purpose) != ((said.person or "").strip(), (said.purpose or "").strip()):
+        raise Invalid(
+            "consent.other_record",
+            f"{path} is another record: {known.person} agreed to: {known.purpose}.",
+            "Leave out --person and --purpose to go by it, or move it away.",
+        )
 
 
 def _read(path: Path) -> ConsentDraft:

@@ -1,14 +1,15 @@
 """What shows of LatentSync's chunks where they meet: seam score and flicker, without overlap and with it.
 
-    $(scripts/torch_environment)/bin/python bench/parity/quality_seams.py [--seeds 3]
+    $(scripts/torch_environment)/bin/python bench/parity/quality_seams.py [--frames 40 --overlap 4]
 
-Reduced networks of random weights, others for each seed, draw 44 frames of a synthetic speaker whose head
+Reduced networks of random weights, others for each seed, draw frames of a synthetic speaker whose head
 sways and whose mouth opens and shuts: in one chunk, and in chunks that meet. Seam score: how much the
 distance to the single chunk changes from one frame to the next, in levels of 255. Flicker: how far a frame
 lies from the middle of its neighbours, against the single chunk at the same place. Both are of the aligned
 face that the networks draw, and of the finished frames, in the part that they change; the largest value where
 chunks meet (with an overlap: over all of it), and the largest elsewhere.
-`tests/avatar/latentsync/test_clip.py` has the measures and holds them.
+`tests/avatar/latentsync/test_clip.py` has the measures and holds them. `--overlap` adds a row for chunks that
+share so many, of a number of frames that holds them evenly (40 for 4).
 """
 
 from __future__ import annotations
@@ -70,20 +71,23 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=SEAM_FRAMES)
+    parser.add_argument("--overlap", type=int, metavar="N")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    found: dict[tuple[int, int], list[tuple[Score, ...]]] = {way: [] for way in WAYS}
+    ways = WAYS if given.overlap is None else (*WAYS, (LENGTH, given.overlap))
+    found: dict[tuple[int, int], list[tuple[Score, ...]]] = {way: [] for way in ways}
     usual: list[float] = []
     for seed in range(1, given.seeds + 1):
         networks = networks_of(seed)
-        whole = drawn(networks, seed, SEAM_FRAMES, 0)
+        whole = drawn(networks, seed, given.frames, given.frames, 0)
         usual.append(float(flicker(whole.faces).mean()))
         for way, rows in found.items():
-            rows.append(scores(drawn(networks, seed, *way), whole, *way))
+            rows.append(scores(drawn(networks, seed, given.frames, *way), whole, *way))
         print(f"seed {seed} of {given.seeds}", file=sys.stderr, flush=True)
-    moved = np.abs(np.diff(np.stack([speaker(n).astype(int) for n in range(SEAM_FRAMES)]), axis=0)).mean()
+    moved = np.abs(np.diff(np.stack([speaker(n).astype(int) for n in range(given.frames)]), axis=0)).mean()
     print(
-        f"{SEAM_FRAMES} frames, {SETTINGS.steps} steps, {given.seeds} seeds: mean (least to most). The head"
+        f"{given.frames} frames, {SETTINGS.steps} steps, {given.seeds} seeds: mean (least to most). The head"
     )
     print(f"moves: frames change by {moved:.1f} levels on average, the one chunk's faces flicker by")
     print(f"{np.mean(usual):.2f} levels.\n")
@@ -108,7 +112,7 @@ def networks_of(seed: int) -> Networks:
     return networks
 
 
-def drawn(networks: Networks, seed: int, length: int, overlap: int) -> Made:
+def drawn(networks: Networks, seed: int, frames: int, length: int, overlap: int) -> Made:
     faces: list[Values] = []
 
     class Watched(Clip):
@@ -118,20 +122,20 @@ def drawn(networks: Networks, seed: int, length: int, overlap: int) -> Made:
             return laid
 
     clip = Watched(networks, PLAN, replace(SETTINGS, length=length, overlap=overlap, seed=seed))
-    frames = [picture.astype(np.float64) for picture in clip.drawn(shots(SEAM_FRAMES), SEAM_FRAMES)]
-    return Made(np.stack(faces), np.stack(frames))
+    pictures = [picture.astype(np.float64) for picture in clip.drawn(shots(frames), frames)]
+    return Made(np.stack(faces), np.stack(pictures))
 
 
 def scores(made: Made, whole: Made, length: int, overlap: int) -> tuple[Score, ...]:
     """Seam and flicker of the faces, then of the frames."""
-    filmed = np.stack([speaker(number) for number in range(SEAM_FRAMES)])
+    filmed = np.stack([speaker(number) for number in range(len(whole.frames))])
     changed = np.abs(whole.frames - filmed).max(axis=(0, 3)) > 0
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
     part = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     found: list[Score] = []
     for ours, theirs in ((made.faces, whole.faces), (made.frames[part], whole.frames[part])):
-        found.append(parted(seams(ours, theirs), meeting(length, overlap, 1)))
-        found.append(parted(flicker(ours) / flicker(theirs), meeting(length, overlap, 2)))
+        found.append(parted(seams(ours, theirs), meeting(len(ours), length, overlap, 1)))
+        found.append(parted(flicker(ours) / flicker(theirs), meeting(len(ours), length, overlap, 2)))
     return tuple(found)
 
 
@@ -139,10 +143,10 @@ def parted(values: Values, where: npt.NDArray[np.bool_]) -> Score:
     return Score(float(values[where].max()), float(values[~where].max()))
 
 
-def meeting(length: int, overlap: int, order: int) -> npt.NDArray[np.bool_]:
+def meeting(frames: int, length: int, overlap: int, order: int) -> npt.NDArray[np.bool_]:
     """Which differences in time of this order reach across where two chunks meet."""
-    chunks = plan_chunks(SEAM_FRAMES, length, overlap)
-    found = np.zeros(SEAM_FRAMES - order, bool)
+    chunks = plan_chunks(frames, length, overlap)
+    found = np.zeros(frames - order, bool)
     for before, after in pairwise(chunks):
         found[max(0, after.start - order) : before.stop] = True
     return found

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -201,55 +198,6 @@ def test_people_register_the_job_dispatch_a_spec_and_fetch_the_video(nomad: Any,
     assert json.loads(lines[-1])["event"] == "result"
 
 
-def test_the_speech_service_is_registered_and_checked(nomad: Any) -> None:
-    settings = ["-var", "provider=nomad", "-var", "id=speech", *_speech_server()]
-    nomad("job", "run", "-detach", *settings, "jobs/tts.nomad.hcl")
-    try:
-        found = eventually(lambda: _services(nomad, "speech"), 120, "the service to be registered")
-        assert {"soundstage", "speech"} <= set(found[0]["Tags"])
-        url = f"http://{found[0]['Address']}:{found[0]['Port']}/"
-        assert eventually(lambda: _answers(url), 120, f"an answer of {url}")
-    finally:
-        nomad("job", "stop", "-purge", "-detach", "speech")
-
-
-def test_the_speech_service_is_found_in_consul(nomad: Any, cluster: NomadCluster, consul: Any) -> None:
-    consul.nomad_client(cluster, "with-consul")
-    nomad("job", "run", "-detach", "-var", "id=voices", *_speech_server(), "jobs/tts.nomad.hcl")
-    try:
-        url = f"{consul.address}/v1/health/service/voices?passing"
-        found = eventually(lambda: json.loads(_get(url)), 120, "the service to be healthy in Consul")
-        assert found[0]["Service"]["Tags"] == ["soundstage", "speech"]
-    finally:
-        nomad("job", "stop", "-purge", "-detach", "voices")
-
-
-def test_a_speech_server_gets_its_weights_to_read_and_a_place_for_cloned_voices(nomad: Any) -> None:
-    given = ["-var", "weights_volume=weights", "-var", "voices_volume=voices", "-var", 'env={MORE = "1"}']
-    text = nomad("job", "run", "-output", *given, "jobs/tts.nomad.hcl")
-    group = json.loads(text.stdout)["Job"]["TaskGroups"][0]
-    task = group["Tasks"][0]
-    assert (group["Volumes"]["weights"]["ReadOnly"], group["Volumes"]["voices"]["ReadOnly"]) == (True, False)
-    mounts = {one["Volume"]: one["Destination"] for one in task["VolumeMounts"]}
-    assert mounts == {"weights": "/weights", "voices": "/voices"}
-    assert task["Env"] == {"HOST": "${NOMAD_IP_http}", "PORT": "${NOMAD_PORT_http}", "MORE": "1"}
-    plain = json.loads(nomad("job", "run", "-output", "jobs/tts.nomad.hcl").stdout)["Job"]["TaskGroups"][0]
-    assert not plain["Volumes"] and not plain["Tasks"][0]["VolumeMounts"]
-
-
-def _speech_server() -> list[str]:
-    """Stands in for a speech server: something that answers on the port that it is given."""
-    program = (
-        "from http.server import SimpleHTTPRequestHandler as Answers, test; from os import environ as e;"
-        "test(Answers, port=int(e['PORT']), bind=e['HOST'])"
-    )
-    arguments = json.dumps(["-c", program])
-    return [
-        *("-var", f"command={sys.executable}", "-var", f"args={arguments}", "-var", "health_path=/"),
-        *("-var", "driver=raw_exec", "-var", "gpus=0", "-var", "memory_mb=64"),
-    ]
-
-
 def _dispatched(said: str) -> str:
     found = re.search(r"Dispatched Job ID\s*=\s*(\S+)", said)
     assert found is not None, said
@@ -259,22 +207,3 @@ def _dispatched(said: str) -> str:
 def _ended(nomad: Any, job: str) -> dict[str, Any] | None:
     found: list[dict[str, Any]] = json.loads(nomad("job", "allocs", "-json", job).stdout)
     return found[0] if found and found[0]["ClientStatus"] in ("complete", "failed") else None
-
-
-def _services(nomad: Any, name: str) -> Any:
-    said = nomad("service", "info", "-json", name, ok=(0, 1)).stdout
-    return json.loads(said) if said.startswith("[") else None
-
-
-def _answers(url: str) -> bool:
-    try:
-        return bool(_get(url))
-    except OSError:
-        time.sleep(0.2)
-        return False
-
-
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        content: bytes = answer.read()
-    return content

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_enviro
 pytestmark = pytest.mark.torch
 
 from avatar.engines.base import EngineReport  # noqa: E402
-from avatar.engines.latentsync.engine import Job, heard_of  # noqa: E402
+from avatar.engines.latentsync.engine import Job, frames_ahead, heard_of  # noqa: E402
 from avatar.engines.latentsync.following import TURNED_FRAMES  # noqa: E402
 from avatar.errors import AvatarError, Cancelled, InvalidInput, Unavailable  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
@@ -225,7 +225,7 @@ def test_as_many_pictures_wait_as_the_next_chunks_need_and_memory_allows(small_e
     engine = small_engine(length=16, overlap=2)
     engine._plan = replace(engine._plan, chunks=2)
     sizes = [(640, 360), (1920, 1080), (3840, 2160)]
-    assert [engine._ahead_frames(size) for size in sizes] == [28, 28, 8]
+    assert [frames_ahead(engine._settings, engine._plan, size) for size in sizes] == [28, 28, 8]
 
 
 def test_beside_a_card_what_is_made_ahead_takes_few_threads(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,12 +256,45 @@ def test_a_card_that_is_full_while_networks_come_is_told(
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_what_fp16_cannot_hold_is_drawn_once_more_in_fp32(
+    animator: Animator, portrait: Path, driving: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from avatar.engines import card
+
+    asked, told = list[str](), list[Any]()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(card, "find_card", lambda: None)
+
+    def opened(options: ReenactOptions) -> Animator:
+        asked.append(options.precision)
+        if options.precision != "fp32":
+            raise Unavailable("gpu.not_finite", "3 of 9 values are no numbers.", "Use --precision fp32.")
+        return animator
+
+    context = Context(cache=tmp_path / "cache", tell=told.append)
+    job = ReenactJob(portrait, driving.path, consent=AGREED)
+    done = reenact(job, tmp_path / "out.mp4", context, opened)
+    assert (asked, done.frames) == (["auto", "fp32"], 25)
+    assert [line.message for line in told if getattr(line, "code", "") == "gpu.not_finite"] == [
+        "3 of 9 values are no numbers. Starting again in fp32."
+    ]
+    named = replace(job, options=ReenactOptions(precision="fp16"))
+    with pytest.raises(Unavailable, match=r"gpu\.not_finite"):
+        reenact(named, tmp_path / "out.mp4", context, opened)
+
+
 def test_a_stop_leaves_nothing(animator: Animator, portrait: Path, driving: Clip, tmp_path: Path) -> None:
-    told = 0
+    """In the midst of its frames, which a thread draws."""
+    told, drawing = 0, False
+
+    def tell(line: object) -> None:
+        nonlocal drawing
+        drawing = drawing or getattr(line, "stage", "") == "frames"
 
     def stop() -> None:
         nonlocal told
-        told += 1
+        told += drawing
         if told > 30:
             raise Cancelled("render.cancelled", "The work was stopped on request.")
 
@@ -266,8 +302,10 @@ def test_a_stop_leaves_nothing(animator: Animator, portrait: Path, driving: Clip
     folder.mkdir()
     job = ReenactJob(source=portrait, driving=driving.path, consent=AGREED)
     with pytest.raises(Cancelled):
-        reenact(job, folder / "out.mp4", Context(cache=tmp_path, check=stop), lambda _: animator)
+        reenact(job, folder / "out.mp4", Context(cache=tmp_path, check=stop, tell=tell), lambda _: animator)
     assert list(folder.iterdir()) == []
+    gc.collect()
+    assert not [thread for thread in threading.enumerate() if thread.name == "frames-ahead"]
 
 
 def test_a_card_that_vanishes_leaves_nothing_but_what_was_finished(

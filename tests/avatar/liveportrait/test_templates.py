@@ -208,11 +208,41 @@ def test_a_table_that_would_fill_the_memory_is_refused_unread(
     path = tmp_path / name
     with path.open("wb") as file:
         file.write(begins)
-        file.truncate((256 << 20) + 1)  # a hole: it takes no room on the disk
+        file.truncate((64 << 20) + 1)  # a hole: it takes no room on the disk
     tracemalloc.start()
     try:
-        with pytest.raises(InvalidInput, match=r"template\.unreadable.*larger than 256 MiB"):
+        with pytest.raises(InvalidInput, match=r"template\.unreadable.*larger than 64 MiB"):
             load_template(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "kp",
+    ["[" + "[]," * 100_000 + "[]]", "[" + '{"a":1},' * 100_000 + "{}]"],
+    ids=["lists", "tables"],
+)
+def test_a_table_of_next_to_nothing_is_refused_before_python_makes_things_of_it(
+    tmp_path: Path, kp: str
+) -> None:
+    path = tmp_path / "motion.json"
+    path.write_text(f'{{"version": 1, "fps": 25, "kp": {kp}}}')
+    with pytest.raises(InvalidInput, match=r"template\.unreadable.*lists of next to nothing"):
+        load_template(path)
+
+
+def test_an_archive_that_would_grow_is_refused(tmp_path: Path) -> None:
+    """A byte of zeros deflates to nothing and would be four of float32."""
+    small = {"kp": np.zeros((5, 21, 3), np.int8)}
+    np.savez_compressed(tmp_path / "small.npz", fps=25, version=1, **small)
+    with pytest.raises(InvalidInput, match=r"template\.unreadable.*kp is of int8"):
+        load_template(tmp_path / "small.npz")
+    np.savez_compressed(tmp_path / "large.npz", fps=25, version=1, kp=np.zeros((300 << 20,), np.int8))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput, match=r"template\.unreadable.*it unpacks to more than 271 MiB"):
+            load_template(tmp_path / "large.npz")
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()

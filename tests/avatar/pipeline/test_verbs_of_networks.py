@@ -201,3 +201,9 @@ def test_reenactment_refuses_such_values_too(refused: Refused, photo: Path, tmp_
     assert line["code"] == "spec.invalid"
     line = refused("reenact", source=photo, say="a" * 250_000, out=tmp_path / "out.mp4")
     assert line["code"] == "spec.invalid"
+
+
+def test_a_text_for_a_video_is_told_where_it_can_be_had(refused: Refused, film: Path, tmp_path: Path) -> None:
+    line = refused("reenact", source=film, say="Hello.", out=tmp_path / "out.mp4")
+    assert line["code"] == "reenact.text_for_video"
+    assert "soundstage render" in line["hint"]

@@ -1,9 +1,15 @@
-"""A speech service on this machine that speaks the real wire forms and misbehaves on demand."""
+"""A speech service on this machine that speaks the real wire forms and misbehaves on demand.
+
+In a test's own process it is `running_service`; as a program, which `jobs/tts.nomad.hcl` can run, it is
+`speech_service.py FOLDER` with HOST and PORT in its environment.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import os
+import sys
 import threading
 import time
 import wave
@@ -22,7 +28,9 @@ from recordings import samples_of
 
 @dataclass
 class SpeechService:
-    """What the service was asked, and what it shall do wrong for the next requests."""
+    """What the service was asked, and what it shall do wrong for the next requests. While its folder holds a
+    file named `ill`, its `/health` answers 503.
+    """
 
     url: str = ""
     requests: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
@@ -52,6 +60,10 @@ class SpeechService:
 def _handler(service: SpeechService) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            ill = (service.folder / "ill").exists()
+            self._answer((503 if ill else 200) if self.path == "/health" else 404, "text/plain", b"")
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -125,3 +137,13 @@ def running_service(folder: Path) -> Iterator[SpeechService]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def main() -> None:
+    state = SpeechService(folder=Path(sys.argv[1]))
+    place = os.environ["HOST"], int(os.environ["PORT"])
+    ThreadingHTTPServer(place, _handler(state)).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -32,12 +32,18 @@ class _Ahead(Generic[T]):
             if item is _END:
                 return
             if isinstance(item, _Failed):
-                raise item.error
+                error = item.error
+                del item
+                try:
+                    raise error
+                finally:
+                    del error  # its traceback holds this frame, which would hold it: threads and files, too
             yield item  # type: ignore[misc]
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:  # where the garbage collector ends it
+            self._thread.join()
 
     def _run(self, make: Callable[[], Iterator[T]]) -> None:
         try:

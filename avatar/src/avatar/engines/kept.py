@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import threading
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,7 @@ class Kept:
     ) -> None:
         self._folder, self._most_bytes, self._listed = folder, most_bytes, listed
         self._marks = Marks()
+        self._lock = threading.Lock()
         self.found = 0
         """Parts that an earlier run had made and this one has used, each once however often it asked."""
         self._bytes = 0
@@ -84,7 +86,8 @@ class Kept:
         if check != _check(content):
             return None
         if not self._marks.has(name, Mark.PUT):
-            self.found += self._marks.add(name, Mark.FOUND)
+            with self._lock:  # both engines of a chain ask at once
+                self.found += self._marks.add(name, Mark.FOUND)
         with suppress(OSError):
             self._write_down(name)
         return content

@@ -45,11 +45,19 @@ def draw_frames(
     `gpu.not_finite` after that.
     """
 
+    said: set[tuple[str, str]] = set()
+
+    def once(notice: Notice) -> None:
+        """A second try has nothing to add to what the first one said."""
+        if (key := (notice.code, notice.message)) not in said:
+            said.add(key)
+            warn(notice)
+
     def attempt(*, low: bool) -> Drawn | Unavailable:
         context.tell(StageStarted(stage="prepare", scene=scene.id))
-        with closing(open_shot(spec, scene, speech, context, warn, low=low)) as shot:
+        with closing(open_shot(spec, scene, speech, context, once, low=low)) as shot:
             try:
-                return _written(spec, scene, shot, track, target, context, warn)
+                return _written(spec, scene, shot, track, target, context, once)
             except Unavailable as error:
                 full = error.code == OUT_OF_MEMORY and not shot.takes_least
                 beyond = error.code == NOT_FINITE and not shot.on_processor and not context.holder.wide
@@ -62,7 +70,7 @@ def draw_frames(
         # The traceback of the try before, which holds what filled the card, is gone with it.
         full = made.code == OUT_OF_MEMORY
         again = f"{made.message} Starting again {'with less at a time' if full else 'in fp32'}."
-        warn(Notice(code=made.code, message=again, scene=scene.id))
+        once(Notice(code=made.code, message=again, scene=scene.id))
         context.holder.clear()
         low, context.holder.wide = low or full, context.holder.wide or not full
     return made

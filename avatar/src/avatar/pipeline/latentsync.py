@@ -13,7 +13,7 @@ from avatar.compose.colour import Planes
 from avatar.encode.atomic import atomic_files
 from avatar.encode.segment_writer import segment_writer
 from avatar.engines.base import EngineReport
-from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY
+from avatar.engines.card_memory import NOT_FINITE, OUT_OF_MEMORY, give_back
 from avatar.engines.card_mode import MOUTH, Asked, decided
 from avatar.engines.kept import Kept
 from avatar.engines.weights.checkpoint import import_torch
@@ -110,7 +110,7 @@ def lipsync_by_networks(
             else:
                 raise
             context.tell(Notice(code=error.code, message=f"{error.message} Starting again {how}."))
-        _give_back()
+        give_back(import_torch())
 
 
 def _at_its_end(options: MouthOptions) -> tuple[bool, bool]:
@@ -247,12 +247,3 @@ def make_mouth_segment(
         )
         (work / WORDS).write_text(record.model_dump_json())
     return SegmentFiles(folder, record)
-
-
-def _give_back() -> None:
-    """What the failed try left on the card."""
-    import gc
-
-    torch = import_torch()
-    gc.collect()
-    torch.cuda.empty_cache()

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from avatar.encode.atomic import atomic_files
 from avatar.engines.base import EngineReport
-from avatar.engines.liveportrait.template import is_template, load_template
+from avatar.engines.card_memory import NOT_FINITE, give_back
+from avatar.engines.kept import Kept
+from avatar.engines.liveportrait.template import MotionTemplate, is_template, load_template
 from avatar.engines.weights.checkpoint import import_torch
 from avatar.engines.weights.store import models_folder
+from avatar.errors import Unavailable
 from avatar.face.pictures import is_picture
 from avatar.face.tracker import declare, open_aligning_tracker
 from avatar.pipeline.assemble import assemble_video
@@ -25,7 +28,17 @@ from avatar.pipeline.reenact_frames import Means, photo_run, video_run
 from avatar.pipeline.reenact_job import SCENE, ReenactJob, ReenactOptions, require_other_names, scene_of
 from avatar.pipeline.reenact_segment import is_heard, write_segment
 from avatar.pipeline.unfinished import tell_resumed, unfinished
-from avatar.spec import Captions, Finished, MediaRef, Output, RenderSpec, StageStarted
+from avatar.spec import (
+    Captions,
+    Finished,
+    MediaRef,
+    Notice,
+    Output,
+    PhotoFace,
+    RenderSpec,
+    Scene,
+    StageStarted,
+)
 
 if TYPE_CHECKING:
     from avatar.engines.liveportrait.animator import Animator
@@ -40,9 +53,10 @@ def reenact(
 ) -> Finished:
     """Make `target`: as long as what drives it (a source video may end it earlier), with its sound.
 
-    What a stopped run had drawn of the same is used. Raises Unavailable `torch.unavailable`,
-    `weights.missing`, `gpu.out_of_memory`, `gpu.lost`; InvalidInput `media.missing`, `media.empty`,
-    `face.not_found`, `template.*`, `consent.required`.
+    What a stopped run had drawn of the same is used. When numbers run over that a card chose, all is drawn
+    once more in fp32. Raises Unavailable `torch.unavailable`, `weights.missing`, `gpu.out_of_memory`,
+    `gpu.lost`, `gpu.not_finite`; InvalidInput `media.missing`, `media.empty`, `face.not_found`, `template.*`,
+    `consent.required`.
     """
     require_mp4(target)
     for named in (job.source, job.driving):
@@ -56,14 +70,36 @@ def reenact(
     template = None
     if job.driving is not None and is_template(job.driving):
         template = load_template(job.driving)
-    import_torch()
+    torch = import_torch()
+    opened = open_animator or _open_animator
+    kept = unfinished(context, fresh=job.options.fresh)
+    try:
+        return _made(job, scene, template, target, context, kept, opened)
+    except Unavailable as error:
+        if error.code != NOT_FINITE or job.options.precision != "auto" or not torch.cuda.is_available():
+            raise
+        context.tell(Notice(code=error.code, message=f"{error.message} Starting again in fp32."))
+    give_back(torch)
+    wide = replace(job, options=replace(job.options, precision="fp32"))
+    return _made(wide, scene, template, target, context, kept, opened)
+
+
+def _made(
+    job: ReenactJob,
+    scene: Scene,
+    template: MotionTemplate | None,
+    target: Path,
+    context: Context,
+    kept: Kept,
+    open_animator: OpenAnimator,
+) -> Finished:
     from avatar.engines.card import held_card
     from avatar.engines.liveportrait.engine import INFO
 
-    kept = unfinished(context, fresh=job.options.fresh)
+    photo = isinstance(scene.face, PhotoFace)
     with ExitStack() as stack:
         stack.enter_context(held_card(INFO.name, low=True))
-        animator = (open_animator or _open_animator)(job.options)
+        animator = open_animator(job.options)
         stack.enter_context(animator.stoppable(context.check))
         work = stack.enter_context(atomic_files(target.parent, ()))
         tracker = stack.enter_context(closing(open_aligning_tracker(job.options.models)))

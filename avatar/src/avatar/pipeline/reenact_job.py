@@ -71,8 +71,15 @@ def scene_of(job: ReenactJob, *, photo: bool) -> Scene:
     if job.driving is not None:
         driving = MediaRef(path=str(job.driving), name=job.driving.name)
         return Scene(id=SCENE, audio=driving, face=face, lead_in_ms=0, tail_ms=0)
-    if not photo or not (job.text or "").strip():
+    if not (job.text or "").strip():
         raise no_driving()
+    if not photo:
+        raise InvalidInput(
+            "reenact.text_for_video",
+            f"A text moves photos here, and {job.source.name} is a video.",
+            "Drive it with --driving; to have it say the text, render a scene with this video and the engine"
+            " latentsync or liveportrait (`soundstage render`, docs/guide/gpu-faces).",
+        )
     return Scene(id=SCENE, script=job.text, face=face)
 
 

@@ -38,13 +38,13 @@ from avatar.face.follow import NARROW_SHARE, NEVER_CLOSE, FaceFollower
 from avatar.face.tracker import FaceTracker, declare, open_aligning_tracker
 from avatar.spec import Notice, VideoFace
 
-__all__ = ["INFO", "Job", "LatentSync", "filmed", "played"]
+__all__ = ["AHEAD_THREADS", "INFO", "Job", "LatentSync", "filmed", "frames_ahead", "played"]
 
 _HELD_BYTES = 96 << 20
 """Frames kept in memory while footage plays backwards."""
 _AHEAD_BYTES, _AHEAD_LEAST = 192 << 20, 4
 """Of frames that wait for the card: what a group of chunks needs next, as far as memory allows."""
-_AHEAD_THREADS = 2
+AHEAD_THREADS = 2
 """Of torch, beside a card: what is left to do on the processor is cutting out faces."""
 _CPU = torch.device("cpu")
 
@@ -115,16 +115,12 @@ class LatentSync:
 
         def shots_of_job() -> Iterator[Shot]:
             if self._plan.device.type != "cpu":
-                torch.set_num_threads(_AHEAD_THREADS)
+                torch.set_num_threads(AHEAD_THREADS)
             shots = self._shots(job, sound, followed, report)
             return shots if job.face.pauses == "drawn" else _rested(shots, speech, job)
 
-        with ahead(shots_of_job, self._ahead_frames(job.size)) as shots:
+        with ahead(shots_of_job, frames_ahead(self._settings, self._plan, job.size)) as shots:
             yield self._watched(clip.drawn(shots, job.frames), job, followed, report)
-
-    def _ahead_frames(self, size: tuple[int, int]) -> int:
-        group = (self._settings.length - self._settings.overlap) * self._plan.chunks
-        return max(_AHEAD_LEAST, min(group, _AHEAD_BYTES // (size[0] * size[1] * 3)))
 
     def _watched(
         self, pictures: Iterator[Pixels], job: Job, followed: Followed, report: EngineReport
@@ -162,6 +158,12 @@ class LatentSync:
                 matrix = _anywhere(picture, side) if seen.matrix is None else seen.matrix
                 crop = np.ascontiguousarray(cut_out(picture, matrix, side, _CPU)[:, :, ::-1])
                 yield Shot(picture, seen if seen.matrix is not None else Seen(None, 0.0, False), crop, heard)
+
+
+def frames_ahead(settings: Settings, plan: Plan, size: tuple[int, int]) -> int:
+    """How many frames of `size` are made ready while a group of chunks is drawn."""
+    group = (settings.length - settings.overlap) * plan.chunks
+    return max(_AHEAD_LEAST, min(group, _AHEAD_BYTES // (size[0] * size[1] * 3)))
 
 
 def filmed(job: Job, report: EngineReport) -> Iterator[Pixels]:

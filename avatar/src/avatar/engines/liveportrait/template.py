@@ -25,17 +25,21 @@ VERSION = 1
 SUFFIXES = (".npz", ".json")
 _PICKLES = (".pkl", ".pickle")
 MAX_FRAMES = 250_000
-MAX_BYTES = 1 << 30
-MAX_JSON_BYTES = 256 << 20
-"""Nearly an hour at 25 frames a second. Python's own numbers take several times as much while it is read, and
-whoever may upload a file has it read.
+MAX_JSON_BYTES = 64 << 20
+"""A quarter of an hour at 25 frames a second. Python's own numbers take several times as much while it is
+read, and whoever may upload a file has it read.
 """
+_LEAST_BYTES_A_LIST = 6
+"""Of JSON; a template's lists hold two numbers or more, and an empty one takes Python 56 bytes."""
 _HEAD_BYTES, _ZIP = 64, b"PK\3\4"
 _POINTS = (KEYPOINTS, 3)
 _SHAPES: dict[str, tuple[int, ...]] = {
     "kp": _POINTS, "exp": _POINTS, "rotation": (3, 3), "t": (3,), "scale": (), "eyes": (2,), "lips": (),
 }  # fmt: skip
 _FACE = np.dtype([(name, np.float32, shape) for name, shape in _SHAPES.items()])
+MAX_BYTES = 2 * MAX_FRAMES * _FACE.itemsize + (1 << 20)
+"""Of all arrays: in float64, with their headers."""
+_NUMBERS = (np.float32, np.float64)
 _ROWS_AT_ONCE = 1000
 _DAMAGE = (
     OSError, ValueError, KeyError, TypeError, EOFError, ArithmeticError, MemoryError, SyntaxError,
@@ -157,20 +161,25 @@ def _ending(path: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError("it is larger than 1 GiB")
     if _ending(path) == ".json":
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError("as JSON it is larger than 256 MiB; NPZ takes a sixth")
-        held = json.loads(path.read_bytes())
+            raise ValueError("as JSON it is larger than 64 MiB; NPZ takes a sixth")
+        text = path.read_bytes()
+        if text.count(b"{") > 1 or _LEAST_BYTES_A_LIST * text.count(b"[") > len(text):
+            raise ValueError("it holds more than one table, or lists of next to nothing")
+        held = json.loads(text)
         if not isinstance(held, dict):
             raise ValueError("it holds no table")
         return held
     with zipfile.ZipFile(path) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-            raise ValueError("it unpacks to more than 1 GiB")
+            raise ValueError(f"it unpacks to more than {MAX_BYTES >> 20} MiB")
     with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+        held = dict(arrays)
+    for name in _SHAPES:  # others would grow where they are brought to float32
+        if name in held and held[name].dtype not in _NUMBERS:
+            raise ValueError(f"{name} is of {held[name].dtype}, not of float32 or float64")
+    return held
 
 
 def _fault(version: int, fps: float, rows: dict[str, Array], unknown: list[str]) -> str:
