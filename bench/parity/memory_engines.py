@@ -3,6 +3,7 @@
     P=$(scripts/torch_environment)/bin/python
     $P bench/parity/memory_engines.py --engine latentsync [--minutes 30]
     $P bench/parity/memory_engines.py --engine liveportrait --source photo
+    $P bench/parity/memory_engines.py --engine liveportrait+latentsync
 
 A scene goes through the worker's own door, from a text to a finished file: it is spoken, the filmed person
 decoded, their face tracked (MediaPipe), coded, denoised, decoded, laid back and encoded, what a second run
@@ -41,6 +42,7 @@ from avatar.pipeline.context import Context, Told  # noqa: E402
 from avatar.pipeline.render import render_video  # noqa: E402
 from avatar.spec import FrameProgress, RenderSpec  # noqa: E402
 
+ENGINES = ("latentsync", "liveportrait", "liveportrait+latentsync")
 FPS = 25
 SIZE = (256, 144)
 EYES_PX = 30
@@ -127,7 +129,7 @@ class Watch:
 def main() -> int:
     given = arguments()
     watch = Watch(given.seconds, card_memory(given.small))
-    source = "video" if given.engine == "latentsync" else given.source
+    source = {"latentsync": "video", "liveportrait": given.source}.get(given.engine, "photo")
     device = "processor" if given.small or not has_card() else "card"
     print(f"{given.engine} of a {source} on the {device}, {given.minutes:g} minutes; MiB and seconds")
     heads = ("minute", "resident", "most", "no file", "card", "s")
@@ -160,7 +162,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--engine", choices=("latentsync", "liveportrait"), required=True)
+    parser.add_argument("--engine", choices=ENGINES, required=True)
     parser.add_argument("--source", choices=("photo", "video"), default="photo", help="LivePortrait's")
     parser.add_argument("--minutes", type=float, default=30, help="how long is spoken")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
