@@ -225,7 +225,7 @@ class BlobStore:
             return blob
         with disk_errors(self._root), locked(self._staging):
             if final.exists():
-                os.utime(final)
+                _touch_now(final)
                 return blob
             self._check_quota(blob.bytes)
             final.parent.mkdir(exist_ok=True)
@@ -239,8 +239,7 @@ class BlobStore:
     def _touch(self, path: Path) -> bool:
         with disk_errors(self._root), locked(self._staging):
             try:
-                # Not "now" by the kernel, whose clock for files lags some milliseconds behind ours.
-                os.utime(path, ns=(time.time_ns(), time.time_ns()))
+                _touch_now(path)
             except FileNotFoundError:
                 return False
         return True
@@ -391,6 +390,13 @@ def blob_not_found(sha256: str) -> NotFound:
     what is no hash.
     """
     return _not_found(parse_sha256(sha256))
+
+
+def _touch_now(path: Path) -> None:
+    """By our clock and not by the kernel's for files, which lags some milliseconds behind: what is put again
+    right after a look would seem older than that look.
+    """
+    os.utime(path, ns=(time.time_ns(), time.time_ns()))
 
 
 def _not_found(digits: str) -> NotFound:

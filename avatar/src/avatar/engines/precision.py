@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from avatar.engines.card_memory import NOT_FINITE
 from avatar.errors import Unavailable
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
@@ -44,7 +43,7 @@ def require_finite(made: Tensor, engine: str) -> None:
         return
     lost, numbers = int((~torch.isfinite(made)).sum()), str(made.dtype).removeprefix("torch.")
     raise Unavailable(
-        NOT_FINITE,
+        "gpu.not_finite",
         f"{lost} of {made.numel()} values that {engine} computed in {numbers} are no numbers.",
         "Use --precision fp32: a value may be beyond what smaller numbers hold."
         if made.dtype != torch.float32
