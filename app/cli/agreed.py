@@ -39,12 +39,9 @@ class Said:
 
 async def agreed(consents: ConsentService, file: Path | None, said: Said) -> Consent | None:
     """The consent on record in the studio, where it is recorded now if it was not before; None where nobody
-    says anything. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`,
-    `consent.other_record`.
+    says anything. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
     """
     if said.person is not None and said.purpose is not None:
-        if file is not None and consent_file(file).is_file():
-            await asyncio.to_thread(_require_same, consent_file(file), said)
         draft = ConsentDraft(person=said.person.strip(), purpose=said.purpose.strip(), granted_at=utcnow())
         known = [view for view in await _like(consents, draft) if view.revoked_at is None]
     elif file is not None and consent_file(file).is_file():
@@ -131,17 +128,6 @@ def asking_agreement(file: Path | None) -> Iterator[None]:
 async def _like(consents: ConsentService, draft: ConsentDraft) -> list[ConsentView]:
     said = (draft.person, draft.purpose)
     return [view for view in await consents.list() if (view.person, view.purpose) == said]
-
-
-def _require_same(path: Path, said: Said) -> None:
-    """What is said at the prompt does not go over another record in silence."""
-    known = _read(path)
-    if (known.person, known.purpose) != ((said.person or "").strip(), (said.purpose or "").strip()):
-        raise Invalid(
-            "consent.other_record",
-            f"{path} is another record: {known.person} agreed to: {known.purpose}.",
-            "Leave out --person and --purpose to go by it, or move it away.",
-        )
 
 
 def _read(path: Path) -> ConsentDraft:

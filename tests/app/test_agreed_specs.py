@@ -109,13 +109,6 @@ def test_one_person_does_not_agree_for_two(cli: Cli, guide: list[str], home: Pat
     assert cli(*guide, "--no-wait", "--json").code == 0
 
 
-def test_another_record_beside_the_photo_is_not_passed_over(cli: Cli, guide: list[str], home: Path) -> None:
-    record = {"id": "cns_0", "person": "Eve", "granted_at": "2026-01-31", "purpose": "courses"}
-    (home / "ada.png.consent.json").write_text(json.dumps(record))
-    asked = cli(*guide, "--no-wait", "--json")
-    assert asked.code == 1 and "consent.other_record" in asked.out + asked.err
-
-
 def test_without_a_spec_nobody_can_agree(cli: Cli, guide: list[str]) -> None:
     asked = cli("render", "--script", "Hello.", *guide[2:], "--no-wait")
     assert asked.code == 1 and "personas and projects" in re.sub(r"\s+", " ", asked.out + asked.err)

@@ -17,6 +17,7 @@ from avatar.errors import Cancelled, Unavailable
 pytest.importorskip("torch", reason="needs PyTorch: scripts/torch_environment, then `make test`")
 pytestmark = pytest.mark.torch
 
+from avatar.engines import kept  # noqa: E402
 from avatar.engines.latentsync.engine import LatentSync  # noqa: E402
 from avatar.engines.neural import hand_over  # noqa: E402
 from avatar.engines.neural.hand_over import read_pictures, write_pictures  # noqa: E402
@@ -44,7 +45,8 @@ def space(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None
     """What is left on the disk, as the test says; asked for each time."""
 
     def left(free: Callable[[], int]) -> None:
-        monkeypatch.setattr(hand_over.shutil, "disk_usage", lambda _: Usage(10**12, 0, free()))
+        for module in (hand_over, kept):
+            monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10**12, 0, free()))
 
     return left
 
