@@ -104,6 +104,8 @@ def main() -> int:
         (out / "figures.md").write_text(figures(unknown, out, chosen.small))
         print("no card here: not measured (--small tries the programs on the processor)")
         return 1
+    if chosen.small:  # threads of OpenMP that spin while they wait take a shared processor from each other
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     rows: list[tuple[str, str, float]] = []
     coming = steps(chosen)
     while coming:
