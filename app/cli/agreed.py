@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from avatar.spec import Consent, Face, PhotoFace, RenderSpec, RigFace
+from avatar.spec import Consent, Face, MediaRef, PhotoFace, RenderSpec, RigFace
 from avatar.spec.consent_file import EXAMPLE, consent_file, read_consent
 from pydantic import ValidationError
 
@@ -81,13 +81,15 @@ async def _agreed_face(consents: ConsentService, face: Face, folder: Path, said:
     return face.model_copy(update={"consent": await agreed(consents, file, said)})
 
 
+def _without_consent(spec: RenderSpec) -> Iterator[MediaRef]:
+    """What shows the faces that nobody has agreed to yet, in the order of scenes."""
+    for face in (scene.face for scene in spec.scenes):
+        if not isinstance(face, RigFace) and face.consent is None:
+            yield face.image if isinstance(face, PhotoFace) else face.video
+
+
 def _require_one_face(spec: RenderSpec) -> None:
-    media = {
-        (shown.path, shown.sha256)
-        for face in (scene.face for scene in spec.scenes)
-        if not isinstance(face, RigFace) and face.consent is None
-        for shown in [face.image if isinstance(face, PhotoFace) else face.video]
-    }
+    media = {(shown.path, shown.sha256) for shown in _without_consent(spec)}
     if len(media) > 1:
         raise Invalid(
             "consent.several_faces",
@@ -98,11 +100,8 @@ def _require_one_face(spec: RenderSpec) -> None:
 
 def nobody_agreed_to(spec: RenderSpec, folder: Path) -> Path | None:
     """The file of the first face that still has no consent."""
-    for face in (scene.face for scene in spec.scenes):
-        if not isinstance(face, RigFace) and face.consent is None:
-            path = (face.image if isinstance(face, PhotoFace) else face.video).path
-            return None if path is None else folder / path
-    return None
+    shown = next(_without_consent(spec), None)
+    return None if shown is None or shown.path is None else folder / shown.path
 
 
 @contextmanager

@@ -114,16 +114,7 @@ def holds_template(path: Path) -> bool:
     """By its name, or by its content where it is named by its hash: a zip archive (`.npz`), a JSON table, or
     a pickle, which `load_template` refuses.
     """
-    if is_template(path):
-        return True
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    return head.startswith(_ZIP) or head.lstrip().startswith(b"{") or _is_pickle(head)
-
-
-def _is_pickle(head: bytes) -> bool:
-    """Of protocol 2 or later: older ones begin like any text."""
-    return head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")
+    return bool(_ending(path))
 
 
 def load_template(path: Path, shown: str | None = None) -> MotionTemplate:
@@ -131,14 +122,15 @@ def load_template(path: Path, shown: str | None = None) -> MotionTemplate:
     `template.invalid`.
     """
     shown = shown or path.name
-    if _ending(path) in _PICKLES:
+    ending = _ending(path)
+    if ending in _PICKLES:
         raise InvalidInput(
             "template.pickle",
             f"{shown} is a pickle, which can run any program when it is opened.",
             _HINT,
         )
     try:
-        held = _read(path)
+        held = _archive(path) if ending == ".npz" else _table(path)
         fps, version = float(held.pop("fps")), int(held.pop("version"))
         rows = {name: np.asarray(held.pop(name), np.float32) for name in _SHAPES}
     except _DAMAGE as error:
@@ -152,25 +144,29 @@ def load_template(path: Path, shown: str | None = None) -> MotionTemplate:
 
 
 def _ending(path: Path) -> str:
-    """Of its name, or the one that its content would have where the name says nothing."""
+    """Of its name, or the one that its content would have where the name says nothing; empty for others."""
     if is_template(path):
         return path.suffix.lower()
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    return _PICKLES[0] if _is_pickle(head) else ".npz" if head.startswith(_ZIP) else ".json"
+    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        return _PICKLES[0]  # of protocol 2 or later: older ones begin like any text
+    return ".npz" if head.startswith(_ZIP) else ".json" if head.lstrip().startswith(b"{") else ""
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if _ending(path) == ".json":
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError("as JSON it is larger than 64 MiB; NPZ takes a sixth")
-        text = path.read_bytes()
-        if text.count(b"{") > 1 or _LEAST_BYTES_A_LIST * text.count(b"[") > len(text):
-            raise ValueError("it holds more than one table, or lists of next to nothing")
-        held = json.loads(text)
-        if not isinstance(held, dict):
-            raise ValueError("it holds no table")
-        return held
+def _table(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise ValueError("as JSON it is larger than 64 MiB; NPZ takes a sixth")
+    text = path.read_bytes()
+    if text.count(b"{") > 1 or _LEAST_BYTES_A_LIST * text.count(b"[") > len(text):
+        raise ValueError("it holds more than one table, or lists of next to nothing")
+    held = json.loads(text)
+    if not isinstance(held, dict):
+        raise ValueError("it holds no table")
+    return held
+
+
+def _archive(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
             raise ValueError(f"it unpacks to more than {MAX_BYTES >> 20} MiB")

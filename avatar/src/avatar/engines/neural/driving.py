@@ -42,54 +42,44 @@ class _Watched:
     lost: int
 
 
-def driving_template(
-    path: Path,
-    name: str,
-    animator: Animator,
-    batch: int,
-    cache: Path,
-    find: OpenTracker,
-    report: EngineReport,
-    check: Callable[[], None],
-) -> MotionTemplate:
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What a film is watched with. find: opens what finds its faces. report: where lost ones are told."""
+
+    animator: Animator
+    batch: int
+    cache: Path
+    find: OpenTracker
+    report: EngineReport
+    check: Callable[[], None]
+
+
+def driving_template(path: Path, name: str, watching: Watching) -> MotionTemplate:
     """What the person in `path`, which people call `name`, does. Raises InvalidInput `template.*`, `video.*`,
     `face.not_found`, `driving.still`; Unavailable as `find` and `Animator.motions`.
     """
     if is_picture(path):
         raise _still(name)
-    template = (
-        load_template(path, name)
-        if holds_template(path)
-        else _of_film(path, name, animator, batch, cache, find, report, check)
-    )
+    template = load_template(path, name) if holds_template(path) else _of_film(path, name, watching)
     if len(template) < 2:
         raise _still(name)
     return template
 
 
-def _of_film(
-    path: Path,
-    name: str,
-    animator: Animator,
-    batch: int,
-    cache: Path,
-    find: OpenTracker,
-    report: EngineReport,
-    check: Callable[[], None],
-) -> MotionTemplate:
-    with closing(find()) as tracker, animator.stoppable(check):
-        declare(tracker, report)
-        key = f"{_VERSION} {file_sha256(path)} {type(tracker).__name__} {animator.identity}"
-        kept = cache / "drivings" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
+def _of_film(path: Path, name: str, using: Watching) -> MotionTemplate:
+    with closing(using.find()) as tracker, using.animator.stoppable(using.check):
+        declare(tracker, using.report)
+        key = f"{_VERSION} {file_sha256(path)} {type(tracker).__name__} {using.animator.identity}"
+        kept = using.cache / "drivings" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
         watched = _load(kept)
         if watched is None:
             film = Film(path, name)
-            seen = DrivingFilm.watch(film, tracker, check)
-            faces = seen.faces(animator, batch)
+            seen = DrivingFilm.watch(film, tracker, using.check)
+            faces = seen.faces(using.animator, using.batch)
             watched = _Watched(template_of(film.fps, faces), len(seen.lost))
             _save(watched, kept)
     if watched.lost:
-        report.notices.append(
+        using.report.notices.append(
             Notice(
                 code="face.lost",
                 message=f"No face was found in {watched.lost} frames of {name}: the photo holds still there.",

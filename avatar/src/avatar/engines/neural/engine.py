@@ -25,7 +25,7 @@ from avatar.engines.liveportrait.engine import batch_of
 from avatar.engines.motion.cutout import Cutout
 from avatar.engines.neural import models
 from avatar.engines.neural.choice import Chosen
-from avatar.engines.neural.driving import driving_template
+from avatar.engines.neural.driving import Watching, driving_template
 from avatar.engines.neural.hand_over import read_pictures, write_pictures
 from avatar.engines.neural.holder import ModelHolder
 from avatar.engines.neural.moving import (
@@ -195,9 +195,7 @@ class NeuralFace:
             return None
         given = self._given
         path = given.resolve(face.driving)
-        template = driving_template(
-            path,
-            face.driving.name or path.name,
+        watching = Watching(
             portrait.animator,
             self._batch(portrait),
             given.cache,
@@ -205,6 +203,7 @@ class NeuralFace:
             self._report,
             given.check,
         )
+        template = driving_template(path, face.driving.name or path.name, watching)
         return Driving.over(template, self._fps, track.frames)
 
     @contextmanager
