@@ -52,17 +52,17 @@ format: ## write the format that `make check` asks for
 
 pictures: ## make the pictures of docs/ anew
 	@scripts/setup test
-	@avatar/.venv/bin/python -P bench/pictures.py docs/pictures
+	@scripts/bench pictures docs/pictures
 
 look: ## judge a rendered video or your own footage: make look CLIP=file
 	@scripts/setup test
-	@avatar/.venv/bin/python -P bench/look.py "$(CLIP)"
+	@scripts/bench look "$(CLIP)"
 
 bench: ## print the figures of the avatar pipeline on this machine
 	@scripts/setup test
-	@avatar/.venv/bin/python -P bench/avatar.py
-	@.venv/bin/python -P bench/simulate.py
-	@.venv/bin/python -P bench/policy.py
+	@scripts/bench avatar_speed
+	@scripts/bench simulate
+	@scripts/bench policy_decisions
 
 tools: ## build the pinned engines (Nomad, Consul, OPA, S3 server) into a cache, and print where they are
 	@tools/build

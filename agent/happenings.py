@@ -14,8 +14,11 @@ from agent.sessions.service import SessionService
 from policy import Principal, require_permission
 from soundstage.database.tenants import tenant_of
 from soundstage.errors import NotFound
-from soundstage.events import Event, EventStore, last_event_id
+from soundstage.events import Event, EventFilter, EventStore, last_event_id
+from soundstage.events.filter import MAX_NAMES
 from soundstage.events.sse import message_of
+from soundstage.events.store import SEARCH_WINDOW
+from soundstage.paging import LINKED, SearchText, next_link
 
 # The first part of a stream's name, and what reading it needs. A stream that is not here is shown to nobody:
 # above all not what people say (`turn:…`), which has a route of its own.
@@ -33,6 +36,13 @@ MARKED = frozenset({"render", "publication", "personas", "keys"})
 """Streams whose events say themselves whose they are."""
 OTHERS_SESSIONS = "audit:read"
 
+Names = Annotated[
+    list[str] | None,
+    Query(
+        max_length=MAX_NAMES,
+        description="names separated by commas; `render.*` is every kind that begins so; `-` leaves one out",
+    ),
+]
 Follower = Annotated[Principal, Depends(require_permission("event:read"))]
 
 
@@ -80,24 +90,28 @@ class Reader:
 
 
 def happenings_router(events: EventStore, sessions: SessionService, deciding: Deciding) -> APIRouter:
-    """`GET /api/events`."""
+    """`GET /api/events` and `GET /api/log`."""
     router = APIRouter(tags=["events"])
 
     @router.get("/api/events", response_class=EventSourceResponse)
     async def follow_all(
         request: Request,
         principal: Follower,
+        kinds: Names = None,
+        streams: Names = None,
         recent: Annotated[int, Query(ge=0, le=1000, description="how far back to begin, in events")] = 0,
     ) -> Response:
         """Server-sent events of renders, publications, personas, approvals, keys and tool calls, as far as
-        the caller may read them: the latest `recent` ones or those after Last-Event-ID, then whatever comes.
+        the caller may read them and asks for them: the latest `recent` ones or those after Last-Event-ID,
+        then whatever comes.
         """
         seen = last_event_id(request)
-        start = max(0, await events.last_id() - recent) if seen is None else seen
+        wanted = EventFilter.parse(kinds or (), streams or ())
+        start = await events.recent_start(wanted, recent) if seen is None else seen
         reader = Reader(principal, sessions, deciding)
 
         async def messages() -> AsyncIterator[ServerSentEvent]:
-            async with aclosing(events.follow(None, start)) as found:
+            async with aclosing(events.follow(None, start, wanted)) as found:
                 async for event in found:
                     if await reader.may_see(event):
                         yield message_of(event)
@@ -107,5 +121,37 @@ def happenings_router(events: EventStore, sessions: SessionService, deciding: De
             ping=round(events.heartbeat_s),
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
+
+    @router.get("/api/log", responses=LINKED)
+    async def search_log(
+        request: Request,
+        response: Response,
+        principal: Follower,
+        q: SearchText = None,
+        kinds: Names = None,
+        streams: Names = None,
+        cursor: Annotated[
+            int | None, Query(ge=1, le=2**63 - 1, description="from the `Link` of the page before")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> list[Event]:
+        """Past events that the caller may read, the newest first. A page may hold fewer than `limit`, even
+        none, and yet have a next one: `Link` says so.
+        """
+        wanted = EventFilter.parse(kinds or (), streams or ())
+        reader = Reader(principal, sessions, deciding)
+        top = await events.last_id() + 1 if cursor is None else cursor
+        floor = max(0, top - SEARCH_WINDOW)
+        found: list[Event] = []
+        async with aclosing(events.search(wanted, q, top, floor)) as matching:
+            async for event in matching:
+                if await reader.may_see(event):
+                    found.append(event)
+                if len(found) == limit:
+                    break
+        # Where to go on depends on what the reader sees alone: it would tell of words in events of others.
+        if (on := found[-1].id if len(found) == limit else floor) > 1:
+            response.headers["Link"] = next_link(request, on)
+        return found
 
     return router

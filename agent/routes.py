@@ -120,6 +120,12 @@ def chat_router(brain: Brain, watch: RenderWatch, answering: Answering, experts:
         """The language models that can be asked, and how each has done since the server started."""
         return await experts.survey()
 
+    @router.post("/experts/try")
+    async def try_experts(_: Chatter) -> Survey:
+        """Asks each of them for a word, and tells how it did."""
+        await experts.try_all()
+        return await experts.survey()
+
     @router.get("/renders/{render_id}/progress", response_class=EventSourceResponse)
     async def progress(render_id: str, request: Request, _: Viewer) -> Response:
         """How far a render is, as `progress` events; the last one has a state that does not change any more.

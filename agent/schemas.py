@@ -44,6 +44,7 @@ class HelpLine(BaseModel):
     tool: str | None
     purpose: str
     examples: tuple[str, ...]
+    opening: bool
 
 
 class ToolLine(BaseModel):

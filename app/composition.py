@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from avatar.version import worker_version
 
@@ -37,14 +38,17 @@ from agent.writing.scenes import Author
 from app.farm_choice import Farm, choose_farm, operator_client
 from app.machines_api import machines_api
 from app.migrating import migrate
+from app.state_folders import secure_state_folders
 from app.voice_lane import voice_lane, voice_program
 from farm.scheduler import Scheduler
 from policy import Policy, Principal
 from policy.audit import AuditLog
 from policy.audit.head import HeadFile
+from policy.principal import LOCAL, Kind
 from soundstage.blobs import BlobStore, BucketAccess
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.http import own_listeners
 from soundstage.settings import Settings
 from soundstage.telemetry import Metrics
 from studio.wiring import Studio, build_studio
@@ -83,6 +87,7 @@ class Services:
 
 def build(settings: Settings) -> Services:
     """All services of an installation, wired to each other."""
+    secure_state_folders(settings)
     database = Database(settings.database_url, busy_timeout_ms=settings.database.busy_timeout_ms)
     blobs = BlobStore.open(
         settings.blobs_url,
@@ -96,7 +101,7 @@ def build(settings: Settings) -> Services:
     )
     farm = choose_farm(settings, database, blobs)
     scheduler = farm.scheduler
-    audit = AuditLog(database, HeadFile(settings.state_dir / "audit-head.json"))
+    audit = AuditLog(database, HeadFile(settings.state_dir))
     lane = voice_lane(settings, blobs, farm)
     studio = build_studio(
         settings,
@@ -111,7 +116,13 @@ def build(settings: Settings) -> Services:
         voice_program=voice_program(settings, lane),
     )
     watch = RenderWatch(studio.renders, events)
-    experts = Router([ConsulExperts(settings.experts), ConfiguredModels(settings.llm)])
+    listeners = own_listeners(settings)
+    experts = Router(
+        [
+            ConsulExperts(settings.experts, listeners=listeners),
+            ConfiguredModels(settings.llm, listeners),
+        ]
+    )
     policy = Policy.open(settings, database, events)
     approvals = ApprovalService(
         database, events, audit, lifetime=timedelta(hours=settings.policy.approval_hours)
@@ -193,17 +204,14 @@ def asker_of(policy: Policy) -> Known:
     """Who asked for an approval, with the rights they have now."""
 
     async def known(row: Approval) -> Principal | None:
-        match row.requester_kind:
-            case "loopback" if not policy.trust.loopback_is_admin:
-                return None
-            case "local" | "loopback" as kind:
-                return Principal(
-                    row.requester_id, row.requester_name, row.requester_role, kind, tenant=row.tenant
-                )
-            case _:
-                async with policy.db.session() as session:
-                    found = await policy.keys.by_id(session, row.requester_id)
-                return None if found is None else replace(found, tenant=row.tenant)
+        if row.requester_id.startswith(LOCAL):
+            kind = cast(Kind, row.requester_kind)
+            return Principal(
+                row.requester_id, row.requester_name, row.requester_role, kind, tenant=row.tenant
+            )
+        async with policy.db.session() as session:
+            found = await policy.keys.by_id(session, row.requester_id)
+        return None if found is None else replace(found, tenant=row.tenant)
 
     return known
 
@@ -236,7 +244,7 @@ def doors_of(
         snapshots=snapshots,
         machines=partial(machines_api, settings),
         sandbox=Sandbox(Limits(wall_s=LONGEST_S, cpu_s=LONGEST_S)),
-        sights=SightService(scheduler, blobs, seeing_model(settings.llm)),
+        sights=SightService(scheduler, blobs, seeing_model(settings.llm, own_listeners(settings))),
         cluster=partial(operator_client, settings),
         audit=audit,
     )
@@ -255,6 +263,7 @@ async def ready(services: Services) -> AsyncIterator[None]:
     """The database is up to date; at the end all that was noted is written and every connection closed."""
     try:
         await migrate(services.database, services.settings.state_dir)
+        await services.audit.start()
         yield
     finally:
         await services.policy.close()

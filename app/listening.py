@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import Any
 
 from soundstage.errors import Unavailable
 from soundstage.settings import Settings
@@ -14,6 +15,11 @@ BACKLOG = 2048
 def listening_socket(settings: Settings) -> socket.socket:
     """A socket that listens on `http.host` and `http.port`; connections wait while the server restarts."""
     return opened_socket(settings.http.host, settings.http.port, "http.host", "http.port")
+
+
+def https_socket(settings: Settings) -> socket.socket:
+    """A socket that listens on `http.tls_host` and `http.tls_port`."""
+    return opened_socket(settings.http.tls_host, settings.https_port, "http.tls_host", "http.tls_port")
 
 
 def provisioning_sockets(settings: Settings) -> tuple[socket.socket, socket.socket]:
@@ -40,6 +46,15 @@ def opened_socket(host: str, port: int, host_setting: str, port_setting: str) ->
         opened.close()
         raise _explained(error, host, port, host_setting, port_setting) from error
     return opened
+
+
+def proxy_options(settings: Settings) -> dict[str, Any]:
+    """Return uvicorn's options for forwarding headers: those of `http.trusted_proxies` alone are believed.
+
+    uvicorn itself would believe everybody on this machine.
+    """
+    trusted = list(settings.http.trusted_proxies)
+    return {"proxy_headers": bool(trusted), "forwarded_allow_ips": trusted}
 
 
 def url_of(listening: socket.socket, scheme: str = "http") -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from app.local_access import read_local_access
 from policy import Principal
 from policy.representing import HEADER, PERMISSION, Represented
 from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
@@ -24,6 +25,8 @@ from soundstage.tracing import traceparent
 URL_SETTING = "provisioning.api_url"
 KEY_SETTING = "provisioning.api_key_file"
 TIMEOUT_S = 60.0
+# Silence on a stream is no end; a connection that nobody takes is.
+STREAM_TIMEOUT = httpx.Timeout(None, connect=TIMEOUT_S)
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
 
@@ -96,6 +99,21 @@ class MachinesApi:
                 if not last:
                     raise _unreachable(error, str(self._client.base_url)) from error
 
+    @asynccontextmanager
+    async def stream(self, path: str, seen: int | None) -> AsyncIterator[httpx.Response]:
+        """An open answer with server-sent events after the id `seen`, or 204 when all is told."""
+        headers = {"traceparent": traceparent(), "Accept-Encoding": "identity"}
+        if seen is not None:
+            headers["Last-Event-ID"] = str(seen)
+        try:
+            async with self._client.stream("GET", path, headers=headers, timeout=STREAM_TIMEOUT) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise _error(answer)
+                yield answer
+        except httpx.ConnectError as error:
+            raise _unreachable(error, str(self._client.base_url)) from error
+
     async def require_representing(self) -> None:
         """Raises Forbidden (`machines.key_cannot_represent`) when the person named may not be named."""
         await self._asked("GET", "/api/machines", named=True, params={"limit": 1})
@@ -127,13 +145,25 @@ class MachinesApi:
 
 @asynccontextmanager
 async def machines_api(settings: Settings, acting_for: Principal | None = None) -> AsyncIterator[MachinesApi]:
-    """As the user of this machine, or with the key of `provisioning.api_key_file`, for the person named."""
-    key_file = settings.provisioning.api_key_file
-    headers = {} if key_file is None else {"Authorization": f"Bearer {read_key_file(key_file)}"}
-    async with httpx.AsyncClient(
-        base_url=_url(settings), headers=headers, timeout=TIMEOUT_S, trust_env=False
-    ) as client:
+    """With the key of `provisioning.api_key_file`, or with the local key where the server of this state
+    folder runs; for the person named.
+    """
+    url, key = _access(settings)
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
         yield MachinesApi(client, None if acting_for is None else Represented.of(acting_for))
+
+
+def _access(settings: Settings) -> tuple[str, str | None]:
+    """Return URL and key. The local key goes only to the server that has written where it listens."""
+    chosen = settings.provisioning
+    if chosen.api_key_file is not None:
+        return _url(settings), read_key_file(chosen.api_key_file)
+    local = read_local_access(settings.state_dir)
+    wanted = None if chosen.api_url is None else str(chosen.api_url).rstrip("/")
+    if local is not None and local.provisioning_url is not None and wanted in (None, local.provisioning_url):
+        return local.provisioning_url, local.key
+    return _url(settings), None
 
 
 def _url(settings: Settings) -> str:

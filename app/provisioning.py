@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from app.migrating import PROVISIONING, migrate
+from app.state_folders import secure_state_folders
 from policy import Policy
 from provisioning_api.web import create_provisioning_app
 from provisioning_api.wiring import Provisioning, build_provisioning
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
-from soundstage.settings.outgoing import is_loopback_host
 from soundstage.telemetry import Metrics
 
 LONGEST_LINE_S = 60.0
@@ -33,12 +33,14 @@ class ProvisioningProcess:
     async def prepare(self) -> None:
         """Brings its database up to date."""
         await migrate(self.database, self.settings.state_dir, tree=PROVISIONING)
+        await self.services.audit.start()
 
     def app(self) -> FastAPI:
         return create_provisioning_app(self.services, self.policy, self.metrics, prepare=self.prepare)
 
 
 def build_process(settings: Settings) -> ProvisioningProcess:
+    secure_state_folders(settings)
     database = Database(
         settings.provisioning_database_url,
         busy_timeout_ms=settings.database.busy_timeout_ms,
@@ -50,14 +52,7 @@ def build_process(settings: Settings) -> ProvisioningProcess:
     return ProvisioningProcess(
         settings=settings,
         database=database,
-        policy=Policy.open(_trusting(settings), database, events),
+        policy=Policy.open(settings, database, events),
         metrics=Metrics(),
         services=build_provisioning(settings, database, events),
     )
-
-
-def _trusting(settings: Settings) -> Settings:
-    """Who comes from this machine is admin only while nobody else can come to this process either."""
-    if settings.auth.loopback_is_admin is not None or is_loopback_host(settings.provisioning.host):
-        return settings
-    return settings.model_copy(update={"auth": settings.auth.model_copy(update={"loopback_is_admin": False})})

@@ -11,19 +11,20 @@ import argparse
 import asyncio
 import logging
 import socket
-import ssl
 import sys
 from pathlib import Path
 
 import uvicorn
 
-from app.listening import provisioning_sockets
+from app.listening import provisioning_sockets, proxy_options
 from app.provisioning import ProvisioningProcess, build_process
 from app.slow_clients import ImpatientProtocol
+from app.state_folders import log_repaired, secure_state_folders
+from app.tls_port import TlsPort
 from app.with_supervisor import GRACE_S, stop_with_supervisor
 from provisioning_api.enrolment.own_certificate import OwnCertificate
 from soundstage.errors import SoundstageError
-from soundstage.settings import load_settings
+from soundstage.settings import Settings, load_settings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.telemetry import configure_logging
 
@@ -40,6 +41,8 @@ def main() -> int:
         parser.error("--socket and --tls-socket are given together, or neither")
     try:
         settings = load_settings(options.config_file)
+        configure_logging(settings.log.level, settings.log.format)
+        log_repaired(secure_state_folders(settings))
         process = build_process(settings)
         plain, tls = (
             (socket.socket(fileno=number) for number in given) if given else provisioning_sockets(settings)
@@ -56,47 +59,23 @@ async def serve(
 ) -> None:
     """Until SIGTERM, SIGINT or, unless it runs `alone` (under systemd), the end of standard input."""
     settings = process.settings
-    configure_logging(settings.log.level, settings.log.format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     app = process.app()
-    first, second = _config(app), _config(app)
-    # The application starts and ends once, with the first.
-    second.lifespan = "off"
-    own = OwnCertificate(process.services.tls, settings.state_dir.absolute() / "provisioning" / "tls")
+    plain_server = uvicorn.Server(_config(app, settings))
+    folder = settings.state_dir.absolute() / "provisioning" / "tls"
     names = _names(settings.provisioning, tls)
-    second.ssl_certfile, second.ssl_keyfile = own.write(names)
-    second.load()
-    if second.ssl is None:
-        raise RuntimeError("the TLS port has no TLS")
-    second.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
-    servers = (uvicorn.Server(first), uvicorn.Server(second))
-    fresh = asyncio.create_task(own.keep_fresh(second.ssl, names))
-    watcher = None if alone else asyncio.create_task(stop_with_supervisor(*servers))
+    tls_port = TlsPort(_config(app, settings), OwnCertificate(process.services.tls, folder), lambda: names)
+    watcher = None if alone else asyncio.create_task(stop_with_supervisor(plain_server, tls_port.server))
     try:
-        await asyncio.gather(servers[0].serve(sockets=[plain]), _after(servers[0], servers[1], tls))
+        await asyncio.gather(plain_server.serve(sockets=[plain]), tls_port.serve(plain_server, tls))
     finally:
-        fresh.cancel()
         if watcher is not None:
             watcher.cancel()
-    if not servers[0].started:
+    if not plain_server.started:
         raise SoundstageError("server.no_start", "The server did not start.", "Read the lines above.")
 
 
-async def _after(first: uvicorn.Server, second: uvicorn.Server, tls: socket.socket) -> None:
-    """The second listens once the application is ready, and ends with the first."""
-    while not first.started:
-        if first.should_exit:
-            return
-        await asyncio.sleep(0.05)
-    serving = asyncio.create_task(second.serve(sockets=[tls]))
-    # uvicorn tells of its end by a flag alone.
-    while not first.should_exit and not serving.done():  # noqa: ASYNC110
-        await asyncio.sleep(0.2)
-    first.should_exit = second.should_exit = True
-    await serving
-
-
-def _config(app: object) -> uvicorn.Config:
+def _config(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=ImpatientProtocol,
@@ -108,6 +87,7 @@ def _config(app: object) -> uvicorn.Config:
         h11_max_incomplete_event_size=32 << 10,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=GRACE_S,
+        **proxy_options(settings),
     )
 
 

@@ -114,8 +114,9 @@ async def run_all(supervisors: Sequence[Supervisor]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def server_command(config_file: Path | None, descriptor: int) -> list[str]:
-    return [sys.executable, "-m", "app.server", "--socket", str(descriptor), *_config(config_file)]
+def server_command(config_file: Path | None, plain: int, tls: int | None = None) -> list[str]:
+    sockets = ["--socket", str(plain), *([] if tls is None else ["--tls-socket", str(tls)])]
+    return [sys.executable, "-m", "app.server", *sockets, *_config(config_file)]
 
 
 def provisioning_command(config_file: Path | None, plain: int, tls: int) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from agent.approvals.routes import approvals_router
 from agent.dossiers.registry import DossierRegistry
@@ -22,12 +23,18 @@ from agent.status import status_router
 from app.agents_key import key_looked_at
 from app.api_docs import docs_router
 from app.composition import Services, asks_models, ready, working
-from app.farm_view import farm_view_router
+from app.cors import cors
+from app.farm_routes import farm_router
+from app.https import authority_router
+from app.page.fallback import PageFallback
 from app.page.routes import page_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
 from policy import Admission, install_policy, require_permission
 from policy.audit.routes import audit_router
+from soundstage.compression import Compression
 from soundstage.errors import install_error_handlers
+from soundstage.http.loops import install_loop_refusal
+from soundstage.settings import Settings
 from soundstage.telemetry import install_telemetry, metrics_router
 from studio.routes import routers
 
@@ -80,12 +87,13 @@ def create_app(services: Services) -> FastAPI:
         )
     )
     app.include_router(happenings_router(services.events, services.brain.sessions, services.deciding))
-    app.include_router(farm_view_router(services.settings))
+    app.include_router(farm_router(services.settings, services.doors))
     public_url = services.settings.http.public_url
     app.include_router(compile_router(DossierRegistry(services.studio.library)))
     app.include_router(live_router(services.live, str(public_url) if public_url else None))
     app.include_router(mcp_router(mcp))
-    app.include_router(page_router())
+    app.include_router(page_router(https_port=_https_port(services.settings)))
+    app.include_router(authority_router(services.settings))
     app.include_router(docs_router())
     app.include_router(metrics_router(services.metrics, [Depends(require_permission("metrics:read"))]))
     own_tokens: dict[str, Admission] = {}
@@ -99,5 +107,16 @@ def create_app(services: Services) -> FastAPI:
         own_tokens=own_tokens,
     )
     install_error_handlers(app)
+    install_loop_refusal(app)
     install_telemetry(app, services.metrics)
+    app.router.default = PageFallback(app, https_port=_https_port(services.settings))
+    app.add_middleware(Compression)
+    if services.settings.http.cors_origins:
+        # Outermost: a browser's preflight carries no key.
+        app.add_middleware(CORSMiddleware, **cors(services.settings.http.cors_origins))
     return app
+
+
+def _https_port(settings: Settings) -> int | None:
+    """Where browsers are sent that came over plain HTTP; None without TLS of our own, or behind a proxy."""
+    return settings.https_port if settings.http.tls == "self" and settings.http.public_url is None else None

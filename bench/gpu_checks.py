@@ -1,10 +1,9 @@
 """Everything that only a card can show, in one command; its outputs lie in one folder.
 
-    P=$(scripts/torch_environment)/bin/python
-    $P bench/gpu_checks.py --out DIR [--latentsync PATH] [--liveportrait PATH]
-    $P bench/gpu_checks.py --out DIR --only "memory latentsync" --within 10   # these steps, in 10 minutes
-    $P bench/gpu_checks.py --needs           # what a machine without network must be brought
-    $P bench/gpu_checks.py --out DIR --small # on the processor with reduced networks: do the programs work?
+    scripts/bench gpu_checks --out DIR [--latentsync PATH] [--liveportrait PATH]
+    scripts/bench gpu_checks --out DIR --only "memory latentsync" --within 10   # these steps, in 10 minutes
+    scripts/bench gpu_checks --needs           # what a machine without network must be brought
+    scripts/bench gpu_checks --out DIR --small # on the processor with reduced networks: do the programs work?
 
 PATH are working trees of the originals; without them ours is measured alone, and the rest says "not
 measured". Every step is a process of its own with a limit; one that fails or is stopped leaves its log, and

@@ -1,6 +1,6 @@
 """How far MediaPipe and InsightFace disagree about faces: LatentSync's anchors and LivePortrait's crop.
 
-    AVATAR_INSIGHTFACE=non-commercial avatar/.venv/bin/python -P bench/landmarks.py PICTURE…
+    AVATAR_INSIGHTFACE=non-commercial scripts/bench landmarks PICTURE…
 
 On an operator's own pictures, with the operator's own copy of InsightFace (docs/guide/weights.md), whose
 models may be used for non-commercial research only. Without it all it says is "not measured". `--models`

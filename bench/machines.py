@@ -1,5 +1,4 @@
-"""What a thousand machines at once cost the provisioning API: `.venv/bin/python -P bench/machines.py
-[MACHINES]`.
+"""What a thousand machines at once cost the provisioning API: `scripts/bench machines [MACHINES]`.
 
 Starts the real process on loopback and prints, for machines that only call home and for machines that go the
 whole way from a ramdisk to their certificates: seconds, calls, p50 and p99, what became of them, and the
@@ -21,17 +20,19 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "provisioning_api"))
 
-from real_server import RealServer, running_server
+from real_server import FLEET_LIMITS, RealServer, running_server
 
 from provisioning_api.flood.faults import plan_fleet
-from provisioning_api.flood.fleet import Fleet, FloodResult, fleet_client
+from provisioning_api.flood.fleet import Fleet, FloodResult, announce_fleet, fleet_client
 
 SEED = 1
 
 
 async def call_home(server: RealServer, machines: int) -> FloodResult:
     """With the key of an operator, over the plain port; they start within eight seconds."""
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as operator:
+    async with httpx.AsyncClient(
+        base_url=server.url, headers=server.headers, trust_env=False, timeout=60
+    ) as operator:
         wanted = {"name": "bench", "role": "operator", "scopes": ["machine:call_home"]}
         key = (await operator.post("/api/keys", json=wanted)).raise_for_status().json()["key"]
     async with fleet_client(server.url) as client:
@@ -40,12 +41,14 @@ async def call_home(server: RealServer, machines: int) -> FloodResult:
 
 async def whole_way(server: RealServer, machines: int, faulty: float) -> FloodResult:
     """Report, claim, write, exchange; a rule says yes to each."""
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as operator:
-        change = {"enabled": True, "when": {"networks": ["127.0.0.0/8"]}}
-        (await operator.patch("/api/rules/any-machine-on-this-network", json=change)).raise_for_status()
+    async with httpx.AsyncClient(
+        base_url=server.url, headers=server.headers, trust_env=False, timeout=60
+    ) as operator:
+        plans = plan_fleet(machines, SEED, faulty=faulty, spread_s=1)
+        await announce_fleet(operator, plans)
         ca = (await operator.get("/api/ca.pem")).text
     async with fleet_client(server.tls_url, ca) as client:
-        return await Fleet(client).live(plan_fleet(machines, SEED, faulty=faulty, spread_s=1), SEED)
+        return await Fleet(client).live(plans, SEED)
 
 
 async def follow_inventory(path: Path, stop: asyncio.Event) -> tuple[int, int]:
@@ -68,7 +71,11 @@ async def main(machines: int, only: str | None) -> None:
             continue
         with tempfile.TemporaryDirectory(prefix="bench-machines-") as name:
             folder = Path(name)
-            environment = {"SOUNDSTAGE_STATE_DIR": str(folder / "state"), "SOUNDSTAGE_LOG__LEVEL": "error"}
+            environment = {
+                **FLEET_LIMITS,
+                "SOUNDSTAGE_STATE_DIR": str(folder / "state"),
+                "SOUNDSTAGE_LOG__LEVEL": "error",
+            }
             with running_server(folder, environment) as server:
                 begun_s = server.cpu_s
                 stop = asyncio.Event()
@@ -80,7 +87,9 @@ async def main(machines: int, only: str | None) -> None:
                     found = await whole_way(server, machines, 0.2 if kind == "faults" else 0.0)
                 stop.set()
                 reads, broken = await reader
-                async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as operator:
+                async with httpx.AsyncClient(
+                    base_url=server.url, headers=server.headers, trust_env=False, timeout=60
+                ) as operator:
                     listed = len((await operator.get("/api/machines")).json())
                 print(
                     f"{title}: {machines} machines in {found.seconds:.1f} s, {found.calls} calls, "

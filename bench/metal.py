@@ -1,6 +1,6 @@
 """How long a machine takes from power-on to ready, stage by stage, on an emulated computer:
-`.venv/bin/python -P bench/metal.py [--firmware uefi]`, as root. The run of Ansible is one task: what a farm's
-playbook adds is told by bench/ansible.py.
+`scripts/bench metal [--firmware uefi]`, as root. The run of Ansible is one task: what a farm's
+playbook adds is told by bench/role_runs.py.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def follow(power: PowerOn, machine: QemuMachine, patience_s: float) -> dict[str,
     def accepted() -> bool:
         found = power.machine(MAC)
         if found is not None and found["state"] == "discovered":
-            power.call("POST", f"/api/machines/{found['name']}/accept", {"name": "node1"})
+            power.accept(found, "node1")
         return found is not None
 
     stages: dict[str, Callable[[], bool]] = {

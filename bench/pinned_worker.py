@@ -1,5 +1,5 @@
-"""Runs a worker on one core and writes down the processor time it took; bench/farm.py gives it to Nomad in
-the place of `avatar`: `pinned_worker.py FOLDER CORES PROGRAM [ARGUMENT...]`.
+"""Runs a worker on one core and writes down the processor time it took; bench/farm_overhead.py gives it to
+Nomad in the place of `avatar`: `pinned_worker.py FOLDER CORES PROGRAM [ARGUMENT...]`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Runs the farm's own placement logic against simulated machines and prints its speed: `python
-bench/simulate.py`.
+"""Runs the farm's own placement logic against simulated machines and prints its speed:
+`scripts/bench simulate`.
 
 Nodes, cards and segments are made from a seed; time is simulated, decisions are real: the waiting line,
 the book of leases, the block-list and `explain` are those that drive a farm. Nothing of Nomad or the

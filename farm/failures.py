@@ -16,8 +16,9 @@ OUT_OF_GPU_MEMORY = "gpu.out_of_memory"
 """The engine wanted more than its grant; the next try asks for more."""
 CARD_LOST = frozenset({"gpu.lost", "gpu.not_opened"})
 """Told of a card that failed under the worker, or did not open for it; another card may be well."""
+CRASHED = "worker.crashed"
 RETRYABLE = DISK_FULL | CARD_LOST | {
-    OUT_OF_GPU_MEMORY, "worker.crashed", "worker.killed", "worker.lost", "worker.not_started",
+    OUT_OF_GPU_MEMORY, CRASHED, "worker.killed", "worker.lost", "worker.not_started",
 }  # fmt: skip
 """Codes for which the same task may well succeed on a second try."""
 

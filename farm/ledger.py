@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from avatar.spec import Failed, Finished, FrameProgress, PreviewFrame, ProgressLine
+from avatar.spec import Failed, Finished, FrameProgress, PreviewFrame, ProgressLine, StageStarted
 from avatar.spec.progress import outdated_by
 
 from farm.states import TERMINAL, TaskState, move
@@ -17,6 +17,16 @@ from farm.worker_output import LogTail
 from soundstage.errors import NotFound
 
 KEPT_ENDED_TASKS = 500
+_DOING = {
+    "prepare": "the worker is getting ready",
+    "speech": "the voice is being made",
+    "timing": "the mouth is being timed",
+    "frames": "the first frame is being drawn",
+    "assemble": "the scenes are being joined",
+    "captions": "the captions are being written",
+    "publish": "the files are being put into place",
+}
+"""By the worker's stage."""
 
 
 @dataclass(slots=True)
@@ -38,6 +48,17 @@ class Story:
     def frames(self) -> FrameProgress | None:
         """The last progress that was told."""
         return next((e.line for e in reversed(self.events) if isinstance(e.line, FrameProgress)), None)
+
+    @property
+    def running_sentence(self) -> str:
+        """`runs: …`: which frame its worker is at, or what else it does."""
+        told = (e.line for e in reversed(self.events) if isinstance(e.line, FrameProgress | StageStarted))
+        line = next(told, None)
+        doing = _DOING.get(line.stage if line is not None else "prepare", "the worker is at it")
+        if isinstance(line, FrameProgress):
+            doing = f"frame {line.done_frames} of {line.total_frames}" if line.stage == "frames" else doing
+            return f"runs: {doing}, about {line.eta_s:.0f} s left"
+        return f"runs: {doing}"
 
 
 class Ledger:

@@ -142,8 +142,8 @@ variable "kill_timeout" {
 
 variable "retries" {
   type        = number
-  default     = 2
-  description = "New starts after a failure. The farm says 0 and counts its attempts itself."
+  default     = 0
+  description = "New starts after a failure, each on up to as many nodes more. A spec that is broken fails each of them."
 }
 
 variable "meta" {
@@ -237,7 +237,7 @@ job "render" {
         command = var.command
         args = var.by_hand ? [
           "render", "${NOMAD_TASK_DIR}/spec.json", "${NOMAD_ALLOC_DIR}/data/video.mp4",
-          "--cache", "${NOMAD_ALLOC_DIR}/cache", "--json",
+          "--cache", "${NOMAD_ALLOC_DIR}/cache", "--confined", "--json",
         ] : var.args
       }
 

@@ -6,8 +6,10 @@ The process listens on the bridge for machines, and is asked by operators over t
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -43,12 +45,14 @@ class PowerOn:
     def __init__(self, lab: LabPlaces, environment: Mapping[str, str]) -> None:
         """`environment`: settings (`SOUNDSTAGE_…`) besides those that the lab itself asks for."""
         self.lab = lab
+        self._key = secrets.token_hex(32)
         self.folder = lab.folder / "power-on"
         self.state = self.folder / "state"
         self.artefacts = self.folder / "artefacts"
         self._environment = {
             **os.environ,
             "SOUNDSTAGE_STATE_DIR": str(self.state),
+            "SOUNDSTAGE_API_KEY_HASHES": hashlib.sha256(self._key.encode()).hexdigest(),
             "SOUNDSTAGE_LOG__LEVEL": "warning",
             "SOUNDSTAGE_PROVISIONING__ARTEFACT_DIR": str(self.artefacts),
             "SOUNDSTAGE_PROVISIONING__PORT": str(PORT),
@@ -155,8 +159,9 @@ class PowerOn:
         """Asks the API as an operator. Upstream `lab.api_refuses` with its words when it says no."""
 
         def ask() -> httpx.Response:
+            headers = {"Authorization": f"Bearer {self._key}"}
             with httpx.Client(
-                base_url=f"http://127.0.0.1:{PORT}", timeout=timeout_s, trust_env=False
+                base_url=f"http://127.0.0.1:{PORT}", headers=headers, timeout=timeout_s, trust_env=False
             ) as client:
                 return client.request(method, path, json=body)
 
@@ -165,6 +170,10 @@ class PowerOn:
             raise Upstream("lab.api_refuses", f"{method} {path}: {answer.text[:500]}", "See its log.")
         is_json = answer.headers.get("content-type", "").startswith("application/json")
         return answer.json() if is_json else answer.text
+
+    def accept(self, found: dict[str, Any], name: str) -> None:
+        """Say yes to a machine as it was listed, by the code of its key."""
+        self.call("POST", f"/api/machines/{found['name']}/accept", {"name": name, "code": found["code"]})
 
     def publish(self, image: BuiltImage) -> None:
         """What machines boot and get from now on; the ramdisk trusts this process alone."""

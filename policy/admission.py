@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -53,6 +53,7 @@ class BodyAdmission:
     """Nobody unknown may send much: the framework spools a form to the disk before it asks who sends it.
 
     `own_tokens` maps the beginning of a path to what admits there, where callers show tokens of another kind.
+    Below the paths of `keyless` nobody is asked for a key; `install_body_limits` holds their bodies short.
     """
 
     def __init__(
@@ -60,13 +61,16 @@ class BodyAdmission:
         app: ASGIApp,
         authenticate: Callable[[HTTPConnection], Awaitable[Principal]],
         own_tokens: Mapping[str, Admission] | None = None,
+        keyless: Collection[str] = (),
     ) -> None:
         self._app = app
         self._authenticate = authenticate
+        self._keyless = tuple(keyless)
         self._own_tokens = dict(own_tokens or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _brings_much(Headers(scope=scope)):
+        asked = scope["type"] == "http" and not scope["path"].startswith(self._keyless)
+        if asked and _brings_much(Headers(scope=scope)):
             try:
                 await self._admission(scope["path"])(HTTPConnection(scope))
             except SoundstageError as error:

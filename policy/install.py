@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.requests import HTTPConnection
 
-from policy.admission import Admission, BodyAdmission, DeclarationCheck
-from policy.authentication import AmbientTrust, Authenticator
+from policy.admission import UNKNOWN_BODY_BYTES, Admission, BodyAdmission, DeclarationCheck
+from policy.attempts import FailedAttempts
+from policy.authentication import Authenticator, PublicName
 from policy.decisions.bundle import shipped
 from policy.decisions.decider import Decider
 from policy.decisions.decision_log import DecisionLog
@@ -25,6 +26,7 @@ from policy.openapi import describe_permissions
 from policy.principal import Principal
 from policy.sessions import SessionSigner, session_secret
 from policy.standing import KeyChanges, StandingCheck
+from policy.start_links import StartLinks
 from soundstage.body_limits import install_body_limits
 from soundstage.database import Database
 from soundstage.events import EventStore
@@ -40,7 +42,7 @@ class Policy:
         events: EventStore,
         keys: KeyService,
         sessions: SessionSigner,
-        trust: AmbientTrust,
+        name: PublicName,
         limits: LimitSettings,
         decider: Decider,
     ) -> None:
@@ -48,10 +50,13 @@ class Policy:
         self.events = events
         self.keys = keys
         self.sessions = sessions
-        self.trust = trust
+        self.name = name
         self.limits = limits
         self.decider = decider
-        self.authenticator = Authenticator(db, keys, sessions, trust)
+        self.changes = KeyChanges(events)
+        attempts = FailedAttempts(db, keys, self.changes)
+        self.authenticator = Authenticator(db, keys, sessions, name, attempts)
+        self.links = StartLinks()
 
     @classmethod
     def open(cls, settings: Settings, db: Database, events: EventStore) -> Policy:
@@ -60,13 +65,13 @@ class Policy:
         keys = KeyService(events, settings.auth.api_key_hashes, overlap)
         sessions = SessionSigner(session_secret(settings.state_dir), settings.auth.session_hours)
         url = settings.http.public_url
-        trust = AmbientTrust(
-            loopback_is_admin=settings.loopback_is_admin,
-            public_host=None if url is None else urlsplit(str(url)).netloc.lower(),
+        name = PublicName(
+            host=None if url is None else urlsplit(str(url)).netloc.lower(),
             https=url is not None and url.scheme == "https",
+            plain_http=settings.auth.plain_http,
         )
         decider = Decider(choose_engine(settings.policy), DecisionLog(settings.policy.log))
-        return cls(db, events, keys, sessions, trust, settings.limits, decider)
+        return cls(db, events, keys, sessions, name, settings.limits, decider)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
         """Who is behind a connection; asked once per connection."""
@@ -82,7 +87,7 @@ class Policy:
 
     async def close(self) -> None:
         """What was noted is written, and the evaluator is done with."""
-        await self.authenticator.uses.settle()
+        await self.authenticator.uses.close()
         await self.decider.close()
 
 
@@ -98,18 +103,29 @@ def install_policy(
     policy: Policy,
     public: Mapping[str, str] | None = None,
     own_tokens: Mapping[str, Admission] | None = None,
+    keyless: Collection[str] = (),
 ) -> None:
     """Adds the routes of keys and login, limits bodies, and refuses to start while a route declares nothing.
 
     `public` gives the reason for paths that cannot declare one themselves (`/openapi.json`, mounted files).
     `own_tokens` names the public paths whose routes ask for a token of another kind, and what checks it.
+    `keyless` names the beginnings of paths where nobody needs a key, so that bodies are short there.
     """
     app.state.policy = policy
     app.state.public_paths = dict(public or {})
     app.include_router(keys_router(policy.db, policy.keys))
-    app.include_router(login_router(policy.authenticator, policy.sessions, https=policy.trust.https))
+    app.include_router(
+        login_router(policy.authenticator, policy.sessions, policy.links, https=policy.name.https)
+    )
     describe_permissions(app)
-    install_body_limits(app, body_kib=policy.limits.body_kib, upload_mib=policy.limits.upload_mib)
-    app.add_middleware(StandingCheck, changes=KeyChanges(policy.events))
-    app.add_middleware(BodyAdmission, authenticate=policy.authenticate, own_tokens=own_tokens)
+    install_body_limits(
+        app,
+        body_kib=policy.limits.body_kib,
+        upload_mib=policy.limits.upload_mib,
+        by_path=dict.fromkeys(keyless, UNKNOWN_BODY_BYTES),
+    )
+    app.add_middleware(StandingCheck, changes=policy.changes)
+    app.add_middleware(
+        BodyAdmission, authenticate=policy.authenticate, own_tokens=own_tokens, keyless=keyless
+    )
     app.add_middleware(DeclarationCheck, guarded=app)

@@ -1,6 +1,7 @@
 """REST for the page: log in with a key, log out, and who am I."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions out of the annotations below.
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,6 +11,8 @@ from policy.authentication import Authenticator
 from policy.guard import public, require_permission
 from policy.principal import Kind, Principal
 from policy.sessions import COOKIE, SessionSigner
+from policy.start_links import StartLinks
+from soundstage.errors import Forbidden
 
 
 class LoginRequest(BaseModel):
@@ -18,6 +21,21 @@ class LoginRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     key: str = Field(min_length=1, max_length=200)
+
+
+class StartRequest(BaseModel):
+    """The token of a start link, read from the address by the page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(min_length=1, max_length=200)
+
+
+class StartLink(BaseModel):
+    """A token that logs a page in once, as the key that asked for it: `https://…/#/start/TOKEN`."""
+
+    token: str
+    expires_at: datetime
 
 
 class Me(BaseModel):
@@ -31,24 +49,54 @@ class Me(BaseModel):
     permissions: list[str]
 
 
-def login_router(authenticator: Authenticator, sessions: SessionSigner, *, https: bool) -> APIRouter:
+def login_router(
+    authenticator: Authenticator, sessions: SessionSigner, links: StartLinks, *, https: bool
+) -> APIRouter:
     """`/api/login`, `/api/logout`, `/api/me`; `https` when browsers reach us by it, maybe through a proxy."""
     router = APIRouter(prefix="/api", tags=["login"])
+
+    def set_cookie(request: Request, response: Response, key_id: str) -> None:
+        response.set_cookie(
+            COOKIE,
+            sessions.sign(key_id),
+            max_age=int(sessions.lifetime.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure=https or request.url.scheme == "https",
+        )
 
     @router.post("/login", dependencies=[Depends(public("nobody is known before they log in"))])
     async def log_in(login: LoginRequest, request: Request, response: Response) -> Me:
         """Changes a key for a cookie that scripts cannot read and other sites cannot send."""
         # Or a foreign page could log the visitor in as somebody else and read along.
         authenticator.refuse_foreign_page(request)
-        principal = await authenticator.with_key(login.key)
-        response.set_cookie(
-            COOKIE,
-            sessions.sign(principal.id),
-            max_age=int(sessions.lifetime.total_seconds()),
-            httponly=True,
-            samesite="strict",
-            secure=https or request.url.scheme == "https",
-        )
+        authenticator.refuse_plain_http(request)
+        principal = await authenticator.with_key(login.key, request)
+        set_cookie(request, response, principal.key_id)
+        return _me(principal)
+
+    @router.post("/login/links", status_code=201)
+    async def make_start_link(
+        principal: Annotated[Principal, Depends(require_permission("self:read"))],
+    ) -> StartLink:
+        """A one-time link for a browser, good for the key that asks and for minutes only."""
+        if principal.kind == "session":
+            # Or a login could make itself last for ever.
+            raise Forbidden(
+                "login.link_needs_key",
+                "A start link is made with an API key, not with a login of the page.",
+                "Run `soundstage open` on the machine of the server, or log in with a key.",
+            )
+        token, expires_at = links.issue(principal.key_id)
+        return StartLink(token=token, expires_at=expires_at)
+
+    @router.post("/login/start", dependencies=[Depends(public("nobody is known before they log in"))])
+    async def start(start: StartRequest, request: Request, response: Response) -> Me:
+        """Changes the token of a start link for the same cookie as a login."""
+        authenticator.refuse_foreign_page(request)
+        authenticator.refuse_plain_http(request)
+        principal = await authenticator.with_link(links, start.token, request)
+        set_cookie(request, response, principal.key_id)
         return _me(principal)
 
     @router.post(

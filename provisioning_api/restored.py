@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning_api.audit.service import AuditLog
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
@@ -19,13 +20,20 @@ BY = "a restored backup"
 
 
 class Restored:
-    def __init__(self, db: Database, journal: MachineJournal, enrolments: EnrolmentService) -> None:
+    def __init__(
+        self, db: Database, journal: MachineJournal, audit: AuditLog, enrolments: EnrolmentService
+    ) -> None:
         self._db = db
+        self._audit = audit
         self._journal = journal
         self._enrolments = enrolments
 
     async def close_what_was_open(self) -> int:
-        """Uses up writes that were allowed, closes windows, calls off wipes; gives how many machines."""
+        """Uses up writes that were allowed, closes windows, calls off wipes; gives how many machines.
+
+        The audit log goes on from the copy, with a record that says so.
+        """
+        await self._audit.accept_end("backup.restored", {})
         async with self._db.transaction() as session:
             found = [await self._close(session, machine) for machine in await Machines(session).list()]
         return sum(found)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from policy import public
+from provisioning_api.announcements import routes as announcements
 from provisioning_api.artefacts import routes as artefacts
 from provisioning_api.audit import routes as audit
 from provisioning_api.boot import routes as boot
@@ -29,8 +30,10 @@ class Health(BaseModel):
     status: str = "ok"
 
 
+@health.get("/health", dependencies=[Depends(public("load balancers ask before anybody can log in"))])
 @health.get("/api/health", dependencies=[Depends(public("load balancers ask before anybody can log in"))])
 async def read_health() -> Health:
+    """Return `ok` while the server answers."""
     return Health()
 
 
@@ -38,6 +41,7 @@ def routers() -> tuple[APIRouter, ...]:
     # The artefacts before the scripts: `manifest.json` is no MAC address.
     rooms = (
         machines,
+        announcements,
         enrolment,
         agent_routes,
         reports,

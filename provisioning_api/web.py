@@ -10,8 +10,10 @@ from fastapi import Depends, FastAPI
 
 from policy import Policy, install_policy, require_permission
 from provisioning_api.routes import routers
+from provisioning_api.throttling import THROTTLED, Throttle
 from provisioning_api.wiring import Provisioning
 from soundstage.errors import install_error_handlers
+from soundstage.http.loops import install_loop_refusal
 from soundstage.telemetry import Metrics, install_telemetry, metrics_router
 
 DESCRIPTION = "From power-on to ready: machines, enrolment, boot scripts and runs of Ansible."
@@ -29,6 +31,7 @@ def create_provisioning_app(
             async with services.working():
                 yield
         finally:
+            services.audit.close()
             await services.db.close()
 
     app = FastAPI(
@@ -43,7 +46,11 @@ def create_provisioning_app(
     for router in routers():
         app.include_router(router)
     app.include_router(metrics_router(metrics, [Depends(require_permission("metrics:read"))]))
-    install_policy(app, policy, public={"/openapi.json": "the description of the API is no secret"})
+    install_policy(
+        app, policy, public={"/openapi.json": "the description of the API is no secret"}, keyless=THROTTLED
+    )
     install_error_handlers(app)
+    install_loop_refusal(app)
+    app.add_middleware(Throttle, limits=services.request_limits, refusals=services.refusals)
     install_telemetry(app, metrics)
     return app

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from policy.audit.head import HeadFile
 from provisioning_api import stalled
+from provisioning_api.announcements.service import AnnouncementService
 from provisioning_api.artefacts.service import ArtefactService
+from provisioning_api.audit import refusals as refusals_module
+from provisioning_api.audit.refusals import RefusalLog
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.boot.places import Places
 from provisioning_api.boot.service import BootService
@@ -24,6 +28,7 @@ from provisioning_api.enrolment.engine_identities import EngineIdentities
 from provisioning_api.enrolment.expiry import Expiry
 from provisioning_api.enrolment.keys import KeyFolder
 from provisioning_api.enrolment.membership import MemberMaker, MemberTerms
+from provisioning_api.enrolment.proofs import Proofs
 from provisioning_api.enrolment.renewal import Renewal
 from provisioning_api.enrolment.revocations import Revocations
 from provisioning_api.enrolment.service import EnrolmentService
@@ -31,9 +36,11 @@ from provisioning_api.enrolment.ssh_authority import SshAuthority
 from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.intake import Intake
 from provisioning_api.inventory.service import InventoryService
+from provisioning_api.machines import waiting_list as waiting_list_module
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.service import MachineService
 from provisioning_api.machines.states import MachineState
+from provisioning_api.machines.waiting_list import WaitingList
 from provisioning_api.power.service import PowerService
 from provisioning_api.readiness import POLL_S, Readiness
 from provisioning_api.reports.service import ReportService
@@ -46,9 +53,12 @@ from provisioning_api.runs.journal import RunJournal
 from provisioning_api.runs.reading import RunReader
 from provisioning_api.runs.service import RunService
 from provisioning_api.stalled import Stalled
+from provisioning_api.throttling import RequestLimits
 from provisioning_api.timeline.service import TimelineService
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.http import Destinations, own_listeners
+from soundstage.http.addresses import networks_of
 from soundstage.recurring import Recurring
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
@@ -61,9 +71,12 @@ class Provisioning:
     db: Database
     events: EventStore
     audit: AuditLog
+    refusals: RefusalLog
+    request_limits: RequestLimits
     ssh: SshAuthority
     tls: TlsAuthority
     machines: MachineService
+    announcements: AnnouncementService
     rules: RuleService
     enrolments: EnrolmentService
     renewal: Renewal
@@ -98,6 +111,7 @@ class Provisioning:
         finally:
             for one in self.recurring:
                 await one.close()
+            await self.refusals.close()
             await self.driver.close()
             await self.inventory.close()
 
@@ -109,7 +123,8 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     folder = state / "provisioning"
     keys = KeyFolder(folder / "keys")
     ssh, tls = SshAuthority(keys), TlsAuthority(keys)
-    audit = AuditLog(db)
+    audit = AuditLog(db, HeadFile(folder, folder / "keys"))
+    refusals = RefusalLog(audit)
     journal, run_journal = MachineJournal(events, audit), RunJournal(events)
     revocations = Revocations(db, ssh, tls)
     project = settings.playbooks_folder
@@ -145,6 +160,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     runs = RunService(db, run_journal, audit, project_dir=project, playbook=chosen.playbook, wake=driver.wake)
     machines = MachineService(db, journal)
     rules = RuleService(db, audit)
+    sealer = Sealer(folder / "keys")
     terms = MemberTerms(
         lifetime=timedelta(days=chosen.certificate_days),
         region=chosen.region,
@@ -155,9 +171,17 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     members, challenges = MemberMaker(ssh, tls, terms), Challenges(keys.secret("challenge.key"))
     engines = EngineIdentities(db, journal, nomad, consul_tokens(settings))
     enrolments = EnrolmentService(
-        db, journal, audit, members, engines, timedelta(minutes=chosen.token_minutes)
+        db, journal, refusals, members, engines, timedelta(minutes=chosen.token_minutes)
     )
-    intake = Intake(db, journal, machines, rules, enrolments)
+    announcements = AnnouncementService(db, audit, sealer)
+    limits = RequestLimits.of(chosen)
+    waiting_list = WaitingList(
+        db, journal, limits.new_machines, most=chosen.discovered_max, days=chosen.discovered_days
+    )
+    intake = Intake(
+        db, journal, machines, rules, enrolments, Proofs(announcements), waiting_list, refusals,
+        hardware_reports=chosen.hardware_reports,
+    )  # fmt: skip
     desk = AgentDesk(db, intake, enrolments, journal, challenges)
     timeline = TimelineService(db, events)
     artefacts = ArtefactService(settings.artefacts_folder, keys, audit)
@@ -165,6 +189,8 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
     recurring = [
         ended_tokens,
         Recurring("stalled machines", Stalled(db, journal).look, stalled.POLL_S),
+        Recurring("machines that wait", waiting_list.look, waiting_list_module.POLL_S),
+        Recurring("repeated refusals", refusals.settle, refusals_module.POLL_S),
         Recurring("certificates", Expiry(db, journal, terms.lifetime).look, expiry.POLL_S),
     ]
     if asks_nomad and nomad is not None:
@@ -174,6 +200,8 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         db=db,
         events=events,
         audit=audit,
+        refusals=refusals,
+        request_limits=limits,
         ssh=ssh,
         tls=tls,
         machines=machines,
@@ -203,10 +231,17 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             timeout_s=chosen.command_timeout_s,
             output_kib=chosen.command_output_kib,
         ),
-        restored=Restored(db, journal, enrolments),
+        restored=Restored(db, journal, audit, enrolments),
         recurring=tuple(recurring),
-        power=PowerService(db, journal, Sealer(folder / "keys")),
+        power=PowerService(db, journal, sealer, power_destinations(settings)),
+        announcements=announcements,
     )
+
+
+def power_destinations(settings: Settings) -> Destinations:
+    """Where BMCs and power webhooks may be; few BMCs have a certificate, so plain HTTP is allowed."""
+    networks = networks_of(settings.provisioning.power_networks)
+    return Destinations(own_listeners(settings, provisioning=True), networks, plain_http=True)
 
 
 def ansible_bin(settings: Settings, project: Path) -> Path | None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import typer
 import yaml
 from avatar.spec import json_schema
 
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
 from agent.tools import ALL_TOOLS
+from app.cli.commands import COMMANDS, whole_cli
 from app.cli.main import build_cli
 from farm.states import TRANSITIONS as TASK_TRANSITIONS
 from policy.reference import policy_reference
@@ -133,7 +133,7 @@ def states_page() -> str:
 
 def cli_page() -> str:
     lines = ["# Command line", ""]
-    group = typer.main.get_command(build_cli())
+    group = whole_cli(build_cli())
     context = click.Context(group, info_name="soundstage")  # type: ignore[arg-type]
     _command(lines, group, context, 2)  # type: ignore[arg-type]
     return "\n".join(lines).rstrip() + "\n"
@@ -157,6 +157,8 @@ def _command(lines: list[str], command: click.Command, context: click.Context, l
     if rows:
         lines += ["| argument | meaning |", "|---|---|", *rows, ""]
     for name, sub in sorted(getattr(command, "commands", {}).items()):
+        if name in COMMANDS and level == 2 and COMMANDS[name].moved_to:
+            continue
         _command(lines, sub, click.Context(sub, info_name=name, parent=context), min(level + 1, 4))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
@@ -19,18 +20,29 @@ FORM_OVERHEAD_BYTES = 64 * KIB
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
-def install_body_limits(app: FastAPI, *, body_kib: int, upload_mib: int) -> None:
-    """JSON and text up to `body_kib`; forms with files, and raw files, up to `upload_mib`."""
+def install_body_limits(
+    app: FastAPI, *, body_kib: int, upload_mib: int, by_path: Mapping[str, int] | None = None
+) -> None:
+    """JSON and text up to `body_kib`; forms with files, and raw files, up to `upload_mib`.
+
+    `by_path` maps the beginning of a path to a limit in bytes for bodies of every kind.
+    """
     app.add_middleware(
-        BodyLimit, body_bytes=body_kib * KIB, upload_bytes=upload_mib * MIB + FORM_OVERHEAD_BYTES
+        BodyLimit,
+        body_bytes=body_kib * KIB,
+        upload_bytes=upload_mib * MIB + FORM_OVERHEAD_BYTES,
+        by_path=by_path,
     )
 
 
 class BodyLimit:
     """Counts what really arrives: a length that the caller states may be missing or wrong."""
 
-    def __init__(self, app: ASGIApp, body_bytes: int, upload_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, body_bytes: int, upload_bytes: int, by_path: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
+        self._by_path = dict(by_path or {})
         self._body_bytes = body_bytes
         self._upload_bytes = upload_bytes
 
@@ -43,8 +55,11 @@ class BodyLimit:
         small = (
             kind in ("", "application/x-www-form-urlencoded") or kind.startswith("text/") or "json" in kind
         )
-        counted = _Counted(receive, send, self._body_bytes if small else self._upload_bytes)
+        limit = self._body_bytes if small else self._upload_bytes
+        own = [most for prefix, most in self._by_path.items() if scope["path"].startswith(prefix)]
+        counted = _Counted(receive, send, min([limit, *own]))
         try:
+            _check_encoding(headers)
             counted.check(_stated_length(headers))
             if "json" in kind:
                 counted.replay = await _json_body(counted)
@@ -77,7 +92,7 @@ class _Counted:
             self.refusal = TooLarge(
                 "http.body_too_large",
                 f"The body is larger than {limit}.",
-                "Send less, or raise `limits.body_kib` or `limits.upload_mib`.",
+                "Send less. With a key, `limits.body_kib` and `limits.upload_mib` are the limits.",
             )
             raise self.refusal
 
@@ -136,6 +151,18 @@ def is_text(body: bytes) -> bool:
         if expected_at >= 0 and not body.startswith(b"\\u", expected_at):
             return False
     return True
+
+
+def _check_encoding(headers: Headers) -> None:
+    """Raise for compressed bodies: a megabyte of zeros takes a kilobyte, and a limit must hold for both."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Invalid(
+            "http.body_encoded",
+            "A compressed body is not read.",
+            "Send it without Content-Encoding.",
+            status=415,
+        )
 
 
 def _stated_length(headers: Headers) -> int:

@@ -17,8 +17,8 @@ class Recurring:
     """
 
     def __init__(self, name: str, look: Callable[[], Awaitable[object]], every_s: float) -> None:
-        self._name = name
-        self._look = look
+        self.name = name
+        self.look = look
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
         self._awake = asyncio.Event()
@@ -29,7 +29,7 @@ class Recurring:
         self._awake.set()
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._go_on(), name=self._name)
+        self._task = asyncio.create_task(self._go_on(), name=self.name)
 
     async def close(self) -> None:
         if self._task is not None:
@@ -40,11 +40,11 @@ class Recurring:
     async def _go_on(self) -> None:
         while True:
             try:
-                await self._look()
+                await self.look()
             except (SoundstageError, OSError) as error:
-                self._log.warning("cannot be looked at for now", what=self._name, reason=str(error))
+                self._log.warning("cannot be looked at for now", what=self.name, reason=str(error))
             except Exception:
                 # A fault of ours, or an answer that nobody expected, must not end it until the next restart.
-                self._log.exception("looking at it failed", what=self._name)
+                self._log.exception("looking at it failed", what=self.name)
             await until_set(self._awake, self._every_s)
             self._awake.clear()

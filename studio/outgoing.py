@@ -11,15 +11,17 @@ from datetime import timedelta
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.http import Destinations, own_listeners
+from soundstage.http.addresses import LOOPBACK_NETWORKS, networks_of
 from soundstage.sealing import Sealer
 from soundstage.settings import Settings
+from soundstage.settings.sections import PRIVATE_NETWORKS
 from studio.courier import Courier
 from studio.publishing.accounts import AccountService
 from studio.publishing.journal import PublicationJournal
 from studio.publishing.publisher import Publisher, PublisherOptions
 from studio.publishing.quota import QuotaBook
 from studio.publishing.service import PublishingService
-from studio.webhooks.addresses import Reach
 from studio.webhooks.sender import SenderOptions, WebhookSender
 from studio.webhooks.service import WebhookService
 
@@ -63,7 +65,7 @@ def build_outgoing(
     youtube = settings.youtube
     sealer = Sealer(state_dir)
     quota = QuotaBook(db, youtube)
-    accounts = AccountService(db, sealer, youtube)
+    accounts = AccountService(db, sealer, youtube, own_listeners(settings))
     publisher = Publisher(
         db,
         PublicationJournal(events),
@@ -74,8 +76,8 @@ def build_outgoing(
         youtube,
         publisher_options or PublisherOptions(),
     )
-    reach = webhook_reach(settings)
-    sender = WebhookSender(db, events, sealer, sender_options or _sender_options(settings, reach))
+    destinations = webhook_destinations(settings)
+    sender = WebhookSender(db, events, sealer, sender_options or _sender_options(settings, destinations))
     uploads = Courier(
         "publisher",
         state_dir / "publisher.lock",
@@ -93,7 +95,9 @@ def build_outgoing(
         poll_s=poll_s,
     )
     return Outgoing(
-        webhooks=WebhookService(db, events, sealer, reach, posts.wake),
+        webhooks=WebhookService(
+            db, events, sealer, destinations, settings.webhooks.answer_bodies, posts.wake
+        ),
         publishing=PublishingService(db, events, quota, youtube, uploads.wake),
         accounts=accounts,
         quota=quota,
@@ -102,16 +106,18 @@ def build_outgoing(
     )
 
 
-def webhook_reach(settings: Settings) -> Reach:
-    """This machine may be reached while nobody else can ask for it, unless the settings say otherwise."""
-    chosen = settings.webhooks.loopback
-    alone = settings.bound_to_loopback and settings.http.public_url is None
-    return Reach(loopback=alone if chosen is None else chosen, private=settings.webhooks.private_addresses)
+def webhook_destinations(settings: Settings) -> Destinations:
+    """Where webhooks may lead: public addresses, and what the operator opens beside them."""
+    chosen = settings.webhooks
+    private = networks_of(PRIVATE_NETWORKS) if chosen.private_addresses else ()
+    loopback = LOOPBACK_NETWORKS if chosen.loopback else ()
+    return Destinations(own_listeners(settings), (*private, *loopback))
 
 
-def _sender_options(settings: Settings, reach: Reach) -> SenderOptions:
+def _sender_options(settings: Settings, destinations: Destinations) -> SenderOptions:
     return SenderOptions(
-        reach=reach,
+        destinations=destinations,
+        answer_bodies=settings.webhooks.answer_bodies,
         timeout_s=settings.webhooks.timeout_s,
         keep=timedelta(days=settings.webhooks.keep_days),
     )

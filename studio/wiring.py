@@ -18,6 +18,7 @@ from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
+from soundstage.http import own_listeners
 from soundstage.settings import Settings
 from studio.assets.probing import AssetProber
 from studio.assets.service import AssetService
@@ -34,10 +35,12 @@ from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
 from studio.renders.admission import Admission, Endpoint, Limits
 from studio.renders.dispatcher import Dispatcher, DispatcherOptions
+from studio.renders.listing import RenderList
 from studio.renders.making import MakingOptions
 from studio.renders.service import RenderService
 from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
+from studio.thumbnails.service import Thumbnails
 from studio.voices.samples import SampleCheck
 from studio.voices.service import VoiceService
 
@@ -54,6 +57,8 @@ class Studio:
     assets: AssetService
     prober: AssetProber
     renders: RenderService
+    render_list: RenderList
+    thumbnails: Thumbnails
     idempotency: IdempotencyService
     outgoing: Outgoing
     personas: PersonaService
@@ -89,7 +94,7 @@ def build_studio(
     library = PersonaLibrary(settings.personas_folder, settings.state_dir.absolute() / "personas")
     consents = ConsentService(db)
     limits = Limits(settings.limits.script_chars, settings.limits.scenes, settings.limits.queued_renders)
-    admission = Admission(consents, library, limits, _speech_services(settings))
+    admission = Admission(consents, library, limits, _speech_services(settings), own_listeners(settings))
     making = MakingOptions(out_dir, worker_version, float(settings.worker.timeout_s))
     dispatcher = Dispatcher(
         db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times, audit
@@ -117,6 +122,8 @@ def build_studio(
         assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib, added=prober.courier.wake),
         prober=prober,
         renders=renders,
+        render_list=RenderList(db),
+        thumbnails=Thumbnails(db, blobs),
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),

@@ -40,7 +40,7 @@ def hash_arguments(call: ToolCall) -> str:
 
 def person_of(principal: Principal) -> str:
     """Who sits behind it: the page and the prompt of one machine are one person, a key and its login too."""
-    return THIS_MACHINE if principal.kind in ("local", "loopback") else principal.id
+    return THIS_MACHINE if principal.is_local else principal.id
 
 
 class ApprovalService:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from agent.model.backend import ChatModel
 from agent.model.openai_server import OpenAiServer
+from soundstage.http import OwnListeners
 from soundstage.settings.sections import LlmsSettings
 
 
@@ -40,14 +41,21 @@ class Source(Protocol):
 class ConfiguredModels:
     """The models of the settings, `[llm]`."""
 
-    def __init__(self, settings: LlmsSettings) -> None:
+    def __init__(self, settings: LlmsSettings, listeners: OwnListeners = OwnListeners()) -> None:
         order = {"local": ("local", "cloud"), "cloud": ("cloud", "local"), "none": ()}[settings.prefer]
         self._found: list[Candidate] = []
         for place, name in enumerate(order, start=1):
             one = settings.local if name == "local" else settings.cloud
             if one.base_url is not None:
                 url = str(one.base_url)
-                model = OpenAiServer(name, url, one.model, api_key=one.api_key, silence_s=one.timeout_s)
+                model = OpenAiServer(
+                    name,
+                    url,
+                    one.model,
+                    api_key=one.api_key,
+                    silence_s=one.timeout_s,
+                    listeners=listeners,
+                )
                 self._found.append(Candidate(model, url, preference=place, source="settings"))
 
     async def candidates(self) -> Sequence[Candidate]:

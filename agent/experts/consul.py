@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
-from urllib.parse import quote
 
-import httpx
+import consul
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent.experts.candidates import Candidate
 from agent.model.openai_server import OpenAiServer
 from soundstage.errors import SoundstageError
+from soundstage.http import NO_LISTENERS, Destinations, OwnListeners, resolve
+from soundstage.http.engines import EngineAddress, consul_client
 from soundstage.settings.conversation import ExpertSettings
 from soundstage.telemetry import mask_text
 
@@ -58,8 +57,14 @@ class ConsulExperts:
     values `model`, `path` (default `/v1`) and `scheme` how it is asked.
     """
 
-    def __init__(self, settings: ExpertSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: ExpertSettings,
+        clock: Callable[[], float] = time.monotonic,
+        listeners: OwnListeners = NO_LISTENERS,
+    ) -> None:
         self._settings = settings
+        self._listeners = listeners
         self._clock = clock
         self._found: list[Candidate] = []
         self._looked_at: float | None = None
@@ -82,20 +87,10 @@ class ConsulExperts:
 
     async def _look(self, url: str) -> None:
         try:
-            token = await asyncio.to_thread(self._settings.consul_token)
-            headers = {} if token is None else {"X-Consul-Token": token}
-            verify = await asyncio.to_thread(_tls, url, self._settings)
-            async with (
-                asyncio.timeout(ANSWER_S),
-                httpx.AsyncClient(
-                    base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False, verify=verify
-                ) as client,
-            ):
-                catalogue = _CATALOGUE.validate_python(await _got(client, "/v1/catalog/services"))
-                names = [name for name, tags in catalogue.items() if self._is_expert(tags)][:MOST_SERVICES]
-                answers = [await _got(client, f"/v1/health/service/{quote(name, safe='')}") for name in names]
-                entries = [entry for answer in answers for entry in _ENTRIES.validate_python(answer)]
-        except (httpx.HTTPError, OSError, ValidationError, ValueError, RecursionError) as error:
+            await resolve(url, Destinations(self._listeners, named_by_operator=True))
+            async with asyncio.timeout(ANSWER_S):
+                entries = await asyncio.to_thread(self._entries, url)
+        except (consul.ConsulException, OSError, ValidationError, ValueError, RecursionError) as error:
             where = mask_text(url)
             self._problem = f"Consul at {where} did not say which experts there are ({type(error).__name__})."
             return
@@ -109,6 +104,30 @@ class ConsulExperts:
             if entry.service.port and self._is_expert(entry.service.tags or ())
         ]
 
+    def _entries(self, url: str) -> list[_Entry]:
+        """What registers as an expert and passes its checks. Files are read anew at each look, as
+        certificates and tokens are renewed.
+        """
+        chosen = self._settings
+        address = EngineAddress(
+            url,
+            chosen.consul_token(),
+            chosen.consul_ca_file,
+            chosen.consul_client_cert_file,
+            chosen.consul_client_key_file,
+        )
+        ends = time.monotonic() + ANSWER_S
+        entries: list[_Entry] = []
+        with consul_client(address, ANSWER_S) as client:
+            catalogue = _CATALOGUE.validate_python(client.catalog.services()[1])
+            names = [name for name, tags in catalogue.items() if self._is_expert(tags)]
+            # The library would take a name with a slash for more parts of the path.
+            for name in [name for name in names if "/" not in name][:MOST_SERVICES]:
+                entries += _ENTRIES.validate_python(client.health.service(name, passing=True)[1])
+                if time.monotonic() > ends:
+                    raise TimeoutError(f"Consul took longer than {ANSWER_S:g} s")
+        return entries
+
     def _is_expert(self, tags: Sequence[str]) -> bool:
         return any(fnmatchcase(tag, self._settings.tag) for tag in tags)
 
@@ -121,6 +140,7 @@ class ConsulExperts:
             meta.get("model", ""),
             api_key=self._settings.api_key,
             silence_s=self._settings.timeout_s,
+            listeners=self._listeners,
         )
         topics = frozenset(
             tag.removeprefix(TOPIC).lower() for tag in service.tags or () if tag.startswith(TOPIC)
@@ -128,25 +148,8 @@ class ConsulExperts:
         return Candidate(model, url, topics)
 
 
-def _tls(url: str, settings: ExpertSettings) -> ssl.SSLContext | bool:
-    """Read anew at each look, as the token is: certificates are renewed. OSError where a file is none."""
-    if not url.startswith("https:"):
-        return True
-    context = ssl.create_default_context(cafile=settings.consul_ca_file)
-    if settings.consul_client_cert_file is not None:
-        context.load_cert_chain(settings.consul_client_cert_file, settings.consul_client_key_file)
-    return context
-
-
 def _url(host: str, port: int, meta: Mapping[str, str]) -> str:
     scheme = "https" if meta.get("scheme") == "https" else "http"
     shown = f"[{host}]" if ":" in host else host
     path = meta.get("path", "/v1").strip("/")
     return f"{scheme}://{shown}:{port}/{path}"
-
-
-async def _got(client: httpx.AsyncClient, path: str) -> Any:
-    """Only services that pass their checks; the catalogue ignores that parameter."""
-    answer = await client.get(path, params={"passing": "1"})
-    answer.raise_for_status()
-    return answer.json()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
+from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 INSTALL = "Install it with `uv sync --extra memory`, then start Soundstage again."
 
@@ -53,7 +53,17 @@ def not_meant() -> Invalid:
     return Invalid(
         "memory.say_everything",
         "This would forget everything, and it is not said that it shall.",
-        "Add `everything=true`, or name one memory.",
+        "`soundstage memory forget --everything` forgets all, with ids instead it forgets those "
+        "(REST: `everything=true`, or `id`).",
+    )
+
+
+def not_yours() -> Forbidden:
+    """Somebody else's, for anybody but the operator."""
+    return Forbidden(
+        "memory.not_yours",
+        "What others asked me to remember is shown to the operator alone.",
+        "Leave out --of and --tenant, or use a key of the operator.",
     )
 
 
@@ -63,4 +73,14 @@ def full(limit: int) -> Conflict:
         "memory.full",
         f"{limit} things are remembered already, and that is the limit.",
         "Forget something first: “forget what I said about …”.",
+    )
+
+
+def looks_secret(shape: str) -> Conflict:
+    """The text looks like something that does not belong into conversations. It is not repeated here."""
+    return Conflict(
+        "memory.looks_secret",
+        f"This looks like {shape}. It is not stored yet: what is remembered is shown in conversations, and "
+        "may go to a language model.",
+        "Keep it in a password manager. To store it all the same, say “remember anyway that …”.",
     )

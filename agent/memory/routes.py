@@ -16,6 +16,22 @@ Teller = Annotated[Principal, Depends(require_permission("memory:create"))]
 Forgetter = Annotated[Principal, Depends(require_permission("memory:delete"))]
 
 
+Of = Annotated[
+    str | None,
+    Query(max_length=80, description="whose: the id of a key; for the operator alone. Default: one's own"),
+]
+InTenant = Annotated[str | None, Query(max_length=80, description="with `of`: the tenant of that key")]
+
+
+def owner_of(principal: Principal, of: str | None, tenant: str | None) -> Owner:
+    """Return the asker, or with `of` another one. Raises Forbidden for everybody but the operator."""
+    if of is None and tenant is None:
+        return Owner.of(principal)
+    if not principal.is_operator:
+        raise errors.not_yours()
+    return Owner(tenant or principal.tenant, of or principal.id)
+
+
 class Forgotten(BaseModel):
     """How many memories are gone."""
 
@@ -32,19 +48,23 @@ def memory_router(memory: MemoryService) -> APIRouter:
         about: Annotated[str, Query(max_length=MOST_CHARS, description="what it shall have to do with")] = "",
         persona: Annotated[str | None, Query(max_length=80, description="for this one and for all")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        of: Of = None,
+        tenant: InTenant = None,
     ) -> Recalled:
         """What is remembered: the nearest first to what is asked about, else the newest first."""
-        return await memory.recall(Owner.of(principal), about, persona=persona, limit=limit)
+        return await memory.recall(owner_of(principal, of, tenant), about, persona=persona, limit=limit)
 
     @router.post("", status_code=201)
     async def remember(told: RememberRequest, principal: Teller) -> Remembered:
         """Remembers a text. What is remembered already in the same words is not kept twice."""
-        return await memory.remember(Owner.of(principal), told.text, told.persona)
+        return await memory.remember(
+            Owner.of(principal), told.text, told.persona, keep_secret=told.keep_secret
+        )
 
     @router.get("/export")
-    async def export(principal: Reader) -> Export:
+    async def export(principal: Reader, of: Of = None, tenant: InTenant = None) -> Export:
         """Everything that is remembered, as one document."""
-        return await memory.export(Owner.of(principal))
+        return await memory.export(owner_of(principal, of, tenant))
 
     @router.delete("/{memory_id}")
     async def forget(memory_id: str, principal: Forgetter) -> Forgotten:
@@ -55,13 +75,24 @@ def memory_router(memory: MemoryService) -> APIRouter:
         return Forgotten(gone=gone)
 
     @router.delete("")
-    async def forget_everything(
+    async def forget_several(
         principal: Forgetter,
-        everything: Annotated[bool, Query(description="must be true: there is no way back")] = False,
+        ids: Annotated[
+            list[str], Query(alias="id", max_length=500, description="these alone; repeatable")
+        ] = (),  # type: ignore[assignment]
+        everything: Annotated[
+            bool, Query(description="all of it, where no `id` is given: there is no way back")
+        ] = False,
+        of: Of = None,
+        tenant: InTenant = None,
     ) -> Forgotten:
-        """Forgets all that is remembered for the asker."""
-        if not everything:
+        """Forgets what is named, all or nothing of it; or everything that is remembered for the asker."""
+        if not ids and not everything:
             raise errors.not_meant()
-        return Forgotten(gone=await memory.forget(Owner.of(principal), None))
+        owner = owner_of(principal, of, tenant)
+        known = {one.id for one in await memory.some(owner, ids)}
+        for missing in sorted(set(ids) - known):
+            raise errors.no_memory(missing)
+        return Forgotten(gone=await memory.forget(owner, None if everything else known))
 
     return router

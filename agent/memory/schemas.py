@@ -23,6 +23,9 @@ class RememberRequest(BaseModel):
 
     text: Told = Field(description="What to remember, as one would say it.")
     persona: str = Field(default="", max_length=80, description="Only in conversations with this persona.")
+    keep_secret: bool = Field(
+        default=False, description="Store it although it looks like a password, a key or a card number."
+    )
 
 
 class MemoryOut(BaseModel):

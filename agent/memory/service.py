@@ -21,6 +21,7 @@ from agent.memory.indexes import Indexes
 from agent.memory.models import Memory, MemoryShelf
 from agent.memory.repository import Memories
 from agent.memory.schemas import Export, MemoryOut, Recalled, Remembered
+from agent.memory.secret_shapes import secret_shape
 from agent.memory.words import shared, telling_words
 from agent.sessions.repository import SessionRepository
 from policy import Principal
@@ -52,6 +53,12 @@ class Owner:
         return cls(principal.tenant, principal.id)
 
 
+def refuse_secret(text: str) -> None:
+    """Raise Conflict `memory.looks_secret` for what looks like a password, a key or a card number."""
+    if (shape := secret_shape(text)) is not None:
+        raise errors.looks_secret(shape)
+
+
 Forget = Callable[[AsyncSession, Forgotten], Awaitable[object]]
 """Told in the same transaction what is forgotten now."""
 
@@ -75,11 +82,16 @@ class MemoryService:
         persona: str = "",
         session_id: str | None = None,
         turn: int | None = None,
+        *,
+        keep_secret: bool = False,
     ) -> Remembered:
         """Keeps a text, said in a turn of a session; in one that is held with a persona, for that persona.
 
-        Raises Conflict `memory.full` at the owner's limit.
+        Raises Conflict `memory.full` at the owner's limit, and `memory.looks_secret` for what looks like a
+        password, a key or a card number, unless `keep_secret` says that the person wants it all the same.
         """
+        if not keep_secret:
+            refuse_secret(text)
         # Encoded before the transaction: nobody waits for a model under the database's lock.
         vector, model = await self._vector(text)
         async with self._database.transaction() as session:

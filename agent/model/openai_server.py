@@ -16,6 +16,7 @@ from agent.model.pieces import GatheredCalls, Spoken
 from agent.model.refusals import refusal, said_error, wants_other_limit
 from agent.model.wire import Chunk
 from soundstage.errors import Unavailable, Upstream
+from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.tracing import traceparent
 
 ANSWER_BYTES = 4 << 20
@@ -38,13 +39,18 @@ class OpenAiServer:
         *,
         api_key: Callable[[], str | None] = lambda: None,
         silence_s: float = 60.0,
+        listeners: OwnListeners = OwnListeners(),
     ) -> None:
-        """`base_url` up to and including `/v1`; `silence_s` is the longest wait for the next bytes."""
+        """`base_url` up to and including `/v1`; `silence_s` is the longest wait for the next bytes. None of
+        `listeners` is called.
+        """
         self._name = name
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._model = model
         self._api_key = api_key
-        self._silence_s = silence_s
+        self._destinations = Destinations(listeners, named_by_operator=True)
+        # A refusal says more than its words, and every token brings a wire form of its own.
+        self._bounds = Bounds(silence_s, answer_bytes=2 * ANSWER_BYTES, connect_s=CONNECT_S)
         self._limit_name = "max_tokens"
 
     @property
@@ -67,10 +73,9 @@ class OpenAiServer:
         headers = {"Accept": "text/event-stream", "traceparent": traceparent()}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        timeout = httpx.Timeout(self._silence_s, connect=min(CONNECT_S, self._silence_s))
         try:
             async with (
-                httpx.AsyncClient(timeout=timeout, trust_env=False) as client,
+                outgoing_client(self._destinations, self._bounds) as client,
                 aclosing(self._answers(client, body, headers, max_tokens)) as pieces,
             ):
                 async for piece in pieces:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import unicodedata
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 LimitHit = Literal["time", "cpu", "memory", "processes", "disk", "file_size", "output"]
+
+
+def _visible(path: str) -> str:
+    """The path on one line: what breaks lines, hides or turns round letters is written as its escape."""
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(
+        one.encode("unicode_escape").decode("ascii") if unicodedata.category(one) in hidden else one
+        for one in path
+    )
 
 
 class MadeFile(BaseModel):
@@ -14,7 +24,7 @@ class MadeFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str = Field(max_length=1024)
+    path: Annotated[str, AfterValidator(_visible)] = Field(max_length=1024)
     bytes: int = Field(ge=0)
     text: str | None = None
     base64: str | None = None

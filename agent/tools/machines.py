@@ -84,9 +84,12 @@ async def list_machines(context: ToolContext, request: ListMachines) -> MachineL
 
 
 class ChangeMachine(ToolRequest):
-    action: Literal["accept", "reinstall", "drain", "undrain", "switch_on", "switch_off", "retire"] = Field(
-        description="accept: let it join; reinstall: write it anew; drain: move its work away; undrain: let "
-        "it work again; switch_on, switch_off: its power; retire: out of service for good."
+    action: Literal[
+        "accept", "choose_key", "reinstall", "drain", "undrain", "switch_on", "switch_off", "retire"
+    ] = Field(
+        description="accept: let it join; choose_key: of the keys that report as it, the one with `code` "
+        "counts; reinstall: write it anew; drain: move its work away; undrain: let it work again; switch_on, "
+        "switch_off: its power; retire: out of service for good."
     )
     machine: str = Field(
         min_length=1, max_length=80, description="Its name, or “new” for the one that waits for a yes."
@@ -95,6 +98,11 @@ class ChangeMachine(ToolRequest):
         default=None,
         pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
         description="With accept: what it is called from now on; a-z, 0-9 and hyphens inside.",
+    )
+    code: str | None = Field(
+        default=None,
+        max_length=20,
+        description="With accept and choose_key: the code on its console, like 2c91-a110-1679.",
     )
 
 
@@ -110,6 +118,7 @@ class MachineChanged(ToolResult):
 @tool(
     acts={
         "accept": Act("write", "machine:accept"),
+        "choose_key": Act("write", "machine:accept"),
         "reinstall": Act("destructive", "machine:accept"),
         "drain": Act("write", "machine:drain"),
         "undrain": Act("write", "machine:drain"),
@@ -122,7 +131,7 @@ class MachineChanged(ToolResult):
     plan=plan_act,
 )
 async def change_machine(context: ToolContext, request: ChangeMachine) -> MachineChanged:
-    """Let a machine join, write it anew, move its work away or back, switch it on or off, or retire it."""
+    """Let a machine join, choose its key, write it anew, drain it, switch it on or off, or retire it."""
     done = await ACTS[request.action].run(context, request)
     return MachineChanged(machine_id=done.machine_id, name=done.name, done=done.sentence)
 

@@ -26,6 +26,9 @@ class Asked(Protocol):
     @property
     def name(self) -> str | None: ...
 
+    @property
+    def code(self) -> str | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Acted:

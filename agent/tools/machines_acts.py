@@ -14,11 +14,11 @@ from agent.tools.cluster_door import jobs_on, node_named, takes_work
 from agent.tools.machines_acting import Acted, Asked, MachineAct, work_on
 from agent.tools.machines_door import Machine, MachineCalls, Timeline, one_machine, understood
 from agent.tools.machines_power import SWITCHES
-from agent.tools.machines_words import disks_of, introduced
+from agent.tools.machines_words import disks_of, introduced, other_key
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
 from agent.tools.table import listed
-from soundstage.errors import Conflict, SoundstageError
+from soundstage.errors import Conflict, Invalid, SoundstageError
 from soundstage.tracing import trace_id
 
 DRAIN_DEADLINE = timedelta(hours=1)
@@ -36,6 +36,9 @@ async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
         machine = await _acceptable(api, request)
     called = f", and is called {request.name}" if request.name else ""
     changes = [change(f"It joins the farm{called}", introduced(machine))]
+    changes += [
+        change("Another key reports as it and does not count", other_key(one)) for one in machine.conflicts
+    ]
     disks = ", ".join(disks_of(machine.hardware)) or "its disk"
     changes.append(change("What is on its disk is lost when it is written", disks))
     return Plan(changes=tuple(changes))
@@ -44,10 +47,37 @@ async def _plan_accept(context: ToolContext, request: Asked) -> Plan:
 async def _accept(context: ToolContext, request: Asked) -> Acted:
     async with context.doors.machines(context.principal) as api:
         machine = await _acceptable(api, request)
-        body = {} if request.name is None else {"name": request.name}
+        # The code of the plan that was agreed to, unless it was said: the API refuses it when it has changed.
+        code = request.code or machine.code
+        body = {key: value for key, value in (("name", request.name), ("code", code)) if value}
         done = understood(Machine, await api.post(f"/api/machines/{machine.id}/accept", body))
     start = "It joins by itself if it waits in its ramdisk; else start it from the network."
     return Acted(done.id, done.name, f"{done.name} is accepted. {start}")
+
+
+async def _plan_choose_key(context: ToolContext, request: Asked) -> Plan:
+    async with context.doors.machines(context.principal) as api:
+        machine = await one_machine(api, request.machine)
+    code = _said_code(request)
+    changes = [change(f"The key {code} counts for it from now on, and no other", introduced(machine))]
+    changes += [change("Reports as it", other_key(one)) for one in machine.conflicts]
+    return Plan(changes=tuple(changes), seconds=0)
+
+
+async def _choose_key(context: ToolContext, request: Asked) -> Acted:
+    async with context.doors.machines(context.principal) as api:
+        machine = await one_machine(api, request.machine)
+        body = {"code": _said_code(request)}
+        done = understood(Machine, await api.post(f"/api/machines/{machine.id}/key", body))
+    return Acted(done.id, done.name, f"The key {done.code} counts for {done.name}.")
+
+
+def _said_code(request: Asked) -> str:
+    if request.code is None:
+        raise Invalid(
+            "machine.code_missing", "No code was said.", "Read it from the machine's console: 2c91-a110-1679."
+        )
+    return request.code
 
 
 async def _acceptable(api: MachineCalls, request: Asked) -> Machine:
@@ -82,7 +112,8 @@ async def _plan_reinstall(context: ToolContext, request: Asked) -> Plan:
 async def _reinstall(context: ToolContext, request: Asked) -> Acted:
     async with context.doors.machines(context.principal) as api:
         machine = await _reinstallable(context, api, request)
-        await api.post(f"/api/machines/{machine.id}/accept")
+        body = {"code": machine.code} if machine.code else None
+        await api.post(f"/api/machines/{machine.id}/accept", body)
         sentence = f"{machine.name} is written anew at its next start from the network."
         if machine.power:
             try:
@@ -185,6 +216,7 @@ async def _retire(context: ToolContext, request: Asked) -> Acted:
 ACTS: Mapping[str, MachineAct] = MappingProxyType(
     {
         "accept": MachineAct(_plan_accept, _accept),
+        "choose_key": MachineAct(_plan_choose_key, _choose_key),
         "reinstall": MachineAct(_plan_reinstall, _reinstall),
         "drain": MachineAct(_plan_drain, _drain),
         "undrain": MachineAct(_plan_undrain, _undrain),

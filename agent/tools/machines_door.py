@@ -60,6 +60,15 @@ class Hardware(_Told):
     gpus: tuple[Card, ...] = ()
 
 
+class OtherKey(_Told):
+    """A key that reports as a machine and does not count for it."""
+
+    code: str
+    source: str
+    since: datetime
+    same_source: bool
+
+
 class Machine(_Told):
     """`hardware` and `next` are only in the answer on one machine."""
 
@@ -70,6 +79,7 @@ class Machine(_Told):
     tags: tuple[str, ...]
     macs: tuple[str, ...] = ()
     code: str = ""
+    conflicts: tuple[OtherKey, ...] = ()
     address: str | None = None
     cause: str = ""
     hint: str = ""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from agent.tools.machines_door import Hardware, Machine, Run, Timeline
+from agent.tools.machines_door import Hardware, Machine, OtherKey, Run, Timeline
 from agent.tools.table import aligned, lasting, listed
 from soundstage.database import utcnow
 
@@ -18,6 +18,7 @@ State = Literal[
     "configuring",
     "ready",
     "draining",
+    "wipe_unverified",
     "retired",
     "failed",
 ]
@@ -48,6 +49,9 @@ def disks_of(hardware: Hardware | None) -> list[str]:
 
 def remark(machine: Machine) -> str:
     """What there is to say beside its state; empty when all is well."""
+    if machine.conflicts:
+        others = "; ".join(map(other_key, machine.conflicts))
+        return f"reports with another key: {others}. “The key CODE counts for {machine.name}” ends that."
     if machine.state == "discovered":
         code = f"; {machine.code} stands on its console" if machine.code else ""
         return f"waits for a yes: “accept {machine.name}”{code}"
@@ -109,6 +113,12 @@ def introduced(machine: Machine) -> str:
     code = f"code {machine.code}" if machine.code else ""
     parts = [part for part in (code, machine.address or "", made_of(machine.hardware)) if part]
     return f"{machine.name} ({', '.join(parts)})" if parts else machine.name
+
+
+def other_key(key: OtherKey) -> str:
+    """`2c91-a110-1679 since 14:02, from another address (10.0.0.9)`."""
+    place = "the same" if key.same_source else "another"
+    return f"{key.code} since {key.since:%H:%M}, from {place} address ({key.source})"
 
 
 def since(machine: Machine) -> str:

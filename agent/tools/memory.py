@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from agent.memory import errors
 from agent.memory.schemas import MOST_CHARS, How, MemoryOut, Told
-from agent.memory.service import Owner
+from agent.memory.service import Owner, refuse_secret
 from agent.tools.plan import Plan, change
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 
@@ -25,6 +25,10 @@ class MemoryRequest(ToolRequest):
     )
     everything: bool = Field(default=False, description="Forget all that is remembered about the person.")
     limit: int = Field(default=5, ge=1, le=50, description="How many to recall at most.")
+    keep_secret: bool = Field(
+        default=False,
+        description="Remember it although it looks like a password, key or card number; only if asked to.",
+    )
 
     @model_validator(mode="after")
     def _says_what(self) -> Self:
@@ -73,6 +77,8 @@ async def _plan(context: ToolContext, request: MemoryRequest) -> Plan:
     """What would be written down or gone."""
     owner = Owner.of(context.principal)
     if request.action != "forget":
+        if request.action == "remember" and not request.keep_secret:
+            refuse_secret(request.text or "")
         return Plan(changes=(change("Remember", request.text or ""),))
     if request.everything:
         count = await context.doors.memory.count(owner)
@@ -100,7 +106,9 @@ async def memory(context: ToolContext, request: MemoryRequest) -> MemoryAnswer:
     match request.action:
         case "remember":
             text, where = request.text or "", context.session_id
-            told = await kept.remember(owner, text, session_id=where, turn=context.turn)
+            told = await kept.remember(
+                owner, text, session_id=where, turn=context.turn, keep_secret=request.keep_secret
+            )
             return MemoryAnswer(
                 action="remember", memory_id=told.memory.id, memories=(told.memory,), known=told.known
             )

@@ -71,8 +71,10 @@ def message_of(view: RenderView) -> str:
         return f"{view.error.message} {view.error.hint}".strip()
     if view.waits:
         return view.waits
-    done, total = view.progress.frames_done, view.progress.frames_total
-    return f"Frame {done} of {total}." if total and not view.ended else ""
+    if view.ended or not view.progress.frames_total:
+        return ""
+    said = view.progress.sentence
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 async def explained(context: ToolContext, view: RenderView) -> RenderLine:

@@ -13,6 +13,7 @@ import yaml
 from hassil import Intents, merge_dict, recognize_all
 from hassil.models import MatchEntity
 
+from agent.sentences import LOADER
 from agent.tools.record import rule_name
 from agent.understanding.literals import SCRIPT_MARK, Cut, Masked, mask, script_cuts
 from agent.understanding.saying import Wording
@@ -33,12 +34,15 @@ SUGGESTED_SCRIPT_CHARS = 500
 
 @dataclass(frozen=True, slots=True)
 class HelpEntry:
-    """One thing people can ask for, in words."""
+    """One thing people can ask for, in words. `opening`: each example works where there is nothing yet, so
+    that the page may show it at an empty start.
+    """
 
     intent: str
     tool: str | None
     purpose: str
     examples: tuple[str, ...]
+    opening: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Grammar:
         root = folder if folder is not None else Path(str(files("agent") / "grammar"))
         merged: dict[str, Any] = {}
         for path in sorted(root.glob("*.yaml")):
-            merge_dict(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
+            merge_dict(merged, yaml.load(path.read_text(encoding="utf-8"), LOADER))  # noqa: S506
         return cls(Intents.from_dict(merged))
 
     def read_all(self) -> None:
@@ -192,6 +196,7 @@ def _help_entries(intents: Intents) -> Iterator[HelpEntry]:
                 metadata.get("tool"),
                 metadata.get("help", ""),
                 tuple(metadata.get("examples", ())),
+                bool(metadata.get("opening", False)),
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from agent.model.backend import ChatModel, TextPiece
 from agent.model.openai_server import OpenAiServer
 from soundstage.errors import Unavailable
+from soundstage.http import OwnListeners
 from soundstage.settings.outgoing import is_loopback_host
 from soundstage.settings.sections import LlmsSettings
 
@@ -67,7 +68,10 @@ class ModelDescriber:
         return said.strip()[:ANSWER_CHARS]
 
 
-def seeing_model(settings: LlmsSettings) -> ModelDescriber | None:
+def seeing_model(
+    settings: LlmsSettings,
+    listeners: OwnListeners = OwnListeners(),
+) -> ModelDescriber | None:
     """The first model of the settings, in their order, that is said to see; None without one.
 
     One on another machine is sent a picture only when somebody wants its words, or the settings say so.
@@ -77,7 +81,12 @@ def seeing_model(settings: LlmsSettings) -> ModelDescriber | None:
         one = settings.local if name == "local" else settings.cloud
         if one.base_url is not None and one.vision:
             server = OpenAiServer(
-                name, str(one.base_url), one.model, api_key=one.api_key, silence_s=one.timeout_s
+                name,
+                str(one.base_url),
+                one.model,
+                api_key=one.api_key,
+                silence_s=one.timeout_s,
+                listeners=listeners,
             )
             here = is_loopback_host(one.base_url.host or "")
             return ModelDescriber(server, unasked=here or one.vision_unasked)

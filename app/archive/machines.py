@@ -8,6 +8,7 @@ from pathlib import Path
 from app.archive.manifest import KEYS
 from app.migrating import PROVISIONING, migrate
 from app.provisioning import build_process
+from policy.audit.head import KEY_FILE as AUDIT_KEY
 from soundstage.database import Database
 from soundstage.sealing import KEY_FILE
 from soundstage.settings import Settings
@@ -29,7 +30,7 @@ class MachineState:
 
     def keys(self) -> list[tuple[str, Path]]:
         """Private keys by their name in archives: whoever has these can be this farm."""
-        found = [("studio", self.key_folders["studio"] / KEY_FILE)]
+        found = [("studio", self.key_folders["studio"] / name) for name in (AUDIT_KEY, KEY_FILE)]
         found += [("provisioning", path) for path in sorted(self.key_folders["provisioning"].glob("*"))]
         return [(f"{KEYS}/{owner}/{path.name}", path) for owner, path in found if path.is_file()]
 
@@ -58,4 +59,5 @@ async def close_what_was_open(settings: Settings) -> int:
         await migrate(process.database, settings.state_dir, tree=PROVISIONING)
         return await process.services.restored.close_what_was_open()
     finally:
+        process.services.audit.close()
         await process.database.close()

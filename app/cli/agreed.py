@@ -8,16 +8,16 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from avatar.spec import Consent, Face, MediaRef, PhotoFace, RenderSpec, RigFace
 from avatar.spec.consent_file import EXAMPLE, consent_file, read_consent
 from pydantic import ValidationError
 
-from soundstage.database import utcnow
-from soundstage.errors import Forbidden, Invalid
+from app.cli.studio_api import StudioApi
+from soundstage.errors import Forbidden, Invalid, SoundstageError
 from studio.consents.schemas import ConsentDraft, ConsentView, moment_of
-from studio.consents.service import ConsentService
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +37,29 @@ class Said:
             )
 
 
-async def agreed(consents: ConsentService, file: Path | None, said: Said) -> Consent | None:
+async def agreed(api: StudioApi, file: Path | None, said: Said) -> Consent | None:
     """The consent on record in the studio, where it is recorded now if it was not before; None where nobody
     says anything. `file`: of the face. Raises Invalid `consent.unreadable`, `consent.in_future`.
     """
     if said.person is not None and said.purpose is not None:
-        draft = ConsentDraft(person=said.person.strip(), purpose=said.purpose.strip(), granted_at=utcnow())
-        known = [view for view in await _like(consents, draft) if view.revoked_at is None]
+        draft = ConsentDraft(
+            person=said.person.strip(), purpose=said.purpose.strip(), granted_at=datetime.now(UTC)
+        )
+        known = [view for view in await _like(api, draft) if view.revoked_at is None]
     elif file is not None and consent_file(file).is_file():
         draft = await asyncio.to_thread(_read, consent_file(file))
         # One that was taken back is found too, and refused: the file beside the picture does not know of it.
         granted_at = moment_of(draft.granted_at)
-        known = [view for view in await _like(consents, draft) if view.granted_at == granted_at]
+        known = [view for view in await _like(api, draft) if view.granted_at == granted_at]
     else:
         return None
-    view = known[0] if known else await consents.record(draft)
+    view = known[0] if known else await _record(api, draft)
     return Consent(
         id=view.id, person=view.person, granted_at=view.granted_at.isoformat(), purpose=view.purpose
     )
 
 
-async def agreed_spec(consents: ConsentService, spec: RenderSpec, folder: Path, said: Said) -> RenderSpec:
+async def agreed_spec(api: StudioApi, spec: RenderSpec, folder: Path, said: Said) -> RenderSpec:
     """The spec with a consent in each face of a person that names none. `folder`: of the paths in it.
 
     Raises Invalid as `agreed`, and `consent.several_faces` where one was said of faces from several files.
@@ -65,20 +67,20 @@ async def agreed_spec(consents: ConsentService, spec: RenderSpec, folder: Path, 
     if said.person is not None:
         _require_one_face(spec)
     scenes = [
-        scene.model_copy(update={"face": await _agreed_face(consents, scene.face, folder, said)})
+        scene.model_copy(update={"face": await _agreed_face(api, scene.face, folder, said)})
         for scene in spec.scenes
     ]
     return spec.model_copy(update={"scenes": tuple(scenes)})
 
 
-async def _agreed_face(consents: ConsentService, face: Face, folder: Path, said: Said) -> Face:
+async def _agreed_face(api: StudioApi, face: Face, folder: Path, said: Said) -> Face:
     if isinstance(face, RigFace) or face.consent is not None:
         return face
     media = face.image if isinstance(face, PhotoFace) else face.video
     file = None if media.path is None else folder / media.path
     if file is not None and not file.is_file():
         return face  # that is told next, and a consent for it would be recorded for nothing
-    return face.model_copy(update={"consent": await agreed(consents, file, said)})
+    return face.model_copy(update={"consent": await agreed(api, file, said)})
 
 
 def _without_consent(spec: RenderSpec) -> Iterator[MediaRef]:
@@ -111,7 +113,7 @@ def asking_agreement(file: Path | None) -> Iterator[None]:
     """
     try:
         yield
-    except Forbidden as error:
+    except SoundstageError as error:
         if error.code != "consent.required":
             raise
         ways = 'give the same command with --person "NAME" --purpose "WHAT FOR"'
@@ -124,9 +126,14 @@ def asking_agreement(file: Path | None) -> Iterator[None]:
         ) from error
 
 
-async def _like(consents: ConsentService, draft: ConsentDraft) -> list[ConsentView]:
+async def _like(api: StudioApi, draft: ConsentDraft) -> list[ConsentView]:
     said = (draft.person, draft.purpose)
-    return [view for view in await consents.list() if (view.person, view.purpose) == said]
+    views = [ConsentView.model_validate(one) for one in await api.get("/api/consents")]
+    return [view for view in views if (view.person, view.purpose) == said]
+
+
+async def _record(api: StudioApi, draft: ConsentDraft) -> ConsentView:
+    return ConsentView.model_validate(await api.post("/api/consents", draft.model_dump(mode="json")))
 
 
 def _read(path: Path) -> ConsentDraft:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.approvals.schemas import ApprovalOut
-from agent.approvals.states import ApprovalState
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.printing import Printer
 from app.cli.state import Invocation, JsonFlag, invocation
-from app.composition import Services
-from policy import Principal
+from app.cli.words import segment
+
+if TYPE_CHECKING:
+    from app.cli.studio_api import StudioApi
+
+OPEN = ("pending", "approved")
+GOING_ON = ("approved", "running")
+PATIENCE_S, POLL_S = 10.0, 0.2
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit log.")]
 
@@ -29,17 +34,16 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """List what waits for a yes, the newest first."""
         called = invocation(context)
-        states = () if everything else (ApprovalState.PENDING, ApprovalState.APPROVED)
-        by = Principal.local_admin()
-        found = with_services(called, lambda services: services.deciding.approvals.list(by, states))
+        states = None if everything else list(OPEN)
+        found = asked(called, lambda api: api.get("/api/approvals", state=states))
         rows = (
             [
-                one.id,
-                one.state,
-                one.tool,
-                one.requester_name,
-                f"{_agreed(one)} of {one.approvers}",
-                one.expires_at,
+                one["id"],
+                one["state"],
+                one["tool"],
+                one["requester_name"],
+                f"{_agreed(one)} of {one['approvers']}",
+                one["expires_at"],
             ]
             for one in found
         )
@@ -50,9 +54,7 @@ def register(cli: typer.Typer) -> None:
     def show(context: typer.Context, approval_id: str, as_json: JsonFlag = False) -> None:
         """Show what one of them would change, and who has said what."""
         called = invocation(context)
-        by = Principal.local_admin()
-        found = with_services(called, lambda services: services.deciding.approvals.get(approval_id, by))
-        _tell(called.printer(as_json), found)
+        _tell(called.printer(as_json), asked(called, lambda api: api.get(_path(approval_id))))
 
     @group.command()
     def approve(
@@ -71,31 +73,46 @@ def register(cli: typer.Typer) -> None:
         _tell(called.printer(as_json), _vote(called, approval_id, reason, agrees=False))
 
 
-def _vote(called: Invocation, approval_id: str, reason: str, *, agrees: bool) -> ApprovalOut:
-    by = Principal.local_admin()
+def _vote(called: Invocation, approval_id: str, reason: str, *, agrees: bool) -> dict[str, Any]:
+    import asyncio
 
-    async def vote(services: Services) -> ApprovalOut:
-        await services.deciding.vote(approval_id, by, agrees=agrees, reason=reason)
-        # A server that is up may be faster; whoever claims it first runs it, once.
-        await services.deciding.run_approved()
-        return await services.deciding.approvals.get(approval_id, by)
+    async def vote(api: StudioApi) -> dict[str, Any]:
+        verb = "approve" if agrees else "deny"
+        found: dict[str, Any] = await api.post(f"{_path(approval_id)}/{verb}", {"reason": reason})
+        if await api.run_approved():
+            return dict(await api.get(_path(approval_id)))
+        deadline = time.monotonic() + PATIENCE_S
+        # A server runs at once what is agreed to; how it ended is worth a moment.
+        while found["state"] in GOING_ON and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_S)
+            found = await api.get(_path(approval_id))
+        return found
 
-    return with_services(called, vote)
+    return asked(called, vote)
 
 
-def _agreed(approval: ApprovalOut) -> int:
-    return sum(vote.agrees for vote in approval.votes)
+def _path(approval_id: str) -> str:
+    return f"/api/approvals/{segment(approval_id)}"
 
 
-def _tell(printer: Printer, approval: ApprovalOut) -> None:
+def _agreed(approval: dict[str, Any]) -> int:
+    return sum(vote["agrees"] for vote in approval["votes"])
+
+
+def _tell(printer: Printer, approval: dict[str, Any]) -> None:
+    from agent.tools.plan import Plan
+
     said = [
-        f"{vote.name} says {'yes' if vote.agrees else 'no'}. {vote.reason}".strip() for vote in approval.votes
+        f"{vote['name']} says {'yes' if vote['agrees'] else 'no'}. {vote['reason']}".strip()
+        for vote in approval["votes"]
     ]
+    agreed = f"{_agreed(approval)} of {approval['approvers']} agreed."
+    asked_for = f"{approval['requester_name']} asked for {approval['tool']}."
     lines = [
-        f"{approval.id} is {approval.state}: {approval.requester_name} asked for {approval.tool}.",
-        approval.plan.sentence(),
-        f"Why it waits: {approval.why}. {_agreed(approval)} of {approval.approvers} agreed.",
+        f"{approval['id']} is {approval['state']}: {asked_for}",
+        Plan.model_validate(approval["plan"]).sentence(),
+        f"Why it waits: {approval['why']}. {agreed}",
         *said,
-        *([approval.outcome] if approval.outcome else []),
+        *([approval["outcome"]] if approval["outcome"] else []),
     ]
     printer.answer(approval, "\n".join(lines))

@@ -1,23 +1,18 @@
-"""`soundstage ask "…"`: one sentence to the Brain, in this process, with or without a running server."""
+"""`soundstage ask "…"`: one sentence to the agent, and what came of it."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.events import ToolReturned
-from agent.outcome import GOING_ON
-from agent.understanding import Grammar
-from app.cli.printing import Printer
-from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
-from app.cli.words import words_of
-from app.composition import Services, opened, working
-from policy import Principal
+from app.cli.words import segment, words_of
 from soundstage.errors import Invalid, SoundstageError
+
+if TYPE_CHECKING:
+    from app.cli.printing import Printer
+    from app.cli.studio_api import StudioApi
 
 
 def register(cli: typer.Typer) -> None:
@@ -46,43 +41,42 @@ def register(cli: typer.Typer) -> None:
             raise Invalid("agent.nothing_said", "The sentence is empty.", 'Try: soundstage ask "help".')
 
         async def work() -> bool:
-            async with opened(called.settings()) as services, working(services, drive=False):
-                return await _answer(services, printer, words, session, wait=wait, dry_run=dry_run)
+            import asyncio
+
+            from app.cli.answers import Conversation
+            from app.cli.connection import studio
+            from app.cli.progress import AnswerView
+
+            async with studio(called) as api:
+                await api.start_making(drive=False)
+                conversation = Conversation(api, session, follow=wait, dry_run=dry_run)
+                view = AnswerView(printer)
+                try:
+                    with view:
+                        await conversation.say(words, view.show)
+                except asyncio.CancelledError:
+                    if view.made_render_id is not None:
+                        await cancel_and_say(api, printer, view.made_render_id)
+                    raise
+                return not view.failed
 
         raise typer.Exit(0 if run(work()) else 1)
 
 
 def sentences(incomplete: str) -> list[str]:
     """For the shell's completion: the examples of the grammar that begin so."""
-    return [one for one in Grammar.load().examples() if one.lower().startswith(incomplete.lower())]
+    from agent.sentences import example_sentences
+
+    return [one for one in example_sentences() if one.lower().startswith(incomplete.lower())]
 
 
-async def _answer(
-    services: Services, printer: Printer, words: str, session: str | None, *, wait: bool, dry_run: bool
-) -> bool:
-    opened = await services.brain.sessions.open(Principal.local_admin(), session, local_files=True)
-    conversation = replace(opened, dry_run=dry_run)
-    view = AnswerView(printer)
-    try:
-        with view:
-            async for event in services.brain.respond(conversation, words, follow=wait):
-                view.show(event)
-                if wait and isinstance(event, ToolReturned) and event.result.get("state") in GOING_ON:
-                    await services.studio.dispatcher.start()
-    except asyncio.CancelledError:
-        if view.made_render_id is not None:
-            await cancel_and_say(services, printer, view.made_render_id)
-        raise
-    return not view.failed
-
-
-async def cancel_and_say(services: Services, printer: Printer, render_id: str) -> None:
+async def cancel_and_say(api: StudioApi, printer: Printer, render_id: str) -> None:
     """After Ctrl-C: the render that was waited for is cancelled, and its end awaited."""
     try:
-        view = await services.studio.renders.cancel(render_id)
-        async for _ in services.watch.follow(render_id):
+        view: dict[str, Any] = await api.post(f"/api/renders/{segment(render_id)}/cancel")
+        async for _ in api.progress(render_id):
             pass
     except SoundstageError as error:
         printer.error(error)
         return
-    printer.failure("render.cancelled", f"“{view.title}” was cancelled.", "Nothing partial is left.")
+    printer.failure("render.cancelled", f"“{view['title']}” was cancelled.", "Nothing partial is left.")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.opening import with_services
-from app.cli.state import JsonFlag, invocation
-from policy.audit import AuditLineOut
+from app.cli.connection import asked, require_no_server
+from app.cli.state import JsonFlag, invocation, run
+from app.cli.words import segment
+
+if TYPE_CHECKING:
+    from policy.audit.schemas import AuditHead
 
 QUIET = frozenset({"tool", "principal", "revision"})
+FIELDS = ("number", "at", "kind", "actor", "subject", "trace_id")
 
 
 def register(cli: typer.Typer) -> None:
@@ -27,21 +32,59 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """List lines, the oldest first."""
         called = invocation(context)
-        found = with_services(called, lambda services: services.audit.read(after, limit))
-        rows = ([line.number, line.at, line.kind, line.actor, line.subject, line.trace_id] for line in found)
+        found = asked(called, lambda api: api.get("/api/audit", after=after, limit=limit))
+        rows = ([line[field] for field in FIELDS] for line in found)
         columns = ["number", "at", "kind", "who", "about", "trace"]
         called.printer(as_json).listing(found, columns, rows, empty="The audit log is empty.")
 
     @group.command()
-    def verify(context: typer.Context, as_json: JsonFlag = False) -> None:
+    def verify(
+        context: typer.Context,
+        head: Annotated[
+            str | None, typer.Option(help="An end of the log kept elsewhere, as `audit head` printed it.")
+        ] = None,
+        as_json: JsonFlag = False,
+    ) -> None:
         """Check that no line was changed, removed or put in; ends with 1 when one was."""
         called = invocation(context)
-        verdict = with_services(called, lambda services: services.audit.verify())
-        good = f"All {verdict.lines} lines are as they were written."
-        bad = f"The audit log is broken at line {verdict.broken_at}: {verdict.reason}."
-        called.printer(as_json).answer(verdict, good if verdict.broken_at is None else bad)
-        if verdict.broken_at is not None:
+        verdict = asked(called, lambda api: api.get("/api/audit/verdict", head=head))
+        good = f"All {verdict['lines']} lines are as they were written."
+        why = f"{verdict['reason']} ({verdict['code']})"
+        bad = f"The audit log is broken at line {verdict['broken_at']}: {why}."
+        called.printer(as_json).answer(verdict, good if verdict["broken_at"] is None else bad)
+        if verdict["broken_at"] is not None:
             raise typer.Exit(1)
+
+    @group.command()
+    def head(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Print the end of the log, to be kept on another machine for `audit verify --head`."""
+        called = invocation(context)
+        found = asked(called, lambda api: api.get("/api/audit/head"))
+        sentence = "The audit log is empty." if found is None else f"{found['number']}:{found['sha256']}"
+        called.printer(as_json).answer(found or {}, sentence)
+
+    @group.command("accept-end")
+    def accept_end(
+        context: typer.Context,
+        reason: Annotated[str, typer.Option(help="What you found out; it becomes a line of the log.")],
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Go on from the log as it is, after you looked into what `verify` said. Stop the server first."""
+        called = invocation(context)
+        require_no_server(called.settings().state_dir, "audit accept-end")
+
+        async def accept() -> AuditHead | None:
+            from app.composition import opened
+            from policy.audit import AuditEntry
+
+            async with opened(called.settings()) as services:
+                await services.audit.accept_end(
+                    AuditEntry("audit.end_accepted", "cli", data={"reason": reason})
+                )
+                return await services.audit.head()
+
+        found = run(accept())
+        called.printer(as_json).answer(found or {}, "The log goes on from here; changed lines stay reported.")
 
     @cli.command()
     def trace(
@@ -51,17 +94,18 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Tell one story: from the sentence to what came of it."""
         called = invocation(context)
-        story = with_services(called, lambda services: services.audit.story(wanted))
-        called.printer(as_json).answer(story, "\n".join(told(line) for line in story.lines))
+        story = asked(called, lambda api: api.get(f"/api/traces/{segment(wanted)}"))
+        called.printer(as_json).answer(story, "\n".join(told(line) for line in story["lines"]))
 
 
-def told(line: AuditLineOut) -> str:
+def told(line: dict[str, Any]) -> str:
     """One line for people: when, what, who, and what there is to know."""
     more = ", ".join(
         f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in line.data.items()
+        for name, value in line["data"].items()
         if name not in QUIET and value not in (None, "", [], {}, 0)
     )
-    return f"{line.at:%Y-%m-%d %H:%M:%S}  {line.kind:<18} {line.actor}: {line.subject}" + (
+    at = datetime.fromisoformat(line["at"])
+    return f"{at:%Y-%m-%d %H:%M:%S}  {line['kind']:<18} {line['actor']}: {line['subject']}" + (
         f"\n    {more}" if more else ""
     )

@@ -12,21 +12,18 @@ from concurrent.futures import CancelledError, Future
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from agent.events import ToolReturned, TurnBegan
-from agent.outcome import GOING_ON
-from agent.sessions.service import Conversation
-from app.cli.printing import Printer
-from app.cli.progress import AnswerView
-from app.cli.state import EXIT_TERMINATED, JsonFlag, Stopped, invocation
-from app.composition import Services, opened, working
-from policy import Principal
+from app.cli.saved_logins import logins_file, saved_logins
+from app.cli.state import EXIT_TERMINATED, Invocation, JsonFlag, Stopped, invocation
 from soundstage.errors import SoundstageError
-from soundstage.settings import Settings
-from soundstage.telemetry import trace
+from soundstage.tracing import trace
+
+if TYPE_CHECKING:
+    from app.cli.answers import Conversation
+    from app.cli.printing import Printer
 
 T = TypeVar("T")
 
@@ -47,12 +44,12 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Talk to the agent. Ctrl-C ends an answer, Ctrl-D the conversation, arrow keys bring lines back."""
         called = invocation(context)
-        printer, settings = called.printer(as_json), called.settings()
+        printer = called.printer(as_json)
         # Whoever started us may have told us to ignore it, as shells do in the background.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
-        with _Background() as background, _history(settings.state_dir / "chat_history"):
-            talk = _Talk(settings, printer, debug)
+        with _Background() as background, _history(_history_file(called)):
+            talk = _Talk(called, printer, debug)
             background.run(talk.open(session))
             try:
                 _converse(background, talk, printer)
@@ -69,7 +66,8 @@ def _converse(background: _Background, talk: _Talk, printer: Printer) -> None:
             printer.error(error)
         except (KeyboardInterrupt, CancelledError):
             printer.note("\nThis answer is cancelled; the conversation goes on.")
-    printer.note(f"Go on with: soundstage chat --session {talk.session_id}")
+    if talk.session_id is not None:
+        printer.note(f"Go on with: soundstage chat --session {talk.session_id}")
 
 
 def _lines(printer: Printer) -> Iterator[str]:
@@ -90,43 +88,39 @@ def _lines(printer: Printer) -> Iterator[str]:
 
 
 class _Talk:
-    """One conversation and the services behind it, in the background's loop."""
+    """One conversation and the connection behind it, in the background's loop."""
 
-    def __init__(self, settings: Settings, printer: Printer, debug: bool) -> None:
-        self._settings = settings
+    def __init__(self, called: Invocation, printer: Printer, debug: bool) -> None:
+        self._called = called
         self._printer = printer
         self._debug = debug
         self._stack = AsyncExitStack()
-        self._services: Services | None = None
         self._conversation: Conversation | None = None
 
     @property
-    def session_id(self) -> str:
-        return "" if self._conversation is None else self._conversation.id
+    def session_id(self) -> str | None:
+        return None if self._conversation is None else self._conversation.session_id
 
     async def open(self, session_id: str | None) -> None:
-        services = await self._stack.enter_async_context(opened(self._settings))
+        from app.cli.answers import Conversation
+        from app.cli.connection import studio
+
+        api = await self._stack.enter_async_context(studio(self._called))
         try:
-            await self._stack.enter_async_context(working(services, drive=False))
-            sessions = services.brain.sessions
-            self._conversation = await sessions.open(
-                Principal.local_admin(), session_id, debug=self._debug, local_files=True
-            )
+            await api.start_making(drive=False)
+            self._conversation = Conversation(api, session_id, debug=self._debug)
+            await self._conversation.check()
         except BaseException:
             await self._stack.aclose()
             raise
-        self._services = services
 
     async def say(self, line: str) -> None:
-        if self._services is None or self._conversation is None:
+        from app.cli.progress import AnswerView
+
+        if self._conversation is None:
             raise RuntimeError("a conversation is opened before anything is said")
         with trace(inherit=False), AnswerView(self._printer, debug=self._debug) as view:
-            async for event in self._services.brain.respond(self._conversation, line):
-                if self._printer.as_json or not isinstance(event, TurnBegan):
-                    view.show(event)
-                if isinstance(event, ToolReturned) and event.result.get("state") in GOING_ON:
-                    # From now on videos are made here, unless a server does it.
-                    await self._services.studio.dispatcher.start()
+            await self._conversation.say(line, view.show)
 
     async def close(self) -> None:
         await self._stack.aclose()
@@ -146,6 +140,12 @@ class _Background:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        # What libraries have left running (the end of event streams) would complain of a closed loop.
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
@@ -176,6 +176,14 @@ def _pass_on(task: asyncio.Task[T], ended: Future[T]) -> None:
         ended.set_exception(error)
     else:
         ended.set_result(task.result())
+
+
+def _history_file(called: Invocation) -> Path:
+    """Beside the state of this machine, or beside the login of a server elsewhere."""
+    state_dir = called.settings().state_dir
+    is_elsewhere = called.server is not None or (not state_dir.is_dir() and bool(saved_logins()))
+    here = logins_file().parent if is_elsewhere else state_dir
+    return here / "chat_history"
 
 
 @contextmanager

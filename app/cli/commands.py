@@ -1,67 +1,177 @@
-"""Which module holds which command, so that a call loads only what it runs: loading all takes seconds."""
+"""The table of commands: in which module each is, in which group of the help, and its line there.
+
+A call loads the module of its own command alone; help and completion of the root command load none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-MODULES = {
-    "ask": "ask",
-    "chat": "chat",
-    "experts": "experts",
-    "render": "render",
-    "lipsync": "lipsync",
-    "explain": "explain",
-    "nodes": "nodes",
-    "up": "up",
-    "projects": "projects",
-    "publish": "publish",
-    "webhooks": "webhooks",
-    "personas": "personas",
-    "compile": "compile",
-    "keys": "keys",
-    "approvals": "approvals",
-    "memory": "memory",
-    "snapshots": "snapshots",
-    "audit": "audit",
-    "trace": "audit",
-    "lab": "lab",
-    "doctor": "doctor",
-    "config": "config",
-    "mcp": "mcp",
-    "machines": "machines",
-    "models": "models",
-    "voices": "voices",
-    "image": "image",
-    "runs": "runs",
-    "migrate": "storage",
-    "backup": "storage",
-    "restore": "storage",
-    "restored": "storage",
-    "gc": "storage",
-    "version": "version",
-}
-VALUED_OPTIONS = frozenset({"-c", "--config-file"})
+VIDEOS = "Make videos"
+AGENT = "Talk to the agent"
+FARM = "Farm and machines"
+RUN = "Run the studio"
+TRUST = "Trust and keys"
+STATE = "State of this installation"
 
 
-def register_commands(cli: typer.Typer, wanted: str | None = None) -> None:
-    """Adds the module of the command `wanted`; all of them for help, for a word that is no command, and for
-    None."""
-    modules: Iterable[str] = dict.fromkeys(MODULES.values())
-    if wanted in MODULES:
-        modules = [MODULES[wanted]]
-    for module in modules:
-        import_module(f"app.cli.{module}").register(cli)
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command of the root. `moved_to` is the new form of a name that works for one more release."""
+
+    module: str
+    group: str
+    help: str
+    moved_to: str = ""
 
 
-def command_in(arguments: Iterable[str]) -> str | None:
-    """The first word that is neither an option of the root command nor the value of one."""
-    rest = iter(arguments)
-    for word in rest:
-        if word in VALUED_OPTIONS:
-            next(rest, None)
-        elif not word.startswith("-"):
-            return word
-    return None
+COMMANDS = MappingProxyType(
+    {
+        "ask": Entry("ask", VIDEOS, "Say a sentence to the agent, and wait for the video it makes."),
+        "render": Entry("render", VIDEOS, "Make a video of a spec file, a script or a project."),
+        "lipsync": Entry(
+            "lipsync",
+            VIDEOS,
+            "Make a video say a sound file; the person's own movement stays.",
+        ),
+        "explain": Entry("explain", VIDEOS, "Say in one sentence why a render waits, or what became of it."),
+        "projects": Entry("projects", VIDEOS, "Projects and their scenes."),
+        "personas": Entry("personas", VIDEOS, "Who can speak."),
+        "voices": Entry(
+            "voices", VIDEOS, "Cloned voices of a speech service, each with its speaker's consent."
+        ),
+        "compile": Entry(
+            "compile", VIDEOS, "Compile a dossier. All faults are told at once, each with its JSON pointer."
+        ),
+        "publish": Entry(
+            "publish", VIDEOS, "Publish finished renders on YouTube. `soundstage up` sends them."
+        ),
+        "chat": Entry(
+            "chat",
+            AGENT,
+            "Talk to the agent. Ctrl-C ends an answer, Ctrl-D the conversation, arrow keys bring lines back.",
+        ),
+        "memory": Entry("memory", AGENT, "What the agent was asked to remember."),
+        "snapshots": Entry("snapshots", AGENT, "Named states of conversations."),
+        "experts": Entry(
+            "experts",
+            AGENT,
+            "List the language models that can be asked, what they are good at and how they do.",
+        ),
+        "mcp": Entry(
+            "mcp",
+            AGENT,
+            "Serve the tools to an MCP client, which starts this program and speaks over its pipes.",
+        ),
+        "machines": Entry("machines", FARM, "Machines: from power-on to ready, and to their end."),
+        "runs": Entry("runs", FARM, "Runs of Ansible on machines."),
+        "nodes": Entry("nodes", FARM, "List the machines of the farm, as Nomad sees them."),
+        "image": Entry("image", FARM, "The system that machines get when they boot from the network."),
+        "lab": Entry("lab", FARM, "A farm in a box: real Debian machines on this computer. Needs root."),
+        "models": Entry(
+            "models",
+            FARM,
+            "Weights of the GPU engines: which are there, which are missing, under which licences.",
+        ),
+        "up": Entry(
+            "up",
+            RUN,
+            "Start the servers: the page, the API and the agent; beside them the provisioning of machines.",
+        ),
+        "open": Entry("open", RUN, "Open the page of the running server, with a link that logs in once."),
+        "login": Entry(
+            "login", RUN, "Save the key of a server: for commands with --server, and where no studio is here."
+        ),
+        "logout": Entry(
+            "login",
+            RUN,
+            "Forget the saved key of a server; the key itself goes on, `soundstage keys revoke` ends it.",
+        ),
+        "doctor": Entry(
+            "doctor",
+            RUN,
+            "Look at everything a video needs on this machine; exit code 1 when something must be mended.",
+        ),
+        "config": Entry("config", RUN, "Look at the settings."),
+        "webhooks": Entry("webhooks", RUN, "Tell other programs what happens, signed."),
+        "version": Entry("version", RUN, "Print the version."),
+        "keys": Entry("keys", TRUST, "Make, list, rotate and revoke API keys."),
+        "approvals": Entry("approvals", TRUST, "See and decide which tool calls wait for people."),
+        "audit": Entry("audit", TRUST, "Read and check the audit log."),
+        "trace": Entry("audit", TRUST, "Tell one story: from the sentence to what came of it."),
+        "backup": Entry(
+            "storage",
+            STATE,
+            "Write the databases, all files and your personas into one archive. The server may keep running.",
+        ),
+        "restore": Entry("storage", STATE, "Check a backup and put it back. Stop the server first."),
+        "migrate": Entry("storage", STATE, "Bring the database to the tables of this version."),
+        "gc": Entry(
+            "storage",
+            STATE,
+            "Remove files that nothing refers to, and renders older than the settings allow.",
+        ),
+        "restored": Entry(
+            "storage",
+            STATE,
+            "Make good what follows when a database came back by other means than `restore`.",
+            moved_to="restore --finish",
+        ),
+    }
+)
+
+
+class RootGroup(TyperGroup):
+    """The root command. What it lists are lines of the table; a command is loaded when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        if (entry := COMMANDS.get(cmd_name)) is None:
+            return None
+        return TyperCommand(cmd_name, help=entry.help, hidden=bool(entry.moved_to), rich_markup_mode=None)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name, entry in COMMANDS.items():
+            if not entry.moved_to:
+                groups.setdefault(entry.group, []).append((name, entry.help))
+        for group, lines in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(lines)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, found, rest = super().resolve_command(ctx, args)
+        if name is None or found is None:
+            return name, found, rest
+        entry = COMMANDS[name]
+        if entry.moved_to and not ctx.resilient_parsing:
+            moved = f"`soundstage {name}` is `soundstage {entry.moved_to}` now; the old name goes soon."
+            typer.echo(moved, err=True)
+        return name, self.load(name), rest
+
+    def load(self, name: str) -> Any:
+        """Return the command itself, with its options."""
+        if name not in self.commands:
+            module = typer.Typer(rich_markup_mode=None)
+            import_module(f"app.cli.{COMMANDS[name].module}").register(module)
+            for found, command in typer.main.get_group(module).commands.items():
+                self.commands[found] = command
+        return self.commands[name]
+
+
+def whole_cli(cli: typer.Typer) -> Any:
+    """Return the root command with every command loaded: for the reference and for tests."""
+    root: Any = typer.main.get_command(cli)
+    for name in COMMANDS:
+        root.load(name)
+    return root

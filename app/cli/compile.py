@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
 
-from agent.dossiers.compiling import compile_bytes
-from agent.dossiers.mock_server import mock_app
-from agent.dossiers.problems import BadDossier
-from agent.dossiers.reading import MAX_BYTES
-from agent.dossiers.registry import DossierRegistry
-from agent.dossiers.schemas import Compiled
+from app.cli.connection import asked
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import build
+from app.cli.state import JsonFlag, invocation
+from app.cli.words import segment
 from soundstage.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from agent.dossiers.problems import BadDossier
+    from agent.dossiers.schemas import Compiled
 
 
 def register(cli: typer.Typer) -> None:
@@ -41,25 +39,38 @@ def register(cli: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Compile a dossier. All faults are told at once, each with its JSON pointer."""
+        from agent.dossiers.compiling import compile_bytes
+        from agent.dossiers.problems import BadDossier
+        from agent.dossiers.schemas import Compiled
+
         called = invocation(context)
         printer = called.printer(as_json)
+        content = _read(file)
         try:
-            compiled = compile_bytes(_read(file), persona_id)
+            compiled = compile_bytes(content, persona_id)
         except BadDossier as error:
             _tell_faults(printer, error)
             raise typer.Exit(1) from error
         if save:
-            registry = DossierRegistry(build(called.settings()).studio.library)
-            compiled = run(registry.save(compiled, replace=replace))
+            path = f"/api/compile/save/{segment(compiled.agent_id)}"
+            dossier = json.loads(content)
+            saved = asked(called, lambda api: api.post(path, dossier, replace=replace))
+            compiled = Compiled.model_validate(saved)
         if out is not None:
             _write(compiled, out)
         _tell(printer, compiled, out)
         if serve:
             printer.note(f"The mock API answers at http://127.0.0.1:{port}/ (openapi.json); Ctrl-C ends it.")
+            import uvicorn
+
+            from agent.dossiers.mock_server import mock_app
+
             uvicorn.run(mock_app(compiled.api), host="127.0.0.1", port=port, log_level="warning")
 
 
 def _read(file: Path) -> bytes:
+    from agent.dossiers.reading import MAX_BYTES
+
     try:
         with file.open("rb") as opened:
             return opened.read(MAX_BYTES + 1)

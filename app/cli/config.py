@@ -5,8 +5,7 @@ from __future__ import annotations
 import typer
 
 from app.cli.state import JsonFlag, invocation
-from soundstage.settings import check_settings
-from soundstage.telemetry import mask_text
+from soundstage.telemetry.masking import mask_text
 
 
 def register(cli: typer.Typer) -> None:
@@ -18,6 +17,8 @@ def register(cli: typer.Typer) -> None:
         """Explain every bad value; exit code 1 when there is one."""
         called = invocation(context)
         printer = called.printer(as_json)
+        from soundstage.settings import check_settings
+
         problems = check_settings(called.config_file)
         if printer.as_json:
             printer.value({"ok": not problems, "problems": [str(problem) for problem in problems]})

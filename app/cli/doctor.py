@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import typer
-from rich.markup import escape
 
 from app.cli.state import JsonFlag, invocation, run
-from app.doctor import Level, examine
 
-MARKS = {Level.GREEN: "[green]●[/]", Level.AMBER: "[yellow]●[/]", Level.RED: "[red]●[/]"}
+MARKS = {"green": "[green]●[/]", "amber": "[yellow]●[/]", "red": "[red]●[/]"}
 
 
 def register(cli: typer.Typer) -> None:
     @cli.command()
     def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
         """Look at everything a video needs on this machine; exit code 1 when something must be mended."""
+        from rich.markup import escape
+
+        from app.doctor import Level, examine
+
         called = invocation(context)
         printer = called.printer(as_json)
         checks = run(examine(called.config_file))

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.state import JsonFlag, invocation
+from app.cli.words import segment
 
 
 def register(cli: typer.Typer) -> None:
@@ -20,5 +21,6 @@ def register(cli: typer.Typer) -> None:
         """Say in one sentence why a render waits, or what became of it."""
         called = invocation(context)
         printer = called.printer(as_json)
-        sentence = with_services(called, lambda services: services.studio.renders.explain(render))
+        path = f"/api/renders/{segment(render)}/explain"
+        sentence = asked(called, lambda api: api.get(path))["explanation"]
         printer.answer({"render_id": render, "explanation": sentence}, sentence)

@@ -8,9 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.state import JsonFlag, invocation, run
-from provisioning_api.flood.faults import plan_fleet
-from provisioning_api.flood.fleet import Fleet, FloodResult, fleet_client
-from soundstage.settings.sections import read_key_file
 
 
 def register(group: typer.Typer) -> None:
@@ -29,6 +26,10 @@ def register(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Let simulated machines boot, enrol, fail and retry against a real API. They stay in its list."""
+        from provisioning_api.flood.faults import plan_fleet
+        from provisioning_api.flood.fleet import Fleet, FloodResult, fleet_client
+        from soundstage.settings.sections import read_key_file
+
         printer = invocation(context).printer(as_json)
 
         async def work() -> FloodResult:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from app.cli.printing import Printer
-from studio.renders.schemas import RenderView
-from studio.renders.service import RenderService
+from app.cli.studio_api import StudioApi
+from app.cli.words import segment
 
 FIRST_WORD_S = 5.0
 """A render that nobody makes yet has no forecast: whoever does not wait for its end waits for one so long."""
@@ -16,13 +17,13 @@ FIRST_WORD_S = 5.0
 
 @asynccontextmanager
 async def forecasts_told(
-    renders: RenderService, printer: Printer, view: RenderView, *, wait: bool
+    api: StudioApi, printer: Printer, view: dict[str, Any], *, wait: bool
 ) -> AsyncIterator[None]:
     """Each forecast that differs from the last while the block runs; without `wait` the first, before it."""
-    if view.ready_by is None:
+    if view["ready_by"] is None:
         yield
         return
-    telling = asyncio.create_task(_tell(renders, printer, view.id, only_first=not wait))
+    telling = asyncio.create_task(_tell(api, printer, view["id"], only_first=not wait))
     try:
         if not wait:
             await asyncio.wait({telling}, timeout=FIRST_WORD_S)
@@ -32,9 +33,9 @@ async def forecasts_told(
         await asyncio.wait({telling})
 
 
-async def _tell(renders: RenderService, printer: Printer, render_id: str, *, only_first: bool) -> None:
-    async for event in renders.follow(render_id):
-        if event.kind == "render.forecast":
-            printer.answer({"type": "forecast", **event.data}, str(event.data["sentence"]))
+async def _tell(api: StudioApi, printer: Printer, render_id: str, *, only_first: bool) -> None:
+    async for kind, event in api.events(f"/api/renders/{segment(render_id)}/events"):
+        if kind == "render.forecast":
+            printer.answer({"type": "forecast", **event}, str(event["sentence"]))
             if only_first:
                 return

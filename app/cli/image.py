@@ -5,21 +5,18 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.installer import register_installer
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation, run
-from app.machines_api import machines_api
-from lab.image_tree import tree_with_roles
-from provisioning_api.wiring import ansible_bin
-from pxe.image.build import BuiltImage, build_image, taken_by_machines
-from pxe.image.debian import mirror_of_this_computer
-from pxe.image.recipe import Kernel, Recipe
 from soundstage.errors import Invalid, Unavailable
-from soundstage.settings import Settings
+
+if TYPE_CHECKING:
+    from pxe.image.build import BuiltImage
+    from soundstage.settings import Settings
 
 KernelName = Annotated[
     str,
@@ -79,6 +76,8 @@ def _register_publish(group: typer.Typer) -> None:
         """Build the image, and let machines have it, with a kernel and a ramdisk that trusts us.
 
         All are put into `provisioning.artefact_dir`, and the provisioning API signs their manifest."""
+        from pxe.image.build import taken_by_machines
+
         called = invocation(context)
         printer = called.printer(as_json)
         settings = called.settings()
@@ -102,6 +101,12 @@ def _built(
     roles: Path | None,
     name: str,
 ) -> BuiltImage:
+    from lab.image_tree import tree_with_roles
+    from provisioning_api.wiring import ansible_bin
+    from pxe.image.build import build_image
+    from pxe.image.debian import mirror_of_this_computer
+    from pxe.image.recipe import Kernel, Recipe
+
     kinds = {one.name.lower(): one for one in Kernel}
     if kernel not in kinds:
         raise Invalid(
@@ -152,6 +157,8 @@ def _told(printer: Printer, built: BuiltImage) -> None:
 
 
 async def _published(settings: Settings, built: BuiltImage) -> list[str]:
+    from app.machines_api import machines_api
+
     async with machines_api(settings) as api:
         names = built.install(
             settings.artefacts_folder,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.state import JsonFlag, invocation, run
-from app.machines_api import machines_api
-from pxe.image.agent_program import agent_program
-from pxe.installer.plan import InstallerSettings
-from pxe.installer.ramdisk import installer_artefacts
 from soundstage.errors import Invalid
-from soundstage.settings import Settings
+
+if TYPE_CHECKING:
+    from pxe.installer.plan import InstallerSettings
+    from soundstage.settings import Settings
 
 Answers = Annotated[
     Path | None,
@@ -38,6 +37,8 @@ def register_installer(group: typer.Typer) -> None:
 
 
 def _chosen(settings: Settings, answers: Path | None) -> InstallerSettings:
+    from pxe.installer.plan import InstallerSettings
+
     user = {"ssh_user": settings.provisioning.ssh_user}
     if answers is None:
         return InstallerSettings.model_validate(user)
@@ -51,6 +52,10 @@ def _chosen(settings: Settings, answers: Path | None) -> InstallerSettings:
 
 
 async def _published(settings: Settings, chosen: InstallerSettings) -> list[str]:
+    from app.machines_api import machines_api
+    from pxe.image.agent_program import agent_program
+    from pxe.installer.ramdisk import installer_artefacts
+
     folder = settings.artefacts_folder
     async with machines_api(settings) as api:
         made = installer_artefacts(

@@ -1,18 +1,16 @@
-"""`soundstage keys`: API keys, made and ended on this machine as its administrator."""
+"""`soundstage keys`: API keys of the studio, made and ended by its administrators."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import typer
 
-from app.cli.opening import in_transaction
+from app.cli.connection import asked
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
-from policy import Principal
-from policy.keys.schemas import KeyMade, KeyRequest
-from soundstage.database import utcnow
+from app.cli.words import segment
 
 
 def register(cli: typer.Typer) -> None:
@@ -24,12 +22,9 @@ def register(cli: typer.Typer) -> None:
         """List all keys, ended ones too; never the keys themselves."""
         called = invocation(context)
         printer = called.printer(as_json)
-        by = Principal.local_admin()
-        found = in_transaction(called, lambda services, session: services.policy.keys.list(session, by))
-        rows = (
-            [key.id, key.name, key.tenant, key.role, key.state, key.expires_at, key.last_used_at]
-            for key in found
-        )
+        found = asked(called, lambda api: api.get("/api/keys"))
+        fields = ("id", "name", "tenant", "role", "state", "expires_at", "last_used_at")
+        rows = ([key[field] for field in fields] for key in found)
         columns = ["id", "name", "tenant", "role", "state", "expires", "last used"]
         printer.listing(found, columns, rows, empty="There are no keys.")
 
@@ -50,12 +45,10 @@ def register(cli: typer.Typer) -> None:
         """Make a key and print it once."""
         called = invocation(context)
         printer = called.printer(as_json)
-        expires_at = utcnow() + timedelta(days=days) if days else None
-        request = KeyRequest(name=name, role=role, tenant=tenant, scopes=scope or None, expires_at=expires_at)
-        by = Principal.local_admin()
-        made = in_transaction(
-            called, lambda services, session: services.policy.keys.create(session, request, by)
-        )
+        request = {"name": name, "role": role, "tenant": tenant, "scopes": scope or None}
+        if days:
+            request["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+        made = asked(called, lambda api: api.post("/api/keys", request))
         _show(printer, made)
 
     @group.command()
@@ -63,10 +56,7 @@ def register(cli: typer.Typer) -> None:
         """Replace a key; the old one goes on working for the overlap of the settings."""
         called = invocation(context)
         printer = called.printer(as_json)
-        by = Principal.local_admin()
-        made = in_transaction(
-            called, lambda services, session: services.policy.keys.rotate(session, key_id, by)
-        )
+        made = asked(called, lambda api: api.post(f"/api/keys/{segment(key_id)}/rotate"))
         _show(printer, made)
 
     @group.command()
@@ -74,16 +64,13 @@ def register(cli: typer.Typer) -> None:
         """End a key at once."""
         called = invocation(context)
         printer = called.printer(as_json)
-        by = Principal.local_admin()
-        view = in_transaction(
-            called, lambda services, session: services.policy.keys.revoke(session, key_id, by)
-        )
-        printer.answer(view, f"{view.name} ({view.id}) is revoked.")
+        view = asked(called, lambda api: api.delete(f"/api/keys/{segment(key_id)}"))
+        printer.answer(view, f"{view['name']} ({view['id']}) is revoked.")
 
 
-def _show(printer: Printer, made: KeyMade) -> None:
+def _show(printer: Printer, made: dict[str, Any]) -> None:
     if printer.as_json:
         printer.value(made)
         return
-    printer.line(made.key)
-    printer.err.print(f"Key {made.id} for “{made.name}”. It is shown only now.", markup=False)
+    printer.line(made["key"])
+    printer.err.print(f"Key {made['id']} for “{made['name']}”. It is shown only now.", markup=False)

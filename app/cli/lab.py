@@ -16,14 +16,6 @@ import typer
 
 from app.cli import flood
 from app.cli.state import JsonFlag, Stopped, invocation
-from lab.bake import bake
-from lab.cards.catalogue import read_gpus
-from lab.drill.farm_copy import copy_farm, smallest_farm
-from lab.drill.rehearse import chosen_exercises, rehearse
-from lab.farm_in_a_box import Lab, all_labs
-from lab.faults import FAULTS
-from lab.plan import machines_named
-from lab.ssh_access import ssh_command
 
 LabName = Annotated[str, typer.Option("--name", "-n", help="Which lab; several may be up at once.")]
 MachineName = Annotated[str, typer.Argument(help="A machine of the lab.")]
@@ -88,6 +80,10 @@ def _register_life(group: typer.Typer) -> None:
     ) -> None:
         """Make and boot machines. Ready when SSH answers on all, with --cluster when Nomad has all
         clients."""
+        from lab.cards.catalogue import read_gpus
+        from lab.farm_in_a_box import Lab
+        from lab.plan import machines_named
+
         printer = invocation(context).printer(as_json)
         names = hosts.split(",") if hosts else [f"m{number}" for number in range(1, machines + 1)]
         lab = Lab(name)
@@ -114,6 +110,8 @@ def _register_life(group: typer.Typer) -> None:
     @group.command()
     def down(context: typer.Context, name: LabName = "lab", as_json: JsonFlag = False) -> None:
         """Take a lab away, whole, however it was left."""
+        from lab.farm_in_a_box import Lab
+
         printer = invocation(context).printer(as_json)
         lab = Lab(name)
         was_there = lab.exists()
@@ -126,6 +124,8 @@ def _register_life(group: typer.Typer) -> None:
     @group.command()
     def status(context: typer.Context, name: LabName = "", as_json: JsonFlag = False) -> None:
         """Show all labs, or one, with their machines."""
+        from lab.farm_in_a_box import Lab, all_labs
+
         printer = invocation(context).printer(as_json)
         names = [name] if name else all_labs()
         found = {one: Lab(one).status() for one in names}
@@ -167,6 +167,8 @@ def _register_bake(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Run a command against one new machine, and keep what it changed for later labs."""
+        from lab.bake import bake
+
         printer = invocation(context).printer(as_json)
         with tidied():
             kept = bake(
@@ -188,6 +190,9 @@ def _register_doors(group: typer.Typer) -> None:
         name: LabName = "lab",
     ) -> None:
         """Enter a machine, or run a command there."""
+        from lab.farm_in_a_box import Lab
+        from lab.ssh_access import ssh_command
+
         lab = Lab(name)
         lab.plan.machine(machine)
         raise Stopped(subprocess.run(ssh_command(lab.places, machine, command or [])).returncode)
@@ -201,6 +206,8 @@ def _register_doors(group: typer.Typer) -> None:
     ) -> None:
         """Run a command of this computer in the lab's network. Ansible finds the lab's inventory by
         itself."""
+        from lab.farm_in_a_box import Lab
+
         raise Stopped(Lab(name).enter(command))
 
     @group.command()
@@ -208,6 +215,8 @@ def _register_doors(group: typer.Typer) -> None:
         context: typer.Context, machine: MachineName, name: LabName = "lab", as_json: JsonFlag = False
     ) -> None:
         """Reboot a machine in good order, and wait until SSH answers."""
+        from lab.farm_in_a_box import Lab
+
         printer = invocation(context).printer(as_json)
         seconds = Lab(name).reboot(machine)
         printer.answer(
@@ -226,6 +235,8 @@ def _register_faults(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Break a machine."""
+        from lab.farm_in_a_box import Lab
+
         printer = invocation(context).printer(as_json)
         done = Lab(name).strike(machine, fault)
         printer.answer(
@@ -241,6 +252,8 @@ def _register_faults(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Take faults away again."""
+        from lab.farm_in_a_box import Lab
+
         printer = invocation(context).printer(as_json)
         healed = Lab(name).heal(machine, fault)
         printer.answer(
@@ -251,6 +264,8 @@ def _register_faults(group: typer.Typer) -> None:
     @group.command("faults")
     def faults(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List what can be broken."""
+        from lab.faults import FAULTS
+
         printer = invocation(context).printer(as_json)
         printer.listing(
             [{"name": one.name, "what": one.what, "lasts": one.lasts} for one in FAULTS.values()],
@@ -275,6 +290,10 @@ def _register_drill(group: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """Rehearse failures on a copy of your farm. Your machines are not touched, nor asked anything."""
+        from lab.drill.farm_copy import copy_farm, smallest_farm
+        from lab.drill.rehearse import chosen_exercises, rehearse
+        from lab.farm_in_a_box import Lab
+
         printer = invocation(context).printer(as_json)
         exercises = chosen_exercises(only or [])
         farm = copy_farm(inventory) if inventory else smallest_farm()

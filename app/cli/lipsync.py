@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from avatar.spec import LipsyncSpec, MediaRef, Pauses, Requirements, VideoEngine, VideoFace
-from avatar.spec.needs import MAX_GPUS, MAX_MIB
 
-from app.cli.agreed import Said, agreed, asking_agreement
-from app.cli.render import watch_to_the_end
 from app.cli.state import JsonFlag, invocation, run
-from app.composition import Services, opened, working
-from policy import Principal
 from soundstage.errors import Invalid
-from studio.renders.media import hashes_in, import_media
-from studio.renders.schemas import RenderRequest, RenderView
+
+if TYPE_CHECKING:
+    from avatar.spec import LipsyncSpec
+
+    from app.cli.agreed import Said
+    from app.cli.studio_api import StudioApi
 
 Fit = Literal["ping_pong", "loop", "trim"]
+# As in `avatar.spec`, which takes longer to load than a help page may; a test compares them.
+VideoEngine = Literal["auto", "motion", "liveportrait", "latentsync"]
+Pauses = Literal["filmed", "drawn"]
+MAX_GPUS, MAX_MIB = 16, 1 << 20
 
 
 def register(cli: typer.Typer) -> None:
@@ -63,6 +65,10 @@ def register(cli: typer.Typer) -> None:
         """Make a video say a sound file; the person's own movement stays."""
         called = invocation(context)
         printer = called.printer(as_json)
+        from avatar.spec import LipsyncSpec, MediaRef, Requirements, VideoFace
+
+        from app.cli.agreed import Said
+
         said = Said(person, purpose)
         if end_ms is not None and end_ms <= start_ms:
             raise Invalid(
@@ -86,20 +92,27 @@ def register(cli: typer.Typer) -> None:
         )
 
         async def work() -> bool:
-            async with opened(called.settings()) as services, working(services, drive=wait):
+            from app.cli.agreed import asking_agreement
+            from app.cli.connection import studio
+            from app.cli.watching import watch_to_the_end
+
+            async with studio(called) as api:
+                await api.start_making(drive=wait)
                 with asking_agreement(video):
-                    view = await _create(services, spec, video, said, title or video.stem)
-                return await watch_to_the_end(services, printer, view, wait=wait)
+                    view = await _create(api, spec, video, said, title or video.stem)
+                return await watch_to_the_end(called, api, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
 
-async def _create(services: Services, spec: LipsyncSpec, video: Path, said: Said, title: str) -> RenderView:
+async def _create(api: StudioApi, spec: LipsyncSpec, video: Path, said: Said, title: str) -> dict[str, Any]:
+    from app.cli.agreed import agreed
+    from app.cli.own_media import uploaded
+
     # The files first: a consent for a file that is not there would be recorded for nothing.
-    stored = await import_media(spec, Path(), services.blobs)
-    consent = await agreed(services.studio.consents, video, said)
-    face = stored.face.model_copy(update={"consent": consent})
-    request = RenderRequest(lipsync=stored.model_copy(update={"face": face}), title=title)
-    return await services.studio.renders.create(
-        request, requested_by=Principal.local_admin().name, given=hashes_in(stored)
-    )
+    async with uploaded(api, spec, Path()) as stored:
+        consent = await agreed(api, video, said)
+        face = stored.face.model_copy(update={"consent": consent})
+        stored = stored.model_copy(update={"face": face})
+        request = {"lipsync": stored.model_dump(mode="json"), "title": title}
+        return dict(await api.post("/api/renders", request))

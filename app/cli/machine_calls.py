@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.printing import Printer
 from app.cli.state import Invocation, run
-from app.machines_api import MachinesApi, machines_api
 from soundstage.errors import Invalid
 
-Work = Callable[[MachinesApi], Awaitable[Any]]
+if TYPE_CHECKING:
+    from app.machines_api import MachinesApi
+
+Work = Callable[["MachinesApi"], Awaitable[Any]]
 
 
 def no_path(text: str) -> str:
@@ -30,6 +32,8 @@ def asked(called: Invocation, work: Work) -> Any:
     """Runs one conversation with the provisioning API."""
 
     async def conversation() -> Any:
+        from app.machines_api import machines_api
+
         async with machines_api(called.settings()) as api:
             return await work(api)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.machine_calls import Name, asked, said
 from app.cli.state import JsonFlag, invocation
-from app.machines_api import MachinesApi
 from soundstage.errors import Invalid
+
+if TYPE_CHECKING:
+    from app.machines_api import MachinesApi
 
 LONGEST_SECRET = 200
 
@@ -78,13 +80,13 @@ def register(group: typer.Typer) -> None:
         if kind != "none":
             setup = {"kind": kind, **{key: value for key, value in given if value is not None}}
             if kind in ("redfish", "webhook"):
-                setup["password" if kind == "redfish" else "secret"] = _secret(secret_file)
+                setup["password" if kind == "redfish" else "secret"] = secret_from(secret_file)
         asked(called, lambda api: api.put(f"/api/machines/{name}/power", {"power": setup}))
         sentence = f"{name} is no longer switched." if setup is None else f"{name} is switched by {kind}."
         called.printer(as_json).answer({"machine": name, "kind": kind}, sentence)
 
 
-def _secret(file: Path | None) -> str:
+def secret_from(file: Path | None) -> str:
     if file is None:
         return str(typer.prompt("Password or secret", hide_input=True, err=True))
     try:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import machine_power
+from app.cli import machine_announcements, machine_power
 from app.cli.machine_calls import Name, asked, no_path, said
 from app.cli.state import JsonFlag, invocation
-from app.machines_api import MachinesApi
 from soundstage.errors import Invalid
+
+if TYPE_CHECKING:
+    from app.machines_api import MachinesApi
 
 
 def no_path_or_none(text: str | None) -> str | None:
@@ -28,6 +30,7 @@ def register(cli: typer.Typer) -> None:
     cli.add_typer(group, name="machines")
     _looking(group)
     _joining(group)
+    machine_announcements.register(group)
     _working(group)
     machine_power.register(group)
     _leaving(group)
@@ -49,7 +52,7 @@ def _looking(group: typer.Typer) -> None:
             printer.value(found)
             return
         rows = (
-            [one["name"], one["state"], one["pool"], one["address"], one["code"], one["cause"] or one["hint"]]
+            [one["name"], one["state"], one["pool"], one["address"], one["code"], _remark(one)]
             for one in found
         )
         columns = ["name", "state", "pool", "address", "code on its console", "remark"]
@@ -80,6 +83,11 @@ def _looking(group: typer.Typer) -> None:
             if found[key]:
                 value = ", ".join(found[key]) if isinstance(found[key], list) else found[key]
                 printer.line(f"{key:<8} {value}")
+        if found["code"]:
+            since = f" since {found['code_since'][:16]}" if found["code_since"] else ""
+            printer.line(f"code     {found['code']}, from {found['code_source'] or 'nowhere'}{since}")
+        for key in found["conflicts"]:
+            printer.line(f"CONFLICT {_other_key(key)}, {key['reports']} reports, last {key['last_at'][:16]}")
         for kind, parts in (found["hardware"] or {}).items():
             if parts:
                 shown = parts if isinstance(parts, str | int) else json.dumps(parts)
@@ -113,6 +121,9 @@ def _joining(group: typer.Typer) -> None:
     def accept(
         context: typer.Context,
         name: Name,
+        code: Annotated[
+            str | None, typer.Option(help="The code on its console, as `list` shows it for the same machine.")
+        ] = None,
         as_name: Annotated[str | None, typer.Option("--name", help="What it is called from now on.")] = None,
         pool: Annotated[str | None, typer.Option(help="The pool that it belongs to.")] = None,
         tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,
@@ -120,9 +131,22 @@ def _joining(group: typer.Typer) -> None:
     ) -> None:
         """Let a machine join: its disk may be written once, and it may enrol within fifteen minutes."""
         called = invocation(context)
-        body = {key: value for key, value in (("name", as_name), ("pool", pool), ("tags", tag)) if value}
+        given = (("code", code), ("name", as_name), ("pool", pool), ("tags", tag))
+        body = {key: value for key, value in given if value}
         found = asked(called, lambda api: api.post(f"/api/machines/{name}/accept", body))
         said(called.printer(as_json), found, f"{found['name']} is accepted. {found['next']}")
+
+    @group.command("key")
+    def choose_key(
+        context: typer.Context,
+        name: Name,
+        code: Annotated[str, typer.Option(help="The code on its console.")],
+        as_json: JsonFlag = False,
+    ) -> None:
+        """End a conflict: of the keys that report as this machine, the one with this code counts."""
+        called = invocation(context)
+        found = asked(called, lambda api: api.post(f"/api/machines/{name}/key", {"code": code}))
+        said(called.printer(as_json), found, f"The key {found['code']} counts for {found['name']}.")
 
     @group.command()
     def reject(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
@@ -206,7 +230,10 @@ def _joining(group: typer.Typer) -> None:
             return await api.get("/api/rules")
 
         found = asked(called, work)
-        rows = ([one["name"], "on" if one["enabled"] else "off", one["sentence"]] for one in found)
+        rows = (
+            [one["name"], "on" if one["enabled"] else "off", one["refused"] or one["sentence"]]
+            for one in found
+        )
         printer.listing(found, ["rule", "", "what it does"], rows, empty="There are no rules.")
 
 
@@ -333,6 +360,18 @@ def _authority(group: typer.Typer) -> None:
         printer.line(
             "Unbroken." if broken is None else f"BROKEN at record {broken}: it was changed afterwards."
         )
+
+
+def _remark(machine: dict[str, Any]) -> str:
+    others = [_other_key(key) for key in machine["conflicts"]]
+    return "; ".join(filter(None, [*others, machine["cause"] or machine["hint"]]))
+
+
+def _other_key(key: dict[str, Any]) -> str:
+    """`reports with another key (2c91-a110-1679) since 2026-11-21T14:02, from another address (10.0.0.9)`."""
+    place = "the same" if key["same_source"] else "another"
+    since = f"since {key['since'][:16]}"
+    return f"reports with another key ({key['code']}) {since}, from {place} address ({key['source']})"
 
 
 def _written(path: Path, records: list[Any]) -> None:

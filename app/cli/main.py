@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeGuard
 
 import typer
-from pydantic import ValidationError
 
-from app.cli.commands import command_in, register_commands
+from app.cli.commands import RootGroup
 from app.cli.printing import Printer
 from app.cli.state import Invocation, Stopped
 from soundstage.errors import SoundstageError
-from soundstage.telemetry import configure_logging, mask_text
+from soundstage.telemetry.masking import mask_text
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 EXIT_FAILED = 1
 EXIT_INTERNAL = 70
@@ -23,31 +25,35 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config-file", "-c", help="Settings file; default ./config.toml, if it is there."),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option("--server", help="Address of a server; `soundstage login` saves the key for it."),
+]
 RootJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Log more, and show tracebacks of our own mistakes.")]
 
 
-def build_cli(wanted: str | None = None) -> typer.Typer:
-    """All commands, or only what `wanted` needs. Made anew on each call: nothing happens at import time."""
+def build_cli() -> typer.Typer:
+    """Return the root command. Made anew on each call: nothing happens at import time."""
     cli = typer.Typer(
         name="soundstage",
+        cls=RootGroup,
         help="A sentence goes in, a video of somebody saying it comes out.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
+        rich_markup_mode=None,
     )
 
     @cli.callback()
     def root(
         context: typer.Context,
         config_file: ConfigFile = None,
+        server: Server = None,
         as_json: RootJson = False,
         debug: Debug = False,
     ) -> None:
-        context.obj = Invocation(config_file, as_json=as_json)
-        configure_logging("debug" if debug else "warning")
+        context.obj = Invocation(config_file, as_json=as_json, debug=debug, server=server)
 
-    register_commands(cli, wanted)
     return cli
 
 
@@ -61,16 +67,11 @@ def run_cli(arguments: list[str]) -> int:
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     printer = Printer(as_json="--json" in options)
     try:
-        build_cli(command_in(arguments))(arguments, prog_name="soundstage")
+        build_cli()(arguments, prog_name="soundstage")
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else EXIT_FAILED
     except SoundstageError as error:
         printer.error(error)
-        return EXIT_FAILED
-    except ValidationError as error:
-        if "--debug" in options:
-            raise
-        printer.failure("arguments.invalid", *_blamed(error), status=422)
         return EXIT_FAILED
     except Stopped as stopped:
         return stopped.exit_code
@@ -81,6 +82,9 @@ def run_cli(arguments: list[str]) -> int:
     except Exception as error:
         if "--debug" in options:
             raise
+        if _is_about_arguments(error):
+            printer.failure("arguments.invalid", *_blamed(error), status=422)
+            return EXIT_FAILED
         printer.failure(
             "internal.unexpected",
             f"This should not have happened: {mask_text(f'{type(error).__name__}: {error}')}",
@@ -88,6 +92,12 @@ def run_cli(arguments: list[str]) -> int:
         )
         return EXIT_INTERNAL
     return 0
+
+
+def _is_about_arguments(error: Exception) -> TypeGuard[ValidationError]:
+    # Whoever raised one has loaded it.
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(error, pydantic.ValidationError)
 
 
 def _blamed(error: ValidationError) -> tuple[str, str]:

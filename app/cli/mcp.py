@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from typing import Annotated
 
 import typer
 
-from agent.mcp import McpCalls, serve_stdio
-from app.cli.state import Invocation, invocation, run
-from app.composition import opened, working
-from policy import Principal
-from policy.roles import role
-from soundstage.telemetry import configure_logging
+from app.cli.state import invocation, run
 
 DEFAULT_ROLE = "operator"
 
@@ -27,14 +20,11 @@ def register(cli: typer.Typer) -> None:
         ] = DEFAULT_ROLE,
     ) -> None:
         """Serve the tools to an MCP client, which starts this program and speaks over its pipes."""
-        run(_serve(invocation(context), role(as_role).name))
+        from app.cli.connection import server_of
+        from app.cli.mcp_pipes import forward, serve
+        from policy.roles import role
 
-
-async def _serve(called: Invocation, role_name: str) -> None:
-    settings = called.settings()
-    # Standard output belongs to the protocol.
-    configure_logging(settings.log.level, settings.log.format, sys.stderr)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    principal = Principal(id="local:mcp", name="mcp", role=role_name, kind="local")
-    async with opened(settings) as services, working(services):
-        await serve_stdio(McpCalls(services.brain.toolset, services.doors, services.database), principal)
+        called = invocation(context)
+        name = role(as_role).name
+        login = server_of(called)
+        run(serve(called.settings(), name) if login is None else forward(login, name))

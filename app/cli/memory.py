@@ -6,22 +6,16 @@ from typing import Annotated
 
 import typer
 
-from agent.memory import errors
-from agent.memory.schemas import Export
-from agent.memory.service import Owner
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.state import JsonFlag, invocation
 from app.cli.words import words_of
-from app.composition import Services
-from policy import Principal
-from policy.principal import DEFAULT_TENANT
 
 Whose = Annotated[
     str | None,
     typer.Option("--of", help="Whose: the id of a key, as `soundstage keys list` shows it. Default: yours."),
 ]
 
-Tenant = Annotated[str, typer.Option("--tenant", help="With --of: the tenant that they belong to.")]
+Tenant = Annotated[str | None, typer.Option("--tenant", help="With --of: the tenant that they belong to.")]
 
 
 def register(cli: typer.Typer) -> None:
@@ -33,7 +27,7 @@ def register(cli: typer.Typer) -> None:
         context: typer.Context,
         about: Annotated[str, typer.Argument(help="What it shall have to do with.")] = "",
         of: Whose = None,
-        tenant: Tenant = DEFAULT_TENANT,
+        tenant: Tenant = None,
         limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
         as_json: JsonFlag = False,
     ) -> None:
@@ -41,21 +35,23 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         wanted = words_of(about)
-        found = with_services(
-            called, lambda services: services.memory.recall(_owner(of, tenant), wanted, limit=limit)
+        found = asked(
+            called, lambda api: api.get("/api/memory", about=wanted, limit=limit, of=of, tenant=tenant)
         )
-        if found.hint:
-            printer.note(f"Only words were compared. {found.hint}")
-        rows = ([one.id, one.text, one.persona or "–", one.created_at] for one in found.memories)
+        if found["hint"]:
+            printer.note(f"Only words were compared. {found['hint']}")
+        rows = (
+            [one["id"], one["text"], one["persona"] or "–", one["created_at"]] for one in found["memories"]
+        )
         printer.listing(found, ["id", "what", "persona", "since"], rows, empty="Nothing is remembered.")
 
     @group.command()
     def export(
-        context: typer.Context, of: Whose = None, tenant: Tenant = DEFAULT_TENANT, as_json: JsonFlag = False
+        context: typer.Context, of: Whose = None, tenant: Tenant = None, as_json: JsonFlag = False
     ) -> None:
         """Print everything that is remembered for one owner: always as JSON."""
         called = invocation(context)
-        found: Export = with_services(called, lambda services: services.memory.export(_owner(of, tenant)))
+        found = asked(called, lambda api: api.get("/api/memory/export", of=of, tenant=tenant))
         called.printer(as_json).value(found)
 
     @group.command()
@@ -64,23 +60,16 @@ def register(cli: typer.Typer) -> None:
         ids: Annotated[list[str] | None, typer.Argument(help="Ids, as the list shows them.")] = None,
         everything: Annotated[bool, typer.Option("--everything", help="All of it.")] = False,
         of: Whose = None,
-        tenant: Tenant = DEFAULT_TENANT,
+        tenant: Tenant = None,
         as_json: JsonFlag = False,
     ) -> None:
         """Forget some of it, or everything. There is no way back."""
         called = invocation(context)
-        if not ids and not everything:
-            raise errors.not_meant()
-
-        async def work(services: Services) -> int:
-            known = {one.id for one in await services.memory.some(_owner(of, tenant), ids or ())}
-            for missing in set(ids or ()) - known:
-                raise errors.no_memory(missing)
-            return await services.memory.forget(_owner(of, tenant), None if everything else known)
-
-        gone = with_services(called, work)
+        wanted = list(dict.fromkeys(ids or ()))
+        gone = asked(
+            called,
+            lambda api: api.delete(
+                "/api/memory", everything=everything, id=wanted or None, of=of, tenant=tenant
+            ),
+        )["gone"]
         called.printer(as_json).answer({"gone": gone}, f"Forgotten: {gone}.")
-
-
-def _owner(of: str | None, tenant: str) -> Owner:
-    return Owner.of(Principal.local_admin()) if of is None else Owner(tenant, of)

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from app.cli.state import JsonFlag, invocation
-from app.worker_command import run_worker
 
 Role = Annotated[str | None, typer.Option(help="What the file is for, where its name does not tell.")]
 
@@ -65,6 +64,8 @@ def register(cli: typer.Typer) -> None:
 
 def _worker(context: typer.Context, as_json: bool, action: str, *arguments: str) -> None:
     """What the worker prints goes through; its exit code becomes ours."""
+    from app.worker_command import run_worker
+
     called = invocation(context)
     settings = called.settings()
     options = ["--json"] if as_json or called.as_json else []

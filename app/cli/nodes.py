@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from app.cli.state import JsonFlag, invocation, run
-from app.farm_choice import nomad_address
-from farm.nomad.overview import CardOverview, overview
 from soundstage.errors import Conflict
+
+if TYPE_CHECKING:
+    from farm.nomad.overview import CardOverview
 
 
 def register(cli: typer.Typer) -> None:
@@ -24,6 +26,9 @@ def register(cli: typer.Typer) -> None:
                 "Videos are made on this machine alone.",
                 "Set farm.scheduler to nomad when there is a cluster (docs/guide/nomad.md).",
             )
+        from app.farm_choice import nomad_address
+        from farm.nomad.overview import overview
+
         found = run(overview(nomad_address(settings)))
         rows = (
             [

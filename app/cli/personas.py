@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel, ValidationError
 
-from agent.tools import ToolContext
-from agent.tools.personas import CreatePersona, create_persona
-from app.cli.opening import with_services
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import build, opened, working
-from policy import Principal
-from soundstage.errors import Invalid
-from studio.personas.faults import BadPersonaFile, Fault
-from studio.personas.file_schema import persona_schema
-from studio.personas.schemas import PersonaChange
-from studio.personas.yaml_source import read_persona
+from app.cli.connection import asked
+from app.cli.state import JsonFlag, invocation
+from app.cli.words import segment
+from soundstage.errors import NotFound, SoundstageError
+
+if TYPE_CHECKING:
+    from app.cli.studio_api import StudioApi
+
+
+PERSONAS = "/api/personas"
 
 
 def register(cli: typer.Typer) -> None:
@@ -31,10 +30,15 @@ def register(cli: typer.Typer) -> None:
         """List all personas, with what is wrong with a broken file."""
         called = invocation(context)
         printer = called.printer(as_json)
-        entries = build(called.settings()).studio.library.entries()
+        entries = asked(called, lambda api: api.get(PERSONAS))
         rows = (
-            [entry.id, entry.persona.name if entry.persona else "–", entry.origin, entry.error or "ok"]
-            for entry in entries
+            [
+                one["id"],
+                one["persona"]["name"] if one["persona"] else "–",
+                one["origin"],
+                one["error"] or "ok",
+            ]
+            for one in entries
         )
         printer.listing(entries, ["id", "name", "origin", "state"], rows, empty="There are no personas.")
 
@@ -49,19 +53,13 @@ def register(cli: typer.Typer) -> None:
         """Say what is wrong with persona files, with line and column. The exit code is 1 when anything is."""
         called = invocation(context)
         printer = called.printer(as_json)
-        if files:
-            found = [_checked(file) for file in files]
-        else:
-            entries = build(called.settings()).studio.library.entries()
-            found = [CheckedFile(file=entry.file, faults=entry.faults) for entry in entries]
+        found = [_checked(file) for file in files] if files else asked(called, _installed)
         if printer.as_json:
             printer.value(found)
         for one in found:
-            for fault in one.faults:
-                printer.line(fault.sentence(one.file))
-            if not one.faults:
-                printer.line(f"{one.file}: in order")
-        if any(one.faults for one in found):
+            for sentence in _sentences(one):
+                printer.line(sentence)
+        if any(one["faults"] for one in found):
             raise typer.Exit(1)
 
     @group.command()
@@ -69,17 +67,20 @@ def register(cli: typer.Typer) -> None:
         """Say whether a persona could speak now: its file, media, consent and voice."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = with_services(called, lambda services: services.studio.persona_health.of(persona_id))
+        found = asked(called, lambda api: api.get(f"{_path(persona_id)}/health"))
         rows = (
-            [check.name, "ok" if check.ok else "not", check.message, check.hint] for check in found.checks
+            [one["name"], "ok" if one["ok"] else "not", one["message"], one["hint"]]
+            for one in found["checks"]
         )
         printer.listing(found, ["what", "state", "found", "what to do"], rows, empty="Nothing was checked.")
-        if not found.healthy:
+        if not found["healthy"]:
             raise typer.Exit(1)
 
     @group.command()
     def schema(context: typer.Context, as_json: JsonFlag = False) -> None:
         """Print the JSON Schema of persona files, for editors."""
+        from studio.personas.file_schema import persona_schema
+
         invocation(context).printer(as_json).value(persona_schema())
 
     @group.command()
@@ -97,19 +98,20 @@ def register(cli: typer.Typer) -> None:
         """Make a persona from a portrait photo and the recorded consent of the person shown."""
         called = invocation(context)
         printer = called.printer(as_json)
-        granted_at = granted.date() if granted else None
-        request = CreatePersona(
-            name=name, photo=str(photo), person=person, purpose=purpose, granted_at=granted_at
-        )
+        granted_at = (granted or datetime.now(UTC)).date().isoformat()
+        consent = {"person": person, "purpose": purpose, "granted_at": granted_at}
 
-        async def work() -> None:
-            async with opened(called.settings()) as services, working(services):
-                doors = services.doors
-                tool_context = ToolContext(Principal.local_admin(), "cli", doors, local_files=True)
-                made = await create_persona.run(tool_context, request)
-            printer.answer(made, made.sentence())
+        photo = photo.expanduser()
+        if not photo.is_file():
+            raise NotFound("photo.not_found", f"There is no file {str(photo)!r}.", "Check the path.")
 
-        run(work())
+        async def create_it(api: StudioApi) -> dict[str, Any]:
+            await api.start_making()
+            return await _create(api, photo, {"name": name, "consent": consent})
+
+        made = asked(called, create_it)
+        sentence = f"{made['name']} can speak now. Say “Make a video where {made['call']} says: Hello”."
+        printer.answer(made, "\n".join([sentence, *(f"Note: {one}" for one in made["warnings"])]))
 
     @group.command()
     def edit(
@@ -123,15 +125,11 @@ def register(cli: typer.Typer) -> None:
         """Change the words of a persona of yours. Voice and style stand in its file."""
         called = invocation(context)
         printer = called.printer(as_json)
-        change = {"name": name, "title": title, "description": description}
-
-        wanted = _change_of(change)
-        persona = with_services(called, lambda services: services.studio.personas.update(persona_id, wanted))
-        if printer.as_json:
-            printer.value(persona)
-        else:
-            said = ", ".join(wanted.given()) or "nothing"
-            printer.line(f"{persona.name} ({persona.id}): changed {said}.")
+        given = {"name": name, "title": title, "description": description}
+        change = {field: value for field, value in given.items() if value is not None}
+        persona = asked(called, lambda api: api.patch(_path(persona_id), change))
+        said = ", ".join(change) or "nothing"
+        printer.answer(persona, f"{persona['name']} ({persona['id']}): changed {said}.")
 
     @group.command()
     def delete(
@@ -144,36 +142,52 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
-        async def work() -> None:
-            async with opened(called.settings()) as services, working(services):
-                plan = await services.studio.people.erase_persona(persona_id, dry_run=dry_run)
-            printer.answer(
-                plan, f"{persona_id} {'would go' if dry_run else 'is gone'}, with all that was made of it."
-            )
+        async def erase(api: StudioApi) -> Any:
+            await api.start_making()
+            return await api.delete(_path(persona_id), dry_run=dry_run)
 
-        run(work())
+        plan = asked(called, erase)
+        ended = "would go" if dry_run else "is gone"
+        printer.answer(plan, f"{persona_id} {ended}, with all that was made of it.")
 
 
-class CheckedFile(BaseModel):
+def _path(persona_id: str) -> str:
+    return f"{PERSONAS}/{segment(persona_id)}"
+
+
+async def _create(api: StudioApi, photo: Path, draft: dict[str, Any]) -> dict[str, Any]:
+    asset = await api.upload(photo, kind="avatar_image")
+    try:
+        made = await api.post(PERSONAS, {**draft, "media": asset["id"]})
+    except BaseException:
+        with suppress(SoundstageError):
+            await api.delete(f"/api/assets/{asset['id']}")
+        raise
+    persona = made["persona"]
+    names = [one["persona"]["name"].casefold() for one in await api.get(PERSONAS) if one["persona"]]
+    call = persona["name"] if names.count(persona["name"].casefold()) < 2 else persona["id"]
+    known = {"persona_id": persona["id"], "name": persona["name"], "call": call}
+    return {**known, "warnings": made["warnings"]}
+
+
+async def _installed(api: StudioApi) -> list[dict[str, Any]]:
+    return [{"file": one["file"], "faults": one["faults"]} for one in await api.get(PERSONAS)]
+
+
+def _checked(file: Path) -> dict[str, Any]:
     """A file as it was given, and what is wrong with it."""
+    from studio.personas.faults import BadPersonaFile
+    from studio.personas.yaml_source import read_persona
 
-    file: str
-    faults: tuple[Fault, ...] = ()
-
-
-def _checked(file: Path) -> CheckedFile:
     try:
         read_persona(file)
     except BadPersonaFile as error:
-        return CheckedFile(file=str(file), faults=error.faults)
-    return CheckedFile(file=str(file))
+        return {"file": str(file), "faults": [fault.model_dump(mode="json") for fault in error.faults]}
+    return {"file": str(file), "faults": []}
 
 
-def _change_of(fields: dict[str, str | None]) -> PersonaChange:
-    try:
-        return PersonaChange.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(
-            "persona.bad_change", f"The {first['loc'][0]} cannot be used: {first['msg']}.", "Write another."
-        ) from error
+def _sentences(checked: dict[str, Any]) -> list[str]:
+    from studio.personas.faults import Fault
+
+    faults = [Fault.model_validate(fault).sentence(checked["file"]) for fault in checked["faults"]]
+    return faults or [f"{checked['file']}: in order"]

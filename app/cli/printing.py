@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from soundstage.errors import SoundstageError
 
-from soundstage.errors import SoundstageError, problem_of
-from soundstage.one_line import harmless, harmless_json
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from app.cli.console import HarmlessConsole
 
 WIDEST_TABLE = 400
-
-
-class HarmlessConsole(Console):
-    """Prints text without the orders to a terminal that words of others may hold.
-
-    Others are programs in the sandbox, pictures, machines, models, other agents.
-    """
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        super().print(*(harmless(one) if isinstance(one, str) else one for one in objects), **options)
 
 
 class Printer:
@@ -32,11 +22,25 @@ class Printer:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.out = HarmlessConsole(soft_wrap=True, highlight=False)
-        self.err = HarmlessConsole(stderr=True, soft_wrap=True, highlight=False)
+
+    @cached_property
+    def out(self) -> HarmlessConsole:
+        """Standard output."""
+        from app.cli.console import HarmlessConsole
+
+        return HarmlessConsole(soft_wrap=True, highlight=False)
+
+    @cached_property
+    def err(self) -> HarmlessConsole:
+        """Standard error."""
+        from app.cli.console import HarmlessConsole
+
+        return HarmlessConsole(stderr=True, soft_wrap=True, highlight=False)
 
     def value(self, value: BaseModel | Mapping[str, Any] | Sequence[Any]) -> None:
         """One JSON document on standard output."""
+        from soundstage.one_line import harmless_json
+
         text = json.dumps(_plain(value), ensure_ascii=False, indent=None if self.as_json else 2)
         print(harmless_json(text), flush=True)
 
@@ -78,6 +82,12 @@ class Printer:
             self.table(columns, rows, empty=empty)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+
+        from soundstage.one_line import harmless
+
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in rows:
             table.add_row(*(escape(harmless(str(cell if cell is not None else "–"))) for cell in row))
@@ -89,7 +99,7 @@ class Printer:
 
     def error(self, error: SoundstageError) -> None:
         """Code, sentence, hint; never a traceback."""
-        self.failure(error.code, error.message, error.hint, status=problem_of(error).get("status"))
+        self.failure(error.code, error.message, error.hint, status=error.status)
 
     def failure(
         self,
@@ -104,6 +114,8 @@ class Printer:
             found = {"type": "error", "code": code, "message": message, "hint": hint, "status": status}
             print(json.dumps(found | ({"suggestions": list(suggestions)} if suggestions else {})), flush=True)
             return
+        from rich.markup import escape
+
         self.err.print(f"[bold red]error[/] {escape(message)}  [dim]({escape(code)})[/]")
         if hint:
             self.err.print(f"[bold]hint[/]  {escape(hint)}")
@@ -112,8 +124,8 @@ class Printer:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+    if (dump := getattr(value, "model_dump", None)) is not None:
+        return dump(mode="json")
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

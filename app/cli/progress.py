@@ -33,7 +33,9 @@ class _Figures(ProgressColumn):
 
 
 def _figures(event: Progress) -> str:
-    """`120/256 frames · 48 fps · 3 s left`; whatever is not known yet is left out."""
+    """`120/256 frames · 48 fps · 3 s left`, or why it waits; whatever is not known yet is left out."""
+    if event.waits:
+        return event.waits.removeprefix("waits: ")
     parts = []
     if event.total_frames:
         parts.append(f"{event.done_frames}/{event.total_frames} frames")
@@ -124,7 +126,7 @@ class AnswerView:
             self._bar.stop()
 
     def _move(self, event: Progress) -> None:
-        label = event.stage or event.state
+        label = "waiting" if event.waits else event.stage or event.state
         if not self._printer.err.is_terminal:
             # A log wants one line a stage, not a bar.
             if label != self._last_label:

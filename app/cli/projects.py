@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.state import JsonFlag, invocation
-from studio.projects.schemas import ProjectDraft
+from app.cli.times import minute
+from app.cli.words import segment
 
 
 def register(cli: typer.Typer) -> None:
@@ -20,8 +21,8 @@ def register(cli: typer.Typer) -> None:
         """List the projects."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = with_services(called, lambda services: services.studio.projects.list())
-        rows = ([item.slug, item.title, item.persona, f"{item.updated_at:%Y-%m-%d %H:%M}"] for item in found)
+        found = asked(called, lambda api: api.get("/api/projects"))
+        rows = ([item["slug"], item["title"], item["persona"], minute(item["updated_at"])] for item in found)
         printer.listing(
             found, ["slug", "title", "persona", "changed"], rows, empty="There are no projects yet."
         )
@@ -36,16 +37,15 @@ def register(cli: typer.Typer) -> None:
         """Make an empty project."""
         called = invocation(context)
         printer = called.printer(as_json)
-        made = with_services(
-            called,
-            lambda services: services.studio.projects.create(ProjectDraft(title=title, persona=persona)),
-        )
-        printer.answer(made, f"{made.slug} ({made.id})")
+        draft = {"title": title, "persona": persona}
+        made = asked(called, lambda api: api.post("/api/projects", draft))
+        printer.answer(made, f"{made['slug']} ({made['id']})")
 
     @group.command()
     def delete(context: typer.Context, project: str, as_json: JsonFlag = False) -> None:
         """Delete a project with its scenes; its videos stay."""
         called = invocation(context)
         printer = called.printer(as_json)
-        with_services(called, lambda services: services.studio.projects.delete(project))
+        path = f"/api/projects/{segment(project)}"
+        asked(called, lambda api: api.delete(path))
         printer.answer({"deleted": project}, f"{project} is deleted.")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation, run
+from app.cli.state import JsonFlag, invocation
 from app.cli.times import moment_of
-from app.composition import opened
-from policy import Principal
-from studio.publishing.schemas import PublicationView, PublishRequest
+from app.cli.words import segment
 
 Publication = Annotated[str, typer.Argument(help="Id of a publication.")]
 
@@ -40,33 +38,23 @@ def register(cli: typer.Typer) -> None:
         """Queue a finished render for YouTube; nobody sees it until you say so."""
         called = invocation(context)
         printer = called.printer(as_json)
-        request = PublishRequest.model_validate(
-            {
-                "account": account,
-                "title": title,
-                "description": description,
-                "tags": tag or [],
-                "privacy": privacy,
-                "publish_at": moment_of(publish_at) if publish_at else None,
-                "again": again,
-            }
-        )
-
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                publishing = services.studio.outgoing.publishing
-                if dry_run:
-                    plan = await publishing.plan(render, request)
-                    printer.answer(
-                        plan,
-                        f"{plan.bytes / 1e6:.1f} MB to {plan.channel}, {plan.quota_units} units of "
-                        f"{plan.quota_left} left today; nothing was sent.",
-                    )
-                    return
-                asked_by = Principal.local_admin().name
-                _show(printer, await publishing.publish(render, request, requested_by=asked_by))
-
-        run(work())
+        request = {
+            "account": account,
+            "title": title,
+            "description": description,
+            "tags": tag or [],
+            "privacy": privacy,
+            "publish_at": moment_of(publish_at).isoformat() if publish_at else None,
+            "again": again,
+        }
+        path = f"/api/renders/{segment(render)}/publish"
+        if dry_run:
+            plan = asked(called, lambda api: api.post(f"{path}/plan", request))
+            size = f"{plan['bytes'] / 1e6:.1f} MB"
+            quota = f"{plan['quota_units']} units of {plan['quota_left']} left today"
+            printer.answer(plan, f"{size} to {plan['channel']}, {quota}; nothing was sent.")
+            return
+        _show(printer, asked(called, lambda api: api.post(path, request)))
 
     @group.command("list")
     def list_publications(
@@ -77,35 +65,38 @@ def register(cli: typer.Typer) -> None:
         """List publications, the newest first."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = with_services(
-            called, lambda services: services.studio.outgoing.publishing.page(render, None, 50)
-        )
-        rows = ([one.id, one.state, one.render_id, one.url or one.waits] for one in found)
+        found = asked(called, lambda api: api.get("/api/publications", render=render, limit=50))
+        rows = ([one["id"], one["state"], one["render_id"], one["url"] or one["waits"]] for one in found)
         printer.listing(found, ["id", "state", "render", "where"], rows, empty="Nothing was published.")
 
     @group.command()
     def cancel(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
         """Stop one before YouTube has its last byte."""
         called = invocation(context)
-        done = with_services(called, lambda services: services.studio.outgoing.publishing.cancel(publication))
+        done = asked(called, lambda api: api.post(f"{_path(publication)}/cancel"))
         _show(called.printer(as_json), done)
 
     @group.command()
     def retry(context: typer.Context, publication: Publication, as_json: JsonFlag = False) -> None:
         """Try a failed one again; what YouTube has already is not sent twice."""
         called = invocation(context)
-        done = with_services(called, lambda services: services.studio.outgoing.publishing.retry(publication))
+        done = asked(called, lambda api: api.post(f"{_path(publication)}/retry"))
         _show(called.printer(as_json), done)
 
     @group.command()
     def accounts(context: typer.Context, as_json: JsonFlag = False) -> None:
-        """List the channels that are connected; the page of the studio connects one."""
+        """List the channels that are connected. To connect one: docs/guide/publishing.md."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = with_services(called, lambda services: services.studio.outgoing.accounts.all())
-        rows = ([one.id, one.title, "yes" if one.usable else "connect it again"] for one in found)
+        found = asked(called, lambda api: api.get("/youtube/accounts"))
+        rows = ([one["id"], one["title"], "yes" if one["usable"] else "connect it again"] for one in found)
         printer.listing(found, ["id", "channel", "usable"], rows, empty="No channel is connected.")
 
 
-def _show(printer: Printer, view: PublicationView) -> None:
-    printer.answer(view, f"{view.id}: {view.state}" + (f", {view.waits}" if view.waits else ""))
+def _path(publication: str) -> str:
+    return f"/api/publications/{segment(publication)}"
+
+
+def _show(printer: Printer, view: dict[str, Any]) -> None:
+    waits = f", {view['waits']}" if view["waits"] else ""
+    printer.answer(view, f"{view['id']}: {view['state']}{waits}")

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from avatar.spec import RenderSpec
-from pydantic import ValidationError
 
-from agent.events import Failure, Text
-from agent.tools.render_lines import RenderLine
-from app.cli.agreed import Said, agreed_spec, asking_agreement, nobody_agreed_to
-from app.cli.ask import cancel_and_say
-from app.cli.forecasts import forecasts_told
-from app.cli.printing import Printer
-from app.cli.progress import AnswerView
 from app.cli.state import JsonFlag, invocation, run
 from app.cli.times import moment_of
 from app.cli.words import words_of
-from app.composition import Services, opened, working
-from policy import Principal
 from soundstage.errors import Invalid, NotFound
-from studio.renders.schemas import RenderRequest, RenderView
+
+if TYPE_CHECKING:
+    from avatar.spec import RenderSpec
+
+    from app.cli.agreed import Said
+    from app.cli.studio_api import StudioApi
 
 
 def register(cli: typer.Typer) -> None:
@@ -56,6 +48,8 @@ def register(cli: typer.Typer) -> None:
                 'Try: soundstage render --persona nova --script "Hello".',
             )
 
+        from app.cli.agreed import Said
+
         said = Said(person, purpose)
         if spec is None and said.person is not None:
             raise Invalid(
@@ -63,45 +57,45 @@ def register(cli: typer.Typer) -> None:
                 "Who agreed is said of the faces in a spec file, and there is none.",
                 "Leave out --person and --purpose: personas and projects have consents of their own.",
             )
-        wanted = moment_of(ready_by) if ready_by else None
+        wanted = moment_of(ready_by).isoformat() if ready_by else None
 
         async def work() -> bool:
-            async with opened(called.settings()) as services, working(services, drive=wait):
+            from app.cli.connection import studio
+            from app.cli.forecasts import forecasts_told
+            from app.cli.watching import watch_to_the_end
+
+            async with studio(called) as api:
+                await api.start_making(drive=wait)
                 if spec is not None:
-                    view = await _create_from_file(services, spec, said, wanted)
+                    view = await _create_from_file(api, spec, said, wanted)
                 else:
-                    view = await _create(services, persona, script, project, title, wanted)
-                async with forecasts_told(services.studio.renders, printer, view, wait=wait):
-                    return await watch_to_the_end(services, printer, view, wait=wait)
+                    words = None if script is None else words_of(script)
+                    request = {"persona": persona, "script": words, "project": project, "title": title}
+                    view = await api.post("/api/renders", {**request, "ready_by": wanted})
+                async with forecasts_told(api, printer, view, wait=wait):
+                    return await watch_to_the_end(called, api, printer, view, wait=wait)
 
         raise typer.Exit(0 if run(work()) else 1)
 
 
-async def _create_from_file(
-    services: Services, spec: Path, said: Said, ready_by: datetime | None
-) -> RenderView:
+async def _create_from_file(api: StudioApi, spec: Path, said: Said, ready_by: str | None) -> dict[str, Any]:
+    import asyncio
+
+    from app.cli.agreed import agreed_spec, asking_agreement, nobody_agreed_to
+    from app.cli.own_media import uploaded
+
     found = await asyncio.to_thread(_read_spec, spec)
-    found = await agreed_spec(services.studio.consents, found, spec.parent, said)
+    found = await agreed_spec(api, found, spec.parent, said)
     with asking_agreement(nobody_agreed_to(found, spec.parent)):
-        return await services.studio.renders.create_from_file(
-            found, spec.parent, requested_by=Principal.local_admin().name, ready_by=ready_by
-        )
-
-
-async def _create(
-    services: Services,
-    persona: str,
-    script: str | None,
-    project: str | None,
-    title: str | None,
-    ready_by: datetime | None,
-) -> RenderView:
-    words = None if script is None else words_of(script)
-    request = RenderRequest(persona=persona, script=words, project=project, title=title, ready_by=ready_by)
-    return await services.studio.renders.create(request, requested_by=Principal.local_admin().name)
+        async with uploaded(api, found, spec.parent) as stored:
+            request = {"spec": stored.model_dump(mode="json"), "ready_by": ready_by}
+            return dict(await api.post("/api/renders", request))
 
 
 def _read_spec(path: Path) -> RenderSpec:
+    from avatar.spec import RenderSpec
+    from pydantic import ValidationError
+
     try:
         return RenderSpec.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -116,28 +110,3 @@ def _read_spec(path: Path) -> RenderSpec:
             f"{path} is no RenderSpec: {where}: {first['msg']}.",
             "See docs/reference/renderspec.",
         ) from error
-
-
-async def watch_to_the_end(services: Services, printer: Printer, view: RenderView, *, wait: bool) -> bool:
-    """Shows the progress and how it ended; True when there is a video. Ctrl-C cancels it."""
-    if not wait:
-        printer.value(view) if printer.as_json else printer.line(view.id)
-        return True
-    shown = AnswerView(printer)
-    try:
-        with shown:
-            async for event in services.watch.follow(view.id):
-                shown.show(event)
-    except asyncio.CancelledError:
-        await cancel_and_say(services, printer, view.id)
-        raise
-    ended = await services.watch.view(view.id)
-    line = RenderLine.of(ended, services.settings.out_dir)
-    if ended.error is not None:
-        error = ended.error
-        shown.show(Failure(code=error.code, message=error.message, hint=error.hint))
-    elif printer.as_json:
-        printer.value(line)
-    else:
-        shown.show(Text(text=line.sentence()))
-    return ended.error is None

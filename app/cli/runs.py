@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.machine_calls import asked, no_path, said
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
-from app.machines_api import MachinesApi
+
+if TYPE_CHECKING:
+    from app.machines_api import MachinesApi
 
 RunId = Annotated[str, typer.Argument(help="A run: its id.", callback=no_path)]
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.state import JsonFlag, invocation
-from policy import Principal
+from app.cli.words import segment
 
 Name = Annotated[str, typer.Argument(help="How it is called.")]
 Session = Annotated[
@@ -24,8 +24,8 @@ def register(cli: typer.Typer) -> None:
     def list_snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List them, the newest first."""
         called = invocation(context)
-        found = with_services(called, lambda services: services.snapshots.list(Principal.local_admin()))
-        rows = ([one.name, one.turns, one.saved_at, one.session_id] for one in found)
+        found = asked(called, lambda api: api.get("/api/snapshots"))
+        rows = ([one["name"], one["turns"], one["saved_at"], one["session_id"]] for one in found)
         columns = ["name", "turns", "saved", "conversation"]
         called.printer(as_json).listing(found, columns, rows, empty="There are no snapshots.")
 
@@ -39,11 +39,9 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Save where a conversation stands."""
         called = invocation(context)
-        by = Principal.local_admin()
-        saved = with_services(
-            called, lambda services: services.snapshots.save(by, name, session, replace=replace)
-        )
-        called.printer(as_json).answer(saved, f"Saved {saved.session_id} as {saved.name}.")
+        wanted = {"name": name, "session_id": session, "replace": replace}
+        saved = asked(called, lambda api: api.post("/api/snapshots", wanted))
+        called.printer(as_json).answer(saved, f"Saved {saved['session_id']} as {saved['name']}.")
 
     @group.command()
     def load(
@@ -56,9 +54,8 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Let a conversation go on from there."""
         called = invocation(context)
-        by = Principal.local_admin()
-        loaded = with_services(called, lambda services: services.snapshots.load(by, name, session))
-        go_on = f"Go on with: soundstage chat --session {loaded.session_id}"
+        loaded = asked(called, lambda api: api.post(f"{_path(name)}/load", {"session_id": session}))
+        go_on = f"Go on with: soundstage chat --session {loaded['session_id']}"
         called.printer(as_json).answer(loaded, go_on)
 
     @group.command()
@@ -71,18 +68,17 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Say what has changed since, in another snapshot or in a conversation as it is now."""
         called = invocation(context)
-        by = Principal.local_admin()
-        found = with_services(
-            called,
-            lambda services: services.snapshots.compare(by, name, other=other, session_id=session),
-        )
-        sentences = [one.sentence for one in found.differences] or ["Nothing has changed."]
+        found = asked(called, lambda api: api.get(f"{_path(name)}/diff", other=other, session_id=session))
+        sentences = [one["sentence"] for one in found["differences"]] or ["Nothing has changed."]
         called.printer(as_json).answer(found, "\n".join(sentences))
 
     @group.command()
     def delete(context: typer.Context, name: Name, as_json: JsonFlag = False) -> None:
         """Delete one. Conversations that go on from it keep what they took over."""
         called = invocation(context)
-        by = Principal.local_admin()
-        gone = with_services(called, lambda services: services.snapshots.delete(by, name))
-        called.printer(as_json).answer(gone, f"{gone.name} is deleted.")
+        gone = asked(called, lambda api: api.delete(_path(name)))
+        called.printer(as_json).answer(gone, f"{gone['name']} is deleted.")
+
+
+def _path(name: str) -> str:
+    return f"/api/snapshots/{segment(name)}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from app.cli.printing import Printer
-from soundstage.settings import Settings, load_settings
-from soundstage.telemetry import trace
+from soundstage.tracing import trace
+
+if TYPE_CHECKING:
+    from soundstage.settings import Settings
 
 T = TypeVar("T")
 
@@ -29,8 +30,12 @@ class Invocation:
 
     config_file: Path | None
     as_json: bool
+    debug: bool = False
+    server: str | None = None
 
     def settings(self) -> Settings:
+        from soundstage.settings import load_settings
+
         return load_settings(self.config_file)
 
     def printer(self, as_json: bool = False) -> Printer:
@@ -38,8 +43,13 @@ class Invocation:
 
 
 def invocation(context: typer.Context) -> Invocation:
+    """Return the options of the root command; from now on log lines have their form."""
+    from soundstage.telemetry.logs import configure_logging
+
     found = context.find_root().obj
-    return found if isinstance(found, Invocation) else Invocation(None, as_json=False)
+    called = found if isinstance(found, Invocation) else Invocation(None, as_json=False)
+    configure_logging("debug" if called.debug else "warning")
+    return called
 
 
 class Stopped(Exception):
@@ -52,6 +62,8 @@ class Stopped(Exception):
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine. A signal cancels it, so that it can tidy up; then `Stopped` is raised."""
+
+    import asyncio
 
     async def guarded() -> T:
         loop = asyncio.get_running_loop()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.archive import MachineState, close_what_was_open, has_database, has_machines
-from app.archive import backup as write_backup
-from app.archive import restore as read_backup
-from app.archive.secrets import Secrets, look_at_secrets
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import build, opened
-from app.migrating import migrate as migrate_database
-from policy.audit import AuditEntry
-from soundstage.sealing import KEY_FILE, Sealer
-from soundstage.settings import Settings
+from app.cli.connection import asked, require_no_server, require_own
+from app.cli.state import Invocation, JsonFlag, invocation, run
+from soundstage.errors import Invalid
+
+if TYPE_CHECKING:
+    from app.archive.secrets import Secrets
+    from app.cli.printing import Printer
+    from soundstage.settings import Settings
 
 
 def _key_file(settings: Settings) -> Path:
+    from soundstage.sealing import KEY_FILE
+
     return settings.state_dir.absolute() / KEY_FILE
 
 
@@ -60,7 +60,12 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
+        require_no_server(called.settings().state_dir, "migrate")
+
         async def work() -> None:
+            from app.composition import build
+            from app.migrating import migrate as migrate_database
+
             services = build(called.settings())
             try:
                 done = await migrate_database(services.database, services.settings.state_dir)
@@ -86,7 +91,15 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
+        require_own(called.settings().state_dir)
+
         async def work() -> None:
+            from app.archive import MachineState
+            from app.archive import backup as write_backup
+            from app.archive.secrets import look_at_secrets
+            from app.composition import opened
+            from soundstage.sealing import Sealer
+
             async with opened(called.settings()) as services:
                 made = await write_backup(
                     services.database,
@@ -123,15 +136,39 @@ def register(cli: typer.Typer) -> None:
     @cli.command()
     def restore(
         context: typer.Context,
-        archive: Annotated[Path, typer.Argument(help="A file written by `soundstage backup`.")],
+        archive: Annotated[Path | None, typer.Argument(help="A file written by `soundstage backup`.")] = None,
+        finish: Annotated[
+            bool,
+            typer.Option(
+                "--finish", help="The database came back by other means: do only what follows a restore."
+            ),
+        ] = False,
         force: Annotated[bool, typer.Option("--force", help="Put it in the place of what is there.")] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Check a backup and put it back. Stop the server first."""
         called = invocation(context)
         printer = called.printer(as_json)
+        if finish == (archive is not None):
+            raise Invalid(
+                "backup.which",
+                "A restore is of one archive, or the end of one that was made by other means.",
+                "`soundstage restore ARCHIVE`, or `soundstage restore --finish`.",
+            )
+        require_no_server(called.settings().state_dir, "restore")
+        if archive is None:
+            _finish(called, printer)
+            return
 
         async def work() -> None:
+            from app.archive import MachineState, close_what_was_open
+            from app.archive import restore as read_backup
+            from app.archive.secrets import look_at_secrets
+            from app.composition import build
+            from app.migrating import migrate as migrate_database
+            from policy.audit import AuditEntry
+            from soundstage.sealing import Sealer
+
             services = build(called.settings())
             done = await read_backup(
                 services.database,
@@ -143,7 +180,7 @@ def register(cli: typer.Typer) -> None:
             )
             await migrate_database(services.database, services.settings.state_dir)
             put_back = AuditEntry("backup.restored", "cli", archive.name, data={"revision": done.revision})
-            await services.audit.begin_anew(put_back)
+            await services.audit.accept_end(put_back)
             key = _key_file(services.settings)
             secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             await services.database.close()
@@ -178,20 +215,8 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
-        async def work() -> None:
-            settings = called.settings()
-            closed = await close_what_was_open(settings) if has_machines(settings) else 0
-            chain = has_database(settings)
-            if chain:
-                services = build(settings)
-                await migrate_database(services.database, settings.state_dir)
-                await services.audit.begin_anew(AuditEntry("backup.restored", "cli", "by other means"))
-                await services.database.close()
-            lines = [_closed(closed) if closed else "Nothing was open."]
-            lines += ["The audit log goes on from the copy."] if chain else []
-            printer.answer({"closed": closed, "audit": chain}, "\n".join(lines))
-
-        run(work())
+        require_no_server(called.settings().state_dir, "restore --finish")
+        _finish(called, printer)
 
     @cli.command()
     def gc(
@@ -203,21 +228,42 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
-        async def work() -> None:
-            async with opened(called.settings()) as services:
-                retention = services.studio.retention
-                plan = await (retention.plan() if dry_run else retention.apply())
-            if printer.as_json:
-                printer.value(plan)
-                return
-            for item in plan.items:
-                printer.line(f"{item.kind:<8} {item.id}  {item.bytes / 1e6:.1f} MB  {item.why}")
-            if plan.events:
-                printer.line(f"{plan.events} events from before {plan.events_before:%Y-%m-%d}")
-            verb = "would be freed" if dry_run else "freed"
-            stored = f"{plan.stored_bytes / 1e6:.1f} MB stored"
-            printer.line(f"{len(plan.items)} things, {plan.freed_bytes / 1e6:.1f} MB {verb}, {stored}.")
-            if plan.over_quota_bytes:
-                printer.line(f"Still {plan.over_quota_bytes / 1e6:.1f} MB over the quota.")
+        path = "/api/storage/collection"
+        plan = asked(called, lambda api: api.get(path) if dry_run else api.post(path))
+        if printer.as_json:
+            printer.value(plan)
+            return
+        for item in plan["items"]:
+            printer.line(f"{item['kind']:<8} {item['id']}  {item['bytes'] / 1e6:.1f} MB  {item['why']}")
+        if plan["events"]:
+            printer.line(f"{plan['events']} events from before {plan['events_before'][:10]}")
+        verb = "would be freed" if dry_run else "freed"
+        stored = f"{plan['stored_bytes'] / 1e6:.1f} MB stored"
+        freed = f"{plan['freed_bytes'] / 1e6:.1f} MB {verb}"
+        printer.line(f"{len(plan['items'])} things, {freed}, {stored}.")
+        if plan["over_quota_bytes"]:
+            printer.line(f"Still {plan['over_quota_bytes'] / 1e6:.1f} MB over the quota.")
 
-        run(work())
+
+def _finish(called: Invocation, printer: Printer) -> None:
+    """What follows when a database came back by other means than `restore`."""
+
+    async def work() -> None:
+        from app.archive import close_what_was_open, has_database, has_machines
+        from app.composition import build
+        from app.migrating import migrate as migrate_database
+        from policy.audit import AuditEntry
+
+        settings = called.settings()
+        closed = await close_what_was_open(settings) if has_machines(settings) else 0
+        chain = has_database(settings)
+        if chain:
+            services = build(settings)
+            await migrate_database(services.database, settings.state_dir)
+            await services.audit.accept_end(AuditEntry("backup.restored", "cli", "by other means"))
+            await services.database.close()
+        lines = [_closed(closed) if closed else "Nothing was open."]
+        lines += ["The audit log goes on from the copy."] if chain else []
+        printer.answer({"closed": closed, "audit": chain}, "\n".join(lines))
+
+    run(work())

@@ -7,6 +7,11 @@ from datetime import UTC, datetime, timedelta
 from soundstage.errors import Invalid
 
 
+def minute(stamp: str) -> str:
+    """Return the date and the time of day of an ISO 8601 moment."""
+    return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M}"
+
+
 def moment_of(text: str, now: datetime | None = None) -> datetime:
     """`17:00` (the next time it is that late here) or `2026-11-21T09:00`, in any zone. Raises Invalid."""
     now = now or datetime.now(UTC).astimezone()

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.printing import Printer
-from app.cli.state import JsonFlag, invocation, run
-from app.composition import Services, opened, working
-from soundstage.blobs.store import READ_BYTES
-from soundstage.database import utcnow
-from soundstage.errors import Invalid
-from studio.consents.schemas import ConsentDraft
-from studio.voices.samples import MOST_SAMPLE_BYTES
-from studio.voices.schemas import VoiceLabels, VoiceView
-from studio.voices.services import SpeechService
+from app.cli.state import JsonFlag, invocation
+from app.cli.words import segment
+
+if TYPE_CHECKING:
+    from app.cli.studio_api import StudioApi
 
 
 def register(cli: typer.Typer) -> None:
@@ -66,33 +60,33 @@ def register(cli: typer.Typer) -> None:
             raise typer.BadParameter(
                 "A consent that is on record says who agreed and to what: --consent goes alone."
             )
-        try:
-            draft = (
-                ConsentDraft(person=person, purpose=purpose, granted_at=granted_at or utcnow())
-                if person is not None and purpose is not None
-                else None
-            )
-            labels = VoiceLabels(
-                name=name, said=said, consent=draft, consent_id=consent, service_consent=service_consent
-            )
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "consent"
-            raise Invalid("voice.bad_labels", f"{where}: {first['msg']}.", "Correct it.") from error
+        day = granted_at or datetime.now(UTC)
+        given = {
+            "name": name,
+            "said": said,
+            "service": service,
+            "key_env": key_env,
+            "person": person,
+            "purpose": purpose,
+            "granted_at": None if person is None else day.isoformat(),
+            "consent_id": consent,
+            "service_consent": service_consent,
+        }
+        fields = {field: value for field, value in given.items() if value is not None}
 
-        async def work() -> VoiceView:
-            async with opened(called.settings()) as services, working(services, drive=False):
-                # Whoever sits at the prompt is the operator, who says where samples may go.
-                named = SpeechService("openai", service, key_env) if service is not None else None
-                return await _added(services, sample, labels, named)
+        async def send(api: StudioApi) -> Any:
+            await api.start_making(drive=False)
+            # Whoever keeps this machine says where samples go; of another's server, its operator does.
+            unlisted = {"unlisted": "true"} if service is not None and not api.remote else {}
+            return await api.post_form("/api/voices", sample, {**fields, **unlisted})
 
-        _tell(called.printer(as_json), [run(work())])
+        _tell(called.printer(as_json), [asked(called, send)])
 
     @voices.command("list")
     def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
         """List the cloned voices and who agreed."""
         called = invocation(context)
-        _tell(called.printer(as_json), with_services(called, lambda services: services.studio.voices.list()))
+        _tell(called.printer(as_json), asked(called, lambda api: api.get("/api/voices")))
 
     @voices.command()
     def remove(
@@ -103,25 +97,18 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Delete a voice at its service and its sample here, and end the consent recorded with it."""
         called = invocation(context)
-        removed = with_services(called, lambda services: services.studio.voices.remove(name, forget=forget))
+        path = f"/api/voices/{segment(name)}"
+        removed = asked(called, lambda api: api.delete(path, forget=forget))
         _tell(called.printer(as_json), [removed])
 
 
-async def _added(
-    services: Services, sample: Path, labels: VoiceLabels, named: SpeechService | None
-) -> VoiceView:
-    async def chunks() -> AsyncIterator[bytes]:
-        with sample.open("rb") as file:
-            while chunk := file.read(READ_BYTES):
-                yield chunk
-
-    blob, _ = await services.studio.assets.store(chunks(), max_bytes=MOST_SAMPLE_BYTES)
-    return await services.studio.voices.create(labels, blob.sha256, service=named)
-
-
-def _tell(printer: Printer, found: list[VoiceView]) -> None:
+def _tell(printer: Printer, found: list[dict[str, Any]]) -> None:
     rows = [
-        [one.name, one.state, one.voice_id, one.service, one.consent.person, one.consent.granted_at[:10]]
+        [
+            *(one[field] for field in ("name", "state", "voice_id", "service")),
+            one["consent"]["person"],
+            one["consent"]["granted_at"][:10],
+        ]
         for one in found
     ]
     columns = ["name", "state", "voice", "service", "person", "agreed"]

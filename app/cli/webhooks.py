@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from app.cli.opening import with_services
+from app.cli.connection import asked
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
-from policy import Principal
-from studio.webhooks.schemas import WebhookChange, WebhookDraft, WebhookMade
+from app.cli.words import segment
 
 Webhook = Annotated[str, typer.Argument(help="Id of a webhook.")]
 
@@ -24,10 +23,9 @@ def register(cli: typer.Typer) -> None:
         """List all, the newest first; never their secrets."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = with_services(called, lambda services: services.studio.outgoing.webhooks.all())
+        found = asked(called, lambda api: api.get("/api/webhooks"))
         rows = (
-            [one.id, one.url, ", ".join(one.kinds) or "everything", _state(one.active, one.ended_because)]
-            for one in found
+            [one["id"], one["url"], ", ".join(one["kinds"]) or "everything", _state(one)] for one in found
         )
         printer.listing(found, ["id", "url", "tells of", "state"], rows, empty="Nobody is told.")
 
@@ -41,19 +39,15 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Add one, and print the secret that signs its messages once."""
         called = invocation(context)
-        draft = WebhookDraft.model_validate({"url": url, "kinds": kind or [], "description": description})
-
-        by = Principal.local_admin().name
-        made = with_services(
-            called, lambda services: services.studio.outgoing.webhooks.create(draft, created_by=by)
-        )
+        draft = {"url": url, "kinds": kind or [], "description": description}
+        made = asked(called, lambda api: api.post("/api/webhooks", draft))
         _show_secret(called.printer(as_json), made)
 
     @group.command()
     def rotate(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Give it a new secret; for a day the old one signs too."""
         called = invocation(context)
-        made = with_services(called, lambda services: services.studio.outgoing.webhooks.rotate(webhook))
+        made = asked(called, lambda api: api.post(f"{_path(webhook)}/rotate"))
         _show_secret(called.printer(as_json), made)
 
     @group.command()
@@ -66,19 +60,15 @@ def register(cli: typer.Typer) -> None:
         """Switch one off, or on again."""
         called = invocation(context)
         printer = called.printer(as_json)
-
-        change = WebhookChange(active=on)
-        view = with_services(
-            called, lambda services: services.studio.outgoing.webhooks.change(webhook, change)
-        )
-        printer.answer(view, f"{view.id}: {_state(view.active, view.ended_because)}")
+        view = asked(called, lambda api: api.patch(_path(webhook), {"active": on}))
+        printer.answer(view, f"{view['id']}: {_state(view)}")
 
     @group.command()
     def delete(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Remove one, with its log."""
         called = invocation(context)
         printer = called.printer(as_json)
-        with_services(called, lambda services: services.studio.outgoing.webhooks.delete(webhook))
+        asked(called, lambda api: api.delete(_path(webhook)))
         printer.answer({"id": webhook, "deleted": True}, f"{webhook} is deleted.")
 
     @group.command()
@@ -86,30 +76,35 @@ def register(cli: typer.Typer) -> None:
         """Send a message of the kind `webhook.test`; `soundstage up` carries it."""
         called = invocation(context)
         printer = called.printer(as_json)
-        view = with_services(called, lambda services: services.studio.outgoing.webhooks.test(webhook))
-        printer.answer(view, f"{view.id}: {view.state}")
+        view = asked(called, lambda api: api.post(f"{_path(webhook)}/test"))
+        printer.answer(view, f"{view['id']}: {view['state']}")
 
     @group.command()
     def deliveries(context: typer.Context, webhook: Webhook, as_json: JsonFlag = False) -> None:
         """Show what one was told and how it answered, the newest first."""
         called = invocation(context)
         printer = called.printer(as_json)
-        found = with_services(
-            called, lambda services: services.studio.outgoing.webhooks.deliveries(webhook, None, 50)
-        )
-        rows = ([one.id, one.kind, one.state, one.tries, one.created_at] for one in found)
+        found = asked(called, lambda api: api.get(f"{_path(webhook)}/deliveries", limit=50))
+        fields = ("id", "kind", "state", "tries", "created_at")
+        rows = ([one[field] for field in fields] for one in found)
         printer.listing(
             found, ["id", "kind", "state", "tries", "created"], rows, empty="It was told nothing yet."
         )
 
 
-def _state(active: bool, ended_because: str) -> str:
-    return "on" if active else f"off: {ended_because}" if ended_because else "off"
+def _path(webhook: str) -> str:
+    return f"/api/webhooks/{segment(webhook)}"
 
 
-def _show_secret(printer: Printer, made: WebhookMade) -> None:
+def _state(webhook: dict[str, Any]) -> str:
+    if webhook["active"]:
+        return "on"
+    return f"off: {webhook['ended_because']}" if webhook["ended_because"] else "off"
+
+
+def _show_secret(printer: Printer, made: dict[str, Any]) -> None:
     if printer.as_json:
         printer.value(made)
         return
-    printer.line(f"{made.id}: {made.url}")
-    printer.line(f"Secret, shown this once: {made.secret}")
+    printer.line(f"{made['id']}: {made['url']}")
+    printer.line(f"Secret, shown this once: {made['secret']}")

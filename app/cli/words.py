@@ -1,8 +1,9 @@
-"""Text that came in at the prompt: as an argument, or from standard input when the argument is "-"."""
+"""Words from the prompt: text, as an argument or from standard input, and names that become part of a URL."""
 
 from __future__ import annotations
 
 import sys
+from urllib.parse import quote
 
 from soundstage.errors import Invalid
 
@@ -17,3 +18,10 @@ def words_of(argument: str) -> str:
             "text.not_utf8", "The text is not valid UTF-8.", "Convert it first, for example with iconv."
         ) from error
     return words
+
+
+def segment(text: str) -> str:
+    """Return `text` as one segment of a path; raise Invalid for what would name another path."""
+    if not text or text in (".", ".."):
+        raise Invalid("arguments.invalid", f"{text!r} is no id and no name.", "See the list.")
+    return quote(text, safe="")

@@ -52,7 +52,8 @@ async def examine(config_file: Path | None) -> list[Check]:
         return checks
     settings = load_settings(config_file)
     checks.append(green("settings", "all values are fine"))
-    checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings), await machine.sandbox()]
+    checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings), machine.https(settings)]
+    checks.append(await machine.sandbox())
     checks += [await _database(settings), _personas(settings), await farm(settings)]
     checks += await machines(settings)
     return [*checks, *await _worker(settings)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.sandbox import Sandbox
 from app.doctor.check import Check, amber, green, red
+from app.https import authority_file, https_url, plain_http_warning, studio_authority
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 
@@ -47,6 +48,19 @@ def port(settings: Settings) -> Check:
             fix = "If it is not `soundstage up` that runs there, set http.port or stop the other program."
             return amber("port", f"{host}:{number} cannot be taken ({error.strerror})", fix)
     return green("port", f"{host}:{number} is free")
+
+
+def https(settings: Settings) -> Check:
+    """Amber where people could send keys over plain HTTP."""
+    if warning := plain_http_warning(settings):
+        found, _, fix = warning.partition(". ")
+        return amber("https", f"{found}.", fix)
+    if settings.http.tls == "off":
+        return green("https", "not needed: nothing listens for other machines, or a proxy speaks it")
+    where, trusted = https_url(settings, settings.https_port), authority_file(settings)
+    if not trusted.exists():
+        return green("https", f"{where}; its authority is made at the first start")
+    return green("https", f"{where}; trust {trusted}, SHA-256 {studio_authority(settings).fingerprint}")
 
 
 async def sandbox() -> Check:

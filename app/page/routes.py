@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from types import MappingProxyType
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
 
 from policy import public
+from soundstage.compression import accepted_encoding
 from soundstage.errors import NotFound
+from soundstage.settings.outgoing import is_loopback_host
 
 BUILT = Path(__file__).with_name("built")
 """Made by `ui/build`, which needs Node; everything but the page works without it."""
 UNBUILT = Path(__file__).with_name("unbuilt.html")
 
 CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 HEADERS = MappingProxyType(
     {
@@ -33,32 +37,44 @@ MEDIA_TYPES = MappingProxyType(
         ".woff2": "font/woff2",
     }
 )
+PACKED = MappingProxyType({"br": ".br", "gzip": ".gz"})
 FRESH = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def page_router(built: Path = BUILT) -> APIRouter:
-    """`/`, and below `/page/` whatever lies in `built`."""
+def page_router(built: Path = BUILT, https_port: int | None = None) -> APIRouter:
+    """`/`, and below `/page/` whatever lies in `built`.
+
+    With `https_port`, whoever opens the page over plain HTTP by a name of another machine's is sent there.
+    """
     reason = "the page itself holds nothing; what it asks for is guarded"
     router = APIRouter(include_in_schema=False, dependencies=[Depends(public(reason))])
 
     @router.get("/")
-    async def page() -> Response:
-        index = built / "index.html"
-        if not index.is_file():
-            return _answer(UNBUILT, "text/html; charset=utf-8", FRESH, status=503)
-        return _answer(index, "text/html; charset=utf-8", FRESH)
+    async def page(request: Request) -> Response:
+        return index_answer(request, built, https_port)
 
     @router.get("/page/{name}")
-    async def part(name: str) -> Response:
+    async def part(name: str, request: Request) -> Response:
         found = _built_file(built, name)
         if found is None:
             raise NotFound("page.not_found", f"The page has no file {name!r}.", hint="Open / instead.")
         # Names of built files hold a hash of their content; the icon's is fixed, /docs shows it too.
         keep = FRESH if name == "icon.svg" else FOR_EVER
-        return _answer(found, MEDIA_TYPES[found.suffix], keep)
+        return _answer(found, MEDIA_TYPES[found.suffix], keep, request)
 
     return router
+
+
+def index_answer(request: Request, built: Path = BUILT, https_port: int | None = None) -> Response:
+    """The page itself, or how to build it; over plain HTTP the way to `https_port`, as `page_router` says."""
+    name = request.url.hostname or ""
+    if https_port is not None and request.url.scheme == "http" and not is_loopback_host(name):
+        return RedirectResponse(str(request.url.replace(scheme="https", port=https_port)))
+    index = built / "index.html"
+    if not index.is_file():
+        return _answer(UNBUILT, "text/html; charset=utf-8", FRESH, request, status=503)
+    return _answer(index, "text/html; charset=utf-8", FRESH, request)
 
 
 def _built_file(built: Path, name: str) -> Path | None:
@@ -67,6 +83,10 @@ def _built_file(built: Path, name: str) -> Path | None:
     return known.get(name)
 
 
-def _answer(path: Path, media_type: str, keep: str, status: int = 200) -> Response:
-    headers = {**HEADERS, "Cache-Control": keep, "Content-Type": media_type}
+def _answer(path: Path, media_type: str, keep: str, request: Request, status: int = 200) -> Response:
+    """As `ui/build` has compressed it, where the client takes that."""
+    headers = {**HEADERS, "Cache-Control": keep, "Content-Type": media_type, "Vary": "Accept-Encoding"}
+    encoding = accepted_encoding(request.headers.get("accept-encoding", ""))
+    if encoding is not None and (packed := path.with_name(path.name + PACKED[encoding])).is_file():
+        path, headers["Content-Encoding"] = packed, encoding
     return Response(path.read_bytes(), status_code=status, headers=headers)

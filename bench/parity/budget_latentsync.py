@@ -1,6 +1,6 @@
 """Computes the most memory of every stage of LatentSync from the sizes of its tensors, in fp16, on no card.
 
-    $(scripts/torch_environment)/bin/python bench/parity/budget_latentsync.py
+    scripts/bench parity/budget_latentsync
 
 Networks of the published size run on torch's meta device, which has shapes and no numbers, with the plans
 that `avatar lipsync` makes. A tensor's bytes count from the operation that makes it until nobody holds it;

@@ -1,6 +1,6 @@
 """Runs the published LatentSync beside ours with the same seeded weights; its figures are kept for the tests.
 
-    python bench/parity/latentsync.py --checkout PATH [--write]
+    scripts/bench parity/latentsync --checkout PATH [--write]
 
 PATH is a working tree of the original; `published_latentsync` says what it needs. On the CPU, float32.
 """

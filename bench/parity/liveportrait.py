@@ -1,6 +1,6 @@
 """Runs the published LivePortrait beside ours with the same seeded weights; keeps its figures for the tests.
 
-    python bench/parity/liveportrait.py --checkout PATH [--write] [--only networks runs steps]
+    scripts/bench parity/liveportrait --checkout PATH [--write] [--only networks runs steps]
 
 PATH is a working tree of the original; the Python needs torch and what the original imports (PyYAML, OpenCV,
 SciPy, pykalman, Rich, Tyro, imageio). On the CPU, float32.

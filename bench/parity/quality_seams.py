@@ -1,6 +1,6 @@
 """What shows of LatentSync's chunks where they meet: seam score and flicker, without overlap and with it.
 
-    $(scripts/torch_environment)/bin/python bench/parity/quality_seams.py [--frames 40 --overlap 4]
+    scripts/bench parity/quality_seams [--frames 40 --overlap 4]
 
 Reduced networks of random weights, others for each seed, draw frames of a synthetic speaker whose head
 sways and whose mouth opens and shuts: in one chunk, and in chunks that meet. Seam score: how much the

@@ -1,6 +1,6 @@
 """LatentSync end to end, ours against the original, on one card with the same random weights.
 
-    $(scripts/torch_environment)/bin/python bench/parity/race_latentsync.py --checkout PATH [--frames 250]
+    scripts/bench parity/race_latentsync --checkout PATH [--frames 250]
 
 Both begin with the same decoded 1080p frames, the same sound and the same three points of each face, for the
 detector of the original is not free, and end with finished frames: hearing, aligning, coding, denoising,

@@ -1,6 +1,6 @@
 """LivePortrait end to end, ours against the original, on one card with the same random weights.
 
-    $(scripts/torch_environment)/bin/python bench/parity/race_liveportrait.py [--checkout PATH] [--frames 250]
+    scripts/bench parity/race_liveportrait [--checkout PATH] [--frames 250]
 
 Both begin with the same decoded photo, the same decoded driving frames and the same landmarks of each face,
 for the detectors of the original are not free, and end with finished frames of the photo's size, 512 x 512

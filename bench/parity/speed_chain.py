@@ -1,6 +1,6 @@
 """The chain from a text to the video of a photo that says it, by LivePortrait and LatentSync on one card.
 
-    $(scripts/torch_environment)/bin/python bench/parity/speed_chain.py [--seconds 10]
+    scripts/bench parity/speed_chain [--seconds 10]
 
 A scene goes through the worker's own door, from a text to the finished file, with random weights of the
 published sizes: once with both engines on the card, and once in turn, as where the card has no room for both,

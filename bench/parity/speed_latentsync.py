@@ -1,6 +1,6 @@
 """Measures LatentSync with random weights of the published size on a card; without one it says so.
 
-    $(scripts/torch_environment)/bin/python bench/parity/speed_latentsync.py [--checkout PATH]
+    scripts/bench parity/speed_latentsync [--checkout PATH]
 
 Frames per second and most VRAM in every mode that the card has room for; then, in the mode that it gets by
 itself, without overlap of chunks, with reuse of depth, and in bf16 (by itself a card computes in fp16); and

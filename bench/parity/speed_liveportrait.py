@@ -1,6 +1,6 @@
 """Races our LivePortrait against the original on one device, with the same random weights.
 
-    python bench/parity/speed_liveportrait.py [--checkout PATH] [--frames 250] [--small]
+    scripts/bench parity/speed_liveportrait [--checkout PATH] [--frames 250] [--small]
 
 On a card: 512 x 512 pictures, fp16 (the original under autocast, as it runs by default), batch 1 for the
 original, which knows no other, and ours as it runs; then ours in other batches, and in bf16. Without a card

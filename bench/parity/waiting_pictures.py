@@ -1,7 +1,7 @@
 """How much disk LivePortrait's pictures take a minute while they wait for LatentSync on a card that does not
 hold both.
 
-    avatar/.venv/bin/python bench/parity/waiting_pictures.py [--seconds 12] [--photo FILE] [--grain 3]
+    scripts/bench parity/waiting_pictures [--seconds 12] [--photo FILE] [--grain 3]
 
 Without trained weights a photo that is warped in 2.5D by the same track of a speech stands in for what
 LivePortrait draws. A grain of so many levels makes the photo as hard to pack as a camera's; the networks'

@@ -38,7 +38,7 @@ PASSED_VARIABLES = (
 
 def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str]:
     """Sub-command and options, with paths relative to the task's folder (the worker's working directory)."""
-    options = [*task.arguments, "--blobs", str(blobs), "--cache", str(cache), "--json"]
+    options = [*task.arguments, "--blobs", str(blobs), "--cache", str(cache), "--confined", "--json"]
     if task.kind in ("probe", "look"):
         return [task.kind, MEDIA_FILE, *options]
     output = str(Path("out") / _OUTPUT[task.kind])

@@ -125,10 +125,7 @@ class LocalScheduler:
         if story.ended:
             failure = story.events[-1].failure
             return f"ended: {story.state}" + (f", {failure.message}" if failure else "")
-        if story.frames is None:
-            return "runs: the worker is getting ready"
-        done, total, eta_s = story.frames.done_frames, story.frames.total_frames, story.frames.eta_s
-        return f"runs: frame {done} of {total}, about {eta_s:.0f} s left"
+        return story.running_sentence
 
     async def outlook(self, needs: Needs, owner: str) -> Outlook:
         """Places are processes, whatever a task needs: this machine is all there is."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundstage.errors import Unavailable
+from soundstage.http.engines import EngineAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,19 @@ class NomadAddress:
     ca_file: Path | None = None
     client_cert_file: Path | None = None
     client_key_file: Path | None = None
+
+
+def engine_address(address: NomadAddress) -> EngineAddress:
+    """What python-nomad's client takes, with the token read now. Raises `nomad.token_unreadable`."""
+    return EngineAddress(
+        address.url,
+        token_of(address) or None,
+        address.ca_file,
+        address.client_cert_file,
+        address.client_key_file,
+        address.region,
+        address.namespace,
+    )
 
 
 def token_of(address: NomadAddress) -> str:

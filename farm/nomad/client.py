@@ -156,7 +156,7 @@ class NomadClient:
                 if int(found.get("Index", after + 1)) > after:
                     yield StreamBatch(int(found.get("Index", 0)), tuple(found.get("Events") or ()))
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         finally:
             await answer.aclose()
 
@@ -176,7 +176,7 @@ class NomadClient:
             async for chunk in answer.aiter_bytes():
                 yield chunk
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         finally:
             await answer.aclose()
 
@@ -185,7 +185,7 @@ class NomadClient:
         found, index = _content(answer) or [], answer.headers.get("X-Nomad-Index", "0")
         known = isinstance(found, list) and all(isinstance(one, dict) and "ID" in one for one in found)
         if not known or not answer.content:
-            raise _strange(answer)
+            raise strange_answer(answer.status_code)
         return found, int(index) if index.isdecimal() else 0
 
     async def _json(
@@ -194,7 +194,7 @@ class NomadClient:
         answer = await self._send(method, path, body, parameters)
         found = _content(answer) or {}
         if not isinstance(found, dict):
-            raise _strange(answer)
+            raise strange_answer(answer.status_code)
         return found
 
     async def _send(
@@ -220,12 +220,12 @@ class NomadClient:
                 await answer.aread()
                 await answer.aclose()
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         if answer.is_error:
-            raise _refusal(answer)
+            raise refusal(answer.status_code, answer.text)
         if answer.is_redirect:
             await answer.aclose()
-            raise _strange(answer)
+            raise strange_answer(answer.status_code)
         return answer
 
 
@@ -266,18 +266,20 @@ def _content(answer: httpx.Response) -> Any:
     try:
         return answer.json() if answer.content else None
     except (ValueError, RecursionError) as error:
-        raise _strange(answer) from error
+        raise strange_answer(answer.status_code) from error
 
 
-def _strange(answer: httpx.Response) -> Unavailable:
+def strange_answer(answered: object) -> Unavailable:
+    """For a status, or anything else, that Nomad does not answer."""
     return Unavailable(
         "nomad.strange_answer",
-        f"What answers in Nomad's place answered {answer.status_code} and is not Nomad.",
+        f"What answers in Nomad's place answered {answered} and is not Nomad.",
         "Check `farm.nomad.address`, and any proxy on the way; work waits until Nomad answers.",
     )
 
 
-def _unreachable(error: httpx.HTTPError) -> Unavailable:
+def unreachable(error: object) -> Unavailable:
+    """For what went wrong before there was an answer."""
     return Unavailable(
         "nomad.unreachable",
         f"Nomad does not answer: {type(error).__name__}.",
@@ -285,28 +287,28 @@ def _unreachable(error: httpx.HTTPError) -> Unavailable:
     )
 
 
-def _refusal(answer: httpx.Response) -> SoundstageError:
+def refusal(status: int, words: str) -> SoundstageError:
     """Nomad says with 500 what others say with 4xx, so its words count too."""
-    text = answer.text.strip()[:400]
+    text = words.strip()[:400]
     said = text.lower()
     if "enforcing job modify index" in said:
         return Conflict("nomad.job_exists", "A job of this name is there already.", "It is used as it is.")
-    if answer.status_code == 403:
+    if status == 403:
         return Forbidden(
             "nomad.forbidden",
             f"Nomad does not allow this: {text}.",
             "Check the token in `farm.nomad.token_file` and its policy (docs/guide/nomad.md).",
         )
-    if answer.status_code == 404 or "not found" in said:
+    if status == 404 or "not found" in said:
         return NotFound("nomad.not_found", f"Nomad does not know it: {text}.", "It may be purged.")
     # A server that has just begun, or a cluster whose first leader is still making its keys.
     beginning = "no cluster leader" in said or "keyring has not been initialized" in said
-    if answer.status_code >= 500 and (beginning or "rpc error" in said or not said):
+    if status >= 500 and (beginning or "rpc error" in said or not said):
         return Unavailable(
             "nomad.unreachable",
-            f"Nomad cannot serve now: {text or answer.status_code}.",
+            f"Nomad cannot serve now: {text or status}.",
             "Check that the servers have a leader; work waits until they do.",
         )
-    if answer.status_code >= 500 and answer.status_code != 500:
+    if status >= 500 and status != 500:
         return Unavailable("nomad.unreachable", f"Nomad cannot serve now: {text}.", "It is tried again.")
     return Invalid("nomad.refused", f"Nomad refuses this: {text}.", "See docs/guide/nomad.md.")

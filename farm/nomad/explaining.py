@@ -25,10 +25,7 @@ def sentence_on(story: Story, tower: Tower, watch: ClusterWatch) -> str:
         return f"waits: {_why_in_line(task, tower, watch)}"[:MAX_SENTENCE]
     if story.state is not TaskState.RUNNING:
         return f"waits: {_why_not_running(flight, watch)}"[:MAX_SENTENCE]
-    frames = story.frames
-    if frames is None:
-        return "runs: the worker is getting ready"
-    return f"runs: frame {frames.done_frames} of {frames.total_frames}, about {frames.eta_s:.0f} s left"
+    return story.running_sentence
 
 
 def _why_in_line(task: SegmentTask, tower: Tower, watch: ClusterWatch) -> str:

@@ -4,46 +4,56 @@ agent's tools.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
-import httpx
+import nomad
+import requests
+import urllib3
+from nomad.api.exceptions import BaseNomadException
 
-from farm.nomad.client import STRANGE, Json, NomadClient
-from soundstage.errors import Conflict, SoundstageError, Unavailable, Upstream
+from farm.nomad.address import engine_address
+from farm.nomad.client import Json, NomadClient, refusal, strange_answer, unreachable
+from soundstage.errors import Conflict, Upstream
+from soundstage.http.engines import nomad_client
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+TIMEOUT_S = 15.0
 
 
 class OperatorClient(NomadClient):
-    """Changes that Nomad took and did not answer raise `nomad.outcome_unknown`: nobody may take them for
-    undone.
+    """The calls of this class go through python-nomad, in a thread; those it inherits are the farm's own.
+    Changes that Nomad took and did not answer raise `nomad.outcome_unknown`: nobody may take them for undone.
     """
 
     async def drain(self, node_id: str, deadline: timedelta) -> None:
         """The node takes nothing new, and what runs there is moved within `deadline`."""
         spec = {"Deadline": int(deadline.total_seconds() * 1e9), "IgnoreSystemJobs": False}
-        body = {"DrainSpec": spec, "MarkEligible": False}
-        await self._change("POST", f"node/{quote(node_id, safe='')}/drain", body)
+        await self._ask(
+            lambda client: client.node.drain_node_with_spec(_part(node_id), spec, mark_eligible=False),
+            changes=True,
+        )
 
     async def undrain(self, node_id: str) -> None:
         """The node takes work again; a drain that goes on is ended."""
-        body = {"DrainSpec": None, "MarkEligible": True}
-        await self._change("POST", f"node/{quote(node_id, safe='')}/drain", body)
+        await self._ask(
+            lambda client: client.node.drain_node_with_spec(_part(node_id), None, mark_eligible=True),
+            changes=True,
+        )
 
     async def plan(self, job: Json) -> Json:
         """What registering the job would do: `Diff`, `Annotations`, `FailedTGAllocs`, `JobModifyIndex`."""
-        return await self._json("POST", f"job/{quote(job['ID'], safe='')}/plan", {"Job": job, "Diff": True})
+        return await self._ask(lambda client: client.job.plan_job(_part(job["ID"]), {"Job": job}, diff=True))
 
     async def deploy(self, job: Json, planned_at: int) -> None:
         """Registers the job if it is still as it was when it was planned (`JobModifyIndex` of the plan);
         `nomad.job_changed` when somebody has changed it since.
         """
         try:
-            await self._change(
-                "POST", "jobs", {"Job": job, "EnforceIndex": True, "JobModifyIndex": planned_at}
-            )
+            body = {"Job": job, "EnforceIndex": True, "JobModifyIndex": planned_at}
+            await self._ask(lambda client: client.jobs.register_job(body), changes=True)
         except Conflict as error:
             raise Conflict(
                 "nomad.job_changed",
@@ -53,11 +63,15 @@ class OperatorClient(NomadClient):
 
     async def scale(self, job_id: str, group: str, count: int, reason: str) -> None:
         body = {"Count": count, "Target": {"Group": group}, "Message": reason}
-        await self._change("POST", f"job/{quote(job_id, safe='')}/scale", body)
+        # The library has no verb for it.
+        await self._ask(
+            lambda client: client.job.request(_part(job_id), "scale", json=body, method="post").json(),
+            changes=True,
+        )
 
     async def deploying(self, job_id: str) -> bool:
         """Whether a deployment of the job goes on: Nomad scales nothing meanwhile."""
-        newest = await self._json("GET", f"job/{quote(job_id, safe='')}/deployment")
+        newest = await self._ask(lambda client: client.job.get_deployment(_part(job_id)) or {})
         return newest.get("Status") in (
             "running",
             "pending",
@@ -68,7 +82,7 @@ class OperatorClient(NomadClient):
 
     async def end(self, job_id: str) -> None:
         """As `stop`, for a job that must be there."""
-        await self._change("DELETE", f"job/{quote(job_id, safe='')}")
+        await self._ask(lambda client: client.job.deregister_job(_part(job_id)), changes=True)
 
     async def all_jobs(self) -> list[Json]:
         """Short forms of all jobs, by name."""
@@ -85,22 +99,47 @@ class OperatorClient(NomadClient):
                 return {}
         return {}
 
-    async def _change(self, method: str, path: str, body: Json | None = None) -> None:
+    async def _ask(self, question: Callable[[nomad.Nomad], Any], *, changes: bool = False) -> Json:
+        """Return the object that `question` returns. `changes`: its outcome matters when no answer comes."""
+
+        def ask() -> Any:
+            with nomad_client(engine_address(self._address), TIMEOUT_S) as client:
+                return question(client)
+
         try:
-            await self._json(method, path, body)
-        except Unavailable as error:
-            if _may_be_done(error):
-                raise Upstream(
-                    "nomad.outcome_unknown",
-                    "Nomad took the request and did not answer: whether it was done is not known.",
-                    "Look at the farm before you ask for it again.",
-                ) from error
-            raise
+            answer = await asyncio.to_thread(ask)
+        except BaseNomadException as error:
+            if isinstance(error.nomad_resp, requests.Response):
+                raise refusal(error.nomad_resp.status_code, error.nomad_resp.text) from error
+            if changes and not _never_sent(error.nomad_resp):
+                raise _outcome_unknown() from error
+            raise unreachable(error.nomad_resp) from error
+        except requests.JSONDecodeError as error:
+            raise _outcome_unknown() if changes else strange_answer("no JSON") from error
+        except OSError as error:
+            # A file of ours, such as a certificate, before anything was sent.
+            raise unreachable(error) from error
+        if not isinstance(answer, dict):
+            raise _outcome_unknown() if changes else strange_answer("no object")
+        return answer
 
 
-def _may_be_done(error: SoundstageError) -> bool:
-    """Whether it was sent: only the cause knows."""
-    if error.code == STRANGE:
+def _part(name: str) -> str:
+    """One part of a path: the library quotes nothing, and names may hold slashes."""
+    return quote(name, safe="")
+
+
+def _never_sent(error: object) -> bool:
+    """Whether no connection was made, so that Nomad cannot have taken the request."""
+    if isinstance(error, requests.ConnectTimeout):
         return True
-    cause = error.__cause__
-    return isinstance(cause, httpx.HTTPError) and not isinstance(cause, _NOT_SENT)
+    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
+    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)
+
+
+def _outcome_unknown() -> Upstream:
+    return Upstream(
+        "nomad.outcome_unknown",
+        "Nomad took the request and did not answer: whether it was done is not known.",
+        "Look at the farm before you ask for it again.",
+    )

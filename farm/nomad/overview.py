@@ -13,15 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import nomad
-import requests
 from nomad.api.exceptions import BaseNomadException, URLNotAuthorizedNomadException
 
-from farm.nomad.address import NomadAddress, token_of
+from farm.nomad.address import NomadAddress, engine_address
 from farm.nomad.census import cards_of, lives
 from soundstage.errors import Forbidden, SoundstageError, Unavailable
+from soundstage.http.engines import nomad_client
 
-TIMEOUT_S = 10
+TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +59,13 @@ async def overview(address: NomadAddress) -> ClusterOverview:
 
 
 def _overview(address: NomadAddress) -> ClusterOverview:
-    with requests.Session() as session:
-        # Proxies are for the internet; the servers stand beside us.
-        session.trust_env = False
-        asked = nomad.Nomad(
-            address=address.url.rstrip("/"),
-            namespace=address.namespace,
-            region=address.region or None,
-            token=token_of(address) or None,
-            timeout=TIMEOUT_S,
-            verify=str(address.ca_file) if address.ca_file else True,
-            cert=tuple(str(file) for file in (address.client_cert_file, address.client_key_file) if file),
-            session=session,
-        )
-        try:
+    try:
+        with nomad_client(engine_address(address), TIMEOUT_S) as asked:
             leader = str(asked.status.leader.get_leader())
             nodes = asked.nodes.get_nodes(resources=True)
             allocations = asked.allocations.get_allocations(resources=True)
-        except BaseNomadException as error:
-            raise _known(error) from error
+    except (BaseNomadException, OSError) as error:
+        raise _known(error) from error
     return ClusterOverview(leader, tuple(node_overview(node, allocations) for node in nodes))
 
 
@@ -108,7 +95,7 @@ def node_overview(node: Mapping[str, Any], allocations: Sequence[Mapping[str, An
     )
 
 
-def _known(error: BaseNomadException) -> SoundstageError:
+def _known(error: BaseNomadException | OSError) -> SoundstageError:
     if isinstance(error, URLNotAuthorizedNomadException):
         return Forbidden(
             "nomad.forbidden",

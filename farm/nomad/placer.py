@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from farm.failures import CARD_LOST, DISK_FULL
+from farm.failures import CARD_LOST, CRASHED, DISK_FULL
 from farm.needs import Needs
 from farm.nomad.census import COMPUTE, Eligible, lease_of, lives, nodes_of
 from farm.nomad.request import Choice
@@ -20,7 +20,7 @@ from farm.placement.explain import FarmState, explain
 from farm.tasks import SegmentTask
 
 NODE_FAULTS = DISK_FULL | CARD_LOST | {
-    "worker.crashed", "worker.killed", "worker.lost", "worker.not_started", "worker.files",
+    CRASHED, "worker.killed", "worker.lost", "worker.not_started", "worker.files",
 }  # fmt: skip
 """Failures that may be the node's: after some of them an engine stays away from it for a while."""
 

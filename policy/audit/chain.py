@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 BEGINNING = "0" * 64
 
 
-def link(content: Sequence[Any]) -> str:
-    """SHA-256 (64 hex digits) over the values of a record; the hash of the record before is one of them."""
-    text = json.dumps(list(content), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+def link(content: Sequence[Any], key: bytes | None = None) -> str:
+    """Return 64 hex digits over the values of a record; the hash of the record before is one of them.
+
+    HMAC-SHA-256 (RFC 2104) with a key, so that nobody without it can compute a line; else SHA-256.
+    """
+    text = json.dumps(list(content), sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
+    return hashlib.sha256(text).hexdigest() if key is None else hmac.digest(key, text, "sha256").hex()

@@ -46,8 +46,12 @@ class HeadWriter:
             self._file.write(latest)
 
     def read(self) -> Head | None:
-        """What is noted, in the file or still here. Raises ValueError when the file is damaged."""
+        """Return what is noted, in the file or still here. Raises `HeadError`."""
         return self._latest or self._file.read()
+
+    def read_unkeyed(self, last: Head) -> bool:
+        """Whether this is the last line of a chain from before keys, which gets its key now."""
+        return bool(self._file.key) and self._file.key_is_new and self._file.read_unkeyed() == last
 
     def forget(self) -> None:
         """The chain it belongs to was replaced. Raises `OSError`."""

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
+from policy.audit.head import Head
+from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
 from policy.audit.service import AuditLog
 from policy.guard import require_permission
 from policy.principal import Principal
@@ -27,9 +28,16 @@ def audit_router(audit: AuditLog) -> APIRouter:
         return await audit.read(after, limit, principal.tenant)
 
     @router.get("/audit/verdict")
-    async def verify_audit(_: Reader) -> AuditVerdict:
-        """Whether every line is as it was written, and none is missing."""
-        return await audit.verify()
+    async def verify_audit(
+        _: Reader, head: Annotated[str | None, Query(max_length=90, examples=["118:9f2c…"])] = None
+    ) -> AuditVerdict:
+        """Check that no line was changed, removed or put in; also against a head kept elsewhere."""
+        return await audit.verify(None if head is None else Head.parse(head))
+
+    @router.get("/audit/head")
+    async def audit_head(_: Reader) -> AuditHead | None:
+        """Return the end of the log, to be kept where nobody who reaches this machine can change it."""
+        return await audit.head()
 
     @router.get("/traces/{wanted}")
     async def trace(wanted: Annotated[str, Path(max_length=80)], principal: Reader) -> Story:

@@ -25,11 +25,20 @@ class AuditLineOut(BaseModel):
 
 
 class AuditVerdict(BaseModel):
-    """`broken_at`: the first line that does not fit those before it, with the reason; None when all do."""
+    """`broken_at`: the first line that does not fit, with code and reason; None when all fit."""
 
     lines: int
     broken_at: int | None = None
+    code: str = ""
     reason: str = ""
+
+
+class AuditHead(BaseModel):
+    """The end of the chain, to be kept somewhere else: `verify` compares the log with it later."""
+
+    number: int
+    sha256: str
+    at: datetime
 
 
 class Story(BaseModel):

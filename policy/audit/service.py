@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -11,17 +10,18 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
-from policy.audit.head import Head, HeadFile
-from policy.audit.head_writer import HeadWriter
+from policy.audit.head import Head, HeadError, HeadFile
 from policy.audit.models import AuditLine
+from policy.audit.recorded_end import RecordedEnd
 from policy.audit.repository import TENANT, AuditLines, ChainEnd
-from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
+from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
+from policy.audit.verification import ChainBrokenError, ChainCheck
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, Writing, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
-from soundstage.telemetry import get_logger
+from soundstage.request_source import request_source
 from soundstage.telemetry.masking import without_secrets
 from soundstage.tracing import trace_id as current_trace_id
 
@@ -31,6 +31,8 @@ MAX_TEXT = 2000
 WORDS_FORGOTTEN = "words.forgotten"
 LINES = "lines"
 _END = "policy_audit_end"
+SOURCE = "source"
+"""Where a line holds the address of the request that caused it."""
 _HASHED = ("number", "at", "kind", "actor", "subject", "trace_id", "session_id", "data", "before")
 
 
@@ -50,14 +52,26 @@ class AuditEntry:
 
 
 class AuditLog:
-    """The chain of one database. Whoever may write to the database alone cannot bend it without being seen:
-    the last hash also stands in a file beside it.
+    """The chain of one database, an HMAC of each line under a key that is not in the database. Its end is
+    recorded in a file beside it. Without a `head` (tests) lines carry plain hashes, and no end is recorded.
     """
 
     def __init__(self, db: Database, head: HeadFile | None = None) -> None:
         self._db = db
-        self._writer = None if head is None else HeadWriter(head)
-        self._log = get_logger(__name__)
+        self._end = None if head is None else RecordedEnd(db, ChainEnd, head)
+
+    async def start(self) -> None:
+        """Move the recorded end on after a crash; called once the database is migrated."""
+        if self._end is None:
+            return
+
+        async def note(kind: str, data: Mapping[str, Any]) -> None:
+            await self.note(AuditEntry(kind, "soundstage", data=data))
+
+        async def accept(kind: str, data: Mapping[str, Any]) -> None:
+            await self.accept_end(AuditEntry(kind, "soundstage", data=data))
+
+        await self._end.start(note, accept)
 
     async def record(self, session: Writing, *entries: AuditEntry) -> None:
         """Appends in the caller's transaction, with the change that it tells of; secrets are masked."""
@@ -67,9 +81,10 @@ class AuditLog:
         # Nobody else writes meanwhile, so the end of the chain is looked up once in a transaction.
         if _END not in session.info:
             session.info[_END] = await lines.last()
-            if self._writer is not None and await self._head_fits(lines, session.info[_END]):
+            if self._end is not None and await self._end.fits(lines, session.info[_END]):
                 when_committed(session, lambda: self._committed(session))
         last: Head | None = session.info[_END]
+        key = self._key()
         rows: list[dict[str, Any]] = []
         for entry in entries:
             words = beside(_told(entry.words)) if entry.words else None
@@ -84,7 +99,7 @@ class AuditLog:
                 "data": _chained(entry, words),
                 "before": last.sha256 if last else BEGINNING,
             }
-            last = Head(int(str(row["number"])), _digest(row))
+            last = Head(int(str(row["number"])), link(_content(row), key))
             rows.append({**row, "words": words, "sha256": last.sha256})
         await lines.add(rows)
         session.info[_END] = last
@@ -109,11 +124,23 @@ class AuditLog:
             await self.record(session, replace(of, kind=WORDS_FORGOTTEN, data={**of.data, LINES: numbers}))
         return len(numbers)
 
-    async def begin_anew(self, entry: AuditEntry) -> None:
-        """After a backup was put back: its chain goes on with a line that says so."""
-        if self._writer is not None:
-            await asyncio.to_thread(self._writer.forget)
-        await self.note(entry)
+    async def accept_end(self, entry: AuditEntry) -> None:
+        """Go on from the chain as it is now, with a line that says so: after a backup was put back, or when
+        an administrator has looked at what `verify` reported. Lines that were changed stay reported.
+        """
+        if self._end is not None:
+            await self._end.forget()
+        async with self._db.transaction() as session:
+            if self._end is not None:
+                session.info[_END] = await ChainEnd(session).last()
+                when_committed(session, lambda: self._committed(session))
+            await self.record(session, entry)
+
+    async def head(self) -> AuditHead | None:
+        """Return the end of the chain, to be kept elsewhere; None while the log is empty."""
+        async with self._db.session() as session:
+            lines = await AuditLines(session).newest(1, None)
+        return AuditHead.model_validate(lines[0], from_attributes=True) if lines else None
 
     async def read(self, after: int, limit: int, tenant: str | None = None) -> list[AuditLineOut]:
         """Oldest first; of one tenant, or all for the user of this machine."""
@@ -143,76 +170,72 @@ class AuditLog:
             )
         return Story(id=wanted, lines=[_out(found[number]) for number in sorted(found)])
 
-    async def verify(self) -> AuditVerdict:
-        """Walks the whole chain, and compares its end with the file beside it.
+    async def verify(self, kept: Head | None = None) -> AuditVerdict:
+        """Check each line, and the end against the head: the recorded one, and one `kept` elsewhere.
 
         Words may be missing beside a line when a later line of the chain says that they were forgotten.
         """
-        try:
-            head = None if self._writer is None else await asyncio.to_thread(self._writer.read)
-        except ValueError as error:
-            return AuditVerdict(lines=0, broken_at=0, reason=str(error))
-        before, count, at_head = BEGINNING, 0, None
+        check = ChainCheck(self._key())
         wordless: set[int] = set()
+        try:
+            if self._end is None:
+                await self._walk(check, wordless)
+            else:
+                await self._end.verify(check, lambda: self._walk(check, wordless), kept)
+        except HeadError as error:
+            return AuditVerdict(lines=check.count, broken_at=check.count, code=error.code, reason=str(error))
+        except ChainBrokenError as error:
+            return AuditVerdict(
+                lines=check.count, broken_at=error.number, code=error.code, reason=error.reason
+            )
+        if wordless:
+            return AuditVerdict(
+                lines=check.count,
+                broken_at=min(wordless),
+                code="audit.words_missing",
+                reason="its words were taken away",
+            )
+        return AuditVerdict(lines=check.count)
+
+    async def _walk(self, check: ChainCheck, wordless: set[int]) -> None:
+        """Check all lines after those that were checked already. Raises `ChainBrokenError`."""
         async with self._db.session() as session:
-            while page := await AuditLines(session).after(count, PAGE):
+            while page := await AuditLines(session).after(check.count, PAGE):
                 for line in page:
-                    if reason := _misfit(line, count, before):
-                        return AuditVerdict(lines=count, broken_at=count + 1, reason=reason)
-                    before, count = line.sha256, line.number
+                    content = _content({name: getattr(line, name) for name in _HASHED})
+                    check.add(line.number, line.kind, line.before, line.sha256, content)
+                    if not fit(line.data, line.words):
+                        raise ChainBrokenError(
+                            line.number, "audit.words_changed", "the words beside the line were changed"
+                        )
                     if line.words is None and line.data.get(WORDS):
-                        wordless.add(count)
+                        wordless.add(line.number)
                     if line.kind == WORDS_FORGOTTEN:
                         wordless.difference_update(line.data[LINES])
-                    if head is not None and head.number == count:
-                        at_head = line.sha256
-        if head is not None and head.number > count:
-            return AuditVerdict(lines=count, broken_at=count + 1, reason="lines at the end are missing")
-        if head is not None and head.sha256 != at_head:
-            return AuditVerdict(lines=count, broken_at=head.number, reason="the chain was written anew")
-        if wordless:
-            return AuditVerdict(lines=count, broken_at=min(wordless), reason="its words were taken away")
-        return AuditVerdict(lines=count)
 
-    async def _head_fits(self, lines: ChainEnd, last: Head | None) -> bool:
-        """Whether the chain still holds the line that the file names. A damaged file may be written anew."""
-        try:
-            head = None if self._writer is None else self._writer.read()
-        except ValueError:
-            return True
-        if head is None or head == last or await lines.hash_of(head.number) == head.sha256:
-            return True
-        self._log.error("the audit log does not fit its noted end", line=head.number)
-        return False
+    def _key(self) -> bytes | None:
+        return None if self._end is None else self._end.key
 
     def _committed(self, session: Writing) -> None:
-        """The lines exist from now on, and not before: only then is the end of the chain noted."""
-        if self._writer is not None:
-            self._writer.note(session.info[_END])
+        """The lines exist from now on, and not before: only then is the end of the chain recorded."""
+        if self._end is not None:
+            self._end.committed(session.info[_END])
 
     def close(self) -> None:
-        """Notes the end of the chain that is not noted yet; before the process ends."""
-        if self._writer is not None:
-            self._writer.settle()
+        """Record the end of the chain; before the process ends."""
+        if self._end is not None:
+            self._end.close()
 
 
-def _misfit(line: AuditLine, count: int, before: str) -> str:
-    """Why a line cannot follow the line number `count`; empty when it can."""
-    if line.number != count + 1:
-        return "a line is missing"
-    if line.sha256 != _digest({name: getattr(line, name) for name in _HASHED}):
-        return "the line was changed"
-    if not fit(line.data, line.words):
-        return "the words beside the line were changed"
-    return "" if line.before == before else "the line was put in, or one before it was changed"
-
-
-def _digest(line: Mapping[str, Any]) -> str:
-    return link([line["at"].isoformat() if name == "at" else line[name] for name in _HASHED])
+def _content(line: Mapping[str, Any]) -> list[Any]:
+    """What the hash of a line covers."""
+    return [line["at"].isoformat() if name == "at" else line[name] for name in _HASHED]
 
 
 def _chained(entry: AuditEntry, words: Mapping[str, Any] | None) -> dict[str, Any]:
     data = _told(entry.data if entry.tenant == DEFAULT_TENANT else _of_tenant(entry))
+    if (source := request_source()) is not None:
+        data.setdefault(SOURCE, source)
     return {**data, WORDS: hashes(words)} if words else data
 
 

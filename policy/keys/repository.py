@@ -24,6 +24,7 @@ class KnownKey(NamedTuple):
     sha256: str
     state: str
     expires_at: datetime | None
+    created_by: str
 
 
 # Made once, of columns and not of the class: it is asked with every request.

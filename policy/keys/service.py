@@ -29,6 +29,10 @@ from soundstage.events import EventStore
 
 CONFIGURED = "configured:"
 STREAM = "keys"
+LOCAL_KEY = "this machine"
+"""The name of the key that the user of this machine reaches the server with."""
+LOCAL_KEY_MAKER = Principal.local_admin(LOCAL_KEY).id
+"""Marks that key: nobody else makes keys under this id."""
 
 
 def hash_key(key: str) -> str:
@@ -84,6 +88,22 @@ class KeyService:
         await KeyRepository(session).add(row)
         await self._events.append(session, STREAM, "key.created", {"id": row.id, "by": made.created_by})
 
+    async def accepts_local(self, session: AsyncSession, key: str) -> bool:
+        """Return whether `register_local` can use `key`: it is unknown, or the active local key."""
+        row = await KeyRepository(session).by_hash(hash_key(key))
+        return row is None or (row.created_by == LOCAL_KEY_MAKER and _state(row, utcnow()) is KeyState.ACTIVE)
+
+    async def register_local(self, session: AsyncSession, key: str) -> None:
+        """Make `key` the only local key: an admin key that acts as the user of this machine."""
+        by = Principal.local_admin(LOCAL_KEY)
+        repository = KeyRepository(session)
+        for row in await repository.all(DEFAULT_TENANT):
+            is_other = row.created_by == LOCAL_KEY_MAKER and row.sha256 != hash_key(key)
+            if is_other and _state(row, utcnow()) in USABLE:
+                await self.revoke(session, row.id, by)
+        if await repository.by_hash(hash_key(key)) is None:
+            await self._make(session, KeyRequest(name=LOCAL_KEY, role="admin"), by, DEFAULT_TENANT, key)
+
     async def list(self, session: AsyncSession, by: Principal) -> list[KeyView]:
         """The keys of one's tenant, or of all for the operator; ended ones too, oldest first."""
         now = utcnow()
@@ -136,6 +156,12 @@ class KeyService:
             return None
         return _principal(row)
 
+    async def usable_digests(self, session: AsyncSession) -> frozenset[str]:
+        """The SHA-256 of every key that has not ended."""
+        rows = await KeyRepository(session).all(None)
+        now = utcnow()
+        return frozenset({*self._configured, *(row.sha256 for row in rows if _state(row, now) in USABLE)})
+
     async def by_id(self, session: AsyncSession, key_id: str) -> Principal | None:
         """The principal of a session cookie; None when its key has ended since."""
         if key_id.startswith(CONFIGURED):
@@ -162,8 +188,15 @@ class KeyService:
             raise key_not_found(key_id)
         return row
 
-    async def _make(self, session: AsyncSession, request: KeyRequest, by: Principal, tenant: str) -> KeyMade:
-        key = secrets.token_hex(32)
+    async def _make(
+        self,
+        session: AsyncSession,
+        request: KeyRequest,
+        by: Principal,
+        tenant: str,
+        key: str | None = None,
+    ) -> KeyMade:
+        key = key or secrets.token_hex(32)
         row = ApiKeyRow(
             id=new_id("key"),
             tenant=tenant,
@@ -201,7 +234,7 @@ def _principal(row: ApiKeyRow | KnownKey) -> Principal | None:
     scopes = None if row.scopes is None else tuple(row.scopes)
     state = _state(row, utcnow())
     return Principal(
-        id=row.id,
+        id=Principal.local_admin().id if row.created_by == LOCAL_KEY_MAKER else row.id,
         name=row.name,
         role=row.role,
         kind="key",
@@ -209,13 +242,15 @@ def _principal(row: ApiKeyRow | KnownKey) -> Principal | None:
         state=state,
         tenant=row.tenant,
         until=row.expires_at,
+        key_id=row.id,
     )
 
 
 def _configured_principal(known: str) -> Principal:
     # Named by a hash of the hash: an id goes into logs and cookies, the hash itself stays in the settings.
     name = hashlib.sha256(known.encode()).hexdigest()[:12]
-    return Principal(id=f"{CONFIGURED}{name}", name="key from the settings", role="admin", kind="key")
+    key_id = f"{CONFIGURED}{name}"
+    return Principal(id=key_id, name="key from the settings", role="admin", kind="key", key_id=key_id)
 
 
 def _view(row: ApiKeyRow, now: datetime) -> KeyView:

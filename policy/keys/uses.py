@@ -45,7 +45,7 @@ class KeyUses:
             await self.settle()
 
     async def settle(self) -> None:
-        """Writes what is noted and not written yet; also before the process ends."""
+        """Writes what is noted and not written yet."""
         later, self._later = self._later, None
         if later is not None:
             later[1].cancel()
@@ -60,6 +60,13 @@ class KeyUses:
         except Unavailable as error:
             # Somebody else writes for long; a missing note must not turn a good key away.
             get_logger(__name__).warning("uses of keys were not noted", keys=len(keys), reason=error.code)
+
+    async def close(self) -> None:
+        """Write what is noted; when it returns, no note uses the database any more."""
+        await self.settle()
+        loop = asyncio.get_running_loop()
+        if writing := [task for task in self._writing if task.get_loop() is loop]:
+            await asyncio.wait(writing)
 
     def _begin(self) -> None:
         task = asyncio.create_task(self.settle(), name="keys: note uses")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy.audit.head import Head
 from provisioning_api.audit.models import AuditRecord
 
 
@@ -14,11 +15,16 @@ class AuditRecords:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def last(self) -> tuple[int, str] | None:
+    async def last(self) -> Head | None:
         """Number and hash of the newest record, which the next one builds on."""
         query = select(AuditRecord.number, AuditRecord.sha256).order_by(AuditRecord.number.desc()).limit(1)
         found = (await self._session.execute(query)).first()
-        return None if found is None else (found.number, found.sha256)
+        return None if found is None else Head(found.number, found.sha256)
+
+    async def hash_of(self, number: int) -> str | None:
+        """None when there is no such record."""
+        query = select(AuditRecord.sha256).where(AuditRecord.number == number)
+        return (await self._session.execute(query)).scalar()
 
     async def add(self, record: AuditRecord) -> None:
         self._session.add(record)

@@ -10,14 +10,23 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
+from policy.audit.head import Head, HeadError, HeadFile
+from policy.audit.recorded_end import RecordedEnd
+from policy.audit.verification import ChainBrokenError, ChainCheck
 from policy.representing import represented
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
-from soundstage.database import Database, utcnow
+from soundstage.database import Database, utcnow, when_committed
+from soundstage.request_source import request_source
 
 PAGE = 1000
+_END = "provisioning_audit_end"
 BEHIND = "on_behalf_of"
 """Where a record names the person for whom its actor, a program, has acted."""
+
+
+SOURCE = "source"
+"""Where a record holds the address of the request that caused it."""
 
 
 class AuditView(BaseModel):
@@ -31,15 +40,36 @@ class AuditView(BaseModel):
 
 
 class Verdict(BaseModel):
-    """`broken_at`: the first record that does not fit the one before it; None when all do."""
+    """`broken_at`: the first record that does not fit, with code and reason; None when all fit."""
 
     records: int
-    broken_at: int | None
+    broken_at: int | None = None
+    code: str = ""
+    reason: str = ""
 
 
 class AuditLog:
-    def __init__(self, db: Database) -> None:
+    """The chain of this process: keyed, and with a recorded end, like the studio's (`policy.audit`)."""
+
+    def __init__(self, db: Database, head: HeadFile) -> None:
         self._db = db
+        self._end = RecordedEnd(db, AuditRecords, head)
+
+    async def start(self) -> None:
+        """Move the recorded end on after a crash; called once the database is migrated."""
+
+        async def note(kind: str, data: Mapping[str, Any]) -> None:
+            await self.note("soundstage", kind, "", data)
+
+        await self._end.start(note, self.accept_end)
+
+    async def accept_end(self, action: str, data: Mapping[str, Any]) -> None:
+        """Go on from the chain as it is now, with a record that says so."""
+        await self._end.forget()
+        async with self._db.transaction() as session:
+            session.info[_END] = await AuditRecords(session).last()
+            when_committed(session, lambda: self._end.committed(session.info[_END]))
+            await self.record(session, "soundstage", action, "", data)
 
     async def record(
         self,
@@ -51,21 +81,29 @@ class AuditLog:
     ) -> None:
         """Appends in the caller's transaction, with the change that it tells of."""
         records = AuditRecords(session)
-        number, before = await records.last() or (0, BEGINNING)
+        # Nobody else writes meanwhile, so the end of the chain is looked up once in a transaction.
+        if _END not in session.info:
+            session.info[_END] = await records.last()
+            if await self._end.fits(records, session.info[_END]):
+                when_committed(session, lambda: self._end.committed(session.info[_END]))
+        last: Head | None = session.info[_END]
         person = represented()
         behind = {} if person is None else {BEHIND: person.facts()}
+        source = request_source()
+        origin = {} if source is None else {SOURCE: source}
         record = AuditRecord(
-            number=number + 1,
+            number=last.number + 1 if last else 1,
             at=utcnow(),
             actor=actor[:200],
             action=action,
             subject=subject[:200],
-            data={**(data or {}), **behind},
-            before=before,
+            data={**origin, **(data or {}), **behind},
+            before=last.sha256 if last else BEGINNING,
             sha256="",
         )
-        record.sha256 = _digest(record)
+        record.sha256 = link(_content(record), self._end.key)
         await records.add(record)
+        session.info[_END] = Head(record.number, record.sha256)
 
     async def note(self, actor: str, action: str, subject: str, data: Mapping[str, Any]) -> None:
         """In a transaction of its own: what was refused is rolled back, and the record of it must stay."""
@@ -78,31 +116,35 @@ class AuditLog:
         return [AuditView.model_validate(record, from_attributes=True) for record in found]
 
     async def verify(self) -> Verdict:
-        """Walks the whole chain."""
-        before, count = BEGINNING, 0
+        """Check each record, and the end against the recorded one."""
+        check = ChainCheck(self._end.key)
+        try:
+            await self._end.verify(check, lambda: self._walk(check))
+        except HeadError as error:
+            return Verdict(records=check.count, broken_at=check.count, code=error.code, reason=str(error))
+        except ChainBrokenError as error:
+            return Verdict(records=check.count, broken_at=error.number, code=error.code, reason=error.reason)
+        return Verdict(records=check.count)
+
+    def close(self) -> None:
+        """Record the end of the chain; before the process ends."""
+        self._end.close()
+
+    async def _walk(self, check: ChainCheck) -> None:
         async with self._db.session() as session:
-            while page := await AuditRecords(session).after(count, PAGE):
+            while page := await AuditRecords(session).after(check.count, PAGE):
                 for record in page:
-                    fits = (
-                        record.number == count + 1
-                        and record.before == before
-                        and record.sha256 == _digest(record)
-                    )
-                    if not fits:
-                        return Verdict(records=count, broken_at=count + 1)
-                    before, count = record.sha256, record.number
-        return Verdict(records=count, broken_at=None)
+                    check.add(record.number, record.action, record.before, record.sha256, _content(record))
 
 
-def _digest(record: AuditRecord) -> str:
-    return link(
-        [
-            record.number,
-            record.at.isoformat(),
-            record.actor,
-            record.action,
-            record.subject,
-            record.data,
-            record.before,
-        ]
-    )
+def _content(record: AuditRecord) -> list[Any]:
+    """What the hash of a record covers."""
+    return [
+        record.number,
+        record.at.isoformat(),
+        record.actor,
+        record.action,
+        record.subject,
+        record.data,
+        record.before,
+    ]

@@ -27,6 +27,7 @@ class WriteGrant(BaseModel):
     name: str
     acceptance: int
     manifest: Manifest | None
+    challenge: str
 
 
 class BootService:
@@ -79,7 +80,11 @@ class BootService:
                 session, machine, machine.accepted_by, "write_begun", acceptance=machine.acceptance
             )
             return WriteGrant(
-                machine_id=machine.id, name=machine.name, acceptance=machine.acceptance, manifest=manifest
+                machine_id=machine.id,
+                name=machine.name,
+                acceptance=machine.acceptance,
+                manifest=manifest,
+                challenge=self._desk.challenge(machine.id),
             )
 
     def _has_ramdisk(self) -> bool:

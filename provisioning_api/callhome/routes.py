@@ -16,6 +16,7 @@ from provisioning_api.machines.schemas import MachineDetail
 from provisioning_api.reach import ProvisioningDep
 
 router = APIRouter(tags=["call home"])
+CALL_HOME = "machine:call_home"
 
 ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
@@ -23,10 +24,13 @@ AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`machine_id` when the token is that of an enrolled machine; else somebody with an API key."""
+    """`machine_id` when the token is that of an enrolled machine; else somebody with an API key, who
+    `may_place` machines at any address where the key may change machines.
+    """
 
     name: str
     machine_id: str | None
+    may_place: bool = False
 
 
 async def caller(request: Request, services: ProvisioningDep) -> Caller:
@@ -35,10 +39,13 @@ async def caller(request: Request, services: ProvisioningDep) -> Caller:
     if machine_id is not None:
         return Caller("its own call", machine_id)
     policy = request.app.state.policy
-    principal: Principal = await policy.authenticate(request)
-    action = Action("route", "POST /api/ready-for-provisioning", "machine:call_home")
+    # Machines in the field call by plain HTTP, with a key that is good for nothing else.
+    principal: Principal = await policy.authenticator.authenticate(request, plain_http=True)
+    if any(name != CALL_HOME and not name.startswith("self:") for name in principal.permissions):
+        policy.authenticator.refuse_plain_http(request)
+    action = Action("route", "POST /api/ready-for-provisioning", CALL_HOME)
     await policy.decider.require(principal, action)
-    return Caller(principal.name, None)
+    return Caller(principal.name, None, may_place="machine:update" in principal.permissions)
 
 
 @router.post(
@@ -50,7 +57,9 @@ async def ready_for_provisioning(
     call: CallHome, services: ProvisioningDep, source: Source, known: Annotated[Caller, Depends(caller)]
 ) -> CallHomeAnswer:
     """An installed machine says that it is there. What it may be is decided by operators and rules."""
-    return await services.callhome.called(call, source=source, own=known.machine_id, by=known.name)
+    return await services.callhome.called(
+        call, source=source, own=known.machine_id, by=known.name, may_place=known.may_place
+    )
 
 
 @router.get("/api/provisioning/status")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.callhome.hostkey import fingerprint_of, shown_host_key
@@ -14,6 +16,7 @@ from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import MachineDetail
 from provisioning_api.machines.service import MachineService, found_machine
 from provisioning_api.machines.states import MEMBERS, MachineState
+from provisioning_api.rules.schemas import Reporter
 from provisioning_api.rules.service import RuleService
 from provisioning_api.runs.repository import Runs
 from provisioning_api.runs.service import RunService
@@ -21,6 +24,7 @@ from provisioning_api.runs.states import RunState
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, SoundstageError
 
+CALLS_HOME = Reporter(calls_home=True)
 SAID = {
     MachineState.DISCOVERED: "It is on the list and waits for an operator.",
     MachineState.ACCEPTED: "It is accepted; it must enrol, or its host key must be pinned.",
@@ -46,12 +50,20 @@ class CallHomeService:
         self._rules = rules
         self._runs = runs
 
-    async def called(self, call: CallHome, *, source: str | None, own: str | None, by: str) -> CallHomeAnswer:
-        """`own`: the id of the machine whose token was shown; None when an operator's key was."""
+    async def called(
+        self, call: CallHome, *, source: str | None, own: str | None, by: str, may_place: bool
+    ) -> CallHomeAnswer:
+        """`own`: the id of the machine whose token was shown; None when a key was, which many machines may
+        share. Unless it `may_place` machines, it sets the address of machines alone that were expected.
+        """
+        if own is None and not may_place:
+            _check_place(call)
         pin: str | None = None
         async with self._db.transaction() as session:
             machine = await (
-                self._itself(session, call, own) if own else self._named(session, call, source, by)
+                self._itself(session, call, own)
+                if own
+                else self._named(session, call, source, by, may_place=may_place)
             )
             run_id = await self._continue(session, machine, by)
             if machine.where is MachineState.ACCEPTED and machine.host_key is None:
@@ -125,13 +137,18 @@ class CallHomeService:
             machine.address = call.ip
         return machine
 
-    async def _named(self, session: AsyncSession, call: CallHome, source: str | None, by: str) -> Machine:
+    async def _named(
+        self, session: AsyncSession, call: CallHome, source: str | None, by: str, *, may_place: bool
+    ) -> Machine:
         machine = await Machines(session).by_name(call.hostname)
         if machine is None:
-            machine = Machine(name=call.hostname, state=MachineState.DISCOVERED, address=call.ip)
+            machine = Machine(name=call.hostname, state=MachineState.DISCOVERED)
+            machine.address = call.ip if may_place else None
             await Machines(session).add(machine, ())
+            await self._intake.admit(session, machine, source)
             await self._journal.tell(session, machine, "discovered", address=call.ip, by=by)
-            await self._intake.apply_rules(session, Seen(machine, True), source)
+            await self._intake.apply_rules(session, Seen(machine, True), source, CALLS_HOME)
+            self._place(machine, call, source, expected=False)
             return machine
         if machine.address not in (None, call.ip):
             raise Conflict(
@@ -139,9 +156,19 @@ class CallHomeService:
                 f"{machine.name} is known at {machine.address}, not at {call.ip}.",
                 "If it has moved: `soundstage machines set NAME --address IP`.",
             )
-        machine.address, machine.seen_at = call.ip, utcnow()
-        await self._intake.apply_rules(session, Seen(machine, False), source)
+        machine.seen_at = utcnow()
+        expected = may_place or machine.where is not MachineState.DISCOVERED
+        await self._intake.apply_rules(session, Seen(machine, False), source, _reporter(machine))
+        self._place(machine, call, source, expected=expected)
         return machine
+
+    def _place(self, machine: Machine, call: CallHome, source: str | None, *, expected: bool) -> None:
+        """Set the address of a machine that a person accepted; of one that a rule has just accepted only to
+        where the call comes from, for that is what the rule looked at.
+        """
+        accepted = machine.where is not MachineState.DISCOVERED
+        if expected or (accepted and source == call.ip):
+            machine.address = call.ip
 
     async def _continue(self, session: AsyncSession, machine: Machine, by: str) -> str | None:
         """The run that brings it on, when it is time for one; a call that comes twice gets the same."""
@@ -153,7 +180,7 @@ class CallHomeService:
         return None
 
     async def _pinning_rule(self, session: AsyncSession, machine: Machine, source: str | None) -> str | None:
-        fitting = await self._rules.fitting(session, machine, source)
+        fitting = await self._rules.fitting(session, machine, source, _reporter(machine))
         return next((f"rule {rule.name}" for rule in fitting if rule.then.accept and rule.then.pin), None)
 
     async def _pinned(self, name: str, by: str) -> CallHomeAnswer:
@@ -166,6 +193,23 @@ class CallHomeService:
         found = await self.status(name)
         message = found.cause or SAID.get(found.status, f"It is {found.status}; its run waits for its turn.")
         return CallHomeAnswer(message=message, hostname=name, status=found.status, run_id=found.run_id)
+
+
+def _check_place(call: CallHome) -> None:
+    """Raise Forbidden for addresses at which a call could lead our own logins astray."""
+    address = ip_address(call.ip)
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_loopback or address.is_link_local:
+        raise Forbidden(
+            "callhome.bad_address",
+            f"{call.ip} is no address at which this API reaches a machine.",
+            "Call home with the address of the machine's network card.",
+        )
+
+
+def _reporter(machine: Machine) -> Reporter:
+    """A machine that has reported from its ramdisk is accepted by its key, not by a key to call home."""
+    return CALLS_HOME if machine.agent_key is None else Reporter()
 
 
 async def _status(session: AsyncSession, machine: Machine) -> ProvisioningStatus:

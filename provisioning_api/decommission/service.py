@@ -10,8 +10,10 @@ from typing import Any, Protocol
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.decommission.schemas import RetirePlan, RetireRequest
-from provisioning_api.enrolment.service import EnrolmentService
-from provisioning_api.machines.hardware import Hardware
+from provisioning_api.enrolment.schemas import SignedCall
+from provisioning_api.enrolment.service import RETIRED_BY, EnrolmentService
+from provisioning_api.machines.hardware import Disk, Hardware
+from provisioning_api.machines.identity import telling_serial
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
@@ -86,8 +88,10 @@ class Decommission:
                     "retire.run_open", f"A run on {row.name} has not ended.", "Cancel it or wait for its end."
                 )
             await self._journal.move(session, row, MachineState.DRAINING, by=by, reason=request.reason)
-            revoked = await self._enrolments.revoke_all(session, row, f"retired by {by}")
-            row.wiping = {"by": by, "reason": request.reason} if request.wipe else None
+            revoked = await self._enrolments.revoke_all(session, row, f"{RETIRED_BY}{by}")
+            # The disks as they are known now: a report at the boot that wipes does not change what is owed.
+            disks = [disk.model_dump() for disk in Hardware.model_validate(row.hardware or {}).disks]
+            row.wiping = {"by": by, "reason": request.reason, "disks": disks} if request.wipe else None
             row.host_key, row.host_key_from = None, ""
             await self._journal.decide(
                 session, row, by, "retiring",
@@ -98,31 +102,46 @@ class Decommission:
         self._revoked()
         return await self._machines.get(machine.id)
 
-    async def wiped(self, session: AsyncSession, machine: Machine, disks: Sequence[WipedDisk]) -> None:
-        """What the agent says that it wiped, held against what we know that is in the machine."""
+    async def wiped(
+        self, session: AsyncSession, machine: Machine, disks: Sequence[WipedDisk], call: SignedCall
+    ) -> None:
+        """Take what the agent says that it wiped, and compare it with the disks that were known when the
+        machine was retired. `call` was checked; it is recorded whole, so that the signature can be checked
+        again.
+        """
         if machine.where is not MachineState.DRAINING or machine.wiping is None:
             raise Conflict(
                 "retire.not_wiping",
                 f"{machine.name} is not to be wiped.",
                 "Retire it first, by name and on purpose.",
             )
-        facts = [disk.model_dump() for disk in disks]
-        if problem := _problem(Hardware.model_validate(machine.hardware or {}), disks):
+        facts = {
+            "disks": [disk.model_dump() for disk in disks],
+            "signed": {"agent_key": machine.agent_key, **call.model_dump()},
+        }
+        known = machine.wiping.get("disks")
+        owed = Hardware.model_validate(
+            {"disks": known} if known is not None else machine.hardware or {}
+        ).disks
+        if problem := _problem(owed, disks):
             await self._journal.decide(
-                session, machine, "its deploy agent", "wipe_failed", disks=facts, why=problem
+                session, machine, "its deploy agent", "wipe_unverified", why=problem, **facts
             )
             await self._journal.move(
-                session, machine, MachineState.FAILED,
+                session, machine, MachineState.WIPE_UNVERIFIED,
                 by="its deploy agent", cause=f"The wipe cannot be relied upon: {problem}.",
-                hint="Destroy the disk, or retire the machine again to repeat the wipe.",
+                hint=f"Retire it again to repeat the wipe (`soundstage machines retire {machine.name}`), or "
+                "destroy its disks and retire it with `--keep-disks`.",
             )  # fmt: skip
             return
         by = str(machine.wiping.get("by", ""))
-        await self._retired(session, machine, by, {"wiped": True, "disks": facts, "at": utcnow().isoformat()})
+        await self._retired(session, machine, by, {"wiped": True, "at": utcnow().isoformat(), **facts})
 
     async def _retired(self, session: AsyncSession, machine: Machine, by: str, facts: dict[str, Any]) -> None:
         """Its cards may turn up in another machine: the addresses are free again."""
         machine.wiping, machine.agent_key = None, None
+        keys = [key.agent_key for key in await Machines(session).keys_of(machine.id)]
+        await Machines(session).drop_keys(machine.id, keys)
         macs = (await Machines(session).macs_of([machine.id]))[machine.id]
         await self._journal.move(session, machine, MachineState.RETIRED, by=by)
         await self._journal.decide(
@@ -152,17 +171,27 @@ def _plan(machine: Machine, *, wipe: bool, drains: bool) -> RetirePlan:
     return RetirePlan(name=machine.name, steps=steps, wipes=wipes if wipe else [], digest=digest)
 
 
-def _problem(hardware: Hardware, disks: Sequence[WipedDisk]) -> str:
-    """Why the wipe proves nothing; empty when it does."""
-    wiped = {disk.name: disk for disk in disks}
-    for known in hardware.disks:
-        if known.name not in wiped:
-            return f"{known.name} was not wiped"
-        if wiped[known.name].bytes < known.bytes:
-            return f"only {wiped[known.name].bytes} of {known.bytes} bytes of {known.name} were"
+def _problem(owed: Sequence[Disk], disks: Sequence[WipedDisk]) -> str:
+    """Return why the wipe proves nothing; empty when every known disk is among the wiped ones."""
+    left = list(disks)
+    for known in owed:
+        wiped = next((disk for disk in left if _same(known, disk)), None)
+        if wiped is None:
+            named = f"{known.name} ({known.model or 'unknown model'}, {known.serial or 'no serial number'})"
+            return f"{named} was not wiped"
+        left.remove(wiped)
+        if wiped.bytes < known.bytes:
+            return f"only {wiped.bytes} of {known.bytes} bytes of {known.name} were"
     for disk in disks:
         if disk.samples < MIN_SAMPLES:
             return f"only {disk.samples} places of {disk.name} were looked at"
         if disk.dirty:
             return f"{disk.dirty} of {disk.samples} places of {disk.name} still hold something"
     return "" if disks else "no disk was wiped"
+
+
+def _same(known: Disk, wiped: WipedDisk) -> bool:
+    """By model and serial number, whatever the kernel calls it today; without a serial number by its name."""
+    if known.model != wiped.model or known.serial != wiped.serial:
+        return False
+    return telling_serial(known.serial) is not None or known.name == wiped.name

@@ -1,81 +1,97 @@
-"""One call of an engine's HTTP API, the same for Nomad and Consul; used by the modules beside this one."""
+"""Asks an engine through its library, in a thread; used by the modules beside this one."""
 
 from __future__ import annotations
 
-import ssl
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import httpx
+import consul
+import requests
+from nomad.api.exceptions import BaseNomadException
 
 from soundstage.errors import Upstream
+from soundstage.http.engines import EngineAddress
 from soundstage.settings.sections import read_key_file
 
 TIMEOUT_S = 20.0
+# py-consul leaves the number out of the exceptions that stand for one status.
+_CONSUL_STATUS = {"ACLDisabled": "401 ", "ACLPermissionDenied": "403 ", "NotFound": "404 "}
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where it is and who we are there. Files are read anew for each call, so that a changed one counts at
-    once. `settings`: what to look at when it does not answer, for the hint.
+    """Where it is and who we are there. Files are read anew for each question, so that a changed one counts
+    at once. `settings`: what to look at when it does not answer, for the hint.
     """
 
     name: str
     url: str
     settings: str
-    token_header: str
     token_file: Path | None = None
     ca_file: Path | None = None
     client_cert_file: Path | None = None
     client_key_file: Path | None = None
     region: str = ""
 
-    def token(self) -> str | None:
-        """What we show now; for calls that have to show the same one."""
-        return None if self.token_file is None else read_key_file(self.token_file)
-
-    async def call(
-        self, method: str, path: str, *, token: str | None = None, gone_is_done: bool = False, **more: Any
-    ) -> Any:
-        """The content of the answer, from JSON; None for an empty one, and for 404 with `gone_is_done`.
-        `token`: shown instead of the one in the file.
+    async def ask(
+        self,
+        client: Callable[[EngineAddress, float], AbstractContextManager[Any]],
+        question: Callable[[Any], Answer],
+    ) -> Answer:
+        """Return what `question` returns: it is called in a thread with a client of the library, which shows
+        the same token in all of its calls and gives each TIMEOUT_S.
 
         Raises `machine.engine_unreachable`, and `machine.engine_refused` when it answers and does not want.
         """
-        shown = token or self.token()
-        headers = {} if shown is None else {self.token_header: shown}
-        params = {"region": self.region} if self.region else {}
+        return await asyncio.to_thread(self._ask, client, question)
+
+    def _ask(
+        self,
+        client: Callable[[EngineAddress, float], AbstractContextManager[Any]],
+        question: Callable[[Any], Answer],
+    ) -> Answer:
+        address = EngineAddress(
+            self.url,
+            None if self.token_file is None else read_key_file(self.token_file),
+            self.ca_file,
+            self.client_cert_file,
+            self.client_key_file,
+            self.region,
+        )
         try:
-            async with httpx.AsyncClient(
-                base_url=self.url.rstrip("/"), timeout=TIMEOUT_S, trust_env=False, verify=self._tls()
-            ) as client:
-                answer = await client.request(method, path, params=params, headers=headers, **more)
-                if gone_is_done and answer.status_code == httpx.codes.NOT_FOUND:
-                    return None
-                if answer.is_error:
-                    raise self._refusal(answer)
-                return answer.json() if answer.content.strip() else None
-        except (httpx.HTTPError, ValueError, OSError) as error:
-            raise Upstream(
-                "machine.engine_unreachable",
-                f"{self.name} at {self.url} could not be asked: {type(error).__name__}.",
-                f"Check {self.settings}.",
-            ) from error
+            with client(address, TIMEOUT_S) as opened:
+                return question(opened)
+        except consul.ConsulException as error:
+            if error.__cause__ is not None:
+                # The answer was no JSON; the library's words would hold all of it.
+                raise self._unreachable(error.__cause__) from error
+            raise self.refused(f"{_CONSUL_STATUS.get(type(error).__name__, '')}{error}") from error
+        except BaseNomadException as error:
+            answer = error.nomad_resp
+            if isinstance(answer, requests.Response):
+                raise self.refused(f"{answer.status_code} {answer.text}") from error
+            raise self._unreachable(answer) from error
+        except (OSError, ValueError) as error:
+            raise self._unreachable(error) from error
 
-    def _tls(self) -> ssl.SSLContext | bool:
-        if not self.url.startswith("https:"):
-            return True
-        context = ssl.create_default_context(cafile=self.ca_file)
-        if self.client_cert_file is not None:
-            context.load_cert_chain(self.client_cert_file, self.client_key_file)
-        return context
-
-    def _refusal(self, answer: httpx.Response) -> Upstream:
+    def refused(self, words: str) -> Upstream:
+        """The error for an engine that answers `words`."""
         # An engine's words are one line about rights; a stranger's page would be long.
-        words = " ".join(answer.text.split())[:200]
         return Upstream(
             "machine.engine_refused",
-            f"{self.name} refused: {answer.status_code} {words}",
+            f"{self.name} refused: {' '.join(words.split())[:200]}",
             f"Check the rights of the token: {self.settings}.",
+        )
+
+    def _unreachable(self, error: BaseException) -> Upstream:
+        return Upstream(
+            "machine.engine_unreachable",
+            f"{self.name} at {self.url} could not be asked: {type(error).__name__}.",
+            f"Check {self.settings}.",
         )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import consul
+
 from provisioning_api.engines.calling import Engine
 from soundstage.errors import Upstream
+from soundstage.http.engines import consul_client
 
 
 class ConsulTokens:
@@ -15,20 +18,23 @@ class ConsulTokens:
         """`policies`: names of those that each token has beside being its node; Consul must know them."""
         self._engine = engine
         self._datacenter = datacenter
-        self._policies = [{"Name": name} for name in policies]
+        self._policies = list(policies)
 
     async def make(self, accessor: str, name: str) -> str:
         """The secret of a token that lets an agent be the node `name`, and no other node.
 
         `accessor` (a UUID) is ours to choose: it is written down first, so that no token is ever forgotten.
         """
-        wanted = {
-            "AccessorID": accessor,
-            "Description": f"Soundstage: the agent of {name}",
-            "NodeIdentities": [{"NodeName": name, "Datacenter": self._datacenter}],
-            "Policies": self._policies,
-        }
-        answer = await self._engine.call("PUT", "/v1/acl/token", json=wanted)
+
+        def create(client: consul.Consul) -> object:
+            return client.acl.token.create(
+                accessor_id=accessor,
+                description=f"Soundstage: the agent of {name}",
+                node_identities=[f"{name}:{self._datacenter}"],
+                policies_name=self._policies,
+            )
+
+        answer = await self._engine.ask(consul_client, create)
         secret = answer.get("SecretID") if isinstance(answer, dict) else None
         if not isinstance(secret, str) or not secret:
             raise Upstream(
@@ -38,9 +44,10 @@ class ConsulTokens:
 
     async def remove(self, accessor: str) -> None:
         """One that is not there any more is no error."""
-        ours = self._engine.token()
-        path = f"/v1/acl/token/{accessor}"
-        if await self._engine.call("DELETE", path, token=ours, gone_is_done=True) is None:
-            # Whoever shows a token that Consul does not know hears that no other one is there either. The
-            # same one has to be asked about: the file may have changed in between.
-            await self._engine.call("GET", "/v1/acl/token/self", token=ours)
+
+        def delete(client: consul.Consul) -> bool:
+            # Whoever shows a token that Consul does not know hears that no other one is there either.
+            return client.acl.token.delete(accessor) or client.acl.token.read_self() is not None
+
+        if not await self._engine.ask(consul_client, delete):
+            raise self._engine.refused("404 its own token is not known")

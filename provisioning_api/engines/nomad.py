@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import nomad
+
 from provisioning_api.engines.calling import Engine
 from soundstage.errors import Upstream
+from soundstage.http.engines import nomad_client
 
 # Servers cut it to their own `client_introduction.max_identity_ttl`, which is 30 minutes unless changed.
 INTRODUCTION = timedelta(minutes=30)
@@ -34,13 +37,15 @@ class NomadNodes:
         ineligible afterwards, also when its client registers again with what it still holds: Nomad looks at
         no list of revoked certificates.
         """
-        nodes = await self._nodes(name)
         spec = {"Deadline": int(deadline.total_seconds() * 1e9), "IgnoreSystemJobs": False}
-        for node in nodes:
-            await self._engine.call(
-                "POST", f"/v1/node/{node['ID']}/drain", json={"DrainSpec": spec, "MarkEligible": False}
-            )
-        return bool(nodes)
+
+        def drain(client: nomad.Nomad) -> bool:
+            nodes = _named(client, name)
+            for node in nodes:
+                client.node.drain_node_with_spec(node["ID"], spec, mark_eligible=False)
+            return bool(nodes)
+
+        return await self._engine.ask(nomad_client, drain)
 
     async def introduce(self, name: str, pool: str, lifetime: timedelta = INTRODUCTION) -> str:
         """A JWT with which a client of this name and node pool, and no other, registers for the first time.
@@ -49,7 +54,13 @@ class NomadNodes:
         client's state folder. Nomad counts no uses: its short life and the name are what bind it.
         """
         wanted = {"NodeName": name, "NodePool": pool, "TTL": int(lifetime.total_seconds() * 1e9)}
-        answer = await self._engine.call("PUT", "/v1/acl/identity/client-introduction-token", json=wanted)
+
+        def introduce(client: nomad.Nomad) -> object:
+            # The library has no verb for it.
+            path = ("identity", "client-introduction-token")
+            return client.acl.request(*path, method="put", json=wanted).json()
+
+        answer = await self._engine.ask(nomad_client, introduce)
         token = answer.get("JWT") if isinstance(answer, dict) else None
         if not isinstance(token, str) or not token:
             raise Upstream(
@@ -60,10 +71,11 @@ class NomadNodes:
         return token
 
     async def _node(self, name: str) -> dict[str, Any] | None:
-        alive = [node for node in await self._nodes(name) if node.get("Status") != "down"]
+        nodes = await self._engine.ask(nomad_client, lambda client: _named(client, name))
+        alive = [node for node in nodes if node.get("Status") != "down"]
         return alive[0] if alive else None
 
-    async def _nodes(self, name: str) -> list[dict[str, Any]]:
-        """Also those that are down, such as one of a machine that was set up anew since."""
-        nodes = await self._engine.call("GET", "/v1/nodes")
-        return [node for node in nodes if node.get("Name") == name]
+
+def _named(client: nomad.Nomad, name: str) -> list[dict[str, Any]]:
+    """Also those that are down, such as one of a machine that was set up anew since."""
+    return [node for node in client.nodes.get_nodes() if node.get("Name") == name]

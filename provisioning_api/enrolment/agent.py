@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.enrolment.challenges import Challenges, check_signature, signed_text
-from provisioning_api.enrolment.schemas import Claimed, Membership, SignedCall
+from provisioning_api.enrolment.proofs import SignedDiscovery
+from provisioning_api.enrolment.schemas import Claimed, Membership, SignedCall, SignedReport
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.intake import Intake
+from provisioning_api.machines.errors import key_conflict
 from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.keys import code_of
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.schemas import Discovered, Discovery
 from provisioning_api.machines.service import found_machine
 from provisioning_api.machines.states import MachineState
-from provisioning_api.machines.views import code_of
-from soundstage.database import Database
-from soundstage.errors import NotFound, Unauthorized
+from soundstage.database import Database, utcnow
+from soundstage.errors import Invalid, NotFound, TooManyRequests, Unauthorized
+
+Payload = TypeVar("Payload", bound=BaseModel)
 
 
 class AgentDesk:
@@ -37,8 +43,27 @@ class AgentDesk:
         self._journal = journal
         self._challenges = challenges
 
-    async def discover(self, report: Discovery, *, source: str | None) -> Discovered:
-        machine = await self._intake.discover(report, source=source)
+    async def discover(self, call: SignedReport, *, source: str | None) -> Discovered:
+        """Take a report that is signed by the key which it presents.
+
+        Raises `machine.key_conflict` when another key counts for the machine; that this one reported is
+        noted then, and nothing else.
+        """
+        self._challenges.check(call.agent_key, call.challenge)
+        text = signed_text("discover", call.agent_key, call.challenge, call.payload)
+        check_signature(call.agent_key, text, call.signature)
+        report = read_payload(Discovery, call.payload)
+        try:
+            async with self._db.transaction() as session:
+                await self._challenges.spend(session, call.challenge)
+                signed = SignedDiscovery(report, call.agent_key, call.challenge)
+                seen = await self._intake.discover(session, signed, source=source)
+                machine = seen.machine
+        except TooManyRequests as error:
+            await self._intake.record_refusal(error, source)
+            raise
+        if seen.conflict:
+            raise key_conflict(machine.name, code_of(call.agent_key))
         return Discovered(
             machine_id=machine.id,
             name=machine.name,
@@ -51,6 +76,8 @@ class AgentDesk:
         """What to do next, and the token when there is one to be had."""
         async with self._db.transaction() as session:
             machine = await self.authenticated(session, "claim", call)
+            if utcnow() - machine.seen_at > SEEN_AGAIN:
+                machine.seen_at = utcnow()
             claimed = await self._enrolments.claim(session, machine) if machine.where in _MAY_CLAIM else None
         token, enrolment = claimed or (None, None)
         return Claimed(
@@ -68,9 +95,9 @@ class AgentDesk:
             membership = await self._enrolments.collect(session, machine)
         return await self._enrolments.complete(membership)
 
-    def challenge(self, machine_id: str) -> str:
-        """For the next call of this machine."""
-        return self._challenges.make(machine_id)
+    def challenge(self, subject: str) -> str:
+        """For the next call of this machine, or of this key."""
+        return self._challenges.make(subject)
 
     async def begin_write(self, session: AsyncSession, machine: Machine) -> None:
         """Keeps its window open for the write; raises unless it is bound to the ramdisk that speaks."""
@@ -87,9 +114,23 @@ class AgentDesk:
             ) from error
         text = signed_text(verb, call.machine_id, call.challenge, call.payload)
         check_signature(machine.agent_key, text, call.signature)
+        await self._challenges.spend(session, call.challenge)
         return machine
 
 
+def read_payload(kind: type[Payload], text: str) -> Payload:
+    """Read the JSON of a signed call; raise `agent.bad_report` with the fields that are wrong."""
+    try:
+        return kind.model_validate_json(text or "{}")
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, one["loc"])) or "payload" for one in error.errors()}))
+        raise Invalid(
+            "agent.bad_report", f"The report cannot be read: {fields[:300]}.", "See the API reference."
+        ) from error
+
+
+# Machines that wait ask every few seconds: not each of their questions is worth a write.
+SEEN_AGAIN = timedelta(minutes=1)
 _MAY_CLAIM = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
 
 

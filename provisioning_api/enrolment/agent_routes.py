@@ -22,8 +22,9 @@ from provisioning_api.enrolment.schemas import (
     RenewalCall,
     Renewed,
     SignedCall,
+    SignedReport,
 )
-from provisioning_api.machines.schemas import Discovered, Discovery
+from provisioning_api.machines.schemas import Discovered
 from provisioning_api.reach import ProvisioningDep
 
 AGENT_PREFIX = "/api/agent"
@@ -53,9 +54,9 @@ Source = Annotated[str | None, Depends(source_of)]
 
 
 @router.post("/discover", dependencies=ANYBODY)
-async def discover(report: Discovery, services: ProvisioningDep, source: Source) -> Discovered:
-    """A ramdisk says what it found. It is put on the list, and waits."""
-    return await services.desk.discover(report, source=source)
+async def discover(call: SignedReport, services: ProvisioningDep, source: Source) -> Discovered:
+    """A ramdisk says what it found, signed by its key. It is put on the list, and waits."""
+    return await services.desk.discover(call, source=source)
 
 
 @router.post("/claim", dependencies=SIGNED)
@@ -88,8 +89,8 @@ async def make_join_tokens(
 
 @router.post("/challenge", dependencies=NO_SECRET)
 async def make_challenge(request: ChallengeRequest, services: ProvisioningDep) -> Challenge:
-    """To be signed within fifteen minutes, for a renewal."""
-    return Challenge(challenge=services.desk.challenge(request.machine_id))
+    """For one call, to be signed within fifteen minutes of our clock."""
+    return Challenge(challenge=services.desk.challenge(request.subject))
 
 
 @router.post("/renew", dependencies=HELD_KEY)

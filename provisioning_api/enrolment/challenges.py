@@ -1,8 +1,7 @@
-"""Proof that the ramdisk that speaks is the one that spoke before: it signs a challenge that only we can
-make.
+"""Proof that a ramdisk holds the key that it presents: it signs a challenge that only we can make.
 
-The challenge carries its own end and an HMAC, so nothing is stored; its clock is ours, because a machine
-that has just started may think that it is 1970.
+The challenge stands for time and nonce of the signature: it carries its own end by our clock, because a
+machine that has just started may think that it is 1970 or tomorrow, and it is good for one call.
 """
 
 from __future__ import annotations
@@ -10,16 +9,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 import time
+from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning_api.enrolment.repository import UsedChallenges
 from soundstage.errors import Unauthorized
 
 LIFETIME_S = 15 * 60
+ASK_AGAIN = "Ask for another one: `POST /api/agent/challenge`."
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519PublicKey
 
@@ -28,29 +32,49 @@ class Challenges:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def make(self, machine_id: str) -> str:
-        """Good for this machine and fifteen minutes."""
-        end = str(int(time.time()) + LIFETIME_S)
-        return f"{end}.{self._mac(machine_id, end)}"
+    def make(self, subject: str) -> str:
+        """Return a challenge for one call of `subject` (a machine id, or a key that nobody knows yet), good
+        for fifteen minutes.
+        """
+        end, nonce = str(int(time.time()) + LIFETIME_S), secrets.token_hex(8)
+        return f"{end}.{nonce}.{self._mac(subject, end, nonce)}"
 
-    def check(self, machine_id: str, challenge: str) -> None:
-        """Raises `agent.bad_challenge` for one that is not ours, not this machine's, or too old."""
-        end, _, mac = challenge.partition(".")
-        ours = hmac.compare_digest(mac.encode(), self._mac(machine_id, end).encode())
-        if not ours or not end.isdigit() or int(end) < time.time():
+    def check(self, subject: str, challenge: str) -> None:
+        """Raise `agent.bad_challenge` for one that is not ours or not for this subject, and
+        `agent.challenge_expired` for one that is too old by our clock.
+        """
+        end, nonce, mac = [*challenge.split("."), "", ""][:3]
+        if not hmac.compare_digest(mac.encode(), self._mac(subject, end, nonce).encode()):
             raise Unauthorized(
-                "agent.bad_challenge",
-                "The challenge is not ours, not for this machine, or too old.",
-                "Report again (`POST /api/agent/discover`), and sign the challenge in the answer.",
+                "agent.bad_challenge", "The challenge is not ours, or not for this machine.", ASK_AGAIN
+            )
+        if int(end) < time.time():
+            raise Unauthorized(
+                "agent.challenge_expired",
+                f"The challenge ended {int(time.time()) - int(end)} s ago by our clock.",
+                ASK_AGAIN,
             )
 
-    def _mac(self, machine_id: str, end: str) -> str:
-        return hmac.new(self._secret, f"challenge\n{machine_id}\n{end}".encode(), hashlib.sha256).hexdigest()
+    async def spend(self, session: AsyncSession, challenge: str) -> None:
+        """Use a checked challenge up, in the transaction of the call that it signs; raise
+        `agent.challenge_used` for a call that was heard already.
+        """
+        end, nonce, _ = challenge.split(".")
+        if not await UsedChallenges(session).add(nonce, datetime.fromtimestamp(int(end), UTC)):
+            raise Unauthorized(
+                "agent.challenge_used", "A call with this challenge was heard already.", ASK_AGAIN
+            )
+
+    def _mac(self, subject: str, end: str, nonce: str) -> str:
+        text = f"challenge\n{subject}\n{end}\n{nonce}"
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def signed_text(verb: str, machine_id: str, challenge: str, payload: str) -> bytes:
-    """What is signed: four lines, so that no call can be taken for another one."""
-    return "\n".join((verb, machine_id, challenge, hashlib.sha256(payload.encode()).hexdigest())).encode()
+def signed_text(verb: str, subject: str, challenge: str, payload: str) -> bytes:
+    """Return what is signed: verb (it stands for method and path), subject, challenge and the SHA-256 of the
+    payload, a line each, so that no call can be taken for another one.
+    """
+    return "\n".join((verb, subject, challenge, hashlib.sha256(payload.encode()).hexdigest())).encode()
 
 
 def check_signature_of(key: PublicKey, text: bytes, signature_base64: str) -> None:

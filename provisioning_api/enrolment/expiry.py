@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from provisioning_api.enrolment.membership import CERTIFICATES
 from provisioning_api.enrolment.renewal import ENROL_ANEW
-from provisioning_api.enrolment.repository import Credentials
+from provisioning_api.enrolment.repository import Credentials, UsedChallenges
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
@@ -32,6 +32,8 @@ class Expiry:
     async def look(self) -> None:
         """Without its certificates nobody can log in to a machine any more."""
         now = utcnow()
+        async with self._db.transaction() as session:
+            await UsedChallenges(session).remove_ended(now)
         async with self._db.session() as session:
             ends = await Credentials(session).last_end_of(CERTIFICATES)
             watched = {machine.id for machine in await Machines(session).list(WATCHED)}

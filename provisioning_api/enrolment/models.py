@@ -65,3 +65,12 @@ class MachineToken(ProvisioningBase):
     token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), unique=True)
     issued_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class UsedChallenge(ProvisioningBase):
+    """The nonce of a challenge that was answered, until the challenge itself has ended."""
+
+    __tablename__ = "used_challenges"
+
+    nonce: Mapped[str] = mapped_column(String(16), primary_key=True)
+    ends_at: Mapped[datetime] = mapped_column(index=True)

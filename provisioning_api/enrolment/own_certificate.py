@@ -1,11 +1,11 @@
-"""The certificate of our own TLS port, made anew at every start and every week; for the server process."""
+"""The certificate of a TLS port of ours, made anew at every start and every week; for server processes."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class OwnCertificate:
         return str(paths[0]), str(paths[1])
 
     async def keep_fresh(
-        self, context: ssl.SSLContext, names: Sequence[str], *, every: timedelta = EVERY
+        self, context: ssl.SSLContext, names: Callable[[], Sequence[str]], *, every: timedelta = EVERY
     ) -> None:
         """Puts a new one into a context that is in use, again and again; connections that are there stay.
 
@@ -47,6 +47,6 @@ class OwnCertificate:
         while True:
             await asyncio.sleep(every.total_seconds())
             try:
-                context.load_cert_chain(*await asyncio.to_thread(self.write, names))
+                context.load_cert_chain(*await asyncio.to_thread(self.write, names()))
             except (OSError, SoundstageError) as error:
                 self._log.error("our own certificate could not be changed", reason=str(error))

@@ -53,6 +53,7 @@ class Renewal:
                 )
             text = signed_text("renew", call.machine_id, call.challenge, call.csr)
             check_signature_of(key_of_certificate(held.content), text, call.signature)
+            await self._challenges.spend(session, call.challenge)
             machine = await found_machine(session, held.machine_id)
             _check_good(machine, held)
             newest = await Credentials(session).newest_generation(held.enrolment_id, X509)

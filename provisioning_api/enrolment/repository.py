@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.enrolment.models import Credential, Enrolment, MachineToken
+from provisioning_api.enrolment.models import Credential, Enrolment, MachineToken, UsedChallenge
 from provisioning_api.enrolment.states import EnrolmentState
 
 
@@ -121,3 +122,21 @@ class MachineTokens:
     async def machine_of(self, sha256: str) -> str | None:
         query = select(MachineToken.machine_id).where(MachineToken.token_sha256 == sha256)
         return await self._session.scalar(query)
+
+
+class UsedChallenges:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, nonce: str, ends_at: datetime) -> bool:
+        """Return whether it is the first use, also when two processes ask at once."""
+        try:
+            async with self._session.begin_nested():
+                self._session.add(UsedChallenge(nonce=nonce, ends_at=ends_at))
+        except IntegrityError:
+            return False
+        return True
+
+    async def remove_ended(self, now: datetime) -> None:
+        """Delete those that are refused by their age anyway."""
+        await self._session.execute(delete(UsedChallenge).where(UsedChallenge.ends_at < now))

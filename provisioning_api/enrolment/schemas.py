@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from provisioning_api.enrolment.states import EnrolmentState
 from provisioning_api.machines.schemas import Identity
@@ -13,6 +13,7 @@ from provisioning_api.machines.states import MachineState
 
 EngineName = Literal["nomad", "consul"]
 ENGINES: tuple[EngineName, ...] = ("nomad", "consul")
+AgentKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MachineId = Annotated[str, Field(pattern=r"^mch_[0-9a-z]{26}$")]
 
 
@@ -24,6 +25,19 @@ class SignedCall(BaseModel):
     machine_id: MachineId
     challenge: str = Field(max_length=200)
     payload: str = Field(default="", max_length=60_000, description="JSON of the call, as text")
+    signature: str = Field(pattern=r"^[0-9a-f]{128}$")
+
+
+class SignedReport(BaseModel):
+    """A report, signed by the key that it presents. `payload`: JSON of a `Discovery`, as text; `signature`:
+    Ed25519, over the lines `discover`, `agent_key`, challenge and SHA-256 of `payload`, in hex.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent_key: AgentKey
+    challenge: str = Field(max_length=200)
+    payload: str = Field(max_length=250_000)
     signature: str = Field(pattern=r"^[0-9a-f]{128}$")
 
 
@@ -112,9 +126,23 @@ class Renewed(BaseModel):
 
 
 class ChallengeRequest(BaseModel):
+    """One of the two: a machine that is known, or a key that reports."""
+
     model_config = ConfigDict(extra="forbid")
 
-    machine_id: MachineId
+    machine_id: MachineId | None = None
+    agent_key: AgentKey | None = None
+
+    @property
+    def subject(self) -> str:
+        """What the challenge is bound to."""
+        return self.machine_id or self.agent_key or ""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.machine_id is None) == (self.agent_key is None):
+            raise ValueError("name either machine_id or agent_key")
+        return self
 
 
 class Challenge(BaseModel):

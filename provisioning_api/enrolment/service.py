@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.audit.service import AuditLog
+from provisioning_api.audit.refusals import RefusalLog
 from provisioning_api.enrolment import errors
 from provisioning_api.enrolment.engine_identities import EngineIdentities
 from provisioning_api.enrolment.membership import MemberMaker
@@ -38,6 +38,7 @@ from soundstage.errors import Conflict, SoundstageError
 
 # Slow disks and slow networks take hours; the token stays with the one ramdisk that claimed it.
 WRITING = timedelta(hours=6)
+RETIRED_BY = "retired by "
 ARMABLE = frozenset({MachineState.ACCEPTED, MachineState.DEPLOYING})
 
 
@@ -46,14 +47,14 @@ class EnrolmentService:
         self,
         db: Database,
         journal: MachineJournal,
-        audit: AuditLog,
+        refusals: RefusalLog,
         members: MemberMaker,
         engines: EngineIdentities,
         lifetime: timedelta,
     ) -> None:
         self._db = db
         self._journal = journal
-        self._audit = audit
+        self._refusals = refusals
         self._members = members
         self._engines = engines
         self._lifetime = lifetime
@@ -89,6 +90,11 @@ class EnrolmentService:
         await self._journal.decide(session, machine, by, "armed", enrolment=enrolment.id, bind=request.bind)
         await self._journal.tell(session, machine, "armed", expires_at=enrolment.expires_at.isoformat())
         return Armed(**_view(enrolment).model_dump(), token=token)
+
+    async def rebind(self, session: AsyncSession, machine: Machine, *, by: str) -> None:
+        """Close what was armed for the key that counted before, and arm the machine anew where it was."""
+        if await self.revoke_open(session, machine.id) and machine.where in ARMABLE:
+            await self.arm_in(session, machine, ArmRequest(), by=by)
 
     async def claim(self, session: AsyncSession, machine: Machine) -> tuple[str, Enrolment] | None:
         """A token for the ramdisk whose signature was checked; None while nothing is armed.
@@ -220,20 +226,22 @@ class EnrolmentService:
         """Records it; the token of another machine is known to somebody whom it was not meant for, and
         dies.
         """
+        async with self._db.session() as session:
+            enrolment = await Enrolments(session).by_token(_digest(exchange.token))
+        subject = "unknown" if enrolment is None else enrolment.machine_id
+        facts = {"macs": sorted(exchange.macs), "uuid": exchange.uuid}
+        first = await self._refusals.note(source, "enrolment.refused", error.code, subject, facts)
+        if enrolment is None:
+            return
         async with self._db.transaction() as session:
             enrolment = await Enrolments(session).by_token(_digest(exchange.token))
-            subject = "unknown" if enrolment is None else enrolment.machine_id
-            facts = {
-                "code": error.code,
-                "macs": sorted(exchange.macs),
-                "uuid": exchange.uuid,
-                "source": source,
-            }
-            await self._audit.record(session, source, "enrolment.refused", subject, facts)
             if enrolment is None:
                 return
-            machine = await found_machine(session, enrolment.machine_id)
-            await self._journal.tell(session, machine, "enrolment_refused", code=error.code, source=source)
+            if first:
+                machine = await found_machine(session, enrolment.machine_id)
+                await self._journal.tell(
+                    session, machine, "enrolment_refused", code=error.code, source=source
+                )
             if error.code == "enrolment.wrong_machine":
                 enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.REVOKED)
 

@@ -25,10 +25,13 @@ CRL_LIFETIME = timedelta(days=7)
 
 
 class TlsAuthority:
-    """One certificate authority, P-256; its certificate is what deploy agents carry and trust alone."""
+    """One certificate authority, P-256: that of the farm, which deploy agents carry and trust alone, or that
+    of the studio, which browsers are told to trust. Both under `name` as their subject.
+    """
 
-    def __init__(self, keys: KeyFolder) -> None:
+    def __init__(self, keys: KeyFolder, name: str = "Soundstage provisioning CA") -> None:
         self._keys = keys
+        self._name = name
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -38,6 +41,11 @@ class TlsAuthority:
     @property
     def pem(self) -> str:
         return _pem(self.certificate)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, as browsers show it: `AB:CD:…`."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
     def machine_certificate(
         self, csr_pem: str, serial: int, name: str, alternative_names: Iterable[str], lifetime: timedelta
@@ -71,7 +79,7 @@ class TlsAuthority:
 
     def _make(self) -> bytes:
         key = self._keys.p256("ca.key")
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Soundstage provisioning CA")])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)])
         now = utcnow()
         made = (
             x509.CertificateBuilder()

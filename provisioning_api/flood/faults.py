@@ -35,6 +35,11 @@ class MachinePlan:
     fault: Fault
     seed: int
 
+    @property
+    def secret(self) -> str:
+        """What its serial number is announced with."""
+        return f"asset-tag-of-{self.serial}"
+
 
 def plan_fleet(machines: int, seed: int, *, faulty: float, spread_s: float) -> Sequence[MachinePlan]:
     """The same for the same arguments. `faulty` is the share of machines with a fault, 0 to 1; they start

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from provisioning_api.flood.faults import MachinePlan
 from provisioning_api.flood.machine import SimulatedMachine
+from provisioning_api.rules.schemas import ANNOUNCED
 
 # Connections at the same time; a thousand machines share a switch, too.
 CONNECTIONS = 64
@@ -90,6 +91,14 @@ class Fleet:
             p99_ms=at(0.99),
             slowest_ms=at(1.0),
         )
+
+
+async def announce_fleet(operator: httpx.AsyncClient, plans: Sequence[MachinePlan]) -> None:
+    """Expect every machine of a fleet by its serial number and secret; the shipped rule accepts them."""
+    for plan in plans:
+        expected = {"serial": plan.serial, "secret": plan.secret}
+        (await operator.post("/api/announcements", json=expected)).raise_for_status()
+    (await operator.patch(f"/api/rules/{ANNOUNCED}", json={"enabled": True})).raise_for_status()
 
 
 def _by_fault(plans: Sequence[MachinePlan], ends: Sequence[str]) -> dict[str, dict[str, int]]:

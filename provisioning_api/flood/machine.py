@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import random
 import time
@@ -75,15 +77,24 @@ class SimulatedMachine:
             "gpus": [{**gpu, "address": f"0000:0{n}:00.0"} for n in range(self.plan.gpus)],
         }
         raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
-        report = {
-            **self._identity,
-            "hardware": hardware,
-            "address": self._address,
-            "agent_key": self._key.public_key().public_bytes(*raw).hex(),
-        }
-        answer = await self._post("/api/agent/discover", report)
-        if answer is None:
+        agent_key = self._key.public_key().public_bytes(*raw).hex()
+        asked = await self._post("/api/agent/challenge", {"agent_key": agent_key})
+        if asked is None:
             return False
+        challenge = asked.json()["challenge"]
+        proof = signed_text("announced", agent_key, challenge, "")
+        report = {**self._identity, "hardware": hardware, "address": self._address}
+        report["announced"] = hmac.new(self.plan.secret.encode(), proof, hashlib.sha256).hexdigest()
+        payload = json.dumps(report)
+        text = signed_text("discover", agent_key, challenge, payload)
+        call = {"agent_key": agent_key, "challenge": challenge, "payload": payload}
+        answer = await self._post("/api/agent/discover", {**call, "signature": self._key.sign(text).hex()})
+        if answer is None:
+            # Its report was heard, and the answer got lost: another challenge, and the same once more.
+            if self.end != "agent.challenge_used":
+                return False
+            self.end = ""
+            return await self._discover()
         found = answer.json()
         self.machine_id, self._challenge = found["machine_id"], found["challenge"]
         return True
@@ -105,7 +116,8 @@ class SimulatedMachine:
         if answer is None and self.end in ("enrolment.token_used", "gave_up"):
             # It was exchanged, and the answer got lost on the way.
             self.end = ""
-            answer = await self._post("/api/agent/collect", self._call("collect"))
+            await self._new_challenge()
+            answer = await self._post("/api/agent/collect", self._call("collect"), lossy=False)
         if answer is None:
             return
         self.end = "enrolled"
@@ -123,11 +135,20 @@ class SimulatedMachine:
     async def _signed(self, verb: str, payload: Any = None) -> dict[str, Any] | None:
         # A write is granted once: whether a lost answer was a yes is what an operator decides.
         answer = await self._post(f"/api/agent/{verb}", self._call(verb, payload), lossy=verb != "write")
+        if answer is None and self.end == "agent.challenge_used":
+            # It was heard, and the answer got lost.
+            await self._new_challenge()
+            return await self._signed(verb, payload)
         if answer is None:
             return None
         found: dict[str, Any] = answer.json()
         self._challenge = found.get("challenge", self._challenge)
         return found
+
+    async def _new_challenge(self) -> None:
+        self.end = ""
+        asked = await self._post("/api/agent/challenge", {"machine_id": self.machine_id}, lossy=False)
+        self._challenge = self._challenge if asked is None else asked.json()["challenge"]
 
     def _call(self, verb: str, payload: Any = None) -> dict[str, Any]:
         body = "" if payload is None else json.dumps(payload)

@@ -10,6 +10,7 @@ from provisioning_api.machines.errors import identity_conflict, macs_of_several
 from provisioning_api.machines.hardware import Hardware, differences
 from provisioning_api.machines.identity import telling_serial, telling_uuid
 from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.keys import code_of, note_key
 from provisioning_api.machines.models import HardwareReport, Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import Discovery, Identity
@@ -19,10 +20,13 @@ from soundstage.database import utcnow
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A machine that reported, and whether it is new to us."""
+    """A machine that reported, and whether it is new to us. `conflict`: the key that reported does not count
+    for it, so that nothing it said was taken up.
+    """
 
     machine: Machine
     new: bool
+    conflict: bool = False
 
 
 async def known_machine(session: AsyncSession, identity: Identity) -> Machine | None:
@@ -43,14 +47,12 @@ async def known_machine(session: AsyncSession, identity: Identity) -> Machine | 
 
 
 def check_board(machine: Machine, report: Discovery) -> None:
-    """Raises `machine.identity_conflict` unless more than the address of a card says that it is this machine.
+    """Raise `machine.identity_conflict` unless more than the address of a card says that it is this machine.
 
     A card may have moved into another machine, and what was meant for the old one's disks would meet the new
-    one's. The ramdisk that has reported before proves itself by its key. Of a board without a name of its own
-    it is enough that the very same disks are there: it is them that something was meant for.
+    one's. Of a board without a name of its own it is enough that the very same disks are there: it is them
+    that something was meant for.
     """
-    if report.agent_key is not None and report.agent_key == machine.agent_key:
-        return
     uuid = telling_uuid(machine.uuid)
     if uuid and uuid == telling_uuid(report.uuid):
         return
@@ -85,21 +87,41 @@ class Discoverer:
     def __init__(self, journal: MachineJournal) -> None:
         self._journal = journal
 
-    async def see(self, session: AsyncSession, report: Discovery) -> Seen:
-        """Makes the machine, or brings what is known of it up to date."""
-        machine = await known_machine(session, report)
-        new = machine is None
-        if machine is None:
-            machine = await self._make(session, report)
-        else:
-            # Nobody has said yes to a discovered one yet: nothing is meant for its disks.
-            if machine.where is not MachineState.DISCOVERED:
-                check_board(machine, report)
-            await self._update(session, machine, report)
-        await self._note_hardware(session, machine, report.hardware)
-        return Seen(machine, new)
+    async def see(self, session: AsyncSession, report: Discovery, agent_key: str, source: str | None) -> Seen:
+        """Make the machine, or bring what is known of it up to date; `agent_key` has signed the report.
 
-    async def _make(self, session: AsyncSession, report: Discovery) -> Machine:
+        Of a report with another key than the one that counts only the key is noted, for a person to decide.
+        """
+        machine = await known_machine(session, report)
+        if machine is None:
+            machine = await self._make(session, report, agent_key)
+            await note_key(session, machine, agent_key, source)
+            await self._note_hardware(session, machine, report.hardware)
+            return Seen(machine, new=True)
+        if agent_key != machine.agent_key:
+            await self._note_conflict(session, machine, report, agent_key, source)
+            return Seen(machine, new=False, conflict=True)
+        await note_key(session, machine, agent_key, source)
+        await self._update(session, machine, report)
+        await self._note_hardware(session, machine, report.hardware)
+        return Seen(machine, new=False)
+
+    async def _note_conflict(
+        self, session: AsyncSession, machine: Machine, report: Discovery, agent_key: str, source: str | None
+    ) -> None:
+        # Nobody has said yes to a discovered one yet: nothing is meant for its disks.
+        if machine.where is not MachineState.DISCOVERED:
+            check_board(machine, report)
+        first = not [
+            key for key in await Machines(session).keys_of(machine.id) if key.agent_key != machine.agent_key
+        ]
+        await note_key(session, machine, agent_key, source)
+        if first:
+            # Once, however many keys follow: what they are stands on the machine.
+            code = code_of(agent_key)
+            await self._journal.tell(session, machine, "key_conflict", code=code, source=source)
+
+    async def _make(self, session: AsyncSession, report: Discovery, agent_key: str) -> Machine:
         machines = Machines(session)
         uuid = telling_uuid(report.uuid)
         twins = [twin.name for twin in await machines.by_uuid(uuid)] if uuid else []
@@ -108,7 +130,7 @@ class Discoverer:
             uuid=uuid,
             state=MachineState.DISCOVERED,
             address=report.address,
-            agent_key=report.agent_key,
+            agent_key=agent_key,
             seen_macs=sorted(report.macs),
         )
         await machines.add(machine, report.macs)
@@ -119,7 +141,6 @@ class Discoverer:
 
     async def _update(self, session: AsyncSession, machine: Machine, report: Discovery) -> None:
         machine.seen_at = utcnow()
-        machine.agent_key = report.agent_key or machine.agent_key
         macs = Machines(session)
         known = set((await macs.macs_of([machine.id]))[machine.id])
         if known != report.macs and machine.seen_macs != sorted(report.macs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundstage.errors import Conflict, NotFound
+from soundstage.errors import Conflict, Invalid, NotFound
 
 
 def machine_not_found(name: str) -> NotFound:
@@ -42,4 +42,42 @@ def uuid_shared(name: str, others: list[str]) -> Conflict:
         "machine.uuid_shared",
         f"{name} has the same SMBIOS UUID as {', '.join(others)}.",
         "Give it a UUID of its own in its firmware, or retire the other one if this one took its place.",
+    )
+
+
+def key_conflict(name: str, code: str) -> Conflict:
+    """Raised after the report was noted: the key that counts stays the one that it was."""
+    return Conflict(
+        "machine.key_conflict",
+        f"{name} is known with another key than this one ({code}); a person decides which one counts.",
+        f"If {code} stands on its console: `soundstage machines key {name} --code {code}`.",
+    )
+
+
+def code_missing(name: str) -> Invalid:
+    """A yes is for the key that somebody has seen."""
+    return Invalid(
+        "machine.code_missing",
+        f"{name} has reported with a key, and the yes names none.",
+        f"Compare with its console, then: `soundstage machines accept {name} --code CODE`.",
+    )
+
+
+def code_changed(name: str, code: str, reported: bool) -> Conflict:
+    """The yes is for another key than the one that counts. `reported`: that one is known as a conflict."""
+    seen = "a key that has reported too, and does not count" if reported else "no key that has reported"
+    return Conflict(
+        "machine.code_changed",
+        f"{code} is the code of {seen}; nothing was accepted.",
+        f"Compare `soundstage machines show {name}` with its console; `soundstage machines key {name} "
+        "--code CODE` says which key counts.",
+    )
+
+
+def code_unknown(name: str, code: str) -> NotFound:
+    """No key with this code has reported as that machine, or two have."""
+    return NotFound(
+        "machine.code_unknown",
+        f"No single key with the code {code} has reported as {name}.",
+        "Wait until the machine reports (every few seconds), and read its code anew.",
     )

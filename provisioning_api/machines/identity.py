@@ -105,6 +105,17 @@ def telling_serial(serial: str) -> str | None:
     return None if serial.strip().lower() in NO_SERIALS else serial
 
 
+def check_code(value: object) -> object:
+    """Return a code as it is shown, whatever its letters and hyphens were typed as."""
+    if not isinstance(value, str):
+        return value
+    digits = re.sub(r"[\s-]", "", value).lower()
+    if not re.fullmatch(r"[0-9a-f]{12}", digits):
+        raise ValueError("must be a code like 2c91-a110-1679")
+    return "-".join(digits[at : at + 4] for at in range(0, 12, 4))
+
+
+KeyCode = Annotated[str, BeforeValidator(check_code)]
 MachineName = Annotated[str, AfterValidator(check_name)]
 Mac = Annotated[str, BeforeValidator(check_mac)]
 SmbiosUuid = Annotated[str, BeforeValidator(check_uuid)]

@@ -65,6 +65,21 @@ class MachineMac(ProvisioningBase):
     machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), index=True)
 
 
+class MachineKey(ProvisioningBase):
+    """A key that reported as this machine. The one that counts is the machine's `agent_key`; every other is a
+    conflict that a person resolves. `source`: the address at the other end of the last report's connection.
+    """
+
+    __tablename__ = "machine_keys"
+
+    machine_id: Mapped[str] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True)
+    agent_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    source: Mapped[str] = mapped_column(String(45))
+    first_at: Mapped[datetime] = mapped_column(default=utcnow)
+    last_at: Mapped[datetime] = mapped_column(default=utcnow)
+    reports: Mapped[int] = mapped_column(Integer, default=1)
+
+
 class HardwareReport(ProvisioningBase):
     """A report that differed from the one before; `changes` is the difference."""
 

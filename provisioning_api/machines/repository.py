@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning_api.machines.models import HardwareReport, Machine, MachineMac
+from provisioning_api.machines.models import HardwareReport, Machine, MachineKey, MachineMac
 from provisioning_api.machines.states import MachineState
 
 
@@ -44,6 +46,34 @@ class Machines:
     async def by_address(self, address: str) -> Sequence[Machine]:
         return (await self._session.scalars(select(Machine).where(Machine.address == address))).all()
 
+    async def count_waiting(self) -> int:
+        """How many machines nobody has decided about."""
+        query = select(func.count()).where(Machine.state == MachineState.DISCOVERED)
+        return await self._session.scalar(query) or 0
+
+    async def waiting_since(self, before: datetime, limit: int) -> builtins.list[Machine]:
+        """Those of them that were silent since `before`, the longest silent first.
+
+        Without machines that a person has given a name or a BMC; one that called home named itself.
+        """
+        has_macs = exists().where(MachineMac.machine_id == Machine.id)
+        query = (
+            select(Machine)
+            .where(
+                Machine.state == MachineState.DISCOVERED,
+                Machine.seen_at < before,
+                Machine.power.is_(None),
+                or_(Machine.name.startswith("machine-"), ~has_macs),
+            )
+            .order_by(Machine.seen_at, Machine.id)
+            .limit(limit)
+        )
+        return builtins.list(await self._session.scalars(query))
+
+    async def remove(self, machine_ids: Collection[str]) -> None:
+        """With all that refers to them."""
+        await self._session.execute(delete(Machine).where(Machine.id.in_(machine_ids)))
+
     async def list(self, states: Collection[MachineState] = (), pool: str | None = None) -> Sequence[Machine]:
         """By name."""
         query = select(Machine).order_by(Machine.name)
@@ -79,9 +109,44 @@ class Machines:
     async def drop_macs(self, macs: Collection[str]) -> None:
         await self._session.execute(delete(MachineMac).where(MachineMac.mac.in_(macs)))
 
+    async def keys_of(self, machine_id: str) -> Sequence[MachineKey]:
+        """Return the keys that reported as this machine, the first first."""
+        query = select(MachineKey).where(MachineKey.machine_id == machine_id)
+        return (await self._session.scalars(query.order_by(MachineKey.first_at))).all()
+
+    async def all_keys(self) -> Mapping[str, Sequence[MachineKey]]:
+        found: dict[str, list[MachineKey]] = {}
+        for row in await self._session.scalars(select(MachineKey).order_by(MachineKey.first_at)):
+            found.setdefault(row.machine_id, []).append(row)
+        return found
+
+    async def add_key(self, key: MachineKey) -> None:
+        self._session.add(key)
+        await self._session.flush()
+
+    async def drop_keys(self, machine_id: str, agent_keys: Collection[str]) -> None:
+        await self._session.execute(
+            delete(MachineKey).where(
+                MachineKey.machine_id == machine_id, MachineKey.agent_key.in_(agent_keys)
+            )
+        )
+
     async def add_report(self, report: HardwareReport) -> None:
         self._session.add(report)
         await self._session.flush()
+
+    async def prune_reports(self, machine_id: str, keep: int) -> None:
+        """Remove all hardware reports of a machine but the newest."""
+        of_machine = HardwareReport.machine_id == machine_id
+        oldest_kept = (
+            select(HardwareReport.id)
+            .where(of_machine)
+            .order_by(HardwareReport.id.desc())
+            .offset(keep - 1)
+            .limit(1)
+        )
+        if (oldest := await self._session.scalar(oldest_kept)) is not None:
+            await self._session.execute(delete(HardwareReport).where(of_machine, HardwareReport.id < oldest))
 
     async def reports(self, machine_id: str, limit: int) -> Sequence[HardwareReport]:
         """Newest first."""

@@ -12,6 +12,7 @@ from policy import Principal, require_permission
 from provisioning_api.machines.journal import STREAM
 from provisioning_api.machines.schemas import (
     Acceptance,
+    KeyChoice,
     MachineChange,
     MachineDetail,
     MachineView,
@@ -67,8 +68,18 @@ async def list_reports(
 async def accept_machine(
     name: str, acceptance: Acceptance, services: ProvisioningDep, principal: AcceptMachines
 ) -> MachineDetail:
-    """A yes: it may be written to once, and be enrolled within fifteen minutes."""
+    """A yes to the machine whose key has this code: it may be written to once, and be enrolled within fifteen
+    minutes.
+    """
     return await services.intake.accept(name, acceptance, by=principal.name)
+
+
+@router.post("/{name}/key")
+async def choose_key(
+    name: str, choice: KeyChoice, services: ProvisioningDep, principal: AcceptMachines
+) -> MachineDetail:
+    """Ends a conflict: of the keys that report as this machine the one with this code counts from now on."""
+    return await services.intake.choose_key(name, choice.code, by=principal.name)
 
 
 @router.post("/{name}/reject")

@@ -8,7 +8,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from provisioning_api.machines.hardware import Change, Hardware
-from provisioning_api.machines.identity import MAX_MACS, Address, Mac, MachineName, SmbiosUuid
+from provisioning_api.machines.identity import (
+    MAX_MACS,
+    Address,
+    KeyCode,
+    Mac,
+    MachineName,
+    SmbiosUuid,
+)
 from provisioning_api.machines.states import MachineState
 
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?$")]
@@ -23,14 +30,29 @@ class Identity(BaseModel):
     uuid: SmbiosUuid | None = None
 
 
+class MemberProof(BaseModel):
+    """`signature`, in base64, by the key of the certificate with this serial number, over the lines `member`,
+    the key of the ramdisk, challenge and the SHA-256 of nothing, in hex.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    serial: str = Field(pattern=r"^[0-9]{1,40}$", description="of the member's certificate, in decimal")
+    signature: str = Field(pattern=r"^[A-Za-z0-9+/]{40,1400}={0,2}$")
+
+
 class Discovery(Identity):
-    """What an inventory ramdisk sends at every boot. `agent_key`: its Ed25519 key, 64 hex digits, made in
-    RAM.
+    """What an inventory ramdisk says of itself at every boot, as the payload of a call that it signs.
+
+    `member` and `announced` prove a key that is new for the machine: by the credential on its disk, and by
+    the secret that its serial number was announced with (HMAC-SHA256 over the lines `announced`, the key of
+    the ramdisk, challenge and the SHA-256 of nothing, in hex).
     """
 
     hardware: Hardware = Hardware()
     address: Address | None = None
-    agent_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    member: MemberProof | None = None
+    announced: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
 class Discovered(BaseModel):
@@ -46,8 +68,24 @@ class Discovered(BaseModel):
     poll_s: int = 5
 
 
+class OtherKey(BaseModel):
+    """A key that reports as a machine and does not count for it; nothing that it said was taken up.
+
+    `same_source`: it reports from the address that the key that counts reported from last.
+    """
+
+    code: str
+    source: str
+    since: datetime
+    last_at: datetime
+    reports: int
+    same_source: bool
+
+
 class MachineView(BaseModel):
-    """`seen_macs` is empty unless it reported others than it was accepted with; `code` is on its console."""
+    """`seen_macs` is empty unless it reported others than it was accepted with; `code` is on its console, and
+    is that of the key that counts. `conflicts`: other keys that report as this machine.
+    """
 
     id: str
     name: str
@@ -58,6 +96,9 @@ class MachineView(BaseModel):
     seen_macs: list[str]
     uuid: str | None
     code: str
+    code_source: str | None
+    code_since: datetime | None
+    conflicts: list[OtherKey]
     address: str | None
     ssh_port: int
     host_key_from: str
@@ -84,8 +125,8 @@ class ReportView(BaseModel):
     changes: list[Change]
 
 
-class Acceptance(BaseModel):
-    """A yes. What is left out stays as it is."""
+class Naming(BaseModel):
+    """What is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,6 +135,22 @@ class Acceptance(BaseModel):
     tags: list[Tag] | None = Field(default=None, max_length=40)
 
 
-class MachineChange(Acceptance):
+class Acceptance(Naming):
+    """A yes. `code`: that of the key which was seen, as the list and the machine's console show it; refused
+    with `machine.code_changed` when another key counts. Left out for a machine that has none.
+    """
+
+    code: KeyCode | None = None
+
+
+class KeyChoice(BaseModel):
+    """`code`: that of the key that counts from now on, as it stands on the machine's console."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: KeyCode
+
+
+class MachineChange(Naming):
     address: Address | None = None
     ssh_port: Annotated[int, Field(ge=1, le=65535)] | None = None

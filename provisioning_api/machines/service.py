@@ -12,10 +12,10 @@ from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.schemas import (
-    Acceptance,
     MachineChange,
     MachineDetail,
     MachineView,
+    Naming,
     ReportView,
 )
 from provisioning_api.machines.states import MachineState
@@ -33,15 +33,13 @@ class MachineService:
         async with self._db.session() as session:
             machines = Machines(session)
             found = await machines.list(states, pool)
-            macs = await machines.all_macs()
-        return [view_of(machine, macs.get(machine.id, [])) for machine in found]
+            macs, keys = await machines.all_macs(), await machines.all_keys()
+        return [view_of(one, macs.get(one.id, []), keys.get(one.id, [])) for one in found]
 
     async def get(self, name: str) -> MachineDetail:
         """One machine, by name or id."""
         async with self._db.session() as session:
-            machine = await found_machine(session, name)
-            macs = await Machines(session).macs_of([machine.id])
-        return detail_of(machine, macs[machine.id])
+            return await detail_in(session, await found_machine(session, name))
 
     async def reports(self, name: str, limit: int) -> Sequence[ReportView]:
         """What its hardware was at each boot that found a difference, newest first."""
@@ -50,9 +48,7 @@ class MachineService:
             found = await Machines(session).reports(machine.id, limit)
         return [ReportView.model_validate(report, from_attributes=True) for report in found]
 
-    async def accept_in(
-        self, session: AsyncSession, machine: Machine, acceptance: Acceptance, *, by: str
-    ) -> None:
+    async def accept_in(self, session: AsyncSession, machine: Machine, naming: Naming, *, by: str) -> None:
         """A yes, in the caller's transaction: the machine may be written to once, and be enrolled."""
         if machine.uuid is not None:
             twins = [
@@ -62,7 +58,7 @@ class MachineService:
             ]
             if twins:
                 raise uuid_shared(machine.name, twins)
-        await self._change(session, machine, acceptance)
+        await self._change(session, machine, naming)
         await take_over_macs(session, machine)
         await self._journal.move(session, machine, MachineState.ACCEPTED, by=by)
         machine.acceptance += 1
@@ -79,8 +75,7 @@ class MachineService:
             changed = change.model_dump(exclude_none=True)
             await self._journal.decide(session, machine, by, "changed", **changed)
             await self._journal.tell(session, machine, "changed", fields=sorted(changed))
-            macs = await Machines(session).macs_of([machine.id])
-        return detail_of(machine, macs[machine.id])
+            return await detail_in(session, machine)
 
     async def reject(self, name: str, *, by: str) -> MachineDetail:
         """A no to a discovered machine; it stays known, and is offered no more."""
@@ -91,10 +86,9 @@ class MachineService:
             else:
                 await self._journal.move(session, machine, MachineState.RETIRED, by=by)
             await self._journal.decide(session, machine, by, "rejected")
-            macs = await Machines(session).macs_of([machine.id])
-        return detail_of(machine, macs[machine.id])
+            return await detail_in(session, machine)
 
-    async def _change(self, session: AsyncSession, machine: Machine, change: Acceptance) -> None:
+    async def _change(self, session: AsyncSession, machine: Machine, change: Naming) -> None:
         if change.name is not None and change.name != machine.name:
             if await Machines(session).by_name(change.name) is not None:
                 raise name_taken(change.name)
@@ -103,6 +97,13 @@ class MachineService:
             machine.pool = change.pool
         if change.tags is not None:
             machine.tags = sorted(set(change.tags))
+
+
+async def detail_in(session: AsyncSession, machine: Machine) -> MachineDetail:
+    """Return all that is known of a machine, read in the caller's transaction."""
+    machines = Machines(session)
+    macs = await machines.macs_of([machine.id])
+    return detail_of(machine, macs[machine.id], await machines.keys_of(machine.id))
 
 
 async def found_machine(session: AsyncSession, name: str) -> Machine:

@@ -12,7 +12,9 @@ from soundstage.errors import Conflict
 
 
 class MachineState(StrEnum):
-    """discovered: seen, trusted with nothing; accepted: somebody or a named rule said yes."""
+    """discovered: seen, trusted with nothing; accepted: somebody or a named rule said yes; wipe_unverified:
+    what was reported of the wipe does not prove that the known disks are empty.
+    """
 
     DISCOVERED = "discovered"
     ACCEPTED = "accepted"
@@ -21,6 +23,7 @@ class MachineState(StrEnum):
     CONFIGURING = "configuring"
     READY = "ready"
     DRAINING = "draining"
+    WIPE_UNVERIFIED = "wipe_unverified"
     RETIRED = "retired"
     FAILED = "failed"
 
@@ -39,7 +42,9 @@ MACHINE_TRANSITIONS: Mapping[MachineState, frozenset[MachineState]] = {
     # Back to enrolled: the run was cancelled before it changed this machine.
     S.CONFIGURING: frozenset({S.READY, S.ENROLLED, S.DRAINING, S.FAILED}),
     S.READY: frozenset({S.CONFIGURING, S.ACCEPTED, S.DRAINING, S.FAILED}),
-    S.DRAINING: frozenset({S.RETIRED, S.FAILED}),
+    S.DRAINING: frozenset({S.RETIRED, S.WIPE_UNVERIFIED, S.FAILED}),
+    # Draining: the wipe is repeated, or somebody says what became of the disks. Never retired by itself.
+    S.WIPE_UNVERIFIED: frozenset({S.DRAINING, S.ACCEPTED}),
     # Only by a new yes: what was rejected does not come back by reporting again.
     S.RETIRED: frozenset({S.ACCEPTED}),
     S.FAILED: frozenset({S.ACCEPTED, S.CONFIGURING, S.DRAINING}),

@@ -4,6 +4,7 @@ service.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ import httpx
 
 from provisioning_api.power.schemas import PowerAction
 from soundstage.errors import Forbidden, Upstream
+from soundstage.http import Bounds, Destinations, Target, outgoing_client, resolve
 
 ROOT = "/redfish/v1"
 TIMEOUT_S = 30.0
+BOUNDS = Bounds(silence_s=TIMEOUT_S, answer_bytes=4 << 20, total_s=2 * TIMEOUT_S)
 _BOOT = {PowerAction.BOOT_NETWORK: "Pxe", PowerAction.BOOT_DISK: "Hdd"}
 # In the order of preference: BMCs list what they can do, and no two the same.
 _RESETS = {
@@ -111,25 +114,22 @@ class RedfishClient:
             ) from error
 
 
-def redfish_transport(bmc: Bmc) -> httpx.AsyncClient:
-    """A client for one BMC. Its certificate must be signed by somebody known, or be the pinned one."""
+async def redfish_client(bmc: Bmc, destinations: Destinations) -> httpx.AsyncClient:
+    """A client for one BMC. Its certificate must be signed by somebody known, or be the pinned one. Raises
+    what `soundstage.http.resolve` raises.
+    """
     verify: ssl.SSLContext | bool = True
     if bmc.certificate_sha256 is not None:
-        verify = _pinned(bmc)
-    return httpx.AsyncClient(
-        base_url=bmc.url.rstrip("/"),
-        verify=verify,
-        timeout=TIMEOUT_S,
-        trust_env=False,
-        follow_redirects=False,
-    )
+        verify = await _pinned(bmc, await resolve(bmc.url, destinations))
+    return outgoing_client(destinations, BOUNDS, base_url=bmc.url.rstrip("/"), verify=verify)
 
 
-def _pinned(bmc: Bmc) -> ssl.SSLContext:
+async def _pinned(bmc: Bmc, target: Target) -> ssl.SSLContext:
     """Trusts exactly the certificate with that hash, which is fetched first and compared."""
     parts = urlsplit(bmc.url)
+    there = (str(target.addresses[0]), target.port)
     try:
-        pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 443), timeout=TIMEOUT_S)
+        pem = await asyncio.to_thread(ssl.get_server_certificate, there, timeout=TIMEOUT_S)
     except OSError as error:
         raise Upstream(
             "power.bmc_unreachable", f"The BMC at {parts.netloc} does not answer.", "Check its address."

@@ -15,7 +15,7 @@ from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.service import found_machine
-from provisioning_api.power.redfish import Bmc, RedfishClient, redfish_transport
+from provisioning_api.power.redfish import Bmc, RedfishClient, redfish_client
 from provisioning_api.power.schemas import (
     PowerAction,
     PowerDone,
@@ -29,21 +29,29 @@ from provisioning_api.power.schemas import (
 from provisioning_api.power.wake_on_lan import wake
 from soundstage.database import Database
 from soundstage.errors import Conflict, Invalid, Upstream
+from soundstage.http import Bounds, Destinations, outgoing_client, resolve
 from soundstage.sealing import Sealer
 
 _SETTINGS: TypeAdapter[Any] = TypeAdapter(PowerSettings)
 _SECRETS = ("password", "secret")
-WEBHOOK_TIMEOUT_S = 15.0
+WEBHOOK_BOUNDS = Bounds(silence_s=15.0, answer_bytes=1 << 20, total_s=15.0)
 
 
 class PowerService:
-    def __init__(self, db: Database, journal: MachineJournal, sealer: Sealer) -> None:
+    """`destinations`: where a URL that somebody sets may lead."""
+
+    def __init__(
+        self, db: Database, journal: MachineJournal, sealer: Sealer, destinations: Destinations
+    ) -> None:
         self._db = db
         self._journal = journal
         self._sealer = sealer
+        self._destinations = destinations
 
     async def set_up(self, name: str, setup: PowerSetup, *, by: str) -> None:
-        """How this machine is switched from now on."""
+        """How this machine is switched from now on. Raises what `soundstage.http.resolve` raises."""
+        if isinstance(setup.power, Redfish | PowerWebhook):
+            await resolve(str(setup.power.url), self._destinations)
         async with self._db.transaction() as session:
             machine = await found_machine(session, name)
             machine.power = None if setup.power is None else self._sealed(setup.power.model_dump(mode="json"))
@@ -55,7 +63,7 @@ class PowerService:
         state = "unknown"
         if isinstance(settings, Redfish):
             bmc = _bmc(settings)
-            async with redfish_transport(bmc) as client:
+            async with await redfish_client(bmc, self._destinations) as client:
                 state = await RedfishClient(bmc, client).state()
         return PowerState(machine=machine.name, kind=settings.kind, state=state)
 
@@ -108,10 +116,10 @@ class PowerService:
                 await wake(wanted, str(settings.broadcast), settings.port)
             case Redfish():
                 bmc = _bmc(settings)
-                async with redfish_transport(bmc) as client:
+                async with await redfish_client(bmc, self._destinations) as client:
                     await RedfishClient(bmc, client).do(action)
             case PowerWebhook():
-                await _call(settings, machine.name, action)
+                await _call(settings, machine.name, action, self._destinations)
 
     def _sealed(self, settings: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -126,13 +134,19 @@ def _bmc(settings: Redfish) -> Bmc:
     )
 
 
-async def _call(settings: PowerWebhook, machine: str, action: PowerAction) -> None:
+async def _call(
+    settings: PowerWebhook, machine: str, action: PowerAction, destinations: Destinations
+) -> None:
     body = json.dumps({"machine": machine, "action": action}).encode()
     signature = hmac.new(settings.secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "X-Soundstage-Signature": f"sha256={signature}"}
     try:
-        async with httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, trust_env=False) as client:
-            answer = await client.post(str(settings.url), content=body, headers=headers)
+        async with (
+            outgoing_client(destinations, WEBHOOK_BOUNDS) as client,
+            # The body is not read: its status says whether the switch took the wish.
+            client.stream("POST", str(settings.url), content=body, headers=headers) as answer,
+        ):
+            pass
     except httpx.HTTPError as error:
         raise Upstream(
             "power.webhook_failed", f"The webhook does not answer: {type(error).__name__}.", "Check its URL."

@@ -32,11 +32,15 @@ class ReportedFailure(BaseModel):
 
 
 class WipedDisk(BaseModel):
-    """`samples` places were read again afterwards, and `dirty` of them held something."""
+    """`samples` places were read again afterwards, and `dirty` of them held something. Model and serial
+    number as in the hardware report.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: Plain
+    model: Plain = ""
+    serial: Plain = ""
     bytes: Annotated[int, Field(ge=0, le=1 << 60)]
     method: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
     samples: Annotated[int, Field(ge=0, le=1 << 20)]

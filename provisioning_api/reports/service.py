@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.decommission.service import Decommission
-from provisioning_api.enrolment.agent import AgentDesk
+from provisioning_api.enrolment.agent import AgentDesk, read_payload
 from provisioning_api.enrolment.schemas import SignedCall
 from provisioning_api.machines.journal import MachineJournal
 from provisioning_api.machines.models import Machine
@@ -14,7 +13,6 @@ from provisioning_api.machines.states import MACHINE_TRANSITIONS, MachineState
 from provisioning_api.reports.schemas import Report, ReportedFailure, ReportTaken
 from provisioning_api.timeline.service import TimelineService
 from soundstage.database import Database, utcnow
-from soundstage.errors import Invalid
 
 AGAIN = "then accept it anew (`soundstage machines accept NAME`): that is a yes to one more write."
 HINTS = {
@@ -50,15 +48,7 @@ class ReportService:
 
     async def take(self, call: SignedCall) -> ReportTaken:
         """All of it in one transaction."""
-        try:
-            report = Report.model_validate_json(call.payload or "{}")
-        except ValidationError as error:
-            fields = ", ".join(
-                sorted({".".join(map(str, one["loc"])) or "payload" for one in error.errors()})
-            )
-            raise Invalid(
-                "agent.bad_report", f"The report cannot be read: {fields[:300]}.", "See the API reference."
-            ) from error
+        report = read_payload(Report, call.payload)
         async with self._db.transaction() as session:
             machine = await self._desk.authenticated(session, "report", call)
             machine.seen_at = utcnow()
@@ -68,7 +58,7 @@ class ReportService:
             if report.failure is not None:
                 await self._failed(session, machine, report.failure)
             elif report.wiped is not None:
-                await self._decommission.wiped(session, machine, report.wiped)
+                await self._decommission.wiped(session, machine, report.wiped, call)
             state = machine.where
         return ReportTaken(state=state, challenge=self._desk.challenge(call.machine_id))
 

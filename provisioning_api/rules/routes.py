@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, status
 
 from policy import Principal, require_permission
 from provisioning_api.reach import ProvisioningDep
-from provisioning_api.rules.schemas import Rule, RuleChange
+from provisioning_api.rules.schemas import Rule, RuleChange, RuleView
 
 router = APIRouter(prefix="/api/rules", tags=["rules"])
 
@@ -17,7 +17,7 @@ UpdateRules = Annotated[Principal, Depends(require_permission("rule:update"))]
 
 
 @router.get("")
-async def list_rules(services: ProvisioningDep, _: ReadRules) -> list[Rule]:
+async def list_rules(services: ProvisioningDep, _: ReadRules) -> list[RuleView]:
     return await services.rules.list()
 
 

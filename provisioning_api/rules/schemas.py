@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Self
 
@@ -12,6 +13,8 @@ from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.schemas import Tag
 from soundstage.one_line import OneLine
 
+ANNOUNCED = "announced-machines"
+PROOF = "to accept, a rule needs `when.announced` (serial number and secret), or `when.calls_home`"
 NVIDIA, AMD = "10de", "1002"
 
 
@@ -19,11 +22,31 @@ def _network(value: object) -> object:
     return str(ip_network(value)) if isinstance(value, str) else value
 
 
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """How a machine reports: `announced`, with the secret of its serial number; `calls_home`, with a key of
+    ours that may call home.
+    """
+
+    announced: bool = False
+    calls_home: bool = False
+
+
+# What everybody on the network can read of a machine, and so can say.
+READABLE = frozenset({"mac", "macs", "uuid", "uuids", "serial", "serials"})
+
+
 class When(BaseModel):
-    """All that is given must hold. `networks`: where it reports from, e.g. `10.0.0.0/24`."""
+    """All that is given must hold. `networks`: where it reports from, e.g. `10.0.0.0/24`.
+
+    `announced`: its serial number was announced, and it has proved the secret. `calls_home`: it is installed
+    already, no ramdisk, and has shown a key that may call home.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
+    announced: bool = False
+    calls_home: bool = False
     networks: list[Annotated[str, BeforeValidator(_network)]] | None = Field(default=None, max_length=64)
     vendor: str | None = Field(default=None, max_length=200)
     product: str | None = Field(default=None, max_length=200)
@@ -31,8 +54,19 @@ class When(BaseModel):
     gpus_at_least: int | None = Field(default=None, ge=0, le=64)
     gpu_vendor: str | None = Field(default=None, pattern=r"^[0-9a-f]{4}$")
 
-    def fits(self, hardware: Hardware, address: str | None) -> bool:
-        """Whether a machine with this hardware, reporting from this address, is meant."""
+    @model_validator(mode="before")
+    @classmethod
+    def _names_nothing_readable(cls, value: object) -> object:
+        if isinstance(value, dict) and (named := READABLE & value.keys()):
+            raise ValueError(
+                f"{sorted(named)[0]}: every neighbour can read and say it, so it proves nothing; {PROOF}"
+            )
+        return value
+
+    def fits(self, hardware: Hardware, address: str | None, reporter: Reporter) -> bool:
+        """Whether a machine with this hardware, reporting like this from this address, is meant."""
+        if (self.announced and not reporter.announced) or (self.calls_home and not reporter.calls_home):
+            return False
         if self.networks is not None and not _within(address, self.networks):
             return False
         gpus = [gpu for gpu in hardware.gpus if self.gpu_vendor in (None, gpu.vendor)]
@@ -72,10 +106,25 @@ class Rule(BaseModel):
     then: Then = Then()
 
     @model_validator(mode="after")
-    def _accepts_from_somewhere(self) -> Self:
-        if self.enabled and self.then.accept and not self.when.networks:
-            raise ValueError("a rule that accepts machines needs `when.networks`")
+    def _accepts_on_proof(self) -> Self:
+        if self.enabled and (reason := no_proof(self.when, self.then)):
+            raise ValueError(reason)
         return self
+
+
+class RuleView(Rule):
+    """`refused`: why a rule that was made under older terms does not act; it is off until it is changed."""
+
+    refused: str = ""
+
+
+def no_proof(when: When, then: Then) -> str:
+    """Return why a rule may not accept machines; empty when it may."""
+    if not then.accept or when.announced:
+        return ""
+    if not when.calls_home:
+        return f"a network, hardware and names prove nothing, a neighbour has them too; {PROOF}"
+    return "" if when.networks else "a rule that accepts machines which call home needs `when.networks`"
 
 
 class RuleChange(BaseModel):
@@ -94,10 +143,18 @@ def shipped_rules() -> tuple[Rule, ...]:
     return (
         Rule(
             name="any-machine-on-this-network",
-            sentence="Any machine that reports from these networks may join, known by the host key it shows "
-            "first. Off until the networks are named.",
+            sentence="Any installed machine that calls home from these networks with a key of ours may join, "
+            "known by the host key it shows first. Off until the networks are named.",
             enabled=False,
+            when=When(calls_home=True),
             then=Then(accept=True, pin=True),
+        ),
+        Rule(
+            name=ANNOUNCED,
+            sentence="A machine whose serial number was announced may join once it proves the secret.",
+            enabled=False,
+            when=When(announced=True),
+            then=Then(accept=True),
         ),
         Rule(
             name="two-nvidia-cards",

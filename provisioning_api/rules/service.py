@@ -12,7 +12,17 @@ from provisioning_api.machines.hardware import Hardware
 from provisioning_api.machines.models import Machine
 from provisioning_api.rules.models import RuleRow
 from provisioning_api.rules.repository import Rules
-from provisioning_api.rules.schemas import Rule, RuleChange, shipped_rules
+from provisioning_api.rules.schemas import (
+    ANNOUNCED,
+    Reporter,
+    Rule,
+    RuleChange,
+    RuleView,
+    Then,
+    When,
+    no_proof,
+    shipped_rules,
+)
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Invalid, NotFound
 
@@ -25,13 +35,19 @@ class RuleService:
         self._audit = audit
 
     async def ensure_shipped(self) -> None:
-        """At the first start the shipped rules are written; later they are the operator's."""
+        """Write the shipped rules at the first start, and those that nobody has touched as they are now; the
+        others are the operator's.
+        """
         async with self._db.transaction() as session:
-            if not await Rules(session).list():
-                for rule in shipped_rules():
+            rows = {row.name: row for row in await Rules(session).list()}
+            for rule in shipped_rules():
+                row = rows.get(rule.name)
+                if row is None and (not rows or rule.name == ANNOUNCED):
                     await Rules(session).add(_row(rule, SHIPPED_BY))
+                elif row is not None and row.changed_by == SHIPPED_BY:
+                    row.sentence, row.when = rule.sentence, rule.when.model_dump(mode="json")
 
-    async def list(self) -> list[Rule]:
+    async def list(self) -> list[RuleView]:
         async with self._db.session() as session:
             return [_rule(row) for row in await Rules(session).list()]
 
@@ -47,13 +63,13 @@ class RuleService:
         async with self._db.transaction() as session:
             row = await _found(session, name)
             given = {field: getattr(change, field) for field in change.model_fields_set}
-            merged = _rule(row).model_copy(update={k: v for k, v in given.items() if v is not None})
+            merged = _plain(row).model_copy(update={k: v for k, v in given.items() if v is not None})
             try:
                 rule = Rule.model_validate(merged.model_dump())
             except ValidationError as error:
                 reason = error.errors()[0]["msg"].removeprefix("Value error, ")
                 raise Invalid(
-                    "rule.invalid", f"The rule would not hold: {reason}.", "Name the networks."
+                    "rule.invalid", f"The rule would not hold: {reason}.", "Name what proves the machine."
                 ) from error
             row.sentence, row.enabled = rule.sentence, rule.enabled
             row.when, row.then = rule.when.model_dump(mode="json"), rule.then.model_dump(mode="json")
@@ -66,14 +82,16 @@ class RuleService:
             await Rules(session).remove(await _found(session, name))
             await self._audit.record(session, by, "rule.removed", name)
 
-    async def fitting(self, session: AsyncSession, machine: Machine, source: str | None) -> Sequence[Rule]:
+    async def fitting(
+        self, session: AsyncSession, machine: Machine, source: str | None, reporter: Reporter
+    ) -> Sequence[Rule]:
         """The rules that a machine reporting from the address `source` falls under, by name.
 
         `source` is where the connection comes from, never what the machine says of itself.
         """
         hardware = Hardware.model_validate(machine.hardware or {})
         rules = [_rule(row) for row in await Rules(session).enabled()]
-        return [rule for rule in rules if rule.when.fits(hardware, source)]
+        return [rule for rule in rules if not rule.refused and rule.when.fits(hardware, source, reporter)]
 
 
 async def _found(session: AsyncSession, name: str) -> RuleRow:
@@ -96,13 +114,19 @@ def _row(rule: Rule, by: str) -> RuleRow:
     )
 
 
-def _rule(row: RuleRow) -> Rule:
-    return Rule.model_validate(
-        {
-            "name": row.name,
-            "sentence": row.sentence,
-            "enabled": row.enabled,
-            "when": row.when,
-            "then": row.then,
-        }
+def _plain(row: RuleRow) -> Rule:
+    """As it is stored, whatever today's terms are: to be changed into one that holds."""
+    return Rule.model_construct(
+        name=row.name,
+        sentence=row.sentence,
+        enabled=row.enabled,
+        when=When.model_validate(row.when),
+        then=Then.model_validate(row.then),
     )
+
+
+def _rule(row: RuleRow) -> RuleView:
+    """Never active under terms that no longer hold: off, with the reason."""
+    rule = _plain(row)
+    reason = no_proof(rule.when, rule.then) if row.enabled else ""
+    return RuleView(**{**rule.model_dump(), "enabled": row.enabled and not reason}, refused=reason)

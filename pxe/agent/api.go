@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,8 +18,8 @@ import (
 
 const answerLimit = 16 << 20
 
-// API is the provisioning API as this ramdisk knows it. Its key is made in RAM at every boot and signs every call,
-// so that whoever reported is the one who writes and enrols.
+// API is the provisioning API as this ramdisk knows it. Its key signs every call, the first report too, so that
+// whoever reported is the one who writes and enrols.
 type API struct {
 	base      string
 	http      *http.Client
@@ -53,9 +52,8 @@ func isCode(err error, code string) bool {
 	return errors.As(err, &refused) && refused.Code == code
 }
 
-func newAPI(base string, trust Trust) (*API, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	return &API{base: base, http: trust.client(2 * time.Minute), key: key, Clock: func(time.Time) {}}, err
+func newAPI(base string, trust Trust, key ed25519.PrivateKey) *API {
+	return &API{base: base, http: trust.client(2 * time.Minute), key: key, Clock: func(time.Time) {}}
 }
 
 // Discovered is the answer to a report: whom the API takes this machine for.
@@ -76,13 +74,35 @@ type Claimed struct {
 	Challenge string  `json:"challenge"`
 }
 
-// discover reports; nothing is signed yet, for nobody knows this key.
-func (a *API) discover(identity Identity, hardware Hardware, address string) (Discovered, error) {
-	report := map[string]any{
-		"macs": identity.MACs, "uuid": identity.UUID, "hardware": hardware, "address": address,
-		"agent_key": hex.EncodeToString(a.key.Public().(ed25519.PublicKey)),
-	}
+func (a *API) publicKey() string { return hex.EncodeToString(a.key.Public().(ed25519.PublicKey)) }
+
+// code is what people compare with the list of the provisioning API: 48 bits of the key.
+func (a *API) code() string {
+	digest := sha256.Sum256(a.key.Public().(ed25519.PublicKey))
+	text := hex.EncodeToString(digest[:6])
+	return text[:4] + "-" + text[4:8] + "-" + text[8:]
+}
+
+// discover reports, signed by the key that it presents. The challenge is for that key: nobody knows the machine yet.
+// What `proofs` says shows that a key that was made just now is this machine's.
+func (a *API) discover(identity Identity, hardware Hardware, address string, proofs Proofs) (Discovered, error) {
 	var found Discovered
+	challenge, err := a.newChallenge(map[string]string{"agent_key": a.publicKey()})
+	if err != nil {
+		return found, err
+	}
+	said := map[string]any{"macs": identity.MACs, "uuid": identity.UUID, "hardware": hardware, "address": address}
+	if err := proofs.add(said, a.publicKey(), challenge); err != nil {
+		return found, err
+	}
+	payload, err := json.Marshal(said)
+	if err != nil {
+		return found, err
+	}
+	report := map[string]any{
+		"agent_key": a.publicKey(), "challenge": challenge, "payload": string(payload),
+		"signature": a.signature("discover", a.publicKey(), challenge, string(payload)),
+	}
 	if err := a.post("/api/agent/discover", report, &found); err != nil {
 		return found, err
 	}
@@ -90,9 +110,33 @@ func (a *API) discover(identity Identity, hardware Hardware, address string) (Di
 	return found, nil
 }
 
+// newChallenge is for one call of a machine that is known, or of a key that is not.
+func (a *API) newChallenge(question map[string]string) (string, error) {
+	var made struct {
+		Challenge string `json:"challenge"`
+	}
+	err := a.post("/api/agent/challenge", question, &made)
+	return made.Challenge, err
+}
+
+// call signs and sends. A challenge is good for one call and for minutes: one that was used, because the answer to that
+// call was lost, or that has run out, because a write takes hours, is asked for anew.
+func (a *API) call(verb, payload string, answer any) error {
+	err := a.post("/api/agent/"+verb, a.signed(verb, payload), answer)
+	if !isCode(err, "agent.challenge_used") && !isCode(err, "agent.challenge_expired") && !isCode(err, "agent.bad_challenge") {
+		return err
+	}
+	challenge, asked := a.newChallenge(map[string]string{"machine_id": a.machineID})
+	if asked != nil {
+		return asked
+	}
+	a.challenge = challenge
+	return a.post("/api/agent/"+verb, a.signed(verb, payload), answer)
+}
+
 func (a *API) claim() (Claimed, error) {
 	var found Claimed
-	if err := a.post("/api/agent/claim", a.signed("claim", ""), &found); err != nil {
+	if err := a.call("claim", "", &found); err != nil {
 		return found, err
 	}
 	a.challenge = found.Challenge
@@ -103,10 +147,12 @@ func (a *API) claim() (Claimed, error) {
 func (a *API) beginWrite() error {
 	var grant struct {
 		MachineID string `json:"machine_id"`
+		Challenge string `json:"challenge"`
 	}
-	if err := a.post("/api/agent/write", a.signed("write", ""), &grant); err != nil {
+	if err := a.call("write", "", &grant); err != nil {
 		return err
 	}
+	a.challenge = grant.Challenge
 	if grant.MachineID != a.machineID {
 		return fmt.Errorf("the yes to a write is for %q and not for this machine", grant.MachineID)
 	}
@@ -121,7 +167,7 @@ func (a *API) enrol(request any) (Membership, error) {
 		return found, err
 	}
 	// The answer may be lost, and the token used: ask for the same answer again.
-	again := a.post("/api/agent/collect", a.signed("collect", ""), &collected)
+	again := a.call("collect", "", &collected)
 	if isNo(again) {
 		return found, err // there was no exchange
 	}
@@ -136,7 +182,7 @@ func (a *API) report(report Report) error {
 	var taken struct {
 		Challenge string `json:"challenge"`
 	}
-	if err := a.post("/api/agent/report", a.signed("report", string(text)), &taken); err != nil {
+	if err := a.call("report", string(text), &taken); err != nil {
 		return err
 	}
 	a.challenge = taken.Challenge
@@ -145,12 +191,20 @@ func (a *API) report(report Report) error {
 
 // signed is a call in the four lines that provisioning_api/enrolment/challenges.py checks.
 func (a *API) signed(verb, payload string) map[string]any {
-	digest := sha256.Sum256([]byte(payload))
-	text := strings.Join([]string{verb, a.machineID, a.challenge, hex.EncodeToString(digest[:])}, "\n")
 	return map[string]any{
 		"machine_id": a.machineID, "challenge": a.challenge, "payload": payload,
-		"signature": hex.EncodeToString(ed25519.Sign(a.key, []byte(text))),
+		"signature": a.signature(verb, a.machineID, a.challenge, payload),
 	}
+}
+
+func (a *API) signature(verb, subject, challenge, payload string) string {
+	return hex.EncodeToString(ed25519.Sign(a.key, signedText(verb, subject, challenge, payload)))
+}
+
+// signedText is what every key of a machine signs: the ramdisk's, and that of a member's certificate.
+func signedText(verb, subject, challenge, payload string) []byte {
+	digest := sha256.Sum256([]byte(payload))
+	return []byte(strings.Join([]string{verb, subject, challenge, hex.EncodeToString(digest[:])}, "\n"))
 }
 
 func (a *API) post(path string, request, answer any) error {

@@ -40,6 +40,8 @@ type Ramdisk struct {
 	mirror   Mirror
 	identity Identity
 	hardware Hardware
+	proofs   Proofs
+	keys     *KeyStore
 	address  string
 	cards    []NIC
 	card     NIC
@@ -98,6 +100,7 @@ func (r *Ramdisk) run() error {
 		setClock(r.trust.BuiltAt)
 	}
 	r.identity, r.hardware = readHardware("/sys", "/proc")
+	r.proofs = readProofs("/sys", r.hardware.Disks)
 	end()
 	end = r.spans.begin("network")
 	r.cards = bootedFirst(r.hardware.NICs, r.options.Card)
@@ -106,9 +109,16 @@ func (r *Ramdisk) run() error {
 	}
 	end()
 	r.console.Say("address %s, asking %s", r.address, r.options.API)
-	if r.api, err = newAPI(r.options.API, r.trust); err != nil {
+	// No device asks for it, and this system has no program that the kernel could load it with.
+	if err := drivers.load("efivarfs"); err != nil {
+		r.console.Say("a driver does not load: %v", err)
+	}
+	r.keys = openKeyStore()
+	key, err := r.keys.key()
+	if err != nil {
 		return err
 	}
+	r.api = newAPI(r.options.API, r.trust, key)
 	r.api.Clock = setClock
 	r.mirror = Mirror{r.options.Files, r.trust.client(0), betweenTries, mirrorQuiet}
 	r.serve()
@@ -144,6 +154,7 @@ func (r *Ramdisk) tryOtherCards() {
 
 // serve reports, then does what it is told, again and again.
 func (r *Ramdisk) serve() {
+	r.console.Say("the code of this machine's key is %s", r.api.code())
 	known := r.reportIn()
 	leased := time.Now()
 	pause := time.Duration(max(known.PollS, 1)) * time.Second
@@ -177,6 +188,9 @@ func (r *Ramdisk) serve() {
 			if claimed.Token == nil {
 				break
 			}
+			if kept := r.keys.keep(r.api.key); kept != nil {
+				r.console.Say("this machine's key is lost at a restart: %v", kept)
+			}
 			err = r.deploy(claimed.Next == "write", *claimed.Token)
 		case "wipe":
 			err = r.wipe()
@@ -200,10 +214,10 @@ func (r *Ramdisk) serve() {
 func (r *Ramdisk) reportIn() Discovered {
 	end := r.spans.begin("report")
 	for said := ""; ; time.Sleep(betweenReports) {
-		known, err := r.api.discover(r.identity, r.hardware, r.address)
+		known, err := r.api.discover(r.identity, r.hardware, r.address, r.proofs)
 		if err == nil {
 			end()
-			r.console.Say("this machine is %s; its code is %s", known.Name, known.Code)
+			r.console.Say("this machine is %s; its code is %s", known.Name, r.api.code())
 			return known
 		}
 		if said != err.Error() {
@@ -227,21 +241,9 @@ func (r *Ramdisk) patiently(call func() error) error {
 	}
 }
 
-// tell reports. A challenge lasts for minutes and writing to a disk for hours: one that has run out is made anew.
+// tell reports, and tries again what may pass.
 func (r *Ramdisk) tell(report Report) error {
-	return r.patiently(func() error { return r.tellOnce(report) })
-}
-
-func (r *Ramdisk) tellOnce(report Report) error {
-	err := r.api.report(report)
-	var refused *Refused
-	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
-		return err
-	}
-	if _, err := r.api.discover(r.identity, r.hardware, r.address); err != nil {
-		return err
-	}
-	return r.api.report(report)
+	return r.patiently(func() error { return r.api.report(report) })
 }
 
 // fail tells what went wrong. The machine stays on, so that a new yes finds it.
@@ -370,7 +372,7 @@ func (r *Ramdisk) write(image Image, disk Disk, target *Target) error {
 		if time.Since(told) > signOfLife {
 			// Without a word for long, it would be taken for dead. A server that is away for a moment stops no write.
 			told = time.Now()
-			if err := r.tellOnce(Report{}); err != nil {
+			if err := r.api.report(Report{}); err != nil {
 				r.console.Say("%v", err)
 			}
 		}
@@ -412,5 +414,12 @@ func (r *Ramdisk) enrolInto(root, token string) error {
 		return err
 	}
 	r.console.Say("enrolled as %s", member.Name)
-	return writeMember(root, r.options.API, keys, member)
+	if err := writeMember(root, r.options.API, keys, member); err != nil {
+		return err
+	}
+	// From here on the credential on the disk proves this machine.
+	if err := r.keys.forget(); err != nil {
+		r.console.Say("the key in the firmware cannot be removed: %v", err)
+	}
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -70,9 +69,7 @@ func renew(folder, ssh string, now time.Time) (bool, error) {
 		return false, err
 	}
 	csr := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
-	digest := sha256.Sum256([]byte(csr))
-	lines := strings.Join([]string{"renew", machineID, asked.Challenge, hex.EncodeToString(digest[:])}, "\n")
-	hashed := sha256.Sum256([]byte(lines))
+	hashed := sha256.Sum256(signedText("renew", machineID, asked.Challenge, csr))
 	signature, err := key.Sign(rand.Reader, hashed[:], crypto.SHA256)
 	if err != nil {
 		return false, err

@@ -9,6 +9,8 @@ import (
 // WipedDisk is a disk that was made zeros, and what random places of it held afterwards.
 type WipedDisk struct {
 	Name    string `json:"name"`
+	Model   string `json:"model"`
+	Serial  string `json:"serial"`
 	Bytes   int64  `json:"bytes"`
 	Method  string `json:"method"`
 	Samples int    `json:"samples"`
@@ -42,6 +44,9 @@ func (r *Ramdisk) wipe() error {
 	if err := r.tell(Report{Wiped: wiped}); err != nil {
 		return err
 	}
+	if err := r.keys.forget(); err != nil {
+		r.console.Say("the key in the firmware cannot be removed: %v", err)
+	}
 	r.console.Say("wiped; switching off")
 	powerOff()
 	forever()
@@ -49,7 +54,9 @@ func (r *Ramdisk) wipe() error {
 }
 
 func wipeDisk(target *Target, disk Disk) (WipedDisk, error) {
-	done := WipedDisk{Name: disk.Name, Bytes: disk.Bytes, Method: "zeros", Samples: samplesPerDisk}
+	done := WipedDisk{
+		Name: disk.Name, Model: disk.Model, Serial: disk.Serial, Bytes: disk.Bytes, Method: "zeros", Samples: samplesPerDisk,
+	}
 	if err := target.zero(0, disk.Bytes); err != nil {
 		return done, err
 	}

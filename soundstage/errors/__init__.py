@@ -7,6 +7,7 @@
     ├── NotFound       404
     ├── Conflict       409  the state of the thing forbids it now
     ├── TooLarge       413
+    ├── TooManyRequests 429 the caller asks more often than it may
     ├── Upstream       502  a service that we called failed
     ├── Unavailable    503  something that this step needs is missing or busy; trying later may help
     └── StorageFull    507
@@ -15,7 +16,10 @@ A code is made where it is raised: `raise NotFound("project.not_found", f"…", 
 codes out of the sources, so that the page of error codes cannot miss one.
 """
 
-from soundstage.errors.problems import install_error_handlers, problem_of, problem_response, unexpected_error
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from soundstage.errors.tree import (
     Conflict,
     Forbidden,
@@ -24,10 +28,19 @@ from soundstage.errors.tree import (
     SoundstageError,
     StorageFull,
     TooLarge,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
     Upstream,
 )
+
+if TYPE_CHECKING:
+    from soundstage.errors.problems import (
+        install_error_handlers,
+        problem_of,
+        problem_response,
+        unexpected_error,
+    )
 
 __all__ = [
     "Conflict",
@@ -37,6 +50,7 @@ __all__ = [
     "SoundstageError",
     "StorageFull",
     "TooLarge",
+    "TooManyRequests",
     "Unauthorized",
     "Unavailable",
     "Upstream",
@@ -45,3 +59,14 @@ __all__ = [
     "problem_response",
     "unexpected_error",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What answers over HTTP is loaded at its first use: it brings the web framework, which a program that
+    only raises errors does without.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from soundstage.errors import problems
+
+    return getattr(problems, name)

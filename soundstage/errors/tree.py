@@ -75,6 +75,12 @@ class TooLarge(SoundstageError):
     default_status = 413
 
 
+class TooManyRequests(SoundstageError):
+    """The caller asks more often than it may; `Retry-After` says when to come again."""
+
+    default_status = 429
+
+
 class Upstream(SoundstageError):
     """A service that we called failed or answered nonsense."""
 

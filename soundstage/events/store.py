@@ -26,15 +26,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, Prepared, Writing, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
+from soundstage.events.filter import EventFilter
 from soundstage.events.listening import Bell
 from soundstage.events.models import EventRow, EventStreamRow
 from soundstage.events.schemas import Event
 from soundstage.events.tail import Tail
+from soundstage.paging import contains_words
 from soundstage.tracing import trace_id as current_trace_id
 
 # The counter over all streams. No stream can have this name.
 ALL_STREAMS = "*"
 PAGE = 500
+SEARCH_WINDOW = 50_000
+ALL_EVENTS = EventFilter()
 _STREAMS = "soundstage_event_streams"
 MAX_ID = 2**63 - 1
 _Found = TypeVar("_Found")
@@ -113,14 +117,52 @@ class EventStore:
             await self._bell.ring(session, stream)
         return [Event.model_validate(row) for row in rows]
 
-    async def read(self, stream: str | None = None, after: int = 0, limit: int = PAGE) -> list[Event]:
+    async def read(
+        self,
+        stream: str | None = None,
+        after: int = 0,
+        limit: int = PAGE,
+        wanted: EventFilter = ALL_EVENTS,
+    ) -> list[Event]:
         """At most `limit` events with an id after `after`, oldest first; of one stream, or of all (None)."""
         # A cursor from outside may be larger than any database can count.
         query = select(EventRow).where(EventRow.id > min(after, MAX_ID)).order_by(EventRow.id).limit(limit)
         if stream is not None:
             query = query.where(EventRow.stream == stream)
+        query = query.where(*wanted.conditions())
         async with self._db.session() as session:
             return [Event.model_validate(row) for row in await session.scalars(query)]
+
+    async def search(
+        self, wanted: EventFilter, words: str | None, top: int, floor: int
+    ) -> AsyncGenerator[Event, None]:
+        """Find events that hold all the words, newest first, with an id below `top` and from `floor` on."""
+        while True:
+            query = select(EventRow).where(EventRow.id < min(top, MAX_ID), EventRow.id >= floor)
+            query = query.where(
+                *wanted.conditions(), *contains_words(words, EventRow.kind, EventRow.stream, EventRow.data)
+            )
+            async with self._db.session() as session:
+                rows = await session.scalars(query.order_by(EventRow.id.desc()).limit(PAGE))
+                page = [Event.model_validate(row) for row in rows]
+            for found in page:
+                top = found.id
+                yield found
+            if len(page) < PAGE:
+                return
+
+    async def recent_start(self, wanted: EventFilter, count: int) -> int:
+        """Return the id after which the latest `count` events that are wanted begin."""
+        last = await self.last_id()
+        if not count:
+            return last
+        if wanted == ALL_EVENTS:
+            return max(0, last - count)
+        query = select(EventRow.id).where(EventRow.id <= last, *wanted.conditions())
+        query = query.order_by(EventRow.id.desc()).offset(count - 1).limit(1)
+        async with self._db.session() as session:
+            first = await session.scalar(query)
+        return 0 if first is None else first - 1
 
     async def last_id(self) -> int:
         """The id of the newest event; 0 when there is none. Following after it gives only what is new."""
@@ -140,17 +182,23 @@ class EventStore:
         async with self._db.session() as session:
             return await session.scalar(_LAST, {"stream": stream}) or 0
 
-    async def follow(self, stream: str | None = None, after: int = 0) -> AsyncGenerator[Event, None]:
+    async def follow(
+        self, stream: str | None = None, after: int = 0, wanted: EventFilter = ALL_EVENTS
+    ) -> AsyncGenerator[Event, None]:
         """Events after the id `after`: what exists, then each new one; endless, none lost, none twice."""
         with self._tail.watched(stream) as woken:
             while True:
                 # Cleared before reading: a commit that comes while we read wakes the next round.
                 woken.clear()
-                page = await self._to_the_end(self.read(stream, after, PAGE))
+                # Asked before reading: what is up to this id and does not come now is not wanted.
+                seen = after if wanted == ALL_EVENTS else await self._to_the_end(self.last_id())
+                page = await self._to_the_end(self.read(stream, after, PAGE, wanted))
                 for found in page:
                     after = found.id
                     yield found
                 if len(page) < PAGE:
+                    # What was passed over is not looked through again.
+                    after = max(after, seen)
                     await woken.wait()
 
     async def _to_the_end(self, query: Coroutine[Any, Any, _Found]) -> _Found:

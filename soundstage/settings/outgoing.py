@@ -45,11 +45,15 @@ class WebhookSettings(Section):
     private_addresses: bool = Field(
         False, description="webhooks may lead into private networks; otherwise such addresses are refused"
     )
-    loopback: bool | None = Field(
-        None,
-        description="webhooks may lead to this machine; empty: while the server itself listens on loopback",
+    loopback: bool = Field(
+        False, description="webhooks may lead to this machine, never to a port of Soundstage itself"
     )
     timeout_s: float = Field(15.0, gt=0, le=120, description="longest wait for a receiver's answer")
+    answer_bodies: bool = Field(
+        False,
+        description="the log of deliveries keeps the beginning of each answer, and the webhook's owner sees "
+        "it; otherwise status and time alone",
+    )
     keep_days: int = Field(30, ge=1, description="how long the log of deliveries is kept")
 
 

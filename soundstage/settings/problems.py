@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,24 @@ from pydantic import BaseModel, ValidationError
 from soundstage.telemetry.masking import MASK, is_secret_name, mask_text
 
 LONGEST_VALUE = 80
+REMOVED = MappingProxyType(
+    {
+        "auth.loopback_is_admin": "it is no setting any more, since nobody is an administrator because of an "
+        "address; delete it. `soundstage open` logs a browser in, and programs of this machine have a key in "
+        "`state_dir/local/key`",
+        "services.avatar": "it had no effect and is gone; delete it. Networks for faces run on the "
+        "farm's own cards: docs/guide/gpu-faces.md",
+        "services.image": "it had no effect and is gone; delete it. Pictures are uploaded, or drawn "
+        "presenters are used",
+        "services.video": "it had no effect and is gone; delete it. A photo is moved by the `driving` of its "
+        "face: docs/guide/gpu-faces.md",
+        "services.mcp": "it had no effect and is gone; delete it. Soundstage is an MCP server itself "
+        "(docs/guide/mcp.md) and calls no others yet",
+        "services.playwright": "it had no effect and is gone; delete it. Screen recordings are uploaded as "
+        "videos",
+    }
+)
+"""What stands in for settings of former versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +54,7 @@ def explain(
     for item in error.errors(include_url=False):
         path = ".".join(str(part) for part in item["loc"] if not isinstance(part, int))
         if item["type"] == "extra_forbidden":
-            expected = _unknown(path, root)
+            expected = REMOVED.get(path) or _unknown(path, root)
         else:
             expected = _expectation(path, root, cast(Mapping[str, Any], item))
         problem = SettingProblem(path, _source(path, places), _shown(path, item["input"]), expected)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import AnyHttpUrl, Field
 
-from soundstage.settings.sections import CommaList, Host, Section
+from soundstage.settings.sections import PRIVATE_NETWORKS, CommaList, Host, IpNetworks, Section
 
 
 class ProvisioningSettings(Section):
@@ -36,7 +36,7 @@ class ProvisioningSettings(Section):
         None, description="where `soundstage machines` finds it; empty: the plain port on this machine"
     )
     api_key_file: Path | None = Field(
-        None, description="file with the API key of `soundstage machines`; empty: as the user of this machine"
+        None, description="file with the API key of `soundstage machines`; empty: the local key made by `up`"
     )
     database_url: str | None = Field(
         None,
@@ -91,8 +91,31 @@ class ProvisioningSettings(Section):
     runs_kept: int = Field(200, ge=1, description="folders of ended runs that are kept, the newest")
     command_timeout_s: float = Field(30.0, gt=0, le=600, description="a command that takes longer is ended")
     command_output_kib: int = Field(64, ge=1, le=4096, description="what is kept of a command's output")
+    requests_per_minute: int = Field(
+        240, ge=1, description="requests without a key that one address may make, in a minute or at once"
+    )
+    requests_per_minute_total: int = Field(30_000, ge=1, description="the same for all addresses together")
+    failures_per_minute: int = Field(
+        6, ge=1, description="wrong tokens, signatures and keys of one address, after the first twenty"
+    )
+    new_machines_per_hour: int = Field(
+        8, ge=1, description="machines never seen before that one address may report, in an hour or at once"
+    )
+    discovered_max: int = Field(
+        1000, ge=1, description="most machines that wait for a decision; the longest silent one gives way"
+    )
+    discovered_days: int = Field(
+        7, ge=1, description="machines that wait for a decision are forgotten after so many days of silence"
+    )
+    hardware_reports: int = Field(
+        10, ge=1, le=1000, description="hardware reports that are kept of a machine, the newest"
+    )
     inventory_file: Path | None = Field(
         None, description="where the inventory is written; empty: `inventory/soundstage.json` in `state_dir`"
+    )
+    power_networks: IpNetworks = Field(
+        PRIVATE_NETWORKS,
+        description="networks beside public addresses in which BMCs and power webhooks may be, by commas",
     )
     artefact_dir: Path | None = Field(
         None, description="kernels, ramdisks and images with their manifest; empty: below `state_dir`"

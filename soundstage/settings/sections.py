@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,9 +56,20 @@ def read_key_file(path: Path) -> str:
     return key
 
 
+def _check_network(value: str) -> str:
+    try:
+        return str(ip_network(value)) if "/" in value else str(ip_address(value))
+    except ValueError as error:
+        raise ValueError("must be IP addresses or networks like 10.0.0.0/24") from error
+
+
 CommaList = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
 KeyHashes = Annotated[tuple[Annotated[str, AfterValidator(_check_hash)], ...], BeforeValidator(split_commas)]
 Host = Annotated[str, AfterValidator(_check_host)]
+IpNetworks = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_network)], ...], BeforeValidator(split_commas)
+]
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
 class Section(BaseModel):
@@ -75,6 +87,32 @@ class HttpSettings(Section):
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
     public_url: AnyHttpUrl | None = Field(
         None, description="how browsers reach it when a proxy stands in front, e.g. `https://studio.example`"
+    )
+    tls: Literal["off", "self"] = Field(
+        "off",
+        description="`self`: others reach it by https, with a certificate that an authority in `state_dir` "
+        "signs; `soundstage up --tls` does the same",
+    )
+    tls_host: Host = Field("0.0.0.0", description="address on which the https port listens")  # noqa: S104
+    tls_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="its TCP port; empty: 8443, or a free one when `http.port` is 0",
+    )
+    tls_names: CommaList = Field(
+        (),
+        description="names and addresses for the certificate, by commas, beside this machine's own",
+    )
+    cors_origins: CommaList = Field(
+        (),
+        description="origins of other pages that may call the API from a browser with an API key, by commas, "
+        "e.g. `https://app.example`; cookies are never accepted from them",
+    )
+    trusted_proxies: IpNetworks = Field(
+        (),
+        description="addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
+        "believed, by commas; for both processes",
     )
 
 
@@ -144,9 +182,10 @@ class AuthSettings(Section):
         (),
         description="SHA-256 of keys that act as admin, by commas; also `SOUNDSTAGE_API_KEY_HASHES`",
     )
-    loopback_is_admin: bool | None = Field(
-        None,
-        description="who comes from this machine is admin; empty: while nobody else can come",
+    plain_http: bool = Field(
+        False,
+        description="keys and logins are accepted over plain HTTP from other machines; who can listen on the "
+        "network can then read them, so only for a closed one",
     )
     session_hours: int = Field(12, ge=1, le=24 * 90, description="how long a login of the page lasts")
     rotation_overlap_hours: int = Field(
@@ -318,15 +357,4 @@ class ServicesSettings(Section):
     )
     tts_qwen: ServiceSettings = Field(
         default_factory=ServiceSettings, description="Qwen3-TTS style: `voice_id` in, WAV out"
-    )
-    avatar: ServiceSettings = Field(
-        default_factory=ServiceSettings, description="lip sync and reenactment elsewhere"
-    )
-    image: ServiceSettings = Field(default_factory=ServiceSettings, description="picture generation")
-    video: ServiceSettings = Field(default_factory=ServiceSettings, description="picture-to-video generation")
-    mcp: ServiceSettings = Field(
-        default_factory=ServiceSettings, description="an MCP server whose tools the agent may use"
-    )
-    playwright: ServiceSettings = Field(
-        default_factory=ServiceSettings, description="browser automation for screen captures"
     )

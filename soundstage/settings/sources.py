@@ -20,7 +20,7 @@ NESTED = "__"
 ENV_ALIASES: Mapping[str, str] = {"API_KEY_HASHES": "AUTH__API_KEY_HASHES"}
 
 # Variables with our prefix that are not settings.
-NOT_SETTINGS = frozenset({"API_KEY", "URL", "COMPLETE", "CONFIG_FILE"})
+NOT_SETTINGS = frozenset({"API_KEY", "URL", "COMPLETE", "CONFIG_FILE", "SERVER"})
 
 
 class NamedSource(PydanticBaseSettingsSource):

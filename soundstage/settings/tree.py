@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         return (8002 if self.http.port else 0) if chosen is None else chosen
 
     @property
+    def https_port(self) -> int:
+        """`http.tls_port`; a free one where plain HTTP takes a free one too."""
+        chosen = self.http.tls_port
+        return (8443 if self.http.port else 0) if chosen is None else chosen
+
+    @property
     def bound_to_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         if self.http.host == "localhost":
@@ -124,15 +130,6 @@ class Settings(BaseSettings):
             return ip_address(self.http.host.strip("[]")).is_loopback
         except ValueError:
             return False
-
-    @property
-    def loopback_is_admin(self) -> bool:
-        """`auth.loopback_is_admin`, which defaults to True only while nobody else can reach the server.
-
-        A public URL means a proxy on this machine, and then everybody comes from this machine.
-        """
-        chosen = self.auth.loopback_is_admin
-        return self.bound_to_loopback and self.http.public_url is None if chosen is None else chosen
 
     def masked(self) -> dict[str, Any]:
         """All settings as plain data to print: no hashes, no passwords in URLs."""

@@ -1,12 +1,20 @@
 """Logs, trace ids and metrics, for every room."""
 
-from soundstage.telemetry.logs import configure_logging, get_logger
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from soundstage.telemetry.masking import mask_text
-from soundstage.telemetry.metrics import Metrics, metrics_router
-from soundstage.telemetry.middleware import TelemetryMiddleware, install_telemetry
 from soundstage.tracing import new_trace_id, parse_traceparent, trace, trace_id, traceparent
 
+if TYPE_CHECKING:
+    from soundstage.telemetry.logs import configure_logging, get_logger
+    from soundstage.telemetry.metrics import Metrics, metrics_router
+    from soundstage.telemetry.middleware import QUIET, TelemetryMiddleware, install_telemetry
+
 __all__ = [
+    "QUIET",
     "Metrics",
     "TelemetryMiddleware",
     "configure_logging",
@@ -20,3 +28,22 @@ __all__ = [
     "trace_id",
     "traceparent",
 ]
+
+_MODULES = {
+    "QUIET": "middleware",
+    "configure_logging": "logs",
+    "get_logger": "logs",
+    "Metrics": "metrics",
+    "metrics_router": "metrics",
+    "TelemetryMiddleware": "middleware",
+    "install_telemetry": "middleware",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Metrics and the middleware bring the web framework, which a command that prints its help does without:
+    they are loaded at their first use.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"soundstage.telemetry.{_MODULES[name]}"), name)

@@ -12,12 +12,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soundstage.errors import problem_response, unexpected_error
+from soundstage.request_source import peer_address, serving
 from soundstage.telemetry.logs import get_logger
 from soundstage.telemetry.metrics import Metrics
 from soundstage.tracing import parse_traceparent, trace
 
 # Asked every few seconds by machines; as log lines they would bury the rest.
-QUIET_PATHS = frozenset({"/metrics", "/api/health"})
+QUIET_PATHS = frozenset({"/metrics", "/api/health", "/health"})
+QUIET = "soundstage.quiet"
+"""A key of the scope: set by who records a refused request in another way than by a line of its own."""
 UNMATCHED = "unmatched"
 # Anybody can invent methods; as label values they would make time series without end.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
@@ -43,7 +46,13 @@ class TelemetryMiddleware:
             return
         # A caller that sends `traceparent` keeps its trace; nobody's trace runs on into the next request.
         given = parse_traceparent(Headers(scope=scope).get("traceparent"))
-        with trace(given, inherit=False) as current, structlog.contextvars.bound_contextvars():
+        source = peer_address(scope)
+        bound = {} if source is None else {"source": source}
+        with (
+            trace(given, inherit=False) as current,
+            serving(source),
+            structlog.contextvars.bound_contextvars(**bound),
+        ):
             await self._observed(scope, receive, send, current)
 
     async def _observed(self, scope: Scope, receive: Receive, send: Send, current: str) -> None:
@@ -76,7 +85,7 @@ class TelemetryMiddleware:
             self._metrics.requests_running.dec()
             self._metrics.requests.labels(label, route, str(status)).inc()
             self._metrics.request_seconds.labels(label, route).observe(seconds)
-            if scope["path"] not in QUIET_PATHS:
+            if scope["path"] not in QUIET_PATHS and QUIET not in scope:
                 # The path only: a query string may carry what belongs into no log.
                 self._log.info(
                     "request", method=method, path=scope["path"], status=status, ms=round(seconds * 1000, 1)

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.assets.models import Asset
+from studio.assets.schemas import AssetKind
+
+AssetSort = Literal["-created", "created", "name", "-name", "bytes", "-bytes"]
+
+_NAME = func.lower(Asset.name)
+ORDERS = MappingProxyType(
+    {
+        "-created": Order(Asset.id),
+        "created": Order(Asset.id, descending=False),
+        "name": Order(Asset.id, _NAME, descending=False),
+        "-name": Order(Asset.id, _NAME),
+        "bytes": Order(Asset.id, Asset.bytes, int, descending=False),
+        "-bytes": Order(Asset.id, Asset.bytes, int),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFilter:
+    """What a list of assets is asked for. Empty means all; `project` is an id or slug."""
+
+    sort: AssetSort = "-created"
+    q: str | None = None
+    kinds: Sequence[AssetKind] = ()
+    project: str | None = None
 
 
 class Assets:
@@ -22,14 +51,15 @@ class Assets:
     async def find(self, asset_id: str) -> Asset | None:
         return await self._session.get(Asset, asset_id)
 
-    async def list(self, project_id: str | None, kind: str | None, limit: int) -> Sequence[Asset]:
-        """Newest first; None asks for all."""
-        query = select(Asset).order_by(Asset.created_at.desc(), Asset.id.desc()).limit(limit)
+    async def page(self, wanted: AssetFilter, project_id: str | None, request: PageRequest) -> Page[Asset]:
+        where = contains_words(wanted.q, Asset.name, Asset.id, Asset.media_type)
+        if wanted.kinds:
+            where.append(Asset.kind.in_(wanted.kinds))
         if project_id is not None:
-            query = query.where(Asset.project_id == project_id)
-        if kind is not None:
-            query = query.where(Asset.kind == kind)
-        return (await self._session.scalars(query)).all()
+            where.append(Asset.project_id == project_id)
+        return await select_page(
+            self._session, Asset, ORDERS[wanted.sort], request, where=where, scope=asdict(wanted)
+        )
 
     async def with_bytes(self, hashes: Collection[str]) -> Sequence[Asset]:
         return (await self._session.scalars(select(Asset).where(Asset.sha256.in_(hashes)))).all()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from pydantic import ValidationError
 
 from soundstage.errors import Invalid
+from soundstage.paging import PAGED, PagingDep, SearchText
+from studio.assets.repository import AssetFilter, AssetSort
 from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
 from studio.assets.upload import Upload
 from studio.bodies import body_schema
 from studio.downloads import file_answer
 from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
+from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
+from studio.thumbnails.service import ThumbnailWidth, not_a_picture
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/assets", tags=["assets"])
@@ -42,16 +47,20 @@ _UPLOAD_BODY = {
 }
 
 
-@router.get("")
+@router.get("", responses=PAGED)
 async def list_assets(
     studio: StudioDep,
     _: ReadAssets,
-    project: str | None = None,
-    kind: AssetKind | None = None,
-    limit: int = Query(default=500, ge=1, le=2000),
+    paging: PagingDep,
+    q: SearchText = None,
+    sort: AssetSort = "-created",
+    kind: Annotated[list[AssetKind] | None, Query(max_length=20)] = None,
+    project: Annotated[str | None, Query(max_length=80, description="id or slug")] = None,
+    limit: Annotated[int, Query(ge=1, le=2000)] = 500,
 ) -> list[AssetView]:
-    """Newest first."""
-    return await studio.assets.list(project, kind, limit)
+    """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
+    wanted = AssetFilter(sort, q, kind or (), project)
+    return paging.answer(await studio.assets.find_page(wanted, paging.ask(limit)))
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_UPLOAD_BODY)
@@ -88,6 +97,23 @@ async def download_asset(
     return file_answer(
         path, name=view.name, media_type=view.media_type, sha256=view.sha256, download=download
     )
+
+
+@router.get("/{asset_id}/thumbnail", response_class=FileResponse)
+async def show_thumbnail(
+    asset_id: str,
+    request: Request,
+    studio: StudioDep,
+    _: ReadAssets,
+    width: WidthQuery = ThumbnailWidth.SMALL,
+    version: VersionQuery = None,
+) -> Response:
+    """A picture as a small WebP; other kinds of assets have none."""
+    view = await studio.assets.get(asset_id)
+    if not view.media_type.startswith("image/"):
+        raise not_a_picture()
+    thumbnail = await studio.thumbnails.open(f"asset:{view.id}", view.sha256, width)
+    return thumbnail_answer(request, thumbnail, original=view.sha256, version=version)
 
 
 def _labels(upload: Upload) -> AssetLabels:

@@ -48,7 +48,9 @@ class AssetChange(AssetLabels):
 
 
 class AssetView(BaseModel):
-    """`path` is where the bytes lie below the blob folder; `url` is where to get them."""
+    """`path` is where the bytes lie below the blob folder; `url` is where to get them. `picture`: the address
+    of a small picture, to which `&width=` may be added; None for what has none.
+    """
 
     id: str
     project_id: str | None
@@ -56,6 +58,7 @@ class AssetView(BaseModel):
     name: str
     path: str
     url: str
+    picture: str | None
     sha256: str
     bytes: int
     media_type: str

@@ -12,9 +12,10 @@ from soundstage.blobs import Blob, BlobStore, blob_not_found
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import working_for
 from soundstage.errors import Invalid, NotFound
+from soundstage.paging import Page, PageRequest
 from studio.assets.models import Asset
 from studio.assets.probing import labelled
-from studio.assets.repository import Assets
+from studio.assets.repository import AssetFilter, Assets
 from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
 from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
 from studio.projects.repository import Projects
@@ -44,12 +45,17 @@ class AssetService:
         self._added = added
         self.max_upload_bytes = upload_mib * (1 << 20)
 
-    async def list(
-        self, project: str | None = None, kind: AssetKind | None = None, limit: int = 500
-    ) -> list[AssetView]:
+    async def list(self) -> list[AssetView]:
+        """Newest first."""
+        return (await self.find_page(AssetFilter(), PageRequest(500))).items
+
+    async def find_page(self, wanted: AssetFilter, request: PageRequest) -> Page[AssetView]:
         async with self._db.session() as session:
-            project_id = (await project_of(Projects(session), project)).id if project else None
-            return [view_of(row) for row in await Assets(session).list(project_id, kind, limit)]
+            project_id = None
+            if wanted.project is not None:
+                project_id = (await project_of(Projects(session), wanted.project)).id
+            page = await Assets(session).page(wanted, project_id, request)
+            return page.of([view_of(row) for row in page.items])
 
     async def get(self, asset_id: str) -> AssetView:
         async with self._db.session() as session:
@@ -198,6 +204,9 @@ def view_of(asset: Asset) -> AssetView:
         name=asset.name,
         path=f"{digits[:2]}/{digits}",
         url=f"/api/assets/{asset.id}/file",
+        picture=f"/api/assets/{asset.id}/thumbnail?v={digits[:12]}"
+        if asset.media_type.startswith("image/")
+        else None,
         sha256=asset.sha256,
         bytes=asset.bytes,
         media_type=asset.media_type,

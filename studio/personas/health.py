@@ -88,4 +88,4 @@ class PersonaHealthService:
                 others = await Voices(session).of_other_tenants(root_of(persona.voice.base_url))
         except SoundstageError as error:
             return HealthCheck(name="voice", ok=False, message=error.message, hint=error.hint)
-        return await look_at(persona.voice, others)
+        return await look_at(persona.voice, others, self.admission.listeners)

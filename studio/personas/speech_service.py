@@ -9,16 +9,22 @@ from typing import Any
 import httpx
 from avatar.spec import OpenAIVoice, QwenVoice
 
+from soundstage.errors import SoundstageError
+from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from studio.personas.schemas import HealthCheck
 from studio.voices.addresses import is_near
 
-TIMEOUT = httpx.Timeout(5.0, connect=3.0)
 MOST_NAMED = 8
 MOST_BYTES = 1 << 20
+BOUNDS = Bounds(silence_s=5.0, answer_bytes=2 * MOST_BYTES, total_s=20.0, connect_s=3.0)
 _KEYS = ("id", "voice_id", "name")
 
 
-async def look_at(voice: OpenAIVoice | QwenVoice, others: Collection[str] = ()) -> HealthCheck:
+async def look_at(
+    voice: OpenAIVoice | QwenVoice,
+    others: Collection[str] = (),
+    listeners: OwnListeners = OwnListeners(),
+) -> HealthCheck:
     """Its key, whether it answers, whether it has loaded its model, and whether it has this voice.
 
     Servers differ in what they have: `/v1/audio/voices` (vLLM-Omni and others) names the voices, `/health`
@@ -41,10 +47,16 @@ async def look_at(voice: OpenAIVoice | QwenVoice, others: Collection[str] = ()) 
         return _ill(f"{voice.base_url} is no web address.", "Write it like http://127.0.0.1:8091.")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        async with httpx.AsyncClient(
-            base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not is_near(root.host)
+        async with outgoing_client(
+            Destinations(listeners, named_by_operator=True),
+            BOUNDS,
+            base_url=root,
+            headers=headers,
+            use_proxies=not is_near(root.host),
         ) as client:
             return await _found(client, voice, others)
+    except SoundstageError as error:
+        return _ill(error.message, error.hint)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return _ill(
             f"Its speech service {voice.base_url} does not answer.", "Start it, or look at its address."

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.projects.models import Project, ProjectVersion
+
+ProjectSort = Literal["-updated", "updated", "-created", "created", "title", "-title"]
+
+_TITLE = func.lower(Project.title)
+ORDERS = MappingProxyType(
+    {
+        "-updated": Order(Project.id, Project.updated_at, datetime),
+        "updated": Order(Project.id, Project.updated_at, datetime, descending=False),
+        "-created": Order(Project.id),
+        "created": Order(Project.id, descending=False),
+        "title": Order(Project.id, _TITLE, descending=False),
+        "-title": Order(Project.id, _TITLE),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFilter:
+    """What a list of projects is asked for. None means all."""
+
+    sort: ProjectSort = "-updated"
+    q: str | None = None
+    persona: str | None = None
 
 
 class Projects:
@@ -29,6 +57,16 @@ class Projects:
             select(Project).order_by(Project.updated_at.desc(), Project.id.desc()).limit(limit)
         )
         return found.all()
+
+    async def page(self, wanted: ProjectFilter, request: PageRequest) -> Page[Project]:
+        where = contains_words(
+            wanted.q, Project.title, Project.subtitle, Project.slug, Project.description, Project.id
+        )
+        if wanted.persona is not None:
+            where.append(Project.look["persona"].as_string() == wanted.persona)
+        return await select_page(
+            self._session, Project, ORDERS[wanted.sort], request, where=where, scope=asdict(wanted)
+        )
 
     async def slug_taken(self, slug: str) -> bool:
         return await self._session.scalar(select(Project.id).where(Project.slug == slug)) is not None

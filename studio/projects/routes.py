@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Query, status
 
+from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.consents.disclosure import spec_shown_to
 from studio.guards import CreateProjects, DeleteProjects, ReadProjects, UpdateProjects
+from studio.projects.repository import ProjectFilter, ProjectSort
 from studio.projects.schemas import ProjectChange, ProjectDraft, ProjectView, VersionDetail, VersionView
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 
 
-@router.get("")
+@router.get("", responses=PAGED)
 async def list_projects(
-    studio: StudioDep, _: ReadProjects, limit: int = Query(default=200, ge=1, le=1000)
+    studio: StudioDep,
+    _: ReadProjects,
+    paging: PagingDep,
+    q: SearchText = None,
+    sort: ProjectSort = "-updated",
+    persona: Annotated[str | None, Query(max_length=80)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[ProjectView]:
-    """Latest change first."""
-    return await studio.projects.list(limit)
+    """Latest change first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
+    return paging.answer(await studio.projects.find_page(ProjectFilter(sort, q, persona), paging.ask(limit)))
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
+from soundstage.paging import Page, PageRequest
 from studio.projects.models import Project
-from studio.projects.repository import Projects, Versions
+from studio.projects.repository import ProjectFilter, Projects, Versions
 from studio.projects.schemas import Look, ProjectChange, ProjectDraft, ProjectView
 from studio.references.repository import References
 from studio.scenes.repository import Scenes
@@ -21,6 +22,11 @@ class ProjectService:
     async def list(self, limit: int = 200) -> list[ProjectView]:
         async with self._db.session() as session:
             return [view_of(project) for project in await Projects(session).list(limit)]
+
+    async def find_page(self, wanted: ProjectFilter, request: PageRequest) -> Page[ProjectView]:
+        async with self._db.session() as session:
+            page = await Projects(session).page(wanted, request)
+            return page.of([view_of(project) for project in page.items])
 
     async def get(self, ref: str) -> ProjectView:
         async with self._db.session() as session:

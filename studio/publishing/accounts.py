@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from soundstage.database import Database, utcnow
 from soundstage.database.tenants import as_the_house, working_for
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError, Unavailable, Upstream
+from soundstage.http import OwnListeners
 from soundstage.sealing import Sealer
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import get_logger
@@ -34,6 +35,7 @@ class AccountService:
     db: Database
     sealer: Sealer
     settings: YoutubeSettings
+    listeners: OwnListeners
 
     async def all(self) -> list[AccountView]:
         async with self.db.session() as session:
@@ -68,7 +70,7 @@ class AccountService:
                 "Begin again with `POST /youtube/connect`.",
             )
         try:
-            async with http_client(self.settings) as http:
+            async with http_client(self.settings, self.listeners) as http:
                 verifier = self.sealer.unseal(expected.verifier_sealed)
                 tokens = await oauth.exchange(http, self.settings, code, verifier, expected.redirect_uri)
                 channel = await YouTube(http, str(self.settings.api_url), tokens.access).own_channel()
@@ -94,7 +96,7 @@ class AccountService:
             shared = await Accounts(session).has_others(row)
         try:
             if not shared:
-                async with http_client(self.settings) as http:
+                async with http_client(self.settings, self.listeners) as http:
                     await oauth.revoke(http, self.settings, self.sealer.unseal(row.refresh_token_sealed))
         except (Interrupted, Unavailable) as error:
             # We forget them all the same; the owner can take them back at Google.
@@ -111,7 +113,7 @@ class AccountService:
         if not fresh and row.access_expires_at - FRESH_FOR > utcnow():
             return self.sealer.unseal(row.access_token_sealed)
         try:
-            async with http_client(self.settings) as http:
+            async with http_client(self.settings, self.listeners) as http:
                 tokens = await oauth.refresh(
                     http, self.settings, self.sealer.unseal(row.refresh_token_sealed)
                 )

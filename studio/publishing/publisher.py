@@ -122,7 +122,7 @@ class Publisher:
             )
         for fresh in (False, True):
             token = await self._accounts.token(row.account_id, fresh=fresh)
-            async with http_client(self._settings) as http:
+            async with http_client(self._settings, self._accounts.listeners) as http:
                 with suppress(TokenExpired):
                     await self._go_on(row.id, YouTube(http, str(self._settings.api_url), token))
                     return

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database.tenants import as_the_house
+from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
 from studio.publishing.states import IN_HAND, PublicationState
+from studio.renders.models import Render
+
+PublicationSort = Literal["-created", "created"]
+ORDERS = MappingProxyType(
+    {"-created": Order(Publication.id), "created": Order(Publication.id, descending=False)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationFilter:
+    """What a list of publications is asked for. Empty means all; `render` is an id, or how one ends; `before`
+    is the id of the last publication seen, as older clients page.
+    """
+
+    sort: PublicationSort = "-created"
+    q: str | None = None
+    states: Sequence[PublicationState] = ()
+    render: str | None = None
+    before: str | None = None
 
 
 class Publications:
@@ -25,14 +48,22 @@ class Publications:
     async def find(self, publication_id: str) -> Publication | None:
         return await self._session.get(Publication, publication_id)
 
-    async def page(self, render_id: str | None, before: str | None, limit: int) -> Sequence[Publication]:
-        """Newest first; `before` is the last id of the page before (ids sort by time)."""
-        query = select(Publication).order_by(Publication.id.desc()).limit(limit)
+    async def page(
+        self, wanted: PublicationFilter, render_id: str | None, request: PageRequest
+    ) -> Page[Publication]:
+        rendered = select(Render.title).where(Render.id == Publication.render_id).scalar_subquery()
+        where = contains_words(
+            wanted.q, Publication.wishes["title"].as_string(), rendered, Publication.url, Publication.id
+        )
         if render_id is not None:
-            query = query.where(Publication.render_id == render_id)
-        if before is not None:
-            query = query.where(Publication.id < before)
-        return (await self._session.scalars(query)).all()
+            where.append(Publication.render_id == render_id)
+        if wanted.states:
+            where.append(Publication.state.in_(wanted.states))
+        if wanted.before is not None:
+            where.append(Publication.id < wanted.before)
+        return await select_page(
+            self._session, Publication, ORDERS[wanted.sort], request, where=where, scope=asdict(wanted)
+        )
 
     async def due(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
         """The longest due first."""

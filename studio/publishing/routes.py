@@ -10,9 +10,11 @@ from sse_starlette import EventSourceResponse
 
 from policy import Principal, public, require_permission
 from soundstage.events import sse_response
+from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
 from studio.publishing.journal import stream_of
+from studio.publishing.repository import PublicationFilter, PublicationSort
 from studio.publishing.schemas import (
     AccountView,
     ConsentPage,
@@ -23,6 +25,7 @@ from studio.publishing.schemas import (
     UploadRequest,
 )
 from studio.publishing.service import is_end
+from studio.publishing.states import PublicationState
 from studio.wiring import Studio, StudioDep
 
 router = APIRouter(tags=["publishing"])
@@ -63,16 +66,21 @@ async def plan_publication(
     return await studio.outgoing.publishing.plan(render_id, request)
 
 
-@router.get("/api/publications")
+@router.get("/api/publications", responses=PAGED)
 async def list_publications(
     studio: StudioDep,
     _: ReadPublications,
-    render: str | None = None,
-    before: str | None = None,
-    limit: int = Query(default=50, ge=1, le=500),
+    paging: PagingDep,
+    q: SearchText = None,
+    sort: PublicationSort = "-created",
+    state: Annotated[list[PublicationState] | None, Query(max_length=20)] = None,
+    render: Annotated[str | None, Query(max_length=60)] = None,
+    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[PublicationView]:
-    """Newest first; `before` is the id of the last one seen."""
-    return await studio.outgoing.publishing.page(render, before, limit)
+    """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
+    wanted = PublicationFilter(sort, q, state or (), render, before)
+    return paging.answer(await studio.outgoing.publishing.find_page(wanted, paging.ask(limit)))
 
 
 @router.get("/api/publications/{publication_id}")

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.events import Event, EventStore
+from soundstage.paging import Page, PageRequest
 from soundstage.settings import YoutubeSettings
 from soundstage.telemetry import new_trace_id, trace_id
 from studio.consents.service import check_consents
@@ -23,7 +24,7 @@ from studio.publishing.journal import PublicationJournal
 from studio.publishing.metadata import video_resource
 from studio.publishing.models import Account, Publication
 from studio.publishing.quota import QuotaBook
-from studio.publishing.repository import Publications
+from studio.publishing.repository import PublicationFilter, Publications
 from studio.publishing.schemas import TITLE_CHARS, PublicationPlan, PublicationView, PublishRequest
 from studio.publishing.states import TERMINAL, PublicationState
 from studio.renders.admission import consents_in
@@ -102,9 +103,15 @@ class PublishingService:
         self, render: str | None = None, before: str | None = None, limit: int = 50
     ) -> list[PublicationView]:
         """Newest first."""
+        return (
+            await self.find_page(PublicationFilter(render=render, before=before), PageRequest(limit))
+        ).items
+
+    async def find_page(self, wanted: PublicationFilter, request: PageRequest) -> Page[PublicationView]:
         async with self.db.session() as session:
-            render_id = (await render_of(session, render)).id if render else None
-            return [view_of(row) for row in await Publications(session).page(render_id, before, limit)]
+            render_id = (await render_of(session, wanted.render)).id if wanted.render else None
+            page = await Publications(session).page(wanted, render_id, request)
+            return page.of([view_of(row) for row in page.items])
 
     async def cancel(self, publication_id: str) -> PublicationView:
         """At once while it waits; otherwise before the next piece. What YouTube has whole stays there."""

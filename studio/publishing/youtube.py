@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from soundstage.http import Bounds, Destinations, OwnListeners, outgoing_client
 from soundstage.settings import YoutubeSettings
 from soundstage.settings.outgoing import is_loopback_host
 from studio.publishing.answers import json_of, trouble_of
@@ -22,6 +23,7 @@ from studio.publishing.errors import Interrupted, Refused
 
 _RANGE = re.compile(r"bytes=0-(\d+)")
 BOUNDARY = "soundstage-part"
+ANSWER_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,13 @@ class Received:
 
 
 @asynccontextmanager
-async def http_client(settings: YoutubeSettings) -> AsyncIterator[httpx.AsyncClient]:
+async def http_client(settings: YoutubeSettings, listeners: OwnListeners) -> AsyncIterator[httpx.AsyncClient]:
     """Proxies of the environment are used, except for a server on this machine."""
-    trust = not is_loopback_host(settings.api_url.host or "")
-    async with httpx.AsyncClient(
-        trust_env=trust, timeout=settings.timeout_s, follow_redirects=False
-    ) as client:
+    destinations = Destinations(listeners, named_by_operator=True)
+    elsewhere = not is_loopback_host(settings.api_url.host or "")
+    # A piece of an upload takes as long as the line does.
+    bounds = Bounds(settings.timeout_s, ANSWER_BYTES, connect_s=settings.timeout_s)
+    async with outgoing_client(destinations, bounds, use_proxies=elsewhere) as client:
         yield client
 
 

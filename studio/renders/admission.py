@@ -10,6 +10,7 @@ from avatar.spec import EspeakVoice, LipsyncSpec, PiperVoice, RenderSpec, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.errors import Forbidden, Invalid
+from soundstage.http import NO_LISTENERS, OwnListeners
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 
@@ -26,12 +27,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`services` are the speech services of the settings, as endpoints."""
+    """`services` are the speech services of the settings, as endpoints; none of `listeners` is one."""
 
     consents: ConsentService
     library: PersonaLibrary
     limits: Limits
     services: frozenset[Endpoint] = frozenset()
+    listeners: OwnListeners = NO_LISTENERS
 
     async def admit(self, session: AsyncSession, spec: RenderSpec) -> RenderSpec:
         """The spec with consents as recorded; raises what forbids it."""

@@ -187,6 +187,8 @@ class RenderMaker:
             if file.role in SEGMENT_FILES
         )
         task = self._task(making, "assemble", inputs=inputs, needs=Needs(engine="assemble"))
+        # Before a worker has it: it may wait for one longer than the drawing took.
+        making.board.stage = "assemble"
         return await self._run(making, task, making.board.hear_assembly)
 
     async def _single(self, making: Making) -> Finished:

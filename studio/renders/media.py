@@ -4,6 +4,7 @@ own files.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,6 @@ from pydantic import BaseModel
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import Invalid, NotFound
-from studio.assets.sniffing import SNIFF_BYTES, sniff
 from studio.references.repository import References
 
 Model = TypeVar("Model", bound=SpecModel)
@@ -66,23 +66,22 @@ async def check_media(
     return sizes
 
 
-async def import_media(spec: Model, folder: Path, blobs: BlobStore) -> Model:
-    """The spec with every path (relative to `folder`) replaced by the hash of the stored file. For local
-    callers only.
+async def replace_paths(spec: Model, folder: Path, store: Callable[[Path], Awaitable[MediaRef]]) -> Model:
+    """Return the spec with every path (relative to `folder`) replaced by what `store` made of the file.
+
+    Raises NotFound `media.not_found`.
     """
 
     async def stored(ref: MediaRef) -> MediaRef:
         if ref.path is None:
             return ref
         path = (folder / ref.path).resolve()
-        if not path.is_file():
+        if not await asyncio.to_thread(path.is_file):
             raise NotFound(
                 "media.not_found", f"There is no file {ref.path}.", "Paths are relative to the spec."
             )
-        with path.open("rb") as file:
-            found = sniff(file.read(SNIFF_BYTES))
-        blob = await blobs.put_file(path, found.media_type)
-        return MediaRef(sha256=blob.sha256, media_type=found.media_type, name=ref.name or path.name)
+        found = await store(path)
+        return found.model_copy(update={"name": ref.name or path.name})
 
     replaced: Model = await _replace(spec, stored)
     return replaced

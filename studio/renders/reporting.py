@@ -29,6 +29,8 @@ log = get_logger(__name__)
 
 REPORT_S = 0.5
 LAST_TRIES = 3
+ENDED, WAITS = "ended: ", "waits: "
+"""How a scheduler's sentence on a task begins that is over, or waits."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,9 @@ class Making:
     ending: Ending
     spec_sha256: str = ""
     running: bool = False
+    """A worker has begun, at whatever part of it."""
+    at_work: set[str] = field(default_factory=set)
+    """Tasks that a worker has now."""
     task_id: str | None = None
     """The last task of its own, which no other render shares."""
     told: tuple[Progress, str] | None = None
@@ -57,7 +62,11 @@ class Making:
 
     def hear(self, event: TaskEvent) -> None:
         """The first worker that runs makes the render run, and that is told at once."""
-        if event.state is TaskState.RUNNING and not self.running:
+        if event.state is not TaskState.RUNNING:
+            self.at_work.discard(event.task_id)
+            return
+        self.at_work.add(event.task_id)
+        if not self.running:
             self.running = True
             self.news.set()
 
@@ -125,7 +134,7 @@ class Reporter:
         if (line := making.board.take_preview()) is not None:
             kept = await self._previews.keep(making.render_id, line)
             making.board.preview = kept or making.board.preview
-        waits = "" if making.running else await self._explain(making)
+        waits = "" if making.at_work else await self._explain(making)
         told = (making.board.snapshot(), waits)
         notices = making.board.fresh_notices
         if told != making.told or notices:
@@ -136,7 +145,15 @@ class Reporter:
     async def _explain(self, making: Making) -> str:
         """Why the first of its parts that waits does so; "" when none does."""
         if making.task_id is not None:
-            return await self._scheduler.explain(making.task_id)
+            why = await self._scheduler.explain(making.task_id)
+            # Between two tries the last one has ended: the next one will say why it waits.
+            if why.startswith(ENDED):
+                return ""
+            if making.board.stage == "assemble":
+                return why.replace(
+                    WAITS, f"{WAITS}all frames are drawn, to be joined when a worker is free: "
+                )
+            return why
         if isinstance(making.spec, RenderSpec):
             for scene in making.spec.scenes:
                 key = segment_key(making.spec.scene_hash(scene.id), self._worker_version, own_tenant())

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
 from soundstage.events import last_event_id, sse_response
+from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.consents.disclosure import spec_shown_to
 from studio.downloads import file_answer
 from studio.guards import CancelRenders, CreateRenders, DeleteRenders, ReadRenders
 from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
 from studio.renders.journal import stream_of
-from studio.renders.schemas import RenderDetail, RenderRequest, RenderView
+from studio.renders.listing import RenderFilter, RenderSort
+from studio.renders.schemas import RenderDetail, RenderKind, RenderRequest, RenderSummary, RenderView
 from studio.renders.service import is_end
 from studio.renders.states import RenderState
+from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
+from studio.thumbnails.service import ThumbnailWidth
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/renders", tags=["renders"])
@@ -26,17 +32,23 @@ class Explanation(BaseModel):
     explanation: str
 
 
-@router.get("")
+@router.get("", responses=PAGED)
 async def list_renders(
     studio: StudioDep,
     _: ReadRenders,
-    state: RenderState | None = None,
-    project: str | None = None,
-    before: str | None = None,
-    limit: int = Query(default=50, ge=1, le=500),
-) -> list[RenderView]:
-    """Newest first; `before` is the id of the last one seen."""
-    return await studio.renders.list(state, project, before, limit)
+    paging: PagingDep,
+    q: SearchText = None,
+    sort: RenderSort = "-created",
+    state: Annotated[list[RenderState] | None, Query(max_length=20)] = None,
+    kind: Annotated[list[RenderKind] | None, Query(max_length=20)] = None,
+    persona: Annotated[str | None, Query(max_length=80)] = None,
+    project: Annotated[str | None, Query(max_length=80, description="id or slug")] = None,
+    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> list[RenderSummary]:
+    """Short forms, newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
+    wanted = RenderFilter(sort, q, state or (), kind or (), persona, project, before)
+    return paging.answer(await studio.render_list.find_page(wanted, paging.ask(limit)))
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED)
@@ -105,6 +117,23 @@ async def show_preview(render_id: str, studio: StudioDep, _: ReadRenders) -> Fil
     """The latest frame that was drawn, as a small JPEG; its address stands in the progress events."""
     preview, path = await studio.renders.open_preview(render_id)
     return file_answer(path, name="preview.jpg", media_type="image/jpeg", sha256=preview.sha256)
+
+
+@router.get("/{render_id}/thumbnail", response_class=FileResponse)
+async def show_thumbnail(
+    render_id: str,
+    request: Request,
+    studio: StudioDep,
+    _: ReadRenders,
+    width: WidthQuery = ThumbnailWidth.SMALL,
+    version: VersionQuery = None,
+) -> Response:
+    """The poster, or the latest frame while there is none, as a small WebP."""
+    view = await studio.renders.get(render_id)
+    poster = view.output("poster")
+    original = poster.sha256 if poster else (await studio.renders.open_preview(view.id))[0].sha256
+    thumbnail = await studio.thumbnails.open(f"render:{view.id}", original, width)
+    return thumbnail_answer(request, thumbnail, original=original, version=version)
 
 
 @router.get("/{render_id}/events", response_class=EventSourceResponse)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from avatar.spec import Finished
 
-from farm.failures import CANCELLED, RETRYABLE, TaskFailed
+from farm.failures import CANCELLED, CRASHED, RETRYABLE, TaskFailed
 from farm.placement import Retries
 from farm.scheduler import Scheduler
 from farm.states import TaskState
@@ -16,6 +16,10 @@ from farm.tasks import SegmentTask, TaskEvent
 
 OnEvent = Callable[[TaskEvent], None]
 
+CRASHES_ON_INPUT = (
+    "It stopped twice in the same way, so its input is to blame: save the photo, video or sound of this"
+    " scene in another format, then retry."
+)
 RETRIES = Retries(base_s=2.0, cap_s=60.0, attempts=3)
 
 
@@ -50,7 +54,9 @@ async def run_task_again(
     ending: Ending | None = None,
     retries: Retries = RETRIES,
 ) -> Finished:
-    """Like `run_task`, tried again after a pause while the worker crashes, is killed or is lost."""
+    """Like `run_task`, tried again after a pause while the worker crashes, is killed or is lost. A second
+    crash of the same kind is the input's: it is not tried a third time.
+    """
     try:
         return await _tried(scheduler, task, on_event, ending, retries)
     except asyncio.CancelledError:
@@ -63,6 +69,7 @@ async def run_task_again(
 async def _tried(
     scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, ending: Ending | None, retries: Retries
 ) -> Finished:
+    crashes: set[str] = set()
     for number in range(1, retries.attempts + 1):
         name = _try_name(task.id, number)
         if any(scheduler.left_over(_try_name(task.id, later)) for later in _later(number, retries)):
@@ -73,6 +80,10 @@ async def _tried(
             pause_s = retries.wait_s(task.id, number)
             if pause_s is None or error.failure.code not in RETRYABLE:
                 raise
+            if error.failure.code == CRASHED and error.failure.message in crashes:
+                told = error.failure.model_copy(update={"hint": CRASHES_ON_INPUT})
+                raise TaskFailed(told, error.log) from error
+            crashes.add(error.failure.message)
         await asyncio.sleep(pause_s)
     raise TaskFailed(CANCELLED)
 

@@ -68,6 +68,14 @@ class RenderRequest(BaseModel):
         return self
 
 
+AFTER_FRAMES = {
+    "assemble": "all frames are drawn; the scenes are being joined",
+    "captions": "all frames are drawn; the captions are being written",
+    "publish": "all frames are drawn; the files are being put into place",
+}
+"""What a worker does once all frames are there, by its stage."""
+
+
 class Preview(BaseModel):
     """The latest frame that was drawn, as a small JPEG at `url`; `frame` counts from 0 within its scene."""
 
@@ -96,6 +104,13 @@ class Progress(BaseModel):
     def fraction(self) -> float:
         return self.frames_done / self.frames_total if self.frames_total else 0.0
 
+    @property
+    def sentence(self) -> str:
+        """Which frame is drawn, or what comes after the last one."""
+        if self.stage in AFTER_FRAMES:
+            return AFTER_FRAMES[self.stage]
+        return f"frame {self.frames_done} of {self.frames_total}" if self.frames_total else "getting ready"
+
 
 class ForecastView(BaseModel):
     """Whether it will be ready by `ready_by`: yes, perhaps (when all goes well), no, or unknown while nothing
@@ -116,6 +131,46 @@ class OutputView(BaseModel):
     sha256: str
     bytes: int
     media_type: str
+
+
+class FailedScene(BaseModel):
+    """Where a render has failed. `index` counts from 0; people count from 1. `title`: of the project's scene,
+    else the beginning of its script. `editable`: the scene is one of a project and can be changed there.
+    """
+
+    index: int
+    id: str
+    title: str
+    editable: bool
+
+
+class RenderSummary(BaseModel):
+    """A row of a list; the detail has the rest, such as the engines and, after the end, the latest frame.
+    `files`: the roles of the finished files, each at `/api/renders/{id}/files/{role}`. `picture`: the address
+    of a small picture; add `&width=`.
+    """
+
+    id: str
+    kind: RenderKind
+    state: RenderState
+    title: str
+    personas: list[str]
+    project_id: str | None
+    requested_by: str
+    attempt: int
+    cancel_requested: bool
+    progress: Progress
+    waits: str
+    error: Failed | None
+    failed_scene: FailedScene | None
+    duration_ms: int | None
+    files: list[str]
+    picture: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+Offer = Literal["edit_scene", "retry", "read_log"]
 
 
 class RenderView(BaseModel):
@@ -157,8 +212,8 @@ class RenderView(BaseModel):
         """Where it stands, for people."""
         if self.error is not None:
             return f"{self.state}: {self.error.message}"
-        if self.state is RenderState.RUNNING and self.progress.frames_total:
-            return f"running: frame {self.progress.frames_done} of {self.progress.frames_total}"
+        if self.state is RenderState.RUNNING:
+            return f"running: {self.progress.sentence}"
         return str(self.state)
 
     def output(self, role: str) -> OutputView | None:
@@ -175,5 +230,10 @@ class SegmentView(BaseModel):
 
 
 class RenderDetail(RenderView):
+    """`offers`: what may help a render that failed, the likeliest first. `picture` as in a summary."""
+
     spec: RenderSpec | LipsyncSpec
     segments: list[SegmentView]
+    failed_scene: FailedScene | None = None
+    offers: list[Offer] = []
+    picture: str | None = None

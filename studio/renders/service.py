@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from datetime import datetime
 from pathlib import Path
 
 from avatar.spec import LipsyncSpec, RenderSpec, content_hash
@@ -27,8 +26,9 @@ from studio.projects.versions import snapshot
 from studio.references.repository import References
 from studio.renders.admission import Admission, consents_in
 from studio.renders.delivery import withdraw
+from studio.renders.failed_scene import failed_scenes
 from studio.renders.journal import RenderJournal, stream_of
-from studio.renders.media import check_media, hashes_in, import_media
+from studio.renders.media import check_media, hashes_in
 from studio.renders.models import Render
 from studio.renders.planning import RenderOutlook, expected_s, outlook_of, refuse_cancel, refuse_retry
 from studio.renders.repository import Renders, Segments
@@ -76,17 +76,14 @@ class RenderService:
         *,
         requested_by: str = "",
         claim: Claim | None = None,
-        given: Collection[str] = (),
     ) -> RenderView:
         """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices; and
-        whatever `claim` raises, with nothing made. `given`: hashes of files of this machine's own user.
+        whatever `claim` raises, with nothing made.
         """
         if request.project is not None:
             return await self._create_from_project(request, request.project, requested_by, claim)
         if request.lipsync is not None:
-            return await self._create(
-                request.lipsync, "lipsync", request, requested_by, claim=claim, given=given
-            )
+            return await self._create(request.lipsync, "lipsync", request, requested_by, claim=claim)
         spec = request.spec if request.spec is not None else spec_of_script(request, self._library)
         personas = (request.persona,) if request.spec is None else ()
         return await self._create(
@@ -96,16 +93,7 @@ class RenderService:
             requested_by,
             personas,
             claim=claim,
-            given=given,
         )
-
-    async def create_from_file(
-        self, spec: RenderSpec, folder: Path, *, requested_by: str = "", ready_by: datetime | None = None
-    ) -> RenderView:
-        """For commands on this machine: files named by path are stored first."""
-        stored = await import_media(spec, folder, self._blobs)
-        request = RenderRequest(spec=stored, ready_by=ready_by)
-        return await self.create(request, requested_by=requested_by, given=hashes_in(stored))
 
     async def plan(self, request: RenderRequest) -> RenderOutlook:
         """What `create` would queue for a script or a project; raises what it would, and makes nothing."""
@@ -158,7 +146,9 @@ class RenderService:
         async with self._db.session() as session:
             row = await render_of(session, ref)
             segments = await Segments(session).of_render(row.id)
-            return detail_of(row, await Renders(session).outputs([row.id]), segments)
+            failed = [row.id] if row.state == RenderState.FAILED else []
+            scene = (await failed_scenes(session, failed)).get(row.id)
+            return detail_of(row, await Renders(session).outputs([row.id]), segments, scene)
 
     async def explain(self, ref: str) -> str:
         """Why it is where it is, in one sentence."""
@@ -276,10 +266,9 @@ class RenderService:
         personas: tuple[str, ...] = (),
         *,
         claim: Claim | None = None,
-        given: Collection[str] = (),
     ) -> RenderView:
         spec = asking_for(spec, request.requirements)
-        sizes = await check_media(spec, self._blobs, self._db, {*given, *self._shipped()})
+        sizes = await check_media(spec, self._blobs, self._db, self._shipped())
         async with self._db.transaction() as session:
             if isinstance(spec, RenderSpec):
                 spec = await self._admission.admit(session, spec)

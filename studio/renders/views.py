@@ -7,9 +7,18 @@ from typing import Any
 
 from avatar.spec import Failed, Notice
 
+from studio.renders.listing import picture_url
 from studio.renders.making import spec_of
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
-from studio.renders.schemas import OutputView, Progress, RenderDetail, RenderView, SegmentView
+from studio.renders.schemas import (
+    FailedScene,
+    Offer,
+    OutputView,
+    Progress,
+    RenderDetail,
+    RenderView,
+    SegmentView,
+)
 from studio.renders.states import RenderState
 
 
@@ -21,6 +30,7 @@ def detail_of(
     row: Render,
     outputs: Sequence[RenderOutput],
     segments: Sequence[tuple[RenderSegment, Segment | None]],
+    failed_scene: FailedScene | None = None,
 ) -> RenderDetail:
     return RenderDetail.model_validate(
         {
@@ -37,8 +47,19 @@ def detail_of(
                 )
                 for link, segment in segments
             ],
+            "failed_scene": failed_scene,
+            "offers": _offers(row, failed_scene),
+            "picture": picture_url(row, outputs),
         }
     )
+
+
+def _offers(row: Render, failed_scene: FailedScene | None) -> list[Offer]:
+    if row.state != RenderState.FAILED:
+        return []
+    edit: list[Offer] = ["edit_scene"] if failed_scene is not None and failed_scene.editable else []
+    log: list[Offer] = ["read_log"] if row.worker_log else []
+    return [*edit, "retry", *log]
 
 
 def _fields(row: Render, outputs: Sequence[RenderOutput]) -> dict[str, Any]:

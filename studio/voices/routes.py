@@ -17,6 +17,7 @@ from studio.idempotency.header import IdempotencyKeyDep
 from studio.idempotency.service import Submission
 from studio.voices.samples import MOST_SAMPLE_BYTES
 from studio.voices.schemas import VoiceDraft, VoiceForm, VoiceLabels, VoiceOrder, VoiceView
+from studio.voices.services import SpeechService
 from studio.wiring import Studio, StudioDep
 
 Labels = TypeVar("Labels", VoiceDraft, VoiceForm)
@@ -72,12 +73,15 @@ async def create_voice(
     takes as long as the service needs.
     """
     labels, sha256 = await _order(request, studio, principal)
+    service = _service_named_by(principal, labels)
     if key is None:
-        return _shown(principal, await studio.voices.create(labels, sha256))
-    order = VoiceOrder.model_validate({**labels.model_dump(exclude={"asset"}), "sample_sha256": sha256})
+        return _shown(principal, await studio.voices.create(labels, sha256, service=service))
+    order = VoiceOrder.model_validate(
+        {**labels.model_dump(exclude={"asset", "key_env", "unlisted"}), "sample_sha256": sha256}
+    )
     view = await studio.idempotency.once(
         Submission.of(principal.id, "voice:create", key, order),
-        lambda claim: studio.voices.create(labels, sha256, claim=claim),
+        lambda claim: studio.voices.create(labels, sha256, service=service, claim=claim),
         studio.voices.get,
     )
     return _shown(principal, view)
@@ -117,11 +121,21 @@ async def _order(request: Request, studio: Studio, principal: Principal) -> tupl
     blob, _ = await studio.assets.store(upload.chunks(), max_bytes=MOST_SAMPLE_BYTES)
     try:
         form = _read(VoiceForm, {name: value for name, value in upload.fields.items() if value != ""})
+        _require_local(principal, form)
         _require_consents(principal, form)
     except (Invalid, Forbidden):
         await studio.voices.drop_unheld(blob.sha256)
         raise
     return form, blob.sha256
+
+
+def _service_named_by(principal: Principal, labels: VoiceLabels) -> SpeechService | None:
+    """Return the service that the user of this machine names, who says where samples may go; None for all
+    others, whose service is one that is set up.
+    """
+    if not principal.is_local or not isinstance(labels, VoiceForm) or not labels.unlisted:
+        return None
+    return None if labels.service is None else SpeechService("openai", labels.service, labels.key_env)
 
 
 def _require_consents(principal: Principal, labels: VoiceLabels) -> None:
@@ -130,6 +144,15 @@ def _require_consents(principal: Principal, labels: VoiceLabels) -> None:
             "consent.not_yours_to_record",
             "To record a consent together with a voice needs the permission consent:create.",
             "Name a recorded one as `consent_id`, or ask for that permission.",
+        )
+
+
+def _require_local(principal: Principal, form: VoiceForm) -> None:
+    if (form.key_env is not None or form.unlisted) and not principal.is_local:
+        raise Forbidden(
+            "voice.key_env_not_allowed",
+            "Only the user of the server's own machine names a variable of it, or an unlisted service.",
+            "Set services.tts_openai.api_key_env there.",
         )
 
 

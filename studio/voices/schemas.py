@@ -53,6 +53,17 @@ class VoiceDraft(VoiceLabels):
 class VoiceForm(VoiceLabels):
     """The same as fields of a form, beside the file."""
 
+    unlisted: bool = Field(
+        default=False,
+        description="`service` need not be set up: the sample goes where it says; for the user of the "
+        "server's own machine alone",
+    )
+    key_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        description="variable of the server with the key of `service`; for the user of its machine alone",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _gather(cls, fields: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class VoiceService:
             await self._require_consent(session, labels)
             if claim is None:
                 await self._require_free(session, labels.name)
-        chosen.server().key()
+        chosen.server(self.admission.listeners).key()
         sample = await self.samples.look_into(sample_sha256)
         row_id = new_id("voc")
         async with self.db.transaction() as session:
@@ -134,7 +134,7 @@ class VoiceService:
         async with self.db.session() as session:
             asked = await voice_of(session, wanted)
         if not forget:
-            await _service_of(asked).server().delete(asked.voice_id)
+            await _service_of(asked).server(self.admission.listeners).delete(asked.voice_id)
         async with self.db.transaction() as session:
             row = await voice_of(session, asked.id)
             # Its sample may have been on the way: the service had none when it was asked, and has it since.
@@ -154,7 +154,7 @@ class VoiceService:
             rows = await Voices(session).of_person(ids, ())
         for row in rows:
             if row.state != VoiceState.REMOVED:
-                await _service_of(row).server().delete(row.voice_id)
+                await _service_of(row).server(self.admission.listeners).delete(row.voice_id)
 
     @asynccontextmanager
     async def _promised(self, sha256: str) -> AsyncIterator[None]:
@@ -230,7 +230,7 @@ class VoiceService:
         self, row: ClonedVoice, labels: VoiceLabels, sample: SampleFile, service: SpeechService
     ) -> str:
         """What the service calls the voice. When it has none, nothing of it stays here either."""
-        server = service.server()
+        server = service.server(self.admission.listeners)
         try:
             content = await sample.read(self.blobs)
             return await server.upload(
@@ -274,7 +274,7 @@ class VoiceService:
     async def _taken_back(self, row: ClonedVoice, called: str) -> None:
         """A voice that nobody may have any more, at its service and here."""
         try:
-            await _service_of(row).server().delete(called)
+            await _service_of(row).server(self.admission.listeners).delete(called)
         except SoundstageError as error:
             log.error("voice.left_behind", id=row.id, service=row.service, voice=called, error=error.message)
             await self._sendable_again(row)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from avatar.spec import Consent, OpenAIVoice, QwenVoice
 
 from soundstage.errors import Conflict, Forbidden
+from soundstage.http import OwnListeners
 from studio.renders.admission import Admission
 from studio.voices.addresses import root_of
 from studio.voices.speech_server import SpeechServer
@@ -25,8 +26,8 @@ class SpeechService:
     def root(self) -> str:
         return root_of(self.base_url)
 
-    def server(self) -> SpeechServer:
-        return SpeechServer(self.base_url, self.api_key_env)
+    def server(self, listeners: OwnListeners) -> SpeechServer:
+        return SpeechServer(self.base_url, self.api_key_env, listeners)
 
     def voice(self, voice_id: str, consent: Consent) -> OpenAIVoice | QwenVoice:
         """What a persona or a scene takes."""

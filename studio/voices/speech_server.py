@@ -25,11 +25,12 @@ from urllib.parse import quote
 import httpx
 
 from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.http import NO_LISTENERS, Bounds, Destinations, OwnListeners, outgoing_client
 from studio.voices.addresses import address_of, is_near
 
 VOICES_PATH = "/v1/audio/voices"
-TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 MOST_ANSWER_BYTES = 1 << 20
+BOUNDS = Bounds(silence_s=120.0, answer_bytes=2 * MOST_ANSWER_BYTES)
 MOST_REASON_CHARS = 160
 
 
@@ -62,6 +63,7 @@ class SpeechServer:
 
     base_url: str
     api_key_env: str | None = None
+    listeners: OwnListeners = NO_LISTENERS
 
     @property
     def host(self) -> str:
@@ -127,8 +129,9 @@ class SpeechServer:
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
         headers = {"Authorization": f"Bearer {key}"} if (key := self.key()) else {}
         root = address_of(self.base_url)
-        async with httpx.AsyncClient(
-            base_url=root, headers=headers, timeout=TIMEOUT, trust_env=not is_near(root.host)
+        destinations = Destinations(self.listeners, named_by_operator=True)
+        async with outgoing_client(
+            destinations, BOUNDS, base_url=root, headers=headers, use_proxies=not is_near(root.host)
         ) as client:
             yield client
 

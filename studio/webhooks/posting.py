@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -12,12 +12,11 @@ import httpx
 
 from soundstage.database import utcnow
 from soundstage.errors import SoundstageError
-from studio.webhooks.addresses import Reach, resolve
+from soundstage.http import Bounds, Destinations, outgoing_client
 
-# Enough to see in the log what a receiver complains of.
-KEPT_ANSWER_BYTES = 500
-# Of one read or write; how long a try may take in all is a setting.
-CALL_TIMEOUT_S = 60.0
+# More than is ever read of an answer here.
+ANSWER_BYTES = 1 << 20
+LONGEST_ERROR_CHARS = 500
 USER_AGENT = "Soundstage-Webhooks/1"
 
 
@@ -36,60 +35,49 @@ class Posted:
         return self.status is not None and 200 <= self.status < 300
 
 
-async def post(url: str, body: str, headers: Mapping[str, str], *, reach: Reach, timeout_s: float) -> Posted:
-    """Never raises for what the receiver does. Redirects are not followed: they could lead anywhere."""
+async def post(
+    url: str,
+    body: str,
+    headers: Mapping[str, str],
+    *,
+    destinations: Destinations,
+    timeout_s: float,
+    answer_bytes: int = 0,
+) -> Posted:
+    """Never raises for what the receiver does. Redirects are not followed: they could lead anywhere. Of the
+    answer's body `answer_bytes` are read and kept, and no byte more.
+    """
     began = time.monotonic()
 
     def took() -> int:
         return round((time.monotonic() - began) * 1000)
 
+    bounds = Bounds(silence_s=timeout_s, answer_bytes=ANSWER_BYTES, total_s=timeout_s)
+    sent = {**headers, "content-type": "application/json", "user-agent": USER_AGENT}
     try:
-        async with asyncio.timeout(timeout_s):
-            status, answer, retry_after = await _send(url, body, headers, reach)
-            return Posted(took(), status, answer, retry_after_s=_seconds(retry_after))
-    except TimeoutError:
-        return Posted(took(), error=f"no answer within {timeout_s:g} s")
+        async with (
+            outgoing_client(destinations, bounds) as client,
+            client.stream("POST", url, content=body.encode(), headers=sent) as response,
+        ):
+            answer = await _beginning(response, answer_bytes)
+            retry_after = _seconds(response.headers.get("retry-after", ""))
+            return Posted(took(), response.status_code, _shown(answer), retry_after_s=retry_after)
     except SoundstageError as error:
-        return Posted(took(), error=error.message)
-    except (httpx.HTTPError, OSError) as error:
-        return Posted(took(), error=f"{type(error).__name__}: {error}"[:KEPT_ANSWER_BYTES])
+        return Posted(took(), error=f"{error.code}: {error.message}"[:LONGEST_ERROR_CHARS])
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return Posted(took(), error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR_CHARS])
 
 
-async def _send(url: str, body: str, headers: Mapping[str, str], reach: Reach) -> tuple[int, str, str]:
-    """Status, the beginning of the answer, and the Retry-After header."""
-    target = await resolve(url, reach)
-    given = httpx.URL(url)
-    # A proxy would look the name up again, so the settings of the environment do not count here.
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=CALL_TIMEOUT_S) as client:
-        request = client.build_request(
-            "POST",
-            given.copy_with(host=target.address),
-            content=body.encode(),
-            headers={
-                **headers,
-                "host": given.netloc.decode(),
-                "content-type": "application/json",
-                "user-agent": USER_AGENT,
-                "accept-encoding": "identity",
-            },
-            # The certificate is still that of the name.
-            extensions={"sni_hostname": target.host},
-        )
-        response = await client.send(request, stream=True)
-        try:
-            answer = await _beginning(response)
-        finally:
-            await response.aclose()
-        return response.status_code, _shown(answer), response.headers.get("retry-after", "")
-
-
-async def _beginning(response: httpx.Response) -> bytes:
+async def _beginning(response: httpx.Response, wanted: int) -> bytes:
+    """What is packed is not read: nobody asked for that, and its status counts all the same."""
     found = b""
-    async for part in response.aiter_raw():
-        found += part
-        if len(found) >= KEPT_ANSWER_BYTES:
-            break
-    return found[:KEPT_ANSWER_BYTES]
+    if wanted:
+        with suppress(httpx.DecodingError):
+            async for part in response.aiter_raw():
+                found += part
+                if len(found) >= wanted:
+                    break
+    return found[:wanted]
 
 
 def _shown(answer: bytes) -> str:

@@ -49,6 +49,8 @@ class WebhookMade(WebhookView):
 
 
 class TryView(BaseModel):
+    """`answer` is the beginning of the answer's body, empty unless `webhooks.answer_bodies` is set."""
+
     at: datetime
     duration_ms: int
     status: int | None

@@ -13,9 +13,9 @@ from soundstage.database import Database, utcnow
 from soundstage.database.tenants import tenant_of
 from soundstage.errors import Unavailable
 from soundstage.events import Event, EventStore
+from soundstage.http import Destinations
 from soundstage.sealing import Sealer
 from soundstage.telemetry import get_logger
-from studio.webhooks.addresses import Reach
 from studio.webhooks.kinds import kind_of, message_of
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 from studio.webhooks.posting import Posted, post
@@ -26,6 +26,8 @@ from studio.webhooks.states import DeliveryState, move
 PAGE = 500
 # A receiver that is slow to answer keeps only so many of us waiting, and never the others.
 PER_WEBHOOK = 2
+# Enough to see in the log what a receiver complains of.
+KEPT_ANSWER_BYTES = 500
 GONE = 410
 MINUTE, HOUR = 60.0, 3600.0
 # The waits that the specification recommends: about three days in all.
@@ -39,8 +41,11 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SenderOptions:
-    reach: Reach
+    """`answer_bodies`: the beginning of each answer is kept, for the webhook's owner."""
+
+    destinations: Destinations
     timeout_s: float = 15.0
+    answer_bodies: bool = False
     keep: timedelta = timedelta(days=30)
     waits_s: tuple[float, ...] = WAITS_S
 
@@ -87,7 +92,12 @@ class WebhookSender:
         headers = headers_of(secrets, delivery.id, int(now.timestamp()), delivery.body)
         options = self._options
         return await post(
-            webhook.url, delivery.body, headers, reach=options.reach, timeout_s=options.timeout_s
+            webhook.url,
+            delivery.body,
+            headers,
+            destinations=options.destinations,
+            timeout_s=options.timeout_s,
+            answer_bytes=KEPT_ANSWER_BYTES if options.answer_bodies else 0,
         )
 
     async def _fan_out(self) -> bool:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
+from soundstage.http import Destinations, resolve
 from soundstage.sealing import Sealer
-from studio.webhooks.addresses import Reach, resolve
 from studio.webhooks.kinds import TEST, WebhookKind
 from studio.webhooks.models import Delivery, Webhook
 from studio.webhooks.repository import Deliveries, Webhooks
@@ -37,7 +37,8 @@ class WebhookService:
     db: Database
     events: EventStore
     sealer: Sealer
-    reach: Reach
+    destinations: Destinations
+    answer_bodies: bool = False
     wake: Callable[[], None] = lambda: None
 
     async def all(self) -> list[WebhookView]:
@@ -50,7 +51,7 @@ class WebhookService:
 
     async def create(self, draft: WebhookDraft, *, created_by: str) -> WebhookMade:
         """It is told of what happens from now on. The secret is in the answer and nowhere else, ever."""
-        await resolve(draft.url, self.reach)
+        await resolve(draft.url, self.destinations)
         secret = new_secret()
         sealed = self.sealer.seal(secret)
         seen = await self.events.last_id()
@@ -69,7 +70,7 @@ class WebhookService:
     async def change(self, webhook_id: str, change: WebhookChange) -> WebhookView:
         """Switched on again it is told of what happens from then on, and deliveries that waited go out."""
         if change.url is not None:
-            await resolve(change.url, self.reach)
+            await resolve(change.url, self.destinations)
         seen = await self.events.last_id()
         async with self.db.transaction() as session:
             row = await _webhook_of(session, webhook_id)
@@ -127,11 +128,15 @@ class WebhookService:
             return [_delivery_view(delivery) for delivery in found]
 
     async def delivery(self, webhook_id: str, delivery_id: str) -> DeliveryDetail:
-        """With the body and every try."""
+        """With the body and every try; what receivers said only where the operator allows it, also of old
+        tries.
+        """
         async with self.db.session() as session:
             row = await _delivery_of(session, webhook_id, delivery_id)
             log = [
-                TryView.model_validate(entry, from_attributes=True)
+                TryView.model_validate(entry, from_attributes=True).model_copy(
+                    update={} if self.answer_bodies else {"answer": ""}
+                )
                 for entry in await Deliveries(session).tries_of(row.id)
             ]
             return DeliveryDetail(**_delivery_view(row).model_dump(), body=row.body, log=log)

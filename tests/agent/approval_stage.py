@@ -154,7 +154,7 @@ async def staged(database_url: str, folder: Path, farm: Farm | None = None) -> A
     db = Database(database_url)
     await db.create_tables()
     events = EventStore(db)
-    audit = AuditLog(db, HeadFile(folder / "head.json"))
+    audit = AuditLog(db, HeadFile(folder))
     decider = Decider(_engine())
     approvals = ApprovalService(db, events, audit)
     toolset = standard_toolset([wipe, wipe_all, rotate], Guards(db, events, decider, audit, approvals))

@@ -58,7 +58,14 @@ class House:
         self.project = project
 
     def call(self, method: str, path: str, **more: Any) -> Any:
-        answer = httpx.request(method, self.server.url + path, timeout=PATIENCE_S, trust_env=False, **more)
+        answer = httpx.request(
+            method,
+            self.server.url + path,
+            headers=self.server.headers,
+            timeout=PATIENCE_S,
+            trust_env=False,
+            **more,
+        )
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
@@ -79,11 +86,14 @@ class House:
         async with fleet_client(self.server.tls_url, authority) as client:
             yield client
 
-    async def newcomer(self, **changed: Any) -> Ramdisk:
-        """A machine that has just started from the network and waits for a yes."""
+    async def newcomer(self, *, known: bool = True, **changed: Any) -> Ramdisk:
+        """A machine that has just started from the network and waits for a yes; not `known`: its key is not
+        the one that counts.
+        """
         async with self.network() as client:
             machine = Ramdisk(client, **{"hardware": HARDWARE, **changed})
-            (await machine.discover()).raise_for_status()
+            answer = await machine.discover()
+            assert answer.is_success if known else answer.status_code == 409, answer.text
         return machine
 
     async def member(self, name: str, **changed: Any) -> dict[str, Any]:
@@ -91,7 +101,8 @@ class House:
         async with self.network() as client:
             machine = Ramdisk(client, **{"hardware": HARDWARE, "address": "127.0.0.1", **changed})
             (await machine.discover()).raise_for_status()
-            self.call("POST", f"/api/machines/{machine.machine_id}/accept", json={"name": name})
+            yes = {"name": name, "code": machine.code}
+            self.call("POST", f"/api/machines/{machine.machine_id}/accept", json=yes)
             got: dict[str, Any] = (await machine.enrol(await machine.token())).raise_for_status().json()
         return got
 
@@ -107,6 +118,9 @@ def provisioning_house(folder: Path) -> Iterator[House]:
         "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project),
         "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ANSIBLE),
         "SOUNDSTAGE_PROVISIONING__SSH_USER": getpass.getuser(),
+        "SOUNDSTAGE_PROVISIONING__POWER_NETWORKS": "127.0.0.0/8",
+        # The machines of all tests of a file report from one address.
+        "SOUNDSTAGE_PROVISIONING__NEW_MACHINES_PER_HOUR": "200",
     }
     with real_server.running_server(folder, environment) as server:
         yield House(server, project)

@@ -6,9 +6,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
+import websockets.asyncio.client
 from fastapi import FastAPI
+from local_login import KEY, bearer, log_in_locally
 from scripted_model import Script, scripted_model
 
 from agent.live.routes import live_router
@@ -19,6 +22,11 @@ from soundstage.errors import install_error_handlers
 from soundstage.settings import Settings
 
 WAIT_S = 60
+
+
+def connect(url: str, **options: Any) -> websockets.asyncio.client.connect:
+    """Connect as the user of this machine, unless `additional_headers` say as whom."""
+    return websockets.asyncio.client.connect(url, **{"additional_headers": bearer(KEY), **options})
 
 
 @asynccontextmanager
@@ -42,6 +50,7 @@ async def listening(settings: Settings, *script: Script) -> AsyncIterator[tuple[
         near = {"base_url": model.base_url, "model": "scripted"}
         chosen = Settings.model_validate({**settings.model_dump(exclude={"llm"}), "llm": {"local": near}})
         async with opened(chosen) as services:
+            await log_in_locally(services.policy)
             app = FastAPI(docs_url=None, redoc_url=None)
             app.include_router(socket_router(services.brain, services.answering))
             app.include_router(live_router(services.live))

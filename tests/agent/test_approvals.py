@@ -126,7 +126,7 @@ async def test_whoever_asks_does_not_answer_neither_with_the_key_nor_with_a_logi
 
 
 async def test_the_one_person_at_this_machine_agrees_after_having_seen_the_plan(stage: Stage) -> None:
-    page = Principal("loopback", "this machine", "admin", "loopback")
+    page = Principal("local:cli", "this machine", "admin", "session")
     out = await stage.deciding.vote(await stage.ask(machine="node-7", who=page), page, agrees=True)
     assert out.state is ApprovalState.APPROVED
 
@@ -147,7 +147,7 @@ async def test_a_destructive_action_on_the_fleet_needs_two_people(stage: Stage) 
     assert error.value.code == "approval.voted"
     # The prompt and the page of one machine are one person.
     here = Principal.local_admin()
-    page = Principal("loopback", "this machine", "admin", "loopback")
+    page = Principal("local:cli", "this machine", "admin", "session")
     second = await stage.deciding.vote(approval_id, here, agrees=True)
     assert second.state is ApprovalState.APPROVED
     other = await stage.ask("wipe_all", machine="others")

@@ -1,5 +1,5 @@
-"""`bench/agent.py` counts what is lost: its people talk to a server that leaves events out, doubles and mixes
-them.
+"""`bench/agent_load.py` counts what is lost: its people talk to a server that leaves events out,
+doubles and mixes them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-PROGRAM = Path(__file__).parents[2] / "bench" / "agent.py"
+PROGRAM = Path(__file__).parents[2] / "bench" / "agent_load.py"
 WHOLE = ("turn", "understood", "tool_call", "tool_result", "text", "done")
 ANSWERS = 5
 

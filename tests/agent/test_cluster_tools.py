@@ -155,7 +155,7 @@ async def test_a_machine_at_work_is_not_written_anew(
         settings = desk_settings(
             tmp_path / "second",
             migrated,
-            provisioning={"api_url": house.server.url},
+            provisioning=house.server.access,
             farm={"nomad": {"address": cluster.server.address}},
         )
         async with desk(settings) as both:

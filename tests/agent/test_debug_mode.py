@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from local_login import log_in_locally
 
 from app.composition import Services
 from app.web import create_app
@@ -18,9 +19,10 @@ SECRETS = ("hf_secret123", "hunter2")
 
 
 @pytest.fixture
-def client(services: Services) -> httpx.AsyncClient:
+async def client(services: Services) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=create_app(services), client=("127.0.0.1", 40000))
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+    headers = await log_in_locally(services.policy)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
 
 async def shown(client: httpx.AsyncClient, services: Services, sentence: str, *, debug: bool) -> list[Any]:

@@ -53,6 +53,7 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "edit_project.restore": ({"project": "none", "version": 1}, "project.not_found"),
     "edit_project.delete": ({"project": "none"}, "project.not_found"),
     "change_machine.accept": ({"machine": "gpu-9"}, "machine.not_found"),
+    "change_machine.choose_key": ({"machine": "gpu-9", "code": "2c91-a110-1679"}, "machine.not_found"),
     "change_machine.reinstall": ({"machine": "gpu-9"}, "machine.not_found"),
     "change_machine.drain": ({"machine": "gpu-9"}, "cluster.no_node"),
     "change_machine.undrain": ({"machine": "gpu-9"}, "cluster.no_node"),

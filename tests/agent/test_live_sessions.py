@@ -16,10 +16,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from local_login import log_in_locally
 from scripted_model import Say, Script, scripted_model
-from socket_servers import on_loopback
+from socket_servers import connect, on_loopback
 from sqlalchemy import update
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from agent.live.routes import live_router
@@ -67,7 +68,10 @@ async def serving(
                     base = f"http://{address}"
                     try:
                         async with httpx.AsyncClient(
-                            base_url=base, timeout=WAIT_S, trust_env=False
+                            base_url=base,
+                            headers=await log_in_locally(services.policy),
+                            timeout=WAIT_S,
+                            trust_env=False,
                         ) as client:
                             yield client, services
                     finally:
@@ -253,7 +257,9 @@ async def test_a_client_that_is_gone_leaves_the_answer_in_the_session_and_no_sou
     async with serving(live, Say("one two", hold=hold)) as (client, _):
         begun = await opened_session(client)
         async with connect(begun["wsUrl"]) as page:
-            async with httpx.AsyncClient(base_url=client.base_url, timeout=WAIT_S, trust_env=False) as going:
+            async with httpx.AsyncClient(
+                base_url=client.base_url, headers=client.headers, timeout=WAIT_S, trust_env=False
+            ) as going:
                 asking = asyncio.create_task(say(going, begun["sessionId"], "count for me, would you"))
                 await until(page, "thinking")
                 asking.cancel()

@@ -28,7 +28,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 @pytest.fixture
 async def people(house: House, tmp_path: Path, migrated: Path) -> AsyncIterator[Desk]:
     house.forget_newcomers()
-    settings = desk_settings(tmp_path, migrated, provisioning={"api_url": house.server.url})
+    settings = desk_settings(tmp_path, migrated, provisioning=house.server.access)
     async with desk(settings) as made:
         yield made
 
@@ -43,6 +43,24 @@ async def test_the_new_one_is_accepted_after_another_person_has_agreed(people: D
     assert (await people.agree(asked, "bob")).startswith("done: gpu-7 is accepted.")
     machine = house.machine("gpu-7")
     assert (machine["id"], machine["state"]) == (new.machine_id, "accepted")
+
+
+async def test_a_conflict_of_keys_is_shown_and_ended_by_one_sentence_that_names_the_code(
+    people: Desk, house: House
+) -> None:
+    first = await house.newcomer()
+    anew = await house.newcomer(macs=first.macs, uuid=first.uuid, known=False)
+    told = (await people.say("which machines are waiting?")).text
+    assert f"reports with another key: {anew.code} since" in told and "from the same address" in told
+    asked = await people.say(f"accept machine {first.name} with code {anew.code}")
+    assert (await people.agree(asked, "bob")).startswith("failed: ")
+    assert house.machine(first.name)["state"] == "discovered"
+    asked = await people.say(f"the key {anew.code} counts for {first.name}")
+    assert "This waits until one person agrees" in asked.text
+    assert (await people.agree(asked, "bob")).startswith(f"done: The key {anew.code} counts for")
+    asked = await people.say(f"accept machine {first.name} with code {anew.code}")
+    assert (await people.agree(asked, "bob")).startswith("done: ")
+    assert house.machine(first.name)["state"] == "accepted"
 
 
 async def test_the_record_of_the_machines_names_the_person_and_not_only_the_agent(
@@ -217,7 +235,8 @@ async def test_a_plan_to_switch_on_says_by_what_and_switches_nothing(people: Des
         planned = await planned_call(people, arguments)
         assert "It is switched on by webhook: dark-2 (" in planned
         assert "disk" not in planned
-        house.call("POST", "/api/machines/dark-2/accept", json={})
+        code = house.machine("dark-2")["code"]
+        house.call("POST", "/api/machines/dark-2/accept", json={"code": code})
         assert "Its disk is written when it starts from the network" in await planned_call(people, arguments)
     assert told == []
 

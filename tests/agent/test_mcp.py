@@ -23,6 +23,7 @@ from agent.tools import ALL_TOOLS
 from app.composition import Services, opened
 from policy import Principal
 from policy.audit.models import AuditLine
+from policy.sessions import COOKIE
 from soundstage.settings import Settings
 
 ERAS = ("auto", "legacy")
@@ -134,15 +135,18 @@ async def test_a_revoked_key_ends_at_the_next_call(address: McpAddress) -> None:
         async with services.database.transaction() as session:
             principal = await services.policy.keys.identify(session, key)
             assert principal is not None
-            await services.policy.keys.revoke(session, principal.id, Principal.local_admin())
+            await services.policy.keys.revoke(session, principal.key_id, Principal.local_admin())
         with pytest.raises(MCPError):
             await called(client, "list_personas")
 
 
 async def test_a_page_of_somebody_else_cannot_call(address: McpAddress) -> None:
     async with httpx.AsyncClient(timeout=60) as http:
-        answer = await http.post(address.url, json={}, headers={"Origin": "https://evil.example"})
-
+        made = await address.services.policy.first_admin_key()
+        assert made is not None
+        cookie = f"{COOKIE}={address.services.policy.sessions.sign(made.id)}"
+        headers = {"Origin": "https://evil.example", "Cookie": cookie}
+        answer = await http.post(address.url, json={}, headers=headers)
     assert answer.status_code == 403
 
 

@@ -20,9 +20,12 @@ from agent.events import (
     Failure,
     TextPart,
 )
+from agent.experts import ConfiguredModels
 from agent.model import OpenAiServer
 from policy import Principal
-from soundstage.errors import Unavailable
+from soundstage.errors import SoundstageError, Unavailable
+from soundstage.http import own_listeners
+from soundstage.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -143,3 +146,13 @@ async def test_many_people_talk_to_the_model_at_once_and_get_their_own_answers(t
         sayings = (one.say(f"something about number {n}") for n, one in enumerate(talks))
         answers = await asyncio.gather(*sayings)
     assert [texts(events) for events in answers] == [[f"You said {n}"] for n in range(8)]
+
+
+async def test_a_model_whose_address_is_a_listener_of_ours_is_not_asked() -> None:
+    """The operator's own mistake: a model on the port that the studio has taken."""
+    settings = Settings.model_validate({"llm": {"local": {"base_url": "http://127.0.0.1:8000/v1"}}})
+    (found,) = await ConfiguredModels(settings.llm, own_listeners(settings)).candidates()
+    with pytest.raises(SoundstageError) as error:
+        async for _ in found.model.ask([], [], max_tokens=1):
+            pass
+    assert error.value.code == "outgoing.own_listener"

@@ -9,15 +9,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from local_login import KEY
 from scripted_model import Say, Script
-from socket_servers import WAIT_S, listening
-from websockets.asyncio.client import ClientConnection, connect
+from socket_servers import WAIT_S, connect, listening
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from agent.socket import MOST_AT_ONCE
 from app.composition import Services
 from policy import Principal
 from policy.keys.schemas import KeyRequest
+from policy.sessions import COOKIE
 from soundstage.settings import Settings
 
 
@@ -176,8 +178,14 @@ async def test_a_key_that_has_ended_says_nothing_more_on_a_socket_that_is_open(s
 
 
 async def test_a_page_of_somebody_else_gets_no_connection(settings: Settings) -> None:
-    async with chatting(settings, Say("x")) as (url, _):
+    async with chatting(settings, Say("x")) as (url, services):
+        async with services.database.session() as session:
+            known = await services.policy.keys.identify(session, KEY)
+        assert known is not None
+        cookie = {"Cookie": f"{COOKIE}={services.policy.sessions.sign(known.key_id)}"}
+        async with connect(url, additional_headers=cookie):
+            pass
         with pytest.raises(InvalidStatus) as refused:
-            async with connect(url, origin="https://elsewhere.example"):  # type: ignore[arg-type]
+            async with connect(url, additional_headers=cookie, origin="https://elsewhere.example"):
                 pass
-    assert refused.value.response.status_code in (401, 403)
+    assert refused.value.response.status_code == 403

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from scripted_model import Say
-from socket_servers import WAIT_S, listening
+from socket_servers import WAIT_S, connect, listening
 from strange_messages import frames
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError
 
 from agent.live.routes import MOST_HEARD_CHARS
@@ -125,9 +125,7 @@ async def test_no_message_ends_a_live_session_or_is_answered_with_a_fault(
 ) -> None:
     dice = random.Random(seed)  # noqa: S311 - nothing secret
     async with listening(settings, Say("x")) as (url, services):
-        session_id, _ = await services.live.open(
-            Principal("loopback", "this machine", "admin", "loopback"), "nova"
-        )
+        session_id, _ = await services.live.open(Principal.local_admin(), "nova")
         async with connect(f"{url}/api/session/{session_id}/events", max_queue=None) as page:
             assert json.loads(await page.recv())["state"] == "idle"
             for group in groups(dice, frames(dice)):

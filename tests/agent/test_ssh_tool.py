@@ -39,7 +39,7 @@ async def people(house: House, sshd: Sshd, tmp_path: Path, migrated: Path) -> As
         house.call("PATCH", "/api/machines/cpu-1", json={"ssh_port": sshd.port})
         sshd.trust(got["host_certificate"], got["user_ca"])
         sshd.start()
-    settings = desk_settings(tmp_path, migrated, provisioning={"api_url": house.server.url})
+    settings = desk_settings(tmp_path, migrated, provisioning=house.server.access)
     async with desk(settings) as made:
         yield made
 

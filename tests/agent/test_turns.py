@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from local_login import log_in_locally
 from scripted_model import Call, Say, Script, ScriptedModel, scripted_model
 
 from agent.events import Text, TextPart
@@ -124,7 +125,10 @@ async def web(settings: Settings, *script: Script) -> AsyncIterator[tuple[httpx.
         async with opened(chosen) as services:
             app: FastAPI = create_app(services)
             transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 40000))
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            headers = await log_in_locally(services.policy)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://127.0.0.1", headers=headers
+            ) as client:
                 yield client, services
             await services.answering.close()
 

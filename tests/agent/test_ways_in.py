@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from local_login import log_in_locally
 from scripted_model import Call, Say, ScriptedModel, scripted_model
 from socket_servers import on_loopback
 from websockets.asyncio.client import connect
@@ -64,7 +65,10 @@ class Entrance:
         async with (
             on_loopback(create_app(self.services)) as address,
             httpx.AsyncClient(
-                base_url=f"http://{address}", headers={"Accept": accept}, timeout=WAIT_S, trust_env=False
+                base_url=f"http://{address}",
+                headers={"Accept": accept, **await log_in_locally(self.services.policy)},
+                timeout=WAIT_S,
+                trust_env=False,
             ) as client,
         ):
             answers = [await client.post("/api/chat", json={"message": one}) for one in SENTENCES]
@@ -74,7 +78,10 @@ class Entrance:
         told: Told = []
         async with (
             on_loopback(create_app(self.services)) as address,
-            connect(f"ws://{address}/api/chat/ws") as socket,
+            connect(
+                f"ws://{address}/api/chat/ws",
+                additional_headers=await log_in_locally(self.services.policy),
+            ) as socket,
             asyncio.timeout(WAIT_S),
         ):
             for sentence in SENTENCES:

@@ -68,6 +68,8 @@ def of_the_agent(driver: str) -> dict[str, Any]:
         "nomad__gpu_plugin": False,
         "nomad__drivers": [driver],
         "agent__driver": driver,
+        # The lab is a closed network.
+        "agent__plain_http": True,
         "bootstrap_agent__jobs": [{"job": "llm-expert", "variables": expert}],
         "bootstrap_agent__questions": [{"ask": UNKNOWN, "expect": KNOWS}],
     }

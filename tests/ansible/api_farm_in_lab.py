@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 from farm_in_lab import ANSIBLE, ROOT, Run, run_ansible, sha256
-from provisioning_in_lab import ProvisioningInLab, provisioning_in
+from provisioning_in_lab import KEY, ProvisioningInLab, provisioning_in
 
 from lab.farm_in_a_box import Lab
 
@@ -32,6 +32,10 @@ class ApiFarm:
     def ansible(self, program: str, source: dict[str, Any], *arguments: str) -> Run:
         """A program of Ansible in the lab's network, with the inventory plugin's configuration `source`."""
         config = self.project / "inventory" / "machines.yaml"
+        if "url" in source:
+            token_file = self.folder / "inventory.key"
+            token_file.write_text(KEY)
+            source = {"token_file": str(token_file), **source}
         config.write_text(json.dumps({"plugin": "soundstage.farm.machines", **source}))
         environment = {**self.lab.environment(), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.folder / "cp")}
         return run_ansible(program, ["-i", str(config), *arguments], environment, self.lab.entering([]))

@@ -69,7 +69,7 @@ def enrol(lab: Lab, api: ProvisioningInLab, name: str, folder: Path) -> dict[str
         host_key=lab.run(name, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]).stdout,
     )
     asyncio.run(ramdisk.discover()).raise_for_status()
-    api.ask("POST", f"/api/machines/{ramdisk.machine_id}/accept", {"name": name})
+    api.ask("POST", f"/api/machines/{ramdisk.machine_id}/accept", {"name": name, "code": ramdisk.code})
     token = asyncio.run(ramdisk.token())
     member: dict[str, Any] = asyncio.run(ramdisk.enrol(token)).raise_for_status().json()
     home = {"api": api.tls_url, "name": name, "token": member["call_home_token"]}

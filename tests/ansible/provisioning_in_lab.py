@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import time
@@ -17,10 +18,11 @@ from lab.plan import GATEWAY
 from lab.provisioning_process import listening, provisioning_command
 
 _PATIENCE_S = 120.0
+KEY = "5c" * 32
 
 
 class ProvisioningInLab:
-    """The API at `url`, on the loopback address of the lab's network, where whoever asks is its admin; and at
+    """The API at `url`, on the loopback address of the lab's network, with an administrator's key; and at
     `tls_url`, for machines."""
 
     def __init__(self, lab: Lab, url: str, tls_url: str) -> None:
@@ -31,6 +33,7 @@ class ProvisioningInLab:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer as data; an error status is an AssertionError with what the API says."""
         words = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "60", "--noproxy", "*"]
+        words += ["--header", f"Authorization: Bearer {KEY}"]
         words += ["--request", method, self.url + path, "--header", "Content-Type: application/json"]
         words += ["--data", json.dumps(body)] if body is not None else []
         done = subprocess.run(self._lab.entering(words), capture_output=True, text=True)
@@ -78,6 +81,7 @@ def provisioning_in(lab: Lab, folder: Path, environment: dict[str, str]) -> Iter
             env={
                 **lab.environment(),
                 "SOUNDSTAGE_STATE_DIR": str(folder / "state"),
+                "SOUNDSTAGE_API_KEY_HASHES": hashlib.sha256(KEY.encode()).hexdigest(),
                 "SOUNDSTAGE_PROVISIONING__TLS_NAMES": GATEWAY,
                 **environment,
             },

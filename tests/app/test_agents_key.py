@@ -35,7 +35,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real_server.Rea
 def with_key(server: real_server.RealServer, tmp_path: Path) -> Callable[..., Settings]:
     def made(role: str, scopes: list[str] | None = None) -> Settings:
         body = {"name": f"agent as {role}", "role": role, "scopes": scopes}
-        answer = httpx.post(f"{server.url}/api/keys", json=body, trust_env=False, timeout=PATIENCE_S)
+        answer = httpx.post(
+            f"{server.url}/api/keys",
+            headers=server.headers,
+            json=body,
+            trust_env=False,
+            timeout=PATIENCE_S,
+        )
         file = tmp_path / "agent.key"
         file.write_text(answer.raise_for_status().json()["key"])
         asked = {"api_url": server.url, "api_key_file": file}

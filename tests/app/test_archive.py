@@ -165,7 +165,7 @@ def with_a_secret(home: Path) -> Path:
 
     async def make() -> None:
         async with opened(Settings(state_dir=home / "state", personas_dir=home / "personas")) as services:
-            draft = WebhookDraft(url="http://127.0.0.1:9/hook")
+            draft = WebhookDraft(url="https://93.184.215.14/hook")
             await services.studio.outgoing.webhooks.create(draft, created_by="test")
 
     asyncio.run(make())

@@ -20,7 +20,7 @@ CHANNEL = "our channel is called Deep Water"
 @pytest.fixture
 async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=create_app(services), client=("203.0.113.7", 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://studio.example") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as client:
         yield client
 
 

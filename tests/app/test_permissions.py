@@ -90,7 +90,7 @@ def test_what_changes_something_says_how_to_undo_it_and_no_viewer_may_call_it() 
 async def test_without_a_key_every_guarded_route_answers_401(services: Services) -> None:
     app = create_app(services)
     transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://studio.example") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as client:
         for grant in declared_permissions(app):
             # tests/agent/test_socket.py knocks at the WebSocket.
             if not grant.permissions or grant.methods == ("ANY",):

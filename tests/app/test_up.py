@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from local_login import local_headers
 
 PROGRAM = Path(sys.executable).with_name("soundstage")
 PATIENCE_S = 120.0
@@ -83,7 +84,8 @@ def test_a_killed_server_comes_back_and_sigterm_ends_both_in_good_order(up: Call
     key, ready = lines_until_ready(process)
     assert key["event"] == "admin_key"
     with httpx.Client(base_url=ready["url"], trust_env=False, timeout=PATIENCE_S) as client:
-        me = client.get("/api/me", headers={"Authorization": f"Bearer {key['key']}"}).json()
+        first = Path(key["key_file"]).read_text()
+        me = client.get("/api/me", headers={"Authorization": f"Bearer {first}"}).json()
         assert me["role"] == "admin"
     server = child_of(process)
     os.kill(server, signal.SIGKILL)
@@ -101,7 +103,7 @@ def test_both_processes_come_back_and_the_first_key_is_good_for_both(up: Callabl
     process = up()
     key, ready = lines_until_ready(process)
     provisioning = child_of(process, "app.provisioning_server")
-    headers = {"Authorization": f"Bearer {key['key']}"}
+    headers = {"Authorization": f"Bearer {Path(key['key_file']).read_text()}"}
     machines = f"{ready['provisioning_url']}/api/machines"
     assert httpx.get(machines, headers=headers, timeout=PATIENCE_S, trust_env=False).json() == []
     os.kill(provisioning, signal.SIGKILL)
@@ -132,5 +134,10 @@ def test_the_server_asks_the_provisioning_process_on_whatever_port_it_has_got(
     up: Callable[[], subprocess.Popen[str]],
 ) -> None:
     ready = lines_until_ready(up())[-1]
-    answer = httpx.get(f"{ready['url']}/api/farm/machines", timeout=PATIENCE_S, trust_env=False)
+    answer = httpx.get(
+        f"{ready['url']}/api/farm/machines",
+        headers=local_headers(Path("state")),
+        timeout=PATIENCE_S,
+        trust_env=False,
+    )
     assert (answer.status_code, answer.json()) == (200, [])

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from local_login import log_in_locally
 
 from agent.happenings import Reader
 from app.composition import Services
@@ -25,9 +26,12 @@ from studio.personas.watching import PersonaWatch
 
 @pytest.fixture
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser on this machine."""
+    """The user of this machine."""
     transport = httpx.ASGITransport(app=create_app(services), client=("127.0.0.1", 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as made:
+    headers = await log_in_locally(services.policy)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8000", headers=headers
+    ) as made:
         yield made
 
 
@@ -35,7 +39,7 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 async def outside(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody on another machine."""
     transport = httpx.ASGITransport(app=create_app(services), client=("203.0.113.7", 40000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://studio.example") as made:
+    async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as made:
         yield made
 
 

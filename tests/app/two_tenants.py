@@ -40,7 +40,7 @@ async def key_of(services: Services, tenant: str, role: str = "admin") -> str:
 async def calling(app: FastAPI, key: str) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app, client=("203.0.113.9", 50_000))
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+    async with httpx.AsyncClient(transport=transport, base_url="https://test", headers=headers) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+from local_login import local_headers
 from ready import told_until_ready
 
 REPOSITORY = Path(__file__).parents[2]
@@ -46,6 +47,11 @@ class Home:
             "SOUNDSTAGE_HTTP__PORT": "0",
             "COLUMNS": "200",
         }
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of the user of this machine, once a server has started."""
+        return local_headers(self.path / "state")
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """A command that runs beside the test, in a process group of its own. Its log goes to a file: a pipe

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from local_login import local_headers
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
@@ -91,13 +92,19 @@ class FarmHouse:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout.strip()
 
+    @property
+    def _headers(self) -> dict[str, str]:
+        return local_headers(self.home / "state")
+
     def call(self, method: str, path: str, **more: Any) -> Any:
-        answer = httpx.request(method, self._url + path, timeout=120, trust_env=False, **more)
+        answer = httpx.request(
+            method, self._url + path, headers=self._headers, timeout=120, trust_env=False, **more
+        )
         assert answer.is_success, f"{method} {path}: {answer.text}"
         return answer.json()
 
     def bytes_of(self, path: str) -> bytes:
-        answer = httpx.get(self._url + path, timeout=120, trust_env=False)
+        answer = httpx.get(self._url + path, headers=self._headers, timeout=120, trust_env=False)
         assert answer.is_success, f"{path}: {answer.text}"
         return answer.content
 
@@ -105,7 +112,7 @@ class FarmHouse:
         """All events of a render that has begun, to its end."""
         found: list[dict[str, Any]] = []
         url = f"{self._url}/api/renders/{render_id}/events"
-        with httpx.stream("GET", url, timeout=PATIENCE_S, trust_env=False) as answer:
+        with httpx.stream("GET", url, headers=self._headers, timeout=PATIENCE_S, trust_env=False) as answer:
             for line in answer.iter_lines():
                 if line.startswith("data:"):
                     found.append(json.loads(line.removeprefix("data:")))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from local_login import local_headers
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
@@ -191,8 +192,11 @@ class Drill:
 
         def answer() -> httpx.Response | None:
             try:
-                given = httpx.request(method, self.url + path, timeout=15, trust_env=False, **more)
-            except httpx.HTTPError:
+                headers = {**local_headers(self.home / "state"), **more.get("headers", {})}
+                given = httpx.request(
+                    method, self.url + path, timeout=15, trust_env=False, **{**more, "headers": headers}
+                )
+            except (httpx.HTTPError, FileNotFoundError):
                 return None
             return given if given.status_code < 500 else None
 

@@ -70,20 +70,25 @@ async def test_answers_that_a_killed_server_was_telling_are_interrupted_and_noth
         process, url = await started(home, model.base_url)
         began: dict[str, list[dict[str, Any]]] = {}
         try:
-            async with connect(chat_of(url)) as talking, connect(chat_of(url)) as making:
+            async with (
+                connect(chat_of(url), additional_headers=home.headers) as talking,
+                connect(chat_of(url), additional_headers=home.headers) as making,
+            ):
                 for socket, sentence in ((talking, TALK), (making, MAKE)):
                     await send(socket, type="say", message=sentence, request_id=f"request-{len(began)}-1234")
                     began[sentence] = await until(socket, "text_part")
                 # The word that was heard is written within a quarter of a second.
-                await written(url, *(events[0]["session_id"] for events in began.values()))
+                await written(home, url, *(events[0]["session_id"] for events in began.values()))
                 kill(process)
                 for socket in (talking, making):
                     with pytest.raises(ConnectionClosed):
                         await until(socket, "done")
             process, url = await started(home, model.base_url)
             async with (
-                connect(chat_of(url)) as socket,
-                httpx.AsyncClient(base_url=url, timeout=WAIT_S, trust_env=False) as client,
+                connect(chat_of(url), additional_headers=home.headers) as socket,
+                httpx.AsyncClient(
+                    base_url=url, headers=home.headers, timeout=WAIT_S, trust_env=False
+                ) as client,
             ):
                 for number, (sentence, before) in enumerate(began.items()):
                     session_id = before[0]["session_id"]
@@ -111,11 +116,11 @@ async def test_answers_that_a_killed_server_was_telling_are_interrupted_and_noth
     assert [one["id"] for one in made] == [ticket]
 
 
-async def written(url: str, *sessions: str) -> None:
+async def written(home: Any, url: str, *sessions: str) -> None:
     """Until the first word of each answer is in the database."""
     async with (
         asyncio.timeout(WAIT_S),
-        httpx.AsyncClient(base_url=url, timeout=WAIT_S, trust_env=False) as client,
+        httpx.AsyncClient(base_url=url, headers=home.headers, timeout=WAIT_S, trust_env=False) as client,
     ):
         for session_id in sessions:
             path = f"/api/chat/sessions/{session_id}/turns/1/events"

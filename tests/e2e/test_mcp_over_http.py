@@ -51,7 +51,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, installation: Any) -> Iter
         "up",
         "--json",
         SOUNDSTAGE_PROVISIONING__ENABLED="false",
-        SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN="false",
         SOUNDSTAGE_WORKER__COMMAND='["/bin/false"]',
     )
     told = told_until_ready(process, home.log)

@@ -116,7 +116,7 @@ def test_an_empty_computer_becomes_a_node_and_draws_a_video(
     start = time.monotonic()
     machine.power_on()
     found = power.wait_for(machine, "discovered", timeout_s=PATIENCE_S)
-    power.call("POST", f"/api/machines/{found['name']}/accept", {"name": "node1"})
+    power.accept(found, "node1")
     power.wait_for(machine, "ready", timeout_s=PATIENCE_S)
     print(f"\npower-on to ready: {time.monotonic() - start:.0f} s")
     print_timeline(power.call("GET", "/api/machines/node1/timeline"))

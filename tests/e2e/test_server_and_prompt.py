@@ -22,7 +22,9 @@ def test_the_prompt_uses_the_server_that_runs_and_both_see_the_video(server: Any
     assert ran.returncode == 0, ran.stdout + ran.stderr
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     render_id = next(event["result"]["render_id"] for event in events if event["type"] == "tool_result")
-    render = httpx.get(f"{url}/api/renders/{render_id}", timeout=PATIENCE_S, trust_env=False).json()
+    render = httpx.get(
+        f"{url}/api/renders/{render_id}", headers=home.headers, timeout=PATIENCE_S, trust_env=False
+    ).json()
     assert render["state"] == "done"
     assert {output["role"] for output in render["outputs"]} == {"video", "vtt", "srt", "poster", "provenance"}
 
@@ -39,14 +41,14 @@ def test_ctrl_c_at_the_prompt_cancels_what_the_server_makes(server: Any) -> None
     assert process.returncode == 130
     assert json.loads(output.splitlines()[-1])["code"] == "render.cancelled"
     path = f"/api/renders/{progress['render_id']}"
-    render = httpx.get(url + path, timeout=PATIENCE_S, trust_env=False).json()
+    render = httpx.get(url + path, headers=home.headers, timeout=PATIENCE_S, trust_env=False).json()
     assert render["state"] == "cancelled"
 
 
 def test_chat_streams_the_answer_up_to_the_finished_video(server: Any) -> None:
-    _, url = server
+    home, url = server
     body = {"message": "Make a video in 360p where Nova says: Streamed.", "follow": True}
-    headers = {"Accept": "text/event-stream"}
+    headers = {"Accept": "text/event-stream", **home.headers}
     kinds: list[str] = []
     last: dict[str, Any] = {}
     options: dict[str, Any] = {"json": body, "headers": headers, "timeout": PATIENCE_S}
@@ -64,9 +66,9 @@ def test_chat_streams_the_answer_up_to_the_finished_video(server: Any) -> None:
 
 def test_the_first_frame_is_told_while_the_video_is_being_made(server: Any) -> None:
     """Progress must come as it happens, not in one piece at the end."""
-    _, url = server
+    home, url = server
     body = {"message": "Make a video in 720p where Nova says: " + "One more sentence. " * 15}
-    with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
+    with httpx.Client(headers=home.headers, trust_env=False, timeout=PATIENCE_S) as client:
         render_id = client.post(f"{url}/api/chat", json=body).json()["render_id"]
         times = []
         with client.stream("GET", f"{url}/api/chat/renders/{render_id}/progress") as answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from avatar.spec import Canvas, ImageBackground, MediaRef
 
 from app.composition import opened, working
 from soundstage.settings import Settings, load_settings
+from studio.assets.schemas import AssetLabels
 from studio.renders.schemas import RenderRequest
 from studio.renders.states import RenderState
 
@@ -58,16 +60,19 @@ def picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+async def chunks(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
 async def test_a_video_is_made_of_what_another_machine_uploaded_and_read_by_a_third(machine: Any) -> None:
     async with opened(machine("desk")) as desk:
-        image = await desk.blobs.put_bytes(picture(), "image/png")
+        image = await desk.studio.assets.upload(chunks(picture()), AssetLabels(name="orange.png"))
         view = await desk.studio.renders.create(
             RenderRequest(
                 script="Hi there.",
                 canvas=Canvas(width=320, height=180),
                 background=ImageBackground(image=MediaRef(sha256=image.sha256, media_type="image/png")),
-            ),
-            given={image.sha256},
+            )
         )
         assert view.state is RenderState.QUEUED
     async with opened(machine("maker")) as maker, working(maker):

@@ -306,7 +306,7 @@ async def test_what_a_spec_names_in_a_bucket_is_fetched_before_the_worker_starts
 def test_each_kind_of_task_has_its_command_line(tmp_path: Path) -> None:
     def line(kind: Any, **more: Any) -> list[str]:
         task = SegmentTask("a", kind, "sha256:0", **more)
-        return worker_arguments(task, blobs=Path("/b"), cache=Path("/c"))[:-5]
+        return worker_arguments(task, blobs=Path("/b"), cache=Path("/c"))[:-6]
 
     assert line("segment", scene_id="s1") == ["segment", "spec.json", "s1", "out/segment"]
     assert line("assemble") == ["assemble", "spec.json", "out/video.mp4", "--segments", "segments"]

@@ -103,7 +103,6 @@ def house(
     made.config.write_text(
         "[auth]\n"
         f'api_key_hashes = "{hashlib.sha256(KEY.encode()).hexdigest()}"\n'
-        "loopback_is_admin = false\n"
         "[experts]\n"
         f'consul_url = "{consul.address}"\n'
         "refresh_s = 0.2\n"

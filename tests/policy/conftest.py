@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, UploadFile, WebSocket
 
 from policy import Policy, Principal, install_policy, public, require_permission
 from policy.keys.schemas import KeyMade, KeyRequest
+from policy.plain_http import is_loopback_address
 from soundstage.database import Database
 from soundstage.errors import install_error_handlers
 from soundstage.events import EventStore
@@ -100,13 +101,21 @@ def client_of(app: FastAPI) -> Client:
 
     @asynccontextmanager
     async def calling(
-        peer: str = "10.0.0.9", host: str = "studio.example", key: str | None = None, **headers: str
+        peer: str = "10.0.0.9",
+        host: str = "studio.example",
+        key: str | None = None,
+        scheme: str | None = None,
+        **headers: str,
     ) -> AsyncIterator[httpx.AsyncClient]:
+        # From other machines by https, unless a test is about plain HTTP.
+        scheme = scheme or ("http" if is_loopback_address(peer) else "https")
         transport = httpx.ASGITransport(app, client=(peer, 50_000))
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
             named["Authorization"] = f"Bearer {key}"
-        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}", headers=named) as http:
+        async with httpx.AsyncClient(
+            transport=transport, base_url=f"{scheme}://{host}", headers=named
+        ) as http:
             yield http
 
     return calling

@@ -127,8 +127,8 @@ def questions(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
         return {
             "action": {"kind": kind, "name": name, "permission": permission, "effect": effect},
             "subject": {
-                "id": chance.choice(["key_1", "loopback"]),
-                "kind": chance.choice(["key", "session", "loopback", "local"]),
+                "id": chance.choice(["key_1", "local:cli"]),
+                "kind": chance.choice(["key", "session", "local"]),
                 "role": "admin" if strong else chance.choice(roles),
                 "scopes": chance.choice(
                     [None, ["*"]] if strong else [None, [], chance.sample(scopes, 3), ["*"], "render:*", 3]

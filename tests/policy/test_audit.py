@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from policy.audit import AuditEntry, AuditLog
-from policy.audit.head import HeadFile
+from policy.audit.head import Head, HeadFile
 from soundstage.database import Database
-from soundstage.errors import NotFound
+from soundstage.errors import NotFound, Unavailable
 from soundstage.telemetry import trace
 
 pytestmark = pytest.mark.each_database
@@ -22,7 +23,7 @@ def head(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def audit(db: Database, head: Path) -> AuditLog:
-    return AuditLog(db, HeadFile(head))
+    return AuditLog(db, HeadFile(head.parent))
 
 
 async def tell(audit: AuditLog, count: int = 5) -> None:
@@ -78,13 +79,133 @@ async def test_an_inserted_line_is_found(audit: AuditLog, db: Database) -> None:
     assert (await audit.verify()).broken_at == 5
 
 
-async def test_a_chain_that_was_written_anew_is_found(audit: AuditLog, db: Database) -> None:
+@pytest.mark.parametrize("key", ["none", "another"])
+async def test_lines_written_without_the_key_are_found(
+    audit: AuditLog, db: Database, tmp_path: Path, key: str
+) -> None:
     await tell(audit)
     await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
-    # With the right hashes, by the very same code, but without the file beside the database.
-    await tell(AuditLog(db), 2)
+    # By the very same code: who reaches only the database has no key.
+    await tell(AuditLog(db, None if key == "none" else HeadFile(tmp_path / "elsewhere")), 2)
     verdict = await audit.verify()
-    assert (verdict.broken_at, verdict.reason) == (5, "the chain was written anew")
+    assert (verdict.broken_at, verdict.code) == (4, "audit.line_changed")
+
+
+async def test_a_whole_chain_with_plain_hashes_is_found(audit: AuditLog, db: Database, head: Path) -> None:
+    await tell(audit)
+    audit.close()
+    await spoil(db, "DELETE FROM audit_lines")
+    await tell(AuditLog(db))
+    assert (await audit.verify()).code == "audit.rewritten"
+    await asyncio.to_thread(head.unlink)
+    assert (await audit.verify()).code == "audit.head_missing"
+    # A restart adopts it neither: the key was there before.
+    again = AuditLog(db, HeadFile(head.parent))
+    await again.start()
+    assert (await again.verify()).code == "audit.head_missing"
+
+
+async def test_a_missing_head_is_reported_until_somebody_accepts_the_end(
+    audit: AuditLog, db: Database, head: Path
+) -> None:
+    await tell(audit)
+    audit.close()
+    await asyncio.to_thread(head.unlink)
+    later = AuditLog(db, HeadFile(head.parent))
+    await later.start()
+    await tell(later, 1)
+    later.close()
+    verdict = await later.verify()
+    assert (verdict.broken_at, verdict.code) == (6, "audit.head_missing")
+    await later.accept_end(AuditEntry("audit.end_accepted", "Ada"))
+    assert (await later.verify()).code == ""
+
+
+async def test_an_older_head_is_reported(audit: AuditLog, db: Database, head: Path) -> None:
+    await tell(audit, 3)
+    audit.close()
+    older = await asyncio.to_thread(head.read_text)
+    await tell(audit, 2)
+    audit.close()
+    await asyncio.to_thread(head.write_text, older)
+    verdict = await AuditLog(db, HeadFile(head.parent)).verify()
+    assert (verdict.broken_at, verdict.code) == (4, "audit.head_behind")
+
+
+async def test_after_a_crash_the_end_moves_on_with_a_line_that_says_so(
+    audit: AuditLog, db: Database, head: Path
+) -> None:
+    await tell(audit, 3)
+    audit.close()
+    older = await asyncio.to_thread(head.read_text)
+    await tell(audit, 2)
+    audit.close()
+    await asyncio.to_thread(head.write_text, older)
+    again = AuditLog(db, HeadFile(head.parent))
+    await again.start()
+    assert (await again.verify()).code == ""
+    last = (await again.newest(1))[0]
+    assert (last.kind, last.data) == ("audit.head_behind", {"noted": 3, "found": 5})
+
+
+@pytest.mark.parametrize("change", ["number", "sha256", "hmac"])
+async def test_a_forged_head_is_not_believed(audit: AuditLog, head: Path, change: str) -> None:
+    await tell(audit)
+    audit.close()
+    content = json.loads(await asyncio.to_thread(head.read_text))
+    content[change] = 4 if change == "number" else "0" * 64
+    await asyncio.to_thread(head.write_text, json.dumps(content))
+    assert (await audit.verify()).code == "audit.head_forged"
+    content.pop("hmac")
+    await asyncio.to_thread(head.write_text, json.dumps(content))
+    assert (await audit.verify()).code == "audit.head_forged"
+
+
+async def test_a_head_kept_elsewhere_shows_a_log_and_a_head_that_were_put_back_together(
+    audit: AuditLog, db: Database, head: Path
+) -> None:
+    await tell(audit, 3)
+    audit.close()
+    older = await asyncio.to_thread(head.read_text)
+    await tell(audit, 2)
+    exported = await audit.head()
+    assert exported is not None and exported.number == 5
+    kept = Head(exported.number, exported.sha256)
+    assert (await audit.verify(kept)).code == ""
+    audit.close()
+    await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
+    await asyncio.to_thread(head.write_text, older)
+    rolled_back = AuditLog(db, HeadFile(head.parent))
+    assert (await rolled_back.verify()).code == ""
+    assert (await rolled_back.verify(kept)).code == "audit.end_missing"
+    await tell(rolled_back, 2)
+    assert (await rolled_back.verify(kept)).code == "audit.rewritten"
+
+
+async def test_a_chain_from_before_keys_goes_on_under_one(db: Database, tmp_path: Path) -> None:
+    await tell(AuditLog(db), 3)
+    last = (await AuditLog(db).newest(1))[0]
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "audit-head.json").write_text(json.dumps({"number": 3, "sha256": last.sha256}))
+    upgraded = AuditLog(db, HeadFile(folder))
+    await upgraded.start()
+    await tell(upgraded, 1)
+    upgraded.close()
+    verdict = await upgraded.verify()
+    assert (verdict.lines, verdict.code) == (5, "")
+    await spoil(db, "UPDATE audit_lines SET actor = 'Eve' WHERE number = 2")
+    assert (await upgraded.verify()).broken_at == 2
+
+
+async def test_the_key_is_for_its_owner_only(audit: AuditLog, db: Database, head: Path) -> None:
+    await tell(audit, 1)
+    key = head.with_name("audit.key")
+    assert key.stat().st_mode & 0o777 == 0o600
+    key.write_text("short")
+    with pytest.raises(Unavailable) as error:
+        await AuditLog(db, HeadFile(head.parent)).verify()
+    assert error.value.code == "audit.no_key"
 
 
 async def test_the_next_line_does_not_hide_that_others_are_missing(audit: AuditLog, db: Database) -> None:
@@ -170,6 +291,6 @@ async def test_a_database_that_was_put_back_on_purpose_goes_on_with_a_line_that_
     await tell(audit)
     await spoil(db, "DELETE FROM audit_lines WHERE number > 3")
     assert (await audit.verify()).broken_at == 4
-    await audit.begin_anew(AuditEntry("backup.restored", "cli", "backup.tar"))
+    await audit.accept_end(AuditEntry("backup.restored", "cli", "backup.tar"))
     verdict = await audit.verify()
     assert (verdict.lines, verdict.broken_at) == (4, None)

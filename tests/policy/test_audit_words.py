@@ -20,7 +20,7 @@ FORGETTER = AuditEntry("", "key_ada", "memory")
 
 @pytest.fixture
 def audit(db: Database, tmp_path: Path) -> AuditLog:
-    return AuditLog(db, HeadFile(tmp_path / "state" / "audit-head.json"))
+    return AuditLog(db, HeadFile(tmp_path / "state"))
 
 
 async def say(audit: AuditLog, *sentences: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from starlette.testclient import WebSocketDenialResponse
 
 from policy import Policy, check_routes, declared_permissions, install_policy, public, require_permission
 from policy.keys.schemas import KeyMade
+from policy.sessions import COOKIE
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -141,14 +143,22 @@ def test_a_complete_application_starts_and_stops(policy: Policy) -> None:
     assert happened == ["start", "stop"]
 
 
-def test_a_websocket_is_guarded_like_a_route(app: FastAPI) -> None:
+async def test_a_websocket_is_guarded_like_a_route(
+    app: FastAPI, policy: Policy, make_key: Callable[..., Awaitable[KeyMade]]
+) -> None:
+    made = await make_key("viewer")
+    cookie = {"Cookie": f"{COOKIE}={policy.sessions.sign(made.id)}"}
+    await asyncio.to_thread(_ask_websocket, app, made.id, cookie)
+
+
+def _ask_websocket(app: FastAPI, key_id: str, cookie: dict[str, str]) -> None:
     http = TestClient(app, client=("127.0.0.1", 1))
     url = "ws://127.0.0.1:8000/api/live"
-    with http.websocket_connect(url) as socket:
-        assert socket.receive_text() == "loopback"
+    with http.websocket_connect(url, headers=cookie) as socket:
+        assert socket.receive_text() == key_id
     for headers, status in (
-        ({"Origin": "https://evil.example"}, 403),
-        ({"Host": "evil.example"}, 401),
+        (cookie | {"Origin": "https://evil.example"}, 403),
+        ({}, 401),
         ({"Authorization": "Bearer x"}, 401),
     ):
         with pytest.raises(WebSocketDenialResponse) as refused, http.websocket_connect(url, headers=headers):

@@ -29,7 +29,7 @@ async def test_a_key_is_changed_for_a_cookie_that_scripts_and_other_sites_cannot
     client: Client, make_key: MakeKey
 ) -> None:
     made = await make_key("editor", scopes=["render:*"])
-    async with client() as http:
+    async with client(peer="127.0.0.1") as http:
         answer = await http.post("/api/login", json={"key": f" {made.key}\n"})
         cookie = answer.headers["set-cookie"]
         assert all(part in cookie for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"))

@@ -7,7 +7,7 @@ import getpass
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ import pytest
 from fastapi import FastAPI
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
+import local_login
 import real_server
 import redfish_emulator
 import sshd_server
@@ -27,6 +29,7 @@ from soundstage.settings import Settings
 
 ANSIBLE = Path(__file__).parents[2] / "ansible" / ".venv" / "bin"
 PATIENCE_S = 120.0
+NEIGHBOUR = "10.0.0.66"
 
 PLAYBOOK = """\
 - hosts: all
@@ -59,6 +62,8 @@ def settings(tmp_path: Path, project: Path, database_url: str) -> Settings:
                 "ansible_bin": ANSIBLE,
                 "ssh_user": getpass.getuser(),
                 "run_timeout_s": 300,
+                # The emulated BMC and the receivers of power webhooks are on this machine.
+                "power_networks": ["127.0.0.0/8"],
             },
         }
     )
@@ -77,15 +82,25 @@ async def app(process: ProvisioningProcess) -> AsyncIterator[FastAPI]:
         yield made
 
 
-def client_of(app: FastAPI, url: str, source: str) -> httpx.AsyncClient:
+def client_of(
+    app: FastAPI, url: str, source: str, headers: dict[str, str] | None = None
+) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app, client=(source, 40000))
-    return httpx.AsyncClient(transport=transport, base_url=url, timeout=PATIENCE_S)
+    return httpx.AsyncClient(transport=transport, base_url=url, timeout=PATIENCE_S, headers=headers)
+
+
+@asynccontextmanager
+async def operator_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The user of this machine, with its local key."""
+    headers = await local_login.log_in_locally(app.state.policy)
+    async with client_of(app, "http://localhost", "127.0.0.1", headers) as client:
+        yield client
 
 
 @pytest.fixture
 async def operator(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody on this machine, who is admin."""
-    async with client_of(app, "http://localhost", "127.0.0.1") as client:
+    """The user of this machine, who is admin."""
+    async with operator_of(app) as client:
         yield client
 
 
@@ -99,6 +114,13 @@ async def machine_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def ramdisk(machine_client: httpx.AsyncClient) -> Ramdisk:
     return Ramdisk(machine_client)
+
+
+@pytest.fixture
+async def neighbour(app: FastAPI, ramdisk: Ramdisk) -> AsyncIterator[Ramdisk]:
+    """Somebody at another address who has read the machine's addresses and UUID, and has no key of ours."""
+    async with client_of(app, "https://provisioning.example", NEIGHBOUR) as client:
+        yield Ramdisk(client, macs=ramdisk.macs, uuid=ramdisk.uuid, hardware={"serial": "FORGED"})
 
 
 @pytest.fixture
@@ -131,7 +153,9 @@ def make_member(
         ramdisk = Ramdisk(machine_client, address="127.0.0.1", **changed)
         (await ramdisk.discover()).raise_for_status()
         (
-            await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+            await operator.post(
+                f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name, "code": ramdisk.code}
+            )
         ).raise_for_status()
         found: dict[str, Any] = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
         return found
@@ -163,12 +187,14 @@ async def end_of(operator: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
 def server(tmp_path: Path, project: Path, database_url: str) -> Iterator[real_server.RealServer]:
     """A process of its own, with a plain and a TLS port."""
     environment = {
+        **real_server.FLEET_LIMITS,
         "SOUNDSTAGE_STATE_DIR": str(tmp_path / "state"),
         "SOUNDSTAGE_LOG__LEVEL": "warning",
         "SOUNDSTAGE_PROVISIONING__DATABASE_URL": database_url,
         "SOUNDSTAGE_PROVISIONING__PROJECT_DIR": str(project),
         "SOUNDSTAGE_PROVISIONING__ANSIBLE_BIN": str(ANSIBLE),
         "SOUNDSTAGE_PROVISIONING__SSH_USER": getpass.getuser(),
+        "SOUNDSTAGE_PROVISIONING__POWER_NETWORKS": "127.0.0.0/8",
     }
     with real_server.running_server(tmp_path, environment) as running:
         yield running

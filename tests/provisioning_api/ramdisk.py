@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from provisioning_api.enrolment.challenges import signed_text
 from provisioning_api.flood.fleet import fleet_client
+from provisioning_api.machines.keys import code_of
 
 
 def random_mac() -> str:
@@ -32,8 +36,8 @@ def new_host_key() -> str:
     return Ed25519PrivateKey.generate().public_key().public_bytes(*form).decode()
 
 
-def new_csr(name: str = "whatever") -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_csr(name: str = "whatever", key: ec.EllipticCurvePrivateKey | None = None) -> str:
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return csr.public_bytes(serialization.Encoding.PEM).decode()
@@ -53,16 +57,38 @@ class Ramdisk:
     machine_id: str = ""
     name: str = ""
     challenge: str = ""
+    secret: str = ""
+    member: tuple[str, ec.EllipticCurvePrivateKey] | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
         return {"macs": self.macs, "uuid": self.uuid}
 
-    async def discover(self) -> httpx.Response:
+    @property
+    def code(self) -> str:
+        """What stands on its console."""
+        return code_of(public_hex(self.key))
+
+    async def signed_report(self, **changed: Any) -> dict[str, Any]:
+        """A report as it is sent, signed for a challenge of its own; `changed` parts of its payload."""
+        agent_key = public_hex(self.key)
+        asked = await self.client.post("/api/agent/challenge", json={"agent_key": agent_key})
+        challenge = asked.raise_for_status().json()["challenge"]
         report = {**self.identity, "hardware": self.hardware, "address": self.address}
-        answer = await self.client.post(
-            "/api/agent/discover", json={**report, "agent_key": public_hex(self.key)}
-        )
+        if self.secret:
+            text = signed_text("announced", agent_key, challenge, "")
+            report["announced"] = hmac.new(self.secret.encode(), text, hashlib.sha256).hexdigest()
+        if self.member is not None:
+            serial, key = self.member
+            signature = key.sign(signed_text("member", agent_key, challenge, ""), ec.ECDSA(hashes.SHA256()))
+            report["member"] = {"serial": serial, "signature": base64.b64encode(signature).decode()}
+        report |= changed
+        payload = json.dumps(report)
+        signature = self.key.sign(signed_text("discover", agent_key, challenge, payload)).hex()
+        return {"agent_key": agent_key, "challenge": challenge, "payload": payload, "signature": signature}
+
+    async def discover(self, **changed: Any) -> httpx.Response:
+        answer = await self.client.post("/api/agent/discover", json=await self.signed_report(**changed))
         if answer.is_success:
             found = answer.json()
             self.machine_id, self.name, self.challenge = (
@@ -82,14 +108,33 @@ class Ramdisk:
             "signature": signature,
         }
 
+    async def call(self, verb: str, payload: Any = None) -> httpx.Response:
+        """A signed call; the challenge in the answer is for the next one."""
+        answer = await self.client.post(f"/api/agent/{verb}", json=self.signed(verb, payload))
+        if answer.is_success:
+            self.challenge = answer.json().get("challenge", self.challenge)
+        return answer
+
+    async def new_challenge(self) -> None:
+        """Asks for one, as an agent does whose last one was used and whose answer was lost."""
+        asked = await self.client.post("/api/agent/challenge", json={"machine_id": self.machine_id})
+        self.challenge = asked.raise_for_status().json()["challenge"]
+
     async def claim(self) -> httpx.Response:
-        return await self.client.post("/api/agent/claim", json=self.signed("claim"))
+        return await self.call("claim")
 
     async def token(self) -> str:
         answer = await self.claim()
         token: str | None = answer.raise_for_status().json()["token"]
         assert token is not None, answer.text
         return token
+
+    async def become_member(self) -> None:
+        """Enrols, and keeps the credential as its disk would."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        got = (await self.enrol(await self.token(), csr=new_csr(key=key))).raise_for_status().json()
+        serial = x509.load_pem_x509_certificate(got["certificate"].encode()).serial_number
+        self.member = (str(serial), key)
 
     async def enrol(self, token: str, **changed: Any) -> httpx.Response:
         request = {**self.identity, "token": token, "host_key": self.host_key, "csr": new_csr(), **changed}

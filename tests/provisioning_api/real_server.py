@@ -4,6 +4,7 @@ again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -17,24 +18,48 @@ from pathlib import Path
 import httpx
 
 PATIENCE_S = 120.0
+# A simulated fleet speaks from one address, which is limited as one machine.
+FLEET_LIMITS = {
+    f"SOUNDSTAGE_PROVISIONING__{name}": "1000000"
+    for name in (
+        "REQUESTS_PER_MINUTE",
+        "REQUESTS_PER_MINUTE_TOTAL",
+        "FAILURES_PER_MINUTE",
+        "NEW_MACHINES_PER_HOUR",
+        "DISCOVERED_MAX",
+    )
+}
+KEY = "5b" * 32
 
 
 class RealServer:
     """The sockets are ours, so connections wait while the process is away."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], host: str = "127.0.0.1") -> None:
         self.folder = folder
-        self._environment = environment
-        self._sockets = [_listening(), _listening()]
+        self._host = host
+        self.headers = {"Authorization": f"Bearer {KEY}"}
+        self.key_file = folder / "admin.key"
+        self.key_file.write_text(KEY)
+        self._environment = {
+            "SOUNDSTAGE_API_KEY_HASHES": hashlib.sha256(KEY.encode()).hexdigest(),
+            **environment,
+        }
+        self._sockets = [_listening(host), _listening(host)]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._sockets[0].getsockname()[1]}"
+        return f"http://{self._host}:{self._sockets[0].getsockname()[1]}"
+
+    @property
+    def access(self) -> dict[str, object]:
+        """Settings of the section `provisioning` for whoever asks it as its administrator."""
+        return {"api_url": self.url, "api_key_file": self.key_file}
 
     @property
     def tls_url(self) -> str:
-        return f"https://127.0.0.1:{self._sockets[1].getsockname()[1]}"
+        return f"https://{self._host}:{self._sockets[1].getsockname()[1]}"
 
     @property
     def log(self) -> str:
@@ -88,8 +113,10 @@ class RealServer:
 
 
 @contextmanager
-def running_server(folder: Path, environment: dict[str, str]) -> Iterator[RealServer]:
-    server = RealServer(folder, environment)
+def running_server(
+    folder: Path, environment: dict[str, str], host: str = "127.0.0.1"
+) -> Iterator[RealServer]:
+    server = RealServer(folder, environment, host)
     try:
         server.start()
         yield server
@@ -97,9 +124,9 @@ def running_server(folder: Path, environment: dict[str, str]) -> Iterator[RealSe
         server.close()
 
 
-def _listening() -> socket.socket:
+def _listening(host: str) -> socket.socket:
     opened = socket.socket()
-    opened.bind(("127.0.0.1", 0))
+    opened.bind((host, 0))
     opened.listen(2048)
     opened.set_inheritable(True)
     return opened

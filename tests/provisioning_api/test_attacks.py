@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from ramdisk import Ramdisk, random_mac
 from sqlalchemy import text
 
-from app.provisioning import ProvisioningProcess, build_process
+from app.provisioning import ProvisioningProcess
 
 Make = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -29,8 +29,18 @@ def refused(answer: httpx.Response, status: int, code: str) -> None:
 
 async def accept(operator: httpx.AsyncClient, ramdisk: Ramdisk, name: str = "node1") -> None:
     (await ramdisk.discover()).raise_for_status()
-    answer = await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+    answer = await operator.post(
+        f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name, "code": ramdisk.code}
+    )
     answer.raise_for_status()
+
+
+async def choose(operator: httpx.AsyncClient, ramdisk: Ramdisk, name: str = "node1") -> None:
+    """A person has read the code on the console of the machine whose ramdisk has another key."""
+    refused(await ramdisk.discover(), 409, "machine.key_conflict")
+    answer = await operator.post(f"/api/machines/{name}/key", json={"code": ramdisk.code})
+    assert answer.raise_for_status().json()["code"] == ramdisk.code
+    (await ramdisk.discover()).raise_for_status()
 
 
 # --- who speaks ---------------------------------------------------------------------------------------------
@@ -77,6 +87,7 @@ async def test_a_card_that_has_moved_wipes_and_writes_no_other_machine(
     other = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=None, hardware={"serial": new_serial})
     answer = await other.discover()
     if known:
+        await choose(operator, other)
         assert (await other.claim()).json()["next"] == "wipe"
     else:
         refused(answer, 409, "machine.identity_conflict")
@@ -123,10 +134,11 @@ async def test_a_board_without_a_name_is_known_by_its_very_disks_and_may_be_writ
     ramdisk.uuid, ramdisk.hardware = None, {"disks": disks}
     await accept(operator, ramdisk)
     (await ramdisk.enrol(await ramdisk.token())).raise_for_status()
-    (await operator.post("/api/machines/node1/accept", json={})).raise_for_status()
+    (await operator.post("/api/machines/node1/accept", json={"code": ramdisk.code})).raise_for_status()
     anew = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=None, hardware={"disks": found})
     answer = await anew.discover()
     if known:
+        await choose(operator, anew)
         claimed = (await anew.claim()).raise_for_status().json()
         assert (claimed["next"], bool(claimed["token"])) == ("write", True)
     else:
@@ -150,7 +162,7 @@ async def test_two_machines_with_one_uuid_wait_for_an_operator(
     twin = Ramdisk(ramdisk.client, uuid=ramdisk.uuid)
     await twin.discover()
     assert twin.machine_id != ramdisk.machine_id
-    answer = await operator.post(f"/api/machines/{twin.name}/accept", json={})
+    answer = await operator.post(f"/api/machines/{twin.name}/accept", json={"code": twin.code})
     refused(answer, 409, "machine.uuid_shared")
 
 
@@ -217,22 +229,24 @@ async def test_a_call_home_without_a_token_is_refused(machine_client: httpx.Asyn
     refused(answer, 401, "auth.required")
 
 
-async def test_a_page_of_somebody_else_cannot_use_an_operators_browser(app: FastAPI) -> None:
-    async with client_of(app, "http://evil.example", "127.0.0.1") as client:
-        refused(await client.get("/api/machines"), 401, "auth.required")
+async def test_a_page_of_somebody_else_cannot_use_an_operators_browser(
+    app: FastAPI, operator: httpx.AsyncClient
+) -> None:
+    key = operator.headers["Authorization"].removeprefix("Bearer ")
     async with client_of(app, "http://localhost", "127.0.0.1") as client:
+        (await client.post("/api/login", json={"key": key})).raise_for_status()
+        assert (await client.get("/api/machines")).status_code == 200
         answer = await client.post(
             "/api/runs", json={"machines": ["a"]}, headers={"Origin": "http://evil.example"}
         )
         refused(answer, 403, "auth.foreign_page")
 
 
-async def test_where_others_can_come_being_on_this_machine_is_no_key(settings: Any) -> None:
-    reachable = settings.provisioning.model_copy(update={"host": "10.0.0.5"})
-    made = build_process(settings.model_copy(update={"provisioning": reachable}))
-    app = made.app()
-    async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as client:
-        refused(await client.get("/api/machines"), 401, "auth.required")
+async def test_being_on_this_machine_is_no_key(app: FastAPI) -> None:
+    for url in ("http://localhost", "http://127.0.0.1:8001", "http://evil.example"):
+        async with client_of(app, url, "127.0.0.1") as client:
+            refused(await client.get("/api/machines"), 401, "auth.required")
+            refused(await client.post("/api/runs", json={"machines": ["a"]}), 401, "auth.required")
 
 
 # --- keys ---------------------------------------------------------------------------------------------------

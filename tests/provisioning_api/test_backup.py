@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import client_of
+from conftest import client_of, operator_of
 from ramdisk import Ramdisk
 
 from app.archive import MachineState, backup, close_what_was_open, restore
@@ -71,7 +71,7 @@ async def at_work(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, 
     app = build_process(settings).app()
     async with (
         app.router.lifespan_context(app),
-        client_of(app, "http://localhost", "127.0.0.1") as operator,
+        operator_of(app) as operator,
         client_of(app, "https://provisioning.example", "10.0.0.7") as machine,
     ):
         yield operator, machine
@@ -106,7 +106,9 @@ async def test_what_was_open_when_the_backup_was_made_is_closed(
     waiting, leaving = Ramdisk(machine_client), Ramdisk(machine_client)
     for ramdisk, name in ((waiting, "waiting"), (leaving, "leaving")):
         await ramdisk.discover()
-        await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+        await operator.post(
+            f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name, "code": ramdisk.code}
+        )
     token = await waiting.token()
     (await leaving.enrol(await leaving.token())).raise_for_status()
     await operator.post("/api/machines/leaving/retire", json={"confirm": "leaving"})
@@ -125,7 +127,7 @@ async def test_what_was_open_when_the_backup_was_made_is_closed(
         assert (await leaving.claim()).json()["next"] == "boot"
         again = await restored.post("/api/machines/waiting/reject")
         assert again.is_success
-        again = await restored.post("/api/machines/waiting/accept", json={})
+        again = await restored.post("/api/machines/waiting/accept", json={"code": waiting.code})
         assert again.json()["may_be_written"] is True
 
 

@@ -75,7 +75,7 @@ async def test_a_machine_that_boots_twice_is_written_once(
     await ramdisk.discover()
     assert "soundstage.task=inventory" in await script()
     refused(
-        await machine_client.post("/api/agent/write", json=ramdisk.signed("write")),
+        await ramdisk.call("write"),
         403,
         "enrolment.not_claimed",
     )
@@ -83,10 +83,10 @@ async def test_a_machine_that_boots_twice_is_written_once(
     assert "soundstage.task=deploy" in await script()
     assert "soundstage.card=${netX/mac} " in await script()
     token = await ramdisk.token()
-    granted = await machine_client.post("/api/agent/write", json=ramdisk.signed("write"))
+    granted = await ramdisk.call("write")
     assert granted.raise_for_status().json()["acceptance"] == 1
     assert "sanboot" in await script() and "deploy" not in await script()
-    again = await machine_client.post("/api/agent/write", json=ramdisk.signed("write"))
+    again = await ramdisk.call("write")
     refused(again, 409, "machine.bad_transition")
     (await ramdisk.enrol(token)).raise_for_status()
     assert "deploy" not in await script()
@@ -112,8 +112,7 @@ async def test_a_disk_is_wiped_only_on_the_way_out_and_only_if_it_was_really_emp
     wiped = {"name": "sda", "bytes": 1000, "method": "discard", "samples": 64, "dirty": 0}
 
     async def report(**changed: Any) -> httpx.Response:
-        call = ramdisk.signed("report", {"wiped": [{**wiped, **changed}]})
-        return await machine_client.post("/api/agent/report", json=call)
+        return await ramdisk.call("report", {"wiped": [{**wiped, **changed}]})
 
     refused(await report(), 409, "retire.not_wiping")
     refused(
@@ -124,7 +123,7 @@ async def test_a_disk_is_wiped_only_on_the_way_out_and_only_if_it_was_really_emp
     retiring = await operator.post("/api/machines/node1/retire", json={"confirm": "node1"})
     assert retiring.json()["state"] == "draining"
     assert (await ramdisk.claim()).json()["next"] == "wipe"
-    assert (await report(dirty=1)).json()["state"] == "failed"
+    assert (await report(dirty=1)).json()["state"] == "wipe_unverified"
     machine = (await operator.get("/api/machines/node1")).json()
     assert "still hold something" in machine["cause"]
     await operator.post("/api/machines/node1/retire", json={"confirm": "node1"})

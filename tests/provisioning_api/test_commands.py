@@ -26,7 +26,9 @@ async def member(
     """An enrolled machine whose sshd is up."""
     ramdisk = Ramdisk(machine_client, address="127.0.0.1", host_key=sshd.host_key)
     await ramdisk.discover()
-    await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": "node1"})
+    await operator.post(
+        f"/api/machines/{ramdisk.machine_id}/accept", json={"name": "node1", "code": ramdisk.code}
+    )
     await operator.patch("/api/machines/node1", json={"ssh_port": sshd.port})
     got: dict[str, Any] = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
     sshd.trust(got["host_certificate"], got["user_ca"])

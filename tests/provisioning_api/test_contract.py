@@ -48,7 +48,9 @@ def test_no_request_is_answered_with_a_5xx(tried: RealServer, ca_file: Path) -> 
 @pytest.mark.timeout(3600)
 def test_no_request_of_many_is_answered_with_a_5xx(tried: RealServer, ca_file: Path) -> None:
     """With machines there already, so that names in paths lead somewhere."""
-    with httpx.Client(base_url=tried.url, timeout=PATIENCE_S, trust_env=False) as operator:
+    with httpx.Client(
+        base_url=tried.url, headers=tried.headers, timeout=PATIENCE_S, trust_env=False
+    ) as operator:
         for number in range(3):
             call = {"hostname": f"a{number}", "ip": f"10.0.0.{number + 1}"}
             operator.post("/api/ready-for-provisioning", json=call).raise_for_status()

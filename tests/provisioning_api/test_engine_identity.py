@@ -35,7 +35,9 @@ def as_root() -> None:
 @asynccontextmanager
 async def enrolled(server: RealServer, folder: Path) -> AsyncIterator[dict[str, Any]]:
     """A machine `node1`, with what its deploy agent would keep in `folder`."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as operator:
+    async with httpx.AsyncClient(
+        base_url=server.url, headers=server.headers, timeout=60, trust_env=False
+    ) as operator:
         ca = (await operator.get("/api/ca.pem")).text
         trust = ssl.create_default_context(cadata=ca)
         async with httpx.AsyncClient(
@@ -44,7 +46,7 @@ async def enrolled(server: RealServer, folder: Path) -> AsyncIterator[dict[str, 
             ramdisk = Ramdisk(machine)
             (await ramdisk.discover()).raise_for_status()
             accepted = await operator.post(
-                f"/api/machines/{ramdisk.machine_id}/accept", json={"name": "node1"}
+                f"/api/machines/{ramdisk.machine_id}/accept", json={"name": "node1", "code": ramdisk.code}
             )
             accepted.raise_for_status()
             member = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
@@ -112,7 +114,9 @@ async def test_consul_gets_the_token_of_the_enrolment_and_a_retired_machine_gets
             assert (done.returncode, done.stderr.partition(":")[0]) == (0, "nomad.no_introduction")
             assert json.loads((tmp_path / "nomad.json").read_text()) == {"consul": {"token": another}}
 
-            async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as operator:
+            async with httpx.AsyncClient(
+                base_url=server.url, headers=server.headers, timeout=60, trust_env=False
+            ) as operator:
                 wish = {"confirm": "node1", "wipe": False}
                 (await operator.post("/api/machines/node1/retire", json=wish)).raise_for_status()
             (folder / "engines.json").write_text(json.dumps(engines))

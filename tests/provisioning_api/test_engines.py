@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import client_of, eventually
+from conftest import client_of, eventually, operator_of
 from ramdisk import Ramdisk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
@@ -142,7 +142,7 @@ class Joined:
     async def enrol(self, name: str, pool: str | None = None) -> dict[str, Any]:
         ramdisk = Ramdisk(self.machines)
         await ramdisk.discover()
-        accepted = {"name": name} | ({} if pool is None else {"pool": pool})
+        accepted = {"name": name, "code": ramdisk.code} | ({} if pool is None else {"pool": pool})
         await self.operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json=accepted)
         found: dict[str, Any] = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
         return found
@@ -174,7 +174,7 @@ async def joined(settings: Settings, tmp_path: Path, **chosen: Any) -> AsyncIter
     app = made.app()
     async with (
         app.router.lifespan_context(app),
-        client_of(app, "http://localhost", "127.0.0.1") as operator,
+        operator_of(app) as operator,
         client_of(app, "https://provisioning.example", "10.0.0.7") as machines,
     ):
         yield Joined(made, operator, machines)

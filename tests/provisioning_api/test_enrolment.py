@@ -20,7 +20,9 @@ from soundstage.database import utcnow
 
 async def accepted(operator: httpx.AsyncClient, ramdisk: Ramdisk, name: str = "node1") -> None:
     (await ramdisk.discover()).raise_for_status()
-    answer = await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+    answer = await operator.post(
+        f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name, "code": ramdisk.code}
+    )
     answer.raise_for_status()
     ramdisk.name = name
 
@@ -120,7 +122,7 @@ async def test_a_write_that_takes_hours_ends_in_its_own_window(
     await accepted(operator, ramdisk)
     token = await ramdisk.token()
     for _ in range(2):
-        await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("write"))
+        await ramdisk.call("write")
     assert 5 * 3600 < (await _open_for(operator)) <= 6 * 3600
     (await ramdisk.enrol(token)).raise_for_status()
 
@@ -138,25 +140,28 @@ async def test_an_exchange_whose_answer_was_lost_is_collected_and_nothing_new_is
     operator: httpx.AsyncClient, ramdisk: Ramdisk
 ) -> None:
     await accepted(operator, ramdisk)
-    too_early = await ramdisk.client.post("/api/agent/collect", json=ramdisk.signed("collect"))
+    too_early = await ramdisk.call("collect")
     assert too_early.json()["code"] == "enrolment.nothing_to_collect"
     first = (await ramdisk.enrol(await ramdisk.token())).raise_for_status().json()
-    again = (await ramdisk.client.post("/api/agent/collect", json=ramdisk.signed("collect"))).json()
+    again = (await ramdisk.call("collect")).json()
     for same in ("host_certificate", "certificate", "name"):
         assert again[same] == first[same]
     assert len((await operator.get("/api/machines/node1/credentials")).json()) == 2
-    pretender = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=ramdisk.uuid)
+    pretender = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=ramdisk.uuid, machine_id=ramdisk.machine_id)
     await pretender.discover()
-    answer = await ramdisk.client.post("/api/agent/collect", json=pretender.signed("collect"))
-    assert answer.json()["code"] == "enrolment.nothing_to_collect"
+    await pretender.new_challenge()
+    assert (await pretender.call("collect")).json()["code"] == "agent.bad_signature"
 
 
 async def test_the_claim_of_another_ramdisk_is_refused(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
     await accepted(operator, ramdisk)
-    pretender = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=ramdisk.uuid)
-    await pretender.discover()
+    pretender = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=ramdisk.uuid, machine_id=ramdisk.machine_id)
+    assert (await pretender.discover()).json()["code"] == "machine.key_conflict"
+    await pretender.new_challenge()
     claim = await pretender.claim()
-    assert (claim.status_code, claim.json()["code"]) == (403, "enrolment.other_ramdisk")
+    assert (claim.status_code, claim.json()["code"]) == (401, "agent.bad_signature")
+    # Nothing has changed for the one that was accepted.
+    assert (await ramdisk.claim()).json()["token"]
 
 
 async def test_a_host_key_of_another_machine_is_refused(
@@ -195,9 +200,9 @@ async def test_a_machine_that_was_not_accepted_cannot_be_armed(
 
 async def test_nothing_of_this_is_answered_without_tls(app: FastAPI, ramdisk: Ramdisk) -> None:
     async with client_of(app, "http://provisioning.example", "10.0.0.7") as plain:
-        ramdisk.client = plain
-        answer = await ramdisk.discover()
-        assert (answer.status_code, answer.json()["code"]) == (403, "enrolment.needs_tls")
+        for call in ("challenge", "discover", "claim", "report", "enrol"):
+            answer = await plain.post(f"/api/agent/{call}", json=ramdisk.signed("claim"))
+            assert (answer.status_code, answer.json()["code"]) == (403, "enrolment.needs_tls")
 
 
 async def _enrolments(operator: httpx.AsyncClient) -> list[dict[str, str]]:

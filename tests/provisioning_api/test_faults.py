@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import client_of, end_of, eventually
+from conftest import client_of, end_of, eventually, operator_of
 from cryptography import x509
 from fastapi import FastAPI
 from ramdisk import Ramdisk
@@ -33,22 +33,24 @@ LATER = LIMIT + timedelta(minutes=1)
 
 async def accepted(operator: httpx.AsyncClient, ramdisk: Ramdisk, name: str = "node1") -> None:
     (await ramdisk.discover()).raise_for_status()
-    answer = await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+    answer = await operator.post(
+        f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name, "code": ramdisk.code}
+    )
     answer.raise_for_status()
 
 
 async def at_writing(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
     await accepted(operator, ramdisk)
     await ramdisk.token()
-    (await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("write"))).raise_for_status()
+    (await ramdisk.call("write")).raise_for_status()
 
 
 async def written_and_enrolled(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
     """The whole way once more, after a new yes and a new start."""
-    (await operator.post("/api/machines/node1/accept", json={})).raise_for_status()
+    (await operator.post("/api/machines/node1/accept", json={"code": ramdisk.code})).raise_for_status()
     await ramdisk.discover()
     token = await ramdisk.token()
-    (await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("write"))).raise_for_status()
+    (await ramdisk.call("write")).raise_for_status()
     (await ramdisk.enrol(token)).raise_for_status()
     assert (await machine_of(operator))["state"] == "enrolled"
 
@@ -75,8 +77,7 @@ async def test_what_an_agent_gives_up_for_fails_the_machine_with_its_hint_and_a_
     """Disk too small, disk dies, image corrupt, mirror gone, clock that fits no certificate, ..."""
     await at_writing(operator, ramdisk)
     failure = {"failure": {"code": code, "message": "what the agent saw"}}
-    call = ramdisk.signed("report", failure)
-    (await ramdisk.client.post("/api/agent/report", json=call)).raise_for_status()
+    (await ramdisk.call("report", failure)).raise_for_status()
     machine = await machine_of(operator)
     assert (machine["state"], machine["cause"]) == ("failed", f"{code}: what the agent saw")
     assert "soundstage machines accept node1" in machine["hint"] and not machine["may_be_written"]
@@ -88,7 +89,7 @@ async def test_a_failure_that_nobody_thought_of_has_a_hint_too(
 ) -> None:
     await at_writing(operator, ramdisk)
     failure = {"failure": {"code": "struck_by_lightning", "message": "boom"}}
-    await ramdisk.client.post("/api/agent/report", json=ramdisk.signed("report", failure))
+    await ramdisk.call("report", failure)
     assert "console" in (await machine_of(operator))["hint"]
     await written_and_enrolled(operator, ramdisk)
 
@@ -114,8 +115,7 @@ async def test_a_write_that_says_that_it_goes_on_is_not_silent(
 ) -> None:
     await at_writing(operator, ramdisk)
     await silent_since(process, LATER)
-    call = ramdisk.signed("report", {})
-    (await ramdisk.client.post("/api/agent/report", json=call)).raise_for_status()
+    (await ramdisk.call("report", {})).raise_for_status()
     await stalled(process).look()
     assert (await machine_of(operator))["state"] == "deploying"
 
@@ -162,11 +162,13 @@ async def test_of_two_machines_with_one_uuid_the_second_joins_when_the_first_has
     await accepted(operator, ramdisk)
     twin = Ramdisk(ramdisk.client, uuid=ramdisk.uuid)
     await twin.discover()
-    refused = await operator.post(f"/api/machines/{twin.name}/accept", json={"name": "node2"})
+    refused = await operator.post(
+        f"/api/machines/{twin.name}/accept", json={"name": "node2", "code": twin.code}
+    )
     assert refused.json()["code"] == "machine.uuid_shared" and refused.json()["hint"]
     assert (await machine_of(operator, twin.name))["state"] == "discovered"
     await operator.post("/api/machines/node1/retire", json={"confirm": "node1", "wipe": False})
-    await operator.post(f"/api/machines/{twin.name}/accept", json={"name": "node2"})
+    await operator.post(f"/api/machines/{twin.name}/accept", json={"name": "node2", "code": twin.code})
     assert (await twin.enrol(await twin.token())).is_success
 
 
@@ -179,7 +181,7 @@ async def test_a_clock_at_1970_keeps_nobody_out(
     ramdisk.client.headers["Date"] = "Thu, 01 Jan 1970 00:00:42 GMT"
     await at_writing(operator, ramdisk)
     spans = {"spans": [{"name": "stream", "ago_s": 60, "seconds": 50}]}
-    await ramdisk.client.post("/api/agent/report", json=ramdisk.signed("report", spans))
+    await ramdisk.call("report", spans)
     [span] = (await operator.get("/api/machines/node1/timeline")).json()["spans"]
     assert abs(datetime.fromisoformat(span["started_at"]) - (utcnow() - timedelta(seconds=60))) < timedelta(
         minutes=5
@@ -232,7 +234,7 @@ async def test_a_full_disk_of_ours_is_named_nothing_is_half_done_and_it_goes_on_
     app = build_process(here).app()
     async with (
         app.router.lifespan_context(app),
-        client_of(app, "http://localhost", "127.0.0.1") as operator,
+        operator_of(app) as operator,
         client_of(app, "https://provisioning.example", "10.0.0.7") as machine,
     ):
         member, late = Ramdisk(machine, address="127.0.0.1"), Ramdisk(machine)
@@ -281,7 +283,7 @@ async def test_a_run_that_finds_the_disk_full_waits_and_is_not_lost(
     app = build_process(here).app()
     async with (
         app.router.lifespan_context(app),
-        client_of(app, "http://localhost", "127.0.0.1") as operator,
+        operator_of(app) as operator,
         client_of(app, "https://provisioning.example", "10.0.0.7") as machine,
     ):
         member = Ramdisk(machine, address="127.0.0.1")

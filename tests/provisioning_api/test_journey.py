@@ -16,7 +16,9 @@ async def test_a_machine_reports_is_accepted_enrols_is_configured_and_is_ready(
     waiting = (await ramdisk.claim()).json()
     assert (waiting["next"], waiting["token"]) == ("wait", None)
 
-    accepted = await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1"})
+    accepted = await operator.post(
+        f"/api/machines/{ramdisk.name}/accept", json={"name": "node1", "code": ramdisk.code}
+    )
     assert accepted.json()["state"] == "accepted"
     await operator.patch("/api/machines/node1", json={"ssh_port": sshd.port})
 

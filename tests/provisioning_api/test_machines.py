@@ -91,12 +91,13 @@ async def test_the_shipped_rule_lets_a_machine_in_that_calls_home_and_names_itse
 ) -> None:
     """The behaviour of earlier installations, switched on by name."""
     sshd.start()
-    change = {"enabled": True, "when": {"networks": ["10.0.0.0/24"]}}
+    change = {"enabled": True, "when": {"calls_home": True, "networks": ["10.0.0.0/24"]}}
     (await operator.patch("/api/rules/any-machine-on-this-network", json=change)).raise_for_status()
     key = await operator.post(
-        "/api/keys", json={"name": "call home", "role": "operator", "scopes": ["machine:call_home"]}
+        "/api/keys",
+        json={"name": "site", "role": "operator", "scopes": ["machine:call_home", "machine:update"]},
     )
-    async with client_of(app, "http://provisioning.example", "10.0.0.9") as machine:
+    async with client_of(app, "https://provisioning.example", "10.0.0.9") as machine:
         machine.headers["Authorization"] = f"Bearer {key.json()['key']}"
         refused = await machine.get("/api/machines")
         assert refused.status_code == 403
@@ -164,12 +165,10 @@ async def test_the_inventory_file_follows_the_machines_after_the_database_was_aw
 ) -> None:
     read, away = EventStore.read, [Unavailable("database.busy", "It is busy.", "Wait.")]
 
-    async def once_away(
-        events: EventStore, stream: str | None = None, after: int = 0, limit: int = 100
-    ) -> list[Event]:
+    async def once_away(events: EventStore, stream: str | None = None, *others: Any) -> list[Event]:
         if away and stream == STREAM:
             raise away.pop()
-        return await read(events, stream, after, limit)
+        return await read(events, stream, *others)
 
     monkeypatch.setattr(inventory_service, "RETRY_S", 0.01)
     monkeypatch.setattr(EventStore, "read", once_away)
@@ -209,7 +208,7 @@ async def test_a_rejected_machine_stays_away_until_somebody_accepts_it(
     await operator.post(f"/api/machines/{ramdisk.name}/reject")
     assert (await ramdisk.discover()).json()["state"] == "retired"
     assert (await ramdisk.claim()).json()["next"] == "boot"
-    back = await operator.post(f"/api/machines/{ramdisk.name}/accept", json={})
+    back = await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"code": ramdisk.code})
     assert back.json()["state"] == "accepted"
 
 
@@ -217,15 +216,15 @@ async def test_a_failed_deployment_says_what_to_do_and_a_new_yes_allows_one_more
     operator: httpx.AsyncClient, ramdisk: Ramdisk
 ) -> None:
     await ramdisk.discover()
-    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1"})
+    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1", "code": ramdisk.code})
     await ramdisk.token()
-    (await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("write"))).raise_for_status()
+    (await ramdisk.call("write")).raise_for_status()
     failure = {"failure": {"code": "disk_failed", "message": "I/O error on sda"}}
-    await ramdisk.client.post("/api/agent/report", json=ramdisk.signed("report", failure))
+    await ramdisk.call("report", failure)
     machine = (await operator.get("/api/machines/node1")).json()
     assert (machine["state"], machine["may_be_written"]) == ("failed", False)
     assert "Replace the disk" in machine["hint"]
-    again = (await operator.post("/api/machines/node1/accept", json={})).json()
+    again = (await operator.post("/api/machines/node1/accept", json={"code": ramdisk.code})).json()
     assert (again["state"], again["may_be_written"]) == ("accepted", True)
 
 
@@ -235,13 +234,13 @@ async def test_a_changed_card_is_taken_over_by_a_new_yes(
     first = random_mac()
     ramdisk.macs.append(first)
     await ramdisk.discover()
-    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1"})
+    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1", "code": ramdisk.code})
     ramdisk.macs[-1] = random_mac()
     await ramdisk.discover()
     token = await ramdisk.token()
     assert (await ramdisk.enrol(token)).json()["code"] == "enrolment.wrong_machine"
     await operator.post("/api/machines/node1/reject")
-    await operator.post("/api/machines/node1/accept", json={})
+    await operator.post("/api/machines/node1/accept", json={"code": ramdisk.code})
     assert (await ramdisk.enrol(await ramdisk.token())).is_success
 
 
@@ -270,15 +269,15 @@ async def test_the_time_line_goes_from_the_first_boot_script_to_the_last_task(
     await ramdisk.discover()
     # Its script is asked for again once it is known: that is where the journey begins.
     await ramdisk.client.get(f"/boot/{ramdisk.macs[0]}.ipxe")
-    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1"})
+    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1", "code": ramdisk.code})
     token = await ramdisk.token()
-    await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("write"))
+    await ramdisk.call("write")
     await asyncio.sleep(0.3)
     spans = [
         {"name": "agent", "ago_s": 0.3, "seconds": 0.1},
         {"name": "stream", "ago_s": 0.2, "seconds": 0.2},
     ]
-    await ramdisk.client.post("/api/agent/report", json=ramdisk.signed("report", {"spans": spans}))
+    await ramdisk.call("report", {"spans": spans})
     member = (await ramdisk.enrol(token)).raise_for_status().json()
     called = await ramdisk.client.post(
         "/api/ready-for-provisioning",
@@ -304,10 +303,10 @@ async def test_the_time_line_shows_the_machines_spans_and_the_tasks_of_its_run(
 ) -> None:
     await ramdisk.client.get(f"/boot/{ramdisk.macs[0]}.ipxe")
     await ramdisk.discover()
-    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1"})
+    await operator.post(f"/api/machines/{ramdisk.name}/accept", json={"name": "node1", "code": ramdisk.code})
     spans = [{"name": "kernel", "ago_s": 30, "seconds": 5}, {"name": "stream", "ago_s": 25, "seconds": 20}]
     report = {"spans": [*spans, {"name": "beside it", "ago_s": 24, "seconds": 2}]}
-    await ramdisk.client.post("/api/agent/report", json=ramdisk.signed("report", report))
+    await ramdisk.call("report", report)
     found = (await operator.get("/api/machines/node1/timeline")).json()
     critical = {span["name"]: span["critical"] for span in found["spans"]}
     assert critical == {"kernel": True, "stream": True, "beside it": False}

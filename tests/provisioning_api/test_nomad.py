@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import client_of, end_of, eventually
+from conftest import end_of, eventually, operator_of
 from test_runs import OK, enrolled
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
@@ -30,7 +30,7 @@ def cluster(nomad_clusters: Callable[..., NomadCluster]) -> NomadCluster:
 
 @pytest.fixture
 def nodes(cluster: NomadCluster) -> NomadNodes:
-    return NomadNodes(Engine("Nomad", cluster.server.address, "nothing", "X-Nomad-Token"))
+    return NomadNodes(Engine("Nomad", cluster.server.address, "nothing"))
 
 
 async def test_a_node_that_is_ready_is_ready_and_one_that_is_not_there_is_not(
@@ -77,7 +77,7 @@ async def test_a_configured_machine_is_ready_when_nomad_calls_its_node_ready(
     farm = settings.farm.model_copy(update={"nomad": nomad})
     made = build_process(settings.model_copy(update={"provisioning": asking, "farm": farm}))
     app = made.app()
-    async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as operator:
+    async with app.router.lifespan_context(app), operator_of(app) as operator:
         await enrolled(app, operator, "late1")
         run = (await operator.post("/api/runs", json={"machines": ["late1"]})).json()
         assert (await end_of(operator, run["id"]))["state"] == "succeeded"

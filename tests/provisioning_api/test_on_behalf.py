@@ -33,7 +33,7 @@ async def records(operator: httpx.AsyncClient, action: str) -> list[dict[str, An
 
 @pytest.fixture
 async def remote(app: FastAPI) -> Any:
-    async with client_of(app, "http://provisioning.example", "10.0.0.9") as client:
+    async with client_of(app, "https://provisioning.example", "10.0.0.9") as client:
         yield client
 
 
@@ -44,7 +44,7 @@ async def test_the_person_behind_the_agent_stands_in_the_record_and_is_hashed(
     agent = await key_of(process, "admin", ["machine:*", "person:represent"])
     path = f"/api/machines/{ramdisk.machine_id}/accept"
     said = {**agent, HEADER: ADA.header()}
-    (await remote.post(path, json={"name": "n1"}, headers=said)).raise_for_status()
+    (await remote.post(path, json={"name": "n1", "code": ramdisk.code}, headers=said)).raise_for_status()
     # Not carried over to the next request, by whomever.
     (await remote.patch("/api/machines/n1", json={"tags": ["x"]}, headers=agent)).raise_for_status()
 
@@ -67,7 +67,7 @@ async def test_a_plain_key_cannot_claim_to_act_for_somebody(
     (await ramdisk.discover()).raise_for_status()
     headers = {**await key_of(process, role), HEADER: ADA.header()}
     path = f"/api/machines/{ramdisk.machine_id}/accept"
-    answer = await remote.post(path, json={"name": "n1"}, headers=headers)
+    answer = await remote.post(path, json={"name": "n1", "code": ramdisk.code}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
     assert "person:represent" in answer.text
     assert (await operator.get(f"/api/machines/{ramdisk.machine_id}")).json()["state"] == "discovered"

@@ -98,6 +98,27 @@ async def test_a_bmc_that_is_away_or_says_nonsense_is_a_clear_error(
     assert (answer.status_code, answer.json()["code"]) == (502, "power.bmc_unreachable")
 
 
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://127.0.0.1:8000/api/keys", "outgoing.own_listener"),
+        ("https://[::ffff:127.0.0.1]:8002/", "outgoing.own_listener"),
+        ("http://2130706433:8001/", "outgoing.own_listener"),
+        ("http://169.254.169.254/latest/meta-data", "outgoing.address_refused"),
+        ("http://10.1.2.3/", "outgoing.address_refused"),
+    ],
+)
+async def test_power_is_switched_by_no_listener_of_ours_and_outside_no_network_that_is_allowed(
+    operator: httpx.AsyncClient, make_member: Make, url: str, code: str
+) -> None:
+    """The settings of these tests allow loopback alone."""
+    await make_member("node1")
+    for setup in ({"kind": "redfish", "url": url}, {"kind": "webhook", "url": url, "secret": "s" * 32}):
+        answer = await operator.put("/api/machines/node1/power", json={"power": setup})
+        assert answer.json()["code"] == code
+    assert (await operator.get("/api/machines/node1/power")).json()["code"] == "power.not_set"
+
+
 async def test_a_magic_packet_is_sent_for_every_card(operator: httpx.AsyncClient, make_member: Make) -> None:
     macs = ["52:54:00:00:00:01", "52:54:00:00:00:02"]
     await make_member("node1", macs=macs)

@@ -10,14 +10,15 @@ from typing import Any
 import httpx
 import pytest
 from conftest import PATIENCE_S
+from ramdisk import Ramdisk
 from real_server import RealServer
 from redfish_emulator import SYSTEM
 from test_runs import FAILS_ON, OK
-from test_server import FROM_HERE
+from test_server import operator_of
 
 from app.cli.main import run_cli
 from provisioning_api.flood.faults import plan_fleet
-from provisioning_api.flood.fleet import Fleet, fleet_client
+from provisioning_api.flood.fleet import Fleet, announce_fleet, fleet_client
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def prompt(
     """Calls the program; gives its exit code and what it printed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", server.url)
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_KEY_FILE", str(server.key_file))
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(*arguments: str) -> tuple[int, str]:
@@ -41,20 +43,18 @@ def prompt(
 @pytest.fixture
 def two_members(server: RealServer) -> list[str]:
     """Simulated machines that enrolled; nothing answers at their addresses."""
-    httpx.patch(
-        f"{server.url}/api/rules/any-machine-on-this-network",
-        json=FROM_HERE,
-        timeout=PATIENCE_S,
-        trust_env=False,
-    ).raise_for_status()
     ca = httpx.get(f"{server.url}/api/ca.pem", timeout=PATIENCE_S, trust_env=False).text
 
     async def live() -> None:
-        async with fleet_client(server.tls_url, ca) as client:
-            await Fleet(client).live(plan_fleet(2, 1, faulty=0, spread_s=0))
+        plans = plan_fleet(2, 1, faulty=0, spread_s=0)
+        async with operator_of(server) as operator, fleet_client(server.tls_url, ca) as client:
+            await announce_fleet(operator, plans)
+            await Fleet(client).live(plans)
 
     asyncio.run(live())
-    found = httpx.get(f"{server.url}/api/machines", timeout=PATIENCE_S, trust_env=False).json()
+    found = httpx.get(
+        f"{server.url}/api/machines", headers=server.headers, timeout=PATIENCE_S, trust_env=False
+    ).json()
     return [machine["name"] for machine in found]
 
 
@@ -125,6 +125,40 @@ def test_what_the_server_refuses_is_told_in_its_words(prompt: Any) -> None:
     assert code == 0 and "on" in out
 
 
+def test_a_machine_is_expected_and_accepted_by_its_code_at_the_prompt(
+    prompt: Any, server: RealServer, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("an-asset-tag-of-one-machine\n")
+    assert prompt("machines", "announce", "SN 1", "--secret-file", str(secret))[0] == 0
+    code, out = prompt("machines", "announced")
+    assert code == 0 and "SN 1" in out and "expected" in out and "asset-tag" not in out
+    assert prompt("machines", "unannounce", "SN 1")[0] == 0
+
+    ca = httpx.get(f"{server.url}/api/ca.pem", timeout=PATIENCE_S, trust_env=False).text
+
+    def report(known: bool, **changed: Any) -> Ramdisk:
+        async def work() -> Ramdisk:
+            async with fleet_client(server.tls_url, ca) as client:
+                machine = Ramdisk(client, **changed)
+                assert (await machine.discover()).is_success is known
+            return machine
+
+        return asyncio.run(work())
+
+    first = report(True)
+    anew = report(False, macs=first.macs, uuid=first.uuid)
+    code, out = prompt("machines", "accept", first.name)
+    assert code == 1 and "machine.code_missing" in out
+    code, out = prompt("machines", "accept", first.name, "--code", anew.code)
+    assert code == 1 and "machine.code_changed" in out
+    code, out = prompt("machines", "show", first.name)
+    assert code == 0 and "CONFLICT" in out and anew.code in out and "the same address" in out
+    assert prompt("machines", "key", first.name, "--code", anew.code)[0] == 0
+    code, out = prompt("machines", "accept", first.name, "--code", anew.code)
+    assert code == 0 and "is accepted" in out
+
+
 def test_without_a_server_the_prompt_says_how_to_start_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -135,7 +169,7 @@ def test_without_a_server_the_prompt_says_how_to_start_one(
 
 
 def test_a_page_follows_what_happens_to_machines(server: RealServer, two_members: list[str]) -> None:
-    headers = {"Last-Event-ID": "0"}
+    headers = {"Last-Event-ID": "0", **server.headers}
     with httpx.stream(
         "GET", f"{server.url}/api/events", headers=headers, timeout=PATIENCE_S, trust_env=False
     ) as events:

@@ -92,7 +92,9 @@ def enrol(operator: httpx.AsyncClient, machine_client: httpx.AsyncClient) -> Enr
         own = key or p256()
         ramdisk = Ramdisk(machine_client)
         await ramdisk.discover()
-        await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+        await operator.post(
+            f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name, "code": ramdisk.code}
+        )
         answer = await ramdisk.enrol(await ramdisk.token(), csr=csr_of(own))
         return Member(machine_client, ramdisk.machine_id, own, answer.raise_for_status().json())
 
@@ -177,7 +179,7 @@ async def test_a_certificate_that_ended_renews_nothing_and_its_machine_says_so(
     assert machine["state"] == "failed" and "certificates ended" in machine["cause"]
     assert "soundstage machines arm node1 --token" in machine["hint"]
     # The way forward that the hint names.
-    await operator.post("/api/machines/node1/accept", json={})
+    await operator.post("/api/machines/node1/accept", json={"code": machine["code"]})
     armed = await operator.post("/api/machines/node1/enrolments", json={"deliver": "operator"})
     ramdisk = Ramdisk(member.client, macs=machine["macs"], uuid=machine["uuid"])
     assert (await ramdisk.enrol(armed.json()["token"])).is_success
@@ -270,7 +272,9 @@ async def test_our_own_certificate_is_changed_under_a_server_that_runs(tmp_path:
 
     async with server:
         first = await serial()
-        changing = asyncio.create_task(own.keep_fresh(context, ["localhost"], every=timedelta(seconds=0.1)))
+        changing = asyncio.create_task(
+            own.keep_fresh(context, lambda: ["localhost"], every=timedelta(seconds=0.1))
+        )
 
         async def changed() -> bool:
             return await serial() != first

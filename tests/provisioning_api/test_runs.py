@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import client_of, end_of, eventually
+from conftest import client_of, end_of, eventually, operator_of
 from fastapi import FastAPI
 from ramdisk import Ramdisk
 from sqlalchemy import select
@@ -199,7 +199,7 @@ async def test_a_run_that_takes_too_long_is_ended_and_says_so(
     short = settings.provisioning.model_copy(update={"run_timeout_s": 3})
     made = build_process(settings.model_copy(update={"provisioning": short}))
     app = made.app()
-    async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as operator:
+    async with app.router.lifespan_context(app), operator_of(app) as operator:
         await enrolled(app, operator, "a")
         run = (await operator.post("/api/runs", json={"machines": ["a"]})).json()
         ended = await end_of(operator, run["id"])
@@ -305,7 +305,7 @@ async def test_a_run_goes_on_while_the_api_is_away_and_is_taken_over(
     )
     first = build_process(settings)
     app = first.app()
-    async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as operator:
+    async with app.router.lifespan_context(app), operator_of(app) as operator:
         await enrolled(app, operator, "a")
         run = (await operator.post("/api/runs", json={"machines": ["a"]})).json()
         await at_work(app, run["id"])
@@ -313,7 +313,7 @@ async def test_a_run_goes_on_while_the_api_is_away_and_is_taken_over(
     gate.touch()
     second = build_process(settings)
     app = second.app()
-    async with app.router.lifespan_context(app), client_of(app, "http://localhost", "127.0.0.1") as operator:
+    async with app.router.lifespan_context(app), operator_of(app) as operator:
         assert (await end_of(operator, run["id"]))["state"] == "succeeded"
         read = await second.services.events.read(f"run:{run['id']}", limit=1000)
     assert [event.seq for event in read] == list(range(1, len(read) + 1))
@@ -335,5 +335,7 @@ async def enrolled(app: FastAPI, operator: httpx.AsyncClient, name: str) -> None
     async with client_of(app, "https://provisioning.example", "10.0.0.7") as client:
         ramdisk = Ramdisk(client, address="127.0.0.1")
         (await ramdisk.discover()).raise_for_status()
-        await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name})
+        await operator.post(
+            f"/api/machines/{ramdisk.machine_id}/accept", json={"name": name, "code": ramdisk.code}
+        )
         (await ramdisk.enrol(await ramdisk.token())).raise_for_status()

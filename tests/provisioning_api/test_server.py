@@ -18,16 +18,14 @@ import httpx
 import pytest
 from conftest import PATIENCE_S, eventually
 from cryptography.hazmat.primitives import serialization
-from real_server import RealServer, running_server
+from real_server import FLEET_LIMITS, RealServer, running_server
 from test_runs import LOCAL
 
 from provisioning_api.enrolment.keys import KeyFolder
 from provisioning_api.enrolment.tls_authority import TlsAuthority
 from provisioning_api.flood.faults import Fault, plan_fleet
-from provisioning_api.flood.fleet import Fleet, fleet_client
+from provisioning_api.flood.fleet import Fleet, announce_fleet, fleet_client
 from provisioning_api.machines.identity import check_name
-
-FROM_HERE = {"enabled": True, "when": {"networks": ["127.0.0.0/8"]}}
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def ca(server: RealServer) -> str:
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """One server for the tests that change nothing."""
     folder = tmp_path_factory.mktemp("lasting")
-    with running_server(folder, {"SOUNDSTAGE_STATE_DIR": str(folder / "state")}) as running:
+    with running_server(folder, {"SOUNDSTAGE_STATE_DIR": str(folder / "state"), **FLEET_LIMITS}) as running:
         yield running
 
 
@@ -49,7 +47,7 @@ def lasting_ca(lasting: RealServer) -> str:
 
 
 def operator_of(server: RealServer) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_S, trust_env=False)
+    return httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=PATIENCE_S, trust_env=False)
 
 
 def tls_client(server: RealServer, ca: str, **versions: Any) -> httpx.Client:
@@ -230,7 +228,7 @@ async def test_a_fleet_with_faults_loses_and_doubles_nobody_and_the_inventory_is
 ) -> None:
     plans = plan_fleet(120, 7, faulty=0.3, spread_s=1.0)
     async with operator_of(server) as operator, fleet_client(server.tls_url, ca) as client:
-        await operator.patch("/api/rules/any-machine-on-this-network", json=FROM_HERE)
+        await announce_fleet(operator, plans)
         with InventoryReader(tmp_path / "state" / "inventory" / "soundstage.json") as reader:
             result = await Fleet(client).live(plans, 7)
         machines = (await operator.get("/api/machines")).json()
@@ -300,8 +298,8 @@ async def kill_drill(server: RealServer, ca: str, project: Path, rounds: int) ->
     (project / "playbook.yaml").write_text(LOCAL + "    - ansible.builtin.command: sleep 1\n")
     asked: list[str] = []
     async with operator_of(server) as operator:
-        await operator.patch("/api/rules/any-machine-on-this-network", json=FROM_HERE)
         plans = plan_fleet(rounds * 10, 11, faulty=0, spread_s=0.5)
+        await announce_fleet(operator, plans)
         for number in range(rounds):
             async with fleet_client(server.tls_url, ca) as client:
                 fleet = asyncio.create_task(Fleet(client).live(plans[number * 10 : number * 10 + 10]))

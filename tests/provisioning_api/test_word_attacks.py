@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -152,29 +153,47 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read(
 
     headers = {"Content-Type": "application/json"}
     answer = await machine_client.post("/api/agent/discover", content=endless(), headers=headers)
-    # Nobody unknown may send much; who has a key is told of its own limit.
-    refused(answer, 401, "auth.required")
-    assert taken <= 1 << 20
+    refused(answer, 413, "http.body_too_large")
+    assert "64 KiB" in answer.json()["detail"]
+    assert taken <= 256 << 10
+
+
+async def test_a_report_with_ten_thousand_disks_is_refused_with_the_limit(ramdisk: Ramdisk) -> None:
+    ramdisk.hardware = {"disks": [{"name": f"sd{n}", "bytes": 1} for n in range(10_000)]}
+    answer = await ramdisk.discover()
+    refused(answer, 413, "http.body_too_large")
+    assert "64 KiB" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/agent/discover", "/api/ready-for-provisioning"])
+async def test_a_body_that_would_unpack_to_gigabytes_is_not_unpacked(
+    machine_client: httpx.AsyncClient, path: str
+) -> None:
+    packed = zlib.compress(b" " * (16 << 20))
+    headers = {"Content-Type": "application/json", "Content-Encoding": "deflate"}
+    refused(await machine_client.post(path, content=packed, headers=headers), 415, "http.body_encoded")
 
 
 async def test_a_report_cannot_be_of_any_length(ramdisk: Ramdisk) -> None:
     ramdisk.hardware = {"disks": [{"name": f"sd{n}", "bytes": 1} for n in range(129)]}
-    refused(await ramdisk.discover(), 422, "request.invalid")
+    refused(await ramdisk.discover(), 422, "agent.bad_report")
     ramdisk.hardware, ramdisk.macs = {}, [random_mac() for _ in range(33)]
-    refused(await ramdisk.discover(), 422, "request.invalid")
+    refused(await ramdisk.discover(), 422, "agent.bad_report")
 
 
 async def test_a_rule_looks_at_where_a_call_comes_from_and_not_at_what_it_says(
     app: FastAPI, operator: httpx.AsyncClient
 ) -> None:
-    rule = {"enabled": True, "when": {"networks": ["10.0.0.0/24"]}}
-    (await operator.patch("/api/rules/any-machine-on-this-network", json=rule)).raise_for_status()
-    async with client_of(app, "https://provisioning.example", "192.0.2.66") as outside:
-        liar = Ramdisk(outside, address="10.0.0.7")
-        assert (await liar.discover()).json()["state"] == "discovered"
-    async with client_of(app, "https://provisioning.example", "10.0.0.8") as inside:
-        honest = Ramdisk(inside, address="10.0.0.8")
-        assert (await honest.discover()).json()["state"] == "accepted"
+    rule = {"name": "here", "when": {"networks": ["10.0.0.0/24"]}, "then": {"tags": ["here"]}}
+    (await operator.post("/api/rules", json=rule)).raise_for_status()
+    async with (
+        client_of(app, "https://provisioning.example", "192.0.2.66") as outside,
+        client_of(app, "https://provisioning.example", "10.0.0.8") as inside,
+    ):
+        liar, honest = Ramdisk(outside, address="10.0.0.7"), Ramdisk(inside, address="10.0.0.8")
+        for ramdisk, tags in ((liar, []), (honest, ["here"])):
+            (await ramdisk.discover()).raise_for_status()
+            assert (await operator.get(f"/api/machines/{ramdisk.name}")).json()["tags"] == tags
 
 
 async def test_a_rule_that_accepts_the_whole_world_cannot_be_made(operator: httpx.AsyncClient) -> None:

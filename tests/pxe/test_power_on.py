@@ -26,7 +26,7 @@ MakeMachine = Callable[..., QemuMachine]
 
 def accept(power: PowerOn, machine: QemuMachine, name: str = "node1") -> None:
     found = power.wait_for(machine, "discovered")
-    power.call("POST", f"/api/machines/{found['name']}/accept", {"name": name})
+    power.accept(found, name)
 
 
 def until_on_console(machine: QemuMachine, text: str, times: int = 1) -> None:
@@ -202,7 +202,7 @@ def test_a_swapped_piece_is_named_and_the_machine_takes_a_new_yes(
     machine = computer()
     fails(power, machine, "bad_chunk", "artefacts")
     image.write_bytes(whole)
-    power.call("POST", "/api/machines/node1/accept", {})
+    power.accept(power.call("GET", "/api/machines/node1"), "node1")
     assert power.wait_for(machine, "ready")["name"] == "node1"
 
 
@@ -216,7 +216,7 @@ def test_a_manifest_that_others_signed_is_named_and_nothing_is_written(
     found = power.wait_for(machine, "discovered")
     manifest = power.artefacts / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"version"', ' "version"', 1))
-    power.call("POST", f"/api/machines/{found['name']}/accept", {"name": "node1"})
+    power.accept(found, "node1")
     until_on_console(machine, "FAILED")
     machine.power_off()
     assert digest(machine.disk) == before

@@ -9,13 +9,15 @@ from typing import Any
 
 
 def told_until_ready(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
-    """The fields of all its lines together: `url`, `provisioning_url`, `provisioning_tls_url`, and `key` at
-    the first start. AssertionError with its log when it ends before.
+    """The fields of all its lines together: `url`, `provisioning_url`, `provisioning_tls_url`, and `key` (out
+    of the file that it names) at the first start. AssertionError with its log when it ends before.
     """
     assert process.stdout is not None
     told: dict[str, Any] = {}
     for line in process.stdout:
         told |= json.loads(line)
         if told["event"] == "ready":
+            if "key_file" in told:
+                told["key"] = Path(told["key_file"]).read_text()
             return told
     raise AssertionError(log.read_text())

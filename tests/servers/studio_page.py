@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local_login import local_headers
 from playwright.sync_api import Page, expect
 from ready import told_until_ready
+
+from app.local_access import read_local_access
+from app.start_link import make_start_link
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
@@ -25,6 +29,8 @@ OPTIONS = [
     "--disable-background-networking",
     "--no-first-run",
     "--mute-audio",
+    # A name that is not this machine's leads to it: such pages are no secure context over plain HTTP.
+    "--host-resolver-rules=MAP studio.example 127.0.0.1",
 ]
 PATIENCE_MS = 240_000
 
@@ -48,6 +54,8 @@ class Studio:
     """Of the provisioning API; kept over a restart, as the other is."""
     provisioning_url: str = ""
     provisioning_tls_url: str = ""
+    https_url: str = ""
+    ca_file: str = ""
 
     def start(self) -> None:
         port = self.url.rpartition(":")[2] or "0"
@@ -74,6 +82,19 @@ class Studio:
         self.url = told["url"]
         self.provisioning_url = told["provisioning_url"]
         self.provisioning_tls_url = told["provisioning_tls_url"]
+        self.https_url = told.get("https_url", "")
+        self.ca_file = told.get("ca_file", "")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of the user of this machine."""
+        return local_headers(self.path / "state")
+
+    def start_link(self) -> str:
+        """A link that logs a browser in once."""
+        access = read_local_access(self.path / "state")
+        assert access is not None
+        return make_start_link(access, None).url
 
     def stop(self) -> None:
         if self.process is not None:
@@ -88,10 +109,18 @@ class Visit:
 
     page: Page
     url: str
+    start_link: Callable[[], str]
     complaints: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
+    def log_in(self) -> None:
+        """With a start link, as the user of this machine."""
+        self.page.goto(self.start_link())
+        expect(self.page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
+
     def open(self, view: str = "talk") -> Page:
+        if not self.page.context.cookies():
+            self.log_in()
         self.page.goto(f"{self.url}/#/{view}")
         expect(self.page.locator(".bar")).to_be_visible(timeout=PATIENCE_MS)
         return self.page

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -198,10 +199,10 @@ async def test_a_commit_to_one_stream_wakes_only_who_follows_it(
     read = EventStore.read
 
     async def noted(
-        self: EventStore, stream: str | None = None, after: int = 0, limit: int = 1
+        self: EventStore, stream: str | None = None, *arguments: Any, **named: Any
     ) -> list[Event]:
         reads.append(stream)
-        return await read(self, stream, after, limit)
+        return await read(self, stream, *arguments, **named)
 
     monkeypatch.setattr(EventStore, "read", noted)
     events = EventStore(db, poll_s=60)
@@ -228,12 +229,10 @@ async def test_a_follower_with_nothing_to_read_reads_nothing(
     reads = 0
     read = EventStore.read
 
-    async def counted(
-        self: EventStore, stream: str | None = None, after: int = 0, limit: int = 1
-    ) -> list[Event]:
+    async def counted(self: EventStore, *arguments: Any, **named: Any) -> list[Event]:
         nonlocal reads
         reads += 1
-        return await read(self, stream, after, limit)
+        return await read(self, *arguments, **named)
 
     monkeypatch.setattr(EventStore, "read", counted)
     events = EventStore(db, poll_s=0.05)

@@ -87,9 +87,48 @@ def test_nobody_can_forge_a_line_or_colour_the_terminal() -> None:
     assert "Traceback (most recent call last):\n" in text
 
 
-def test_hashes_of_content_stay_readable() -> None:
-    assert mask_text(f"sha256:{KEY}") == f"sha256:{KEY}"
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"sha256:{KEY}",
+        f"SHA-256 {KEY} of the playbook",
+        f'{{"spec_sha256": "{KEY}", "x": 1}}',
+        f"spec_hash={KEY}",
+        f"etag: '{KEY}'",
+        f"GET /api/farm/tasks/task_1/blobs/{KEY}",
+        f"checksum {KEY.upper()}",
+    ],
+)
+def test_hashes_of_content_stay_readable(text: str) -> None:
+    assert mask_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "x ",
+        "key=",
+        "api_key_hash=",
+        "token_sha256: ",
+        '"api_key_hashes": "',
+        "/hook/",
+        "sha256 of the key ",
+    ],
+)
+def test_what_is_not_called_a_hash_of_content_may_be_a_key(before: str) -> None:
+    assert mask_text(f"{before}{KEY}") == f"{before}{MASK}"
     assert mask_text(f"{KEY} x{KEY}0 {KEY[:63]}") == f"{MASK} x{KEY}0 {KEY[:63]}"
+
+
+def test_fields_with_hashes_of_content_stay_readable_in_lines_and_answers(logged: io.StringIO) -> None:
+    get_logger("x").info(
+        "made", spec_hash=KEY, files=[{"sha256": KEY, "key": KEY}], api_key_hash=KEY, note=KEY
+    )
+    get_logger("x").info("told", sha256=f"from a file {KEY}")
+    first, second = lines(logged)
+    assert (first["spec_hash"], first["files"]) == (KEY, [{"sha256": KEY, "key": MASK}])
+    assert (first["api_key_hash"], first["note"], second["sha256"]) == (MASK, MASK, f"from a file {MASK}")
 
 
 SECRETS = (

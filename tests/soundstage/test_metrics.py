@@ -111,6 +111,7 @@ async def test_the_access_log_names_the_path_and_never_the_query(
         200,
     )
     assert line["trace_id"] == answer.headers["x-trace-id"]
+    assert line["source"] == "127.0.0.1"
     assert "hunter2" not in quiet_logs.getvalue()
 
 

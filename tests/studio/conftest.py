@@ -11,6 +11,7 @@ import httpx
 import pytest
 from avatar.spec import Canvas
 from fastapi import FastAPI
+from local_login import log_in_locally
 
 import studio.models  # noqa: F401 - the tables
 from farm.local import LocalOptions, LocalScheduler
@@ -50,6 +51,8 @@ def settings(tmp_path: Path) -> Settings:
             "state_dir": tmp_path / "state",
             "out_dir": tmp_path / "out",
             "personas_dir": personas,
+            # Receivers are on this machine.
+            "webhooks": {"loopback": True},
             "limits": {"upload_mib": 1, "script_chars": 20_000, "scenes": 20, "queued_renders": 30},
         }
     )
@@ -110,15 +113,19 @@ async def rooms(studio_rooms: Studio) -> Studio:
 async def client(
     settings: Settings, db: Database, events: EventStore, studio_rooms: Studio
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The REST doors, as admin on this machine."""
+    """The REST API, as the user of this machine."""
     app = FastAPI()
     app.state.studio = studio_rooms
     for router in routers():
         app.include_router(router)
-    install_policy(app, Policy.open(settings, db, events), public={"/openapi.json": "no secret", **DOCS})
+    policy = Policy.open(settings, db, events)
+    install_policy(app, policy, public={"/openapi.json": "no secret", **DOCS})
     install_error_handlers(app)
     transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50_000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as made:
+    headers = await log_in_locally(policy)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8000", headers=headers
+    ) as made:
         yield made
 
 

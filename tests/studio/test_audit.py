@@ -24,7 +24,7 @@ from studio.wiring import Studio, build_studio
 
 @pytest.fixture
 def audit(db: Database, tmp_path: Path) -> AuditLog:
-    return AuditLog(db, HeadFile(tmp_path / "head.json"))
+    return AuditLog(db, HeadFile(tmp_path))
 
 
 @pytest.fixture

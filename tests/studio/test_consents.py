@@ -23,11 +23,15 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 DRAFT = ConsentDraft(person="Grace H.", purpose="course videos", granted_at=date(2026, 1, 5))
 
 
-async def picture(rooms: Any) -> Any:
+async def uploaded(rooms: Any, content: bytes, name: str) -> Any:
     async def chunks() -> Any:
-        yield JPEG
+        yield content
 
-    return await rooms.assets.upload(chunks(), AssetLabels(name="photo.jpg"))
+    return await rooms.assets.upload(chunks(), AssetLabels(name=name))
+
+
+async def picture(rooms: Any) -> Any:
+    return await uploaded(rooms, JPEG, "photo.jpg")
 
 
 def photo_spec(sha256: str, consent: dict[str, Any] | None) -> RenderSpec:
@@ -71,15 +75,15 @@ async def test_a_revoked_consent_allows_nothing_new(studio_rooms: Any) -> None:
 
 
 async def test_a_lip_sync_of_a_video_with_consent_is_one_task_with_a_named_file(
-    rooms: Any, blobs: Any, settings: Any
+    rooms: Any, settings: Any
 ) -> None:
     consent = await rooms.consents.record(DRAFT)
-    clip = await blobs.put_bytes(b"\x00\x00\x00\x18ftypisom clip")
-    sound = await blobs.put_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt sound")
+    clip = await uploaded(rooms, b"\x00\x00\x00\x18ftypisom clip", "clip.mp4")
+    sound = await uploaded(rooms, b"RIFF\x24\x00\x00\x00WAVEfmt sound", "sound.wav")
     given = {"id": consent.id, "person": "-", "granted_at": "-", "purpose": "-"}
     spec = {"face": {"video": {"sha256": clip.sha256}, "consent": given}, "audio": {"sha256": sound.sha256}}
     request = RenderRequest(lipsync=LipsyncSpec.model_validate(spec), title="Dubbed")
-    asked = await rooms.renders.create(request, given={clip.sha256, sound.sha256})
+    asked = await rooms.renders.create(request)
     view = await rooms.renders.wait(asked.id)
     assert (view.kind, view.state, view.title) == ("lipsync", RenderState.DONE, "Dubbed")
     assert view.out_files == [f"dubbed-{view.id[-6:]}.mp4"]

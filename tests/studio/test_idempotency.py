@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from local_login import log_in_locally
 from sqlalchemy import update
 
 from policy import Policy, install_policy
@@ -44,13 +45,19 @@ async def server(settings: Settings, database_url: str, scheduler: Any) -> Async
     )
     for router in routers():
         app.include_router(router)
-    install_policy(app, Policy.open(settings, db, events), public=REFERENCE)
+    policy = Policy.open(settings, db, events)
+    install_policy(app, policy, public=REFERENCE)
     install_error_handlers(app)
     listening = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     task = asyncio.create_task(running.serve(sockets=[listening]))
     port = listening.getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}",
+        headers=await log_in_locally(policy),
+        timeout=30,
+        trust_env=False,
+    ) as client:
         yield client
     running.should_exit = True
     await task

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from avatar.spec import RenderSpec, Scene
+from avatar.spec import MediaRef, RenderSpec, Scene
 
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.telemetry import trace
-from studio.consents.schemas import ConsentDraft
 from studio.renders.journal import RenderJournal, stream_of
 from studio.renders.lock import DriverLock
+from studio.renders.media import media_in, replace_paths
 from studio.renders.schemas import Progress, RenderRequest, RenderView
 from studio.renders.states import (
     ACTIVE,
@@ -23,6 +23,7 @@ from studio.renders.states import (
     RenderState,
     move,
 )
+from studio.wiring import worker_cache
 
 
 async def states_of(events: Any, render_id: str) -> list[str]:
@@ -115,6 +116,19 @@ async def test_a_failed_render_keeps_the_end_of_the_workers_log(rooms: Any, made
     log = await rooms.renders.log(failed.id)
     assert "segment garbage" in log and "Traceback" in log
     assert await rooms.renders.log((await made(rooms, "fine")).id) == ""
+
+
+async def test_what_crashes_twice_in_the_same_way_is_not_tried_a_third_time(
+    rooms: Any, made: Any, settings: Any
+) -> None:
+    view = await made(rooms, "!crash count")
+    assert view.error.code == "worker.crashed" and "another format" in view.error.hint
+    assert (worker_cache(settings) / "crashed").read_text() == "x" * 2
+
+
+async def test_broken_input_is_tried_once(rooms: Any, made: Any, settings: Any) -> None:
+    assert (await made(rooms, "!fail")).error.code == "face.not_found"
+    assert (worker_cache(settings) / "failed").read_text() == "x"
 
 
 async def test_a_worker_that_crashed_once_is_tried_again(rooms: Any, made: Any) -> None:
@@ -246,6 +260,25 @@ async def test_a_waiting_render_says_how_many_are_ahead_of_it_or_that_nobody_dri
     driver.release()
 
 
+async def test_a_render_that_waits_to_be_joined_says_so(rooms: Any, ask: Any) -> None:
+    first = await rooms.renders.create(ask("!slow 1"))
+    others = [await rooms.renders.create(ask(f"!slow {60 + n}", priority=5)) for n in range(2)]
+
+    async def waits_to_be_joined() -> bool:
+        return (await rooms.renders.explain(first.id)).startswith("waits: all frames are drawn, to be joined")
+
+    async with asyncio.timeout(60):
+        while not await waits_to_be_joined():  # noqa: ASYNC110 - the scheduler makes it true
+            await asyncio.sleep(0.05)
+    view = await rooms.renders.get(first.id)
+    assert view.state is RenderState.RUNNING and view.progress.stage == "assemble"
+    assert "2 of 2 workers busy" in view.waits
+    assert "frame" not in view.sentence.removeprefix("running: all frames are drawn")
+    for other in others:
+        await rooms.renders.cancel(other.id)
+    assert (await rooms.renders.wait(first.id)).state is RenderState.DONE
+
+
 async def test_a_report_that_fails_in_a_way_nobody_thought_of_is_not_the_last(
     rooms: Any, made: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,30 +369,29 @@ async def test_files_by_path_are_refused_and_unknown_hashes_too(studio_rooms: An
         assert caught.value.code == code
 
 
-async def test_a_spec_from_a_file_brings_its_own_media(studio_rooms: Any, tmp_path: Path, blobs: Any) -> None:
-    (tmp_path / "voice.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64))
-    spec = RenderSpec.model_validate({"scenes": [{"id": "one", "audio": {"path": "voice.wav"}}]})
-    view = await studio_rooms.renders.create_from_file(spec, tmp_path)
-    detail = await studio_rooms.renders.detail(view.id)
-    audio = detail.spec.scenes[0].audio
-    assert audio.path is None and audio.media_type == "audio/wav" and await blobs.exists(audio.sha256)
-
-
-async def test_what_moves_a_photo_comes_with_its_spec_from_a_file(
-    studio_rooms: Any, tmp_path: Path, blobs: Any
-) -> None:
-    given = {"person": "Grace H.", "purpose": "tests", "granted_at": "2026-01-05"}
-    consent = await studio_rooms.consents.record(ConsentDraft.model_validate(given))
-    (tmp_path / "face.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(300))
-    (tmp_path / "nod.json").write_text('{"version": 1, "fps": 25.0, "kp": []}')
+async def test_every_file_that_a_spec_names_is_replaced_by_what_was_stored(tmp_path: Path) -> None:
+    seen: list[str] = []
+    for name in ("voice.wav", "face.jpg", "nod.json"):
+        (tmp_path / name).write_bytes(b"x")
     face = {"kind": "photo", "image": {"path": "face.jpg"}, "driving": {"path": "nod.json"}}
-    agreed = {"id": consent.id, "person": "?", "granted_at": "?", "purpose": "?"}
-    scene = {"id": "one", "script": "Hello.", "face": {**face, "consent": agreed}}
-    spec = RenderSpec.model_validate({"scenes": [scene]})
-    view = await studio_rooms.renders.create_from_file(spec, tmp_path)
-    driving = (await studio_rooms.renders.detail(view.id)).spec.scenes[0].face.driving
-    assert (driving.path, driving.media_type, driving.name) == (None, "application/json", "nod.json")
-    assert await blobs.exists(driving.sha256)
+    scenes = [
+        {"id": "one", "audio": {"path": "voice.wav"}},
+        {"id": "two", "script": "Hello.", "face": {**face, "consent": None}},
+    ]
+    spec = RenderSpec.model_validate({"scenes": scenes})
+
+    async def store(path: Path) -> MediaRef:
+        seen.append(path.parent.name)
+        return MediaRef(sha256="sha256:" + "0" * 64)
+
+    stored = await replace_paths(spec, tmp_path, store)
+    found = [ref for _, ref in media_in(stored)]
+    assert sorted(str(ref.name) for ref in found) == ["face.jpg", "nod.json", "voice.wav"]
+    assert set(seen) == {tmp_path.name}
+    assert all(ref.path is None and ref.sha256 is not None for ref in found)
+    (tmp_path / "nod.json").unlink()
+    with pytest.raises(NotFound, match="no file nod"):
+        await replace_paths(spec, tmp_path, store)
 
 
 def test_transitions_reach_every_state_and_forbid_the_rest() -> None:

@@ -41,7 +41,7 @@ CONSENT = {"person": "Grace H.", "purpose": "course videos", "granted_at": "2026
 
 @pytest.fixture
 async def studio_rooms(settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any, tmp_path: Any) -> Any:
-    audit = AuditLog(db, HeadFile(tmp_path / "head.json"))
+    audit = AuditLog(db, HeadFile(tmp_path))
     made = build_studio(settings, db, events, blobs, scheduler, None, audit, worker_version="1.0")
     yield made
     await made.dispatcher.close()
@@ -77,7 +77,7 @@ async def test_a_render_and_all_that_comes_of_it_is_its_tenants(
         assert missing.value.code == "render.not_found"
     told = await events.read(f"render:{view.id}")
     assert {event.data["tenant"] for event in told} == {"acme"}
-    audit = AuditLog(db, HeadFile(tmp_path / "head.json"))
+    audit = AuditLog(db, HeadFile(tmp_path))
     assert [line.kind for line in await audit.read(0, 10, "acme")] == ["artefact.made"]
     assert await audit.read(0, 10, "default") == []
 

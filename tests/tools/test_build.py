@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,3 +116,99 @@ def test_the_engines_are_pinned_to_the_versions_that_are_documented(engine: str,
     modules = (BUILD.parent / engine / "go.mod").read_text()
     assert f" v{version}" in modules
     assert (BUILD.parent / engine / "go.sum").stat().st_size > 0
+
+
+SLOW_GO = (
+    "#!/bin/sh\n"
+    'if [ "$1" = env ]; then echo go1.26 linux amd64; exit; fi\n'
+    'while [ "$1" != -o ]; do shift; done\n'
+    'echo started >>"$STARTED"\n'
+    'read line <"$GATE"\n'
+    'printf \'#!/bin/sh\\n\' >"$2" && chmod +x "$2"\n'
+)
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts a build of opa whose compiler waits for a line in the pipe `gate`; each notes that it runs."""
+    (tmp_path / "go").write_text(SLOW_GO)
+    (tmp_path / "go").chmod(0o755)
+    os.mkfifo(tmp_path / "gate")
+    begun: list[subprocess.Popen[str]] = []
+    environment = {
+        "PATH": f"{tmp_path}:{os.defpath}",
+        "SOUNDSTAGE_TOOLS": str(tmp_path / "cache"),
+        "STARTED": str(tmp_path / "started"),
+        "GATE": str(tmp_path / "gate"),
+    }
+
+    def started() -> subprocess.Popen[str]:
+        begun.append(
+            subprocess.Popen(
+                [BUILD, "opa"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                start_new_session=True,
+            )
+        )  # fmt: skip
+        return begun[-1]
+
+    yield started
+    for process in begun:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until_there(file: Path) -> None:
+    until = time.monotonic() + 30
+    while not file.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def open_gate(folder: Path) -> None:
+    """Blocks until a compiler waits."""
+    (folder / "gate").write_text("go on\n")
+
+
+def test_two_builders_at_once_build_once(tmp_path: Path, begin: Callable[[], subprocess.Popen[str]]) -> None:
+    first = begin()
+    until_there(tmp_path / "started")
+    second = begin()
+    assert second.stderr is not None
+    assert second.stderr.readline() == "Waiting for opa, which another process is building\n"
+    open_gate(tmp_path)
+    printed = {process.communicate(timeout=30)[0] for process in (first, second)}
+    assert len(printed) == 1 and os.access(printed.pop().split("\t")[1].strip(), os.X_OK)
+    assert (tmp_path / "started").read_text() == "started\n"
+    assert [path.name[:4] for path in (tmp_path / "cache").iterdir()] == ["opa-"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_builder_that_is_stopped_leaves_nothing(
+    tmp_path: Path, begin: Callable[[], subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    process = begin()
+    until_there(tmp_path / "started")
+    os.killpg(process.pid, number)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_a_killed_builder_has_left_is_removed_by_the_next(
+    tmp_path: Path, begin: Callable[[], subprocess.Popen[str]]
+) -> None:
+    process = begin()
+    until_there(tmp_path / "started")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    cache = tmp_path / "cache"
+    old = cache / ".nomad.a1B2c3"
+    old.mkdir()
+    os.utime(old, (0, 0))
+    of_now = cache / ".nomad.d4E5f6"
+    of_now.mkdir()
+    assert [path.name for path in cache.glob(".opa*")] != []
+    built = build("consul", tmp_path)
+    assert built.returncode == 0, built.stderr
+    assert [path.name for path in cache.glob(".*")] == [of_now.name]

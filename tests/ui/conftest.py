@@ -49,7 +49,15 @@ def new_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def workless_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """Where every video fails: its workers end before they have said anything."""
-    with _up(tmp_path_factory, SOUNDSTAGE_WORKER__COMMAND='["/bin/false"]') as made:
+    with _up(tmp_path_factory, SOUNDSTAGE_WORKER__COMMAND="/bin/false") as made:
+        yield made
+
+
+@pytest.fixture
+def secured_studio(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """Which other computers reach by https, as studio.example."""
+    https = {"TLS": "self", "TLS_HOST": "127.0.0.1", "TLS_PORT": "0", "TLS_NAMES": "studio.example"}
+    with _up(tmp_path_factory, **{f"SOUNDSTAGE_HTTP__{name}": one for name, one in https.items()}) as made:
         yield made
 
 
@@ -79,12 +87,13 @@ def browser() -> Iterator[Browser]:
 def visiting(browser: Browser, studio: Studio) -> Iterator[Visiting]:
     contexts: list[BrowserContext] = []
 
-    def start(url: str = "", **options: Any) -> Visit:
+    def start(of: Studio | None = None, **options: Any) -> Visit:
         options.setdefault("viewport", {"width": 1440, "height": 900})
         contexts.append(browser.new_context(**options))
         contexts[-1].set_default_timeout(PATIENCE_MS)
         page = contexts[-1].new_page()
-        visit = Visit(page, url or studio.url)
+        chosen = of or studio
+        visit = Visit(page, chosen.url, chosen.start_link)
         page.on(
             "console",
             lambda one: visit.complaints.append(one.text) if one.type in ("error", "warning") else None,

@@ -31,6 +31,8 @@ class Stream:
     def __init__(self, page: Page) -> None:
         self._batches: list[str] = []
         self._sent = 0
+        # The stream of a shared worker cannot be stood in for: here the page itself has it.
+        page.add_init_script("delete globalThis.SharedWorker")
         page.route("**/api/events*", self._answer)
 
     def send(
@@ -54,7 +56,9 @@ class Stream:
 
 
 def test_the_stream_has_the_time_of_the_server(studio: Studio) -> None:
-    with httpx.stream("GET", f"{studio.url}/api/events", timeout=60, trust_env=False) as stream:
+    with httpx.stream(
+        "GET", f"{studio.url}/api/events", headers=studio.headers, timeout=60, trust_env=False
+    ) as stream:
         assert stream.headers["Date"].endswith("GMT")
 
 
@@ -93,3 +97,25 @@ def test_a_log_that_is_held_counts_the_lines_that_have_come_since(visiting: Visi
     expect(page.locator(".log li")).to_have_count(3)
     goes_on.click()
     expect(page.locator(".log li")).to_have_count(MOST_LINES)
+
+
+def test_what_has_left_the_stream_is_found_again_in_the_log_of_the_server(
+    visiting: Visiting, new_studio: Studio
+) -> None:
+    visit = visiting(new_studio)
+    page = visit.open()
+    for sentence in ("who can speak?", "list my videos"):
+        visit.say(sentence)
+        expect(page.locator(".turn", has_text=sentence).locator(".reply")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
+    # A page whose stream is silent: what it shows comes from the search alone.
+    later = visiting(new_studio)
+    Stream(later.page)
+    page = later.open("log")
+    search = page.get_by_label("Show only lines with")
+    expect(page.locator(".empty")).to_be_visible(timeout=PATIENCE_MS)
+    search.fill("tool list_personas")
+    expect(page.locator(".log li").first).to_contain_text("list_personas", timeout=PATIENCE_MS)
+    assert all("list_personas" in line for line in page.locator(".log li").all_inner_texts())
+    search.fill("nothing of that kind")
+    expect(page.locator(".empty")).to_have_text("No line with “nothing of that kind”.", timeout=PATIENCE_MS)

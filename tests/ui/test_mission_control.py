@@ -73,7 +73,7 @@ def filled(made: Visit, studio: Studio) -> Iterator[Visit]:
     member that a run works on, a machine that waits.
     """
     denied, waiting = (ask_for_approval(studio, f"Hello, {word} one.") for word in ("first", "second"))
-    with httpx.Client(base_url=studio.url, timeout=60, trust_env=False) as operator:
+    with httpx.Client(base_url=studio.url, headers=studio.headers, timeout=60, trust_env=False) as operator:
         operator.post(f"/api/approvals/{denied}/deny", json={"reason": "Too long."}).raise_for_status()
         made.say("save this as evening")
         expect(made.page.locator(".reply").last).to_contain_text("evening", timeout=PATIENCE_MS)
@@ -86,14 +86,16 @@ def filled(made: Visit, studio: Studio) -> Iterator[Visit]:
 
 async def farm_of_two(studio: Studio) -> None:
     """One machine waits to be accepted; on the other, at whose address nothing answers, a run was started."""
-    async with httpx.AsyncClient(base_url=studio.provisioning_url, timeout=60, trust_env=False) as operator:
+    async with httpx.AsyncClient(
+        base_url=studio.provisioning_url, headers=studio.headers, timeout=60, trust_env=False
+    ) as operator:
         authority = (await operator.get("/api/ca.pem")).text
         async with fleet_client(studio.provisioning_tls_url, authority) as client:
             (await Ramdisk(client, address="10.0.0.8").discover()).raise_for_status()
             member = Ramdisk(client, address="127.0.0.1")
             (await member.discover()).raise_for_status()
             accept = f"/api/machines/{member.machine_id}/accept"
-            (await operator.post(accept, json={"name": "node1"})).raise_for_status()
+            (await operator.post(accept, json={"name": "node1", "code": member.code})).raise_for_status()
             (await member.enrol(await member.token())).raise_for_status()
         (await operator.post("/api/runs", json={"machines": ["node1"]})).raise_for_status()
 
@@ -211,13 +213,30 @@ def test_the_keyboard_alone_reaches_a_video(made: Visit, visiting: Visiting) -> 
     expect(page.locator("#video, #progress")).to_be_visible(timeout=PATIENCE_MS)
 
 
+def test_a_snapshot_is_deleted_after_a_yes_only(visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.open()
+    for sentence in ("who can speak?", "save this as for a moment"):
+        visit.say(sentence)
+        expect(page.locator(".turn", has_text=sentence).locator(".reply")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator(".thinking")).to_have_count(0, timeout=PATIENCE_MS)
+    page.goto(f"{visit.url}/#/snapshots")
+    row = page.locator("tbody tr", has_text="for a moment")
+    for answer, left in (("Cancel", 1), ("Delete this snapshot", 0)):
+        row.get_by_role("button", name="Delete").click(timeout=PATIENCE_MS)
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name=answer).click()
+        expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
+        expect(row).to_have_count(left, timeout=PATIENCE_MS)
+
+
 def test_a_server_that_went_away_is_said_and_its_return_is_noticed(
     built_page: None, visiting: Visiting, tmp_path: Path
 ) -> None:
     away = Studio(tmp_path)
     away.start()
     try:
-        visit = visiting(away.url)
+        visit = visiting(away)
         page = visit.open()
         away.stop()
         expect(page.locator(".banner")).to_be_visible(timeout=PATIENCE_MS)
@@ -247,7 +266,7 @@ def test_a_step_is_called_by_what_it_does(visiting: Visiting) -> None:
 def test_a_video_that_failed_says_why_where_it_was_asked_for(
     visiting: Visiting, workless_studio: Studio
 ) -> None:
-    visit = visiting(workless_studio.url)
+    visit = visiting(workless_studio)
     page = visit.open()
     visit.say("Make a video in 360p where Nova says: Hello")
     expect(page.locator(".made .chip")).to_have_text("failed", timeout=PATIENCE_MS)

@@ -23,7 +23,7 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     new_studio: Studio, visiting: Visiting, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("PICTURES_TO", tmp_path))
-    visit = visiting(new_studio.url, viewport={"width": 1280, "height": 800}, color_scheme="light")
+    visit = visiting(new_studio, viewport={"width": 1280, "height": 800}, color_scheme="light")
     page = visit.open()
     for sentence in (SENTENCE, "who can speak?", "list my videos"):
         if sentence != SENTENCE:
@@ -35,6 +35,10 @@ def test_pictures_of_a_desk_in_light_and_dark_and_of_a_phone(
     expect(page.locator(".made .chip")).to_have_text("done", timeout=PATIENCE_MS)
     page.locator(".made").click()
     wait_for(page, "document.getElementById('video')?.readyState >= 2")
+    # Played for a moment: the browser's sign of loading would lie over the face.
+    page.locator("#video").evaluate("v => { v.muted = true; return v.play(); }")
+    wait_for(page, "document.getElementById('video').currentTime > 0.4")
+    page.locator("#video").evaluate("v => { v.pause(); v.muted = false; }")
     _take(page, folder / "mission-control-light.png")
     page.emulate_media(color_scheme="dark")
     page.goto(f"{new_studio.url}/#/log")

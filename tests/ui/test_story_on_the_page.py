@@ -84,7 +84,6 @@ def guarded(
     shutil.copytree(REPOSITORY / "personas", path / "personas")
     variables = {
         "SOUNDSTAGE_PERSONAS_DIR": str(path / "personas"),
-        "SOUNDSTAGE_AUTH__LOOPBACK_IS_ADMIN": "false",
         "SOUNDSTAGE_LLM__LOCAL__BASE_URL": slow_model.model.base_url,
         "SOUNDSTAGE_LLM__LOCAL__MODEL": "scripted",
         "SOUNDSTAGE_PROVISIONING__API_KEY_FILE": str(path / "api.key"),
@@ -109,7 +108,7 @@ def enter(guarded: Studio, visiting: Visiting) -> Callable[..., Page]:
             timeout=60,
             trust_env=False,
         )
-        page = visiting(guarded.url, **options).page
+        page = visiting(guarded, **options).page
         page.goto(f"{guarded.url}/#/{view}")
         page.locator("#key-value").fill(answer.raise_for_status().json()["key"])
         page.keyboard.press("Enter")
@@ -314,14 +313,14 @@ def test_markup_in_sentences_titles_and_reasons_stays_text(enter: Callable[..., 
 
 
 def test_the_page_of_the_api_loads_nothing_from_elsewhere(guarded: Studio, visiting: Visiting) -> None:
-    visit = visiting(guarded.url)
+    visit = visiting(guarded)
     visit.page.goto(f"{guarded.url}/docs")
     expect(visit.page.locator("h1, h2").first).to_be_visible(timeout=PATIENCE_MS)
     assert visit.hosts == {guarded.url}
 
 
 def test_a_key_is_asked_for_and_kept_from_scripts(guarded: Studio, visiting: Visiting) -> None:
-    page = visiting(guarded.url, bypass_csp=True).page
+    page = visiting(guarded, bypass_csp=True).page
     page.goto(guarded.url)
     page.locator("#key-value").fill("0" * 64)
     assert breaches(page) == []

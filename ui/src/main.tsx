@@ -4,6 +4,7 @@ import "@fontsource-variable/jetbrains-mono/wght.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 import type { Problem } from "./api/problem";
+import { Boundary, Uncaught } from "./kit/Uncaught";
 import { App } from "./shell/App";
 import "./kit/tokens.css";
 import "./kit/base.css";
@@ -20,6 +21,9 @@ const root = document.getElementById("root");
 if (root)
   createRoot(root).render(
     <QueryClientProvider client={queries}>
-      <App />
+      <Boundary>
+        <App />
+      </Boundary>
+      <Uncaught />
     </QueryClientProvider>,
   );

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes how many seconds machines spent in each role to a file; bench/ansible.py switches it on."""
+"""Writes how many seconds machines spent in each role to a file; bench/role_runs.py switches it on."""
 
 from __future__ import annotations
 

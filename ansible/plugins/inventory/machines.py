@@ -27,7 +27,7 @@ options:
     required: true
     choices: [soundstage.farm.machines]
   url:
-    description: Address of the API, such as C(https://10.0.0.5:8001).
+    description: Address of the API, such as C(https://10.0.0.5:8002).
     type: str
   token_file:
     description: File with an API key that may read machines.
@@ -58,8 +58,9 @@ author: Soundstage
 EXAMPLES = r"""
 # inventory/machines.yaml
 plugin: soundstage.farm.machines
-url: https://10.0.0.5:8001
+url: https://10.0.0.5:8002
 token_file: ~/.config/soundstage/inventory.key
+ca_file: ~/.config/soundstage/provisioning-ca.pem
 # Only where tags are not what tells servers from workers:
 group_names:
   control: [pool_head]

@@ -25,3 +25,9 @@ def open_media(path: Path, *, probe: bool = True) -> Iterator[av.container.Input
         av.open(file, "r", options=options, metadata_errors="replace") as container,
     ):
         yield container
+
+
+def decodable(stream: av.stream.Stream) -> bool:
+    """Whether there is a decoder for it: without one a stream has none of the properties of its kind."""
+    context: object = stream.codec_context
+    return context is not None

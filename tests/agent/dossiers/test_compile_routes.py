@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from local_login import log_in_locally
 
 from agent.dossiers import registry
 from app.composition import Services
@@ -32,7 +33,10 @@ def sample() -> Any:
 @pytest.fixture
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=create_app(services), client=("127.0.0.1", 50_000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as made:
+    headers = await log_in_locally(services.policy)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8000", headers=headers
+    ) as made:
         yield made
 
 

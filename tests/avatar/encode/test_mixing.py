@@ -116,3 +116,20 @@ def test_a_video_without_sound_is_known_as_such(tmp_path: Path) -> None:
     silent = clip(tmp_path / "silent.mov", np.zeros(0, np.int16))
     assert not has_sound(silent)
     assert has_sound(clip(tmp_path / "c.mov", tone(TONE_HZ, 1.0, 44_100, 0.5)))
+
+
+def test_samples_that_are_no_numbers_do_not_silence_the_voice(voice: Path, tmp_path: Path) -> None:
+    file = clip(tmp_path / "c.mov", tone(TONE_HZ, 1.0, 44_100, 0.5))
+    broken = tmp_path / "broken.mkv"
+    with av.open(str(file)) as source, av.open(str(broken), "w") as container:
+        pictures = container.add_stream_from_template(source.streams.video[0])
+        heard = container.add_stream("pcm_f32le", rate=44_100, layout="mono")
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = pictures
+                container.mux(packet)
+        frame = av.AudioFrame.from_ndarray(np.full((1, 44_100), np.nan, np.float32), "flt", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = 44_100, 0, Fraction(1, 44_100)
+        container.mux([*heard.encode(frame), *heard.encode(None)])
+    sound = mixed(voice, Underlay(broken, 0, 1000, gain_db=0.0))
+    assert level(sound, VOICE_HZ, 200, 900) == pytest.approx(0.25, rel=0.05)

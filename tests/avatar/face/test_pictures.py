@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from avatar.errors import InvalidInput
-from avatar.face.pictures import MAX_PIXELS, read_picture
+from avatar.face.pictures import MAX_PIXELS, is_picture, read_picture
 from PIL import Image, ImageCms
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -167,3 +167,17 @@ def test_the_file_name_is_not_trusted(half: Image.Image, tmp_path: Path) -> None
     path = tmp_path / "really a png.jpg"
     path.write_bytes(buffer.getvalue())
     assert read_picture(path).shape == (20, 40, 3)
+
+
+@pytest.mark.parametrize("side", [10_000, 14_000])
+def test_too_many_pixels_are_told_with_their_number_and_the_limit(
+    tmp_path: Path, side: int, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = tmp_path / "huge.png"
+    Image.new("1", (side, side)).save(path)
+    with pytest.raises(InvalidInput, match=r"the limit is 80 million") as caught:
+        read_picture(path)
+    assert caught.value.code == "picture.too_large"
+    assert f"{side} x {side}" in caught.value.message or "196 million" in caught.value.message
+    assert is_picture(path)
+    assert not recwarn.list

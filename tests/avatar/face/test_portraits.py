@@ -217,3 +217,59 @@ def test_files_are_known_by_their_content(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     expected = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_sha256(tmp_path / "a") == expected
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("name", ["hopper", "astronaut"])
+def test_a_picture_on_its_side_or_head_is_turned_upright(
+    request: pytest.FixtureRequest, tracker: FaceTracker, name: str, turns: int
+) -> None:
+    upright = request.getfixturevalue(name)
+    straight = prepare_portrait(upright, HASH, tracker=tracker)
+    lying = prepare_portrait(np.ascontiguousarray(np.rot90(upright, turns)), HASH, tracker=tracker)
+    assert (straight.turns, lying.turns) == (0, turns)
+    assert (lying.height, lying.width) == upright.shape[:2]
+    assert np.abs(lying.face.points[:, :2] - straight.face.points[:, :2]).max() < 1
+    assert lying.mask.shape == straight.mask.shape
+    (told,) = [notice for notice in lying.notices() if notice.code == "portrait.rotated"]
+    assert str(90 * turns) in told.message
+    assert "portrait.rotated" not in {notice.code for notice in straight.notices()}
+
+
+def test_a_small_face_in_a_large_picture_is_turned_too(astronaut: np.ndarray, tracker: FaceTracker) -> None:
+    wide = np.full((700, 1000, 3), 200, np.uint8)
+    wide[100:612, 300:812] = astronaut
+    assert prepare_portrait(wide, HASH, tracker=tracker).turns == 0
+    assert prepare_portrait(np.ascontiguousarray(np.rot90(wide)), HASH, tracker=tracker).turns == 1
+
+
+def test_of_several_faces_it_is_said_how_many_and_which_was_taken(
+    astronaut: np.ndarray, hopper: np.ndarray, tracker: FaceTracker
+) -> None:
+    both = np.full((600, 1024, 3), 200, np.uint8)
+    both[:512, :512] = astronaut
+    both[:, 512:] = hopper
+    (told,) = [
+        notice
+        for notice in prepare_portrait(both, HASH, tracker=tracker).notices()
+        if notice.code == "face.several"
+    ]
+    assert "2 faces" in told.message and "number 2 from the left (face_index 1)" in told.message
+    named = prepare_portrait(both, HASH, face_index=0, tracker=tracker)
+    assert "face.several" not in {notice.code for notice in named.notices()}
+    assert named.face.box[2] < 512
+
+
+def test_half_a_face_is_warned_of(hopper: np.ndarray, tracker: FaceTracker) -> None:
+    half = np.ascontiguousarray(hopper[:, :285])
+    assert "portrait.half_face" in prepare_portrait(half, HASH, tracker=tracker).warnings
+
+
+def test_what_an_older_program_prepared_is_read(hopper_portrait: Portrait, tmp_path: Path) -> None:
+    path = tmp_path / "portrait.json"
+    save_portrait(hopper_portrait, path)
+    record = json.loads(path.read_text())
+    for key in ("turns", "faces", "chosen"):
+        del record[key]
+    path.write_text(json.dumps(record))
+    assert (load_portrait(path).turns, load_portrait(path).notices()) == (0, hopper_portrait.notices())

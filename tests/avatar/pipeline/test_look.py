@@ -132,3 +132,18 @@ def test_a_picture_of_a_few_pixels_is_refused(
         look_at(tmp_path / "tiny.png", 0, None, context)
 
     assert refused.value.code == code
+
+
+def test_a_video_of_an_unknown_codec_is_unreadable(tmp_path: Path, context: Context) -> None:
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        film = container.add_stream("mpeg4", rate=10)
+        film.width, film.height, film.pix_fmt = 64, 64, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="bgr24")
+        container.mux([*film.encode(frame), *film.encode(None)])
+    path = tmp_path / "a.avi"
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"XYZW"))
+
+    with pytest.raises(InvalidInput) as refused:
+        look_at(path, 0, None, context)
+
+    assert refused.value.code == "media.unreadable"

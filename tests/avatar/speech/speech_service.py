@@ -6,6 +6,7 @@ In a test's own process it is `running_service`; as a program, which `jobs/tts.n
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import threading
 import time
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -76,6 +77,10 @@ def _handler(service: SpeechService) -> type[BaseHTTPRequestHandler]:
                 self._answer(200, "audio/wav", b"")
             elif fault == "garbage":
                 self._answer(200, "audio/wav", b"this is no sound at all" * 50)
+            elif fault == "endless refusal":
+                self._without_end(400, "application/json", b" " * 65536)
+            elif fault == "packed":
+                self._answer(200, "audio/wav", gzip.compress(bytes(1 << 20)), "gzip")
             elif fault == "page":
                 self._answer(200, "text/html", b"<html>welcome</html>")
             elif fault == "empty":
@@ -111,8 +116,20 @@ def _handler(service: SpeechService) -> type[BaseHTTPRequestHandler]:
             else:
                 self._answer(200, "audio/wav", wav)
 
-        def _answer(self, status: int, kind: str, body: bytes) -> None:
+        def _without_end(self, status: int, kind: str, part: bytes) -> None:
+            """Until the other side goes away."""
             self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.close_connection = True
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(part)
+
+        def _answer(self, status: int, kind: str, body: bytes, encoding: str = "") -> None:
+            self.send_response(status)
+            if encoding:
+                self.send_header("Content-Encoding", encoding)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             if status == 429:

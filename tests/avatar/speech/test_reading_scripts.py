@@ -46,7 +46,16 @@ def test_stars_that_stress_nothing_stay_in_the_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mark", ["[laugh]", "[whisper softly]", "<break time='1s'/>", "<prosody rate='slow'>", "[pause soon]"]
+    "mark",
+    [
+        "[laugh]",
+        "[whisper softly]",
+        "<blink time='1s'/>",
+        "<mstts:express-as style='sad'>",
+        "[pause soon]",
+        "<lang\n xml:lang = 'fr-FR'>",
+        "<Audio src=“https://example.com/a.mp3”/>",
+    ],
 )
 def test_unknown_marks_are_left_out_and_reported(mark: str) -> None:
     script = parse_script(f"hello {mark} world")

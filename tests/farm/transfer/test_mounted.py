@@ -72,8 +72,11 @@ async def test_a_task_token_opens_nothing_else_of_the_api(
     order = await order_of(task, services.blobs, grace_s=1, patience_s=1)
     assert services.farm.transfer is not None
     token = await services.farm.transfer.issue(task, order, "job", 60)
-    answer = await http.get("/api/renders", headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == 401
+    headers = {"Authorization": f"Bearer {token}"}
+    plain = await http.get("/api/renders", headers=headers)
+    assert (plain.status_code, plain.json()["code"]) == (403, "auth.needs_tls")
+    over_tls = await http.get("https://control/api/renders", headers=headers)
+    assert (over_tls.status_code, over_tls.json()["code"]) == (401, "auth.bad_key")
 
 
 async def test_every_transfer_route_says_why_it_is_public(services: Services) -> None:

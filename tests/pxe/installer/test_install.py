@@ -60,7 +60,7 @@ def until_on_console(machine: QemuMachine, *texts: str, patience_s: float = PATI
 def accepted(power: PowerOn, machine: QemuMachine) -> None:
     machine.power_on()
     found = power.wait_for(machine, "discovered")
-    power.call("POST", f"/api/machines/{found['name']}/accept", {"name": "node1"})
+    power.accept(found, "node1")
 
 
 @pytest.mark.slow

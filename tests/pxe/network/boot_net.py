@@ -129,7 +129,7 @@ class BootNet:
 
     def _keep_capture(self, wire: Wire) -> None:
         """For the figures of docs/guide/network-boot.md, and for Wireshark."""
-        kept = os.environ.get("SOUNDSTAGE_KEEP_CAPTURES")
+        kept = os.environ.get("TEST_KEEP_CAPTURES")
         if kept:
             name = Path(kept) / os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0]
             write_capture(name.with_suffix(".pcap"), wire.frames)

@@ -34,6 +34,7 @@ class Front:
     url: str
     api: str
     artefacts: Path
+    headers: dict[str, str]
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.ask("GET", path, **headers)
@@ -70,7 +71,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         )
         process = start_nginx(tmp_path, nginx_site(plan))
         try:
-            made = Front(f"http://127.0.0.1:{port}", server.url, artefacts)
+            made = Front(f"http://127.0.0.1:{port}", server.url, artefacts, server.headers)
             publish(made)
             yield made
         finally:
@@ -102,7 +103,9 @@ def publish(front: Front) -> None:
     (front.artefacts / "root.img.zst").write_bytes(IMAGE)
     (front.artefacts / "secret.txt").write_text("not published")
     (front.artefacts / "secret.txt").rename(front.artefacts / ".secret.txt")
-    httpx.post(f"{front.api}/api/artefacts/publish", timeout=120, trust_env=False).raise_for_status()
+    httpx.post(
+        f"{front.api}/api/artefacts/publish", headers=front.headers, timeout=120, trust_env=False
+    ).raise_for_status()
     (front.artefacts / "later.img").write_text("came after the manifest was signed")
     (front.artefacts / "link.img").symlink_to("/etc/passwd")
 

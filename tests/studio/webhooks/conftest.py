@@ -20,7 +20,7 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.settings import Settings
-from studio.outgoing import Outgoing, build_outgoing, webhook_reach
+from studio.outgoing import Outgoing, build_outgoing, webhook_destinations
 from studio.webhooks.schemas import WebhookDraft, WebhookMade
 from studio.webhooks.sender import SenderOptions
 
@@ -92,7 +92,11 @@ def start(settings: Settings, db: Database, events: EventStore, blobs: BlobStore
     @asynccontextmanager
     async def started() -> AsyncIterator[Outgoing]:
         options = SenderOptions(
-            webhook_reach(settings), timeout_s=60, keep=timedelta(days=30), waits_s=(0.01, 0.02, 0.02)
+            webhook_destinations(settings),
+            timeout_s=60,
+            keep=timedelta(days=30),
+            waits_s=(0.01, 0.02, 0.02),
+            answer_bodies=settings.webhooks.answer_bodies,
         )
         built = build_outgoing(settings, db, events, blobs, sender_options=options, poll_s=0.02)
         async with built:

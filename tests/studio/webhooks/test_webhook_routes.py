@@ -47,10 +47,10 @@ async def test_a_webhook_is_made_changed_tested_and_deleted(
 @pytest.mark.parametrize(
     ("url", "code"),
     [
-        ("http://93.184.215.14/hook", "webhook.bad_url"),
-        ("https://10.1.2.3/hook", "webhook.address_refused"),
-        ("https://169.254.169.254/latest/meta-data", "webhook.address_refused"),
-        ("file:///etc/passwd", "webhook.bad_url"),
+        ("http://93.184.215.14/hook", "outgoing.bad_url"),
+        ("https://10.1.2.3/hook", "outgoing.address_refused"),
+        ("https://169.254.169.254/latest/meta-data", "outgoing.address_refused"),
+        ("file:///etc/passwd", "outgoing.bad_url"),
     ],
 )
 async def test_a_webhook_that_leads_where_it_may_not_is_not_made(
@@ -66,7 +66,7 @@ async def test_a_webhook_cannot_be_changed_to_lead_there_either(
 ) -> None:
     made = (await client.post("/api/webhooks", json={"url": receiver.url})).json()
     answer = await client.patch(f"/api/webhooks/{made['id']}", json={"url": "https://10.1.2.3/"})
-    assert answer.json()["code"] == "webhook.address_refused"
+    assert answer.json()["code"] == "outgoing.address_refused"
     assert (await client.get(f"/api/webhooks/{made['id']}")).json()["url"] == receiver.url
 
 

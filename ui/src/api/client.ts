@@ -6,6 +6,8 @@ import type { components, paths } from "./schema";
 type Schemas = components["schemas"];
 export type Me = Schemas["Me"];
 export type Render = Omit<Schemas["RenderView"], "lost_face_frames">;
+export type RenderDetail = Omit<Schemas["RenderDetail"], "lost_face_frames">;
+export type RenderSummary = Schemas["RenderSummary"];
 export type Approval = Schemas["ApprovalOut"];
 export type Machine = Schemas["MachineView"];
 export type Run = Schemas["RunView"];
@@ -28,4 +30,10 @@ api.use({
 /** The body of an answer that has one. */
 export async function body<T>(asked: Promise<{ data?: T }>): Promise<T> {
   return (await asked).data as T;
+}
+
+/** Where the next page of a list begins; undefined on the last one. */
+export function nextCursor(answer: Response): string | undefined {
+  const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get("Link") ?? "")?.[1];
+  return next ? (new URL(next, location.href).searchParams.get("cursor") ?? undefined) : undefined;
 }

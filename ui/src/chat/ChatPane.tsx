@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { api, body } from "../api/client";
 import { Trouble } from "../kit/kit";
 import { goTo } from "../shell/session";
+import { onSuggestion } from "./suggestion";
 import { TurnView } from "./TurnView";
 import { useConversation } from "./useConversation";
 
@@ -31,7 +32,10 @@ export function ChatPane() {
     setText(sentence);
     field.current?.focus();
   };
-  const examples = (help.data ?? []).flatMap((one) => one.examples.slice(0, one.tool === "make_render" ? 2 : 1)).slice(0, 6);
+  useEffect(() => onSuggestion(fill));
+  const examples = (help.data ?? [])
+    .filter((one) => one.opening)
+    .flatMap((one) => one.examples.slice(0, one.tool === "make_render" ? 2 : 1));
 
   return (
     <section className="chat" aria-labelledby="chat-title">

@@ -5,8 +5,9 @@ import { callWords } from "../kit/calls";
 import { State } from "../kit/kit";
 import { Told } from "../kit/Told";
 import { useMe } from "../shell/me";
-import { useRenders } from "../videos/useRenders";
-import { fileUrl, stageWords } from "../videos/words";
+import { pictureUrl } from "../videos/picture";
+import { useRenderRow } from "../videos/useRenders";
+import { stageWords } from "../videos/words";
 import type { Shown, Step } from "./turn";
 
 interface Props {
@@ -140,10 +141,10 @@ function StepView({ step }: { step: Step }) {
 }
 
 function Made({ id }: { id: string }) {
-  const render = useRenders().data?.find((one) => one.id === id);
+  const render = useRenderRow(id).data;
   if (!render) return null;
-  const { frames_done: done, frames_total: total, preview, stage } = render.progress;
-  const picture = render.state === "done" ? fileUrl(id, "poster") : preview?.url;
+  const { frames_done: done, frames_total: total, stage } = render.progress;
+  const picture = pictureUrl(render, 84);
   return (
     <a className="made" href={`#/videos/${id}`}>
       {picture ? <img src={picture} alt="" /> : <span className="blank" />}
@@ -154,7 +155,9 @@ function Made({ id }: { id: string }) {
         )}
         {render.state === "failed" && render.error && <span className="quiet">{render.error.message}</span>}
       </span>
-      <State of={render.state}>{render.state === "running" ? stageWords(stage ?? "running") : render.state}</State>
+      <State of={render.state}>
+        {render.waits ? "waiting" : render.state === "running" ? stageWords(stage ?? "running") : render.state}
+      </State>
     </a>
   );
 }

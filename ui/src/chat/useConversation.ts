@@ -12,6 +12,10 @@ import { begun, type Shown, told } from "./turn";
 const TURNS_IN_FULL = 12;
 const ASKED = "soundstage.asked";
 
+/** A random id; what makes UUIDs is not there over plain HTTP. */
+const requestId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 interface Asked {
   request_id: string;
   message: string;
@@ -42,7 +46,6 @@ export function useConversation() {
           const event = JSON.parse(one.data) as BrainEvent;
           [turn, pieces] = told(turn, pieces, event);
           show();
-          if (event.type === "tool_result") void queries.invalidateQueries({ queryKey: ["renders"] });
           if (event.type !== "done") return false;
           if (aloud) say(turn.failure?.message ?? turn.text);
           return true;
@@ -50,7 +53,7 @@ export function useConversation() {
         fatal: setError,
       });
     },
-    [queries, say],
+    [say],
   );
 
   /** The first event of the answer says which turn it is; from there on the turn is read like any other. */
@@ -126,7 +129,7 @@ export function useConversation() {
 
   const ask = (message: string) => {
     const text = message.trim();
-    if (text) void begin({ request_id: crypto.randomUUID(), message: text, session_id: session || null }, reading.current.signal);
+    if (text) void begin({ request_id: requestId(), message: text, session_id: session || null }, reading.current.signal);
   };
   const cancel = (number: number) =>
     void api

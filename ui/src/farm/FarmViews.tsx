@@ -1,26 +1,44 @@
-/** Machines and runs as tables. What changes them is said in the conversation. */
+/** Machines and runs as tables. */
 import { useQuery } from "@tanstack/react-query";
-import { api, body } from "../api/client";
+import { Fragment } from "react";
+import { api, body, type Me } from "../api/client";
 import { NoRows, State, Table } from "../kit/kit";
-import { when } from "../videos/words";
+import { moment, when } from "../videos/words";
+import { MachineActs } from "./MachineActs";
+import { OtherKeys } from "./OtherKeys";
 
-export function MachinesView() {
+const COLUMNS = ["Name", "State", "Code", "Seen"];
+
+export function MachinesView({ me }: { me: Me }) {
   const list = useQuery({ queryKey: ["machines"], queryFn: () => body(api.GET("/api/farm/machines")), refetchInterval: 5000 });
   return (
     <div className="stack">
       <h1>Machines</h1>
       <NoRows of={list}>No machine yet. One that boots from the network appears here and waits to be accepted.</NoRows>
       {(list.data?.length ?? 0) > 0 && (
-        <Table name="Machines of the farm" heads={["Name", "State", "Pool", "Address", "Code", "Seen"]}>
+        <Table name="Machines of the farm" heads={COLUMNS} last="Actions">
           {list.data?.map((one) => (
-            <tr key={one.id}>
-              <th scope="row">{one.name}</th>
-              <Stand of={one} />
-              <td>{one.pool}</td>
-              <td className="mono">{one.address ?? "–"}</td>
-              <td className="mono">{one.code}</td>
-              <td>{when(one.seen_at)}</td>
-            </tr>
+            <Fragment key={one.id}>
+              <tr>
+                <th scope="row">
+                  {one.name}
+                  <div className="quiet">{[one.address, one.pool].filter(Boolean).join(" · ")}</div>
+                </th>
+                <Stand of={one} />
+                <td className="mono">{one.code}</td>
+                <td>{moment(one.seen_at)}</td>
+                <td>
+                  <MachineActs machine={one} me={me} />
+                </td>
+              </tr>
+              {one.conflicts.length > 0 && (
+                <tr className="remark">
+                  <td colSpan={COLUMNS.length + 1}>
+                    <OtherKeys of={one} me={me} />
+                  </td>
+                </tr>
+              )}
+            </Fragment>
           ))}
         </Table>
       )}

@@ -13,6 +13,7 @@ const TONES: Record<string, string> = {
   void: "bad",
   pending: "warn",
   draining: "warn",
+  wipe_unverified: "bad",
   discovered: "warn",
   expired: "",
   running: "live",

@@ -9,11 +9,20 @@ export function Trouble({ error }: { error: unknown }) {
   const found = error instanceof Problem ? error : new Problem(String((error as Error)?.message ?? error));
   return (
     <div className="problem" role="alert">
-      <strong>
-        <Told text={found.message} />
-      </strong>{" "}
-      <Told text={found.hint} /> <code>{found.code}</code>
+      <Reason of={found} />
     </div>
+  );
+}
+
+/** What went wrong, what to do about it, and its code. */
+export function Reason({ of }: { of: { message: string; hint: string; code: string } }) {
+  return (
+    <>
+      <strong>
+        <Told text={of.message} />
+      </strong>{" "}
+      <Told text={of.hint} /> <code>{of.code}</code>
+    </>
   );
 }
 

@@ -1,70 +1,82 @@
-/** One stream of what happens for the whole page: it fills the log, refreshes what has changed, and knows
- * whether the server is there. */
+/** What happens, for this tab: it fills the log, refreshes what has changed, and knows whether the server is there. */
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
-import type { Render } from "../api/client";
+import { GATHER_MS, RenderRows } from "../videos/rows";
+import { connect } from "./connect";
 import type { Happening } from "./happening";
+import { type Arrival, MOST_LINES, type News } from "./hub";
 import { announceProgress } from "./milestones";
-import { follow } from "./sse";
 
 interface Live {
   log: Happening[];
   there: boolean;
+  /** No stream for this person: lists are asked for again and again. */
+  refused: boolean;
   spoken: string;
   say: (text: string) => void;
 }
 
-const Context = createContext<Live>({ log: [], there: true, spoken: "", say: () => undefined });
+const Context = createContext<Live>({ log: [], there: true, refused: false, spoken: "", say: () => undefined });
 export const useLive = () => useContext(Context);
-export const MOST_LINES = 500;
-/** Older than the stream by this much is no news: the page's own first questions are younger than that. */
-const NEWS_MS = 5000;
-const ROOMS: Record<string, string[]> = { render: ["renders"], approvals: ["approvals"], session: ["snapshots"] };
+const ROOMS: Record<string, string[]> = { approvals: ["approvals"], session: ["snapshots"] };
+const UNAUTHORIZED = 401;
 
-export function LiveProvider({ children }: { children: ReactNode }) {
+export function LiveProvider({ principal, children }: { principal: string; children: ReactNode }) {
   const queries = useQueryClient();
   const [log, setLog] = useState<Happening[]>([]);
   const [there, setThere] = useState(true);
+  const [refused, setRefused] = useState(false);
   const [spoken, say] = useState("");
   const wasThere = useRef(true);
 
   useEffect(() => {
-    const ended = new AbortController();
-    // What the server's clock showed when the stream was first opened: the browser's may be hours off.
-    let opened: number | undefined;
-    void follow("/api/events?recent=200", ended.signal, {
-      opened(answer) {
-        opened ??= Date.parse(answer.headers.get("Date") ?? "") || Date.now();
-      },
-      message(one) {
-        const found = JSON.parse(one.data) as Happening;
-        setLog((lines) => [...lines.slice(1 - MOST_LINES), found]);
-        if (opened !== undefined && Date.parse(found.at) < opened - NEWS_MS) return false;
-        const room = found.stream.split(":", 1)[0] ?? "";
-        if (found.kind === "render.progress") patch(queries, found);
-        else for (const key of ROOMS[room] ?? []) void queries.invalidateQueries({ queryKey: [key] });
-        const sentence = announceProgress(found);
-        if (sentence) say(sentence);
-        return false;
-      },
-    });
-    return () => ended.abort();
-  }, [queries]);
-
-  useEffect(() => {
-    const look = async () => {
-      const answers = await fetch("/api/health", { cache: "no-store" })
-        .then((answer) => answer.status < 502)
-        .catch(() => false);
-      if (answers && !wasThere.current) void queries.invalidateQueries();
-      wasThere.current = answers;
-      setThere(answers);
+    const rows = new RenderRows(queries);
+    const gathered = new Set<string>();
+    const gather = (key: string) => {
+      if (gathered.has(key)) return;
+      gathered.add(key);
+      setTimeout(() => {
+        gathered.delete(key);
+        void queries.invalidateQueries({ queryKey: [key] });
+      }, GATHER_MS);
     };
-    const timer = setInterval(look, 3000);
-    return () => clearInterval(timer);
-  }, [queries]);
+    const arrived = ({ event, fresh }: Arrival) => {
+      if (!fresh) return;
+      const room = event.stream.split(":", 1)[0] ?? "";
+      if (room === "render") rows.happened(event);
+      for (const key of ROOMS[room] ?? []) gather(key);
+      const sentence = announceProgress(event);
+      if (sentence) say(sentence);
+    };
+    const stood = (status: number) => {
+      setRefused(status !== 0);
+      if (status === UNAUTHORIZED) void queries.invalidateQueries({ queryKey: ["me"] });
+    };
+    const isThere = (now: boolean) => {
+      if (now && !wasThere.current) void queries.invalidateQueries();
+      wasThere.current = now;
+      setThere(now);
+    };
+    const disconnect = connect(principal, (news: News) => {
+      if (news.type === "event") {
+        if (news.arrival.event.kind !== "render.progress")
+          setLog((lines) => [...lines.slice(1 - MOST_LINES), news.arrival.event]);
+        arrived(news.arrival);
+      } else if (news.type === "start") {
+        setLog(news.arrivals.map((one) => one.event));
+        for (const one of news.arrivals) arrived(one);
+        stood(news.refused);
+        isThere(news.there);
+      } else if (news.type === "there") isThere(news.there);
+      else stood(news.status);
+    });
+    return () => {
+      disconnect();
+      rows.close();
+    };
+  }, [queries, principal]);
 
-  const value = useMemo(() => ({ log, there, spoken, say }), [log, there, spoken]);
+  const value = useMemo(() => ({ log, there, refused, spoken, say }), [log, there, refused, spoken]);
   return (
     <Context.Provider value={value}>
       {children}
@@ -72,12 +84,5 @@ export function LiveProvider({ children }: { children: ReactNode }) {
         {spoken}
       </p>
     </Context.Provider>
-  );
-}
-
-function patch(queries: ReturnType<typeof useQueryClient>, found: Happening): void {
-  const { id, waits, ...progress } = found.data as { id: string; waits: string } & Render["progress"];
-  queries.setQueryData<Render[]>(["renders"], (list) =>
-    list?.map((one) => (one.id === id ? { ...one, waits, progress: { ...one.progress, ...progress } } : one)),
   );
 }

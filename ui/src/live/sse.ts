@@ -64,13 +64,13 @@ export async function follow(
   path: string,
   signal: AbortSignal,
   on: {
+    after?: string;
     message: (one: Message) => boolean | undefined;
     opened?: (answer: Response) => void;
-    line?: (open: boolean) => void;
     fatal?: (error: unknown) => void;
   },
 ): Promise<void> {
-  let last = "";
+  let last = on.after ?? "";
   let wait = 500;
   while (!signal.aborted) {
     try {
@@ -78,7 +78,6 @@ export async function follow(
       const answer = messages(path, { headers, signal }, on.opened);
       for await (const one of answer) {
         wait = 500;
-        on.line?.(true);
         last = one.id || last;
         if (on.message(one)) return;
       }
@@ -88,7 +87,6 @@ export async function follow(
       if (status >= 400 && status < 500) return on.fatal?.(error);
     }
     if (signal.aborted) return;
-    on.line?.(false);
     await pause(wait, signal);
     wait = Math.min(wait * 2, 4000);
   }

@@ -1,21 +1,29 @@
-/** What happens, line by line; it can be held to be read. */
+/** What happens, line by line; it can be held to be read, and searched back through the server's log. */
 import { useEffect, useRef, useState } from "react";
-import { Empty } from "../kit/kit";
+import { Empty, Trouble } from "../kit/kit";
 import { Told } from "../kit/Told";
+import { useSettled } from "../kit/useSettled";
 import type { Happening } from "../live/happening";
-import { MOST_LINES, useLive } from "../live/Live";
+import { MOST_LINES } from "../live/hub";
+import { useLive } from "../live/Live";
+import { moment } from "../videos/words";
+import { usePast } from "./usePast";
 
 export function LogView() {
   const { log } = useLive();
   const [held, setHeld] = useState<Happening[] | null>(null);
   const [filter, setFilter] = useState("");
   const list = useRef<HTMLDivElement>(null);
-  const lines = (held ?? log).filter(isLine);
-  const shown = lines.filter((one) => `${one.kind} ${words(one)}`.toLowerCase().includes(filter.toLowerCase()));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it says that the log has grown
+  const lines = held ?? log;
+  const search = useSettled(filter.trim());
+  const past = usePast(search);
+  const older = past.data?.pages.flatMap((page) => page.events) ?? [];
+  const shown = filter ? joined(older, lines.filter(holds(filter)), held ? (held.at(-1)?.id ?? 0) : Infinity) : lines;
+  const newest = shown.at(-1)?.id;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the newest line says that the log has grown
   useEffect(() => {
     if (list.current && !held) list.current.scrollTop = list.current.scrollHeight;
-  }, [shown.length, held]);
+  }, [newest, held]);
   return (
     <div className="stack">
       <div className="row apart">
@@ -32,8 +40,22 @@ export function LogView() {
           </button>
         </div>
       </div>
+      {past.error && <Trouble error={past.error} />}
+      {filter && past.hasNextPage && (
+        <div>
+          <button type="button" disabled={past.isFetchingNextPage} onClick={() => void past.fetchNextPage()}>
+            {past.isFetchingNextPage ? "One moment" : "Look further back"}
+          </button>
+        </div>
+      )}
       {shown.length === 0 && (
-        <Empty>Nothing to show. Tool calls, renders, approvals and personas leave a line here as they happen.</Empty>
+        <Empty>
+          {filter
+            ? past.isPending || search !== filter.trim()
+              ? "One moment"
+              : `No line with “${search}”.`
+            : "Nothing to show. Tool calls, renders, approvals and personas leave a line here as they happen."}
+        </Empty>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <div className="log" role="log" aria-label="What happens" tabIndex={0} ref={list} hidden={shown.length === 0}>
@@ -41,7 +63,7 @@ export function LogView() {
           {shown.map((one) => (
             <li key={one.id}>
               <time className="mono quiet" dateTime={one.at}>
-                {new Date(one.at).toLocaleTimeString()}
+                {moment(one.at)}
               </time>
               <span className="mono">{one.kind}</span>
               <span>
@@ -55,13 +77,23 @@ export function LogView() {
   );
 }
 
-const isLine = (one: Happening) => one.kind !== "render.progress";
+/** Whether a line holds all the words, as the server's search asks. */
+function holds(filter: string): (one: Happening) => boolean {
+  const wanted = filter.toLowerCase().split(/\s+/);
+  return (one) => wanted.every((word) => `${one.kind} ${words(one)}`.toLowerCase().includes(word));
+}
+
+/** Each line once, by their order, up to the id `last`. */
+function joined(older: Happening[], lines: Happening[], last: number): Happening[] {
+  const all = new Map([...older, ...lines].map((one) => [one.id, one]));
+  return [...all.values()].filter((one) => one.id <= last).sort((one, other) => one.id - other.id);
+}
 
 /** How many lines have come since; with a plus where the first of them are gone again. */
 function newer(log: Happening[], held: Happening[]): string {
   const last = held.at(-1)?.id ?? 0;
   const come = log.filter((one) => one.id > last);
-  return `${come.filter(isLine).length}${come.length === MOST_LINES ? "+" : ""}`;
+  return `${come.length}${come.length === MOST_LINES ? "+" : ""}`;
 }
 
 const TELLING = ["title", "persona", "tool", "state", "outcome", "reason", "scene", "waits", "message", "by", "id"];

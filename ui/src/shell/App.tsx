@@ -7,6 +7,7 @@ import { useApprovals } from "../approvals/useApprovals";
 import { ChatPane } from "../chat/ChatPane";
 import { MachinesView, RunsView } from "../farm/FarmViews";
 import { Trouble } from "../kit/kit";
+import { Boundary } from "../kit/Uncaught";
 import { LiveProvider, useLive } from "../live/Live";
 import { LogView } from "../log/LogView";
 import { SnapshotsView } from "../snapshots/SnapshotsView";
@@ -30,7 +31,7 @@ export function App() {
   if (me.error && (me.error as unknown as Problem).status === 401) return <Login />;
   if (me.data)
     return (
-      <LiveProvider>
+      <LiveProvider principal={me.data.id}>
         <Desk me={me.data} />
       </LiveProvider>
     );
@@ -97,12 +98,14 @@ function Desk({ me }: { me: Me }) {
       <main className="panes" data-view={view}>
         {may("chat:use") && <ChatPane />}
         <section className="view" aria-label={TABS.find(([tab]) => tab === shown)?.[1]}>
-          {shown === "videos" && <VideosView id={id} me={me} />}
-          {shown === "approvals" && <ApprovalsView id={id} me={me} />}
-          {shown === "snapshots" && <SnapshotsView />}
-          {shown === "machines" && <MachinesView />}
-          {shown === "runs" && <RunsView />}
-          {shown === "log" && <LogView />}
+          <Boundary key={shown}>
+            {shown === "videos" && <VideosView id={id} me={me} />}
+            {shown === "approvals" && <ApprovalsView id={id} me={me} />}
+            {shown === "snapshots" && <SnapshotsView />}
+            {shown === "machines" && <MachinesView me={me} />}
+            {shown === "runs" && <RunsView />}
+            {shown === "log" && <LogView />}
+          </Boundary>
         </section>
       </main>
     </div>

@@ -3,10 +3,12 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../api/client";
 import { Trouble } from "../kit/kit";
+import { linkRefusal } from "./start";
 
 export function Login() {
   const queries = useQueryClient();
   const [key, setKey] = useState("");
+  const refusal = linkRefusal();
   const login = useMutation({
     mutationFn: () => api.POST("/api/login", { body: { key } }),
     onSuccess: () => queries.resetQueries(),
@@ -20,10 +22,11 @@ export function Login() {
           login.mutate();
         }}
       >
-        <h1>A key, please</h1>
+        <h1>Log in</h1>
+        {refusal && <Trouble error={refusal} />}
         <p className="quiet">
-          This server wants an API key. <code>soundstage up</code> printed one at its first start;{" "}
-          <code>soundstage keys create</code> makes another.
+          On the machine of the server, <code>soundstage open</code> prints a link that logs you in. From elsewhere use an API
+          key; <code>soundstage keys create</code> makes one.
         </p>
         <label htmlFor="key-value">API key</label>
         <input

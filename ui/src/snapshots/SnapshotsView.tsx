@@ -2,6 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, body } from "../api/client";
+import { Confirm } from "../kit/Confirm";
 import { NoRows, Table, Trouble } from "../kit/kit";
 import { goTo, useSession } from "../shell/session";
 import { when } from "../videos/words";
@@ -22,11 +23,7 @@ export function SnapshotsView() {
       body(api.POST("/api/snapshots/{name}/load", { params: { path: { name: one } }, body: { session_id: null } })),
     onSuccess: (loaded) => goTo(loaded.session_id),
   });
-  const drop = useMutation({
-    mutationFn: (one: string) => api.DELETE("/api/snapshots/{name}", { params: { path: { name: one } } }),
-    onSettled: again,
-  });
-  const problem = save.error ?? load.error ?? drop.error;
+  const problem = save.error ?? load.error;
   return (
     <div className="stack">
       <h1>Snapshots</h1>
@@ -70,14 +67,7 @@ export function SnapshotsView() {
                   <button type="button" onClick={() => load.mutate(one.name)} aria-label={`Load ${one.name}`}>
                     Load
                   </button>
-                  <button
-                    type="button"
-                    className="danger"
-                    onClick={() => drop.mutate(one.name)}
-                    aria-label={`Delete ${one.name}`}
-                  >
-                    Delete
-                  </button>
+                  <Delete name={one.name} />
                 </span>
               </td>
             </tr>
@@ -85,5 +75,38 @@ export function SnapshotsView() {
         </Table>
       )}
     </div>
+  );
+}
+
+function Delete({ name }: { name: string }) {
+  const queries = useQueryClient();
+  const [asking, setAsking] = useState(false);
+  const drop = useMutation({
+    mutationFn: () => api.DELETE("/api/snapshots/{name}", { params: { path: { name } } }),
+    onSuccess: () => setAsking(false),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["snapshots"] }),
+  });
+  return (
+    <>
+      <button type="button" className="danger" onClick={() => setAsking(true)} aria-label={`Delete ${name}`}>
+        Delete
+      </button>
+      {asking && (
+        <Confirm
+          title={`Delete “${name}”?`}
+          act="Delete this snapshot"
+          danger
+          busy={drop.isPending}
+          error={drop.error}
+          onConfirm={() => drop.mutate()}
+          onClose={() => {
+            setAsking(false);
+            drop.reset();
+          }}
+        >
+          <p>The conversation itself stays. The snapshot cannot be taken back.</p>
+        </Confirm>
+      )}
+    </>
   );
 }

@@ -25,9 +25,19 @@ export function clock(milliseconds: number): string {
 
 export const when = (iso: string) => new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
+/** Of today the time alone. */
+export function moment(iso: string): string {
+  const then = new Date(iso);
+  const today = then.toDateString() === new Date().toDateString();
+  return today ? then.toLocaleTimeString() : then.toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
+}
+
 export const fileUrl = (id: string, role: string) => `/api/renders/${encodeURIComponent(id)}/files/${role}`;
 
 /** The engines that drew faces, each once, with how much of a card it took: “latentsync (middle)”. */
 export const drawnBy = (uses: { engine: string; mode: string }[]) => [
   ...new Set(uses.map((one) => (one.mode ? `${one.engine} (${one.mode})` : one.engine))),
 ];
+
+export const facts = (one: { duration_ms: number | null; created_at: string }) =>
+  [one.duration_ms ? clock(one.duration_ms) : "", when(one.created_at)].filter(Boolean).join(" · ");

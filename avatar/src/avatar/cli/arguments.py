@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from avatar.cli.cloning import add_voices
+from avatar.cli.from_text import add_text
 from avatar.cli.lipsyncing import add_lipsync
 from avatar.cli.reenacting import add_reenact
 from avatar.cli.weights import add_models
@@ -19,12 +20,16 @@ def default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "soundstage-avatar"
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
+    """`from_text`: `render` takes `--text` and no SPEC."""
     parser = argparse.ArgumentParser(prog="avatar", description="Makes videos of somebody saying a script.")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--blobs", type=Path, metavar="DIR", help="where files named by their hash lie")
     shared.add_argument(
         "--cache", type=Path, metavar="DIR", default=default_cache(), help="what may be made again"
+    )
+    shared.add_argument(
+        "--confined", action="store_true", help="read no file of a spec but of this folder and of --blobs"
     )
     shared.add_argument("--json", action="store_true", help="print progress as JSON lines on standard output")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -36,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
             one.add_argument(argument, type=kind, metavar=argument.upper())
         return one
 
-    verb("render", "Make the whole video.", "spec", "out")
+    add_text(verb("render", "Make the whole video.", *(() if from_text else ("spec",)), "out"))
     verb("segment", "Make one scene's pictures, sound and word times.", "spec", "scene", "folder")
     verb("assemble", "Join finished segments into the video.", "spec", "out").add_argument(
         "--segments", type=Path, metavar="DIR", required=True, help="holds one folder per scene id"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from avatar.cli.arguments import build_parser
 from avatar.cli.console import Console, open_console
+from avatar.cli.from_text import asks_for_text
 from avatar.cli.given_files import require_kept
 from avatar.cli.memory import keep_freed_memory
 from avatar.cli.stop import Stop
@@ -25,7 +26,8 @@ FAILED = 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point. Expected failures end in one `Failed` line; a defect shows its traceback."""
-    arguments = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(from_text=asks_for_text(argv)).parse_args(argv)
     if arguments.verb == "work":
         # It starts this program anew for each order, and needs neither its signals nor its libraries.
         from avatar.work.run import work
@@ -91,6 +93,7 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
     context = Context(
         cache=arguments.cache,
         blobs=arguments.blobs,
+        confined=arguments.confined,
         tell=console.tell,
         check=stop.check,
         work=os.environ.get(VARIABLE, ""),

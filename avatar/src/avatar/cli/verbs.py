@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from avatar.cli.chosen_scene import spec_with_scene
+from avatar.cli.from_text import spec_of_render
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
 from avatar.cli.speaking import speak
@@ -26,7 +27,7 @@ Verb = Callable[[Namespace, Context], Finished]
 
 
 def render(arguments: Namespace, context: Context) -> Finished:
-    made = render_video(read_render_spec(arguments.spec), arguments.out, context)
+    made = render_video(spec_of_render(arguments), arguments.out, context)
     return made.model_copy(update={"peak_vram_mib": context.holder.peak_mib})
 
 

@@ -85,12 +85,13 @@ def span_ms(overlay: Overlay, words: Sequence[Word], duration_ms: int, scene: st
     return start, min(end, duration_ms)
 
 
+FONTS_HINT = "On Debian: apt-get install fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji."
+
+
 def warn_missing_glyphs(missing: Sequence[str], scene: str, warn: Warn) -> None:
     if not missing:
         return
-    message = (
-        f"No font here can draw {' '.join(missing[:10])}; fonts-noto and fonts-noto-color-emoji have more."
-    )
+    message = f"No font here can draw {' '.join(missing[:10])}. {FONTS_HINT}"
     warn(
         Notice(code="text.glyph_missing", message=message, scene=scene, details={"characters": missing[:100]})
     )

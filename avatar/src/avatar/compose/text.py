@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,9 +82,14 @@ def drawable(text: str, fonts: Fonts) -> tuple[str, list[str]]:
     """
     text = _without_controls(text)
     missing = fonts.missing(text)
-    gone = {char for char in missing if unicodedata.category(char) in ("So", "Sk", "Cn", "Co")}
+    gone = set(missing) - set(letters_of(missing))
     kept = "".join(char for char in text if char not in gone)
     return ("\n".join(" ".join(line.split()) for line in kept.split("\n")) if gone else text), missing
+
+
+def letters_of(characters: Sequence[str]) -> list[str]:
+    """Those that words are made of: all but emoji, other symbols and unassigned characters."""
+    return [char for char in characters if unicodedata.category(char) not in ("So", "Sk", "Cn", "Co")]
 
 
 def _without_controls(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from avatar.encode.sound import Samples, limited, mono_blocks, resampled
-from avatar.media_files import open_media
+from avatar.media_files import decodable, open_media
 
 MIX_RATE_HZ = 48_000
 """Above any voice's rate: what lies under the voice may be music."""
@@ -37,9 +37,9 @@ class Underlay:
 
 
 def has_sound(file: Path) -> bool:
-    """Whether a video has a sound stream."""
+    """Whether a video has a sound stream that can be decoded."""
     with open_media(file) as container:
-        return bool(container.streams.audio)
+        return bool(container.streams.audio) and decodable(container.streams.audio[0])
 
 
 def mix(voice: Path, underlays: Sequence[Underlay], target: Path) -> list[Path]:
@@ -121,8 +121,9 @@ class _Stream:
             for begin in range(0, late, MIX_RATE_HZ):
                 yield np.zeros(min(late - begin, MIX_RATE_HZ), np.float32)
             early = max(0, -late)
-            for block in resampled(chain([first], frames), MIX_RATE_HZ):
-                yield block[early:]
+            for block in resampled(chain([first], frames), MIX_RATE_HZ, file.name):
+                # A sample that is no number would silence the voice above it.
+                yield np.nan_to_num(block[early:], nan=0.0, posinf=0.0, neginf=0.0)
                 early = max(0, early - len(block))
 
     def _until_damage(self, frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:

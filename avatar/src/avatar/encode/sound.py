@@ -14,6 +14,7 @@ import numpy.typing as npt
 from av.filter import Graph
 
 from avatar.media_files import open_media
+from avatar.mono import MonoResampler
 from avatar.spec import AudioCodec
 
 Samples = npt.NDArray[np.float32]
@@ -69,19 +70,22 @@ def read_sound(scenes: Iterable[SceneSound], fps: int, sample_rate_hz: int) -> I
 def mono_blocks(wav: Path, sample_rate_hz: int) -> Iterator[Samples]:
     """A WAV as float blocks at another rate, full scale = 1."""
     with open_media(wav) as container:
-        yield from resampled(container.decode(audio=0), sample_rate_hz)
+        yield from resampled(container.decode(audio=0), sample_rate_hz, wav.name)
 
 
-def resampled(frames: Iterable[av.AudioFrame], sample_rate_hz: int) -> Iterator[Samples]:
-    """Decoded frames, one after the other, as mono float blocks. Their format may change on the way."""
-    resampler: av.AudioResampler | None = None
+def resampled(frames: Iterable[av.AudioFrame], sample_rate_hz: int, file: str) -> Iterator[Samples]:
+    """Decoded frames, one after the other, as mono float blocks. Their format may change on the way.
+
+    `file` is their file's name. Raises InvalidInput `audio.unmixable`.
+    """
+    resampler: MonoResampler | None = None
     setup: tuple[str, str, int] | None = None
     for decoded in frames:
         found = (decoded.format.name, decoded.layout.name, decoded.sample_rate)
         if resampler is None or found != setup:
             if resampler is not None:
                 yield from map(_samples, resampler.resample(None))
-            resampler = av.AudioResampler("flt", "mono", sample_rate_hz, frame_size=BLOCK_SAMPLES)
+            resampler = MonoResampler("flt", sample_rate_hz, file, frame_size=BLOCK_SAMPLES)
             setup = found
         yield from map(_samples, resampler.resample(decoded))
     if resampler is not None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,19 +41,21 @@ def read_picture(path: Path, *, max_side_px: int = MAX_SIDE_PX) -> Picture:
     if size > MAX_BYTES:
         raise InvalidInput(
             "picture.too_large",
-            f"The picture {path.name} has {size / 2**20:.0f} MiB.",
+            f"The picture {path.name} has {size / 2**20:.0f} MiB; the limit is {MAX_BYTES // 2**20} MiB.",
             "Save it smaller, for example as JPEG.",
         )
     _enable_heif(path)
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             if image.format not in _FORMATS:
                 raise _unreadable(path)
             _check_pixels(image, path)
             if image.format == "JPEG":  # decodes a huge JPEG at 1/2, 1/4 or 1/8 of its size straight away
                 image.draft(image.mode if image.mode in ("L", "RGB") else None, (max_side_px, max_side_px))
             upright = _to_srgb8(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_many_pixels(path, _pixels_in(error)) from error
+    except UnidentifiedImageError as error:
         raise _unreadable(path) from error
     except (OSError, SyntaxError, EOFError, IndexError, ValueError) as error:
         # What Pillow's decoders raise for damaged files differs by format; each means the same to people.
@@ -66,12 +72,22 @@ def is_picture(path: Path) -> bool:
     """Whether this is a file for `read_picture`, by its first bytes."""
     _enable_heif(path)
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return image.format in _FORMATS
     except Image.DecompressionBombError:
         return True
     except (OSError, SyntaxError, ValueError):
         return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Without the warning that Pillow prints for pictures which `_check_pixels` refuses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(path)
+    with image:
+        yield image
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -109,11 +125,21 @@ def _enable_heif(path: Path) -> None:
 def _check_pixels(image: Image.Image, path: Path) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise InvalidInput(
-            "picture.too_large",
-            f"{path.name} has {width} x {height} pixels; the limit is {MAX_PIXELS // 10**6} million.",
-            "Scale it down; 2000 pixels on the longer side are plenty.",
-        )
+        raise _too_many_pixels(path, f"{width} x {height}")
+
+
+def _too_many_pixels(path: Path, how_many: str) -> InvalidInput:
+    return InvalidInput(
+        "picture.too_large",
+        f"{path.name} has {how_many} pixels; the limit is {MAX_PIXELS // 10**6} million.",
+        "Scale it down; 2000 pixels on the longer side are plenty.",
+    )
+
+
+def _pixels_in(error: Image.DecompressionBombError) -> str:
+    """Pillow refuses the largest before it tells their sides, and says the product in its message."""
+    found = re.search(r"\d+", str(error))
+    return f"{int(found[0]) // 10**6} million" if found else "too many"
 
 
 def _to_srgb8(image: Image.Image) -> Image.Image:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,11 @@ import numpy as np
 from avatar.encode.atomic import atomic_file
 from avatar.errors import InvalidInput
 from avatar.face.landmarks import CHIN, FOREHEAD_TOP, POINT_COUNT, FaceLandmarks, Mask, Picture
-from avatar.face.quality import judge_portrait
-from avatar.face.search import choose_face, find_faces
+from avatar.face.quality import WARNINGS, judge_portrait
+from avatar.face.search import choose_face, find_upright_faces, turned
 from avatar.face.segment import PersonSegmenter, open_segmenter
 from avatar.face.tracker import FaceTracker, open_tracker
+from avatar.spec import Notice
 
 VERSION = 1
 MIN_E_PX = 24.0
@@ -39,7 +41,9 @@ _LOOKS = (
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """What was measured. `face` and `mask` are in pixels of the picture as `read_picture` gives it."""
+    """What was measured. `face` and `mask` are in pixels of the picture as `read_picture` gives it, after
+    `turns` quarter turns clockwise; so are `width` and `height`.
+    """
 
     picture_sha256: str
     width: int
@@ -48,6 +52,28 @@ class Portrait:
     mask: Picture
     """uint8 (h, w): 255 on the person; at most 1024 px on the longer side."""
     warnings: tuple[str, ...]
+    turns: int = 0
+    faces: int = 1
+    """How many the picture shows."""
+    chosen: int | None = None
+    """Which one was taken because nobody had named one, counted from the left, from 0."""
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What people should know of it."""
+        found = [Notice(code=code, message=WARNINGS.get(code, code)) for code in self.warnings]
+        return (*self._choice(), *found)
+
+    def _choice(self) -> Iterator[Notice]:
+        if self.turns:
+            how = "stood on its head" if self.turns == 2 else "lay on its side"
+            message = f"The picture {how}: it was turned by {90 * self.turns} degrees clockwise."
+            yield Notice(code="portrait.rotated", message=message)
+        if self.faces > 1 and self.chosen is not None:
+            message = (
+                f"The picture shows {self.faces} faces; the largest was taken, number {self.chosen + 1} from"
+                f" the left (face_index {self.chosen}). Set face_index for another one."
+            )
+            yield Notice(code="face.several", message=message)
 
     def mask_for_picture(self) -> Mask:
         """The mask in the size of the picture, float32 (height, width) in 0..1."""
@@ -73,11 +99,12 @@ def prepare_portrait(
 
     Raises InvalidInput face.not_found, face.too_small, face.index_out_of_range; Unavailable face.unavailable.
     """
-    colour = flatten(image)
     with ExitStack() as opened:
         if tracker is None:
             tracker = opened.enter_context(closing(open_tracker(max_faces=32)))
-        rough = choose_face(find_faces(colour, tracker), face_index)
+        upright = find_upright_faces(flatten(image), tracker)
+        colour, image = upright.picture, turned(image, upright.turns)
+        rough = choose_face(upright.faces, face_index)
         if rough.eye_distance_px < MIN_E_PX:
             left, _, right, _ = rough.box
             raise InvalidInput(
@@ -98,6 +125,11 @@ def prepare_portrait(
         face=face,
         mask=_small_mask(mask),
         warnings=judge_portrait(colour, face),
+        turns=upright.turns,
+        faces=len(upright.faces),
+        chosen=next(number for number, one in enumerate(upright.faces) if one is rough)
+        if face_index is None
+        else None,
     )
 
 
@@ -124,6 +156,9 @@ def save_portrait(portrait: Portrait, path: Path) -> None:
         },
         "mask_png": base64.b64encode(png.tobytes()).decode(),
         "warnings": list(portrait.warnings),
+        "turns": portrait.turns,
+        "faces": portrait.faces,
+        "chosen": portrait.chosen,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as part:
@@ -154,6 +189,10 @@ def load_portrait(path: Path) -> Portrait:
             face=FaceLandmarks(points, float(record["face"]["score"])),
             mask=np.asarray(mask, np.uint8),
             warnings=tuple(str(code) for code in record["warnings"]),
+            # What older programs have written holds none of these.
+            turns=int(record.get("turns", 0)) % 4,
+            faces=int(record.get("faces", 1)),
+            chosen=None if record.get("chosen") is None else int(record["chosen"]),
         )
     except (OSError, ValueError, KeyError, TypeError, binascii.Error, cv2.error) as error:
         raise InvalidInput(

@@ -13,6 +13,7 @@ from avatar.face.landmarks import (
     LEFT_EYE_UPPER,
     LOWER_INNER_LIP,
     NOSE_TIP,
+    OVAL,
     RIGHT_EYE_LOWER,
     RIGHT_EYE_OUTER,
     RIGHT_EYE_UPPER,
@@ -30,6 +31,7 @@ WARNINGS = {
     "portrait.dark": "The face is dark; the inside of the mouth may look too bright.",
     "portrait.eyes_closed": "The eyes are nearly closed; they cannot blink.",
     "portrait.glasses": "The person wears glasses; brows and lids will move less, for its frame.",
+    "portrait.half_face": "Part of the face lies beyond the edge of the picture; what is missing is made up.",
     "portrait.cropped": "The top of the head or the chin is cut off by the edge of the picture.",
 }
 """Codes and sentences, shown to people and kept with a prepared portrait."""
@@ -50,7 +52,9 @@ def judge_portrait(image_bgr: Picture, face: FaceLandmarks) -> tuple[str, ...]:
     sideways = float((p[NOSE_TIP, :2] - middle) @ across[:2]) / e**2
     roll = float(np.degrees(np.arctan2(across[1], across[0])))
     skin = _skin_patch(image_bgr, face)
-    height = image_bgr.shape[0]
+    height, width = image_bgr.shape[:2]
+    outline = p[list(OVAL), 0]
+    beside = max(-float(outline.min()), float(outline.max()) - width)
     holds = {
         "portrait.teeth_showing": gap > 0.022,
         "portrait.turned": abs(sideways) > 0.16,
@@ -60,6 +64,7 @@ def judge_portrait(image_bgr: Picture, face: FaceLandmarks) -> tuple[str, ...]:
         "portrait.dark": float(skin.mean()) < 60,
         "portrait.eyes_closed": lids / e < 0.035,
         "portrait.glasses": wears_glasses(image_bgr, face),
+        "portrait.half_face": beside > 0.1 * e,
         "portrait.cropped": float(p[FOREHEAD_TOP, 1]) < 0.12 * e or float(p[CHIN, 1]) > height - 0.05 * e,
     }
     return tuple(code for code, true in holds.items() if true)

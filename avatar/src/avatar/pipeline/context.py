@@ -29,6 +29,8 @@ class Context:
 
     cache: Path
     blobs: Path | None = None
+    confined: bool = False
+    """Whether a spec may name files of the working folder and of `blobs` alone: on a farm it is another's."""
     tell: Listener = field(default=_nobody)
     check: Callable[[], None] = field(default=lambda: None)
     """Called between frames; raises `Cancelled` once the caller has asked us to stop."""
@@ -48,11 +50,17 @@ class Context:
         self.kept.clear()
 
     def resolve(self, ref: MediaRef) -> Path:
-        """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`) with the name people
-        know.
+        """The file behind `ref`. Raises `InvalidInput` (`media.missing`, `media.empty`,
+        `media.outside_inputs`) with the name people know.
         """
         path = self._locate(ref)
         shown = ref.name or path.name
+        if self.confined and not self._is_input(path):
+            raise InvalidInput(
+                "media.outside_inputs",
+                f"The spec names {shown}, which is none of the inputs of this work.",
+                "Upload the file and name it by its hash: workers of a farm read nothing else.",
+            )
         if not path.is_file():
             raise InvalidInput(
                 "media.missing",
@@ -62,6 +70,12 @@ class Context:
         if path.stat().st_size == 0:
             raise InvalidInput("media.empty", f"The file {shown} is empty.", "Upload the file again.")
         return path
+
+    def _is_input(self, path: Path) -> bool:
+        """Links are followed: inputs are links into the blobs."""
+        folders = [Path.cwd(), *([] if self.blobs is None else [self.blobs])]
+        real = path.resolve()
+        return any(real.is_relative_to(folder.resolve()) for folder in folders)
 
     def _locate(self, ref: MediaRef) -> Path:
         if ref.sha256 is not None and self.blobs is not None:

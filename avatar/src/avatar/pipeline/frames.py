@@ -15,6 +15,7 @@ from avatar.errors import Unavailable
 from avatar.pipeline.context import Context
 from avatar.pipeline.glance import Glance
 from avatar.pipeline.meter import FrameMeter
+from avatar.pipeline.mouth_check import MouthCheck
 from avatar.pipeline.painting import painted
 from avatar.pipeline.shot import Shot, Warn, open_shot
 from avatar.spec import EngineUse, Notice, RenderSpec, Scene, StageStarted
@@ -88,6 +89,7 @@ def _written(
     context.tell(StageStarted(stage="frames", scene=scene.id, total_frames=track.frames))
     meter = FrameMeter(context.tell, scene.id, track.frames)
     glance = Glance(context.tell, scene.id)
+    shot.mouth = MouthCheck(scene.face, track)
     with painted(shot, track) as frames, segment_writer(target, spec.canvas, spec.output.video) as writer:
         for planes in frames:
             context.check()
@@ -95,6 +97,7 @@ def _written(
             glance.see(planes)
             meter.count()
     report = shot.report()
-    for notice in report.notices:
+    found = shot.mouth.verdict()
+    for notice in (*report.notices, *(() if found is None else (found,))):
         warn(notice.model_copy(update={"scene": scene.id}))
     return Drawn(writer.frames, shot.engines(), shot.use(scene.id), tuple(report.lost_face_frames))

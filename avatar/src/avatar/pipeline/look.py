@@ -14,7 +14,7 @@ from avatar.errors import InvalidInput, Unavailable
 from avatar.face.landmarks import Picture
 from avatar.face.pictures import MAX_PIXELS, is_picture, picture_size, read_picture
 from avatar.face.scaling import at_most
-from avatar.media_files import open_media
+from avatar.media_files import decodable, open_media
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
 from avatar.spec import FaceSeen, Finished, MediaFacts, Notice, Sight, StageStarted
@@ -86,10 +86,13 @@ def _frame(path: Path, ms: int) -> tuple[Picture, int]:
                 raise InvalidInput(
                     "media.no_picture", f"{path.name} is a sound.", "Name a picture or a video."
                 )
+            if not decodable(film):
+                raise _unreadable()
             if film.codec_context.width * film.codec_context.height > MAX_PIXELS:
+                shape = f"{film.codec_context.width} x {film.codec_context.height}"
                 raise InvalidInput(
                     "picture.too_large",
-                    "The frames of the video are larger than can be looked at.",
+                    f"The video's frames have {shape} pixels; the limit is {MAX_PIXELS // 10**6} million.",
                     "Scale the video down.",
                 )
             container.seek(ms * 1000, backward=True)

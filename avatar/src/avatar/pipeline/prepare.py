@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
-from avatar.spec import Finished, MediaRef, Notice, StageStarted
+from avatar.spec import Finished, MediaRef, StageStarted
 
 
 def prepare_photo(image: Path, target: Path, face_index: int | None, context: Context) -> Finished:
@@ -15,12 +15,11 @@ def prepare_photo(image: Path, target: Path, face_index: int | None, context: Co
     """
     from avatar.face.pictures import read_picture
     from avatar.face.portrait import file_sha256, prepare_portrait, save_portrait
-    from avatar.face.quality import WARNINGS
 
     context.tell(StageStarted(stage="prepare"))
     path = context.resolve(MediaRef(path=str(image), name=image.name))
     portrait = prepare_portrait(read_picture(path), file_sha256(path), face_index=face_index)
-    notices = tuple(Notice(code=code, message=WARNINGS[code]) for code in portrait.warnings)
+    notices = portrait.notices()
     for notice in notices:
         context.tell(notice)
     context.check()

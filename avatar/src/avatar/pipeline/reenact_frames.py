@@ -16,7 +16,7 @@ from avatar.engines.liveportrait.template import MotionTemplate
 from avatar.errors import InvalidInput
 from avatar.face.pictures import is_picture, read_picture
 from avatar.face.portrait import flatten
-from avatar.face.search import choose_face, find_faces
+from avatar.face.search import choose_face, find_upright_faces
 from avatar.face.tracker import FaceTracker
 from avatar.pipeline.reenact_job import ReenactJob, no_driving
 from avatar.spec import Canvas, Notice
@@ -65,9 +65,10 @@ def photo_run(job: ReenactJob, given: MotionTemplate | SpeechTrack | None, means
     from avatar.engines.liveportrait.puppet import spoken_poses
     from avatar.engines.liveportrait.reenactment import Reenactment
 
-    picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
-    _require_size(picture, "The source")
-    face = choose_face(find_faces(picture, means.tracker), job.options.face_index)
+    given_picture = _even(flatten(read_picture(job.source, max_side_px=MAX_SIDE_PX)))
+    _require_size(given_picture, "The source")
+    upright = find_upright_faces(given_picture, means.tracker)
+    picture, face = upright.picture, choose_face(upright.faces, job.options.face_index)
     drawing = Reenactment(means.animator, batch=batch_of(means.animator), kept=means.kept)
     source = drawing.face_of(picture, face.points)
     lost: Callable[[], list[int]]
@@ -124,7 +125,8 @@ def _driving(
 
         picture = flatten(read_picture(job.driving, max_side_px=MAX_SIDE_PX))
         _require_size(picture, job.driving.name)
-        found = choose_face(find_faces(picture, means.tracker), None)
+        upright = find_upright_faces(picture, means.tracker)
+        picture, found = upright.picture, choose_face(upright.faces, None)
         face = pictured_face(picture, found.points, means.animator)
         count = MAX_FRAMES if fps else PICTURED_S * SPOKEN_FPS
         return repeat(face, count), count, fps or SPOKEN_FPS, _none, pictured(face)

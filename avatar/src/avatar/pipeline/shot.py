@@ -14,12 +14,15 @@ from avatar.compose.composer import Composer
 from avatar.compose.cues import make_cues
 from avatar.compose.fonts import Fonts
 from avatar.compose.layout import Rect, place
-from avatar.compose.overlays import OverlayTrack, open_overlays, warn_missing_glyphs
+from avatar.compose.overlays import FONTS_HINT, OverlayTrack, open_overlays, warn_missing_glyphs
 from avatar.compose.shapes import shape_mask
+from avatar.compose.text import letters_of
 from avatar.encode.provenance import EngineRecord
 from avatar.engines.base import EngineReport, Layer
+from avatar.errors import Unavailable
 from avatar.pipeline.context import Context
 from avatar.pipeline.face_engine import FaceOpened, open_face
+from avatar.pipeline.mouth_check import MouthCheck
 from avatar.pipeline.record import engine_records
 from avatar.pipeline.source_background import MovingSourceBackground, source_background
 from avatar.pipeline.speaker_box import engine_box
@@ -33,6 +36,7 @@ Warn = Callable[[Notice], None]
 class Moment:
     """All that one frame is drawn from."""
 
+    index: int
     face: Any
     sprites: tuple[Sprite, ...]
     backdrop: Pixels | None
@@ -57,6 +61,8 @@ class Shot:
         self._overlays = overlays
         self._captions = captions
         self._own_background = own_background
+        self.mouth: MouthCheck | None = None
+        """Is shown each face that is drawn."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -75,7 +81,7 @@ class Shot:
         for index, face in enumerate(faces):
             sprites = tuple(self._sprites_at(index * 1000 / track.fps))
             moving = self._backdrop.moving
-            yield Moment(face, sprites, None if moving is None else next(moving))
+            yield Moment(index, face, sprites, None if moving is None else next(moving))
 
     def paint(self, moment: Moment, onto: Planes | None = None) -> Planes:
         """The finished frame of a moment; give it back with `recycle` once it is encoded.
@@ -86,7 +92,12 @@ class Shot:
 
     def draw(self, moment: Moment) -> Layer | None:
         """The engine's part of `paint`: the face alone."""
-        return None if self._engine is None else self._engine.draw(moment.face)
+        if self._engine is None:
+            return None
+        layer = self._engine.draw(moment.face)
+        if self.mouth is not None:
+            self.mouth.see(moment.index, layer, self._engine.base)
+        return layer
 
     def compose(self, layer: Layer | None, moment: Moment, onto: Planes | None = None) -> Planes:
         """Our part of `paint`: everything around the face."""
@@ -141,7 +152,7 @@ def open_shot(
 ) -> Shot:
     """Open everything the pictures of `scene` need; `low` takes as little of a card as can be.
 
-    Raises `AvatarError` for what cannot be read or found.
+    Raises Unavailable `captions.no_font`, and `AvatarError` for what cannot be read or found.
     """
     canvas = spec.canvas
     fonts = Fonts.of_this_machine()
@@ -151,7 +162,7 @@ def open_shot(
     backdrop = open_backdrop(scene.background, canvas, context.resolve)
     if not scene.layout.visible:
         return Shot(None, Composer(backdrop.still, Rect(0, 0, 0, 0)), backdrop, overlays, captions)
-    box = engine_box(scene, place(scene.layout.box, canvas), context.resolve)
+    box = engine_box(scene, place(scene.layout.box, canvas), context)
     face = open_face(
         spec, scene, (box.width, box.height), speech, context, alpha=_without_background(scene), low=low
     )
@@ -192,5 +203,13 @@ def _captions(
         return None
     cues = make_cues(speech.words, speech.duration_ms, form.max_chars_per_line, form.max_lines)
     captions = BurnedCaptions(cues, form, spec.canvas, fonts)
-    warn_missing_glyphs(captions.missing_glyphs(), scene.id, warn)
-    return captions
+    missing = captions.missing_glyphs()
+    if not (letters := letters_of(missing)):
+        warn_missing_glyphs(missing, scene.id, warn)
+        return captions
+    message = f"No font of this machine can draw {' '.join(letters[:10])}, so captions cannot be burned in."
+    if not form.soft:
+        raise Unavailable("captions.no_font", message, f"{FONTS_HINT} Soft captions need no font.")
+    soft = "The soft ones beside the video are whole."
+    warn(Notice(code="captions.no_font", message=f"{message} {soft} {FONTS_HINT}", scene=scene.id))
+    return None

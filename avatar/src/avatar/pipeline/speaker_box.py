@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 from avatar.compose.fitting import contained_size
 from avatar.compose.footage import footage_size
 from avatar.compose.layout import Rect
-from avatar.spec import MediaRef, PhotoFace, Scene, VideoFace
+from avatar.pipeline.context import Context
+from avatar.spec import PhotoFace, Scene, VideoFace
 
 
-def engine_box(scene: Scene, box: Rect, resolve: Callable[[MediaRef], Path]) -> Rect:
+def engine_box(scene: Scene, box: Rect, context: Context) -> Rect:
     """`box` for fit `cover`; for `contain` the largest box inside it with the shape of the photo or video.
 
     A drawn character has no shape of its own and fills any box.
@@ -19,12 +17,13 @@ def engine_box(scene: Scene, box: Rect, resolve: Callable[[MediaRef], Path]) -> 
     if scene.layout.fit == "cover":
         return box
     if isinstance(scene.face, PhotoFace):
-        from avatar.face.pictures import read_picture
+        from avatar.engines.mesh.preparation import upright_size
 
-        picture = read_picture(resolve(scene.face.image))
-        natural = (picture.shape[1], picture.shape[0])
+        face = scene.face
+        portrait = context.resolve(face.portrait) if face.portrait is not None else None
+        natural = upright_size(context.resolve(face.image), portrait, face.face_index, context.cache)
     elif isinstance(scene.face, VideoFace):
-        path = resolve(scene.face.video)
+        path = context.resolve(scene.face.video)
         natural = footage_size(path, scene.face.video.name or path.name)
     else:
         return box

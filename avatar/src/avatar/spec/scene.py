@@ -122,7 +122,9 @@ Overlay = Annotated[TextOverlay | ImageOverlay | VideoOverlay, Field(discriminat
 
 
 class Scene(SpecModel):
-    """The unit that is rendered, cached and retried. `script` marks: `[pause 500ms]`, `*emphasis*`."""
+    """The unit that is rendered, cached and retried. `script` marks: `[pause 500ms]`, `*emphasis*`, and
+    SSML: `break`, `emphasis`, `sub`, `say-as`, `prosody rate`.
+    """
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     script: str | None = Field(default=None, max_length=MAX_SCRIPT_CHARS)

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from avatar.encode.atomic import write_error
 from avatar.errors import AvatarError, InvalidInput, Unavailable
 from avatar.spec import Consent, OpenAIVoice
-from avatar.speech.http_voice import SpeechRequest, api_key, checked_url, is_local, refusal
+from avatar.speech.http_voice import OUTGOING_HEADERS, SpeechRequest, api_key, checked_url, is_local, refusal
 
 FOLDER_VARIABLE = "AVATAR_VOICES"
 RECORD = "voice.json"
@@ -251,7 +251,7 @@ def _request(base_url: str, api_key_env: str | None, voice_id: str | None = None
 
 @contextmanager
 def _asked(request: SpeechRequest) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {request.key}"} if request.key else {}
+    headers = {**OUTGOING_HEADERS, **({"Authorization": f"Bearer {request.key}"} if request.key else {})}
     try:
         with httpx.Client(
             timeout=_TIMEOUT, headers=headers, follow_redirects=False, trust_env=not is_local(request)

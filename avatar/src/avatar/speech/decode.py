@@ -13,11 +13,11 @@ from typing import Any, Literal
 import av
 import numpy as np
 import numpy.typing as npt
-from av.audio.resampler import AudioResampler
 from av.error import FFmpegError
 
 from avatar.errors import InvalidInput
-from avatar.media_files import open_media
+from avatar.media_files import decodable, open_media
+from avatar.mono import MonoResampler
 from avatar.speech.sound import Samples, WavWriter, blocks, rate_hz
 
 MAX_AUDIO_S = 3 * 3600
@@ -51,7 +51,7 @@ def whole_rate_hz(rate_hz: int) -> Literal[44100, 48000]:
 def probe_rate_hz(path: Path) -> int:
     """Sample rate of the first sound stream; raises InvalidInput as `decode_into` does."""
     with _open(path) as container:
-        return int(_audio_stream(container).rate or 48_000)
+        return int(_audio_stream(container, path).rate or 48_000)
 
 
 def decode_into(path: Path, writer: WavWriter) -> Decoded:
@@ -59,21 +59,21 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
 
     A file that breaks off or has damaged parts gives what can be read (`damaged`). Raises InvalidInput with
     `speech.audio_missing`, `audio_empty`, `audio_unreadable`, `no_audio`, `audio_too_short`,
-    `audio_too_long`.
+    `audio_too_long`, and with `audio.unmixable`.
     """
     before = writer.samples
     damaged = False
     with _open(path) as container:
-        stream = _audio_stream(container)
+        stream = _audio_stream(container, path)
         # A resampler knows one input format; some broadcasts change theirs on the way.
-        resampler, setup = _resampler(writer.rate_hz), None
+        resampler, setup = MonoResampler("s16", writer.rate_hz, path.name), None
         for frame in _frames(container, stream):
             if frame is None:
                 damaged = True
                 continue
             if setup is not None and setup != (frame.format.name, frame.layout.name, frame.sample_rate):
                 _write(writer, resampler.resample(None))
-                resampler = _resampler(writer.rate_hz)
+                resampler = MonoResampler("s16", writer.rate_hz, path.name)
             setup = (frame.format.name, frame.layout.name, frame.sample_rate)
             frame, whole = _of_numbers(frame)
             damaged = damaged or not whole
@@ -103,7 +103,7 @@ def decode_into(path: Path, writer: WavWriter) -> Decoded:
 
 def resampled(wav: Path, to_hz: int, start_ms: int, end_ms: int) -> Samples:
     """A span of a WAV at another rate (the aligner wants 16 kHz)."""
-    resampler = _resampler(to_hz)
+    resampler = MonoResampler("s16", to_hz, wav.name)
     source_hz = rate_hz(wav)
     parts: list[Samples] = []
     for block in blocks(wav, start_ms, end_ms):
@@ -113,10 +113,6 @@ def resampled(wav: Path, to_hz: int, start_ms: int, end_ms: int) -> Samples:
     if parts:
         parts += [_mono(out) for out in resampler.resample(None)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
-
-
-def _resampler(rate_hz: int) -> AudioResampler:
-    return AudioResampler(format="s16", layout="mono", rate=rate_hz)
 
 
 def _mono(frame: av.AudioFrame) -> Samples:
@@ -167,12 +163,15 @@ def _unreadable(path: Path) -> InvalidInput:
     )
 
 
-def _audio_stream(container: av.container.InputContainer) -> av.AudioStream:
+def _audio_stream(container: av.container.InputContainer, path: Path) -> av.AudioStream:
     if not container.streams.audio:
         raise InvalidInput(
             "speech.no_audio", "The file has no sound.", "Supply a recording with a sound track."
         )
-    return container.streams.audio[0]
+    stream = container.streams.audio[0]
+    if not decodable(stream):
+        raise _unreadable(path)
+    return stream
 
 
 def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame | None]:

@@ -20,7 +20,12 @@ CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 120.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 20.0
 MAX_ANSWER_BYTES = 512 * 2**20
+MAX_REFUSAL_BYTES = 64 << 10
 MAX_REASON_CHARS = 160
+OUTGOING_HEADERS = {"Accept-Encoding": "identity", "Soundstage-Outgoing": "1"}
+"""Unpacking could let a few bytes become gigabytes; the servers of this product refuse what carries the
+second, which is never meant for them.
+"""
 _STREAMING_SIZE = 0x7FFF0000
 """Servers that stream a WAV write this much or more where its length belongs."""
 
@@ -116,21 +121,27 @@ class _Passing(Exception):
 
 
 def _attempt(client: httpx.Client, request: SpeechRequest, target: Path) -> None:
-    headers = {"Accept": "audio/wav, audio/*;q=0.9"}
+    headers = {"Accept": "audio/wav, audio/*;q=0.9", **OUTGOING_HEADERS}
     if request.key:
         headers["Authorization"] = f"Bearer {request.key}"
     host = request.host
     try:
         with client.stream("POST", request.url, json=request.body, headers=headers) as answer:
             if answer.status_code != 200:
-                answer.read()
-                raise refusal(answer, request)
+                raise refusal(_with_short_body(answer), request)
             kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind.startswith("text/") or kind in ("application/json", "application/problem+json"):
                 raise Unavailable(
                     "speech.upstream_bad_audio",
                     f"The speech service at {host} answered with {kind} instead of sound.",
                     "Check the address: it must be that of the speech service itself.",
+                )
+            packed = answer.headers.get("content-encoding", "identity").strip().lower()
+            if packed != "identity":
+                raise Unavailable(
+                    "speech.upstream_bad_audio",
+                    f"The speech service at {host} packed its answer with {packed}, unasked.",
+                    "Have it, and any proxy in front of it, answer as it is asked: with plain bytes.",
                 )
             _save(answer, target, host)
     except httpx.TimeoutException as error:
@@ -151,6 +162,17 @@ def _attempt(client: httpx.Client, request: SpeechRequest, target: Path) -> None
         ) from error
     except httpx.TransportError as error:
         raise _Passing(_cut(host)) from error
+
+
+def _with_short_body(answer: httpx.Response) -> httpx.Response:
+    """A refusal as it came, with the beginning of its words: it may be of any length."""
+    body = b""
+    for chunk in answer.iter_raw():
+        body += chunk
+        if len(body) >= MAX_REFUSAL_BYTES:
+            break
+    kept = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
+    return httpx.Response(answer.status_code, headers=kept, content=body[:MAX_REFUSAL_BYTES])
 
 
 def _save(answer: httpx.Response, target: Path, host: str) -> None:

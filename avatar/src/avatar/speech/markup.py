@@ -1,26 +1,28 @@
 """Reads a script: words as written, emphasis, pauses and marks no engine knows; every voice of
 `avatar.speech` uses it.
 
-Marks: `[pause 500ms]`, `[pause 0.5s]`, `[pause]` (500 ms), `*emphasis*`. A backslash keeps `\\[`, `\\*` and
-`\\<` as text. Any other `[mark]` and SSML-like `<tag>` is never read aloud: it is left out and reported.
+Marks: `[pause 500ms]`, `[pause 0.5s]`, `[pause]` (500 ms), `*emphasis*`, and the SSML of
+`avatar.speech.ssml`. A backslash keeps `\\[`, `\\*` and `\\<` as text. Any other `[mark]` and `<tag>` is
+never read aloud: it is left out and reported.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from avatar.spec import is_spoken
+from avatar.speech.ssml import TAG, is_tag, read_ssml
 from avatar.tracks import SpeechNote
 
 DEFAULT_PAUSE_MS = 500
 MAX_PAUSE_MS = 60_000
 PARAGRAPH_PAUSE_MS = 350
 
-_MARK = re.compile(
-    r"(?<!\\)\[(?P<bracket>[^\W\d_][^\[\]\n]{0,80})\]|(?<!\\)</?(?P<tag>[a-z][a-z-]*)(?:\s[^<>\n]{0,200})?/?>"
-)
+_MARK = re.compile(rf"(?<!\\)\[(?P<bracket>[^\W\d_][^\[\]\n]{{0,80}})\]|{TAG}")
 _PAUSE = re.compile(r"pause(?:[\s:=]+(?P<amount>\d+(?:[.,]\d+)?)\s*(?P<unit>ms|s)?)?", re.IGNORECASE)
 _EMPHASIS = re.compile(
     r"(?<![\w*\\])(?P<open>\*{1,2})(?=[^\s*])(?P<body>[^*\n]{0,2000}?[^\s*\\])(?P=open)(?![\w*])"
@@ -36,6 +38,8 @@ class Token:
 
     text: str
     emphasis: bool = False
+    rate: float = 1.0
+    """Of the voice's own pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A whole script. `text` is what is said, without marks."""
+    """A whole script. `text` is what is said, without marks. `pronunciation` adds to the scene's."""
 
     passages: tuple[Passage, ...]
     notes: tuple[SpeechNote, ...] = ()
+    pronunciation: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -63,31 +68,39 @@ class Script:
 
     @property
     def has_emphasis(self) -> bool:
-        return any(token.emphasis for passage in self.passages for token in passage.tokens)
+        return any(token.emphasis for token in self.tokens)
+
+    @property
+    def changes_pace(self) -> bool:
+        return any(token.rate != 1.0 for token in self.tokens)
 
 
 def parse_script(text: str) -> Script:
     """Split a script into passages. Never fails: what it does not understand becomes a note."""
-    text = _without_controls(text)
+    ssml = read_ssml(_without_controls(text))
+    text = ssml.text
     passages: list[Passage] = []
     unknown: dict[str, int] = {}
-    notes: list[SpeechNote] = []
+    notes: list[SpeechNote] = list(dict.fromkeys(ssml.notes))[:_REPORTED_MARKS]
     strong, asterisks = _emphasis_spans(text)
-    begin = 0
+    strong += ssml.strong
+    begin, last = 0, len(text.rstrip())
 
     def close(end: int, pause_ms: int) -> None:
-        tokens = _tokens(text, begin, end, strong, asterisks)
+        tokens = _tokens(text, begin, end, strong, asterisks, ssml.rates)
         if tokens or pause_ms:
             passages.append(Passage(tokens, pause_ms))
 
-    boundaries = sorted([*_MARK.finditer(text), *_PARAGRAPH.finditer(text)], key=lambda match: match.start())
+    marks = [match for match in _MARK.finditer(text) if match["tag"] is None or is_tag(match)]
+    boundaries = sorted([*marks, *_PARAGRAPH.finditer(text)], key=lambda match: match.start())
     for match in boundaries:
         if match.start() < begin:
             continue
         mark = match.groupdict().get("bracket")
         pause_ms = 0
         if match.re is _PARAGRAPH:
-            pause_ms = PARAGRAPH_PAUSE_MS if begin < match.start() and match.end() < len(text) else 0
+            inside = bool(passages or text[begin : match.start()].strip()) and match.end() < last
+            pause_ms = PARAGRAPH_PAUSE_MS if begin < match.start() and inside else 0
         elif mark is not None and (pause := _PAUSE.fullmatch(mark.strip())):
             pause_ms = _pause_ms(pause)
             if pause_ms > MAX_PAUSE_MS:
@@ -104,7 +117,7 @@ def parse_script(text: str) -> Script:
         begin = match.end()
     close(len(text), 0)
     notes += _unknown_marks(unknown)
-    return Script(_joined(passages), tuple(notes))
+    return Script(_joined(passages), tuple(notes), ssml.pronunciation)
 
 
 def _without_controls(text: str) -> str:
@@ -135,7 +148,12 @@ def _emphasis_spans(text: str) -> tuple[list[tuple[int, int]], set[int]]:
 
 
 def _tokens(
-    text: str, begin: int, end: int, strong: list[tuple[int, int]], asterisks: set[int]
+    text: str,
+    begin: int,
+    end: int,
+    strong: list[tuple[int, int]],
+    asterisks: set[int],
+    rates: list[tuple[int, int, float]],
 ) -> tuple[Token, ...]:
     tokens: list[Token] = []
     for word in re.finditer(r"\S+", text[begin:end]):
@@ -143,16 +161,17 @@ def _tokens(
         raw = "".join(text[index] for index in range(first, last) if index not in asterisks)
         written = _ESCAPE.sub(r"\1", raw)
         emphasis = any(first < stop and start < last for start, stop in strong)
+        rate = math.prod(factor for start, stop, factor in rates if first < stop and start < last)
         if not written:
             continue
         if tokens and not is_spoken(written):
             # A lone dash or ellipsis belongs to the word before it: captions stay verbatim, nothing has no
             # time.
-            tokens[-1] = Token(f"{tokens[-1].text} {written}", tokens[-1].emphasis)
+            tokens[-1] = replace(tokens[-1], text=f"{tokens[-1].text} {written}")
         else:
-            tokens.append(Token(written, emphasis))
+            tokens.append(Token(written, emphasis, rate))
     if len(tokens) > 1 and not is_spoken(tokens[0].text):
-        tokens[:2] = [Token(f"{tokens[0].text} {tokens[1].text}", tokens[1].emphasis)]
+        tokens[:2] = [replace(tokens[1], text=f"{tokens[0].text} {tokens[1].text}")]
     return tuple(tokens)
 
 

@@ -136,11 +136,8 @@ def _sentence_groups(tokens: tuple[Token, ...]) -> list[tuple[Token, ...]]:
 
 
 def _unsupported(script: Script) -> list[SpeechNote]:
-    if not script.has_emphasis:
-        return []
-    return [
-        SpeechNote(
-            "speech.markup_unsupported",
-            "This voice cannot stress words: *emphasis* shows in the face only.",
-        )
-    ]
+    sentences = {
+        "This voice cannot stress words: *emphasis* shows in the face only.": script.has_emphasis,
+        "This voice cannot change its pace within a scene; set the voice's speed.": script.changes_pace,
+    }
+    return [SpeechNote("speech.markup_unsupported", said) for said, true in sentences.items() if true]

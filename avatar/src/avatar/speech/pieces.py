@@ -54,24 +54,33 @@ def spoken_pieces(
 
 
 def _piece(tokens: tuple[Token, ...], respeller: Respeller, english: bool) -> Piece:
-    ssml = any(token.emphasis for token in tokens)
+    ssml = any(token.emphasis or token.rate != 1.0 for token in tokens)
     phonemes = False
     parts: list[str] = ["<speak>"] if ssml else []
     position = len("<speak>") if ssml else 0
     starts: list[int] = []
-    emphasised = False
+    emphasised, rate = False, 1.0
     for token in tokens:
         spoken, has_phonemes = respeller.spoken(token.text)
         if english and not has_phonemes and spoken.lower() in ABBREVIATIONS:
             spoken = spoken[:-1]
         phonemes = phonemes or has_phonemes
         part = escape(spoken) if ssml else spoken
-        if token.emphasis != emphasised:
-            part = ('<emphasis level="strong">' if token.emphasis else "</emphasis>") + part
-            emphasised = token.emphasis
+        if (token.emphasis, token.rate) != (emphasised, rate):
+            part = _closing(emphasised, rate) + _opening(token.emphasis, token.rate) + part
+            emphasised, rate = token.emphasis, token.rate
         starts.append(position)
         parts.append(part + " ")
         position += len(part) + 1
     if ssml:
-        parts.append("</emphasis></speak>" if emphasised else "</speak>")
+        parts.append(_closing(emphasised, rate) + "</speak>")
     return Piece("".join(parts), ssml=ssml, phonemes=phonemes, tokens=tokens, starts=tuple(starts))
+
+
+def _opening(emphasised: bool, rate: float) -> str:
+    pace = "" if rate == 1.0 else f'<prosody rate="{100 * rate:.0f}%">'
+    return pace + ('<emphasis level="strong">' if emphasised else "")
+
+
+def _closing(emphasised: bool, rate: float) -> str:
+    return ("</emphasis>" if emphasised else "") + ("" if rate == 1.0 else "</prosody>")

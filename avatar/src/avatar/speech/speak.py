@@ -32,7 +32,8 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
 
 def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
     script = parse_script(scene.script or "")
-    said = (scene.language, scene.pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
+    pronunciation = {**scene.pronunciation, **script.pronunciation}
+    said = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
     if scene.audio is not None:
         # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
         from avatar.speech.supplied import from_recording

@@ -22,8 +22,7 @@ from avatar.engines.mesh.mouth_fields import MouthPose
 from avatar.engines.mesh.own_teeth import own_upper_teeth
 from avatar.engines.mesh.preparation import PreparedStage, prepared_stage
 from avatar.face.landmarks import Picture
-from avatar.face.quality import WARNINGS
-from avatar.spec import MediaRef, Notice, PhotoFace
+from avatar.spec import MediaRef, PhotoFace
 from avatar.tracks import ControlTrack
 
 Pose = dict[str, float]
@@ -66,8 +65,8 @@ class PhotoEngine:
     def __init__(self, prepared: PreparedStage, size: tuple[int, int], *, alpha: bool) -> None:
         stage = prepared.stage
         self.size = size
-        self._warnings = prepared.warnings
-        glasses = "portrait.glasses" in prepared.warnings
+        self._notices = prepared.notices
+        glasses = any(notice.code == "portrait.glasses" for notice in prepared.notices)
         self._still: Picture = cut_out(stage) if alpha else stage.pixels
         # A cut-out has nothing that stays: where the person moves away, the base would show them twice.
         self.base: Pixels | None = None if alpha else self._still
@@ -102,9 +101,8 @@ class PhotoEngine:
         return Layer(moved, self.head.area.x, self.head.area.y)
 
     def report(self) -> EngineReport:
-        """The portrait's quality warnings as notices."""
-        notices = [Notice(code=code, message=WARNINGS.get(code, code)) for code in self._warnings]
-        return EngineReport(notices=notices)
+        """What is to be said of the portrait."""
+        return EngineReport(notices=list(self._notices))
 
     def close(self) -> None:
         self._eye_cache.clear()

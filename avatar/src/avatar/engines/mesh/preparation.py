@@ -22,16 +22,18 @@ from avatar.face.portrait import (
     prepare_portrait,
     save_portrait,
 )
+from avatar.face.search import turned
+from avatar.spec import Notice
 
-_STAGE_VERSION = 2
+_STAGE_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedStage:
-    """A stage and what was said about its portrait."""
+    """A stage and what is to be said about its portrait."""
 
     stage: Stage
-    warnings: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def prepared_stage(
@@ -56,7 +58,14 @@ def prepared_stage(
     image = read_picture(picture)
     if portrait is not None:
         measured = load_portrait(portrait)
-        if measured.picture_sha256 != picture_hash or (measured.height, measured.width) != image.shape[:2]:
+        if (
+            measured.picture_sha256 != picture_hash
+            or (
+                measured.height,
+                measured.width,
+            )
+            != turned(image, measured.turns).shape[:2]
+        ):
             raise InvalidInput(
                 "portrait.other_picture",
                 f"{portrait.name} was prepared from another picture than {picture.name}.",
@@ -64,7 +73,7 @@ def prepared_stage(
             )
     else:
         measured = cached_portrait(image, picture_hash, face_index, cache)
-    made = PreparedStage(set_stage(image, measured, size), measured.warnings)
+    made = PreparedStage(set_stage(turned(image, measured.turns), measured, size), measured.notices())
     _save_stage(made, path)
     return made
 
@@ -72,7 +81,8 @@ def prepared_stage(
 def cached_portrait(image: Picture, picture_hash: str, face_index: int | None, cache: Path) -> Portrait:
     """The prepared portrait of a picture from the cache, measured now when it is not there."""
     which = "largest" if face_index is None else str(face_index)
-    path = cache / "portraits" / f"{picture_hash.removeprefix('sha256:')}-{which}-v{VERSION}.json"
+    name = f"{picture_hash.removeprefix('sha256:')}-{which}-v{VERSION}.{_STAGE_VERSION}.json"
+    path = cache / "portraits" / name
     if path.is_file():
         try:
             return load_portrait(path)
@@ -83,12 +93,24 @@ def cached_portrait(image: Picture, picture_hash: str, face_index: int | None, c
     return portrait
 
 
+def upright_size(
+    picture: Path, portrait: Path | None, face_index: int | None, cache: Path
+) -> tuple[int, int]:
+    """(width, height) of the picture once it stands upright. Raises as `prepared_stage`."""
+    if portrait is not None:
+        measured = load_portrait(portrait)
+    else:
+        measured = cached_portrait(read_picture(picture), file_sha256(picture), face_index, cache)
+    return measured.width, measured.height
+
+
 def _load_stage(path: Path) -> PreparedStage | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             mask = file["mask"].astype(np.float32) / np.float32(255)
             stage = Stage(file["pixels"], mask, file["points"])
-            return PreparedStage(stage, tuple(str(code) for code in file["warnings"]))
+            told = (Notice.model_validate_json(str(line)) for line in file["notices"])
+            return PreparedStage(stage, tuple(told))
     except FileNotFoundError:
         return None
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
@@ -104,5 +126,5 @@ def _save_stage(made: PreparedStage, path: Path) -> None:
             pixels=made.stage.pixels,
             mask=np.round(made.stage.mask * 255).astype(np.uint8),
             points=made.stage.points,
-            warnings=np.array(made.warnings, dtype=np.str_),
+            notices=np.array([notice.model_dump_json() for notice in made.notices], dtype=np.str_),
         )

@@ -167,6 +167,8 @@ class NeuralFace:
             portrait.animator.networks.sizes.output_px,
         )
 
+        chosen = (one for one in still.prepared.notices if one.code in ("face.several", "portrait.rotated"))
+        self._report.notices.extend(chosen)
         driving = self._driving(face, portrait, track)
 
         def moved() -> Iterator[Pixels]:

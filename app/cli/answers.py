@@ -1,0 +1,122 @@
+"""Conversations with the agent over HTTP, for `soundstage ask` and `soundstage chat`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from agent.events import BRAIN_EVENT, BrainEvent, Failure, ToolReturned, TurnBegan
+from app.cli.studio_api import ENDED, StudioApi
+from app.cli.words import segment
+from soundstage.errors import SoundstageError
+
+Show = Callable[[BrainEvent], None]
+
+NEEDS_UPLOAD = frozenset({"policy.forbidden", "persona.path_not_allowed", "vision.path_not_allowed"})
+"""Failures of a sentence that names a file of this machine: the studio reads none, we send it. What is
+forbidden for another reason is so with the id of the file, too.
+"""
+MEDIA_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".mp4", ".mov", ".mkv", ".webm"})
+QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|\'([^\']+)\'|(\S+)')
+
+
+class Conversation:
+    """One session of the agent. Cancelling `say` cancels the answer that is being given."""
+
+    def __init__(
+        self,
+        api: StudioApi,
+        session_id: str | None,
+        *,
+        follow: bool = False,
+        debug: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        self._api = api
+        self._options = {"follow": follow, "debug": debug, "dry_run": dry_run}
+        self._makes = not dry_run
+        self.session_id = session_id
+
+    async def check(self) -> None:
+        """Raise NotFound for a session that is not there, or not ours."""
+        if self.session_id is not None:
+            await self._api.get(f"/api/chat/sessions/{segment(self.session_id)}/turns", limit=1)
+
+    async def say(self, words: str, show: Show) -> None:
+        """Show the events of one answer. A file of this machine that the words name is uploaded, and they are
+        said again with its id.
+        """
+        files = _files_in(words)
+        if not files:
+            await self._answer(words, show)
+            return
+        held: list[BrainEvent] = []
+        await self._answer(words, held.append)
+        if not any(isinstance(event, Failure) and event.code in NEEDS_UPLOAD for event in held):
+            for event in held:
+                show(event)
+            return
+        await self._say_with_uploads(words, files, show)
+
+    async def _say_with_uploads(self, words: str, files: dict[str, Path], show: Show) -> None:
+        assets: list[str] = []
+        wrote = False
+
+        def look(event: BrainEvent) -> None:
+            nonlocal wrote
+            wrote = wrote or (isinstance(event, ToolReturned) and event.tool == "create_persona")
+            wrote = wrote or event.type == "approval"
+            show(event)
+
+        try:
+            for text, file in files.items():
+                assets.append((await self._api.upload(file))["id"])
+                words = words.replace(text, assets[-1])
+            await self._answer(words, look)
+        finally:
+            if not wrote:
+                for asset in assets:
+                    with suppress(SoundstageError):
+                        await self._api.delete(f"/api/assets/{asset}")
+
+    async def _answer(self, words: str, show: Show) -> None:
+        begun: TurnBegan | None = None
+        body = {"message": words, "session_id": self.session_id, **self._options}
+        try:
+            async for data in self._api.answer(body):
+                event = BRAIN_EVENT.validate_python(data)
+                if isinstance(event, TurnBegan):
+                    begun, self.session_id = event, event.session_id
+                show(event)
+                if self._makes and isinstance(event, ToolReturned) and _goes_on(event):
+                    # Videos are made here from now on, unless a server does it.
+                    await self._api.start_making()
+        except asyncio.CancelledError:
+            if begun is not None:
+                turn = f"/api/chat/sessions/{begun.session_id}/turns/{begun.turn}"
+                with suppress(SoundstageError):
+                    await self._api.post(f"{turn}/cancel")
+            raise
+
+
+def _goes_on(event: ToolReturned) -> bool:
+    state = event.result.get("state")
+    return isinstance(state, str) and event.result.get("render_id") is not None and state not in ENDED
+
+
+def _files_in(words: str) -> dict[str, Path]:
+    """The pictures and videos of this machine that a sentence names, by the text that names them."""
+    found: dict[str, Path] = {}
+    for match in QUOTED.finditer(words):
+        text = next(group for group in match.groups() if group is not None)
+        for candidate in (text, text.rstrip(".,;:!?)")):
+            path = Path(candidate)
+            with suppress(OSError, RuntimeError, ValueError):
+                path = path.expanduser()
+                if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file():
+                    found[candidate] = path
+                    break
+    return found

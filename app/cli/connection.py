@@ -1,0 +1,179 @@
+"""Chooses the studio that a command speaks to: a named server, the one that runs on this state folder, or a
+studio in this process where none runs. Every command goes through `studio`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from app.cli.saved_logins import Login, login_for, normalized_url, saved_logins
+from app.cli.state import Invocation, run
+from soundstage.errors import Conflict, Forbidden, Unauthorized
+
+if TYPE_CHECKING:
+    from app.cli.studio_api import StudioApi
+
+T = TypeVar("T")
+
+SERVER_VARIABLE = "SOUNDSTAGE_SERVER"
+
+
+def asked(called: Invocation, call: Callable[[StudioApi], Awaitable[T]]) -> T:
+    """Run one conversation with the studio and return what `call` returns."""
+
+    async def work() -> T:
+        async with studio(called) as api:
+            return await call(api)
+
+    return run(work())
+
+
+def server_of(called: Invocation) -> Login | None:
+    """Return the server that this command speaks to, with a key for it; None for a studio in this process.
+
+    1. `--server` or SOUNDSTAGE_SERVER, with the key that `soundstage login` saved;
+    2. the server that runs on this state folder, with the key that it leaves there for its user;
+    3. no server, and a state folder of our own: None;
+    4. no state folder here yet, but a login: the server of the last login.
+
+    Raises Unauthorized without a login for the server, Forbidden for a state folder of somebody else.
+    """
+    if (named := called.server or os.environ.get(SERVER_VARIABLE, "").strip()) != "":
+        return _known(normalized_url(named))
+    from app.local_access import read_local_access
+
+    settings = called.settings()
+    if (running := read_local_access(settings.state_dir)) is not None:
+        return Login(running.url, running.key, is_local=True)
+    if not _exists(settings.state_dir) and (logins := saved_logins()):
+        return logins[0]
+    require_own(settings.state_dir)
+    return None
+
+
+@asynccontextmanager
+async def studio(called: Invocation) -> AsyncIterator[StudioApi]:
+    """A connection to the studio of this command, for as long as the block runs."""
+    login = server_of(called)
+    if login is not None:
+        async with connected(login) as api:
+            yield api
+        return
+    from app.cli.embedded import embedded_studio
+
+    async with embedded_studio(called.settings()) as api:
+        yield api
+
+
+def require_own(state_dir: Path) -> None:
+    """Raise Forbidden where the state folder is somebody else's: its files must not become ours."""
+    try:
+        owner = state_dir.stat().st_uid
+    except FileNotFoundError:
+        return
+    except OSError:
+        # A folder above it is closed to us.
+        raise _not_ours(state_dir, "somebody else") from None
+    if owner != os.geteuid():
+        raise _not_ours(state_dir, _user(owner))
+
+
+def require_no_server(state_dir: Path, command: str) -> None:
+    """Raise Conflict where a server runs: for commands that need the store for themselves."""
+    from app.local_access import read_local_access
+
+    require_own(state_dir)
+    if (running := read_local_access(state_dir)) is not None:
+        raise Conflict(
+            "server.running",
+            f"The server at {running.url} (process {running.pid}) works on {state_dir.absolute()}.",
+            f"Stop it (Ctrl-C, or `kill {running.pid}`), then run `soundstage {command}` again.",
+        )
+
+
+def require_private_transport(url: str, *, allowed: bool) -> None:
+    """Raise Forbidden for plain HTTP that leaves this machine, unless it was allowed."""
+    from soundstage.settings.outgoing import is_loopback_host
+
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback_host(parts.hostname or "") and not allowed:
+        raise Forbidden(
+            "server.plain_http",
+            f"A key that goes to {url} can be read on the way: it is plain HTTP to another machine.",
+            f"Use its https address, or say `soundstage login {url} --allow-plain-http`.",
+        )
+
+
+@asynccontextmanager
+async def connected(login: Login) -> AsyncIterator[StudioApi]:
+    """A connection to a server. Raises Forbidden before a key would leave this machine unencrypted."""
+    import httpx
+
+    from app.cli.studio_api import TIMEOUT_S, StudioApi
+
+    require_private_transport(login.url, allowed=login.plain_http or login.is_local)
+    client = httpx.AsyncClient(
+        base_url=login.url,
+        headers={"Authorization": f"Bearer {login.key}"},
+        timeout=TIMEOUT_S,
+        trust_env=False,
+        verify=trusted(login.authority),
+    )
+    async with client:
+        yield StudioApi(client, login.url, remote=not login.is_local)
+
+
+def _known(url: str) -> Login:
+    login = login_for(url)
+    if login is None:
+        raise Unauthorized(
+            "login.required", f"There is no key for {url} yet.", f"Save one with `soundstage login {url}`."
+        )
+    return login
+
+
+def trusted(authority: str | None) -> Any:
+    """What vouches for a server: the usual authorities, or the one in a file."""
+    if authority is None:
+        return True
+    import ssl
+
+    from soundstage.errors import Invalid
+
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise Invalid(
+            "login.bad_authority",
+            f"{authority} holds no certificate of an authority: {error.strerror or error}.",
+            "Log in again with --authority and the file of the server's authority.",
+        ) from error
+
+
+def _exists(state_dir: Path) -> bool:
+    try:
+        return state_dir.exists()
+    except OSError:
+        return True
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _not_ours(state_dir: Path, owner: str) -> Forbidden:
+    return Forbidden(
+        "state.not_yours",
+        f"The state folder {state_dir.absolute()} belongs to {owner}, and you are {_user(os.geteuid())}.",
+        "Start a server of your own with `soundstage up` elsewhere, or save a key for theirs: "
+        "`soundstage login URL`.",
+    )

@@ -1,0 +1,282 @@
+"""The HTTP client behind every command: requests to the studio, and its errors as it meant them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from app.cli.words import segment
+from soundstage.errors import Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.tracing import traceparent
+
+TIMEOUT_S = 120.0
+READ_BYTES = 1 << 20
+RETRIES = 8
+"""Attempts to reconnect to an event stream before the server counts as gone: about 20 seconds."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
+REQUEST_INVALID = "request.invalid"
+
+
+class _Problem(NamedTuple):
+    """What a server said went wrong."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class StudioApi:
+    """One connection to a studio. `url` names it in errors.
+
+    A studio that runs in this very process makes videos and runs approved calls only while a command waits
+    for them: `start_making` and `run_approved` ask for it. Of a server both do nothing.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        *,
+        remote: bool = False,
+        start_making: Callable[[bool], Awaitable[None]] | None = None,
+        run_approved: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._start_making = start_making
+        self._run_approved = run_approved
+        self.remote = remote
+        """Whether the server may be another machine, whose paths mean nothing here."""
+
+    def address_of(self, path: str) -> str:
+        """Return the whole address of a path of the server."""
+        return path if "://" in path else f"{self._url}{path}"
+
+    async def get(self, path: str, **params: Any) -> Any:
+        return _content(await self._send("GET", path, params=_given(params)), self._url)
+
+    async def post(self, path: str, body: Any = None, **params: Any) -> Any:
+        sent = {"json": body} if body is not None else {}
+        return _content(await self._send("POST", path, params=_given(params), **sent), self._url)
+
+    async def patch(self, path: str, body: Any) -> Any:
+        return _content(await self._send("PATCH", path, json=body), self._url)
+
+    async def delete(self, path: str, **params: Any) -> Any:
+        return _content(await self._send("DELETE", path, params=_given(params)), self._url)
+
+    async def upload(self, file: Path, **labels: str) -> Any:
+        """Store a file as an asset and return the asset. Raises Invalid `file.unreadable`."""
+        size, chunks = await _opened(file)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        params = {"name": file.name, **labels}
+        answer = await self._send("POST", "/api/assets", params=params, headers=headers, content=chunks)
+        return _content(answer, self._url)
+
+    async def post_form(self, path: str, file: Path, fields: dict[str, str]) -> Any:
+        """Send a form with one file."""
+        content = await asyncio.to_thread(_read, file)
+        return _content(
+            await self._send("POST", path, data=fields, files={"file": (file.name, content)}), self._url
+        )
+
+    async def answer(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """The agent's events of one sentence. A stream that breaks off raises `server.answer_broke_off`."""
+        headers = {"Accept": "text/event-stream", "traceparent": traceparent()}
+        begun = False
+        try:
+            async with self._client.stream(
+                "POST", "/api/chat", json=body, headers=headers, timeout=None
+            ) as answer:
+                await self._check(answer)
+                last = None
+                async for data in _data_of(answer):
+                    begun, last = True, data["type"]
+                    yield data
+        except httpx.TransportError as error:
+            if not begun:
+                raise self._unreachable(error) from error
+            raise self._broke_off() from error
+        if last != "done":
+            # The server ended in good order, and the answer with it.
+            raise self._broke_off()
+
+    async def progress(self, render_id: str) -> AsyncIterator[dict[str, Any]]:
+        """The Progress events of a render until its end; a server that restarts is waited for."""
+        path = f"/api/chat/renders/{segment(render_id)}/progress"
+        failed = 0
+        while True:
+            last: dict[str, Any] = {}
+            try:
+                async with self._client.stream("GET", path, timeout=None) as answer:
+                    await self._check(answer)
+                    async with aclosing(_data_of(answer)) as found:
+                        async for last in found:
+                            failed = 0
+                            yield last
+                if last.get("state") in ENDED:
+                    return
+                failed += 1
+            except httpx.TransportError as error:
+                failed += 1
+                if failed > RETRIES:
+                    raise self._unreachable(error) from error
+            except SoundstageError as error:
+                failed += 1
+                if error.status != Unavailable.default_status or failed > RETRIES:
+                    raise
+            await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**failed))
+
+    async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Name and data of the server-sent events of one connection."""
+        try:
+            async with self._client.stream("GET", path, timeout=None) as answer:
+                await self._check(answer)
+                name = ""
+                async for line in answer.aiter_lines():
+                    field, _, value = line.partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data":
+                        yield name, json.loads(value)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    async def start_making(self, *, drive: bool = True) -> None:
+        """Let the worker be used, and with `drive` make what is queued, where no server does."""
+        if self._start_making is not None:
+            await self._start_making(drive)
+
+    async def run_approved(self) -> bool:
+        """Run the calls that people have agreed to, where no server does; return whether that was here."""
+        if self._run_approved is None:
+            return False
+        await self._run_approved()
+        return True
+
+    async def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {**more.pop("headers", {}), "traceparent": traceparent()}
+        try:
+            answer = await self._client.request(method, path, headers=headers, **more)
+        except httpx.TransportError as error:
+            if method != "GET" and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                raise self._outcome_unknown(error) from error
+            raise self._unreachable(error) from error
+        await self._check(answer)
+        return answer
+
+    async def _check(self, answer: httpx.Response) -> None:
+        if not answer.is_success:
+            await answer.aread()
+            raise _error(answer, self._url)
+
+    def _unreachable(self, error: httpx.TransportError) -> Unavailable:
+        return Unavailable(
+            "server.unreachable",
+            f"The server at {self._url} does not answer ({_reason(error)}).",
+            "Start it with `soundstage up`, or name another one with --server.",
+        )
+
+    def _outcome_unknown(self, error: httpx.TransportError) -> Upstream:
+        return Upstream(
+            "server.outcome_unknown",
+            f"The server at {self._url} took the request and did not answer ({_reason(error)}): whether it "
+            "was done is not known.",
+            "Look before you ask for it again.",
+        )
+
+    def _broke_off(self) -> Upstream:
+        return Upstream(
+            "server.answer_broke_off",
+            f"The server at {self._url} went away while it answered. What it had begun may go on there.",
+            'When it is back, look with `soundstage ask "list my videos"`.',
+        )
+
+
+ENDED = frozenset({"done", "failed", "cancelled"})
+"""The states of a render that do not change any more; a test compares them with the studio's."""
+
+
+async def _data_of(answer: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name == "data":
+            yield json.loads(value)
+
+
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _content(answer: httpx.Response, url: str) -> Any:
+    try:
+        return answer.json() if answer.content else None
+    except (ValueError, RecursionError) as error:
+        raise _stranger(answer, url) from error
+
+
+def _error(answer: httpx.Response, url: str) -> SoundstageError:
+    """The server's problem document (RFC 9457) as the error that it was."""
+    try:
+        problem = answer.json()
+        code, message, hint = problem["code"], problem["detail"], problem.get("hint", "")
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return _stranger(answer, url)
+    if code == REQUEST_INVALID:
+        # The words of a REST request would mean nothing to somebody at the prompt.
+        found = [f"{one['path']}: {one['message']}" for one in problem.get("errors", ())[:3]]
+        where = "; ".join(one.removeprefix("body.") for one in found) or message
+        return Invalid(
+            "arguments.invalid",
+            f"The arguments do not hold: {where}.",
+            "`--help` behind the command tells what it takes.",
+        )
+    if answer.status_code == 401:
+        hint = f"`soundstage login {url}` saves another key."
+    passed_on = _Problem(str(code), str(message), str(hint))
+    return SoundstageError(passed_on.code, passed_on.message, passed_on.hint, status=answer.status_code)
+
+
+def _stranger(answer: httpx.Response, url: str) -> Upstream:
+    return Upstream(
+        "server.strange_answer",
+        f"What answers at {url} answered {answer.status_code} and is not a Soundstage server.",
+        "Check the address after --server, and that no proxy stands before it.",
+    )
+
+
+def _reason(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _opened(file: Path) -> tuple[int, AsyncIterator[bytes]]:
+    """Size in bytes and content of a file, which is open already: that it cannot be read is known first."""
+    try:
+        opened = await asyncio.to_thread(file.open, "rb")
+        size = (await asyncio.to_thread(file.stat)).st_size
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+    async def chunks() -> AsyncIterator[bytes]:
+        with opened:
+            while chunk := await asyncio.to_thread(opened.read, READ_BYTES):
+                yield chunk
+
+    return size, chunks()
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> Invalid:
+    return Invalid("file.unreadable", f"{file} cannot be read: {error.strerror}.", "Check the path.")

@@ -1,0 +1,31 @@
+"""Which other pages may call the API from a browser; called by `create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "Last-Event-ID",
+    "traceparent",
+)
+ANSWER_HEADERS = ("ETag", "Link", "Location", "Retry-After", "X-Total-Count")
+
+
+def cors(origins: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of Starlette's CORSMiddleware for an allow-list of origins.
+
+    Without credentials: a foreign page sends an API key that it was given, and never this server's cookie.
+    """
+    return {
+        "allow_origins": [origin.rstrip("/") for origin in origins],
+        "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+        "allow_headers": list(REQUEST_HEADERS),
+        "expose_headers": list(ANSWER_HEADERS),
+        "allow_credentials": False,
+        "max_age": 600,
+    }

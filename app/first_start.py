@@ -1,0 +1,71 @@
+"""Keys that a start of the server makes: the first administrator's, and the local one; called by `up`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from app.composition import opened
+from app.local_access import KEY_FILE, stored_key, write_private_file
+from app.provisioning import build_process
+from policy import Policy, Principal
+from policy.keys.schemas import KeyMade
+from soundstage.settings import Settings
+
+
+async def prepare_keys(settings: Settings) -> Sequence[tuple[str, KeyMade]]:
+    """Bring the databases up to date and register the local key in each; return the keys of administrators
+    that were made, as pairs of event name and key.
+
+    Each process has keys of its own; the first one is good for both.
+    """
+    made: list[tuple[str, KeyMade]] = []
+    async with AsyncExitStack() as stack:
+        studio = (await stack.enter_async_context(opened(settings))).policy
+        policies = [studio]
+        first = await studio.first_admin_key()
+        if first is not None:
+            made.append(("admin_key", first))
+        if settings.provisioning.enabled:
+            process = build_process(settings)
+            stack.push_async_callback(process.database.close)
+            stack.callback(process.services.audit.close)
+            await process.prepare()
+            policies.append(process.policy)
+            own = await _first_provisioning_key(process.policy, first)
+            if own is not None:
+                made.append(("provisioning_admin_key", own))
+        await ensure_local_key(settings.state_dir, policies)
+    return made
+
+
+async def _first_provisioning_key(policy: Policy, made: KeyMade | None) -> KeyMade | None:
+    """The key of the studio's first start, registered; or one of its own where the studio had keys before."""
+    if made is None:
+        return await policy.first_admin_key()
+    async with policy.db.transaction() as session:
+        if not await policy.keys.list(session, Principal.local_admin()):
+            await policy.keys.register(session, made)
+    return None
+
+
+async def ensure_local_key(state_dir: Path, policies: Sequence[Policy]) -> str:
+    """Return the key in `local/key`, which is registered with every one of `policies`.
+
+    A missing key, and one that was revoked or rotated in one of them, is replaced; the replaced one ends.
+    Raises Unavailable when the file cannot be written.
+    """
+    key = stored_key(state_dir)
+    for policy in policies:
+        async with policy.db.session() as session:
+            if key is not None and not await policy.keys.accepts_local(session, key):
+                key = None
+    if key is None:
+        key = secrets.token_hex(32)
+        write_private_file(state_dir, KEY_FILE, key)
+    for policy in policies:
+        async with policy.db.transaction() as session:
+            await policy.keys.register_local(session, key)
+    return key

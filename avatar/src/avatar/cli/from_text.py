@@ -1,0 +1,51 @@
+"""`avatar render --text`: a spec of one scene, in which a drawn presenter says a text."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+
+from avatar.pipeline.read_spec import named_fields, read_render_spec
+from avatar.spec import EspeakVoice, Movement, RenderSpec, RigFace, Scene
+
+PRESENTERS: dict[str, tuple[EspeakVoice, Movement, str]] = {
+    "nova": (EspeakVoice(), Movement(), "en-us"),
+    "milo": (
+        EspeakVoice(voice="en-gb", variant="m3", rate_wpm=155, pitch=42),
+        Movement(manner="calm"),
+        "en-gb",
+    ),
+    "vera": (EspeakVoice(variant="f4", rate_wpm=165, pitch=46), Movement(head=0.7, nods=0.8), "en-us"),
+}
+"""Voice, movement and language, as the files in personas/ say them."""
+TITLE_CHARS = 80
+
+
+def asks_for_text(argv: Sequence[str]) -> bool:
+    """Whether `render` is given a text, so that it takes no spec."""
+    return "render" in argv[:1] and any(one == "--text" or one.startswith("--text=") for one in argv)
+
+
+def add_text(parser: ArgumentParser) -> None:
+    parser.add_argument("--text", metavar="TEXT", help="say this, in place of what a SPEC says")
+    parser.add_argument(
+        "--persona", choices=tuple(PRESENTERS), default="nova", help="who says the text; default nova"
+    )
+
+
+def spec_of_render(arguments: Namespace) -> RenderSpec:
+    """The spec that is named, or one for the text. Raises InvalidInput `spec.*`."""
+    if arguments.text is None:
+        return read_render_spec(arguments.spec)
+    voice, movement, language = PRESENTERS[arguments.persona]
+    with named_fields():
+        scene = Scene(
+            id="scene-1",
+            script=arguments.text,
+            language=language,
+            face=RigFace(character=arguments.persona),
+            voice=voice,
+            movement=movement,
+        )
+        title = " ".join("".join(one if one.isprintable() else " " for one in arguments.text).split())
+        return RenderSpec(title=title[:TITLE_CHARS] or arguments.persona, scenes=(scene,))

@@ -1,0 +1,370 @@
+"""What many conversations at once cost: `scripts/bench agent_load [--sessions 200] [--seconds 60]`.
+
+Starts the real server on loopback. Each session has a key and a WebSocket of its own and says a command every
+two seconds. Prints how long the first event and the whole of an answer take (the first answer of each, when
+all arrive, also apart from the rest), lost events, processor time and memory; whether memory grows, a run of
+eight minutes tells. The people share the processor with the server; they run in a process of their own.
+
+Which events belong to an answer, the server's journal says once all have gone: one more person says each
+command, and reads the turn again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import linear_regression, quantiles
+from typing import NamedTuple
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+REPOSITORY = Path(__file__).parents[1]
+GOAL_P95_MS = 150.0
+EVERY_S = 2.0
+PATIENCE_S = 60.0
+GOAL_MIB_PER_MINUTE = 0.5
+COMING_IN_S = 30.0
+LONG_ENOUGH_S = 480.0
+COMMANDS = ("list my videos", "who can speak?", "help", "is it done?")
+
+Kinds = tuple[str, ...]
+"""The types of the events of one answer, in their order."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the people of one bench have seen; times in seconds."""
+
+    arriving: list[float] = field(default_factory=list)
+    """To the first event of the first answer of each."""
+    settled: list[float] = field(default_factory=list)
+    """To the first event of every later answer."""
+    whole: list[float] = field(default_factory=list)
+    asked: int = 0
+    lost: int = 0
+    """Answers without a first event or a last one, or with the number of another turn or session."""
+    told: Counter[tuple[str, Kinds]] = field(default_factory=Counter)
+    """How often a command was answered with these events."""
+    strays: int = 0
+    """Events of an answer that nobody waited for any more."""
+    late: int = 0
+    """Commands that could not be said in time because the answer before them was not there yet."""
+    used_s: float = 0.0
+    """Processor time of the people themselves."""
+    journal: dict[str, Kinds] = field(default_factory=dict)
+    """The events that belong to each command."""
+
+    @property
+    def first(self) -> list[float]:
+        return self.arriving + self.settled
+
+
+class Answer(NamedTuple):
+    """What came back; `whole` when it came to its end, and all of it was about the same turn."""
+
+    session_id: str | None
+    turn: int
+    kinds: Kinds
+    whole: bool
+
+
+class Amiss(NamedTuple):
+    """Events that are not as the journal has them."""
+
+    lost: int
+    more: int
+    disordered: int
+    """Answers that have all of their events in another order."""
+
+
+class Look(NamedTuple):
+    """How much memory the server had, and when."""
+
+    at_s: float
+    mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    pid: int
+    local_key: str
+
+    def memory_mib(self) -> float:
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def processor_s(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """An installation of its own, with limits that a whole office behind one address would not meet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "SOUNDSTAGE_HTTP__PORT": str(port),
+        "SOUNDSTAGE_PERSONAS_DIR": str(REPOSITORY / "personas"),
+        "SOUNDSTAGE_PROVISIONING__ENABLED": "false",
+    }
+    program = Path(sys.executable).with_name("soundstage")
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen([program, "up"], cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                httpx.get(f"{url}/api/health", trust_env=False).raise_for_status()
+                break
+            except httpx.HTTPError:
+                if process.poll() is not None:
+                    raise SystemExit((folder / "server.log").read_text()) from None
+                time.sleep(0.1)
+        yield Server(url, _listener(process.pid), (folder / "state" / "local" / "key").read_text())
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _listener(pid: int) -> int:
+    """The server is the child of the supervisor that is `soundstage up`."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            return int(child)
+    return pid
+
+
+def make_keys(server: Server, count: int) -> list[str]:
+    """One key for each person."""
+    headers = {"Authorization": f"Bearer {server.local_key}"}
+    with httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=30) as operator:
+        answers = [
+            operator.post("/api/keys", json={"name": f"bench {number}", "role": "editor"})
+            for number in range(count)
+        ]
+    return [str(answer.raise_for_status().json()["key"]) for answer in answers]
+
+
+@asynccontextmanager
+async def chat(url: str, key: str) -> AsyncIterator[ClientConnection]:
+    """A connection to the agent as this person."""
+    headers = {"Authorization": f"Bearer {key}"}
+    address = f"{url.replace('http', 'ws', 1)}/api/chat/ws"
+    async with connect(address, additional_headers=headers, proxy=None, max_queue=None) as ws:
+        yield ws
+
+
+async def talk(url: str, key: str, begin_s: float, until_s: float, heard: Heard) -> None:
+    """One person: says a command, reads its events to the last, waits for the next full two seconds."""
+    loop = asyncio.get_running_loop()
+    async with chat(url, key) as ws:
+        session_id: str | None = None
+        number = 0
+        while (due_s := begin_s + number * EVERY_S) < until_s:
+            wait_s = due_s - loop.time()
+            heard.late += wait_s < -EVERY_S
+            await asyncio.sleep(max(0.0, wait_s))
+            command = COMMANDS[number % len(COMMANDS)]
+            message = {"type": "say", "ref": str(number), "message": command}
+            if session_id is not None:
+                message["session_id"] = session_id
+            times = heard.settled if number else heard.arriving
+            number += 1
+            heard.asked += 1
+            answer = await _one_answer(ws, message, heard, times)
+            heard.told[command, answer.kinds] += 1
+            same = answer.turn == number and session_id in (None, answer.session_id)
+            heard.lost += not (answer.whole and same)
+            session_id = session_id or answer.session_id
+
+
+async def _one_answer(
+    ws: ClientConnection, message: Mapping[str, str | int], heard: Heard, times: list[float]
+) -> Answer:
+    """All that is told until the end of the answer, or until patience ends."""
+    loop = asyncio.get_running_loop()
+    said = loop.time()
+    await ws.send(json.dumps(message))
+    turn, session_id = 0, None
+    kinds: list[str] = []
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                told = json.loads(await ws.recv())
+                if told["ref"] != message["ref"]:
+                    heard.strays += 1
+                    continue
+                if not kinds:
+                    times.append(loop.time() - said)
+                event = told["event"]
+                kinds.append(event["type"])
+                if event["type"] == "turn":
+                    turn, session_id = event["turn"], event["session_id"]
+                if event["type"] == "done":
+                    heard.whole.append(loop.time() - said)
+                    same = (event["turn"], event["session_id"]) == (turn, session_id)
+                    return Answer(session_id, turn, tuple(kinds), same)
+                if event["type"] == "error" and not turn:
+                    print("refused:", event["code"], event["message"], file=sys.stderr)
+                    break
+    except TimeoutError:
+        print("no end:", message, kinds, file=sys.stderr)
+    return Answer(session_id, turn, tuple(kinds), whole=False)
+
+
+async def journal_of(url: str, key: str) -> dict[str, Kinds]:
+    """The events of each command as the server has written them down."""
+    written: dict[str, Kinds] = {}
+    alone = Heard()
+    async with chat(url, key) as ws:
+        for command in COMMANDS:
+            say: dict[str, str | int] = {"type": "say", "ref": command, "message": command}
+            said = await _one_answer(ws, say, alone, alone.settled)
+            read: dict[str, str | int] = {"type": "read", "ref": command, "turn": said.turn}
+            read["session_id"] = said.session_id or ""
+            answer = await _one_answer(ws, read, alone, alone.settled)
+            if not answer.whole:
+                raise SystemExit(f"The journal has no whole answer to {command!r}: {answer}")
+            written[command] = answer.kinds
+    return written
+
+
+def amiss(told: Mapping[tuple[str, Kinds], int], journal: Mapping[str, Kinds]) -> Amiss:
+    """Compares what was told with what the journal has."""
+    lost = more = disordered = 0
+    for (command, kinds), times in told.items():
+        wanted, came = Counter(journal[command]), Counter(kinds)
+        lost += times * (wanted - came).total()
+        more += times * (came - wanted).total()
+        disordered += times * (wanted == came and kinds != journal[command])
+    return Amiss(lost, more, disordered)
+
+
+def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Queue[Heard]) -> None:
+    """All of them in one process beside the server's."""
+
+    async def all_of_them() -> Heard:
+        heard = Heard()
+        start_s = asyncio.get_running_loop().time() + 1
+        async with asyncio.TaskGroup() as group:
+            for place, key in enumerate(keys):
+                begin_s = start_s + EVERY_S * place / len(keys)
+                group.create_task(talk(url, key, begin_s, begin_s + seconds, heard))
+        heard.used_s = time.process_time()
+        heard.journal = await journal_of(url, keys[0])
+        return heard
+
+    results.put(asyncio.run(all_of_them()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-agent-") as name, running_server(Path(name)) as server:
+        keys = make_keys(server, chosen.sessions)
+        results: multiprocessing.Queue[Heard] = multiprocessing.get_context("spawn").Queue()
+        process = multiprocessing.get_context("spawn").Process(
+            target=people, args=(server.url, keys, chosen.seconds, results)
+        )
+        used_s, began = server.processor_s(), time.monotonic()
+        memory = [Look(0.0, server.memory_mib())]
+        process.start()
+        while process.is_alive():
+            process.join(1)
+            memory.append(Look(time.monotonic() - began, server.memory_mib()))
+            if not results.empty():
+                break
+        if results.empty() and process.exitcode:
+            raise SystemExit("The people have ended early.")
+        heard = results.get()
+        process.join()
+        wall_s, used_s = time.monotonic() - began, server.processor_s() - used_s
+    report(chosen.sessions, heard, wall_s, used_s, memory)
+
+
+def slope(looks: Sequence[Look]) -> float:
+    """MiB a minute."""
+    return linear_regression(*zip(*looks, strict=True)).slope * 60
+
+
+def tale(memory: Sequence[Look]) -> str:
+    """How memory went, and whether it is caches that fill or something that is never given back.
+
+    Caches fill ever more slowly: what grows in the second half as it did in the first is a leak.
+    """
+    half = len(memory) // 2
+    # The beginning is the people coming in.
+    came_in = next(place for place, look in enumerate(memory) if look.at_s >= COMING_IN_S or place == half)
+    early, late = slope(memory[came_in : half + 2]), slope(memory[half:])
+    first, last = memory[half].mib, memory[-1].mib
+    if memory[-1].at_s < LONG_ENOUGH_S:
+        verdict = f"less than {LONG_ENOUGH_S / 60:.0f} minutes tell no leak from caches that fill"
+    elif late < GOAL_MIB_PER_MINUTE:
+        verdict = f"level (goal: < {GOAL_MIB_PER_MINUTE} in the second half)"
+    else:
+        verdict = "still filling, measure longer" if late < early / 2 else "A LEAK, or a load that grows"
+    return (
+        f"{memory[0].mib:.0f} MiB at the start, {memory[came_in].mib:.0f} with all people there, "
+        f"{first:.0f} in the middle, {last:.0f} at the end; {early:+.1f} MiB a minute in the first half, "
+        f"{late:+.1f} in the second: {verdict}"
+    )
+
+
+def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: Sequence[Look]) -> None:
+    """The figures, and whether the goal is met."""
+    load = os.getloadavg()[0]
+    rate = f"{heard.asked} commands in {wall_s:.0f} s ({heard.asked / wall_s:.0f}/s)"
+    print(f"{sessions} sessions, {rate}, load {load:.1f}")
+    for title, times in (
+        ("first event", heard.first),
+        ("… on arrival", heard.arriving),
+        ("… later", heard.settled),
+        ("whole answer", heard.whole),
+    ):
+        if len(times) > 1:
+            cuts = quantiles(times, n=100)
+            print(
+                f"{title:<13} p50 {cuts[49] * 1000:7.1f} ms   p95 {cuts[94] * 1000:7.1f} ms   "
+                f"p99 {cuts[98] * 1000:7.1f} ms   {len(times)} times"
+            )
+    found = amiss(heard.told, heard.journal)
+    wanted = sum(times * len(heard.journal[command]) for (command, _), times in heard.told.items())
+    print(f"lost answers  {heard.lost}   said late {heard.late}")
+    print(
+        f"lost events   {found.lost} of {wanted} (goal: 0)   doubled or too late {found.more + heard.strays}"
+        f"   answers in another order {found.disordered}"
+    )
+    print(
+        f"processor     {used_s / heard.asked * 1000:.1f} ms per command, {used_s / wall_s:.2f} cores; "
+        f"the people themselves {heard.used_s / wall_s:.2f} cores"
+    )
+    print(f"memory        {tale(memory)}")
+    p95 = quantiles(heard.first, n=100)[94] * 1000
+    verdict = "met" if p95 < GOAL_P95_MS and not found.lost and not heard.lost else "MISSED"
+    part = f"{p95 / GOAL_P95_MS:.2f} of it"
+    print(f"goal: p95 to the first event < {GOAL_P95_MS:.0f} ms, none lost: {verdict} ({part})")
+
+
+if __name__ == "__main__":
+    main()

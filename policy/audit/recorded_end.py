@@ -1,0 +1,127 @@
+"""Keeps the recorded end of a chain in step with its table; for the audit logs of both processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from policy.audit.head import Head, HeadError, HeadFile
+from policy.audit.head_writer import EVERY_S, HeadWriter
+from policy.audit.verification import KEYED, ChainCheck
+from soundstage.database import Database
+from soundstage.telemetry import get_logger
+
+READS = 8
+BEHIND = "audit.head_behind"
+
+
+class ChainTable(Protocol):
+    """The two look-ups in a table of lines, in the caller's session."""
+
+    async def last(self) -> Head | None: ...
+
+    async def hash_of(self, number: int) -> str | None: ...
+
+
+class RecordedEnd:
+    """The head of one chain: where `open_table` reads its lines, and `file` holds key and head."""
+
+    def __init__(self, db: Database, open_table: Callable[[Any], ChainTable], file: HeadFile) -> None:
+        self._db = db
+        self._open_table = open_table
+        self._writer = HeadWriter(file)
+        self._log = get_logger(__name__)
+        self._file = file
+
+    @property
+    def key(self) -> bytes:
+        """The key of the chain's lines. Raises `audit.no_key`."""
+        return self._file.key
+
+    async def start(
+        self,
+        note: Callable[[str, Mapping[str, Any]], Awaitable[None]],
+        accept: Callable[[str, Mapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Move the end on after a crash (`note` writes the line), or begin to use a key (`accept` does).
+
+        Called once the database is migrated. An end that is missing or does not fit is left as it is:
+        verification reports it until an administrator has looked.
+        """
+        async with self._db.session() as session:
+            last = await self._open_table(session).last()
+        if last is None:
+            return
+        try:
+            if await asyncio.to_thread(self._writer.read_unkeyed, last):
+                await accept(KEYED, {"noted": last.number})
+                return
+            head = await self._latest(last.number)
+        except HeadError as error:
+            self._log.error("audit head not usable", code=error.code, reason=str(error))
+            return
+        if head is None:
+            self._log.error("audit head missing", lines=last.number)
+        elif head.number < last.number:
+            await note(BEHIND, {"noted": head.number, "found": last.number})
+
+    async def fits(self, table: ChainTable, last: Head | None) -> bool:
+        """Whether the chain still holds the line that the head names, or both are empty.
+
+        Only then may the end move on: the next line must not hide that others are missing.
+        """
+        try:
+            head = self._writer.read()
+        except HeadError as error:
+            self._log.error("audit head not usable", code=error.code, reason=str(error))
+            return False
+        if head == last or (head is not None and await table.hash_of(head.number) == head.sha256):
+            return True
+        self._log.error("audit log does not fit its recorded end", line=None if head is None else head.number)
+        return False
+
+    async def verify(
+        self, check: ChainCheck, walk: Callable[[], Awaitable[None]], kept: Head | None = None
+    ) -> None:
+        """Walk all lines, then check the end, and a head `kept` elsewhere.
+
+        Raises `ChainBrokenError` and `HeadError`.
+        """
+        await walk()
+        head = await self._latest(check.count)
+        if head is not None and head.number > check.count:
+            # Lines that were written meanwhile, or lines that are missing.
+            await walk()
+        check.end(head, await self._hash_at(head))
+        if kept is not None:
+            check.expect(kept, await self._hash_at(kept))
+
+    def committed(self, head: Head) -> None:
+        """Record the new end; called in the event loop, after the commit of its line."""
+        self._writer.note(head)
+
+    async def forget(self) -> None:
+        """Remove the head of a chain that was replaced on purpose. Raises `OSError`."""
+        await asyncio.to_thread(self._writer.forget)
+
+    def close(self) -> None:
+        """Write what is not in the file yet."""
+        self._writer.settle()
+
+    async def _hash_at(self, head: Head | None) -> str | None:
+        async with self._db.session() as session:
+            return None if head is None else await self._open_table(session).hash_of(head.number)
+
+    async def _latest(self, number: int) -> Head | None:
+        """Return the head; another process may record the line of this number a moment later.
+
+        Raises `HeadError`.
+        """
+        head = await asyncio.to_thread(self._writer.read)
+        for _ in range(READS):
+            if head is None or head.number >= number:
+                break
+            await asyncio.sleep(2 * EVERY_S / READS)
+            head = await asyncio.to_thread(self._writer.read)
+        return head

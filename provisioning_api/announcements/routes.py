@@ -1,0 +1,37 @@
+"""REST of announcements."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, status
+
+from policy import Principal, require_permission
+from provisioning_api.announcements.schemas import AnnouncementRequest, AnnouncementView
+from provisioning_api.reach import ProvisioningDep
+
+router = APIRouter(prefix="/api/announcements", tags=["machines"])
+
+ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
+AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
+
+
+@router.get("")
+async def list_announcements(services: ProvisioningDep, _: ReadMachines) -> list[AnnouncementView]:
+    """By serial number, without their secrets."""
+    return await services.announcements.list()
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def announce_machine(
+    request: AnnouncementRequest, services: ProvisioningDep, principal: AcceptMachines
+) -> AnnouncementView:
+    """A machine is expected: a rule with `when.announced` may accept it once it proves the secret."""
+    return await services.announcements.announce(request, by=principal.name)
+
+
+@router.delete("/{serial}", status_code=status.HTTP_204_NO_CONTENT)
+async def withdraw_announcement(
+    serial: Annotated[str, Path(max_length=200)], services: ProvisioningDep, principal: AcceptMachines
+) -> None:
+    await services.announcements.withdraw(serial, by=principal.name)

@@ -1,0 +1,60 @@
+"""What a ramdisk brings to prove that it is a machine that we know, though its key is new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.announcements.service import AnnouncementService
+from provisioning_api.enrolment.challenges import check_signature_of, signed_text
+from provisioning_api.enrolment.membership import X509
+from provisioning_api.enrolment.repository import Credentials
+from provisioning_api.enrolment.service import RETIRED_BY
+from provisioning_api.enrolment.tls_authority import key_of_certificate
+from provisioning_api.machines.models import Machine
+from provisioning_api.machines.schemas import Discovery
+from provisioning_api.machines.states import MachineState
+from soundstage.errors import Unauthorized
+
+BY_MEMBER, BY_SECRET = "its member credential", "its announced secret"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDiscovery:
+    """A report whose signature by `agent_key` was checked."""
+
+    report: Discovery
+    agent_key: str
+    challenge: str
+
+
+class Proofs:
+    def __init__(self, announcements: AnnouncementService) -> None:
+        self._announcements = announcements
+
+    async def of(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> str:
+        """Return by what the key is proved to be this machine's; empty when by nothing."""
+        if await self._by_member(session, machine, call):
+            return BY_MEMBER
+        text = signed_text("announced", call.agent_key, call.challenge, "")
+        serial, proof = call.report.hardware.serial, call.report.announced
+        proved = await self._announcements.proves(session, machine, serial, proof, text)
+        return BY_SECRET if proved else ""
+
+    async def _by_member(self, session: AsyncSession, machine: Machine, call: SignedDiscovery) -> bool:
+        proof = call.report.member
+        held = None if proof is None else await Credentials(session).get(proof.serial)
+        if proof is None or held is None or held.kind != X509 or held.machine_id != machine.id:
+            return False
+        if held.revoked_at is not None:
+            # What was revoked to retire it still says whose disks are to be wiped, and nothing else.
+            retiring = machine.where is MachineState.DRAINING
+            if not (retiring and held.revoked_because.startswith(RETIRED_BY)):
+                return False
+        text = signed_text("member", call.agent_key, call.challenge, "")
+        try:
+            check_signature_of(key_of_certificate(held.content), text, proof.signature)
+        except Unauthorized:
+            return False
+        return True

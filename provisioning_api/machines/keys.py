@@ -1,0 +1,84 @@
+"""Which key speaks for a machine, and which others have reported as it; called by discovery and intake."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning_api.machines.errors import code_changed, code_missing, code_unknown
+from provisioning_api.machines.models import Machine, MachineKey
+from provisioning_api.machines.repository import Machines
+from soundstage.database import utcnow
+
+# Of the keys that do not count. Whoever brings more pushes out the oldest of the address with the most.
+CONFLICTS_PER_MACHINE = 8
+NOWHERE = "unknown"
+
+
+def code_of(agent_key: str | None) -> str:
+    """Return what a ramdisk shows on its console and we in our list: 48 bits of its key, to be compared by
+    people.
+    """
+    if agent_key is None:
+        return ""
+    digest = hashlib.sha256(bytes.fromhex(agent_key)).hexdigest()
+    return "-".join(digest[at : at + 4] for at in range(0, 12, 4))
+
+
+async def note_key(session: AsyncSession, machine: Machine, agent_key: str, source: str | None) -> bool:
+    """Note that this key reported as this machine; return whether it is its first report."""
+    machines = Machines(session)
+    rows = await machines.keys_of(machine.id)
+    row = next((row for row in rows if row.agent_key == agent_key), None)
+    if row is not None:
+        row.source, row.last_at, row.reports = source or NOWHERE, utcnow(), row.reports + 1
+        return False
+    others = [row for row in rows if row.agent_key != machine.agent_key]
+    if agent_key != machine.agent_key and len(others) >= CONFLICTS_PER_MACHINE:
+        await machines.drop_keys(machine.id, [_least_needed(others).agent_key])
+    await machines.add_key(MachineKey(machine_id=machine.id, agent_key=agent_key, source=source or NOWHERE))
+    return True
+
+
+def _least_needed(rows: Sequence[MachineKey]) -> MachineKey:
+    """Who reports with ever new keys from one address does not push out a machine at another one."""
+    counted = Counter(row.source for row in rows)
+    most = max(counted.values())
+    return min((row for row in rows if counted[row.source] == most), key=_last_at)
+
+
+def _last_at(row: MachineKey) -> datetime:
+    return row.last_at
+
+
+async def check_code(session: AsyncSession, machine: Machine, code: str | None) -> None:
+    """Raise unless `code` is that of the key that counts; a machine that never reported has none."""
+    if machine.agent_key is None and code is None:
+        return
+    if code is None:
+        raise code_missing(machine.name)
+    if code != code_of(machine.agent_key):
+        rows = await Machines(session).keys_of(machine.id)
+        raise code_changed(machine.name, code, any(code_of(row.agent_key) == code for row in rows))
+
+
+async def key_with_code(session: AsyncSession, machine: Machine, code: str) -> str:
+    """Return the one key that has reported as this machine and has this code."""
+    rows = await Machines(session).keys_of(machine.id)
+    found = [row.agent_key for row in rows if code_of(row.agent_key) == code]
+    if len(found) != 1:
+        raise code_unknown(machine.name, code)
+    return found[0]
+
+
+async def set_key(session: AsyncSession, machine: Machine, agent_key: str) -> list[str]:
+    """Make this the key that counts, and forget the others; return the codes of these."""
+    machines = Machines(session)
+    others = [row.agent_key for row in await machines.keys_of(machine.id) if row.agent_key != agent_key]
+    machine.agent_key = agent_key
+    await machines.drop_keys(machine.id, others)
+    return [code_of(other) for other in others]

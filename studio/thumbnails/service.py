@@ -1,0 +1,108 @@
+"""Makes small pictures of posters, frames and uploaded pictures; each once, and keeps it as a blob.
+
+The blob is held by the owner of the original, so it goes when that goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from enum import IntEnum
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import Invalid, NotFound
+from soundstage.telemetry.logs import get_logger
+from studio.references.repository import References
+from studio.thumbnails import draw
+
+AT_ONCE = 2
+TIME_LIMIT_S = 20.0
+MEDIA_TYPE = "image/webp"
+
+
+class ThumbnailWidth(IntEnum):
+    """The widths there are, in pixels: more would be stored for every picture."""
+
+    TINY = 160
+    SMALL = 320
+    MEDIUM = 640
+    LARGE = 1280
+
+
+class Thumbnails:
+    def __init__(self, db: Database, blobs: BlobStore) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._log = get_logger(__name__)
+
+    async def open(self, owner: str, sha256: str, width: ThumbnailWidth) -> tuple[str, Path]:
+        """Return hash and path of the thumbnail of a blob that `owner` holds. Raises Invalid
+        (`thumbnail.too_large`) and NotFound (`thumbnail.not_a_picture`).
+        """
+        role = f"thumbnail:{int(width)}:{sha256.removeprefix('sha256:')[:12]}"
+        if (found := await self._stored(owner, role)) is not None:
+            return found
+        lock = self._locks.setdefault((owner, role), asyncio.Lock())
+        async with lock:
+            # Whoever waited may find it made.
+            return await self._stored(owner, role) or await self._made(owner, role, sha256, width)
+
+    async def _made(self, owner: str, role: str, sha256: str, width: ThumbnailWidth) -> tuple[str, Path]:
+        async with self._places:
+            drawn = await self._drawn(await self._blobs.local_path(sha256), width)
+        blob = await self._blobs.put_bytes(drawn, MEDIA_TYPE)
+        async with self._db.transaction() as session:
+            references = References(session)
+            # What was deleted meanwhile holds nothing any more.
+            if any(held == sha256 for _, held in await references.held_by(owner)):
+                await references.hold(owner, role, blob.sha256, blob.bytes)
+        return blob.sha256, await self._blobs.local_path(blob.sha256)
+
+    async def _stored(self, owner: str, role: str) -> tuple[str, Path] | None:
+        async with self._db.session() as session:
+            held = dict(await References(session).held_by(owner))
+        if (sha256 := held.get(role)) is None:
+            return None
+        try:
+            return sha256, await self._blobs.local_path(sha256)
+        except NotFound:
+            # Lost from the store: it is made again.
+            return None
+
+    async def _drawn(self, picture: Path, width: ThumbnailWidth) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", str(Path(draw.__file__)), str(picture), str(int(width)),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(TIME_LIMIT_S):
+                drawn, said = await process.communicate()
+        except TimeoutError:
+            drawn, said = b"", b"it took too long"
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode == draw.TOO_LARGE:
+            raise Invalid(
+                "thumbnail.too_large",
+                f"The picture has more than {draw.MAX_PIXELS // 1_000_000} megapixels.",
+                "Open the file itself, or upload a smaller one.",
+            )
+        if process.returncode != 0:
+            self._log.info("no thumbnail could be drawn", why=said.decode(errors="replace").strip()[-300:])
+            raise not_a_picture()
+        return drawn
+
+
+def not_a_picture() -> NotFound:
+    return NotFound(
+        "thumbnail.not_a_picture",
+        "There is no small picture of this: it is no picture that can be read.",
+        "JPEG, PNG, WebP, GIF and BMP have one.",
+    )

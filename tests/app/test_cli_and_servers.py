@@ -1,0 +1,252 @@
+"""Commands speak to the server that runs or is named; where none does, to the state of their own folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running_studio import PATIENCE_S, PROGRAM, RunningStudio, running_studio
+
+from app.cli import connection
+from app.cli.saved_logins import Login, logins_file, normalized_url, save_login, saved_logins
+from app.local_access import local_folder, read_local_access
+from soundstage.errors import Forbidden, Invalid
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def studio(home: Path) -> Iterator[RunningStudio]:
+    with running_studio(home) as running:
+        yield running
+
+
+@pytest.fixture
+def never_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening the store in this process is a failure."""
+
+    def opened(*_: object) -> None:
+        raise AssertionError("the command opened the store behind the server's back")
+
+    monkeypatch.setattr("app.composition.build", opened)
+
+
+@pytest.mark.usefixtures("never_embedded")
+def test_where_a_server_runs_every_command_goes_through_it(
+    cli: Cli, studio: RunningStudio, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slug = cli("projects", "create", "My Film", "--json").json["slug"]
+    assert cli("projects", "list").out.splitlines()[1].startswith(slug)
+    render = cli("render", "--script", "Hello there", "--no-wait", "--json").json["id"]
+    assert render in cli("ask", "list my videos").out
+    assert cli("explain", render).code == 0
+    made = cli("keys", "create", "ci", "--role", "viewer", "--json").json
+    assert "this machine" in cli("keys", "list").out
+    assert cli("memory", "list").code == cli("snapshots", "list").code == cli("audit", "verify").code == 0
+    assert cli("personas", "list").code == cli("approvals", "list").code == cli("publish", "list").code == 0
+    assert cli("webhooks", "list").code == cli("voices", "list").code == cli("experts").code == 0
+    assert cli("gc", "--dry-run").code == 0
+    # What needs the store for itself says so, and whom to stop.
+    for alone in (("migrate",), ("restore", "x.tar"), ("restore", "--finish")):
+        refused = cli(*alone, "--json")
+        assert (refused.code, refused.json["code"]) == (1, "server.running"), alone
+        assert f"kill {studio.process.pid}" in refused.json["hint"]
+    # A named server needs a key of its own, though it is the same one.
+    unknown = cli("--server", studio.url, "projects", "list", "--json")
+    assert (
+        unknown.json["code"] == "login.required" and f"soundstage login {studio.url}" in unknown.json["hint"]
+    )
+    (home / "key").write_text(made["key"])
+    said = cli("login", studio.url, "--key-file", "key", "--json")
+    assert said.json == {"url": studio.url, "name": "ci", "role": "viewer", "tenant": "default"}
+    assert stat.S_IMODE(logins_file().stat().st_mode) == 0o600 and made["key"] not in said.out
+    monkeypatch.setenv("SOUNDSTAGE_SERVER", studio.url)
+    assert slug in cli("projects", "list").out
+    forbidden = cli("projects", "create", "Another", "--json")
+    assert forbidden.json["code"] == "policy.forbidden", "the rights are those of the key"
+    assert cli("logout", studio.url).code == 0 and saved_logins() == []
+
+
+@pytest.mark.usefixtures("never_embedded")
+def test_a_login_is_used_where_no_studio_is_and_a_wrong_key_is_refused(
+    cli: Cli, studio: RunningStudio, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "wrong").write_text("0" * 64)
+    assert cli("login", studio.url, "--key-file", "wrong", "--json").json["code"] == "auth.bad_key"
+    assert saved_logins() == []
+    (home / "key").write_text(studio.admin_key)
+    assert cli("login", studio.url, "--key-file", "key").code == 0
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert cli("projects", "create", "Far away").code == 0
+    assert not (elsewhere / "state").exists()
+    key_id = cli("keys", "list", "--json").json[0]["id"]
+    assert cli("keys", "revoke", key_id).code == 0
+    ended = cli("projects", "list", "--json").json
+    assert ended["code"] == "auth.bad_key" and ended["hint"].startswith(f"`soundstage login {studio.url}`")
+
+
+def test_a_file_of_this_machine_reaches_a_server_that_cannot_read_it(
+    cli: Cli, studio: RunningStudio, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder of which the server knows nothing: the spec's sound, and the picture of a sentence."""
+    desk = home / "desk"
+    desk.mkdir()
+    monkeypatch.chdir(desk)
+    (desk / "config.toml").write_text(f'state_dir = "{home / "state"}"\n')
+    (desk / "voice.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64))
+    (desk / "one.json").write_text(json.dumps({"scenes": [{"id": "one", "audio": {"path": "voice.wav"}}]}))
+    made = cli("render", "one.json", "--no-wait", "--json")
+    assert made.code == 0, made.err
+    (desk / "ada.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(300))
+    sentence = (
+        "Create a persona called Ada from photo ada.jpg with the consent of Ada Byron for training videos"
+    )
+    planned = cli("ask", "--dry-run", sentence)
+    assert planned.code == 0, planned.out + planned.err
+    assert "with the face of: ast_" in planned.out and "path_not_allowed" not in planned.out + planned.err
+
+
+def test_a_server_that_dies_while_it_answers_is_an_error_that_says_so(cli: Cli, home: Path) -> None:
+    with _HalfAnswer() as url:
+        save_login(Login(url, "k" * 64))
+        ran = cli("--server", url, "ask", "list my videos", "--json")
+    assert ran.code == 1
+    ended = json.loads(ran.out.splitlines()[-1])
+    assert ended["code"] == "server.answer_broke_off" and url in ended["message"]
+    gone = cli("--server", url, "projects", "list", "--json")
+    assert gone.json["code"] == "server.unreachable" and "soundstage up" in gone.json["hint"]
+
+
+def test_what_is_left_of_a_server_that_was_killed_does_not_count(cli: Cli, home: Path) -> None:
+    with running_studio(home) as studio:
+        assert read_local_access(home / "state") is not None
+        server = int(
+            Path(f"/proc/{studio.process.pid}/task/{studio.process.pid}/children").read_text().split()[0]
+        )
+        studio.process.send_signal(signal.SIGKILL)
+        studio.process.wait()
+        _until_gone(server)
+    assert (local_folder(home / "state") / "server.json").exists()
+    assert cli("projects", "list").out.strip() == "There are no projects yet."
+
+
+def test_two_commands_at_once_without_a_server_both_do_their_work(home: Path) -> None:
+    def create(title: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, "projects", "create", title, "--json"],
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+    with ThreadPoolExecutor() as both:
+        ended = list(both.map(create, ["One", "Two"]))
+    assert [one.returncode for one in ended] == [0, 0], [one.stderr + one.stdout for one in ended]
+    listed = subprocess.run(
+        [PROGRAM, "projects", "list"], cwd=home, capture_output=True, text=True, check=True
+    )
+    assert "One" in listed.stdout and "Two" in listed.stdout
+
+
+def test_the_state_of_somebody_else_is_not_opened(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "state").mkdir()
+    monkeypatch.setattr(connection.os, "geteuid", lambda: os.getuid() + 1)
+    for command in (("projects", "list"), ("migrate",), ("backup", "x.tar"), ("gc",), ("mcp",)):
+        refused = cli("--json", *command)
+        assert (refused.code, refused.json["code"]) == (1, "state.not_yours"), command
+        assert "soundstage up" in refused.json["hint"] and "soundstage login" in refused.json["hint"]
+    assert list((home / "state").iterdir()) == []
+
+
+def test_a_key_goes_over_plain_http_to_another_machine_only_when_told(cli: Cli, home: Path) -> None:
+    (home / "key").write_text("k" * 64)
+    refused = cli("login", "http://studio.example:8000", "--key-file", "key", "--json").json
+    assert refused["code"] == "server.plain_http" and "--allow-plain-http" in refused["hint"]
+    # One that was saved by hand is no way around it.
+    save_login(Login("http://studio.example:8000", "k" * 64))
+    assert cli("--server", "http://studio.example:8000", "projects", "list", "--json").json["code"] == (
+        "server.plain_http"
+    )
+
+
+def test_saved_keys_that_others_can_read_are_not_used(cli: Cli) -> None:
+    save_login(Login("https://studio.example", "k" * 64))
+    assert stat.S_IMODE(logins_file().parent.stat().st_mode) == 0o700
+    logins_file().chmod(0o644)
+    with pytest.raises(Forbidden, match="others on this machine"):
+        saved_logins()
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("studio.example.org", "https://studio.example.org"),
+        ("https://Studio.example.org:443/", "https://studio.example.org"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+    ],
+)
+def test_one_server_has_one_address(given: str, meant: str) -> None:
+    assert normalized_url(given) == meant
+
+
+@pytest.mark.parametrize("given", ["", "ftp://x", "https://", "https://me:pw@host", "http://h:port"])
+def test_what_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(Invalid, match="no address"):
+        normalized_url(given)
+
+
+class _HalfAnswer:
+    """A server that begins to answer and goes away."""
+
+    def __enter__(self) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                event = b'event: turn\r\ndata: {"type":"turn","session_id":"ses_1","turn":1}\r\n\r\n'
+                self.wfile.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+                self.wfile.flush()
+                self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _until_gone(pid: int) -> None:
+    """A server ends by itself when its supervisor is gone."""
+    subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=PATIENCE_S, check=True)

@@ -1,0 +1,61 @@
+"""`avatar render --text`: a sentence in, a video out, without a file between them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avatar.cli.arguments import build_parser
+from avatar.cli.from_text import PRESENTERS, asks_for_text, spec_of_render
+from avatar.errors import InvalidInput
+from avatar.spec import RenderSpec
+
+PERSONAS = Path(__file__).parents[3] / "personas"
+
+
+def spec(*argv: str) -> RenderSpec:
+    assert asks_for_text(["render", *argv])
+    return spec_of_render(build_parser(from_text=True).parse_args(["render", *argv]))
+
+
+def test_a_text_becomes_a_spec_of_one_scene() -> None:
+    made = spec("--text", "Hello *there*.\nSecond line.", "out.mp4")
+    assert (made.title, made.scenes[0].script) == (
+        "Hello *there*. Second line.",
+        "Hello *there*.\nSecond line.",
+    )
+    assert made.scenes[0].face.character == "nova"
+
+
+@pytest.mark.parametrize("name", PRESENTERS)
+def test_a_presenter_speaks_as_in_the_files_of_personas(name: str) -> None:
+    scene = spec("out.mp4", "--text=Hello.", "--persona", name).scenes[0]
+    text = (PERSONAS / f"{name}.yaml").read_text()
+    said = dict(re.findall(r"^ +(\w+): ([\w.-]+)$", text, re.MULTILINE))
+    assert scene.face.character == said["character"] and scene.language == said["language"]
+    for field in ("voice", "variant", "rate_wpm", "pitch"):
+        assert field not in said or str(getattr(scene.voice, field)) == said[field]
+    for field in ("manner", "head", "nods"):
+        assert field not in said or str(getattr(scene.movement, field)) == said[field]
+
+
+@pytest.mark.parametrize("text", ["", "  \n "])
+def test_a_text_without_a_word_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        spec("--text", text, "out.mp4")
+    assert caught.value.code == "spec.invalid"
+
+
+@pytest.mark.parametrize("argv", [["spec.json", "out.mp4"], ["spec.json", "--json", "out.mp4"]])
+def test_without_a_text_a_spec_is_named_as_before(argv: list[str]) -> None:
+    assert not asks_for_text(["render", *argv])
+    given = build_parser().parse_args(["render", *argv])
+    assert (given.spec, given.out) == (Path("spec.json"), Path("out.mp4"))
+
+
+def test_the_program_makes_the_video(avatar: Any, tmp_path: Path) -> None:
+    ended = avatar("render", "--text", "Hi.", tmp_path / "hi.mp4")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "hi.mp4").stat().st_size > 10_000 and (tmp_path / "hi.vtt").is_file()

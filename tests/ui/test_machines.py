@@ -1,0 +1,151 @@
+"""Machines on the page: accepted by the code that was shown, retired after the plan was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Route, expect
+from ramdisk import Ramdisk
+from studio_page import PATIENCE_MS, Studio, Visiting, breaches
+
+from provisioning_api.flood.fleet import fleet_client
+
+pytestmark = pytest.mark.browser
+
+
+def played(work: Coroutine[Any, Any, Any]) -> Any:
+    # Playwright has an event loop of its own in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+async def report(
+    studio: Studio, *machines: Ramdisk, neighbour: Ramdisk | None = None, member: Ramdisk | None = None
+) -> None:
+    """Each reports from its ramdisk; the neighbour as another one, and the member is enrolled, too."""
+    async with operator_of(studio) as operator:
+        authority = (await operator.get("/api/ca.pem")).text
+        async with fleet_client(studio.provisioning_tls_url, authority) as client:
+            for machine in (*machines, *([member] if member else [])):
+                machine.client = client
+                (await machine.discover()).raise_for_status()
+            if neighbour is not None:
+                neighbour.client = client
+                assert (await neighbour.discover()).status_code == httpx.codes.CONFLICT
+            if member is not None:
+                accept = f"/api/machines/{member.machine_id}/accept"
+                (await operator.post(accept, json={"code": member.code})).raise_for_status()
+                (await member.enrol(await member.token())).raise_for_status()
+
+
+def operator_of(studio: Studio) -> httpx.AsyncClient:
+    key = {"Authorization": f"Bearer {studio.key}"}
+    return httpx.AsyncClient(base_url=studio.provisioning_url, timeout=60, trust_env=False, headers=key)
+
+
+async def let_count(studio: Studio, machine: Ramdisk, code: str) -> None:
+    async with operator_of(studio) as operator:
+        path = f"/api/machines/{machine.machine_id}/key"
+        (await operator.post(path, json={"code": code})).raise_for_status()
+
+
+def machine_of(**options: Any) -> Ramdisk:
+    return Ramdisk(None, **options)  # type: ignore[arg-type]
+
+
+def row_of(page: Page, machine: Ramdisk) -> Any:
+    return page.locator("tbody tr", has_text=machine.name)
+
+
+class HeldList:
+    """The list of machines as it was, until it is let go: what a person sees may be some seconds old."""
+
+    def __init__(self, page: Page) -> None:
+        self.held = True
+        self._first: bytes | None = None
+        page.route("**/api/farm/machines", self._answer)
+
+    def _answer(self, route: Route) -> None:
+        if not self.held or self._first is None:
+            answer = route.fetch()
+            self._first = answer.body()
+        route.fulfill(status=200, content_type="application/json", body=self._first)
+
+
+def test_a_machine_is_accepted_only_with_the_code_that_was_shown(visiting: Visiting, studio: Studio) -> None:
+    machine = machine_of(address="10.0.0.21")
+    other = machine_of(macs=machine.macs, uuid=machine.uuid, address="10.0.0.22")
+    played(report(studio, machine, neighbour=other))
+    visit = visiting(bypass_csp=True)
+    held = HeldList(visit.page)
+    page = visit.open("machines")
+    row = row_of(page, machine)
+    remark = page.locator(".remark", has_text=other.code)
+    expect(remark).to_contain_text(f"another key, {other.code}", timeout=PATIENCE_MS)
+    row.get_by_role("button", name="Accept").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".key-code")).to_have_text(machine.code)
+    expect(dialog.get_by_role("heading", name="What would change")).to_be_visible(timeout=PATIENCE_MS)
+    assert breaches(page) == []
+    # While the person compares, the key changes: the yes to the old code is refused, and says so.
+    played(let_count(studio, machine, other.code))
+    dialog.get_by_role("button", name="Accept this machine").click()
+    expect(dialog.locator("code", has_text="machine.code_changed")).to_be_visible(timeout=PATIENCE_MS)
+    held.held = False
+    dialog.get_by_role("button", name="Use the new code").click(timeout=PATIENCE_MS)
+    expect(dialog.locator(".key-code")).to_have_text(other.code)
+    dialog.get_by_role("button", name="Accept this machine").click()
+    expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
+    expect(row.locator(".chip")).to_have_text("accepted", timeout=PATIENCE_MS)
+    page.close()
+
+
+@pytest.mark.parametrize(("width", "restarts"), [(1280, True), (390, False)])
+def test_the_key_whose_code_is_on_the_screen_is_chosen_on_the_page(
+    visiting: Visiting, studio: Studio, width: int, restarts: bool
+) -> None:
+    machine = machine_of(address="10.0.0.23")
+    restarted = machine_of(macs=machine.macs, uuid=machine.uuid, address="10.0.0.23")
+    played(report(studio, machine, neighbour=restarted))
+    page = visiting(bypass_csp=True, viewport={"width": width, "height": 800}).open("machines")
+    remark = page.locator(".remark", has_text=restarted.code)
+    # All of the remark can be read without scrolling the table sideways.
+    choose = remark.get_by_role("button", name="Choose the key")
+    expect(choose).to_be_visible(timeout=PATIENCE_MS)
+    box, table = choose.bounding_box(), page.locator(".table").bounding_box()
+    assert box and table and table["x"] <= box["x"]
+    assert box["x"] + box["width"] <= table["x"] + table["width"]
+    choose.click()
+    dialog = page.get_by_role("dialog")
+    agree = dialog.get_by_role("button", name="Use this key")
+    expect(agree).to_be_disabled()
+    expect(dialog.get_by_role("radio")).to_have_count(2)
+    dialog.get_by_role("radio", name=(restarted if restarts else machine).code).check()
+    assert breaches(page) == []
+    agree.click()
+    expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
+    expect(remark).to_have_count(0, timeout=PATIENCE_MS)
+    expect(row_of(page, machine)).to_contain_text((restarted if restarts else machine).code)
+
+
+def test_a_machine_is_retired_after_its_plan_was_shown_and_its_name_typed(
+    visiting: Visiting, studio: Studio
+) -> None:
+    member = machine_of(address="127.0.0.1")
+    played(report(studio, member=member))
+    page = visiting().open("machines")
+    row = row_of(page, member)
+    row.get_by_role("button", name="Retire").click(timeout=PATIENCE_MS)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".changes li").first).to_be_visible(timeout=PATIENCE_MS)
+    agree = dialog.get_by_role("button", name="Retire this machine")
+    expect(agree).to_be_disabled()
+    dialog.get_by_role("textbox").fill(member.name)
+    agree.click()
+    expect(dialog).to_have_count(0, timeout=PATIENCE_MS)
+    expect(row.locator(".chip")).not_to_have_text("enrolled", timeout=PATIENCE_MS)

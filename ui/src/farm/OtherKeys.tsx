@@ -1,0 +1,63 @@
+/** Keys that report as a machine and do not count for it, and the choice of the one that does. */
+import { useState } from "react";
+import { api, type Machine, type Me } from "../api/client";
+import { Confirm } from "../kit/Confirm";
+import { when } from "../videos/words";
+import { at, useAct } from "./MachineActs";
+
+/** A neighbour that pretends, or the machine itself after a restart: only its screen tells. */
+export function OtherKeys({ of, me }: { of: Machine; me: Me }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <div className="row apart">
+      <div>
+        {of.conflicts.map((one) => (
+          <p key={one.code}>
+            Reports with another key, <span className="mono">{one.code}</span>, since {when(one.since)}, from{" "}
+            {one.same_source ? "the same address" : `another address, ${one.source}`}.
+          </p>
+        ))}
+      </div>
+      {me.permissions.includes("machine:accept") && (
+        <button type="button" aria-label={`Choose the key of ${of.name}`} onClick={() => setOpen(true)}>
+          Choose the key
+        </button>
+      )}
+      {open && <ChooseKey machine={of} onClose={() => setOpen(false)} />}
+    </div>
+  );
+}
+
+function ChooseKey({ machine, onClose }: { machine: Machine; onClose: () => void }) {
+  const [code, setCode] = useState("");
+  const choose = useAct(() => api.POST("/api/farm/machines/{name}/key", { params: at(machine), body: { code } }), onClose);
+  const offered = [
+    { code: machine.code, note: "counts now" },
+    ...machine.conflicts.map((one) => ({ code: one.code, note: `since ${when(one.since)}` })),
+  ];
+  return (
+    <Confirm
+      title={`Which key is that of ${machine.name}?`}
+      act="Use this key"
+      busy={choose.isPending || !offered.some((one) => one.code === code)}
+      error={choose.error}
+      onConfirm={() => choose.mutate()}
+      onClose={onClose}
+    >
+      <fieldset>
+        <legend>The code on the machine's own screen:</legend>
+        {offered.map((one) => (
+          <label key={one.code} className="row">
+            <input type="radio" name="code" value={one.code} checked={code === one.code} onChange={() => setCode(one.code)} />
+            <span className="key-code mono">{one.code}</span>
+            <span className="quiet">{one.note}</span>
+          </label>
+        ))}
+      </fieldset>
+      <p className="quiet">
+        What the machine was allowed holds for that key, and the other keys are refused. If the screen shows none of these, choose
+        none: somebody pretends to be this machine.
+      </p>
+    </Confirm>
+  );
+}

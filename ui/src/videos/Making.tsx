@@ -1,0 +1,75 @@
+/** How far a video is, or why it is not there, and what may be done about it. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { api, type Me, type Render, type RenderSummary } from "../api/client";
+import { Reason, State, Trouble } from "../kit/kit";
+import { duration, stageWords } from "./words";
+
+export const ENDED = ["done", "failed", "cancelled"];
+
+export function Making({ render, me }: { render: Render | RenderSummary; me: Me }) {
+  const queries = useQueryClient();
+  const done = () => queries.invalidateQueries({ queryKey: ["render", render.id] });
+  const path = { render_id: render.id };
+  const cancel = useMutation({
+    mutationFn: () => api.POST("/api/renders/{render_id}/cancel", { params: { path } }),
+    onSettled: done,
+  });
+  const retry = useMutation({
+    mutationFn: () => api.POST("/api/renders/{render_id}/retry", { params: { path } }),
+    onSettled: done,
+  });
+  const { stage = "queued", frames_done: made = 0, frames_total: total = 0, fps = 0, eta_s: eta, preview } = render.progress;
+  const ended = ENDED.includes(render.state);
+  const named = stage !== "queued" ? stage : render.state;
+  return (
+    <section className="card" id="progress" aria-labelledby="progress-title">
+      <div className="row apart">
+        <h2 id="progress-title">{render.title}</h2>
+        <State of={render.state}>{render.cancel_requested && !ended ? "cancelling" : render.state}</State>
+      </div>
+      {render.error && (
+        <div className="problem">
+          <Reason of={render.error} />
+        </div>
+      )}
+      {!ended && (
+        <>
+          <progress max={1} value={total ? made / total : 0} aria-labelledby="progress-title" />
+          <dl className="figures">
+            <div>
+              <dt>Stage</dt>
+              <dd>{stageWords(named)}</dd>
+            </div>
+            <div>
+              <dt>Frames</dt>
+              <dd>{total ? `${made} of ${total}` : "–"}</dd>
+            </div>
+            <div>
+              <dt>Per second</dt>
+              <dd>{fps ? fps.toFixed(0) : "–"}</dd>
+            </div>
+            <div>
+              <dt>Left</dt>
+              <dd>{eta == null ? "–" : duration(eta)}</dd>
+            </div>
+          </dl>
+          {preview && <img className="preview" src={preview.url} alt="The latest frame" />}
+          {render.waits && <p className="quiet">{render.waits}</p>}
+        </>
+      )}
+      {(cancel.error ?? retry.error) && <Trouble error={cancel.error ?? retry.error} />}
+      <div className="row">
+        {!ended && me.permissions.includes("render:cancel") && (
+          <button type="button" onClick={() => cancel.mutate()} disabled={cancel.isPending || render.cancel_requested}>
+            Cancel
+          </button>
+        )}
+        {ended && me.permissions.includes("render:create") && (
+          <button type="button" onClick={() => retry.mutate()} disabled={retry.isPending}>
+            Try again
+          </button>
+        )}
+      </div>
+    </section>
+  );
+}

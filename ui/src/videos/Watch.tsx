@@ -1,0 +1,195 @@
+/** One video at its own address: its player, or how far it is, its scenes, and deleting it. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { api, body, type Me, type Render, type RenderDetail } from "../api/client";
+import { suggest } from "../chat/suggestion";
+import { Confirm } from "../kit/Confirm";
+import { Reason, State, Trouble } from "../kit/kit";
+import { ENDED, Making } from "./Making";
+import { mayTakeFocus } from "./VideosView";
+import { drawnBy, facts, fileUrl } from "./words";
+
+const FILES = { video: "MP4", vtt: "Captions (VTT)", srt: "Captions (SRT)", provenance: "Provenance", poster: "Poster" };
+
+export function Watch({ id, me }: { id: string; me: Me }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  const found = useQuery({
+    queryKey: ["render", id],
+    queryFn: () => body(api.GET("/api/renders/{render_id}", { params: { path: { render_id: id } } })),
+  });
+  useEffect(() => {
+    if (mayTakeFocus()) heading.current?.focus({ preventScroll: true });
+  }, []);
+  const render = found.data;
+  return (
+    <div className="stack">
+      <div>
+        <a href="#/videos">All videos</a>
+      </div>
+      <h1 ref={heading} tabIndex={-1}>
+        {render?.title ?? (found.error ? "No such video" : "One moment")}
+      </h1>
+      {found.error && <Trouble error={found.error} />}
+      {render && (render.state === "done" ? <Player render={render} /> : <Making render={render} me={me} />)}
+      {render?.state === "failed" && <Failure render={render} me={me} />}
+      {render && <Scenes render={render} />}
+      {render && ENDED.includes(render.state) && me.permissions.includes("render:delete") && <Delete render={render} />}
+    </div>
+  );
+}
+
+function Player({ render }: { render: Render }) {
+  const roles = render.outputs.map((one) => one.role);
+  const drawn = drawnBy(render.progress.engines);
+  return (
+    <section className="card player" aria-label="Player">
+      {/* biome-ignore lint/a11y/useMediaCaption: captions are there when the video has some */}
+      <video
+        key={render.id}
+        id="video"
+        controls
+        playsInline
+        preload="metadata"
+        src={fileUrl(render.id, "video")}
+        poster={roles.includes("poster") ? fileUrl(render.id, "poster") : undefined}
+      >
+        {roles.includes("vtt") && <track kind="captions" src={fileUrl(render.id, "vtt")} srcLang="en" label="Captions" default />}
+      </video>
+      <div className="about">
+        <p className="quiet">
+          <span className="chip">synthetic</span> {facts(render)}
+        </p>
+        {drawn.length > 0 && <p className="quiet">Drawn by {drawn.join(", ")}.</p>}
+        <ul className="row" aria-label="Files">
+          {Object.entries(FILES).map(
+            ([role, name]) =>
+              roles.includes(role) && (
+                <li key={role}>
+                  <a className="button" href={fileUrl(render.id, role)} download="">
+                    {name}
+                  </a>
+                </li>
+              ),
+          )}
+        </ul>
+      </div>
+    </section>
+  );
+}
+
+/** What helps a video that failed, the likeliest first. */
+function Failure({ render, me }: { render: RenderDetail; me: Me }) {
+  const scene = render.failed_scene;
+  const [asked, setAsked] = useState(false);
+  const log = useQuery({
+    queryKey: ["render-log", render.id, render.attempt],
+    queryFn: () => body(api.GET("/api/renders/{render_id}/log", { params: { path: { render_id: render.id } }, parseAs: "text" })),
+    enabled: asked,
+  });
+  const number = (scene?.index ?? 0) + 1;
+  const script = scene && spokenIn(render)[scene.index];
+  const change = () => suggest(`Change scene ${number} of ${render.project_id} to: ${script ?? ""}`);
+  return (
+    <section className="card" aria-label="What helps">
+      {scene && (
+        <p>
+          It failed in{" "}
+          <button type="button" className="link" onClick={() => document.getElementById(`scene-${number}`)?.focus()}>
+            scene {number}
+          </button>
+          {scene.title && `, “${scene.title}”`}.
+        </p>
+      )}
+      <div className="row">
+        {render.offers.includes("edit_scene") && me.permissions.includes("chat:use") && (
+          <button type="button" onClick={change}>
+            Change scene {number}
+          </button>
+        )}
+        {render.offers.includes("read_log") && (
+          <button type="button" aria-expanded={asked} onClick={() => setAsked(!asked)}>
+            What the worker wrote
+          </button>
+        )}
+        {!render.offers.includes("read_log") && !scene && (
+          <span className="quiet">
+            <code>soundstage doctor</code> looks for what is missing on the computer that makes videos.
+          </span>
+        )}
+      </div>
+      {asked && log.error && <Trouble error={log.error} />}
+      {asked && log.data && <pre className="worker-log">{log.data}</pre>}
+    </section>
+  );
+}
+
+/** The scripts of its scenes; empty for a film with a new mouth, which has none. */
+const spokenIn = (render: RenderDetail): string[] =>
+  "scenes" in render.spec ? render.spec.scenes.map((scene) => scene.script ?? "") : [];
+
+function Scenes({ render }: { render: RenderDetail }) {
+  const scripts = spokenIn(render);
+  if (scripts.length === 0 || (scripts.length === 1 && render.state !== "failed")) return null;
+  return (
+    <section className="stack" aria-labelledby="scenes-title">
+      <h2 id="scenes-title">Scenes</h2>
+      <ol className="scenes">
+        {scripts.map((script, index) => {
+          const segment = render.segments[index];
+          const failed = render.failed_scene?.index === index;
+          return (
+            <li key={index} id={`scene-${index + 1}`} className={failed ? "card failed" : "card"} tabIndex={-1}>
+              <div className="row apart">
+                <h3>Scene {index + 1}</h3>
+                {segment && <State of={failed ? "failed" : segment.state} />}
+              </div>
+              <p className="script">{script}</p>
+              {failed && segment?.error && segment.error.message !== render.error?.message && (
+                <p className="problem">
+                  <Reason of={segment.error} />
+                </p>
+              )}
+            </li>
+          );
+        })}
+      </ol>
+    </section>
+  );
+}
+
+function Delete({ render }: { render: Render }) {
+  const queries = useQueryClient();
+  const [asking, setAsking] = useState(false);
+  const drop = useMutation({
+    mutationFn: () => api.DELETE("/api/renders/{render_id}", { params: { path: { render_id: render.id } } }),
+    onSuccess: () => {
+      location.hash = "#/videos";
+      queries.removeQueries({ queryKey: ["render", render.id] });
+      void queries.invalidateQueries({ queryKey: ["renders"] });
+      void queries.invalidateQueries({ queryKey: ["render-row", render.id] });
+    },
+  });
+  return (
+    <div className="row">
+      <button type="button" className="danger" onClick={() => setAsking(true)}>
+        Delete
+      </button>
+      {asking && (
+        <Confirm
+          title={`Delete “${render.title}”?`}
+          act="Delete this video"
+          danger
+          busy={drop.isPending}
+          error={drop.error}
+          onConfirm={() => drop.mutate()}
+          onClose={() => {
+            setAsking(false);
+            drop.reset();
+          }}
+        >
+          <p>The video, its captions and its provenance are removed from this studio. This cannot be taken back.</p>
+        </Confirm>
+      )}
+    </div>
+  );
+}
