@@ -116,7 +116,7 @@ async def test_the_local_person_may_name_a_path_and_nobody_else(looking: Service
     [
         ("tiny.png", png(2, 2), "picture.too_small"),
         ("cut.png", png(300, 300)[:400], "picture.truncated"),
-        ("bomb.png", png(1, 1, claimed=(60_000, 60_000)), "picture.unreadable"),
+        ("bomb.png", png(1, 1, claimed=(60_000, 60_000)), "picture.too_large"),
         ("large.png", png(1, 1, claimed=(10_000, 9_000)), "picture.too_large"),
         ("list.png", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "media.unreadable"),
         ("nothing.png", b"", "picture.empty"),

@@ -35,13 +35,15 @@ HARDWARE = {
 class Studio:
     """A running installation, two people in it, and the one conversation of the first."""
 
-    def __init__(self, url: str, provisioning_url: str, provisioning_tls_url: str) -> None:
-        self.url = url
-        self.provisioning_url = provisioning_url
-        self.provisioning_tls_url = provisioning_tls_url
+    def __init__(self, told: dict[str, str], headers: dict[str, str]) -> None:
+        """`headers`: those of the user of this computer, who is an administrator."""
+        self.headers = headers
+        self.url = told["url"]
+        self.provisioning_url = told["provisioning_url"]
+        self.provisioning_tls_url = told["provisioning_tls_url"]
 
     def call(self, method: str, path: str, key: str | None = None, **more: Any) -> Any:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Authorization": f"Bearer {key}"} if key else self.headers
         answer = httpx.request(
             method, self.url + path, headers=headers, timeout=PATIENCE_S, trust_env=False, **more
         )
@@ -53,15 +55,17 @@ class Studio:
         return str(made["key"])
 
     def machines(self) -> dict[str, str]:
-        found = httpx.get(f"{self.provisioning_url}/api/machines", timeout=PATIENCE_S, trust_env=False).json()
-        return {machine["name"]: machine["state"] for machine in found}
+        answer = httpx.get(
+            f"{self.provisioning_url}/api/machines",
+            headers=self.headers, timeout=PATIENCE_S, trust_env=False,
+        )  # fmt: skip
+        return {machine["name"]: machine["state"] for machine in answer.raise_for_status().json()}
 
     def event_of_machines(self, kind: str) -> dict[str, Any]:
         """The first event of that kind in the provisioning API, which keeps its own."""
         address = f"{self.provisioning_url}/api/events"
-        with httpx.stream(
-            "GET", address, headers={"Last-Event-ID": "0"}, timeout=PATIENCE_S, trust_env=False
-        ) as stream:
+        headers = {**self.headers, "Last-Event-ID": "0"}
+        with httpx.stream("GET", address, headers=headers, timeout=PATIENCE_S, trust_env=False) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data:"):
                     event: dict[str, Any] = json.loads(line.removeprefix("data:"))
@@ -131,7 +135,7 @@ def open_studio(home: Any) -> Callable[..., Any]:
         process = home.start("up", "--json", **variables, **more)
         try:
             told = told_until_ready(process, home.log)
-            yield Studio(told["url"], told["provisioning_url"], told["provisioning_tls_url"])
+            yield Studio(told, home.headers)
         finally:
             process.terminate()
             process.wait(60)

@@ -29,6 +29,7 @@ from avatar.engines.neural.moving import DrawnFaceTracker  # noqa: E402
 from avatar.errors import InvalidInput  # noqa: E402
 from avatar.face.landmarks import POINT_COUNT, FaceLandmarks  # noqa: E402
 from avatar.pipeline.context import Context  # noqa: E402
+from avatar.pipeline.mouth_check import MouthCheck  # noqa: E402
 from avatar.pipeline.render import render_video  # noqa: E402
 from avatar.pipeline.segment import make_segment  # noqa: E402
 from avatar.spec import Finished, RenderSpec  # noqa: E402
@@ -58,6 +59,9 @@ def poses(monkeypatch: pytest.MonkeyPatch) -> Poses:
         return (picture.copy() for _ in noted())
 
     monkeypatch.setattr(reenactment.Reenactment, "photo", photo)
+    # What is not drawn has a mouth that does not move, and is refused for it.
+    verdict = MouthCheck.verdict
+    monkeypatch.setattr(MouthCheck, "verdict", lambda self: verdict(self) if given.drawn else None)
     return given
 
 
