@@ -27,8 +27,8 @@ def needs_tls() -> Forbidden:
     return Forbidden(
         "auth.needs_tls",
         "Keys and logins are not accepted over plain HTTP from another machine.",
-        "Use the https port and trust its authority (`soundstage up --tls`; provisioning: port 8002, "
-        "`/api/ca.pem`). Make a new key: this one could be read on its way.",
+        "Use the https port and trust its authority (`soundstage up --tls`; of provisioning, port 8002, "
+        "`soundstage machines ca` prints it). Make a new key: this one could be read on its way.",
     )
 
 

@@ -48,7 +48,7 @@ class DossierRegistry:
         raise NotFound(
             "dossier.not_found",
             f"The persona {persona_id!r} was not compiled from a dossier.",
-            "Compile one with `POST /api/compile?save=true`.",
+            "Compile one with `soundstage compile FILE --save`.",
         )
 
     def _save(self, compiled: Compiled, replace: bool) -> Compiled:

@@ -204,7 +204,7 @@ class LiveSessions:
             raise Conflict(
                 "session.no_persona",
                 f"The session {conversation.id} is held with no persona.",
-                "Start one with `POST /api/session` and a personaId.",
+                "Start another session, and name a `personaId`.",
             )
         return self._library.get(conversation.persona_id)
 
@@ -280,5 +280,5 @@ def _sentence(event: BrainEvent) -> str:
 
 def _after_the_text(error: SoundstageError, session_id: str, turn: int) -> SoundstageError:
     """What is said once the message is answered: whoever asks again would have it done twice."""
-    hint = f"It is answered: /api/chat/sessions/{session_id}/turns/{turn} has the text. {error.hint}".strip()
+    hint = f"It is answered: turn {turn} of the session {session_id} has the text. {error.hint}".strip()
     return SoundstageError(error.code, error.message, hint, error.status, headers=error.headers)

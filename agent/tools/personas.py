@@ -200,7 +200,7 @@ async def _path(context: ToolContext, photo: str) -> Path | None:
         raise Forbidden(
             "persona.path_not_allowed",
             "A path on the server cannot be used from here.",
-            "Upload the photo first (POST /api/assets) and name its id.",
+            "`soundstage personas create` uploads it; elsewhere upload the photo first and name its id.",
         )
     path = await asyncio.to_thread(Path(photo).expanduser)
     if not await asyncio.to_thread(path.is_file):

@@ -178,7 +178,7 @@ async def _stored(context: ToolContext, request: LookAt) -> tuple[str, str]:
         raise Forbidden(
             "vision.path_not_allowed",
             "A path on the server cannot be used from here.",
-            "Upload the picture first (POST /api/assets) and name its id.",
+            "`soundstage ask` uploads it; elsewhere upload the picture first and name its id.",
         )
     path = await asyncio.to_thread(Path(request.image).expanduser)
     return path.name, await context.doors.sights.take(path)

@@ -15,7 +15,7 @@ def register(group: typer.Typer) -> None:
     def flood(
         context: typer.Context,
         url: Annotated[str, typer.Argument(help="The TLS port of a provisioning API to try.")],
-        ca: Annotated[Path, typer.Option(help="Its CA certificate (`/api/ca.pem`).")],
+        ca: Annotated[Path, typer.Option(help="Its CA certificate (`soundstage machines ca`).")],
         machines: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 1000,
         seed: Annotated[int, typer.Option(help="The same number gives the same fleet and faults.")] = 1,
         faulty: Annotated[float, typer.Option(min=0, max=1, help="Share of machines with a fault.")] = 0.2,

@@ -316,6 +316,13 @@ def _leaving(group: typer.Typer) -> None:
 
 def _authority(group: typer.Typer) -> None:
     @group.command()
+    def ca(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Print the authority that the https port of the provisioning API is trusted by."""
+        called = invocation(context)
+        pem = asked(called, lambda api: api.text("/api/ca.pem"))
+        called.printer(as_json).answer({"ca_pem": pem}, pem.strip())
+
+    @group.command()
     def publish(context: typer.Context, as_json: JsonFlag = False) -> None:
         """Sign what lies in the folder of the artefacts: machines boot and are written with this from now
         on.

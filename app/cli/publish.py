@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import asked
+from app.cli.connection import asked, server_of
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 from app.cli.times import moment_of
 from app.cli.words import segment
+from soundstage.errors import Conflict
 
 Publication = Annotated[str, typer.Argument(help="Id of a publication.")]
 
@@ -85,12 +86,38 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def accounts(context: typer.Context, as_json: JsonFlag = False) -> None:
-        """List the channels that are connected. To connect one: docs/guide/publishing.md."""
+        """List the channels that are connected; `soundstage publish connect` adds one."""
         called = invocation(context)
         printer = called.printer(as_json)
         found = asked(called, lambda api: api.get("/youtube/accounts"))
         rows = ([one["id"], one["title"], "yes" if one["usable"] else "connect it again"] for one in found)
         printer.listing(found, ["id", "channel", "usable"], rows, empty="No channel is connected.")
+
+    @group.command()
+    def connect(context: typer.Context, as_json: JsonFlag = False) -> None:
+        """Print the page of Google's on which the owner of a channel agrees: for a browser of the server's
+        machine, once and for ten minutes.
+        """
+        called = invocation(context)
+        if server_of(called) is None:
+            raise Conflict(
+                "publishing.no_server",
+                "Google sends the browser back to the server, and none runs here.",
+                "Start it with `soundstage up`, then run this again.",
+            )
+        page = asked(called, lambda api: api.post("/youtube/connect"))
+        called.printer(as_json).answer(page, page["url"])
+
+    @group.command()
+    def disconnect(
+        context: typer.Context,
+        account: Annotated[str, typer.Argument(help="Id of a connected channel.")],
+        as_json: JsonFlag = False,
+    ) -> None:
+        """Give the tokens of a channel back to Google; what is published stays."""
+        called = invocation(context)
+        asked(called, lambda api: api.delete(f"/youtube/accounts/{segment(account)}"))
+        called.printer(as_json).answer({"id": account, "connected": False}, f"{account} is disconnected.")
 
 
 def _path(publication: str) -> str:

@@ -110,7 +110,9 @@ class AgentDesk:
             machine = await found_machine(session, call.machine_id)
         except NotFound as error:
             raise Unauthorized(
-                "agent.unknown", "This machine is not known.", "Report first: `POST /api/agent/discover`."
+                "agent.unknown",
+                "This machine is not known.",
+                "It reports its hardware first, as each start from the network does.",
             ) from error
         text = signed_text(verb, call.machine_id, call.challenge, call.payload)
         check_signature(machine.agent_key, text, call.signature)

@@ -23,7 +23,7 @@ from provisioning_api.enrolment.repository import UsedChallenges
 from soundstage.errors import Unauthorized
 
 LIFETIME_S = 15 * 60
-ASK_AGAIN = "Ask for another one: `POST /api/agent/challenge`."
+ASK_AGAIN = "Ask for another challenge, and sign that one."
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | Ed25519PublicKey
 

@@ -88,7 +88,7 @@ class PowerService:
             raise Conflict(
                 "power.not_set",
                 f"Nobody has said how {machine.name} is switched.",
-                "Set it up: `PUT /api/machines/NAME/power` (Wake-on-LAN, Redfish or a webhook).",
+                "Set it up: `soundstage machines power-setup NAME KIND` (wol, redfish or webhook).",
             )
         opened = {
             key: self._sealer.unseal(value) if key in _SECRETS and value else value

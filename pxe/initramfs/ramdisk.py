@@ -63,7 +63,7 @@ def trusting(base: bytes, *, ca_pem: str, manifest_key: str, built_at: int) -> b
         raise Invalid(
             "image.no_trust",
             "The authority and the key of the manifest cannot be read.",
-            "They come from the provisioning API: /api/ca.pem and /boot/manifest.pub.",
+            "`soundstage image publish` fetches both from the provisioning API that runs.",
         )
     archive = Archive()
     archive.add(f"{_TRUST}/ca.pem", ca_pem.encode())

@@ -177,7 +177,9 @@ async def asset_of(session: AsyncSession, asset_id: str) -> Asset:
     asset = await Assets(session).find(asset_id)
     if asset is None:
         raise NotFound(
-            "asset.not_found", f"There is no asset {asset_id!r}.", "`GET /api/assets` lists what there is."
+            "asset.not_found",
+            f"There is no asset {asset_id!r}.",
+            "Check the id: the answer to its upload named it.",
         )
     return asset
 

@@ -68,14 +68,15 @@ class ConsentService:
             raise Forbidden(
                 "consent.required",
                 f"{what} is used only with that person's recorded consent.",
-                "Record who agreed, when and what for (`POST /api/consents`), and name its id.",
+                "Say who agreed and what for (`--person` and `--purpose` of the command), or name a "
+                "`consent` on record.",
             )
         row = await Consents(session).find(consent_id)
         if row is None:
             raise Forbidden(
                 "consent.required",
                 f"There is no consent {consent_id!r} on record.",
-                "Record it first (`POST /api/consents`).",
+                "Say who agreed and what for (`--person` and `--purpose` of the command): that records one.",
             )
         if row.revoked_at is not None:
             raise Forbidden(
@@ -97,7 +98,9 @@ async def consent_of(session: AsyncSession, consent_id: str) -> ConsentRow:
     row = await Consents(session).find(consent_id)
     if row is None:
         raise NotFound(
-            "consent.not_found", f"There is no consent {consent_id!r}.", "`GET /api/consents` lists them."
+            "consent.not_found",
+            f"There is no consent {consent_id!r}.",
+            "Check the id: the answer that recorded it named it.",
         )
     return row
 

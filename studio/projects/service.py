@@ -78,7 +78,9 @@ async def project_of(projects: Projects, ref: str) -> Project:
     project = await projects.find(ref)
     if project is None:
         raise NotFound(
-            "project.not_found", f"There is no project {ref!r}.", "`GET /api/projects` lists what there is."
+            "project.not_found",
+            f"There is no project {ref!r}.",
+            "`soundstage projects list` lists what there is.",
         )
     return project
 

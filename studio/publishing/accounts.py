@@ -67,7 +67,7 @@ class AccountService:
             raise Forbidden(
                 "publishing.unknown_consent",
                 "Nobody here asked for this consent, or it was more than ten minutes ago.",
-                "Begin again with `POST /youtube/connect`.",
+                "Begin again with `soundstage publish connect`.",
             )
         try:
             async with http_client(self.settings, self.listeners) as http:
@@ -163,7 +163,7 @@ async def account_of(session: AsyncSession, account_id: str) -> Account:
         raise NotFound(
             "publishing.account_not_found",
             f"There is no account {account_id!r}.",
-            "`GET /youtube/accounts` lists them; `POST /youtube/connect` adds one.",
+            "`soundstage publish accounts` lists them; `soundstage publish connect` adds one.",
         )
     return row
 
@@ -178,13 +178,13 @@ async def chosen_account(session: AsyncSession, wanted: str | None) -> Account:
             raise Conflict(
                 "publishing.no_account",
                 "No YouTube channel is connected.",
-                "Connect one with `POST /youtube/connect`.",
+                "Connect one with `soundstage publish connect`.",
             )
         if len(rows) > 1:
             raise Conflict(
                 "publishing.which_account",
                 "Several YouTube channels are connected.",
-                "Say which one with `account`; `GET /youtube/accounts` lists them.",
+                "Say which one with `account`; `soundstage publish accounts` lists them.",
             )
         row = rows[0]
     if row.revoked_at is not None:
@@ -208,7 +208,7 @@ def _revoked(row: Account) -> Refused:
     return Refused(
         "publishing.revoked",
         f"The channel {row.title or row.channel_id} does not let us in any more.",
-        "Connect it again (`POST /youtube/connect`), then retry.",
+        "Connect it again (`soundstage publish connect`), then retry.",
     )
 
 
@@ -218,7 +218,7 @@ def _explained(trouble: Trouble) -> SoundstageError:
     return Upstream(
         "publishing.no_answer",
         f"The account could not be connected: {trouble or 'Google refused it'}.",
-        "Begin again with `POST /youtube/connect`.",
+        "Begin again with `soundstage publish connect`.",
     )
 
 

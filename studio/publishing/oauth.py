@@ -102,7 +102,7 @@ async def _ask(http: httpx.AsyncClient, settings: YoutubeSettings, form: dict[st
         raise Refused(
             "publishing.revoked" if reason in FINAL else "publishing.client_refused",
             f"Google gives no token: {reason}.",
-            "Connect the account again (`POST /youtube/connect`)."
+            "Connect the account again (`soundstage publish connect`)."
             if reason in FINAL
             else "Check youtube.client_id and youtube.client_secret_file.",
         )

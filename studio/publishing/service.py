@@ -214,7 +214,7 @@ async def publication_of(session: AsyncSession, publication_id: str) -> Publicat
         raise NotFound(
             "publication.not_found",
             f"There is no publication {publication_id!r}.",
-            "`GET /api/publications` lists them.",
+            "`soundstage publish list` lists them.",
         )
     return row
 

@@ -386,5 +386,7 @@ async def render_of(session: AsyncSession, ref: str) -> Render:
             "render.ambiguous", f"Several renders end in {ref!r}.", "Give more characters of the id."
         )
     raise NotFound(
-        "render.not_found", f"There is no render {ref!r}.", "`GET /api/renders` lists what there is."
+        "render.not_found",
+        f"There is no render {ref!r}.",
+        '`soundstage ask "list my videos"` lists what there is.',
     )

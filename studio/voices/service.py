@@ -305,7 +305,7 @@ async def voice_of(session: AsyncSession, wanted: str) -> ClonedVoice:
     row = await Voices(session).find(wanted)
     if row is None:
         raise NotFound(
-            "voice.not_found", f"There is no cloned voice {wanted!r}.", "`GET /api/voices` lists them."
+            "voice.not_found", f"There is no cloned voice {wanted!r}.", "`soundstage voices list` lists them."
         )
     return row
 

@@ -39,7 +39,9 @@ async def record_of(session: AsyncSession, voice: Voice) -> ClonedVoice | None:
     if not own:
         if name.lower() in await voices.of_other_tenants(service):
             raise NotFound(
-                "voice.not_found", f"There is no cloned voice {name!r}.", "`GET /api/voices` lists them."
+                "voice.not_found",
+                f"There is no cloned voice {name!r}.",
+                "`soundstage voices list` lists them.",
             )
         return None
     row = own[0]

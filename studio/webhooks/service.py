@@ -160,7 +160,9 @@ async def _webhook_of(session: AsyncSession, webhook_id: str) -> Webhook:
     row = await Webhooks(session).find(webhook_id)
     if row is None:
         raise NotFound(
-            "webhook.not_found", f"There is no webhook {webhook_id!r}.", "`GET /api/webhooks` lists them."
+            "webhook.not_found",
+            f"There is no webhook {webhook_id!r}.",
+            "`soundstage webhooks list` lists them.",
         )
     return row
 
@@ -171,7 +173,7 @@ async def _delivery_of(session: AsyncSession, webhook_id: str, delivery_id: str)
         raise NotFound(
             "webhook.delivery_not_found",
             f"This webhook has no delivery {delivery_id!r}.",
-            "`GET /api/webhooks/{id}/deliveries` lists them; old ones are removed.",
+            "`soundstage webhooks deliveries` lists them; old ones are removed.",
         )
     return row
 

@@ -378,6 +378,7 @@ def test_webhooks_are_made_listed_switched_and_deleted(cli: Cli) -> None:
 def test_publishing_says_what_is_missing(cli: Cli) -> None:
     assert "Nothing was published" in cli("publish", "list").out
     assert "No channel is connected" in cli("publish", "accounts").out
+    assert cli("publish", "connect", "--json").json["code"] == "publishing.no_server"
     waiting = cli("render", "--script", "Hello there", "--no-wait", "--json").json["id"]
     refused = cli("publish", "render", waiting, "--dry-run", "--json")
     assert refused.code == 1 and refused.json["type"] == "error" and refused.json["hint"]

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from running_studio import PATIENCE_S, PROGRAM, RunningStudio, running_studio
@@ -250,3 +251,13 @@ class _HalfAnswer:
 def _until_gone(pid: int) -> None:
     """A server ends by itself when its supervisor is gone."""
     subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=PATIENCE_S, check=True)
+
+
+@pytest.mark.usefixtures("never_embedded")
+def test_a_channel_is_connected_from_the_prompt_through_the_server(cli: Cli, home: Path) -> None:
+    with running_studio(home, SOUNDSTAGE_YOUTUBE__CLIENT_ID="client-1") as studio:
+        page = cli("publish", "connect")
+        assert (page.code, page.out.count("\n")) == (0, 1), page.err
+        query = parse_qs(urlsplit(page.out.strip()).query)
+        assert query["redirect_uri"] == [f"{studio.url}/youtube/callback"]
+        assert "publishing.account_not_found" in cli("publish", "disconnect", "acc_none").err

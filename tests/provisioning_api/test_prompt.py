@@ -72,6 +72,8 @@ def test_machines_are_listed_shown_tagged_and_retired(prompt: Any, two_members: 
     assert prompt("machines", "retire", second, "--confirm", first)[0] == 1
     code, out = prompt("machines", "retire", second, "--confirm", second, "--keep-disks")
     assert code == 0 and "retired" in out
+    code, out = prompt("machines", "ca")
+    assert code == 0 and out.startswith("-----BEGIN CERTIFICATE-----\n"), out
     code, out = prompt("machines", "audit")
     assert code == 0 and "Unbroken." in out and "machine.retired" in out
 
