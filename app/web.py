@@ -26,6 +26,7 @@ from app.composition import Services, asks_models, ready, working
 from app.cors import cors
 from app.farm_routes import farm_router
 from app.https import authority_router
+from app.installation_routes import installation_router
 from app.page.fallback import PageFallback
 from app.page.routes import page_router
 from farm.transfer import TRANSFER_PREFIX, TransferAdmission, transfer_router
@@ -88,6 +89,11 @@ def create_app(services: Services) -> FastAPI:
     )
     app.include_router(happenings_router(services.events, services.brain.sessions, services.deciding))
     app.include_router(farm_router(services.settings, services.doors))
+    app.include_router(
+        installation_router(
+            services.settings, services.database, services.blobs, services.own_personas, services.audit
+        )
+    )
     public_url = services.settings.http.public_url
     app.include_router(compile_router(DossierRegistry(services.studio.library)))
     app.include_router(live_router(services.live, str(public_url) if public_url else None))

@@ -1,16 +1,20 @@
 """Backups: database, blobs, own personas and machines of one installation in one file, and the way back."""
 
+from app.archive.contents import Contents, gather
 from app.archive.machines import MachineState, close_what_was_open, has_database, has_machines
 from app.archive.reading import Restored, restore
-from app.archive.writing import Backup, backup
+from app.archive.writing import Backup, check_target, save
 
 __all__ = [
     "Backup",
+    "Contents",
     "MachineState",
     "Restored",
-    "backup",
+    "check_target",
     "close_what_was_open",
+    "gather",
     "has_database",
     "has_machines",
     "restore",
+    "save",
 ]

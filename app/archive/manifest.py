@@ -17,6 +17,9 @@ FORMAT = 2
 READABLE = (1, FORMAT)
 """Format 1 knew neither machines nor keys."""
 
+SEALED_SECRETS = "Soundstage-Sealed-Secrets"
+"""How many tokens and secrets of a backup only the key file opens that is not in it."""
+
 _MEMBER = re.compile(
     r"database\.sqlite|provisioning\.sqlite|blobs/[0-9a-f]{2}/[0-9a-f]{64}"
     r"|personas/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?[A-Za-z0-9._-]{1,100}\.(ya?ml|dossier\.json)"

@@ -1,22 +1,16 @@
-"""Writes a backup while the server may be running; called by `soundstage backup`."""
+"""Writes a backup to a file as its bytes come from the studio; called by `soundstage backup`."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import tarfile
-import tempfile
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from app.archive.machines import MachineState
-from app.archive.manifest import DATABASE, MANIFEST, PROVISIONING, Manifest, Member, known_member, sha256_of
-from app.migrating import current_revision
-from soundstage.blobs import BlobStore
-from soundstage.database import Database, backup_sqlite, utcnow
-from soundstage.errors import Conflict, Invalid, NotFound, StorageFull
-from studio.personas.library import COMPILED_SUFFIX
+from app.archive.contents import check_names, header_of, manifest_of, padding_of
+from app.archive.manifest import MANIFEST, Manifest, Member, sha256_of
+from soundstage.errors import Conflict, NotFound, StorageFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +20,8 @@ class Backup:
     bytes: int
 
 
-async def backup(
-    database: Database,
-    blobs: BlobStore,
-    personas: Path,
-    target: Path,
-    *,
-    machines: MachineState | None = None,
-    with_keys: bool = False,
-) -> Backup:
-    """One tar file at `target`, readable by its owner only; it appears under its name only when it is whole.
-
-    `machines` adds the database of the provisioning process, `with_keys` the private keys of this
-    installation.
-
-    The database is copied first. A blob made later is not in it, and one collected in between is not missed.
-    """
-    if database.path is None:
-        raise Invalid(
-            "backup.sqlite_only",
-            "Only an embedded SQLite database can be backed up here.",
-            hint="Use pg_dump for PostgreSQL, and copy the blob store.",
-        )
+async def check_target(target: Path) -> None:
+    """Raise Conflict where something is at `target`, NotFound where its folder is not."""
     if await asyncio.to_thread(target.exists):
         raise Conflict("backup.exists", f"{target} is there already.", hint="Choose another name.")
     if not await asyncio.to_thread(target.parent.is_dir):
@@ -57,77 +31,61 @@ async def backup(
             f"There is no folder {target.parent}.",
             hint="Make it, or mount its disk, first.",
         )
-    revision = await current_revision(database)
-    hashes = sorted([found.sha256 async for found in blobs.iterate()])
-    with tempfile.TemporaryDirectory(prefix="soundstage-backup-") as folder:
-        copy = await asyncio.to_thread(backup_sqlite, database.path, Path(folder) / DATABASE)
-        files = [(DATABASE, copy), *_persona_files(personas)]
-        if machines is not None and machines.database is not None and machines.database.is_file():
-            copy = await asyncio.to_thread(backup_sqlite, machines.database, Path(folder) / PROVISIONING)
-            files.append((PROVISIONING, copy))
-        if machines is not None and with_keys:
-            files += await asyncio.to_thread(machines.keys)
-        for sha256 in hashes:
-            digits = sha256.removeprefix("sha256:")
-            try:
-                files.append((f"blobs/{digits[:2]}/{digits}", await blobs.local_path(sha256)))
-            except NotFound:
-                continue
-        return await asyncio.to_thread(_write, files, target, revision)
 
 
-def _persona_files(folder: Path) -> list[tuple[str, Path]]:
-    """The files of personas, each tenant's in its folder, and what dossiers left beside them."""
-    patterns = (f"{below}{name}" for below in ("", "*/") for name in ("*.y*ml", f"*{COMPILED_SUFFIX}"))
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return [(f"personas/{path.relative_to(folder).as_posix()}", path) for path in sorted(found)]
+async def save(chunks: AsyncIterator[bytes], target: Path, keys: Sequence[tuple[str, Path]] = ()) -> Backup:
+    """One tar file at `target`, readable by its owner only; it appears under its name only when it is whole.
 
-
-def _write(files: list[tuple[str, Path]], target: Path, revision: str | None) -> Backup:
-    for name, path in files:
-        if not known_member(name):
-            raise Invalid(
-                "backup.odd_name",
-                f"{path} has a name that no backup could give back.",
-                "Rename it: letters, digits, dots, dashes and underscores.",
-            )
+    `keys` are the private keys of the installation with their names in the archive: they come from the state
+    folder and never over the API. Raises StorageFull.
+    """
+    await check_target(target)
+    check_names(list(keys))
     half = target.with_name(target.name + ".part")
-    members: list[Member] = []
     try:
-        half.unlink(missing_ok=True)
-        half.touch(mode=0o600)
-        with tarfile.open(half, "w") as archive:
-            for name, path in files:
-                member = Member(path=name, sha256=sha256_of(path), bytes=path.stat().st_size)
-                archive.add(path, arcname=name, recursive=False, filter=_without_owner)
-                members.append(member)
-            manifest = Manifest(
-                made_by=f"soundstage {version('soundstage')}",
-                made_at=utcnow(),
-                revision=revision,
-                members=tuple(members),
-            )
-            _add_bytes(archive, MANIFEST, manifest.model_dump_json(indent=1).encode())
+        await asyncio.to_thread(_make_empty, half)
+        with half.open("wb") as file:
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+        members = await asyncio.to_thread(_finish, half, keys)
+        written = half.stat().st_size
         half.replace(target)
     except OSError as error:
-        half.unlink(missing_ok=True)
         raise StorageFull(
             "backup.failed",
             f"The backup could not be written: {error.strerror or error}.",
             hint=f"Check that {target.parent} may be written to and has room.",
         ) from error
-    return Backup(target, len(members), target.stat().st_size)
+    finally:
+        half.unlink(missing_ok=True)
+    return Backup(target, members, written)
 
 
-def _without_owner(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.uid = info.gid = 0
-    info.uname = info.gname = ""
-    info.mode = 0o600
-    return info
+def _make_empty(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
 
 
-def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    info.mode = 0o600
-    archive.addfile(info, io.BytesIO(data))
+def _finish(half: Path, keys: Sequence[tuple[str, Path]]) -> int:
+    """Put the keys before the list of contents, which names them too; return the number of members."""
+    try:
+        with tarfile.open(half, "r") as archive:
+            last = archive.getmember(MANIFEST)
+            file = archive.extractfile(last)
+            listed = Manifest.model_validate_json(file.read() if file is not None else b"")
+    except (tarfile.TarError, KeyError, ValueError) as error:
+        raise OSError("the server sent no whole archive") from error
+    if not keys:
+        return len(listed.members)
+    members = list(listed.members)
+    with half.open("r+b") as out:
+        out.seek(last.offset)
+        out.truncate()
+        for name, path in keys:
+            content = path.read_bytes()
+            members.append(Member(path=name, sha256=sha256_of(path), bytes=len(content)))
+            out.write(header_of(name, len(content)) + content + padding_of(len(content)))
+        text = manifest_of(members, listed.revision).model_dump_json(indent=1).encode()
+        out.write(header_of(MANIFEST, len(text)) + text + padding_of(len(text)))
+        out.write(bytes(2 * tarfile.BLOCKSIZE))
+    return len(members)

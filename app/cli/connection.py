@@ -18,6 +18,7 @@ from soundstage.errors import Conflict, Forbidden, Unauthorized
 
 if TYPE_CHECKING:
     from app.cli.studio_api import StudioApi
+    from soundstage.settings import Settings
 
 T = TypeVar("T")
 
@@ -68,6 +69,19 @@ async def studio(called: Invocation) -> AsyncIterator[StudioApi]:
     from app.cli.embedded import embedded_studio
 
     async with embedded_studio(called.settings()) as api:
+        yield api
+
+
+@asynccontextmanager
+async def running_server(settings: Settings) -> AsyncIterator[StudioApi | None]:
+    """A connection to the server that works on this state folder; None where none does."""
+    from app.local_access import read_local_access
+
+    found = read_local_access(settings.state_dir)
+    if found is None:
+        yield None
+        return
+    async with connected(Login(found.url, found.key, is_local=True)) as api:
         yield api
 
 

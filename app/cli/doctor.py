@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from app.cli.connection import running_server
 from app.cli.state import JsonFlag, invocation, run
 
 MARKS = {"green": "[green]●[/]", "amber": "[yellow]●[/]", "red": "[red]●[/]"}
@@ -19,7 +20,7 @@ def register(cli: typer.Typer) -> None:
 
         called = invocation(context)
         printer = called.printer(as_json)
-        checks = run(examine(called.config_file))
+        checks = run(examine(called.config_file, running_server))
         worst_is_red = any(check.level is Level.RED for check in checks)
         if printer.as_json:
             printer.value({"ok": not worst_is_red, "checks": checks})

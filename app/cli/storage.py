@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.connection import asked, require_no_server, require_own
+from app.cli.connection import asked, require_no_server
 from app.cli.state import Invocation, JsonFlag, invocation, run
 from soundstage.errors import Invalid
 
 if TYPE_CHECKING:
+    from app.archive import Backup
     from app.archive.secrets import Secrets
     from app.cli.printing import Printer
+    from app.cli.studio_api import StudioApi
     from soundstage.settings import Settings
 
 
@@ -51,6 +53,28 @@ def _shut(key: Path, secrets: Secrets) -> str:
         "key file of the old installation there before the server starts, or connect the accounts and make "
         "the webhooks anew."
     )
+
+
+async def _backup(
+    called: Invocation, api: StudioApi, target: Path, *, with_keys: bool
+) -> tuple[Backup, int, bool]:
+    """Let the studio make a backup, and save it; return also how many sealed secrets are in it, and whether
+    the studio is of this state folder. Its keys never leave over the API: they are read from the folder.
+    """
+    from app.archive import MachineState, check_target, save
+    from app.archive.manifest import SEALED_SECRETS
+
+    if with_keys and api.remote:
+        raise Invalid(
+            "backup.keys_stay",
+            "Private keys never leave a server over its API.",
+            "Run `soundstage backup --with-keys` on the machine of the server.",
+        )
+    await check_target(target)
+    keys = MachineState.of(called.settings()).keys() if with_keys else []
+    async with api.download("/api/backup") as found:
+        made = await save(found.chunks, target, keys)
+        return made, int(found.headers.get(SEALED_SECRETS, 0)), not api.remote
 
 
 def register(cli: typer.Typer) -> None:
@@ -91,47 +115,27 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
-        require_own(called.settings().state_dir)
-
-        async def work() -> None:
-            from app.archive import MachineState
-            from app.archive import backup as write_backup
-            from app.archive.secrets import look_at_secrets
-            from app.composition import opened
-            from soundstage.sealing import Sealer
-
-            async with opened(called.settings()) as services:
-                made = await write_backup(
-                    services.database,
-                    services.blobs,
-                    services.own_personas,
-                    target,
-                    machines=MachineState.of(services.settings),
-                    with_keys=with_keys,
-                )
-                key = _key_file(services.settings)
-                secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
-            if printer.as_json:
-                shown = {"path": str(made.path), "members": made.members, "bytes": made.bytes}
-                left_out = None if with_keys else str(key)
-                printer.value({**shown, "secrets": secrets.sealed, "key_left_out": left_out})
-                return
-            printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
-            if with_keys:
-                printer.line("It holds the private keys of this installation: keep it like a key.")
-                return
-            if secrets.sealed:
-                printer.line(
-                    f"{key} is left out on purpose: keep a copy of it elsewhere. Without it "
-                    "the tokens and secrets in this backup cannot be opened."
-                )
-            if (authorities := key.parent / "provisioning" / "keys").is_dir():
-                printer.line(
-                    f"{authorities} is left out on purpose too: without it every machine enrols anew. "
-                    "`--with-keys` puts both in."
-                )
-
-        run(work())
+        made, sealed, is_here = asked(called, lambda api: _backup(called, api, target, with_keys=with_keys))
+        key = _key_file(called.settings()) if is_here else None
+        if printer.as_json:
+            shown = {"path": str(made.path), "members": made.members, "bytes": made.bytes}
+            left_out = None if with_keys else str(key or "seal.key")
+            printer.value({**shown, "secrets": sealed, "key_left_out": left_out})
+            return
+        printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
+        if with_keys:
+            printer.line("It holds the private keys of this installation: keep it like a key.")
+            return
+        if sealed:
+            printer.line(
+                f"{key or 'The seal.key of the server'} is left out on purpose: keep a copy of it elsewhere. "
+                "Without it the tokens and secrets in this backup cannot be opened."
+            )
+        if key is not None and (authorities := key.parent / "provisioning" / "keys").is_dir():
+            printer.line(
+                f"{authorities} is left out on purpose too: without it every machine enrols anew. "
+                "`--with-keys` puts both in."
+            )
 
     @cli.command()
     def restore(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,13 @@ class _Problem(NamedTuple):
     code: str
     message: str
     hint: str
+
+
+class Download(NamedTuple):
+    """A file on its way: the headers of the answer, and the bytes."""
+
+    headers: httpx.Headers
+    chunks: AsyncIterator[bytes]
 
 
 class StudioApi:
@@ -85,6 +92,25 @@ class StudioApi:
         return _content(
             await self._send("POST", path, data=fields, files={"file": (file.name, content)}), self._url
         )
+
+    @asynccontextmanager
+    async def download(self, path: str) -> AsyncIterator[Download]:
+        """Ask for a file to be made (POST). One that breaks off raises `server.download_broke_off`."""
+        headers = {"traceparent": traceparent()}
+        begun = False
+        try:
+            async with self._client.stream("POST", path, headers=headers, timeout=None) as answer:
+                await self._check(answer)
+                begun = True
+                yield Download(answer.headers, answer.aiter_raw())
+        except httpx.TransportError as error:
+            if not begun:
+                raise self._unreachable(error) from error
+            raise Upstream(
+                "server.download_broke_off",
+                f"The server at {self._url} ended in the middle of a file ({_reason(error)}).",
+                "Look at its log, then ask for the file again.",
+            ) from error
 
     async def answer(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """The agent's events of one sentence. A stream that breaks off raises `server.answer_broke_off`."""

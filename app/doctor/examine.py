@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from app.composition import build
+from app import composition
 from app.doctor import machine
 from app.doctor.check import Check, Level, amber, green, red
 from app.doctor.farm import farm
 from app.doctor.machines import machines
+from app.doctor.running import Server
 from app.migrating import current_revision, newest_revision
 from app.worker_command import worker_command
 from farm.local.commands import MODELS_VARIABLE
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings, check_settings, load_settings
+from studio.personas.schemas import PersonaEntry
 
 WORKER_LIMIT_S = 60.0
 WORKER_FIX = "Run `make setup`, or set worker.command to the avatar program."
@@ -39,10 +42,15 @@ class _Finding(BaseModel):
 
 
 _FINDINGS: TypeAdapter[list[_Finding]] = TypeAdapter(list[_Finding])
+_ENTRIES: TypeAdapter[list[PersonaEntry]] = TypeAdapter(list[PersonaEntry])
 
 
-async def examine(config_file: Path | None) -> list[Check]:
-    """Never raises for what it looks for: a broken thing is a red line."""
+async def examine(
+    config_file: Path | None, running_server: Callable[[Settings], AbstractAsyncContextManager[Server | None]]
+) -> list[Check]:
+    """Never raises for what it looks for: a broken thing is a red line. Where a server works on the state
+    folder, it is asked about what it has open.
+    """
     checks = [machine.python()]
     problems = check_settings(config_file)
     if problems:
@@ -54,18 +62,30 @@ async def examine(config_file: Path | None) -> list[Check]:
     checks.append(green("settings", "all values are fine"))
     checks += [machine.disk(settings.state_dir.absolute()), machine.port(settings), machine.https(settings)]
     checks.append(await machine.sandbox())
-    checks += [await _database(settings), _personas(settings), await farm(settings)]
+    async with running_server(settings) as server:
+        checks += [await _database(settings, server), await _personas(settings, server)]
+    checks.append(await farm(settings))
     checks += await machines(settings)
     return [*checks, *await _worker(settings)]
 
 
-async def _database(settings: Settings) -> Check:
+async def _database(settings: Settings, server: Server | None) -> Check:
+    newest = newest_revision()
+    if server is not None:
+        try:
+            found = (await server.get("/api/database"))["revision"]
+        except SoundstageError as error:
+            return red("database", error.message, error.hint)
+        if found != newest:
+            restart = "Start the server anew: it runs another version than this command."
+            return amber("database", f"the server has revision {found}, this version {newest}", restart)
+        return green("database", f"at revision {found}")
     if not settings.database.url and not (settings.state_dir / "soundstage.db").exists():
         return green("database", "made at the first start")
     try:
-        services = build(settings)
+        services = composition.build(settings)
         try:
-            found, newest = await current_revision(services.database), newest_revision()
+            found = await current_revision(services.database)
         finally:
             await services.database.close()
     except SoundstageError as error:
@@ -75,11 +95,16 @@ async def _database(settings: Settings) -> Check:
     return green("database", f"at revision {found}")
 
 
-def _personas(settings: Settings) -> Check:
+async def _personas(settings: Settings, server: Server | None) -> Check:
     try:
-        entries = build(settings).studio.library.entries()
+        if server is not None:
+            entries = _ENTRIES.validate_python(await server.get("/api/personas"))
+        else:
+            entries = composition.build(settings).studio.library.entries()
     except SoundstageError as error:
         return red("personas", error.message, error.hint)
+    except ValidationError:
+        return red("personas", "the server tells of them in another form", "Start the server anew.")
     wrong = [f"{entry.file}: {entry.error}" for entry in entries if entry.error]
     if wrong:
         return amber("personas", "; ".join(wrong), "Mend these files; the other personas work.")

@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from two_tenants import calling, key_of
 
-from app.archive import backup, restore
+from app.archive import Backup, gather, restore, save
 from app.composition import Services, build, opened
-from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError
+from app.web import create_app
+from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, StorageFull
 from soundstage.sealing import KEY_FILE
 from soundstage.settings import Settings
 from studio.projects.schemas import ProjectDraft
 from studio.webhooks.schemas import WebhookDraft
 
 Cli = Callable[..., Any]
+
+
+async def backup(services: Services, target: Path) -> Backup:
+    """What the studio's route sends, saved as `soundstage backup` does."""
+    with TemporaryDirectory() as folder:
+        contents = await gather(services.database, services.blobs, services.own_personas, Path(folder), None)
+        return await save(contents.chunks(), target)
 
 
 @pytest.fixture
@@ -33,7 +43,7 @@ async def archive(services: Services, home: Path) -> Path:
     (services.own_personas / "ada.dossier.json").write_text("{}")
     (services.own_personas / "acme").mkdir()
     (services.own_personas / "acme" / "ada.yaml").write_text("id: ada\nname: Ada of Acme\n")
-    made = await backup(services.database, services.blobs, services.own_personas, home / "backup.tar")
+    made = await backup(services, home / "backup.tar")
     assert made.members == 5
     return made.path
 
@@ -68,7 +78,7 @@ async def test_a_file_that_could_not_come_back_is_told_when_the_backup_is_made(
     services.own_personas.mkdir(parents=True)
     (services.own_personas / "my friend.yaml").write_text("id: ada\n")
     with pytest.raises(Invalid, match="my friend") as odd:
-        await backup(services.database, services.blobs, services.own_personas, home / "backup.tar")
+        await backup(services, home / "backup.tar")
     assert odd.value.code == "backup.odd_name"
     assert not await asyncio.to_thread(lambda: list(home.glob("backup*")))
 
@@ -146,7 +156,7 @@ async def test_a_backup_never_overwrites_a_file_and_a_missing_one_is_told(
     services: Services, archive: Path, empty: Settings
 ) -> None:
     with pytest.raises(Conflict, match="there already"):
-        await backup(services.database, services.blobs, services.own_personas, archive)
+        await backup(services, archive)
     with pytest.raises(NotFound):
         await put_back(empty, archive.with_name("none.tar"))
 
@@ -154,9 +164,38 @@ async def test_a_backup_never_overwrites_a_file_and_a_missing_one_is_told(
 async def test_a_folder_that_is_not_there_is_told_and_never_made(services: Services, home: Path) -> None:
     target = home / "not mounted" / "backup.tar"
     with pytest.raises(NotFound, match="There is no folder") as caught:
-        await backup(services.database, services.blobs, services.own_personas, target)
+        await backup(services, target)
     assert caught.value.code == "backup.no_folder"
     assert not target.parent.exists()
+
+
+async def test_a_server_that_ends_in_the_middle_leaves_no_archive(services: Services, home: Path) -> None:
+    async def half() -> AsyncIterator[bytes]:
+        with TemporaryDirectory() as folder:
+            contents = await gather(
+                services.database, services.blobs, services.own_personas, Path(folder), None
+            )
+            async for chunk in contents.chunks():
+                yield chunk[: len(chunk) // 2]
+                break
+
+    with pytest.raises(StorageFull, match="no whole archive"):
+        await save(half(), home / "half.tar")
+    assert not await asyncio.to_thread(lambda: list(home.glob("half*")))
+
+
+async def test_a_backup_of_all_tenants_is_for_an_administrator_of_the_first(services: Services) -> None:
+    app = create_app(services)
+    for role, status, code in (("operator", 403, "backup.admins_only"), ("admin", 200, None)):
+        async with calling(app, await key_of(services, "default", role)) as client:
+            answer = await client.post("/api/backup")
+        assert answer.status_code == status
+        if code is not None:
+            assert answer.json()["code"] == code
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
+        assert {"database.sqlite", "manifest.json"} <= set(archive.getnames())
+        assert not [name for name in archive.getnames() if "key" in name]
+    assert (await services.audit.newest(1))[0].kind == "backup.made"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 import subprocess
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +68,14 @@ def test_where_a_server_runs_every_command_goes_through_it(
         refused = cli(*alone, "--json")
         assert (refused.code, refused.json["code"]) == (1, "server.running"), alone
         assert f"kill {studio.process.pid}" in refused.json["hint"]
+    # A backup comes from the server; the private keys from the folder, and only where it is.
+    assert cli("backup", "whole.tar", "--with-keys").code == 0
+    with tarfile.open(home / "whole.tar") as whole:
+        names = whole.getnames()
+    assert {"database.sqlite", "keys/studio/audit.key"} <= set(names) and names[-1] == "manifest.json"
+    assert names.count("manifest.json") == 1 and stat.S_IMODE((home / "whole.tar").stat().st_mode) == 0o600
+    found = {check["name"]: check for check in cli("doctor", "--json").json["checks"]}
+    assert (found["database"]["level"], found["personas"]["found"]) == ("green", "nova"), found
     # A named server needs a key of its own, though it is the same one.
     unknown = cli("--server", studio.url, "projects", "list", "--json")
     assert (
@@ -80,6 +89,9 @@ def test_where_a_server_runs_every_command_goes_through_it(
     assert slug in cli("projects", "list").out
     forbidden = cli("projects", "create", "Another", "--json")
     assert forbidden.json["code"] == "policy.forbidden", "the rights are those of the key"
+    assert cli("backup", "viewer.tar", "--json").json["code"] == "policy.forbidden"
+    assert cli("backup", "far.tar", "--with-keys", "--json").json["code"] == "backup.keys_stay"
+    assert not list(home.glob("viewer.tar*")) and not list(home.glob("far.tar*"))
     assert cli("logout", studio.url).code == 0 and saved_logins() == []
 
 

@@ -53,7 +53,7 @@ OTHERS_HAVE_THEM_TOO = {
 }
 HOUSE = {
     "GET /api/storage", "GET /api/storage/collection",
-    "POST /api/storage/collection", "GET /metrics",
+    "POST /api/storage/collection", "GET /metrics", "GET /api/database", "POST /api/backup",
 }  # fmt: skip
 """Routes of what is there only once, as all below `/api/farm/`: refused to all tenants but the first."""
 OWN_NAME = {

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 from conftest import client_of, operator_of
 from ramdisk import Ramdisk
 
-from app.archive import MachineState, backup, close_what_was_open, restore
+from app.archive import MachineState, close_what_was_open, gather, restore, save
 from app.composition import build, opened
 from app.provisioning import build_process
 from soundstage.errors import Conflict
@@ -32,15 +33,13 @@ def settings(tmp_path: Path, project: Path) -> Settings:
 
 
 async def made(settings: Settings, target: Path, *, with_keys: bool) -> Path:
+    machines = MachineState.of(settings)
     async with opened(settings) as studio:
-        done = await backup(
-            studio.database,
-            studio.blobs,
-            studio.own_personas,
-            target,
-            machines=MachineState.of(settings),
-            with_keys=with_keys,
-        )
+        with TemporaryDirectory() as folder:
+            contents = await gather(
+                studio.database, studio.blobs, studio.own_personas, Path(folder), machines.database
+            )
+            done = await save(contents.chunks(), target, machines.keys() if with_keys else ())
     return done.path
 
 

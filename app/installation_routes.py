@@ -1,0 +1,86 @@
+"""The installation as a whole, for its administrators: a backup of it, and how its database stands.
+
+`soundstage backup` and `soundstage doctor` ask here, so that beside a running server nobody else
+opens its store.
+"""
+
+# No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from app.archive import Contents, MachineState, gather
+from app.archive.manifest import SEALED_SECRETS
+from app.archive.secrets import look_at_secrets
+from app.migrating import current_revision
+from policy import Principal, require_permission
+from policy.audit import AuditEntry, AuditLog
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from soundstage.errors import Forbidden
+from soundstage.sealing import Sealer
+from soundstage.settings import Settings
+
+CreateBackups = Annotated[Principal, Depends(require_permission("backup:create"))]
+ReadSystem = Annotated[Principal, Depends(require_permission("system:read"))]
+
+
+class DatabaseState(BaseModel):
+    revision: str | None = Field(description="of the tables; None before they are made")
+
+
+def installation_router(
+    settings: Settings, database: Database, blobs: BlobStore, own_personas: Path, audit: AuditLog
+) -> APIRouter:
+    """`/api/backup` and `/api/database`."""
+    router = APIRouter(prefix="/api", tags=["installation"])
+    machines = MachineState.of(settings)
+
+    @router.get("/database")
+    async def read_database(_: ReadSystem) -> DatabaseState:
+        """Return the revision of the database that this server works on."""
+        return DatabaseState(revision=await current_revision(database))
+
+    @router.post("/backup", response_class=StreamingResponse)
+    async def make_backup(principal: CreateBackups) -> StreamingResponse:
+        """A tar file with the databases, all files and personas, of all tenants and people; no private keys.
+        For administrators of the installation only.
+        """
+        if not principal.is_operator:
+            raise Forbidden(
+                "backup.admins_only",
+                "A backup holds what all people of all tenants have kept here.",
+                "Use a key with the role admin of the first tenant.",
+            )
+        folder = TemporaryDirectory(prefix="soundstage-backup-")
+        try:
+            contents = await gather(database, blobs, own_personas, Path(folder.name), machines.database)
+            secrets = await look_at_secrets(database, Sealer(settings.state_dir.absolute()).unseal)
+            await audit.note(AuditEntry("backup.made", principal.name))
+        except BaseException:
+            folder.cleanup()
+            raise
+        return StreamingResponse(
+            _streamed(contents, folder),
+            media_type="application/x-tar",
+            headers={
+                SEALED_SECRETS: str(secrets.sealed),
+                "Content-Disposition": 'attachment; filename="soundstage.tar"',
+            },
+        )
+
+    return router
+
+
+async def _streamed(contents: Contents, folder: TemporaryDirectory[str]) -> AsyncIterator[bytes]:
+    """Removes the copies also when whoever asked goes away."""
+    try:
+        async for chunk in contents.chunks():
+            yield chunk
+    finally:
+        folder.cleanup()
