@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_lines import LATEST
 from agent.tools.speakers import name_of
-from agent.writing.speaking_time import speaking_ms
+from studio.scenes.speaking_time import speaking_ms
 from soundstage.errors import Conflict, NotFound
 from studio.projects.schemas import ProjectView
 from studio.scenes.schemas import SceneView

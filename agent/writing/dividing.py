@@ -7,7 +7,7 @@ from itertools import accumulate, groupby
 
 from agent.writing.scenes import MOST_SCENES, SCENE_TITLE_CHARS, PlannedScene
 from agent.writing.sentences import Outline, Sentence, outline
-from agent.writing.speaking_time import speaking_ms
+from studio.scenes.speaking_time import speaking_ms
 from soundstage.errors import Invalid
 from studio.renders.specs import title_of
 

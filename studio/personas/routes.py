@@ -28,7 +28,7 @@ from studio.personas.schemas import (
     PersonaText,
     PersonaValidity,
 )
-from studio.personas.video_studio import StudioJob, StudioOrder, job_of, request_of
+from studio.personas.video_studio import StudioJob, StudioOrder, accepted_job, job_of, request_of
 from studio.personas.yaml_source import parse_persona
 from studio.wiring import StudioDep
 
@@ -113,10 +113,12 @@ async def delete_persona(
 async def start_video(
     persona_id: str, order: StudioOrder, studio: StudioDep, principal: CreateRenders
 ) -> StudioJob:
-    """A video of this persona saying a script, about `duration` seconds long where the voice allows."""
+    """A video of this persona saying a script, `duration` seconds long by pace and pauses that sound natural;
+    `notices` say when it cannot be.
+    """
     persona = studio.personas.get(persona_id)
     view = await studio.renders.create(request_of(persona, order), requested_by=principal.name)
-    return job_of(view)
+    return accepted_job(view, order)
 
 
 @router.get("/{persona_id}/video-studio/{job_id}")
@@ -124,4 +126,4 @@ async def get_video(
     persona_id: str, job_id: str, studio: StudioDep, _: ReadRenders, result: bool = False
 ) -> StudioJob:
     """How far it is; with `?result=true` also the files."""
-    return job_of(await studio.renders.get(job_id), with_result=result)
+    return job_of(await studio.renders.detail(job_id), with_result=result)

@@ -47,6 +47,13 @@ class RenderRequest(BaseModel):
     captions: CaptionMode | None = None
     background: Background | None = None
     rate_wpm: int | None = Field(default=None, ge=80, le=450)
+    duration_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=7200,
+        description="wished length in seconds of the video of a `script`, met by pace and pauses that sound"
+        " natural; a warning `speech.duration_missed` says when it is not",
+    )
 
     preview: bool = Field(default=False, description="low resolution, one scene, quickly")
     scene: str | None = Field(

@@ -14,12 +14,14 @@ from studio.personas.schemas import Persona
 from studio.projects.schemas import Look
 from studio.renders.schemas import RenderRequest
 from studio.scenes.schemas import SceneBody
+from studio.scenes.speaking_time import speaking_ms
 from studio.scenes.splitting import split_script
 
 Spec = TypeVar("Spec", bound=RenderSpec | LipsyncSpec)
 
 TITLE_CHARS = 60
 JOINT_MS = 60
+SHORTEST_SCENE_MS = 100
 
 
 def spec_of_script(request: RenderRequest, library: PersonaLibrary) -> RenderSpec:
@@ -47,6 +49,8 @@ def spec_of_script(request: RenderRequest, library: PersonaLibrary) -> RenderSpe
         for number, part in enumerate(parts)
     ]
     scenes = tuple(scene_of(f"scene-{number + 1}", body, persona) for number, body in enumerate(bodies))
+    if request.duration_s is not None:
+        scenes = _lasting(scenes, request.duration_s)
     captions = Captions(mode=request.captions) if request.captions else Captions()
     return _checked(
         title=request.title or title_of(script) or persona.name,
@@ -121,6 +125,19 @@ def title_of(script: str) -> str:
     if len(line) <= TITLE_CHARS:
         return line.rstrip(".!?,;: ")
     return (line[: TITLE_CHARS - 1].rpartition(" ")[0].rstrip(".!?,;: ") or line[: TITLE_CHARS - 1]) + "…"
+
+
+def _lasting(scenes: tuple[Scene, ...], duration_s: float) -> tuple[Scene, ...]:
+    """The scenes with their shares of a wished length, by the time that it takes to say them."""
+    natural = [scene.lead_in_ms + speaking_ms(scene.script or "") + scene.tail_ms for scene in scenes]
+    wished_ms = duration_s * 1000
+    # Cut at whole moments of the video, so that the shares add up to it.
+    ends = [round(wished_ms * sum(natural[: number + 1]) / sum(natural)) for number in range(len(natural))]
+    shares = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    return tuple(
+        scene.model_copy(update={"duration_ms": max(SHORTEST_SCENE_MS, share)})
+        for scene, share in zip(scenes, shares, strict=True)
+    )
 
 
 def _scene(**fields: Any) -> Scene:

@@ -184,43 +184,6 @@ async def test_a_moment_that_utc_cannot_say_is_refused(client: Any, moment: str)
         assert "years 1 to 9999" in answer.json()["detail"]
 
 
-async def test_the_older_video_studio_calls_still_work(client: Any, rooms: Any) -> None:
-    order = {"script": "one two three four five six", "style": "dark", "duration": 3}
-    job = await client.post("/api/personas/nova/video-studio", json=order)
-    assert job.status_code == 202 and job.json()["status"] == "queued"
-    path = f"/api/personas/nova/video-studio/{job.json()['jobId']}"
-    await rooms.renders.wait(job.json()["jobId"])
-    done = (await client.get(path)).json()
-    assert (done["status"], done["progress"], done["result"]) == ("done", 1.0, None)
-    outputs = (await client.get(f"{path}?result=true")).json()["result"]
-    assert "video" in {output["role"] for output in outputs}
-    spec = (await client.get(f"/api/renders/{job.json()['jobId']}")).json()["spec"]["scenes"][0]
-    assert spec["voice"]["rate_wpm"] == 120 and spec["background"]["colour"] == "#101418"
-    bad = await client.post("/api/personas/nova/video-studio", json={**order, "style": "baroque"})
-    assert (bad.status_code, bad.json()["code"]) == (422, "persona.unknown_style")
-
-
-@pytest.mark.parametrize(
-    ("duration", "rate_wpm"), [(5e-324, 230), (1e-308, 230), (7200, 110)], ids=["least", "tiny", "longest"]
-)
-async def test_the_older_video_studio_speaks_at_a_human_rate_whatever_time_is_wished(
-    client: Any, duration: float, rate_wpm: int
-) -> None:
-    order = {"script": "one two three", "duration": duration}
-    job = await client.post("/api/personas/nova/video-studio", json=order)
-    assert job.status_code == 202, job.text
-    spec = (await client.get(f"/api/renders/{job.json()['jobId']}")).json()["spec"]
-    assert spec["scenes"][0]["voice"]["rate_wpm"] == rate_wpm
-
-
-@pytest.mark.parametrize("name", ["x" * 81, "x" * 3000, "%00", "%F0%9F%8E%AC"])
-async def test_the_older_video_studio_knows_no_persona_of_a_name_that_none_can_have(
-    client: Any, name: str
-) -> None:
-    answer = await client.post(f"/api/personas/{name}/video-studio", json={"script": "Hello"})
-    assert (answer.status_code, answer.json()["code"]) == (404, "persona.not_found")
-
-
 async def test_without_a_key_from_elsewhere_every_door_but_health_is_closed(
     settings: Any, db: Any, events: Any, studio_rooms: Any
 ) -> None:

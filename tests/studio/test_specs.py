@@ -49,6 +49,19 @@ def test_what_a_request_leaves_open_is_the_personas(library: PersonaLibrary) -> 
     assert getattr(other.scenes[0].voice, "rate_wpm", None) == 100
 
 
+def test_a_wished_length_is_shared_among_the_scenes_by_what_they_say(library: PersonaLibrary) -> None:
+    script = "One short scene here. " * 160 + "\n\n" + "Another scene. " * 120
+    asked = RenderRequest(script=script, persona="ada", duration_s=61.2345)
+    spec = spec_of_script(asked, library)
+    shares = [scene.duration_ms or 0 for scene in spec.scenes]
+    assert len(shares) > 1 and sum(shares) == 61_234
+    words = [len((scene.script or "").split()) for scene in spec.scenes]
+    pace = [count / share for count, share in zip(words, shares, strict=True)]
+    assert max(pace) < 1.3 * min(pace)
+    plain = spec_of_script(RenderRequest(script=script, persona="ada"), library)
+    assert {scene.duration_ms for scene in plain.scenes} == {None}
+
+
 def test_how_lively_a_persona_is_reaches_each_of_its_scenes(library: PersonaLibrary) -> None:
     spec = spec_of_script(RenderRequest(script="Hello. " * 1000, persona="ada"), library)
     assert len(spec.scenes) > 1

@@ -8,7 +8,7 @@ import pytest
 
 from agent.writing.dividing import scenes_of
 from agent.writing.sentences import sentences
-from agent.writing.speaking_time import speaking_ms
+from studio.scenes.speaking_time import speaking_ms
 from soundstage.errors import Invalid
 
 TIDES = """The tide comes in twice a day. It follows the moon. Dr. Smith knows e.g. the Bay of Fundy.

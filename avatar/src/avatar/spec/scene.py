@@ -141,6 +141,13 @@ class Scene(SpecModel):
     overlays: tuple[Overlay, ...] = ()
     lead_in_ms: int = Field(default=300, ge=0, le=10_000)
     tail_ms: int = Field(default=500, ge=0, le=10_000)
+    duration_ms: int | None = Field(
+        default=None,
+        ge=100,
+        le=7_200_000,
+        description="wished length with lead-in and tail, met by the pace and the pauses of the speech as far"
+        " as it still sounds natural; a notice `speech.duration_missed` says when it is not",
+    )
     requirements: Requirements = Requirements()
 
     @model_validator(mode="after")

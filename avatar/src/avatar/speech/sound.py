@@ -66,6 +66,20 @@ def _wav_header(rate_hz: int, samples: int) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
 
 
+def set_duration_ms(wav: Path, wished_ms: int) -> int:
+    """Cuts the end off, or adds silence; returns the length, which is the nearest that a whole number of
+    samples and of milliseconds allows.
+    """
+    rate = rate_hz(wav)
+    step = rate // math.gcd(rate, 1000)
+    samples = max(1, round(wished_ms * rate / 1000 / step)) * step
+    with wav.open("r+b") as file:
+        # Beyond its end a file grows by zeros, which are silence.
+        file.truncate(len(_wav_header(rate, samples)) + 2 * samples)
+        file.write(_wav_header(rate, samples))
+    return samples * 1000 // rate
+
+
 def blocks(
     wav: Path, start_ms: int = 0, end_ms: int | None = None, block_s: float = BLOCK_S
 ) -> Iterator[Samples]:

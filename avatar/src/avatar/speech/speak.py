@@ -8,9 +8,10 @@ from pathlib import Path
 
 from avatar.encode.atomic import write_error
 from avatar.errors import InvalidInput
-from avatar.spec import EspeakVoice, MediaRef, PiperVoice, Scene
+from avatar.spec import EspeakVoice, MediaRef, PiperVoice, Scene, Voice
+from avatar.speech.duration import fit_recording, fit_speech
 from avatar.speech.espeak import synthesise
-from avatar.speech.markup import parse_script
+from avatar.speech.markup import Script, parse_script
 from avatar.tracks import SpeechTrack
 
 
@@ -18,7 +19,8 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
     """Make or read the sound of one scene.
 
     Writes `workdir/speech.wav`, 16-bit mono, `lead_in_ms` and `tail_ms` of silence included, a whole number
-    of milliseconds long. Words are the script's, as written, without marks. Raises InvalidInput or
+    of milliseconds long. Words are the script's, as written, without marks. A `duration_ms` of the scene is
+    met within 2 % or 250 ms, or a note `speech.duration_missed` says why not. Raises InvalidInput or
     Unavailable with a `speech.*` code, or `render.disk_full`.
     """
     workdir.mkdir(parents=True, exist_ok=True)
@@ -32,23 +34,36 @@ def speak(scene: Scene, workdir: Path, resolve: Callable[[MediaRef], Path]) -> S
 
 def _speak(scene: Scene, wav: Path, resolve: Callable[[MediaRef], Path]) -> SpeechTrack:
     script = parse_script(scene.script or "")
-    pronunciation = {**scene.pronunciation, **script.pronunciation}
-    said = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
     if scene.audio is not None:
         # PyAV and pocketsphinx take a moment to load; a scene read by espeak-ng needs neither.
         from avatar.speech.supplied import from_recording
 
-        return from_recording(resolve(scene.audio), script, *said)
+        pronunciation = {**scene.pronunciation, **script.pronunciation}
+        said = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
+        track = from_recording(resolve(scene.audio), script, *said)
+        return track if scene.duration_ms is None else fit_recording(track, scene, scene.duration_ms)
     if not script.tokens:
         raise InvalidInput(
             "speech.empty_script", f"Scene {scene.id} has no words to say.", "Write at least one word."
         )
-    if isinstance(scene.voice, EspeakVoice):
-        return synthesise(script, scene.voice, *said)
-    if isinstance(scene.voice, PiperVoice):
+
+    def say(words: Script, voice: Voice) -> SpeechTrack:
+        return _say(scene, words, voice, wav)
+
+    if scene.duration_ms is None:
+        return say(script, scene.voice)
+    return fit_speech(script, scene, scene.duration_ms, say)
+
+
+def _say(scene: Scene, script: Script, voice: Voice, wav: Path) -> SpeechTrack:
+    pronunciation = {**scene.pronunciation, **script.pronunciation}
+    said = (scene.language, pronunciation, wav, scene.lead_in_ms, scene.tail_ms)
+    if isinstance(voice, EspeakVoice):
+        return synthesise(script, voice, *said)
+    if isinstance(voice, PiperVoice):
         from avatar.speech.piper import from_piper
 
-        return from_piper(script, scene.voice, *said)
+        return from_piper(script, voice, *said)
     from avatar.speech.remote import from_service
 
-    return from_service(script, scene.voice, *said)
+    return from_service(script, voice, *said)
