@@ -12,11 +12,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from agent.tools.record import ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_lines import LATEST
 from agent.tools.speakers import name_of
-from studio.scenes.speaking_time import speaking_ms
 from soundstage.errors import Conflict, NotFound
 from studio.projects.schemas import ProjectView
 from studio.scenes.schemas import SceneView
 from studio.scenes.service import is_filled
+from studio.scenes.speaking_time import speaking_ms
 
 MOST_PROJECTS = 1000
 SHOWN_CHARS = 90

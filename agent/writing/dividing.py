@@ -7,9 +7,9 @@ from itertools import accumulate, groupby
 
 from agent.writing.scenes import MOST_SCENES, SCENE_TITLE_CHARS, PlannedScene
 from agent.writing.sentences import Outline, Sentence, outline
-from studio.scenes.speaking_time import speaking_ms
 from soundstage.errors import Invalid
 from studio.renders.specs import title_of
+from studio.scenes.speaking_time import speaking_ms
 
 SCENE_MS = 30_000
 """About how long a scene is when nobody says how many there shall be."""

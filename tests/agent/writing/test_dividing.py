@@ -8,8 +8,8 @@ import pytest
 
 from agent.writing.dividing import scenes_of
 from agent.writing.sentences import sentences
-from studio.scenes.speaking_time import speaking_ms
 from soundstage.errors import Invalid
+from studio.scenes.speaking_time import speaking_ms
 
 TIDES = """The tide comes in twice a day. It follows the moon. Dr. Smith knows e.g. the Bay of Fundy.
 
