@@ -4,8 +4,10 @@ points are chosen by the test.
 
 from __future__ import annotations
 
+import os
 import sys
 import types
+import warnings
 from typing import Any
 
 import numpy as np
@@ -51,6 +53,12 @@ def install(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     class FaceAnalysis:
         def __init__(self, name: str, root: str, allowed_modules: list[str], **options: Any) -> None:
             seen.update(name=name, root=root, modules=allowed_modules, options=options)
+            # As the package and ONNX Runtime do.
+            print(f"find model: {root}/models/{name}/det_10g.onnx detection [1, 3, '?', '?'] 127.5 128.0")
+            warnings.warn("Specified provider 'CUDAExecutionProvider' is not available.", stacklevel=2)
+            sys.stderr.flush()
+            when = b"2026-01-31 10:02:44.123456789"
+            os.write(2, b"\x1b[0;93m" + when + b" [W:onnxruntime:Default, a.cc:65 F] no card\x1b[m\n")
 
         def prepare(self, ctx_id: int, det_size: tuple[int, int]) -> None:
             seen.update(ctx_id=ctx_id, det_size=det_size)

@@ -78,6 +78,18 @@ def test_the_operators_models_are_opened_and_nothing_else(store: ModelStore, pac
     assert package["options"] == {"providers": ["CPUExecutionProvider"]} and package["ctx_id"] == -1
 
 
+def test_what_the_package_prints_at_its_start_reaches_neither_output(
+    store: ModelStore,
+    package: dict[str, Any],
+    capfd: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """Standard output carries the worker's events."""
+    InsightFaceTracker(store, environment=ON).close()
+    assert capfd.readouterr() == ("", "")
+    assert not list(recwarn)
+
+
 def test_faces_that_latentsync_would_not_take_are_left_out(
     store: ModelStore, package: dict[str, Any]
 ) -> None:

@@ -18,6 +18,7 @@ from avatar.engines.weights import ModelStore
 from avatar.engines.weights.manifest import weight_file
 from avatar.errors import InvalidInput, Unavailable
 from avatar.face.landmarks import POINT_COUNT_106, FaceLandmarks, Picture
+from avatar.face.quiet import quiet_start
 from avatar.spec import Notice
 
 CONSENT_VARIABLE, CONSENT_WORD = "AVATAR_INSIGHTFACE", "non-commercial"
@@ -92,16 +93,18 @@ class InsightFaceTracker:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """`gpu`: None where onnxruntime has its part for NVIDIA cards. Raises as `insightface_app`."""
-        app = insightface_app(store, environment)
-        gpu = _has_cuda() if gpu is None else gpu
         self._min_score = min_score
-        self._analysis: Any = app.FaceAnalysis(
-            name=_PACK,
-            root=str(store.folder / "insightface"),
-            allowed_modules=["detection", "landmark_2d_106"],
-            providers=["CUDAExecutionProvider", "CPUExecutionProvider"] if gpu else ["CPUExecutionProvider"],
-        )
-        self._analysis.prepare(ctx_id=0 if gpu else -1, det_size=(_DETECTION_PX, _DETECTION_PX))
+        with quiet_start():
+            app = insightface_app(store, environment)
+            gpu = _has_cuda() if gpu is None else gpu
+            cuda = ["CUDAExecutionProvider"] if gpu else []
+            self._analysis: Any = app.FaceAnalysis(
+                name=_PACK,
+                root=str(store.folder / "insightface"),
+                allowed_modules=["detection", "landmark_2d_106"],
+                providers=[*cuda, "CPUExecutionProvider"],
+            )
+            self._analysis.prepare(ctx_id=0 if gpu else -1, det_size=(_DETECTION_PX, _DETECTION_PX))
 
     def track(self, image_bgr: Picture) -> list[FaceLandmarks]:
         """See `FaceTracker.track`. Points are (106, 3) with z = 0; the largest of its boxes is first."""

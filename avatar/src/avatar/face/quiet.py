@@ -1,22 +1,45 @@
-"""Keeps a C++ library's start-up chatter off the terminal; used around the first calls into MediaPipe."""
+"""Keeps a library's start-up chatter off the terminal; used around the first calls into MediaPipe and
+InsightFace.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 log = logging.getLogger(__name__)
 
 _STDERR = 2
 _ONE_AT_A_TIME = threading.RLock()
-# Lines of glog and absl (`W0000 00:00:17.29   10339 file.cc:114] ...`), and two of their start-up.
-_CHATTER = re.compile(rb"^([IWE]\d{4} |WARNING: All log messages|INFO: Created TensorFlow)")
+# Lines of glog and absl (`W0000 00:00:17.29   10339 file.cc:114] ...`), two of their start-up, and lines of
+# ONNX Runtime, coloured or not (`2026-01-31 00:00:17.294 [W:onnxruntime:Default, file.cc:65 Call] ...`).
+_CHATTER = re.compile(
+    rb"^([IWE]\d{4} |WARNING: All log messages|INFO: Created TensorFlow"
+    rb"|(\x1b\[[\d;]*m)*\d{4}-\d\d-\d\d [\d:.]+ \[[VIW]:onnxruntime)"
+)
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """As `quiet_native_logs`, for a library that also prints to standard output and warns from Python: both
+    become debug records. Standard output carries the worker's events, one JSON document a line.
+    """
+    printed = io.StringIO()
+    try:
+        with quiet_native_logs(), warnings.catch_warnings(record=True) as warned, redirect_stdout(printed):
+            warnings.simplefilter("always")
+            yield
+    finally:
+        for line in (*printed.getvalue().splitlines(), *(str(one.message) for one in warned)):
+            log.debug("%s", line)
 
 
 @contextmanager
