@@ -12,8 +12,9 @@ from farm.needs import Needs
 from farm.states import TERMINAL, TaskState
 
 TaskKind = Literal[
-    "segment", "assemble", "render", "preview", "lipsync", "still", "prepare", "probe", "speak", "look"
-]
+    "segment", "assemble", "render", "preview", "lipsync", "still", "prepare", "probe", "speak", "look",
+    "poster", "storyboard", "peaks", "proxy",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class SegmentTask:
 
     `id` is the segment's key and the attempt: the first submission of an id wins, a second one changes
     nothing.
-    The spec travels by hash only (`spec_sha256`, a JSON blob); `prepare`, `probe` and `look` have no spec and
-    one input, the file to look at.
+    The spec travels by hash only (`spec_sha256`, a JSON blob); `prepare`, `probe`, `look` and the kinds
+    after it have no spec and one input, the file to look at.
     """
 
     id: str

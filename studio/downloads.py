@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi.responses import FileResponse
+from fastapi import Request
+from fastapi.responses import FileResponse, Response
 
 SHOWN = ("image/", "video/", "audio/", "text/vtt", "application/json", "application/x-subrip")
+
+FOR_EVER = "private, max-age=31536000, immutable"
 
 
 def file_answer(
@@ -29,3 +32,17 @@ def file_answer(
             "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'; sandbox",
         },
     )
+
+
+def kept_answer(request: Request, answer: Response, *, original: str, version: str | None) -> Response:
+    """Return `answer`, which has an ETag, or 304 to who has it already.
+
+    An address that names the content of the original by `version` may be kept for good; others ask again.
+    """
+    if version and original.removeprefix("sha256:").startswith(version):
+        answer.headers["Cache-Control"] = FOR_EVER
+    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    if answer.headers["ETag"] in known:
+        kept = {name: answer.headers[name] for name in ("ETag", "Cache-Control")}
+        return Response(status_code=304, headers=kept)
+    return answer

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from studio import health
+from studio.assets import rendition_routes as asset_renditions
 from studio.assets import routes as assets
 from studio.consents import routes as consents
 from studio.personas import routes as personas
 from studio.projects import routes as projects
 from studio.publishing import routes as publishing
+from studio.renders import rendition_routes as render_renditions
 from studio.renders import routes as renders
 from studio.retention import routes as retention
 from studio.scenes import routes as scenes
@@ -23,10 +25,12 @@ def routers() -> tuple[APIRouter, ...]:
         projects,
         scenes,
         assets,
+        asset_renditions,
         personas,
         consents,
         voices,
         renders,
+        render_renditions,
         retention,
         publishing,
         webhooks,

@@ -38,6 +38,7 @@ from studio.renders.dispatcher import Dispatcher, DispatcherOptions
 from studio.renders.listing import RenderList
 from studio.renders.making import MakingOptions
 from studio.renders.service import RenderService
+from studio.renditions.service import Renditions
 from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
 from studio.thumbnails.service import Thumbnails
@@ -47,8 +48,8 @@ from studio.voices.service import VoiceService
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Start and close `dispatcher`, `prober.courier` and `persona_watch` with the process; the services need
-    no start.
+    """Start and close `dispatcher`, `prober.courier` and `persona_watch` with the process, and close
+    `renditions`; the services need no start.
     """
 
     projects: ProjectService
@@ -59,6 +60,7 @@ class Studio:
     renders: RenderService
     render_list: RenderList
     thumbnails: Thumbnails
+    renditions: Renditions
     idempotency: IdempotencyService
     outgoing: Outgoing
     personas: PersonaService
@@ -124,6 +126,7 @@ def build_studio(
         renders=renders,
         render_list=RenderList(db),
         thumbnails=Thumbnails(db, blobs),
+        renditions=Renditions(db, blobs, scheduler),
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),

@@ -27,6 +27,10 @@ _OUTPUT = {
     "still": "still.png",
     "prepare": "portrait.json",
     "speak": "speech",
+    "poster": "poster.jpg",
+    "storyboard": "storyboard.webp",
+    "peaks": "peaks.json",
+    "proxy": "proxy.mp4",
 }
 
 MODELS_VARIABLE = "AVATAR_MODELS"
@@ -48,6 +52,8 @@ def worker_arguments(task: SegmentTask, *, blobs: Path, cache: Path) -> list[str
         return [task.kind, SPEC_FILE, task.scene_id, output, *options]
     if task.kind == "assemble":
         return [task.kind, SPEC_FILE, output, "--segments", SEGMENTS_FOLDER, *options]
+    if task.kind in ("poster", "storyboard", "peaks", "proxy"):
+        return [task.kind, MEDIA_FILE, output, *options]
     if task.kind == "prepare":
         return [task.kind, PICTURE_FILE, output, *options]
     return [task.kind, SPEC_FILE, output, *options]

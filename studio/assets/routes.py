@@ -6,7 +6,7 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse
 from pydantic import ValidationError
 
 from soundstage.errors import Invalid
@@ -17,8 +17,6 @@ from studio.assets.upload import Upload
 from studio.bodies import body_schema
 from studio.downloads import file_answer
 from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
-from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
-from studio.thumbnails.service import ThumbnailWidth, not_a_picture
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/assets", tags=["assets"])
@@ -97,23 +95,6 @@ async def download_asset(
     return file_answer(
         path, name=view.name, media_type=view.media_type, sha256=view.sha256, download=download
     )
-
-
-@router.get("/{asset_id}/thumbnail", response_class=FileResponse)
-async def show_thumbnail(
-    asset_id: str,
-    request: Request,
-    studio: StudioDep,
-    _: ReadAssets,
-    width: WidthQuery = ThumbnailWidth.SMALL,
-    version: VersionQuery = None,
-) -> Response:
-    """A picture as a small WebP; other kinds of assets have none."""
-    view = await studio.assets.get(asset_id)
-    if not view.media_type.startswith("image/"):
-        raise not_a_picture()
-    thumbnail = await studio.thumbnails.open(f"asset:{view.id}", view.sha256, width)
-    return thumbnail_answer(request, thumbnail, original=view.sha256, version=version)
 
 
 def _labels(upload: Upload) -> AssetLabels:

@@ -207,7 +207,7 @@ def view_of(asset: Asset) -> AssetView:
         path=f"{digits[:2]}/{digits}",
         url=f"/api/assets/{asset.id}/file",
         picture=f"/api/assets/{asset.id}/thumbnail?v={digits[:12]}"
-        if asset.media_type.startswith("image/")
+        if asset.media_type.startswith(("image/", "video/"))
         else None,
         sha256=asset.sha256,
         bytes=asset.bytes,

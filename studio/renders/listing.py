@@ -118,10 +118,12 @@ def summary_of(
 
 
 def picture_url(row: Render, outputs: Sequence[RenderOutput]) -> str | None:
-    """Return the address of the small picture: of the poster, or of the latest frame while there is none."""
-    poster = next((output.sha256 for output in outputs if output.role == "poster"), None)
+    """Return the address of the small picture: of the poster, of a video without one, or of the latest frame
+    while there is neither.
+    """
+    made = {output.role: output.sha256 for output in outputs}
     preview = (row.progress or {}).get("preview") or {}
-    sha256 = poster or preview.get("sha256")
+    sha256 = made.get("poster") or made.get("video") or preview.get("sha256")
     if sha256 is None:
         return None
     # The content names the address, so that a browser may keep the picture for good.

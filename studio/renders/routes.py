@@ -21,8 +21,6 @@ from studio.renders.listing import RenderFilter, RenderSort
 from studio.renders.schemas import RenderDetail, RenderKind, RenderRequest, RenderSummary, RenderView
 from studio.renders.service import is_end
 from studio.renders.states import RenderState
-from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
-from studio.thumbnails.service import ThumbnailWidth
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/renders", tags=["renders"])
@@ -117,23 +115,6 @@ async def show_preview(render_id: str, studio: StudioDep, _: ReadRenders) -> Fil
     """The latest frame that was drawn, as a small JPEG; its address stands in the progress events."""
     preview, path = await studio.renders.open_preview(render_id)
     return file_answer(path, name="preview.jpg", media_type="image/jpeg", sha256=preview.sha256)
-
-
-@router.get("/{render_id}/thumbnail", response_class=FileResponse)
-async def show_thumbnail(
-    render_id: str,
-    request: Request,
-    studio: StudioDep,
-    _: ReadRenders,
-    width: WidthQuery = ThumbnailWidth.SMALL,
-    version: VersionQuery = None,
-) -> Response:
-    """The poster, or the latest frame while there is none, as a small WebP."""
-    view = await studio.renders.get(render_id)
-    poster = view.output("poster")
-    original = poster.sha256 if poster else (await studio.renders.open_preview(view.id))[0].sha256
-    thumbnail = await studio.thumbnails.open(f"render:{view.id}", original, width)
-    return thumbnail_answer(request, thumbnail, original=original, version=version)
 
 
 @router.get("/{render_id}/events", response_class=EventSourceResponse)

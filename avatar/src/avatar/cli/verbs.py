@@ -13,14 +13,18 @@ from avatar.cli.speaking import speak
 from avatar.pipeline.assemble import assemble_folder
 from avatar.pipeline.context import Context
 from avatar.pipeline.files import describe
+from avatar.pipeline.film_poster import make_film_poster
 from avatar.pipeline.look import look_at
+from avatar.pipeline.peaks import make_peaks
 from avatar.pipeline.prepare import prepare_photo
 from avatar.pipeline.preview import preview_scene
 from avatar.pipeline.probe import probe_file
+from avatar.pipeline.proxy import make_proxy
 from avatar.pipeline.read_spec import read_render_spec
 from avatar.pipeline.render import render_video
 from avatar.pipeline.segment import make_segment
 from avatar.pipeline.still import make_still
+from avatar.pipeline.storyboard import make_storyboard
 from avatar.spec import Finished
 
 Verb = Callable[[Namespace, Context], Finished]
@@ -74,6 +78,22 @@ def still(arguments: Namespace, context: Context) -> Finished:
     return make_still(spec, arguments.scene, arguments.ms, arguments.out, context)
 
 
+def poster(arguments: Namespace, context: Context) -> Finished:
+    return make_film_poster(arguments.file, arguments.out, context)
+
+
+def storyboard(arguments: Namespace, context: Context) -> Finished:
+    return make_storyboard(arguments.file, arguments.out, context)
+
+
+def peaks(arguments: Namespace, context: Context) -> Finished:
+    return make_peaks(arguments.file, arguments.out, context)
+
+
+def proxy(arguments: Namespace, context: Context) -> Finished:
+    return make_proxy(arguments.file, arguments.out, context)
+
+
 VERBS: dict[str, Verb] = {
     "render": render,
     "segment": segment,
@@ -86,4 +106,8 @@ VERBS: dict[str, Verb] = {
     "probe": probe,
     "still": still,
     "look": look,
+    "poster": poster,
+    "storyboard": storyboard,
+    "peaks": peaks,
+    "proxy": proxy,
 }

@@ -24,6 +24,11 @@ MEDIA_TYPES: dict[OutputRole, str] = {
     "still": "image/png",
     "speech": "application/json",
     "shown": "image/jpeg",
+    "frame": "image/jpeg",
+    "storyboard": "image/webp",
+    "storyboard_index": "application/json",
+    "peaks": "application/json",
+    "proxy": "video/mp4",
 }
 
 

@@ -66,6 +66,11 @@ OutputRole = Literal[
     "still",
     "speech",
     "shown",
+    "frame",
+    "storyboard",
+    "storyboard_index",
+    "peaks",
+    "proxy",
 ]
 """What a file that a worker made is of the whole."""
 

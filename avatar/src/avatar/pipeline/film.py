@@ -1,0 +1,154 @@
+"""Opens a video to take pictures out of it; posters, storyboards and proxies are made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.reformatter import Colorspace, Interpolation
+
+from avatar.errors import InvalidInput
+from avatar.face.landmarks import Picture
+from avatar.face.pictures import MAX_PIXELS
+from avatar.media_files import decodable, open_media
+
+GO_ON_S = 5.0
+"""A picture this near ahead is decoded to; one that is farther is sought."""
+MAX_DECODED = 600
+"""Frames that one picture may cost: a film of one key frame is not decoded from its start for each."""
+LONGEST_S = 24 * 3600.0
+_UNSPECIFIED = 2
+"""AVCOL_SPC_UNSPECIFIED (H.273): the file does not say its colour matrix."""
+_HD_HEIGHT = 720
+
+
+class Film:
+    """The pictures of an open video, in the order of their times. Made by `open_film`."""
+
+    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        self._container = container
+        self._stream = stream
+        self._frames: Iterator[av.VideoFrame] = self.frames()
+        self._shown: av.VideoFrame | None = None
+        self.start_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        self.duration_s = min(max(self._duration_s(), 0.0), LONGEST_S)
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """Yield what can be decoded from here on; a file that breaks off ends where it breaks."""
+        try:
+            yield from self._container.decode(self._stream)
+        except FFmpegError:
+            return
+
+    def frame_at(self, seconds: float) -> av.VideoFrame | None:
+        """Return the frame on show `seconds` after the first one, the last one of a shorter film, or None
+        when there is none.
+        """
+        target = self.start_s + seconds
+        at = None if self._shown is None else self._shown.time
+        if at is None or not at <= target <= at + GO_ON_S:
+            self._seek(target)
+        kept = self._shown
+        for _ in range(MAX_DECODED):
+            if (frame := next(self._frames, None)) is None:
+                break
+            if kept is not None and (frame.time or 0.0) > target:
+                # It is the next one's.
+                self._frames = chain((frame,), self._frames)
+                break
+            kept = frame
+        self._shown = kept
+        return kept
+
+    def _seek(self, target_s: float) -> None:
+        try:
+            self._container.seek(round(target_s * av.time_base), backward=True)
+        except FFmpegError:
+            # A format without an index is read on from where it is.
+            return
+        self._frames, self._shown = self.frames(), None
+
+    def _duration_s(self) -> float:
+        """What the headers say, else what the packets say: a live recording has no header."""
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        if self._container.duration:
+            return float(self._container.duration) / av.time_base
+        last = 0.0
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.pts is not None and packet.time_base is not None:
+                    last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            self._container.seek(0)
+        except FFmpegError:
+            return last - self.start_s
+        return last - self.start_s
+
+
+@contextmanager
+def open_film(path: Path) -> Iterator[Film]:
+    """The film in a file. Raises InvalidInput `media.missing`, `media.unreadable`, `media.no_picture` and
+    `picture.too_large`.
+    """
+    if not path.is_file():
+        raise InvalidInput("media.missing", f"There is no file {path.name}.", "Check the path.")
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(open_media(path))
+        except (FFmpegError, OSError, ValueError) as error:
+            raise unreadable_film(path) from error
+        covers = Disposition.attached_pic
+        stream = next((one for one in container.streams.video if not one.disposition & covers), None)
+        if stream is None:
+            raise InvalidInput("media.no_picture", f"{path.name} holds no film.", "Name a video.")
+        if not decodable(stream):
+            raise unreadable_film(path)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > MAX_PIXELS:
+            raise InvalidInput(
+                "picture.too_large",
+                f"The video's frames have {width} x {height} pixels; the limit is"
+                f" {MAX_PIXELS // 10**6} million.",
+                "Scale the video down.",
+            )
+        yield Film(container, stream)
+
+
+def size_within(frame: av.VideoFrame, width: int, height: int) -> tuple[int, int]:
+    """Return (width, height) of the upright frame scaled into that box, even numbers, never enlarged."""
+    lying = bool(turns_of(frame) % 2)
+    wide, high = (frame.height, frame.width) if lying else (frame.width, frame.height)
+    scale = min(1.0, width / wide, height / high)
+    return max(2, round(wide * scale / 2) * 2), max(2, round(high * scale / 2) * 2)
+
+
+def turns_of(frame: av.VideoFrame) -> int:
+    """Return how many quarter turns counterclockwise make the frame upright."""
+    return round(frame.rotation / 90) % 4
+
+
+def upright(frame: av.VideoFrame, width: int, height: int) -> Picture:
+    """Return the frame as an upright picture of exactly that size: uint8 BGR (height, width, 3)."""
+    turns = turns_of(frame)
+    across, down = (height, width) if turns % 2 else (width, height)
+    unsaid = frame.colorspace == _UNSPECIFIED
+    matrix = Colorspace.ITU709 if unsaid and frame.height >= _HD_HEIGHT else None
+    small = frame.reformat(
+        width=across, height=down, format="bgr24", src_colorspace=matrix, interpolation=Interpolation.AREA
+    )
+    return np.ascontiguousarray(np.rot90(np.asarray(small.to_ndarray(), np.uint8), turns))
+
+
+def unreadable_film(path: Path) -> InvalidInput:
+    """Return the error for a file that is no video, or of which no frame can be decoded."""
+    return InvalidInput(
+        "media.unreadable",
+        f"{path.name} is not a video that can be read.",
+        "Check that the file is whole, or save it in another format.",
+    )

@@ -1,0 +1,115 @@
+"""Measures the waveform of a sound or video as a small JSON file; `avatar peaks` calls it.
+
+The format is version 2 of audiowaveform's data format (BBC, doc/DataFormat.md): pairs of the least and the
+greatest sample of each pixel, 8 bits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain
+from math import ceil
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.error import FFmpegError
+
+from avatar.encode.atomic import write_bytes
+from avatar.encode.sound import Samples, resampled
+from avatar.errors import InvalidInput
+from avatar.media_files import decodable, open_media
+from avatar.pipeline.context import Context
+from avatar.pipeline.files import describe
+from avatar.spec import Finished, StageStarted
+
+PIXELS_PER_S = 100
+MAX_PIXELS = 10_000
+LATEST_S = 3600.0
+"""A sound that begins later than this after the file does is drawn from here."""
+
+Pairs = npt.NDArray[np.float32]
+
+
+def make_peaks(path: Path, target: Path, context: Context) -> Finished:
+    """Write the peaks of the first sound stream, mixed to mono, at most 10 000 pairs.
+
+    Raises InvalidInput `media.missing`, `media.unreadable`, `media.no_sound` and `audio.unmixable`.
+    """
+    context.tell(StageStarted(stage="prepare"))
+    if not path.is_file():
+        raise InvalidInput("media.missing", f"There is no file {path.name}.", "Check the path.")
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(open_media(path))
+        except (FFmpegError, OSError, ValueError) as error:
+            raise _unreadable(path) from error
+        stream = next((one for one in container.streams.audio if decodable(one)), None)
+        if stream is None:
+            raise InvalidInput("media.no_sound", f"{path.name} has no sound.", "Name a sound or a video.")
+        frames = _frames(container, stream)
+        first = next(frames, None)
+        if first is None:
+            raise _unreadable(path)
+        rate_hz = first.sample_rate
+        step = max(1, round(rate_hz / PIXELS_PER_S))
+        begins_s = float(container.start_time or 0) / av.time_base
+        late_s = min(max((first.time or 0.0) - begins_s, 0.0), LATEST_S)
+        pairs = [np.zeros((round(late_s * rate_hz / step), 2), np.float32)]
+        for pair in _pairs(resampled(chain((first,), frames), rate_hz, path.name), step):
+            context.check()
+            pairs.append(pair)
+    whole = np.concatenate(pairs)
+    factor = max(1, ceil(len(whole) / MAX_PIXELS))
+    peaks = _merged(whole, factor)
+    told = {
+        "version": 2, "channels": 1, "sample_rate": rate_hz, "samples_per_pixel": step * factor, "bits": 8,
+        "length": len(peaks), "data": peaks.reshape(-1).tolist(),
+    }  # fmt: skip
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, json.dumps(told, separators=(",", ":")).encode())
+    duration_ms = round(len(whole) * step * 1000 / rate_hz)
+    return Finished(files=(describe("peaks", target),), duration_ms=duration_ms, frames=0)
+
+
+def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    """A file that breaks off ends where it breaks."""
+    try:
+        yield from container.decode(stream)
+    except FFmpegError:
+        return
+
+
+def _pairs(blocks: Iterator[Samples], step: int) -> Iterator[Pairs]:
+    """Least and greatest sample of every `step` samples, float (n, 2), full scale = 1."""
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        # A sample that is no number would be the loudest there is.
+        rest = np.concatenate((rest, np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)))
+        whole = len(rest) // step * step
+        if whole:
+            rows = rest[:whole].reshape(-1, step)
+            yield np.stack((rows.min(axis=1), rows.max(axis=1)), axis=1)
+            rest = rest[whole:]
+    if len(rest):
+        yield np.array([[rest.min(), rest.max()]], np.float32)
+
+
+def _merged(pairs: Pairs, factor: int) -> npt.NDArray[np.int8]:
+    """Every `factor` pairs as one, as 8-bit numbers (n, 2)."""
+    missing = -len(pairs) % factor
+    padded = np.concatenate((pairs, np.repeat(pairs[-1:], missing, axis=0)))
+    rows = padded.reshape(-1, factor, 2)
+    merged = np.stack((rows[:, :, 0].min(axis=1), rows[:, :, 1].max(axis=1)), axis=1)
+    return np.asarray(np.clip(np.rint(merged * 127), -128, 127), np.int8)
+
+
+def _unreadable(path: Path) -> InvalidInput:
+    return InvalidInput(
+        "media.unreadable",
+        f"{path.name} is not a sound or video that can be read.",
+        "Check that the file is whole, or save it in another format.",
+    )

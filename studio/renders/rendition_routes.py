@@ -1,0 +1,78 @@
+"""REST of what is made of renders to look at them: thumbnail and storyboard."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+
+from studio.guards import ReadRenders
+from studio.renders.schemas import OutputView
+from studio.renditions.answer import (
+    StoryboardIndex,
+    sheet_address,
+    storyboard_answer,
+    storyboard_index,
+    track_answer,
+)
+from studio.renditions.service import Files, RenditionKind
+from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
+from studio.thumbnails.service import ThumbnailWidth
+from studio.wiring import Studio, StudioDep
+
+router = APIRouter(prefix="/api/renders", tags=["renders"])
+
+
+@router.get("/{render_id}/thumbnail", response_class=FileResponse)
+async def show_thumbnail(
+    render_id: str,
+    request: Request,
+    studio: StudioDep,
+    _: ReadRenders,
+    width: WidthQuery = ThumbnailWidth.SMALL,
+    version: VersionQuery = None,
+) -> Response:
+    """The poster, a frame of a video that has none, or the latest frame drawn, as a small WebP."""
+    view = await studio.renders.get(render_id)
+    owner = f"render:{view.id}"
+    if (poster := view.output("poster")) is not None:
+        named = drawn = poster.sha256
+    elif (video := view.output("video")) is not None:
+        files = await studio.renditions.open(owner, video.sha256, RenditionKind.POSTER)
+        named, drawn = video.sha256, files["frame"][0]
+    else:
+        named = drawn = (await studio.renders.open_preview(view.id))[0].sha256
+    thumbnail = await studio.thumbnails.open(owner, drawn, width)
+    return thumbnail_answer(request, thumbnail, original=named, version=version)
+
+
+@router.get("/{render_id}/storyboard", response_class=FileResponse)
+async def show_storyboard(
+    render_id: str, request: Request, studio: StudioDep, _: ReadRenders, version: VersionQuery = None
+) -> Response:
+    """Up to 100 small pictures of the video on one WebP sheet; made at the first request."""
+    _sheet, video, files = await _storyboard(studio, render_id)
+    return storyboard_answer(request, files, original=video.sha256, version=version)
+
+
+@router.get("/{render_id}/storyboard.json")
+async def read_storyboard_index(render_id: str, studio: StudioDep, _: ReadRenders) -> StoryboardIndex:
+    """Where on the sheet which moment is."""
+    sheet, _video, files = await _storyboard(studio, render_id)
+    return await storyboard_index(files, sheet)
+
+
+@router.get("/{render_id}/storyboard.vtt", response_class=PlainTextResponse)
+async def read_storyboard_track(
+    render_id: str, request: Request, studio: StudioDep, _: ReadRenders, version: VersionQuery = None
+) -> Response:
+    """The same as WebVTT with `#xywh=`, as players take it."""
+    sheet, video, files = await _storyboard(studio, render_id)
+    return await track_answer(request, files, sheet, original=video.sha256, version=version)
+
+
+async def _storyboard(studio: Studio, render_id: str) -> tuple[str, OutputView, Files]:
+    """The sheet's address, the video, and the files."""
+    video, _ = await studio.renders.open_output(render_id, "video")
+    view = await studio.renders.get(render_id)
+    files = await studio.renditions.open(f"render:{view.id}", video.sha256, RenditionKind.STORYBOARD)
+    return sheet_address(f"renders/{view.id}", video.sha256), video, files
