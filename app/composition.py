@@ -267,6 +267,7 @@ async def ready(services: Services) -> AsyncIterator[None]:
         yield
     finally:
         await services.policy.close()
+        await services.events.close()
         services.audit.close()
         await services.database.close()
 

@@ -86,7 +86,8 @@ class Policy:
             return await self.keys.first_admin(session)
 
     async def close(self) -> None:
-        """What was noted is written, and the evaluator is done with."""
+        """What was noted is written, nothing watches keys any more, and the evaluator is done with."""
+        await self.changes.close()
         await self.authenticator.uses.close()
         await self.decider.close()
 

@@ -39,6 +39,7 @@ class KeyChanges:
         self._last = 0
         self._asked_at = float("-inf")
         self._watcher: asyncio.Task[None] | None = None
+        self._watchers: set[asyncio.Task[None]] = set()
 
     async def last(self) -> int:
         """The number of the last change. Raises Unavailable."""
@@ -67,6 +68,8 @@ class KeyChanges:
             self._stale, self._asking = asyncio.Event(), asyncio.Lock()
             self._asked_at = float("-inf")
             self._watcher = asyncio.create_task(self._watch(), name="keys: watch")
+            self._watchers.add(self._watcher)
+            self._watcher.add_done_callback(self._watchers.discard)
         try:
             yield line
         finally:
@@ -74,6 +77,15 @@ class KeyChanges:
             if not self._lines and self._watcher is not None:
                 self._watcher.cancel()
                 self._watcher = None
+
+    async def close(self) -> None:
+        """End the watch of this event loop, also one whose last line has gone, and wait for its end."""
+        loop = asyncio.get_running_loop()
+        watching = [task for task in self._watchers if task.get_loop() is loop]
+        for task in watching:
+            task.cancel()
+        if watching:
+            await asyncio.wait(watching)
 
     def _is_fresh(self) -> bool:
         return not self._stale.is_set() and time.monotonic() - self._asked_at < FRESH_S

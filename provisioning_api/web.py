@@ -31,6 +31,8 @@ def create_provisioning_app(
             async with services.working():
                 yield
         finally:
+            await policy.close()
+            await policy.events.close()
             services.audit.close()
             await services.db.close()
 

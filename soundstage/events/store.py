@@ -212,6 +212,13 @@ class EventStore:
         reading.add_done_callback(self._reading.discard)
         return await asyncio.shield(reading)
 
+    async def close(self) -> None:
+        """Wait for all that still reads the database; before it is closed, and once nobody follows."""
+        await self._tail.close()
+        loop = asyncio.get_running_loop()
+        if reading := [one for one in self._reading if one.get_loop() is loop]:
+            await asyncio.wait(reading)
+
     async def rewrite(
         self,
         session: AsyncSession,

@@ -25,6 +25,7 @@ class Tail:
         self._bell = bell
         self._wakers: set[_Waker] = set()
         self._poller: asyncio.Task[None] | None = None
+        self._pollers: set[asyncio.Task[None]] = set()
         self._nobody = asyncio.Event()
         self._log = get_logger(__name__)
 
@@ -55,6 +56,9 @@ class Tail:
         if self._poller is None or self._poller.done() or self._nobody.is_set():
             self._nobody = asyncio.Event()
             self._poller = asyncio.create_task(self._watch(self._nobody), name="events: watch")
+            # The one before may still wait for the answer to its last question.
+            self._pollers.add(self._poller)
+            self._poller.add_done_callback(self._pollers.discard)
         try:
             yield woken
         finally:
@@ -62,6 +66,13 @@ class Tail:
             if not self._wakers:
                 # Not cancelled: a query that is broken off costs the pool its connection.
                 self._nobody.set()
+
+    async def close(self) -> None:
+        """End the polls of this event loop and wait for the questions that they have asked the database."""
+        self._nobody.set()
+        loop = asyncio.get_running_loop()
+        if polling := [task for task in self._pollers if task.get_loop() is loop]:
+            await asyncio.wait(polling)
 
     async def _watch(self, ended: asyncio.Event) -> None:
         # The first look always wakes: what came between a follower's first read and this one is not lost.

@@ -211,3 +211,14 @@ async def test_a_socket_ends_with_its_key_and_says_why(
             await asyncio.wait_for(line.recv(), WAIT_S)
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "auth.bad_key")
+
+
+async def test_no_watch_of_keys_outlives_the_close(policy: Policy) -> None:
+    with policy.changes.told() as told:
+        await asyncio.sleep(0)
+    assert not told.is_set()
+    with policy.changes.told():
+        await asyncio.sleep(0)
+        await policy.close()
+        await policy.events.close()
+        assert not [task for task in asyncio.all_tasks() if "watch" in task.get_name()]

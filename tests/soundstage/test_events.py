@@ -271,3 +271,27 @@ async def test_pruned_numbers_are_never_given_out_again(db: Database, events: Ev
     assert await events.last_id() == 3
     (event,) = await append(db, events, "a", 4)
     assert (event.id, event.seq) == (4, 4)
+
+
+async def test_no_poll_outlives_the_close(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its question to the database has been answered by then, also that of a follower who went just now."""
+    events = EventStore(db, poll_s=0.001)
+    asked, answered = asyncio.Event(), asyncio.Event()
+    last_id = events.last_id
+
+    async def slow() -> int:
+        asked.set()
+        await answered.wait()
+        return await last_id()
+
+    monkeypatch.setattr(events._tail, "_last_id", slow)
+    with events.watched("jobs"):
+        await asked.wait()
+    with events.watched("jobs"):
+        pass
+    closing = asyncio.create_task(events.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    answered.set()
+    await closing
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "events: watch"]
