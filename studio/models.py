@@ -2,7 +2,7 @@
 `create_tables`.
 """
 
-from studio.assets.models import Asset
+from studio.assets.models import Asset, AssetTag
 from studio.consents.models import ConsentRow
 from studio.idempotency.models import IdempotencyKey
 from studio.projects.models import Project, ProjectVersion
@@ -16,6 +16,7 @@ from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 __all__ = [
     "Account",
     "Asset",
+    "AssetTag",
     "BlobReference",
     "ClonedVoice",
     "ConsentRow",

@@ -6,10 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from soundstage.database import Base, new_id, utcnow
 from soundstage.database.tenants import TenantOwned
+
+
+class AssetTag(TenantOwned, Base):
+    """A word by which people find an asset, in lower case."""
+
+    __tablename__ = "asset_tags"
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(60), primary_key=True, index=True)
 
 
 class Asset(TenantOwned, Base):
@@ -30,3 +39,6 @@ class Asset(TenantOwned, Base):
     details: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    tags: Mapped[list[AssetTag]] = relationship(
+        lazy="selectin", order_by=AssetTag.tag, cascade="all, delete-orphan", passive_deletes=True
+    )

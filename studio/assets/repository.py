@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
-from studio.assets.models import Asset
+from studio.assets.models import Asset, AssetTag
 from studio.assets.schemas import AssetKind
 
 AssetSort = Literal["-created", "created", "name", "-name", "bytes", "-bytes"]
@@ -31,12 +31,15 @@ ORDERS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class AssetFilter:
-    """What a list of assets is asked for. Empty means all; `project` is an id or slug."""
+    """What a list of assets is asked for. Empty means all; `project` is an id or slug; an
+    asset has all of `tags`.
+    """
 
     sort: AssetSort = "-created"
     q: str | None = None
     kinds: Sequence[AssetKind] = ()
     project: str | None = None
+    tags: Sequence[str] = ()
 
 
 class Assets:
@@ -57,9 +60,18 @@ class Assets:
             where.append(Asset.kind.in_(wanted.kinds))
         if project_id is not None:
             where.append(Asset.project_id == project_id)
+        where += [Asset.tags.any(AssetTag.tag == tag) for tag in wanted.tags]
         return await select_page(
             self._session, Asset, ORDERS[wanted.sort], request, where=where, scope=asdict(wanted)
         )
+
+    async def tags(self, limit: int) -> list[tuple[str, int]]:
+        """Each tag with the number of its assets, by name."""
+        query = select(AssetTag.tag, func.count(AssetTag.asset_id)).group_by(AssetTag.tag)
+        return [
+            (tag, count)
+            for tag, count in await self._session.execute(query.order_by(AssetTag.tag).limit(limit))
+        ]
 
     async def with_bytes(self, hashes: Collection[str]) -> Sequence[Asset]:
         return (await self._session.scalars(select(Asset).where(Asset.sha256.in_(hashes)))).all()

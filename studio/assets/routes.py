@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
@@ -12,7 +13,16 @@ from pydantic import ValidationError
 from soundstage.errors import Invalid
 from soundstage.paging import PAGED, PagingDep, SearchText
 from studio.assets.repository import AssetFilter, AssetSort
-from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
+from studio.assets.schemas import (
+    AssetChange,
+    AssetDraft,
+    AssetKind,
+    AssetLabels,
+    AssetUses,
+    AssetView,
+    Tag,
+    TagCount,
+)
 from studio.assets.upload import Upload
 from studio.bodies import body_schema
 from studio.downloads import file_answer
@@ -34,6 +44,7 @@ _UPLOAD_BODY = {
                         "kind": {"type": "string", "enum": [kind.value for kind in AssetKind]},
                         "name": {"type": "string"},
                         "project": {"type": "string"},
+                        "tags": {"type": "string", "description": "with commas between"},
                         "metadata": {"type": "string", "description": "a JSON object"},
                     },
                 }
@@ -54,10 +65,11 @@ async def list_assets(
     sort: AssetSort = "-created",
     kind: Annotated[list[AssetKind] | None, Query(max_length=20)] = None,
     project: Annotated[str | None, Query(max_length=80, description="id or slug")] = None,
+    tag: Annotated[list[Tag] | None, Query(max_length=20, description="an asset has all of them")] = None,
     limit: Annotated[int, Query(ge=1, le=2000)] = 500,
 ) -> list[AssetView]:
     """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
-    wanted = AssetFilter(sort, q, kind or (), project)
+    wanted = AssetFilter(sort, q, kind or (), project, tag or ())
     return paging.answer(await studio.assets.find_page(wanted, paging.ask(limit)))
 
 
@@ -71,9 +83,21 @@ async def create_asset(request: Request, studio: StudioDep, principal: CreateAss
     return await studio.assets.add(blob, found, _labels(upload))
 
 
+@router.get("/tags")
+async def list_tags(studio: StudioDep, _: ReadAssets) -> Sequence[TagCount]:
+    """Tags that assets have, by name."""
+    return await studio.assets.tags()
+
+
 @router.get("/{asset_id}")
 async def get_asset(asset_id: str, studio: StudioDep, _: ReadAssets) -> AssetView:
     return await studio.assets.get(asset_id)
+
+
+@router.get("/{asset_id}/used-in")
+async def list_uses(asset_id: str, studio: StudioDep, principal: ReadAssets) -> AssetUses:
+    """Projects, renders and personas that use its bytes, of those that the asker may read."""
+    return await studio.assets.uses(asset_id, principal)
 
 
 @router.patch("/{asset_id}")

@@ -4,11 +4,34 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from soundstage.one_line import OneLine
+from studio.renders.states import RenderState
+
+MAX_TAGS = 50
+
+
+def _split(value: object) -> object:
+    """A form has one text with commas."""
+    return [one for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+
+def _sorted_once(tags: list[str]) -> list[str]:
+    return sorted(set(tags))
+
+
+def _lower(tag: str) -> str:
+    if "," in tag:
+        raise ValueError("a tag holds no comma")
+    return tag.lower()
+
+
+Tag = Annotated[OneLine, Field(min_length=1, max_length=60), AfterValidator(_lower)]
+"""In lower case, without breaks and commas."""
+Tags = Annotated[list[Tag], BeforeValidator(_split), Field(max_length=MAX_TAGS), AfterValidator(_sorted_once)]
 
 
 class AssetKind(StrEnum):
@@ -34,6 +57,7 @@ class AssetLabels(BaseModel):
     name: OneLine | None = Field(default=None, max_length=255)
     project: str | None = Field(default=None, max_length=80, description="id or slug")
     duration_ms: int | None = Field(default=None, ge=0)
+    tags: Tags = Field(default_factory=list, description="to find it by; a form has commas between")
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -63,6 +87,41 @@ class AssetView(BaseModel):
     bytes: int
     media_type: str
     duration_ms: int | None
+    tags: list[str]
     metadata: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+
+
+class TagCount(BaseModel):
+    """A tag and how many assets have it."""
+
+    tag: str
+    assets: int
+
+
+class ProjectUse(BaseModel):
+    """`scenes`: ids of the scenes that use the file; `versions`: how many kept versions do."""
+
+    id: str
+    slug: str
+    title: str
+    scenes: list[str]
+    versions: int
+
+
+class RenderUse(BaseModel):
+    id: str
+    title: str
+    state: RenderState
+
+
+class AssetUses(BaseModel):
+    """Who uses the bytes of an asset, as far as the asker may see it; None where that is not at all.
+    `renders` are the newest ones of `renders_total`.
+    """
+
+    projects: list[ProjectUse] | None
+    renders: list[RenderUse] | None
+    renders_total: int | None
+    personas: list[str] | None

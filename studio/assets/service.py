@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,15 +13,30 @@ from soundstage.database import Database, utcnow
 from soundstage.database.tenants import working_for
 from soundstage.errors import Invalid, NotFound
 from soundstage.paging import Page, PageRequest
-from studio.assets.models import Asset
+from studio.assets.models import Asset, AssetTag
 from studio.assets.probing import labelled
 from studio.assets.repository import AssetFilter, Assets
-from studio.assets.schemas import AssetChange, AssetDraft, AssetKind, AssetLabels, AssetView
+from studio.assets.schemas import (
+    AssetChange,
+    AssetDraft,
+    AssetKind,
+    AssetLabels,
+    AssetUses,
+    AssetView,
+    ProjectUse,
+    RenderUse,
+    TagCount,
+)
 from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
+from studio.assets.uses_repository import Uses
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
 from studio.references.dropping import stays
 from studio.references.repository import References
+from studio.renders.states import RenderState
+
+MOST_TAGS_LISTED = 2000
+MOST_USES = 100
 
 _FAMILY_OF_KIND = {
     AssetKind.AVATAR_IMAGE: {"image"},
@@ -107,6 +122,7 @@ class AssetService:
                     media_type=found.media_type,
                     duration_ms=labels.duration_ms,
                     details=labelled(labels.metadata, {}),
+                    tags=[AssetTag(tag=tag) for tag in labels.tags],
                 )
             )
             await References(session).hold(f"asset:{asset.id}", "file", blob.sha256, blob.bytes)
@@ -141,6 +157,9 @@ class AssetService:
                 asset.name = plain_name(change.name or "")
             if "duration_ms" in given:
                 asset.duration_ms = change.duration_ms
+            if "tags" in given:
+                kept = {one.tag: one for one in asset.tags}
+                asset.tags = [kept.get(tag) or AssetTag(tag=tag) for tag in change.tags]
             if "metadata" in given:
                 asset.details = labelled(change.metadata, asset.details)
             asset.updated_at = utcnow()
@@ -166,6 +185,35 @@ class AssetService:
             if owner.startswith("asset:")
             else owner.startswith("render:") and _is_shown(role) and principal.may("render:read")
             for owner, role in holds
+        )
+
+    async def tags(self) -> Sequence[TagCount]:
+        """Tags that assets have, by name."""
+        async with self._db.session() as session:
+            return [
+                TagCount(tag=tag, assets=count) for tag, count in await Assets(session).tags(MOST_TAGS_LISTED)
+            ]
+
+    async def uses(self, asset_id: str, principal: Principal) -> AssetUses:
+        """Which projects, renders and personas use its bytes, of those that `principal` may read."""
+        async with self._db.session() as session:
+            asset = await asset_of(session, asset_id)
+            uses = Uses(session, asset.sha256)
+            projects = await uses.projects(MOST_USES) if principal.may("project:read") else None
+            renders, total = await uses.renders(MOST_USES) if principal.may("render:read") else (None, None)
+            personas = await uses.personas() if principal.may("persona:read") else None
+        return AssetUses(
+            projects=None
+            if projects is None
+            else [
+                ProjectUse(id=row.id, slug=row.slug, title=row.title, scenes=list(scenes), versions=versions)
+                for row, scenes, versions in projects
+            ],
+            renders=None
+            if renders is None
+            else [RenderUse(id=row.id, title=row.title, state=RenderState(row.state)) for row in renders],
+            renders_total=total,
+            personas=personas,
         )
 
     async def open_file(self, asset_id: str) -> tuple[AssetView, Path]:
@@ -213,6 +261,7 @@ def view_of(asset: Asset) -> AssetView:
         bytes=asset.bytes,
         media_type=asset.media_type,
         duration_ms=asset.duration_ms,
+        tags=sorted(one.tag for one in asset.tags),
         metadata=asset.details,
         created_at=asset.created_at,
         updated_at=asset.updated_at,
