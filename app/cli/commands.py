@@ -34,11 +34,11 @@ class Entry:
 COMMANDS = MappingProxyType(
     {
         "ask": Entry("ask", VIDEOS, "Say a sentence to the agent, and wait for the video it makes."),
-        "render": Entry("render", VIDEOS, "Make a video of a spec file, a script or a project."),
+        "render": Entry("render", VIDEOS, "Make a video that says a text: of a spec file, a script or a project."),
         "lipsync": Entry(
             "lipsync",
             VIDEOS,
-            "Make a video say a sound file; the person's own movement stays.",
+            "Make a filmed person say a sound file that is there already; their own movement stays.",
         ),
         "explain": Entry("explain", VIDEOS, "Say in one sentence why a render waits, or what became of it."),
         "projects": Entry("projects", VIDEOS, "Projects and their scenes."),

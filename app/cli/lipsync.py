@@ -62,7 +62,11 @@ def register(cli: typer.Typer) -> None:
         wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
         as_json: JsonFlag = False,
     ) -> None:
-        """Make a video say a sound file; the person's own movement stays."""
+        """Make a filmed person say a sound file that is there already; their own movement stays.
+
+        One video, one recording, no spec and no voice; what it makes is a render like any other. For a text
+        that a voice shall speak, and for more than one scene, there is `soundstage render`.
+        """
         called = invocation(context)
         printer = called.printer(as_json)
         from avatar.spec import LipsyncSpec, MediaRef, Requirements, VideoFace

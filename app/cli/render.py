@@ -38,7 +38,10 @@ def register(cli: typer.Typer) -> None:
         wait: Annotated[bool, typer.Option(help="Wait until the video is done.")] = True,
         as_json: JsonFlag = False,
     ) -> None:
-        """Make a video of a spec file, a script or a project."""
+        """Make a video that says a text: of a spec file, a script or a project.
+
+        A voice speaks the text. For one video and a finished recording there is `soundstage lipsync`.
+        """
         called = invocation(context)
         printer = called.printer(as_json)
         if sum(given is not None for given in (spec, script, project)) != 1:

@@ -155,3 +155,10 @@ def test_a_file_that_holds_no_record_is_said(cli: Cli, files: list[str], home: P
         asked = cli("lipsync", *files, "--no-wait")
         assert asked.code == 1 and record.name in asked.out + asked.err
         assert "granted_at" in asked.out + asked.err
+
+
+def test_the_help_says_which_of_render_and_lipsync_is_for_what(cli: Cli) -> None:
+    for name, other in (("render", "lipsync"), ("lipsync", "render")):
+        assert f"there is `soundstage {other}`" in " ".join(cli(name, "--help").out.split())
+    lines = {line.split()[0]: line for line in cli("--help").out.splitlines() if line.strip()}
+    assert "text" in lines["render"] and "sound file" in " ".join(cli("--help").out.split())

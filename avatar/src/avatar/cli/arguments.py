@@ -41,14 +41,14 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
             one.add_argument(argument, type=kind, metavar=argument.upper())
         return one
 
-    add_text(verb("render", "Make the whole video.", *(() if from_text else ("spec",)), "out"))
+    add_text(verb("render", "Make the whole video: a voice speaks the texts.", *(() if from_text else ("spec",)), "out"))
     verb("segment", "Make one scene's pictures, sound and word times.", "spec", "scene", "folder")
     verb("assemble", "Join finished segments into the video.", "spec", "out").add_argument(
         "--segments", type=Path, metavar="DIR", required=True, help="holds one folder per scene id"
     )
     verb("speak", "Make one scene's sound, and times of words and mouth shapes.", "spec", "scene", "folder")
     verb("preview", "Make a small, quick video of one scene.", "spec", "scene", "out")
-    add_lipsync(verb("lipsync", "Make a video say a sound file."))
+    add_lipsync(verb("lipsync", "Make a filmed person say a finished sound file."))
     add_reenact(verb("reenact", "Make a face move as a video, a template or a text says."))
     verb("prepare", "Measure a portrait once, so that rendering need not.", "image", "out").add_argument(
         "--face-index",
