@@ -34,7 +34,9 @@ class Entry:
 COMMANDS = MappingProxyType(
     {
         "ask": Entry("ask", VIDEOS, "Say a sentence to the agent, and wait for the video it makes."),
-        "render": Entry("render", VIDEOS, "Make a video that says a text: of a spec file, a script or a project."),
+        "render": Entry(
+            "render", VIDEOS, "Make a video that says a text: of a spec file, a script or a project."
+        ),
         "lipsync": Entry(
             "lipsync",
             VIDEOS,

@@ -41,7 +41,8 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
             one.add_argument(argument, type=kind, metavar=argument.upper())
         return one
 
-    add_text(verb("render", "Make the whole video: a voice speaks the texts.", *(() if from_text else ("spec",)), "out"))
+    spec = () if from_text else ("spec",)
+    add_text(verb("render", "Make the whole video: a voice speaks the texts.", *spec, "out"))
     verb("segment", "Make one scene's pictures, sound and word times.", "spec", "scene", "folder")
     verb("assemble", "Join finished segments into the video.", "spec", "out").add_argument(
         "--segments", type=Path, metavar="DIR", required=True, help="holds one folder per scene id"
