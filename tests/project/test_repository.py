@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -71,3 +72,19 @@ def test_the_worker_base_install_needs_pydantic_only() -> None:
 @pytest.mark.parametrize("script", ["scripts/setup", "scripts/test", "scripts/check", ".ci/run"])
 def test_shell_scripts_parse(script: str) -> None:
     subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+
+
+def test_what_the_check_lists_name_is_there() -> None:
+    lists = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|yml))`", lists)
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    # Names of code that a list sends people to, and the file it says they are in.
+    for name, path in (
+        ("ENGINE_MODULES", "avatar/src/avatar/engines/registry.py"),
+        ("NAMES", "avatar/src/avatar/engines/rig/characters/__init__.py"),
+        ("ALL_TOOLS", "agent/tools/catalogue.py"),
+        ("outgoing_client", "soundstage/http/__init__.py"),
+        ("states_page", "scripts/docs_generate.py"),
+    ):
+        assert f"`{name}`" in lists and name in (ROOT / path).read_text(encoding="utf-8"), name
