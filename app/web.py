@@ -16,6 +16,8 @@ from agent.happenings import happenings_router
 from agent.live.routes import live_router
 from agent.mcp import McpCalls, McpEndpoint, mcp_router
 from agent.memory.routes import memory_router
+from agent.registry.routes import agents_router
+from agent.registry.service import AgentRegistry
 from agent.routes import chat_router
 from agent.snapshots.routes import snapshot_router
 from agent.socket import socket_router
@@ -95,7 +97,10 @@ def create_app(services: Services) -> FastAPI:
         )
     )
     public_url = services.settings.http.public_url
-    app.include_router(compile_router(DossierRegistry(services.studio.library)))
+    dossiers = DossierRegistry(services.studio.library)
+    app.include_router(compile_router(dossiers))
+    agents = AgentRegistry(services.studio.library, services.studio.persona_health, dossiers)
+    app.include_router(agents_router(agents))
     app.include_router(live_router(services.live, str(public_url) if public_url else None))
     app.include_router(mcp_router(mcp))
     app.include_router(page_router(https_port=_https_port(services.settings)))

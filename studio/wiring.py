@@ -28,6 +28,7 @@ from studio.outgoing import Outgoing, build_outgoing
 from studio.people.service import PeopleService
 from studio.personas.health import PersonaHealthService
 from studio.personas.library import PersonaLibrary
+from studio.personas.pictures import PersonaPictures
 from studio.personas.service import PersonaService
 from studio.personas.speaking import PersonaSpeech
 from studio.personas.watching import PersonaWatch
@@ -66,6 +67,7 @@ class Studio:
     personas: PersonaService
     persona_health: PersonaHealthService
     persona_watch: PersonaWatch
+    persona_pictures: PersonaPictures
     speech: PersonaSpeech
     consents: ConsentService
     voices: VoiceService
@@ -114,6 +116,7 @@ def build_studio(
         audit=audit,
         times=times,
     )
+    thumbnails = Thumbnails(db, blobs)
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
@@ -125,13 +128,16 @@ def build_studio(
         prober=prober,
         renders=renders,
         render_list=RenderList(db),
-        thumbnails=Thumbnails(db, blobs),
+        thumbnails=thumbnails,
         renditions=Renditions(db, blobs, scheduler),
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),
         persona_health=PersonaHealthService(db, blobs, library, consents, admission, speech),
         persona_watch=PersonaWatch(library, db, events),
+        persona_pictures=PersonaPictures(
+            db, blobs, library, admission, thumbnails, voices or scheduler, voice_program
+        ),
         speech=speech,
         consents=consents,
         voices=cloned,

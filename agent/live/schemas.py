@@ -24,7 +24,7 @@ class SessionRequest(BaseModel):
 
 
 class PersonaConfig(BaseModel):
-    """What an avatar page shows of a persona. `imageUrl` is null: the faces of personas are not published."""
+    """What an avatar page shows of a persona. `imageUrl` leads to its picture, for who may read personas."""
 
     id: str
     name: str

@@ -24,6 +24,7 @@ from soundstage.errors import Conflict, SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
 from studio.personas.library import PersonaLibrary
+from studio.personas.pictures import image_url
 from studio.personas.schemas import Persona
 from studio.personas.speaking import PersonaSpeech
 
@@ -266,6 +267,7 @@ def config_of(persona: Persona) -> PersonaConfig:
         name=persona.name,
         title=persona.title,
         description=persona.description,
+        imageUrl=image_url(persona),
         voiceId=f"{voice.kind}:{named}",
         language=persona.style.language,
         face=persona.face.kind,

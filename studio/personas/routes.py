@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Request, status
+from fastapi.responses import FileResponse, Response
 
+from policy import Principal
 from studio.consents.disclosure import shown_to
 from studio.guards import (
     CreatePersonas,
@@ -17,6 +19,7 @@ from studio.guards import (
 )
 from studio.people.schemas import ErasePlan
 from studio.personas.faults import BadPersonaFile
+from studio.personas.pictures import image_url, version_of
 from studio.personas.schemas import (
     Persona,
     PersonaChange,
@@ -27,9 +30,12 @@ from studio.personas.schemas import (
     PersonaStatus,
     PersonaText,
     PersonaValidity,
+    PersonaView,
 )
 from studio.personas.video_studio import StudioJob, StudioOrder, accepted_job, job_of, request_of
 from studio.personas.yaml_source import parse_persona
+from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
+from studio.thumbnails.service import ThumbnailWidth
 from studio.wiring import StudioDep
 
 router = APIRouter(prefix="/api/personas", tags=["personas"])
@@ -39,7 +45,12 @@ router = APIRouter(prefix="/api/personas", tags=["personas"])
 async def list_personas(studio: StudioDep, principal: ReadPersonas) -> list[PersonaEntry]:
     """Every file; one that cannot be used is listed with line, field and fault."""
     return [
-        entry.model_copy(update={"persona": entry.persona and shown_to(principal, entry.persona)})
+        entry.model_copy(
+            update={
+                "persona": entry.persona and shown_to(principal, entry.persona),
+                "imageUrl": entry.persona and image_url(entry.persona),
+            }
+        )
         for entry in studio.personas.list()
     ]
 
@@ -52,9 +63,24 @@ async def create_persona(draft: PersonaDraft, studio: StudioDep, principal: Crea
 
 
 @router.get("/{persona_id}")
-async def get_persona(persona_id: str, studio: StudioDep, principal: ReadPersonas) -> Persona:
+async def get_persona(persona_id: str, studio: StudioDep, principal: ReadPersonas) -> PersonaView:
     """Who agreed to what is shown only to those who may read consents; others see that one is on record."""
-    return shown_to(principal, studio.personas.get(persona_id))
+    return _view(principal, studio.personas.get(persona_id))
+
+
+@router.get("/{persona_id}/image", response_class=FileResponse)
+async def persona_image(
+    persona_id: str,
+    request: Request,
+    studio: StudioDep,
+    _: ReadPersonas,
+    width: WidthQuery = ThumbnailWidth.MEDIUM,
+    version: VersionQuery = None,
+) -> Response:
+    """Its face as a WebP: of its photo, or drawn once by the worker, which takes seconds."""
+    thumbnail = await studio.persona_pictures.open(persona_id, width)
+    current = version_of(studio.personas.get(persona_id))
+    return thumbnail_answer(request, thumbnail, original=current, version=version)
 
 
 @router.get("/{persona_id}/status")
@@ -96,9 +122,9 @@ async def persona_health(persona_id: str, studio: StudioDep, _: ReadPersonas) ->
 @router.patch("/{persona_id}")
 async def change_persona(
     persona_id: str, change: PersonaChange, studio: StudioDep, principal: UpdatePersonas
-) -> Persona:
+) -> PersonaView:
     """Name, words, voice and style of a persona of your own; the next video has them."""
-    return shown_to(principal, await studio.personas.update(persona_id, change))
+    return _view(principal, await studio.personas.update(persona_id, change))
 
 
 @router.delete("/{persona_id}")
@@ -127,3 +153,7 @@ async def get_video(
 ) -> StudioJob:
     """How far it is; with `?result=true` also the files."""
     return job_of(await studio.renders.detail(job_id), with_result=result)
+
+
+def _view(principal: Principal, persona: Persona) -> PersonaView:
+    return PersonaView(**dict(shown_to(principal, persona)), imageUrl=image_url(persona))

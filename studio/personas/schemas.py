@@ -78,6 +78,12 @@ class Persona(_Strict):
         return {"face": self.face.video} if isinstance(self.face, VideoFace) else {}
 
 
+class PersonaView(Persona):
+    """A persona as the API shows it: as its file, and where its picture is."""
+
+    imageUrl: str = Field(description="a WebP; add `&width=`. Whoever may read personas may see it")  # noqa: N815 - the wire format of the older system
+
+
 Origin = Literal["shipped", "user"]
 
 
@@ -93,6 +99,7 @@ class PersonaEntry(BaseModel):
     origin: Origin
     file: str
     persona: Persona | None = None
+    imageUrl: str | None = Field(default=None, description="of its picture")  # noqa: N815 - as in PersonaView
     error: str | None = Field(default=None, description="names line, column and field")
     faults: tuple[Fault, ...] = ()
     warnings: list[str] = Field(default_factory=list)

@@ -118,6 +118,7 @@ async def test_a_persona_answers_with_text_sound_feeling_and_a_page_sees_it_spea
         begun = await opened_session(client)
         assert begun.keys() == {"sessionId", "wsUrl", "personaConfig"}
         assert (begun["personaConfig"]["name"], begun["personaConfig"]["voiceId"]) == ("Live", "espeak:en-us")
+        assert begun["personaConfig"]["imageUrl"].startswith("/api/personas/live/image?v=")
         assert begun["wsUrl"].endswith(f"/api/session/{begun['sessionId']}/events")
         async with connect(begun["wsUrl"]) as page:
             assert await until(page, "idle") == [{"type": "state", "state": "idle"}]

@@ -77,7 +77,7 @@ BODIES: dict[str, Any] = {
 }
 NOWHERE = {
     "number": "7", "role": "video", "name": "nothing", "ref": "nothing", "persona_id": "nothing",
-    "wanted": "nothing",
+    "wanted": "nothing", "agent_id": "nothing",
 }  # fmt: skip
 
 
@@ -169,6 +169,7 @@ def readable(scene: Scene) -> list[str]:
 UNREADABLE = {
     "/api/assets/{asset_id}/thumbnail": "the bytes of these tests are no picture that could be drawn",
     "/api/renders/{render_id}/thumbnail": "the same",
+    "/api/personas/{persona_id}/image": "no worker draws her here",
     "/api/personas/{persona_id}/mock-api": "she was not compiled from a dossier",
     "/api/personas/{persona_id}/workflow": "she was not compiled from a dossier",
 }

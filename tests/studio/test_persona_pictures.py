@@ -1,0 +1,127 @@
+"""`imageUrl` of a persona leads to a small picture of its face, for who may read personas."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from farm.local import LocalOptions, LocalScheduler
+from policy import Policy, Principal
+from policy.keys.schemas import KeyRequest
+from soundstage.database.tenants import working_for
+from soundstage.errors import SoundstageError
+from studio.personas.schemas import PersonaDraft
+from studio.references.repository import References
+from studio.thumbnails.service import ThumbnailWidth
+from studio.wiring import build_studio, worker_cache
+
+WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
+CONSENT = {"person": "Grace H.", "purpose": "courses", "granted_at": "2026-01-01"}
+
+
+def photo(colour: str = "#3060a0") -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (900, 700), colour).save(written, "JPEG")
+    return written.getvalue()
+
+
+async def grace(rooms: Any, blobs: Any) -> str:
+    blob = await blobs.put_bytes(photo(), "image/jpeg")
+    async with rooms.personas.db.transaction() as session:
+        await References(session).hold("asset:one", "file", blob.sha256, blob.bytes)
+    draft = PersonaDraft.model_validate({"name": "Grace", "media": blob.sha256, "consent": CONSENT})
+    made: str = (await rooms.personas.create(draft)).persona.id
+    return made
+
+
+async def test_the_picture_of_a_photo_is_the_photo_made_small(client: Any, rooms: Any, blobs: Any) -> None:
+    persona_id = await grace(rooms, blobs)
+    shown = (await client.get(f"/api/personas/{persona_id}")).json()
+    entries = {one["id"]: one for one in (await client.get("/api/personas")).json()}
+    assert shown["imageUrl"] == entries[persona_id]["imageUrl"]
+    answer = await client.get(shown["imageUrl"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp"), answer.text
+    assert "immutable" in answer.headers["cache-control"] and "private" in answer.headers["cache-control"]
+    assert Image.open(io.BytesIO(answer.content)).size == (640, 498)
+    small = await client.get(f"{shown['imageUrl']}&width=160")
+    assert Image.open(io.BytesIO(small.content)).size == (160, 124)
+    assert (await client.get(f"/api/personas/{persona_id}/image?width=161")).status_code == 422
+    changed = (await client.patch(f"/api/personas/{persona_id}", json={"title": "Admiral"})).json()
+    assert changed["imageUrl"] == shown["imageUrl"], "the face is the same"
+
+
+async def test_a_face_whose_consent_was_taken_back_is_not_shown(client: Any, rooms: Any, blobs: Any) -> None:
+    persona_id = await grace(rooms, blobs)
+    consent = rooms.library.get(persona_id).face.consent.id
+    assert (await client.post(f"/api/consents/{consent}/revoke")).status_code == 200
+    answer = await client.get(f"/api/personas/{persona_id}/image")
+    assert (answer.status_code, answer.json()["code"]) == (403, "consent.revoked")
+
+
+async def test_nothing_of_the_picture_outlives_the_persona(client: Any, rooms: Any, blobs: Any) -> None:
+    persona_id = await grace(rooms, blobs)
+    thumbnail, _ = await rooms.persona_pictures.open(persona_id, ThumbnailWidth.SMALL)
+    assert await blobs.exists(thumbnail)
+    assert (await client.delete(f"/api/personas/{persona_id}")).status_code == 200
+    assert not await blobs.exists(thumbnail)
+    answer = await client.get(f"/api/personas/{persona_id}/image")
+    assert (answer.status_code, answer.json()["code"]) == (404, "persona.not_found")
+
+
+async def test_who_may_not_read_personas_and_other_tenants_see_no_picture(
+    client: Any, rooms: Any, blobs: Any, db: Any, settings: Any, events: Any
+) -> None:
+    persona_id = await grace(rooms, blobs)
+    policy = Policy.open(settings, db, events)
+    async with db.transaction() as session:
+        request = KeyRequest(name="s", role="viewer", scopes=["render:read"])
+        made = await policy.keys.create(session, request, Principal.local_admin())
+    headers = {"Authorization": f"Bearer {made.key}"}
+    answer = await client.get(f"/api/personas/{persona_id}/image", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
+    with working_for("rival"), pytest.raises(SoundstageError) as refused:
+        await rooms.persona_pictures.open(persona_id, ThumbnailWidth.SMALL)
+    assert refused.value.code == "persona.not_found"
+
+
+async def test_without_a_worker_it_says_what_is_missing(
+    settings: Any, db: Any, events: Any, blobs: Any, scheduler: Any
+) -> None:
+    studio = build_studio(
+        settings, db, events, blobs, scheduler, worker_version="1.0", voice_program="no-such-worker"
+    )
+    with pytest.raises(SoundstageError) as refused:
+        await studio.persona_pictures.open("nova", ThumbnailWidth.SMALL)
+    assert (refused.value.code, refused.value.status) == ("persona.no_picture", 503)
+
+
+async def test_the_real_worker_draws_a_drawn_character_once_and_anew_when_its_face_changes(
+    settings: Any, db: Any, events: Any, blobs: Any
+) -> None:
+    assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
+    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
+    scheduler = LocalScheduler(blobs, options)
+    studio = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    pictures = studio.persona_pictures
+    first, path = await pictures.open("nova", ThumbnailWidth.MEDIUM)
+    drawn = Image.open(path)
+    assert drawn.size == (640, 640) and len(drawn.getcolors(640 * 640) or []) > 500, "a face, no plain colour"
+    async with db.session() as session:
+        before = dict(await References(session).held_by("persona:nova"))
+    assert (await pictures.open("nova", ThumbnailWidth.MEDIUM))[0] == first
+    async with db.session() as session:
+        assert dict(await References(session).held_by("persona:nova")) == before
+    (settings.personas_folder / "nova.yaml").write_text(
+        "id: nova\nname: Nova\nface: {kind: rig, character: milo}\n"
+    )
+    second, _ = await pictures.open("nova", ThumbnailWidth.MEDIUM)
+    assert second != first
+    async with db.session() as session:
+        after = dict(await References(session).held_by("persona:nova"))
+    assert len(after) == 2 and not set(after) & set(before), "that of the earlier face is let go"
+    await scheduler.close()
