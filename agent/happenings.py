@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated
 
@@ -35,6 +36,7 @@ READING = MappingProxyType(
 MARKED = frozenset({"render", "publication", "personas", "keys"})
 """Streams whose events say themselves whose they are."""
 OTHERS_SESSIONS = "audit:read"
+PROGRESS = "render.progress"
 
 Names = Annotated[
     list[str] | None,
@@ -99,18 +101,23 @@ def happenings_router(events: EventStore, sessions: SessionService, deciding: De
         principal: Follower,
         kinds: Names = None,
         streams: Names = None,
-        recent: Annotated[int, Query(ge=0, le=1000, description="how far back to begin, in events")] = 0,
+        recent: Annotated[
+            int, Query(ge=0, le=1000, description="how many past events come first; no `render.progress`")
+        ] = 0,
     ) -> Response:
         """Server-sent events of renders, publications, personas, approvals, keys and tool calls, as far as
-        the caller may read them and asks for them: the latest `recent` ones or those after Last-Event-ID,
-        then whatever comes.
+        the caller may read them and asks for them: the latest `recent` ones (without drawn frames) or those
+        after Last-Event-ID, then whatever comes.
         """
         seen = last_event_id(request)
         wanted = EventFilter.parse(kinds or (), streams or ())
-        start = await events.recent_start(wanted, recent) if seen is None else seen
+        start = await events.last_id() if seen is None else seen
         reader = Reader(principal, sessions, deciding)
+        past = await recent_events(events, reader, wanted, start, recent) if seen is None and recent else []
 
         async def messages() -> AsyncIterator[ServerSentEvent]:
+            for event in past:
+                yield message_of(event)
             async with aclosing(events.follow(None, start, wanted)) as found:
                 async for event in found:
                     if await reader.may_see(event):
@@ -155,3 +162,20 @@ def happenings_router(events: EventStore, sessions: SessionService, deciding: De
         return found
 
     return router
+
+
+async def recent_events(
+    events: EventStore, reader: Reader, wanted: EventFilter, last: int, count: int
+) -> list[Event]:
+    """Return the latest `count` events up to the id `last` that are wanted and may be read, oldest first.
+    Drawn frames are left out: there are hundreds of them for each line that people read.
+    """
+    told = replace(wanted, kinds=(*wanted.kinds, f"-{PROGRESS}"))
+    found: list[Event] = []
+    async with aclosing(events.search(told, None, last + 1, max(0, last - SEARCH_WINDOW))) as matching:
+        async for event in matching:
+            if await reader.may_see(event):
+                found.append(event)
+            if len(found) == count:
+                break
+    return found[::-1]

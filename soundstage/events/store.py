@@ -151,19 +151,6 @@ class EventStore:
             if len(page) < PAGE:
                 return
 
-    async def recent_start(self, wanted: EventFilter, count: int) -> int:
-        """Return the id after which the latest `count` events that are wanted begin."""
-        last = await self.last_id()
-        if not count:
-            return last
-        if wanted == ALL_EVENTS:
-            return max(0, last - count)
-        query = select(EventRow.id).where(EventRow.id <= last, *wanted.conditions())
-        query = query.order_by(EventRow.id.desc()).offset(count - 1).limit(1)
-        async with self._db.session() as session:
-            first = await session.scalar(query)
-        return 0 if first is None else first - 1
-
     async def last_id(self) -> int:
         """The id of the newest event; 0 when there is none. Following after it gives only what is new."""
         async with self._db.session() as session:

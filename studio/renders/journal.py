@@ -25,7 +25,7 @@ def stream_of(render_id: str) -> str:
 
 class RenderJournal:
     """Event kinds: render.created, render.state, render.progress, render.warning, render.segment,
-    render.cancel_requested, render.forecast.
+    render.cancel_requested, render.forecast, render.deleted.
     """
 
     def __init__(self, db: Database, events: EventStore, audit: AuditLog | None = None) -> None:

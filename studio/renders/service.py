@@ -212,6 +212,7 @@ class RenderService:
             if row.state not in TERMINAL:
                 raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
             names = list(row.out_files)
+            await self._journal.tell(session, row, "render.deleted", {"id": row.id, "title": row.title})
             await References(session).forget(f"render:{row.id}")
             await Renders(session).remove([row.id])
         withdraw(names, self._out_dir)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from agent.happenings import happenings_router
+from agent.happenings import Reader, happenings_router, recent_events
 from policy.principal import Principal
 from soundstage.database import Database
 from soundstage.errors import Invalid, install_error_handlers
@@ -84,16 +84,22 @@ async def test_a_filtered_reader_who_comes_back_misses_nothing_and_gets_nothing_
     assert [event.data["n"] for event in seen] == list(range(total))
 
 
-async def test_the_latest_events_are_counted_among_those_that_are_wanted(
+async def test_the_latest_events_are_counted_among_those_that_are_wanted_and_may_be_read(
     events: EventStore, db: Database
 ) -> None:
+    """Drawn frames are none of them: 200 lines of a log would hold one render."""
     for _ in range(10):
-        await tell(events, db, "render:a", "render.state", *["render.progress"] * 9)
-    start = await events.recent_start(EventFilter.parse(["render.state"], []), 3)
-    assert ids(await events.read(after=start, wanted=EventFilter.parse(["render.state"], []))) == [71, 81, 91]
-    assert await events.recent_start(EventFilter(), 3) == 97
-    assert await events.recent_start(EventFilter.parse(["render.state"], []), 99) == 0
-    assert await events.recent_start(EventFilter.parse(["render.state"], []), 0) == 100
+        frames = ["render.progress"] * 9
+        await tell(events, db, "render:a", "render.created", *frames, "render.state", tenant="acme")
+        await tell(events, db, "render:b", "render.state", tenant="other")
+    reader = Reader(Principal("key_1", "ann", "admin", "key", tenant="acme"), None, None)  # type: ignore[arg-type]
+    last = await events.last_id()
+    states = EventFilter.parse(["render.state"], [])
+    assert ids(await recent_events(events, reader, states, last, 3)) == [last - 25, last - 13, last - 1]
+    kinds = [event.kind for event in await recent_events(events, reader, EventFilter(), last, 4)]
+    assert kinds == ["render.created", "render.state"] * 2
+    assert len(await recent_events(events, reader, states, last, 99)) == 10
+    assert ids(await recent_events(events, reader, states, last - 12, 1)) == [last - 13]
 
 
 class _Policy:

@@ -225,6 +225,8 @@ async def test_a_render_is_deleted_with_its_files_but_not_while_it_runs(
     assert files_in(settings.out_dir) == [foreign]
     with pytest.raises(NotFound):
         await rooms.renders.get(view.id)
+    last = (await rooms.events.read(stream_of(view.id)))[-1]
+    assert (last.kind, last.data["id"]) == ("render.deleted", view.id), "open pages hear of it"
 
 
 async def test_a_preview_is_one_task_and_gets_no_name_in_out_dir(rooms: Any, ask: Any, settings: Any) -> None:
