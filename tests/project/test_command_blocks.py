@@ -91,7 +91,7 @@ def test_every_test_that_a_mark_names_is_there() -> None:
 
 def test_every_mark_stands_above_a_command_block() -> None:
     for page in pages():
-        marks = len(re.findall(r"<!-- (?:needs|tested): ", page.read_text(encoding="utf-8")))
+        marks = len(re.findall(r"^ *<!-- (?:needs|tested): ", page.read_text(encoding="utf-8"), re.MULTILINE))
         assert marks == sum(not block.is_run_here for block in blocks(page)), page
 
 
