@@ -25,7 +25,7 @@ def flood(folder: Path, size: int) -> dict[str, Any]:
 
 def check(found: dict[str, Any]) -> None:
     assert found["honest"] == [200, 200], found
-    assert found["codes"]["taken in"] <= 9, found
+    assert found["codes"].get("taken in", 0) <= 9, found
     assert found["codes"]["request.too_many_failures"] > 0, found
 
 
