@@ -10,6 +10,7 @@ from pathlib import Path
 
 from policy.audit.head import HeadFile
 from provisioning_api import stalled
+from provisioning_api.announcements.by_bmc import BmcAnnouncer
 from provisioning_api.announcements.service import AnnouncementService
 from provisioning_api.artefacts.service import ArtefactService
 from provisioning_api.audit import refusals as refusals_module
@@ -77,6 +78,7 @@ class Provisioning:
     tls: TlsAuthority
     machines: MachineService
     announcements: AnnouncementService
+    bmc_announcer: BmcAnnouncer
     rules: RuleService
     enrolments: EnrolmentService
     renewal: Renewal
@@ -235,6 +237,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
         recurring=tuple(recurring),
         power=PowerService(db, journal, sealer, power_destinations(settings)),
         announcements=announcements,
+        bmc_announcer=BmcAnnouncer(announcements, power_destinations(settings)),
     )
 
 

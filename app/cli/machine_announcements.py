@@ -26,14 +26,40 @@ def register(group: typer.Typer) -> None:
         context: typer.Context,
         serial: Serial,
         secret_file: Annotated[
-            Path | None, typer.Option(help="What its chassis asset tag is set to; asked for if left out.")
+            Path | None,
+            typer.Option(
+                help="What its chassis asset tag is set to, or the BMC's password; asked for if left out."
+            ),
         ] = None,
+        bmc: Annotated[
+            str | None,
+            typer.Option(help="https address of its BMC, which gets a secret as asset tag over Redfish."),
+        ] = None,
+        user: Annotated[str, typer.Option(help="Of the BMC.")] = "",
+        system: Annotated[
+            str | None, typer.Option(help="Of the BMC's systems; the first if left out.")
+        ] = None,
+        certificate: Annotated[
+            str | None, typer.Option(help="SHA-256 of the BMC's certificate, in hex.")
+        ] = None,
+        no_restart: Annotated[
+            bool, typer.Option("--no-restart", help="With --bmc: do not start the machine from the network.")
+        ] = False,
         as_json: JsonFlag = False,
     ) -> None:
-        """Expect a machine: by the rule `announced-machines` it joins once it proves the secret."""
+        """Expect a machine: by the rule `announced-machines` it joins once it proves the secret.
+
+        With --bmc nobody has to set one: the BMC is told a secret that counts for two hours.
+        """
         called = invocation(context)
-        body = {"serial": serial, "secret": secret_from(secret_file)}
-        found = asked(called, lambda api: api.post("/api/announcements", body))
+        path, secret = "/api/announcements", secret_from(secret_file)
+        body: dict[str, Any] = {"serial": serial, "secret": secret}
+        if bmc is not None:
+            access = {"url": bmc, "user": user, "password": secret}
+            more = {"system": system, "certificate_sha256": certificate}
+            access |= {name: value for name, value in more.items() if value is not None}
+            path, body = f"{path}/bmc", {"serial": serial, "bmc": access, "restart": not no_restart}
+        found = asked(called, lambda api: api.post(path, body))
         said(called.printer(as_json), found, f"A machine with the serial number {serial} is expected.")
 
     @group.command()

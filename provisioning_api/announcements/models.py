@@ -12,7 +12,9 @@ from soundstage.database import utcnow
 
 
 class Announcement(ProvisioningBase):
-    """One expected machine. `secret` is sealed. `machine_id`: who has proved the secret; nobody else may."""
+    """One expected machine. `secret` is sealed. `machine_id`: who has proved the secret; nobody else may.
+    `ends_at`: when it proves nothing any more; None for one that somebody has to take back.
+    """
 
     __tablename__ = "announcements"
 
@@ -23,3 +25,4 @@ class Announcement(ProvisioningBase):
     machine_id: Mapped[str | None] = mapped_column(
         ForeignKey("machines.id", ondelete="CASCADE"), default=None
     )
+    ends_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, status
 
 from policy import Principal, require_permission
-from provisioning_api.announcements.schemas import AnnouncementRequest, AnnouncementView
+from provisioning_api.announcements.schemas import AnnouncementRequest, AnnouncementView, BmcAnnouncement
 from provisioning_api.reach import ProvisioningDep
 
 router = APIRouter(prefix="/api/announcements", tags=["machines"])
 
 ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
 AcceptMachines = Annotated[Principal, Depends(require_permission("machine:accept"))]
+SwitchMachines = Annotated[Principal, Depends(require_permission("machine:power"))]
 
 
 @router.get("")
@@ -28,6 +29,14 @@ async def announce_machine(
 ) -> AnnouncementView:
     """A machine is expected: a rule with `when.announced` may accept it once it proves the secret."""
     return await services.announcements.announce(request, by=principal.name)
+
+
+@router.post("/bmc", status_code=status.HTTP_201_CREATED)
+async def announce_machine_over_bmc(
+    request: BmcAnnouncement, services: ProvisioningDep, principal: AcceptMachines, _: SwitchMachines
+) -> AnnouncementView:
+    """A machine is expected by the word of its BMC, which is told a secret that counts for two hours."""
+    return await services.bmc_announcer.announce(request, by=principal.name)
 
 
 @router.delete("/{serial}", status_code=status.HTTP_204_NO_CONTENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
 
 from provisioning_api.machines.hardware import Plain
 from provisioning_api.machines.identity import telling_serial
@@ -30,10 +30,43 @@ class AnnouncementRequest(BaseModel):
     secret: Secret
 
 
+def _over_tls(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.scheme != "https":
+        raise ValueError("must be https://: the secret of the machine crosses this connection")
+    return url
+
+
+class BmcAccess(BaseModel):
+    """A BMC (DMTF DSP0266). `certificate_sha256` pins its certificate, which is self-signed as a rule."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[AnyHttpUrl, AfterValidator(_over_tls)]
+    user: str = Field(default="", max_length=200)
+    password: SecretStr = Field(default=SecretStr(""), max_length=200)
+    system: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    certificate_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+class BmcAnnouncement(BaseModel):
+    """A machine whose BMC is told a secret for it. Its asset tag is overwritten. `restart`: it is started
+    from the network at once; otherwise the secret counts at its next start, within two hours.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    serial: Annotated[Plain, AfterValidator(_of_one_machine)]
+    bmc: BmcAccess
+    restart: bool = True
+
+
 class AnnouncementView(BaseModel):
-    """`machine_id`: who has proved the secret; None while it is expected."""
+    """`machine_id`: who has proved the secret; None while it is expected. `ends_at`: of a secret that the BMC
+    was told; None: it is expected until somebody takes it back.
+    """
 
     serial: str
     announced_by: str
     announced_at: datetime
     machine_id: str | None
+    ends_at: datetime | None

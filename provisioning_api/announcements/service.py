@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +18,7 @@ from provisioning_api.announcements.repository import Announcements
 from provisioning_api.announcements.schemas import AnnouncementRequest, AnnouncementView
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.machines.models import Machine
-from soundstage.database import Database
+from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, NotFound
 from soundstage.sealing import Sealer
 
@@ -34,21 +35,38 @@ class AnnouncementService:
 
     async def announce(self, request: AnnouncementRequest, *, by: str) -> AnnouncementView:
         """Expect a machine from now on; raise `announcement.exists` for a serial number that is expected."""
+        return await self.expect(request.serial, request.secret.get_secret_value(), None, by=by)
+
+    async def expect(self, serial: str, secret: str, until: datetime | None, *, by: str) -> AnnouncementView:
+        """Expect a machine with this secret; `until` is None where somebody takes the announcement back.
+
+        An announcement of a BMC, which ends by itself, is replaced. Raises `announcement.exists`.
+        """
         async with self._db.transaction() as session:
-            if await Announcements(session).find(request.serial) is not None:
-                raise Conflict(
-                    "announcement.exists",
-                    f"A machine with the serial number {request.serial} is announced already.",
-                    "Take it back first, to announce it with another secret.",
-                )
+            if (before := await self._free(session, serial)) is not None:
+                await Announcements(session).remove(before)
             row = Announcement(
-                serial=request.serial,
-                secret=self._sealer.seal(request.secret.get_secret_value()),
-                announced_by=by,
+                serial=serial, secret=self._sealer.seal(secret), announced_by=by, ends_at=until
             )
             await Announcements(session).add(row)
-            await self._audit.record(session, by, "machine.announced", request.serial)
+            facts = None if until is None else {"by": "its BMC", "until": until.isoformat()}
+            await self._audit.record(session, by, "machine.announced", serial, facts)
             return _view(row)
+
+    async def check_free(self, serial: str) -> None:
+        """Raise `announcement.exists` for a serial number that is expected until somebody takes it back."""
+        async with self._db.session() as session:
+            await self._free(session, serial)
+
+    async def _free(self, session: AsyncSession, serial: str) -> Announcement | None:
+        row = await Announcements(session).find(serial)
+        if row is not None and row.ends_at is None:
+            raise Conflict(
+                "announcement.exists",
+                f"A machine with the serial number {serial} is announced already.",
+                "Take it back first, to announce it with another secret: `soundstage machines unannounce`.",
+            )
+        return row
 
     async def withdraw(self, serial: str, *, by: str) -> None:
         async with self._db.transaction() as session:
@@ -66,10 +84,12 @@ class AnnouncementService:
         self, session: AsyncSession, machine: Machine, serial: str, proof: str | None, text: bytes
     ) -> bool:
         """Return whether `proof` (hex) is the HMAC-SHA256 of `text` under the secret of this serial number,
-        and no other machine has proved it before.
+        no other machine has proved it before, and its time is not over.
         """
         row = await Announcements(session).find(serial)
         if row is None or proof is None or row.machine_id not in (None, machine.id):
+            return False
+        if row.ends_at is not None and row.ends_at <= utcnow():
             return False
         secret = self._sealer.unseal(row.secret).encode()
         if not hmac.compare_digest(hmac.new(secret, text, hashlib.sha256).hexdigest(), proof):
@@ -84,4 +104,5 @@ def _view(row: Announcement) -> AnnouncementView:
         announced_by=row.announced_by,
         announced_at=row.announced_at,
         machine_id=row.machine_id,
+        ends_at=row.ends_at,
     )

@@ -70,6 +70,37 @@ class RedfishClient:
         target = str(reset.get("target") or f"{path}/Actions/ComputerSystem.Reset")
         await self._request("POST", target, json={"ResetType": kind})
 
+    async def serials(self) -> frozenset[str]:
+        """The serial numbers of the machine. Some makers have the one that its firmware tells as `SKU`."""
+        _, system = await self._system()
+        return frozenset(str(system[name]).strip() for name in ("SerialNumber", "SKU") if system.get(name))
+
+    async def set_asset_tag(self, tag: str) -> None:
+        """Set the asset tag of the system, or of its chassis where it has none of its own.
+
+        Raises Upstream where neither can be set, or the BMC keeps something else.
+        """
+        path, found, etag = await self._system_with_tag()
+        if "AssetTag" not in found:
+            chassis = (found.get("Links") or {}).get("Chassis") or [{}]
+            path = str(chassis[0].get("@odata.id") or "")
+            answer = await self._request("GET", path) if path else None
+            found = {} if answer is None else _json(answer)
+            etag = None if answer is None else answer.headers.get("etag") or found.get("@odata.etag")
+        if "AssetTag" not in found:
+            raise Upstream(
+                "power.no_asset_tag",
+                "The BMC offers no asset tag that could be set.",
+                "Accept the machine by its code: `soundstage machines accept NAME --code CODE`.",
+            )
+        await self._patch(path, {"AssetTag": tag}, etag)
+        if _json(await self._request("GET", path)).get("AssetTag") != tag:
+            raise Upstream(
+                "power.asset_tag_refused",
+                "The BMC took another asset tag than it was given.",
+                "Accept the machine by its code: `soundstage machines accept NAME --code CODE`.",
+            )
+
     async def _system(self) -> tuple[str, dict[str, Any]]:
         path, system, _ = await self._system_with_tag()
         return path, system
