@@ -289,6 +289,7 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
         if services.voice_lane is not services.scheduler:
             await services.voice_lane.start()
         await services.studio.prober.courier.start()
+        await services.studio.uploads.courier.start()
         await services.studio.persona_watch.start()
         await services.deciding.start()
     try:
@@ -299,6 +300,7 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
             await services.voice_lane.close()
         await services.deciding.close()
         await services.studio.persona_watch.close()
+        await services.studio.uploads.courier.close()
         await services.studio.prober.courier.close()
         await services.studio.renditions.close()
         await services.studio.dispatcher.close()

@@ -12,8 +12,27 @@ REQUEST_HEADERS = (
     "If-Match",
     "Last-Event-ID",
     "traceparent",
+    "Tus-Resumable",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
 )
-ANSWER_HEADERS = ("ETag", "Link", "Location", "Retry-After", "X-Total-Count")
+ANSWER_HEADERS = (
+    "ETag",
+    "Link",
+    "Location",
+    "Retry-After",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Upload-Asset",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+    "X-Total-Count",
+)
 
 
 def cors(origins: Sequence[str]) -> dict[str, Any]:
@@ -23,7 +42,7 @@ def cors(origins: Sequence[str]) -> dict[str, Any]:
     """
     return {
         "allow_origins": [origin.rstrip("/") for origin in origins],
-        "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+        "allow_methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         "allow_headers": list(REQUEST_HEADERS),
         "expose_headers": list(ANSWER_HEADERS),
         "allow_credentials": False,

@@ -10,6 +10,7 @@ from studio.publishing.models import Account, PendingConsent, Publication, Quota
 from studio.references.models import BlobReference, Derivation
 from studio.renders.models import Render, RenderOutput, RenderSegment, Segment
 from studio.scenes.models import SceneRow
+from studio.uploads.models import ResumableUpload
 from studio.voices.models import ClonedVoice
 from studio.webhooks.models import Delivery, DeliveryTry, Webhook
 
@@ -32,6 +33,7 @@ __all__ = [
     "Render",
     "RenderOutput",
     "RenderSegment",
+    "ResumableUpload",
     "SceneRow",
     "Segment",
     "Webhook",

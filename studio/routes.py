@@ -15,6 +15,7 @@ from studio.renders import rendition_routes as render_renditions
 from studio.renders import routes as renders
 from studio.retention import routes as retention
 from studio.scenes import routes as scenes
+from studio.uploads import routes as uploads
 from studio.voices import routes as voices
 from studio.webhooks import routes as webhooks
 
@@ -26,6 +27,7 @@ def routers() -> tuple[APIRouter, ...]:
         scenes,
         assets,
         asset_renditions,
+        uploads,
         personas,
         consents,
         voices,

@@ -43,20 +43,22 @@ from studio.renditions.service import Renditions
 from studio.retention.service import RetentionRules, RetentionService
 from studio.scenes.service import SceneService
 from studio.thumbnails.service import Thumbnails
+from studio.uploads.service import UploadService
 from studio.voices.samples import SampleCheck
 from studio.voices.service import VoiceService
 
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Start and close `dispatcher`, `prober.courier` and `persona_watch` with the process, and close
-    `renditions`; the services need no start.
+    """Start and close `dispatcher`, `prober.courier`, `uploads.courier` and `persona_watch` with the process,
+    and close `renditions`; the services need no start.
     """
 
     projects: ProjectService
     versions: VersionService
     scenes: SceneService
     assets: AssetService
+    uploads: UploadService
     prober: AssetProber
     renders: RenderService
     render_list: RenderList
@@ -119,12 +121,14 @@ def build_studio(
     thumbnails = Thumbnails(db, blobs)
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
+    assets = AssetService(db, blobs, upload_mib=settings.limits.upload_mib, added=prober.courier.wake)
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
         projects=ProjectService(db),
         versions=VersionService(db),
         scenes=SceneService(db, blobs),
-        assets=AssetService(db, blobs, upload_mib=settings.limits.upload_mib, added=prober.courier.wake),
+        assets=assets,
+        uploads=UploadService(db, blobs, assets, settings.state_dir.absolute()),
         prober=prober,
         renders=renders,
         render_list=RenderList(db),

@@ -343,6 +343,10 @@ class BlobStore:
             "Check that the folder belongs to the user who runs soundstage.",
         )
 
+    async def check_room(self, more: int) -> None:
+        """Raises StorageFull when so many bytes more would pass the quota."""
+        await asyncio.to_thread(self._check_quota, more)
+
     def _check_quota(self, more: int) -> None:
         if self._quota_bytes is None:
             return

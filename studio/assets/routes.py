@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -17,13 +16,12 @@ from studio.assets.schemas import (
     AssetChange,
     AssetDraft,
     AssetKind,
-    AssetLabels,
     AssetUses,
     AssetView,
     Tag,
     TagCount,
 )
-from studio.assets.upload import Upload
+from studio.assets.upload import Upload, labels_of
 from studio.bodies import body_schema
 from studio.downloads import file_answer
 from studio.guards import CreateAssets, DeleteAssets, ReadAssets, UpdateAssets
@@ -80,7 +78,7 @@ async def create_asset(request: Request, studio: StudioDep, principal: CreateAss
         return await studio.assets.create(_draft(await request.body()), principal)
     upload = Upload(request, studio.assets.max_upload_bytes)
     blob, found = await studio.assets.store(upload.chunks())
-    return await studio.assets.add(blob, found, _labels(upload))
+    return await studio.assets.add(blob, found, labels_of(upload.fields, upload.filename))
 
 
 @router.get("/tags")
@@ -119,24 +117,6 @@ async def download_asset(
     return file_answer(
         path, name=view.name, media_type=view.media_type, sha256=view.sha256, download=download
     )
-
-
-def _labels(upload: Upload) -> AssetLabels:
-    fields: dict[str, object] = {key: value for key, value in upload.fields.items() if value != ""}
-    fields.setdefault("name", upload.filename)
-    try:
-        if "metadata" in fields:
-            fields["metadata"] = json.loads(str(fields["metadata"]))
-        return AssetLabels.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Invalid(
-            "asset.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        # Also a number of thousands of digits, and lists that are nested without end.
-        raise Invalid("asset.bad_labels", "`metadata` is not JSON.", "Send a JSON object.") from error
 
 
 def _draft(body: bytes) -> AssetDraft:

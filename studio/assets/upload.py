@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Request
+from pydantic import ValidationError
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
 from soundstage.errors import Invalid, TooLarge
+from studio.assets.schemas import AssetLabels
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -140,6 +143,25 @@ class _Parts:
 
     def _finish(self) -> None:
         self.finished = True
+
+
+def labels_of(given: Mapping[str, str], filename: str) -> AssetLabels:
+    """Return what the fields of a form or of a query say of a file. Raises Invalid `asset.bad_labels`."""
+    fields: dict[str, object] = {key: value for key, value in given.items() if value != ""}
+    fields.setdefault("name", filename)
+    try:
+        if "metadata" in fields:
+            fields["metadata"] = json.loads(str(fields["metadata"]))
+        return AssetLabels.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Invalid(
+            "asset.bad_labels", f"The field {where!r} cannot be used: {first['msg']}.", "Correct it."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        # Also a number of thousands of digits, and lists that are nested without end.
+        raise Invalid("asset.bad_labels", "`metadata` is not JSON.", "Send a JSON object.") from error
 
 
 def _broken(why: str) -> Invalid:

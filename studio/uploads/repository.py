@@ -1,0 +1,43 @@
+"""All SQL on uploads that come in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from studio.uploads.models import ResumableUpload
+
+
+class Uploads:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, upload: ResumableUpload) -> ResumableUpload:
+        self._session.add(upload)
+        await self._session.flush()
+        return upload
+
+    async def find(self, upload_id: str) -> ResumableUpload | None:
+        return await self._session.get(ResumableUpload, upload_id)
+
+    async def unfinished(self) -> tuple[int, int]:
+        """How many there are, and the bytes that they will have."""
+        query = select(func.count(ResumableUpload.id), func.sum(ResumableUpload.length)).where(
+            ResumableUpload.asset_id.is_(None)
+        )
+        count, length = (await self._session.execute(query)).one()
+        return count, int(length or 0)
+
+    async def expired(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
+        """Ids of those whose time is over, oldest first."""
+        query = select(ResumableUpload.id).where(
+            ResumableUpload.expires_at < now, ResumableUpload.id.not_in(without)
+        )
+        return (await self._session.scalars(query.order_by(ResumableUpload.expires_at).limit(limit))).all()
+
+    async def remove(self, upload: ResumableUpload) -> None:
+        await self._session.delete(upload)
+        await self._session.flush()

@@ -1,0 +1,279 @@
+"""Verbs on uploads that come in pieces: begin, go on, look, end; called by the routes of tus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policy import Principal
+from soundstage.blobs import BlobStore
+from soundstage.database import Database, utcnow
+from soundstage.database.tenants import as_the_house
+from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, TooLarge, TooManyRequests
+from studio.assets.schemas import AssetLabels
+from studio.assets.service import AssetService
+from studio.assets.sniffing import SNIFF_BYTES, sniff
+from studio.courier import Courier
+from studio.uploads.models import ResumableUpload
+from studio.uploads.repository import Uploads
+from studio.uploads.staging import Staging
+
+LIFETIME = timedelta(hours=24)
+"""After the last piece; also how long it tells of the asset that came of it."""
+MAX_UNFINISHED = 16
+"""Of one tenant. Together they have at most four times the bytes of the largest upload."""
+IDLE_S = 60.0
+CLEAN_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class UploadState:
+    """How far an upload has come; `asset_id` once it is whole."""
+
+    id: str
+    offset: int
+    length: int
+    told: str
+    asset_id: str | None
+    expires_at: datetime
+
+
+class UploadService:
+    """`courier` removes what has expired: start and close it with the process."""
+
+    def __init__(self, db: Database, blobs: BlobStore, assets: AssetService, state_dir: Path) -> None:
+        self._db = db
+        self._blobs = blobs
+        self._assets = assets
+        self._staging = Staging(state_dir / "uploads")
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._stops: dict[str, asyncio.Event] = {}
+        self.max_bytes = assets.max_upload_bytes
+        lock = state_dir / "uploads.lock"
+        self.courier = Courier(
+            "uploads", lock, self.expired, self.remove_expired, max_active=2, poll_s=CLEAN_EVERY_S
+        )
+
+    async def create(self, principal: Principal, length: int, labels: AssetLabels, told: str) -> UploadState:
+        """Raises TooLarge, Invalid `upload.empty`, TooManyRequests `upload.too_many`, StorageFull."""
+        if length == 0:
+            raise Invalid("upload.empty", "The uploaded file is empty.", "Choose the file again.")
+        if length > self.max_bytes:
+            raise TooLarge(
+                "upload.too_large",
+                f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
+                "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
+            )
+        async with self._db.session() as session:
+            with as_the_house():
+                _, everybody = await Uploads(session).unfinished()
+        await self._blobs.check_room(everybody + length)
+        async with self._db.transaction() as session:
+            uploads = Uploads(session)
+            count, promised = await uploads.unfinished()
+            if count >= MAX_UNFINISHED or promised + length > 4 * self.max_bytes:
+                raise TooManyRequests(
+                    "upload.too_many",
+                    f"{count} uploads are unfinished, and have {promised / (1 << 20):.0f} MiB together.",
+                    "Finish or end one of them; they are forgotten a day after their last piece.",
+                )
+            row = await uploads.add(
+                ResumableUpload(
+                    creator=principal.id,
+                    length=length,
+                    labels=labels.model_dump(mode="json", exclude_unset=True),
+                    told=told,
+                    expires_at=utcnow() + LIFETIME,
+                )
+            )
+            await self._staging.create(row.id)
+            return _state(row, 0)
+
+    async def look(self, principal: Principal, upload_id: str) -> UploadState:
+        """How much is kept. Whoever asks goes on from there, so an older connection is ended first. What was
+        whole when the server ended becomes an asset now.
+        """
+        async with self._alone(principal, upload_id) as row:
+            size = await self._size(row)
+            if row.asset_id is None and size == row.length:
+                return await self._finish(row)
+            return _state(row, size)
+
+    async def add(
+        self, principal: Principal, upload_id: str, offset: int, chunks: AsyncIterator[bytes]
+    ) -> UploadState:
+        """Takes one piece, as far as it comes; with the last one the file becomes an asset.
+
+        What has come before a connection is cut is kept. Raises Conflict `upload.wrong_offset` and
+        `upload.taken_over`, TooLarge `upload.beyond_length`, and what `AssetService.add` does, after which
+        the upload is gone when it could not be used anyway.
+        """
+        async with self._alone(principal, upload_id) as row:
+            size = await self._size(row)
+            if offset != size:
+                raise Conflict(
+                    "upload.wrong_offset",
+                    f"{size} bytes are here, and the piece begins at {offset}.",
+                    "Ask for the offset (HEAD), and go on from there.",
+                )
+            if row.asset_id is not None:
+                return _state(row, size)
+            stop = self._stops[upload_id] = asyncio.Event()
+            try:
+                size = await self._receive(row, size, chunks, stop)
+            finally:
+                del self._stops[upload_id]
+                await self._prolong(row)
+            return await self._finish(row) if size == row.length else _state(row, size)
+
+    async def end(self, principal: Principal, upload_id: str) -> None:
+        """Forgets it with what has come of it; an asset that came of it stays."""
+        async with self._alone(principal, upload_id) as row:
+            await self._remove(row.id)
+
+    async def expired(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
+        """Ids of those whose time is over. Files that are older than that go at once."""
+        await self._staging.remove_older(2 * LIFETIME.total_seconds())
+        async with self._db.session() as session:
+            return await Uploads(session).expired(utcnow(), in_hand, limit)
+
+    async def remove_expired(self, upload_id: str) -> None:
+        lock = self._locks.setdefault(upload_id, asyncio.Lock())
+        async with lock:
+            async with self._db.session() as session:
+                row = await Uploads(session).find(upload_id)
+            # A piece may have come since somebody looked.
+            if row is not None and row.expires_at < utcnow():
+                await self._remove(upload_id)
+
+    async def _receive(
+        self, row: ResumableUpload, size: int, chunks: AsyncIterator[bytes], stop: asyncio.Event
+    ) -> int:
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            with self._staging.opened(row.id) as file:
+                while (chunk := await _next(chunks, stopped)) is not None:
+                    if size + len(chunk) > row.length:
+                        raise TooLarge(
+                            "upload.beyond_length",
+                            f"The upload was to have {row.length} bytes, and more come.",
+                            "Begin it anew with its true length.",
+                        )
+                    await file.write(chunk)
+                    known, size = size >= SNIFF_BYTES, size + len(chunk)
+                    if not known and size >= min(SNIFF_BYTES, row.length):
+                        await self._check_type(row)
+        finally:
+            stopped.cancel()
+        return size
+
+    async def _check_type(self, row: ResumableUpload) -> None:
+        """What can be no asset is not kept: the rest of it need not come."""
+        try:
+            sniff(await self._staging.head(row.id, SNIFF_BYTES))
+        except SoundstageError:
+            await self._remove(row.id)
+            raise
+
+    async def _finish(self, row: ResumableUpload) -> UploadState:
+        try:
+            found = sniff(await self._staging.head(row.id, SNIFF_BYTES))
+            blob = await self._blobs.put_file(self._staging.path(row.id), found.media_type)
+            view = await self._assets.add(blob, found, AssetLabels.model_validate(row.labels))
+        except (Invalid, NotFound):
+            await self._remove(row.id)
+            raise
+        async with self._db.transaction() as session:
+            kept = await Uploads(session).find(row.id)
+            if kept is not None:
+                kept.asset_id = view.id
+        await self._staging.remove(row.id)
+        row.asset_id = view.id
+        return _state(row, row.length)
+
+    async def _prolong(self, row: ResumableUpload) -> None:
+        async with self._db.transaction() as session:
+            kept = await Uploads(session).find(row.id)
+            if kept is not None:
+                row.expires_at = kept.expires_at = utcnow() + LIFETIME
+
+    async def _remove(self, upload_id: str) -> None:
+        await self._staging.remove(upload_id)
+        async with self._db.transaction() as session:
+            row = await Uploads(session).find(upload_id)
+            if row is not None:
+                await Uploads(session).remove(row)
+
+    async def _size(self, row: ResumableUpload) -> int:
+        if row.asset_id is not None:
+            return row.length
+        size = await self._staging.size(row.id)
+        if size is None:
+            # Of a backup, or of another machine: what has come is not here.
+            raise not_found()
+        return size
+
+    @asynccontextmanager
+    async def _alone(self, principal: Principal, upload_id: str) -> AsyncIterator[ResumableUpload]:
+        """The row, while nobody else works on it. Only who began it may go on."""
+        async with self._db.session() as session:
+            await self._own(session, principal, upload_id)
+        if (stop := self._stops.get(upload_id)) is not None:
+            stop.set()
+        lock = self._locks.setdefault(upload_id, asyncio.Lock())
+        async with lock:
+            async with self._db.session() as session:
+                row = await self._own(session, principal, upload_id)
+            yield row
+
+    async def _own(self, session: AsyncSession, principal: Principal, upload_id: str) -> ResumableUpload:
+        row = await Uploads(session).find(upload_id)
+        if row is None or row.creator != principal.id or row.expires_at < utcnow():
+            raise not_found()
+        return row
+
+
+async def _next(chunks: AsyncIterator[bytes], stopped: asyncio.Task[bool]) -> bytes | None:
+    """The next piece that came; None at the end. A client that falls silent gives its place up."""
+
+    async def taken() -> bytes | None:
+        return await anext(chunks, None)
+
+    coming = asyncio.create_task(taken())
+    try:
+        await asyncio.wait({coming, stopped}, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            raise Conflict(
+                "upload.taken_over",
+                "Another connection goes on with this upload.",
+                "Ask for the offset (HEAD).",
+            )
+        if coming.done():
+            return coming.result()
+    finally:
+        if not coming.done():
+            coming.cancel()
+            with suppress(asyncio.CancelledError):
+                await coming
+    raise SoundstageError(
+        "upload.idle",
+        f"Nothing came for {IDLE_S:.0f} s.",
+        "Ask for the offset (HEAD), and go on.",
+        status=408,
+    )
+
+
+def _state(row: ResumableUpload, offset: int) -> UploadState:
+    return UploadState(row.id, offset, row.length, row.told, row.asset_id, row.expires_at)
+
+
+def not_found() -> NotFound:
+    """The same for one that is not there, has expired, or is somebody else's."""
+    return NotFound("upload.not_found", "There is no such upload (any more).", "Begin it anew.")
