@@ -3,6 +3,7 @@
 # People register it once and dispatch it by hand (docs/guide/nomad.md):
 #   nomad job run jobs/render.nomad.hcl
 #   nomad job dispatch render spec.json
+#   (or a job of the older GPU worker: {"input": {"job_type": "lipsync_only", "image_url": ...}})
 # The farm parses the same file with its own values and registers one job per segment, because a dispatch
 # cannot change what a job asks of a node.
 
@@ -75,6 +76,12 @@ variable "args" {
   type        = list(string)
   default     = []
   description = "Its arguments; by hand they make the dispatched spec into a video."
+}
+
+variable "networks" {
+  type        = list(string)
+  default     = []
+  description = "By hand: from these networks too the files of a job may be fetched, beside public addresses."
 }
 
 variable "datacenters" {
@@ -235,10 +242,10 @@ job "render" {
 
       config {
         command = var.command
-        args = var.by_hand ? [
+        args = var.by_hand ? concat([
           "render", "${NOMAD_TASK_DIR}/spec.json", "${NOMAD_ALLOC_DIR}/data/video.mp4",
           "--cache", "${NOMAD_ALLOC_DIR}/cache", "--confined", "--json",
-        ] : var.args
+        ], flatten([for network in var.networks : ["--network", network]])) : var.args
       }
 
       env = var.models_folder == "" ? {} : { AVATAR_MODELS = var.models_folder }

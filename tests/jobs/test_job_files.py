@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +201,64 @@ def test_people_register_the_job_dispatch_a_spec_and_fetch_the_video(nomad: Any,
     assert json.loads(provenance)
     lines = nomad("alloc", "logs", allocation["ID"]).stdout.splitlines()
     assert json.loads(lines[-1])["event"] == "result"
+
+
+def test_a_job_of_the_older_gpu_worker_is_dispatched_as_it_is(nomad: Any, tmp_path: Path) -> None:
+    """`{"input": …}` in the place of a spec: made, or refused in the words of the worker."""
+    if not AVATAR.exists():
+        pytest.fail("the worker's environment is missing: (cd avatar && uv sync --extra cpu --extra face)")
+    picture = ROOT / "tests" / "avatar" / "photo" / "fixtures" / "drawn.png"
+    sound = tmp_path / "sound.wav"
+    with wave.open(str(sound), "wb") as written:
+        written.setparams((1, 2, 16_000, 0, "NONE", ""))
+        written.writeframes(bytes([0, 16, 0, 240]) * 4_000)
+    settings = ("-var", "driver=raw_exec", "-var", f"command={AVATAR}", "-var", "memory_mb=2048")
+    nomad("job", "run", *settings, "-var", 'networks=["127.0.0.0/8"]', "jobs/render.nomad.hcl")
+    with _served({"/face.png": picture.read_bytes(), "/s.wav": sound.read_bytes()}) as url:
+        consent = {"person": "Nobody", "purpose": "tests", "granted_at": "2026-11-02"}
+        asked = {"image_url": f"{url}/face.png", "audio_url": f"{url}/s.wav", "consent": consent}
+        size = {"format": {"width": 256, "height": 256, "fps": 10}}
+        done = _run_job(nomad, tmp_path, {"job_type": "lipsync_only", **asked, **size})
+    listed = nomad("alloc", "fs", done["ID"], "alloc/data").stdout
+    lines = nomad("alloc", "logs", done["ID"]).stdout.splitlines()
+    assert (done["ClientStatus"], json.loads(lines[-1])["event"]) == ("complete", "result"), lines
+    assert "video.mp4" in listed
+    image = _run_job(nomad, tmp_path, {"job_type": "image", "prompt": "a harbour"})
+    lines = nomad("alloc", "logs", image["ID"]).stdout.splitlines()
+    assert (image["ClientStatus"], json.loads(lines[-1])["code"]) == ("failed", "job.image_missing")
+
+
+def _run_job(nomad: Any, tmp_path: Path, job: dict[str, Any]) -> dict[str, Any]:
+    """Its allocation, after it has ended."""
+    payload = tmp_path / "job.json"
+    payload.write_text(json.dumps({"input": job}))
+    name = _dispatched(nomad("job", "dispatch", "-detach", "render", str(payload)).stdout)
+    ended: dict[str, Any] = eventually(lambda: _ended(nomad, name), 120, "the worker to end")
+    return ended
+
+
+@contextmanager
+def _served(files: dict[str, bytes]) -> Iterator[str]:
+    """A web server on loopback that has these files."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = files.get(self.path)
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _dispatched(said: str) -> str:

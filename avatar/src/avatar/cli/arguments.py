@@ -42,7 +42,15 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
         return one
 
     spec = () if from_text else ("spec",)
-    add_text(verb("render", "Make the whole video: a voice speaks the texts.", *spec, "out"))
+    render = verb("render", "Make the whole video: a voice speaks the texts.", *spec, "out")
+    add_text(render)
+    render.add_argument(
+        "--network",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="of a job in the place of SPEC: fetch its files from there too; may be repeated",
+    )
     verb("segment", "Make one scene's pictures, sound and word times.", "spec", "scene", "folder")
     verb("assemble", "Join finished segments into the video.", "spec", "out").add_argument(
         "--segments", type=Path, metavar="DIR", required=True, help="holds one folder per scene id"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from avatar.cli.chosen_scene import spec_with_scene
 from avatar.cli.from_text import spec_of_render
+from avatar.cli.jobs import job_in, render_job
 from avatar.cli.lipsyncing import lipsync
 from avatar.cli.reenacting import reenact
 from avatar.cli.speaking import speak
@@ -31,7 +32,11 @@ Verb = Callable[[Namespace, Context], Finished]
 
 
 def render(arguments: Namespace, context: Context) -> Finished:
-    made = render_video(spec_of_render(arguments), arguments.out, context)
+    job = None if arguments.text is not None else job_in(arguments.spec)
+    if job is None:
+        made = render_video(spec_of_render(arguments), arguments.out, context)
+    else:
+        made = render_job(job, arguments, context)
     return made.model_copy(update={"peak_vram_mib": context.holder.peak_mib})
 
 
