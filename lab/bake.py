@@ -6,7 +6,6 @@ ansible-playbook …`, then `soundstage lab up --layer farm`.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -66,7 +65,7 @@ def bake(
 
 
 def _run_outside(lab: Lab, command: list[str], folder: Path) -> int:
-    environment = {**os.environ, "ANSIBLE_INVENTORY": str(lab.places.inventory_from_outside)}
+    environment = lab.ansible_environment(lab.places.inventory_from_outside)
     return subprocess.run(command, cwd=folder, env=environment).returncode
 
 

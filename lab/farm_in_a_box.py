@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.cluster.api import ClusterApi
-from lab.cluster.software import make_cluster_layer
+from lab.cluster.software import built_engines, make_cluster_layer, packed_plugin
 from lab.control_groups import make_lab_groups
 from lab.faults import Fault, active_faults, heal, strike
 from lab.inventory import write_inventories
@@ -33,7 +34,7 @@ from lab.machines import (
 from lab.network import make_network
 from lab.packages import start_package_proxy
 from lab.places import LABS, LabPlaces
-from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, read_plan
+from lab.plan import GATEWAY, PROXY_PORT, LabPlan, MachinePlan, farm_groups, read_plan
 from lab.requirements import require_lab
 from lab.root_tree import make_root_tree
 from lab.ssh_access import enter_command, make_lab_key, ssh_command, write_ssh_config
@@ -81,10 +82,13 @@ class Lab:
         groups: Mapping[str, Sequence[str]] | None = None,
         layers: Sequence[str] = (),
         allowed_hosts: Sequence[str] = (),
+        own_engines: bool = False,
         say: Callable[[str], None] = silent,
     ) -> float:
         """Makes and boots all machines; returns the seconds from the first step after the root tree until the
-        last machine's SSH greets. What was half made is cleared away when it fails."""
+        last machine's SSH greets. What was half made is cleared away when it fails. `groups` are those of
+        the inventory; unless given, the ones by which the playbooks make a farm (`farm_groups`).
+        `own_engines`: playbooks install the builds of `tools/build`."""
         require_lab()
         if self.exists():
             raise Conflict(
@@ -94,13 +98,19 @@ class Lab:
             )
         root_tree = make_root_tree(say)
         require_layers(root_tree, tuple(layers))
+        plans = tuple(machines)
+        engines = built_engines() if own_engines else {}
+        if own_engines and any(one.nvidia_cards for one in plans):
+            packed_plugin()  # here, since no package index can be reached from the lab's network
+        chosen = farm_groups(plans) if groups is None else groups
         plan = LabPlan(
             name=self.name,
-            machines=tuple(machines),
-            groups={group: tuple(members) for group, members in (groups or {}).items()},
+            machines=plans,
+            groups={group: tuple(members) for group, members in chosen.items()},
             root_tree=root_tree,
             layers=tuple(layers),
             allowed_hosts=tuple(allowed_hosts),
+            engines={name: str(path) for name, path in engines.items()},
         )
         start = time.monotonic()
         try:
@@ -195,11 +205,20 @@ class Lab:
         """For programs that run in the lab's network: Ansible finds its inventory, downloads their proxy."""
         proxy = f"http://{GATEWAY}:{PROXY_PORT}"
         return {
-            **os.environ,
-            "ANSIBLE_INVENTORY": str(self.places.inventory),
+            **self.ansible_environment(self.places.inventory),
             "http_proxy": proxy,
             "https_proxy": proxy,
             "no_proxy": "localhost,127.0.0.1," + ",".join(one.address for one in self.plan.machines),
+        }
+
+    def ansible_environment(self, inventory: Path) -> dict[str, str]:
+        """Return the environment of a playbook on this lab: what it makes and remembers stays in the lab's
+        folder, also where the person's environment or `group_vars` name those of a real farm."""
+        return {
+            **os.environ,
+            "ANSIBLE_INVENTORY": str(inventory),
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.places.facts),
+            "SOUNDSTAGE_FARM_SECRETS": str(self.places.secrets),
         }
 
     def reboot(self, machine: str, *, timeout_s: float = 300) -> float:

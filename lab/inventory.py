@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.cards.machine_view import INSIDE
 from lab.places import LabPlaces
 from lab.plan import GATEWAY, PROXY_PORT, LabPlan
+from lab.ssh_access import lab_authority
+
+# What the roles have to know of machines that share this computer's kernel and have cards that are not there.
+_OF_ROLES: dict[str, Any] = {
+    "gpu__driver_source": "preinstalled",
+    "gpu__kernel_log": f"{INSIDE}/kernel.log",
+    "gpu__memory_test_mib": 0,
+    # Each machine sees all the memory of the computer.
+    "nomad__memory_total_mib": "{{ soundstage_lab_memory_mib }}",
+    "nomad__gpu_plugin_config": {"source": "fake", "fake_cards": f"{INSIDE}/cards.json"},
+    "docker__storage_driver": "vfs",
+    "docker__networking": False,
+}
+# As inventory/group_vars/gpu of the project says it of real machines.
+_OF_GROUPS: dict[str, dict[str, Any]] = {"gpu": {"nomad__gpu_plugin": True}}
 
 
 def write_inventories(lab: LabPlaces, plan: LabPlan) -> None:
@@ -26,7 +44,8 @@ def _inventory(lab: LabPlaces, plan: LabPlan, ssh_arguments: str) -> str:
     hosts = {
         machine.name: {
             "ansible_host": machine.address,
-            "soundstage_lab_gpus": len([card for card in machine.cards if card.is_nvidia]),
+            "soundstage_lab_gpus": machine.nvidia_cards,
+            "soundstage_lab_memory_mib": machine.memory_mib,
         }
         for machine in plan.machines
     }
@@ -41,10 +60,27 @@ def _inventory(lab: LabPlaces, plan: LabPlan, ssh_arguments: str) -> str:
             "ansible_python_interpreter": "/usr/bin/python3",
             "soundstage_lab": lab.name,
             "soundstage_lab_package_proxy": f"http://{GATEWAY}:{PROXY_PORT}",
+            # The farm of this lab is a farm of its own, whatever this person administers besides.
+            "farm__secrets": str(lab.secrets),
+            # The role shuts lists of keys out, as on real machines; the lab's key has a certificate then.
+            "ssh_hardening__also_trusted": [{"user": "root", "authority": lab_authority()}],
+            **_OF_ROLES,
+            **_of_engines(plan),
         },
     }
     if plan.groups:
         everything["children"] = {
-            group: {"hosts": {one: {} for one in members}} for group, members in plan.groups.items()
+            group: {"hosts": {one: {} for one in members}, "vars": _OF_GROUPS.get(group, {})}
+            for group, members in plan.groups.items()
         }
     return yaml.safe_dump({"all": everything}, sort_keys=False)
+
+
+def _of_engines(plan: LabPlan) -> dict[str, str]:
+    """What the roles of the engines want to know of a file that they install."""
+    told: dict[str, str] = {}
+    for engine, program in plan.engines.items():
+        with Path(program).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        told |= {f"{engine}__source": "file", f"{engine}__file": program, f"{engine}__file_sha256": digest}
+    return told

@@ -73,6 +73,16 @@ class LabPlaces:
         return self.folder / "inventory-from-outside.yaml"
 
     @property
+    def secrets(self) -> Path:
+        """Of the farm that playbooks make of this lab; they go with it, and no other farm's are touched."""
+        return self.folder / "secrets"
+
+    @property
+    def facts(self) -> Path:
+        """What Ansible remembers of the machines: those of a real farm may have the same names."""
+        return self.folder / "facts"
+
+    @property
     def network(self) -> str:
         """The name of the network namespace, as `ip netns` knows it."""
         return f"soundstage-lab-{self.name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -34,9 +35,15 @@ class MachinePlan(BaseModel):
     memory_mib: Annotated[int, Field(ge=256)] = 4096
     disk_gib: Annotated[int, Field(ge=1, le=200)] = 20
 
+    @property
+    def nvidia_cards(self) -> int:
+        """How many of its cards the device plugin offers."""
+        return len([card for card in self.cards if card.is_nvidia])
+
 
 class LabPlan(BaseModel):
-    """A whole lab. `layers` are baked layers over the root tree, the uppermost last."""
+    """A whole lab. `layers` are baked layers over the root tree, the uppermost last; `engines` are files on
+    this computer that playbooks install, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,6 +53,7 @@ class LabPlan(BaseModel):
     root_tree: str = ""
     layers: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    engines: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -103,6 +111,22 @@ def machines_named(
         )
         for number, name in enumerate(names)
     )
+
+
+def farm_groups(machines: Sequence[MachinePlan]) -> dict[str, tuple[str, ...]]:
+    """Return the groups by which the playbooks know what a machine is for, with their members.
+
+    The first machine is the server, the others work; alone or with NVIDIA cards it works as well. Groups
+    without members are left out.
+    """
+    workers = [one for number, one in enumerate(machines) if number or len(machines) == 1 or one.nvidia_cards]
+    groups = {
+        "control": tuple(one.name for one in machines[:1]),
+        "workers": tuple(one.name for one in workers),
+        "gpu": tuple(one.name for one in workers if one.nvidia_cards),
+        "cpu": tuple(one.name for one in workers if not one.nvidia_cards),
+    }
+    return {group: members for group, members in groups.items() if members}
 
 
 def read_plan(path: Path, lab: str) -> LabPlan:

@@ -6,16 +6,34 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from lab.places import LabPlaces
+from lab.places import LabPlaces, cache_folder
 from lab.plan import LabPlan, MachinePlan
 from lab.programs import run_program
+from pxe.image.made_once import made_once
 
 
 def make_lab_key(lab: LabPlaces) -> str:
-    """The public key that every machine lets in; the private one is readable by root alone."""
+    """Make the key of a lab, with a certificate of `lab_authority` beside it, which ssh finds by its name.
+
+    Returns the public key that every machine lets in; the private one is readable by root alone. The
+    certificate opens a machine whose role ssh_hardening has shut lists of keys out.
+    """
     lab.ssh_key.parent.mkdir(mode=0o700, parents=True)
-    _make_key(lab.ssh_key, f"soundstage-lab-{lab.name}")
-    return lab.ssh_key.with_suffix(".pub").read_text()
+    name = f"soundstage-lab-{lab.name}"
+    _make_key(lab.ssh_key, name)
+    public = lab.ssh_key.with_suffix(".pub")
+    run_program(
+        ["ssh-keygen", "-q", "-s", _authority(), "-I", name, "-n", "root", public], doing="Signing a key"
+    )
+    return public.read_text()
+
+
+def lab_authority() -> str:
+    """Return the public key, as one line, that signs the keys of all labs of this computer.
+
+    It lives and ends with the baked layers, whose machines believe it: a layer outlives the lab it is from.
+    """
+    return _authority().with_suffix(".pub").read_text().strip()
 
 
 def make_host_key(target: Path, machine: MachinePlan) -> str:
@@ -65,6 +83,14 @@ def ssh_command(lab: LabPlaces, machine: str, command: list[str]) -> list[str]:
 def enter_command(lab: LabPlaces) -> list[str]:
     """What to put before a command so that it runs in the lab's network."""
     return ["nsenter", f"--net={lab.network_file}"]
+
+
+def _authority() -> Path:
+    folder = made_once(
+        cache_folder() / "ssh-authority",
+        lambda staging: _make_key(staging / "authority", "soundstage-lab-authority"),
+    )
+    return folder / "authority"
 
 
 def _make_key(target: Path, comment: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -75,6 +76,10 @@ def _register_life(group: typer.Typer) -> None:
             bool,
             typer.Option("--cluster", help="With a plain Nomad and Consul; the first machine is the server."),
         ] = False,
+        own_engines: Annotated[
+            bool,
+            typer.Option("--own-engines", help="Playbooks install the Nomad and Consul of `make tools`."),
+        ] = False,
         name: LabName = "lab",
         as_json: JsonFlag = False,
     ) -> None:
@@ -89,7 +94,7 @@ def _register_life(group: typer.Typer) -> None:
         lab = Lab(name)
         cards = read_gpus(gpus) if gpus else None
         plans = machines_named(names, cards, memory_mib=memory_mib, disk_gib=disk_gib)
-        start = lab.up_cluster if cluster else lab.up
+        start = lab.up_cluster if cluster else partial(lab.up, own_engines=own_engines)
         with tidied():
             seconds = start(plans, layers=layer or (), allowed_hosts=allow or (), say=printer.line)
         if printer.as_json:

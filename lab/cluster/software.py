@@ -1,4 +1,4 @@
-"""Nomad, Consul and our device plugin as a layer over the root tree (called by `up` of a cluster).
+"""Nomad and Consul, and with our device plugin as a layer over the root tree (called by `up`).
 
 Nothing boots for it: three programs and two units are copied into a folder.
 """
@@ -43,12 +43,20 @@ _UNITS = {
 
 def make_cluster_layer(root_tree: str) -> str:
     """The name of the layer; written when it is not there (seconds, once the engines are built)."""
-    engines = _engines()
-    plugin = _packed_plugin()
+    engines = built_engines()
+    plugin = packed_plugin()
     facts = repr((sorted(map(str, engines.values())), plugin.name, sorted(_UNITS.items())))
     name = f"cluster-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
     made_once(layer_folder(root_tree, name), lambda staging: _write(staging, engines, plugin))
     return name
+
+
+def built_engines() -> dict[str, Path]:
+    """Return the programs of Nomad and Consul by name; minutes when they have to be built."""
+    _require_checkout()
+    building: list[str | Path] = [_PROJECT / "tools" / "build", "consul", "nomad"]
+    said = run_program(building, doing="Building Nomad and Consul", timeout_s=_BUILD_S)
+    return {name: Path(path) for name, path in (line.split("\t") for line in said.splitlines())}
 
 
 def _write(root: Path, engines: dict[str, Path], plugin: Path) -> None:
@@ -68,14 +76,8 @@ def _write(root: Path, engines: dict[str, Path], plugin: Path) -> None:
         (units / name).write_text(text)
 
 
-def _engines() -> dict[str, Path]:
-    _require_checkout()
-    building: list[str | Path] = [_PROJECT / "tools" / "build", "consul", "nomad"]
-    said = run_program(building, doing="Building Nomad and Consul", timeout_s=_BUILD_S)
-    return {name: Path(path) for name, path in (line.split("\t") for line in said.splitlines())}
-
-
-def _packed_plugin() -> Path:
+def packed_plugin() -> Path:
+    """Return the archive of the device plugin, which the role nomad finds in the same place."""
     packing: list[str | Path] = [_PROJECT / "scripts" / "pack_python"]
     packing += ["farm/device_plugin", "gpu_device_plugin", "gpu-device-plugin"]
     return Path(run_program(packing, doing="Packing the device plugin", timeout_s=600).strip())
@@ -85,6 +87,6 @@ def _require_checkout() -> None:
     if not (_PROJECT / "tools" / "build").exists():
         raise Unavailable(
             "lab.needs_checkout",
-            "A cluster in the lab needs the project's checkout: it builds Nomad and Consul there.",
+            "Own Nomad and Consul in the lab need the project's checkout: they are built there.",
             "Run the command from a checkout of the project.",
         )

@@ -16,25 +16,12 @@ from typing import Any
 
 import yaml
 
-from lab.cards.machine_view import INSIDE
 from lab.farm_in_a_box import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible" / ".venv" / "bin"
 CACHE = Path.home() / ".cache" / "soundstage"
 WEIGHTS = b"weights of the lips\n"
-# What the lab's machines are: no driver can be loaded, and each sees all the memory of the computer.
-IN_A_LAB: dict[str, Any] = {
-    "ssh_hardening__authorized_keys": "keep",
-    "gpu__driver_source": "preinstalled",
-    "gpu__kernel_log": f"{INSIDE}/kernel.log",
-    "gpu__memory_test_mib": 0,
-    "nomad__memory_total_mib": 4096,
-    "nomad__gpu_plugin": True,
-    "nomad__gpu_plugin_config": {"source": "fake", "fake_cards": f"{INSIDE}/cards.json"},
-    "docker__storage_driver": "vfs",
-    "docker__networking": False,
-}
 _RECAP = re.compile(r"^(?P<machine>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
 
 
@@ -93,7 +80,8 @@ class LabFarm:
         self.folder = folder
         self.programs = programs
         self.secrets = folder / "secrets"
-        variables = {"farm__secrets": str(self.secrets), **IN_A_LAB}
+        # What the lab's machines are stands in the lab's inventory.
+        variables: dict[str, Any] = {"farm__secrets": str(self.secrets), "nomad__gpu_plugin": True}
         if carried is not None:
             variables |= carried.variables
         self.inventory = write_inventory(folder / "inventory", lab, programs, variables, groups)

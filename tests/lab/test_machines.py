@@ -81,7 +81,11 @@ def test_a_machine_is_limited_in_memory(box: Lab) -> None:
 
 def test_the_inventories_are_ones_that_ansible_can_use(box: Lab) -> None:
     inside = yaml.safe_load(box.places.inventory.read_text())["all"]
-    assert inside["hosts"]["gpu-1"] == {"ansible_host": "10.77.0.12", "soundstage_lab_gpus": 2}
+    assert inside["hosts"]["gpu-1"] == {
+        "ansible_host": "10.77.0.12",
+        "soundstage_lab_gpus": 2,
+        "soundstage_lab_memory_mib": 1024,
+    }
     assert Path(inside["vars"]["ansible_ssh_private_key_file"]).stat().st_mode & 0o077 == 0
     outside = yaml.safe_load(box.places.inventory_from_outside.read_text())["all"]["vars"]
     arguments = outside["ansible_ssh_common_args"]
