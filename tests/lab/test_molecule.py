@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,24 +27,30 @@ def test_the_machines_of_every_scenario_are_ones_that_the_lab_can_make(scenario:
     assert len(machines_named([one["name"] for one in machines], cards)) == len(machines)
 
 
+@pytest.mark.parametrize("scenario", _SCENARIOS)
+def test_a_scenario_needs_no_variables_but_the_engines_that_its_role_installs(scenario: str) -> None:
+    text = (_ROOT / "molecule" / scenario / "molecule.yml").read_text()
+    wanted = set(re.findall(r"\$\{?([A-Z0-9_]+)\}", text)) | set(re.findall(r"\$([A-Z][A-Z0-9_]*)", text))
+    engines = {name for name in wanted if re.fullmatch(r"SOUNDSTAGE_(NOMAD|CONSUL)(_SHA256)?", name)}
+    assert {name for name in wanted - engines if not name.startswith("MOLECULE_")} == set()
+
+
 @pytest.mark.root
 @pytest.mark.slow
-def test_the_smallest_scenario_from_create_to_destroy() -> None:
+@pytest.mark.parametrize("scenario", ["lab", "common"])
+def test_a_scenario_runs_plainly_from_create_to_destroy(scenario: str) -> None:
     if missing := what_is_missing():
         pytest.skip(f"{missing} Run `sudo make test-long`.")
     if not (_ANSIBLE / "molecule").exists():
-        pytest.skip("needs Molecule: (cd ansible && uv sync --locked)")
+        pytest.skip("needs Molecule: make setup-farm")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SOUNDSTAGE")}
     done = subprocess.run(
-        [_ANSIBLE / "molecule", "test", "--scenario-name", "lab"],
+        [_ANSIBLE / "molecule", "test", "--scenario-name", scenario],
         cwd=_ROOT,
-        env={
-            **os.environ,
-            "PATH": f"{_ANSIBLE}:{os.environ['PATH']}",
-            "SOUNDSTAGE": str(Path(sys.executable).parent / "soundstage"),
-        },
+        env={**plain, "PATH": f"{_ANSIBLE}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=1500,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert not Lab("molecule-lab").exists()
+    assert not Lab(f"molecule-{scenario}").exists()
