@@ -5,13 +5,16 @@ SOUNDSTAGE := .venv/bin/soundstage
 AVATAR := avatar/.venv/bin/avatar
 DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one sentence, and this machine made me say it.
 
-.PHONY: ui tools help setup demo up test test-long test-gpu policy-test check format pictures look bench docs clean
+.PHONY: ui tools help setup setup-farm demo up test test-long test-gpu policy-test check format pictures look bench docs clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what the project needs (says what and why)
 	@scripts/setup runtime
+
+setup-farm: ## install Ansible and what machines of the lab need, too
+	@scripts/setup farm
 
 demo: ## from one sentence to out/….mp4 on this machine
 	@scripts/setup runtime

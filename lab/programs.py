@@ -40,7 +40,7 @@ def run_program(
         raise Unavailable(
             "lab.programs_missing",
             f"The program {command[0]} is missing.",
-            "`make setup` installs what is needed.",
+            "`make setup-farm` installs what is needed.",
         ) from None
     except subprocess.TimeoutExpired:
         raise Upstream(

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.control_groups import unified_hierarchy
 from soundstage.errors import Forbidden, Unavailable
 
-_PACKAGE_OF = {
+PACKAGE_OF = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
     "ip": "iproute2",
@@ -37,7 +37,7 @@ def require_lab() -> None:
     """Forbidden or Unavailable, with what to do, when this computer cannot run a lab."""
     if os.geteuid() != 0:
         raise Forbidden("lab.needs_root", _ROOT_ONLY, "Run the same command with sudo.")
-    packages = {package for program, package in _PACKAGE_OF.items() if shutil.which(program) is None}
+    packages = {package for program, package in PACKAGE_OF.items() if shutil.which(program) is None}
     if not _KEYRING.exists():
         packages.add("debian-archive-keyring")
     if packages:

@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CONNECTION = ROOT / "inventory/group_vars/all/connection.yaml"
 
-pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs ssh: make setup names the package")
+pytestmark = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs ssh: make setup-farm installs it")
 
 
 def test_a_newcomers_own_keys_are_tried_after_the_farms(tmp_path: Path) -> None:
