@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from soundstage.tracing import traceparent
 
 URL_SETTING = "provisioning.api_url"
 KEY_SETTING = "provisioning.api_key_file"
+CA_SETTING = "provisioning.api_ca_file"
 TIMEOUT_S = 60.0
 # Silence on a stream is no end; a connection that nobody takes is.
 STREAM_TIMEOUT = httpx.Timeout(None, connect=TIMEOUT_S)
@@ -150,7 +152,9 @@ async def machines_api(settings: Settings, acting_for: Principal | None = None) 
     """
     url, key = _access(settings)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=_trusted(settings)
+    ) as client:
         yield MachinesApi(client, None if acting_for is None else Represented.of(acting_for))
 
 
@@ -164,6 +168,21 @@ def _access(settings: Settings) -> tuple[str, str | None]:
     if local is not None and local.provisioning_url is not None and wanted in (None, local.provisioning_url):
         return local.provisioning_url, local.key
     return _url(settings), None
+
+
+def _trusted(settings: Settings) -> ssl.SSLContext | bool:
+    """Return whom to trust: the authority that is named and no other; True is what the system trusts."""
+    path = settings.provisioning.api_ca_file
+    if path is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(path))
+    except OSError as error:  # an ssl.SSLError is one
+        raise Invalid(
+            "machines.ca_unreadable",
+            f"The certificates in {path} cannot be read: {error}.",
+            f"Write what `soundstage machines ca` prints there, or set {CA_SETTING}.",
+        ) from error
 
 
 def _url(settings: Settings) -> str:
@@ -216,6 +235,12 @@ def _cannot_represent() -> Forbidden:
 
 
 def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return Unavailable(
+            "machines.untrusted",
+            f"The certificate of the provisioning API at {url} is not one that is trusted here.",
+            f"Write what `soundstage machines ca` prints there into a file, and name it in {CA_SETTING}.",
+        )
     return Unavailable(
         "machines.no_server",
         f"The provisioning API at {url} does not answer ({type(error).__name__}).",

@@ -38,6 +38,10 @@ class ProvisioningSettings(Section):
     api_key_file: Path | None = Field(
         None, description="file with the API key of `soundstage machines`; empty: the local key made by `up`"
     )
+    api_ca_file: Path | None = Field(
+        None,
+        description="certificates that that of an https `api_url` must come from (`soundstage machines ca`)",
+    )
     database_url: str | None = Field(
         None,
         description="`sqlite:///path` or `postgresql://…`; empty: in `state_dir`, beside the studio's",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 from conftest import PATIENCE_S
 from ramdisk import Ramdisk
 from real_server import RealServer
@@ -19,6 +22,9 @@ from test_server import operator_of
 from app.cli.main import run_cli
 from provisioning_api.flood.faults import plan_fleet
 from provisioning_api.flood.fleet import Fleet, announce_fleet, fleet_client
+
+ROOT = Path(__file__).parents[2]
+ANSIBLE = ROOT / "ansible/.venv/bin/ansible-inventory"
 
 
 @pytest.fixture
@@ -112,6 +118,43 @@ def test_a_machine_is_switched_by_its_bmc_and_the_password_is_on_no_command_line
     assert prompt("machines", "power-setup", name, "none")[0] == 0
     code, out = prompt("machines", "power", name)
     assert code == 1 and "power." in out
+
+
+def test_the_prompt_speaks_to_the_tls_port_and_trusts_its_authority_alone(
+    prompt: Any, server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text(prompt("machines", "ca")[1])
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_URL", server.tls_url)
+    assert "machines.untrusted" in prompt("machines", "list")[1]
+    monkeypatch.setenv("SOUNDSTAGE_PROVISIONING__API_CA_FILE", str(authority))
+    code, out = prompt("machines", "list")
+    assert code == 0, out
+    authority.write_text("nothing of the kind")
+    code, out = prompt("machines", "list")
+    assert code == 1 and "machines.ca_unreadable" in out
+
+
+@pytest.mark.skipif(not ANSIBLE.exists(), reason="needs Ansible: make setup-farm")
+def test_the_inventory_of_the_guide_lists_machines_by_the_tls_port(
+    prompt: Any, server: RealServer, two_members: list[str], tmp_path: Path
+) -> None:
+    guide = (ROOT / "docs/guide/cluster.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL) if "plugin:" in one]
+    source = {
+        **yaml.safe_load(block),
+        "url": server.tls_url,
+        "token_file": str(server.key_file),
+        "ca_file": str(tmp_path / "ca.pem"),
+        "snapshot": None,
+    }
+    (tmp_path / "machines.yaml").write_text(yaml.safe_dump(source))
+    (tmp_path / "ca.pem").write_text(prompt("machines", "ca")[1])
+    listed = subprocess.run(
+        [ANSIBLE, "-i", tmp_path / "machines.yaml", "--list"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert listed.returncode == 0, listed.stderr
+    assert set(json.loads(listed.stdout)["workers"]["hosts"]) == set(two_members)
 
 
 def test_what_the_server_refuses_is_told_in_its_words(prompt: Any) -> None:
