@@ -114,6 +114,14 @@ def webhook_destinations(settings: Settings) -> Destinations:
     return Destinations(own_listeners(settings), (*private, *loopback))
 
 
+def download_destinations(settings: Settings) -> Destinations:
+    """From where files may be fetched that people name by URL."""
+    chosen = settings.downloads
+    private = networks_of(PRIVATE_NETWORKS) if chosen.private_addresses else ()
+    loopback = LOOPBACK_NETWORKS if chosen.loopback else ()
+    return Destinations(own_listeners(settings), (*private, *loopback))
+
+
 def _sender_options(settings: Settings, destinations: Destinations) -> SenderOptions:
     return SenderOptions(
         destinations=destinations,

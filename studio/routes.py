@@ -18,6 +18,7 @@ from studio.scenes import routes as scenes
 from studio.uploads import routes as uploads
 from studio.voices import routes as voices
 from studio.webhooks import routes as webhooks
+from studio.worker_jobs import routes as worker_jobs
 
 
 def routers() -> tuple[APIRouter, ...]:
@@ -36,5 +37,6 @@ def routers() -> tuple[APIRouter, ...]:
         retention,
         publishing,
         webhooks,
+        worker_jobs,
     )
     return tuple(room.router for room in rooms)

@@ -24,7 +24,7 @@ from studio.assets.probing import AssetProber
 from studio.assets.service import AssetService
 from studio.consents.service import ConsentService
 from studio.idempotency.service import IdempotencyService
-from studio.outgoing import Outgoing, build_outgoing
+from studio.outgoing import Outgoing, build_outgoing, download_destinations
 from studio.people.service import PeopleService
 from studio.personas.health import PersonaHealthService
 from studio.personas.library import PersonaLibrary
@@ -46,6 +46,8 @@ from studio.thumbnails.service import Thumbnails
 from studio.uploads.service import UploadService
 from studio.voices.samples import SampleCheck
 from studio.voices.service import VoiceService
+from studio.worker_jobs.fetching import FileFetcher
+from studio.worker_jobs.service import WorkerJobService
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Studio:
     library: PersonaLibrary
     events: EventStore
     dispatcher: Dispatcher
+    worker_jobs: WorkerJobService
 
 
 def build_studio(
@@ -122,6 +125,7 @@ def build_studio(
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     assets = AssetService(db, blobs, upload_mib=settings.limits.upload_mib, added=prober.courier.wake)
+    fetcher = FileFetcher(assets, download_destinations(settings), settings.downloads.timeout_s)
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
         projects=ProjectService(db),
@@ -150,6 +154,7 @@ def build_studio(
         library=library,
         events=events,
         dispatcher=dispatcher,
+        worker_jobs=WorkerJobService(assets, renders, consents, library, fetcher),
     )
 
 

@@ -1,4 +1,4 @@
-"""The sections of what leaves the installation: webhooks and publishing."""
+"""The sections of what leaves the installation: webhooks, publishing, and files fetched by URL."""
 
 from __future__ import annotations
 
@@ -55,6 +55,18 @@ class WebhookSettings(Section):
         "it; otherwise status and time alone",
     )
     keep_days: int = Field(30, ge=1, description="how long the log of deliveries is kept")
+
+
+class DownloadSettings(Section):
+    """Files that jobs name by URL (`POST /api/worker/run`)."""
+
+    private_addresses: bool = Field(
+        False, description="files may come from private networks; otherwise such addresses are refused"
+    )
+    loopback: bool = Field(
+        False, description="files may come from this machine, never from a port of Soundstage itself"
+    )
+    timeout_s: float = Field(600.0, gt=0, le=3600, description="longest time that one file may take")
 
 
 class YoutubeSettings(Section):

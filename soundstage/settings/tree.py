@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from soundstage.settings.conversation import AgentSettings, ExpertSettings
-from soundstage.settings.outgoing import WebhookSettings, YoutubeSettings
+from soundstage.settings.outgoing import DownloadSettings, WebhookSettings, YoutubeSettings
 from soundstage.settings.policy import PolicySettings
 from soundstage.settings.provisioning import ProvisioningSettings
 from soundstage.settings.sections import (
@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     experts: ExpertSettings = Field(default_factory=ExpertSettings)
     services: ServicesSettings = Field(default_factory=ServicesSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+    downloads: DownloadSettings = Field(default_factory=DownloadSettings)
     youtube: YoutubeSettings = Field(default_factory=YoutubeSettings)
     provisioning: ProvisioningSettings = Field(default_factory=ProvisioningSettings)
 
