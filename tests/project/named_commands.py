@@ -57,12 +57,13 @@ def _soundstage(arguments: list[str], whole: bool) -> str | None:
     command, context, rest = _commands(), None, arguments
     while True:
         context = Context(command, info_name=command.name or "soundstage", parent=context)
-        if not whole and any(one in ("--help", "…") for one in rest):
-            rest = [one for one in rest if one not in ("--help", "…")]
+        if not whole:
+            rest = [one for one in rest if one != "--help"]
         try:
             given, rest, _ = command.make_parser(context).parse_args(args=list(rest))
         except ClickException as error:
-            return error.format_message()
+            wrong = error.format_message()
+            return None if not whole and "requires an argument" in wrong else wrong
         if not hasattr(command, "commands"):
             break
         if not rest:
@@ -108,7 +109,7 @@ def _avatar(arguments: list[str], whole: bool) -> str | None:
             parser.parse_args([one for one in arguments if one != "…"])
         except SystemExit as end:
             wrong = said.getvalue().strip().rpartition("error: ")[2]
-            if end.code and (whole or "are required" not in wrong):
+            if end.code and (whole or not re.search("are required|expected one argument", wrong)):
                 return wrong
     return None
 

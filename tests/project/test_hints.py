@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from command_blocks import calls
+from named_commands import fault
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
@@ -66,13 +73,34 @@ def test_a_route_is_known_in_a_sentence(text: str, expected: bool) -> None:
     assert is_hint_with_route(text) is expected
 
 
-def test_no_sentence_of_the_product_names_a_route() -> None:
+@cache
+def said() -> list[tuple[str, str]]:
+    """Where and what: every sentence of the product."""
     found = []
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
-            if any(part.startswith(".") for part in path.relative_to(ROOT).parts):
-                continue
-            for line, text in sentences(ast.parse(path.read_text(encoding="utf-8"))):
-                if is_hint_with_route(text) and text not in ALLOWED:
-                    found.append(f"{path.relative_to(ROOT)}:{line}: {text}")
+            if not any(part.startswith(".") for part in path.relative_to(ROOT).parts):
+                for line, text in sentences(ast.parse(path.read_text(encoding="utf-8"))):
+                    found.append((f"{path.relative_to(ROOT)}:{line}", text))
+    return found
+
+
+def test_no_sentence_of_the_product_names_a_route() -> None:
+    found = [f"{where}: {text}" for where, text in said() if is_hint_with_route(text) and text not in ALLOWED]
     assert found == [], "Name a command of `soundstage --help`, or a field of the request."
+
+
+def test_every_command_that_a_sentence_of_the_product_names_exists() -> None:
+    named = [
+        (where, code)
+        for where, text in said()
+        for code in re.findall(r"`((?:soundstage|avatar|make|scripts/\w+) [^`]+)`", text)
+    ]
+    assert len(named) > 80
+    wrong = [
+        f"{where}: {code}: {found}"
+        for where, code in named
+        for words in calls(code)
+        if (found := fault(words, whole=False)) is not None
+    ]
+    assert wrong == []
