@@ -68,6 +68,12 @@ variable "port" {
   description = "0 takes a free one."
 }
 
+variable "tls_port" {
+  type        = number
+  default     = 0
+  description = "Another port with https, for people on other machines: their keys are refused over plain HTTP. 0: none."
+}
+
 variable "provider" {
   type        = string
   default     = "consul"
@@ -156,6 +162,13 @@ job "agent" {
     network {
       port "http" {
         static = var.port
+      }
+      dynamic "port" {
+        for_each = var.tls_port == 0 ? [] : [var.tls_port]
+        labels   = ["https"]
+        content {
+          static = port.value
+        }
       }
     }
 
@@ -252,6 +265,10 @@ job "agent" {
         SOUNDSTAGE_HTTP__HOST            = "${NOMAD_IP_http}"
         SOUNDSTAGE_HTTP__PORT            = "${NOMAD_PORT_http}"
         SOUNDSTAGE_PROVISIONING__ENABLED = var.provisioning ? "true" : "false"
+        }, var.tls_port == 0 ? {} : {
+        SOUNDSTAGE_HTTP__TLS      = "self"
+        SOUNDSTAGE_HTTP__TLS_HOST = "${NOMAD_IP_http}"
+        SOUNDSTAGE_HTTP__TLS_PORT = "${var.tls_port}"
       }, var.env)
 
       dynamic "template" {

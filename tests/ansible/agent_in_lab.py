@@ -13,7 +13,7 @@ from farm_in_lab import CACHE, ROOT, Carried, LabFarm, found_uv
 
 MACHINE = "control-1"
 ADDRESS = "10.77.0.11"
-AGENT = f"http://{ADDRESS}:8000"
+AGENT = f"https://{ADDRESS}:8443"
 UNKNOWN = "Whereto do swallows vanish come autumn?"
 """No tool answers this."""
 KNOWS = "Swallows fly south."
@@ -64,12 +64,10 @@ def of_the_agent(driver: str) -> dict[str, Any]:
     return {
         "farm__agent": MACHINE,
         # For people who are no machine of the farm.
-        "common__open_ports": [8000],
+        "agent__tls_port": 8443,
         "nomad__gpu_plugin": False,
         "nomad__drivers": [driver],
         "agent__driver": driver,
-        # The lab is a closed network.
-        "agent__plain_http": True,
         "bootstrap_agent__jobs": [{"job": "llm-expert", "variables": expert}],
         "bootstrap_agent__questions": [{"ask": UNKNOWN, "expect": KNOWS}],
     }
@@ -84,11 +82,26 @@ def place_expert(farm: LabFarm) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def authority(farm: LabFarm) -> Path:
+    """The certificate that people trust who speak to the agent from elsewhere."""
+    copy = farm.folder / "agent-ca.pem"
+    copy.write_text(farm.on(MACHINE, "cat", "/var/lib/soundstage-agent/tls/ca.pem").stdout)
+    return copy
+
+
 def say(farm: LabFarm, message: str) -> str:
     """What the agent replies to the administrator, who asks from the lab's network."""
     key = farm.secret("agent/admin.key")
     command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "120", "--noproxy", "*"]
-    command += ["--header", "@-", "--json", json.dumps({"message": message}), f"{AGENT}/api/chat"]
+    command += [
+        "--cacert",
+        str(authority(farm)),
+        "--header",
+        "@-",
+        "--json",
+        json.dumps({"message": message}),
+        f"{AGENT}/api/chat",
+    ]
     given = f"Authorization: Bearer {key}\n"
     done = subprocess.run(farm.lab.entering(command), input=given, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

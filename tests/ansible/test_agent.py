@@ -6,13 +6,25 @@ The tests share one machine and run in the order of this file.
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_in_lab import ADDRESS, KNOWS, MACHINE, UNKNOWN, of_the_agent, packed_program, place_expert, say
+from agent_in_lab import (
+    ADDRESS,
+    AGENT,
+    KNOWS,
+    MACHINE,
+    UNKNOWN,
+    authority,
+    of_the_agent,
+    packed_program,
+    place_expert,
+    say,
+)
 from farm_in_lab import LabFarm, Run
 from studio_in_lab import eventually
 
@@ -69,6 +81,23 @@ def test_the_first_run_ends_with_an_agent_that_knows_its_farm_and_finds_a_model(
     token = farm.secret("consul/management.token")
     found = farm.json(f"{CONSUL}/v1/health/service/agent?passing", "X-Consul-Token", token)
     assert [one["Service"]["Port"] for one in found] == [8000]
+
+
+def test_keys_of_people_come_in_by_https_alone(farm: LabFarm, first_run: Run) -> None:
+    def status(url: str) -> str:
+        command = ["curl", "--silent", "--max-time", "20", "--noproxy", "*", "--cacert", str(authority(farm))]
+        command += ["--output", "/dev/null", "--write-out", "%{http_code}", "--header", "@-", url]
+        given = f"Authorization: Bearer {farm.secret('agent/admin.key')}\n"
+        done = subprocess.run(farm.lab.entering(command), input=given, capture_output=True, text=True)
+        return done.stdout
+
+    assert status(f"{AGENT}/api/me") == "200"
+    # Closed to who is no machine of the farm; and open by hand, it takes no key of a person.
+    assert status(f"http://{ADDRESS}:8000/api/me") == "000"
+    opened = "nft insert rule inet soundstage input tcp dport 8000 accept"
+    assert farm.on(MACHINE, "sh", "-c", opened).returncode == 0
+    assert status(f"http://{ADDRESS}:8000/api/me") == "403"
+    assert farm.on(MACHINE, "systemctl", "reload", "nftables").returncode == 0
 
 
 def test_a_second_run_changes_nothing_and_tells_no_key(farm: LabFarm, first_run: Run) -> None:
