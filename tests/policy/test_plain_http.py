@@ -28,7 +28,7 @@ async def test_keys_logins_and_cookies_from_another_machine_need_tls(
     for refusal in (answer, login, cookie):
         assert refusal.status_code in (401, 403)
     assert answer.json()["code"] == login.json()["code"] == "auth.needs_tls"
-    assert "ca.pem" in answer.json()["hint"]
+    assert "`soundstage machines ca`" in answer.json()["hint"]
     assert "set-cookie" not in login.headers
 
 
