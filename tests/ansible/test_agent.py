@@ -6,8 +6,10 @@ The tests share one machine and run in the order of this file.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from agent_in_lab import (
     place_expert,
     say,
 )
-from farm_in_lab import LabFarm, Run
+from farm_in_lab import ROOT, LabFarm, Run, run_ansible
 from studio_in_lab import eventually
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agent"))
@@ -34,10 +36,50 @@ from escape_attempts import REFUSED
 
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
+from soundstage.settings import Settings
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
 NOMAD = f"https://{ADDRESS}:4646"
 CONSUL = f"https://{ADDRESS}:8501"
+
+
+def test_a_provisioning_api_elsewhere_is_asked_over_tls(tmp_path: Path, ansible_environment: Path) -> None:
+    roles = ROOT / "ansible" / "roles"
+    defaults = [
+        f"{roles}/{role}/{kind}/main.yml" for role in ("farm", "agent") for kind in ("defaults", "vars")
+    ]
+    shown = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "become": False,
+        "vars_files": defaults,
+        "tasks": [
+            {
+                "ansible.builtin.copy": {"content": "{{ agent__config }}", "dest": f"{tmp_path}/agent.toml"},
+                "become": False,
+            }
+        ],
+    }
+    (tmp_path / "show.yaml").write_text(json.dumps([shown]))
+    given = {
+        "farm__secrets": str(tmp_path / "secrets"),
+        "farm__control": ["localhost"],
+        "farm__address_of": {"localhost": "10.0.0.11"},
+        "agent__address": "10.0.0.11",
+        "agent__provisioning_url": "https://10.0.0.5:8002",
+        "agent__provisioning_ca": "provisioning/ca.pem",
+        "agent__tls_port": 8443,
+        "agent__tls_names": ["studio.example"],
+        "control_program__installation": "/opt/soundstage/control/1",
+    }
+    words = ["-i", "localhost,", "-e", json.dumps(given), str(tmp_path / "show.yaml")]
+    done = run_ansible("ansible-playbook", words, dict(os.environ))
+    assert done.status == 0, done.output
+    settings = Settings.model_validate(tomllib.loads((tmp_path / "agent.toml").read_text()))
+    assert str(settings.provisioning.api_ca_file) == "/etc/soundstage/agent/provisioning-ca.pem"
+    assert str(settings.provisioning.api_url) == "https://10.0.0.5:8002/"
+    assert settings.http.tls_names == ("studio.example",)
 
 
 @pytest.fixture(scope="module")
