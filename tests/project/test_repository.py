@@ -88,3 +88,9 @@ def test_what_the_check_lists_name_is_there() -> None:
         ("states_page", "scripts/docs_generate.py"),
     ):
         assert f"`{name}`" in lists and name in (ROOT / path).read_text(encoding="utf-8"), name
+
+
+def test_the_readme_counts_the_tools_of_the_agent() -> None:
+    from agent.tools import ALL_TOOLS
+
+    assert f"; {len(ALL_TOOLS)} tools for videos" in (ROOT / "README.md").read_text(encoding="utf-8")
