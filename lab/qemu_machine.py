@@ -115,7 +115,7 @@ class QemuMachine:
             return ""
 
     def power_on(self) -> None:
-        """Returns at once. Unavailable when QEMU does not start."""
+        """Returns when its monitor answers. Unavailable when QEMU does not start."""
         if (missing := why_no_qemu()) is not None:
             raise Unavailable("lab.no_qemu", "Programs that emulate a computer are missing.", missing)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -134,11 +134,19 @@ class QemuMachine:
         with suppress(ProcessLookupError):
             (self._group / "cgroup.procs").write_text(str(process.pid))
         until = time.monotonic() + 60
-        while not (self.folder / "qmp").exists():
+        while not self._answers():
             if process.poll() is not None or time.monotonic() > until:
                 said = (self.folder / "qemu.log").read_text(errors="replace")[-500:]
                 raise Unavailable("lab.qemu_failed", f"QEMU does not start: {said}", "See its log.")
             time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        """QEMU binds its socket before it listens there: the file alone says little."""
+        try:
+            self.monitor("query-status")
+        except Unavailable:
+            return False
+        return True
 
     def power_off(self) -> None:
         """As when its cable is pulled. Nothing when it is off."""
