@@ -239,7 +239,8 @@ def _unreachable(error: httpx.TransportError, url: str) -> Unavailable:
         return Unavailable(
             "machines.untrusted",
             f"The certificate of the provisioning API at {url} is not one that is trusted here.",
-            f"Write what `soundstage machines ca` prints there into a file, and name it in {CA_SETTING}.",
+            "Write what `soundstage machines ca` prints there into a file, and name it: "
+            f"`soundstage machines --ca FILE`, or {CA_SETTING}.",
         )
     return Unavailable(
         "machines.no_server",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,6 +28,25 @@ def no_path(text: str) -> str:
 
 
 Name = Annotated[str, typer.Argument(help="A machine: its name or its id.", callback=no_path)]
+
+
+def take_authority(group: typer.Typer) -> None:
+    """Let the group take `--ca`, before its command."""
+
+    @group.callback()
+    def options(
+        context: typer.Context,
+        ca: Annotated[
+            Path | None,
+            typer.Option(
+                "--ca",
+                help="Certificate of the authority of a provisioning API elsewhere (its `machines ca`).",
+            ),
+        ] = None,
+    ) -> None:
+        root = context.find_root()
+        if ca is not None and isinstance(root.obj, Invocation):
+            root.obj = replace(root.obj, machines_ca=ca.absolute())
 
 
 def asked(called: Invocation, work: Work) -> Any:

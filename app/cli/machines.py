@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import machine_announcements, machine_power
-from app.cli.machine_calls import Name, asked, no_path, said
+from app.cli.machine_calls import Name, asked, no_path, said, take_authority
 from app.cli.state import JsonFlag, invocation
 from soundstage.errors import Invalid
 
@@ -28,6 +28,7 @@ RuleName = Annotated[str | None, typer.Option(help="The rule to switch.", callba
 def register(cli: typer.Typer) -> None:
     group = typer.Typer(help="Machines: from power-on to ready, and to their end.", no_args_is_help=True)
     cli.add_typer(group, name="machines")
+    take_authority(group)
     _looking(group)
     _joining(group)
     machine_announcements.register(group)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.machine_calls import asked, no_path, said
+from app.cli.machine_calls import asked, no_path, said, take_authority
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
 
@@ -21,6 +21,7 @@ MARKS = {"run.ok": "ok", "run.failed": "FAILED", "run.unreachable": "UNREACHABLE
 def register(cli: typer.Typer) -> None:
     group = typer.Typer(help="Runs of Ansible on machines.", no_args_is_help=True)
     cli.add_typer(group, name="runs")
+    take_authority(group)
     _looking(group)
     _doing(group)
 

@@ -32,11 +32,17 @@ class Invocation:
     as_json: bool
     debug: bool = False
     server: str | None = None
+    machines_ca: Path | None = None
+    """The authority behind the provisioning API, in place of the one in the settings."""
 
     def settings(self) -> Settings:
         from soundstage.settings import load_settings
 
-        return load_settings(self.config_file)
+        found = load_settings(self.config_file)
+        if self.machines_ca is None:
+            return found
+        machines = found.provisioning.model_copy(update={"api_ca_file": self.machines_ca})
+        return found.model_copy(update={"provisioning": machines})
 
     def printer(self, as_json: bool = False) -> Printer:
         return Printer(as_json=as_json or self.as_json)
