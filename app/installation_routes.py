@@ -5,6 +5,7 @@ opens its store.
 """
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +15,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from app.archive import Contents, MachineState, gather
-from app.archive.manifest import SEALED_SECRETS
+from app.archive import Contents, MachineState, gather, machine_secrets
+from app.archive.manifest import PROVISIONING, SEALED_MACHINE_SECRETS, SEALED_SECRETS
 from app.archive.secrets import look_at_secrets
 from app.migrating import current_revision
 from policy import Principal, require_permission
@@ -61,6 +62,8 @@ def installation_router(
         try:
             contents = await gather(database, blobs, own_personas, Path(folder.name), machines.database)
             secrets = await look_at_secrets(database, Sealer(settings.state_dir.absolute()).unseal)
+            has_machines = await asyncio.to_thread((Path(folder.name) / PROVISIONING).exists)
+            of_machines = (await machine_secrets(settings)).sealed if has_machines else 0
             await audit.note(AuditEntry("backup.made", principal.name))
         except BaseException:
             folder.cleanup()
@@ -70,6 +73,7 @@ def installation_router(
             media_type="application/x-tar",
             headers={
                 SEALED_SECRETS: str(secrets.sealed),
+                SEALED_MACHINE_SECRETS: str(of_machines),
                 "Content-Disposition": 'attachment; filename="soundstage.tar"',
             },
         )

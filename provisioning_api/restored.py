@@ -33,7 +33,7 @@ class Restored:
 
         The audit log goes on from the copy, with a record that says so.
         """
-        await self._audit.accept_end("backup.restored", {})
+        await self._audit.go_on_restored("backup.restored")
         async with self._db.transaction() as session:
             found = [await self._close(session, machine) for machine in await Machines(session).list()]
         return sum(found)

@@ -1,7 +1,13 @@
 """Backups: database, blobs, own personas and machines of one installation in one file, and the way back."""
 
 from app.archive.contents import Contents, gather
-from app.archive.machines import MachineState, close_what_was_open, has_database, has_machines
+from app.archive.machines import (
+    MachineState,
+    close_what_was_open,
+    has_database,
+    has_machines,
+    machine_secrets,
+)
 from app.archive.reading import Restored, restore
 from app.archive.writing import Backup, check_target, save
 
@@ -15,6 +21,7 @@ __all__ = [
     "gather",
     "has_database",
     "has_machines",
+    "machine_secrets",
     "restore",
     "save",
 ]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.archive.manifest import KEYS
-from app.migrating import PROVISIONING, migrate
+from app.archive.secrets import Secrets, look_at_machine_secrets
+from app.migrating import PROVISIONING, current_revision, migrate, newest_revision
 from app.provisioning import build_process
 from policy.audit.head import KEY_FILE as AUDIT_KEY
 from soundstage.database import Database
-from soundstage.sealing import KEY_FILE
+from soundstage.sealing import KEY_FILE, Sealer
 from soundstage.settings import Settings
 
 
@@ -25,7 +26,7 @@ class MachineState:
     def of(cls, settings: Settings) -> MachineState:
         """Where an installation keeps its machines, whether there are any or not."""
         state = settings.state_dir.absolute()
-        folders = {"studio": state, "provisioning": state / "provisioning" / "keys"}
+        folders = {"studio": state, "provisioning": _keys_folder(settings)}
         return cls(Database(settings.provisioning_database_url).path, folders)
 
     def keys(self) -> list[tuple[str, Path]]:
@@ -33,6 +34,10 @@ class MachineState:
         found = [("studio", self.key_folders["studio"] / name) for name in (AUDIT_KEY, KEY_FILE)]
         found += [("provisioning", path) for path in sorted(self.key_folders["provisioning"].glob("*"))]
         return [(f"{KEYS}/{owner}/{path.name}", path) for owner, path in found if path.is_file()]
+
+
+def _keys_folder(settings: Settings) -> Path:
+    return settings.state_dir.absolute() / "provisioning" / "keys"
 
 
 def has_database(settings: Settings) -> bool:
@@ -48,6 +53,17 @@ def has_machines(settings: Settings) -> bool:
 def _is_there(named: str | None, used: str) -> bool:
     path = Database(used).path
     return bool(named) if path is None else path.exists()
+
+
+async def machine_secrets(settings: Settings) -> Secrets:
+    """Count the sealed secrets of machines, and those that the keys of this installation do not open."""
+    database = Database(settings.provisioning_database_url)
+    try:
+        if await current_revision(database) != newest_revision(PROVISIONING):
+            return Secrets(0, 0)
+        return await look_at_machine_secrets(database, Sealer(_keys_folder(settings)).unseal)
+    finally:
+        await database.close()
 
 
 async def close_what_was_open(settings: Settings) -> int:

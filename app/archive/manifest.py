@@ -19,6 +19,8 @@ READABLE = (1, FORMAT)
 
 SEALED_SECRETS = "Soundstage-Sealed-Secrets"
 """How many tokens and secrets of a backup only the key file opens that is not in it."""
+SEALED_MACHINE_SECRETS = "Soundstage-Sealed-Machine-Secrets"
+"""The same of machines: secrets of announcements and of BMCs, which the provisioning keys open."""
 
 _MEMBER = re.compile(
     r"database\.sqlite|provisioning\.sqlite|blobs/[0-9a-f]{2}/[0-9a-f]{64}"

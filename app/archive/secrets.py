@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from app.tables import all_tables
+from provisioning_api.models import Announcement, Machine
+from provisioning_api.power.service import POWER_SECRETS
 from soundstage.database import Database
 from soundstage.errors import Unavailable
 
@@ -33,6 +35,15 @@ async def look_at_secrets(database: Database, unseal: Callable[[str], str]) -> S
                     sealed += 1
                     unreadable += not _opens(unseal, value)
     return Secrets(sealed, unreadable)
+
+
+async def look_at_machine_secrets(database: Database, unseal: Callable[[str], str]) -> Secrets:
+    """The same of the machines: secrets that they are announced with, and of what switches their power."""
+    async with database.session() as session:
+        found = list(await session.scalars(select(Announcement.secret)))
+        for power in await session.scalars(select(Machine.power).where(Machine.power.is_not(None))):
+            found += [value for name, value in (power or {}).items() if name in POWER_SECRETS and value]
+    return Secrets(len(found), sum(not _opens(unseal, value) for value in found))
 
 
 def _opens(unseal: Callable[[str], str], value: str) -> bool:

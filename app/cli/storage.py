@@ -38,6 +38,26 @@ def _remarks(key: Path, secrets: Secrets, *, lost: bool, closed: int) -> list[st
     return found
 
 
+def _shut_machines(state_dir: Path, secrets: Secrets) -> str:
+    """What to do about the secrets of machines that came without their key."""
+    return (
+        f"{secrets.unreadable} of {secrets.sealed} secrets of announced machines and BMCs cannot be opened: "
+        f"put the old keys into {state_dir / 'provisioning' / 'keys'} before the server starts, or announce "
+        "those machines and set up their power anew."
+    )
+
+
+def _unproven(state_dir: Path) -> str:
+    """What to do about an audit log whose key did not come back."""
+    from policy.audit.head import KEY_FILE
+
+    return (
+        f"The audit log was written with another key than {state_dir / KEY_FILE}, or there is none. Put the "
+        "old key there and run `soundstage restore --finish` before the server starts; without it the lines "
+        "of the backup cannot be verified any more."
+    )
+
+
 def _closed(machines: int) -> str:
     return (
         f"{machines} machines waited to be written, enrolled or wiped when the backup was made. Nothing of "
@@ -57,12 +77,12 @@ def _shut(key: Path, secrets: Secrets) -> str:
 
 async def _backup(
     called: Invocation, api: StudioApi, target: Path, *, with_keys: bool
-) -> tuple[Backup, int, bool]:
-    """Let the studio make a backup, and save it; return also how many sealed secrets are in it, and whether
-    the studio is of this state folder. Its keys never leave over the API: they are read from the folder.
+) -> tuple[Backup, int, int, bool]:
+    """Let the studio make a backup, and save it; return also how many sealed secrets are in it, how many of
+    machines, and whether the studio is of this state folder, from which its keys are read.
     """
     from app.archive import MachineState, check_target, save
-    from app.archive.manifest import SEALED_SECRETS
+    from app.archive.manifest import SEALED_MACHINE_SECRETS, SEALED_SECRETS
 
     if with_keys and api.remote:
         raise Invalid(
@@ -74,7 +94,10 @@ async def _backup(
     keys = MachineState.of(called.settings()).keys() if with_keys else []
     async with api.download("/api/backup") as found:
         made = await save(found.chunks, target, keys)
-        return made, int(found.headers.get(SEALED_SECRETS, 0)), not api.remote
+        sealed, of_machines = (
+            int(found.headers.get(name, 0)) for name in (SEALED_SECRETS, SEALED_MACHINE_SECRETS)
+        )
+        return made, sealed, of_machines, not api.remote
 
 
 def register(cli: typer.Typer) -> None:
@@ -115,12 +138,15 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
 
-        made, sealed, is_here = asked(called, lambda api: _backup(called, api, target, with_keys=with_keys))
+        made, sealed, of_machines, is_here = asked(
+            called, lambda api: _backup(called, api, target, with_keys=with_keys)
+        )
         key = _key_file(called.settings()) if is_here else None
         if printer.as_json:
             shown = {"path": str(made.path), "members": made.members, "bytes": made.bytes}
             left_out = None if with_keys else str(key or "seal.key")
-            printer.value({**shown, "secrets": sealed, "key_left_out": left_out})
+            counted = {"secrets": sealed, "machine_secrets": of_machines}
+            printer.value({**shown, **counted, "key_left_out": left_out})
             return
         printer.line(f"{made.path}: {made.members} files, {made.bytes / 1e6:.1f} MB.")
         if with_keys:
@@ -133,8 +159,9 @@ def register(cli: typer.Typer) -> None:
             )
         if key is not None and (authorities := key.parent / "provisioning" / "keys").is_dir():
             printer.line(
-                f"{authorities} is left out on purpose too: without it every machine enrols anew. "
-                "`--with-keys` puts both in."
+                f"{authorities} is left out on purpose too: without it every machine enrols anew"
+                + (f", and {of_machines} secrets of machines cannot be opened" if of_machines else "")
+                + ". `--with-keys` puts both in."
             )
 
     @cli.command()
@@ -165,9 +192,9 @@ def register(cli: typer.Typer) -> None:
             return
 
         async def work() -> None:
-            from app.archive import MachineState, close_what_was_open
+            from app.archive import MachineState, close_what_was_open, machine_secrets
             from app.archive import restore as read_backup
-            from app.archive.secrets import look_at_secrets
+            from app.archive.secrets import Secrets, look_at_secrets
             from app.composition import build
             from app.migrating import migrate as migrate_database
             from policy.audit import AuditEntry
@@ -184,12 +211,14 @@ def register(cli: typer.Typer) -> None:
             )
             await migrate_database(services.database, services.settings.state_dir)
             put_back = AuditEntry("backup.restored", "cli", archive.name, data={"revision": done.revision})
-            await services.audit.accept_end(put_back)
+            has_audit_key = await services.audit.go_on_restored(put_back)
+            services.audit.close()
             key = _key_file(services.settings)
             secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             await services.database.close()
             lost = done.machines and not (key.parent / "provisioning" / "keys").is_dir()
             closed = await close_what_was_open(services.settings) if done.machines else 0
+            of_machines = await machine_secrets(services.settings) if done.machines else Secrets(0, 0)
             if printer.as_json:
                 kept = str(done.kept) if done.kept else None
                 shown = {"members": done.members, "revision": done.revision, "kept": kept}
@@ -201,6 +230,9 @@ def register(cli: typer.Typer) -> None:
                         "machines": done.machines,
                         "keys": done.keys,
                         "closed": closed,
+                        "machine_secrets": of_machines.sealed,
+                        "unreadable_machine_secrets": of_machines.unreadable,
+                        "audit": has_audit_key,
                     }
                 )
                 return
@@ -208,6 +240,10 @@ def register(cli: typer.Typer) -> None:
                 f"Restored {done.members} files."
                 + (f" The old database is {done.kept}." if done.kept else "")
             )
+            if not has_audit_key:
+                printer.line(_unproven(key.parent))
+            if of_machines.unreadable:
+                printer.line(_shut_machines(key.parent, of_machines))
             for remark in _remarks(key, secrets, lost=lost, closed=closed):
                 printer.line(remark)
 
@@ -264,7 +300,11 @@ def _finish(called: Invocation, printer: Printer) -> None:
         if chain:
             services = build(settings)
             await migrate_database(services.database, settings.state_dir)
-            await services.audit.accept_end(AuditEntry("backup.restored", "cli", "by other means"))
+            put_back = AuditEntry("backup.restored", "cli", "by other means")
+            if not await services.audit.go_on_restored(put_back):
+                # Asked for once more: the old key is gone, and the log goes on without it.
+                await services.audit.accept_end(put_back)
+            services.audit.close()
             await services.database.close()
         lines = [_closed(closed) if closed else "Nothing was open."]
         lines += ["The audit log goes on from the copy."] if chain else []

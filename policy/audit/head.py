@@ -68,6 +68,11 @@ class HeadFile:
             self._key = self._read_or_make_key()
         return self._key
 
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key already; asking makes none."""
+        return self._key is not None or self._key_path.exists()
+
     def read(self) -> Head | None:
         """Return the head, or None when there is no file. Raises `HeadError` for a damaged or forged one."""
         head, proof = self._content() or (None, None)

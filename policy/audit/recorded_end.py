@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
 from typing import Any, Protocol
 
 from policy.audit.head import Head, HeadError, HeadFile
 from policy.audit.head_writer import EVERY_S, HeadWriter
-from policy.audit.verification import KEYED, ChainCheck
+from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck
 from soundstage.database import Database
 from soundstage.telemetry import get_logger
 
 READS = 8
 BEHIND = "audit.head_behind"
+
+
+NO_KEY = b"\0"
+"""No line was written with it: only lines from before keys fit."""
+
+
+class Written(StrEnum):
+    """With which key the lines of a chain were written: `UNKEYED` are all from before keys."""
+
+    OURS = "ours"
+    UNKEYED = "unkeyed"
+    ELSEWHERE = "elsewhere"
 
 
 class ChainTable(Protocol):
@@ -38,6 +51,22 @@ class RecordedEnd:
     def key(self) -> bytes:
         """The key of the chain's lines. Raises `audit.no_key`."""
         return self._file.key
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key already; asking makes none."""
+        return self._file.has_key
+
+    async def written(self, walk: Callable[[ChainCheck], Awaitable[None]]) -> Written:
+        """Return whose key the lines of a chain that was put back fit. A missing key is not made by it."""
+        check, is_whole = ChainCheck(self.key if self.has_key else NO_KEY), True
+        try:
+            await walk(check)
+        except ChainBrokenError:
+            is_whole = False
+        if check.count and is_whole and check.is_unkeyed:
+            return Written.UNKEYED
+        return Written.OURS if is_whole or check.keyed else Written.ELSEWHERE
 
     async def start(
         self,

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadError, HeadFile
 from policy.audit.models import AuditLine
-from policy.audit.recorded_end import RecordedEnd
+from policy.audit.recorded_end import RecordedEnd, Written
 from policy.audit.repository import TENANT, AuditLines, ChainEnd
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
-from policy.audit.verification import ChainBrokenError, ChainCheck
+from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, Writing, in_transaction, utcnow, when_committed
@@ -135,6 +135,24 @@ class AuditLog:
                 session.info[_END] = await ChainEnd(session).last()
                 when_committed(session, lambda: self._committed(session))
             await self.record(session, entry)
+
+    async def go_on_restored(self, entry: AuditEntry) -> bool:
+        """Go on from a chain that was put back, if this log has the key of its lines; return whether it has.
+
+        Without the key nothing is written, and none is made: the right one may still be brought. Lines from
+        before keys go on under the key of this log.
+        """
+        written = (
+            Written.OURS
+            if self._end is None
+            else await self._end.written(lambda check: self._walk(check, set()))
+        )
+        if written is Written.ELSEWHERE:
+            return False
+        if written is Written.UNKEYED:
+            await self.accept_end(AuditEntry(KEYED, entry.actor))
+        await self.accept_end(entry)
+        return True
 
     async def head(self) -> AuditHead | None:
         """Return the end of the chain, to be kept elsewhere; None while the log is empty."""

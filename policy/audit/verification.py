@@ -30,7 +30,14 @@ class ChainCheck:
         self._key = key
         self._unkeyed = key is None
         self.count = 0
+        self.keyed = 0
+        """How many lines fitted the key."""
         self.last = BEGINNING
+
+    @property
+    def is_unkeyed(self) -> bool:
+        """Whether all lines so far are from before keys."""
+        return self._unkeyed
 
     def add(self, number: int, kind: str, before: str, sha256: str, content: Sequence[Any]) -> None:
         """Check one line. `content` is what its hash covers. Raises `ChainBrokenError`."""
@@ -49,6 +56,7 @@ class ChainCheck:
                 at, "audit.line_inserted", "the line was put in, or one before it was changed"
             )
         self.count, self.last = number, sha256
+        self.keyed += not self._unkeyed
 
     def end(self, head: Head | None, hash_there: str | None) -> None:
         """Check that the chain ends where its head says. `hash_there`: of the line with the head's number.

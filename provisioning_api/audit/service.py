@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadError, HeadFile
-from policy.audit.recorded_end import RecordedEnd
-from policy.audit.verification import ChainBrokenError, ChainCheck
+from policy.audit.recorded_end import RecordedEnd, Written
+from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck
 from policy.representing import represented
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
@@ -70,6 +70,12 @@ class AuditLog:
             session.info[_END] = await AuditRecords(session).last()
             when_committed(session, lambda: self._end.committed(session.info[_END]))
             await self.record(session, "soundstage", action, "", data)
+
+    async def go_on_restored(self, action: str) -> None:
+        """Go on from a chain that was put back; lines from before keys go on under the key of this log."""
+        if await self._end.written(self._walk) is Written.UNKEYED:
+            await self.accept_end(KEYED, {})
+        await self.accept_end(action, {})
 
     async def record(
         self,

@@ -33,7 +33,8 @@ from soundstage.http import Bounds, Destinations, outgoing_client, resolve
 from soundstage.sealing import Sealer
 
 _SETTINGS: TypeAdapter[Any] = TypeAdapter(PowerSettings)
-_SECRETS = ("password", "secret")
+POWER_SECRETS = ("password", "secret")
+"""What is sealed of the settings of a machine's power."""
 WEBHOOK_BOUNDS = Bounds(silence_s=15.0, answer_bytes=1 << 20, total_s=15.0)
 
 
@@ -91,7 +92,7 @@ class PowerService:
                 "Set it up: `soundstage machines power-setup NAME KIND` (wol, redfish or webhook).",
             )
         opened = {
-            key: self._sealer.unseal(value) if key in _SECRETS and value else value
+            key: self._sealer.unseal(value) if key in POWER_SECRETS and value else value
             for key, value in machine.power.items()
         }
         return machine, _SETTINGS.validate_python(opened), macs
@@ -123,7 +124,7 @@ class PowerService:
 
     def _sealed(self, settings: dict[str, Any]) -> dict[str, Any]:
         return {
-            key: self._sealer.seal(str(value)) if key in _SECRETS and value else value
+            key: self._sealer.seal(str(value)) if key in POWER_SECRETS and value else value
             for key, value in settings.items()
         }
 

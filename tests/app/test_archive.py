@@ -12,13 +12,18 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from two_tenants import calling, key_of
 
 from app.archive import Backup, gather, restore, save
 from app.composition import Services, build, opened
+from app.provisioning import build_process
 from app.web import create_app
+from policy.audit import AuditEntry, AuditLog
+from provisioning_api.announcements.schemas import AnnouncementRequest
+from provisioning_api.machines.models import Machine
 from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, StorageFull
-from soundstage.sealing import KEY_FILE
+from soundstage.sealing import KEY_FILE, Sealer
 from soundstage.settings import Settings
 from studio.projects.schemas import ProjectDraft
 from studio.webhooks.schemas import WebhookDraft
@@ -238,3 +243,95 @@ def test_a_restore_without_the_right_key_says_what_stays_shut_and_what_to_do(
     assert f"1 of 1 tokens and secrets cannot be opened: {with_a_secret} {why}." in ran.out
     assert "make the webhooks anew" in ran.out
     assert with_a_secret.exists() is (state == "another"), "a restore makes no key of its own"
+
+
+@pytest.fixture
+def with_an_announcement(home: Path) -> Path:
+    """An installation that expects a machine and switches another one; the folder of its keys."""
+    settings = Settings(state_dir=home / "state", personas_dir=home / "personas")
+
+    async def make() -> None:
+        process = build_process(settings)
+        await process.prepare()
+        request = AnnouncementRequest(serial="SN1", secret=SecretStr("chassis-asset-tag-4711"))
+        await process.services.announcements.announce(request, by="test")
+        sealed = Sealer(settings.state_dir / "provisioning" / "keys").seal("of the BMC")
+        async with process.database.transaction() as session:
+            power = {"kind": "redfish", "url": "https://10.0.9.7", "user": "admin", "password": sealed}
+            session.add(Machine(name="node1", state="discovered", power=power))
+        process.services.audit.close()
+        await process.database.close()
+
+    asyncio.run(make())
+    return home / "state" / "provisioning" / "keys"
+
+
+def test_sealed_secrets_of_machines_are_counted(cli: Cli, with_an_announcement: Path) -> None:
+    assert cli("backup", "plain.tar", "--json").json["machine_secrets"] == 2
+    assert "and 2 secrets of machines cannot be opened" in cli("backup", "told.tar").out
+    assert cli("backup", "keys.tar", "--with-keys").code == 0
+    state = with_an_announcement.parents[1]
+    state.rename("old")
+    ran = cli("restore", "plain.tar")
+    assert ran.code == 0, ran.err
+    assert "2 of 2 secrets of announced machines and BMCs cannot be opened: put the old keys" in ran.out
+    assert str(with_an_announcement) in ran.out
+    state.rename("without")
+    ran = cli("restore", "keys.tar", "--json").json
+    assert (ran["machine_secrets"], ran["unreadable_machine_secrets"]) == (2, 0)
+
+
+async def _lines(settings: Settings, *, keyed: bool) -> None:
+    async with opened(settings) as services:
+        log = services.audit if keyed else AuditLog(services.database)
+        for number in range(3):
+            await log.note(AuditEntry("test.line", "test", str(number)))
+
+
+def test_an_audit_log_from_before_keys_verifies_after_a_restore(
+    cli: Cli, settings: Settings, home: Path
+) -> None:
+    asyncio.run(_lines(settings, keyed=False))
+    services = build(settings)
+    with TemporaryDirectory() as folder:
+
+        async def made() -> None:
+            contents = await gather(
+                services.database, services.blobs, services.own_personas, Path(folder), None
+            )
+            await save(contents.chunks(), home / "old.tar")
+            await services.database.close()
+
+        asyncio.run(made())
+    settings.state_dir.rename(home / "before")
+    assert cli("restore", "old.tar", "--json").json["audit"] is True
+    verdict = cli("audit", "verify", "--json")
+    assert verdict.code == 0 and verdict.json["broken_at"] is None, verdict.out
+    assert verdict.json["lines"] >= 5
+
+
+def test_a_restore_without_the_audit_key_waits_for_it(cli: Cli, settings: Settings, home: Path) -> None:
+    asyncio.run(_lines(settings, keyed=True))
+    assert cli("backup", "backup.tar").code == 0
+    key = settings.state_dir / "audit.key"
+    settings.state_dir.rename(home / "before")
+    ran = cli("restore", "backup.tar")
+    assert ran.code == 0 and f"another key than {key}, or there is none" in ran.out
+    assert not key.exists(), "none is made that the old one would not fit"
+    key.write_bytes((home / "before" / "audit.key").read_bytes())
+    key.chmod(0o600)
+    assert cli("restore", "--finish").code == 0
+    verdict = cli("audit", "verify", "--json")
+    assert verdict.code == 0 and verdict.json["broken_at"] is None, verdict.out
+
+
+def test_who_has_lost_the_audit_key_goes_on_and_the_old_lines_stay_unproven(
+    cli: Cli, settings: Settings, home: Path
+) -> None:
+    asyncio.run(_lines(settings, keyed=True))
+    assert cli("backup", "backup.tar").code == 0
+    settings.state_dir.rename(home / "before")
+    assert cli("restore", "backup.tar", "--json").json["audit"] is False
+    assert cli("restore", "--finish").code == 0
+    verdict = cli("audit", "verify", "--json").json
+    assert (verdict["broken_at"], verdict["code"]) == (1, "audit.line_changed")

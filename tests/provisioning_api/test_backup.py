@@ -18,6 +18,10 @@ from ramdisk import Ramdisk
 from app.archive import MachineState, close_what_was_open, gather, restore, save
 from app.composition import build, opened
 from app.provisioning import build_process
+from policy.audit.chain import BEGINNING, link
+from provisioning_api.audit.models import AuditRecord
+from provisioning_api.audit.service import _content
+from soundstage.database import utcnow
 from soundstage.errors import Conflict
 from soundstage.settings import Settings
 
@@ -156,3 +160,30 @@ async def test_other_machines_or_keys_that_are_there_are_not_overwritten(
     assert (keys / "ca.key").read_bytes() == b"the key of another farm"
     await put_back(back, archive, force=True)
     assert (keys / "ca.key.before-restore").read_bytes() == b"the key of another farm"
+
+
+async def test_records_from_before_keys_verify_after_a_restore(settings: Settings, tmp_path: Path) -> None:
+    process = build_process(settings)
+    await process.prepare()
+    async with process.database.transaction() as session:
+        before = BEGINNING
+        for number in (1, 2, 3):
+            record = AuditRecord(
+                number=number,
+                at=utcnow(),
+                actor="a",
+                action="test",
+                subject="",
+                data={},
+                before=before,
+                sha256="",
+            )
+            before = record.sha256 = link(_content(record))
+            session.add(record)
+    await process.database.close()
+    archive = await made(settings, tmp_path / "old.tar", with_keys=False)
+    back = elsewhere(settings, tmp_path / "back")
+    await put_back(back, archive)
+    async with at_work(back) as (restored, _):
+        verdict = (await restored.get("/api/audit/verdict")).json()
+    assert verdict["broken_at"] is None and verdict["records"] >= 5, verdict
