@@ -26,7 +26,7 @@ from studio.personas.schemas import (
     PersonaDraft,
     PersonaEntry,
     PersonaHealth,
-    PersonaMade,
+    PersonaMadeView,
     PersonaStatus,
     PersonaText,
     PersonaValidity,
@@ -56,10 +56,12 @@ async def list_personas(studio: StudioDep, principal: ReadPersonas) -> list[Pers
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def create_persona(draft: PersonaDraft, studio: StudioDep, principal: CreatePersonas) -> PersonaMade:
+async def create_persona(
+    draft: PersonaDraft, studio: StudioDep, principal: CreatePersonas
+) -> PersonaMadeView:
     """From an uploaded photo or motion video; measuring the portrait takes seconds."""
     made = await studio.personas.create(draft)
-    return made.model_copy(update={"persona": shown_to(principal, made.persona)})
+    return PersonaMadeView(persona=_view(principal, made.persona), warnings=made.warnings)
 
 
 @router.get("/{persona_id}")

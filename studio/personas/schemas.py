@@ -204,3 +204,10 @@ class PersonaChange(_Strict):
 class PersonaMade(BaseModel):
     persona: Persona
     warnings: list[str] = Field(default_factory=list)
+
+
+class PersonaMadeView(BaseModel):
+    """What was made, as the API shows it."""
+
+    persona: PersonaView
+    warnings: list[str] = Field(default_factory=list)

@@ -216,7 +216,8 @@ async def test_a_worker_that_fails_leaves_the_text_in_the_session_and_the_person
             await until(page, "idle")
             refused = await say(client, begun["sessionId"], "list my videos")
             assert (refused.status_code, refused.json()["code"]) == (502, "worker.crashed")
-            assert "/turns/1" in refused.json()["hint"]
+            told = f"turn 1 of the session {begun['sessionId']} has the text"
+            assert told in refused.json()["hint"]
             events = await until(page, "idle")
         assert [event["type"] for event in events][-2:] == ["error", "state"]
         [turn] = (await client.get(f"/api/chat/sessions/{begun['sessionId']}/turns")).json()

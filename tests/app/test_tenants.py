@@ -168,7 +168,15 @@ def readable(scene: Scene) -> list[str]:
 
 UNREADABLE = {
     "/api/assets/{asset_id}/thumbnail": "the bytes of these tests are no picture that could be drawn",
-    "/api/renders/{render_id}/thumbnail": "the same",
+    "/api/assets/{asset_id}/storyboard": "of a video; the asset is a picture",
+    "/api/assets/{asset_id}/storyboard.json": "the same",
+    "/api/assets/{asset_id}/storyboard.vtt": "the same",
+    "/api/assets/{asset_id}/proxy": "the same",
+    "/api/assets/{asset_id}/peaks": "of a sound; the asset is a picture",
+    "/api/renders/{render_id}/thumbnail": "the bytes of these tests are no video",
+    "/api/renders/{render_id}/storyboard": "the same",
+    "/api/renders/{render_id}/storyboard.json": "the same",
+    "/api/renders/{render_id}/storyboard.vtt": "the same",
     "/api/personas/{persona_id}/image": "no worker draws her here",
     "/api/personas/{persona_id}/mock-api": "she was not compiled from a dossier",
     "/api/personas/{persona_id}/workflow": "she was not compiled from a dossier",

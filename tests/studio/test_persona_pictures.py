@@ -55,6 +55,14 @@ async def test_the_picture_of_a_photo_is_the_photo_made_small(client: Any, rooms
     assert changed["imageUrl"] == shown["imageUrl"], "the face is the same"
 
 
+async def test_the_answer_that_makes_a_persona_names_its_picture(client: Any, rooms: Any, blobs: Any) -> None:
+    uploaded = await client.post("/api/assets?name=a.jpg", content=photo())
+    body = {"name": "Grace", "media": uploaded.json()["id"], "consent": CONSENT}
+    made = await client.post("/api/personas", json=body)
+    assert made.status_code == 201, made.text
+    assert made.json()["persona"]["imageUrl"].startswith("/api/personas/grace/image?v=")
+
+
 async def test_a_face_whose_consent_was_taken_back_is_not_shown(client: Any, rooms: Any, blobs: Any) -> None:
     persona_id = await grace(rooms, blobs)
     consent = rooms.library.get(persona_id).face.consent.id

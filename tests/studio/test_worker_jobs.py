@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
+import wave
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from loopback_http import Reply, Request, serving
 
+from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.database.tenants import working_for
@@ -16,10 +21,14 @@ from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.settings.outgoing import DownloadSettings
 from studio.outgoing import download_destinations
+from studio.wiring import build_studio, worker_cache
+from studio.worker_jobs.schemas import JobAnswer
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 8
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + bytes(range(256)) * 8
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(64)
+WORKER = Path(__file__).parents[2] / "avatar" / ".venv" / "bin" / "avatar"
+DRAWN = Path(__file__).parents[1] / "avatar" / "photo" / "fixtures" / "drawn.png"
 CONSENT = {"person": "Grace H.", "purpose": "courses", "granted_at": "2026-01-01"}
 TOO_MUCH = 2 << 20
 """The studio of these tests takes 1 MiB."""
@@ -200,6 +209,35 @@ async def test_who_may_make_videos_alone_may_not_bring_files_or_consents(
         answer = await run(client, lipsync(url, consent=CONSENT), headers=headers)
         assert answer.status_code == status, answer.text
     assert len(asked) == 2, "only the last one was fetched"
+
+
+async def test_the_real_worker_makes_a_lipsync_only_job(
+    settings: Any, db: Any, events: Any, blobs: Any
+) -> None:
+    assert os.access(WORKER, os.X_OK), "the worker is not installed: run `make setup`"
+    content = {"/face.png": DRAWN.read_bytes(), "/speech.wav": tone(1.2)}
+
+    async def answer(request: Request) -> Reply | None:
+        return Reply(200, content[request.path])
+
+    options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
+    scheduler = LocalScheduler(blobs, options)
+    made = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
+    async with made.dispatcher, serving(answer) as url:
+        job = lipsync(url, "/face.png", consent=CONSENT, format={"width": 256, "height": 256, "fps": 10})
+        view = await made.worker_jobs.run(job, Principal.local_admin())
+        done = JobAnswer.of(await made.renders.wait(view.id))
+    await scheduler.close()
+    assert done.status == "COMPLETED", done
+    assert done.output is not None and abs((done.output.duration_ms or 0) - 1200) <= 100
+
+
+def tone(seconds: float) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as target:
+        target.setparams((1, 2, 16_000, 0, "NONE", ""))
+        target.writeframes(bytes([0, 16, 0, 240]) * int(8_000 * seconds))
+    return buffer.getvalue()
 
 
 async def test_a_job_of_another_tenant_is_not_there(client: Any, rooms: Any) -> None:
