@@ -87,6 +87,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
     project = (await made("/api/projects", json={"title": "Secret tides"}))["slug"]
     scene = await made(f"/api/projects/{project}/scenes", json={"script": "Hello", "persona": "nova"})
     asset = await made("/api/assets?name=a.jpg", content=JPEG)
+    begun = await client.post("/api/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
     consent = await made(
         "/api/consents", json={"person": "Ada", "purpose": "films", "granted_at": "2026-01-01T00:00:00Z"}
     )
@@ -122,6 +123,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
         "key_id": key,
         "persona_id": "ada",
         "agent_id": "ada",
+        "upload_id": begun.headers["location"].rpartition("/")[2],
         "account_id": account,
         "voice": voice,
         "publication_id": publication,
