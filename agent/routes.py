@@ -21,6 +21,7 @@ from agent.watching import RenderWatch
 from policy import Principal, require_permission
 from soundstage.events import Event
 from soundstage.events.sse import last_event_id
+from soundstage.paging import PAGED, PagingDep
 from studio.renders.states import TERMINAL
 
 EVENT_STREAM = "text/event-stream"
@@ -72,12 +73,12 @@ def chat_router(brain: Brain, watch: RenderWatch, answering: Answering, experts:
             for tool in brain.toolset.tools.values()
         ]
 
-    @router.get("/sessions")
+    @router.get("/sessions", responses=PAGED)
     async def sessions(
-        principal: Chatter, limit: Annotated[int, Query(ge=1, le=200)] = 50
+        principal: Chatter, paging: PagingDep, limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> Sequence[SessionOut]:
-        """One's own conversations, the newest first."""
-        return await brain.sessions.list(principal, limit)
+        """One's own conversations, the last talked in first. `Link` leads to the next page."""
+        return paging.answer(await brain.sessions.find_page(principal, paging.ask(limit)))
 
     @router.get("/sessions/{session_id}/turns")
     async def turns(

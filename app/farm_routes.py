@@ -30,6 +30,7 @@ from provisioning_api.runs.tasks import TaskView
 from provisioning_api.timeline.service import Timeline
 from soundstage.errors import Conflict
 from soundstage.events import last_event_id
+from soundstage.paging import PAGED, Page, PageRequest, PagingDep
 from soundstage.settings import Settings
 
 ReadMachines = Annotated[Principal, Depends(require_permission("machine:read"))]
@@ -83,6 +84,12 @@ class FarmCalls:
     async def several(self, model: type[Model], path: str, **params: Any) -> list[Model]:
         async with machines_api(self._settings) as api:
             return [model.model_validate(one) for one in await api.get(path, **params)]
+
+    async def page(self, model: type[Model], path: str, request: PageRequest, **params: Any) -> Page[Model]:
+        """One page of a list over there; its cursor is passed on as it is."""
+        async with machines_api(self._settings) as api:
+            page = await api.page(path, limit=request.limit, cursor=request.cursor, **params)
+            return page.of([model.model_validate(one) for one in page.items])
 
     async def post(
         self, model: type[Model], path: str, person: Principal, body: BaseModel | None = None
@@ -242,15 +249,17 @@ def farm_router(settings: Settings, doors: Doors) -> APIRouter:
         """Drains it, revokes all that it holds, and wipes it at its next network boot."""
         return await farm.post(MachineDetail, f"/api/machines/{name}/retire", person, asked)
 
-    @router.get("/runs")
+    @router.get("/runs", responses=PAGED)
     async def list_runs(
         _: ReadRuns,
+        paging: PagingDep,
         state: Annotated[list[RunState] | None, Query(max_length=20)] = None,
-        before: Annotated[str | None, Query(max_length=60)] = None,
+        before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> list[RunView]:
-        """Runs of Ansible, the newest first; `before` is the id of the last one seen."""
-        return await farm.several(RunView, "/api/runs", state=state, before=before, limit=limit)
+        """Runs of Ansible, the newest first. `Link` leads to the next page."""
+        page = await farm.page(RunView, "/api/runs", paging.ask(limit), state=state, before=before)
+        return paging.answer(page)
 
     @router.post("/runs", status_code=status.HTTP_202_ACCEPTED)
     async def create_run(asked: RunRequest, person: CreateRuns) -> RunView:

@@ -19,6 +19,7 @@ from app.local_access import read_local_access
 from policy import Principal
 from policy.representing import HEADER, PERMISSION, Represented
 from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.paging import TOTAL_HEADER, Page
 from soundstage.settings import Settings
 from soundstage.settings.sections import read_key_file
 from soundstage.tracing import traceparent
@@ -57,6 +58,16 @@ class MachinesApi:
     async def get(self, path: str, **params: Any) -> Any:
         given = {name: value for name, value in params.items() if value is not None}
         return _content(await self._asked("GET", path, params=given))
+
+    async def page(self, path: str, **params: Any) -> Page[Any]:
+        """One page of a list, with total and the cursor of the next one."""
+        given = {name: value for name, value in params.items() if value is not None}
+        answer = await self._asked("GET", path, params=given)
+        items = _content(answer)
+        total = answer.headers.get(TOTAL_HEADER, "")
+        link = answer.links.get("next", {}).get("url", "")
+        cursor = httpx.URL(link).params.get("cursor")
+        return Page(items, int(total) if total.isdigit() else len(items), cursor)
 
     async def text(self, path: str) -> str:
         """What is no JSON: certificates and keys."""

@@ -73,13 +73,16 @@ class Page(Generic[Item]):
 @dataclass(frozen=True, slots=True)
 class Order:
     """How a list is sorted. `id` breaks ties, so that every row has a place of its own; with `column` None it
-    is the only key. Ids sort by the time of their making. `column` must not be NULL: use `coalesce`.
+    is the only key. Ids sort by the time of their making, texts and numbers alike. `column` must not be NULL:
+    use `coalesce`.
     """
 
-    id: InstrumentedAttribute[str]
+    id: InstrumentedAttribute[str] | InstrumentedAttribute[int]
     column: SQLColumnExpression[Any] | None = None
     type: type[SortValue] = str
     descending: bool = True
+    has_number: bool = False
+    """Whether `id` is a number."""
 
 
 async def select_page(
@@ -186,7 +189,7 @@ def _paging(
 PagingDep = Annotated[Paging, Depends(_paging)]
 
 
-def _after(order: Order, value: SortValue | None, last_id: str) -> ColumnElement[bool]:
+def _after(order: Order, value: SortValue | None, last_id: SortValue) -> ColumnElement[bool]:
     def beyond(column: SQLColumnExpression[Any], bound: SortValue | None) -> ColumnElement[bool]:
         return column < bound if order.descending else column > bound
 
@@ -201,19 +204,19 @@ def _digest(model: type[Any], scope: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _encode(digest: str, value: SortValue, row_id: str) -> str:
+def _encode(digest: str, value: SortValue, row_id: SortValue) -> str:
     plain = value.isoformat() if isinstance(value, datetime) else value
     text = json.dumps([digest, plain, row_id], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, digest: str, order: Order) -> tuple[SortValue | None, str]:
+def _decode(cursor: str, digest: str, order: Order) -> tuple[SortValue | None, SortValue]:
     """The cursor holds no right, only a place: whoever forges one sees the own rows from elsewhere on."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         found, plain, row_id = json.loads(text)
         value = None if order.column is None else _typed(plain, order.type)
-        _typed(row_id, str)
+        _typed(row_id, int if order.has_number else str)
     except (ValueError, TypeError, RecursionError) as error:
         raise _bad_cursor() from error
     if found != digest:

@@ -10,6 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.approvals.models import Approval, ApprovalVote
 from agent.approvals.states import OPEN, ApprovalState
+from soundstage.paging import Order, Page, PageRequest, select_page
+
+NEWEST_FIRST = Order(Approval.id, Approval.created_at, datetime)
 
 
 class Approvals:
@@ -23,12 +26,13 @@ class Approvals:
     async def get(self, approval_id: str) -> Approval | None:
         return await self._session.get(Approval, approval_id)
 
-    async def list(self, tenant: str, states: Collection[str], limit: int) -> Sequence[Approval]:
+    async def page(self, tenant: str, states: Collection[str], request: PageRequest) -> Page[Approval]:
         """The newest first; all states when none is given."""
-        query = select(Approval).where(Approval.tenant == tenant).order_by(Approval.created_at.desc())
+        where = [Approval.tenant == tenant]
         if states:
-            query = query.where(Approval.state.in_(states))
-        return (await self._session.scalars(query.limit(limit))).all()
+            where.append(Approval.state.in_(states))
+        scope = {"of": tenant, "states": sorted(states)}
+        return await select_page(self._session, Approval, NEWEST_FIRST, request, where=where, scope=scope)
 
     async def open_for(
         self, tool: str, arguments_sha256: str, requester_id: str, session_id: str

@@ -9,6 +9,7 @@ from agent.approvals.deciding import Deciding
 from agent.approvals.schemas import ApprovalOut, VoteRequest
 from agent.approvals.states import ApprovalState
 from policy import Principal, require_permission
+from soundstage.paging import PAGED, PagingDep
 
 Reader = Annotated[Principal, Depends(require_permission("approval:read"))]
 Voter = Annotated[Principal, Depends(require_permission("approval:decide"))]
@@ -18,14 +19,15 @@ def approvals_router(deciding: Deciding) -> APIRouter:
     """Routes below `/api/approvals`."""
     router = APIRouter(prefix="/api/approvals", tags=["approvals"])
 
-    @router.get("")
+    @router.get("", responses=PAGED)
     async def list_approvals(
         principal: Reader,
+        paging: PagingDep,
         state: Annotated[list[ApprovalState] | None, Query(description="only these; repeatable")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> list[ApprovalOut]:
-        """What waits for people, and what became of it; the newest first."""
-        return await deciding.approvals.list(principal, state or (), limit)
+        """What waits for people, and what became of it; the newest first. `Link` leads to the next page."""
+        return paging.answer(await deciding.approvals.find_page(principal, state or (), paging.ask(limit)))
 
     @router.get("/{approval_id}")
     async def get_approval(approval_id: str, principal: Reader) -> ApprovalOut:

@@ -23,6 +23,7 @@ from policy.decisions import Decision
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
+from soundstage.paging import Page, PageRequest
 from soundstage.telemetry import mask_text, trace_id
 from soundstage.telemetry.masking import without_secrets
 
@@ -203,10 +204,16 @@ class ApprovalService:
         self, principal: Principal, states: Collection[ApprovalState] = (), limit: int = 100
     ) -> list[ApprovalOut]:
         """Those of the asker's tenant, newest first."""
+        return (await self.find_page(principal, states, PageRequest(limit))).items
+
+    async def find_page(
+        self, principal: Principal, states: Collection[ApprovalState], request: PageRequest
+    ) -> Page[ApprovalOut]:
+        """The same, from the place of a cursor on."""
         await self.sweep()
         async with self._database.session() as session:
-            rows = await Approvals(session).list(principal.tenant, states, limit)
-            return [await self._out(session, row) for row in rows]
+            page = await Approvals(session).page(principal.tenant, states, request)
+            return page.of([await self._out(session, row) for row in page.items])
 
     async def approved(self) -> Sequence[Approval]:
         """What may run now, for whoever runs it; nobody else sees these rows."""

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
 from soundstage.database import Prepared, Writing
+from soundstage.paging import Order, Page, PageRequest, select_page
 
 _SESSIONS = cast(Table, AgentSession.__table__)
 _TURNS = cast(Table, AgentTurn.__table__)
@@ -30,6 +31,8 @@ _OF_PRINCIPAL = (
     _SESSIONS.c.principal_id == bindparam("of_principal"),
 )
 _OWN = (_SESSIONS.c.id == bindparam("session"), *_OF_PRINCIPAL)
+
+LATEST_FIRST = Order(AgentSession.id, AgentSession.updated_at, datetime)
 
 _OPEN = Prepared(insert(_SESSIONS))
 _PERSONA = select(_SESSIONS.c.persona_id).where(*_OWN)
@@ -152,10 +155,17 @@ class SessionRepository:
         return await self._session.get(AgentTurn, (session_id, number))
 
     async def of_principal(self, principal: Principal, limit: int) -> Sequence[AgentSession]:
-        """The newest first."""
+        """The last talked in first."""
         query = select(AgentSession).where(*_of(principal))
         rows = await self._session.scalars(query.order_by(AgentSession.updated_at.desc()).limit(limit))
         return rows.all()
+
+    async def page(self, principal: Principal, request: PageRequest) -> Page[AgentSession]:
+        """The last talked in first."""
+        scope = {"of": [principal.tenant, principal.id]}
+        return await select_page(
+            self._session, AgentSession, LATEST_FIRST, request, where=_of(principal), scope=scope
+        )
 
     async def all_of(self, tenant: str, principal_id: str) -> Sequence[AgentSession]:
         query = select(AgentSession).where(*_owned(tenant, principal_id))

@@ -21,6 +21,7 @@ from soundstage.database import Database, Writing, new_id, overwriting, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
+from soundstage.paging import Page, PageRequest
 from soundstage.telemetry import trace_id
 
 UTTERANCE = "utterance.said"
@@ -242,6 +243,12 @@ class SessionService:
         async with self._database.session() as session:
             rows = await SessionRepository(session).of_principal(principal, limit)
             return [SessionOut.model_validate(row) for row in rows]
+
+    async def find_page(self, principal: Principal, request: PageRequest) -> Page[SessionOut]:
+        """One's own, the last talked in first."""
+        async with self._database.session() as session:
+            page = await SessionRepository(session).page(principal, request)
+            return page.of([SessionOut.model_validate(row) for row in page.items])
 
     async def is_of_tenant(self, principal: Principal, session_id: str) -> bool:
         """Whether it is a conversation of anybody in the tenant of this principal."""

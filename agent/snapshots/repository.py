@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession
 from agent.snapshots.models import Continuation, Snapshot
+from soundstage.paging import Order, Page, PageRequest, select_page
+
+NEWEST_FIRST = Order(Snapshot.id, Snapshot.saved_at, datetime)
 
 
 class Snapshots:
@@ -30,6 +34,12 @@ class Snapshots:
         """The newest first."""
         query = select(Snapshot).where(Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)
         return (await self._session.scalars(query.order_by(Snapshot.saved_at.desc()))).all()
+
+    async def page(self, tenant: str, owner_id: str, request: PageRequest) -> Page[Snapshot]:
+        """The newest first."""
+        where = (Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)
+        scope = {"of": [tenant, owner_id]}
+        return await select_page(self._session, Snapshot, NEWEST_FIRST, request, where=where, scope=scope)
 
     async def count(self, tenant: str, owner_id: str) -> int:
         query = select(func.count()).where(Snapshot.tenant == tenant, Snapshot.owner_id == owner_id)

@@ -17,6 +17,7 @@ from agent.snapshots.schemas import (
 )
 from agent.snapshots.service import SnapshotService
 from policy import Principal, require_permission
+from soundstage.paging import PAGED, PagingDep
 
 Reader = Annotated[Principal, Depends(require_permission("snapshot:read"))]
 Saver = Annotated[Principal, Depends(require_permission("snapshot:create"))]
@@ -29,10 +30,12 @@ def snapshot_router(snapshots: SnapshotService) -> APIRouter:
     """Routes below `/api/snapshots` and `/api/state`."""
     router = APIRouter(prefix="/api", tags=["snapshots"])
 
-    @router.get("/snapshots")
-    async def list_snapshots(principal: Reader) -> Sequence[SnapshotOut]:
-        """One's own, the newest first."""
-        return await snapshots.list(principal)
+    @router.get("/snapshots", responses=PAGED)
+    async def list_snapshots(
+        principal: Reader, paging: PagingDep, limit: Annotated[int, Query(ge=1, le=500)] = 500
+    ) -> Sequence[SnapshotOut]:
+        """One's own, the newest first. `Link` leads to the next page."""
+        return paging.answer(await snapshots.find_page(principal, paging.ask(limit)))
 
     @router.post("/snapshots", status_code=201)
     async def create_snapshot(wanted: SaveRequest, principal: Saver) -> SnapshotOut:

@@ -21,6 +21,7 @@ from agent.snapshots.schemas import Compared, KeptTurn, Loaded, Meant, SnapshotD
 from policy import Principal
 from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import NotFound
+from soundstage.paging import Page, PageRequest
 from studio.projects.service import ProjectService
 from studio.renders.service import RenderService
 
@@ -85,6 +86,12 @@ class SnapshotService:
         async with self._database.session() as session:
             rows = await Snapshots(session).of_owner(principal.tenant, principal.id)
             return [SnapshotOut.model_validate(row) for row in rows]
+
+    async def find_page(self, principal: Principal, request: PageRequest) -> Page[SnapshotOut]:
+        """The same, from the place of a cursor on."""
+        async with self._database.session() as session:
+            page = await Snapshots(session).page(principal.tenant, principal.id, request)
+            return page.of([SnapshotOut.model_validate(row) for row in page.items])
 
     async def get(self, principal: Principal, name: str) -> SnapshotDetail:
         async with self._database.session() as session:

@@ -12,6 +12,7 @@ from policy.audit.head import Head
 from policy.audit.models import AuditLine
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Prepared, Writing
+from soundstage.paging import Order, Page, PageRequest, select_page
 
 TENANT = "tenant"
 """Where a line says whose it is; one that does not say it is of the first tenant."""
@@ -50,6 +51,12 @@ class AuditLines:
         """Oldest first; of one tenant when it is named."""
         query = select(AuditLine).where(AuditLine.number > number, *_of(tenant))
         return (await self._session.scalars(query.order_by(AuditLine.number).limit(limit))).all()
+
+    async def page(self, tenant: str | None, newest_first: bool, request: PageRequest) -> Page[AuditLine]:
+        """Of one tenant when it is named."""
+        order = Order(AuditLine.number, descending=newest_first, has_number=True)
+        scope = {"of": tenant, "newest_first": newest_first}
+        return await select_page(self._session, AuditLine, order, request, where=_of(tenant), scope=scope)
 
     async def newest(self, limit: int, tenant: str | None) -> Sequence[AuditLine]:
         """The last ones, oldest first."""

@@ -1,7 +1,7 @@
 """REST of the audit log."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions out of the annotations below.
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
@@ -10,7 +10,9 @@ from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
 from policy.audit.service import AuditLog
 from policy.guard import require_permission
 from policy.principal import Principal
+from soundstage.paging import PAGED, PagingDep
 
+AuditSort = Literal["number", "-number"]
 Reader = Annotated[Principal, Depends(require_permission("audit:read"))]
 
 
@@ -18,14 +20,21 @@ def audit_router(audit: AuditLog) -> APIRouter:
     """Routes below `/api/audit` and `/api/traces`."""
     router = APIRouter(prefix="/api", tags=["audit"])
 
-    @router.get("/audit")
+    @router.get("/audit", responses=PAGED)
     async def read_audit(
         principal: Reader,
+        paging: PagingDep,
         after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+        sort: AuditSort = "number",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[AuditLineOut]:
-        """One's tenant's, oldest first; `after` is the number of the last line seen."""
-        return await audit.read(after, limit, principal.tenant)
+        """One's tenant's, oldest first, or newest first with `sort=-number`. `Link` leads to the next page.
+        Who follows the log names the last line seen by `after`, and gets no total: counting reads all lines.
+        """
+        if after:
+            return await audit.read(after, limit, principal.tenant)
+        page = await audit.find_page(principal.tenant, paging.ask(limit), newest_first=sort == "-number")
+        return paging.answer(page)
 
     @router.get("/audit/verdict")
     async def verify_audit(

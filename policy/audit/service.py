@@ -21,6 +21,7 @@ from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, Writing, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
+from soundstage.paging import Page, PageRequest
 from soundstage.request_source import request_source
 from soundstage.telemetry.masking import without_secrets
 from soundstage.tracing import trace_id as current_trace_id
@@ -165,6 +166,14 @@ class AuditLog:
         async with self._db.session() as session:
             lines = await AuditLines(session).after(after, limit, tenant)
         return [_out(line) for line in lines]
+
+    async def find_page(
+        self, tenant: str | None, request: PageRequest, *, newest_first: bool = False
+    ) -> Page[AuditLineOut]:
+        """Lines of one tenant, or all for the user of this machine, from the place of a cursor on."""
+        async with self._db.session() as session:
+            page = await AuditLines(session).page(tenant, newest_first, request)
+            return page.of([_out(line) for line in page.items])
 
     async def newest(self, limit: int, tenant: str | None = None) -> list[AuditLineOut]:
         """The last lines, oldest first; of one tenant, or all for the user of this machine."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.head import Head
 from provisioning_api.audit.models import AuditRecord
+from soundstage.paging import Order, Page, PageRequest, select_page
 
 
 class AuditRecords:
@@ -29,6 +30,12 @@ class AuditRecords:
     async def add(self, record: AuditRecord) -> None:
         self._session.add(record)
         await self._session.flush()
+
+    async def page(self, subject: str | None, newest_first: bool, request: PageRequest) -> Page[AuditRecord]:
+        order = Order(AuditRecord.number, descending=newest_first, has_number=True)
+        scope = {"subject": subject, "newest_first": newest_first}
+        where = () if subject is None else (AuditRecord.subject == subject,)
+        return await select_page(self._session, AuditRecord, order, request, where=where, scope=scope)
 
     async def after(self, number: int, limit: int, subject: str | None = None) -> Sequence[AuditRecord]:
         """Oldest first."""

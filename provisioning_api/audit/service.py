@@ -17,6 +17,7 @@ from policy.representing import represented
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
 from soundstage.database import Database, utcnow, when_committed
+from soundstage.paging import Page, PageRequest
 from soundstage.request_source import request_source
 
 PAGE = 1000
@@ -120,6 +121,14 @@ class AuditLog:
         async with self._db.session() as session:
             found = await AuditRecords(session).after(after, limit, subject)
         return [AuditView.model_validate(record, from_attributes=True) for record in found]
+
+    async def find_page(
+        self, subject: str | None, request: PageRequest, *, newest_first: bool = False
+    ) -> Page[AuditView]:
+        """Records of one subject, or all, from the place of a cursor on."""
+        async with self._db.session() as session:
+            page = await AuditRecords(session).page(subject, newest_first, request)
+        return page.of([AuditView.model_validate(one, from_attributes=True) for one in page.items])
 
     async def verify(self) -> Verdict:
         """Check each record, and the end against the recorded one."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning_api.runs.models import Failure, Run, RunMachine
 from provisioning_api.runs.states import OPEN, TERMINAL, RunState
 from soundstage.database import utcnow
+from soundstage.paging import Order, Page, PageRequest, select_page
+
+NEWEST_FIRST = Order(Run.id)
 
 
 class Runs:
@@ -27,14 +30,15 @@ class Runs:
     async def get(self, run_id: str) -> Run | None:
         return await self._session.get(Run, run_id)
 
-    async def list(self, states: Collection[RunState], before: str | None, limit: int) -> Sequence[Run]:
+    async def page(self, states: Collection[RunState], before: str | None, request: PageRequest) -> Page[Run]:
         """Newest first."""
-        query = select(Run).order_by(Run.id.desc()).limit(limit)
+        where: list[ColumnElement[bool]] = []
         if states:
-            query = query.where(Run.state.in_(states))
+            where.append(Run.state.in_(states))
         if before is not None:
-            query = query.where(Run.id < before)
-        return (await self._session.scalars(query)).all()
+            where.append(Run.id < before)
+        scope = {"states": sorted(states), "before": before}
+        return await select_page(self._session, Run, NEWEST_FIRST, request, where=where, scope=scope)
 
     async def in_state(self, state: RunState) -> Sequence[Run]:
         """The oldest first."""

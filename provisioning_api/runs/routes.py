@@ -16,6 +16,7 @@ from provisioning_api.runs.schemas import FailureView, RunRequest, RunView
 from provisioning_api.runs.states import RunState
 from provisioning_api.runs.tasks import TaskView, tasks_of
 from soundstage.events import sse_response
+from soundstage.paging import PAGED, PagingDep
 
 router = APIRouter(tags=["runs"])
 
@@ -24,16 +25,17 @@ CreateRuns = Annotated[Principal, Depends(require_permission("run:create"))]
 CancelRuns = Annotated[Principal, Depends(require_permission("run:cancel"))]
 
 
-@router.get("/api/runs")
+@router.get("/api/runs", responses=PAGED)
 async def list_runs(
     services: ProvisioningDep,
     _: ReadRuns,
+    paging: PagingDep,
     state: Annotated[list[RunState] | None, Query(max_length=20)] = None,
-    before: Annotated[str | None, Query(max_length=60)] = None,
+    before: Annotated[str | None, Query(max_length=60, description="use `cursor` instead")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> list[RunView]:
-    """Newest first; `before` is the id of the last one seen."""
-    return await services.runs.list(state or (), before, limit)
+    """Newest first. `Link` leads to the next page, `X-Total-Count` counts all that match."""
+    return paging.answer(await services.runs.find_page(state or (), before, paging.ask(limit)))
 
 
 @router.post("/api/runs", status_code=status.HTTP_202_ACCEPTED)

@@ -20,6 +20,7 @@ from provisioning_api.runs.repository import Failures, Runs
 from provisioning_api.runs.schemas import FailureView, RunMachineView, RunRequest, RunView
 from provisioning_api.runs.states import OPEN, RunState
 from soundstage.database import Database
+from soundstage.paging import Page, PageRequest
 from soundstage.tracing import new_trace_id, trace_id
 
 CONFIGURABLE = frozenset(
@@ -95,11 +96,17 @@ class RunService:
         self, states: Collection[RunState] = (), before: str | None = None, limit: int = 50
     ) -> list[RunView]:
         """Newest first; `before` is the id of the last one seen."""
+        return (await self.find_page(states, before, PageRequest(limit))).items
+
+    async def find_page(
+        self, states: Collection[RunState], before: str | None, request: PageRequest
+    ) -> Page[RunView]:
+        """The same, from the place of a cursor on."""
         async with self._db.session() as session:
             runs = Runs(session)
-            found = await runs.list(states, before, limit)
-            machines = await runs.machines_of([run.id for run in found])
-        return [_view(run, machines[run.id]) for run in found]
+            page = await runs.page(states, before, request)
+            machines = await runs.machines_of([run.id for run in page.items])
+        return page.of([_view(run, machines[run.id]) for run in page.items])
 
     async def get(self, run_id: str) -> RunView:
         async with self._db.session() as session:

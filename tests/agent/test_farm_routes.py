@@ -17,12 +17,16 @@ from provisioning_house import (  # type: ignore[import-not-found]
     desk_settings,
     provisioning_house,
 )
+from sqlalchemy import insert
 
 from app.farm_routes import farm_router
 from policy import Principal, install_policy
 from policy.keys.schemas import KeyRequest
 from provisioning_api.machines.schemas import Acceptance
+from provisioning_api.runs.models import Run
+from soundstage.database import Database
 from soundstage.errors import install_error_handlers
+from soundstage.settings import Settings
 
 BOSS = Principal.local_admin()
 
@@ -192,3 +196,29 @@ async def test_what_a_run_says_is_passed_on_as_it_comes_and_ends_with_the_run(
     assert (await page.get(path, headers={"Last-Event-ID": str(ids[-1])})).status_code == 204
     assert (await page.get("/api/farm/runs/run_nothing/events")).json()["code"] == "run.not_found"
     assert (await page.get(f"/api/farm/runs/{run['id']}/tasks")).status_code == 200
+
+
+async def test_runs_are_paged_through_the_studio_as_where_they_are(
+    page: httpx.AsyncClient, house: House
+) -> None:
+    found = Settings(state_dir=house.server.folder / "state").provisioning_database_url
+    beside = Database(found)
+    rows = [
+        {"id": f"run_{number:026}", "state": "failed", "playbook": "p.yaml", "reason": "test",
+         "requested_by": "x"}
+        for number in range(7)
+    ]  # fmt: skip
+    async with beside.transaction() as session:
+        await session.execute(insert(Run), rows)
+    await beside.close()
+    seen: list[int] = []
+    url = "/api/farm/runs?state=failed&limit=3"
+    while url:
+        answer = (await page.get(url)).raise_for_status()
+        assert answer.headers["X-Total-Count"] == "7"
+        seen += [int(run["id"][4:]) for run in answer.json()]
+        url = answer.links["next"]["url"] if "next" in answer.links else ""
+        assert not url or url.startswith("/api/farm/runs?")
+    assert seen == [6, 5, 4, 3, 2, 1, 0]
+    bad = await page.get("/api/farm/runs?cursor=AAAA")
+    assert (bad.status_code, bad.json()["code"]) == (422, "page.bad_cursor")
