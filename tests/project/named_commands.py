@@ -43,6 +43,8 @@ def fault(words: list[str], *, whole: bool = True) -> str | None:
         return _nomad(arguments)
     if program == "molecule" and "-s" in arguments:
         return _files([f"molecule/{arguments[arguments.index('-s') + 1]}"])
+    if program == "curl":
+        return _curl(arguments)
     if program.endswith("pytest"):
         return _files([one for one in arguments if one.startswith("tests/")])
     return None
@@ -145,6 +147,34 @@ def _script(program: str, arguments: list[str]) -> str | None:
 def _files(names: list[str]) -> str | None:
     lacking = [name for name in names if not (ROOT / name.partition("::")[0]).exists()]
     return f"there is no {lacking[0]}" if lacking else None
+
+
+@cache
+def routes() -> list[re.Pattern[str]]:
+    """Paths of all routes, as their decorators have them."""
+    decorator = re.compile(r'@\w+\.(?:get|post|put|patch|delete|websocket)\(\s*"(/[^"]*|)"')
+    rooms = ("soundstage", "policy", "farm", "studio", "agent", "provisioning_api", "app")
+    paths = [path for room in rooms for path in (ROOT / room).rglob("*.py") if ".venv" not in path.parts]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    named = {
+        name: path for text in texts for name, path in re.findall(r'^(\w+) = "(/.*)"$', text, re.MULTILINE)
+    }
+    found = set()
+    for text in texts:
+        prefix = re.search(r'APIRouter\([^)]*prefix=(?:"([^"]*)"|(\w+))', text)
+        before = (prefix[1] or named.get(prefix[2], "")) if prefix else ""
+        found |= {before + route for route in decorator.findall(text)}
+    return [re.compile(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(route))) for route in sorted(found)]
+
+
+def _curl(arguments: list[str]) -> str | None:
+    """Only addresses of ours are looked at: below /api/ and /youtube/."""
+    for argument in arguments:
+        if (path := re.match(r"(?:https?://)?[\w.:-]+(/(?:api|youtube)/[^?]*)", argument)) is not None:
+            known = any(route.fullmatch(path[1]) for route in routes())
+            if not known:
+                return f"there is no route {path[1]}"
+    return None
 
 
 def _nomad(arguments: list[str]) -> str | None:
