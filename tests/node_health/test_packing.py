@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from packing import IN_USE_S, archived, packed_once, run
+from packing import IN_USE_S, archived, packed_once, run, uv_program
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_AGO = time.time() - IN_USE_S - 3600
@@ -93,3 +93,20 @@ def test_packs_of_one_program_are_forgotten_too(tmp_path: Path) -> None:
             "tide-more-1.tar.gz",
         ]
     )
+
+
+def test_the_uv_that_setup_has_fetched_is_found_where_path_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    assert uv_program("uv") == "uv"
+    for age, version in enumerate(("0.11.33", "0.9.1")):
+        fetched = tmp_path / "soundstage" / f"uv-{version}" / "bin" / "uv"
+        fetched.parent.mkdir(parents=True)
+        fetched.touch(mode=0o755)
+        os.utime(fetched, (1e9 - age, 1e9 - age))
+    assert uv_program("uv") == str(tmp_path / "soundstage/uv-0.11.33/bin/uv")
+    assert uv_program("/opt/uv") == "/opt/uv"
+    monkeypatch.setenv("PATH", str(fetched.parent))
+    assert uv_program("uv") == "uv"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -93,13 +94,22 @@ def archived(
     return target
 
 
+def uv_program(named: str) -> str:
+    """Return the uv to call: that of PATH or of a path, else the one that `make setup` has fetched."""
+    if named == "uv" and shutil.which(named) is None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundstage"
+        fetched = sorted(cache.glob("uv-*/bin/uv"), key=lambda one: one.stat().st_mtime)
+        return str(fetched[-1]) if fetched else named
+    return named
+
+
 def run(command: list[str]) -> None:
     """Ends this program with what the command said when it fails."""
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     except FileNotFoundError:
-        print(f"The program {command[0]} is missing: give --uv its path.", file=sys.stderr)
+        print(f"The program {command[0]} is missing; `make setup` fetches uv.", file=sys.stderr)
         sys.exit(1)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()[-2000:]

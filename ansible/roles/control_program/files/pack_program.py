@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "module_utils"))
 
-from packing import archived, digest_of, packed_once, run, tell
+from packing import archived, digest_of, packed_once, run, tell, uv_program
 
 PACKED_FORM = "2"  # change it when the archive is packed in another way
 _LOCKS = ("pyproject.toml", "uv.lock", "ansible/pyproject.toml", "ansible/uv.lock", "avatar/pyproject.toml")
@@ -111,7 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Pack the control plane for machines of one kind.")
     parser.add_argument("--source", type=Path, required=True, help="the checkout")
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--uv", default="uv")
+    parser.add_argument("--uv", type=uv_program, default="uv")
     parser.add_argument("--python-version", default="3.13", help="of the machines")
     parser.add_argument("--platform", default="x86_64-manylinux_2_40", help="of the machines, as uv names it")
     parser.add_argument("--check", action="store_true", help="say what would be packed, and pack nothing")
