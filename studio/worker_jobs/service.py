@@ -92,7 +92,9 @@ class WorkerJobService:
             spec = spec_of_job(job, Presenter(), face_of(ref, family, await self._consent(job)), sound)
         except JobRefused as refused:
             raise _told(refused) from refused
-        return RenderRequest(lipsync=spec) if isinstance(spec, LipsyncSpec) else RenderRequest(spec=spec)
+        if isinstance(spec, LipsyncSpec):
+            return RenderRequest(lipsync=spec, title=job.title)
+        return RenderRequest(spec=spec)
 
     def _spoken(self, job: WorkerJob, sound: MediaRef | None) -> RenderSpec:
         """By one of the personas there are, in as many scenes as it takes."""

@@ -93,9 +93,10 @@ async def test_a_picture_and_a_sound_become_a_video(client: Any, rooms: Any, fil
 
 async def test_a_motion_video_keeps_its_size_as_a_lip_sync(client: Any, files: Any) -> None:
     consent = (await client.post("/api/consents", json=CONSENT)).json()["id"]
-    job = (await run(client, lipsync(files[0], "/motion.mp4", consent_id=consent))).json()
+    job = (await run(client, lipsync(files[0], "/motion.mp4", consent_id=consent, title="Hi"))).json()
     render = (await client.get(f"/api/renders/{job['id']}")).json()
-    assert render["kind"] == "lipsync" and render["spec"]["face"]["consent"]["id"] == consent
+    assert (render["kind"], render["title"]) == ("lipsync", "Hi")
+    assert render["spec"]["face"]["consent"]["id"] == consent
 
 
 async def test_a_full_render_says_a_script_by_a_persona(client: Any) -> None:

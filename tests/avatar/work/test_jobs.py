@@ -97,7 +97,9 @@ def test_the_three_types_are_known_by_the_names_that_clients_send() -> None:
         ({"input": lipsync(music_url="https://a/z")}, "job.invalid", "music_url"),
         ({"input": lipsync(persona="nova")}, "job.invalid", "not both"),
         ({"input": lipsync(quality="best")}, "job.invalid", "quality"),
-        ({"input": lipsync(duration=-1)}, "job.invalid", "duration"),
+        ({"input": lipsync(duration=5)}, "job.invalid", "as long as its sound"),
+        ({"input": {"job_type": "full_render", "script": "x", "duration": -1}}, "job.invalid", "duration"),
+        ({"input": {"job_type": "full_render", "script": "x", "consent_id": "c"}}, "job.invalid", "consent"),
         ({"input": lipsync(image_url="x" * 5000)}, "job.invalid", "image_url"),
     ],
 )

@@ -90,6 +90,10 @@ class WorkerJob(SpecModel):
     def _has_what_it_needs(self) -> Self:
         if self.job_type == "lipsync_only" and (self.image_url is None or self.audio_url is None):
             raise ValueError("lipsync_only needs image_url and audio_url")
+        if self.job_type == "lipsync_only" and self.duration is not None:
+            raise ValueError("duration is not for lipsync_only, which lasts as long as its sound")
+        if self.image_url is None and (self.consent is not None or self.consent_id is not None):
+            raise ValueError("a consent is for the face in image_url, and there is none")
         if self.job_type == "full_render" and not (self.script or "").strip() and self.audio_url is None:
             raise ValueError("full_render needs a script or an audio_url")
         if self.image_url is not None and self.persona is not None:
