@@ -56,7 +56,7 @@ async def measured(server: RealServer, folder: Path, requests: int) -> dict[str,
     ) as operator:
         trusted = ssl.create_default_context(cadata=(await operator.get("/api/ca.pem")).text)
         stored, logged, cpu_s = stored_bytes(folder), len(server.log), server.cpu_s
-        records = (await operator.get("/api/audit/verdict")).json()["records"]
+        records = (await operator.get("/api/audit/verdict")).json()["lines"]
         begun = time.perf_counter()
         async with httpx.AsyncClient(
             base_url=server.tls_url, verify=trusted, trust_env=False, timeout=120
@@ -69,7 +69,7 @@ async def measured(server: RealServer, folder: Path, requests: int) -> dict[str,
         "answers_per_s": round(codes.total() / seconds, 1),
         "answers": dict(codes.most_common()),
         "machines_kept": len(machines),
-        "audit_records": verdict["records"] - records,
+        "audit_records": verdict["lines"] - records,
         "database_bytes": stored_bytes(folder) - stored,
         "log_bytes": len(server.log) - logged,
         "server_cpu_s": round(server.cpu_s - cpu_s, 1),

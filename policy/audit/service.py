@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
-from policy.audit.head import Head, HeadError, HeadFile
+from policy.audit.head import Head, HeadFile
 from policy.audit.models import AuditLine
 from policy.audit.recorded_end import RecordedEnd, Written
 from policy.audit.repository import TENANT, AuditLines, ChainEnd
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
-from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck
+from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judged
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, Writing, in_transaction, utcnow, when_committed
@@ -204,25 +205,19 @@ class AuditLog:
         """
         check = ChainCheck(self._key())
         wordless: set[int] = set()
-        try:
-            if self._end is None:
-                await self._walk(check, wordless)
-            else:
-                await self._end.verify(check, lambda: self._walk(check, wordless), kept)
-        except HeadError as error:
-            return AuditVerdict(lines=check.count, broken_at=check.count, code=error.code, reason=str(error))
-        except ChainBrokenError as error:
-            return AuditVerdict(
-                lines=check.count, broken_at=error.number, code=error.code, reason=error.reason
-            )
-        if wordless:
+        if self._end is None:
+            verdict = await judged(check, self._walk(check, wordless))
+        else:
+            walk = partial(self._walk, check, wordless)
+            verdict = await judged(check, self._end.verify(check, walk, kept))
+        if wordless and verdict.broken_at is None:
             return AuditVerdict(
                 lines=check.count,
                 broken_at=min(wordless),
                 code="audit.words_missing",
                 reason="its words were taken away",
             )
-        return AuditVerdict(lines=check.count)
+        return verdict
 
     async def _walk(self, check: ChainCheck, wordless: set[int]) -> None:
         """Check all lines after those that were checked already. Raises `ChainBrokenError`."""

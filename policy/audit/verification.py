@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from policy.audit.chain import BEGINNING, link
-from policy.audit.head import Head
+from policy.audit.head import Head, HeadError
+from policy.audit.schemas import AuditVerdict
 
 KEYED = "audit.keyed"
 """The line with which a chain from before keys goes on under its key."""
@@ -85,3 +86,14 @@ class ChainCheck:
             raise ChainBrokenError(self.count + 1, "audit.end_missing", "lines at the end are missing")
         if hash_there != head.sha256:
             raise ChainBrokenError(head.number, "audit.rewritten", "the chain was written anew")
+
+
+async def judged(check: ChainCheck, verifying: Awaitable[None]) -> AuditVerdict:
+    """Return what `verifying`, which fills `check`, has found."""
+    try:
+        await verifying
+    except HeadError as error:
+        return AuditVerdict(lines=check.count, broken_at=check.count, code=error.code, reason=str(error))
+    except ChainBrokenError as error:
+        return AuditVerdict(lines=check.count, broken_at=error.number, code=error.code, reason=error.reason)
+    return AuditVerdict(lines=check.count)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 
 from policy import Principal, require_permission
-from provisioning_api.audit.service import AuditView, Verdict
+from policy.audit import AuditVerdict
+from provisioning_api.audit.service import AuditView
 from provisioning_api.reach import ProvisioningDep
 from soundstage.paging import PAGED, PagingDep
 
@@ -37,6 +38,6 @@ async def read_audit(
 
 
 @router.get("/verdict")
-async def verify_audit(services: ProvisioningDep, _: ReadAudit) -> Verdict:
+async def verify_audit(services: ProvisioningDep, _: ReadAudit) -> AuditVerdict:
     """Whether every record is as it was written."""
     return await services.audit.verify()

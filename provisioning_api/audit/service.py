@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
-from policy.audit.head import Head, HeadError, HeadFile
+from policy.audit.head import Head, HeadFile
 from policy.audit.recorded_end import RecordedEnd, Written
-from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck
+from policy.audit.schemas import AuditVerdict
+from policy.audit.verification import KEYED, ChainCheck, judged
 from policy.representing import represented
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
@@ -38,15 +40,6 @@ class AuditView(BaseModel):
     subject: str
     data: dict[str, Any]
     sha256: str
-
-
-class Verdict(BaseModel):
-    """`broken_at`: the first record that does not fit, with code and reason; None when all fit."""
-
-    records: int
-    broken_at: int | None = None
-    code: str = ""
-    reason: str = ""
 
 
 class AuditLog:
@@ -130,16 +123,10 @@ class AuditLog:
             page = await AuditRecords(session).page(subject, newest_first, request)
         return page.of([AuditView.model_validate(one, from_attributes=True) for one in page.items])
 
-    async def verify(self) -> Verdict:
+    async def verify(self) -> AuditVerdict:
         """Check each record, and the end against the recorded one."""
         check = ChainCheck(self._end.key)
-        try:
-            await self._end.verify(check, lambda: self._walk(check))
-        except HeadError as error:
-            return Verdict(records=check.count, broken_at=check.count, code=error.code, reason=str(error))
-        except ChainBrokenError as error:
-            return Verdict(records=check.count, broken_at=error.number, code=error.code, reason=error.reason)
-        return Verdict(records=check.count)
+        return await judged(check, self._end.verify(check, partial(self._walk, check)))
 
     def close(self) -> None:
         """Record the end of the chain; before the process ends."""

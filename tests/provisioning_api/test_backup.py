@@ -186,4 +186,4 @@ async def test_records_from_before_keys_verify_after_a_restore(settings: Setting
     await put_back(back, archive)
     async with at_work(back) as (restored, _):
         verdict = (await restored.get("/api/audit/verdict")).json()
-    assert verdict["broken_at"] is None and verdict["records"] >= 5, verdict
+    assert verdict["broken_at"] is None and verdict["lines"] >= 5, verdict
