@@ -21,7 +21,8 @@ SHARED = Rate(burst=600, per_minute=600)
 
 class FailedAttempts:
     """Counts failures. Where there were too many, a key is looked up in memory before it is refused: it costs
-    a flood no question to the database, and whoever has a right key does not notice the flood.
+    a flood no question to the database, and whoever has a right key does not notice the flood. A new key
+    counts in a flood after `FRESH_S`.
     """
 
     def __init__(self, db: Database, keys: KeyService, changes: KeyChanges) -> None:

@@ -57,7 +57,8 @@ class PersonaPictures:
 
     async def open(self, persona_id: str, width: ThumbnailWidth) -> tuple[str, Path]:
         """Return hash and path of a WebP. Raises `persona.not_found`, what forbids to show the face
-        (`consent.revoked`), and Unavailable `persona.no_picture`.
+        (`consent.revoked`), Unavailable `persona.no_worker` and Upstream
+        `persona.no_picture`.
         """
         persona = self.library.get(persona_id)
         async with self.db.session() as session:
@@ -80,7 +81,7 @@ class PersonaPictures:
         """Have the worker draw it, and keep it in the place of those of earlier faces."""
         if self.program is not None and shutil.which(self.program) is None:
             raise Unavailable(
-                "persona.no_picture",
+                "persona.no_worker",
                 f"No picture can be drawn: the worker program {self.program} is not on this machine.",
                 "Install it with `make setup`, or name it in worker.command.",
             )

@@ -105,7 +105,7 @@ async def test_without_a_worker_it_says_what_is_missing(
     )
     with pytest.raises(SoundstageError) as refused:
         await studio.persona_pictures.open("nova", ThumbnailWidth.SMALL)
-    assert (refused.value.code, refused.value.status) == ("persona.no_picture", 503)
+    assert (refused.value.code, refused.value.status) == ("persona.no_worker", 503)
 
 
 async def test_the_real_worker_draws_a_drawn_character_once_and_anew_when_its_face_changes(
