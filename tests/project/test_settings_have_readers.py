@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
 from soundstage.settings import Settings
 from soundstage.settings.problems import setting_names
+from soundstage.settings.sources import ENV_ALIASES, NOT_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("soundstage", "policy", "farm", "studio", "agent", "provisioning_api", "lab", "pxe", "app")
@@ -49,3 +51,21 @@ def test_every_section_of_settings_has_a_reader() -> None:
         if not read:
             unread.append(path)
     assert unread == []
+
+
+def test_variables_that_are_no_settings_do_not_stop_a_program() -> None:
+    """A shell where `SOUNDSTAGE_FARM_SECRETS` was exported for a playbook could start no server."""
+    places = ("tools", "scripts", "ansible", "inventory", "molecule", "lab", "pxe", "jobs", "bench")
+    files = [
+        path
+        for place in places
+        for path in (ROOT / place).rglob("*")
+        if path.is_file() and not {".venv", "node_modules", "__pycache__"} & set(path.parts)
+    ]
+    named: set[str] = set()
+    for path in files:
+        text = path.read_bytes().decode(errors="ignore")
+        named |= set(re.findall(r"\bSOUNDSTAGE_([A-Z][A-Z_]*[A-Z])\b", text))
+    assert "FARM_SECRETS" in named
+    settings = {path.replace(".", "__").upper() for path in setting_names(Settings)}
+    assert named - settings - NOT_SETTINGS - set(ENV_ALIASES) == set()
