@@ -37,6 +37,8 @@ MARKED = frozenset({"render", "publication", "personas", "keys"})
 """Streams whose events say themselves whose they are."""
 OTHERS_SESSIONS = "audit:read"
 PROGRESS = "render.progress"
+RECENT_WINDOW = 5_000
+"""How far back `recent` looks, in events: whoever may see few of them must not have all of them loaded."""
 
 Names = Annotated[
     list[str] | None,
@@ -172,7 +174,7 @@ async def recent_events(
     """
     told = replace(wanted, kinds=(*wanted.kinds, f"-{PROGRESS}"))
     found: list[Event] = []
-    async with aclosing(events.search(told, None, last + 1, max(0, last - SEARCH_WINDOW))) as matching:
+    async with aclosing(events.search(told, None, last + 1, max(0, last - RECENT_WINDOW))) as matching:
         async for event in matching:
             if await reader.may_see(event):
                 found.append(event)

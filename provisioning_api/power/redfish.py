@@ -82,8 +82,7 @@ class RedfishClient:
         """
         path, found, etag = await self._system_with_tag()
         if "AssetTag" not in found:
-            chassis = (found.get("Links") or {}).get("Chassis") or [{}]
-            path = str(chassis[0].get("@odata.id") or "")
+            path = _first_link(found.get("Links"), "Chassis")
             answer = await self._request("GET", path) if path else None
             found = {} if answer is None else _json(answer)
             etag = None if answer is None else answer.headers.get("etag") or found.get("@odata.etag")
@@ -112,10 +111,10 @@ class RedfishClient:
         return path, system, answer.headers.get("etag") or system.get("@odata.etag")
 
     async def _first_system(self) -> str:
-        members = _json(await self._request("GET", f"{ROOT}/Systems")).get("Members") or []
-        if not members:
+        path = _first_link(_json(await self._request("GET", f"{ROOT}/Systems")), "Members")
+        if not path:
             raise Upstream("power.no_system", "The BMC knows no system.", "Name it: `system`.")
-        return str(members[0].get("@odata.id"))
+        return path
 
     async def _patch(self, path: str, content: dict[str, Any], etag: str | None) -> None:
         """Some BMCs insist on If-Match and some refuse it (412): both ways are tried."""
@@ -187,6 +186,13 @@ def _check(answer: httpx.Response) -> httpx.Response:
             "Look at the BMC's own log.",
         )
     return answer
+
+
+def _first_link(found: object, name: str) -> str:
+    """The path of the first resource that `name` lists; "" where a BMC lists none, or in no known shape."""
+    listed = found.get(name) if isinstance(found, dict) else None
+    first = listed[0] if isinstance(listed, list) and listed else None
+    return str(first.get("@odata.id") or "") if isinstance(first, dict) else ""
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

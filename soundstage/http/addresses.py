@@ -28,8 +28,10 @@ LOOPBACK_NETWORKS: tuple[Network, ...] = networks_of(("127.0.0.0/8", "::1/128"))
 METADATA = frozenset(
     ip_address(text) for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")
 )
-# RFC 6052 §2.1 and RFC 8215: an IPv4 address behind a translator.
-_NAT64 = (b"\x00\x64\xff\x9b" + bytes(8), b"\x00\x64\xff\x9b\x00\x01")
+# RFC 6052 §2.1 and RFC 8215: an IPv4 address behind a translator, in the last four bytes.
+_NAT64 = (b"\x00\x64\xff\x9b" + bytes(8), b"\x00\x64\xff\x9b\x00\x01" + bytes(6))
+# Of RFC 8215; where a translator with a shorter prefix finds the IPv4 address, only its network knows.
+_LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
 # RFC 4291 §2.5.5.1, deprecated: ::10.0.0.1.
 _IPV4_COMPATIBLE = bytes(12)
 
@@ -86,4 +88,5 @@ def is_never_allowed(address: Address) -> bool:
 def is_public(address: Address) -> bool:
     """Whether the address is one of the Internet's (`is_global` counts some reserved ones as such)."""
     site_local = isinstance(address, IPv6Address) and address.is_site_local
-    return address.is_global and not address.is_reserved and not site_local
+    translated = address.version == _LOCAL_NAT64.version and address in _LOCAL_NAT64
+    return address.is_global and not (address.is_reserved or site_local or translated)

@@ -85,7 +85,7 @@ async def test_a_filtered_reader_who_comes_back_misses_nothing_and_gets_nothing_
 
 
 async def test_the_latest_events_are_counted_among_those_that_are_wanted_and_may_be_read(
-    events: EventStore, db: Database
+    events: EventStore, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Drawn frames are none of them: 200 lines of a log would hold one render."""
     for _ in range(10):
@@ -100,6 +100,8 @@ async def test_the_latest_events_are_counted_among_those_that_are_wanted_and_may
     assert kinds == ["render.created", "render.state"] * 2
     assert len(await recent_events(events, reader, states, last, 99)) == 10
     assert ids(await recent_events(events, reader, states, last - 12, 1)) == [last - 13]
+    monkeypatch.setattr("agent.happenings.RECENT_WINDOW", 20)
+    assert len(await recent_events(events, reader, states, last, 99)) == 2
 
 
 class _Policy:

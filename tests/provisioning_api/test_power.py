@@ -17,6 +17,7 @@ import pytest
 from conftest import PATIENCE_S, eventually
 from redfish_emulator import SYSTEM
 
+from provisioning_api.power import redfish
 from provisioning_api.power.redfish import Bmc, RedfishClient
 from provisioning_api.power.schemas import PowerAction
 from provisioning_api.power.wake_on_lan import magic_packet
@@ -96,6 +97,18 @@ async def test_a_bmc_that_is_away_or_says_nonsense_is_a_clear_error(
     await operator.put("/api/machines/node1/power", json=setup)
     answer = await operator.get("/api/machines/node1/power")
     assert (answer.status_code, answer.json()["code"]) == (502, "power.bmc_unreachable")
+
+
+@pytest.mark.parametrize(
+    ("found", "path"),
+    [
+        ({"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]}, "/redfish/v1/Systems/1"),
+        *(({"Members": odd}, "") for odd in (None, [], {}, "x", ["x"], [None], [{}], {"@odata.id": "/x"})),
+        *((odd, "") for odd in (None, [], "x", 1)),
+    ],
+)
+def test_a_list_of_any_shape_gives_a_path_or_none(found: object, path: str) -> None:
+    assert redfish._first_link(found, "Members") == path
 
 
 @pytest.mark.parametrize(

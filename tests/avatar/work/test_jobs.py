@@ -18,6 +18,7 @@ from avatar.errors import AvatarError, InvalidInput, Unavailable
 from avatar.spec import LipsyncSpec, MediaRef, RenderSpec, Scene, VideoFace
 from avatar.spec.job import JOB_TYPES, JobRefused, Presenter, face_of, read_job, spec_of_job
 from avatar.speech import speak
+from avatar.work import outgoing
 from avatar.work.outgoing import FetchBounds, fetch_file, read_networks
 
 CONSENT = {"person": "Nobody", "purpose": "tests", "granted_at": "2026-11-02"}
@@ -143,6 +144,7 @@ def fetched(url: str, tmp_path: Path, **bounds: Any) -> AvatarError:
         "127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
         "0.0.0.0", "[::]",  # noqa: S104 - asked for, not listened on
         "10.0.0.1", "192.168.1.1", "169.254.169.254", "[fd00:ec2::254]", "[64:ff9b::7f00:1]", "224.0.0.1",
+        "[64:ff9b:1:a00:0:100:808:808]",
     ],
 )  # fmt: skip
 def test_no_url_leads_into_this_machine_or_its_networks(host: str, tmp_path: Path) -> None:
@@ -167,6 +169,14 @@ def test_what_is_no_url_to_fetch_is_refused(url: str, tmp_path: Path) -> None:
 
 def test_plain_http_is_for_networks_that_the_operator_opened(tmp_path: Path) -> None:
     assert fetched("http://93.184.215.14/x", tmp_path).code == "job.bad_url"
+
+
+def test_a_public_address_of_this_machine_is_none_that_jobs_fetch_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its services may trust it."""
+    monkeypatch.setattr(outgoing, "_is_public", lambda _: True)
+    assert fetched("https://127.0.0.1/x", tmp_path, networks=()).code == "job.address_refused"
 
 
 def test_a_name_that_means_a_public_and_a_private_address_is_refused(
@@ -212,6 +222,18 @@ def slow(handler: BaseHTTPRequestHandler) -> None:
         return
 
 
+def dripping(handler: BaseHTTPRequestHandler) -> None:
+    """Headers without an end, each before anybody calls it silence."""
+    try:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(100):
+            handler.wfile.write(b"X-%d: y\r\n" % number)
+            handler.wfile.flush()
+            time.sleep(0.1)
+    except OSError:
+        return
+
+
 def packed(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Encoding", "gzip")
@@ -230,6 +252,7 @@ def elsewhere(handler: BaseHTTPRequestHandler) -> None:
         (endless, {"max_bytes": 1 << 20}, "job.file_too_large"),
         (silent, {"silence_s": 0.3}, "job.too_slow"),
         (slow, {"total_s": 0.5}, "job.too_slow"),
+        (dripping, {"total_s": 0.5}, "job.too_slow"),
         (packed, {}, "job.not_fetched"),
         (elsewhere, {}, "job.not_fetched"),
         (b"", {}, "job.not_fetched"),

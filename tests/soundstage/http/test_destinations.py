@@ -62,6 +62,11 @@ def test_private_networks_are_closed_unless_the_operator_opens_them(address: str
     assert code_of(TRUSTING, address) == code_of(OPERATOR, address) == ""
 
 
+def test_an_address_whose_ipv4_part_only_a_translator_knows_is_none_of_the_internet() -> None:
+    # A translator with the prefix of RFC 8215 itself reads 10.0.1.8 here, the last four bytes are 8.8.8.8.
+    assert code_of(CAREFUL, "64:ff9b:1:a00:0:100:808:808") == "outgoing.address_refused"
+
+
 def test_a_network_opens_itself_and_no_other() -> None:
     one = Destinations(NOBODY, (ip_network("10.1.0.0/16"),))
     assert code_of(one, "10.1.2.3") == "" and code_of(one, "10.2.0.1") == "outgoing.address_refused"

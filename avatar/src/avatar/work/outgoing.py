@@ -7,12 +7,13 @@ address it means is checked, and the call goes to the very address that was chec
 from __future__ import annotations
 
 import socket
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -27,8 +28,10 @@ MOST_ATTEMPTS = 3
 _PORTS = {"http": 80, "https": 443}
 # Clouds give out credentials here: Amazon, Google, Alibaba, Azure. 169.254.169.254 is link-local.
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")))
-# RFC 6052 §2.1 and RFC 8215: an IPv4 address behind a translator.
-_NAT64 = (b"\x00\x64\xff\x9b" + bytes(8), b"\x00\x64\xff\x9b\x00\x01")
+# RFC 6052 §2.1 and RFC 8215: an IPv4 address behind a translator, in the last four bytes.
+_NAT64 = (b"\x00\x64\xff\x9b" + bytes(8), b"\x00\x64\xff\x9b\x00\x01" + bytes(6))
+# Of RFC 8215; where a translator with a shorter prefix finds the IPv4 address, only its network knows.
+_LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +64,60 @@ def fetch_file(
     Unavailable `job.unreachable`, `job.too_slow`.
     """
     parsed, port = _parsed(url, what)
-    deadline = time.monotonic() + bounds.total_s
     addresses = _checked_addresses(parsed, port, bounds, what)
-    with _reported(what, parsed.host), httpx.Client(trust_env=False, timeout=bounds.silence_s) as client:
+    with (
+        _Deadline(bounds.total_s) as deadline,
+        _reported(what, parsed.host, deadline),
+        httpx.Client(trust_env=False, timeout=bounds.silence_s) as client,
+    ):
         for number, address in enumerate(addresses, start=1):
             request = client.build_request("GET", parsed, headers=HEADERS)
             request.url = parsed.copy_with(host=str(address))
             # The certificate is still that of the name.
-            request.extensions = {**request.extensions, "sni_hostname": parsed.host}
+            request.extensions |= {"sni_hostname": parsed.host, "trace": deadline.watch}
             try:
                 answer = client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout):
-                if number == len(addresses):
+                if number == len(addresses) or deadline.is_over:
                     raise
                 continue
             try:
-                _save(answer, target, bounds, what, parsed.host, deadline, check)
+                _save(answer, target, bounds, what, parsed.host, check)
             finally:
                 answer.close()
             return
+
+
+class _Deadline:
+    """Ends a connection after so many seconds in all, whatever it does meanwhile: silence alone is bounded by
+    the client, and a byte now and then is no silence.
+    """
+
+    def __init__(self, total_s: float) -> None:
+        self.is_over = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(total_s, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, event: str, info: dict[str, Any]) -> None:
+        """Take note of the socket; httpcore calls it at each step of a request."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+        if self.is_over:
+            self._end()
+
+    def _end(self) -> None:
+        self.is_over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _parsed(url: str, what: str) -> tuple[httpx.URL, int]:
@@ -109,7 +147,8 @@ def _checked_addresses(parsed: httpx.URL, port: int, bounds: FetchBounds, what: 
     for address in addresses:
         inner = _embedded(address)
         listed = any(inner.version == one.version and inner in one for one in bounds.networks)
-        if _is_never_allowed(inner) or not (listed or _is_public(inner)):
+        open_to_jobs = listed or (_is_public(inner) and not _is_of_this_machine(inner))
+        if _is_never_allowed(inner) or not open_to_jobs:
             raise InvalidInput(
                 "job.address_refused",
                 f"{what} leads to {address}, where files of jobs are not fetched from.",
@@ -143,7 +182,20 @@ def _is_never_allowed(address: Address) -> bool:
 
 def _is_public(address: Address) -> bool:
     site_local = isinstance(address, IPv6Address) and address.is_site_local
-    return address.is_global and not address.is_reserved and not site_local
+    translated = address.version == _LOCAL_NAT64.version and address in _LOCAL_NAT64
+    return address.is_global and not (address.is_reserved or site_local or translated)
+
+
+def _is_of_this_machine(address: Address) -> bool:
+    """Whether a connection arrives at this machine: a kernel then chooses the destination as the source too.
+    No packet is sent."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), 9))
+            return ip_address(str(probe.getsockname()[0]).partition("%")[0]) == address
+    except OSError:
+        return False
 
 
 def _save(
@@ -152,7 +204,6 @@ def _save(
     bounds: FetchBounds,
     what: str,
     host: str,
-    deadline: float,
     check: Callable[[], None],
 ) -> None:
     packed = answer.headers.get("content-encoding", "identity").strip().lower()
@@ -174,22 +225,22 @@ def _save(
                     f"{what} is larger than {bounds.max_bytes >> 20} MiB.",
                     "Make the file smaller.",
                 )
-            if time.monotonic() > deadline:
-                raise _too_slow(what, host)
             file.write(chunk)
     if received == 0:
         raise InvalidInput("job.not_fetched", f"{what}: {host} sent an empty file.", "Check the URL.")
 
 
 @contextmanager
-def _reported(what: str, host: str) -> Iterator[None]:
+def _reported(what: str, host: str, deadline: _Deadline) -> Iterator[None]:
     try:
         yield
+        if deadline.is_over:  # what ends with its connection looks whole
+            raise _too_slow(what, host)
     except AvatarError:
         raise
-    except httpx.TimeoutException as error:
-        raise _too_slow(what, host) from error
     except httpx.HTTPError as error:
+        if deadline.is_over or isinstance(error, httpx.TimeoutException):
+            raise _too_slow(what, host) from error
         raise Unavailable(
             "job.unreachable", f"{what}: {host} cannot be reached, or broke off.", "Try again later."
         ) from error
