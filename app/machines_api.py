@@ -10,6 +10,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from app.local_access import read_local_access
 from policy import Principal
 from policy.representing import HEADER, PERMISSION, Represented
 from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
+from soundstage.http.addresses import is_of_this_machine
 from soundstage.paging import TOTAL_HEADER, Page
 from soundstage.settings import Settings
 from soundstage.settings.sections import read_key_file
@@ -164,7 +166,7 @@ async def machines_api(settings: Settings, acting_for: Principal | None = None) 
     url, key = _access(settings)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
-        base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=_trusted(settings)
+        base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=_trusted(settings, url)
     ) as client:
         yield MachinesApi(client, None if acting_for is None else Represented.of(acting_for))
 
@@ -173,7 +175,9 @@ def _access(settings: Settings) -> tuple[str, str | None]:
     """Return URL and key. The local key goes only to the server that has written where it listens."""
     chosen = settings.provisioning
     if chosen.api_key_file is not None:
-        return _url(settings), read_key_file(chosen.api_key_file)
+        url = _url(settings)
+        _require_private_transport(settings, url)
+        return url, read_key_file(chosen.api_key_file)
     local = read_local_access(settings.state_dir)
     wanted = None if chosen.api_url is None else str(chosen.api_url).rstrip("/")
     if local is not None and local.provisioning_url is not None and wanted in (None, local.provisioning_url):
@@ -181,11 +185,40 @@ def _access(settings: Settings) -> tuple[str, str | None]:
     return _url(settings), None
 
 
-def _trusted(settings: Settings) -> ssl.SSLContext | bool:
-    """Return whom to trust: the authority that is named and no other; True is what the system trusts."""
+def _require_private_transport(settings: Settings, url: str) -> None:
+    """Raise Forbidden before a key would leave this machine unencrypted, unless the operator allows it."""
+    found = httpx.URL(url)
+    if found.scheme != "https" and not _is_of_this_machine(found.host) and not settings.auth.plain_http:
+        raise Forbidden(
+            "machines.plain_http",
+            f"A key that goes to {url} can be read on the way: it is plain HTTP to another machine.",
+            f"Set {URL_SETTING} to its https address, and name its authority with `soundstage machines --ca "
+            "FILE`; or set auth.plain_http where nobody can listen.",
+        )
+
+
+def _is_of_this_machine(host: str) -> bool:
+    """Whether packets to a host stay here. A name other than localhost may lead anywhere."""
+    try:
+        return host == "localhost" or is_of_this_machine(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _trusted(settings: Settings, url: str) -> ssl.SSLContext | bool:
+    """Return whom to trust: the authority that is named and no other; True is what the system trusts.
+
+    Raises Invalid for an authority that nothing would be checked against.
+    """
     path = settings.provisioning.api_ca_file
     if path is None:
         return True
+    if httpx.URL(url).scheme != "https":
+        raise Invalid(
+            "machines.ca_without_tls",
+            f"An authority is named ({path}), and {url} is plain HTTP: nothing would be checked.",
+            f"Set {URL_SETTING} to the https address, or leave out `--ca` and {CA_SETTING}.",
+        )
     try:
         return ssl.create_default_context(cafile=str(path))
     except OSError as error:  # an ssl.SSLError is one

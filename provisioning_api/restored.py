@@ -6,8 +6,11 @@ allows would happen a second time: a working disk would be wiped. Called by `sou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy.audit.recorded_end import Origin
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.enrolment.service import EnrolmentService
 from provisioning_api.machines.journal import MachineJournal
@@ -19,6 +22,14 @@ from soundstage.database import Database
 BY = "a restored backup"
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How many machines had something open, and where the lines of the audit log come from."""
+
+    machines: int
+    log: Origin
+
+
 class Restored:
     def __init__(
         self, db: Database, journal: MachineJournal, audit: AuditLog, enrolments: EnrolmentService
@@ -28,15 +39,15 @@ class Restored:
         self._journal = journal
         self._enrolments = enrolments
 
-    async def close_what_was_open(self) -> int:
-        """Uses up writes that were allowed, closes windows, calls off wipes; gives how many machines.
+    async def close_what_was_open(self, *, accept_unproven: bool = False) -> Closed:
+        """Uses up writes that were allowed, closes windows, calls off wipes; gives of how many machines.
 
-        The audit log goes on from the copy, with a record that says so.
+        The audit log goes on from the copy, with a record that says so, if its lines are proven or accepted.
         """
-        await self._audit.go_on_restored("backup.restored")
+        log = await self._audit.go_on_restored("backup.restored", accept_unproven=accept_unproven)
         async with self._db.transaction() as session:
             found = [await self._close(session, machine) for machine in await Machines(session).list()]
-        return sum(found)
+        return Closed(sum(found), log)
 
     async def _close(self, session: AsyncSession, machine: Machine) -> bool:
         closed = {

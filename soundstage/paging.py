@@ -152,7 +152,7 @@ def _any_spelling(
 
 def next_link(request: Request, cursor: object) -> str:
     """Return the value of `Link` that leads to the page after `cursor`."""
-    url = request.url.remove_query_params("before").include_query_params(cursor=cursor)
+    url = request.url.include_query_params(cursor=cursor)
     return f'<{url.path}?{url.query}>; rel="next"'
 
 

@@ -10,6 +10,7 @@ from app.archive.secrets import Secrets, look_at_machine_secrets
 from app.migrating import PROVISIONING, current_revision, migrate, newest_revision
 from app.provisioning import build_process
 from policy.audit.head import KEY_FILE as AUDIT_KEY
+from provisioning_api.restored import Closed
 from soundstage.database import Database
 from soundstage.sealing import KEY_FILE, Sealer
 from soundstage.settings import Settings
@@ -66,14 +67,14 @@ async def machine_secrets(settings: Settings) -> Secrets:
         await database.close()
 
 
-async def close_what_was_open(settings: Settings) -> int:
+async def close_what_was_open(settings: Settings, *, accept_unproven: bool = False) -> Closed:
     """After a restore: brings the machines' database up to date, and ends what was open when the backup was
-    made. Gives how many machines that concerns.
+    made. Gives how many machines that concerns, and whether their audit log goes on.
     """
     process = build_process(settings)
     try:
         await migrate(process.database, settings.state_dir, tree=PROVISIONING)
-        return await process.services.restored.close_what_was_open()
+        return await process.services.restored.close_what_was_open(accept_unproven=accept_unproven)
     finally:
         process.services.audit.close()
         await process.database.close()

@@ -9,13 +9,14 @@ import typer
 
 from app.cli.connection import asked, require_no_server
 from app.cli.state import Invocation, JsonFlag, invocation, run
-from soundstage.errors import Invalid
+from soundstage.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
     from app.archive import Backup
     from app.archive.secrets import Secrets
     from app.cli.printing import Printer
     from app.cli.studio_api import StudioApi
+    from policy.audit.recorded_end import Origin
     from soundstage.settings import Settings
 
 
@@ -47,15 +48,37 @@ def _shut_machines(state_dir: Path, secrets: Secrets) -> str:
     )
 
 
-def _unproven(state_dir: Path) -> str:
-    """What to do about an audit log whose key did not come back."""
+def _unproven(key: Path, log: Origin, name: str) -> tuple[str, str]:
+    """What is wrong with an audit log that nothing proves, and what to do about it."""
+    from policy.audit.recorded_end import Written
+
+    accept = "`soundstage restore --finish --accept-unproven-log`"
+    if log.written is Written.UNKEYED:
+        return (
+            f"Nothing proves the {name}: its {log.lines} lines carry no key, and {key} is there. They are "
+            "from before keys, or somebody has rewritten them. Nothing was added to it.",
+            f"Take a backup that you trust. To go on from this one all the same, run {accept} before the "
+            "server starts; the log will say so.",
+        )
+    return (
+        f"The {name} was written with another key than {key}, or there is none. Nothing was added to it.",
+        "Put the old key there and run `soundstage restore --finish` before the server starts. If it is "
+        f"lost, {accept} goes on; the old lines cannot be verified any more.",
+    )
+
+
+def _unproven_logs(
+    settings: Settings, studio: Origin | None, machines: Origin | None
+) -> list[tuple[str, str]]:
+    """The same of both processes' logs; None where there is none."""
     from policy.audit.head import KEY_FILE
 
-    return (
-        f"The audit log was written with another key than {state_dir / KEY_FILE}, or there is none. Put the "
-        "old key there and run `soundstage restore --finish` before the server starts; without it the lines "
-        "of the backup cannot be verified any more."
+    state = settings.state_dir.absolute()
+    logs = (
+        (state / KEY_FILE, studio, "audit log"),
+        (state / "provisioning" / "keys" / KEY_FILE, machines, "audit log of machines"),
     )
+    return [_unproven(key, log, name) for key, log, name in logs if log is not None and log.unproven]
 
 
 def _closed(machines: int) -> str:
@@ -175,6 +198,13 @@ def register(cli: typer.Typer) -> None:
             ),
         ] = False,
         force: Annotated[bool, typer.Option("--force", help="Put it in the place of what is there.")] = False,
+        accept_unproven_log: Annotated[
+            bool,
+            typer.Option(
+                "--accept-unproven-log",
+                help="Go on from an audit log whose lines nothing proves; the log says so.",
+            ),
+        ] = False,
         as_json: JsonFlag = False,
     ) -> None:
         """Check a backup and put it back. Stop the server first."""
@@ -188,7 +218,7 @@ def register(cli: typer.Typer) -> None:
             )
         require_no_server(called.settings().state_dir, "restore")
         if archive is None:
-            _finish(called, printer)
+            _finish(called, printer, accept_unproven=accept_unproven_log)
             return
 
         async def work() -> None:
@@ -211,13 +241,17 @@ def register(cli: typer.Typer) -> None:
             )
             await migrate_database(services.database, services.settings.state_dir)
             put_back = AuditEntry("backup.restored", "cli", archive.name, data={"revision": done.revision})
-            has_audit_key = await services.audit.go_on_restored(put_back)
+            log = await services.audit.go_on_restored(put_back, accept_unproven=accept_unproven_log)
             services.audit.close()
             key = _key_file(services.settings)
             secrets = await look_at_secrets(services.database, Sealer(key.parent).unseal)
             await services.database.close()
             lost = done.machines and not (key.parent / "provisioning" / "keys").is_dir()
-            closed = await close_what_was_open(services.settings) if done.machines else 0
+            closed = (
+                await close_what_was_open(services.settings, accept_unproven=accept_unproven_log)
+                if done.machines
+                else None
+            )
             of_machines = await machine_secrets(services.settings) if done.machines else Secrets(0, 0)
             if printer.as_json:
                 kept = str(done.kept) if done.kept else None
@@ -229,10 +263,12 @@ def register(cli: typer.Typer) -> None:
                         "unreadable_secrets": secrets.unreadable,
                         "machines": done.machines,
                         "keys": done.keys,
-                        "closed": closed,
+                        "closed": closed.machines if closed else 0,
                         "machine_secrets": of_machines.sealed,
                         "unreadable_machine_secrets": of_machines.unreadable,
-                        "audit": has_audit_key,
+                        "audit": accept_unproven_log or not log.unproven,
+                        "unproven_lines": log.unproven,
+                        "unproven_machine_lines": closed.log.unproven if closed else 0,
                     }
                 )
                 return
@@ -240,11 +276,12 @@ def register(cli: typer.Typer) -> None:
                 f"Restored {done.members} files."
                 + (f" The old database is {done.kept}." if done.kept else "")
             )
-            if not has_audit_key:
-                printer.line(_unproven(key.parent))
+            if not accept_unproven_log:
+                for problem in _unproven_logs(services.settings, log, closed.log if closed else None):
+                    printer.line(" ".join(problem))
             if of_machines.unreadable:
                 printer.line(_shut_machines(key.parent, of_machines))
-            for remark in _remarks(key, secrets, lost=lost, closed=closed):
+            for remark in _remarks(key, secrets, lost=lost, closed=closed.machines if closed else 0):
                 printer.line(remark)
 
         run(work())
@@ -256,7 +293,7 @@ def register(cli: typer.Typer) -> None:
         printer = called.printer(as_json)
 
         require_no_server(called.settings().state_dir, "restore --finish")
-        _finish(called, printer)
+        _finish(called, printer, accept_unproven=False)
 
     @cli.command()
     def gc(
@@ -285,8 +322,10 @@ def register(cli: typer.Typer) -> None:
             printer.line(f"Still {plan['over_quota_bytes'] / 1e6:.1f} MB over the quota.")
 
 
-def _finish(called: Invocation, printer: Printer) -> None:
-    """What follows when a database came back by other means than `restore`."""
+def _finish(called: Invocation, printer: Printer, *, accept_unproven: bool) -> None:
+    """What follows when a database came back by other means than `restore`. Raises Conflict for an audit log
+    that nothing proves: whoever restored it must not start the server unaware.
+    """
 
     async def work() -> None:
         from app.archive import close_what_was_open, has_database, has_machines
@@ -295,19 +334,27 @@ def _finish(called: Invocation, printer: Printer) -> None:
         from policy.audit import AuditEntry
 
         settings = called.settings()
-        closed = await close_what_was_open(settings) if has_machines(settings) else 0
+        closed = (
+            await close_what_was_open(settings, accept_unproven=accept_unproven)
+            if has_machines(settings)
+            else None
+        )
+        log = None
         chain = has_database(settings)
         if chain:
             services = build(settings)
             await migrate_database(services.database, settings.state_dir)
             put_back = AuditEntry("backup.restored", "cli", "by other means")
-            if not await services.audit.go_on_restored(put_back):
-                # Asked for once more: the old key is gone, and the log goes on without it.
-                await services.audit.accept_end(put_back)
+            log = await services.audit.go_on_restored(put_back, accept_unproven=accept_unproven)
             services.audit.close()
             await services.database.close()
-        lines = [_closed(closed) if closed else "Nothing was open."]
+        machines = closed.machines if closed else 0
+        lines = [_closed(machines) if machines else "Nothing was open."]
+        if not accept_unproven:
+            problems = _unproven_logs(settings, log, closed.log if closed else None)
+            if problems:
+                raise Conflict("restore.unproven_log", *problems[0])
         lines += ["The audit log goes on from the copy."] if chain else []
-        printer.answer({"closed": closed, "audit": chain}, "\n".join(lines))
+        printer.answer({"closed": machines, "audit": chain}, "\n".join(lines))
 
     run(work())

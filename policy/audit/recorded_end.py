@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from soundstage.telemetry import get_logger
 
 READS = 8
 BEHIND = "audit.head_behind"
+UNPROVEN = "unproven"
+"""Where a line holds how many lines before it a person has accepted without a proof."""
 
 
 NO_KEY = b"\0"
@@ -27,6 +30,22 @@ class Written(StrEnum):
     OURS = "ours"
     UNKEYED = "unkeyed"
     ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the lines of a chain that was put back come from. `unproven` counts its lines when the key that
+    is here, or its absence, proves none of them; 0 where the log goes on by itself.
+    """
+
+    written: Written
+    lines: int
+    unproven: int = 0
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """What the line tells with which the log goes on."""
+        return {UNPROVEN: self.unproven} if self.unproven else {}
 
 
 class ChainTable(Protocol):
@@ -57,16 +76,25 @@ class RecordedEnd:
         """Whether there is a key already; asking makes none."""
         return self._file.has_key
 
-    async def written(self, walk: Callable[[ChainCheck], Awaitable[None]]) -> Written:
-        """Return whose key the lines of a chain that was put back fit. A missing key is not made by it."""
-        check, is_whole = ChainCheck(self.key if self.has_key else NO_KEY), True
+    async def origin(self, walk: Callable[[ChainCheck], Awaitable[None]]) -> Origin:
+        """Return whose key the lines of a chain that was put back fit. A missing key is not made by it.
+
+        Anybody can write lines without a key: where there is a key already, they prove nothing.
+        """
+        has_key = self.has_key
+        check, is_whole = ChainCheck(self.key if has_key else NO_KEY), True
         try:
             await walk(check)
         except ChainBrokenError:
             is_whole = False
+        async with self._db.session() as session:
+            last = await self._open_table(session).last()
+        lines = 0 if last is None else last.number
         if check.count and is_whole and check.is_unkeyed:
-            return Written.UNKEYED
-        return Written.OURS if is_whole or check.keyed else Written.ELSEWHERE
+            return Origin(Written.UNKEYED, lines, lines if has_key else 0)
+        if is_whole or check.keyed:
+            return Origin(Written.OURS, lines)
+        return Origin(Written.ELSEWHERE, lines, lines)
 
     async def start(
         self,

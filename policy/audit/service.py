@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadFile
 from policy.audit.models import AuditLine
-from policy.audit.recorded_end import RecordedEnd, Written
+from policy.audit.recorded_end import Origin, RecordedEnd, Written
 from policy.audit.repository import TENANT, AuditLines, ChainEnd
 from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
 from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judged
@@ -138,23 +138,23 @@ class AuditLog:
                 when_committed(session, lambda: self._committed(session))
             await self.record(session, entry)
 
-    async def go_on_restored(self, entry: AuditEntry) -> bool:
-        """Go on from a chain that was put back, if this log has the key of its lines; return whether it has.
+    async def go_on_restored(self, entry: AuditEntry, *, accept_unproven: bool = False) -> Origin:
+        """Go on from a chain that was put back, if its lines are proven or from before keys and there is no
+        key yet; return where they come from.
 
-        Without the key nothing is written, and none is made: the right one may still be brought. Lines from
-        before keys go on under the key of this log.
+        Otherwise nothing is written, and no key is made: the right one may still be brought. With
+        `accept_unproven` a person goes on all the same, and the line says over how many lines.
         """
-        written = (
-            Written.OURS
-            if self._end is None
-            else await self._end.written(lambda check: self._walk(check, set()))
-        )
-        if written is Written.ELSEWHERE:
-            return False
-        if written is Written.UNKEYED:
-            await self.accept_end(AuditEntry(KEYED, entry.actor))
-        await self.accept_end(entry)
-        return True
+        if self._end is None:
+            await self.accept_end(entry)
+            return Origin(Written.OURS, 0)
+        origin = await self._end.origin(lambda check: self._walk(check, set()))
+        if origin.unproven and not accept_unproven:
+            return origin
+        if origin.written is Written.UNKEYED:
+            await self.accept_end(AuditEntry(KEYED, entry.actor, data=origin.facts))
+        await self.accept_end(replace(entry, data={**entry.data, **origin.facts}))
+        return origin
 
     async def head(self) -> AuditHead | None:
         """Return the end of the chain, to be kept elsewhere; None while the log is empty."""

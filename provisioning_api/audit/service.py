@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadFile
-from policy.audit.recorded_end import RecordedEnd, Written
+from policy.audit.recorded_end import Origin, RecordedEnd, Written
 from policy.audit.schemas import AuditVerdict
 from policy.audit.verification import KEYED, ChainCheck, judged
 from policy.representing import represented
@@ -65,11 +65,18 @@ class AuditLog:
             when_committed(session, lambda: self._end.committed(session.info[_END]))
             await self.record(session, "soundstage", action, "", data)
 
-    async def go_on_restored(self, action: str) -> None:
-        """Go on from a chain that was put back; lines from before keys go on under the key of this log."""
-        if await self._end.written(self._walk) is Written.UNKEYED:
-            await self.accept_end(KEYED, {})
-        await self.accept_end(action, {})
+    async def go_on_restored(self, action: str, *, accept_unproven: bool = False) -> Origin:
+        """Go on from a chain that was put back, as the studio's log does; return where its lines come from.
+
+        Lines that nothing proves are left alone unless `accept_unproven` says otherwise.
+        """
+        origin = await self._end.origin(self._walk)
+        if origin.unproven and not accept_unproven:
+            return origin
+        if origin.written is Written.UNKEYED:
+            await self.accept_end(KEYED, origin.facts)
+        await self.accept_end(action, origin.facts)
+        return origin
 
     async def record(
         self,

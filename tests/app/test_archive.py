@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import tarfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,15 +14,21 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
+from sqlalchemy import delete, insert, inspect, select
 from two_tenants import calling, key_of
 
 from app.archive import Backup, gather, restore, save
+from app.archive.manifest import sha256_of
 from app.composition import Services, build, opened
 from app.provisioning import build_process
 from app.web import create_app
 from policy.audit import AuditEntry, AuditLog
+from policy.audit.chain import BEGINNING, link
+from policy.audit.models import AuditLine
+from policy.audit.service import _content
 from provisioning_api.announcements.schemas import AnnouncementRequest
 from provisioning_api.machines.models import Machine
+from soundstage.database import Database
 from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, StorageFull
 from soundstage.sealing import KEY_FILE, Sealer
 from soundstage.settings import Settings
@@ -332,6 +339,74 @@ def test_who_has_lost_the_audit_key_goes_on_and_the_old_lines_stay_unproven(
     assert cli("backup", "backup.tar").code == 0
     settings.state_dir.rename(home / "before")
     assert cli("restore", "backup.tar", "--json").json["audit"] is False
-    assert cli("restore", "--finish").code == 0
+    waits = cli("restore", "--finish", "--json")
+    assert (waits.code, waits.json["code"]) == (1, "restore.unproven_log")
+    assert not (settings.state_dir / "audit.key").exists()
+    assert cli("restore", "--finish", "--accept-unproven-log").code == 0
     verdict = cli("audit", "verify", "--json").json
     assert (verdict["broken_at"], verdict["code"]) == (1, "audit.line_changed")
+    [line] = [line for line in cli("audit", "list", "--json").json if line["kind"] == "backup.restored"]
+    assert line["data"]["unproven"] >= 3
+
+
+async def _rewrite_log(database: Path) -> int:
+    """Take out the second line and compute the chain anew without a key; return how many are left."""
+    db = Database(f"sqlite+aiosqlite:///{database}")
+    async with db.transaction() as session:
+        lines = list(await session.scalars(select(AuditLine).order_by(AuditLine.number)))
+        rows = [
+            {column.key: getattr(line, column.key) for column in inspect(AuditLine).columns} for line in lines
+        ]
+        await session.execute(delete(AuditLine))
+        before = BEGINNING
+        del rows[1]
+        for number, row in enumerate(rows, 1):
+            row |= {"number": number, "before": before}
+            before = row["sha256"] = link(_content(row))
+        await session.execute(insert(AuditLine), rows)
+    await db.close()
+    return len(rows)
+
+
+def _with_a_rewritten_log(archive: Path, folder: Path) -> tuple[Path, int]:
+    """What somebody makes of an archive who can write to it and has no key."""
+    database = folder / "rewritten.sqlite"
+    with tarfile.open(archive) as source:
+        database.write_bytes(source.extractfile("database.sqlite").read())  # type: ignore[union-attr]
+    lines = asyncio.run(_rewrite_log(database))
+    content = database.read_bytes()
+
+    def change(name: str, data: bytes) -> tuple[str, bytes]:
+        if name == "database.sqlite":
+            return name, content
+        if name == "manifest.json":
+            listed = json.loads(data)
+            for member in listed["members"]:
+                if member["path"] == "database.sqlite":
+                    member |= {"sha256": sha256_of(database), "bytes": len(content)}
+            return name, json.dumps(listed).encode()
+        return name, data
+
+    return rewritten(archive, change), lines
+
+
+def test_a_log_that_was_rewritten_without_the_key_is_not_gone_on_from(
+    cli: Cli, settings: Settings, home: Path
+) -> None:
+    asyncio.run(_lines(settings, keyed=True))
+    assert cli("backup", "backup.tar").code == 0
+    forged, lines = _with_a_rewritten_log(home / "backup.tar", home)
+    ran = cli("restore", str(forged), "--force", "--json").json
+    assert (ran["audit"], ran["unproven_lines"]) == (False, lines)
+    said = cli("restore", str(forged), "--force").out
+    assert "Nothing proves the audit log" in said and "--finish --accept-unproven-log" in said
+    assert cli("audit", "verify", "--json").json["broken_at"] is not None
+    refused = cli("restore", "--finish", "--json")
+    assert (refused.code, refused.json["code"]) == (1, "restore.unproven_log")
+    kinds = [line["kind"] for line in cli("audit", "list", "--json").json]
+    assert len(kinds) == lines and not {"audit.keyed", "backup.restored"} & set(kinds)
+
+    assert cli("restore", "--finish", "--accept-unproven-log").code == 0
+    assert cli("audit", "verify", "--json").json["broken_at"] is None
+    told = {line["kind"]: line["data"].get("unproven") for line in cli("audit", "list", "--json").json}
+    assert (told["audit.keyed"], told["backup.restored"]) == (lines, lines)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from app import machines_api as asked
 from app.machines_api import MachinesApi, machines_api, pause_s
-from soundstage.errors import Invalid
+from soundstage.errors import Forbidden, Invalid
 from soundstage.settings import Settings
 
 
@@ -56,3 +58,51 @@ async def test_a_port_that_nobody_knows_is_said() -> None:
         async with machines_api(settings):
             pass
     assert unknown.value.code == "machines.unknown_port"
+
+
+def _elsewhere(home: Path, url: str, **more: object) -> Settings:
+    key = home / "machines.key"
+    key.write_text("sk_of_an_operator")
+    section = {"api_url": url, "api_key_file": key, **more}
+    return Settings.model_validate({"provisioning": section, "state_dir": home / "state"})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.5:8001", "http://farm.example:8001", "http://[2001:db8::5]:8001"]
+)
+async def test_a_key_goes_to_no_other_machine_over_plain_http(home: Path, url: str) -> None:
+    settings = _elsewhere(home, url)
+    with pytest.raises(Forbidden, match="read on the way") as refused:
+        async with machines_api(settings):
+            pass
+    assert refused.value.code == "machines.plain_http" and "auth.plain_http" in refused.value.hint
+    allowed = settings.model_copy(update={"auth": settings.auth.model_copy(update={"plain_http": True})})
+    async with machines_api(allowed):
+        pass
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "http://localhost:8001", "https://10.0.0.5:8002"])
+async def test_a_key_goes_over_loopback_and_tls(home: Path, url: str) -> None:
+    async with machines_api(_elsewhere(home, url)):
+        pass
+
+
+async def test_a_key_goes_to_an_own_address_of_this_machine(home: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("needs an address other than loopback: run it with a network")
+        own = probe.getsockname()[0]
+    async with machines_api(_elsewhere(home, f"http://{own}:8001")):
+        pass
+
+
+async def test_an_authority_for_plain_http_is_refused(home: Path) -> None:
+    authority = home / "ca.pem"
+    authority.write_text("not looked at")
+    settings = _elsewhere(home, "http://127.0.0.1:8001", api_ca_file=authority)
+    with pytest.raises(Invalid) as refused:
+        async with machines_api(settings):
+            pass
+    assert refused.value.code == "machines.ca_without_tls" and "https" in refused.value.hint

@@ -62,7 +62,7 @@ async def put_back(settings: Settings, archive: Path, *, force: bool = False) ->
     finally:
         await studio.database.close()
     assert done.machines
-    return await close_what_was_open(settings)
+    return (await close_what_was_open(settings)).machines
 
 
 def elsewhere(settings: Settings, folder: Path) -> Settings:
@@ -162,7 +162,8 @@ async def test_other_machines_or_keys_that_are_there_are_not_overwritten(
     assert (keys / "ca.key.before-restore").read_bytes() == b"the key of another farm"
 
 
-async def test_records_from_before_keys_verify_after_a_restore(settings: Settings, tmp_path: Path) -> None:
+async def unkeyed_archive(settings: Settings, target: Path) -> Path:
+    """A backup whose audit records carry plain hashes, as before keys; anybody can compute them."""
     process = build_process(settings)
     await process.prepare()
     async with process.database.transaction() as session:
@@ -181,9 +182,46 @@ async def test_records_from_before_keys_verify_after_a_restore(settings: Setting
             before = record.sha256 = link(_content(record))
             session.add(record)
     await process.database.close()
-    archive = await made(settings, tmp_path / "old.tar", with_keys=False)
+    return await made(settings, target, with_keys=False)
+
+
+async def test_records_from_before_keys_verify_after_a_restore(settings: Settings, tmp_path: Path) -> None:
+    archive = await unkeyed_archive(settings, tmp_path / "old.tar")
     back = elsewhere(settings, tmp_path / "back")
     await put_back(back, archive)
     async with at_work(back) as (restored, _):
         verdict = (await restored.get("/api/audit/verdict")).json()
     assert verdict["broken_at"] is None and verdict["lines"] >= 5, verdict
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_records_without_a_key_are_accepted_by_a_person_alone_where_a_key_is(
+    settings: Settings, tmp_path: Path, accepted: bool
+) -> None:
+    archive = await unkeyed_archive(settings, tmp_path / "old.tar")
+    back = elsewhere(settings, tmp_path / "back")
+    keys = back.state_dir / "provisioning" / "keys"
+    keys.mkdir(parents=True)
+    (keys / "audit.key").write_text("ab" * 32)
+    studio = build(back)
+    await restore(
+        studio.database,
+        studio.blobs,
+        studio.own_personas,
+        archive,
+        force=True,
+        machines=MachineState.of(back),
+    )
+    await studio.database.close()
+    closed = await close_what_was_open(back, accept_unproven=accepted)
+    assert closed.log.unproven == 3
+    async with at_work(back) as (restored, _):
+        verdict = (await restored.get("/api/audit/verdict")).json()
+        records = (await restored.get("/api/audit")).json()
+    told = {one["action"]: one["data"].get("unproven") for one in records}
+    if accepted:
+        assert verdict["broken_at"] is None, verdict
+        assert (told["audit.keyed"], told["backup.restored"]) == (3, 3)
+    else:
+        assert verdict["broken_at"] is not None, verdict
+        assert not {"audit.keyed", "backup.restored"} & told.keys()
