@@ -6,16 +6,15 @@ opens its store.
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.types import Receive, Scope, Send
 
-from app.archive import Contents, MachineState, gather, machine_secrets
+from app.archive import BackupWorkspace, Claim, Contents, MachineState, gather, machine_secrets
 from app.archive.manifest import PROVISIONING, SEALED_MACHINE_SECRETS, SEALED_SECRETS
 from app.archive.secrets import look_at_secrets
 from app.migrating import current_revision
@@ -41,6 +40,7 @@ def installation_router(
     """`/api/backup` and `/api/database`."""
     router = APIRouter(prefix="/api", tags=["installation"])
     machines = MachineState.of(settings)
+    workspace = BackupWorkspace(settings.state_dir)
 
     @router.get("/database")
     async def read_database(_: ReadSystem) -> DatabaseState:
@@ -50,7 +50,7 @@ def installation_router(
     @router.post("/backup", response_class=StreamingResponse)
     async def make_backup(principal: CreateBackups) -> StreamingResponse:
         """A tar file with the databases, all files and personas, of all tenants and people; no private keys.
-        For administrators of the installation only.
+        For administrators of the installation only; one at a time.
         """
         if not principal.is_operator:
             raise Forbidden(
@@ -58,33 +58,35 @@ def installation_router(
                 "A backup holds what all people of all tenants have kept here.",
                 "Use a key with the role admin of the first tenant.",
             )
-        folder = TemporaryDirectory(prefix="soundstage-backup-")
+        claim = workspace.claim()
         try:
-            contents = await gather(database, blobs, own_personas, Path(folder.name), machines.database)
+            contents = await gather(database, blobs, own_personas, claim.folder, machines.database)
             secrets = await look_at_secrets(database, Sealer(settings.state_dir.absolute()).unseal)
-            has_machines = await asyncio.to_thread((Path(folder.name) / PROVISIONING).exists)
+            has_machines = await asyncio.to_thread((claim.folder / PROVISIONING).exists)
             of_machines = (await machine_secrets(settings)).sealed if has_machines else 0
             await audit.note(AuditEntry("backup.made", principal.name))
         except BaseException:
-            folder.cleanup()
+            claim.release()
             raise
-        return StreamingResponse(
-            _streamed(contents, folder),
-            media_type="application/x-tar",
-            headers={
-                SEALED_SECRETS: str(secrets.sealed),
-                SEALED_MACHINE_SECRETS: str(of_machines),
-                "Content-Disposition": 'attachment; filename="soundstage.tar"',
-            },
-        )
+        headers = {
+            SEALED_SECRETS: str(secrets.sealed),
+            SEALED_MACHINE_SECRETS: str(of_machines),
+            "Content-Disposition": 'attachment; filename="soundstage.tar"',
+        }
+        return _ArchiveResponse(contents, claim, headers)
 
     return router
 
 
-async def _streamed(contents: Contents, folder: TemporaryDirectory[str]) -> AsyncIterator[bytes]:
-    """Removes the copies also when whoever asked goes away."""
-    try:
-        async for chunk in contents.chunks():
-            yield chunk
-    finally:
-        folder.cleanup()
+class _ArchiveResponse(StreamingResponse):
+    """Removes the copies at its end, also when whoever asked went away before its first byte."""
+
+    def __init__(self, contents: Contents, claim: Claim, headers: dict[str, str]) -> None:
+        super().__init__(contents.chunks(), media_type="application/x-tar", headers=headers)
+        self._claim = claim
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._claim.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from agent.socket import socket_router
 from agent.status import status_router
 from app.agents_key import key_looked_at
 from app.api_docs import docs_router
+from app.archive import BackupWorkspace
 from app.composition import Services, asks_models, ready, working
 from app.cors import cors
 from app.farm_routes import farm_router
@@ -49,6 +51,7 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(BackupWorkspace(services.settings.state_dir).sweep)
         async with (
             ready(services),
             working(services, serving=True),

@@ -9,10 +9,13 @@ from app.archive.machines import (
     machine_secrets,
 )
 from app.archive.reading import Restored, restore
+from app.archive.workspace import BackupWorkspace, Claim
 from app.archive.writing import Backup, check_target, save
 
 __all__ = [
     "Backup",
+    "BackupWorkspace",
+    "Claim",
     "Contents",
     "MachineState",
     "Restored",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import tarfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, insert, inspect, select
 from two_tenants import calling, key_of
 
-from app.archive import Backup, gather, restore, save
+from app.archive import Backup, BackupWorkspace, gather, restore, save
 from app.archive.manifest import sha256_of
 from app.composition import Services, build, opened
 from app.provisioning import build_process
@@ -410,3 +412,90 @@ def test_a_log_that_was_rewritten_without_the_key_is_not_gone_on_from(
     assert cli("audit", "verify", "--json").json["broken_at"] is None
     told = {line["kind"]: line["data"].get("unproven") for line in cli("audit", "list", "--json").json}
     assert (told["audit.keyed"], told["backup.restored"]) == (lines, lines)
+
+
+async def test_backups_are_made_one_at_a_time_and_leave_no_copies(services: Services, home: Path) -> None:
+    folder = services.settings.state_dir / "backup"
+    app = create_app(services)
+    left = folder / "copies" / "database.sqlite"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of a process that was killed")
+    async with calling(app, await key_of(services, "default", "admin")) as client:
+        claim = BackupWorkspace(services.settings.state_dir).claim()
+        assert not left.exists() and claim.folder.stat().st_mode & 0o777 == 0o700
+        busy = await client.post("/api/backup")
+        assert (busy.status_code, busy.json()["code"]) == (409, "backup.busy")
+        claim.release()
+        seen: list[Path] = []
+
+        async def looked_at(*args: Any) -> Any:
+            seen.append(args[3])
+            return await gather(*args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("app.installation_routes.gather", looked_at)
+            assert (await client.post("/api/backup")).status_code == 200
+        assert seen == [folder / "copies"], "nothing goes to a folder that all may write to"
+        assert (await client.post("/api/backup")).status_code == 200
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_start_removes_the_copies_of_a_process_that_was_killed(services: Services) -> None:
+    left = services.settings.state_dir / "backup" / "copies" / "database.sqlite"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of a process that was killed")
+    claim = BackupWorkspace(services.settings.state_dir).claim()
+    (claim.folder / "database.sqlite").write_bytes(b"being sent")
+    BackupWorkspace(services.settings.state_dir).sweep()
+    assert left.exists(), "a backup that is being made goes on"
+    os.close(claim._descriptor)
+    app = create_app(services)
+    async with app.router.lifespan_context(app):
+        assert not left.exists()
+
+
+async def test_whoever_leaves_before_the_first_byte_holds_no_backup_up(services: Services) -> None:
+    app = create_app(services)
+    key = await key_of(services, "default", "admin")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
+        "method": "POST", "path": "/api/backup", "raw_path": b"/api/backup", "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {key}".encode()), (b"host", b"localhost")],
+        "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 5), "root_path": "",
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        raise OSError("gone")
+
+    with suppress(Exception):
+        await app(scope, receive, send)
+    BackupWorkspace(services.settings.state_dir).claim().release()
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+async def test_a_link_at_the_name_of_a_half_backup_is_not_followed(
+    services: Services, home: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    other = home / "precious"
+    other.write_bytes(b"of somebody")
+    half = home / "backup.tar.part"
+    half.symlink_to(other)
+    if when == "before":
+        made = await backup(services, home / "backup.tar")
+        assert made.path.stat().st_mode & 0o777 == 0o600 and tarfile.is_tarfile(made.path)
+    else:
+        unlink = Path.unlink
+
+        def planted(path: Path, missing_ok: bool = False) -> None:
+            unlink(path, missing_ok=missing_ok)
+            if path == half:
+                path.symlink_to(other)
+
+        monkeypatch.setattr(Path, "unlink", planted)
+        with pytest.raises(StorageFull) as refused:
+            await backup(services, home / "backup.tar")
+        assert refused.value.code == "backup.failed"
+    assert other.read_bytes() == b"of somebody"
