@@ -302,6 +302,7 @@ async def working(services: Services, *, drive: bool = True, serving: bool = Fal
         await services.studio.persona_watch.close()
         await services.studio.uploads.courier.close()
         await services.studio.prober.courier.close()
+        await services.studio.persona_pictures.close()
         await services.studio.renditions.close()
         await services.studio.dispatcher.close()
         await services.scheduler.close()

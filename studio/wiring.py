@@ -53,7 +53,7 @@ from studio.worker_jobs.service import WorkerJobService
 @dataclass(frozen=True, slots=True)
 class Studio:
     """Start and close `dispatcher`, `prober.courier`, `uploads.courier` and `persona_watch` with the process,
-    and close `renditions`; the services need no start.
+    and close `renditions` and `persona_pictures`; the services need no start.
     """
 
     projects: ProjectService
@@ -108,6 +108,7 @@ def build_studio(
     dispatcher = Dispatcher(
         db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times, audit
     )
+    renditions = Renditions(db, blobs, scheduler)
     renders = RenderService(
         db,
         events,
@@ -115,6 +116,7 @@ def build_studio(
         library,
         admission,
         out_dir=out_dir,
+        removed=renditions.forget,
         wake=dispatcher.wake,
         driven=dispatcher.driven,
         forget=scheduler.forget,
@@ -124,7 +126,14 @@ def build_studio(
     thumbnails = Thumbnails(db, blobs)
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
-    assets = AssetService(db, blobs, upload_mib=settings.limits.upload_mib, added=prober.courier.wake)
+    assets = AssetService(
+        db,
+        blobs,
+        upload_mib=settings.limits.upload_mib,
+        added=prober.courier.wake,
+        removed=renditions.forget,
+    )
+    pictures = PersonaPictures(db, blobs, library, admission, thumbnails, voices or scheduler, voice_program)
     fetcher = FileFetcher(assets, download_destinations(settings), settings.downloads.timeout_s)
     cloned = VoiceService(db, blobs, admission, SampleCheck(blobs, scheduler), _speech_models(settings))
     return Studio(
@@ -137,19 +146,19 @@ def build_studio(
         renders=renders,
         render_list=RenderList(db),
         thumbnails=thumbnails,
-        renditions=Renditions(db, blobs, scheduler),
+        renditions=renditions,
         idempotency=IdempotencyService(db, timedelta(hours=settings.limits.idempotency_hours)),
         outgoing=build_outgoing(settings, db, events, blobs),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),
         persona_health=PersonaHealthService(db, blobs, library, consents, admission, speech),
         persona_watch=PersonaWatch(library, db, events),
-        persona_pictures=PersonaPictures(
-            db, blobs, library, admission, thumbnails, voices or scheduler, voice_program
-        ),
+        persona_pictures=pictures,
         speech=speech,
         consents=consents,
         voices=cloned,
-        people=PeopleService(db, blobs, library, renders, cloned, out_dir, worker_cache(settings)),
+        people=PeopleService(
+            db, blobs, library, renders, cloned, renditions, pictures, out_dir, worker_cache(settings)
+        ),
         retention=RetentionService(db, blobs, retention_rules(settings), out_dir, events),
         library=library,
         events=events,

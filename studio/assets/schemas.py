@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from soundstage.database.storable import why_unstorable
+from soundstage.errors import Invalid
 from soundstage.one_line import OneLine
 from studio.renders.states import RenderState
 
@@ -34,6 +36,13 @@ Tag = Annotated[OneLine, Field(min_length=1, max_length=60), AfterValidator(_low
 Tags = Annotated[list[Tag], BeforeValidator(_split), Field(max_length=MAX_TAGS), AfterValidator(_sorted_once)]
 
 
+def _storable(value: Any) -> Any:
+    if (why := why_unstorable(value)) is not None:
+        # It names the field's own code wherever labels come from: form, query, tus, JSON, tool.
+        raise Invalid("asset.bad_labels", f"The labels cannot be used: {why}.", "Correct them.")
+    return value
+
+
 class AssetKind(StrEnum):
     """The first five are made on the way to a video; the others are what people upload."""
 
@@ -55,10 +64,12 @@ class AssetLabels(BaseModel):
 
     kind: AssetKind | None = None
     name: OneLine | None = Field(default=None, max_length=255)
-    project: str | None = Field(default=None, max_length=80, description="id or slug")
+    project: Annotated[str | None, AfterValidator(_storable)] = Field(
+        default=None, max_length=80, description="id or slug"
+    )
     duration_ms: int | None = Field(default=None, ge=0)
     tags: Tags = Field(default_factory=list, description="to find it by; a form has commas between")
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(default_factory=dict)
 
 
 class AssetDraft(AssetLabels):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy import Principal
 from soundstage.blobs import Blob, BlobStore, blob_not_found
 from soundstage.database import Database, utcnow
+from soundstage.database.storable import storable
 from soundstage.database.tenants import working_for
 from soundstage.errors import Invalid, NotFound
 from soundstage.paging import Page, PageRequest
@@ -52,12 +53,23 @@ _FAMILY_OF_KIND = {
 
 
 class AssetService:
-    """`added` is called after each new asset, so that it is looked into."""
+    """`added` is called after each new asset, so that it is looked into; `removed` with owners ("asset:…")
+    that were deleted, for which nothing is to be made any more.
+    """
 
-    def __init__(self, db: Database, blobs: BlobStore, *, upload_mib: int, added: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        blobs: BlobStore,
+        *,
+        upload_mib: int,
+        added: Callable[[], None],
+        removed: Callable[[Collection[str]], Awaitable[None]],
+    ) -> None:
         self._db = db
         self._blobs = blobs
         self._added = added
+        self._removed = removed
         self.max_upload_bytes = upload_mib * (1 << 20)
 
     async def list(self) -> list[AssetView]:
@@ -169,8 +181,10 @@ class AssetService:
         """The bytes go with the next `gc`, when nothing else holds them."""
         async with self._db.transaction() as session:
             asset = await asset_of(session, asset_id)
-            await References(session).forget(f"asset:{asset.id}")
+            owner = f"asset:{asset.id}"
+            await References(session).forget(owner)
             await Assets(session).remove(asset)
+        await self._removed({owner})
 
     async def may_see(self, principal: Principal, sha256: str) -> bool:
         """Whether a stored file is shown to this person: as an asset, or as what a render has made.
@@ -262,7 +276,8 @@ def view_of(asset: Asset) -> AssetView:
         media_type=asset.media_type,
         duration_ms=asset.duration_ms,
         tags=sorted(one.tag for one in asset.tags),
-        metadata=asset.details,
+        # What was stored before labels were checked must not break the list it is in.
+        metadata=storable(asset.details),
         created_at=asset.created_at,
         updated_at=asset.updated_at,
     )

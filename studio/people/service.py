@@ -21,11 +21,14 @@ from studio.consents.service import end_consent
 from studio.people.schemas import ErasePlan
 from studio.people.tracing import SHOWS_THE_PERSON, Traces, trace_person
 from studio.personas.library import PersonaLibrary
+from studio.personas.pictures import PersonaPictures
+from studio.references.dropping import drop_late_holds
 from studio.references.repository import References
 from studio.renders.delivery import withdraw
 from studio.renders.repository import Renders, Segments
 from studio.renders.service import RenderService
 from studio.renders.states import TERMINAL
+from studio.renditions.service import Renditions
 from studio.voices.repository import Voices
 from studio.voices.service import VoiceService
 
@@ -44,6 +47,8 @@ class PeopleService:
     library: PersonaLibrary
     renders: RenderService
     voices: VoiceService
+    renditions: Renditions
+    pictures: PersonaPictures
     out_dir: Path
     cache_dir: Path
 
@@ -95,6 +100,7 @@ class PeopleService:
             return plan
         await self._revoke(plan.consents)
         await self._stop(plan.renders)
+        await self._stop_small_forms(plan)
         # A file that somebody else brings from now on, who is not in the plan, is theirs.
         looked_at = utcnow()
         async with self.db.session() as session:
@@ -109,6 +115,10 @@ class PeopleService:
             await self._remove_rows(session, plan, traces)
         for persona_id in plan.personas:
             await asyncio.to_thread(self.library.remove, persona_id)
+        # Also what somebody asked for while the files went.
+        await self._stop_small_forms(plan)
+        gone = {one for one in _owners(plan) if self.library.origin(one.removeprefix("persona:")) is None}
+        await drop_late_holds(self.db, self.blobs, gone)
         return plan.model_copy(update={"applied": True})
 
     async def _plan(self, session: AsyncSession, traces: Traces) -> ErasePlan:
@@ -155,6 +165,12 @@ class PeopleService:
                 )
             await asyncio.sleep(STOP_POLL_S)
 
+    async def _stop_small_forms(self, plan: ErasePlan) -> None:
+        """Pictures and small forms of videos and sounds that are being made: none is kept from here on."""
+        owners = _owners(plan)
+        await self.renditions.cancel(owners)
+        await self.pictures.cancel(owners)
+
     async def _active(self, render_ids: list[str]) -> list[str]:
         async with self.db.session() as session:
             return [
@@ -176,6 +192,11 @@ class PeopleService:
         await Segments(session).remove(plan.segments)
         await Voices(session).forget(plan.voices)
         await Consents(session).remove(plan.consents)
+
+
+def _owners(plan: ErasePlan) -> list[str]:
+    ids = {"persona": plan.personas, "asset": plan.assets, "render": plan.renders}
+    return [f"{kind}:{one}" for kind, each in ids.items() for one in each]
 
 
 def _empty(folder: Path) -> None:

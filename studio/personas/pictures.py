@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
 
-from avatar.spec import Canvas, Captions, Output, PhotoFace, RenderSpec, Scene, content_hash
+from avatar.spec import Canvas, Captions, Failed, Finished, Output, PhotoFace, RenderSpec, Scene, content_hash
 
-from farm.failures import TaskFailed
+from farm.failures import CANCELLED, TaskFailed
 from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.errors import NotFound, SoundstageError, Unavailable, Upstream
+from soundstage.errors import SoundstageError, Unavailable, Upstream
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import Persona
+from studio.references.dropping import drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import Admission
-from studio.renders.running import run_task
+from studio.renditions.keeping import run_and_keep
+from studio.renditions.single_flight import Bounds, Full, SingleFlight
 from studio.thumbnails.service import Thumbnails, ThumbnailWidth
 
 SCENE = "picture"
@@ -28,6 +30,9 @@ SIDE_PX = 720
 PRIORITY = 100
 """A person waits for the page; it takes seconds."""
 TIME_LIMIT_S = 60.0
+WAIT_S = 20.0
+"""As long as a request waits for a picture that is being drawn."""
+BOUNDS = Bounds(running=2, pending=64, running_of_tenant=2, pending_of_tenant=16)
 ROLE = "picture:"
 
 
@@ -44,7 +49,9 @@ def version_of(persona: Persona) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PersonaPictures:
-    """`program` is the worker that must be on this machine; None where the farm runs it elsewhere."""
+    """`program` is the worker that must be on this machine; None where the farm runs it elsewhere. `close`
+    with the process.
+    """
 
     db: Database
     blobs: BlobStore
@@ -53,12 +60,12 @@ class PersonaPictures:
     thumbnails: Thumbnails
     scheduler: Scheduler
     program: str | None = None
-    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _flights: SingleFlight = field(default_factory=lambda: SingleFlight("picture", BOUNDS))
 
     async def open(self, persona_id: str, width: ThumbnailWidth) -> tuple[str, Path]:
         """Return hash and path of a WebP. Raises `persona.not_found`, what forbids to show the face
-        (`consent.revoked`), Unavailable `persona.no_worker` and Upstream
-        `persona.no_picture`.
+        (`consent.revoked`), Unavailable `persona.no_worker`, `persona.picture_not_ready` and
+        `persona.pictures_busy`, and Upstream `persona.no_picture`.
         """
         persona = self.library.get(persona_id)
         async with self.db.session() as session:
@@ -67,40 +74,91 @@ class PersonaPictures:
         if isinstance(persona.face, PhotoFace) and persona.face.image.sha256 is not None:
             return await self.thumbnails.open(owner, persona.face.image.sha256, width)
         role = f"{ROLE}{version_of(persona)}"
-        lock = self._locks.setdefault(f"{self.library.own}:{owner}", asyncio.Lock())
-        async with lock:
-            drawn = await self._stored(owner, role) or await self._draw(persona, owner, role)
+        drawn = await self._stored(owner, role) or await self._drawn(persona, owner, role)
         return await self.thumbnails.open(owner, drawn, width)
+
+    async def cancel(self, owners: Collection[str]) -> None:
+        """Draw nothing more for them ("persona:…"); what was being drawn has ended when this returns."""
+        await self._flights.cancel(owners)
+
+    async def close(self) -> None:
+        await self._flights.close()
 
     async def _stored(self, owner: str, role: str) -> str | None:
         async with self.db.session() as session:
             sha256 = dict(await References(session).held_by(owner)).get(role)
         return sha256 if sha256 is not None and await self.blobs.exists(sha256) else None
 
-    async def _draw(self, persona: Persona, owner: str, role: str) -> str:
-        """Have the worker draw it, and keep it in the place of those of earlier faces."""
+    async def _drawn(self, persona: Persona, owner: str, role: str) -> str:
+        """Wait for the worker's picture, for whom it may be drawn already."""
         if self.program is not None and shutil.which(self.program) is None:
             raise Unavailable(
                 "persona.no_worker",
                 f"No picture can be drawn: the worker program {self.program} is not on this machine.",
                 "Install it with `make setup`, or name it in worker.command.",
             )
+        key = f"{owner}/{role}"
+        if (failure := self._flights.known_failure(key)) is not None:
+            raise _as_error(failure)
+
+        async def make(_: Set[str]) -> None:
+            await self._draw(persona, owner, role, key)
+
+        try:
+            drawing = self._flights.join(key, owner, make)
+        except Full as error:
+            raise Unavailable(
+                "persona.pictures_busy",
+                f"{error.pending} pictures of personas are being drawn or wait already.",
+                "Ask again in a minute.",
+                headers={"Retry-After": "60"},
+            ) from None
+        done, _ = await asyncio.wait({drawing}, timeout=WAIT_S)
+        if not done:
+            raise Unavailable(
+                "persona.picture_not_ready",
+                "The picture is being drawn.",
+                "Ask again in a few seconds.",
+                headers={"Retry-After": "5"},
+            )
+        if not drawing.cancelled():
+            drawing.result()
+        if (drawn := await self._stored(owner, role)) is None:
+            self.library.get(persona.id)
+            raise _as_error(CANCELLED)
+        return drawn
+
+    async def _draw(self, persona: Persona, owner: str, role: str, key: str) -> None:
+        """Have the worker draw it, and keep it."""
         async with self.db.session() as session:
             spec = await self.admission.admit(session, _spec_of(persona))
-        spec_blob = await self.blobs.put_bytes(spec.model_dump_json().encode(), "application/json")
+        stored = await self.blobs.put_bytes(spec.model_dump_json().encode(), "application/json")
+        async with self.db.transaction() as session:
+            promise = await References(session).promise(stored.sha256)
         task = SegmentTask(
             id=new_id("picture"),
             kind="still",
-            spec_sha256=spec_blob.sha256,
+            spec_sha256=stored.sha256,
             scene_id=SCENE,
             priority=PRIORITY,
             time_limit_s=TIME_LIMIT_S,
         )
+
+        async def hold(made: Finished) -> None:
+            await self._hold(persona, owner, role, made)
+
         try:
-            result = await run_task(self.scheduler, task, lambda _: None)
+            await run_and_keep(self.db, self.blobs, self.scheduler, task, hold)
         except TaskFailed as error:
-            failure = error.failure
-            raise SoundstageError(failure.code, failure.message, failure.hint, status=502) from error
+            self._flights.remember(key, error.failure)
+            raise _as_error(error.failure) from error
+        finally:
+            async with self.db.transaction() as session:
+                await References(session).forget(promise)
+            await drop_unheld(self.db, self.blobs, stored.sha256)
+
+    async def _hold(self, persona: Persona, owner: str, role: str, result: Finished) -> None:
+        """Hold the picture in the place of those of earlier faces."""
         made = next((file for file in result.files if file.role == "still"), None)
         if made is None:
             raise Upstream(
@@ -109,14 +167,23 @@ class PersonaPictures:
         async with self.db.transaction() as session:
             if self.library.origin(persona.id) is None:
                 # Deleted meanwhile: what is drawn now would outlive the person.
-                raise NotFound("persona.not_found", f"There is no persona {persona.id!r}.", "It was deleted.")
+                return
             references = References(session)
             held = await references.held_by(owner)
             old = {sha256[7:19] for name, sha256 in held if name.startswith(ROLE)}
-            stale = {sha for name, sha in held if name.startswith(ROLE) or name.rpartition(":")[2] in old}
-            await references.drop_holds(owner, stale)
+            await references.drop_holds(owner, {sha for name, sha in held if _is_of(name, old)})
             await references.hold(owner, role, made.sha256, made.bytes)
-        return made.sha256
+
+
+def _is_of(role: str, pictures: set[str]) -> bool:
+    """Whether it is the role of a picture, or of a thumbnail of one."""
+    return role.startswith(ROLE) or role.rpartition(":")[2] in pictures
+
+
+def _as_error(failure: Failed) -> SoundstageError:
+    if failure.code == CANCELLED.code:
+        return Unavailable("persona.picture_stopped", "The worker was stopped.", "Ask again.")
+    return SoundstageError(failure.code, failure.message, failure.hint, status=502)
 
 
 def _spec_of(persona: Persona) -> RenderSpec:

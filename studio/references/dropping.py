@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
@@ -31,6 +32,17 @@ async def drop_unheld(db: Database, blobs: BlobStore, sha256: str) -> None:
     finally:
         async with db.transaction() as session:
             await References(session).forget(intent)
+
+
+async def drop_late_holds(db: Database, blobs: BlobStore, owners: Collection[str]) -> None:
+    """Remove what owners hold that are gone: it was made for them while they were removed."""
+    async with db.transaction() as session:
+        references = References(session)
+        late = await references.all_held_by(owners)
+        for owner in owners if late else ():
+            await references.forget(owner)
+    for sha256 in sorted(late):
+        await drop_unheld(db, blobs, sha256)
 
 
 async def stays(db: Database, blobs: BlobStore, sha256: str) -> bool:

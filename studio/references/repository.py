@@ -86,6 +86,16 @@ class References:
         )
         return [(owner, role) for owner, role in rows]
 
+    async def held_beside(self, sha256: str, roles: Collection[str]) -> dict[str, tuple[str, int]]:
+        """Hash and bytes, by role, of what owners of `sha256` hold in these roles."""
+        owners = {owner for owner, _ in await self.holds_of(sha256)}
+        rows = await self._session.execute(
+            select(BlobReference.role, BlobReference.sha256, BlobReference.bytes).where(
+                BlobReference.owner.in_(owners), BlobReference.role.in_(roles)
+            )
+        )
+        return {row.role: (row.sha256, row.bytes) for row in rows}
+
     async def usable(self, hashes: Collection[str]) -> set[str]:
         """Those of `hashes` that somebody of this tenant may put into a video: what the tenant has brought or
         made. To know a hash is no right: most of what is stored belongs to somebody or something else.

@@ -33,17 +33,23 @@ class Ending:
 
 
 async def run_task(
-    scheduler: Scheduler, task: SegmentTask, on_event: OnEvent, ending: Ending | None = None
+    scheduler: Scheduler,
+    task: SegmentTask,
+    on_event: OnEvent,
+    ending: Ending | None = None,
+    on_late: Callable[[Finished], None] | None = None,
 ) -> Finished:
     """The result; raises TaskFailed. When the caller is cancelled, the worker is stopped before that
-    goes on.
+    goes on; `on_late` gets the result of one that was done before it could be stopped.
     """
     await scheduler.submit(task)
     try:
         return await _to_end(scheduler, task.id, on_event)
     except asyncio.CancelledError:
         for_good = ending is not None and ending.for_good
-        await asyncio.shield(_stop(scheduler, task.id, for_good=for_good))
+        late = await asyncio.shield(_stop(scheduler, task.id, for_good=for_good))
+        if late is not None and on_late is not None:
+            on_late(late)
         raise
 
 
@@ -111,8 +117,9 @@ async def _to_end(scheduler: Scheduler, task_id: str, on_event: OnEvent) -> Fini
     raise TaskFailed(CANCELLED)
 
 
-async def _stop(scheduler: Scheduler, task_id: str, *, for_good: bool) -> None:
+async def _stop(scheduler: Scheduler, task_id: str, *, for_good: bool) -> Finished | None:
     await scheduler.cancel(task_id, for_good=for_good)
     async for event in scheduler.watch(task_id):
         if event.last:
-            return
+            return event.result
+    return None

@@ -52,6 +52,7 @@ class RenderService:
         admission: Admission,
         *,
         out_dir: Path,
+        removed: Callable[[Collection[str]], Awaitable[None]],
         wake: Callable[[], None] = lambda: None,
         driven: Callable[[], bool] = lambda: True,
         forget: Callable[[Collection[str]], Awaitable[None]] | None = None,
@@ -65,6 +66,7 @@ class RenderService:
         self._admission = admission
         self._journal = RenderJournal(db, events, audit)
         self._out_dir = out_dir
+        self._removed = removed
         self._wake = wake
         self._driven = driven
         self._forget = forget
@@ -215,6 +217,7 @@ class RenderService:
             await self._journal.tell(session, row, "render.deleted", {"id": row.id, "title": row.title})
             await References(session).forget(f"render:{row.id}")
             await Renders(session).remove([row.id])
+        await self._removed({f"render:{row.id}"})
         withdraw(names, self._out_dir)
 
     async def open_output(self, ref: str, role: str) -> tuple[OutputView, Path]:

@@ -6,29 +6,28 @@ Each is made once and kept as a blob that the owner of the original holds, so it
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-from avatar.spec import Failed
+from avatar.spec import Failed, Finished
 
-from farm.failures import CANCELLED, CRASHED, RETRYABLE, TaskFailed
+from farm.failures import CANCELLED, TaskFailed
 from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskInput, TaskKind
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
 from soundstage.errors import NotFound, SoundstageError, Unavailable
-from soundstage.telemetry.logs import get_logger
+from studio.references.dropping import drop_late_holds
 from studio.references.repository import References
-from studio.renders.running import run_task
+from studio.renditions.keeping import run_and_keep
+from studio.renditions.single_flight import Bounds, Full, SingleFlight
 
-MAX_PENDING = 64
-"""Renditions that are made or wait to be; more are refused, for each holds a place in memory."""
-FAILED_FOR_S = 600.0
-MAX_FAILED = 1000
+SMALL = Bounds(running=2, pending=64, running_of_tenant=2, pending_of_tenant=16)
+PROXIES = Bounds(running=1, pending=32, running_of_tenant=1, pending_of_tenant=4)
+"""A proxy takes minutes; those of one tenant wait for one another, and not in the way of other kinds."""
 
 
 class RenditionKind(StrEnum):
@@ -70,23 +69,23 @@ class Renditions:
         self._db = db
         self._blobs = blobs
         self._scheduler = scheduler
-        self._places = {
-            kind: asyncio.Semaphore(1 if kind is RenditionKind.PROXY else 2) for kind in RenditionKind
+        self._flights = {
+            kind: SingleFlight(kind, PROXIES if kind is RenditionKind.PROXY else SMALL)
+            for kind in RenditionKind
         }
-        self._making: dict[tuple[str, str, RenditionKind], asyncio.Task[None]] = {}
-        self._failed: dict[tuple[str, RenditionKind], tuple[float, Failed]] = {}
-        self._log = get_logger(__name__)
 
     async def open(self, owner: str, sha256: str, kind: RenditionKind) -> Files:
-        """Return the files of a rendition of a blob that `owner` holds; they are made at the first call.
+        """Return the files of a rendition of a blob that `owner` holds; they are made at the first call, once
+        for all owners of the blob.
 
         Raises Unavailable `rendition.not_ready` while they are made, `rendition.busy`, and with status 422
         what the worker says of a file that has no such rendition (`media.no_picture`, `media.no_sound` …).
         """
-        if (found := await self._stored(owner, sha256, kind)) is not None:
+        if (found := await self._kept(owner, sha256, kind)) is not None:
             return found
-        self._refuse_known_failure(sha256, kind)
-        making = self._started(owner, sha256, kind)
+        if (failure := self._flights[kind].known_failure(sha256)) is not None:
+            raise _as_error(failure)
+        making = self._join(owner, sha256, kind)
         # Whoever gives up waiting does not end what others wait for.
         done, _ = await asyncio.wait({making}, timeout=RECIPES[kind].wait_s)
         if not done:
@@ -96,40 +95,43 @@ class Renditions:
                 "Ask again in a few seconds.",
                 headers={"Retry-After": "5"},
             )
-        making.result()
-        if (found := await self._stored(owner, sha256, kind)) is None:
-            raise NotFound("rendition.gone", "The original was deleted meanwhile.", "Upload it again.")
-        return found
+        if not making.cancelled():
+            making.result()
+        if (found := await self._kept(owner, sha256, kind)) is not None:
+            return found
+        if await self._holds(owner, sha256):
+            raise _as_error(CANCELLED)
+        raise NotFound("rendition.gone", "The original was deleted meanwhile.", "Upload it again.")
+
+    async def cancel(self, owners: Collection[str]) -> None:
+        """Make nothing more for them; what is made for nobody else has ended when this returns."""
+        for flights in self._flights.values():
+            await flights.cancel(owners)
+
+    async def forget(self, owners: Collection[str]) -> None:
+        """Make nothing for owners that were removed, and drop what they began to hold meanwhile."""
+        await self.cancel(owners)
+        await drop_late_holds(self._db, self._blobs, owners)
 
     async def close(self) -> None:
-        tasks = tuple(self._making.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        for flights in self._flights.values():
+            await flights.close()
 
-    def _started(self, owner: str, sha256: str, kind: RenditionKind) -> asyncio.Task[None]:
-        key = (owner, sha256, kind)
-        if (making := self._making.get(key)) is None:
-            if len(self._making) >= MAX_PENDING:
-                raise Unavailable(
-                    "rendition.busy",
-                    f"{MAX_PENDING} posters, storyboards, waveforms and proxies are being made already.",
-                    "Ask again in a minute.",
-                    headers={"Retry-After": "60"},
-                )
-            making = asyncio.create_task(self._make(owner, sha256, kind), name=f"{kind} of {owner}")
-            self._making[key] = making
-            making.add_done_callback(lambda task: self._ended(key, task))
-        return making
+    def _join(self, owner: str, sha256: str, kind: RenditionKind) -> asyncio.Task[None]:
+        async def make(owners: Set[str]) -> None:
+            await self._make(owners, sha256, kind)
 
-    def _ended(self, key: tuple[str, str, RenditionKind], task: asyncio.Task[None]) -> None:
-        del self._making[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            level = self._log.info if isinstance(error, SoundstageError) else self._log.error
-            level("no rendition could be made", kind=key[2], owner=key[0], why=str(error))
+        try:
+            return self._flights[kind].join(sha256, owner, make)
+        except Full as error:
+            raise Unavailable(
+                "rendition.busy",
+                f"{error.pending} renditions of the kind {kind} are being made or wait already.",
+                "Ask again in a minute.",
+                headers={"Retry-After": "60"},
+            ) from None
 
-    async def _make(self, owner: str, sha256: str, kind: RenditionKind) -> None:
+    async def _make(self, owners: Set[str], sha256: str, kind: RenditionKind) -> None:
         recipe = RECIPES[kind]
         task = SegmentTask(
             id=new_id(kind),
@@ -138,19 +140,41 @@ class Renditions:
             priority=recipe.priority,
             time_limit_s=recipe.time_limit_s,
         )
-        async with self._places[kind]:
-            try:
-                made = await run_task(self._scheduler, task, lambda _: None)
-            except TaskFailed as error:
-                self._remember(sha256, kind, error.failure)
-                raise _as_error(error.failure) from error
+
+        async def hold(made: Finished) -> None:
+            await self._hold(owners, sha256, kind, made)
+
+        try:
+            await run_and_keep(self._db, self._blobs, self._scheduler, task, hold)
+        except TaskFailed as error:
+            self._flights[kind].remember(sha256, error.failure)
+            raise _as_error(error.failure) from error
+
+    async def _hold(self, owners: Set[str], sha256: str, kind: RenditionKind, made: Finished) -> None:
+        """Let those owners hold the files that still hold the original."""
         async with self._db.transaction() as session:
             references = References(session)
-            # What was deleted meanwhile holds nothing any more.
-            if any(held == sha256 for _, held in await references.held_by(owner)):
-                for file in made.files:
-                    if file.role in recipe.roles:
-                        await references.hold(owner, _role(file.role, sha256), file.sha256, file.bytes)
+            for owner in sorted(owners):
+                if sha256 in await references.sizes_of(owner):
+                    for file in made.files:
+                        if file.role in RECIPES[kind].roles:
+                            await references.hold(owner, _role(file.role, sha256), file.sha256, file.bytes)
+
+    async def _kept(self, owner: str, sha256: str, kind: RenditionKind) -> Files | None:
+        """Return its files, also those that were made for another owner of the same blob."""
+        if (found := await self._stored(owner, sha256, kind)) is not None:
+            return found
+        roles = {_role(role, sha256) for role in RECIPES[kind].roles}
+        async with self._db.transaction() as session:
+            references = References(session)
+            if sha256 not in await references.sizes_of(owner):
+                return None
+            shared = await references.held_beside(sha256, roles)
+            if not shared:
+                return None
+            for role, (made, size) in shared.items():
+                await references.hold(owner, role, made, size)
+        return await self._stored(owner, sha256, kind)
 
     async def _stored(self, owner: str, sha256: str, kind: RenditionKind) -> Files | None:
         async with self._db.session() as session:
@@ -166,21 +190,9 @@ class Renditions:
                 return None
         return found
 
-    def _remember(self, sha256: str, kind: RenditionKind, failure: Failed) -> None:
-        # What crashes the worker does it again; what a machine was to blame for need not.
-        if failure.code == CANCELLED.code or failure.code in RETRYABLE - {CRASHED}:
-            return
-        if len(self._failed) >= MAX_FAILED:
-            self._failed.pop(next(iter(self._failed)))
-        self._failed[sha256, kind] = time.monotonic(), failure
-
-    def _refuse_known_failure(self, sha256: str, kind: RenditionKind) -> None:
-        """A file that cannot be read does not become readable by a worker for each request."""
-        at, failure = self._failed.get((sha256, kind), (0.0, None))
-        if failure is not None:
-            if time.monotonic() - at < FAILED_FOR_S:
-                raise _as_error(failure)
-            del self._failed[sha256, kind]
+    async def _holds(self, owner: str, sha256: str) -> bool:
+        async with self._db.session() as session:
+            return sha256 in await References(session).sizes_of(owner)
 
 
 def _role(role: str, sha256: str) -> str:

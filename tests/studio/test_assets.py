@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from soundstage.errors import Invalid, TooLarge
+from studio.assets.models import Asset
 from studio.assets.schemas import AssetLabels
 from studio.assets.service import plain_name
 from studio.assets.sniffing import sniff
@@ -85,6 +87,48 @@ async def test_a_form_upload_becomes_an_asset_of_the_kind_of_its_bytes(client: A
     digits = asset["sha256"].removeprefix("sha256:")
     assert asset["path"] == f"{digits[:2]}/{digits}"
     assert {"kind", "path", "duration_ms", "metadata"} <= asset.keys()
+
+
+UNSTORABLE = [
+    '{"a": "\\ud800"}',
+    '{"\\udfff": 1}',
+    '{"a": ["\\u0000"]}',
+    '{"a": NaN}',
+    '{"a": ' + "[" * 90 + "]" * 90 + "}",
+]
+
+
+@pytest.mark.parametrize("metadata", UNSTORABLE)
+async def test_metadata_that_no_answer_could_show_is_refused_at_every_door(
+    client: Any, metadata: str
+) -> None:
+    json_body = {"Content-Type": "application/json"}
+    kept = (await client.post("/api/assets", content=JPEG)).json()
+    told = base64.b64encode(metadata.encode()).decode()
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": f"metadata {told}"}
+    change = f'{{"metadata": {metadata}}}'
+    draft = f'{{"sha256": "{kept["sha256"]}", "metadata": {metadata}}}'
+    answers = [
+        await client.post("/api/assets", files={"file": ("a.jpg", JPEG)}, data={"metadata": metadata}),
+        await client.post("/api/assets", params={"metadata": metadata}, content=JPEG),
+        await client.post("/api/assets", content=draft, headers=json_body),
+        await client.patch(f"/api/assets/{kept['id']}", content=change, headers=json_body),
+        await client.post("/api/uploads", headers=tus),
+    ]
+    assert [one.status_code for one in answers] == [422] * 5
+    # Half a pair in a JSON body goes no further than to whoever reads the body.
+    codes = [one.json()["code"].replace("request.bad_text", "asset.bad_labels") for one in answers]
+    assert codes == ["asset.bad_labels"] * 5
+    listed = await client.get("/api/assets")
+    assert (listed.status_code, [one["metadata"] for one in listed.json()]) == (200, [{}])
+
+
+async def test_metadata_from_before_it_was_checked_breaks_no_list(client: Any, db: Any) -> None:
+    kept = (await client.post("/api/assets", content=JPEG)).json()
+    async with db.transaction() as session:
+        (await session.get(Asset, kept["id"])).details = {"a": "\ud800"}
+    [shown] = (await client.get("/api/assets")).json()
+    assert shown["metadata"] == {"a": "\N{REPLACEMENT CHARACTER}"}
 
 
 @pytest.mark.parametrize("metadata", ["{", "[" * 2000, "9" * 5000, "[1]"])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.database.tenants import working_for
 from soundstage.errors import SoundstageError
+from studio.personas import pictures
 from studio.personas.schemas import PersonaDraft
 from studio.references.repository import References
 from studio.thumbnails.service import ThumbnailWidth
@@ -115,21 +120,104 @@ async def test_the_real_worker_draws_a_drawn_character_once_and_anew_when_its_fa
     options = LocalOptions((str(WORKER),), settings.state_dir / "work", worker_cache(settings))
     scheduler = LocalScheduler(blobs, options)
     studio = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
-    pictures = studio.persona_pictures
-    first, path = await pictures.open("nova", ThumbnailWidth.MEDIUM)
+    drawer = studio.persona_pictures
+    first, path = await drawer.open("nova", ThumbnailWidth.MEDIUM)
     drawn = Image.open(path)
     assert drawn.size == (640, 640) and len(drawn.getcolors(640 * 640) or []) > 500, "a face, no plain colour"
     async with db.session() as session:
         before = dict(await References(session).held_by("persona:nova"))
-    assert (await pictures.open("nova", ThumbnailWidth.MEDIUM))[0] == first
+    assert (await drawer.open("nova", ThumbnailWidth.MEDIUM))[0] == first
     async with db.session() as session:
         assert dict(await References(session).held_by("persona:nova")) == before
     (settings.personas_folder / "nova.yaml").write_text(
         "id: nova\nname: Nova\nface: {kind: rig, character: milo}\n"
     )
-    second, _ = await pictures.open("nova", ThumbnailWidth.MEDIUM)
+    second, _ = await drawer.open("nova", ThumbnailWidth.MEDIUM)
     assert second != first
     async with db.session() as session:
         after = dict(await References(session).held_by("persona:nova"))
     assert len(after) == 2 and not set(after) & set(before), "that of the earlier face is let go"
     await scheduler.close()
+
+
+@pytest.fixture
+async def drawing(settings: Any, db: Any, events: Any, blobs: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Studios whose worker is the given command."""
+    schedulers: list[LocalScheduler] = []
+
+    def build(*command: str) -> Any:
+        options = LocalOptions(command, settings.state_dir / "work", worker_cache(settings))
+        schedulers.append(LocalScheduler(blobs, options))
+        return build_studio(settings, db, events, blobs, schedulers[-1], worker_version="1.0")
+
+    yield build
+    for one in schedulers:
+        await one.close()
+
+
+async def stored(blobs: Any) -> set[str]:
+    return {one.sha256 async for one in blobs.iterate()}
+
+
+async def test_a_picture_that_cannot_be_drawn_is_not_tried_for_each_request(
+    drawing: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio, tried = drawing(sys.executable, "-c", "raise SystemExit(3)"), []
+    submit = studio.persona_pictures.scheduler.submit
+
+    async def counted(task: Any) -> Any:
+        tried.append(task.id)
+        return await submit(task)
+
+    monkeypatch.setattr(studio.persona_pictures.scheduler, "submit", counted)
+    for _ in range(3):
+        with pytest.raises(SoundstageError) as refused:
+            await studio.persona_pictures.open("nova", ThumbnailWidth.SMALL)
+        assert refused.value.status == 502
+    assert len(tried) == 1
+    assert await stored(blobs) == set(), "what the worker was asked is not kept"
+
+
+async def test_a_picture_that_takes_long_says_when_to_come_again_and_few_wait(
+    drawing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures_of = drawing(sys.executable, "-c", "import time; time.sleep(600)").persona_pictures
+    monkeypatch.setattr(pictures, "WAIT_S", 0.0)
+    with pytest.raises(SoundstageError) as refused:
+        await pictures_of.open("nova", ThumbnailWidth.SMALL)
+    assert (refused.value.status, refused.value.code) == (503, "persona.picture_not_ready")
+    assert refused.value.headers == {"Retry-After": "5"}
+    monkeypatch.setattr(pictures_of._flights, "bounds", replace(pictures.BOUNDS, pending_of_tenant=1))
+    pictures_of.library.save(pictures_of.library.get("nova").model_copy(update={"id": "twin"}))
+    with pytest.raises(SoundstageError) as refused:
+        await pictures_of.open("twin", ThumbnailWidth.SMALL)
+    assert (refused.value.status, refused.value.code) == (503, "persona.pictures_busy")
+    await pictures_of.close()
+
+
+async def test_no_picture_stays_that_is_drawn_while_the_persona_goes(
+    drawing: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = drawing(str(WORKER))
+    studio.library.save(studio.library.get("nova").model_copy(update={"id": "twin"}))
+    drawn, gone = asyncio.Event(), asyncio.Event()
+    hold = pictures.PersonaPictures._hold
+
+    async def late(self: Any, *given: Any) -> None:
+        drawn.set()
+        await gone.wait()
+        await hold(self, *given)
+
+    monkeypatch.setattr(pictures.PersonaPictures, "_hold", late)
+    waiting = asyncio.create_task(studio.persona_pictures.open("twin", ThumbnailWidth.SMALL))
+    async with asyncio.timeout(120):
+        await drawn.wait()
+    erasing = asyncio.create_task(studio.people.erase_persona("twin"))
+    async with asyncio.timeout(60):
+        while studio.persona_pictures._flights._flights:  # noqa: ASYNC110 - the erasure ends it
+            await asyncio.sleep(0.01)
+    gone.set()
+    await erasing
+    with pytest.raises(SoundstageError):
+        await waiting
+    assert await stored(blobs) == set()

@@ -18,15 +18,17 @@ from PIL import Image
 
 from farm.failures import CRASHED
 from farm.local import LocalOptions, LocalScheduler
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import own_tenant, working_for
 from soundstage.errors import SoundstageError, Unavailable
 from studio.assets.schemas import AssetLabels
 from studio.references.repository import References
 from studio.renditions import service
-from studio.renditions.service import RECIPES, RenditionKind
+from studio.renditions.service import PROXIES, RECIPES, RenditionKind
+from studio.renditions.single_flight import SingleFlight
 from studio.wiring import worker_cache
 
 BIN = Path(__file__).parents[2] / "avatar" / ".venv" / "bin"
+CONSENT = {"person": "Grace H.", "purpose": "courses", "granted_at": "2026-01-01"}
 CLIP = """
 import sys, av, numpy as np
 with av.open(sys.argv[1], "w") as out:
@@ -210,39 +212,163 @@ async def test_a_file_that_cannot_be_read_is_told_and_not_tried_for_each_request
     assert tasks == ["poster"]
 
 
-async def test_what_crashes_the_worker_is_remembered_and_a_lost_machine_is_not(studio_rooms: Any) -> None:
-    renditions = studio_rooms.renditions
+async def test_what_crashes_the_worker_is_remembered_and_a_lost_machine_is_not() -> None:
+    flights = SingleFlight("proxy", PROXIES)
     for code, known in ((CRASHED, True), ("worker.lost", False)):
-        sha256 = f"sha256:{code}"
-        renditions._remember(sha256, RenditionKind.PROXY, Failed(code=code, message="It ended."))
-        if known:
-            with pytest.raises(SoundstageError):
-                renditions._refuse_known_failure(sha256, RenditionKind.PROXY)
-        else:
-            renditions._refuse_known_failure(sha256, RenditionKind.PROXY)
+        flights.remember(code, Failed(code=code, message="It ended."))
+        assert (flights.known_failure(code) is not None) == known
 
 
-async def test_only_so_many_wait_at_once(
-    studio_rooms: Any, client: Any, clip: bytes, monkeypatch: pytest.MonkeyPatch
+async def test_another_tenant_is_not_told_that_somebody_tried_the_same_bytes(
+    studio_rooms: Any, client: Any, tasks: list[str]
 ) -> None:
-    monkeypatch.setattr(service, "MAX_PENDING", 1)
-    renditions = studio_rooms.renditions
-    one, two = [await upload(client, clip + bytes(number)) for number in (1, 2)]
-    first = asyncio.create_task(renditions.open(f"asset:{one['id']}", one["sha256"], RenditionKind.PROXY))
-    while not renditions._making:  # noqa: ASYNC110 - it begins on its own
-        await asyncio.sleep(0.01)
+    broken = b"\x00\x00\x00\x18ftypisom" + bytes(4000)
+    assert (await client.get((await upload(client, broken))["picture"])).status_code == 422
+    with working_for("acme"):
+        view = await stored(studio_rooms, broken)
+        with pytest.raises(SoundstageError) as refused:
+            await studio_rooms.renditions.open(f"asset:{view.id}", view.sha256, RenditionKind.POSTER)
+    assert refused.value.code == "media.unreadable" and tasks == ["poster", "poster"]
+
+
+async def stored(rooms: Any, content: bytes) -> Any:
+    async def chunks() -> Any:
+        yield content
+
+    return await rooms.assets.upload(chunks(), AssetLabels())
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker comes to an end, and nobody waits for one."""
+
+    async def hang(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(service, "run_and_keep", hang)
+    monkeypatch.setattr(
+        service, "RECIPES", {kind: replace(recipe, wait_s=0.0) for kind, recipe in RECIPES.items()}
+    )
+
+
+async def code_of(rooms: Any, view: Any, kind: RenditionKind) -> str:
     with pytest.raises(Unavailable) as refused:
-        await renditions.open(f"asset:{two['id']}", two["sha256"], RenditionKind.PROXY)
-    assert refused.value.code == "rendition.busy"
-    assert "proxy" in await first
+        await rooms.renditions.open(f"asset:{view.id}", view.sha256, kind)
+    return refused.value.code
+
+
+@pytest.mark.usefixtures("hanging")
+async def test_a_tenant_with_many_leaves_places_to_other_kinds_and_other_tenants(studio_rooms: Any) -> None:
+    with working_for("acme"):
+        views = [await stored(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(n)) for n in range(17)]
+        proxies = [await code_of(studio_rooms, view, RenditionKind.PROXY) for view in views[:5]]
+        posters = [await code_of(studio_rooms, view, RenditionKind.POSTER) for view in views]
+    assert proxies == ["rendition.not_ready"] * 4 + ["rendition.busy"]
+    assert posters == ["rendition.not_ready"] * 16 + ["rendition.busy"]
+    view = await stored(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(99))
+    for kind in RenditionKind:
+        assert await code_of(studio_rooms, view, kind) == "rendition.not_ready"
+
+
+async def test_places_go_round_among_tenants() -> None:
+    flights, turns = SingleFlight("proxy", PROXIES), []
+
+    async def make(_: Any) -> None:
+        turns.append(own_tenant())
+        await asyncio.sleep(0)
+
+    tasks = []
+    for tenant in ("acme", "rival"):
+        with working_for(tenant):
+            tasks += [flights.join(str(number), "asset:a", make) for number in range(3)]
+    await asyncio.gather(*tasks)
+    assert turns[:3] in (["acme", "rival", "acme"], ["acme", "rival", "rival"]), turns
+
+
+async def test_assets_of_one_blob_share_what_is_made_of_it(
+    client: Any, clip: bytes, tasks: list[str], db: Any
+) -> None:
+    assets = [await upload(client, clip) for _ in range(3)]
+    await asyncio.gather(*(client.get(f"{asset['picture']}") for asset in assets[:2]))
+    assert (await client.get(assets[2]["picture"])).status_code == 200 and tasks == ["poster"]
+    async with db.session() as session:
+        each = [dict(await References(session).held_by(f"asset:{asset['id']}")) for asset in assets]
+    role = f"frame:{assets[0]['sha256'][7:19]}"
+    assert len({held[role] for held in each}) == 1
+    await client.delete(f"/api/assets/{assets[0]['id']}")
+    assert (await client.get(assets[1]["picture"])).status_code == 200
+
+
+async def unheld(db: Any, blobs: Any) -> set[str]:
+    async with db.session() as session:
+        held = await References(session).held()
+    return {blob.sha256 async for blob in blobs.iterate()} - held
+
+
+async def test_what_is_made_for_a_deleted_asset_ends_and_leaves_no_file(
+    studio_rooms: Any, client: Any, clip: bytes, tasks: list[str], db: Any, blobs: Any
+) -> None:
+    gone, other = [await upload(client, clip) for _ in range(2)]
+    waiting = [asyncio.create_task(client.get(f"/api/assets/{one['id']}/proxy")) for one in (gone, other)]
+    async with asyncio.timeout(60):
+        while not tasks:  # noqa: ASYNC110 - it begins on its own
+            await asyncio.sleep(0.01)
+    await client.delete(f"/api/assets/{gone['id']}")
+    answers = await asyncio.gather(*waiting)
+    assert (answers[0].status_code, answers[0].json()["code"]) == (404, "rendition.gone")
+    assert answers[1].status_code == 200, "it is still made for the other"
+    last = asyncio.create_task(client.get(f"/api/assets/{other['id']}/storyboard"))
+    async with asyncio.timeout(60):
+        while len(tasks) < 2:  # noqa: ASYNC110 - it begins on its own
+            await asyncio.sleep(0.01)
+    await client.delete(f"/api/assets/{other['id']}")
+    assert (await last).json()["code"] == "rendition.gone"
+    proxy = answers[1].headers["etag"].strip('"')
+    left = {one for one in await unheld(db, blobs) if proxy not in one}
+    assert left == {gone["sha256"]}, "the original waits for gc, and nothing else was stored"
+
+
+async def test_no_file_stays_that_is_made_while_the_person_is_erased(
+    studio_rooms: Any, client: Any, clip: bytes, db: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = await upload(client, clip)
+    draft = {"name": "Grace", "media": asset["id"], "consent": CONSENT}
+    persona = (await client.post("/api/personas", json=draft)).json()["persona"]
+    made, erased = asyncio.Event(), asyncio.Event()
+    hold = service.Renditions._hold
+
+    async def late(self: Any, *given: Any) -> None:
+        made.set()
+        await erased.wait()
+        await hold(self, *given)
+
+    monkeypatch.setattr(service.Renditions, "_hold", late)
+    waiting = asyncio.create_task(client.get(asset["picture"]))
+    async with asyncio.timeout(60):
+        await made.wait()
+    erasing = asyncio.create_task(client.delete(f"/api/personas/{persona['id']}"))
+    async with asyncio.timeout(60):
+        while any(flights._flights for flights in studio_rooms.renditions._flights.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    erased.set()
+    assert (await erasing).status_code == 200
+    assert (await waiting).json()["code"] in ("rendition.stopped", "rendition.gone", "asset.not_found")
+    assert [one async for one in blobs.iterate()] == []
+
+
+async def test_what_an_owner_began_to_hold_while_it_was_removed_is_dropped(
+    studio_rooms: Any, db: Any, blobs: Any
+) -> None:
+    blob = await blobs.put_bytes(b"late")
+    async with db.transaction() as session:
+        await References(session).hold("asset:gone", "frame:1", blob.sha256, 4)
+    await studio_rooms.renditions.forget({"asset:gone"})
+    assert await unheld(db, blobs) == set() and not await blobs.exists(blob.sha256)
 
 
 async def test_another_tenant_sees_none(studio_rooms: Any, client: Any, clip: bytes) -> None:
-    async def chunks() -> Any:
-        yield clip
-
     with working_for("acme"):
-        view = await studio_rooms.assets.upload(chunks(), AssetLabels())
+        view = await stored(studio_rooms, clip)
         files = await studio_rooms.renditions.open(f"asset:{view.id}", view.sha256, RenditionKind.POSTER)
         assert files["frame"][1].is_file()
     for what in ("thumbnail", "storyboard", "storyboard.json", "storyboard.vtt", "peaks", "proxy"):

@@ -1,0 +1,49 @@
+"""Runs a worker's task whose files stay only if somebody holds them; used by renditions and pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from avatar.spec import Finished
+
+from farm.scheduler import Scheduler
+from farm.tasks import SegmentTask
+from soundstage.blobs import BlobStore
+from soundstage.database import Database
+from studio.references.dropping import drop_unheld
+from studio.renders.running import run_task
+
+
+async def run_and_keep(
+    db: Database,
+    blobs: BlobStore,
+    scheduler: Scheduler,
+    task: SegmentTask,
+    hold: Callable[[Finished], Awaitable[None]],
+) -> None:
+    """Run the task, have `hold` write down who holds its files, and drop those that nobody holds. Raises
+    TaskFailed. When it is cancelled, all of that ends before it goes on.
+    """
+
+    async def keep(made: Finished) -> None:
+        try:
+            await hold(made)
+        finally:
+            for file in made.files:
+                await drop_unheld(db, blobs, file.sha256)
+
+    late: list[Finished] = []
+    try:
+        made = await run_task(scheduler, task, lambda _: None, on_late=late.append)
+    except asyncio.CancelledError:
+        for one in late:
+            await keep(one)
+        raise
+    keeping = asyncio.ensure_future(keep(made))
+    try:
+        await asyncio.shield(keeping)
+    except asyncio.CancelledError:
+        # `hold` looks itself at who is left.
+        await asyncio.wait({keeping})
+        raise

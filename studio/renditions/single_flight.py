@@ -1,0 +1,129 @@
+"""Runs one task per key for all who ask for it, within bounds of each tenant; for renditions and pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Set
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from avatar.spec import Failed
+
+from farm.failures import CANCELLED, CRASHED, RETRYABLE
+from soundstage.database.tenants import own_tenant
+from soundstage.errors import SoundstageError
+from soundstage.telemetry.logs import get_logger
+
+FAILED_FOR_S = 600.0
+MAX_FAILED = 1000
+
+Make = Callable[[Set[str]], Awaitable[None]]
+"""Makes it for the owners that it is called with; their set changes while it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`pending` counts those that run, too. A tenant waits behind its own first: no tenant has more than
+    `running_of_tenant` among those that wait for a place, so the places go round.
+    """
+
+    running: int
+    pending: int
+    running_of_tenant: int
+    pending_of_tenant: int
+
+
+class Full(Exception):
+    """So many are pending that no other may be; `pending` of the tenant or of all."""
+
+    def __init__(self, pending: int) -> None:
+        super().__init__(f"{pending} are pending")
+        self.pending = pending
+
+
+@dataclass(slots=True)
+class _Flight:
+    task: asyncio.Task[None]
+    owners: set[str] = field(default_factory=set)
+
+
+class SingleFlight:
+    """Keys, owners and failures are those of the present tenant. `close` with the process."""
+
+    def __init__(self, name: str, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._name = name
+        self._places = asyncio.Semaphore(bounds.running)
+        self._of_tenant: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._failed: dict[tuple[str, str], tuple[float, Failed]] = {}
+        self._log = get_logger(__name__)
+
+    def join(self, key: str, owner: str, make: Make) -> asyncio.Task[None]:
+        """Return the task of `key`, which is now made for `owner` too; begins it where there is none. Raises
+        Full. Whoever gives up waiting must not cancel it.
+        """
+        tenant = own_tenant()
+        if (flight := self._flights.get((tenant, key))) is None:
+            mine = sum(1 for other, _ in self._flights if other == tenant)
+            if mine >= self.bounds.pending_of_tenant:
+                raise Full(mine)
+            if len(self._flights) >= self.bounds.pending:
+                raise Full(len(self._flights))
+            owners: set[str] = set()
+            task = asyncio.create_task(self._run(tenant, owners, make), name=f"{self._name} {key}")
+            flight = self._flights[tenant, key] = _Flight(task, owners)
+            task.add_done_callback(lambda ended: self._ended((tenant, key), ended))
+        flight.owners.add(owner)
+        return flight.task
+
+    async def cancel(self, owners: Collection[str]) -> None:
+        """Make it for these owners no more; what is left without an owner ends before this returns."""
+        tenant, ending = own_tenant(), []
+        for (other, key), flight in list(self._flights.items()):
+            if other == tenant and not flight.owners.isdisjoint(owners):
+                flight.owners.difference_update(owners)
+                ending.append(flight.task)
+                if not flight.owners:
+                    # Whoever asks from here on begins it anew.
+                    del self._flights[tenant, key]
+                    flight.task.cancel()
+        if ending := [task for task in ending if task.cancelling()]:
+            await asyncio.wait(ending)
+
+    async def close(self) -> None:
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def remember(self, key: str, failure: Failed) -> None:
+        """What crashes the worker does it again; what a machine was to blame for need not."""
+        if failure.code == CANCELLED.code or failure.code in RETRYABLE - {CRASHED}:
+            return
+        if len(self._failed) >= MAX_FAILED:
+            self._failed.pop(next(iter(self._failed)))
+        self._failed[own_tenant(), key] = time.monotonic(), failure
+
+    def known_failure(self, key: str) -> Failed | None:
+        """Return why it failed a short time ago: the worker is not started for each request."""
+        at, failure = self._failed.get((own_tenant(), key), (0.0, None))
+        if failure is not None and time.monotonic() - at >= FAILED_FOR_S:
+            del self._failed[own_tenant(), key]
+            return None
+        return failure
+
+    async def _run(self, tenant: str, owners: Set[str], make: Make) -> None:
+        own_places = self._of_tenant.get(tenant) or asyncio.Semaphore(self.bounds.running_of_tenant)
+        self._of_tenant[tenant] = own_places
+        async with own_places, self._places:
+            await make(owners)
+
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        if (flight := self._flights.get(key)) is not None and flight.task is task:
+            del self._flights[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            level = self._log.info if isinstance(error, SoundstageError) else self._log.error
+            level("it could not be made", what=self._name, key=key[1], why=str(error))
