@@ -299,6 +299,17 @@ async def test_assets_of_one_blob_share_what_is_made_of_it(
     assert (await client.get(assets[1]["picture"])).status_code == 200
 
 
+@pytest.mark.usefixtures("hanging")
+async def test_the_worker_ends_with_the_last_owner(studio_rooms: Any) -> None:
+    one, two = [await stored(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(9)) for _ in range(2)]
+    for view in (one, two):
+        assert await code_of(studio_rooms, view, RenditionKind.PROXY) == "rendition.not_ready"
+    proxies = studio_rooms.renditions._flights[RenditionKind.PROXY]
+    for view, left in ((one, 1), (two, 0)):
+        await studio_rooms.assets.delete(view.id)
+        assert len(proxies._flights) == left
+
+
 async def unheld(db: Any, blobs: Any) -> set[str]:
     async with db.session() as session:
         held = await References(session).held()
@@ -354,6 +365,22 @@ async def test_no_file_stays_that_is_made_while_the_person_is_erased(
     assert (await erasing).status_code == 200
     assert (await waiting).json()["code"] in ("rendition.stopped", "rendition.gone", "asset.not_found")
     assert [one async for one in blobs.iterate()] == []
+
+
+async def test_a_file_is_dropped_when_another_process_deleted_its_owner(
+    client: Any, clip: bytes, db: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = await upload(client, clip)
+    hold = service.Renditions._hold
+
+    async def late(self: Any, *given: Any) -> None:
+        async with db.transaction() as session:
+            await References(session).forget(f"asset:{asset['id']}")
+        await hold(self, *given)
+
+    monkeypatch.setattr(service.Renditions, "_hold", late)
+    assert (await client.get(asset["picture"])).json()["code"] == "rendition.gone"
+    assert await unheld(db, blobs) == {asset["sha256"]}
 
 
 async def test_what_an_owner_began_to_hold_while_it_was_removed_is_dropped(
