@@ -32,7 +32,8 @@ from soundstage.private_files import write_anew
 @dataclass(frozen=True, slots=True)
 class Restored:
     """`kept` is where the database that was there before lies now; `machines` and `keys` say whether those of
-    the provisioning process came back, and how many keys did.
+    the provisioning process came back, and how many keys did. `replaced` are other keys that were here: what
+    the new ones prove is worth as much as the archive.
     """
 
     members: int
@@ -40,6 +41,7 @@ class Restored:
     kept: Path | None
     machines: bool = False
     keys: int = 0
+    replaced: tuple[Path, ...] = ()
 
 
 async def restore(
@@ -80,9 +82,10 @@ async def restore(
         kept = await asyncio.to_thread(restore_sqlite, Path(folder) / DATABASE, database.path)
         await asyncio.to_thread(_place_personas, unpacked / "personas", personas)
         came, keys = False, 0
+        replaced: tuple[Path, ...] = ()
         if machines is not None:
-            came, keys = await asyncio.to_thread(_place_machines, unpacked, machines)
-    return Restored(len(manifest.members), manifest.revision, kept, came, keys)
+            came, keys, replaced = await asyncio.to_thread(_place_machines, unpacked, machines)
+    return Restored(len(manifest.members), manifest.revision, kept, came, keys, replaced)
 
 
 async def _holds_something(database: Path, blobs: BlobStore, personas: Path) -> bool:
@@ -159,19 +162,20 @@ def _check_machines(source: Path, target: MachineState) -> None:
         )
 
 
-def _place_machines(source: Path, target: MachineState) -> tuple[bool, int]:
+def _place_machines(source: Path, target: MachineState) -> tuple[bool, int, tuple[Path, ...]]:
     """Keys first: a database without them would get new authorities at the next start."""
     keys = _keys_in(source, target)
+    replaced = tuple(path for path, content in keys if _differs(path, content))
     for path, content in keys:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if _differs(path, content):
+        if path in replaced:
             path.replace(path.with_name(f"{path.name}.before-restore"))
         write_anew(path, content)
     copy = source / PROVISIONING
     if target.database is None or not copy.exists():
-        return False, len(keys)
+        return False, len(keys), replaced
     restore_sqlite(copy, target.database)
-    return True, len(keys)
+    return True, len(keys), replaced
 
 
 def _keys_in(source: Path, target: MachineState) -> list[tuple[Path, bytes]]:

@@ -240,7 +240,9 @@ def register(cli: typer.Typer) -> None:
                 machines=MachineState.of(services.settings),
             )
             await migrate_database(services.database, services.settings.state_dir)
-            put_back = AuditEntry("backup.restored", "cli", archive.name, data={"revision": done.revision})
+            replaced = [str(path) for path in done.replaced]
+            facts = {"revision": done.revision} | ({"replaced": replaced} if replaced else {})
+            put_back = AuditEntry("backup.restored", "cli", archive.name, data=facts)
             log = await services.audit.go_on_restored(put_back, accept_unproven=accept_unproven_log)
             services.audit.close()
             key = _key_file(services.settings)
@@ -263,6 +265,7 @@ def register(cli: typer.Typer) -> None:
                         "unreadable_secrets": secrets.unreadable,
                         "machines": done.machines,
                         "keys": done.keys,
+                        "replaced_keys": replaced,
                         "closed": closed.machines if closed else 0,
                         "machine_secrets": of_machines.sealed,
                         "unreadable_machine_secrets": of_machines.unreadable,
@@ -276,6 +279,12 @@ def register(cli: typer.Typer) -> None:
                 f"Restored {done.members} files."
                 + (f" The old database is {done.kept}." if done.kept else "")
             )
+            if replaced:
+                printer.line(
+                    f"Other keys were here: {', '.join(replaced)}. Those of the archive took their places; "
+                    "the old ones lie beside them (.before-restore). Whoever made the archive could have "
+                    "written the audit log in it."
+                )
             if not accept_unproven_log:
                 for problem in _unproven_logs(services.settings, log, closed.log if closed else None):
                     printer.line(" ".join(problem))

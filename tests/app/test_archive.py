@@ -499,3 +499,16 @@ async def test_a_link_at_the_name_of_a_half_backup_is_not_followed(
             await backup(services, home / "backup.tar")
         assert refused.value.code == "backup.failed"
     assert other.read_bytes() == b"of somebody"
+
+
+def test_an_audit_key_that_came_with_an_archive_in_the_place_of_another_is_told(
+    cli: Cli, settings: Settings, home: Path
+) -> None:
+    asyncio.run(_lines(settings, keyed=True))
+    assert cli("backup", "keys.tar", "--with-keys").code == 0
+    key = settings.state_dir / "audit.key"
+    key.write_text("ab" * 32)
+    said = cli("restore", "keys.tar", "--force").out
+    assert f"Other keys were here: {key}." in said and "could have written the audit log" in said
+    assert cli("audit", "list", "--json").json[-1]["data"]["replaced"] == [str(key)]
+    assert cli("restore", "keys.tar", "--force", "--json").json["replaced_keys"] == []
