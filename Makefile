@@ -8,7 +8,7 @@ DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one
 .PHONY: ui tools help setup setup-farm demo up test test-long test-gpu policy-test check format pictures look bench docs clean
 
 help: ## list the verbs
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what the project needs (says what and why)
 	@scripts/setup runtime

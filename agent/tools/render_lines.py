@@ -34,6 +34,7 @@ class RenderLine(ToolResult):
     files: tuple[str, ...] = ()
     error_code: str | None = None
     message: str = ""
+    warnings: tuple[str, ...] = Field(default=(), description="What of the wish was not met, in sentences.")
     meanwhile: str = Field(default="", description="What is being made beside it, in one sentence.")
 
     @classmethod
@@ -49,12 +50,14 @@ class RenderLine(ToolResult):
             files=tuple(str(out_dir / name) for name in view.out_files),
             error_code=view.error.code if view.error else None,
             message=message_of(view),
+            warnings=tuple(notice.message for notice in view.warnings),
         )
 
     def sentence(self) -> str:
         if self.state == "done":
             places = "".join(f"\n  {path}" for path in self.files)
-            done = f"“{self.title}” is done ({(self.duration_ms or 0) / 1000:.1f} s).{places}"
+            notes = "".join(f"\nNote: {warning}" for warning in self.warnings)
+            done = f"“{self.title}” is done ({(self.duration_ms or 0) / 1000:.1f} s).{places}{notes}"
             return f"{done}\n{self.meanwhile}" if self.meanwhile else done
         more = f" {self.message}" if self.message else ""
         return f"“{self.title}” ({self.render_id}) {_VERBS.get(self.state, f'is {self.state}')}.{more}"
@@ -138,15 +141,16 @@ async def not_filmed(context: ToolContext, project_id: str) -> Conflict:
     if not scenes:
         why, hint = "it has no scenes", f"Say “Add a scene to {project.title} where Nova says: Hello”."
     elif silent:
-        why = f"scene {silent[0]} has" if len(silent) == 1 else f"scenes {_listed(silent)} have"
+        why = f"scene {silent[0]} has" if len(silent) == 1 else f"scenes {join_words(silent)} have"
         why, hint = f"{why} no words yet", f"Say “Change scene {silent[0]} of {project.title} to: …”."
     else:
         why, hint = "nobody has asked for it", f"Say “Render the project {project.title}”."
     return Conflict("project.not_filmed", f"There is no video of “{project.title}” yet: {why}.", hint)
 
 
-def _listed(items: list[str]) -> str:
-    return f"{', '.join(items[:-1])} and {items[-1]}"
+def join_words(items: list[str]) -> str:
+    """Return `Nova`, `Nova and Milo`, `Nova, Milo and Vera`."""
+    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)
 
 
 def _stop(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.tools.plan import Plan, change
 from agent.tools.record import ToolContext
-from agent.tools.render_lines import render_of
+from agent.tools.render_lines import join_words, render_of
 from agent.tools.speakers import name_of
 from studio.renders.planning import refuse_cancel
 from studio.renders.schemas import RenderRequest, RenderView
@@ -15,7 +15,7 @@ async def plan_render(context: ToolContext, wanted: RenderRequest) -> Plan:
     """Refuses what the act would: scenes without words, faces without consent, a full queue."""
     renders = context.doors.renders
     outlook = await renders.plan(wanted)
-    speakers = ", ".join(name_of(context, persona) for persona in outlook.personas)
+    speakers = join_words([name_of(context, persona) for persona in outlook.personas])
     scenes = "1 scene" if outlook.scenes == 1 else f"{outlook.scenes} scenes"
     changes = [change(f"Make a video of {scenes} with {speakers}, {outlook.size}", f"“{outlook.title}”")]
     if wanted.script is not None:

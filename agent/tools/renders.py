@@ -13,7 +13,15 @@ from agent.tools.plan import Plan
 from agent.tools.projects import project_named
 from agent.tools.record import Act, ToolContext, ToolRequest, ToolResult, tool
 from agent.tools.render_deletion import plan_deletion
-from agent.tools.render_lines import FINISHED, LATEST, RenderLine, explained, message_of, render_of
+from agent.tools.render_lines import (
+    FINISHED,
+    LATEST,
+    RenderLine,
+    explained,
+    join_words,
+    message_of,
+    render_of,
+)
 from agent.tools.render_plans import plan_cancel, plan_render, plan_retry
 from agent.tools.sizes import Quality, Shape, canvas_for
 from agent.tools.speakers import name_of, persona_named
@@ -103,7 +111,7 @@ async def make_render(context: ToolContext, request: MakeRender) -> Ticket:
 
 def ticket_of(context: ToolContext, view: RenderView) -> Ticket:
     """The answer to a new render, with its speakers as people call them."""
-    speakers = ", ".join(name_of(context, persona) for persona in view.personas)
+    speakers = join_words([name_of(context, persona) for persona in view.personas])
     return Ticket.of(view, context.doors.out_dir).model_copy(update={"speaker": speakers})
 
 

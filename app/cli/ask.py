@@ -22,7 +22,7 @@ def register(cli: typer.Typer) -> None:
         sentence: Annotated[
             str,
             typer.Argument(
-                help='What you want, e.g. "Make a video where Nova says: Hello"; "-" reads it.',
+                help='What you want, e.g. "Make a video where Nova says: Hello"; "-" reads it from stdin.',
                 autocompletion=sentences,
             ),
         ],

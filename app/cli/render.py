@@ -25,7 +25,7 @@ def register(cli: typer.Typer) -> None:
         context: typer.Context,
         spec: Annotated[Path | None, typer.Argument(help="A RenderSpec as JSON.")] = None,
         persona: Annotated[str, typer.Option(help="Who speaks.")] = "nova",
-        script: Annotated[str | None, typer.Option(help='What is said; "-" reads it.')] = None,
+        script: Annotated[str | None, typer.Option(help='What is said; "-" reads it from stdin.')] = None,
         project: Annotated[str | None, typer.Option(help="A project instead: id or slug.")] = None,
         title: Annotated[str | None, typer.Option(help="How the video is called.")] = None,
         person: Annotated[

@@ -175,17 +175,14 @@ def register(cli: typer.Typer) -> None:
         if with_keys:
             printer.line("It holds the private keys of this installation: keep it like a key.")
             return
+        where = str(key.parent) if key is not None else "the server's state folder"
+        printer.line(f"Private keys of {where} are left out: keep copies elsewhere, or use `--with-keys`.")
+        printer.line("  audit.key: without it the audit log of this backup cannot be verified.")
         if sealed:
-            printer.line(
-                f"{key or 'The seal.key of the server'} is left out on purpose: keep a copy of it elsewhere. "
-                "Without it the tokens and secrets in this backup cannot be opened."
-            )
-        if key is not None and (authorities := key.parent / "provisioning" / "keys").is_dir():
-            printer.line(
-                f"{authorities} is left out on purpose too: without it every machine enrols anew"
-                + (f", and {of_machines} secrets of machines cannot be opened" if of_machines else "")
-                + ". `--with-keys` puts both in."
-            )
+            printer.line(f"  seal.key: without it {sealed} tokens and secrets cannot be opened.")
+        if key is not None and (key.parent / "provisioning" / "keys").is_dir():
+            more = f", and {of_machines} secrets of machines cannot be opened" if of_machines else ""
+            printer.line(f"  provisioning/keys: without them every machine enrols anew{more}.")
 
     @cli.command()
     def restore(

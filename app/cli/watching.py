@@ -38,7 +38,8 @@ async def watch_to_the_end(
         printer.value(_line(ended, files))
     else:
         done = f"“{ended['title']}” is done ({(ended['duration_ms'] or 0) / 1000:.1f} s)."
-        shown.show(Text(text="\n  ".join([done, *files])))
+        notes = [f"Note: {notice['message']}" for notice in ended["warnings"]]
+        shown.show(Text(text="\n".join(["\n  ".join([done, *files]), *notes])))
     return True
 
 
@@ -57,4 +58,5 @@ def _line(ended: dict[str, Any], files: list[str]) -> dict[str, Any]:
         **{name: ended[name] for name in same},
         "persona": ", ".join(ended["personas"]),
         "files": files,
+        "warnings": [notice["message"] for notice in ended["warnings"]],
     }

@@ -27,7 +27,7 @@ def register(cli: typer.Typer) -> None:
         rows = (
             [one["id"], one["url"], ", ".join(one["kinds"]) or "everything", _state(one)] for one in found
         )
-        printer.listing(found, ["id", "url", "tells of", "state"], rows, empty="Nobody is told.")
+        printer.listing(found, ["id", "url", "tells of", "state"], rows, empty="There are no webhooks.")
 
     @group.command()
     def create(

@@ -73,8 +73,10 @@ class KeyRepository:
             query = query.where(ApiKeyRow.tenant == tenant)
         return (await self._session.scalars(query)).all()
 
-    async def count(self) -> int:
-        return await self._session.scalar(select(func.count()).select_from(ApiKeyRow)) or 0
+    async def count(self, *, besides: str) -> int:
+        """How many keys there are or were, without those that `besides` made."""
+        query = select(func.count()).select_from(ApiKeyRow).where(ApiKeyRow.created_by != besides)
+        return await self._session.scalar(query) or 0
 
     async def has_ended(self, login_id: str) -> bool:
         """Whether somebody has logged out of this login."""

@@ -62,11 +62,12 @@ class KeyService:
         return await self._make(session, request, by, tenant)
 
     async def first_admin(self, session: AsyncSession) -> KeyMade | None:
-        """An admin key when there has never been any key; None otherwise. Whoever gets it shows it once.
+        """An admin key when there has never been any but that of this machine's user, which commands make;
+        None otherwise. Whoever gets it shows it once.
 
         Two processes that start together make one: the transaction holds the lock while it looks.
         """
-        if self._configured or await KeyRepository(session).count():
+        if self._configured or await KeyRepository(session).count(besides=LOCAL_KEY_MAKER):
             return None
         request = KeyRequest(name="first administrator", role="admin")
         return await self._make(session, request, Principal.local_admin("first start"), DEFAULT_TENANT)

@@ -211,14 +211,17 @@ async def test_runs_are_paged_through_the_studio_as_where_they_are(
     async with beside.transaction() as session:
         await session.execute(insert(Run), rows)
     await beside.close()
+    # Other tests of this server have runs too, newer ones, of which some fail.
     seen: list[int] = []
+    pages = 0
     url = "/api/farm/runs?state=failed&limit=3"
     while url:
         answer = (await page.get(url)).raise_for_status()
-        assert answer.headers["X-Total-Count"] == "7"
-        seen += [int(run["id"][4:]) for run in answer.json()]
+        assert int(answer.headers["X-Total-Count"]) >= 7
+        seen += [int(run["id"][4:]) for run in answer.json() if run["playbook"] == "p.yaml"]
+        pages += 1
         url = answer.links["next"]["url"] if "next" in answer.links else ""
         assert not url or url.startswith("/api/farm/runs?")
-    assert seen == [6, 5, 4, 3, 2, 1, 0]
+    assert seen == [6, 5, 4, 3, 2, 1, 0] and pages >= 3
     bad = await page.get("/api/farm/runs?cursor=AAAA")
     assert (bad.status_code, bad.json()["code"]) == (422, "page.bad_cursor")

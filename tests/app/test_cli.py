@@ -371,7 +371,7 @@ def test_webhooks_are_made_listed_switched_and_deleted(cli: Cli) -> None:
     assert cli("webhooks", "test", made["id"], "--json").json["kind"] == "webhook.test"
     assert "webhook.test" in cli("webhooks", "deliveries", made["id"]).out
     assert cli("webhooks", "delete", made["id"]).code == 0
-    assert "Nobody is told" in cli("webhooks", "list").out
+    assert "There are no webhooks" in cli("webhooks", "list").out
     assert "webhook.not_found" in cli("webhooks", "rotate", made["id"]).err
 
 

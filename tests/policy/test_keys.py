@@ -235,6 +235,15 @@ async def test_the_first_start_makes_one_admin_key_and_no_later_one_does(policy:
     assert await policy.first_admin_key() is None
 
 
+async def test_a_command_before_the_first_start_does_not_take_the_first_key_away(policy: Policy) -> None:
+    """`make demo` reaches the studio with the key of this machine's user, in the same database."""
+    async with policy.db.transaction() as session:
+        await policy.keys.register_local(session, "5a" * 32)
+    made = await policy.first_admin_key()
+    assert made is not None and made.role == "admin"
+    assert await policy.first_admin_key() is None
+
+
 async def test_two_first_starts_at_once_make_one_key(policy: Policy, settings: object) -> None:
     other_db = Database(str(policy.db.url))
     other = Policy.open(settings, other_db, EventStore(other_db))  # type: ignore[arg-type]
