@@ -102,7 +102,12 @@ def create_app(services: Services) -> FastAPI:
     public_url = services.settings.http.public_url
     dossiers = DossierRegistry(services.studio.library)
     app.include_router(compile_router(dossiers))
-    agents = AgentRegistry(services.studio.library, services.studio.persona_health, dossiers)
+    agents = AgentRegistry(
+        services.studio.library,
+        services.studio.persona_health,
+        dossiers,
+        services.studio.persona_validation,
+    )
     app.include_router(agents_router(agents))
     app.include_router(live_router(services.live, str(public_url) if public_url else None))
     app.include_router(mcp_router(mcp))

@@ -31,6 +31,7 @@ from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import PersonaPictures
 from studio.personas.service import PersonaService
 from studio.personas.speaking import PersonaSpeech
+from studio.personas.validation import PersonaValidation
 from studio.personas.watching import PersonaWatch
 from studio.projects.service import ProjectService
 from studio.projects.versions import VersionService
@@ -70,6 +71,7 @@ class Studio:
     outgoing: Outgoing
     personas: PersonaService
     persona_health: PersonaHealthService
+    persona_validation: PersonaValidation
     persona_watch: PersonaWatch
     persona_pictures: PersonaPictures
     speech: PersonaSpeech
@@ -151,6 +153,7 @@ def build_studio(
         outgoing=build_outgoing(settings, db, events, blobs),
         personas=PersonaService(db, blobs, library, consents, admission, scheduler),
         persona_health=PersonaHealthService(db, blobs, library, consents, admission, speech),
+        persona_validation=PersonaValidation(),
         persona_watch=PersonaWatch(library, db, events),
         persona_pictures=pictures,
         speech=speech,

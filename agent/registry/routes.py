@@ -1,6 +1,7 @@
 """REST of the registry of agents, as clients of the older system call it."""
 
 # No `from __future__ import annotations`: FastAPI reads the permissions from the annotations at run time.
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -53,7 +54,8 @@ def agents_router(registry: AgentRegistry) -> APIRouter:
     @router.post("/{agent_id}/reload")
     async def reload_agent(agent_id: str, _: Changer) -> AgentStatus:
         """Reads its file again at once. Files that change are read again by themselves."""
-        return registry.reload(agent_id)
+        # In a thread: it reads and parses files.
+        return await asyncio.to_thread(registry.reload, agent_id)
 
     @router.post("/{agent_id}/validate")
     async def validate_agent(agent_id: str, _: Reader) -> PersonaValidity:

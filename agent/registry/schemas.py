@@ -6,7 +6,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from studio.personas.schemas import HealthCheck, PersonaHealth, PersonaState, PersonaStatus
+from studio.personas.schemas import (
+    MAX_TEXT_CHARS,
+    HealthCheck,
+    PersonaHealth,
+    PersonaState,
+    PersonaStatus,
+)
 
 AgentState = Literal["active", "degraded", "error"]
 
@@ -73,4 +79,4 @@ class AgentText(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    yaml: str = Field(max_length=262_144)
+    yaml: str = Field(max_length=MAX_TEXT_CHARS)

@@ -18,12 +18,11 @@ from agent.registry.schemas import (
     HealthSummary,
 )
 from soundstage.errors import NotFound, SoundstageError
-from studio.personas.faults import BadPersonaFile
 from studio.personas.health import PersonaHealthService
 from studio.personas.library import PersonaLibrary
 from studio.personas.pictures import image_url
 from studio.personas.schemas import Persona, PersonaEntry, PersonaStatus, PersonaValidity
-from studio.personas.yaml_source import parse_persona
+from studio.personas.validation import PersonaValidation
 
 HEALTH_AT_ONCE = 4
 """Each may ask a speech service."""
@@ -38,6 +37,7 @@ class AgentRegistry:
     library: PersonaLibrary
     health: PersonaHealthService
     dossiers: DossierRegistry
+    validation: PersonaValidation
 
     async def list(self) -> list[AgentSummary]:
         """All of them, also those whose file cannot be used."""
@@ -62,12 +62,7 @@ class AgentRegistry:
 
     async def validate_text(self, yaml: str) -> PersonaValidity:
         """What is wrong with a definition that nobody has saved."""
-        try:
-            # In a thread: the largest text takes seconds, and nobody else waits for it.
-            await asyncio.to_thread(parse_persona, yaml, "agent.yaml")
-        except BadPersonaFile as error:
-            return PersonaValidity(valid=False, faults=error.faults)
-        return PersonaValidity(valid=True)
+        return await self.validation.validate(yaml, "agent.yaml")
 
     async def health_of(self, agent_id: str) -> AgentHealth:
         self._known(agent_id)

@@ -26,6 +26,7 @@ from soundstage.blobs.bucket import (
     upload,
 )
 from soundstage.blobs.copies import Copies
+from soundstage.blobs.in_flight import InFlightBytes
 from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_key, key_of, parse_sha256
 from soundstage.blobs.staging import StagedFile, disk_errors, locked, staged_file, sweep, sync_folder
 from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, Unavailable, Upstream
@@ -57,6 +58,7 @@ class BlobStore:
         self._store: ObjectStore = bucket if bucket is not None else LocalStore(prefix=root)
         self._quota_bytes = quota_bytes
         self._usage: tuple[float, int] | None = None
+        self._in_flight = InFlightBytes(self._check_quota)
 
     @classmethod
     def open(
@@ -95,11 +97,9 @@ class BlobStore:
 
     async def put_bytes(self, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE) -> Blob:
         """Stores `data`; raises StorageFull when the disk or the quota is."""
-
-        async def once() -> AsyncIterator[bytes]:
-            yield data
-
-        return await self.put_stream(once(), media_type)
+        with staged_file(self._staging) as staged:
+            await asyncio.to_thread(staged.write, data)
+            return await asyncio.to_thread(self._place, staged, media_type)
 
     async def put_file(self, path: Path, media_type: str = DEFAULT_MEDIA_TYPE) -> Blob:
         """Stores a copy of the file at `path`, whatever its size, without holding it in memory."""
@@ -111,10 +111,16 @@ class BlobStore:
         media_type: str = DEFAULT_MEDIA_TYPE,
         *,
         max_bytes: int | None = None,
+        expected_bytes: int = 0,
     ) -> Blob:
-        """Stores what `chunks` gives; TooLarge as soon as it is more than `max_bytes`."""
-        with staged_file(self._staging, max_bytes) as staged:
+        """Stores what `chunks` gives; TooLarge as soon as it is more than `max_bytes`, StorageFull as soon as
+        it passes the quota together with all that is in flight. `expected_bytes`, where the sender told its
+        size, are reserved before the first chunk is read.
+        """
+        with self._in_flight.reserve() as reserved, staged_file(self._staging, max_bytes) as staged:
+            await asyncio.to_thread(reserved.raise_to, expected_bytes)
             async for chunk in chunks:
+                await asyncio.to_thread(reserved.raise_to, staged.bytes + len(chunk))
                 await asyncio.to_thread(staged.write, chunk)
             return await asyncio.to_thread(self._place, staged, media_type)
 
@@ -344,8 +350,8 @@ class BlobStore:
         )
 
     async def check_room(self, more: int) -> None:
-        """Raises StorageFull when so many bytes more would pass the quota."""
-        await asyncio.to_thread(self._check_quota, more)
+        """Raises StorageFull when so many bytes more, with those in flight, would pass the quota."""
+        await asyncio.to_thread(self._check_quota, self._in_flight.total + more)
 
     def _check_quota(self, more: int) -> None:
         if self._quota_bytes is None:

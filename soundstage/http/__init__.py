@@ -8,7 +8,7 @@ from soundstage.http.destinations import (
     own_listeners,
     resolve,
 )
-from soundstage.http.outgoing import Bounds, outgoing_client
+from soundstage.http.outgoing import Bounds, check_declared_length, outgoing_client
 
 __all__ = [
     "NO_LISTENERS",
@@ -16,6 +16,7 @@ __all__ = [
     "Destinations",
     "OwnListeners",
     "Target",
+    "check_declared_length",
     "outgoing_client",
     "own_listeners",
     "resolve",

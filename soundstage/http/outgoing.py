@@ -62,6 +62,20 @@ def outgoing_client(
     )
 
 
+def check_declared_length(answer: httpx.Response, bounds: Bounds) -> int:
+    """Return the bytes that an answer says it has, 0 where it says nothing. Raises Upstream
+    `outgoing.answer_too_large` before anything of its body is read.
+    """
+    declared = answer.headers.get("content-length", "").strip()
+    if not (declared.isascii() and declared.isdecimal()):
+        return 0
+    # Python refuses to convert thousands of digits; no file has a size of 20.
+    digits = declared.lstrip("0")
+    if len(digits) > 19 or int(digits or "0") > bounds.answer_bytes:
+        raise _too_large(bounds)
+    return int(digits or "0")
+
+
 class OutgoingTransport(httpx.AsyncBaseTransport):
     """Resolves and checks each request's host, connects to that address; TLS and `Host` keep the name."""
 
@@ -185,15 +199,19 @@ class _BoundedStream(httpx.AsyncByteStream):
                 raise _too_slow(self._bounds) from error
             received += len(chunk)
             if received > self._bounds.answer_bytes:
-                raise Upstream(
-                    "outgoing.answer_too_large",
-                    f"The answer is larger than {self._bounds.answer_bytes} bytes.",
-                    "Check what answers at the URL.",
-                )
+                raise _too_large(self._bounds)
             yield chunk
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _too_large(bounds: Bounds) -> Upstream:
+    return Upstream(
+        "outgoing.answer_too_large",
+        f"The answer is larger than {bounds.answer_bytes} bytes.",
+        "Check what answers at the URL.",
+    )
 
 
 def _too_slow(bounds: Bounds) -> Upstream:

@@ -32,7 +32,7 @@ from studio.assets.sniffing import SNIFF_BYTES, FileType, sniff
 from studio.assets.uses_repository import Uses
 from studio.projects.repository import Projects
 from studio.projects.service import project_of
-from studio.references.dropping import stays
+from studio.references.dropping import drop_unheld, stays
 from studio.references.repository import References
 from studio.renders.states import RenderState
 
@@ -89,12 +89,15 @@ class AssetService:
             return view_of(await asset_of(session, asset_id))
 
     async def store(
-        self, chunks: AsyncIterator[bytes], *, max_bytes: int | None = None
+        self, chunks: AsyncIterator[bytes], *, max_bytes: int | None = None, expected_bytes: int = 0
     ) -> tuple[Blob, FileType]:
         """Streams a file to disk. What it is decides its first bytes; before that nothing is kept of it.
-        `max_bytes` is what a door takes that takes less than any upload may have.
+        `max_bytes` is what a door takes that takes less than any upload may have; room for `expected_bytes`
+        is reserved first.
         """
         limit = min(max_bytes or self.max_upload_bytes, self.max_upload_bytes)
+        if expected_bytes:
+            await self._blobs.check_room(expected_bytes)
         head = bytearray()
         async for chunk in chunks:
             head += chunk
@@ -107,7 +110,10 @@ class AssetService:
             async for chunk in chunks:
                 yield chunk
 
-        return await self._blobs.put_stream(whole(), found.media_type, max_bytes=limit), found
+        blob = await self._blobs.put_stream(
+            whole(), found.media_type, max_bytes=limit, expected_bytes=expected_bytes
+        )
+        return blob, found
 
     async def upload(self, chunks: AsyncIterator[bytes], labels: AssetLabels) -> AssetView:
         blob, found = await self.store(chunks)
@@ -185,6 +191,12 @@ class AssetService:
             await References(session).forget(owner)
             await Assets(session).remove(asset)
         await self._removed({owner})
+
+    async def discard(self, asset_id: str) -> None:
+        """Deletes an asset that turned out to be for nothing; its bytes go at once, unless they are held."""
+        sha256 = (await self.get(asset_id)).sha256
+        await self.delete(asset_id)
+        await drop_unheld(self._db, self._blobs, sha256)
 
     async def may_see(self, principal: Principal, sha256: str) -> bool:
         """Whether a stored file is shown to this person: as an asset, or as what a render has made.

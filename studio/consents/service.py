@@ -5,7 +5,7 @@ from __future__ import annotations
 from avatar.spec import Consent, Face, MediaRef, RigFace, Voice
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database import Database, utcnow
+from soundstage.database import Database, new_id, utcnow
 from soundstage.errors import Forbidden, Invalid, NotFound
 from studio.assets.repository import Assets
 from studio.consents.models import ConsentRow
@@ -38,6 +38,11 @@ class ConsentService:
             end(row)
             return view_of(row)
 
+    async def check(self, consent_id: str, what: str) -> None:
+        """Raises Forbidden `consent.required` or `consent.revoked` before anything is done with it."""
+        async with self._db.session() as session:
+            await self.valid(session, consent_id, what)
+
     async def stamped_face(self, session: AsyncSession, face: Face) -> Face:
         """The face with its consent as it is on record; raises `consent.required` or `consent.revoked`."""
         if isinstance(face, RigFace):
@@ -63,7 +68,10 @@ class ConsentService:
 
     @staticmethod
     async def valid(session: AsyncSession, consent_id: str | None, what: str) -> Consent:
-        """The consent as it goes into specs; `what` names in errors what it is needed for."""
+        """The consent as it goes into specs; `what` names in errors what it is needed for.
+
+        The errors name neither the person nor the consent: they reach people who may not read consents.
+        """
         if consent_id is None:
             raise Forbidden(
                 "consent.required",
@@ -75,13 +83,13 @@ class ConsentService:
         if row is None:
             raise Forbidden(
                 "consent.required",
-                f"There is no consent {consent_id!r} on record.",
+                f"{what} names a consent that is not on record.",
                 "Say who agreed and what for (`--person` and `--purpose` of the command): that records one.",
             )
         if row.revoked_at is not None:
             raise Forbidden(
                 "consent.revoked",
-                f"{row.person} has taken back this consent on {row.revoked_at:%Y-%m-%d}.",
+                f"{what} may not be used any more: its consent was taken back on {row.revoked_at:%Y-%m-%d}.",
                 "Use another face or voice.",
             )
         # What the record says goes into the spec, not what the caller wrote: the sidecar must tell the truth.
@@ -105,14 +113,16 @@ async def consent_of(session: AsyncSession, consent_id: str) -> ConsentRow:
     return row
 
 
-async def record(session: AsyncSession, draft: ConsentDraft) -> ConsentRow:
-    """Writes a consent down within the caller's transaction."""
+async def record(session: AsyncSession, draft: ConsentDraft, *, consent_id: str | None = None) -> ConsentRow:
+    """Writes a consent down within the caller's transaction, under a new id unless one is given."""
     granted_at = moment_of(draft.granted_at)
     if granted_at > utcnow():
         raise Invalid(
             "consent.in_future", "A consent cannot have been given in the future.", "Check `granted_at`."
         )
-    row = ConsentRow(person=draft.person, purpose=draft.purpose, granted_at=granted_at)
+    row = ConsentRow(
+        id=consent_id or new_id("cns"), person=draft.person, purpose=draft.purpose, granted_at=granted_at
+    )
     await Consents(session).add(row)
     if draft.evidence is not None:
         asset = await Assets(session).find(draft.evidence)

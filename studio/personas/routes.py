@@ -18,7 +18,6 @@ from studio.guards import (
     UpdatePersonas,
 )
 from studio.people.schemas import ErasePlan
-from studio.personas.faults import BadPersonaFile
 from studio.personas.pictures import image_url, version_of
 from studio.personas.schemas import (
     Persona,
@@ -33,7 +32,6 @@ from studio.personas.schemas import (
     PersonaView,
 )
 from studio.personas.video_studio import StudioJob, StudioOrder, accepted_job, job_of, request_of
-from studio.personas.yaml_source import parse_persona
 from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
 from studio.thumbnails.service import ThumbnailWidth
 from studio.wiring import StudioDep
@@ -94,7 +92,8 @@ async def persona_status(persona_id: str, studio: StudioDep, _: ReadPersonas) ->
 @router.post("/{persona_id}/reload")
 async def reload_persona(persona_id: str, studio: StudioDep, _: UpdatePersonas) -> PersonaStatus:
     """Reads the file again at once. Files that change are read again by themselves."""
-    return studio.library.reload(persona_id)
+    # In a thread: it reads and parses files.
+    return await asyncio.to_thread(studio.library.reload, persona_id)
 
 
 @router.post("/{persona_id}/validate")
@@ -107,12 +106,7 @@ async def validate_persona(
     status = studio.library.status(persona_id)
     if draft is None:
         return PersonaValidity(valid=status.error is None, faults=status.faults)
-    try:
-        # In a thread: the largest text takes seconds, and nobody else waits for it.
-        await asyncio.to_thread(parse_persona, draft.yaml, status.file)
-    except BadPersonaFile as error:
-        return PersonaValidity(valid=False, faults=error.faults)
-    return PersonaValidity(valid=True)
+    return await studio.persona_validation.validate(draft.yaml, status.file)
 
 
 @router.get("/{persona_id}/health")

@@ -123,10 +123,14 @@ class PersonaStatus(BaseModel):
     faults: tuple[Fault, ...] = ()
 
 
+MAX_TEXT_CHARS = 65_536
+"""Of a definition that is validated: a persona has some thousand, and reading more takes seconds."""
+
+
 class PersonaText(_Strict):
     """A persona file that has not been saved yet."""
 
-    yaml: str = Field(max_length=262_144)
+    yaml: str = Field(max_length=MAX_TEXT_CHARS)
 
 
 class PersonaValidity(BaseModel):

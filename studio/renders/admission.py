@@ -4,6 +4,7 @@ allows.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from avatar.spec import EspeakVoice, LipsyncSpec, PiperVoice, RenderSpec, Voice
@@ -14,6 +15,8 @@ from soundstage.http import NO_LISTENERS, OwnListeners
 from studio.consents.service import ConsentService
 from studio.personas.library import PersonaLibrary
 
+Preparation = Callable[[AsyncSession], Awaitable[None]]
+"""Runs first in the transaction that queues a render: what it writes stands or falls with the render."""
 Endpoint = tuple[str, str, str | None]
 """Kind, base URL and the variable that holds the key."""
 

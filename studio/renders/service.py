@@ -24,7 +24,7 @@ from studio.projects.schemas import Look
 from studio.projects.service import project_of
 from studio.projects.versions import snapshot
 from studio.references.repository import References
-from studio.renders.admission import Admission, consents_in
+from studio.renders.admission import Admission, Preparation, consents_in
 from studio.renders.delivery import withdraw
 from studio.renders.failed_scene import failed_scenes
 from studio.renders.journal import RenderJournal, stream_of
@@ -78,14 +78,17 @@ class RenderService:
         *,
         requested_by: str = "",
         claim: Claim | None = None,
+        prepare: Preparation | None = None,
     ) -> RenderView:
         """Queues a render and answers at once. Raises what forbids it: limits, files, consent, voices; and
-        whatever `claim` raises, with nothing made.
+        whatever `claim` and `prepare` raise, with nothing made. A project takes no `prepare`.
         """
         if request.project is not None:
             return await self._create_from_project(request, request.project, requested_by, claim)
         if request.lipsync is not None:
-            return await self._create(request.lipsync, "lipsync", request, requested_by, claim=claim)
+            return await self._create(
+                request.lipsync, "lipsync", request, requested_by, claim=claim, prepare=prepare
+            )
         spec = request.spec if request.spec is not None else spec_of_script(request, self._library)
         personas = (request.persona,) if request.spec is None else ()
         return await self._create(
@@ -95,6 +98,7 @@ class RenderService:
             requested_by,
             personas,
             claim=claim,
+            prepare=prepare,
         )
 
     async def plan(self, request: RenderRequest) -> RenderOutlook:
@@ -270,10 +274,13 @@ class RenderService:
         personas: tuple[str, ...] = (),
         *,
         claim: Claim | None = None,
+        prepare: Preparation | None = None,
     ) -> RenderView:
         spec = asking_for(spec, request.requirements)
         sizes = await check_media(spec, self._blobs, self._db, self._shipped())
         async with self._db.transaction() as session:
+            if prepare is not None:
+                await prepare(session)
             if isinstance(spec, RenderSpec):
                 spec = await self._admission.admit(session, spec)
             else:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import httpx
 
 from soundstage.errors import Upstream
-from soundstage.http import Bounds, Destinations, outgoing_client
+from soundstage.http import Bounds, Destinations, check_declared_length, outgoing_client
 from studio.assets.schemas import AssetLabels, AssetView
 from studio.assets.service import AssetService, plain_name
 
@@ -27,8 +27,8 @@ class FileFetcher:
     async def fetch(self, url: str, what: str) -> AssetView:
         """`what` names the field in errors, which show no more of a URL than its host.
 
-        Raises Upstream `job.not_fetched`, Invalid for a file of no known kind, and those of the outgoing
-        client (`outgoing.…`).
+        Raises Upstream `job.not_fetched`, Invalid for a file of no known kind, StorageFull, and those of the
+        outgoing client (`outgoing.…`). What says that it is too large, or has no room, is not read.
         """
         bounds = Bounds(
             silence_s=min(SILENCE_S, self.total_s),
@@ -42,7 +42,8 @@ class FileFetcher:
             ):
                 if answer.status_code != 200:
                     raise _not_fetched(what, answer.url.host, f"answered with {answer.status_code}")
-                blob, found = await self.assets.store(_body(answer))
+                expected = check_declared_length(answer, bounds)
+                blob, found = await self.assets.store(_body(answer), expected_bytes=expected)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _not_fetched(what, _host_of(url), "cannot be reached, or broke off") from error
         name = plain_name(PurePosixPath(httpx.URL(url).path).name) or what

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from avatar.spec import Consent, LipsyncSpec, MediaRef, RenderSpec
 from avatar.spec.job import (
     QUALITIES,
     Family,
+    JobConsent,
     JobRefused,
     Presenter,
     WorkerJob,
@@ -17,20 +18,38 @@ from avatar.spec.job import (
     spec_of_job,
 )
 from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy import Principal
+from soundstage.database import new_id
 from soundstage.errors import Forbidden, Invalid
 from studio.assets.schemas import AssetView
 from studio.assets.service import AssetService
 from studio.consents.schemas import ConsentDraft
-from studio.consents.service import ConsentService
+from studio.consents.service import ConsentService, record
 from studio.personas.library import PersonaLibrary
+from studio.references.repository import References
 from studio.renders.schemas import RenderRequest, RenderView
 from studio.renders.service import RenderService
 from studio.renders.specs import spec_of_script
 from studio.worker_jobs.fetching import FileFetcher
+from studio.worker_jobs.slots import FetchSlots
 
 PERSONA = "nova"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceConsent:
+    """The consent for the face in `image_url`: on record under `id`, or to be recorded there (`draft`)."""
+
+    id: str
+    draft: ConsentDraft | None
+
+    async def bind(self, session: AsyncSession, image: AssetView) -> None:
+        """Records it where it is not, and ties the picture to it, which erasing the person then finds."""
+        if self.draft is not None:
+            await record(session, self.draft, consent_id=self.id)
+        await References(session).derive(f"asset:{image.id}", [f"consent:{self.id}"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +59,15 @@ class WorkerJobService:
     consents: ConsentService
     library: PersonaLibrary
     fetcher: FileFetcher
+    slots: FetchSlots = field(default_factory=FetchSlots)
 
     async def run(self, order: dict[str, Any], principal: Principal) -> RenderView:
         """Fetch what the job names, and queue its video.
 
-        Raises Invalid `job.…` (`job.image_missing` for pictures), Forbidden `consent.required` before
-        anything is fetched, what forbids to fetch a URL, and what `RenderService.create` raises. Files that
-        were fetched for nothing are removed.
+        Raises Invalid `job.…` (`job.image_missing` for pictures), Forbidden `consent.required` and
+        `consent.revoked` before anything is fetched, TooManyRequests `job.too_many_fetches`, what forbids to
+        fetch a URL, and what `RenderService.create` raises. Files that were fetched for nothing are removed,
+        and a consent in the job is recorded with the render or not at all.
         """
         try:
             job = read_job({"input": order})
@@ -54,17 +75,31 @@ class WorkerJobService:
         except JobRefused as refused:
             raise _told(refused) from refused
         self._check_rights(job, principal)
+        consent = await self._face_consent(job)
         fetched: list[AssetView] = []
         try:
-            for url, what in ((job.image_url, "image_url"), (job.audio_url, "audio_url")):
-                if url is not None:
-                    fetched.append(await self.fetcher.fetch(url, what))
-            request = await self._request(job, fetched)
-            return await self.renders.create(request, requested_by=principal.name)
+            await self._fetch(job, principal.tenant, fetched)
+
+            async def bind(session: AsyncSession) -> None:
+                if consent is not None:
+                    await consent.bind(session, fetched[0])
+
+            request = self._request(job, fetched, consent)
+            return await self.renders.create(request, requested_by=principal.name, prepare=bind)
         except BaseException:
             for asset in fetched:
-                await self.assets.delete(asset.id)
+                await self.assets.discard(asset.id)
             raise
+
+    async def _fetch(self, job: WorkerJob, tenant: str, fetched: list[AssetView]) -> None:
+        """The picture first. What has been fetched is in `fetched` also where a later file fails."""
+        named = ((job.image_url, "image_url"), (job.audio_url, "audio_url"))
+        wanted = [(url, what) for url, what in named if url is not None]
+        if not wanted:
+            return
+        with self.slots.take(tenant):
+            for url, what in wanted:
+                fetched.append(await self.fetcher.fetch(url, what))
 
     def _check_rights(self, job: WorkerJob, principal: Principal) -> None:
         if job.image_url or job.audio_url:
@@ -80,16 +115,20 @@ class WorkerJobService:
         if _named_consent(job) is None:
             principal.require("consent:create")
 
-    async def _request(self, job: WorkerJob, fetched: list[AssetView]) -> RenderRequest:
-        image = next((one for one in fetched if job.image_url is not None), None)
+    def _request(
+        self, job: WorkerJob, fetched: list[AssetView], consent: FaceConsent | None
+    ) -> RenderRequest:
+        image = fetched[0] if job.image_url is not None else None
         audio = fetched[-1] if job.audio_url is not None else None
         sound = None if audio is None else _ref(audio, "audio_url", ("audio", "video"))
         try:
-            if image is None:
+            if image is None or consent is None:
                 return RenderRequest(spec=self._spoken(job, sound))
             ref = _ref(image, "image_url", ("image", "video"))
             family: Family = "video" if image.media_type.startswith("video/") else "image"
-            spec = spec_of_job(job, Presenter(), face_of(ref, family, await self._consent(job)), sound)
+            # Its id alone: whoever admits the render puts in what the record says.
+            named = Consent(id=consent.id, person="-", granted_at="-", purpose="-")
+            spec = spec_of_job(job, Presenter(), face_of(ref, family, named), sound)
         except JobRefused as refused:
             raise _told(refused) from refused
         if isinstance(spec, LipsyncSpec):
@@ -112,21 +151,26 @@ class WorkerJobService:
         output = spec.output.model_copy(update={"video": QUALITIES[job.quality]})
         return spec.model_copy(update={"output": output})
 
-    async def _consent(self, job: WorkerJob) -> Consent:
-        """One on record, by its id alone: whoever admits the render puts in what it says."""
+    async def _face_consent(self, job: WorkerJob) -> FaceConsent | None:
+        """None for a job without a picture. Raises Forbidden `consent.…`, Invalid `job.invalid`."""
+        if job.image_url is None:
+            return None
         consent_id = _named_consent(job)
-        given = job.consent
-        if consent_id is None and given is not None:
-            try:
-                draft = ConsentDraft.model_validate(
-                    {"person": given.person, "purpose": given.purpose, "granted_at": given.granted_at}
-                )
-            except ValidationError as error:
-                raise JobRefused(
-                    "job.invalid", "consent.granted_at is no date or time.", "Write it as 2026-11-02."
-                ) from error
-            consent_id = (await self.consents.record(draft)).id
-        return Consent(id=consent_id or "", person="-", granted_at="-", purpose="-")
+        if consent_id is not None:
+            await self.consents.check(consent_id, "The face in image_url")
+            return FaceConsent(consent_id, None)
+        return None if job.consent is None else FaceConsent(new_id("cns"), _draft_of(job.consent))
+
+
+def _draft_of(given: JobConsent) -> ConsentDraft:
+    try:
+        return ConsentDraft.model_validate(
+            {"person": given.person, "purpose": given.purpose, "granted_at": given.granted_at}
+        )
+    except ValidationError as error:
+        raise Invalid(
+            "job.invalid", "consent.granted_at is no date or time.", "Write it as 2026-11-02."
+        ) from error
 
 
 def _named_consent(job: WorkerJob) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from app.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.database.tenants import working_for
-from studio.personas.schemas import Persona
+from studio.personas.library import PersonaLibrary
+from studio.personas.schemas import Persona, PersonaValidity
+from studio.personas.validation import PersonaValidation
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "guide" / "tide-station.dossier.json"
 BROKEN = "id: broken\nname: Broken\ncolour: red\n"
@@ -98,9 +101,33 @@ async def test_a_definition_is_validated_before_anybody_saves_it(client: httpx.A
     assert good.json() == {"valid": True, "faults": []}
     bad = (await client.post("/api/agents/validate", json={"yaml": BROKEN})).json()
     assert (bad["valid"], bad["faults"][0]["field"]) == (False, "colour")
-    for body in ({}, {"yaml": 1}, {"yaml": "x" * 262_145}, {"yaml": "id: a", "more": 1}):
+    for body in ({}, {"yaml": 1}, {"yaml": "x" * 65_537}, {"yaml": "id: a", "more": 1}):
         assert (await client.post("/api/agents/validate", json=body)).status_code == 422
     assert await listed(client) == before
+
+
+async def test_definitions_wait_in_the_line_of_personas_and_files_are_read_beside_the_event_loop(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validated: list[str] = []
+    reloaded_in: list[threading.Thread] = []
+    reload = PersonaLibrary.reload
+
+    async def noted(_: Any, text: str, file: str) -> PersonaValidity:
+        validated.append(text)
+        return PersonaValidity(valid=True)
+
+    def watched(library: PersonaLibrary, persona_id: str) -> Any:
+        reloaded_in.append(threading.current_thread())
+        return reload(library, persona_id)
+
+    monkeypatch.setattr(PersonaValidation, "validate", noted)
+    monkeypatch.setattr(PersonaLibrary, "reload", watched)
+    assert (await client.post("/api/agents/validate", json={"yaml": "a"})).json()["valid"] is True
+    assert (await client.post("/api/personas/nova/validate", json={"yaml": "b"})).json()["valid"] is True
+    assert validated == ["a", "b"]
+    assert (await client.post("/api/agents/nova/reload")).status_code == 200
+    assert len(reloaded_in) == 1 and threading.current_thread() not in reloaded_in
 
 
 async def test_health_is_told_per_agent_and_in_all(client: httpx.AsyncClient, services: Services) -> None:

@@ -222,6 +222,39 @@ async def test_the_quota_refuses_a_large_file_before_copying_it(place: Place, tm
     assert place.files() == [] and place.leftovers() == []
 
 
+async def test_what_is_in_flight_counts_for_the_quota(place: Place) -> None:
+    store = place.open(quota_mib=3)
+    going, read = asyncio.Event(), 0
+
+    async def held() -> AsyncIterator[bytes]:
+        yield b"a" * MIB
+        await going.wait()
+        yield b"a" * MIB
+
+    async def counted() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield b"b" * MIB
+
+    first = asyncio.create_task(store.put_stream(held(), expected_bytes=2 * MIB))
+    async with asyncio.timeout(20):
+        while not place.leftovers():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+    with pytest.raises(StorageFull) as announced:
+        await store.put_stream(counted(), expected_bytes=2 * MIB)
+    assert (announced.value.code, read) == ("blobs.quota_exceeded", 0)
+    with pytest.raises(StorageFull):
+        await store.put_stream(counted())
+    assert read == 2, "refused while it comes"
+    going.set()
+    await first
+    # What was reserved is free again.
+    await store.put_stream(pieces(b"c" * MIB), expected_bytes=MIB)
+    assert await store.usage_bytes() == 3 * MIB
+
+
 async def test_what_others_have_stored_counts_for_the_quota(place: Place, tmp_path: Path) -> None:
     other = place.open()
     await other.put_bytes(b"a" * MIB)

@@ -74,6 +74,8 @@ async def test_a_face_whose_consent_was_taken_back_is_not_shown(client: Any, roo
     assert (await client.post(f"/api/consents/{consent}/revoke")).status_code == 200
     answer = await client.get(f"/api/personas/{persona_id}/image")
     assert (answer.status_code, answer.json()["code"]) == (403, "consent.revoked")
+    # Pictures are for readers of personas; who agreed to what is for readers of consents.
+    assert CONSENT["person"] not in answer.text and consent not in answer.text
 
 
 async def test_nothing_of_the_picture_outlives_the_persona(client: Any, rooms: Any, blobs: Any) -> None:

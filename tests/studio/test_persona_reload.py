@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from studio.assets.schemas import AssetLabels
-from studio.personas import yaml_source
+from studio.consents.repository import Consents
+from studio.personas import validation, yaml_source
 from studio.personas.faults import MOST_TOLD
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import PersonaDraft
+from studio.personas.validation import MOST_WAITING
 from studio.personas.watching import STREAM, PersonaWatch
 
 ADA = "id: ada\nname: Ada\nface: {kind: rig, character: nova}\n"
@@ -126,6 +128,59 @@ async def test_a_large_draft_is_read_beside_the_event_loop_and_only_told_faults_
     assert threading.current_thread() not in asked_in
 
 
+async def test_definitions_are_validated_one_at_a_time_and_few_may_wait(
+    client: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings.personas_dir / "ada.yaml", ADA)
+    lock, going = threading.Lock(), threading.Event()
+    inside = most = 0
+
+    def held(*_: Any) -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        going.wait(20)
+        with lock:
+            inside -= 1
+
+    monkeypatch.setattr(validation, "parse_persona", held)
+    asked = [
+        asyncio.create_task(client.post("/api/personas/ada/validate", json={"yaml": ADA})) for _ in range(12)
+    ]
+    done, waiting = await asyncio.wait(asked, timeout=2)
+    # Nobody else's thread is taken meanwhile.
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: True), 5)
+    going.set()
+    await asyncio.gather(*asked)
+    answers = sorted(one.result().status_code for one in asked)
+    assert answers == [200] * (1 + MOST_WAITING) + [429] * (11 - MOST_WAITING)
+    assert most == 1 and len(waiting) == 1 + MOST_WAITING
+    assert all(one.result().headers["retry-after"] for one in done)
+
+
+async def test_a_definition_over_the_limit_is_refused_with_it(client: Any, settings: Any) -> None:
+    write(settings.personas_dir / "ada.yaml", ADA)
+    draft = {"yaml": ADA + "#" * 65_536}
+    answer = await client.post("/api/personas/ada/validate", json=draft)
+    assert answer.status_code == 422 and "65536" in answer.text
+
+
+async def test_a_file_is_read_again_beside_the_event_loop(
+    client: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings.personas_dir / "ada.yaml", ADA)
+    reload, seen_in = PersonaLibrary.reload, []
+
+    def noted(library: PersonaLibrary, persona_id: str) -> Any:
+        seen_in.append(threading.current_thread())
+        return reload(library, persona_id)
+
+    monkeypatch.setattr(PersonaLibrary, "reload", noted)
+    assert (await client.post("/api/personas/ada/reload")).status_code == 200
+    assert len(seen_in) == 1 and threading.current_thread() not in seen_in
+
+
 async def test_health_tells_of_a_lost_photo_a_revoked_consent_and_a_voice_that_is_away(
     rooms: Any, settings: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +196,12 @@ async def test_health_tells_of_a_lost_photo_a_revoked_consent_and_a_voice_that_i
     found = {check.name: check for check in (await rooms.persona_health.of("grace")).checks}
     assert not found["media"].ok and "face file" in found["media"].message
     assert not found["consent"].ok and "taken back" in found["consent"].message
+    assert CONSENT["person"] not in found["consent"].message
+    async with rooms.people.db.transaction() as session:
+        await Consents(session).remove([persona.face.consent.id])
+    missing = {check.name: check for check in (await rooms.persona_health.of("grace")).checks}["consent"]
+    assert not missing.ok and "not on record" in missing.message
+    assert persona.face.consent.id not in missing.message
 
     voice = "voice: {kind: openai, base_url: 'http://127.0.0.1:9', api_key_env: NO_SUCH_KEY}\n"
     (settings.personas_dir / "ada.yaml").write_text(ADA + voice)

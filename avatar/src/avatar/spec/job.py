@@ -57,7 +57,9 @@ class JobConsent(SpecModel):
     person: str = Field(min_length=1, max_length=200)
     purpose: str = Field(min_length=1, max_length=2000)
     granted_at: str = Field(max_length=40, description="ISO 8601 date or time")
-    id: str | None = Field(default=None, max_length=80, description="of a record that is kept elsewhere")
+    id: str | None = Field(
+        default=None, min_length=1, max_length=80, description="of a record that is kept elsewhere"
+    )
 
 
 class JobFormat(SpecModel):
@@ -84,7 +86,7 @@ class WorkerJob(SpecModel):
     format: JobFormat | None = None
     captions: Literal["none", "soft", "burned", "both"] | None = None
     consent: JobConsent | None = None
-    consent_id: str | None = Field(default=None, max_length=80)
+    consent_id: str | None = Field(default=None, min_length=1, max_length=80)
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:

@@ -1,0 +1,50 @@
+"""Validates texts of personas that nobody has saved, one at a time; asked by routes of personas and agents.
+
+Reading YAML holds the interpreter, so two at once are no faster than one after the other, and those that wait
+would hold the threads that everybody else needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from soundstage.errors import TooManyRequests
+from studio.personas.faults import BadPersonaFile
+from studio.personas.schemas import PersonaValidity
+from studio.personas.yaml_source import parse_persona
+
+MOST_WAITING = 4
+RETRY_AFTER_S = 5
+
+
+class PersonaValidation:
+    """One of a process, of one event loop."""
+
+    def __init__(self) -> None:
+        self._place = asyncio.Semaphore(1)
+        self._tasks: set[asyncio.Task[PersonaValidity]] = set()
+
+    async def validate(self, text: str, file: str) -> PersonaValidity:
+        """Return all that is wrong with a text; `file` is how it is called there. Raises TooManyRequests
+        `persona.validation_busy` when enough wait already.
+        """
+        if len(self._tasks) > MOST_WAITING:
+            raise TooManyRequests(
+                "persona.validation_busy",
+                f"{len(self._tasks)} definitions are being validated or wait for it.",
+                "Send it again in a few seconds.",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            )
+        task = asyncio.create_task(self._validate(text, file))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # A thread cannot be stopped: its place is free when it ends, not when whoever asked goes away.
+        return await asyncio.shield(task)
+
+    async def _validate(self, text: str, file: str) -> PersonaValidity:
+        async with self._place:
+            try:
+                await asyncio.to_thread(parse_persona, text, file)
+            except BadPersonaFile as error:
+                return PersonaValidity(valid=False, faults=error.faults)
+            return PersonaValidity(valid=True)
