@@ -31,6 +31,13 @@ class Uploads:
         count, length = (await self._session.execute(query)).one()
         return count, int(length or 0)
 
+    async def list_unfinished(self, now: datetime) -> Sequence[ResumableUpload]:
+        """Those whose time is not over, oldest first; a tenant has few."""
+        query = select(ResumableUpload).where(
+            ResumableUpload.asset_id.is_(None), ResumableUpload.expires_at >= now
+        )
+        return (await self._session.scalars(query.order_by(ResumableUpload.created_at))).all()
+
     async def expired(self, now: datetime, without: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those whose time is over, oldest first."""
         query = select(ResumableUpload.id).where(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, status
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from soundstage.errors import SoundstageError
 from studio.assets.upload import labels_of
-from studio.guards import CreateAssets
+from studio.guards import CreateAssets, DeleteAssets
 from studio.uploads.protocol import (
     EXTENSIONS,
     VERSION,
@@ -21,7 +21,7 @@ from studio.uploads.protocol import (
     require_piece,
     require_version,
 )
-from studio.uploads.service import UploadState
+from studio.uploads.service import UnfinishedUpload, UploadState
 from studio.wiring import StudioDep
 
 PREFIX = "/api/uploads"
@@ -67,6 +67,12 @@ async def describe_uploads(studio: StudioDep, _: CreateAssets) -> Response:
     )
 
 
+@router.get("")
+async def list_uploads(studio: StudioDep, _: DeleteAssets) -> Sequence[UnfinishedUpload]:
+    """Unfinished uploads of the tenant, whoever began them: an administrator may end them."""
+    return await studio.uploads.unfinished()
+
+
 @router.post("", status_code=status.HTTP_201_CREATED, openapi_extra=_BEGIN)
 async def begin_upload(request: Request, studio: StudioDep, principal: CreateAssets, _: Tus) -> Response:
     """Begins an upload of `Upload-Length` bytes; `Location` is where its pieces go. `Upload-Metadata` has
@@ -107,7 +113,7 @@ async def continue_upload(
 
 @router.delete("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def end_upload(upload_id: str, studio: StudioDep, principal: CreateAssets, _: Tus) -> Response:
-    """Forgets it and what has come of it."""
+    """Forgets it and what has come of it: who began it, and of an unfinished one also an administrator."""
     await studio.uploads.end(principal, upload_id)
     return _answer(204, {})
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy import Principal
@@ -27,6 +28,8 @@ from studio.uploads.staging import Staging
 
 LIFETIME = timedelta(hours=24)
 """After the last piece; also how long it tells of the asset that came of it."""
+LAST_END = timedelta(days=7)
+"""After its beginning: a few bytes a day reserve no room for ever."""
 MAX_UNFINISHED = 16
 """Of one tenant. Together they have at most four times the bytes of the largest upload."""
 IDLE_S = 60.0
@@ -42,6 +45,16 @@ class UploadState:
     length: int
     told: str
     asset_id: str | None
+    expires_at: datetime
+
+
+class UnfinishedUpload(BaseModel):
+    """`creator` is the id of the key that began it."""
+
+    id: str
+    creator: str
+    length: int
+    created_at: datetime
     expires_at: datetime
 
 
@@ -71,18 +84,20 @@ class UploadService:
                 f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
                 "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
             )
-        async with self._db.session() as session:
-            with as_the_house():
-                _, everybody = await Uploads(session).unfinished()
-        await self._blobs.check_room(everybody + length)
+        # Measured here, so that nobody waits for it below.
+        await self._blobs.check_room(length)
         async with self._db.transaction() as session:
             uploads = Uploads(session)
+            with as_the_house():
+                _, everybody = await uploads.unfinished()
+            await self._blobs.check_room(everybody + length)
             count, promised = await uploads.unfinished()
             if count >= MAX_UNFINISHED or promised + length > 4 * self.max_bytes:
                 raise TooManyRequests(
                     "upload.too_many",
                     f"{count} uploads are unfinished, and have {promised / (1 << 20):.0f} MiB together.",
-                    "Finish or end one of them; they are forgotten a day after their last piece.",
+                    "Finish or end one of them, or have an administrator end it; they are forgotten a day"
+                    " after their last piece.",
                 )
             row = await uploads.add(
                 ResumableUpload(
@@ -125,18 +140,38 @@ class UploadService:
                 )
             if row.asset_id is not None:
                 return _state(row, size)
-            stop = self._stops[upload_id] = asyncio.Event()
+            stop, before = asyncio.Event(), size
+            self._stops[upload_id] = stop
             try:
                 size = await self._receive(row, size, chunks, stop)
             finally:
                 del self._stops[upload_id]
-                await self._prolong(row)
+                # Whoever sends nothing reserves no room for longer.
+                if (await self._staging.size(row.id) or 0) > before:
+                    await self._prolong(row)
             return await self._finish(row) if size == row.length else _state(row, size)
 
     async def end(self, principal: Principal, upload_id: str) -> None:
-        """Forgets it with what has come of it; an asset that came of it stays."""
-        async with self._alone(principal, upload_id) as row:
+        """Forgets it with what has come of it; an asset that came of it stays. An administrator of the tenant
+        may end anybody's that is unfinished.
+        """
+        async with self._alone(principal, upload_id, ending=True) as row:
             await self._remove(row.id)
+
+    async def unfinished(self) -> Sequence[UnfinishedUpload]:
+        """Those of the tenant, oldest first."""
+        async with self._db.session() as session:
+            rows = await Uploads(session).list_unfinished(utcnow())
+        return [
+            UnfinishedUpload(
+                id=row.id,
+                creator=row.creator,
+                length=row.length,
+                created_at=row.created_at,
+                expires_at=row.expires_at,
+            )
+            for row in rows
+        ]
 
     async def expired(self, in_hand: Collection[str], limit: int) -> Sequence[str]:
         """Ids of those whose time is over. Files that are older than that go at once."""
@@ -160,6 +195,8 @@ class UploadService:
         try:
             with self._staging.opened(row.id) as file:
                 while (chunk := await _next(chunks, stopped)) is not None:
+                    if utcnow() > row.created_at + LAST_END:
+                        raise not_found()
                     if size + len(chunk) > row.length:
                         raise TooLarge(
                             "upload.beyond_length",
@@ -202,7 +239,7 @@ class UploadService:
         async with self._db.transaction() as session:
             kept = await Uploads(session).find(row.id)
             if kept is not None:
-                row.expires_at = kept.expires_at = utcnow() + LIFETIME
+                row.expires_at = kept.expires_at = min(utcnow() + LIFETIME, kept.created_at + LAST_END)
 
     async def _remove(self, upload_id: str) -> None:
         await self._staging.remove(upload_id)
@@ -221,21 +258,28 @@ class UploadService:
         return size
 
     @asynccontextmanager
-    async def _alone(self, principal: Principal, upload_id: str) -> AsyncIterator[ResumableUpload]:
+    async def _alone(
+        self, principal: Principal, upload_id: str, *, ending: bool = False
+    ) -> AsyncIterator[ResumableUpload]:
         """The row, while nobody else works on it. Only who began it may go on."""
         async with self._db.session() as session:
-            await self._own(session, principal, upload_id)
+            await self._own(session, principal, upload_id, ending=ending)
         if (stop := self._stops.get(upload_id)) is not None:
             stop.set()
         lock = self._locks.setdefault(upload_id, asyncio.Lock())
         async with lock:
             async with self._db.session() as session:
-                row = await self._own(session, principal, upload_id)
+                row = await self._own(session, principal, upload_id, ending=ending)
             yield row
 
-    async def _own(self, session: AsyncSession, principal: Principal, upload_id: str) -> ResumableUpload:
+    async def _own(
+        self, session: AsyncSession, principal: Principal, upload_id: str, *, ending: bool
+    ) -> ResumableUpload:
         row = await Uploads(session).find(upload_id)
-        if row is None or row.creator != principal.id or row.expires_at < utcnow():
+        if row is None or row.expires_at < utcnow():
+            raise not_found()
+        by_administrator = ending and row.asset_id is None and principal.role == "admin"
+        if row.creator != principal.id and not by_administrator:
             raise not_found()
         return row
 
