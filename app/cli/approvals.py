@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from app.cli.studio_api import StudioApi
 
 OPEN = ("pending", "approved")
+VOID = "void"
 GOING_ON = ("approved", "running")
 PATIENCE_S, POLL_S = 10.0, 0.2
 
@@ -62,7 +63,11 @@ def register(cli: typer.Typer) -> None:
     ) -> None:
         """Agree to the plan. The call runs as soon as enough people have agreed."""
         called = invocation(context)
-        _tell(called.printer(as_json), _vote(called, approval_id, reason, agrees=True))
+        found = _vote(called, approval_id, reason, agrees=True)
+        _tell(called.printer(as_json), found)
+        if found["state"] == VOID:
+            # Nothing was done: a script must not take it for a yes that counted.
+            raise typer.Exit(1)
 
     @group.command()
     def deny(

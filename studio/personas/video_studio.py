@@ -85,9 +85,9 @@ def _out_of_reach(order: StudioOrder) -> list[StudioNotice]:
     wished_ms, natural_ms = order.duration * 1000, max(1, speaking_ms(order.script))
     if natural_ms / FASTEST <= wished_ms <= natural_ms / SLOWEST + 3000:
         return []
-    much, wanted = ("much", "shorter") if natural_ms > wished_ms else ("little", "longer")
+    is_, wanted = ("long", "shorter") if natural_ms > wished_ms else ("short", "longer")
     message = (
-        f"The script is too {much} for {_seconds(wished_ms)}: it takes about {_seconds(natural_ms)}."
+        f"The script is too {is_} for {_seconds(wished_ms)}: it takes about {_seconds(natural_ms)}."
         f" The video comes as near as sounds natural; a {wanted} script would fit."
     )
     return [StudioNotice(code="video.duration_out_of_reach", message=message)]
@@ -103,8 +103,10 @@ def _missed(detail: RenderDetail) -> list[StudioNotice]:
     if not shares or abs(made_ms - wished_ms) <= max(TOLERANCE_MS, TOLERANCE * wished_ms):
         return []
     reasons = [one.message for one in detail.warnings if one.code == "speech.duration_missed"]
-    message = f"The video is {_seconds(made_ms)} long, not the {_seconds(wished_ms)} that were asked for."
-    return [StudioNotice(code="video.duration_missed", message=" ".join([message, *reasons[:1]]))]
+    # Of a video of one scene, the scene's own sentence says it all.
+    whole = f"The video is {_seconds(made_ms)} long, not the {_seconds(wished_ms)} that were asked for."
+    parts = reasons[:1] if len(shares) == 1 and reasons else [whole, *reasons[:1]]
+    return [StudioNotice(code="video.duration_missed", message=" ".join(parts))]
 
 
 def _seconds(milliseconds: float) -> str:

@@ -94,6 +94,21 @@ def test_approvals_are_listed_shown_and_decided_at_the_prompt(cli: Any, settings
     assert cli("trace", "nobody").code == 1
 
 
+def test_a_yes_to_a_plan_that_has_changed_is_exit_code_1(cli: Any, settings: Settings) -> None:
+    async def prepare() -> str:
+        from sqlalchemy import text
+
+        async with opened(settings) as services:
+            waiting = await ask(services)
+            async with services.database.transaction() as session:
+                await session.execute(text("UPDATE approvals SET plan_sha256 = 'of something else'"))
+            return waiting
+
+    cli("approvals", "list")
+    done = cli("approvals", "approve", asyncio.run(prepare()))
+    assert (done.code, "is void" in done.out) == (1, True), done.out
+
+
 def test_a_broken_chain_is_told_with_exit_code_1(cli: Any, settings: Settings) -> None:
     async def spoil() -> None:
         from sqlalchemy import text

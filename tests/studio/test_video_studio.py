@@ -71,7 +71,7 @@ async def test_the_older_video_studio_says_at_once_when_a_length_is_out_of_reach
     assert job.status_code == 202, job.text
     [notice] = job.json()["notices"]
     assert notice["code"] == "video.duration_out_of_reach"
-    assert ("too little" if duration == 7200 else "too much") in notice["message"]
+    assert ("too short" if duration == 7200 else "too long") in notice["message"]
     spec = (await client.get(f"/api/renders/{job.json()['jobId']}")).json()["spec"]
     assert spec["scenes"][0]["duration_ms"] == max(100, round(duration * 1000))
 

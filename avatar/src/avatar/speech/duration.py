@@ -50,12 +50,14 @@ def fit_speech(script: Script, scene: Scene, wished_ms: int, say: Say) -> Speech
             break
         plan = following
         track = say(_with_pauses(script, plan.pause_ms), _at_pace(voice, plan.pace))
-    return _told(_with_tail(track, scene, wished_ms), wished_ms, len(script.tokens), paced=_has_pace(voice))
+    silent_ms = scene.lead_in_ms + scene.tail_ms + LONGEST_ADDED_TAIL_MS
+    whole = _with_tail(track, scene, wished_ms)
+    return _told(whole, wished_ms, len(script.tokens), silent_ms, paced=_has_pace(voice))
 
 
 def fit_recording(track: SpeechTrack, scene: Scene, wished_ms: int) -> SpeechTrack:
     """The same for speech that somebody has recorded: only the silence behind it is ours to change."""
-    return _told(_with_tail(track, scene, wished_ms), wished_ms, 0, paced=False)
+    return _told(_with_tail(track, scene, wished_ms), wished_ms, 0, 0, paced=False)
 
 
 def _next_plan(plan: _Plan, track: SpeechTrack, script: Script, scene: Scene, wished_ms: int) -> _Plan:
@@ -141,8 +143,8 @@ def _with_tail(track: SpeechTrack, scene: Scene, wished_ms: int) -> SpeechTrack:
     return replace(track, duration_ms=length_ms, phones=phones)
 
 
-def _told(track: SpeechTrack, wished_ms: int, words: int, *, paced: bool) -> SpeechTrack:
-    """With a note when the length is not the wished one."""
+def _told(track: SpeechTrack, wished_ms: int, words: int, silent_ms: int, *, paced: bool) -> SpeechTrack:
+    """With a note when the length is not the wished one. `silent_ms`: what does not grow with the words."""
     gap_ms = wished_ms - track.duration_ms
     if abs(gap_ms) <= max(TOLERANCE_MS, TOLERANCE * wished_ms):
         return track
@@ -155,7 +157,8 @@ def _told(track: SpeechTrack, wished_ms: int, words: int, *, paced: bool) -> Spe
         why += ", and this voice cannot change its pace"
     advice = ""
     if words:
-        fitting = max(1, round(words * wished_ms / track.duration_ms))
+        silent_ms = min(silent_ms, track.duration_ms // 2, wished_ms // 2)
+        fitting = max(1, round(words * (wished_ms - silent_ms) / (track.duration_ms - silent_ms)))
         advice = f" About {fitting} words would fit; it has {words}."
     message = (
         f"The speech is {track.duration_ms / 1000:.1f} s long, not the {wished_ms / 1000:.1f} s that were"
