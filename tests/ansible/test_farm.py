@@ -41,6 +41,7 @@ def ready_nodes(farm: LabFarm) -> set[str]:
     return {node["Name"] for node in nodes if (node["Status"], node["SchedulingEligibility"]) == well}
 
 
+@pytest.mark.slow
 def test_a_dry_run_on_bare_machines_ends_well_and_changes_nothing(farm: LabFarm) -> None:
     farm.converge("--check", "--diff")
     assert not farm.secrets.exists()

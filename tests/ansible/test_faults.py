@@ -83,6 +83,7 @@ def shell(farm: LabFarm, machine: str, command: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_packages_are_unpacked_is_named_and_the_next_run_completes(
     bare: LabFarm,
 ) -> None:

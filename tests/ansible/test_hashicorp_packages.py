@@ -101,6 +101,7 @@ def mirror(
         packages.close()
 
 
+@pytest.mark.slow
 def test_packages_that_another_key_signed_are_refused_and_apt_works_on(mirror: Mirror) -> None:
     other = PackageRepository(mirror.folder / "other")
     try:

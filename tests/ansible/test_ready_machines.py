@@ -55,6 +55,7 @@ def test_no_step_of_a_role_is_gone_through_where_nothing_differs(ready: LabFarm)
     assert [step for step in steps(again) if "Bootstrap access control" in step], "rights are still looked at"
 
 
+@pytest.mark.slow
 def test_every_step_is_gone_through_where_an_operator_asks_for_it(ready: LabFarm) -> None:
     again = ready.converge("--tags", BASE, farm__compare=False)
     assert again.changed() == 0, again.output[-4000:]
@@ -76,6 +77,7 @@ def test_what_was_changed_by_hand_is_repaired_on_that_machine_alone(ready: LabFa
     assert ready.converge("--tags", BASE).changed() == 0
 
 
+@pytest.mark.slow
 def test_a_service_is_started_anew_when_a_run_was_cut_off_before_it_could(ready: LabFarm) -> None:
     def process() -> str:
         return ready.on("cpu-1", "systemctl", "show", "-P", "MainPID", "consul").stdout

@@ -183,6 +183,7 @@ def test_a_segment_that_was_stopped_goes_on_where_it_stood_and_is_the_same(
     assert not list((tmp_path / "cache" / "unfinished").iterdir()), "what is finished is not kept"
 
 
+@pytest.mark.slow
 def test_the_first_stage_is_never_far_ahead_of_the_second(
     segment: Callable[..., SegmentFiles], monkeypatch: pytest.MonkeyPatch
 ) -> None:
