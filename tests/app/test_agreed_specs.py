@@ -78,7 +78,7 @@ def test_a_consent_that_is_not_on_record_is_not_replaced_by_another(
     (home / "hello.json").write_text(json.dumps(spec))
     asked = cli(*guide, "--no-wait")
     told = re.sub(r"\s+", " ", asked.out + asked.err)
-    assert asked.code == 1 and "cns_0" in told and "leave `consent` out" in told
+    assert asked.code == 1 and "not on record" in told and "leave `consent` out" in told
 
 
 def test_nothing_is_recorded_for_a_photo_that_is_not_there(
