@@ -7,6 +7,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from studio.guards import ReadRenders
 from studio.renders.schemas import OutputView
+from studio.renders.service import output_of
 from studio.renditions.answer import (
     StoryboardIndex,
     sheet_address,
@@ -72,7 +73,7 @@ async def read_storyboard_track(
 
 async def _storyboard(studio: Studio, render_id: str) -> tuple[str, OutputView, Files]:
     """The sheet's address, the video, and the files."""
-    video, _ = await studio.renders.open_output(render_id, "video")
     view = await studio.renders.get(render_id)
+    video = output_of(view, "video")
     files = await studio.renditions.open(f"render:{view.id}", video.sha256, RenditionKind.STORYBOARD)
     return sheet_address(f"renders/{view.id}", video.sha256), video, files

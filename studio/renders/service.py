@@ -226,11 +226,7 @@ class RenderService:
 
     async def open_output(self, ref: str, role: str) -> tuple[OutputView, Path]:
         """A finished file by role ("video", "vtt", "srt", "poster", "provenance") and where to read it."""
-        view = await self.get(ref)
-        output = view.output(role)
-        if output is None:
-            known = ", ".join(output.role for output in view.outputs) or f"none: the render is {view.state}"
-            raise NotFound("render.no_output", f"This render has no {role!r} file.", f"There are: {known}.")
+        output = output_of(await self.get(ref), role)
         return output, await self._blobs.local_path(output.sha256)
 
     async def open_preview(self, ref: str) -> tuple[Preview, Path]:
@@ -375,6 +371,16 @@ class RenderService:
                 f"{self._admission.limits.queued_renders} renders wait already.",
                 "Wait until some are done, cancel some, or raise limits.queued_renders.",
             )
+
+
+def output_of(view: RenderView, role: str) -> OutputView:
+    """Return what is known of a finished file; its content is not fetched. Raises NotFound
+    `render.no_output`.
+    """
+    if (output := view.output(role)) is not None:
+        return output
+    known = ", ".join(output.role for output in view.outputs) or f"none: the render is {view.state}"
+    raise NotFound("render.no_output", f"This render has no {role!r} file.", f"There are: {known}.")
 
 
 def is_end(event: Event, attempt: int) -> bool:
