@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from studio.references.dropping import drop_unheld
 from studio.references.repository import References
 from studio.renders.admission import Admission
 from studio.renditions.keeping import run_and_keep
-from studio.renditions.single_flight import Bounds, Full, SingleFlight
+from studio.renditions.single_flight import Bounds, Refusals, SingleFlight
 from studio.thumbnails.service import Thumbnails, ThumbnailWidth
 
 SCENE = "picture"
@@ -104,25 +103,7 @@ class PersonaPictures:
         async def make(_: Set[str]) -> None:
             await self._draw(persona, owner, role, key)
 
-        try:
-            drawing = self._flights.join(key, owner, make)
-        except Full as error:
-            raise Unavailable(
-                "persona.pictures_busy",
-                f"{error.pending} pictures of personas are being drawn or wait already.",
-                "Ask again in a minute.",
-                headers={"Retry-After": "60"},
-            ) from None
-        done, _ = await asyncio.wait({drawing}, timeout=WAIT_S)
-        if not done:
-            raise Unavailable(
-                "persona.picture_not_ready",
-                "The picture is being drawn.",
-                "Ask again in a few seconds.",
-                headers={"Retry-After": "5"},
-            )
-        if not drawing.cancelled():
-            drawing.result()
+        await self._flights.wait(key, owner, make, WAIT_S, _REFUSALS)
         if (drawn := await self._stored(owner, role)) is None:
             self.library.get(persona.id)
             raise _as_error(CANCELLED)
@@ -173,6 +154,22 @@ class PersonaPictures:
             old = {sha256[7:19] for name, sha256 in held if name.startswith(ROLE)}
             await references.drop_holds(owner, {sha for name, sha in held if _is_of(name, old)})
             await references.hold(owner, role, made.sha256, made.bytes)
+
+
+_REFUSALS = Refusals(
+    busy=lambda pending: Unavailable(
+        "persona.pictures_busy",
+        f"{pending} pictures of personas are being drawn or wait already.",
+        "Ask again in a minute.",
+        headers={"Retry-After": "60"},
+    ),
+    not_ready=lambda: Unavailable(
+        "persona.picture_not_ready",
+        "The picture is being drawn.",
+        "Ask again in a few seconds.",
+        headers={"Retry-After": "5"},
+    ),
+)
 
 
 def _is_of(role: str, pictures: set[str]) -> bool:

@@ -5,7 +5,6 @@ Each is made once and kept as a blob that the owner of the original holds, so it
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +22,7 @@ from soundstage.errors import NotFound, SoundstageError, Unavailable
 from studio.references.dropping import drop_late_holds
 from studio.references.repository import References
 from studio.renditions.keeping import run_and_keep
-from studio.renditions.single_flight import Bounds, Full, SingleFlight
+from studio.renditions.single_flight import Bounds, Refusals, SingleFlight
 
 SMALL = Bounds(running=2, pending=64, running_of_tenant=2, pending_of_tenant=16)
 PROXIES = Bounds(running=1, pending=32, running_of_tenant=1, pending_of_tenant=4)
@@ -85,18 +84,12 @@ class Renditions:
             return found
         if (failure := self._flights[kind].known_failure(sha256)) is not None:
             raise _as_error(failure)
-        making = self._join(owner, sha256, kind)
-        # Whoever gives up waiting does not end what others wait for.
-        done, _ = await asyncio.wait({making}, timeout=RECIPES[kind].wait_s)
-        if not done:
-            raise Unavailable(
-                "rendition.not_ready",
-                f"The {kind} is being made.",
-                "Ask again in a few seconds.",
-                headers={"Retry-After": "5"},
-            )
-        if not making.cancelled():
-            making.result()
+
+        async def make(owners: Set[str]) -> None:
+            await self._make(owners, sha256, kind)
+
+        wait_s = RECIPES[kind].wait_s
+        await self._flights[kind].wait(sha256, owner, make, wait_s, _refusals(kind))
         if (found := await self._kept(owner, sha256, kind)) is not None:
             return found
         if await self._holds(owner, sha256):
@@ -116,20 +109,6 @@ class Renditions:
     async def close(self) -> None:
         for flights in self._flights.values():
             await flights.close()
-
-    def _join(self, owner: str, sha256: str, kind: RenditionKind) -> asyncio.Task[None]:
-        async def make(owners: Set[str]) -> None:
-            await self._make(owners, sha256, kind)
-
-        try:
-            return self._flights[kind].join(sha256, owner, make)
-        except Full as error:
-            raise Unavailable(
-                "rendition.busy",
-                f"{error.pending} renditions of the kind {kind} are being made or wait already.",
-                "Ask again in a minute.",
-                headers={"Retry-After": "60"},
-            ) from None
 
     async def _make(self, owners: Set[str], sha256: str, kind: RenditionKind) -> None:
         recipe = RECIPES[kind]
@@ -197,6 +176,23 @@ class Renditions:
 
 def _role(role: str, sha256: str) -> str:
     return f"{role}:{sha256.removeprefix('sha256:')[:12]}"
+
+
+def _refusals(kind: RenditionKind) -> Refusals:
+    return Refusals(
+        busy=lambda pending: Unavailable(
+            "rendition.busy",
+            f"{pending} renditions of the kind {kind} are being made or wait already.",
+            "Ask again in a minute.",
+            headers={"Retry-After": "60"},
+        ),
+        not_ready=lambda: Unavailable(
+            "rendition.not_ready",
+            f"The {kind} is being made.",
+            "Ask again in a few seconds.",
+            headers={"Retry-After": "5"},
+        ),
+    )
 
 
 def _as_error(failure: Failed) -> SoundstageError:

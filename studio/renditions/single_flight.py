@@ -12,7 +12,7 @@ from avatar.spec import Failed
 
 from farm.failures import CANCELLED, CRASHED, RETRYABLE
 from soundstage.database.tenants import own_tenant
-from soundstage.errors import SoundstageError
+from soundstage.errors import SoundstageError, Unavailable
 from soundstage.telemetry.logs import get_logger
 
 FAILED_FOR_S = 600.0
@@ -42,6 +42,16 @@ class Full(Exception):
         self.pending = pending
 
 
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """The errors for who asks: `busy` is called with how many are pending, of the tenant or of all, when no
+    other may be; `not_ready` after the time that a request waits.
+    """
+
+    busy: Callable[[int], Unavailable]
+    not_ready: Callable[[], Unavailable]
+
+
 @dataclass(slots=True)
 class _Flight:
     task: asyncio.Task[None]
@@ -59,6 +69,21 @@ class SingleFlight:
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._failed: dict[tuple[str, str], tuple[float, Failed]] = {}
         self._log = get_logger(__name__)
+
+    async def wait(self, key: str, owner: str, make: Make, wait_s: float, refusals: Refusals) -> None:
+        """Have `key` made for `owner` too, and return when it has ended, also when it was cancelled. Raises
+        what `make` raises, and the refusals.
+        """
+        try:
+            task = self.join(key, owner, make)
+        except Full as error:
+            raise refusals.busy(error.pending) from None
+        # Whoever gives up waiting does not end what others wait for.
+        done, _ = await asyncio.wait({task}, timeout=wait_s)
+        if not done:
+            raise refusals.not_ready()
+        if not task.cancelled():
+            task.result()
 
     def join(self, key: str, owner: str, make: Make) -> asyncio.Task[None]:
         """Return the task of `key`, which is now made for `owner` too; begins it where there is none. Raises
