@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy.declarations import check_routes
 from policy.principal import Principal
-from soundstage.database.tenants import NOBODY, working_for
+from soundstage.database.tenants import NO_TENANT, tenant_scope
 from soundstage.errors import SoundstageError, problem_response
 
 Admission = Callable[[HTTPConnection], Awaitable[Any]]
@@ -44,8 +44,8 @@ class DeclarationCheck:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        # Until its guard knows who asks, a request sees nothing that is anybody's.
-        with working_for(NOBODY):
+        # Until the guard has authenticated the caller, no row of any tenant matches.
+        with tenant_scope(NO_TENANT):
             await self._app(scope, receive, send)
 
 

@@ -11,7 +11,7 @@ from policy.decisions.question import Action
 from policy.permissions import permission
 from policy.principal import Principal
 from policy.representing import note_represented
-from soundstage.database.tenants import enter_tenant
+from soundstage.database.tenants import set_tenant
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RequiredPermission:
         principal: Principal = await policy.authenticate(connection)
         await policy.decider.require(principal, Action("route", _route(connection), self.permission))
         note_represented(connection, principal)
-        enter_tenant(principal.tenant)
+        set_tenant(principal.tenant)
         state = connection.scope.setdefault("state", {})
         state[_OPENED] = (*opened_by(state), Opened(self, connection, principal))
         return principal

@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
 
 from soundstage.database.storable import storable
-from soundstage.database.tenants import present_tenant
+from soundstage.database.tenants import current_tenant
 from soundstage.errors import Invalid
 
 Row = TypeVar("Row")
@@ -199,7 +199,7 @@ def _after(order: Order, value: SortValue | None, last_id: SortValue) -> ColumnE
 
 
 def _digest(model: type[Any], scope: Mapping[str, object]) -> str:
-    question = {**scope, "list": model.__name__, "tenant": present_tenant()}
+    question = {**scope, "list": model.__name__, "tenant": current_tenant()}
     text = json.dumps(question, sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 

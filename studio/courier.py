@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
-from soundstage.database.tenants import of_the_house
+from soundstage.database.tenants import tenant_bypass_context
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 from soundstage.waiting import until_set
@@ -26,7 +26,7 @@ log = get_logger(__name__)
 class Courier:
     """`start` and `close`, or `async with`. All it knows is in the database, so any process may go on.
 
-    It works as the house: for all tenants, and on nobody's behalf.
+    It runs without the tenant filter: for the rows of all tenants.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Courier:
 
     async def start(self) -> None:
         if self._loop is None:
-            self._loop = asyncio.create_task(self._run(), name=self._name, context=of_the_house())
+            self._loop = asyncio.create_task(self._run(), name=self._name, context=tenant_bypass_context())
 
     async def close(self) -> None:
         """Stops in the middle of whatever it does; the next to start goes on from what is written down."""

@@ -29,7 +29,7 @@ from agent.tools.toolset import ToolCall, Toolset, prepare_call
 from policy import Principal
 from policy.audit import AuditEntry
 from soundstage.database import Database
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Invalid, SoundstageError, unexpected_error
 from soundstage.telemetry import get_logger, trace
 
@@ -108,7 +108,7 @@ class McpCalls:
             tenant=principal.tenant,
             data={"principal": principal.id, "call": running.id, "trace": running.trace_id},
         )
-        with working_for(principal.tenant):
+        with tenant_scope(principal.tenant):
             async with self._database.brief() as session:
                 await self._doors.audit.record(session, entry)
 

@@ -20,7 +20,7 @@ from agent.tools.toolset import AnyTool, DirectToolset, ToolCall, Toolset, Wrapp
 from policy.audit import AuditEntry, AuditLog
 from policy.decisions import Action, Decider, Verdict
 from soundstage.database import Database
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger
@@ -104,7 +104,7 @@ class TenantToolset(WrappedToolset):
     """
 
     async def run(self, context: ToolContext, call: ToolCall) -> ToolResult:
-        with working_for(context.principal.tenant):
+        with tenant_scope(context.principal.tenant):
             return await self._inner.run(context, call)
 
 

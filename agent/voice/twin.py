@@ -21,7 +21,7 @@ from agent.brain import Brain
 from agent.events import BrainEvent, ConfirmationAsked, Failure, Notice, Text, TextPart
 from agent.sessions.service import Conversation
 from policy import Principal
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import trace
 
@@ -74,7 +74,7 @@ class TwinService(FrameProcessor):
             return
         await self.push_frame(LLMFullResponseStartFrame())
         try:
-            with trace(inherit=False), working_for(self._principal.tenant):
+            with trace(inherit=False), tenant_scope(self._principal.tenant):
                 conversation = await self._conversation()
                 async with aclosing(self._brain.respond(conversation, utterance)) as events:
                     await self._tell(events)

@@ -24,7 +24,7 @@ from policy.permissions import check_pattern
 from policy.principal import DEFAULT_TENANT, Principal
 from policy.roles import role
 from soundstage.database import new_id, utcnow
-from soundstage.database.tenants import marked_of
+from soundstage.database.tenants import tenant_attribute
 from soundstage.events import EventStore
 
 CONFIGURED = "configured:"
@@ -129,7 +129,7 @@ class KeyService:
         row.state = state
         row.replaced_by = made.id
         row.expires_at = min(end, row.expires_at) if row.expires_at else end
-        facts = {"id": row.id, "by": by.id, "to": made.id, **marked_of(row.tenant)}
+        facts = {"id": row.id, "by": by.id, "to": made.id, **tenant_attribute(row.tenant)}
         await self._events.append(session, STREAM, "key.rotated", facts)
         return made
 
@@ -141,7 +141,7 @@ class KeyService:
             _check_rights(KeyRequest(name=row.name, role=row.role, scopes=row.scopes), by, row.tenant)
             row.state = move(_state(row, now), KeyState.REVOKED)
             row.ended_at = now
-            facts = {"id": row.id, "by": by.id, **marked_of(row.tenant)}
+            facts = {"id": row.id, "by": by.id, **tenant_attribute(row.tenant)}
             await self._events.append(session, STREAM, "key.revoked", facts)
         return _view(row, now)
 
@@ -180,7 +180,7 @@ class KeyService:
         row = EndedLoginRow(id=login_id, expires_at=expires_at)
         if await KeyRepository(session).end_login(row, utcnow()):
             key = await KeyRepository(session).get(key_id)
-            mark = {} if key is None else marked_of(key.tenant)
+            mark = {} if key is None else tenant_attribute(key.tenant)
             await self._events.append(session, STREAM, "login.ended", {"id": key_id, **mark})
 
     async def _row(self, session: AsyncSession, key_id: str, by: Principal) -> ApiKeyRow:
@@ -212,7 +212,7 @@ class KeyService:
         )
         await KeyRepository(session).add(row)
         facts = {"id": row.id, "name": row.name, "role": row.role, "scopes": row.scopes, "by": by.id}
-        await self._events.append(session, STREAM, "key.created", {**facts, **marked_of(tenant)})
+        await self._events.append(session, STREAM, "key.created", {**facts, **tenant_attribute(tenant)})
         return KeyMade(**_view(row, utcnow()).model_dump(), key=key)
 
 

@@ -1,8 +1,9 @@
-"""Whose rows they are: every statement reads and writes those of the present tenant, and no others.
+"""The tenant filter: every ORM statement reads and writes the rows of the current tenant, and no others.
 
-Who works is known ambiently. A request is nobody's until the guard of its route knows who asks; what runs
-outside of a request (a command on this machine, a test) is of the first tenant; what the installation does by
-itself says so (`as_the_house`, `of_the_house`) and names the tenant of each row that it makes.
+The current tenant is a context variable. A request starts without a tenant (`NO_TENANT`, no rows match) until
+the guard of its route has identified the caller; code outside of a request (a command, a test) runs as
+`DEFAULT_TENANT`. Jobs of the installation bypass the filter (`bypass_tenant_filter` for a block,
+`tenant_bypass_context` for a task) and have to name the tenant of each row that they insert.
 """
 
 from __future__ import annotations
@@ -17,87 +18,91 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with
 from sqlalchemy.sql.base import ExecutableOption
 
 DEFAULT_TENANT = "default"
-"""Whoever runs the installation; all that was there before there were others is theirs."""
-NOBODY = ""
-"""As whom a request begins. No row is theirs."""
+"""The tenant of the operator, who runs the installation."""
+NO_TENANT = ""
+"""The tenant of a request before authentication. No row has it."""
 NAME_CHARS = 63
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$"
 """A label of a host name (RFC 1123 §2.1): it goes into folders, logs and headers as it is."""
 
-# None: the house, which sees all rows.
-_present: ContextVar[str | None] = ContextVar("soundstage_tenant", default=DEFAULT_TENANT)
+# None bypasses the filter: rows of all tenants match.
+_current: ContextVar[str | None] = ContextVar("soundstage_tenant", default=DEFAULT_TENANT)
 
 
-def present_tenant() -> str | None:
-    """Whose rows statements read now; None when it is the house that works."""
-    return _present.get()
+def current_tenant() -> str | None:
+    """Returns the tenant that statements are filtered by; None while the filter is bypassed."""
+    return _current.get()
 
 
-def own_tenant() -> str:
-    """Whose row a new one is. Raises RuntimeError for the house, which has none: it names the tenant."""
-    tenant = _present.get()
+def require_tenant() -> str:
+    """Returns the tenant of a new row. Raises RuntimeError where there is none: before authentication, and
+    while the filter is bypassed.
+    """
+    tenant = _current.get()
     if not tenant:
-        who = "the house" if tenant is None else "nobody"
-        raise RuntimeError(f"a row would be of {who}: name its tenant, or work for one")
+        why = "the tenant filter is bypassed" if tenant is None else "the caller is not authenticated"
+        raise RuntimeError(f"no current tenant: {why}; set the row's tenant, or use tenant_scope()")
     return tenant
 
 
-def enter_tenant(tenant: str) -> None:
-    """For the rest of this request or task."""
-    _present.set(tenant)
+def set_tenant(tenant: str) -> None:
+    """Sets the current tenant for the rest of this request or task."""
+    _current.set(tenant)
 
 
 @contextmanager
-def working_for(tenant: str) -> Iterator[None]:
-    """Statements of this block, and of the tasks that it starts, are about the rows of one tenant."""
-    token = _present.set(tenant)
+def tenant_scope(tenant: str) -> Iterator[None]:
+    """Sets the current tenant for the block and the tasks that it starts."""
+    token = _current.set(tenant)
     try:
         yield
     finally:
-        _present.reset(token)
+        _current.reset(token)
 
 
 @contextmanager
-def as_the_house() -> Iterator[None]:
-    """Statements of this block see the rows of all tenants. Nothing of it may be told to one of them."""
-    token = _present.set(None)
+def bypass_tenant_filter() -> Iterator[None]:
+    """Disables the filter for the block: statements see the rows of all tenants. The caller must not return
+    them to a tenant unchecked.
+    """
+    token = _current.set(None)
     try:
         yield
     finally:
-        _present.reset(token)
+        _current.reset(token)
 
 
-def of_the_house() -> Context:
-    """For `asyncio.create_task(…, context=…)`: the installation itself works there, whoever's request starts
-    it.
+def tenant_bypass_context() -> Context:
+    """Returns a context without the filter for `asyncio.create_task(…, context=…)`: jobs of the installation,
+    whichever request starts them.
     """
     context = copy_context()
-    context.run(_present.set, None)
+    context.run(_current.set, None)
     return context
 
 
-def marked_of(tenant: str) -> dict[str, str]:
-    """What an event or a line of a log tells of whose it is; nothing where it is the first one's."""
+def tenant_attribute(tenant: str) -> dict[str, str]:
+    """Returns the `tenant` field of an event or log line; an empty dict for `DEFAULT_TENANT`."""
     return {} if tenant == DEFAULT_TENANT else {"tenant": tenant}
 
 
 def tenant_of(data: Mapping[str, object]) -> str:
-    """Whose it is that tells so, in the way of `marked_of`."""
+    """Returns the tenant of event data written with `tenant_attribute`."""
     return str(data.get("tenant", DEFAULT_TENANT))
 
 
 class TenantOwned:
-    """Adds the column `tenant` to a table. Rows are of whoever makes them, and exist for nobody else."""
+    """Adds the column `tenant` to a table, filled from the current tenant and filtered by it."""
 
-    tenant: Mapped[str] = mapped_column(String(80), default=own_tenant)
+    tenant: Mapped[str] = mapped_column(String(80), default=require_tenant)
 
 
 class TenantSession(Session):
-    """The session in which rows of other tenants do not exist."""
+    """A session that adds the tenant filter to every ORM SELECT, UPDATE and DELETE."""
 
 
 @lru_cache(maxsize=256)
-def _only(tenant: str) -> ExecutableOption:
+def _tenant_criteria(tenant: str) -> ExecutableOption:
     def is_own(table: type[TenantOwned]) -> ColumnElement[bool]:
         return table.tenant == tenant
 
@@ -105,12 +110,12 @@ def _only(tenant: str) -> ExecutableOption:
 
 
 @event.listens_for(TenantSession, "do_orm_execute")
-def _read_own_rows(state: ORMExecuteState) -> None:
-    tenant = _present.get()
+def _apply_tenant_filter(state: ORMExecuteState) -> None:
+    tenant = _current.get()
     if tenant is None or state.is_column_load or not state.is_orm_statement:
         return
     # Only the room that owns such tables has SQL on them (a test holds it): others need not pay for it.
-    if (asked := state.bind_mapper) is not None and not issubclass(asked.class_, TenantOwned):
+    if (mapper := state.bind_mapper) is not None and not issubclass(mapper.class_, TenantOwned):
         return
     if state.is_select or state.is_update or state.is_delete:
-        state.statement = state.statement.options(_only(tenant))
+        state.statement = state.statement.options(_tenant_criteria(tenant))

@@ -11,7 +11,7 @@ from policy import Principal
 from soundstage.blobs import Blob, BlobStore, blob_not_found
 from soundstage.database import Database, utcnow
 from soundstage.database.storable import storable
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Invalid, NotFound
 from soundstage.paging import Page, PageRequest
 from studio.assets.models import Asset, AssetTag
@@ -203,7 +203,7 @@ class AssetService:
 
         To know a hash is no right: most of what is stored belongs to something else, or to another tenant.
         """
-        with working_for(principal.tenant):
+        with tenant_scope(principal.tenant):
             async with self._db.session() as session:
                 holds = await References(session).holds_of(sha256)
         return any(

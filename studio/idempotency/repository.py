@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database.tenants import as_the_house
+from soundstage.database.tenants import bypass_tenant_filter
 from studio.idempotency.models import IdempotencyKey
 
 
@@ -28,5 +28,5 @@ class IdempotencyKeys:
 
     async def remove_expired(self, now: datetime) -> None:
         """Of all tenants: some never come again."""
-        with as_the_house():
+        with bypass_tenant_filter():
             await self._session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at <= now))

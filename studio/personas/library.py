@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from soundstage.database.tenants import DEFAULT_TENANT, present_tenant
+from soundstage.database.tenants import DEFAULT_TENANT, current_tenant
 from soundstage.errors import Conflict, NotFound
 from studio.personas.faults import BadPersonaFile, Fault
 from studio.personas.schemas import Origin, Persona, PersonaEntry, PersonaStatus
@@ -41,7 +41,7 @@ class PersonaLibrary:
     @property
     def own(self) -> Path:
         """Where the present tenant's lie; the first one's beside the folders of the others."""
-        tenant = present_tenant() or DEFAULT_TENANT
+        tenant = current_tenant() or DEFAULT_TENANT
         return self.made if tenant == DEFAULT_TENANT else self.made / tenant
 
     @property

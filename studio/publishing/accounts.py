@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import Database, utcnow
-from soundstage.database.tenants import as_the_house, working_for
+from soundstage.database.tenants import bypass_tenant_filter, tenant_scope
 from soundstage.errors import Conflict, Forbidden, NotFound, SoundstageError, Unavailable, Upstream
 from soundstage.http import OwnListeners
 from soundstage.sealing import Sealer
@@ -60,7 +60,7 @@ class AccountService:
     async def come_back(self, state: str, code: str) -> AccountView:
         """Takes what the consent page gave. A channel that is known already gets its new tokens."""
         # A browser comes back that shows no key: whose consent it is stands on what it was sent out with.
-        with as_the_house():
+        with bypass_tenant_filter():
             async with self.db.transaction() as session:
                 expected = await Accounts(session).take_expected(_hash(state))
         if expected is None or expected.expires_at <= utcnow():
@@ -82,7 +82,7 @@ class AccountService:
                 "Google gave a token that ends in an hour and cannot be renewed.",
                 "Take this program's access back in the Google account, then connect again.",
             )
-        with working_for(expected.tenant):
+        with tenant_scope(expected.tenant):
             return await self._keep(tokens, tokens.refresh, channel, expected.asked_by)
 
     async def disconnect(self, account_id: str) -> None:

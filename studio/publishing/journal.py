@@ -8,7 +8,7 @@ from avatar.spec import Failed
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import utcnow
-from soundstage.database.tenants import marked_of
+from soundstage.database.tenants import tenant_attribute
 from soundstage.events import EventStore
 from studio.publishing.models import Publication
 from studio.publishing.states import TERMINAL, PublicationState, move
@@ -26,7 +26,7 @@ class PublicationJournal:
         self._events = events
 
     async def tell(self, session: AsyncSession, row: Publication, kind: str, **data: Any) -> None:
-        about = {"id": row.id, "render": row.render_id, **data, **marked_of(row.tenant)}
+        about = {"id": row.id, "render": row.render_id, **data, **tenant_attribute(row.tenant)}
         await self._events.append(session, stream_of(row.id), kind, about, trace_id=row.trace_id)
 
     async def move(

@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database.tenants import as_the_house
+from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.paging import Order, Page, PageRequest, contains_words, select_page
 from studio.publishing.models import Account, PendingConsent, Publication, QuotaDay
 from studio.publishing.states import IN_HAND, PublicationState
@@ -104,7 +104,7 @@ class Accounts:
     async def has_others(self, account: Account) -> bool:
         """Whether another tenant has the same channel."""
         query = select(Account.id).where(Account.channel_id == account.channel_id, Account.id != account.id)
-        with as_the_house():
+        with bypass_tenant_filter():
             return await self._session.scalar(query) is not None
 
     async def all(self) -> Sequence[Account]:
@@ -115,7 +115,7 @@ class Accounts:
 
     async def expect(self, consent: PendingConsent, now: datetime) -> None:
         """Notes who was sent to the consent page; those who never came back are forgotten."""
-        with as_the_house():
+        with bypass_tenant_filter():
             await self._session.execute(delete(PendingConsent).where(PendingConsent.expires_at <= now))
         self._session.add(consent)
         await self._session.flush()

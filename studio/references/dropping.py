@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
-from soundstage.database.tenants import as_the_house
+from soundstage.database.tenants import bypass_tenant_filter
 from studio.references.repository import References
 
 LOOK_S = 0.1
@@ -25,7 +25,7 @@ async def drop_unheld(db: Database, blobs: BlobStore, sha256: str) -> None:
         intent = await References(session).intend_to_drop(sha256)
     try:
         async with db.session() as session:
-            with as_the_house():
+            with bypass_tenant_filter():
                 holders = await References(session).holders({sha256})
         if not holders:
             await blobs.delete(sha256, unless_modified_since=looked_at)

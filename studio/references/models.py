@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from soundstage.database import Base
-from soundstage.database.tenants import TenantOwned, own_tenant
+from soundstage.database.tenants import TenantOwned, require_tenant
 
 
 class BlobReference(TenantOwned, Base):
@@ -19,7 +19,7 @@ class BlobReference(TenantOwned, Base):
     __tablename__ = "blob_references"
 
     # Two tenants may each have a persona of one name, made of one photo.
-    tenant: Mapped[str] = mapped_column(String(80), primary_key=True, default=own_tenant)
+    tenant: Mapped[str] = mapped_column(String(80), primary_key=True, default=require_tenant)
     sha256: Mapped[str] = mapped_column(String(71), primary_key=True)
     owner: Mapped[str] = mapped_column(String(200), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -33,6 +33,6 @@ class Derivation(TenantOwned, Base):
 
     __tablename__ = "derivations"
 
-    tenant: Mapped[str] = mapped_column(String(80), primary_key=True, default=own_tenant)
+    tenant: Mapped[str] = mapped_column(String(80), primary_key=True, default=require_tenant)
     owner: Mapped[str] = mapped_column(String(200), primary_key=True)
     source: Mapped[str] = mapped_column(String(200), primary_key=True, index=True)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from soundstage.database import utcnow
-from soundstage.database.tenants import as_the_house, own_tenant
+from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from studio.references.models import BlobReference, Derivation
 
 BROUGHT = ("asset:", "persona:", "scene:", "version:", "render:")
@@ -32,7 +32,7 @@ class References:
     async def hold(self, owner: str, role: str, sha256: str, size: int) -> None:
         """Idempotent."""
         await self._session.merge(
-            BlobReference(tenant=own_tenant(), sha256=sha256, owner=owner, role=role, bytes=size)
+            BlobReference(tenant=require_tenant(), sha256=sha256, owner=owner, role=role, bytes=size)
         )
 
     async def promise(self, sha256: str) -> str:
@@ -47,7 +47,7 @@ class References:
 
     async def is_being_dropped(self, sha256: str) -> bool:
         """Whether somebody, of whatever tenant, intends to."""
-        with as_the_house():
+        with bypass_tenant_filter():
             found = await self._session.scalars(
                 select(BlobReference.owner)
                 .where(BlobReference.sha256 == sha256, _of(DROP), ~_begun_before(DROP, DROP_LASTS))
@@ -135,8 +135,8 @@ class References:
 
     async def held_by_other_tenants(self, hashes: Collection[str]) -> set[str]:
         """Those of `hashes` that somebody holds who is not of the present tenant."""
-        tenant = own_tenant()
-        with as_the_house():
+        tenant = require_tenant()
+        with bypass_tenant_filter():
             found = await self._session.scalars(
                 select(BlobReference.sha256)
                 .where(BlobReference.sha256.in_(hashes), BlobReference.tenant != tenant, _live())
@@ -163,7 +163,7 @@ class References:
     async def derive(self, owner: str, sources: Iterable[str]) -> None:
         """Idempotent."""
         for source in set(sources):
-            await self._session.merge(Derivation(tenant=own_tenant(), owner=owner, source=source))
+            await self._session.merge(Derivation(tenant=require_tenant(), owner=owner, source=source))
 
     async def derived_from(self, sources: Collection[str]) -> set[str]:
         found = await self._session.scalars(

@@ -17,7 +17,7 @@ from farm.scheduler import Scheduler
 from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
-from soundstage.database.tenants import of_the_house, working_for
+from soundstage.database.tenants import tenant_bypass_context, tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.events import EventStore
 from soundstage.telemetry import get_logger, mask_text, trace
@@ -114,7 +114,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         if self._loop is None:
-            self._loop = asyncio.create_task(self._run(), name="dispatcher", context=of_the_house())
+            self._loop = asyncio.create_task(self._run(), name="dispatcher", context=tenant_bypass_context())
 
     async def close(self) -> None:
         """Stops workers that cannot go on without us, and puts their renders back into the queue, for the
@@ -228,7 +228,7 @@ class Dispatcher:
         if row is None:
             return TaskFailed(GONE)
         # What is made for a tenant is theirs: its files, its segments, and all that is asked on the way.
-        with trace(row.trace_id), working_for(row.tenant):
+        with trace(row.trace_id), tenant_scope(row.tenant):
             work = asyncio.create_task(self._maker.make(render_id, drive.ending))
         stopping = asyncio.create_task(drive.stop.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.audit import AuditEntry, AuditLog
 from soundstage.database import Database, utcnow
-from soundstage.database.tenants import marked_of
+from soundstage.database.tenants import tenant_attribute
 from soundstage.events import EventStore
 from studio.renders.models import Render
 from studio.renders.repository import Renders
@@ -34,7 +34,7 @@ class RenderJournal:
         self._audit = audit
 
     async def tell(self, session: AsyncSession, render: Render, kind: str, data: dict[str, Any]) -> None:
-        told = {**data, **marked_of(render.tenant)}
+        told = {**data, **tenant_attribute(render.tenant)}
         await self._events.append(session, stream_of(render.id), kind, told, trace_id=render.trace_id)
 
     async def created(self, session: AsyncSession, render: Render) -> None:

@@ -16,7 +16,7 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskEvent, TaskInput
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.database.tenants import own_tenant
+from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError
 from studio.consents.service import check_consents
 from studio.references.repository import References
@@ -146,7 +146,7 @@ class RenderMaker:
         scene = spec.scene(scene_id)
         only = spec.model_copy(update={"scenes": (scene,)})
         return SegmentOrder(
-            key=segment_key(spec.scene_hash(scene_id), self._options.worker_version, own_tenant()),
+            key=segment_key(spec.scene_hash(scene_id), self._options.worker_version, require_tenant()),
             spec_sha256=making.spec_sha256,
             scene_id=scene_id,
             sources=frozenset({*hashes_in(scene), *(f"consent:{consent}" for consent in consents_in(only))}),

@@ -13,7 +13,7 @@ from farm.scheduler import Scheduler
 from farm.states import TaskState
 from farm.tasks import TaskEvent
 from soundstage.blobs import BlobStore
-from soundstage.database.tenants import own_tenant
+from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 from soundstage.waiting import until_set
@@ -156,7 +156,7 @@ class Reporter:
             return why
         if isinstance(making.spec, RenderSpec):
             for scene in making.spec.scenes:
-                key = segment_key(making.spec.scene_hash(scene.id), self._worker_version, own_tenant())
+                key = segment_key(making.spec.scene_hash(scene.id), self._worker_version, require_tenant())
                 if why := await self._pool.explain(key):
                     return why
         return ""

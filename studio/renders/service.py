@@ -13,7 +13,7 @@ from farm.history import RunTimes
 from policy.audit import AuditLog
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.database.tenants import as_the_house
+from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, NotFound, Unavailable
 from soundstage.events import Event, EventStore
 from soundstage.telemetry import new_trace_id, trace_id
@@ -163,7 +163,7 @@ class RenderService:
             if row.state == RenderState.QUEUED:
                 if not self._driven():
                     return "waits: nobody makes renders now; start `soundstage up`"
-                with as_the_house():
+                with bypass_tenant_filter():
                     ahead = await Renders(session).ahead_of(row)
                 return f"waits: {ahead} ahead of it" if ahead else "waits: next in line"
             view = view_of(row, ())
@@ -363,7 +363,7 @@ class RenderService:
         return {sha256 for persona in shipped if persona is not None for sha256 in hashes_in(persona)}
 
     async def _refuse_when_full(self, session: AsyncSession) -> None:
-        with as_the_house():
+        with bypass_tenant_filter():
             queued = await Renders(session).count_queued()
         if queued >= self._admission.limits.queued_renders:
             raise Unavailable(

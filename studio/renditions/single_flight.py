@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from avatar.spec import Failed
 
 from farm.failures import CANCELLED, CRASHED, RETRYABLE
-from soundstage.database.tenants import own_tenant
+from soundstage.database.tenants import require_tenant
 from soundstage.errors import SoundstageError, Unavailable
 from soundstage.telemetry.logs import get_logger
 
@@ -89,7 +89,7 @@ class SingleFlight:
         """Return the task of `key`, which is now made for `owner` too; begins it where there is none. Raises
         Full. Whoever gives up waiting must not cancel it.
         """
-        tenant = own_tenant()
+        tenant = require_tenant()
         if (flight := self._flights.get((tenant, key))) is None:
             mine = sum(1 for other, _ in self._flights if other == tenant)
             if mine >= self.bounds.pending_of_tenant:
@@ -105,7 +105,7 @@ class SingleFlight:
 
     async def cancel(self, owners: Collection[str]) -> None:
         """Make it for these owners no more; what is left without an owner ends before this returns."""
-        tenant, ending = own_tenant(), []
+        tenant, ending = require_tenant(), []
         for (other, key), flight in list(self._flights.items()):
             if other == tenant and not flight.owners.isdisjoint(owners):
                 flight.owners.difference_update(owners)
@@ -130,13 +130,13 @@ class SingleFlight:
             return
         if len(self._failed) >= MAX_FAILED:
             self._failed.pop(next(iter(self._failed)))
-        self._failed[own_tenant(), key] = time.monotonic(), failure
+        self._failed[require_tenant(), key] = time.monotonic(), failure
 
     def known_failure(self, key: str) -> Failed | None:
         """Return why it failed a short time ago: the worker is not started for each request."""
-        at, failure = self._failed.get((own_tenant(), key), (0.0, None))
+        at, failure = self._failed.get((require_tenant(), key), (0.0, None))
         if failure is not None and time.monotonic() - at >= FAILED_FOR_S:
-            del self._failed[own_tenant(), key]
+            del self._failed[require_tenant(), key]
             return None
         return failure
 

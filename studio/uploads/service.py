@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy import Principal
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, utcnow
-from soundstage.database.tenants import as_the_house
+from soundstage.database.tenants import bypass_tenant_filter
 from soundstage.errors import Conflict, Invalid, NotFound, SoundstageError, TooLarge, TooManyRequests
 from studio.assets.schemas import AssetLabels
 from studio.assets.service import AssetService
@@ -88,7 +88,7 @@ class UploadService:
         await self._blobs.check_room(length)
         async with self._db.transaction() as session:
             uploads = Uploads(session)
-            with as_the_house():
+            with bypass_tenant_filter():
                 _, everybody = await uploads.unfinished()
             await self._blobs.check_room(everybody + length)
             count, promised = await uploads.unfinished()

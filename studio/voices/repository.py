@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database.tenants import as_the_house, own_tenant
+from soundstage.database.tenants import bypass_tenant_filter, require_tenant
 from studio.voices.models import ClonedVoice
 from studio.voices.states import VoiceState
 
@@ -48,8 +48,8 @@ class Voices:
         """Names at this service that are not for the present tenant to know, in lower case. One that was
         removed here may be there still.
         """
-        tenant = own_tenant()
-        with as_the_house():
+        tenant = require_tenant()
+        with bypass_tenant_filter():
             found = await self._session.scalars(
                 select(func.lower(ClonedVoice.voice_id)).where(
                     ClonedVoice.service == service, ClonedVoice.tenant != tenant

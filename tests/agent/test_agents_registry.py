@@ -16,7 +16,7 @@ from app.composition import Services
 from app.web import create_app
 from policy import Principal
 from policy.keys.schemas import KeyRequest
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from studio.personas.library import PersonaLibrary
 from studio.personas.schemas import Persona, PersonaValidity
 from studio.personas.validation import PersonaValidation
@@ -158,7 +158,7 @@ async def test_an_agent_that_is_not_there_is_not_found(
 
 
 async def test_an_agent_of_another_tenant_is_not_there(client: httpx.AsyncClient, services: Services) -> None:
-    with working_for("rival"):
+    with tenant_scope("rival"):
         services.studio.library.save(Persona.model_validate({"id": "theirs", "name": "Theirs"}))
     assert "theirs" not in await listed(client)
     for method, call in CALLS:

@@ -15,7 +15,7 @@ from app.composition import Services
 from policy import Principal
 from policy.keys.schemas import KeyRequest
 from soundstage.database import Base, utcnow
-from soundstage.database.tenants import TenantOwned, working_for
+from soundstage.database.tenants import TenantOwned, tenant_scope
 from studio.personas.schemas import Persona
 from studio.publishing.models import Account, Publication
 from studio.references.repository import References
@@ -100,7 +100,7 @@ async def things_of(services: Services, client: httpx.AsyncClient) -> dict[str, 
     await made("/api/chat", json={"message": "forget everything you remember", "session_id": session})
     approval = (await client.get("/api/approvals")).json()[0]["id"]
     key = (await client.get("/api/keys")).json()[0]["id"]
-    with working_for(OWNER):
+    with tenant_scope(OWNER):
         services.studio.library.save(Persona.model_validate(ADA))
         account, publication = await _published(services, render)
         voice = await _cloned(services, consent["id"])
@@ -162,7 +162,7 @@ async def _published(services: Services, render_id: str) -> tuple[str, str]:
 async def _finished(services: Services, render_id: str) -> None:
     """With a video and a picture, as if a worker had made them."""
     film, frame = await services.blobs.put_bytes(MP4, "video/mp4"), await services.blobs.put_bytes(JPEG)
-    with working_for(OWNER):
+    with tenant_scope(OWNER):
         async with services.database.transaction() as session:
             row = await session.get(Render, render_id)
             assert row is not None

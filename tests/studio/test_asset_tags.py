@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policy import Principal
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from studio.assets.schemas import AssetLabels
 from studio.references.repository import References
 
@@ -111,13 +111,13 @@ async def test_tags_and_uses_of_another_tenant_are_not_there(studio_rooms: Any, 
     async def chunks() -> Any:
         yield PNG
 
-    with working_for("acme"):
+    with tenant_scope("acme"):
         view = await studio_rooms.assets.upload(chunks(), AssetLabels(tags=["secret"]))
     assert (await client.get("/api/assets/tags")).json() == []
     assert (await client.get("/api/assets?tag=secret")).json() == []
     assert (await client.get(f"/api/assets/{view.id}/used-in")).json()["code"] == "asset.not_found"
     own = await upload(client)
-    with working_for("acme"):
+    with tenant_scope("acme"):
         async with db.transaction() as session:
             await References(session).hold("persona:theirs", "image", own["sha256"], 1)
     assert (await client.get(f"/api/assets/{own['id']}/used-in")).json()["personas"] == []

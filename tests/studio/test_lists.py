@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from soundstage.database import new_id
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from studio.assets.models import Asset
 from studio.projects.models import Project
 from studio.renders.models import Render, RenderOutput
@@ -194,7 +194,7 @@ async def test_no_page_no_total_and_no_forged_cursor_shows_rows_of_another_tenan
     for place in ("zzz", title, ""):
         found = await client.get(f"/api/renders?sort=-title&cursor={forged(digest, place, 'rnd_z')}")
         assert all(int(one["id"][4:]) % 2 for one in found.json()), place
-    with working_for("acme"):
+    with tenant_scope("acme"):
         from soundstage.paging import PageRequest
         from studio.renders.listing import RenderFilter
 

@@ -17,7 +17,7 @@ from PIL import Image
 from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from studio.personas import pictures
 from studio.personas.schemas import PersonaDraft
@@ -99,7 +99,7 @@ async def test_who_may_not_read_personas_and_other_tenants_see_no_picture(
     headers = {"Authorization": f"Bearer {made.key}"}
     answer = await client.get(f"/api/personas/{persona_id}/image", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.forbidden")
-    with working_for("rival"), pytest.raises(SoundstageError) as refused:
+    with tenant_scope("rival"), pytest.raises(SoundstageError) as refused:
         await rooms.persona_pictures.open(persona_id, ThumbnailWidth.SMALL)
     assert refused.value.code == "persona.not_found"
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from farm.failures import CRASHED
 from farm.local import LocalOptions, LocalScheduler
-from soundstage.database.tenants import own_tenant, working_for
+from soundstage.database.tenants import require_tenant, tenant_scope
 from soundstage.errors import SoundstageError, Unavailable
 from studio.assets.schemas import AssetLabels
 from studio.references.repository import References
@@ -224,7 +224,7 @@ async def test_another_tenant_is_not_told_that_somebody_tried_the_same_bytes(
 ) -> None:
     broken = b"\x00\x00\x00\x18ftypisom" + bytes(4000)
     assert (await client.get((await upload(client, broken))["picture"])).status_code == 422
-    with working_for("acme"):
+    with tenant_scope("acme"):
         view = await stored(studio_rooms, broken)
         with pytest.raises(SoundstageError) as refused:
             await studio_rooms.renditions.open(f"asset:{view.id}", view.sha256, RenditionKind.POSTER)
@@ -259,7 +259,7 @@ async def code_of(rooms: Any, view: Any, kind: RenditionKind) -> str:
 
 @pytest.mark.usefixtures("hanging")
 async def test_a_tenant_with_many_leaves_places_to_other_kinds_and_other_tenants(studio_rooms: Any) -> None:
-    with working_for("acme"):
+    with tenant_scope("acme"):
         views = [await stored(studio_rooms, b"\x00\x00\x00\x18ftypisom" + bytes(n)) for n in range(17)]
         proxies = [await code_of(studio_rooms, view, RenditionKind.PROXY) for view in views[:5]]
         posters = [await code_of(studio_rooms, view, RenditionKind.POSTER) for view in views]
@@ -274,12 +274,12 @@ async def test_places_go_round_among_tenants() -> None:
     flights, turns = SingleFlight("proxy", PROXIES), []
 
     async def make(_: Any) -> None:
-        turns.append(own_tenant())
+        turns.append(require_tenant())
         await asyncio.sleep(0)
 
     tasks = []
     for tenant in ("acme", "rival"):
-        with working_for(tenant):
+        with tenant_scope(tenant):
             tasks += [flights.join(str(number), "asset:a", make) for number in range(3)]
     await asyncio.gather(*tasks)
     assert turns[:3] in (["acme", "rival", "acme"], ["acme", "rival", "rival"]), turns
@@ -394,7 +394,7 @@ async def test_what_an_owner_began_to_hold_while_it_was_removed_is_dropped(
 
 
 async def test_another_tenant_sees_none(studio_rooms: Any, client: Any, clip: bytes) -> None:
-    with working_for("acme"):
+    with tenant_scope("acme"):
         view = await stored(studio_rooms, clip)
         files = await studio_rooms.renditions.open(f"asset:{view.id}", view.sha256, RenditionKind.POSTER)
         assert files["frame"][1].is_file()

@@ -1,4 +1,4 @@
-"""What is made for a tenant is theirs, also where the house does the work; others find nothing of it."""
+"""Rows of a tenant are seen by that tenant alone, also those that jobs of the installation insert."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sqlalchemy.exc import StatementError
 from policy.audit import AuditLog
 from policy.audit.head import HeadFile
 from soundstage.database.tenants import (
-    NOBODY,
+    NO_TENANT,
     TenantOwned,
-    as_the_house,
-    of_the_house,
-    own_tenant,
-    present_tenant,
-    working_for,
+    bypass_tenant_filter,
+    current_tenant,
+    require_tenant,
+    tenant_bypass_context,
+    tenant_scope,
 )
 from soundstage.errors import NotFound
 from studio.assets.models import Asset
@@ -48,7 +48,7 @@ async def studio_rooms(settings: Any, db: Any, events: Any, blobs: Any, schedule
 
 
 async def tenants_in(db: Any, table: type[TenantOwned]) -> set[str]:
-    with as_the_house():
+    with bypass_tenant_filter():
         async with db.session() as session:
             return set(await session.scalars(select(table.tenant)))
 
@@ -56,7 +56,7 @@ async def tenants_in(db: Any, table: type[TenantOwned]) -> set[str]:
 async def test_a_render_and_all_that_comes_of_it_is_its_tenants(
     rooms: Any, made: Any, db: Any, events: Any, tmp_path: Any
 ) -> None:
-    with working_for("acme"):
+    with tenant_scope("acme"):
         view = await made(rooms, "hello")
         assert view.state == "done" and [one.id for one in await rooms.renders.list()] == [view.id]
         assert (await rooms.renders.explain(view.id)).startswith("done")
@@ -86,7 +86,7 @@ async def test_the_same_scene_is_made_anew_for_another_tenant(rooms: Any, made: 
     """That it is there already would tell one what another has made."""
     reused = []
     for tenant in ("acme", "acme", "rival", "default", "default"):
-        with working_for(tenant):
+        with tenant_scope(tenant):
             view = await made(rooms, "Our new ship is called Deep Water")
             reused.append((await rooms.renders.detail(view.id)).segments[0].reused)
     assert reused == [False, True, False, False, True]
@@ -102,17 +102,17 @@ async def test_two_tenants_have_the_same_person_and_one_of_them_lets_her_go(
 
     assets = {}
     for tenant in ("acme", "rival"):
-        with working_for(tenant):
+        with tenant_scope(tenant):
             assets[tenant] = await rooms.assets.upload(chunks(), AssetLabels(name="grace.jpg"))
             draft = {"name": "Grace", "media": assets[tenant].id, "consent": CONSENT}
             made = await rooms.personas.create(PersonaDraft.model_validate(draft))
             assert made.persona.id == "grace"
     assert "grace" not in {persona.id for persona in rooms.library.list()}
-    with working_for("acme"):
+    with tenant_scope("acme"):
         plan = await rooms.people.erase_persona("grace")
         assert plan.personas == ["grace"] and plan.assets == [assets["acme"].id]
         assert {persona.id for persona in rooms.library.list()} == {"nova"}
-    with working_for("rival"):
+    with tenant_scope("rival"):
         assert rooms.library.get("grace").name == "Grace"
         view, path = await rooms.assets.open_file(assets["rival"].id)
         assert path.read_bytes() == PHOTO
@@ -123,20 +123,20 @@ async def test_two_tenants_have_the_same_person_and_one_of_them_lets_her_go(
 async def test_a_webhook_hears_of_its_tenant_only(rooms: Any, made: Any, db: Any) -> None:
     hooks = {}
     for tenant in ("acme", "rival"):
-        with working_for(tenant):
+        with tenant_scope(tenant):
             draft = WebhookDraft(url="http://127.0.0.1:9/")
             hooks[tenant] = await rooms.outgoing.webhooks.create(draft, created_by="a test")
-    with working_for("acme"):
+    with tenant_scope("acme"):
         await made(rooms, "hello")
     async with rooms.outgoing:
         for _ in range(1200):
-            with working_for("acme"):
+            with tenant_scope("acme"):
                 found = await rooms.outgoing.webhooks.deliveries(hooks["acme"].id)
             if len(found) >= 4:
                 break
             await asyncio.sleep(0.05)
     assert {one.kind for one in found} >= {"render.created", "render.done"}
-    with working_for("rival"):
+    with tenant_scope("rival"):
         assert await rooms.outgoing.webhooks.deliveries(hooks["rival"].id) == []
         with pytest.raises(NotFound):
             await rooms.outgoing.webhooks.deliveries(hooks["acme"].id)
@@ -144,7 +144,7 @@ async def test_a_webhook_hears_of_its_tenant_only(rooms: Any, made: Any, db: Any
 
 async def test_the_house_cleans_up_for_all(rooms: Any, made: Any) -> None:
     for tenant in ("acme", "rival"):
-        with working_for(tenant):
+        with tenant_scope(tenant):
             await made(rooms, f"hello {tenant}")
     plan = await rooms.retention.plan(RetentionRules(render_days=0, unused_blob_hours=0, segment_mib=0))
     assert len(plan.of("render")) == 2 and len(plan.of("segment")) == 2
@@ -154,9 +154,9 @@ async def test_the_house_cleans_up_for_all(rooms: Any, made: Any) -> None:
 
 async def test_every_kind_of_statement_is_about_own_rows(studio_rooms: Any, db: Any) -> None:
     for tenant, title in (("acme", "Theirs"), ("default", "Ours")):
-        with working_for(tenant):
+        with tenant_scope(tenant):
             await studio_rooms.projects.create(ProjectDraft(title=title))
-    with working_for("acme"):
+    with tenant_scope("acme"):
         async with db.session() as session:
             theirs = await session.scalar(select(Project.id))
     async with db.session() as session:
@@ -169,20 +169,22 @@ async def test_every_kind_of_statement_is_about_own_rows(studio_rooms: Any, db: 
         await session.execute(update(Project).values(subtitle="changed"))
         await session.execute(delete(Asset))
         await session.execute(delete(Project).where(Project.id == theirs))
-    with working_for("acme"):
+    with tenant_scope("acme"):
         async with db.session() as session:
             row = await session.get(Project, theirs)
             assert row is not None and row.subtitle == ""
 
 
-async def test_nobody_has_rows_and_the_house_names_whose_they_are(studio_rooms: Any, db: Any) -> None:
-    with working_for(NOBODY), pytest.raises(RuntimeError, match="of nobody"):
-        own_tenant()
-    with as_the_house(), pytest.raises(StatementError, match="of the house"):
+async def test_without_a_tenant_no_row_is_seen_and_a_bypass_has_to_name_the_tenant(
+    studio_rooms: Any, db: Any
+) -> None:
+    with tenant_scope(NO_TENANT), pytest.raises(RuntimeError, match="not authenticated"):
+        require_tenant()
+    with bypass_tenant_filter(), pytest.raises(StatementError, match="filter is bypassed"):
         async with db.transaction() as session:
             session.add(Asset(kind="image", sha256="x", bytes=1, media_type="image/png"))
     await studio_rooms.projects.create(ProjectDraft(title="Ours"))
-    with working_for(NOBODY):
+    with tenant_scope(NO_TENANT):
         assert await studio_rooms.projects.list() == []
-    assert present_tenant() == "default"
-    assert of_the_house().run(present_tenant) is None
+    assert current_tenant() == "default"
+    assert tenant_bypass_context().run(current_tenant) is None

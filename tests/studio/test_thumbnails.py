@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from studio.assets.schemas import AssetLabels
 from studio.references.repository import References
 from studio.thumbnails import service
@@ -120,7 +120,7 @@ async def test_another_tenant_sees_no_thumbnail(studio_rooms: Any, client: Any) 
     async def chunks() -> Any:
         yield picture((400, 100))
 
-    with working_for("acme"):
+    with tenant_scope("acme"):
         view = await studio_rooms.assets.upload(chunks(), AssetLabels())
         assert (await studio_rooms.thumbnails.open(f"asset:{view.id}", view.sha256, ThumbnailWidth.TINY))[
             1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from loopback_http import Reply, Request, serving
 
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import StorageFull, TooManyRequests
 from soundstage.settings import Settings
 from soundstage.settings.outgoing import DownloadSettings
@@ -150,7 +150,7 @@ async def test_nothing_is_fetched_for_a_consent_taken_back_or_of_another_tenant(
     await rooms.consents.revoke(consent)
     answer = await run(client, files.job(consent_id=consent))
     assert (answer.status_code, answer.json()["code"]) == (403, "consent.revoked")
-    with working_for("rival"):
+    with tenant_scope("rival"):
         theirs = (await rooms.consents.record(ConsentDraft.model_validate(CONSENT))).id
     answer = await run(client, files.job(consent_id=theirs))
     assert (answer.json()["code"], files.asked) == ("consent.required", [])

@@ -16,7 +16,7 @@ from loopback_http import Reply, Request, serving
 from farm.local import LocalOptions, LocalScheduler
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.settings.outgoing import DownloadSettings
@@ -243,6 +243,6 @@ def tone(seconds: float) -> bytes:
 async def test_a_job_of_another_tenant_is_not_there(client: Any, rooms: Any) -> None:
     job = (await run(client, {"job_type": "full_render", "script": "Hello."})).json()
     assert (await client.get("/api/worker/status/rnd_nothing")).json()["code"] == "render.not_found"
-    with working_for("rival"), pytest.raises(SoundstageError) as refused:
+    with tenant_scope("rival"), pytest.raises(SoundstageError) as refused:
         await rooms.renders.get(job["id"])
     assert refused.value.code == "render.not_found"

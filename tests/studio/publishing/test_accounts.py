@@ -15,7 +15,7 @@ from sqlalchemy import inspect, select
 from youtube_server import Says, YouTubeServer
 
 from soundstage.database import Database
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Unavailable
 from soundstage.sealing import KEY_FILE, Sealer
 from studio.publishing.models import Account
@@ -96,7 +96,7 @@ async def test_a_channel_that_another_tenant_publishes_on_stays_theirs(
         session.add(Account(**{**values, "id": "yta_acme", "tenant": "acme"}))
     assert (await client.delete(f"/youtube/accounts/{account}")).status_code == 204
     assert youtube.revoked == [] and (await client.get("/youtube/accounts")).json() == []
-    with working_for("acme"):
+    with tenant_scope("acme"):
         async with db.session() as session:
             assert [row.id for row in await session.scalars(select(Account))] == ["yta_acme"]
 

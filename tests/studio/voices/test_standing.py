@@ -21,7 +21,7 @@ from voice_stage import (
 
 from policy import Policy, Principal
 from policy.keys.schemas import KeyRequest
-from soundstage.database.tenants import working_for
+from soundstage.database.tenants import tenant_scope
 from soundstage.errors import Forbidden, NotFound
 from soundstage.settings import Settings
 from studio.personas.schemas import Persona
@@ -94,11 +94,11 @@ async def test_tenants_have_voices_of_their_own(server: VoiceServer, studio_room
     labels = VoiceLabels.model_validate({"name": "ada", "said": SAID, "consent": WHO})
     made = {}
     for tenant in ("acme", "rival"):
-        with working_for(tenant):
+        with tenant_scope(tenant):
             blob = await blobs.put_bytes(wav(), "audio/wav")
             made[tenant] = await studio_rooms.voices.create(labels, blob.sha256)
     assert len(server.voices) == 2
-    with working_for("rival"):
+    with tenant_scope("rival"):
         assert [one.id for one in await studio_rooms.voices.list()] == [made["rival"].id]
         with pytest.raises(NotFound):
             await studio_rooms.voices.remove(made["acme"].id)
@@ -112,11 +112,11 @@ async def test_tenants_have_voices_of_their_own(server: VoiceServer, studio_room
         assert made["acme"].voice_id not in told and made["rival"].voice_id in told
         await studio_rooms.voices.remove("ada")
     assert list(server.voices) == [made["acme"].voice_id]
-    with working_for("acme"):
+    with tenant_scope("acme"):
         assert await blobs.exists(blob.sha256), "the other tenant has the same recording"
         await studio_rooms.voices.remove("ada", forget=True)
     assert list(server.voices) == [made["acme"].voice_id], "the service was not asked"
-    with working_for("rival"):
+    with tenant_scope("rival"):
         assert made["acme"].voice_id not in str(await studio_rooms.persona_health.of("eve"))
         with pytest.raises(NotFound):
             await studio_rooms.renders.create(spec_with(stolen.model_dump()))
