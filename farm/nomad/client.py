@@ -18,6 +18,7 @@ import httpx
 
 from farm.nomad.address import NomadAddress, token_of
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound, SoundstageError, Unavailable, Upstream
+from soundstage.http import http_errors, open_client, tls_context
 
 TIMEOUT_S = 15.0
 STREAM_SILENCE_S = 35.0
@@ -43,12 +44,7 @@ class NomadClient:
 
     def __init__(self, address: NomadAddress) -> None:
         self._address = address
-        self._http = httpx.AsyncClient(
-            base_url=f"{address.url.rstrip('/')}/v1/",
-            timeout=TIMEOUT_S,
-            verify=_tls(address),
-            trust_env=False,
-        )
+        self._http = open_client(f"{address.url.rstrip('/')}/v1/", timeout=TIMEOUT_S, tls=_tls(address))
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,18 +141,17 @@ class NomadClient:
         request.extensions["timeout"]["read"] = STREAM_SILENCE_S
         answer = await self._answer(request, stream=True)
         try:
-            async for line in answer.aiter_lines():
-                found = _object(line)
-                if "Error" in found:
-                    raise Upstream(
-                        "nomad.stream_failed",
-                        f"Nomad ended the event stream: {found['Error']}.",
-                        "It is opened again; if it stays, see the log of the Nomad server.",
-                    )
-                if int(found.get("Index", after + 1)) > after:
-                    yield StreamBatch(int(found.get("Index", 0)), tuple(found.get("Events") or ()))
-        except httpx.HTTPError as error:
-            raise unreachable(error) from error
+            with http_errors(unreachable):
+                async for line in answer.aiter_lines():
+                    found = _object(line)
+                    if "Error" in found:
+                        raise Upstream(
+                            "nomad.stream_failed",
+                            f"Nomad ended the event stream: {found['Error']}.",
+                            "It is opened again; if it stays, see the log of the Nomad server.",
+                        )
+                    if int(found.get("Index", after + 1)) > after:
+                        yield StreamBatch(int(found.get("Index", 0)), tuple(found.get("Events") or ()))
         finally:
             await answer.aclose()
 
@@ -173,10 +168,9 @@ class NomadClient:
         request.extensions["timeout"]["read"] = None if follow else TIMEOUT_S
         answer = await self._answer(request, stream=True)
         try:
-            async for chunk in answer.aiter_bytes():
-                yield chunk
-        except httpx.HTTPError as error:
-            raise unreachable(error) from error
+            with http_errors(unreachable):
+                async for chunk in answer.aiter_bytes():
+                    yield chunk
         finally:
             await answer.aclose()
 
@@ -214,13 +208,11 @@ class NomadClient:
         return {"X-Nomad-Token": token} if token else {}
 
     async def _answer(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        try:
+        with http_errors(unreachable):
             answer = await self._http.send(request, stream=stream)
             if answer.is_error:
                 await answer.aread()
                 await answer.aclose()
-        except httpx.HTTPError as error:
-            raise unreachable(error) from error
         if answer.is_error:
             raise refusal(answer.status_code, answer.text)
         if answer.is_redirect:
@@ -232,10 +224,9 @@ class NomadClient:
 def _tls(address: NomadAddress) -> ssl.SSLContext | bool:
     if not address.url.startswith("https:"):
         return True
-    context = ssl.create_default_context(cafile=address.ca_file)
-    if address.client_cert_file is not None:
-        context.load_cert_chain(address.client_cert_file, address.client_key_file)
-    return context
+    return tls_context(
+        ca_file=address.ca_file, certificate=address.client_cert_file, key=address.client_key_file
+    )
 
 
 def _part(name: str) -> str:

@@ -4,13 +4,15 @@ and a new list after every break. Used by the Nomad scheduler.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from farm.nomad.backoff import Backoff
 from farm.nomad.client import STRANGE, NomadClient
+from soundstage.backoff import Backoff
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
@@ -19,6 +21,7 @@ RESYNC_S = 600.0
 """Listed again at least so often: Nomad drops events for a listener that is slower than its buffer
 (`event_buffer_size`) and does not say so.
 """
+RECONNECT = Backoff(first_s=0.25, longest_s=15.0)
 
 MAY_PASS = frozenset({"nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable"})
 """Errors that somebody mends without asking us again: what is wanted stays wanted."""
@@ -72,12 +75,12 @@ class ClusterWatch:
         self.trouble = ""
 
     async def run(self) -> None:
-        backoff = Backoff()
+        failures = 0
         while True:
             try:
                 await self._list()
                 self.connected, self.trouble = True, ""
-                backoff.reset()
+                failures = 0
                 async for batch in self._client.events(TOPICS, min(self._known.values())):
                     again = [self._hear(event) for event in batch.events]
                     if any(again) or time.monotonic() - self._listed_s > RESYNC_S:
@@ -88,7 +91,8 @@ class ClusterWatch:
                 if self.connected:
                     log.warning("farm.nomad.stream_lost", error=str(error))
                 self.connected, self.trouble = False, error.message
-            await backoff.pause()
+            failures += 1
+            await asyncio.sleep(RECONNECT.delay_s(failures))
 
     async def _list(self) -> None:
         asked_s = time.monotonic()
@@ -120,8 +124,7 @@ async def until_reachable(step: Callable[[], Awaitable[None]], trouble: Callable
     """Repeats `step` while Nomad is away or refuses our token, which may have expired and is read anew each
     time; any other error goes on.
     """
-    backoff = Backoff()
-    while True:
+    for failures in itertools.count(1):
         try:
             await step()
             trouble("")
@@ -130,4 +133,4 @@ async def until_reachable(step: Callable[[], Awaitable[None]], trouble: Callable
             if error.code not in MAY_PASS:
                 raise
             trouble(error.message)
-        await backoff.pause()
+        await asyncio.sleep(RECONNECT.delay_s(failures))

@@ -1,4 +1,4 @@
-"""Outgoing HTTP: the one place through which every URL that people or settings name is called."""
+"""Outgoing HTTP: `outgoing_client` calls URLs that people name, `open_client` our own and the operator's."""
 
 from soundstage.http.destinations import (
     NO_LISTENERS,
@@ -8,6 +8,7 @@ from soundstage.http.destinations import (
     own_listeners,
     resolve,
 )
+from soundstage.http.internal import http_errors, open_blocking_client, open_client, tls_context
 from soundstage.http.outgoing import Bounds, check_declared_length, outgoing_client
 
 __all__ = [
@@ -17,7 +18,11 @@ __all__ = [
     "OwnListeners",
     "Target",
     "check_declared_length",
+    "http_errors",
+    "open_blocking_client",
+    "open_client",
     "outgoing_client",
     "own_listeners",
     "resolve",
+    "tls_context",
 ]

@@ -57,9 +57,9 @@ def test_a_success_forgives_and_late_news_do_not_turn_the_time_back() -> None:
 
 
 def test_waits_grow_differ_between_tasks_and_are_the_same_when_asked_again() -> None:
-    backoff = Retries(base_s=2, cap_s=30, attempts=100, seed=7)
+    retries = Retries(base_s=2, cap_s=30, attempts=100, seed=7)
     waits = [
-        [backoff.wait_s(f"t{task}", failures) for task in range(400)] for failures in (1, 2, 3, 4, 5, 60)
+        [retries.wait_s(f"t{task}", failures) for task in range(400)] for failures in (1, 2, 3, 4, 5, 60)
     ]
     for ceiling, drawn in zip((2, 4, 8, 16, 30, 30), waits, strict=True):
         numbers = [wait for wait in drawn if wait is not None]
@@ -67,9 +67,9 @@ def test_waits_grow_differ_between_tasks_and_are_the_same_when_asked_again() -> 
         assert 0 <= min(numbers) < 0.05 * ceiling
         assert 0.95 * ceiling < max(numbers) <= ceiling
         assert sum(numbers) / 400 == pytest.approx(ceiling / 2, rel=0.1)
-    assert backoff.wait_s("t1", 3) == waits[2][1]
+    assert retries.wait_s("t1", 3) == waits[2][1]
     assert Retries(base_s=2, cap_s=30, seed=8).wait_s("t1", 3) != waits[2][1]
-    assert backoff.ceiling_s(10_000) == 30
+    assert retries.backoff.ceiling_s(10_000) == 30
 
 
 def test_after_the_last_attempt_there_is_no_next_one() -> None:

@@ -39,6 +39,7 @@ MODULES = (*CONSTRUCTORS, *FORBIDDEN_IMPORTS, "http", "urllib", "websockets")
 
 EXCEPTIONS = {
     "soundstage/http/outgoing.py": "the one way out",
+    "soundstage/http/internal.py": "the same for our own servers and those that the operator names",
     "soundstage/http/engines.py": "the same for Consul and Nomad, by their libraries",
     "app/cli/connection.py": "the command line calls the server that its user names",
     "app/cli/embedded.py": "the command line calls the studio in its own process, by a Unix socket",
@@ -46,7 +47,6 @@ EXCEPTIONS = {
     "app/machines_api.py": "calls our own provisioning API, which is where provisioning.api_url leads",
     "app/supervisor.py": "asks the process that it has started for its health",
     "app/farm_choice.py": "asks our own server at farm.control_url, which is where workers call",
-    "farm/nomad/client.py": "Nomad at farm.nomad.address, with streams and its own bounds",
     "policy/decisions/opa_server.py": "OPA at policy.opa_url, which belongs to this installation alone",
     "provisioning_api/callhome/hostkey.py": "SSH to a machine, no URL",
     "provisioning_api/commands/ssh.py": "SSH to a machine, no URL",

@@ -1,0 +1,76 @@
+"""Opens HTTP clients for our own servers and those that the operator names: Nomad, OPA, the provisioning API.
+
+URLs that people name go through `outgoing_client`, which checks where they lead.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+
+
+def open_client(
+    base_url: str = "",
+    *,
+    timeout: float | httpx.Timeout,
+    tls: ssl.SSLContext | bool = True,
+    headers: Mapping[str, str] | None = None,
+    limits: httpx.Limits = LIMITS,
+    unix_socket: Path | None = None,
+) -> httpx.AsyncClient:
+    """Returns a client without proxies and redirects. `unix_socket` takes the place of the URLs' host."""
+    transport = httpx.AsyncHTTPTransport(
+        verify=tls,
+        trust_env=False,
+        limits=limits,
+        uds=None if unix_socket is None else str(unix_socket),
+    )
+    return httpx.AsyncClient(
+        base_url=base_url,
+        headers=headers,
+        timeout=timeout,
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+    )
+
+
+def open_blocking_client(
+    base_url: str = "", *, timeout: float, headers: Mapping[str, str] | None = None
+) -> httpx.Client:
+    """Returns the same for code without an event loop."""
+    return httpx.Client(
+        base_url=base_url, headers=headers, timeout=timeout, trust_env=False, follow_redirects=False
+    )
+
+
+def tls_context(
+    *,
+    ca_file: Path | str | None = None,
+    ca_pem: str | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> ssl.SSLContext:
+    """Returns a context that trusts the named authority alone, or those of the system where none is named.
+
+    Raises OSError for files that cannot be read (an `ssl.SSLError` is one).
+    """
+    context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+@contextmanager
+def http_errors(error_of: Callable[[httpx.HTTPError], Exception]) -> Iterator[None]:
+    """Raises `error_of(error)` in the place of each error of httpx, which stays its cause."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise error_of(error) from error

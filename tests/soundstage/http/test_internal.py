@@ -1,0 +1,70 @@
+"""Clients for our own servers and the operator's: no proxy, no redirect, errors of the caller's choice."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+from raw_http import RawServer, fixed, raw_server
+
+from soundstage.errors import Unavailable
+from soundstage.http import http_errors, open_blocking_client, open_client, tls_context
+
+
+@pytest.fixture
+def unused_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("unused_proxy")
+async def test_a_proxy_of_the_environment_is_not_used(receiver: RawServer) -> None:
+    url = f"http://127.0.0.1:{receiver.port}"
+    async with open_client(url, timeout=5, headers={"X-Token": "t"}) as client:
+        assert (await client.get("/v1/nodes")).status_code == 204
+
+    def call() -> int:
+        with open_blocking_client(url, timeout=5) as blocking:
+            return blocking.get("/v1/jobs").status_code
+
+    assert await asyncio.to_thread(call) == 204
+    assert [head.split()[1] for head in receiver.heads] == ["/v1/nodes", "/v1/jobs"]
+    assert "x-token: t\r\n" in receiver.heads[0].lower()
+
+
+async def test_a_redirect_is_an_answer_and_not_followed(receiver: RawServer) -> None:
+    moved = fixed(f"HTTP/1.1 302 Found|Location: http://127.0.0.1:{receiver.port}/")
+    async with raw_server(moved) as server, open_client(timeout=5) as client:
+        assert (await client.get(f"http://127.0.0.1:{server.port}/")).status_code == 302
+    assert receiver.heads == []
+
+
+async def test_a_unix_socket_takes_the_place_of_the_host(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, tmp_path / "s")
+    async with server, open_client("http://nowhere.invalid", timeout=5, unix_socket=tmp_path / "s") as client:
+        assert (await client.get("/")).status_code == 204
+
+
+async def test_errors_of_httpx_become_the_callers() -> None:
+    def away(error: httpx.HTTPError) -> Unavailable:
+        return Unavailable("test.away", f"It does not answer: {type(error).__name__}.", "Start it.")
+
+    async with open_client(timeout=5) as client:
+        with pytest.raises(Unavailable, match="ConnectError") as caught, http_errors(away):
+            await client.get("http://127.0.0.1:1/")
+    assert isinstance(caught.value.__cause__, httpx.ConnectError)
+
+
+def test_a_named_authority_is_the_only_one_that_is_trusted(tmp_path: Path) -> None:
+    assert tls_context().verify_mode is ssl.CERT_REQUIRED
+    with pytest.raises(OSError):
+        tls_context(ca_file=tmp_path / "missing.pem")
