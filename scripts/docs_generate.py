@@ -12,6 +12,7 @@ from typing import Any
 import click
 import yaml
 from avatar.spec import json_schema
+from long_runs import long_runs_page
 
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
 from agent.tools import ALL_TOOLS
@@ -179,6 +180,7 @@ PAGES = {
     "cli": cli_page,
     "renderspec": renderspec_page,
     "injection": injection_page,
+    "long-tests": lambda: long_runs_page(ROOT),
 }
 
 

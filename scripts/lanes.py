@@ -24,6 +24,7 @@ from typing import IO
 
 import closing_line
 from failed_tests import count_as_passed, failed_tests, report_broken_off
+from long_runs import record_run
 from rooms import CHECK, TORCH, Room, rooms_of
 
 # How pytest ends when all passed, when tests failed, and when a room has none with these marks.
@@ -37,10 +38,12 @@ INTERRUPTED = 130
 class Lanes:
     """One run of the rooms: what is to do, what is running, what came of it."""
 
-    def __init__(self, lanes: int, marks: str, folder: Path) -> None:
+    def __init__(self, lanes: int, marks: str, folder: Path, *, record: bool = False) -> None:
         self.lanes = lanes
         self.marks = marks
         self.folder = folder
+        # Whether long tests run, whose results go into tests/long_runs.json.
+        self.record = record
         self._machine: deque[Room] = deque()
         self._others: deque[Room] = deque()
         self._codes: dict[Room, int] = {}
@@ -102,6 +105,8 @@ class Lanes:
         self._codes[room] = code
         self._minutes.append((room.name, (time.monotonic() - begun) / 60))
         report = self._report(room)
+        if self.record and not self._stops:
+            record_run(Path.cwd(), room.name, report)
         if not self._stops and code not in (PASSED, NONE_CHOSEN) and not failed_tests(report, room.name):
             report_broken_off(report, room.name, f"ended with {code}")
             _say(f"{room.name} ended with {code}")
@@ -117,6 +122,8 @@ class Lanes:
         self._codes[room] = await self._ended(room, [*self._command(room), *last_failed])
         if self._codes[room] == PASSED:
             count_as_passed(self._report(room))
+            if self.record:
+                record_run(Path.cwd(), room.name, self._report(room))
             self._unsteady += names
 
     def _close(self) -> int:
@@ -144,7 +151,7 @@ class Lanes:
         # A cache of its own: the other lane would write over what `--last-failed` has to know.
         cache = f"cache_dir={self.folder / 'cache' / room.name}"
         colour = ["--color=yes"] if sys.stdout.isatty() else []
-        return [room.pytest, "-q", "-m", marks, "-o", cache, *colour, room.folder]
+        return [room.pytest, "-q", "-m", marks, "-o", cache, *colour, *room.paths]
 
     async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
         """How a room has ended."""
@@ -219,14 +226,19 @@ def _with_torch(rooms: list[Room], *, make: bool) -> list[Room]:
 
 
 def main(arguments: list[str]) -> int:
-    """`[--long | --gpu] [--only "ROOM …"]`; 0: all passed, 1: something failed, 2: not understood."""
+    """Returns 0 when all passed, 1 when something failed, 2 when the arguments are not understood."""
     parser = argparse.ArgumentParser(
         prog="scripts/test", description="Run all tests, or those of some rooms."
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--long", action="store_true", help="the slow ones too; one room after the other")
     which.add_argument("--gpu", action="store_true", help="only those that need an NVIDIA card")
-    parser.add_argument("--only", default="", metavar='"ROOM …"', help="these rooms; `check` is one of them")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar='"ROOM ROOM:FILE …"',
+        help="these rooms, or ROOM:FILE of them; `check` is one",
+    )
     chosen = parser.parse_args(arguments)
     try:
         lanes = _lanes_wanted(os.environ.get("TEST_LANES", ""), quiet=chosen.long or chosen.gpu)
@@ -238,7 +250,7 @@ def main(arguments: list[str]) -> int:
         print("Those tests that need llama-server are left out.", file=sys.stderr)
     rooms = _with_torch(rooms, make=chosen.long or chosen.gpu)
     with tempfile.TemporaryDirectory(prefix="soundstage-tests-") as folder:
-        run = Lanes(1 if chosen.gpu else lanes, marks, Path(folder))
+        run = Lanes(1 if chosen.gpu else lanes, marks, Path(folder), record=chosen.long or chosen.gpu)
         return asyncio.run(run.run(rooms, second_try=os.environ.get("TEST_AGAIN", "0") == "1"))
 
 

@@ -8,7 +8,7 @@ lanes end at about the same time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 CONTROL = ".venv/bin/pytest"
@@ -28,6 +28,13 @@ class Room:
     marks: str = ""
     whole_machine: bool = False
     environment: tuple[tuple[str, str], ...] = ()
+    # Of its folder; empty: all of them.
+    files: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> list[str]:
+        """What pytest is called with."""
+        return [f"{self.folder}/{name}" for name in self.files] or [self.folder]
 
 
 def _machine(name: str) -> Room:
@@ -61,12 +68,29 @@ ROOMS = (
 
 
 def rooms_of(checkout: Path, names: list[str], *, with_check: bool) -> list[Room]:
-    """Those that are there, or of them those named. ValueError for a name that no room has."""
+    """Returns the rooms that are there, or of them those named as ROOM or ROOM:FILE.
+
+    Raises ValueError for a name that no room has, and for a file that is not there.
+    """
     there = [room for room in ROOMS if (checkout / (room.folder or "scripts/check")).exists()]
-    unknown = sorted(set(names) - {room.name for room in there})
+    files: dict[str, list[str]] = {}
+    for name in names:
+        room, _, file = name.partition(":")
+        files.setdefault(room, []).append(file)
+    unknown = sorted(set(files) - {room.name for room in there})
     if unknown:
         known = " ".join(room.name for room in there)
         raise ValueError(f"No room is called {' or '.join(unknown)}; there are: {known}")
     if names:
-        return [room for room in there if room.name in names]
+        return [_some_files(checkout, room, files[room.name]) for room in there if room.name in files]
     return [room for room in there if with_check or room is not CHECK]
+
+
+def _some_files(checkout: Path, room: Room, files: list[str]) -> Room:
+    """Returns the room with these files of it alone; a name that is empty stands for all."""
+    if "" in files:
+        return room
+    missing = [file for file in files if not (checkout / room.folder / file).exists()]
+    if missing or room is CHECK:
+        raise ValueError(f"{room.name} has no {' or '.join(missing or files)} in {room.folder or 'it'}")
+    return replace(room, files=tuple(files))

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import postgresql_server
 import s3_server
+import short_form
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -21,10 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database", choices=ENGINES, default="sqlite", help="what those tests run on that run on one"
     )
+    short_form.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_database: runs on every engine that a database may have")
+    config.pluginmanager.register(short_form)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

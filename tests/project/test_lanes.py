@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from long_runs import RECORD, long_runs_page, read_record, record_run  # noqa: E402
+
 # Plugins take a second to load.
 QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 # Waits until the named room has begun: passes only beside it.
@@ -70,7 +74,7 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "scripts").mkdir()
-        for name in ("test", "lanes.py", "rooms.py", "failed_tests.py", "closing_line.py"):
+        for name in ("test", "lanes.py", "rooms.py", "failed_tests.py", "closing_line.py", "long_runs.py"):
             shutil.copy(SCRIPTS / name, folder / "scripts" / name)
         for name, words in (("python", ""), ("pytest", "-m pytest ")):
             self.program(f".venv/bin/{name}", f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
@@ -107,8 +111,8 @@ class Checkout:
     def run(self, *arguments: str, **variables: str) -> tuple[int, list[str]]:
         """Its exit status and the lines that it printed."""
         running = self.start(*arguments, **variables)
-        said, _ = running.communicate(timeout=240)
-        return running.returncode, said.splitlines()
+        output, _ = running.communicate(timeout=240)
+        return running.returncode, output.splitlines()
 
 
 @pytest.fixture
@@ -121,28 +125,28 @@ def test_two_rooms_run_at_once_and_each_says_its_part_in_one_piece(checkout: Che
     checkout.room(
         "jobs", MEETS + "    time.sleep(1)\n    assert 0, 'on purpose'\n", other="agent", patience_s=60
     )
-    code, said = checkout.run()
-    assert code == 1 and said[-1] == "1 passed, 1 failed, 0 skipped"
-    assert sum(" begins (" in line for line in said) == 2
-    agent, jobs = said.index("== agent"), said.index("== jobs")
-    assert agent < jobs and any("1 passed" in line for line in said[agent:jobs])
-    assert any("on purpose" in line for line in said[jobs:])
-    assert any(line.startswith("  jobs ") for line in said[said.index("Minutes per room") :])
+    code, output = checkout.run()
+    assert code == 1 and output[-1] == "1 passed, 1 failed, 0 skipped"
+    assert sum(" begins (" in line for line in output) == 2
+    agent, jobs = output.index("== agent"), output.index("== jobs")
+    assert agent < jobs and any("1 passed" in line for line in output[agent:jobs])
+    assert any("on purpose" in line for line in output[jobs:])
+    assert any(line.startswith("  jobs ") for line in output[output.index("Minutes per room") :])
 
 
 def test_rooms_that_need_the_whole_machine_are_never_beside_each_other(checkout: Checkout) -> None:
     checkout.room("pxe", MEETS, other="lab", patience_s=2)
     checkout.room("lab", MEETS, other="pxe", patience_s=2)
-    code, said = checkout.run(TEST_LANES="3")
-    assert code == 1 and said[-1] == "1 passed, 1 failed, 0 skipped"
+    code, output = checkout.run(TEST_LANES="3")
+    assert code == 1 and output[-1] == "1 passed, 1 failed, 0 skipped"
 
 
 def test_one_lane_takes_one_room_after_the_other(checkout: Checkout) -> None:
     checkout.room("agent", MEETS, other="jobs", patience_s=1)
     checkout.room("jobs", MEETS, other="agent", patience_s=1)
-    code, said = checkout.run(TEST_LANES="1")
-    assert code == 1 and said[-1] == "1 passed, 1 failed, 0 skipped"
-    assert not any(" begins (" in line for line in said)
+    code, output = checkout.run(TEST_LANES="1")
+    assert code == 1 and output[-1] == "1 passed, 1 failed, 0 skipped"
+    assert not any(" begins (" in line for line in output)
 
 
 @pytest.mark.parametrize(("how", "count"), [((), 1), (("--long",), 2), (("--gpu",), 1)])
@@ -152,19 +156,19 @@ def test_the_long_run_takes_the_slow_tests_too_and_that_of_cards_only_theirs(
     checkout.room("agent", MARKED)
     checkout.program("scripts/check", "#!/bin/sh\necho 'checked all'\n")
     checkout.program("scripts/llama_server", "#!/bin/sh\nexit 1\n")
-    code, said = checkout.run(*how, TEST_LANES="")
-    assert (code, said[-1]) == (0, f"{count} passed, 0 failed, 0 skipped")
-    assert ("checked all" in said) == (how != ("--gpu",))
-    assert ("Those tests that need llama-server are left out." in said) == (how == ("--long",))
-    assert any(" begins (" in line for line in said) == (how == () and (os.cpu_count() or 1) > 1)
+    code, output = checkout.run(*how, TEST_LANES="")
+    assert (code, output[-1]) == (0, f"{count} passed, 0 failed, 0 skipped")
+    assert ("checked all" in output) == (how != ("--gpu",))
+    assert ("Those tests that need llama-server are left out." in output) == (how == ("--long",))
+    assert any(" begins (" in line for line in output) == (how == () and (os.cpu_count() or 1) > 1)
 
 
 def test_what_check_finds_fails_the_run(checkout: Checkout) -> None:
     checkout.room("agent", PASSES)
     checkout.program("scripts/check", "#!/bin/sh\necho 'FAIL types'\nexit 1\n")
-    code, said = checkout.run()
-    assert (code, said[-1]) == (1, "1 passed, 1 failed, 0 skipped")
-    assert "FAIL types" in said
+    code, output = checkout.run()
+    assert (code, output[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+    assert "FAIL types" in output
 
 
 def test_what_check_finds_is_not_tried_again(checkout: Checkout) -> None:
@@ -172,17 +176,17 @@ def test_what_check_finds_is_not_tried_again(checkout: Checkout) -> None:
     checkout.room("agent", PASSES)
     known = checkout.folder / "known"
     checkout.program("scripts/check", f"#!/bin/sh\n[ -e {known} ] || {{ touch {known}; exit 1; }}\n")
-    code, said = checkout.run(TEST_AGAIN="1")
-    assert (code, said[-1]) == (1, "1 passed, 1 failed, 0 skipped")
-    assert not any("once more" in line for line in said)
+    code, output = checkout.run(TEST_AGAIN="1")
+    assert (code, output[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+    assert not any("once more" in line for line in output)
 
 
 def test_an_unsteady_test_is_tried_again_at_the_end_when_that_is_wanted(checkout: Checkout) -> None:
     checkout.room("agent", UNSTEADY, mark=str(checkout.folder / "known"))
     checkout.room("jobs", PASSES)
-    code, said = checkout.run(TEST_AGAIN="1")
-    assert (code, said[-1]) == (0, "3 passed, 0 failed, 0 skipped")
-    assert "== agent, once more: agent/test_it" in said and "  agent/test_it" in said
+    code, output = checkout.run(TEST_AGAIN="1")
+    assert (code, output[-1]) == (0, "3 passed, 0 failed, 0 skipped")
+    assert "== agent, once more: agent/test_it" in output and "  agent/test_it" in output
     (checkout.folder / "known").unlink()
     assert checkout.run()[0] == 1
 
@@ -190,17 +194,72 @@ def test_an_unsteady_test_is_tried_again_at_the_end_when_that_is_wanted(checkout
 def test_a_room_that_breaks_off_fails_the_run(checkout: Checkout) -> None:
     checkout.room("agent", "import os\ndef test_it(): os.kill(os.getpid(), 9)\n")
     checkout.room("jobs", PASSES)
-    code, said = checkout.run()
-    assert (code, said[-1]) == (1, "1 passed, 1 failed, 0 skipped")
-    assert "agent ended with -9" in said
+    code, output = checkout.run()
+    assert (code, output[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+    assert "agent ended with -9" in output
 
 
 def test_rooms_can_be_chosen(checkout: Checkout) -> None:
     for name in ("agent", "jobs", "lab"):
         checkout.room(name, PASSES)
     assert checkout.run("--only", "lab jobs")[1][-1] == "2 passed, 0 failed, 0 skipped"
-    code, said = checkout.run("--only", "lba")
-    assert code == 2 and "No room is called lba; there are: lab agent jobs" in said[-1]
+    code, output = checkout.run("--only", "lba")
+    assert code == 2 and "No room is called lba; there are: lab agent jobs" in output[-1]
+
+
+def test_files_of_a_room_can_be_chosen(checkout: Checkout) -> None:
+    checkout.room("agent", PASSES)
+    (checkout.folder / "tests" / "agent" / "test_other.py").write_text(MARKED)
+    checkout.room("jobs", PASSES)
+    assert checkout.run("--only", "agent:test_other.py jobs")[1][-1] == "2 passed, 0 failed, 0 skipped"
+    code, output = checkout.run("--only", "agent:test_nothing.py")
+    assert code == 2 and "agent has no test_nothing.py in tests/agent" in output[-1]
+
+
+def test_a_long_run_writes_the_results_of_long_tests_alone(checkout: Checkout) -> None:
+    shutil.copy(SCRIPTS.parent / "tests" / "support" / "short_form.py", checkout.folder / "short_form.py")
+    (checkout.folder / "conftest.py").write_text(
+        "import short_form\ndef pytest_addoption(parser): short_form.add_options(parser)\n"
+        "def pytest_configure(config): config.pluginmanager.register(short_form)\n"
+    )
+    checkout.program("scripts/llama_server", "#!/bin/sh\nexit 0\n")
+    checkout.room("agent", MARKED)
+    checkout.room("jobs", MARKED)
+    (checkout.folder / "tests" / "jobs" / "test_plain.py").write_text(PASSES)
+    assert not (checkout.folder / RECORD).exists()
+    checkout.run(PYTHONPATH=str(checkout.folder))
+    assert read_record(checkout.folder) == {}
+    checkout.run("--long", "--only", "agent jobs", PYTHONPATH=str(checkout.folder))
+    record = read_record(checkout.folder)
+    assert record.keys() == {"agent:agent/test_agent.py", "jobs:jobs/test_jobs.py"}
+    entry = record["agent:agent/test_agent.py"]
+    assert (entry["passed"], entry["failed"], entry["skipped"]) == (1, 0, 0)
+    # The run of one file replaces its entry alone, and says that it failed.
+    failing = MARKED.replace("def test_slow(): pass", "def test_slow(): assert 0")
+    (checkout.folder / "tests" / "jobs" / "test_jobs.py").write_text(failing)
+    code, _ = checkout.run("--long", "--only", "jobs:test_jobs.py", PYTHONPATH=str(checkout.folder))
+    assert code == 1
+    again = read_record(checkout.folder)
+    assert again["agent:agent/test_agent.py"] == entry and again["jobs:jobs/test_jobs.py"]["failed"] == 1
+    row = next(line for line in long_runs_page(checkout.folder).splitlines() if "jobs/test_jobs" in line)
+    assert "| 1 failed | 0.0 |" in row
+
+
+def test_a_long_run_that_skips_a_file_keeps_what_was_recorded(tmp_path: Path) -> None:
+    (tmp_path / "tests" / "pxe").mkdir(parents=True)
+    (tmp_path / "tests" / "pxe" / "test_boot.py").touch()
+    report = tmp_path / "pxe.xml"
+    case = (
+        '<testsuites><testsuite><testcase classname="tests.pxe.test_boot" name="a" time="3">'
+        '<properties><property name="long" value="slow"/></properties>{}</testcase></testsuite></testsuites>'
+    )
+    report.write_text(case.format(""))
+    record_run(tmp_path, "pxe", report)
+    report.write_text(case.format("<skipped/>"))
+    record_run(tmp_path, "pxe", report)
+    assert read_record(tmp_path)["pxe:pxe/test_boot.py"]["passed"] == 1
+    report.write_text("<cut off")
+    record_run(tmp_path, "pxe", report)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
