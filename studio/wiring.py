@@ -110,7 +110,8 @@ def build_studio(
     dispatcher = Dispatcher(
         db, events, blobs, scheduler, DispatcherOptions(settings.state_dir.absolute(), making), times, audit
     )
-    renditions = Renditions(db, blobs, scheduler)
+    thumbnails = Thumbnails(db, blobs)
+    renditions = Renditions(db, blobs, scheduler, thumbnails)
     renders = RenderService(
         db,
         events,
@@ -125,7 +126,6 @@ def build_studio(
         audit=audit,
         times=times,
     )
-    thumbnails = Thumbnails(db, blobs)
     speech = PersonaSpeech(db, blobs, admission, voices or scheduler, voice_program)
     prober = AssetProber(db, scheduler, settings.state_dir.absolute())
     assets = AssetService(

@@ -1,9 +1,10 @@
-"""Runs a worker's task whose files stay only if somebody holds them; used by renditions and pictures."""
+"""Makes files that stay only if somebody holds them; used by renditions, thumbnails and pictures."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from avatar.spec import Finished
 
@@ -40,10 +41,15 @@ async def run_and_keep(
         for one in late:
             await keep(one)
         raise
-    keeping = asyncio.ensure_future(keep(made))
+    # When it is cancelled, `hold` looks itself at who is left.
+    await finish_before_cancelling(keep(made))
+
+
+async def finish_before_cancelling(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end, also when the caller is cancelled meanwhile, which is raised after that."""
+    task = asyncio.ensure_future(work)
     try:
-        await asyncio.shield(keeping)
+        await asyncio.shield(task)
     except asyncio.CancelledError:
-        # `hold` looks itself at who is left.
-        await asyncio.wait({keeping})
+        await asyncio.wait({task})
         raise

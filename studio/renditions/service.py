@@ -18,11 +18,13 @@ from farm.scheduler import Scheduler
 from farm.tasks import SegmentTask, TaskInput, TaskKind
 from soundstage.blobs import BlobStore
 from soundstage.database import Database, new_id
-from soundstage.errors import NotFound, SoundstageError, Unavailable
+from soundstage.errors import NotFound, SoundstageError
 from studio.references.dropping import drop_late_holds
 from studio.references.repository import References
 from studio.renditions.keeping import run_and_keep
-from studio.renditions.single_flight import Bounds, Refusals, SingleFlight
+from studio.renditions.refusals import missing_rendition, rendition_refusals, rendition_stopped
+from studio.renditions.single_flight import Bounds, SingleFlight
+from studio.thumbnails.service import Thumbnails
 
 SMALL = Bounds(running=2, pending=64, running_of_tenant=2, pending_of_tenant=16)
 PROXIES = Bounds(running=1, pending=32, running_of_tenant=1, pending_of_tenant=4)
@@ -62,9 +64,12 @@ Files = Mapping[str, tuple[str, Path]]
 
 
 class Renditions:
-    """`close` with the process: what is in the making is stopped, and made again when it is asked for."""
+    """`cancel`, `forget` and `close` take in `thumbnails`. `close` with the process: what is in the making is
+    stopped, and made again when it is asked for.
+    """
 
-    def __init__(self, db: Database, blobs: BlobStore, scheduler: Scheduler) -> None:
+    def __init__(self, db: Database, blobs: BlobStore, scheduler: Scheduler, thumbnails: Thumbnails) -> None:
+        self._thumbnails = thumbnails
         self._db = db
         self._blobs = blobs
         self._scheduler = scheduler
@@ -89,17 +94,16 @@ class Renditions:
             await self._make(owners, sha256, kind)
 
         wait_s = RECIPES[kind].wait_s
-        await self._flights[kind].wait(sha256, owner, make, wait_s, _refusals(kind))
+        await self._flights[kind].wait(sha256, owner, make, wait_s, rendition_refusals(kind))
         if (found := await self._kept(owner, sha256, kind)) is not None:
             return found
-        if await self._holds(owner, sha256):
-            raise _as_error(CANCELLED)
-        raise NotFound("rendition.gone", "The original was deleted meanwhile.", "Upload it again.")
+        raise await missing_rendition(self._db, owner, sha256)
 
     async def cancel(self, owners: Collection[str]) -> None:
         """Make nothing more for them; what is made for nobody else has ended when this returns."""
         for flights in self._flights.values():
             await flights.cancel(owners)
+        await self._thumbnails.cancel(owners)
 
     async def forget(self, owners: Collection[str]) -> None:
         """Make nothing for owners that were removed, and drop what they began to hold meanwhile."""
@@ -109,6 +113,7 @@ class Renditions:
     async def close(self) -> None:
         for flights in self._flights.values():
             await flights.close()
+        await self._thumbnails.close()
 
     async def _make(self, owners: Set[str], sha256: str, kind: RenditionKind) -> None:
         recipe = RECIPES[kind]
@@ -169,33 +174,12 @@ class Renditions:
                 return None
         return found
 
-    async def _holds(self, owner: str, sha256: str) -> bool:
-        async with self._db.session() as session:
-            return sha256 in await References(session).sizes_of(owner)
-
 
 def _role(role: str, sha256: str) -> str:
     return f"{role}:{sha256.removeprefix('sha256:')[:12]}"
 
 
-def _refusals(kind: RenditionKind) -> Refusals:
-    return Refusals(
-        busy=lambda pending: Unavailable(
-            "rendition.busy",
-            f"{pending} renditions of the kind {kind} are being made or wait already.",
-            "Ask again in a minute.",
-            headers={"Retry-After": "60"},
-        ),
-        not_ready=lambda: Unavailable(
-            "rendition.not_ready",
-            f"The {kind} is being made.",
-            "Ask again in a few seconds.",
-            headers={"Retry-After": "5"},
-        ),
-    )
-
-
 def _as_error(failure: Failed) -> SoundstageError:
     if failure.code == CANCELLED.code:
-        return Unavailable("rendition.stopped", "The worker was stopped.", "Ask again.")
+        return rendition_stopped()
     return SoundstageError(failure.code, failure.message, failure.hint, status=422)

@@ -1,4 +1,4 @@
-"""Runs one task per key for all who ask for it, within bounds of each tenant; for renditions and pictures."""
+"""Runs one task per key for all who ask for it, within bounds of each tenant; for small forms of media."""
 
 from __future__ import annotations
 

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Collection, Set
 from enum import IntEnum
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.errors import Invalid, NotFound
 from soundstage.telemetry.logs import get_logger
+from studio.references.dropping import drop_unheld
 from studio.references.repository import References
+from studio.renditions.keeping import finish_before_cancelling
+from studio.renditions.refusals import missing_rendition, rendition_refusals
+from studio.renditions.single_flight import Bounds, SingleFlight
 from studio.thumbnails import draw
 
-AT_ONCE = 2
+BOUNDS = Bounds(running=2, pending=1024, running_of_tenant=2, pending_of_tenant=256)
+"""Many may wait: a page asks for all pictures of a list at once, and each takes a tenth of a second."""
 TIME_LIMIT_S = 20.0
+WAIT_S = 60.0
 MEDIA_TYPE = "image/webp"
 
 
@@ -33,35 +39,49 @@ class ThumbnailWidth(IntEnum):
 
 
 class Thumbnails:
+    """`close` with the process."""
+
     def __init__(self, db: Database, blobs: BlobStore) -> None:
         self._db = db
         self._blobs = blobs
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._flights = SingleFlight("thumbnail", BOUNDS)
         self._log = get_logger(__name__)
 
     async def open(self, owner: str, sha256: str, width: ThumbnailWidth) -> tuple[str, Path]:
         """Return hash and path of the thumbnail of a blob that `owner` holds. Raises Invalid
-        (`thumbnail.too_large`) and NotFound (`thumbnail.not_a_picture`).
+        (`thumbnail.too_large`), NotFound (`thumbnail.not_a_picture`, `rendition.gone`) and Unavailable
+        (`rendition.not_ready`, `rendition.busy`, `rendition.stopped`).
         """
         role = f"thumbnail:{int(width)}:{sha256.removeprefix('sha256:')[:12]}"
         if (found := await self._stored(owner, role)) is not None:
             return found
-        lock = self._locks.setdefault((owner, role), asyncio.Lock())
-        async with lock:
-            # Whoever waited may find it made.
-            return await self._stored(owner, role) or await self._made(owner, role, sha256, width)
 
-    async def _made(self, owner: str, role: str, sha256: str, width: ThumbnailWidth) -> tuple[str, Path]:
-        async with self._places:
+        async def make(_: Set[str]) -> None:
             drawn = await self._drawn(await self._blobs.local_path(sha256), width)
+            await finish_before_cancelling(self._keep(owner, role, sha256, drawn))
+
+        await self._flights.wait(f"{owner}/{role}", owner, make, WAIT_S, rendition_refusals("thumbnail"))
+        if (found := await self._stored(owner, role)) is None:
+            raise await missing_rendition(self._db, owner, sha256)
+        return found
+
+    async def cancel(self, owners: Collection[str]) -> None:
+        """Draw nothing more for them; what is drawn for nobody else has ended when this returns."""
+        await self._flights.cancel(owners)
+
+    async def close(self) -> None:
+        await self._flights.close()
+
+    async def _keep(self, owner: str, role: str, sha256: str, drawn: bytes) -> None:
+        """Let the owner hold it where it still holds the original; otherwise nothing is kept."""
         blob = await self._blobs.put_bytes(drawn, MEDIA_TYPE)
-        async with self._db.transaction() as session:
-            references = References(session)
-            # What was deleted meanwhile holds nothing any more.
-            if any(held == sha256 for _, held in await references.held_by(owner)):
-                await references.hold(owner, role, blob.sha256, blob.bytes)
-        return blob.sha256, await self._blobs.local_path(blob.sha256)
+        try:
+            async with self._db.transaction() as session:
+                references = References(session)
+                if sha256 in await references.sizes_of(owner):
+                    await references.hold(owner, role, blob.sha256, blob.bytes)
+        finally:
+            await drop_unheld(self._db, self._blobs, blob.sha256)
 
     async def _stored(self, owner: str, role: str) -> tuple[str, Path] | None:
         async with self._db.session() as session:

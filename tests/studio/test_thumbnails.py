@@ -101,6 +101,53 @@ async def test_it_is_drawn_once_however_many_ask_and_goes_with_the_original(
     assert (await client.get(asset["picture"])).status_code == 404
 
 
+@pytest.mark.parametrize("moment", ["_drawn", "_keep"])
+async def test_none_stays_that_is_drawn_while_the_person_is_erased(
+    client: Any, studio_rooms: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    asset = await upload(client, picture((300, 300)))
+    consent = {"person": "Grace H.", "purpose": "courses", "granted_at": "2026-01-01"}
+    draft = {"name": "Grace", "media": asset["id"], "consent": consent}
+    persona = (await client.post("/api/personas", json=draft)).json()["persona"]
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    real = getattr(service.Thumbnails, moment)
+
+    async def late(self: Any, *arguments: Any) -> Any:
+        drawn = await real(self, *arguments) if moment == "_drawn" else None
+        reached.set()
+        await go_on.wait()
+        return drawn or await real(self, *arguments)
+
+    monkeypatch.setattr(service.Thumbnails, moment, late)
+    waiting = asyncio.create_task(client.get(asset["picture"]))
+    async with asyncio.timeout(60):
+        await reached.wait()
+    erasing = asyncio.create_task(client.delete(f"/api/personas/{persona['id']}"))
+    async with asyncio.timeout(60):
+        while studio_rooms.thumbnails._flights._flights:  # noqa: ASYNC110 - it is cancelled on its own
+            await asyncio.sleep(0.01)
+    go_on.set()
+    assert (await erasing).status_code == 200
+    await waiting
+    assert [one async for one in blobs.iterate()] == []
+
+
+async def test_it_is_dropped_when_another_process_deleted_its_owner(
+    client: Any, db: Any, blobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = await upload(client, picture((300, 300)))
+    real = service.Thumbnails._keep
+
+    async def late(self: Any, *arguments: Any) -> None:
+        async with db.transaction() as session:
+            await References(session).forget(f"asset:{asset['id']}")
+        await real(self, *arguments)
+
+    monkeypatch.setattr(service.Thumbnails, "_keep", late)
+    assert (await client.get(asset["picture"])).json()["code"] == "rendition.gone"
+    assert [one.sha256 async for one in blobs.iterate()] == [asset["sha256"]]
+
+
 async def test_pictures_that_are_broken_or_far_too_large_are_refused_and_cost_little(client: Any) -> None:
     codes = {}
     for name, content in {
