@@ -147,3 +147,9 @@ def _started(words: list[str]) -> Iterator[list[str]]:
         yield words
     if "--" in words:
         yield from _started(words[words.index("--") + 1 :])
+
+
+def shows(printed: str, line: str) -> bool:
+    """Returns whether one of the printed lines is `line`, where `…` stands for anything."""
+    pattern = ".*".join(re.escape(part) for part in re.sub(r" +", " ", line.strip()).split("…"))
+    return any(re.fullmatch(pattern, re.sub(r" +", " ", one.strip())) for one in printed.splitlines())

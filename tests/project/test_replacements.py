@@ -1,4 +1,4 @@
-"""What the page "What stands in for what" says is not here, is not here; what it says is here, is."""
+"""What the page "What was replaced" says is not here, is not here; what it says is here, is."""
 
 from __future__ import annotations
 
