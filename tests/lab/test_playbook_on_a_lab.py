@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tutorials import follow, tutorial
 
 from lab.bake import bake
 from lab.farm_in_a_box import Lab
@@ -40,22 +41,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+def environment(home: Path) -> dict[str, str]:
+    """Returns the environment of a person whose home folder is `home`."""
+    return {
+        **os.environ,
+        "HOME": str(home),
+        # What was fetched and packed once need not be again.
+        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"),
+        "SOUNDSTAGE_FARM_SECRETS": str(home / "real-farm"),
+        "PATH": f"{_ANSIBLE}:{os.environ['PATH']}",
+        "ANSIBLE_NOCOLOR": "1",
+        # A connection that one run has left open would let the next one in without a key.
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=no",
+    }
+
+
 def playbook(lab: Lab, home: Path, *arguments: str) -> str:
     """What `soundstage lab exec -- ansible-playbook playbook.yaml …` prints; it must end well."""
     done = subprocess.run(
         [_SOUNDSTAGE, "lab", "exec", "--name", lab.name, "--", "ansible-playbook", *arguments],
         cwd=_ROOT,
-        env={
-            **os.environ,
-            "HOME": str(home),
-            # What was fetched and packed once need not be again.
-            "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"),
-            "SOUNDSTAGE_FARM_SECRETS": str(home / "real-farm"),
-            "PATH": f"{_ANSIBLE}:{os.environ['PATH']}",
-            "ANSIBLE_NOCOLOR": "1",
-            # A connection that one run has left open would let the next one in without a key.
-            "ANSIBLE_SSH_ARGS": "-o ControlMaster=no",
-        },
+        env=environment(home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -118,26 +124,22 @@ def test_secrets_and_facts_are_the_labs_own_and_go_with_it(secured: Lab, home: P
 
 
 @pytest.mark.slow
-def test_a_plain_lab_becomes_a_farm_of_the_engines_that_were_built(
-    lab_names: Callable[[str], Lab], home: Path
+@pytest.mark.timeout(900)
+def test_the_tutorial_makes_a_farm_of_a_plain_lab(
+    lab_names: Callable[[str], Lab], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if subprocess.run([_ROOT / "tools" / "build", "nomad", "consul"]).returncode != 0:
         pytest.skip("Nomad and Consul cannot be built: tools/build says why")
-    made = lab_names("engines")
-    up = [_SOUNDSTAGE, "lab", "up", "--name", made.name, "--machines", "2", "--gpus", "0,1", "--own-engines"]
-    subprocess.run(up, check=True)
-    playbook(made, home, "playbook.yaml", "--skip-tags", "worker")
-    tls = made.places.secrets / "tls"
-    token = (made.places.secrets / "nomad/management.token").read_text().strip()
-    certificate = ["--cert", str(tls / "operator.pem"), "--key", str(tls / "operator-key.pem")]
-    asking = ["curl", "--silent", "--fail", "--noproxy", "*", "--cacert", str(tls / "ca.pem"), *certificate]
-    asking += ["--header", "@-", "https://10.77.0.11:4646/v1/nodes"]
-    answer = subprocess.run(
-        made.entering(asking), input=f"X-Nomad-Token: {token}\n", capture_output=True, text=True, check=True
-    )
-    assert [(one["Name"], one["Status"]) for one in json.loads(answer.stdout)] == [("m2", "ready")]
-    assert made.run("m1", ["true"]).returncode == 0
-    made.down()
+    here = "tests/lab/test_playbook_on_a_lab.py::test_the_tutorial_makes_a_farm_of_a_plain_lab"
+    commands = tutorial("docs/guide/first-farm.md", here)
+    assert len(commands) > 8
+    for name, value in environment(home).items():
+        monkeypatch.setenv(name, value)
+    made = lab_names("tutorial")
+    # Two labs of one name would be one.
+    replaced = {"--name first": f"--name {made.name}", "soundstage-lab/first": f"soundstage-lab/{made.name}"}
+    assert follow(commands, _ROOT, replaced, limit_s=850) == []
+    assert not made.places.folder.exists()
 
 
 @pytest.fixture
