@@ -7,7 +7,6 @@ from __future__ import annotations
 import getpass
 import shutil
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,10 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "provisioning_api"))
 
+from functools import partial
+
 import real_server
+import waiting
 from ramdisk import Ramdisk
 
 from agent.events import ApprovalAsked, BrainEvent, Failure, Text, ToolReturned
@@ -48,6 +50,7 @@ PLAYBOOK = """\
       ansible.builtin.raw: id -un
       changed_when: false
 """
+wait_for = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.1)
 
 
 class House:
@@ -190,12 +193,3 @@ def desk_settings(folder: Path, migrated: Path, **sections: Any) -> Settings:
 async def desk(settings: Settings) -> AsyncIterator[Desk]:
     async with opened(settings) as services:
         yield Desk(services)
-
-
-def wait_for(found: Any, what: str) -> Any:
-    """The first true answer of `found()`."""
-    until = time.monotonic() + PATIENCE_S
-    while not (answer := found()):
-        assert time.monotonic() < until, f"waited {PATIENCE_S:.0f} s in vain for {what}"
-        time.sleep(0.1)
-    return answer

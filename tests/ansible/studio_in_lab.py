@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import waiting
 from farm_in_lab import LabFarm
 
 from lab.plan import GATEWAY
@@ -50,6 +50,7 @@ requirements: {gpus: 1, vram_mib: 16384}
 """
 
 T = TypeVar("T")
+eventually = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.2)
 
 
 class Studio:
@@ -125,12 +126,3 @@ def probe(video: Path) -> dict[str, Any]:
     ran = subprocess.run([*asked, str(video)], capture_output=True, text=True, check=True)
     told: dict[str, Any] = json.loads(ran.stdout)
     return told
-
-
-def eventually(check: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
-    """The first true answer of `check`; AssertionError when there is none in time."""
-    until = time.monotonic() + seconds
-    while not (answer := check()):
-        assert time.monotonic() < until, f"waited {seconds:.0f} s in vain for {what}"
-        time.sleep(0.2)
-    return answer

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import waiting
 from api_farm_in_lab import ApiFarm, farm_by_the_api
 from enrolling_in_lab import enrol
 
@@ -21,6 +22,7 @@ from lab.plan import machines_named
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(2400)]
 PATIENCE_S = 180
 CONSUL, NOMAD = ("https://127.0.0.1:8501", "X-Consul-Token"), ("https://127.0.0.1:4646", "X-Nomad-Token")
+eventually = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.5)
 
 
 class SecuredFarm:
@@ -64,14 +66,6 @@ class SecuredFarm:
         done = self.farm.lab.run(machine, ["sh", "-ec", script])
         assert done.returncode == 0, done.stderr
         return str(done.stdout)
-
-
-def eventually(true: Callable[[], Any], what: str) -> Any:
-    until = time.monotonic() + PATIENCE_S
-    while not (found := true()):
-        assert time.monotonic() < until, what
-        time.sleep(0.5)
-    return found
 
 
 @pytest.fixture(scope="module")

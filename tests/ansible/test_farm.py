@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+import waiting
 from farm_in_lab import WEIGHTS, LabFarm, Run
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
@@ -19,14 +19,7 @@ MACHINES = ("control-1", "cpu-1", "gpu-1", "gpu-2")
 WORKERS = set(MACHINES[1:])
 NOMAD = "https://10.77.0.11:4646"
 CONSUL = "https://10.77.0.11:8501"
-
-
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.5)
+eventually = partial(waiting.eventually, within_s=120, pause_s=0.5)
 
 
 def nomad(farm: LabFarm, path: str) -> Any:

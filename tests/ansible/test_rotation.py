@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from functools import partial
 
 import pytest
+import waiting
 from farm_in_lab import LabFarm
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -13,14 +13,7 @@ NOMAD = "https://10.77.0.11:4646"
 CONSUL = "https://10.77.0.11:8501"
 WORKERS = {"cpu-1", "gpu-1", "gpu-2"}
 PLAYBOOK = "ansible/playbooks/rotate-secrets.yaml"
-
-
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.5)
+eventually = partial(waiting.eventually, within_s=180, pause_s=0.5)
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import waiting
 from local_login import local_headers
 
 PROGRAM = Path(sys.executable).with_name("soundstage")
 PATIENCE_S = 120.0
+eventually = partial(waiting.eventually, within_s=PATIENCE_S)
 
 
 @pytest.fixture
@@ -58,13 +60,6 @@ def child_of(process: subprocess.Popen[str], module: str = "app.server") -> int:
     named = [pid for pid in children if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
     assert len(named) == 1
     return int(named[0])
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def alive(pid: int) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,9 @@ from gpu_device_plugin import watch
 from gpu_device_plugin.cards import Card
 from gpu_device_plugin.config import PluginConfig
 from gpu_device_plugin.watch import CardWatch
+from waiting import eventually
 
 CARD = {"uuid": "GPU-a", "model": "NVIDIA L4", "memory_mib": 23034}
-
-
-def until(check: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not check():
-        assert time.monotonic() < end, "waited a minute in vain"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -45,7 +39,7 @@ def started(config: PluginConfig) -> CardWatch:
 def test_a_file_broken_for_a_moment_changes_nothing(config: PluginConfig, tmp_path: Path) -> None:
     cards = started(config)
     (tmp_path / "cards.json").write_text("[{")
-    until(lambda: "not JSON" in cards.problem)
+    eventually(lambda: "not JSON" in cards.problem)
     assert [card.fault for card in cards.cards()] == [""]
 
 
@@ -54,10 +48,10 @@ def test_cards_that_stay_unreadable_are_announced_as_faulty_and_come_back(
 ) -> None:
     cards = started(config)
     (tmp_path / "cards.json").write_text("[{")
-    until(lambda: cards.cards()[0].fault != "")
+    eventually(lambda: cards.cards()[0].fault != "")
     assert "not readable since" in cards.cards()[0].fault
     (tmp_path / "cards.json").write_text(json.dumps([CARD]))
-    until(lambda: cards.cards()[0].fault == "")
+    eventually(lambda: cards.cards()[0].fault == "")
     assert cards.problem == ""
 
 
@@ -100,7 +94,7 @@ def test_a_driver_that_hangs_makes_its_cards_faulty_and_holds_up_nobody(
     monkeypatch.setattr(watch, "FakeCards", Hanging)
     cards = started(config)
     assert cards.cards()[0].fault == ""
-    until(lambda: "the driver does not answer" in cards.cards()[0].fault)
+    eventually(lambda: "the driver does not answer" in cards.cards()[0].fault)
     before = cards.cards()
     time.sleep(1.2)
     assert cards.cards() == before, "a fault text that moves would be announced again and again"
@@ -123,7 +117,7 @@ def test_a_surprise_in_a_driver_is_a_problem_and_reading_goes_on(
     monkeypatch.setattr(watch, "FakeCards", Exploding)
     cards = started(config)
     assert "ZeroDivisionError" in cards.problem
-    until(lambda: len(cards.cards()) == 1)
+    eventually(lambda: len(cards.cards()) == 1)
 
 
 def test_ignored_cards_are_left_out(config: PluginConfig) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nomad_cluster import NomadClient, NomadCluster, eventually, nomad_program
+from nomad_cluster import NomadClient, NomadCluster, nomad_program
+from waiting import eventually
 
 pytestmark = pytest.mark.root
 
@@ -78,15 +79,15 @@ def running(cluster: NomadCluster, job: str) -> dict[str, Any]:
     """The job's allocation, once its task runs."""
     return eventually(
         lambda: next((one for one in cluster.allocations(job) if one["ClientStatus"] == "running"), None),
-        LAG_S,
         f"the job {job} to run",
+        LAG_S,
     )
 
 
 def environment(client: NomadClient, allocation: dict[str, Any]) -> dict[str, str]:
     """What the task found in its environment."""
     file = client.data_dir / "alloc" / allocation["ID"] / "work" / "local" / "env"
-    text = eventually(lambda: file.exists() and file.read_text(), 60, "the task to write its environment")
+    text = eventually(lambda: file.exists() and file.read_text(), "the task to write its environment", 60)
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
@@ -111,13 +112,13 @@ def submit(cluster: NomadCluster) -> Iterator[Callable[..., str]]:
             for one in cluster.allocations(name)
         )
 
-    eventually(over, LAG_S, "the tasks to end")
+    eventually(over, "the tasks to end", LAG_S)
 
 
 def test_the_node_shows_whole_cards_by_model_with_their_memory(
     cluster: NomadCluster, whole: NomadClient
 ) -> None:
-    devices = eventually(lambda: cluster.devices(whole), LAG_S, "cards")
+    devices = eventually(lambda: cluster.devices(whole), "cards", LAG_S)
     assert {name: group["instances"] for name, group in devices.items()} == {
         "NVIDIA L4": {BIG["uuid"]: True},
         "NVIDIA RTX 2080": {SMALL["uuid"]: True},
@@ -128,7 +129,7 @@ def test_the_node_shows_whole_cards_by_model_with_their_memory(
 def test_the_node_shows_each_shared_card_as_a_group_of_shares(
     cluster: NomadCluster, shared: NomadClient
 ) -> None:
-    devices = eventually(lambda: cluster.devices(shared), LAG_S, "cards")
+    devices = eventually(lambda: cluster.devices(shared), "cards", LAG_S)
     assert len(devices) == 2
     group = devices[f"NVIDIA-RTX-2080.{SHARED['uuid']}"]
     assert group["attributes"] == {
@@ -156,7 +157,7 @@ def test_the_nomad_program_prints_the_statistics_of_the_cards(
         assert told.returncode == 0, told.stderr
         return re.search(line, told.stdout) is not None
 
-    eventually(printed, 10, f"{line} in the output of {' '.join(command)}")
+    eventually(printed, f"{line} in the output of {' '.join(command)}", 10)
 
 
 def test_a_task_that_needs_16_gib_gets_the_card_that_has_it(
@@ -177,8 +178,8 @@ def test_the_job_of_the_guide_runs_as_it_stands_there(cluster: NomadCluster, tmp
     (name,) = re.findall(r'^job "(.*)"', job)
     eventually(
         lambda: [one["ClientStatus"] for one in cluster.allocations(name)] == ["complete"],
-        LAG_S,
         "the job to end",
+        LAG_S,
     )
 
 
@@ -197,8 +198,8 @@ def test_two_tasks_share_one_card_each_with_its_grant_and_a_third_waits(
         lambda: [
             one for one in cluster.server.get("/v1/job/third/evaluations") if one["Status"] == "blocked"
         ],
-        LAG_S,
         "the third job to be blocked",
+        LAG_S,
     )
     assert "devices" in json.dumps(evaluations[0]["FailedTGAllocs"])
     cluster.server.delete("/v1/job/speech?purge=true")
@@ -216,7 +217,7 @@ def test_cards_that_vanish_or_fail_leave_the_list_and_their_tasks_run_on(
     def seen() -> dict[str, Any]:
         return {name: group["instances"] for name, group in cluster.devices(whole).items()}
 
-    eventually(lambda: seen() == {"NVIDIA L4": {BIG["uuid"]: False}}, LAG_S, "the server to see both faults")
+    eventually(lambda: seen() == {"NVIDIA L4": {BIG["uuid"]: False}}, "the server to see both faults", LAG_S)
     node = cluster.server.get(f"/v1/node/{whole.node_id}")
     (instance,) = node["NodeResources"]["Devices"][0]["Instances"]
     assert instance["HealthDescription"] == "fell off the bus"
@@ -247,7 +248,7 @@ def test_a_card_that_fails_is_given_to_no_task_even_before_the_server_knows(
         return not cluster.allocations("too-early") and any(one["Status"] == "blocked" for one in evaluations)
 
     # Nearly always refused: the batch leaves 5 s after a change or later.
-    eventually(lambda: refused() or queued(), LAG_S, "the plugin to refuse or the server to know")
+    eventually(lambda: refused() or queued(), "the plugin to refuse or the server to know", LAG_S)
 
 
 def test_a_killed_plugin_is_started_again_and_serves_the_next_task(
@@ -258,7 +259,7 @@ def test_a_killed_plugin_is_started_again_and_serves_the_next_task(
     submit("after-the-kill", memory="16 GiB")
     found = environment(whole, running(cluster, "after-the-kill"))
     assert found["CUDA_VISIBLE_DEVICES"] == BIG["uuid"]
-    assert eventually(lambda: whole.plugin_pids(), 60, "a new plugin") != [pid]
+    assert eventually(lambda: whole.plugin_pids(), "a new plugin", 60) != [pid]
 
 
 def test_a_plugin_that_starts_with_a_broken_file_keeps_its_cards_in_sight_as_faulty(
@@ -274,9 +275,9 @@ def test_a_plugin_that_starts_with_a_broken_file_keeps_its_cards_in_sight_as_fau
         }
 
     both = {str(BIG["uuid"]), str(SMALL["uuid"])}
-    eventually(lambda: health() == dict.fromkeys(both, False), LAG_S, "both cards to be faulty")
+    eventually(lambda: health() == dict.fromkeys(both, False), "both cards to be faulty", LAG_S)
     whole.cards.set([BIG, SMALL])
-    eventually(lambda: health() == dict.fromkeys(both, True), LAG_S, "both cards to be well again")
+    eventually(lambda: health() == dict.fromkeys(both, True), "both cards to be well again", LAG_S)
 
 
 def test_the_check_against_the_server_finds_nothing_when_all_is_well_and_a_stopped_plugin(
@@ -312,9 +313,9 @@ def test_the_check_against_the_server_finds_nothing_when_all_is_well_and_a_stopp
 def test_a_bad_configuration_neither_stops_the_node_nor_shows_cards(cluster: NomadCluster) -> None:
     wrong = cluster.add_client("wrong", [BIG], plugin={"share_mib": 512})
     told = "share_mib must be 0 (whole cards) or 1024"
-    eventually(lambda: told in wrong.log(), LAG_S, "the log to say what is wrong")
+    eventually(lambda: told in wrong.log(), "the log to say what is wrong", LAG_S)
     file = wrong.plugin_state / "status.json"
-    eventually(file.exists, LAG_S, "the plugin to write its status")
+    eventually(file.exists, "the plugin to write its status", LAG_S)
     assert "share_mib" in json.loads(file.read_text())["problem"]
     assert cluster.devices(wrong) == {}
     wrong.stop()
@@ -325,15 +326,15 @@ def test_a_killed_agent_leaves_no_plugin_and_its_successor_finds_cards_and_task_
 ) -> None:
     allocation = running(cluster, submit("survivor", memory="16 GiB"))
     whole.kill()
-    eventually(lambda: whole.plugin_pids() == [], 60, "the plugin to leave with its agent")
+    eventually(lambda: whole.plugin_pids() == [], "the plugin to leave with its agent", 60)
     started = time.monotonic()
     whole.start()
     assert time.monotonic() - started < 45
     cluster.wait_until_ready(whole)
     eventually(
         lambda: cluster.devices(whole)["NVIDIA L4"]["instances"] == {BIG["uuid"]: True},
-        LAG_S,
         "the card to be back",
+        LAG_S,
     )
     again = running(cluster, "survivor")
     assert again["ID"] == allocation["ID"]

@@ -9,12 +9,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import waiting
 from local_login import local_headers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +26,7 @@ ENDED = ("done", "failed", "cancelled")
 PATIENCE_S = 420.0
 
 T = TypeVar("T")
+eventually = partial(waiting.eventually, within_s=PATIENCE_S, pause_s=0.1)
 
 
 class FarmHouse:
@@ -178,12 +179,3 @@ class FarmHouse:
 
 def _age(allocation: dict[str, Any]) -> int:
     return int(allocation["CreateIndex"])
-
-
-def eventually(check: Callable[[], T | None], what: str) -> T:
-    """The first true answer of `check`; AssertionError when there is none in time."""
-    until = time.monotonic() + PATIENCE_S
-    while not (answer := check()):
-        assert time.monotonic() < until, f"waited {PATIENCE_S:.0f} s in vain for {what}"
-        time.sleep(0.1)
-    return answer

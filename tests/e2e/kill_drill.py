@@ -14,9 +14,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 
 import httpx
 from local_login import local_headers
+from waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).with_name("soundstage")
@@ -126,11 +126,11 @@ class Drill:
             self.cluster.server.kill()
         elif part == "worker":
             with suppress(ProcessLookupError):  # it ended at this very moment
-                os.kill(dice.choice(eventually(self.workers, 120, "a worker to run")), signal.SIGKILL)
+                os.kill(dice.choice(eventually(self.workers, "a worker to run", 120)), signal.SIGKILL)
         elif part == "server process":
-            os.kill(eventually(self._served_by, 120, "the server process"), signal.SIGKILL)
+            os.kill(eventually(self._served_by, "the server process", 120), signal.SIGKILL)
         else:
-            child = eventually(self._served_by, 120, "the server process")
+            child = eventually(self._served_by, "the server process", 120)
             supervisor = self._supervisor()
             for pid in (supervisor.pid, child):
                 with suppress(ProcessLookupError):
@@ -182,7 +182,7 @@ class Drill:
             view: dict[str, Any] = self.call("GET", f"/api/renders/{render_id}")
             return view if view["state"] in ("done", "failed", "cancelled") else None
 
-        return eventually(ended, PATIENCE_S, f"the render {render_id} to end")
+        return eventually(ended, f"the render {render_id} to end", PATIENCE_S)
 
     def make_stand_ins(self) -> None:
         self._real.unlink(missing_ok=True)
@@ -200,7 +200,7 @@ class Drill:
                 return None
             return given if given.status_code < 500 else None
 
-        given = eventually(answer, 180, f"{method} {path} to be answered")
+        given = eventually(answer, f"{method} {path} to be answered", 180)
         assert given.is_success, f"{method} {path}: {given.text}"
         return given.json()
 
@@ -262,12 +262,3 @@ def children(pid: int) -> list[str]:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             found += (thread / "children").read_text().split()
     return found
-
-
-def eventually(check: Callable[[], T | None], timeout_s: float, what: str) -> T:
-    """The first true answer of `check`; AssertionError when there is none in time."""
-    until = time.monotonic() + timeout_s
-    while not (answer := check()):
-        assert time.monotonic() < until, f"waited {timeout_s:.0f} s in vain for {what}"
-        time.sleep(0.1)
-    return answer

@@ -14,8 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 sys.path.insert(0, str(Path(__file__).parent))
-from kill_drill import ROLES, TASKS_PER_RENDER, Drill, eventually
+from kill_drill import ROLES, TASKS_PER_RENDER, Drill
 from nomad_cluster import nomad_clusters  # noqa: F401 - a fixture is used by its name
+from waiting import eventually
 
 pytestmark = pytest.mark.root
 
@@ -110,7 +111,7 @@ def one_round(drill: Drill, number: int, parts: list[str], dice: random.Random) 
         return not left
 
     try:
-        eventually(nothing_left, 60, "workers and executors to be gone")
+        eventually(nothing_left, "workers and executors to be gone", 60)
     except AssertionError:
         pytest.fail(f"{said}: left behind: {left}")
     assert drill.bad_blobs() == [], said

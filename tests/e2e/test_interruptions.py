@@ -6,15 +6,17 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import waiting
 
 LONG = "Make a video in 360p where Nova says: " + "This sentence is spoken again and again. " * 12
 PATIENCE_S = 200
+eventually = partial(waiting.eventually, within_s=120, pause_s=0.1)
 
 
 def events_until(process: subprocess.Popen[str], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -43,13 +45,6 @@ def workers_of(home: Any) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def eventually(true: Callable[[], bool], within_s: float = 120) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -10,12 +9,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import eventually, eventually_async
 
 from farm.local import LocalScheduler, orphans
 from farm.local.commands import worker_arguments, worker_environment
@@ -29,20 +28,6 @@ from soundstage.blobs import BlobStore
 
 def alive(pid: int) -> bool:
     return orphans.start_time(pid) is not None
-
-
-def wait_until(condition: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("it did not come true")
-        time.sleep(0.05)
-
-
-async def eventually(ask: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not await ask():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.02)
 
 
 async def said(pool: LocalScheduler, task_id: str, text: str) -> bool:
@@ -66,7 +51,7 @@ async def record_in(work_dir: Path) -> orphans.WorkerRecord:
         found[:] = records_in(work_dir)
         return any(found)
 
-    await eventually(there)
+    await eventually_async(there)
     assert found[0] is not None
     return found[0]
 
@@ -135,7 +120,7 @@ async def test_cancelling_ends_the_whole_process_group(
     await pool.start()
     await pool.submit(await make_task("a", "!family 60"))
     record = await record_in(local_options.work_dir)
-    await eventually(lambda: has_processes(record, 2))
+    await eventually_async(lambda: has_processes(record, 2))
     await pool.cancel("a")
     await watched(pool, "a")
     assert orphans.marked_processes(record) == []
@@ -175,7 +160,7 @@ async def test_a_worker_ended_from_outside_is_not_taken_for_cancelled(
     pool = LocalScheduler(blobs, local_options)
     await pool.start()
     await pool.submit(await make_task("a", "!slow 60"))
-    await eventually(lambda: said(pool, "a", "slow"))
+    await eventually_async(lambda: said(pool, "a", "slow"))
     record = await record_in(local_options.work_dir)
     os.kill(record.pid, signal.SIGTERM)
     last = (await watched(pool, "a"))[-1]
@@ -229,17 +214,17 @@ def test_after_kill_9_of_the_control_process_the_worker_dies_and_the_next_start_
         cwd=Path(__file__).parents[2],
     )
     work = tmp_path / "work"
-    wait_until(lambda: any(work.glob("*/*/worker.json")))
+    eventually(lambda: any(work.glob("*/*/worker.json")))
     record = orphans.read_record(next(work.glob("*/*/worker.json")))
     assert record is not None
-    wait_until(lambda: len(orphans.marked_processes(record)) == 2)
+    eventually(lambda: len(orphans.marked_processes(record)) == 2)
     assert sweep(work) == [], "the folder of a living control process is not touched"
     control.kill()
     control.wait()
-    wait_until(lambda: not alive(record.pid))
+    eventually(lambda: not alive(record.pid))
     assert len(orphans.marked_processes(record)) == 1, "the grandchild outlives the worker"
     assert len(sweep(work)) == 1
-    wait_until(lambda: orphans.marked_processes(record) == [])
+    eventually(lambda: orphans.marked_processes(record) == [])
     assert list(work.iterdir()) == []
 
 
@@ -277,7 +262,7 @@ async def test_a_worker_runs_with_less_rank_than_we(
     pool = LocalScheduler(blobs, replace(local_options, niceness=7))
     await pool.start()
     await pool.submit(await make_task("a", "!slow 60"))
-    await eventually(lambda: said(pool, "a", "slow"))
+    await eventually_async(lambda: said(pool, "a", "slow"))
     record = await record_in(local_options.work_dir)
     assert os.getpriority(os.PRIO_PROCESS, record.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7
     assert os.getpgid(record.pid) == record.pid

@@ -20,10 +20,10 @@ from nomad_cluster import (
     NomadAgent,
     NomadCluster,
     engine_program,
-    eventually,
     nomad_clusters,
     nomad_program,
 )
+from waiting import eventually
 
 __all__ = ["nomad_clusters"]
 
@@ -122,7 +122,7 @@ def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
         )
         try:
             made = Consul(ports[0], ports[5])
-            eventually(lambda: answers(f"{made.address}/v1/status/leader"), 60, "Consul to have a leader")
+            eventually(lambda: answers(f"{made.address}/v1/status/leader"), "Consul to have a leader", 60)
             yield made
         finally:
             process.terminate()

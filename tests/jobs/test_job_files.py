@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nomad_cluster import NomadCluster, eventually  # type: ignore[import-not-found]
+from nomad_cluster import NomadCluster  # type: ignore[import-not-found]
+from waiting import eventually
 
 from agent.tools.cluster_jobs import ChangeJob, job_files
 from farm.nomad import NomadAddress
@@ -191,7 +192,7 @@ def test_people_register_the_job_dispatch_a_spec_and_fetch_the_video(nomad: Any,
     again = nomad("job", "dispatch", "-detach", "-idempotency-token", "once", "render", str(spec)).stdout
     job = _dispatched(said)
     assert _dispatched(again) == job, "the same token dispatches once"
-    allocation = eventually(lambda: _ended(nomad, job), 120, "the worker to end")
+    allocation = eventually(lambda: _ended(nomad, job), "the worker to end", 120)
     log = nomad("alloc", "logs", "-stderr", allocation["ID"]).stdout
     assert allocation["ClientStatus"] == "complete", log
     listed = nomad("alloc", "fs", allocation["ID"], "alloc/data").stdout
@@ -233,7 +234,7 @@ def _run_job(nomad: Any, tmp_path: Path, job: dict[str, Any]) -> dict[str, Any]:
     payload = tmp_path / "job.json"
     payload.write_text(json.dumps({"input": job}))
     name = _dispatched(nomad("job", "dispatch", "-detach", "render", str(payload)).stdout)
-    ended: dict[str, Any] = eventually(lambda: _ended(nomad, name), 120, "the worker to end")
+    ended: dict[str, Any] = eventually(lambda: _ended(nomad, name), "the worker to end", 120)
     return ended
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from llama_server import HOW, llama_programs  # type: ignore[import-not-found]
-from nomad_cluster import NomadCluster, eventually  # type: ignore[import-not-found]
+from nomad_cluster import NomadCluster  # type: ignore[import-not-found]
 from tiny_gguf import AFTER_A_TOOL, SENTENCE, write_speaking  # type: ignore[import-not-found]
+from waiting import eventually
 
 from agent.events import BrainEvent, Failure, Notice, Text, TextPart
 from app.composition import Services, opened
@@ -69,7 +70,7 @@ class Place:
 
     def wait_until_well(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         try:
-            return list(eventually(lambda: self.well(name, count), PATIENCE_S, f"{name} to be healthy"))
+            return list(eventually(lambda: self.well(name, count), f"{name} to be healthy", PATIENCE_S))
         except AssertionError as error:
             raise AssertionError(f"{error}; its log:\n{self.log(name)}") from error
 
@@ -145,7 +146,7 @@ def deployed(place: Place) -> Iterator[Place]:
         }
 
     # A server that still loads ends only when it is killed; a cluster that goes first leaves it behind.
-    eventually(ended, PATIENCE_S, "the jobs to end")
+    eventually(ended, "the jobs to end", PATIENCE_S)
 
 
 async def say(services: Services, sentence: str) -> list[BrainEvent]:

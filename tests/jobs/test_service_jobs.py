@@ -16,7 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
-from nomad_cluster import NomadCluster, eventually  # type: ignore[import-not-found]
+from nomad_cluster import NomadCluster  # type: ignore[import-not-found]
+from waiting import eventually
 
 pytestmark = pytest.mark.root
 
@@ -67,7 +68,7 @@ class House:
     def url(self, service: str) -> str:
         """Where it is, once Consul says that it is well."""
         try:
-            one = eventually(lambda: self.found(service), PATIENCE_S, f"{service} to be healthy")
+            one = eventually(lambda: self.found(service), f"{service} to be healthy", PATIENCE_S)
         except AssertionError as error:
             raise AssertionError(f"{error}; its log:\n{self.log(service)}") from error
         return f"http://{one[0]['Address']}:{one[0]['Port']}"
@@ -162,7 +163,7 @@ def test_the_agent_job_answers_and_comes_back_with_its_state_after_kill_9(
         except httpx.HTTPError:
             return False
 
-    eventually(again, PATIENCE_S, "Nomad to start it again")
+    eventually(again, "Nomad to start it again", PATIENCE_S)
     kept = agent.get(f"/api/chat/sessions/{first['session_id']}/turns").json()
     assert [turn["utterance"] for turn in kept] == ["who can speak?"]
     assert "Nova" in say(agent, "who can speak?", first["session_id"])["reply"]
@@ -190,18 +191,18 @@ def test_an_expert_of_the_farm_is_found_and_answers_what_the_grammar_does_not_kn
             *("-var", "rpc_service=llamacpp-rpc", "-var", "topics=birds", "-var", "model=scripted"),
         )
         url = house.url("llm-expert")
-        (expert,) = eventually(lambda: tried(house), PATIENCE_S, "an expert that answers")
+        (expert,) = eventually(lambda: tried(house), "an expert that answers", PATIENCE_S)
         assert (expert["address"], expert["topics"]) == (f"{url}/v1", ["birds"])
         assert (expert["calls"], expert["failures"]) == (1, 0)
         assert f"South, over {pool}" in eventually(
-            lambda: answered(agent, "South"), PATIENCE_S, "the expert to be asked"
+            lambda: answered(agent, "South"), "the expert to be asked", PATIENCE_S
         )
     finally:
         house.end("llm-expert")
         house.end("llamacpp-rpc")
-    eventually(lambda: not house.found("llm-expert"), PATIENCE_S, "the expert to leave Consul")
+    eventually(lambda: not house.found("llm-expert"), "the expert to leave Consul", PATIENCE_S)
     eventually(
-        lambda: not agent.get("/api/chat/experts").json()["experts"], PATIENCE_S, "the agent to see it"
+        lambda: not agent.get("/api/chat/experts").json()["experts"], "the agent to see it", PATIENCE_S
     )
     assert "South" not in say(agent, UNKNOWN)["reply"]
     assert "Nova" in say(agent, "who can speak?")["reply"]

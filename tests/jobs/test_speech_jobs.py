@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from avatar.spec import OpenAIVoice
-from nomad_cluster import NomadCluster, eventually  # type: ignore[import-not-found]
+from nomad_cluster import NomadCluster  # type: ignore[import-not-found]
+from waiting import eventually
 
 from studio.personas.speech_service import look_at
 
@@ -46,7 +47,7 @@ def test_a_sentence_is_spoken_where_consul_says_and_an_ill_service_is_not_named(
 
     consul.nomad_client(cluster, "with-consul")
     with speech_service(nomad, "voices", tmp_path / "service"):
-        (found,) = eventually(passing, PATIENCE_S, "the service to be healthy in Consul")
+        (found,) = eventually(passing, "the service to be healthy in Consul", PATIENCE_S)
         service = found["Service"]
         assert service["Tags"] == ["soundstage", "speech"]
         voice = OpenAIVoice(base_url=f"http://{service['Address']}:{service['Port']}")
@@ -55,12 +56,12 @@ def test_a_sentence_is_spoken_where_consul_says_and_an_ill_service_is_not_named(
 
         ill = tmp_path / "service" / "ill"
         ill.touch()
-        eventually(told_503, PATIENCE_S, "Consul to see that the service is ill")
+        eventually(told_503, "Consul to see that the service is ill", PATIENCE_S)
         assert passing() == []
         assert "not ready (503)" in asyncio.run(look_at(voice)).message
 
         ill.unlink()
-        (again,) = eventually(passing, PATIENCE_S, "the service to be healthy again")
+        (again,) = eventually(passing, "the service to be healthy again", PATIENCE_S)
         assert again["Service"]["ID"] == service["ID"], "it is the same one, at the same place"
 
 
@@ -76,9 +77,9 @@ def test_without_consul_nomad_itself_names_the_service_and_checks_it(nomad: Noma
         return told == [("answers", "success", 200)]
 
     with speech_service(nomad, "speech", tmp_path / "service", "-var", "provider=nomad"):
-        (service,) = eventually(registered, PATIENCE_S, "the service to be registered")
+        (service,) = eventually(registered, "the service to be registered", PATIENCE_S)
         assert {"soundstage", "speech"} <= set(service["Tags"])
-        eventually(lambda: checked(service["AllocID"]), PATIENCE_S, "its check to succeed")
+        eventually(lambda: checked(service["AllocID"]), "its check to succeed", PATIENCE_S)
         url = f"http://{service['Address']}:{service['Port']}"
         speak({"kind": "qwen", "base_url": url, "voice_id": "ada", "cloned": False}, tmp_path)
 

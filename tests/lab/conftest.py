@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -15,8 +14,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lab_fixture"))
 from lab_machines import lab_names, labs  # noqa: F401
 
 from lab.farm_in_a_box import Lab
-
-_T = TypeVar("_T")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,15 +49,3 @@ def says(box: Lab) -> Callable[..., str]:
         return done.stdout.strip()
 
     return run
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[..., Any]:
-    def wait(check: Callable[[], _T], what: str, timeout_s: float = 240) -> _T:
-        until = time.monotonic() + timeout_s
-        while not (answer := check()):
-            assert time.monotonic() < until, f"waited {timeout_s:.0f} s in vain for {what}"
-            time.sleep(0.1)
-        return answer
-
-    return wait

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from waiting import eventually
 
 from app.cli.main import run_cli
 from lab.farm_in_a_box import Lab
@@ -93,15 +93,15 @@ def test_the_faults_are_listed(soundstage: Soundstage) -> None:
 
 
 @pytest.mark.root
-def test_an_interrupted_command_takes_its_machines_down(
-    lab_names: Callable[[str], Lab], eventually: Any
-) -> None:
+def test_an_interrupted_command_takes_its_machines_down(lab_names: Callable[[str], Lab]) -> None:
     lab = lab_names("interrupted")
     making = subprocess.Popen(
         [Path(sys.executable).parent / "soundstage", "lab", "up", "--name", lab.name, "--machines", "2"],
         stdout=subprocess.DEVNULL,
     )
-    eventually(lambda: lab.places.plan.exists() or making.poll() is not None, "the lab to be begun")
+    eventually(
+        lambda: lab.places.plan.exists() or making.poll() is not None, "the lab to be begun", within_s=240
+    )
     making.send_signal(signal.SIGINT)
     assert making.wait(300) == 130
     assert not lab.exists()

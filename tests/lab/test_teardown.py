@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import eventually
 
 from lab.control_groups import keepers_group, processes_of, unified_hierarchy
 from lab.farm_in_a_box import Lab, all_labs
@@ -58,7 +59,7 @@ def _text(path: Path) -> str:
     return _read(path).decode()
 
 
-def test_down_leaves_nothing_and_may_be_said_twice(lab_names: Callable[[str], Lab], eventually: Any) -> None:
+def test_down_leaves_nothing_and_may_be_said_twice(lab_names: Callable[[str], Lab]) -> None:
     lab = lab_names("gone")
     lab.up(machines_named(["one"], disk_gib=1))
     ids = [lab.places.machine("one").id]
@@ -81,7 +82,7 @@ def test_down_after_everything_was_killed_and_the_plan_is_lost(lab_names: Callab
 
 
 def test_down_after_the_command_that_made_the_lab_was_killed_in_the_middle(
-    lab_names: Callable[[str], Lab], eventually: Any
+    lab_names: Callable[[str], Lab],
 ) -> None:
     lab = lab_names("half")
     names = ["one", "two", "three"]
@@ -91,7 +92,11 @@ def test_down_after_the_command_that_made_the_lab_was_killed_in_the_middle(
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
     )
     machines = unified_hierarchy() / "soundstage-lab" / lab.name / "machines"
-    eventually(lambda: processes_of(machines) or making.poll() is not None, "the first machine to start")
+    eventually(
+        lambda: processes_of(machines) or making.poll() is not None,
+        "the first machine to start",
+        within_s=240,
+    )
     making.kill()
     making.wait()
     lab.down()

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from leftovers import clear_away
-from nomad_cluster import NomadAgent, eventually
+from nomad_cluster import NomadAgent
+from waiting import eventually
 
 
 class SecuredAgent(NomadAgent):
@@ -68,9 +69,9 @@ def secured_agent(folder: Path) -> Iterator[SecuredAgent]:
     )
     agent.start()
     try:
-        eventually(agent.bootstrap, 60, "the ACL system")
+        eventually(agent.bootstrap, "the ACL system", 60)
         eventually(
-            lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node"
+            lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], "the node", 60
         )
         yield agent
     finally:

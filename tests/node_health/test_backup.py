@@ -19,7 +19,8 @@ from typing import Any
 
 import backup
 import pytest
-from nomad_cluster import NomadAgent, engine_program, eventually
+from nomad_cluster import NomadAgent, engine_program
+from waiting import eventually
 
 PROGRAM = Path(backup.__file__)
 
@@ -79,7 +80,7 @@ class ConsulServer:
 def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulServer]:
     server = ConsulServer(tmp_path_factory.mktemp("consul"))
     try:
-        eventually(server.bootstrap, 60, "Consul")
+        eventually(server.bootstrap, "Consul", 60)
         yield server
     finally:
         server.process.terminate()
@@ -132,7 +133,7 @@ def test_consuls_state_comes_back(consul: ConsulServer, backups: Backups, tmp_pa
     copy = backups.take()
     consul.call("PUT", "/v1/kv/farm/name", b"after")
     assert backups.run("restore", copy, "consul").returncode == 0
-    assert eventually(lambda: consul.value("farm/name") == "before", 30, "the old value")
+    assert eventually(lambda: consul.value("farm/name") == "before", "the old value", 30)
 
 
 def test_a_token_that_may_not_is_told_without_showing_it(
@@ -157,7 +158,7 @@ def test_nomads_state_comes_back(nomad: NomadAgent, backups: Backups) -> None:
             return False  # a server that has just started has no key yet
         return True
 
-    eventually(lambda: put("before"), 30, "Nomad's keyring")
+    eventually(lambda: put("before"), "Nomad's keyring", 30)
     copy = backups.take()
     nomad.delete("/v1/var/farm")
     assert backups.run("restore", copy, "nomad").returncode == 0
@@ -169,7 +170,7 @@ def test_nomads_state_comes_back(nomad: NomadAgent, backups: Backups) -> None:
             return None
         return found
 
-    assert eventually(lambda: value() == "before", 30, "the old value")
+    assert eventually(lambda: value() == "before", "the old value", 30)
 
 
 def test_a_living_sqlite_database_comes_back_with_its_owner_and_mode(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from deploying import DeployError, assignments, differs, planned, register, wait_until_well
 from last_words import MASK, last_words, masked
-from nomad_cluster import eventually
 from secured_agent import SecuredAgent, secured_agent
+from waiting import eventually
 
 JOB = """
 variable "command" { type = string }
@@ -139,7 +139,7 @@ def test_a_task_that_crashes_at_each_start_is_told_at_once_with_its_last_words(a
 def test_one_that_rests_after_many_crashes_is_told_at_once(api: Posting) -> None:
     """The same job again, while Nomad lets it wait."""
     path = "/v1/job/sleeper/allocations"
-    eventually(lambda: "Exceeded" in str(api.get(path)), 60, "Nomad to let it rest")
+    eventually(lambda: "Exceeded" in str(api.get(path)), "Nomad to let it rest", 60)
     begun = time.monotonic()
     with pytest.raises(DeployError, match="Exceeded allowed attempts"):
         run(api, CRASHES, patience_s=200, restarts=5, env={"KEY": KEY})

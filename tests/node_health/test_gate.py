@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from gate import Action, NodeState, decide
 from leftovers import clear_away
-from nomad_cluster import NomadAgent, eventually
+from nomad_cluster import NomadAgent
 from nomad_node import NomadAccess, NomadNode, NomadUnreachable
+from waiting import eventually
 
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "health" / "files" / "health"
 
@@ -83,8 +84,8 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredAgent]:
         },
     )
     agent.start()
-    eventually(agent.bootstrap, 60, "the ACL system")
-    eventually(lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], 60, "the node")
+    eventually(agent.bootstrap, "the ACL system", 60)
+    eventually(lambda: [one for one in agent.get("/v1/nodes") if one["Status"] == "ready"], "the node", 60)
     yield agent
     agent.stop()
     clear_away(folder)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nomad_cluster import eventually
 from secured_agent import SecuredAgent, secured_agent
+from waiting import eventually
 
 PROGRAM = Path(__file__).resolve().parents[2] / "ansible" / "roles" / "nomad" / "files" / "way_down.py"
 
@@ -41,7 +41,7 @@ def test_work_moves_before_the_machine_goes_down_and_comes_back_after(
     task["Resources"] = {"CPU": 20, "MemoryMB": 20}
     group = {"Name": "sleeper", "Count": 1, "Tasks": [task]}
     agent.put("/v1/jobs", {"Job": {"ID": "sleeper", "Datacenters": ["*"], "TaskGroups": [group]}})
-    eventually(agent.running, 60, "the work runs")
+    eventually(agent.running, "the work runs", 60)
 
     down = go("down", agent, note)
     assert (down.returncode, down.stdout) == (0, "Nothing runs here any more.\n"), down.stderr
@@ -51,7 +51,7 @@ def test_work_moves_before_the_machine_goes_down_and_comes_back_after(
     up = go("up", agent, note)
     assert (up.returncode, up.stdout) == (0, "The node takes work again.\n"), up.stderr
     assert agent.node()["SchedulingEligibility"] == "eligible"
-    eventually(agent.running, 60, "the work is back")
+    eventually(agent.running, "the work is back", 60)
     agent.delete("/v1/job/sleeper?purge=true")
 
 

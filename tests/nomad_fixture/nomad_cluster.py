@@ -18,18 +18,17 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from leftovers import MARK, clear_away, environments
+from waiting import eventually
 
-_T = TypeVar("_T")
 _ROOT = Path(__file__).resolve().parents[2]
 _PLUGIN = _ROOT / "farm" / "device_plugin" / ".venv" / "bin" / "gpu-device-plugin"
 PLUGIN_NAME = "soundstage-gpu"
@@ -110,7 +109,7 @@ class NomadAgent:
                 env=environment,
                 start_new_session=True,
             )
-        eventually(lambda: self._ready(), 120, f"the agent {self.name} to answer; its log: {self.log_file}")
+        eventually(lambda: self._ready(), f"the agent {self.name} to answer; its log: {self.log_file}", 120)
 
     def kill(self) -> None:
         """As `kill -9` does it: nothing is tidied up, tasks run on."""
@@ -201,7 +200,7 @@ class NomadCluster:
 
     def start(self) -> NomadCluster:
         self.server.start()
-        eventually(self._keeps_variables, 60, "the server to have the key that seals variables")
+        eventually(self._keeps_variables, "the server to have the key that seals variables", 60)
         return self
 
     def add_client(
@@ -268,14 +267,14 @@ class NomadCluster:
         agent.start()
         self.wait_until_ready(agent)
         if fake_cards._now() and not plugin:
-            eventually(lambda: self.devices(agent), 120, f"the cards of {name} to be announced")
+            eventually(lambda: self.devices(agent), f"the cards of {name} to be announced", 120)
         return agent
 
     def wait_until_ready(self, client: NomadClient) -> None:
         """Until the server may place tasks on this client."""
         node = f"/v1/node/{client.node_id}"
         eventually(
-            lambda: self._get_or_none(node, "Status") == "ready", 120, f"the node {client.name} to be ready"
+            lambda: self._get_or_none(node, "Status") == "ready", f"the node {client.name} to be ready", 120
         )
 
     def devices(self, client: NomadClient) -> dict[str, Any]:
@@ -317,8 +316,8 @@ class NomadCluster:
         done = {"complete", "failed", "lost"}
         eventually(
             lambda: all(one["ClientStatus"] in done for one in self.server.get("/v1/allocations")),
-            10,
             "tasks to end",
+            10,
         )
 
     def _keeps_variables(self) -> bool:
@@ -349,16 +348,6 @@ def nomad_clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
     yield make
     for cluster in made:
         cluster.take_down()
-
-
-def eventually(check: Callable[[], _T], timeout_s: float, what: str) -> _T:
-    """The first true answer of `check`; AssertionError when there is none in time."""
-    until = time.monotonic() + timeout_s
-    while not (answer := check()):
-        if time.monotonic() > until:
-            raise AssertionError(f"waited {timeout_s:.0f} s in vain for {what}")
-        time.sleep(0.1)
-    return answer
 
 
 def engine_program(engine: str) -> str:

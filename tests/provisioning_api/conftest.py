@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,10 +16,13 @@ from fastapi import FastAPI
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
+from functools import partial
+
 import local_login
 import real_server
 import redfish_emulator
 import sshd_server
+import waiting
 from ramdisk import Ramdisk
 
 from app.provisioning import ProvisioningProcess, build_process
@@ -39,6 +40,7 @@ PLAYBOOK = """\
       ansible.builtin.raw: id -un
       changed_when: false
 """
+eventually = partial(waiting.eventually_async, within_s=PATIENCE_S, pause_s=0.1)
 
 
 @pytest.fixture
@@ -130,17 +132,6 @@ def sshd(tmp_path: Path) -> Iterator[sshd_server.Sshd]:
         pytest.skip(sshd_server.INSTALL)
     with ExitStack() as stack:
         yield stack.enter_context(sshd_server.machine_with_sshd(tmp_path / "machine"))
-
-
-async def eventually(true: Callable[[], Awaitable[Any]]) -> Any:
-    """Waits until it is so, and gives what it gave; generous, because machines are busy."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        found = await true()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.1)
 
 
 @pytest.fixture

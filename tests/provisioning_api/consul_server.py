@@ -17,7 +17,8 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nomad_fixture"))
 
-from nomad_cluster import engine_program, eventually
+from nomad_cluster import engine_program
+from waiting import eventually
 
 PATIENCE_S = 120
 
@@ -67,7 +68,7 @@ class Consul:
         self._stack = stack
         self.server = ConsulAgent(folder / "server", "server", {"server": True, "bootstrap_expect": 1})
         stack.callback(self.server.stop)
-        self.token = str(eventually(self._bootstrap, PATIENCE_S, "Consul"))
+        self.token = str(eventually(self._bootstrap, "Consul", PATIENCE_S))
 
     def agent(self, name: str, token: str) -> ConsulAgent:
         """Joins as a node of that name, with that agent token."""

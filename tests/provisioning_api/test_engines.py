@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import consul_server
 from nomad_cluster import NomadAgent
-from nomad_cluster import eventually as wait_until
+from waiting import eventually as wait_until
 
 from app.provisioning import ProvisioningProcess, build_process
 from provisioning_api.engines.consul import ConsulTokens
@@ -61,7 +61,7 @@ class StrictNomad:
         self._agents = [self.server]
         self.server.start()
         self.management = str(self._bootstrapped())
-        wait_until(self._seals, PATIENCE_S, "the server to have the key that seals and signs")
+        wait_until(self._seals, "the server to have the key that seals and signs", PATIENCE_S)
         rules = {"Name": "provisioning", "Rules": 'node { policy = "write" }'}
         self.ask("PUT", "/v1/acl/policy/provisioning", json=rules)
         made = self.ask(

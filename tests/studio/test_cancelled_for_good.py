@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from avatar.spec import RenderSpec
+from waiting import eventually_async
 
 from farm.local import LocalScheduler
 from farm.placement import Retries
@@ -33,17 +34,11 @@ def kept(settings: Settings) -> Callable[[], int]:
     return lambda: sum(1 for _ in folder.glob("*"))
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.05)
-
-
 async def begun(rooms: Studio, kept: Callable[[], int], *scripts: str) -> str:
     """The id of a render that is made now and keeps something."""
     before = kept()
     view = await rooms.renders.create(RenderRequest(spec=spec_of(*scripts)))
-    await until(lambda: kept() == before + FILES_OF_ONE)
+    await eventually_async(lambda: kept() == before + FILES_OF_ONE)
     return view.id
 
 
@@ -60,7 +55,9 @@ async def test_a_cancelled_render_leaves_nothing_for_a_second_try(
 async def test_what_another_render_goes_on_with_is_kept(rooms: Studio, kept: Callable[[], int]) -> None:
     first = await begun(rooms, kept, "!keep")
     second = await rooms.renders.create(RenderRequest(spec=spec_of("!keep")))
-    await until(lambda: [job.wanted for job in rooms.dispatcher._maker._pool._jobs.values()] == [2])
+    await eventually_async(
+        lambda: [job.wanted for job in rooms.dispatcher._maker._pool._jobs.values()] == [2]
+    )
     await rooms.renders.cancel(first)
     await rooms.renders.wait(first)
     assert kept() == FILES_OF_ONE

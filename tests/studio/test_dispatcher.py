@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avatar.spec import RenderSpec
+from waiting import eventually_async
 
 from farm.local import orphans
 from studio.renders.journal import stream_of
@@ -53,12 +54,6 @@ def spec_of(*scripts: str) -> RenderSpec:
     return RenderSpec.model_validate({"canvas": {"width": 320, "height": 180}, "scenes": scenes})
 
 
-async def eventually(ask: Any, seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not await ask():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.05)
-
-
 async def test_after_kill_9_only_the_missing_segments_are_made(
     studio_rooms: Any, settings: Any, tmp_path: Path, database_url: str
 ) -> None:
@@ -74,7 +69,7 @@ async def test_after_kill_9_only_the_missing_segments_are_made(
         first_done = any(event.kind == "render.segment" for event in events)
         return first_done and len(list((settings.state_dir / "work").glob("*/*/worker.json"))) == 1
 
-    await eventually(second_runs)
+    await eventually_async(second_runs)
     record = orphans.read_record(next((settings.state_dir / "work").glob("*/*/worker.json")))
     assert record is not None
     server.kill()
@@ -117,7 +112,7 @@ async def test_closing_puts_renders_back_into_the_queue_and_the_next_one_finishe
     async def running() -> bool:
         return bool((await studio_rooms.renders.get(view.id)).state == RenderState.RUNNING)
 
-    await eventually(running)
+    await eventually_async(running)
     await studio_rooms.dispatcher.close()
     assert (await studio_rooms.renders.get(view.id)).state is RenderState.QUEUED
     next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
@@ -135,7 +130,7 @@ async def test_a_render_stopped_in_its_assembly_is_finished_by_the_next_one(
         kinds = [event.kind for event in await events.read(stream_of(view.id))]
         return "render.segment" in kinds
 
-    await eventually(assembling)
+    await eventually_async(assembling)
     await studio_rooms.dispatcher.close()
     assert (await studio_rooms.renders.get(view.id)).state is RenderState.QUEUED
     next_one = build_studio(settings, db, events, blobs, scheduler, worker_version="1.0")
@@ -153,7 +148,7 @@ async def test_one_of_two_dispatchers_drives_and_the_other_takes_over(
     async def driving() -> bool:
         return bool(studio_rooms.dispatcher.driving)
 
-    await eventually(driving)
+    await eventually_async(driving)
     async with other.dispatcher:
         view = await other.renders.create(ask())
         assert (await other.renders.wait(view.id)).state is RenderState.DONE
@@ -174,9 +169,9 @@ async def test_renders_of_higher_priority_start_first(rooms: Any, scheduler: Any
     async def all_wait() -> bool:
         return len(scheduler._queue) == len(views)
 
-    await eventually(busy)
+    await eventually_async(busy)
     views = [await rooms.renders.create(ask(f"!slow 0.3\n{number}", priority=number)) for number in range(4)]
-    await eventually(all_wait)
+    await eventually_async(all_wait)
     for view in blockers:
         await rooms.renders.cancel(view.id)
     ended = [await rooms.renders.wait(view.id) for view in views]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from avatar.spec import MediaRef, RenderSpec, Scene
+from waiting import eventually_async
 
 from soundstage.errors import Conflict, Invalid, NotFound, Unavailable
 from soundstage.telemetry import trace
@@ -34,17 +35,11 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
 
 
-async def eventually(ask: Any, seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not await ask():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.02)
-
-
 async def until_running(rooms: Any, render_id: str) -> None:
     async def running() -> bool:
         return bool((await rooms.renders.get(render_id)).state == RenderState.RUNNING)
 
-    await eventually(running)
+    await eventually_async(running)
 
 
 async def test_a_sentence_becomes_files_with_the_name_of_its_title(
@@ -190,7 +185,7 @@ async def test_a_render_is_cancelled_while_it_is_assembled_and_its_segments_stay
     async def assembling() -> bool:
         return any(e.kind == "render.segment" for e in await rooms.events.read(stream_of(view.id)))
 
-    await eventually(assembling)
+    await eventually_async(assembling)
     await rooms.renders.cancel(view.id)
     assert (await rooms.renders.wait(view.id)).state is RenderState.CANCELLED
     detail = await rooms.renders.detail(view.id)
@@ -311,7 +306,7 @@ async def test_a_placed_render_says_that_the_workers_are_busy(rooms: Any, ask: A
     async def explained() -> bool:
         return "2 of 2 workers busy, 0 ahead" in await rooms.renders.explain(waiting.id)
 
-    await eventually(explained)
+    await eventually_async(explained)
 
 
 async def test_the_queue_has_an_end(studio_rooms: Any, ask: Any, settings: Any) -> None:

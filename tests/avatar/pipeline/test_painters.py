@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from avatar.spec import Failed, FrameProgress, parse_progress
+from waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="painters are forked on Linux alone")
 
@@ -161,11 +161,8 @@ def children_of(pid: int) -> list[int]:
 
 
 def wait_until_gone(pids: list[int]) -> None:
-    """A zombie is gone too: its parent may be a container's init, which does not always reap."""
-    deadline = time.monotonic() + 60
-    while any(is_running(pid) for pid in pids):
-        assert time.monotonic() < deadline, "a painter outlived the render"
-        time.sleep(0.02)
+    """Waits; a zombie is gone too: its parent may be a container's init, which does not always reap."""
+    eventually(lambda: not any(is_running(pid) for pid in pids), "the painters to end with the render")
 
 
 def is_running(pid: int) -> bool:

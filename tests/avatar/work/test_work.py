@@ -20,6 +20,7 @@ from avatar.work.child import bounded_lines, cards_hidden, run_child
 sys.path.insert(0, str(Path(__file__).parent))
 
 from control_plane import Control
+from waiting import eventually
 
 PICTURE = b"bytes of a picture"
 
@@ -75,13 +76,6 @@ def left_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {"worker.name", "worker.lock"}
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_an_order_is_carried_out_and_handed_over(control: Control, start: Any, tmp_path: Path) -> None:
     process = start(SECRET="not for the program")
     assert process.wait(60) == 0, process.stderr.read()
@@ -123,7 +117,7 @@ def test_two_tasks_of_a_node_fetch_an_input_once(control: Control, start: Any) -
 def test_sigterm_ends_program_and_worker_and_says_so(control: Control, start: Any, tmp_path: Path) -> None:
     control.order["arguments"] = ["slow"]
     process = start()
-    wait_for(lambda: control.lines())
+    eventually(lambda: control.lines())
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
@@ -137,7 +131,7 @@ def test_a_worker_that_is_started_again_beside_a_living_one_takes_its_place(
 ) -> None:
     control.order["arguments"] = ["slow"]
     first = start(NOMAD_ALLOC_ID="the-allocation")
-    wait_for(lambda: control.lines())
+    eventually(lambda: control.lines())
     control.order["arguments"] = ["good"]
     second = start(NOMAD_ALLOC_ID="the-allocation")
     assert second.wait(60) == 0, second.stderr.read()
@@ -192,7 +186,7 @@ def test_a_worker_that_nomad_stopped_first_learns_why_from_the_reply_to_its_last
     control: Control, start: Any, parts: Any, forget: bool | None, left: list[str]
 ) -> None:
     process = start()
-    wait_for(lambda: control.lines())
+    eventually(lambda: control.lines())
     control.forget = forget
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
@@ -210,7 +204,7 @@ def test_without_its_token_it_says_what_is_missing(control: Control, start: Any,
 
 def test_a_worker_that_waits_for_its_token_can_be_stopped(start: Any, tmp_path: Path) -> None:
     process = start(TOKEN="")
-    wait_for((tmp_path / "local" / "worker.name").exists, 60)
+    eventually((tmp_path / "local" / "worker.name").exists, 60)
     process.terminate()
     assert process.wait(60) == 143, process.stderr.read()
 
@@ -227,11 +221,11 @@ def test_a_token_that_comes_late_is_waited_for(control: Control, start: Any, tmp
 def test_after_kill_9_of_the_worker_its_program_does_not_go_on(control: Control, start: Any) -> None:
     control.order["arguments"] = ["slow"]
     process = start()
-    wait_for(lambda: control.lines())
+    eventually(lambda: control.lines())
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.wait()
-    wait_for(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
+    eventually(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
 
 
 def test_what_a_program_leaves_behind_is_ended_with_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nomad_cluster import eventually
+from waiting import eventually
 
 from farm.failures import RETRYABLE
 from farm.needs import Needs

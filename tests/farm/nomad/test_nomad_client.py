@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 from loopback_http import Reply, Request, serving
-from nomad_cluster import NomadAgent, eventually, nomad_program  # type: ignore[import-not-found]
+from nomad_cluster import NomadAgent, nomad_program  # type: ignore[import-not-found]
+from waiting import eventually
 
 from farm.nomad import NomadAddress, NomadClient
 from farm.nomad.watching import MAY_PASS
@@ -78,7 +79,7 @@ def _bootstrapped(folder: Path, url: str) -> NomadAddress:
         http.put("/namespace/video", json={"Name": "video"}).raise_for_status()
         # The first leader answers before it has made the key that seals variables.
         first = {"Path": "first", "Items": {"is": "sealed"}}
-        eventually(lambda: http.put("/var/first", json=first).is_success, 60, "the keyring")
+        eventually(lambda: http.put("/var/first", json=first).is_success, "the keyring", 60)
         http.put("/acl/policy/farm", json={"Name": "farm", "Rules": rules}).raise_for_status()
         made = http.put("/acl/token", json={"Type": "client", "Policies": ["farm"]}).raise_for_status().json()
     token = folder / "token"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import eventually
 
 pytestmark = pytest.mark.root
 
@@ -72,7 +73,7 @@ def test_a_render_survives_a_killed_server_and_each_segment_is_made_once(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: running_jobs(cluster) >= 1)
+    eventually(lambda: running_jobs(cluster) >= 1, within_s=120)
     os.kill(child_of(server.pid), signal.SIGKILL)
     said, complained = render.communicate(timeout=240)
     assert render.returncode == 0, said + complained + (tmp_path / "up.log").read_text()[-4000:]
@@ -97,12 +98,3 @@ def child_of(pid: int) -> int:
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     assert len(found) == 1
     return int(found[0])
-
-
-def wait_for(condition: Any, seconds: float = 120) -> None:
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

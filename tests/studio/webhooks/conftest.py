@@ -127,17 +127,3 @@ def happen(db: Database, events: EventStore) -> Callable[..., Awaitable[None]]:
                 await events.append(session, "render:rnd_1", kind, data, trace_id="1" * 32)
 
     return tell
-
-
-@pytest.fixture
-def eventually() -> Callable[..., Awaitable[None]]:
-    async def wait(check: Callable[[], Any], seconds: float = 60) -> None:
-        """`check` may be a plain or an async function."""
-        async with asyncio.timeout(seconds):
-            while True:
-                found = check()
-                if found if not asyncio.iscoroutine(found) else await found:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from loopback_http import Reply, serving
 from sqlalchemy import update
+from waiting import eventually_async
 
 from soundstage.database import utcnow
 from soundstage.errors import Conflict
@@ -30,10 +31,10 @@ def test_the_signature_is_that_of_the_specification() -> None:
 
 
 async def test_what_happens_is_told_and_signed(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any
 ) -> None:
     await happen("running", "done")
-    await eventually(lambda: len(receiver.got) == 2)
+    await eventually_async(lambda: len(receiver.got) == 2)
     first, second = sorted(receiver.got, key=lambda got: got.data["data"]["event_id"])
     assert [first.data["type"], second.data["type"]] == ["render.running", "render.done"]
     assert second.data["data"]["title"] == "Grüße" and second.data["data"]["trace_id"] == "1" * 32
@@ -46,12 +47,10 @@ async def test_what_happens_is_told_and_signed(
         log = await outgoing.webhooks.deliveries(webhook.id)
         return [one.state for one in log] == ["delivered", "delivered"]
 
-    await eventually(delivered)
+    await eventually_async(delivered)
 
 
-async def test_only_the_kinds_that_were_asked_for_are_told(
-    outgoing: Any, receiver: Any, happen: Any, eventually: Any
-) -> None:
+async def test_only_the_kinds_that_were_asked_for_are_told(outgoing: Any, receiver: Any, happen: Any) -> None:
     await happen("queued")
     draft = WebhookDraft(url=receiver.url, kinds=[WebhookKind.RENDER_DONE])
     await outgoing.webhooks.create(draft, created_by="a test")
@@ -59,17 +58,17 @@ async def test_only_the_kinds_that_were_asked_for_are_told(
     await happen("", kind="render.progress")
     await happen("", kind="key.created")
     await happen("done")
-    await eventually(lambda: receiver.got)
+    await eventually_async(lambda: receiver.got)
     await asyncio.sleep(0.1)
     assert [got.data["type"] for got in receiver.got] == ["render.done"]
 
 
 async def test_what_did_not_arrive_is_sent_again_with_the_same_id_and_written_down(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any
 ) -> None:
     receiver.answers = [Reply(500, b"so sorry\x00"), None]
     await happen("done")
-    await eventually(lambda: len(receiver.got) == 3)
+    await eventually_async(lambda: len(receiver.got) == 3)
     assert len({got.id for got in receiver.got}) == 1
     assert len({got.body for got in receiver.got}) == 1
     (delivery,) = await outgoing.webhooks.deliveries(webhook.id)
@@ -77,7 +76,7 @@ async def test_what_did_not_arrive_is_sent_again_with_the_same_id_and_written_do
     async def ended() -> bool:
         return bool((await outgoing.webhooks.delivery(webhook.id, delivery.id)).ended_at)
 
-    await eventually(ended)
+    await eventually_async(ended)
     detail = await outgoing.webhooks.delivery(webhook.id, delivery.id)
     assert (detail.state, detail.tries) == ("delivered", 3)
     assert [entry.status for entry in detail.log] == [500, None, 204]
@@ -86,7 +85,7 @@ async def test_what_did_not_arrive_is_sent_again_with_the_same_id_and_written_do
 
 
 async def test_a_receiver_that_never_answers_well_is_given_up_and_can_be_asked_once_more(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any
 ) -> None:
     receiver.answers = [Reply(503)] * 4
     await happen("done")
@@ -97,34 +96,32 @@ async def test_a_receiver_that_never_answers_well_is_given_up_and_can_be_asked_o
     async def failed() -> bool:
         return await state() == "['failed']"
 
-    await eventually(failed)
+    await eventually_async(failed)
     assert len(receiver.got) == 4
     (delivery,) = await outgoing.webhooks.deliveries(webhook.id)
     await outgoing.webhooks.redeliver(webhook.id, delivery.id)
-    await eventually(lambda: len(receiver.got) == 5)
+    await eventually_async(lambda: len(receiver.got) == 5)
     assert receiver.got[4].id == receiver.got[0].id
 
     async def delivered() -> bool:
         return await state() == "['delivered']"
 
-    await eventually(delivered)
+    await eventually_async(delivered)
 
 
 async def test_a_delivery_that_is_still_tried_is_not_sent_twice_at_once(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any
 ) -> None:
     receiver.answers = [Reply(503, b"", {"retry-after": "60"})]
     await happen("done")
-    await eventually(lambda: receiver.got)
+    await eventually_async(lambda: receiver.got)
     (delivery,) = await outgoing.webhooks.deliveries(webhook.id)
     with pytest.raises(Conflict) as error:
         await outgoing.webhooks.redeliver(webhook.id, delivery.id)
     assert error.value.code == "webhook.bad_transition"
 
 
-async def test_retry_after_is_honoured(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
-) -> None:
+async def test_retry_after_is_honoured(webhook: Any, receiver: Any, happen: Any, outgoing: Any) -> None:
     receiver.answers = [Reply(429, b"", {"retry-after": "120"})]
     await happen("done")
 
@@ -132,11 +129,11 @@ async def test_retry_after_is_honoured(
         found = await outgoing.webhooks.deliveries(webhook.id)
         return bool(found and found[0].tries and found[0].next_at > utcnow() + timedelta(seconds=100))
 
-    await eventually(waits)
+    await eventually_async(waits)
 
 
 async def test_gone_switches_the_webhook_off_and_on_again_it_hears_only_what_is_new(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any
 ) -> None:
     receiver.answers = [Reply(410)]
     await happen("running")
@@ -144,52 +141,48 @@ async def test_gone_switches_the_webhook_off_and_on_again_it_hears_only_what_is_
     async def off() -> bool:
         return not (await outgoing.webhooks.get(webhook.id)).active
 
-    await eventually(off)
+    await eventually_async(off)
     assert "410" in (await outgoing.webhooks.get(webhook.id)).ended_because
     with pytest.raises(Conflict):
         await outgoing.webhooks.test(webhook.id)
     await happen("failed")
     await outgoing.webhooks.change(webhook.id, WebhookChange(active=True))
     await happen("done")
-    await eventually(lambda: len(receiver.got) == 2)
+    await eventually_async(lambda: len(receiver.got) == 2)
     assert receiver.got[1].data["type"] == "render.done"
 
 
-async def test_a_redirect_is_not_followed(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
-) -> None:
+async def test_a_redirect_is_not_followed(webhook: Any, receiver: Any, happen: Any, outgoing: Any) -> None:
     receiver.answers = [Reply(302, b"", {"location": receiver.url})]
     await happen("done")
-    await eventually(lambda: len(receiver.got) == 2)
+    await eventually_async(lambda: len(receiver.got) == 2)
     (delivery,) = await outgoing.webhooks.deliveries(webhook.id)
     assert (await outgoing.webhooks.delivery(webhook.id, delivery.id)).log[0].status == 302
 
 
 async def test_a_slow_receiver_does_not_keep_the_others_waiting(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any
 ) -> None:
     receiver.answers = [3600.0] * 50
     await happen(*["done"] * 50)
-    await eventually(lambda: len(receiver.got) >= 2)
+    await eventually_async(lambda: len(receiver.got) >= 2)
     quick = type(receiver)()
     async with serving(quick) as url:
         await outgoing.webhooks.create(WebhookDraft(url=url), created_by="a test")
         await happen("failed")
-        await eventually(lambda: quick.got, seconds=30)
+        await eventually_async(lambda: quick.got, within_s=30)
     assert len(receiver.got) <= PER_WEBHOOK
 
 
-async def test_a_restart_loses_nothing_and_doubles_nothing(
-    start: Any, receiver: Any, happen: Any, eventually: Any
-) -> None:
+async def test_a_restart_loses_nothing_and_doubles_nothing(start: Any, receiver: Any, happen: Any) -> None:
     async with start() as before:
         webhook = await before.webhooks.create(WebhookDraft(url=receiver.url), created_by="a test")
         receiver.answers = [Reply(503, b"", {"retry-after": "1"})]
         await happen("running")
-        await eventually(lambda: receiver.got)
+        await eventually_async(lambda: receiver.got)
     await happen("done")
     async with start() as after:
-        await eventually(lambda: len(receiver.got) == 3)
+        await eventually_async(lambda: len(receiver.got) == 3)
         await asyncio.sleep(0.1)
         log = await after.webhooks.deliveries(webhook.id)
     assert len(receiver.got) == 3 and len(log) == 2
@@ -202,22 +195,20 @@ async def test_a_restart_loses_nothing_and_doubles_nothing(
 
 
 async def test_a_new_secret_signs_at_once_and_the_old_one_for_a_day(
-    webhook: Any, receiver: Any, happen: Any, eventually: Any, outgoing: Any, db: Any
+    webhook: Any, receiver: Any, happen: Any, outgoing: Any, db: Any
 ) -> None:
     renewed = await outgoing.webhooks.rotate(webhook.id)
     await happen("running")
-    await eventually(lambda: len(receiver.got) == 1)
+    await eventually_async(lambda: len(receiver.got) == 1)
     assert receiver.got[0].signed_with(renewed.secret) and receiver.got[0].signed_with(webhook.secret)
     async with db.transaction() as session:
         await session.execute(update(Webhook).values(old_secret_until=utcnow()))
     await happen("done")
-    await eventually(lambda: len(receiver.got) == 2)
+    await eventually_async(lambda: len(receiver.got) == 2)
     assert receiver.got[1].signed_with(renewed.secret) and not receiver.got[1].signed_with(webhook.secret)
 
 
-async def test_the_log_is_kept_for_its_days(
-    start: Any, receiver: Any, happen: Any, eventually: Any, db: Any
-) -> None:
+async def test_the_log_is_kept_for_its_days(start: Any, receiver: Any, happen: Any, db: Any) -> None:
     async with start() as before:
         webhook = await before.webhooks.create(WebhookDraft(url=receiver.url), created_by="a test")
         await happen("running", "done")
@@ -226,7 +217,7 @@ async def test_the_log_is_kept_for_its_days(
             log = await before.webhooks.deliveries(webhook.id)
             return len(log) == 2 and all(one.ended_at for one in log)
 
-        await eventually(both)
+        await eventually_async(both)
         (newest, oldest) = await before.webhooks.deliveries(webhook.id)
     async with db.transaction() as session:
         old = utcnow() - timedelta(days=31)
@@ -236,4 +227,4 @@ async def test_the_log_is_kept_for_its_days(
         async def swept() -> bool:
             return [one.id for one in await after.webhooks.deliveries(webhook.id)] == [newest.id]
 
-        await eventually(swept)
+        await eventually_async(swept)

@@ -7,12 +7,13 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import select
+from waiting import eventually_async
 
 from soundstage.database import Base
 
 
 async def test_a_webhook_is_made_changed_tested_and_deleted(
-    client: httpx.AsyncClient, start: Any, receiver: Any, eventually: Any
+    client: httpx.AsyncClient, start: Any, receiver: Any
 ) -> None:
     made = await client.post("/api/webhooks", json={"url": receiver.url, "kinds": ["render.done"]})
     assert made.status_code == 201, made.text
@@ -28,12 +29,12 @@ async def test_a_webhook_is_made_changed_tested_and_deleted(
     sent = await client.post(f"{path}/test")
     assert (sent.status_code, sent.json()["kind"]) == (202, "webhook.test")
     async with start():
-        await eventually(lambda: receiver.got)
+        await eventually_async(lambda: receiver.got)
 
         async def delivered() -> bool:
             return (await client.get(f"{path}/deliveries")).json()[0]["state"] == "delivered"
 
-        await eventually(delivered)
+        await eventually_async(delivered)
     assert receiver.got[0].data["type"] == "webhook.test" and receiver.got[0].signed_with(renewed)
     detail = (await client.get(f"{path}/deliveries/{receiver.got[0].id}")).json()
     assert detail["body"] == receiver.got[0].body and detail["log"][0]["status"] == 204

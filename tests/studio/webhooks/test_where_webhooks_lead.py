@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from loopback_http import Reply
 from raw_http import fixed, raw_server
+from waiting import eventually_async
 
 from soundstage.settings import Settings
 from studio.outgoing import build_outgoing, webhook_destinations
@@ -58,7 +59,7 @@ def telling(settings: Settings) -> Settings:
 
 
 async def test_an_owner_sees_the_body_of_an_answer_only_while_the_operator_allows_it(
-    settings: Settings, telling: Settings, db: Any, events: Any, blobs: Any, receiver: Any, eventually: Any
+    settings: Settings, telling: Settings, db: Any, events: Any, blobs: Any, receiver: Any
 ) -> None:
     receiver.answers = [Reply(200, b"inner words")]
     async with build_outgoing(telling, db, events, blobs, poll_s=0.02) as outgoing:
@@ -68,7 +69,7 @@ async def test_an_owner_sees_the_body_of_an_answer_only_while_the_operator_allow
         async def ended() -> bool:
             return bool((await outgoing.webhooks.delivery(webhook.id, delivery.id)).log)
 
-        await eventually(ended)
+        await eventually_async(ended)
         shown = (await outgoing.webhooks.delivery(webhook.id, delivery.id)).log[0]
     assert (shown.status, shown.answer) == (200, "inner words")
     quiet = build_outgoing(settings, db, events, blobs)
