@@ -42,7 +42,7 @@ class Lanes:
         self.lanes = lanes
         self.marks = marks
         self.folder = folder
-        # Whether long tests run, whose results go into tests/long_runs.json.
+        # Whether it is not the short form: results of long tests go into tests/long_runs.json.
         self.record = record
         self._machine: deque[Room] = deque()
         self._others: deque[Room] = deque()
@@ -151,7 +151,8 @@ class Lanes:
         # A cache of its own: the other lane would write over what `--last-failed` has to know.
         cache = f"cache_dir={self.folder / 'cache' / room.name}"
         colour = ["--color=yes"] if sys.stdout.isatty() else []
-        return [room.pytest, "-q", "-m", marks, "-o", cache, *colour, *room.paths]
+        short = [] if self.record else room.short_form
+        return [room.pytest, "-q", "-m", marks, "-o", cache, *colour, *short, *room.paths]
 
     async def _ended(self, room: Room, command: list[str], output: IO[bytes] | None = None) -> int:
         """How a room has ended."""

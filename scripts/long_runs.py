@@ -19,7 +19,9 @@ from typing import Any
 
 RECORD = Path("tests/long_runs.json")
 # What the run and `make docs` write is no change of what ran.
-_WRITTEN = (":!tests/long_runs.json", ":!docs/reference/long-tests.md")
+_WRITTEN = tuple(
+    f":!{path}" for path in ("tests/long_runs.json", "tests/matrix_runs.json", "docs/reference/long-tests.md")
+)
 _OUTCOMES = ("failed", "skipped", "passed")
 _MARK = re.compile(r"\bmark\.(slow|gpu)\b")
 
@@ -69,7 +71,9 @@ def long_runs_page(checkout: Path) -> str:
         "# Long tests",
         "",
         "`make test` leaves these out or runs a short form of them; `make test-long` and `make test-gpu` run",
-        "them in full and write `tests/long_runs.json`, from which this page is generated. Some files alone:",
+        "them in full and write `tests/long_runs.json`, from which this page is generated. Tests of networks",
+        "run when what they depend on has changed: `tests/matrix_runs.json` has their last runs, and",
+        "`make test` prints those that it left out. Some files alone:",
         "",
         "<!-- needs: minutes -->",
         "```console",

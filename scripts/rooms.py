@@ -30,6 +30,8 @@ class Room:
     environment: tuple[tuple[str, str], ...] = ()
     # Of its folder; empty: all of them.
     files: tuple[str, ...] = ()
+    # What pytest is called with in the short form, `make test`.
+    short_form: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[str]:
@@ -58,6 +60,7 @@ ROOMS = (
         TORCH,
         "torch",
         environment=(("PYTHONPATH", "avatar/src"), ("OMP_WAIT_POLICY", "PASSIVE")),
+        short_form=("--matrix=changed",),
     ),
     *map(_other, ("agent", "provisioning_api")),
     _other("avatar", WORKER, "not torch"),

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-_TEXT = (Path(__file__).parents[3] / "docs" / "guide" / "gpu-faces.md").read_text()
+_TEXT = (Path(__file__).parents[3] / "docs/guide/gpu-faces.md").read_text()
 
 
 def line_of(command: str) -> list[str]:

@@ -38,6 +38,7 @@ def frames_of(path: Path, count: int) -> np.ndarray[Any, Any]:
     return np.stack([next(pictures) for _ in range(count)]).astype(int)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("kind", "engine"),
     [

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from avatar.compose.footage import footage
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.smoke]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

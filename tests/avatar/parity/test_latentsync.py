@@ -54,6 +54,7 @@ def assert_close(name: str, ours: object, most: float) -> None:
     assert error <= most, f"{name} is {error:.1e} away from the original"
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", cases.SOUNDS)
 def test_the_log_mel_of_a_sound_read_in_windows_is_that_of_the_whole(name: str) -> None:
     windows = LogMel(cases.sound(cases.SOUNDS[name])).windows()
@@ -75,6 +76,7 @@ def test_the_denoiser_predicts_the_same_noise_in_whole_and_in_short_chunks(frame
     assert_close(f"unet.{frames} frames.step {step}", noise_in, PER_MODULE)
 
 
+@pytest.mark.smoke
 def test_every_part_of_the_denoiser_agrees() -> None:
     frames = 6
     unet = cases.our_unet()
@@ -105,6 +107,7 @@ def test_the_sampler_takes_the_same_steps(count: int) -> None:
     assert_close(f"ddim.{count} steps", x, PER_MODULE)
 
 
+@pytest.mark.smoke
 def test_the_steps_are_those_of_diffusers() -> None:
     from diffusers import DDIMScheduler
 
@@ -117,6 +120,7 @@ def test_the_steps_are_those_of_diffusers() -> None:
         assert [step.number for step in ddim_steps(count)] == scheduler.timesteps.tolist()
 
 
+@pytest.mark.smoke
 def test_the_mask_is_the_published_one() -> None:
     ours, kept = keep_mask(256) > 0.5, _kept()
     assert np.array_equal(ours.sum(1), kept["mask.rows"])
@@ -159,6 +163,7 @@ def _their_crops(ours: cases.Pixels) -> cases.Pixels:
     return crops
 
 
+@pytest.mark.smoke
 def test_the_whole_way_from_frames_and_sound_to_faces_and_frames_agrees() -> None:
     """The original with its own alignment, crops, mask and laying back."""
     pictures, matrices = cases.frames(cases.FRAMES), cases.our_matrices(cases.FRAMES)

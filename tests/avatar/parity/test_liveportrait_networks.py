@@ -38,7 +38,10 @@ def seeded_networks(sizes: Sizes) -> Networks:
     return networks
 
 
-@pytest.fixture(scope="module", params=SIZES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(size, marks=[pytest.mark.smoke] if size == "small" else []) for size in SIZES],
+)
 def sized(request: pytest.FixtureRequest) -> tuple[str, Networks]:
     torch.set_num_threads(2)
     return request.param, seeded_networks(SIZES[request.param])

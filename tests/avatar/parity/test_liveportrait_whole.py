@@ -41,11 +41,12 @@ def networks() -> Networks:
 
 
 LONG = ("video_absolute", "video_pictured_absolute", "still_lip")
+MARKS = {"still": [pytest.mark.smoke], **{name: [pytest.mark.slow] for name in LONG}}
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in whole.CASES],
+    [pytest.param(name, marks=MARKS.get(name, [])) for name in whole.CASES],
 )
 def test_a_whole_run_gives_what_the_original_gives(
     networks: Networks, theirs: dict[str, Array], name: str

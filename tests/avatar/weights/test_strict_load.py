@@ -9,7 +9,7 @@ from avatar.errors import InvalidInput
 
 from .conftest import running_file
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.smoke]
 
 
 @pytest.fixture
