@@ -33,6 +33,10 @@ from typing import NamedTuple
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bench.results import add_figure, add_json_option, write_figures
+
 REPOSITORY = Path(__file__).parents[1]
 GOAL_P95_MS = 150.0
 EVERY_S = 2.0
@@ -280,6 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
+    add_json_option(parser)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-agent-") as name, running_server(Path(name)) as server:
         keys = make_keys(server, chosen.sessions)
@@ -301,6 +306,7 @@ def main() -> None:
         process.join()
         wall_s, used_s = time.monotonic() - began, server.processor_s() - used_s
     report(chosen.sessions, heard, wall_s, used_s, memory)
+    write_figures("conversation", chosen.json)
 
 
 def slope(looks: Sequence[Look]) -> float:
@@ -361,6 +367,11 @@ def report(sessions: int, heard: Heard, wall_s: float, used_s: float, memory: Se
     )
     print(f"memory        {tale(memory)}")
     p95 = quantiles(heard.first, n=100)[94] * 1000
+    people = f"{sessions} people, a command every two seconds"
+    add_figure(f"{people}: first event, p95", p95, "ms", goal=f"< {GOAL_P95_MS:.0f}")
+    add_figure(f"{people}: answers", heard.asked / wall_s, "/s")
+    add_figure(f"{people}: answers and events lost", heard.lost + found.lost, "", goal="0")
+    add_figure(f"{people}: processor time of a command", used_s / heard.asked * 1000, "ms")
     verdict = "met" if p95 < GOAL_P95_MS and not found.lost and not heard.lost else "MISSED"
     part = f"{p95 / GOAL_P95_MS:.2f} of it"
     print(f"goal: p95 to the first event < {GOAL_P95_MS:.0f} ms, none lost: {verdict} ({part})")

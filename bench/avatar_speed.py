@@ -39,6 +39,10 @@ from avatar.speech import speak
 from avatar.timing import control_track
 from avatar.tracks import ControlTrack, SpeechTrack
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bench.results import add_figure, add_json_option, write_figures
+
 SENTENCE = (
     "Here is one more sentence of the talk, with words that open, round and close the lips of everybody. "
 )
@@ -278,6 +282,9 @@ def measure_memory(work: Path, lengths_s: tuple[float, ...]) -> None:
         peaks.append(peak)
         length = video_seconds(work / "memory.mp4")
         print(f"{'memory':<22}{peak:7.1f} MiB at the most for a video of {length:.0f} s", flush=True)
+    add_figure(
+        f"memory, from {lengths_s[0]:.0f} s of video to {lengths_s[-1]:.0f}", peaks[-1] - peaks[0], "MiB"
+    )
     print(f"{'growth':<22}{peaks[-1] - peaks[0]:7.1f} MiB")
 
 
@@ -314,6 +321,7 @@ def main() -> None:
     parser.add_argument("--photo", help="another portrait")
     parser.add_argument("--clip", help="another motion video")
     parser.add_argument("--preset", default=VideoCodec().preset, help="x264 preset")
+    add_json_option(parser)
     arguments = parser.parse_args()
     keep_freed_memory()
     cv2.setNumThreads(1)
@@ -343,11 +351,19 @@ def main() -> None:
                 spec = spec.model_copy(update={"output": spec.output.model_copy(update={"video": video})})
                 measured.append(measure_face(name, spec, work, arguments.frames, arguments.repeats))
                 print(measured[-1].speed(), flush=True)
+                seen = measured[-1]
+                ratio = seen.alone.wall_s / seen.whole.wall_s
+                speed = seen.frames / FPS / seen.whole.wall_s
+                add_figure(
+                    f"{name}: times real time; encoding alone", speed, "x", goal="ratio > 0.6", ratio=ratio
+                )
+                add_figure(f"{name}: processor time of a frame", seen.cpu_ms, "ms")
             print("\n".join(["", COSTS_HEAD, *(row.costs() for row in measured), "", LEGEND, ""]))
         if arguments.only in (None, "command"):
             measure_command(work)
         if arguments.only in (None, "memory"):
             measure_memory(work, (60, 1800) if arguments.full else (10, 60))
+    write_figures("avatar", arguments.json)
 
 
 if __name__ == "__main__":

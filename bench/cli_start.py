@@ -6,7 +6,6 @@ The goal is a start that nobody notices: below 0.5 s of processor time for each.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -14,6 +13,10 @@ import sys
 from pathlib import Path
 
 from app.cli.commands import COMMANDS
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bench.results import add_figure, add_json_option, write_figures
 
 GOAL_S = 0.5
 PROGRAM = Path(sys.executable).with_name("soundstage")
@@ -33,7 +36,7 @@ def processor_s(arguments: list[str], environment: dict[str, str], rounds: int) 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json_option(parser)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each; the least counts")
     options = parser.parse_args()
     calls = {"version": ["version"], "--help": ["--help"]}
@@ -49,11 +52,16 @@ def main() -> int:
         }
         figures[f"completion of {typed!r}"] = processor_s([], {**os.environ, **variables}, options.rounds)
     too_slow = {name: taken for name, taken in figures.items() if taken > GOAL_S}
-    if options.json:
-        print(json.dumps({"goal_s": GOAL_S, "processor_s": figures, "too_slow": sorted(too_slow)}))
-    else:
-        for name, taken in figures.items():
-            print(f"{name:<40} {taken:6.3f} s{'   too slow' if name in too_slow else ''}")
+    for name, taken in figures.items():
+        print(f"{name:<40} {taken:6.3f} s{'   too slow' if name in too_slow else ''}")
+    slowest = max(figures, key=lambda name: figures[name])
+    add_figure(
+        f"slowest help page or completion ({slowest}), processor time",
+        figures[slowest],
+        "s",
+        goal=f"< {GOAL_S}",
+    )
+    write_figures("conversation", options.json)
     return 1 if too_slow else 0
 
 

@@ -25,10 +25,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "farm"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from farm_on_nomad import AVATAR, STAND_IN, ControlPlane
 from nomad_cluster import NomadCluster
 
+from bench.results import add_figure, add_json_option, write_figures
 from farm.needs import Needs
 from farm.nomad import JobOptions, NomadAddress, NomadClient, NomadOptions, NomadScheduler
 from farm.nomad.registration import JOB_FILE, Registration
@@ -132,6 +134,13 @@ async def latency(bench: Bench) -> None:
     await scheduler.close()
     for name, seconds in (("our submit", ours), ("bare dispatch", raw)):
         print(f"  {name:14} p50 {median(seconds) * 1000:6.0f} ms   p95 {p95(seconds) * 1000:6.0f} ms")
+    for name, value, ratio in (
+        ("p50", median(ours), median(ours) / median(raw)),
+        ("p95", p95(ours), p95(ours) / p95(raw)),
+    ):
+        add_figure(
+            f"submit until the worker's first line, {name}; a bare dispatch", value * 1000, "ms", ratio=ratio
+        )
     print(f"  ratio          p50 {median(ours) / median(raw):6.2f}      p95 {p95(ours) / p95(raw):6.2f}")
 
 
@@ -193,6 +202,7 @@ async def queue(bench: Bench) -> None:
     await asyncio.sleep(SETTLE_S)
     more, after = len(bench.cluster.server.get("/v1/jobs")) - jobs, rss_mib(bench.cluster.server.pid)
     print(f"  {WAITING} segments taken in {taken:.1f} s; jobs they add to Nomad: {more}")
+    add_figure(f"memory of Nomad's server for {WAITING} waiting segments", after - before, "MiB")
     print(f"  memory of the Nomad server: {before:.1f} MiB before, {after:.1f} MiB {SETTLE_S:.0f} s after")
     await scheduler.close()
 
@@ -206,6 +216,7 @@ async def idle(bench: Bench) -> None:
 
     scheduler._tower.client._http.event_hooks["request"].append(count)
     await asyncio.sleep(IDLE_S)
+    add_figure("requests to Nomad by an idle farm", asked[0] * 60 / IDLE_S, "/min", goal="0")
     print(f"  requests per minute: {asked[0] * 60 / IDLE_S:.0f}, over {IDLE_S:.0f} s")
     await scheduler.close()
 
@@ -237,6 +248,7 @@ async def speedup(bench: Bench) -> None:
             by_core[core] += float(seconds)
         spent[workers].append(max(by_core.values()))
         print(f"  {workers} at once: busiest of {len(by_core)} cores {spent[workers][-1]:6.1f} s", flush=True)
+    add_figure("speed-up of two workers over one", median(spent[1]) / median(spent[2]), "x", goal="> 1.8")
     print(f"  speed-up of two over one: {median(spent[1]) / median(spent[2]):.2f}")
 
 
@@ -284,7 +296,9 @@ async def measure(folder: Path, cluster: NomadCluster, parts: list[str]) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all unless given")
-    parts = parser.parse_args().parts or [*PARTS]
+    add_json_option(parser)
+    options = parser.parse_args()
+    parts = options.parts or [*PARTS]
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory(prefix="bench-farm-", ignore_cleanup_errors=True) as name:
@@ -294,6 +308,7 @@ def main() -> None:
             asyncio.run(measure(Path(name), cluster, parts))
         finally:
             cluster.take_down()
+    write_figures("farm", options.json)
 
 
 if __name__ == "__main__":

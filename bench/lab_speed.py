@@ -11,6 +11,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.results import add_figure, add_json_option, write_figures
 from lab.cards.catalogue import read_gpus
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
@@ -20,7 +21,9 @@ from lab.requirements import what_is_missing
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    add_json_option(parser)
+    options = parser.parse_args()
+    rounds = options.rounds
     if missing := what_is_missing():
         print(missing, file=sys.stderr)
         return 1
@@ -46,7 +49,9 @@ def main() -> int:
     print(f"\nMedian of {rounds} rounds, {os.cpu_count()} processors, load {load:.1f}\n")
     print("| what | seconds |\n|---|---|")
     for what, found in seconds.items():
+        add_figure(f"lab: {what}", median(found), "s")
         print(f"| {what} | {median(found):.1f} ({min(found):.1f}-{max(found):.1f}) |")
+    write_figures("machines", options.json)
     return 0
 
 

@@ -24,6 +24,10 @@ import numpy as np
 from avatar.spec import EspeakVoice, Scene
 from avatar.speech import speak
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bench.results import add_figure, add_json_option, write_figures
+
 SENTENCE = "Many birds sing above the old river, and 12 brave people *listen* every morning. "
 SCRIPT_CHARS = 100_000
 RECORDING_S = 7200
@@ -89,6 +93,8 @@ def report(name: str, seen: Watch, folder: Path) -> bool:
     picture_s, sound_s = _lengths(folder / "out/out.mp4")
     tenth = next(memory for done, memory in seen.frames if done >= seen.frames[-1][0] / 10)
     peaks = ", ".join(f"{stage} {memory / MIB:.0f}" for stage, memory in seen.peak.items())
+    add_figure(f"{name}: {picture_s / 60:.0f} minutes of video", seen.seconds / 60, "min")
+    add_figure(f"{name}: peak memory", max(seen.peak.values()) / MIB, "MiB")
     print(f"{name}: {picture_s / 60:.1f} min of video in {seen.seconds / 60:.1f} min")
     print(f"  picture {picture_s:.3f} s, sound {sound_s:.3f} s, {seen.last['frames']} frames")
     print(f"  peak MiB by stage: {peaks}")
@@ -160,6 +166,7 @@ def _lengths(video: Path) -> tuple[float, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="?", choices=("script", "recording"))
+    add_json_option(parser)
     arguments = parser.parse_args()
     well = True
     for name in ("script", "recording"):
@@ -169,6 +176,7 @@ def main() -> int:
             place = Path(folder)
             spec = script_spec() if name == "script" else recording_spec(place)
             well &= report(spec["title"], render(spec, place), place)
+    write_figures("avatar", arguments.json)
     return 0 if well else 1
 
 

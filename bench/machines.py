@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "provisioning_api")
 
 from real_server import FLEET_LIMITS, RealServer, running_server
 
+from bench.results import add_figure, add_json_option, write_figures
 from provisioning_api.flood.faults import plan_fleet
 from provisioning_api.flood.fleet import Fleet, FloodResult, announce_fleet, fleet_client
 
@@ -91,6 +92,10 @@ async def main(machines: int, only: str | None) -> None:
                     base_url=server.url, headers=server.headers, trust_env=False, timeout=60
                 ) as operator:
                     listed = len((await operator.get("/api/machines")).json())
+                what, calling = f"{machines} machines, {title}", kind == "call"
+                add_figure(what, found.seconds, "s", goal="< 10" if calling else None)
+                add_figure(f"{what}: p99 of a call", found.p99_ms, "ms", goal="< 2000" if calling else None)
+                add_figure(f"{what}: processor time of the server", server.cpu_s - begun_s, "s")
                 print(
                     f"{title}: {machines} machines in {found.seconds:.1f} s, {found.calls} calls, "
                     f"p50 {found.p50_ms:.0f} ms, p99 {found.p99_ms:.0f} ms, slowest "
@@ -106,7 +111,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("call", "way", "faults"), help="one part alone")
     parser.add_argument("machines", nargs="?", type=int, default=1000)
+    add_json_option(parser)
     begun = time.perf_counter()
     options = parser.parse_args()
     asyncio.run(main(options.machines, options.only))
+    write_figures("machines", options.json)
     print(f"({time.perf_counter() - begun:.0f} s)")

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import hashlib
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +20,10 @@ from agent.memory.sentence_model import AT_ONCE, NAME, SentenceModel
 from agent.memory.service import MemoryService, Owner
 from app.tables import all_tables
 from soundstage.database import Database, new_id, utcnow
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bench.results import add_figure, add_json_option, write_figures
 
 OWNER = Owner("default", "bench")
 SENTENCE = "Remember that our channel about the sea is called {} and that it is for children of ten years."
@@ -106,6 +111,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--count", type=int, default=200)
+    add_json_option(parser)
     chosen = parser.parse_args()
     before = resident_mb()
     begin = time.perf_counter()
@@ -119,6 +125,8 @@ async def main() -> None:
         await database.create_tables()
         await recalling(database, Path(folder) / "memory", chosen.rows, chosen.count)
         await database.close()
+    add_figure("resident memory with the sentence model and its index", resident_mb(), "MB")
+    write_figures("conversation", chosen.json)
     print(f"resident in all              {resident_mb():7.0f} MB")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.results import add_figure, add_json_option, write_figures
 from lab.farm_in_a_box import Lab
 from lab.network import connect
 from lab.power_on import PowerOn
@@ -35,6 +36,7 @@ PLAYBOOK = (
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--firmware", choices=[one.value for one in Firmware], default="bios")
+    add_json_option(parser)
     parser.add_argument("--patience-s", type=float, default=900)
     options = parser.parse_args()
     if missing := what_is_missing() or why_no_qemu():
@@ -79,6 +81,10 @@ def main() -> int:
     for what, at in seconds.items():
         print(f"| {what} | {at:.1f} | {at - before:.1f} |")
         before = at
+    for what, at in seconds.items():
+        goal = "< 300" if what == "ready" else None
+        add_figure(f"{options.firmware}: from power-on until {what}", at, "s", goal=goal)
+    write_figures("boot", options.json)
     return 0 if "ready" in seconds else 1
 
 

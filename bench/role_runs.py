@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "ansible"))
 
 from farm_in_lab import ANSIBLE, write_inventory
 
+from bench.results import add_figure, add_json_option, write_figures
 from lab.farm_in_a_box import Lab
 from lab.plan import machines_named
 
@@ -139,8 +140,11 @@ def main() -> None:
     walls = {name: median(one.wall_s for one in runs) for name, runs in ready.items()}
     for name, runs in ready.items():
         gain = f"{walls['plain'] / walls[name]:4.1f}x"
+        add_figure(f"ready machines, {name}", walls[name], "s", ratio=walls["plain"] / walls[name])
         controller_s = median(one.controller_s for one in runs)
         print(f"ready machines, {name:<11} {walls[name]:7.1f} s   {gain}   controller {controller_s:5.1f} s")
+    add_figure("bare machines, ours", bare.wall_s, "s")
+    write_figures("machines", arguments.json)
     print("\nmachine-seconds per role        bare" + "".join(f"{name:>10}" for name in ready))
     for role, counted in bare.roles.items():
         again = [median(_seconds(one, role) for one in runs) for runs in ready.values()]
@@ -163,6 +167,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--machines", type=int, default=3, help="the first one is the control machine")
     parser.add_argument("--runs", type=int, default=3, help="of each way on the ready machines")
     parser.add_argument("--bare-plain", action="store_true", help="converge bare machines the plain way too")
+    add_json_option(parser)
     return parser.parse_args()
 
 

@@ -22,6 +22,7 @@ from statistics import quantiles
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.results import add_figure, add_json_option, write_figures
 from farm.needs import Needs
 from farm.placement import BlockList, Book, Card, CardUse, Node, Request, WaitingLine
 from farm.placement.explain import FarmState, explain
@@ -202,9 +203,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--load", type=float, default=2.0, help="cards wanted at once, as a part of all cards"
     )
     parser.add_argument("--seed", type=int, default=1)
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     result = simulate(options.nodes, options.renders, load=options.load, seed=options.seed)
     print("\n".join(result.lines()))
+    rate = result.ran / max(1e-9, result.decision_s)
+    add_figure(f"placements on {result.nodes} simulated nodes, per second of processor time", rate, "/s")
+    add_figure("longest look at the queue", 1000 * result.longest_look_s, "ms")
+    write_figures("farm", options.json)
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import yaml
 from avatar.spec import json_schema
+from figures_page import figures_page
 from long_runs import long_runs_page
 
 from agent.approvals.states import TRANSITIONS as APPROVAL_TRANSITIONS
@@ -188,7 +189,10 @@ def persona_schema_file() -> str:
     return json.dumps(persona_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-FILES = {"personas/schema.json": persona_schema_file}
+FILES = {
+    "personas/schema.json": persona_schema_file,
+    "docs/figures.md": lambda: figures_page(ROOT),
+}
 """Generated files outside of the reference."""
 
 
