@@ -214,7 +214,7 @@ async def idle(bench: Bench) -> None:
     async def count(_: object) -> None:
         asked[0] += 1
 
-    scheduler._tower.client._http.event_hooks["request"].append(count)
+    scheduler._state.client._http.event_hooks["request"].append(count)
     await asyncio.sleep(IDLE_S)
     add_figure("requests to Nomad by an idle farm", asked[0] * 60 / IDLE_S, "/min", goal="0")
     print(f"  requests per minute: {asked[0] * 60 / IDLE_S:.0f}, over {IDLE_S:.0f} s")

@@ -1,8 +1,8 @@
 """Runs the farm's own placement logic against simulated machines and prints its speed:
 `scripts/bench simulate`.
 
-Nodes, cards and segments are made from a seed; time is simulated, decisions are real: the waiting line,
-the book of leases, the block-list and `explain` are those that drive a farm. Nothing of Nomad or the
+Nodes, cards and segments are made from a seed; time is simulated, decisions are real: the queue,
+the lease table, the block-list and `explain` are those that drive a farm. Nothing of Nomad or the
 network is in the figures.
 """
 
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.results import add_figure, add_json_option, write_figures
 from farm.needs import Needs
-from farm.placement import BlockList, Book, Card, CardUse, Node, Request, WaitingLine
+from farm.placement import BlockList, Card, CardUse, FairQueue, LeaseTable, Node, Request
 from farm.placement.explain import FarmState, explain
 
 CARDS = (("RTX 2080", 8192, 4), ("RTX A5000", 24576, 4), ("L40S", 46068, 1), ("H200", 143771, 1))
@@ -53,7 +53,7 @@ class Result:
     decision_s: float = 0.0
     simulated_s: float = 0.0
     longest_look_s: float = 0.0
-    deepest_line: int = 0
+    deepest_queue: int = 0
     peak_mib: float = 0.0
     explain_ms: float = 0.0
     rebuild_s: float = 0.0
@@ -69,12 +69,12 @@ class Result:
         yield f"renders {self.renders}, segments {self.segments}, retried {self.retried}"
         yield f"simulated {self.simulated_s:.0f} s: {day:,.0f} renders a day"
         yield f"placements per second of processor time {self.ran / max(1e-9, self.decision_s):,.0f}"
-        yield f"longest look at the line {1000 * self.longest_look_s:.1f} ms"
-        yield f"deepest line {self.deepest_line}"
+        yield f"longest pass over the queue {1000 * self.longest_look_s:.1f} ms"
+        yield f"deepest queue {self.deepest_queue}"
         waits = ", ".join(f"p{percent} {self.wait_s(percent):.1f} s" for percent in (50, 95, 99))
         yield f"wait of a segment {waits}"
         yield f"explain on the full farm {self.explain_ms:.1f} ms"
-        yield f"book rebuilt from nodes and leases, as after a restart, in {1000 * self.rebuild_s:.0f} ms"
+        yield f"lease table rebuilt, as after a restart, in {1000 * self.rebuild_s:.0f} ms"
         yield f"memory of one waiting segment {self.waiting_bytes:.0f} bytes"
         yield f"memory of the process, the simulated requests too, {self.peak_mib:.0f} MiB"
 
@@ -117,8 +117,8 @@ def simulate(nodes: int, renders: int, *, load: float, seed: int = 1) -> Result:
     """
     chance = random.Random(seed)  # noqa: S311 - a simulation
     machines = farm(chance, nodes)
-    book, blocks = Book(machines), BlockList()
-    line = WaitingLine()
+    table, blocks = LeaseTable(machines), BlockList()
+    queue = FairQueue()
     result = Result(nodes, sum(len(node.cards) for node in machines), renders)
 
     gap_s = mean_load_s() / (load * result.cards)
@@ -139,20 +139,20 @@ def simulate(nodes: int, renders: int, *, load: float, seed: int = 1) -> Result:
             for wanted in segments(chance, arrivals.pop()[1]):
                 result.segments += 1
                 requests[wanted.id], pushed_s[wanted.id] = wanted, now_s
-                line.push(wanted, now_s, chance.choice((0, 0, 0, 10)))
+                queue.push(wanted, now_s, chance.choice((0, 0, 0, 10)))
         started = time.process_time()
         while ends and ends[0][0] <= now_s:
             _, ended = heapq.heappop(ends)
-            lease = book.release(ended)
+            lease = table.release(ended)
             if lease is not None and chance.random() < FAULTS_PER_SEGMENT:
-                blocks.failed(lease.spot.node_id, lease.engine, now_s)
-                line.push(requests[ended], now_s)
+                blocks.record_failure(lease.assignment.node_id, lease.engine, now_s)
+                queue.push(requests[ended], now_s)
                 pushed_s[ended] = now_s
                 result.retried += 1
             else:
                 del requests[ended]
-        result.deepest_line = max(result.deepest_line, len(line))
-        granted = line.admit(book, now_s, lambda engine, at_s=now_s: blocks.nodes(engine, at_s))
+        result.deepest_queue = max(result.deepest_queue, len(queue))
+        granted = queue.admit(table, now_s, lambda engine, at_s=now_s: blocks.nodes(engine, at_s))
         spent_s = time.process_time() - started
         result.decision_s += spent_s
         result.longest_look_s = max(result.longest_look_s, spent_s)
@@ -161,9 +161,9 @@ def simulate(nodes: int, renders: int, *, load: float, seed: int = 1) -> Result:
             result.waits_s.append(now_s - pushed_s.pop(lease.id))
             heapq.heappush(ends, (now_s + (requests[lease.id].expected_s or 0.0), lease.id))
         if now_s >= full and not result.explain_ms:
-            result.explain_ms = _explain_ms(book, blocks, now_s)
+            result.explain_ms = _explain_ms(table, blocks, now_s)
             started = time.process_time()
-            Book(book.nodes, book.leases)
+            LeaseTable(table.nodes, table.leases)
             result.rebuild_s = time.process_time() - started
     result.simulated_s = now_s
     result.waiting_bytes = _waiting_bytes(chance)
@@ -173,25 +173,25 @@ def simulate(nodes: int, renders: int, *, load: float, seed: int = 1) -> Result:
 
 
 def _waiting_bytes(chance: random.Random) -> float:
-    """Memory of one request in the line, its own names and numbers with it."""
-    line, pushed = WaitingLine(), 0
+    """Memory of one request in the queue, its own names and numbers with it."""
+    queue, pushed = FairQueue(), 0
     tracemalloc.start()
     for render in range(1000):
         for wanted in segments(chance, render):
-            line.push(wanted, 0.0)
+            queue.push(wanted, 0.0)
             pushed += 1
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return held / pushed
 
 
-def _explain_ms(book: Book, blocks: BlockList, now_s: float) -> float:
+def _explain_ms(table: LeaseTable, blocks: BlockList, now_s: float) -> float:
     """A request that fits nowhere is the dearest to explain: every node is looked at, and so are all
     changes.
     """
     wanted = Request("why", "why", Needs("video", 1, 200_000, 4000, 16384))
     started = time.process_time()
-    explain(wanted, FarmState(book, blocks), now_s)
+    explain(wanted, FarmState(table, blocks), now_s)
     return 1000 * (time.process_time() - started)
 
 

@@ -81,9 +81,9 @@ class MeasuredScheduler:
         if task is None or began is None or event.state is not TaskState.DONE:
             return
         try:
-            await self.times.ended(task, (event.at - began).total_seconds())
+            await self.times.record_run(task, (event.at - began).total_seconds())
         except SoundstageError as error:
-            # The video is done; that nobody knows how long it took must not end it.
+            # The video is done; a run time that is not stored must not fail it.
             log.warning("farm.not_measured", task=task.id, error=str(error))
 
     async def _work(self, task: SegmentTask) -> float:

@@ -1,4 +1,4 @@
-"""What one run of the worker needs of a machine; engines declare it, schedulers ask for it."""
+"""Resource requirements of one run of the worker; engines declare them, schedulers ask for them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ class Needs:
     compute: int = 0
 
     @classmethod
-    def of(cls, face: Face, asked: Requirements) -> Needs:
-        """What the engine behind this face declares, and what was asked for where that is more."""
-        found = needs_of(face, asked)
+    def of(cls, face: Face, requirements: Requirements) -> Needs:
+        """Returns what the engine behind this face declares, or what the request asks for where that is
+        more.
+        """
+        found = needs_of(face, requirements)
         return cls(
             found.engine, found.gpus, found.vram_mib, memory_mib=found.memory_mib, compute=found.compute
         )
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """`1 GPU with 16 GiB` or `1000 MHz and 1024 MiB of memory`."""
         if self.gpus == 0:
             return f"{self.cpu_mhz} MHz and {self.memory_mib} MiB of memory"

@@ -1,4 +1,4 @@
-"""What a new task would meet on the farm as it is; told by schedulers, asked for deadlines."""
+"""Availability of the farm for a new task; returned by schedulers, used for deadlines."""
 
 from __future__ import annotations
 

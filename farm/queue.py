@@ -1,4 +1,4 @@
-"""The waiting line: higher priority first, then first come first served. Used by schedulers that queue on our
+"""A priority queue: higher priority first, then first come first served. Used by schedulers that queue on our
 side.
 """
 
@@ -48,6 +48,6 @@ class TaskQueue:
         return self._waiting.pop(task_id, None) is not None
 
     def ahead_of(self, task_id: str) -> int:
-        """How many start before it."""
+        """Returns how many start before it."""
         mine = self._waiting[task_id]
         return sum(1 for rank in self._waiting.values() if rank < mine)

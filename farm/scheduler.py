@@ -1,6 +1,4 @@
-"""The door every scheduler stands behind: the embedded local pool today, Nomad beside it; the studio sees
-only this.
-"""
+"""The protocol of every scheduler (the embedded local pool, Nomad); the studio sees only this."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from farm.tasks import Placement, SegmentTask, TaskEvent
 
 
 class Scheduler(Protocol):
-    """Runs tasks. tests/farm/conformance.py says what every adapter must hold.
+    """Runs tasks. tests/farm/test_conformance.py checks every adapter.
 
     Unknown ids raise `NotFound("task.unknown")`. Nothing here raises for a task that fails: failure is an
     event.
@@ -45,16 +43,16 @@ class Scheduler(Protocol):
         """The last part of what the worker wrote on standard error."""
 
     async def explain(self, task_id: str) -> str:
-        """Why it is where it is, in one sentence."""
+        """Returns in one sentence why it is where it is."""
 
     async def outlook(self, needs: Needs, owner: str) -> Outlook:
-        """What a task with these needs would meet now. What runs or waits for `owner` (a trace) is left out:
-        its places are its own.
+        """Returns the places for a task with these needs. What runs or waits for `owner` (a trace) is left
+        out: its places are its own.
         """
 
     def left_over(self, task_id: str) -> bool:
-        """Whether an earlier process has left this task and nobody has asked for it since: submitted again
-        under the same id it goes on where it is.
+        """Returns whether an earlier process has left this task and nobody has submitted it since: submitted
+        again under the same id it goes on where it is.
         """
 
     def leave(self) -> None:

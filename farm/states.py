@@ -30,12 +30,12 @@ TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
 
 
-def move(current: TaskState, wanted: TaskState) -> TaskState:
+def move(current: TaskState, target: TaskState) -> TaskState:
     """The new state; raises `task.bad_transition` for a move that the table does not hold."""
-    if wanted not in TRANSITIONS[current]:
+    if target not in TRANSITIONS[current]:
         raise Conflict(
             "task.bad_transition",
-            f"A task that is {current} cannot become {wanted}.",
+            f"A task that is {current} cannot become {target}.",
             "Submit it again under a new id.",
         )
-    return wanted
+    return target

@@ -1,4 +1,4 @@
-"""What crosses between the studio and a scheduler: a task, where it was put, and what happened to it."""
+"""Values between the studio and a scheduler: a task, its placement and its events."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SegmentTask:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a task was put. `ahead` counts tasks that start before it."""
+    """The scheduler of a task and its state. `ahead` counts tasks that start before it."""
 
     task_id: str
     scheduler: str

@@ -1,4 +1,4 @@
-"""How long work took here, kept across restarts; asked for deadlines and for the expected end of leases."""
+"""Run times of tasks, stored across restarts; used for deadlines and for the expected end of leases."""
 
 from farm.history.run_times import RunTimes
 from farm.history.work import work_of

@@ -18,15 +18,15 @@ class FarmRuns:
         """The oldest first."""
         return (await self._session.scalars(select(FarmRun).order_by(FarmRun.ended_at, FarmRun.id))).all()
 
-    async def add(self, run: FarmRun, kept: int) -> None:
-        """Of each stage the last `kept` stay."""
+    async def add(self, run: FarmRun, limit: int) -> None:
+        """Stores a run and drops all but the last `limit` of its stage."""
         self._session.add(run)
         await self._session.flush()
         old = (
             select(FarmRun.id)
             .where(FarmRun.stage == run.stage)
             .order_by(FarmRun.ended_at.desc(), FarmRun.id.desc())
-            .offset(kept)
+            .offset(limit)
         )
         ids = (await self._session.scalars(old)).all()
         if ids:

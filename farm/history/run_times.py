@@ -5,7 +5,7 @@ from __future__ import annotations
 from farm.history.models import FarmRun
 from farm.history.repository import FarmRuns
 from farm.needs import Needs
-from farm.placement.history import KEPT, Estimate, History
+from farm.placement.history import MAX_RUNS, Estimate, History
 from farm.tasks import SegmentTask, TaskKind
 from soundstage.database import Database
 
@@ -21,24 +21,24 @@ class RunTimes:
         history = History()
         async with self._db.session() as session:
             for run in await FarmRuns(session).all():
-                history.ended(run.stage, run.work, run.seconds)
+                history.record_run(run.stage, run.work, run.seconds)
         self._history = history
 
-    async def ended(self, task: SegmentTask, seconds: float) -> None:
-        """One task has ended well, `seconds` after its worker began."""
+    async def record_run(self, task: SegmentTask, seconds: float) -> None:
+        """Stores that a task succeeded `seconds` after its worker began."""
         if task.work <= 0:
             return
         stage = stage_of(task.kind, task.needs)
-        self._history.ended(stage, task.work, seconds)
+        self._history.record_run(stage, task.work, seconds)
         async with self._db.transaction() as session:
-            await FarmRuns(session).add(FarmRun(stage=stage, work=task.work, seconds=seconds), KEPT)
+            await FarmRuns(session).add(FarmRun(stage=stage, work=task.work, seconds=seconds), MAX_RUNS)
 
     def estimate(self, kind: TaskKind, needs: Needs, work: float) -> Estimate | None:
         """None when nothing of the kind has ended here."""
         return self._history.estimate(stage_of(kind, needs), work)
 
     def expected_s(self, task: SegmentTask) -> float | None:
-        """How long this one will probably run."""
+        """Returns how long the task will probably run."""
         found = self.estimate(task.kind, task.needs, task.work)
         return None if found is None else found.likely_s
 

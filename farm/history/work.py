@@ -1,4 +1,4 @@
-"""How much work a task is, before anything of it is made; counted alike for what has run and what will."""
+"""Estimates the work of a task before it runs, in the same unit as that of tasks that have run."""
 
 from __future__ import annotations
 

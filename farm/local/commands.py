@@ -67,9 +67,9 @@ def worker_environment(
     models: Path | None = None,
     unfinished: str = "",
 ) -> dict[str, str]:
-    """What the worker may see: a few plain variables and those named in the settings, so that no key of ours
-    leaks. `models` is where its weights lie, if not where it looks on its own; `unfinished` the name of its
-    work.
+    """Returns the environment of the worker: a few plain variables and those named in the settings, so that
+    no key of ours leaks. `models` is where its weights lie, if not where it looks on its own; `unfinished`
+    the name of its work.
     """
     names = (*PASSED_VARIABLES, *passed)
     chosen = {name: ours[name] for name in names if name in ours}

@@ -26,7 +26,7 @@ def die_with_parent() -> None:
 
 
 def be_the_first_to_go() -> None:
-    """When memory runs out the kernel should take a worker, which is retried, and not the control process."""
+    """Lets the kernel kill a worker when memory runs out, which is retried, and not the control process."""
     try:
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     except OSError:

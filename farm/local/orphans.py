@@ -21,7 +21,9 @@ number.
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """Who works in a folder. Process numbers are used again; number and start time together are not."""
+    """The process that works in a folder. Process numbers are used again; number and start time together are
+    not.
+    """
 
     pid: int
     started: str
@@ -29,7 +31,7 @@ class WorkerRecord:
 
 
 def start_time(pid: int) -> str | None:
-    """When a process started, in whatever unit the system tells; None when there is no such process (or a
+    """Returns when a process started, in the unit of the system; None when there is no such process (or a
     zombie).
     """
     try:

@@ -26,7 +26,7 @@ DRAIN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessEnd:
-    """How it ended. `returncode` is negative for a signal, as in subprocess."""
+    """The end of a process. `returncode` is negative for a signal, as in subprocess."""
 
     returncode: int
     ended_by: EndedBy

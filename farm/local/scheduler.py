@@ -16,7 +16,6 @@ from avatar.spec import Failed, Finished
 from avatar.spec.unfinished import forget_work
 
 from farm.failures import CANCELLED, TaskFailed, failure_from_error
-from farm.ledger import Ledger, Story
 from farm.local import orphans
 from farm.local.commands import worker_arguments, worker_environment
 from farm.local.process import ProcessLimits, run_process
@@ -26,6 +25,7 @@ from farm.needs import Needs
 from farm.outlook import Outlook
 from farm.queue import TaskQueue
 from farm.states import TaskState
+from farm.task_registry import TaskRecord, TaskRegistry
 from farm.tasks import Placement, SegmentTask, TaskEvent
 from soundstage.blobs import BlobStore
 from soundstage.errors import SoundstageError
@@ -65,7 +65,7 @@ class LocalScheduler:
         self._blobs = blobs
         self._options = options
         self._queue = TaskQueue()
-        self._ledger = Ledger()
+        self._registry = TaskRegistry()
         self._stops: dict[str, asyncio.Event] = {}
         """Rings when a task shall end; kept as long as the task is queued or runs."""
         self._ended_for_good: set[str] = set()
@@ -81,30 +81,30 @@ class LocalScheduler:
             log.warning("farm.local.swept", control_processes=list(swept))
 
     async def submit(self, task: SegmentTask) -> Placement:
-        story = self._ledger.find(task.id)
-        if story is None:
-            story = self._ledger.begin(task)
+        record = self._registry.find(task.id)
+        if record is None:
+            record = self._registry.add(task)
             self._stops[task.id] = asyncio.Event()
             self._queue.push(task.id, task.priority)
             self._start_next()
         waiting = self._queue.ahead_of(task.id) if task.id in self._queue else 0
-        return Placement(task.id, self.name, story.state, waiting)
+        return Placement(task.id, self.name, record.state, waiting)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
-        return self._ledger.watch(task_id)
+        return self._registry.watch(task_id)
 
     async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
-        story = self._ledger.story(task_id)
-        if story.ended:
+        record = self._registry.get(task_id)
+        if record.ended:
             return
         if for_good:
             self._ended_for_good.add(task_id)
         self._stops[task_id].set()
         if self._queue.remove(task_id):
-            self._end(story, TaskState.CANCELLED, failure=CANCELLED)
+            self._end(record, TaskState.CANCELLED, failure=CANCELLED)
             if for_good:
                 # By an earlier try, or by a process before us.
-                await self.forget({story.task.unfinished})
+                await self.forget({record.task.unfinished})
 
     async def forget(self, unfinished: Collection[str]) -> None:
         for work in unfinished:
@@ -115,25 +115,25 @@ class LocalScheduler:
                 log.warning("farm.local.not_forgotten", error=str(error))
 
     async def logs(self, task_id: str) -> str:
-        return self._ledger.story(task_id).tail.text()
+        return self._registry.get(task_id).tail.text()
 
     async def explain(self, task_id: str) -> str:
-        story = self._ledger.story(task_id)
+        record = self._registry.get(task_id)
         if task_id in self._queue:
             busy, ahead = len(self._running), self._queue.ahead_of(task_id)
             return f"waits: {busy} of {self._options.concurrency} workers busy, {ahead} ahead of it"
-        if story.ended:
-            failure = story.events[-1].failure
-            return f"ended: {story.state}" + (f", {failure.message}" if failure else "")
-        return story.running_sentence
+        if record.ended:
+            failure = record.events[-1].failure
+            return f"ended: {record.state}" + (f", {failure.message}" if failure else "")
+        return record.running_sentence
 
     async def outlook(self, needs: Needs, owner: str) -> Outlook:
         """Places are processes, whatever a task needs: this machine is all there is."""
-        now_s, others = time.time(), [self._ledger.story(task_id) for task_id in self._running]
-        others = [story for story in others if story.task.trace_id != owner]
-        known = [now_s + story.frames.eta_s for story in others if story.frames is not None]
+        now_s, others = time.time(), [self._registry.get(task_id) for task_id in self._running]
+        others = [record for record in others if record.task.trace_id != owner]
+        known = [now_s + record.frames.eta_s for record in others if record.frames is not None]
         free = [now_s] * (self._options.concurrency - len(others))
-        waiting = [story.task for story in self._ledger if story.task.id in self._queue]
+        waiting = [record.task for record in self._registry if record.task.id in self._queue]
         ahead = tuple(task for task in waiting if task.trace_id != owner)
         return Outlook((*free, *sorted(known)), ahead)
 
@@ -145,38 +145,38 @@ class LocalScheduler:
         """Nothing here outlives us."""
 
     async def close(self) -> None:
-        for story in self._ledger:
-            await self.cancel(story.task.id)
+        for record in self._registry:
+            await self.cancel(record.task.id)
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await asyncio.to_thread(shutil.rmtree, self._own_folder, ignore_errors=True)
 
     def _start_next(self) -> None:
         while len(self._running) < self._options.concurrency and (task_id := self._queue.pop()) is not None:
             self._running[task_id] = asyncio.create_task(
-                self._run(self._ledger.story(task_id)), name=f"worker {task_id}"
+                self._run(self._registry.get(task_id)), name=f"worker {task_id}"
             )
 
-    async def _run(self, story: Story) -> None:
+    async def _run(self, record: TaskRecord) -> None:
         try:
-            await self._run_to_verdict(story)
+            await self._run_to_verdict(record)
         except asyncio.CancelledError:
-            self._end(story, TaskState.CANCELLED, failure=CANCELLED)
+            self._end(record, TaskState.CANCELLED, failure=CANCELLED)
             raise
         except Exception:
             # A fault of ours must still end the task, or whoever watches it waits for ever.
-            log.exception("farm.local.fault", task=story.task.id)
-            self._end(story, TaskState.FAILED, failure=INTERNAL)
+            log.exception("farm.local.fault", task=record.task.id)
+            self._end(record, TaskState.FAILED, failure=INTERNAL)
         finally:
-            del self._running[story.task.id]
+            del self._running[record.task.id]
             self._start_next()
 
-    async def _run_to_verdict(self, story: Story) -> None:
+    async def _run_to_verdict(self, record: TaskRecord) -> None:
         self._folder_count += 1
         workspace = Workspace(self._own_folder / f"{self._folder_count:06d}", self._blobs)
-        self._ledger.move(story, TaskState.PLACED)
+        self._registry.move(record, TaskState.PLACED)
         try:
-            await workspace.prepare(story.task)
-            outcome = await self._work(story, workspace)
+            await workspace.prepare(record.task)
+            outcome = await self._work(record, workspace)
         except (OSError, SoundstageError) as error:
             outcome = failure_from_error(error)
         except TaskFailed as error:
@@ -184,15 +184,15 @@ class LocalScheduler:
         finally:
             await workspace.remove()
         if isinstance(outcome, Finished):
-            self._end(story, TaskState.DONE, result=outcome)
+            self._end(record, TaskState.DONE, result=outcome)
         else:
-            cancelled = self._stops[story.task.id].is_set() and outcome is CANCELLED
-            if story.task.id in self._ended_for_good:
-                await self.forget({story.task.unfinished})
-            self._end(story, TaskState.CANCELLED if cancelled else TaskState.FAILED, failure=outcome)
+            cancelled = self._stops[record.task.id].is_set() and outcome is CANCELLED
+            if record.task.id in self._ended_for_good:
+                await self.forget({record.task.unfinished})
+            self._end(record, TaskState.CANCELLED if cancelled else TaskState.FAILED, failure=outcome)
 
-    async def _work(self, story: Story, workspace: Workspace) -> Finished | Failed:
-        if self._stops[story.task.id].is_set():
+    async def _work(self, record: TaskRecord, workspace: Workspace) -> Finished | Failed:
+        if self._stops[record.task.id].is_set():
             return CANCELLED
         reading = Reading()
 
@@ -200,32 +200,32 @@ class LocalScheduler:
             garbage = reading.garbage
             parsed = reading.read(line)
             if parsed is not None:
-                self._ledger.line(story, parsed)
+                self._registry.add_progress(record, parsed)
             elif reading.garbage > garbage:
-                story.tail.add(b"unreadable line on standard output: " + line[:200] + b"\n")
+                record.tail.add(b"unreadable line on standard output: " + line[:200] + b"\n")
 
         command = [
             *self._options.command,
-            *worker_arguments(story.task, blobs=self._blobs_dir(), cache=self._options.cache_dir.resolve()),
+            *worker_arguments(record.task, blobs=self._blobs_dir(), cache=self._options.cache_dir.resolve()),
         ]
-        self._ledger.move(story, TaskState.RUNNING)
+        self._registry.move(record, TaskState.RUNNING)
         end = await run_process(
             command,
             folder=workspace.folder,
             record=workspace.record,
             environment=worker_environment(
                 workspace.folder,
-                (*self._options.passed_variables, *story.task.variables),
+                (*self._options.passed_variables, *record.task.variables),
                 models=self._options.models_folder,
-                unfinished=story.task.unfinished,
+                unfinished=record.task.unfinished,
             ),
-            limits=ProcessLimits(story.task.time_limit_s, self._options.grace_s, self._options.niceness),
-            stop=self._stops[story.task.id],
+            limits=ProcessLimits(record.task.time_limit_s, self._options.grace_s, self._options.niceness),
+            stop=self._stops[record.task.id],
             on_line=on_line,
-            log=story.tail,
+            log=record.tail,
         )
         failure = failure_of(
-            end, reading, program=self._options.command[0], time_limit_s=story.task.time_limit_s
+            end, reading, program=self._options.command[0], time_limit_s=record.task.time_limit_s
         )
         if failure is not None or reading.result is None:
             return failure or CANCELLED
@@ -236,12 +236,12 @@ class LocalScheduler:
 
     def _end(
         self,
-        story: Story,
+        record: TaskRecord,
         state: TaskState,
         *,
         result: Finished | None = None,
         failure: Failed | None = None,
     ) -> None:
-        self._ledger.end(story, state, result=result, failure=failure)
-        del self._stops[story.task.id]
-        self._ended_for_good.discard(story.task.id)
+        self._registry.end(record, state, result=result, failure=failure)
+        del self._stops[record.task.id]
+        self._ended_for_good.discard(record.task.id)

@@ -1,4 +1,4 @@
-"""Where Nomad's servers are and who we are there; read by both of the farm's ways to Nomad."""
+"""The address of Nomad's servers and our credentials there; read by both clients of Nomad."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NomadAddress:
 
 
 def engine_address(address: NomadAddress) -> EngineAddress:
-    """What python-nomad's client takes, with the token read now. Raises `nomad.token_unreadable`."""
+    """Returns the address for python-nomad, with the token read now. Raises `nomad.token_unreadable`."""
     return EngineAddress(
         address.url,
         token_of(address) or None,

@@ -200,8 +200,8 @@ class NomadClient:
         self, method: str, path: str, body: Json | None, parameters: Sequence[tuple[str, str]]
     ) -> httpx.Request:
         ours = [("namespace", self._address.namespace), ("region", self._address.region)]
-        given = httpx.QueryParams([(name, value) for name, value in (*ours, *parameters) if value])
-        return self._http.build_request(method, path, json=body, params=given, headers=self._headers())
+        query = httpx.QueryParams([(name, value) for name, value in (*ours, *parameters) if value])
+        return self._http.build_request(method, path, json=body, params=query, headers=self._headers())
 
     def _headers(self) -> dict[str, str]:
         token = token_of(self._address)
@@ -281,8 +281,8 @@ def unreachable(error: object) -> Unavailable:
 def refusal(status: int, words: str) -> SoundstageError:
     """Nomad says with 500 what others say with 4xx, so its words count too."""
     text = words.strip()[:400]
-    said = text.lower()
-    if "enforcing job modify index" in said:
+    lowered = text.lower()
+    if "enforcing job modify index" in lowered:
         return Conflict("nomad.job_exists", "A job of this name is there already.", "It is used as it is.")
     if status == 403:
         return Forbidden(
@@ -290,11 +290,11 @@ def refusal(status: int, words: str) -> SoundstageError:
             f"Nomad does not allow this: {text}.",
             "Check the token in `farm.nomad.token_file` and its policy (docs/guide/nomad.md).",
         )
-    if status == 404 or "not found" in said:
+    if status == 404 or "not found" in lowered:
         return NotFound("nomad.not_found", f"Nomad does not know it: {text}.", "It may be purged.")
     # A server that has just begun, or a cluster whose first leader is still making its keys.
-    beginning = "no cluster leader" in said or "keyring has not been initialized" in said
-    if status >= 500 and (beginning or "rpc error" in said or not said):
+    beginning = "no cluster leader" in lowered or "keyring has not been initialized" in lowered
+    if status >= 500 and (beginning or "rpc error" in lowered or not lowered):
         return Unavailable(
             "nomad.unreachable",
             f"Nomad cannot serve now: {text or status}.",

@@ -1,4 +1,4 @@
-"""Brings tasks to Nomad as soon as they can run there, and takes them back; used by the Nomad scheduler."""
+"""Registers jobs of tasks as soon as they can run, and stops them; used by the Nomad scheduler."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import time
 
 from farm.failures import CANCELLED, failure_from_error
-from farm.nomad.flight import Flight
+from farm.nomad.event_stream import until_reachable
+from farm.nomad.inflight import InFlightTask
 from farm.nomad.outcomes import Outcomes
 from farm.nomad.request import job_id
-from farm.nomad.tower import Tower
-from farm.nomad.watching import until_reachable
+from farm.nomad.state import SchedulerState
 from soundstage.errors import SoundstageError
 from soundstage.telemetry import get_logger
 
@@ -18,63 +18,67 @@ log = get_logger(__name__)
 
 
 class Launcher:
-    """`release` is called whenever there may be room."""
+    """Launches and stops tasks; `release` is called whenever there may be room."""
 
-    def __init__(self, tower: Tower) -> None:
-        self._tower = tower
-        self.outcomes = Outcomes(tower, self.release)
+    def __init__(self, state: SchedulerState) -> None:
+        self._state = state
+        self.outcomes = Outcomes(state, self.release)
 
     def release(self) -> None:
-        """Only what can run goes to Nomad: it keeps all that waits in the memory of its servers."""
-        tower = self._tower
-        if tower.leaving:
+        """Launches queued tasks that can run now. Others stay with us: Nomad holds queued jobs in memory."""
+        state = self._state
+        if state.leaving:
             return
-        for task_id, choice in tower.placer.admit(tower.options.max_running - len(tower.flights)):
-            name = job_id(tower.options.job.prefix, task_id)
-            flight = Flight(tower.ledger.story(task_id), name, choice)
-            self.take(flight)
-            tower.errands.begin(self.launch(flight))
+        for task_id, choice in state.placer.admit(state.options.max_running - len(state.inflight_tasks)):
+            name = job_id(state.options.job.prefix, task_id)
+            inflight = InFlightTask(state.registry.get(task_id), name, choice)
+            self.track(inflight)
+            state.background.start(self.launch(inflight))
 
-    def take(self, flight: Flight) -> None:
-        """From now on it is on the farm's side, and its worker is listened to."""
-        self._tower.flights.add(flight)
-        self._tower.transfer.listen(flight.story.task.id, lambda report: self.outcomes.hear(flight, report))
+    def track(self, inflight: InFlightTask) -> None:
+        """Adds it to the in-flight tasks and subscribes to the reports of its worker."""
+        self._state.inflight_tasks.add(inflight)
+        self._state.transfer.listen(
+            inflight.record.task.id, lambda report: self.outcomes.on_report(inflight, report)
+        )
 
-    async def launch(self, flight: Flight) -> None:
+    async def launch(self, inflight: InFlightTask) -> None:
         """Registers its job, however long Nomad is away."""
-        flight.launches += 1
+        inflight.launches += 1
 
-        def trouble(said: str) -> None:
-            flight.trouble = said
+        def report_trouble(message: str) -> None:
+            inflight.trouble = message
 
         try:
-            await until_reachable(lambda: self._register(flight), trouble)
+            await until_reachable(lambda: self._register(inflight), report_trouble)
         except (OSError, SoundstageError) as error:
-            self.outcomes.end(flight, failure_from_error(error))
+            self.outcomes.end(inflight, failure_from_error(error))
             return
-        if flight.cancelling:
-            await self.stop(flight)
+        if inflight.cancelling:
+            await self.stop(inflight)
 
-    async def stop(self, flight: Flight) -> None:
-        """Until nothing of it runs; after `cancel_s` without news of it, it counts as gone."""
-        if not flight.registered:
+    async def stop(self, inflight: InFlightTask) -> None:
+        """Stops its job and waits until nothing of it runs; after `cancel_s` without an event it counts as
+        gone.
+        """
+        if not inflight.registered:
             return
-        client = self._tower.client
+        client = self._state.client
         try:
-            async with asyncio.timeout(self._tower.options.cancel_s):
-                await until_reachable(lambda: client.stop(flight.job_id), lambda said: None)
-                if not await client.allocations(flight.job_id):
-                    self.outcomes.end(flight, CANCELLED)
-                await flight.settled.wait()
+            async with asyncio.timeout(self._state.options.cancel_s):
+                await until_reachable(lambda: client.stop(inflight.job_id), lambda message: None)
+                if not await client.allocations(inflight.job_id):
+                    self.outcomes.end(inflight, CANCELLED)
+                await inflight.settled.wait()
         except (TimeoutError, SoundstageError) as error:
-            log.warning("farm.nomad.stop_unconfirmed", task=flight.story.task.id, error=str(error))
-            self.outcomes.end(flight, CANCELLED)
+            log.warning("farm.nomad.stop_unconfirmed", task=inflight.record.task.id, error=str(error))
+            self.outcomes.end(inflight, CANCELLED)
 
-    async def _register(self, flight: Flight) -> None:
-        if flight.cancelling:
-            self.outcomes.end(flight, CANCELLED)
+    async def _register(self, inflight: InFlightTask) -> None:
+        if inflight.cancelling:
+            self.outcomes.end(inflight, CANCELLED)
             return
         # Before the call: it may be through on the server and fail on its way back.
-        flight.registered = flight.registering = True
-        await self._tower.registration.register(flight.story.task, flight.job_id, flight.choice)
-        flight.registering, flight.registered_s = False, time.monotonic()
+        inflight.registered = inflight.registering = True
+        await self._state.registration.register(inflight.record.task, inflight.job_id, inflight.choice)
+        inflight.registering, inflight.registered_s = False, time.monotonic()

@@ -1,6 +1,4 @@
-"""What an operator asks of Nomad beside what the farm does by itself: drain, plan, deploy, scale; used by the
-agent's tools.
-"""
+"""Runs the Nomad calls of an operator: drain, plan, deploy, scale; used by the agent's tools."""
 
 from __future__ import annotations
 
@@ -44,7 +42,9 @@ class OperatorClient(NomadClient):
         )
 
     async def plan(self, job: Json) -> Json:
-        """What registering the job would do: `Diff`, `Annotations`, `FailedTGAllocs`, `JobModifyIndex`."""
+        """Returns what registering the job would do: `Diff`, `Annotations`, `FailedTGAllocs`,
+        `JobModifyIndex`.
+        """
         return await self._ask(lambda client: client.job.plan_job(_part(job["ID"]), {"Job": job}, diff=True))
 
     async def deploy(self, job: Json, planned_at: int) -> None:
@@ -70,7 +70,7 @@ class OperatorClient(NomadClient):
         )
 
     async def deploying(self, job_id: str) -> bool:
-        """Whether a deployment of the job goes on: Nomad scales nothing meanwhile."""
+        """Returns whether a deployment of the job goes on: Nomad scales nothing during it."""
         newest = await self._ask(lambda client: client.job.get_deployment(_part(job_id)) or {})
         return newest.get("Status") in (
             "running",
@@ -130,7 +130,7 @@ def _part(name: str) -> str:
 
 
 def _never_sent(error: object) -> bool:
-    """Whether no connection was made, so that Nomad cannot have taken the request."""
+    """Returns whether no connection was made, so that Nomad cannot have taken the request."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None

@@ -1,5 +1,5 @@
-"""How a task ends: what its worker reports, what its allocation says when the worker is silent, and what is
-tidied up afterwards. Used by the parts of the Nomad scheduler.
+"""Ends tasks by the report of their worker, or by their allocation where no report comes, and cleans up after
+them. Used by the parts of the Nomad scheduler.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from avatar.spec.work import WorkEnd, WorkReport
 
 from farm.failures import OUT_OF_GPU_MEMORY
 from farm.nomad.explaining import nomad_log
-from farm.nomad.flight import Flight
-from farm.nomad.tower import Tower
+from farm.nomad.inflight import InFlightTask
+from farm.nomad.state import SchedulerState
 from farm.nomad.verdict import failure_of_allocation, outcome_of
 from farm.states import TaskState
 from soundstage.errors import SoundstageError
@@ -24,96 +24,99 @@ log = get_logger(__name__)
 
 
 class Outcomes:
-    """`on_room` is called when a place has become free."""
+    """Calls `on_room` when a place has become free."""
 
-    def __init__(self, tower: Tower, on_room: Callable[[], None]) -> None:
-        self._tower = tower
+    def __init__(self, state: SchedulerState, on_room: Callable[[], None]) -> None:
+        self._state = state
         self._on_room = on_room
 
-    def hear(self, flight: Flight, report: WorkReport) -> None:
-        """News from its worker."""
-        story, ledger = flight.story, self._tower.ledger
-        if story.ended:
+    def on_report(self, inflight: InFlightTask, report: WorkReport) -> None:
+        """Applies a report of its worker."""
+        record, registry = inflight.record, self._state.registry
+        if record.ended:
             return
-        if story.state is TaskState.QUEUED:
+        if record.state is TaskState.QUEUED:
             # The worker is quicker than the event stream.
-            ledger.move(story, TaskState.PLACED)
-        if story.state is TaskState.PLACED:
-            ledger.move(story, TaskState.RUNNING)
+            registry.move(record, TaskState.PLACED)
+        if record.state is TaskState.PLACED:
+            registry.move(record, TaskState.RUNNING)
         if report.log:
-            story.tail.add(report.log.encode())
+            record.tail.add(report.log.encode())
         for line in report.lines:
-            ledger.line(story, line)
+            registry.add_progress(record, line)
             if isinstance(line, FrameProgress):
-                self._tower.placer.expect(story.task.id, time.time() + line.eta_s)
+                self._state.placer.set_expected_end(record.task.id, time.time() + line.eta_s)
         if report.end is not None:
-            self.hear_end(flight, report.end)
+            self.on_end(inflight, report.end)
 
-    def hear_end(self, flight: Flight, end: WorkEnd) -> None:
+    def on_end(self, inflight: InFlightTask, end: WorkEnd) -> None:
         if end.ended_by == "cancel":
-            # Ours is told when the allocation has ended, for only then is its card free. Of another's we wait
-            # for the allocation that follows.
+            # We end the task when the allocation has ended, for only then is its card free. When somebody
+            # else
+            # cancelled it, we wait for the allocation that follows.
             return
-        job = self._tower.options.job
+        job = self._state.options.job
         program = " ".join(job.program) or job.command
-        self.end(flight, outcome_of(end, program=program, time_limit_s=flight.story.task.time_limit_s))
+        self.end(inflight, outcome_of(end, program=program, time_limit_s=inflight.record.task.time_limit_s))
 
-    async def end_without_word(self, flight: Flight, allocation: dict[str, Any]) -> None:
-        """The worker's word may have gone to another process of ours; then it is on the ticket."""
-        end = await self._tower.transfer.end_of(flight.story.task.id)
+    async def end_without_report(self, inflight: InFlightTask, allocation: dict[str, Any]) -> None:
+        """Ends it by its ticket, where another process of ours took the report, else by its allocation."""
+        end = await self._state.transfer.end_of(inflight.record.task.id)
         if end is not None:
-            self.hear_end(flight, end)
+            self.on_end(inflight, end)
             return
-        flight.story.tail.add((await nomad_log(self._tower.client, flight)).encode())
-        self.end(flight, failure_of_allocation(allocation))
+        inflight.record.tail.add((await nomad_log(self._state.client, inflight)).encode())
+        self.end(inflight, failure_of_allocation(allocation))
 
-    def end(self, flight: Flight, outcome: Finished | Failed) -> None:
-        """Only the first one counts."""
-        if flight.story.ended:
+    def end(self, inflight: InFlightTask, outcome: Finished | Failed) -> None:
+        """Ends it with this outcome; a second outcome changes nothing."""
+        if inflight.record.ended:
             return
-        self._learn_from(flight, outcome)
-        ledger = self._tower.ledger
+        self._record_outcome(inflight, outcome)
+        registry = self._state.registry
         if isinstance(outcome, Finished):
-            ledger.end(flight.story, TaskState.DONE, result=outcome)
+            registry.end(inflight.record, TaskState.DONE, result=outcome)
         else:
-            state = TaskState.CANCELLED if flight.cancelling else TaskState.FAILED
-            ledger.end(flight.story, state, failure=outcome)
-        self._tower.errands.begin(self._settle(flight))
+            end_state = TaskState.CANCELLED if inflight.cancelling else TaskState.FAILED
+            registry.end(inflight.record, end_state, failure=outcome)
+        self._state.background.start(self._settle(inflight))
 
-    def leave(self, flight: Flight, failure: Failed) -> None:
-        """Told to whoever waits here; the job runs on, and its ticket stays open for who comes after us."""
-        if flight.story.ended:
+    def leave(self, inflight: InFlightTask, failure: Failed) -> None:
+        """Ends it for watchers of this process only: the job runs on with an open ticket for the next
+        process.
+        """
+        if inflight.record.ended:
             return
-        self._tower.ledger.end(flight.story, TaskState.CANCELLED, failure=failure)
-        self._tower.transfer.ignore(flight.story.task.id)
-        self._drop(flight)
+        self._state.registry.end(inflight.record, TaskState.CANCELLED, failure=failure)
+        self._state.transfer.ignore(inflight.record.task.id)
+        self._drop(inflight)
 
-    def _learn_from(self, flight: Flight, outcome: Finished | Failed) -> None:
-        node, engine = str((flight.newest or {}).get("NodeID") or ""), flight.story.task.needs.engine
-        if not node or flight.cancelling:
+    def _record_outcome(self, inflight: InFlightTask, outcome: Finished | Failed) -> None:
+        node, engine = str((inflight.newest or {}).get("NodeID") or ""), inflight.record.task.needs.engine
+        if not node or inflight.cancelling:
             return
         if isinstance(outcome, Finished):
-            self._tower.placer.succeeded(node, engine, outcome.peak_vram_mib)
+            self._state.placer.record_success(node, engine, outcome.peak_vram_mib)
         elif outcome.code == OUT_OF_GPU_MEMORY:
-            self._tower.placer.overflowed(engine, flight.choice.vram_mib)
+            self._state.placer.record_overflow(engine, inflight.choice.vram_mib)
         else:
-            self._tower.placer.failed(node, engine, outcome.code)
+            self._state.placer.record_failure(node, engine, outcome.code)
 
-    async def _settle(self, flight: Flight) -> None:
-        """Forgets a task that has ended; its place is free for the next one."""
-        task_id = flight.story.task.id
+    async def _settle(self, inflight: InFlightTask) -> None:
+        """Releases what an ended task held."""
+        task_id = inflight.record.task.id
         try:
-            if task_id not in self._tower.unclaimed:
-                await self._tower.transfer.close(task_id)
-            await self._tower.registration.forget_token(flight.job_id)
+            if task_id not in self._state.unclaimed:
+                await self._state.transfer.close(task_id)
+            await self._state.registration.forget_token(inflight.job_id)
         except SoundstageError as error:
-            # The token is void by its time in any case; tidying comes by later.
+            # The token expires in any case, and the purge of ended jobs removes the rest.
             log.warning("farm.nomad.settle_failed", task=task_id, error=str(error))
         finally:
-            self._drop(flight)
+            self._drop(inflight)
             self._on_room()
 
-    def _drop(self, flight: Flight) -> None:
-        self._tower.placer.release(flight.story.task.id)
-        self._tower.flights.drop(flight)
-        flight.settled.set()
+    def _drop(self, inflight: InFlightTask) -> None:
+        self._state.placer.release(inflight.record.task.id)
+        self._state.inflight_tasks.drop(inflight)
+        inflight.settled.set()

@@ -1,5 +1,5 @@
-"""What an operator wants to see of the cluster: its nodes with their cards and what runs there. Called by
-`soundstage nodes` and the doctor.
+"""Reads the nodes of the cluster with their cards and what runs there. Called by `soundstage nodes` and the
+doctor.
 
 Plain calls that nothing waits for, so python-nomad does them, in a thread; what is on the way of a segment
 goes through farm.nomad.client (docs/decisions/0007-one-nomad-job-per-segment.md).
@@ -16,7 +16,7 @@ from typing import Any
 from nomad.api.exceptions import BaseNomadException, URLNotAuthorizedNomadException
 
 from farm.nomad.address import NomadAddress, engine_address
-from farm.nomad.census import cards_of, lives
+from farm.nomad.inventory import cards_of, lives
 from soundstage.errors import Forbidden, SoundstageError, Unavailable
 from soundstage.http.engines import nomad_client
 
@@ -60,10 +60,10 @@ async def overview(address: NomadAddress) -> ClusterOverview:
 
 def _overview(address: NomadAddress) -> ClusterOverview:
     try:
-        with nomad_client(engine_address(address), TIMEOUT_S) as asked:
-            leader = str(asked.status.leader.get_leader())
-            nodes = asked.nodes.get_nodes(resources=True)
-            allocations = asked.allocations.get_allocations(resources=True)
+        with nomad_client(engine_address(address), TIMEOUT_S) as client:
+            leader = str(client.status.leader.get_leader())
+            nodes = client.nodes.get_nodes(resources=True)
+            allocations = client.allocations.get_allocations(resources=True)
     except (BaseNomadException, OSError) as error:
         raise _known(error) from error
     return ClusterOverview(leader, tuple(node_overview(node, allocations) for node in nodes))

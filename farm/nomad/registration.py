@@ -1,5 +1,5 @@
-"""Brings one task to Nomad: its ticket, its token, its job; and purges the jobs of those that ended long ago.
-Used by the scheduler.
+"""Registers the job of a task with its ticket and token, and purges jobs that ended long ago. Used by the
+scheduler.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = get_logger(__name__)
 class NomadOptions:
     """`control_url` is where workers reach us. `grace_s` is the time of a worker that is told to stop,
     `patience_s` of one that waits for us to come back, `claim_s` of jobs that nobody asks for any more,
-    `cancel_s` after which a cancelled task counts as gone; the waiting line is looked at every `look_s` for
+    `cancel_s` after which a cancelled task counts as gone; the queue is looked at every `look_s` for
     what only time changes.
     """
 
@@ -46,7 +46,7 @@ class NomadOptions:
 
 
 class Registration:
-    """The way of a task to the cluster, and of its job from it."""
+    """Registers and purges jobs."""
 
     def __init__(
         self, client: NomadClient, blobs: BlobStore, transfer: TransferService, options: NomadOptions
@@ -58,7 +58,9 @@ class Registration:
         self._hcl = ""
 
     async def register(self, task: SegmentTask, job_id: str, choice: Choice) -> None:
-        """Ticket, token, job: in this order, so that a worker that starts at once finds what it needs."""
+        """Creates ticket, token and job in this order, so that a worker that starts at once finds all it
+        needs.
+        """
         options = self._options
         order = await order_of(task, self._blobs, grace_s=options.grace_s, patience_s=options.patience_s)
         token = await self._transfer.issue(task, order, job_id, WAITING_LIFETIME_S)
@@ -71,17 +73,17 @@ class Registration:
             return
         known = await self._client.job(job_id)
         if known is not None and (known.get("Meta") or {}).get("ticket") != ticket:
-            # Left by an installation that has lost its database: nobody can hear its worker any more.
+            # Left by an installation that has lost its database: nobody can receive its reports any more.
             log.warning("farm.nomad.stale_job", job=job_id)
             await self._client.stop(job_id, purge=True)
             await self._client.register(job)
 
     async def forget_token(self, job_id: str) -> None:
-        """The task has ended; its job stays until it is purged by its age."""
+        """Deletes the token of an ended task; its job stays until it is purged by its age."""
         await self._client.delete_variable(_variable(job_id))
 
     async def purge_ended(self, in_hand: Container[str]) -> None:
-        """Drops jobs that ended long ago, so that Nomad's memory does not grow with what we have made."""
+        """Drops jobs that ended long ago, so that Nomad's memory does not grow."""
         before_ns = (time.time() - self._options.keep_s) * 1e9
         jobs, _ = await self._client.jobs(f"{self._options.job.prefix}-")
         for job in jobs:
@@ -92,5 +94,5 @@ class Registration:
 
 
 def _variable(job_id: str) -> str:
-    """Where only the tasks of this job can read."""
+    """Returns the path that only the tasks of this job can read."""
     return f"nomad/jobs/{job_id}"

@@ -29,7 +29,7 @@ _NAME_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What is the same for all jobs of an installation. `program` is another worker program than avatar.
+    """Options that all jobs of an installation share. `program` is another worker program than avatar.
 
     `cache_dir` is a folder of the nodes, `cache_volume` a Nomad host volume of theirs; with neither each
     allocation fetches its inputs for itself. Of either the workers keep `cache_mib`. `worker_volume` has the
@@ -59,8 +59,8 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was decided for one placement. `node` and `card` are where it fits best, as a wish: when the book
-    is out of date, Nomad places it elsewhere.
+    """The decision for one placement. `node` and `card` are where it fits best, as an affinity: when the
+    lease table is out of date, Nomad places it elsewhere.
     """
 
     mode: Mode = "whole"
@@ -68,8 +68,8 @@ class Choice:
     card: str = ""
     vram_mib: int = 0
     """What to ask of each card: what the task needs, or more where that was too little before."""
-    compute_told: bool = False
-    """Whether cards of the farm tell their compute capability, so that it may be asked for."""
+    compute_reported: bool = False
+    """True where cards of the farm report their compute capability, so that a job may ask for it."""
     avoid_nodes: Collection[str] = ()
 
 
@@ -90,7 +90,7 @@ def device_request(needs: Needs, choice: Choice) -> dict[str, Any]:
     if needs.gpus == 0:
         return {"gpus": 0}
     vram_mib = max(needs.vram_mib, choice.vram_mib)
-    compute = needs.compute if choice.compute_told else 0
+    compute = needs.compute if choice.compute_reported else 0
     if choice.mode == "whole":
         return {"gpus": needs.gpus, "vram_mib": vram_mib, "device": DEVICE, "compute": compute}
     return {

@@ -8,17 +8,17 @@ from contextlib import suppress
 
 from farm.failures import CANCELLED
 from farm.needs import Needs
-from farm.nomad.census import Eligible
 from farm.nomad.client import NomadClient
+from farm.nomad.event_handlers import ClusterEventHandler
+from farm.nomad.event_stream import ClusterWatch
 from farm.nomad.explaining import nomad_log, sentence_on
-from farm.nomad.flight import Flight
+from farm.nomad.inflight import InFlightTask
+from farm.nomad.inventory import Eligible
 from farm.nomad.launching import Launcher
-from farm.nomad.news import ClusterNews
 from farm.nomad.placer import Placer
 from farm.nomad.registration import NomadOptions, Registration
 from farm.nomad.request import Choice
-from farm.nomad.tower import Tower
-from farm.nomad.watching import ClusterWatch
+from farm.nomad.state import SchedulerState
 from farm.outlook import Outlook
 from farm.states import TaskState
 from farm.tasks import Placement, SegmentTask, TaskEvent
@@ -45,13 +45,13 @@ class NomadScheduler:
         options: NomadOptions,
         expected_s: Callable[[SegmentTask], float | None] = lambda task: None,
     ) -> None:
-        """`expected_s` tells how long a task will probably run."""
+        """`expected_s` estimates how long a task will run."""
         job = options.job
         placer = Placer(Eligible(job.driver, job.node_pool, job.datacenters), expected_s)
         registration = Registration(client, blobs, transfer, options)
-        self._tower = Tower(client, transfer, registration, placer, options)
-        self._launcher = Launcher(self._tower)
-        self._watch = ClusterWatch(client, job.prefix, ClusterNews(self._tower, self._launcher))
+        self._state = SchedulerState(client, transfer, registration, placer, options)
+        self._launcher = Launcher(self._state)
+        self._watch = ClusterWatch(client, job.prefix, ClusterEventHandler(self._state, self._launcher))
         self._taken_over = False
         self._opened = False
 
@@ -64,110 +64,114 @@ class NomadScheduler:
 
     async def submit(self, task: SegmentTask) -> Placement:
         self._open()
-        tower = self._tower
-        story = tower.ledger.find(task.id)
-        if story is None:
-            story = tower.ledger.begin(task)
-            tower.placer.push(task)
+        state = self._state
+        record = state.registry.find(task.id)
+        if record is None:
+            record = state.registry.add(task)
+            state.placer.push(task)
             self._launcher.release()
-        elif task.id in tower.unclaimed:
-            tower.unclaimed.discard(task.id)
-            if story.ended:
-                await tower.transfer.close(task.id)
-        ahead = tower.placer.ahead_of(task.id) if task.id in tower.placer else 0
-        return Placement(task.id, self.name, story.state, ahead)
+        elif task.id in state.unclaimed:
+            state.unclaimed.discard(task.id)
+            if record.ended:
+                await state.transfer.close(task.id)
+        ahead = state.placer.ahead_of(task.id) if task.id in state.placer else 0
+        return Placement(task.id, self.name, record.state, ahead)
 
     def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
-        return self._tower.ledger.watch(task_id)
+        return self._state.registry.watch(task_id)
 
     async def cancel(self, task_id: str, *, for_good: bool = False) -> None:
-        tower = self._tower
-        story, flight = tower.ledger.story(task_id), tower.flights.find(task_id)
-        if tower.placer.remove(task_id):
-            tower.ledger.end(story, TaskState.CANCELLED, failure=CANCELLED)
-        elif flight is not None and tower.leaving and not for_good:
-            self._launcher.outcomes.leave(flight, CANCELLED)
-        elif flight is not None:
-            # Before Nomad hears of it: the reply to the worker's last word says what it may forget.
-            tower.transfer.unwanted(task_id, for_good=for_good)
-            if not flight.cancelling:
-                flight.cancelling = True
-                tower.errands.begin(self._launcher.stop(flight))
+        state = self._state
+        record, inflight = state.registry.get(task_id), state.inflight_tasks.find(task_id)
+        if state.placer.remove(task_id):
+            state.registry.end(record, TaskState.CANCELLED, failure=CANCELLED)
+        elif inflight is not None and state.leaving and not for_good:
+            self._launcher.outcomes.leave(inflight, CANCELLED)
+        elif inflight is not None:
+            # Before Nomad stops the job: the reply to the worker's last report says what it may forget.
+            state.transfer.request_stop(task_id, for_good=for_good)
+            if not inflight.cancelling:
+                inflight.cancelling = True
+                state.background.start(self._launcher.stop(inflight))
 
     async def forget(self, unfinished: Collection[str]) -> None:
-        """On the nodes that still work on it; on others it goes by its age."""
-        wanted = {work for work in unfinished if work}
-        for flight in [*self._tower.flights]:
-            if flight.story.task.unfinished in wanted and not flight.story.ended:
-                await self.cancel(flight.story.task.id, for_good=True)
+        """Cancels such tasks for good; on nodes that hold no such task their files expire."""
+        names = {work for work in unfinished if work}
+        for inflight in [*self._state.inflight_tasks]:
+            if inflight.record.task.unfinished in names and not inflight.record.ended:
+                await self.cancel(inflight.record.task.id, for_good=True)
 
     async def logs(self, task_id: str) -> str:
-        story = self._tower.ledger.story(task_id)
-        return story.tail.text() or await nomad_log(self._tower.client, self._tower.flights.find(task_id))
+        record = self._state.registry.get(task_id)
+        return record.tail.text() or await nomad_log(
+            self._state.client, self._state.inflight_tasks.find(task_id)
+        )
 
     async def explain(self, task_id: str) -> str:
-        return sentence_on(self._tower.ledger.story(task_id), self._tower, self._watch)
+        return sentence_on(self._state.registry.get(task_id), self._state, self._watch)
 
     async def outlook(self, needs: Needs, owner: str) -> Outlook:
-        tower = self._tower
-        places, waiting = tower.placer.outlook(needs, owner, tower.options.max_running)
-        return Outlook(places, tuple(tower.ledger.story(task_id).task for task_id in waiting))
+        state = self._state
+        places, waiting = state.placer.outlook(needs, owner, state.options.max_running)
+        return Outlook(places, tuple(state.registry.get(task_id).task for task_id in waiting))
 
     def left_over(self, task_id: str) -> bool:
-        story = self._tower.ledger.find(task_id)
-        useful = story is not None and (not story.ended or story.state is TaskState.DONE)
-        return useful and task_id in self._tower.unclaimed
+        record = self._state.registry.find(task_id)
+        useful = record is not None and (not record.ended or record.state is TaskState.DONE)
+        return useful and task_id in self._state.unclaimed
 
     def leave(self) -> None:
-        self._tower.leaving = True
+        self._state.leaving = True
 
     async def close(self) -> None:
-        tower = self._tower
-        flights = [*tower.flights]
-        for story in tower.ledger:
-            if not story.ended:
-                await self.cancel(story.task.id)
-        if flights:
-            await asyncio.wait([asyncio.ensure_future(flight.settled.wait()) for flight in flights])
-        await tower.errands.call_off()
-        await tower.client.close()
+        state = self._state
+        inflight_tasks = [*state.inflight_tasks]
+        for record in state.registry:
+            if not record.ended:
+                await self.cancel(record.task.id)
+        if inflight_tasks:
+            await asyncio.wait(
+                [asyncio.ensure_future(inflight.settled.wait()) for inflight in inflight_tasks]
+            )
+        await state.background.cancel_all()
+        await state.client.close()
 
     async def _take_over(self) -> None:
-        tower, outcomes = self._tower, self._launcher.outcomes
-        for ticket in await tower.transfer.open_tickets():
-            story = tower.ledger.begin(ticket.task)
-            flight = Flight(story, ticket.job_id, Choice(), registered=True)
-            tower.unclaimed.add(ticket.task.id)
-            self._launcher.take(flight)
+        state, outcomes = self._state, self._launcher.outcomes
+        for ticket in await state.transfer.open_tickets():
+            record = state.registry.add(ticket.task)
+            inflight = InFlightTask(record, ticket.job_id, Choice(), registered=True)
+            state.unclaimed.add(ticket.task.id)
+            self._launcher.track(inflight)
             if ticket.end is not None:
-                tower.ledger.move(story, TaskState.PLACED)
-                tower.ledger.move(story, TaskState.RUNNING)
-                outcomes.hear_end(flight, ticket.end)
+                state.registry.move(record, TaskState.PLACED)
+                state.registry.move(record, TaskState.RUNNING)
+                outcomes.on_end(inflight, ticket.end)
             else:
-                tower.errands.begin(self._drop_unless_claimed(flight))
+                state.background.start(self._drop_unless_claimed(inflight))
 
-    async def _drop_unless_claimed(self, flight: Flight) -> None:
-        await asyncio.sleep(self._tower.options.claim_s)
-        task_id = flight.story.task.id
-        if task_id in self._tower.unclaimed and not flight.story.ended:
+    async def _drop_unless_claimed(self, inflight: InFlightTask) -> None:
+        await asyncio.sleep(self._state.options.claim_s)
+        task_id = inflight.record.task.id
+        if task_id in self._state.unclaimed and not inflight.record.ended:
             log.warning("farm.nomad.unclaimed", task=task_id)
             await self.cancel(task_id)
 
     def _open(self) -> None:
         if not self._opened:
             self._opened = True
-            for errand in (self._watch.run(), self._look_at_the_line(), self._tidy()):
-                self._tower.errands.begin(errand)
+            for loop in (self._watch.run(), self._recheck_queue(), self._purge_ended_jobs()):
+                self._state.background.start(loop)
 
-    async def _look_at_the_line(self) -> None:
-        """What the passing of time alone changes: nodes are forgiven, and cards held for who waits long."""
+    async def _recheck_queue(self) -> None:
+        """Admits again after what time alone changes: blocked nodes expire, long waits get cards held."""
         while True:
-            await asyncio.sleep(self._tower.options.look_s)
-            self._tower.placer.forget_old()
+            await asyncio.sleep(self._state.options.look_s)
+            self._state.placer.forget_old()
             self._launcher.release()
 
-    async def _tidy(self) -> None:
+    async def _purge_ended_jobs(self) -> None:
         while True:
             with suppress(SoundstageError):
-                await self._tower.registration.purge_ended(self._tower.flights)
-            await asyncio.sleep(min(600.0, self._tower.options.keep_s))
+                await self._state.registration.purge_ended(self._state.inflight_tasks)
+            await asyncio.sleep(min(600.0, self._state.options.keep_s))

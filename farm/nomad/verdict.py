@@ -43,7 +43,7 @@ def failure_of_allocation(allocation: dict[str, Any]) -> Failed:
     node = allocation.get("NodeName") or "the node"
     for state in (allocation.get("TaskStates") or {}).values():
         for event in reversed(state.get("Events") or ()):
-            said = str(event.get("DisplayMessage") or event.get("Message") or "")[:300]
+            detail = str(event.get("DisplayMessage") or event.get("Message") or "")[:300]
             kind = event.get("Type")
             if (event.get("Details") or {}).get("oom_killed") == "true" or kind == "OOM Killed":
                 return Failed(
@@ -54,13 +54,13 @@ def failure_of_allocation(allocation: dict[str, Any]) -> Failed:
             if kind in ("Driver Failure", "Setup Failure", "Failed Validation", "Template"):
                 return Failed(
                     code="worker.not_started",
-                    message=f"The worker could not be started on {node}: {said.rstrip('.')}.",
+                    message=f"The worker could not be started on {node}: {detail.rstrip('.')}.",
                     hint="Check farm.nomad.command and farm.nomad.driver on that node.",
                 )
             if kind == "Terminated":
                 return Failed(
                     code="worker.crashed",
-                    message=f"The worker on {node} ended without a word: {said.rstrip('.')}.",
+                    message=f"The worker on {node} ended without a word: {detail.rstrip('.')}.",
                     hint="Retry; if it stays, read the log of the render.",
                 )
     return LOST

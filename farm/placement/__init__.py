@@ -1,31 +1,31 @@
-"""Who runs where and when: cards, leases, the waiting line, and why something waits. Pure logic, called by
+"""Placement of tasks on nodes and cards: leases, the queue, wait reasons, forecasts. Pure logic, called by
 the Nomad adapter.
 """
 
-from farm.placement.blocklist import Avoided, BlockList
-from farm.placement.book import Book, Reconciled
+from farm.placement.blocklist import AvoidedNode, BlockList
 from farm.placement.cards import SHARE_MIB, Card, CardKind, CardUse, Constraint, Node, Request
-from farm.placement.leases import Lease, Spot
-from farm.placement.line import LineRules, WaitingLine
+from farm.placement.lease_table import LeaseTable, ReconcileResult
+from farm.placement.leases import Assignment, Lease
 from farm.placement.peaks import Peaks
+from farm.placement.queue import FairQueue, QueueRules
 from farm.placement.retry import Retries
 
 __all__ = [
     "SHARE_MIB",
-    "Avoided",
+    "Assignment",
+    "AvoidedNode",
     "BlockList",
-    "Book",
     "Card",
     "CardKind",
     "CardUse",
     "Constraint",
+    "FairQueue",
     "Lease",
-    "LineRules",
+    "LeaseTable",
     "Node",
     "Peaks",
-    "Reconciled",
+    "QueueRules",
+    "ReconcileResult",
     "Request",
     "Retries",
-    "Spot",
-    "WaitingLine",
 ]

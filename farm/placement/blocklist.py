@@ -1,5 +1,5 @@
-"""Nodes on which an engine has failed, avoided for a while; told by the Nomad adapter, read by the waiting
-line and `explain`.
+"""Blocks nodes for an engine that has failed there, for a while; written by the Nomad adapter, read by the
+queue and `explain`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ HALF_LIFE_S = 1800.0
 LIMIT = 2.5
 """Three failures within some minutes are over it; three within some hours are not."""
 FORGIVEN = 1.0
-SURELY_S = 600.0
+CERTAIN_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Avoided:
+class AvoidedNode:
     node_id: str
     engine: str
     failures: int
-    """In the row that led to it."""
+    """Failures in a row that led to it."""
     until_s: float
 
 
@@ -40,10 +40,12 @@ class BlockList:
         self._half_life_s = half_life_s
         self._scores: dict[str, dict[str, _Score]] = {}
 
-    def failed(self, node_id: str, engine: str, now_s: float, *, surely: bool = False) -> Avoided | None:
-        """Only for failures that may be the node's fault: not for a bad spec. What is avoided now, or None.
+    def record_failure(
+        self, node_id: str, engine: str, now_s: float, *, certain: bool = False
+    ) -> AvoidedNode | None:
+        """Counts a failure that may be the node's fault, not a bad spec. Returns the block, or None.
 
-        `surely`: nothing else can be the cause, as with a full disk; avoided at once, for some minutes.
+        `certain`: nothing else can be the cause, as with a full disk; blocked at once, for some minutes.
         """
         score = self._scores.setdefault(engine, {}).setdefault(node_id, _Score(at_s=now_s))
         value = self._value(score, now_s)
@@ -52,25 +54,25 @@ class BlockList:
         score.value, score.at_s = value + 1.0, max(now_s, score.at_s)
         if score.value > LIMIT:
             score.until_s = score.at_s + self._half_life_s * math.log2(score.value / FORGIVEN)
-        if surely:
-            score.until_s = max(score.until_s, score.at_s + SURELY_S)
-        return self.avoided(node_id, engine, now_s)
+        if certain:
+            score.until_s = max(score.until_s, score.at_s + CERTAIN_S)
+        return self.find_avoided(node_id, engine, now_s)
 
-    def succeeded(self, node_id: str, engine: str) -> None:
-        """Also what a person calls to clear an entry."""
+    def record_success(self, node_id: str, engine: str) -> None:
+        """Removes the entry; an operator calls it too, to clear a block."""
         nodes = self._scores.get(engine, {})
         nodes.pop(node_id, None)
         if not nodes:
             self._scores.pop(engine, None)
 
-    def avoided(self, node_id: str, engine: str, now_s: float) -> Avoided | None:
+    def find_avoided(self, node_id: str, engine: str, now_s: float) -> AvoidedNode | None:
         score = self._scores.get(engine, {}).get(node_id)
         if score is None or score.until_s <= now_s:
             return None
-        return Avoided(node_id, engine, score.failures, score.until_s)
+        return AvoidedNode(node_id, engine, score.failures, score.until_s)
 
     def nodes(self, engine: str, now_s: float) -> frozenset[str]:
-        """Nodes that this engine stays away from now."""
+        """Returns the nodes that are blocked for this engine now."""
         scores = self._scores.get(engine)
         if not scores:
             return frozenset()
@@ -81,7 +83,7 @@ class BlockList:
         for engine, nodes in list(self._scores.items()):
             for node_id, score in list(nodes.items()):
                 if score.until_s <= now_s and self._value(score, now_s) < FORGIVEN / 8:
-                    self.succeeded(node_id, engine)
+                    self.record_success(node_id, engine)
 
     def _value(self, score: _Score, now_s: float) -> float:
         return score.value * math.exp2(-max(0.0, now_s - score.at_s) / self._half_life_s)

@@ -1,6 +1,4 @@
-"""Cards, nodes and what a segment asks of them, as plain data; the whole of `farm.placement` works on
-these.
-"""
+"""Cards, nodes and requests as plain data; all of `farm.placement` works on these."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ class CardUse(StrEnum):
 
 
 class CardKind(NamedTuple):
-    """What requests may ask about a card; equal cards have equal kinds, and a farm has few of them."""
+    """The properties of a card that requests may ask for; a farm has few kinds."""
 
     model: str
     memory_mib: int
@@ -56,9 +54,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A machine of the farm. `shared` tells how its plugin announces cards; a drained node takes nothing
-    new.
-    """
+    """A machine of the farm. `shared` is how its plugin announces cards; a drained node takes nothing new."""
 
     id: str
     name: str
@@ -101,7 +97,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Request:
-    """One run of the worker that wants a place. `owner` is the render, for fairness between renders.
+    """One run of the worker that needs a place. `owner` is the render, for fairness between renders.
 
     With shares `needs.vram_mib` is what the whole segment takes at its peak; on whole cards it is the least
     memory of each card.
@@ -115,7 +111,7 @@ class Request:
     """Any of these; empty for any model."""
     constraints: tuple[Constraint, ...] = ()
     expected_s: float | None = None
-    """How long it will run, as `farm.placement.history` says; None when nobody knows."""
+    """How long it will run, as `farm.placement.history` estimates; None when it is not known."""
 
     def __post_init__(self) -> None:
         needs = self.needs
@@ -148,8 +144,8 @@ class Request:
     def may_take_whole(self) -> bool:
         return self.use is not CardUse.SHARED and self.needs.gpus > 0
 
-    def likes(self, kind: CardKind) -> bool:
-        """Model and attributes are right, whatever the size."""
+    def accepts(self, kind: CardKind) -> bool:
+        """Returns whether model and attributes match, whatever the size."""
         return (not self.models or kind.model in self.models) and all(c.holds(kind) for c in self.constraints)
 
 

@@ -1,4 +1,4 @@
-"""Whether a render can be ready by a given time, said honestly; asked by the studio for "ready by 17:00".
+"""Forecasts whether a render can be ready by a deadline; called by the studio for "ready by 17:00".
 
 The forecast is list scheduling: each segment starts where a place becomes free first, in the order of the
 line (R. L. Graham, Bounds for certain multiprocessing anomalies, 1966), once with likely and once with
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from farm.placement import words
-from farm.placement.book import Book
+from farm.placement import text
 from farm.placement.cards import Request
 from farm.placement.history import Estimate
+from farm.placement.lease_table import LeaseTable
 
 AT_ONCE = Estimate(0.0, 0.0)
 
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Job:
     """`scenes` are those still to be made, `finish` the assembly after the last, `ahead` what runs before
-    them on the same places. None stands for a step of which nobody knows how long it takes.
+    them on the same places. None is a step whose duration is not known.
     """
 
     scenes: Sequence[Estimate | None]
@@ -54,51 +54,53 @@ class Forecast:
 
 
 def forecast(
-    job: Job, places: Sequence[float], now_s: float, deadline_s: float, *, clock: words.Clock | None = None
+    job: Job, places: Sequence[float], now_s: float, deadline_s: float, *, clock: text.Clock | None = None
 ) -> Forecast:
     """`places` are the moments from which one segment at a time can run, one entry per place
     (`places_for`).
     """
-    clock = clock or words.local_clock(now_s)
-    wanted = clock(deadline_s)
+    clock = clock or text.local_clock(now_s)
+    deadline = clock(deadline_s)
     steps = [*job.scenes, job.finish, *job.ahead]
     known = [step for step in steps if step is not None]
     if len(known) < len(steps):
         missing = len(steps) - len(known)
         sentence = (
-            f"nobody knows yet whether it is ready by {wanted}: "
-            f"{words.count(missing, 'step has', 'steps have')} never run here; the first that ends will tell"
+            f"nobody knows yet whether it is ready by {deadline}: "
+            f"{text.count(missing, 'step has', 'steps have')} never run here; the first that ends will tell"
         )
         return Forecast(Verdict.UNKNOWN, math.inf, math.inf, sentence)
     likely_s = _ready(job, places, now_s, slow=False)
     slow_s = _ready(job, places, now_s, slow=True)
     if slow_s <= deadline_s:
-        sentence = f"ready at about {clock(likely_s)}, by {clock(slow_s)} even when slow; wanted by {wanted}"
+        sentence = (
+            f"ready at about {clock(likely_s)}, by {clock(slow_s)} even when slow; wanted by {deadline}"
+        )
         return Forecast(Verdict.YES, likely_s, slow_s, sentence)
     enough = _enough_places(job, now_s, deadline_s)
     more = _more(enough, len(places))
     if likely_s <= deadline_s:
         sentence = f"may be late: ready at about {clock(likely_s)}, but only by {clock(slow_s)} when slow"
-        return Forecast(Verdict.PERHAPS, likely_s, slow_s, f"{sentence}; wanted by {wanted}{more}", enough)
+        return Forecast(Verdict.PERHAPS, likely_s, slow_s, f"{sentence}; wanted by {deadline}{more}", enough)
     if math.isinf(likely_s):
         reason = "nothing that could run it is going to be free"
     else:
-        reason = f"{words.count(len(job.scenes), 'scene is', 'scenes are')} ready at about {clock(likely_s)}"
+        reason = f"{text.count(len(job.scenes), 'scene is', 'scenes are')} ready at about {clock(likely_s)}"
     if enough is None:
         alone = _ready(replace(job, ahead=()), [now_s] * max(1, len(job.scenes)), now_s, slow=False)
         reason += f", and not before {clock(alone)} with a place for each at once"
-    return Forecast(Verdict.NO, likely_s, slow_s, f"cannot be ready by {wanted}: {reason}{more}", enough)
+    return Forecast(Verdict.NO, likely_s, slow_s, f"cannot be ready by {deadline}: {reason}{more}", enough)
 
 
 def places_for(
-    book: Book, request: Request, now_s: float, avoid: frozenset[str] = frozenset(), most: int = 64
+    table: LeaseTable, request: Request, now_s: float, avoid: frozenset[str] = frozenset(), most: int = 64
 ) -> list[float]:
-    """When segments like this one can start on the farm as it is, one entry per place, the soonest first.
-    Leases whose end nobody knows never end here: a forecast may be late by them, never early.
+    """Returns when segments like this one can start on the farm as it is, one entry per place, the soonest
+    first. Leases whose end is not known never end here: a forecast may be late by them, never early.
     """
-    copy = book.part([node.id for node in book.nodes])
+    copy = table.subset([node.id for node in table.nodes])
     ends = sorted(
-        (lease.expected_end_s, lease.id) for lease in book.leases if lease.expected_end_s is not None
+        (lease.expected_end_s, lease.id) for lease in table.leases if lease.expected_end_s is not None
     )
     found: list[float] = []
     moments = [(now_s, ""), *((max(now_s, end_s), lease_id) for end_s, lease_id in ends)]
@@ -135,7 +137,7 @@ def _seconds(step: Estimate | None, *, slow: bool) -> float:
 
 
 def _enough_places(job: Job, now_s: float, deadline_s: float) -> int | None:
-    """The fewest places, all free now, with which it is likely in time. More places never make list
+    """Returns the fewest places, all free now, with which it is likely in time. More places never make list
     scheduling of independent steps later, so the first that will do can be searched by halves.
     """
     low, high = 1, max(1, len(job.scenes) + len(job.ahead))
@@ -154,5 +156,5 @@ def _more(enough: int | None, have: int) -> str:
     return (
         ""
         if enough is None
-        else f"; {words.count(enough, 'free place', 'free places')} now would do ({have} here)"
+        else f"; {text.count(enough, 'free place', 'free places')} now would do ({have} here)"
     )

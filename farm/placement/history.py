@@ -1,5 +1,5 @@
-"""How long stages took here, and how long they will take; fed by the studio when a segment ends, asked
-for deadlines and for the expected end of leases.
+"""Estimates how long stages will take from how long they took here; used for deadlines and for the expected
+end of leases.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-KEPT = 64
+MAX_RUNS = 64
 SIGMA_OF_MAD = 1.4826
 """Median absolute deviation to standard deviation, for a normal distribution (Rousseeuw and Croux, 1993)."""
 SLOW = 1.645
@@ -44,13 +44,15 @@ class History:
     def __init__(self) -> None:
         self._rates: dict[str, deque[float]] = {}
 
-    def ended(self, stage: str, units: float, seconds: float) -> None:
-        """A run that succeeded; failures say nothing about speed. Nonsense (no work, no time) is not kept."""
+    def record_run(self, stage: str, units: float, seconds: float) -> None:
+        """Adds a run that succeeded; failures say nothing about speed. Runs without work or time are
+        ignored.
+        """
         if units > 0 and seconds >= 0:
-            self._rates.setdefault(stage, deque(maxlen=KEPT)).append(seconds / units)
+            self._rates.setdefault(stage, deque(maxlen=MAX_RUNS)).append(seconds / units)
 
     def estimate(self, stage: str, units: float) -> Estimate | None:
-        """None when the stage never ended here: nobody knows."""
+        """Returns an estimate, or None when the stage never ended here."""
         rates = self._rates.get(stage)
         if not rates:
             return None

@@ -1,4 +1,4 @@
-"""A lease: what one segment holds of one node; written by the book, carried into the job by the Nomad
+"""A lease: what one task holds of one node; created by the lease table, written into the job by the Nomad
 adapter.
 """
 
@@ -10,8 +10,8 @@ from farm.placement.cards import SHARE_MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """Where a request fits now. `shares` 0 means the cards as a whole; no cards means CPU only."""
+class Assignment:
+    """A node, and cards of it. `shares` 0 means the cards as a whole; no cards means CPU only."""
 
     node_id: str
     cards: tuple[str, ...] = ()
@@ -20,14 +20,14 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Times are POSIX seconds. `id` is the request's. Allocations of strangers are leases with an empty
+    """Times are POSIX seconds. `id` is the request's. Allocations of others are leases with an empty
     owner.
     """
 
     id: str
     owner: str
     engine: str
-    spot: Spot
+    assignment: Assignment
     cpu_mhz: int
     memory_mib: int
     peak_mib: int = 0
@@ -37,5 +37,5 @@ class Lease:
 
     @property
     def cap_mib(self) -> int:
-        """What its stages may take together on a shared card; 0 when the cards are its own."""
-        return self.spot.shares * SHARE_MIB
+        """GPU memory that its stages may take together on a shared card; 0 when the cards are its own."""
+        return self.assignment.shares * SHARE_MIB

@@ -17,8 +17,8 @@ from soundstage.errors import Invalid, NotFound
 async def order_of(task: SegmentTask, blobs: BlobStore, *, grace_s: float, patience_s: float) -> WorkOrder:
     """Raises NotFound for an input that is gone, Invalid for a path that leaves the task's folder."""
     files = [] if task.spec_sha256 is None else [await _file(blobs, task.spec_sha256, SPEC_FILE)]
-    for wanted in task.inputs:
-        files.append(await _file(blobs, wanted.sha256, wanted.path))
+    for task_input in task.inputs:
+        files.append(await _file(blobs, task_input.sha256, task_input.path))
     return WorkOrder(
         task_id=task.id,
         arguments=tuple(worker_arguments(task, blobs=Path(BLOBS_PLACE), cache=Path(CACHE_PLACE))),

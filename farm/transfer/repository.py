@@ -23,7 +23,7 @@ class FarmTickets:
         await self._session.flush()
 
     async def open(self) -> Sequence[FarmTicket]:
-        """Those of tasks that nobody has closed, the oldest first."""
+        """Returns tickets that nobody has closed, the oldest first."""
         found = await self._session.scalars(
             select(FarmTicket).where(FarmTicket.closed.is_(False)).order_by(FarmTicket.created_at)
         )

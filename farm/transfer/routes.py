@@ -21,16 +21,16 @@ def transfer_router(transfer: TransferService, *, upload_mib: int) -> APIRouter:
     """`upload_mib` bounds each file that a worker brings."""
     admit = TransferAdmission(transfer)
 
-    async def admitted(task_id: str, connection: HTTPConnection) -> None:
+    async def admit_worker(task_id: str, connection: HTTPConnection) -> None:
         await admit(connection)
 
     router = APIRouter(
-        prefix=TRANSFER_PREFIX, tags=["farm"], dependencies=[Depends(public(REASON)), Depends(admitted)]
+        prefix=TRANSFER_PREFIX, tags=["farm"], dependencies=[Depends(public(REASON)), Depends(admit_worker)]
     )
 
     @router.get("/{task_id}/order")
     async def order(task_id: str) -> WorkOrder:
-        """What to do, and which files it needs."""
+        """Returns the order of the task with the files that it needs."""
         return await transfer.order(task_id)
 
     @router.get("/{task_id}/blobs/{sha256}", response_class=FileResponse)

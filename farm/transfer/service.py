@@ -1,4 +1,4 @@
-"""Tickets: who may fetch and bring what, the reports that come in, and the end, which is kept."""
+"""Keeps tickets: which worker may fetch and upload what, its reports, and the end of its task."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class TransferService:
         self._listeners: dict[str, Listener] = {}
         self._runs: dict[str, _Run] = {}
         self._brought: dict[str, set[str]] = {}
-        self._unwanted: dict[str, bool] = {}
+        self._stopping: dict[str, bool] = {}
         """Tasks whose worker shall stop, and whether for good."""
 
     async def issue(self, task: SegmentTask, order: WorkOrder, job_id: str, lifetime_s: float) -> str:
-        """The token of a task, told this once. Issued again, the token before is void."""
+        """Returns a new token of a task, this once. The token before is void."""
         token = secrets.token_urlsafe(32)
         async with self._db.transaction() as session:
             tickets = FarmTickets(session)
@@ -92,7 +92,7 @@ class TransferService:
             ]
 
     async def limit(self, task_id: str, lifetime_s: float) -> None:
-        """The token is good for so long from now: told when the work has been given a place."""
+        """The token is good for so long from now: called when the task has got a place."""
         async with self._db.transaction() as session:
             ticket = await FarmTickets(session).find(task_id)
             if ticket is not None:
@@ -107,7 +107,7 @@ class TransferService:
         self._listeners.pop(task_id, None)
         self._runs.pop(task_id, None)
         self._brought.pop(task_id, None)
-        self._unwanted.pop(task_id, None)
+        self._stopping.pop(task_id, None)
 
     def listen(self, task_id: str, listener: Listener) -> None:
         """`listener` hears each report once, in its order."""
@@ -118,16 +118,16 @@ class TransferService:
         self._listeners.pop(task_id, None)
 
     async def end_of(self, task_id: str) -> WorkEnd | None:
-        """How the task ended, if its worker has told."""
+        """Returns how the task ended, if its worker has reported that."""
         async with self._db.session() as session:
             ticket = await FarmTickets(session).find(task_id)
             return None if ticket is None or ticket.end is None else WorkEnd.model_validate(ticket.end)
 
-    def unwanted(self, task_id: str, *, for_good: bool = False) -> None:
-        """The next report of its worker is answered with `stop`: works also while Nomad is away. for_good:
-        and with `forget`.
+    def request_stop(self, task_id: str, *, for_good: bool = False) -> None:
+        """Answers the next report of its worker with `stop`, also while Nomad is away; for_good: and with
+        `forget`.
         """
-        self._unwanted[task_id] = for_good or self._unwanted.get(task_id, False)
+        self._stopping[task_id] = for_good or self._stopping.get(task_id, False)
 
     async def admit(self, task_id: str, token: str) -> None:
         """Raises unless `token` is the one of this task, and still good."""
@@ -156,7 +156,7 @@ class TransferService:
         return order.model_copy(update={"environment": {**order.environment, **values}})
 
     async def input_path(self, task_id: str, sha256: str) -> Path:
-        """Where an input of this task lies; any other blob is forbidden."""
+        """Returns the path of an input of this task; any other blob is forbidden."""
         order = await self.order(task_id)
         if sha256 not in {*(file.sha256 for file in order.files), *(blob.sha256 for blob in order.blobs)}:
             raise Forbidden(
@@ -195,10 +195,10 @@ class TransferService:
             listener = self._listeners.get(task_id)
             if listener is not None:
                 listener(report)
-        return self._reply(task_id, stop=task_id in self._unwanted)
+        return self._reply(task_id, stop=task_id in self._stopping)
 
     def _reply(self, task_id: str, *, stop: bool) -> WorkReply:
-        forget = self._unwanted.get(task_id, False)
+        forget = self._stopping.get(task_id, False)
         return WorkReply(stop=stop, forget=True) if forget else WorkReply(stop=stop)
 
     async def _keep(self, task_id: str, end: WorkEnd) -> WorkEnd:

@@ -20,7 +20,7 @@ from nomad_cluster import NomadAgent, nomad_program  # type: ignore[import-not-f
 from waiting import eventually
 
 from farm.nomad import NomadAddress, NomadClient
-from farm.nomad.watching import MAY_PASS
+from farm.nomad.event_stream import MAY_PASS
 from soundstage.errors import Forbidden, Invalid, Unavailable
 
 pytestmark = pytest.mark.root
@@ -180,7 +180,7 @@ async def test_a_broken_job_file_is_refused_with_nomads_words(client: NomadClien
     ],
 )
 async def test_a_cluster_that_is_beginning_is_waited_for(status: int, words: str) -> None:
-    """`Unavailable` leaves the task in the line; `Invalid` would end it."""
+    """`Unavailable` leaves the task in the queue; `Invalid` would end it."""
 
     async def answer(_request: Request) -> Reply:
         return Reply(status, words.encode())

@@ -166,6 +166,6 @@ async def test_an_idle_farm_asks_nomad_for_nothing(scheduler: Any) -> None:
     async def note(request: Any) -> None:
         asked.append(str(request.url))
 
-    scheduler._tower.client._http.event_hooks["request"].append(note)
+    scheduler._state.client._http.event_hooks["request"].append(note)
     await asyncio.sleep(8)
     assert asked == []

@@ -47,8 +47,8 @@ def test_whole_cards_are_counted_and_each_is_large_enough() -> None:
 def test_a_compute_capability_is_asked_for_where_cards_tell_theirs() -> None:
     turing = Needs(gpus=1, vram_mib=8192, compute=75)
     assert device_request(turing, Choice())["compute"] == 0
-    assert device_request(turing, Choice(compute_told=True))["compute"] == 75
-    assert device_request(turing, Choice(mode="shared", compute_told=True))["compute"] == 75
+    assert device_request(turing, Choice(compute_reported=True))["compute"] == 75
+    assert device_request(turing, Choice(mode="shared", compute_reported=True))["compute"] == 75
 
 
 @pytest.mark.parametrize(("vram_mib", "shares"), [(2048, 2), (2049, 3), (100, 1)])

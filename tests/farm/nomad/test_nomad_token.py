@@ -12,7 +12,7 @@ import pytest
 from nomad_cluster import NomadAgent
 
 from farm.nomad import NomadAddress, NomadClient, NomadScheduler
-from farm.nomad.watching import until_reachable
+from farm.nomad.event_stream import until_reachable
 from farm.states import TaskState
 from soundstage.errors import Forbidden, Invalid
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 
 from farm.needs import Needs
-from farm.placement import Book, Card, CardUse, Lease, Node, Request
+from farm.placement import Card, CardUse, Lease, LeaseTable, Node, Request
 
 MODELS = (("RTX 2080", 8192), ("RTX A5000", 24576), ("L40S", 46068))
 
@@ -63,8 +63,8 @@ def any_node(chance: random.Random, name: str) -> Node:
     return replace(made, drained=chance.random() < 0.1)
 
 
-def any_farm(chance: random.Random, nodes: int = 6) -> Book:
-    return Book(any_node(chance, f"n{number}") for number in range(nodes))
+def any_farm(chance: random.Random, nodes: int = 6) -> LeaseTable:
+    return LeaseTable(any_node(chance, f"n{number}") for number in range(nodes))
 
 
 def any_request(chance: random.Random, name: str, owners: int = 4) -> Request:
@@ -83,48 +83,48 @@ def any_request(chance: random.Random, name: str, owners: int = 4) -> Request:
     )
 
 
-def audit(book: Book) -> None:
+def audit(table: LeaseTable) -> None:
     """Adds up what is taken from the leases alone and compares it with what there is and with what the
     book says.
     """
     taken: Counter[tuple[str, str]] = Counter()
     cpu_mhz: Counter[str] = Counter()
     memory_mib: Counter[str] = Counter()
-    for lease in book.leases:
-        cpu_mhz[lease.spot.node_id] += lease.cpu_mhz
-        memory_mib[lease.spot.node_id] += lease.memory_mib
-        for uuid in lease.spot.cards:
-            taken[lease.spot.node_id, uuid] += lease.spot.shares or 1
-    for desk in book.desks():
-        node_id = desk.node.id
-        assert desk.cpu_mhz == cpu_mhz[node_id] <= desk.node.cpu_mhz
-        assert desk.memory_mib == memory_mib[node_id] <= desk.node.memory_mib
-        for one in desk.node.cards:
-            room = one.shares if desk.node.shared else 1
-            assert desk.taken.get(one.uuid, 0) == taken[node_id, one.uuid] <= room
+    for lease in table.leases:
+        cpu_mhz[lease.assignment.node_id] += lease.cpu_mhz
+        memory_mib[lease.assignment.node_id] += lease.memory_mib
+        for uuid in lease.assignment.cards:
+            taken[lease.assignment.node_id, uuid] += lease.assignment.shares or 1
+    for usage in table.usages():
+        node_id = usage.node.id
+        assert usage.cpu_mhz == cpu_mhz[node_id] <= usage.node.cpu_mhz
+        assert usage.memory_mib == memory_mib[node_id] <= usage.node.memory_mib
+        for one in usage.node.cards:
+            room = one.shares if usage.node.shared else 1
+            assert usage.taken.get(one.uuid, 0) == taken[node_id, one.uuid] <= room
 
 
-def rights(book: Book, lease: Lease, wanted: Request) -> None:
+def rights(table: LeaseTable, lease: Lease, wanted: Request) -> None:
     """The lease is what the request asked for."""
-    desk = book.desk(lease.spot.node_id)
-    assert desk is not None
-    assert not desk.node.drained
-    cards = [desk.cards[uuid] for uuid in lease.spot.cards]
-    assert len(set(lease.spot.cards)) == len(cards) == wanted.needs.gpus
+    usage = table.usage(lease.assignment.node_id)
+    assert usage is not None
+    assert not usage.node.drained
+    cards = [usage.cards[uuid] for uuid in lease.assignment.cards]
+    assert len(set(lease.assignment.cards)) == len(cards) == wanted.needs.gpus
     assert all(not one.fault and one.memory_mib >= wanted.needs.vram_mib for one in cards)
     assert len({one.kind for one in cards}) <= 1
     if cards:
-        assert desk.node.shared == bool(lease.spot.shares)
-        assert wanted.may_share if desk.node.shared else wanted.may_take_whole
-        assert not desk.node.shared or lease.cap_mib >= wanted.needs.vram_mib
+        assert usage.node.shared == bool(lease.assignment.shares)
+        assert wanted.may_share if usage.node.shared else wanted.may_take_whole
+        assert not usage.node.shared or lease.cap_mib >= wanted.needs.vram_mib
 
 
-def accounts(book: Book) -> dict[str, object]:
+def accounts(table: LeaseTable) -> dict[str, object]:
     """All that a book knows but for the order in which it came to know it."""
     return {
-        "leases": {lease.id: lease for lease in book.leases},
-        "desks": {desk.node.id: desk for desk in book.desks()},
-        "shared": {kind: shelves.levels() for kind, shelves in book._racks.shared.items()},
-        "whole": {kind: shelves.levels() for kind, shelves in book._racks.whole.items()},
-        "machines": (book._racks.plain_machines.levels(), book._racks.card_machines.levels()),
+        "leases": {lease.id: lease for lease in table.leases},
+        "desks": {usage.node.id: usage for usage in table.usages()},
+        "shared": {kind: buckets.levels() for kind, buckets in table._capacity.shared.items()},
+        "whole": {kind: buckets.levels() for kind, buckets in table._capacity.whole.items()},
+        "machines": (table._capacity.plain_machines.levels(), table._capacity.card_machines.levels()),
     }

@@ -7,7 +7,7 @@ import math
 import pytest
 from farms import card, dice, node, request
 
-from farm.placement import Book
+from farm.placement import LeaseTable
 from farm.placement.deadline import Forecast, Job, Verdict, forecast, places_for
 from farm.placement.history import Estimate, History
 
@@ -29,7 +29,7 @@ def steps(number: int, likely_min: float, slow_min: float) -> list[Estimate]:
 def test_an_estimate_is_the_median_and_is_not_moved_by_one_that_hung() -> None:
     history = History()
     for seconds in (10, 11, 12, 10, 11, 12, 4000):
-        history.ended("segment/portrait", 1, seconds)
+        history.record_run("segment/portrait", 1, seconds)
     estimate = history.estimate("segment/portrait", 2)
     assert estimate is not None
     assert estimate.likely_s == 22
@@ -38,14 +38,14 @@ def test_an_estimate_is_the_median_and_is_not_moved_by_one_that_hung() -> None:
 
 def test_nobody_knows_what_never_ran_and_few_runs_are_not_trusted() -> None:
     history = History()
-    history.ended("a", 0, 5)
+    history.record_run("a", 0, 5)
     assert history.estimate("a", 1) is None
-    history.ended("a", 1, 10)
-    history.ended("a", 1, 10)
+    history.record_run("a", 1, 10)
+    history.record_run("a", 1, 10)
     few = history.estimate("a", 1)
     assert few is not None and few.slow_s == pytest.approx(10 + 1.645 * 5)
     for _ in range(3):
-        history.ended("a", 1, 10)
+        history.record_run("a", 1, 10)
     assert history.estimate("a", 1) == Estimate(10, 10)
 
 
@@ -53,7 +53,7 @@ def test_about_one_run_in_twenty_is_slower_than_slow() -> None:
     chance = dice(3)
     history = History()
     for _ in range(64):
-        history.ended("a", 1, chance.gauss(100, 10))
+        history.record_run("a", 1, chance.gauss(100, 10))
     estimate = history.estimate("a", 1)
     assert estimate is not None
     over = sum(chance.gauss(100, 10) > estimate.slow_s for _ in range(10_000)) / 10_000
@@ -117,13 +117,13 @@ def test_the_number_of_places_that_would_do_is_the_least(seed: int) -> None:
 
 
 def test_places_are_read_off_the_book() -> None:
-    book = Book([node("g1", card("a"), card("b")), node("g2", card("c"), shared=True)])
-    assert book.grant(request("x", 6, expected_s=300)) is not None
-    assert book.grant(request("y", 8, expected_s=100)) is not None
-    assert book.grant(request("z", 8)) is not None
-    before = len(book.leases)
-    assert places_for(book, request("r", 3), 0) == [100, 300, 300]
-    assert places_for(book, request("r", 3), 200) == [200, 300, 300]
-    assert places_for(book, request("r", 3), 0, avoid=frozenset({"g2"})) == [100]
-    assert places_for(book, request("r", 3), 0, most=2) == [100, 300]
-    assert len(book.leases) == before
+    table = LeaseTable([node("g1", card("a"), card("b")), node("g2", card("c"), shared=True)])
+    assert table.grant(request("x", 6, expected_s=300)) is not None
+    assert table.grant(request("y", 8, expected_s=100)) is not None
+    assert table.grant(request("z", 8)) is not None
+    before = len(table.leases)
+    assert places_for(table, request("r", 3), 0) == [100, 300, 300]
+    assert places_for(table, request("r", 3), 200) == [200, 300, 300]
+    assert places_for(table, request("r", 3), 0, avoid=frozenset({"g2"})) == [100]
+    assert places_for(table, request("r", 3), 0, most=2) == [100, 300]
+    assert len(table.leases) == before

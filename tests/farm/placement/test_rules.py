@@ -1,4 +1,4 @@
-"""The small rules beside the book: block-list, back-off, measured peaks."""
+"""The small rules beside the lease table: block-list, back-off, measured peaks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ HOUR = 3600.0
 
 def test_three_failures_in_a_row_block_a_node_for_that_engine_only() -> None:
     blocks = BlockList()
-    assert blocks.failed("g1", "lips", 0) is None
-    assert blocks.failed("g1", "lips", 60) is None
-    entry = blocks.failed("g1", "lips", 120)
+    assert blocks.record_failure("g1", "lips", 0) is None
+    assert blocks.record_failure("g1", "lips", 60) is None
+    entry = blocks.record_failure("g1", "lips", 120)
     assert entry is not None and entry.failures == 3
     assert blocks.nodes("lips", 130) == {"g1"}
     assert blocks.nodes("portrait", 130) == frozenset()
@@ -22,37 +22,37 @@ def test_three_failures_in_a_row_block_a_node_for_that_engine_only() -> None:
 def test_a_block_runs_out_and_old_failures_are_forgotten() -> None:
     blocks = BlockList()
     for at_s in (0, 1, 2):
-        entry = blocks.failed("g1", "lips", at_s)
+        entry = blocks.record_failure("g1", "lips", at_s)
     assert entry is not None and 0.5 * HOUR < entry.until_s < HOUR
     assert blocks.nodes("lips", entry.until_s) == frozenset()
-    again = blocks.failed("g1", "lips", entry.until_s + 8 * HOUR)
+    again = blocks.record_failure("g1", "lips", entry.until_s + 8 * HOUR)
     assert again is None
     blocks.forget_old(entry.until_s + 24 * HOUR)
-    assert blocks.avoided("g1", "lips", entry.until_s + 24 * HOUR) is None
+    assert blocks.find_avoided("g1", "lips", entry.until_s + 24 * HOUR) is None
 
 
 def test_failures_hours_apart_never_block() -> None:
     blocks = BlockList()
-    assert all(blocks.failed("g1", "lips", n * 2 * HOUR) is None for n in range(20))
+    assert all(blocks.record_failure("g1", "lips", n * 2 * HOUR) is None for n in range(20))
 
 
 def test_a_node_that_fails_at_once_after_its_time_is_avoided_again_and_for_longer() -> None:
     blocks = BlockList()
     for _ in range(3):
-        first = blocks.failed("g1", "lips", 0)
+        first = blocks.record_failure("g1", "lips", 0)
     assert first is not None
-    blocks.failed("g1", "lips", first.until_s)
-    second = blocks.failed("g1", "lips", first.until_s + 1)
+    blocks.record_failure("g1", "lips", first.until_s)
+    second = blocks.record_failure("g1", "lips", first.until_s + 1)
     assert second is not None and second.failures == 5
 
 
 def test_a_success_forgives_and_late_news_do_not_turn_the_time_back() -> None:
     blocks = BlockList()
     for at_s in (100, 101, 40):
-        entry = blocks.failed("g1", "lips", at_s)
+        entry = blocks.record_failure("g1", "lips", at_s)
     assert entry is not None and entry.until_s > 101 + HOUR / 2 * 1.58
-    blocks.succeeded("g1", "lips")
-    blocks.succeeded("g1", "lips")
+    blocks.record_success("g1", "lips")
+    blocks.record_success("g1", "lips")
     assert blocks.nodes("lips", 102) == frozenset()
 
 
@@ -80,10 +80,10 @@ def test_after_the_last_attempt_there_is_no_next_one() -> None:
 def test_measured_memory_raises_what_was_declared_and_never_lowers_it() -> None:
     peaks = Peaks()
     assert peaks.need_mib("lips", 5000) == 5000
-    peaks.measured("lips", 3400)
+    peaks.record_peak("lips", 3400)
     assert peaks.need_mib("lips", 5000) == 5000
-    peaks.measured("lips", 5400)
+    peaks.record_peak("lips", 5400)
     assert peaks.need_mib("lips", 5000) == 6 * 1024
-    peaks.overflowed("lips", 6144)
+    peaks.record_overflow("lips", 6144)
     assert peaks.need_mib("lips", 5000) == 8 * 1024
     assert peaks.need_mib("other", 0) == 0

@@ -115,16 +115,16 @@ async def test_a_worker_whose_work_was_given_to_another_is_told_to_stop(
 
 async def test_a_cancelled_worker_learns_it_from_the_reply(control: Any, http: Any, issue: Any) -> None:
     _, token = await issue("a")
-    control.transfer.unwanted("a")
+    control.transfer.request_stop("a")
     body = WorkReport(run="r", seq=1).model_dump(mode="json")
     assert (await http.post("a/reports", json=body, headers=token)).json() == {"stop": True}
-    control.transfer.unwanted("a", for_good=True)
+    control.transfer.request_stop("a", for_good=True)
     for _ in range(2):
         assert (await http.post("a/reports", json=body, headers=token)).json() == {
             "stop": True,
             "forget": True,
         }
-        control.transfer.unwanted("a")  # said once for good, it stays so
+        control.transfer.request_stop("a")  # said once for good, it stays so
 
 
 async def test_an_order_carries_the_name_of_the_work_beside_the_variables(

@@ -1,4 +1,4 @@
-"""Reads Nomad's nodes and allocations as the book's nodes and leases; used by the placer."""
+"""Converts Nomad's nodes and allocations to nodes and leases of the lease table; used by the placer."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from farm.nomad.request import SHARED_POOL
-from farm.placement import Card, Lease, Node, Spot
+from farm.placement import Assignment, Card, Lease, Node
 from farm.placement.cards import Value
 
 Json = Mapping[str, Any]
 LIVING = frozenset({"pending", "running"})
 COMPUTE = "compute_capability"
-"""Of a card, times ten; our device plugin tells it."""
+"""Of a card, times ten; our device plugin reports it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Eligible:
-    """Which nodes may run our jobs at all."""
+    """Filters the nodes that may run our jobs at all."""
 
     driver: str
     node_pool: str = "all"
@@ -36,12 +36,12 @@ class Eligible:
 
 
 def nodes_of(listed: Iterable[Json], eligible: Eligible) -> list[Node]:
-    """Nodes that are down are left out; drained ones are there and take nothing new."""
+    """Returns the nodes that are up, with drained ones, which take nothing new."""
     return [_node(node) for node in listed if eligible.admits(node)]
 
 
 def lease_of(allocation: Json, lease_id: str, *, owner: str = "", engine: str = "") -> Lease:
-    """What an allocation holds. Allocations of strangers have no owner."""
+    """Returns what an allocation holds as a lease. Allocations of others have no owner."""
     tasks = ((allocation.get("AllocatedResources") or {}).get("Tasks") or {}).values()
     devices = [device for task in tasks for device in task.get("Devices") or ()]
     instances = [str(one) for device in devices for one in device.get("DeviceIDs") or ()]
@@ -51,7 +51,7 @@ def lease_of(allocation: Json, lease_id: str, *, owner: str = "", engine: str = 
         id=lease_id,
         owner=owner,
         engine=engine,
-        spot=Spot(str(allocation["NodeID"]), cards, shares),
+        assignment=Assignment(str(allocation["NodeID"]), cards, shares),
         cpu_mhz=sum(int(task["Cpu"]["CpuShares"]) for task in tasks),
         memory_mib=sum(int(task["Memory"]["MemoryMB"]) for task in tasks),
     )
@@ -62,7 +62,7 @@ def lives(allocation: Json) -> bool:
 
 
 def cards_of(node: Json) -> tuple[Card, ...]:
-    """Each once, whole or in shares."""
+    """Returns each card once, whole or in shares."""
     groups = (node.get("NodeResources") or {}).get("Devices") or ()
     found = [card for group in groups if group.get("Type") == "gpu" for card in _cards(group)]
     return tuple({card.uuid: card for card in found}.values())
@@ -84,19 +84,19 @@ def _node(node: Json) -> Node:
 
 
 def _cards(group: Json) -> list[Card]:
-    """A group is one card in shares, or all cards of one model."""
+    """Reads a device group, which is one card in shares or all cards of one model."""
     found = {name: _value(value) for name, value in (group.get("Attributes") or {}).items()}
     memory = int(found.get("memory") or 0)
     instances = group.get("Instances") or ()
-    told: tuple[tuple[str, Value], ...] = ()
+    attributes: tuple[tuple[str, Value], ...] = ()
     if (compute := found.get(COMPUTE)) is not None:
-        told = ((COMPUTE, int(compute)),)
+        attributes = ((COMPUTE, int(compute)),)
     if "shares" in found:
         faults = [_fault(one) for one in instances if _fault(one)]
         model, shares = str(found.get("model") or group["Name"]), int(found["shares"])
-        return [Card(str(found["uuid"]), model, memory, shares, faults[0] if faults else "", told)]
+        return [Card(str(found["uuid"]), model, memory, shares, faults[0] if faults else "", attributes)]
     return [
-        Card(str(one["ID"]), str(group["Name"]), memory, fault=_fault(one), attributes=told)
+        Card(str(one["ID"]), str(group["Name"]), memory, fault=_fault(one), attributes=attributes)
         for one in instances
     ]
 
@@ -106,7 +106,7 @@ def _fault(instance: Json) -> str:
 
 
 def _value(attribute: Json) -> Any:
-    """Nomad keeps one field per type and leaves the others empty."""
+    """Returns the field that is set: Nomad has one per type and leaves the others empty."""
     kinds = ("Int", "String", "Float", "Bool")
     return next((attribute[kind] for kind in kinds if attribute.get(kind) is not None), None)
 

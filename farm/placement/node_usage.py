@@ -1,6 +1,4 @@
-"""One node with what is taken of it: a page of the book of leases; made and kept by `book`, read by
-`waits` and `explain`.
-"""
+"""Counts what leases take of one node; written by `lease_table`, read by `wait_reasons` and `explain`."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ cards.
 
 
 @dataclass(slots=True)
-class Desk:
-    """One node with what is taken of it."""
+class NodeUsage:
+    """A node and what its leases take of it."""
 
     node: Node
     cpu_mhz: int = 0
@@ -40,20 +38,20 @@ class Desk:
         return needs.cpu_mhz <= self.free_cpu_mhz and needs.memory_mib <= self.free_memory_mib
 
     def free_shares(self, card: Card) -> int:
-        """Never below zero, even where strangers have taken more than there is."""
+        """Returns the free shares: never below zero, even where others have taken more than there is."""
         return 0 if card.fault else max(0, card.shares - self.taken.get(card.uuid, 0))
 
     def free_cards(self, kind: CardKind) -> list[Card]:
         return [c for c in self.node.cards if c.kind == kind and not c.fault and not self.taken.get(c.uuid)]
 
     def count(self, lease: Lease, sign: int) -> None:
-        """Adds (1) or takes off (-1) what a lease holds here."""
+        """Adds (1) or subtracts (-1) what a lease holds here."""
         self.cpu_mhz += sign * lease.cpu_mhz
         self.memory_mib += sign * lease.memory_mib
-        for uuid in lease.spot.cards:
+        for uuid in lease.assignment.cards:
             # A lease of whole cards on a node that shares now takes all shares, until it ends.
             whole = self.cards[uuid].shares if self.node.shared and uuid in self.cards else 1
-            amount = (lease.spot.shares or whole) if self.node.shared else 1
+            amount = (lease.assignment.shares or whole) if self.node.shared else 1
             left = self.taken.get(uuid, 0) + sign * amount
             if left:
                 self.taken[uuid] = left
@@ -62,5 +60,5 @@ class Desk:
 
 
 def all_keys(node: Node) -> Iterator[CardKey]:
-    """Every card of a node and the machine itself, as the book names them."""
+    """Returns the keys of every card of a node and of the machine itself."""
     return ((node.id, uuid) for uuid in ("", *(card.uuid for card in node.cards)))

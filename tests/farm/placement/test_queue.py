@@ -1,4 +1,4 @@
-"""The waiting line: fair between renders, nobody starves, and only what can run gets out."""
+"""The queue: fair between renders, nobody starves, and only what can run gets out."""
 
 from __future__ import annotations
 
@@ -7,106 +7,106 @@ from dataclasses import replace
 import pytest
 from farms import any_farm, any_request, audit, card, dice, node, request, rights
 
-from farm.placement import Book, CardUse, Lease, LineRules, Request, WaitingLine
+from farm.placement import CardUse, FairQueue, Lease, LeaseTable, QueueRules, Request
 
 
-def one_card_farm(cards: int = 1) -> Book:
-    return Book([node("g1", *(card(f"c{n}") for n in range(cards)))])
+def one_card_farm(cards: int = 1) -> LeaseTable:
+    return LeaseTable([node("g1", *(card(f"c{n}") for n in range(cards)))])
 
 
-def order(line: WaitingLine, book: Book) -> list[str]:
+def order(line: FairQueue, table: LeaseTable) -> list[str]:
     """Runs everything through, as many at once as there are cards."""
     ran = []
-    while leases := line.admit(book, 0):
+    while leases := line.admit(table, 0):
         for lease in leases:
             ran.append(lease.id)
-            book.release(lease.id)
+            table.release(lease.id)
     return ran
 
 
 def test_equal_requests_run_in_the_order_in_which_they_came() -> None:
-    line, book = WaitingLine(), one_card_farm()
+    line, table = FairQueue(), one_card_farm()
     for name in "abcd":
         line.push(request(name), 0)
     assert [line.ahead_of(name) for name in "abcd"] == [0, 1, 2, 3]
     assert [one.id for one in line.in_order()] == list("abcd")
-    assert order(line, book) == list("abcd")
+    assert order(line, table) == list("abcd")
 
 
 def test_renders_take_turns_whatever_their_length() -> None:
-    line, book = WaitingLine(), one_card_farm()
+    line, table = FairQueue(), one_card_farm()
     for number in range(100):
         line.push(request(f"long{number}", owner="long"), 0)
     for number in range(3):
         line.push(request(f"short{number}", owner="short"), 1)
-    assert order(line, book)[:7] == ["long0", "short0", "long1", "short1", "long2", "short2", "long3"]
+    assert order(line, table)[:7] == ["long0", "short0", "long1", "short1", "long2", "short2", "long3"]
 
 
 def test_a_render_that_used_an_idle_farm_is_not_punished_for_it() -> None:
-    line, book = WaitingLine(), one_card_farm()
+    line, table = FairQueue(), one_card_farm()
     for number in range(50):
         line.push(request(f"a{number}", owner="a"), 0)
     for _ in range(40):
-        for lease in line.admit(book, 0):
-            book.release(lease.id)
+        for lease in line.admit(table, 0):
+            table.release(lease.id)
     for number in range(5):
         line.push(request(f"b{number}", owner="b"), 0)
-    assert order(line, book)[:6] == ["a40", "b0", "a41", "b1", "a42", "b2"]
+    assert order(line, table)[:6] == ["a40", "b0", "a41", "b1", "a42", "b2"]
 
 
 def test_a_higher_priority_runs_sooner_and_ten_points_count_double() -> None:
-    line, book = WaitingLine(), one_card_farm()
+    line, table = FairQueue(), one_card_farm()
     for number in range(30):
         line.push(request(f"low{number}", owner="low"), 0, priority=0)
         line.push(request(f"high{number}", owner="high"), 0, priority=10)
-    first = order(line, book)[:30]
+    first = order(line, table)[:30]
     assert first[0] == "high0"
     assert sum(name.startswith("high") for name in first) == 20
 
 
 def test_low_priority_does_not_starve_under_an_endless_stream_of_high() -> None:
-    line, book = WaitingLine(), one_card_farm()
+    line, table = FairQueue(), one_card_farm()
     line.push(request("low"), 0, priority=0)
     ran = []
     for step in range(100):
         line.push(request(f"high{step}"), step, priority=50)
-        for lease in line.admit(book, step):
+        for lease in line.admit(table, step):
             ran.append(lease.id)
-            book.release(lease.id)
+            table.release(lease.id)
     assert "low" in ran[:40]
 
 
 def test_whoever_cannot_run_holds_up_only_those_that_need_the_same() -> None:
-    line, book = WaitingLine(), one_card_farm(2)
+    line, table = FairQueue(), one_card_farm(2)
     line.push(request("large", 20), 0)
     line.push(request("large2", 20), 0)
     line.push(request("small"), 0)
-    assert [lease.id for lease in line.admit(book, 0)] == ["small"]
+    assert [lease.id for lease in line.admit(table, 0)] == ["small"]
     assert "large" in line and len(line) == 2
-    book.put_node(node("g2", card("big", 24576, "RTX A5000")))
-    assert [lease.id for lease in line.admit(book, 0)] == ["large"]
+    table.put_node(node("g2", card("big", 24576, "RTX A5000")))
+    assert [lease.id for lease in line.admit(table, 0)] == ["large"]
 
 
 def test_a_large_request_is_not_overtaken_for_ever_by_small_ones() -> None:
-    book = Book([node("g1", card("a"), shared=True)])
-    line = WaitingLine(LineRules(patience_s=30))
+    table = LeaseTable([node("g1", card("a"), shared=True)])
+    line = FairQueue(QueueRules(patience_s=30))
     ends: dict[str, float] = {}
     line.push(request("large", 7, use=CardUse.SHARED), 0)
     ran_at = None
-    busy = book.grant(request("first", 2, expected_s=10))
+    busy = table.grant(request("first", 2, expected_s=10))
     assert busy is not None
     ends["first"] = 10
     for now_s in range(300):
         for name in [name for name, end in ends.items() if end <= now_s]:
-            book.release(name)
+            table.release(name)
             del ends[name]
         if now_s % 3 == 0:
             line.push(request(f"small{now_s}", 2, expected_s=10), now_s)
-        for lease in line.admit(book, now_s):
+        for lease in line.admit(table, now_s):
             ends[lease.id] = now_s + 10
             if lease.id == "large":
                 ran_at = now_s
-        audit(book)
+        audit(table)
         if ran_at is not None:
             break
     # Nothing may start on the card after 30 s, and what started before has ended 10 s later.
@@ -114,98 +114,98 @@ def test_a_large_request_is_not_overtaken_for_ever_by_small_ones() -> None:
 
 
 def test_a_hold_does_its_work_behind_an_equal_request_that_came_later_with_more_priority() -> None:
-    book = one_card_farm()
-    line = WaitingLine(LineRules(patience_s=10))
-    assert book.grant(request("running", expected_s=100)) is not None
+    table = one_card_farm()
+    line = FairQueue(QueueRules(patience_s=10))
+    assert table.grant(request("running", expected_s=100)) is not None
     line.push(request("patient"), 0)
-    assert line.admit(book, 11) == []
-    assert book.holds
+    assert line.admit(table, 11) == []
+    assert table.holds
     line.push(request("hasty"), 11, priority=90)
     assert line.ahead_of("patient") == 1
-    book.release("running")
-    assert [lease.id for lease in line.admit(book, 12)] == ["patient"]
-    assert book.holds == {}
-    book.release("patient")
-    assert [lease.id for lease in line.admit(book, 13)] == ["hasty"]
+    table.release("running")
+    assert [lease.id for lease in line.admit(table, 12)] == ["patient"]
+    assert table.holds == {}
+    table.release("patient")
+    assert [lease.id for lease in line.admit(table, 13)] == ["hasty"]
 
 
 def test_a_hold_is_let_go_when_its_card_fails_its_node_is_lost_or_its_request_is_cancelled() -> None:
     for trouble in ("fault", "lost", "avoided", "cancelled"):
-        book = Book([node("g1", card("a")), node("g2", card("b"))])
-        line = WaitingLine(LineRules(patience_s=10))
-        assert book.grant(request("one", expected_s=50)) and book.grant(request("two", expected_s=99))
+        table = LeaseTable([node("g1", card("a")), node("g2", card("b"))])
+        line = FairQueue(QueueRules(patience_s=10))
+        assert table.grant(request("one", expected_s=50)) and table.grant(request("two", expected_s=99))
         line.push(request("patient"), 0)
-        line.admit(book, 11)
-        assert set(book.holds) == {("g1", ""), ("g1", "a")}
+        line.admit(table, 11)
+        assert set(table.holds) == {("g1", ""), ("g1", "a")}
         avoided: frozenset[str] = frozenset()
         if trouble == "fault":
-            book.put_node(node("g1", card("a", fault="xid 79")))
+            table.put_node(node("g1", card("a", fault="xid 79")))
         elif trouble == "lost":
-            book.drop_node("g1")
+            table.drop_node("g1")
         elif trouble == "avoided":
             avoided = frozenset({"g1"})
         else:
-            line.remove("patient", book)
-        line.admit(book, 12, lambda engine, avoided=avoided: avoided)  # type: ignore[misc]
+            line.remove("patient", table)
+        line.admit(table, 12, lambda engine, avoided=avoided: avoided)  # type: ignore[misc]
         expected = set() if trouble == "cancelled" else {("g2", ""), ("g2", "b")}
-        assert set(book.holds) == expected, trouble
+        assert set(table.holds) == expected, trouble
 
 
 def test_a_machine_that_is_short_of_processor_is_held_as_a_whole() -> None:
-    book = Book([node("g1", card("a"), card("b"), cpu_mhz=4000)])
-    line = WaitingLine(LineRules(patience_s=10))
-    assert book.grant(request("old", gpus=0, cpu_mhz=2000, expected_s=20))
+    table = LeaseTable([node("g1", card("a"), card("b"), cpu_mhz=4000)])
+    line = FairQueue(QueueRules(patience_s=10))
+    assert table.grant(request("old", gpus=0, cpu_mhz=2000, expected_s=20))
     line.push(request("wide", cpu_mhz=4000), 0)
-    line.admit(book, 11)
-    assert set(book.holds) == {("g1", ""), ("g1", "a"), ("g1", "b")}
+    line.admit(table, 11)
+    assert set(table.holds) == {("g1", ""), ("g1", "a"), ("g1", "b")}
     line.push(request("cpu", gpus=0), 12)
     line.push(request("card"), 12)
-    assert line.admit(book, 12) == []
-    book.release("old")
-    assert [lease.id for lease in line.admit(book, 20)] == ["wide"]
+    assert line.admit(table, 12) == []
+    table.release("old")
+    assert [lease.id for lease in line.admit(table, 20)] == ["wide"]
 
 
 def test_a_node_off_the_block_list_is_looked_at_again() -> None:
-    line, book = WaitingLine(), one_card_farm()
+    line, table = FairQueue(), one_card_farm()
     line.push(request("r"), 0)
-    assert line.admit(book, 0, lambda engine: frozenset({"g1"})) == []
-    assert [lease.id for lease in line.admit(book, 1, lambda engine: frozenset())] == ["r"]
+    assert line.admit(table, 0, lambda engine: frozenset({"g1"})) == []
+    assert [lease.id for lease in line.admit(table, 1, lambda engine: frozenset())] == ["r"]
 
 
 def test_only_as_many_get_out_as_are_asked_for() -> None:
-    line, book = WaitingLine(), one_card_farm(4)
+    line, table = FairQueue(), one_card_farm(4)
     for name in "abcd":
         line.push(request(name), 0)
-    assert len(line.admit(book, 0, limit=3)) == 3
-    assert line.admit(book, 0, limit=0) == []
-    assert len(line.admit(book, 0)) == 1
+    assert len(line.admit(table, 0, limit=3)) == 3
+    assert line.admit(table, 0, limit=0) == []
+    assert len(line.admit(table, 0)) == 1
 
 
 def test_the_same_id_twice_is_one_request_and_a_removed_one_never_runs() -> None:
-    line, book = WaitingLine(), one_card_farm(2)
+    line, table = FairQueue(), one_card_farm(2)
     line.push(request("a"), 0)
     line.push(request("a"), 5)
     line.push(request("b"), 0)
     assert line.request("a") == request("a")
     assert line.remove("a") and not line.remove("a")
     assert line.request("a") is None
-    assert order(line, book) == ["b"]
+    assert order(line, table) == ["b"]
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_everything_that_can_run_runs_once_and_nothing_over_commits(seed: int) -> None:
     chance = dice(seed)
-    book = any_farm(chance)
-    line = WaitingLine(LineRules(patience_s=20, max_holds=2))
+    table = any_farm(chance)
+    line = FairQueue(QueueRules(patience_s=20, max_holds=2))
     asked: dict[str, Request] = {}
     running: dict[str, float] = {}
     ran: list[str] = []
-    empty = Book([replace(one, drained=False) for one in book.nodes])
-    book = Book(empty.nodes)
+    empty = LeaseTable([replace(one, drained=False) for one in table.nodes])
+    table = LeaseTable(empty.nodes)
 
     def take(leases: list[Lease], now_s: float) -> None:
         for lease in leases:
-            rights(book, lease, asked[lease.id])
+            rights(table, lease, asked[lease.id])
             running[lease.id] = now_s + chance.choice((5, 15))
             ran.append(lease.id)
 
@@ -217,8 +217,8 @@ def test_everything_that_can_run_runs_once_and_nothing_over_commits(seed: int) -
                 line.push(wanted, now_s, chance.choice((-20, 0, 0, 30)))
         for name in [name for name, end_s in running.items() if end_s <= now_s]:
             del running[name]
-            assert book.release(name) is not None
-        take(line.admit(book, now_s), now_s)
-        audit(book)
+            assert table.release(name) is not None
+        take(line.admit(table, now_s), now_s)
+        audit(table)
     assert sorted(ran) == sorted(asked)
-    assert len(line) == 0 and book.holds == {} and book.leases == []
+    assert len(line) == 0 and table.holds == {} and table.leases == []

@@ -24,7 +24,7 @@ RESYNC_S = 600.0
 RECONNECT = Backoff(first_s=0.25, longest_s=15.0)
 
 MAY_PASS = frozenset({"nomad.unreachable", STRANGE, "nomad.forbidden", "nomad.token_unreadable"})
-"""Errors that somebody mends without asking us again: what is wanted stays wanted."""
+"""Errors that an operator mends without a new request: the call is repeated until it succeeds."""
 
 Json = dict[str, Any]
 
@@ -33,24 +33,24 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All there is: nodes and allocations of everybody, and our jobs. `asked_s` is when, on the monotonic
-    clock.
+    """All nodes and allocations of the cluster, and our jobs. `requested_s` is when they were requested, on
+    the monotonic clock.
     """
 
-    asked_s: float
+    requested_s: float
     nodes: list[Json]
     allocations: list[Json]
     jobs: list[Json]
 
 
-class Follower(Protocol):
-    """Who hears of changes. `caught_up` is called after each batch of them."""
+class EventHandler(Protocol):
+    """Receives changes of the cluster. `on_batch_end` is called after each batch of them."""
 
-    def listed(self, listing: Listing) -> None:
-        """What is not in the list is gone."""
+    def on_listing(self, listing: Listing) -> None:
+        """Replaces all that is known: what is not in the list is gone."""
 
     def node_changed(self, node: Json) -> bool:
-        """True when everything has to be listed again: a node came whose allocations were not followed."""
+        """Returns True when everything has to be listed again."""
 
     def node_gone(self, node_id: str) -> None: ...
 
@@ -58,18 +58,18 @@ class Follower(Protocol):
 
     def job_changed(self, kind: str, job: Json) -> None: ...
 
-    def caught_up(self) -> None: ...
+    def on_batch_end(self) -> None: ...
 
 
 class ClusterWatch:
     """`run` never ends by itself. `connected` is False while Nomad cannot be reached."""
 
-    def __init__(self, client: NomadClient, prefix: str, follower: Follower) -> None:
+    def __init__(self, client: NomadClient, prefix: str, handler: EventHandler) -> None:
         self._client = client
         self._prefix = f"{prefix}-"
-        self._follower = follower
+        self._handler = handler
         self._known: dict[str, int] = {}
-        """By topic: the index that the last list was true at."""
+        """By topic, the index of the last list."""
         self._listed_s = 0.0
         self.connected = False
         self.trouble = ""
@@ -82,11 +82,11 @@ class ClusterWatch:
                 self.connected, self.trouble = True, ""
                 failures = 0
                 async for batch in self._client.events(TOPICS, min(self._known.values())):
-                    again = [self._hear(event) for event in batch.events]
+                    again = [self._handle(event) for event in batch.events]
                     if any(again) or time.monotonic() - self._listed_s > RESYNC_S:
                         await self._list()
                     elif batch.events:
-                        self._follower.caught_up()
+                        self._handler.on_batch_end()
             except SoundstageError as error:
                 if self.connected:
                     log.warning("farm.nomad.stream_lost", error=str(error))
@@ -95,28 +95,28 @@ class ClusterWatch:
             await asyncio.sleep(RECONNECT.delay_s(failures))
 
     async def _list(self) -> None:
-        asked_s = time.monotonic()
+        requested_s = time.monotonic()
         nodes, nodes_index = await self._client.nodes()
         allocations, allocations_index = await self._client.all_allocations()
         jobs, jobs_index = await self._client.jobs(self._prefix)
         self._known = {"Node": nodes_index, "Allocation": allocations_index, "Job": jobs_index}
-        self._listed_s = asked_s
-        self._follower.listed(Listing(asked_s, nodes, allocations, jobs))
+        self._listed_s = requested_s
+        self._handler.on_listing(Listing(requested_s, nodes, allocations, jobs))
 
-    def _hear(self, event: Json) -> bool:
+    def _handle(self, event: Json) -> bool:
         topic, payload = str(event.get("Topic")), event.get("Payload") or {}
         if int(event.get("Index", 0)) <= self._known.get(topic, 0):
             return False  # the list has it already, and maybe what came after it
         if topic == "Node":
             if event.get("Type") == "NodeDeregistration":
-                self._follower.node_gone(str(event["Key"]))
+                self._handler.node_gone(str(event["Key"]))
             elif (node := payload.get("Node")) is not None:
-                return self._follower.node_changed(node)
+                return self._handler.node_changed(node)
         elif topic == "Allocation":
             if (allocation := payload.get("Allocation")) is not None:
-                self._follower.allocation_changed(allocation)
+                self._handler.allocation_changed(allocation)
         elif str(event.get("Key", "")).startswith(self._prefix):
-            self._follower.job_changed(str(event.get("Type")), payload.get("Job") or {"ID": event["Key"]})
+            self._handler.job_changed(str(event.get("Type")), payload.get("Job") or {"ID": event["Key"]})
         return False
 
 

@@ -1,4 +1,4 @@
-"""What is known of one task on the farm's side: its job, its allocations, its worker."""
+"""Tracks one task on the cluster: its job, its allocations, its worker."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from farm.ledger import Story
 from farm.nomad.request import Choice
+from farm.task_registry import TaskRecord
 
 TERMINAL_ALLOCATION = frozenset({"complete", "failed", "lost"})
 
 
 @dataclass(slots=True)
-class Flight:
-    """From release to end. `settled` is set once nothing of it runs any more."""
+class InFlightTask:
+    """A task from its release to its end. `settled` is set once nothing of it runs any more."""
 
-    story: Story
+    record: TaskRecord
     job_id: str
     choice: Choice
     cancelling: bool = False
     registered: bool = False
     registering: bool = False
     registered_s: float = 0.0
-    """On the monotonic clock; a list that was asked for before may not have its job."""
+    """On the monotonic clock; a list that was requested before may not have its job."""
     stopped: bool = False
     launches: int = 0
     trouble: str = ""
@@ -33,7 +33,7 @@ class Flight:
 
     @property
     def newest(self) -> dict[str, Any] | None:
-        """The allocation that was made last; one that follows a lost one has the greater index."""
+        """The allocation that was created last; one that replaces a lost one has the greater index."""
         found = self.allocations.values()
         return max(found, key=lambda allocation: int(allocation.get("CreateIndex", 0)), default=None)
 
@@ -43,16 +43,16 @@ class Flight:
 
     @property
     def running_somewhere(self) -> bool:
-        """Whether a worker of it may still hold anything."""
+        """True while a worker of it may still hold resources."""
         return any(
             allocation.get("ClientStatus") not in TERMINAL_ALLOCATION
             for allocation in self.allocations.values()
         )
 
-    def take(self, allocation: dict[str, Any]) -> bool:
-        """False for news that are older than what is known."""
-        known = self.allocations.get(allocation["ID"])
-        if known is not None and int(known["ModifyIndex"]) > int(allocation["ModifyIndex"]):
+    def update(self, allocation: dict[str, Any]) -> bool:
+        """Stores the allocation; returns False for an update that is older than the stored one."""
+        stored = self.allocations.get(allocation["ID"])
+        if stored is not None and int(stored["ModifyIndex"]) > int(allocation["ModifyIndex"]):
             return False
-        self.allocations[allocation["ID"]] = {**(known or {}), **allocation}
+        self.allocations[allocation["ID"]] = {**(stored or {}), **allocation}
         return True

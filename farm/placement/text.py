@@ -1,4 +1,4 @@
-"""Sizes, needs and times as people say them; used by `explain` and `deadline`."""
+"""Formats sizes, needs and times for sentences; used by `explain` and `deadline`."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def gib(mib: int) -> str:
     return f"{mib / 1024:.3g} GiB" if mib >= 1024 else f"{mib} MiB"
 
 
-def needs(request: Request) -> str:
+def describe_needs(request: Request) -> str:
     """`16 GiB of GPU memory`, `2 GPUs with 16 GiB each`, `4000 MHz and 2 GiB of memory`."""
-    wanted = request.needs
-    if wanted.gpus == 0:
-        return f"{wanted.cpu_mhz} MHz and {gib(wanted.memory_mib)} of memory"
+    amounts = request.needs
+    if amounts.gpus == 0:
+        return f"{amounts.cpu_mhz} MHz and {gib(amounts.memory_mib)} of memory"
     model = f" of model {any_of(request.models)}" if request.models else ""
-    if wanted.gpus == 1:
-        return f"{gib(wanted.vram_mib)} of GPU memory" + (f" on a card{model}" if model else "")
-    return f"{wanted.gpus} GPUs{model} with {gib(wanted.vram_mib)} each"
+    if amounts.gpus == 1:
+        return f"{gib(amounts.vram_mib)} of GPU memory" + (f" on a card{model}" if model else "")
+    return f"{amounts.gpus} GPUs{model} with {gib(amounts.vram_mib)} each"
 
 
 def any_of(names: Sequence[str]) -> str:
     return " or ".join(names)
 
 
-def listed(parts: Sequence[str]) -> str:
+def join_list(parts: Sequence[str]) -> str:
     """`a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 

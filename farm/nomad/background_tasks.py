@@ -1,4 +1,4 @@
-"""What a scheduler has going on: each errand ends by itself, or when all are called off."""
+"""Runs coroutines of the scheduler in the background until they end or all are cancelled."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from soundstage.telemetry import get_logger
 log = get_logger(__name__)
 
 
-class Errands:
-    """A fault in one is logged and ends that one only."""
+class BackgroundTasks:
+    """Logs an exception of one task and lets the others go on (asyncio.TaskGroup would cancel them)."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         # Held here, for the event loop holds tasks only weakly.
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    async def call_off(self) -> None:
+    async def cancel_all(self) -> None:
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()

@@ -1,0 +1,152 @@
+"""Applies events of the cluster to in-flight tasks and to the lease table; called by the event stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from farm.failures import CANCELLED
+from farm.nomad.event_stream import Listing, until_reachable
+from farm.nomad.inflight import TERMINAL_ALLOCATION, InFlightTask
+from farm.nomad.launching import Launcher
+from farm.nomad.state import SchedulerState
+from farm.nomad.verdict import LOST, STOPPED
+from farm.states import TaskState
+from soundstage.errors import SoundstageError
+from soundstage.telemetry import get_logger
+
+MAX_LAUNCHES = 3
+
+log = get_logger(__name__)
+
+
+class ClusterEventHandler:
+    """See `farm.nomad.event_stream.EventHandler`."""
+
+    def __init__(self, state: SchedulerState, launcher: Launcher) -> None:
+        self._state = state
+        self._launcher = launcher
+        self._outcomes = launcher.outcomes
+
+    def on_listing(self, listing: Listing) -> None:
+        state = self._state
+        state.placer.sync(listing.nodes, listing.allocations, state.inflight_tasks.tasks())
+        of_job: dict[str, list[dict[str, Any]]] = {}
+        for allocation in sorted(listing.allocations, key=lambda one: int(one["CreateIndex"])):
+            of_job.setdefault(str(allocation["JobID"]), []).append(allocation)
+        jobs = {job["ID"]: job for job in listing.jobs}
+        for inflight in state.inflight_tasks:
+            if (
+                not inflight.registered
+                or inflight.registering
+                or inflight.registered_s >= listing.requested_s
+            ):
+                continue
+            for allocation in of_job.get(inflight.job_id, ()):
+                self.allocation_changed(allocation)
+            if inflight.job_id in jobs:
+                self._job_seen(inflight, jobs[inflight.job_id])
+            else:
+                self._job_gone(inflight)
+        self.on_batch_end()
+
+    def node_changed(self, node: dict[str, Any]) -> bool:
+        return self._state.placer.node_changed(node)
+
+    def node_gone(self, node_id: str) -> None:
+        self._state.placer.node_gone(node_id)
+
+    def allocation_changed(self, allocation: dict[str, Any]) -> None:
+        state = self._state
+        inflight = state.inflight_tasks.of_job(str(allocation["JobID"]))
+        if inflight is None:
+            state.placer.allocation_changed(allocation, None)
+            return
+        if not inflight.update(allocation):
+            return
+        task = inflight.record.task
+        if inflight.record.state is TaskState.QUEUED:
+            state.registry.move(inflight.record, TaskState.PLACED)
+            inflight.registered = True
+            limits = task.time_limit_s + state.options.patience_s
+            state.background.start(state.transfer.limit(task.id, limits))
+        newest = inflight.newest
+        if newest is not None and newest["ID"] == allocation["ID"]:
+            state.placer.allocation_changed(newest, task)
+            self._look_at_end(inflight, newest)
+
+    def job_changed(self, kind: str, job: dict[str, Any]) -> None:
+        inflight = self._state.inflight_tasks.of_job(str(job["ID"]))
+        if inflight is None:
+            return
+        if kind == "JobDeregistered":
+            # The event looks the same for a job that was stopped and for one that was purged.
+            self._state.background.start(self._look_at_job(inflight))
+        else:
+            self._job_seen(inflight, job)
+
+    def on_batch_end(self) -> None:
+        """Evicts work from cards that are gone, which Nomad would leave where it is, and releases queued
+        tasks that have room now.
+        """
+        for task_id in self._state.placer.find_stranded(self._state.inflight_tasks.tasks()):
+            inflight = self._state.inflight_tasks.find(task_id)
+            newest = inflight.newest if inflight is not None else None
+            if inflight is not None and newest is not None and newest["ID"] not in inflight.evicted:
+                log.warning("farm.nomad.card_gone", task=task_id, node=newest.get("NodeName"))
+                inflight.evicted.add(newest["ID"])
+                self._state.background.start(self._evict(newest["ID"]))
+        self._launcher.release()
+
+    async def _evict(self, allocation_id: str) -> None:
+        try:
+            await until_reachable(
+                lambda: self._state.client.stop_allocation(allocation_id), lambda message: None
+            )
+        except SoundstageError as error:
+            # It has ended already, or we may not stop it: then the work goes on as well as it can.
+            log.warning("farm.nomad.evict_failed", allocation=allocation_id, error=str(error))
+
+    async def _look_at_job(self, inflight: InFlightTask) -> None:
+        try:
+            job = await self._state.client.job(inflight.job_id)
+        except SoundstageError as error:
+            log.warning("farm.nomad.look_failed", job=inflight.job_id, error=str(error))
+            return
+        if job is None:
+            self._job_gone(inflight)
+        else:
+            self._job_seen(inflight, job)
+
+    def _look_at_end(self, inflight: InFlightTask, allocation: dict[str, Any]) -> None:
+        if allocation["ClientStatus"] not in TERMINAL_ALLOCATION or inflight.record.ended:
+            return
+        if inflight.cancelling:
+            if not inflight.running_somewhere:
+                self._outcomes.end(inflight, CANCELLED)
+        elif inflight.stopped:
+            if not inflight.running_somewhere:
+                self._outcomes.end(inflight, STOPPED)
+        elif allocation["ClientStatus"] == "lost" or allocation.get("DesiredStatus") != "run":
+            # Nomad places it anew: its node is gone or drained, or the farm has taken its card away.
+            log.warning("farm.nomad.moved", task=inflight.record.task.id, node=allocation.get("NodeName"))
+        else:
+            self._state.background.start(self._outcomes.end_without_report(inflight, allocation))
+
+    def _job_seen(self, inflight: InFlightTask, job: dict[str, Any]) -> None:
+        inflight.stopped = bool(job.get("Stop"))
+        if inflight.stopped and not inflight.running_somewhere:
+            self._outcomes.end(inflight, CANCELLED if inflight.cancelling else STOPPED)
+
+    def _job_gone(self, inflight: InFlightTask) -> None:
+        """Launches again after a purge, or after the cluster has lost its state: the task is still due."""
+        if not inflight.registered or inflight.registering or inflight.record.ended:
+            return
+        inflight.registered = False
+        inflight.allocations.clear()
+        if inflight.cancelling:
+            self._outcomes.end(inflight, CANCELLED)
+        elif inflight.launches >= MAX_LAUNCHES:
+            self._outcomes.end(inflight, LOST)
+        else:
+            log.warning("farm.nomad.job_gone", task=inflight.record.task.id)
+            self._state.background.start(self._launcher.launch(inflight))

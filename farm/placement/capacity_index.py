@@ -1,0 +1,107 @@
+"""Indexes cards and machines of the farm by free capacity, so that the tightest fit is found without a search
+(best-fit bin packing); written by the lease table, read by `choosing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from farm.placement.cards import CardKind, Node, Request, Shape
+from farm.placement.node_usage import CardKey, NodeUsage
+from farm.placement.sorted_buckets import SortedBuckets
+
+MHZ_PER_LEVEL = 250
+
+
+class CapacityIndex:
+    """Cards in shares and machines are items of their own, whole cards are counted by node and kind. What is
+    held for a request (`held`, of the lease table) is in no bucket.
+    """
+
+    def __init__(self, held: Mapping[CardKey, str]) -> None:
+        self._held = held
+        self.shared: dict[CardKind, SortedBuckets[CardKey]] = {}
+        self.whole: dict[CardKind, SortedBuckets[str]] = {}
+        self.plain_machines: SortedBuckets[str] = SortedBuckets()
+        self.card_machines: SortedBuckets[str] = SortedBuckets()
+        self._matching: dict[tuple[Shape, bool], list[CardKind]] = {}
+
+    def add_kinds(self, node: Node) -> None:
+        """Creates buckets for the kinds of cards that a node has."""
+        for card in node.cards:
+            known: dict[CardKind, SortedBuckets[CardKey]] | dict[CardKind, SortedBuckets[str]]
+            known = self.shared if node.shared else self.whole
+            if card.kind not in known:
+                known[card.kind] = SortedBuckets()
+                self._matching.clear()
+
+    def matching_kinds(self, request: Request, *, shared: bool) -> list[CardKind]:
+        """Returns the kinds of cards that a request accepts and that are large enough, the smallest first."""
+        key = (request.shape, shared)
+        kinds = self._matching.get(key)
+        if kinds is None:
+            known = self.shared if shared else self.whole
+            least_mib = request.needs.vram_mib
+            kinds = [kind for kind in known if kind.memory_mib >= least_mib and request.accepts(kind)]
+            kinds.sort(key=lambda kind: (kind.memory_mib, kind.model))
+            self._matching[key] = kinds
+        return kinds
+
+    def put(self, usage: NodeUsage) -> None:
+        """Indexes all of a node by what is free now."""
+        self.put_machine(usage)
+        if usage.node.shared:
+            for uuid in usage.cards:
+                self._put_share(usage, uuid)
+        else:
+            self._put_whole(usage)
+
+    def put_cards(self, usage: NodeUsage, uuids: tuple[str, ...]) -> None:
+        """Indexes some cards of a node; with whole cards all of them, because they are counted."""
+        if not usage.node.shared:
+            if uuids:
+                self._put_whole(usage)
+            return
+        for uuid in uuids:
+            self._put_share(usage, uuid)
+
+    def put_machine(self, usage: NodeUsage) -> None:
+        machines = self.card_machines if usage.node.cards else self.plain_machines
+        full = usage.free_cpu_mhz < 0 or usage.free_memory_mib < 0
+        if usage.node.drained or full or (usage.node.id, "") in self._held:
+            machines.remove(usage.node.id)
+        else:
+            machines.put(usage.node.id, usage.free_cpu_mhz // MHZ_PER_LEVEL)
+
+    def remove(self, usage: NodeUsage) -> None:
+        """Removes a node that is gone or about to change."""
+        self.plain_machines.remove(usage.node.id)
+        self.card_machines.remove(usage.node.id)
+        for card in usage.node.cards:
+            if usage.node.shared:
+                self.shared[card.kind].remove((usage.node.id, card.uuid))
+            else:
+                self.whole[card.kind].remove(usage.node.id)
+
+    def _put_share(self, usage: NodeUsage, uuid: str) -> None:
+        card = usage.cards.get(uuid)
+        if card is None:
+            return
+        key = (usage.node.id, uuid)
+        free = usage.free_shares(card)
+        if free == 0 or usage.node.drained or key in self._held:
+            self.shared[card.kind].remove(key)
+        else:
+            self.shared[card.kind].put(key, free)
+
+    def _put_whole(self, usage: NodeUsage) -> None:
+        free: dict[CardKind, int] = dict.fromkeys((card.kind for card in usage.node.cards), 0)
+        if not usage.node.drained:
+            for card in usage.node.cards:
+                usable = not card.fault and not usage.taken.get(card.uuid)
+                free[card.kind] += usable and (usage.node.id, card.uuid) not in self._held
+        for kind, count in free.items():
+            if count:
+                self.whole[kind].put(usage.node.id, count)
+            else:
+                self.whole[kind].remove(usage.node.id)

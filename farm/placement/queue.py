@@ -1,0 +1,239 @@
+"""A fair queue on our side: what can run now leaves it in a fair order, the rest never reaches Nomad. Called
+by the Nomad adapter on every change; pure logic on the lease table.
+
+Order is self-clocked fair queueing (S. J. Golestani, INFOCOM 1994): each request gets a finish tag when it
+comes, one turn behind the last one of its render, or behind the virtual time if that render has none; a turn
+is shorter at a higher priority. The smallest tag goes first, and its tag becomes the virtual time. So renders
+of one priority take turns, a render that used an idle farm is not punished for it, and nobody starves: what
+comes later gets a later tag.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from farm.placement.cards import Request, Shape
+from farm.placement.lease_table import LeaseTable
+from farm.placement.leases import Lease
+from farm.placement.wait_reasons import earliest, earliest_on, keys_to_hold
+
+Avoid = Callable[[str], frozenset[str]]
+"""From an engine to the ids of nodes that it stays away from now."""
+
+POINTS_PER_DOUBLING = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRules:
+    """`patience_s`: after so long the first request of its shape gets cards held for it, since small requests
+    would overtake a large one for ever. At most `max_holds` requests at once hold cards.
+    """
+
+    patience_s: float = 120.0
+    max_holds: int = 8
+
+
+@dataclass(order=True, slots=True)
+class _Entry:
+    finish_tag: float
+    number: int
+    request: Request = field(compare=False)
+    priority: int = field(compare=False)
+    since_s: float = field(compare=False)
+
+
+@dataclass(slots=True)
+class _ShapeQueue:
+    """Requests of one shape: when the first does not fit, none does."""
+
+    heap: list[_Entry] = field(default_factory=list)
+    refused_at: int = -1
+    """`gains` of the lease table when one of them last did not fit."""
+    avoided: frozenset[str] = frozenset()
+    """The nodes that were avoided then."""
+    no_hold_until_s: float = 0.0
+    """No card could be held for its first at the last search, which is expensive: not again before this."""
+
+
+class FairQueue:
+    """Requests that have no lease yet."""
+
+    def __init__(self, rules: QueueRules | None = None) -> None:
+        self._rules = rules or QueueRules()
+        self._by_shape: dict[Shape, _ShapeQueue] = {}
+        self._entries: dict[str, _Entry] = {}
+        self._last: dict[str, float] = {}
+        self._waiting_of: dict[str, int] = {}
+        self._holders: list[str] = []
+        self._numbers = itertools.count()
+        self._virtual_time = 0.0
+        self._checked_at = -1
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, request_id: str) -> bool:
+        return request_id in self._entries
+
+    def push(self, request: Request, now_s: float, priority: int = 0) -> None:
+        """Queues a request behind those of its render; ten points of priority halve a turn. The same id again
+        changes nothing.
+        """
+        if request.id in self._entries:
+            return
+        turn = 2.0 ** (-min(1000, max(-1000, priority)) / POINTS_PER_DOUBLING)
+        finish_tag = max(self._virtual_time, self._last.get(request.owner, 0.0)) + turn
+        entry = _Entry(finish_tag, next(self._numbers), request, priority, now_s)
+        self._last[request.owner] = finish_tag
+        self._waiting_of[request.owner] = self._waiting_of.get(request.owner, 0) + 1
+        self._entries[request.id] = entry
+        heapq.heappush(self._by_shape.setdefault(request.shape, _ShapeQueue()).heap, entry)
+
+    def remove(self, request_id: str, table: LeaseTable | None = None) -> bool:
+        """Returns True when it was queued. With `table` the cards that are held for it are released."""
+        entry = self._entries.pop(request_id, None)
+        if entry is None:
+            return False
+        owner = entry.request.owner
+        self._waiting_of[owner] -= 1
+        if not self._waiting_of[owner]:
+            # Its next request starts from the present: a render can neither save up turns nor owe them.
+            del self._waiting_of[owner], self._last[owner]
+        if request_id in self._holders:
+            self._holders.remove(request_id)
+            if table is not None:
+                table.release_holds(request_id)
+        return True
+
+    def request(self, request_id: str) -> Request | None:
+        entry = self._entries.get(request_id)
+        return entry.request if entry else None
+
+    def ahead_of(self, request_id: str) -> int:
+        """Returns how many requests come before it, in linear time."""
+        mine = self._entries[request_id]
+        return sum(1 for entry in self._entries.values() if entry < mine)
+
+    def in_order(self) -> list[Request]:
+        """Returns all queued requests, the next one first."""
+        return [entry.request for entry in sorted(self._entries.values())]
+
+    def admit(
+        self, table: LeaseTable, now_s: float, avoid: Avoid | None = None, limit: int | None = None
+    ) -> list[Lease]:
+        """Returns leases for all requests that can run now, in order, at most `limit`. One that cannot run
+        holds up only those of the same shape, and costs nothing again until room may have appeared.
+        """
+        avoided = _AvoidedNodes(avoid)
+        granted: list[Lease] = []
+        heads: list[tuple[_Entry, Shape]] = []
+        for shape in list(self._by_shape):
+            self._offer(shape, table, avoided, heads)
+        # Cards that are held fit their holder only, which may by now be behind another of the same shape.
+        for request_id in self._holders:
+            entry = self._entries[request_id]
+            heapq.heappush(heads, (entry, entry.request.shape))
+        while heads and (limit is None or len(granted) < limit):
+            entry, shape = heapq.heappop(heads)
+            request = entry.request
+            if self._entries.get(request.id) is not entry:
+                continue
+            nodes = avoided[request.needs.engine]
+            among = self._candidate_nodes(request, table, nodes)
+            lease = table.grant(request, nodes, among=among, now_s=now_s)
+            if lease is not None:
+                granted.append(lease)
+                self._virtual_time = max(self._virtual_time, entry.finish_tag)
+                self.remove(request.id, table)
+                self._offer(shape, table, avoided, heads)
+            elif (waiting := self._by_shape.get(shape)) is not None:
+                waiting.refused_at, waiting.avoided = table.gains, nodes
+        self._check_holds(table, avoided)
+        self._hold_for_long_waits(table, now_s, avoided)
+        return granted
+
+    def _offer(
+        self, shape: Shape, table: LeaseTable, avoided: _AvoidedNodes, heads: list[tuple[_Entry, Shape]]
+    ) -> None:
+        """Adds the first request of a shape to the heads, unless it is known not to fit."""
+        waiting = self._by_shape.get(shape)
+        if waiting is None:
+            return
+        head = self._head(waiting)
+        if head is None:
+            del self._by_shape[shape]
+        elif waiting.refused_at != table.gains or waiting.avoided != avoided[shape.needs.engine]:
+            heapq.heappush(heads, (head, shape))
+
+    def _head(self, waiting: _ShapeQueue) -> _Entry | None:
+        while waiting.heap:
+            entry = waiting.heap[0]
+            if self._entries.get(entry.request.id) is entry:
+                return entry
+            heapq.heappop(waiting.heap)
+        return None
+
+    def _candidate_nodes(
+        self, request: Request, table: LeaseTable, avoided: frozenset[str]
+    ) -> set[str] | None:
+        """Returns the nodes to try: once one of a shape did not fit, only those that have gained room since
+        and those where cards are held for it. None means all.
+        """
+        waiting = self._by_shape.get(request.shape)
+        if waiting is None or waiting.refused_at < 0 or waiting.avoided != avoided:
+            return None
+        gained = table.nodes_gained_since(waiting.refused_at)
+        if gained is not None and request.id in self._holders:
+            gained |= {node_id for (node_id, _), holder in table.holds.items() if holder == request.id}
+        return gained
+
+    def _check_holds(self, table: LeaseTable, avoided: _AvoidedNodes) -> None:
+        """Updates holds: cards that failed are released, a machine that is short of memory or processor is
+        held as a whole.
+        """
+        gained, self._checked_at = table.nodes_gained_since(self._checked_at), table.gains
+        for request_id in list(self._holders):
+            request = self._entries[request_id].request
+            keys = [key for key, holder in table.holds.items() if holder == request_id]
+            usage = table.usage(keys[0][0]) if keys else None
+            stays = usage is not None and usage.node.id not in avoided[request.needs.engine]
+            if stays and gained is not None and keys[0][0] not in gained:
+                continue
+            wait = earliest_on(table, request, usage) if usage is not None else None
+            if usage is None or wait is None or not stays:
+                self._holders.remove(request_id)
+                table.release_holds(request_id)
+            elif missing := [key for key in keys_to_hold(wait, usage.node) if key not in keys]:
+                table.hold(request_id, missing)
+
+    def _hold_for_long_waits(self, table: LeaseTable, now_s: float, avoided: _AvoidedNodes) -> None:
+        for waiting in list(self._by_shape.values()):
+            if len(self._holders) >= self._rules.max_holds:
+                return
+            head = self._head(waiting)
+            if head is None or head.request.id in self._holders:
+                continue
+            if now_s - head.since_s < self._rules.patience_s or now_s < waiting.no_hold_until_s:
+                continue
+            wait = earliest(table, head.request, avoided[head.request.needs.engine])
+            usage = table.usage(wait.node_id) if wait is not None else None
+            if wait is None or usage is None:
+                waiting.no_hold_until_s = now_s + self._rules.patience_s
+            else:
+                table.hold(head.request.id, keys_to_hold(wait, usage.node))
+                self._holders.append(head.request.id)
+
+
+class _AvoidedNodes(dict[str, frozenset[str]]):
+    """Asks once per engine in one pass over the queue."""
+
+    def __init__(self, avoid: Avoid | None) -> None:
+        super().__init__()
+        self._avoid = avoid
+
+    def __missing__(self, engine: str) -> frozenset[str]:
+        self[engine] = nodes = self._avoid(engine) if self._avoid is not None else frozenset()
+        return nodes

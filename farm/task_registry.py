@@ -1,0 +1,145 @@
+"""Keeps a record of each task of a scheduler and streams its events to watchers; used by all schedulers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from avatar.spec import Failed, Finished, FrameProgress, PreviewFrame, ProgressLine, StageStarted
+from avatar.spec.progress import outdated_by
+
+from farm.states import TERMINAL, TaskState, move
+from farm.tasks import SegmentTask, TaskEvent
+from farm.worker_output import LogTail
+from soundstage.errors import NotFound
+
+MAX_ENDED_TASKS = 500
+_DOING = {
+    "prepare": "the worker is getting ready",
+    "speech": "the voice is being made",
+    "timing": "the mouth is being timed",
+    "frames": "the first frame is being drawn",
+    "assemble": "the scenes are being joined",
+    "captions": "the captions are being written",
+    "publish": "the files are being put into place",
+}
+"""By the worker's stage."""
+
+
+@dataclass(slots=True)
+class TaskRecord:
+    """One task with its state and events; a new progress line replaces the one before.
+
+    `changed` is set at the next event, and then replaced.
+    """
+
+    task: SegmentTask
+    state: TaskState = TaskState.QUEUED
+    events: list[TaskEvent] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    tail: LogTail = field(default_factory=LogTail)
+    seq: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def frames(self) -> FrameProgress | None:
+        """The newest progress line."""
+        return next((e.line for e in reversed(self.events) if isinstance(e.line, FrameProgress)), None)
+
+    @property
+    def running_sentence(self) -> str:
+        """`runs: …` with the frame that its worker is at, or its stage."""
+        recent = (e.line for e in reversed(self.events) if isinstance(e.line, FrameProgress | StageStarted))
+        line = next(recent, None)
+        doing = _DOING.get(line.stage if line is not None else "prepare", "the worker is at it")
+        if isinstance(line, FrameProgress):
+            doing = f"frame {line.done_frames} of {line.total_frames}" if line.stage == "frames" else doing
+            return f"runs: {doing}, about {line.eta_s:.0f} s left"
+        return f"runs: {doing}"
+
+
+class TaskRegistry:
+    """Keeps the last `MAX_ENDED_TASKS` ended tasks for late watchers and drops older ones."""
+
+    def __init__(self) -> None:
+        self._records: OrderedDict[str, TaskRecord] = OrderedDict()
+
+    def __iter__(self) -> Iterator[TaskRecord]:
+        return iter([*self._records.values()])
+
+    def find(self, task_id: str) -> TaskRecord | None:
+        return self._records.get(task_id)
+
+    def get(self, task_id: str) -> TaskRecord:
+        found = self._records.get(task_id)
+        if found is None:
+            raise NotFound(
+                "task.unknown", f"There is no task {task_id!r} here.", "It may be long ended; ask the render."
+            )
+        return found
+
+    def add(self, task: SegmentTask) -> TaskRecord:
+        record = self._records[task.id] = TaskRecord(task)
+        self._append_event(record)
+        return record
+
+    def move(self, record: TaskRecord, state: TaskState) -> None:
+        record.state = move(record.state, state)
+        self._append_event(record)
+
+    def add_progress(self, record: TaskRecord, line: ProgressLine) -> None:
+        self._append_event(record, line=line)
+
+    def end(
+        self,
+        record: TaskRecord,
+        state: TaskState,
+        *,
+        result: Finished | None = None,
+        failure: Failed | None = None,
+    ) -> None:
+        record.state = move(record.state, state)
+        record.events = [event for event in record.events if not isinstance(event.line, PreviewFrame)]
+        self._append_event(record, result=result, failure=failure)
+        ended = [task_id for task_id, other in self._records.items() if other.ended]
+        for task_id in ended[:-MAX_ENDED_TASKS]:
+            del self._records[task_id]
+
+    async def watch(self, task_id: str) -> AsyncIterator[TaskEvent]:
+        """Yields all events of a task, from the first to the last."""
+        record = self.get(task_id)
+        seen = 0
+        while True:
+            # Take the condition before reading: an event that comes in between sets it, so that none is
+            # missed.
+            changed = record.changed
+            for event in [event for event in record.events if event.seq > seen]:
+                seen = event.seq
+                yield event
+                if event.last:
+                    return
+            await changed.wait()
+
+    def _append_event(
+        self,
+        record: TaskRecord,
+        *,
+        line: ProgressLine | None = None,
+        result: Finished | None = None,
+        failure: Failed | None = None,
+    ) -> None:
+        record.seq += 1
+        event = TaskEvent(record.task.id, record.seq, record.state, datetime.now(UTC), line, result, failure)
+        if line is not None:
+            outdated = outdated_by(line, [event.line for event in record.events])
+            if outdated is not None:
+                del record.events[outdated]
+        record.events.append(event)
+        record.changed.set()
+        record.changed = asyncio.Event()
