@@ -17,10 +17,17 @@ class InFlightBytes:
         self._check = check
         self._lock = threading.Lock()
         self._total = 0
+        self._written = 0
 
     @property
     def total(self) -> int:
         return self._total
+
+    @property
+    def unwritten(self) -> int:
+        """Returns what the disk still has to take of them."""
+        with self._lock:
+            return self._total - self._written
 
     @contextmanager
     def reserve(self) -> Iterator[Reservation]:
@@ -29,7 +36,12 @@ class InFlightBytes:
         try:
             yield reservation
         finally:
+            self.add_written(-reservation.written)
             self.add(-reservation.bytes)
+
+    def add_written(self, change: int) -> None:
+        with self._lock:
+            self._written += change
 
     def add(self, change: int) -> int:
         """Return the total after the change."""
@@ -47,6 +59,12 @@ class Reservation:
     def __init__(self, ledger: InFlightBytes) -> None:
         self._ledger = ledger
         self.bytes = 0
+        self.written = 0
+
+    def add_written(self, size: int) -> None:
+        """So many bytes more are on the disk."""
+        self.written += size
+        self._ledger.add_written(size)
 
     def raise_to(self, size: int) -> None:
         """Raises StorageFull when the file, with all others in flight, does not fit."""

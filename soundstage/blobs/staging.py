@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -15,6 +16,8 @@ from pathlib import Path
 from soundstage.errors import NotFound, SoundstageError, StorageFull, TooLarge, Unavailable
 
 COPY_BYTES = 1 << 20
+RESERVE_BYTES = 256 << 20
+"""Uploads leave so much of a disk free: the database and renders that are under way write to it, too."""
 
 
 class StagedFile:
@@ -106,6 +109,20 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_disk(folder: Path, more: int) -> None:
+    """Raises StorageFull when so many bytes more would leave less than `RESERVE_BYTES` of the disk free."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    if more > free - RESERVE_BYTES:
+        raise StorageFull(
+            "blobs.disk_full",
+            f"{more / (1 << 20):.1f} MiB do not fit: the disk that holds {folder} has"
+            f" {free / (1 << 20):.0f} MiB free, and {RESERVE_BYTES >> 20} MiB stay free.",
+            "Free some space; `soundstage gc` removes files that nothing refers to.",
+        )
 
 
 @contextmanager

@@ -28,7 +28,15 @@ from soundstage.blobs.bucket import (
 from soundstage.blobs.copies import Copies
 from soundstage.blobs.in_flight import InFlightBytes
 from soundstage.blobs.schemas import DEFAULT_MEDIA_TYPE, Blob, StoredBlob, is_key, key_of, parse_sha256
-from soundstage.blobs.staging import StagedFile, disk_errors, locked, staged_file, sweep, sync_folder
+from soundstage.blobs.staging import (
+    StagedFile,
+    check_disk,
+    disk_errors,
+    locked,
+    staged_file,
+    sweep,
+    sync_folder,
+)
 from soundstage.errors import Invalid, NotFound, SoundstageError, StorageFull, Unavailable, Upstream
 
 MIB = 1 << 20
@@ -115,13 +123,16 @@ class BlobStore:
     ) -> Blob:
         """Stores what `chunks` gives; TooLarge as soon as it is more than `max_bytes`, StorageFull as soon as
         it passes the quota together with all that is in flight. `expected_bytes`, where the sender told its
-        size, are reserved before the first chunk is read.
+        size, are reserved before the first chunk is read, and must fit on the disk beside `RESERVE_BYTES`.
         """
         with self._in_flight.reserve() as reserved, staged_file(self._staging, max_bytes) as staged:
             await asyncio.to_thread(reserved.raise_to, expected_bytes)
+            if expected_bytes:
+                await asyncio.to_thread(check_disk, self._root, self._in_flight.unwritten)
             async for chunk in chunks:
                 await asyncio.to_thread(reserved.raise_to, staged.bytes + len(chunk))
                 await asyncio.to_thread(staged.write, chunk)
+                reserved.add_written(len(chunk))
             return await asyncio.to_thread(self._place, staged, media_type)
 
     async def local_path(self, sha256: str) -> Path:
@@ -350,6 +361,13 @@ class BlobStore:
         )
 
     async def check_room(self, more: int) -> None:
+        """Raises StorageFull when so many bytes more, with those in flight, would pass the quota, or would
+        leave less than `RESERVE_BYTES` free on the disk.
+        """
+        await self.check_quota(more)
+        await asyncio.to_thread(check_disk, self._root, self._in_flight.unwritten + more)
+
+    async def check_quota(self, more: int) -> None:
         """Raises StorageFull when so many bytes more, with those in flight, would pass the quota."""
         await asyncio.to_thread(self._check_quota, self._in_flight.total + more)
 

@@ -77,7 +77,7 @@ async def create_asset(request: Request, studio: StudioDep, principal: CreateAss
     if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
         return await studio.assets.create(_draft(await request.body()), principal)
     upload = Upload(request, studio.assets.max_upload_bytes)
-    blob, found = await studio.assets.store(upload.chunks())
+    blob, found = await studio.assets.store(upload.chunks(), expected_bytes=upload.size_hint())
     return await studio.assets.add(blob, found, labels_of(upload.fields, upload.filename))
 
 

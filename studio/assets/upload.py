@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_FIELD_BYTES = 64 * 1024
+MOST_FORM_BYTES = 4 * MAX_FIELD_BYTES
+"""What a form has beside its file."""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,6 @@ class Upload:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes of the one file in the request."""
         content_type, options = parse_options_header(self.request.headers.get("content-type", ""))
-        self._refuse_by_length()
         if content_type == b"multipart/form-data":
             boundary = options.get(b"boundary")
             if not boundary:
@@ -47,15 +48,20 @@ class Upload:
         async for chunk in self.request.stream():
             yield chunk
 
-    def _refuse_by_length(self) -> None:
-        """Before the body comes, when it says how long it is."""
-        said = self.request.headers.get("content-length", "")
-        if said.isdigit() and int(said) > self.max_bytes + MAX_FIELD_BYTES * 4:
+    def size_hint(self) -> int:
+        """Return how long the file is at least, by the length of the request; 0 when it does not say. Raises
+        TooLarge.
+        """
+        declared = self.request.headers.get("content-length", "")
+        length = int(declared) if declared.isdigit() else 0
+        if length > self.max_bytes + MOST_FORM_BYTES:
             raise TooLarge(
                 "upload.too_large",
                 f"The upload is larger than {self.max_bytes / (1 << 20):.0f} MiB.",
                 "Make it smaller; `limits.upload_mib` is the most that any upload may have.",
             )
+        is_form = self.request.headers.get("content-type", "").startswith("multipart/form-data")
+        return max(0, length - MOST_FORM_BYTES) if is_form else length
 
     async def _form(self, boundary: bytes) -> AsyncIterator[bytes]:
         parts = _Parts(self)

@@ -90,7 +90,9 @@ class UploadService:
             uploads = Uploads(session)
             with bypass_tenant_filter():
                 _, everybody = await uploads.unfinished()
-            await self._blobs.check_room(everybody + length)
+            await self._blobs.check_quota(everybody + length)
+            # Twice: when it is whole, the store takes a copy.
+            await self._staging.check_disk(everybody + 2 * length)
             count, promised = await uploads.unfinished()
             if count >= MAX_UNFINISHED or promised + length > 4 * self.max_bytes:
                 raise TooManyRequests(

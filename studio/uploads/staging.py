@@ -6,11 +6,11 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from soundstage.blobs.staging import disk_errors
+from soundstage.blobs.staging import check_disk, disk_errors
 from soundstage.errors import NotFound
 from soundstage.private_files import OWNER_ONLY
 
@@ -35,6 +35,10 @@ class Staging:
             return (await asyncio.to_thread(self.path(upload_id).stat)).st_size
         except FileNotFoundError:
             return None
+
+    async def check_disk(self, more: int) -> None:
+        """Raises StorageFull when the disk has no room for so many bytes, less those that have come."""
+        await asyncio.to_thread(self._check_disk, more)
 
     async def head(self, upload_id: str, count: int) -> bytes:
         return await asyncio.to_thread(self._head, upload_id, count)
@@ -63,6 +67,12 @@ class Staging:
         with disk_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(self.path(upload_id), os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+
+    def _check_disk(self, more: int) -> None:
+        for path in self._folder.glob(f"*{ENDING}"):
+            with suppress(FileNotFoundError):
+                more -= path.stat().st_size
+        check_disk(self._folder, max(0, more))
 
     def _head(self, upload_id: str, count: int) -> bytes:
         with self.path(upload_id).open("rb") as file:

@@ -118,7 +118,9 @@ async def _order(request: Request, studio: Studio, principal: Principal) -> tupl
             415,
         )
     upload = Upload(request, MOST_SAMPLE_BYTES)
-    blob, _ = await studio.assets.store(upload.chunks(), max_bytes=MOST_SAMPLE_BYTES)
+    blob, _ = await studio.assets.store(
+        upload.chunks(), max_bytes=MOST_SAMPLE_BYTES, expected_bytes=upload.size_hint()
+    )
     try:
         form = _read(VoiceForm, {name: value for name, value in upload.fields.items() if value != ""})
         _require_local(principal, form)

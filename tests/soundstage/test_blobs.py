@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from soundstage.blobs import Blob, BlobStore, BucketAccess, parse_sha256
+from soundstage.blobs import Blob, BlobStore, BucketAccess, parse_sha256, staging
 from soundstage.database import utcnow
 from soundstage.errors import Invalid, NotFound, StorageFull, TooLarge
 
@@ -253,6 +254,35 @@ async def test_what_is_in_flight_counts_for_the_quota(place: Place) -> None:
     # What was reserved is free again.
     await store.put_stream(pieces(b"c" * MIB), expected_bytes=MIB)
     assert await store.usage_bytes() == 3 * MIB
+
+
+async def test_what_is_announced_must_fit_on_the_disk_and_what_is_written_is_on_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, going = place.open(), asyncio.Event()
+
+    def disk_usage(_: Path) -> SimpleNamespace:
+        used = sum(path.stat().st_size for path in place.leftovers())
+        return SimpleNamespace(free=staging.RESERVE_BYTES + 3 * MIB - used)
+
+    monkeypatch.setattr(staging.shutil, "disk_usage", disk_usage)
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b"a" * MIB
+        await going.wait()
+        yield b"a" * MIB
+
+    first = asyncio.create_task(store.put_stream(slow_body(), expected_bytes=2 * MIB))
+    async with asyncio.timeout(20):
+        while sum(path.stat().st_size for path in place.leftovers()) < MIB:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    with pytest.raises(StorageFull) as refused:
+        await store.put_stream(pieces(b"b" * 1_500_000), expected_bytes=1_500_000)
+    assert refused.value.code == "blobs.disk_full"
+    await store.put_stream(pieces(b"b" * MIB), expected_bytes=MIB)
+    going.set()
+    await first
 
 
 async def test_what_others_have_stored_counts_for_the_quota(place: Place, tmp_path: Path) -> None:

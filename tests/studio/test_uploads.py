@@ -7,6 +7,7 @@ import base64
 import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import uvicorn
 from sqlalchemy import update
 
 from policy import Principal
-from soundstage.blobs import BlobStore
+from soundstage.blobs import BlobStore, staging
 from soundstage.database import utcnow
 from soundstage.database.tenants import bypass_tenant_filter, tenant_scope
 from soundstage.errors import NotFound
@@ -258,6 +259,44 @@ async def test_of_two_that_want_the_last_room_one_gets_it(
     headers = {**TUS, "Upload-Length": str(700_000)}
     answers = await asyncio.gather(*(client.post("/api/uploads", headers=headers) for _ in range(4)))
     assert sorted(one.status_code for one in answers) == [201, 507, 507, 507]
+
+
+@pytest.fixture
+def a_little_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that has 100 kB beside what uploads leave free."""
+    free = staging.RESERVE_BYTES + 100_000
+    monkeypatch.setattr(staging.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+
+@pytest.mark.usefixtures("a_little_free")
+async def test_what_does_not_fit_on_the_disk_is_refused_before_a_byte_comes(
+    client: Any, settings: Any, db: Any
+) -> None:
+    # The store takes a copy when it is whole.
+    full = await client.post("/api/uploads", headers={**TUS, "Upload-Length": "60000"})
+    assert (full.status_code, full.json()["code"]) == (507, "blobs.disk_full")
+    address = await begin(client, 40_000)
+    second = await client.post("/api/uploads", headers={**TUS, "Upload-Length": "40000"})
+    assert second.json()["code"] == "blobs.disk_full", "the first one has its room"
+    await client.delete(address, headers=TUS)
+    assert (await begin(client, 40_000)) and len(list((settings.state_dir / "uploads").iterdir())) == 1
+
+
+@pytest.mark.usefixtures("a_little_free")
+@pytest.mark.parametrize("form", [True, False])
+async def test_a_whole_upload_that_does_not_fit_on_the_disk_is_not_read(client: Any, form: bool) -> None:
+    reads = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal reads
+        reads += 1
+        yield MP4
+
+    kind = "multipart/form-data; boundary=x" if form else "application/octet-stream"
+    headers = {"Content-Length": "900000", "Content-Type": kind}
+    answer = await client.post("/api/assets", content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["code"], reads) == (507, "blobs.disk_full", 0)
+    assert (await client.post("/api/assets", content=MP4[:1000])).status_code == 201
 
 
 async def test_an_administrator_ends_what_others_left_unfinished(studio_rooms: Any, client: Any) -> None:
