@@ -16,7 +16,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.composition import build
-from app.heap import share_one_heap
 from app.https import authority_folder, certificate_names, studio_authority
 from app.listening import proxy_options
 from app.sockets import GatheringProtocol
@@ -40,7 +39,6 @@ def main() -> int:
     parser.add_argument("--socket", type=int, required=True, help="descriptor of a listening socket")
     parser.add_argument("--tls-socket", type=int, help="the same, for https")
     options = parser.parse_args()
-    share_one_heap()
     try:
         settings = load_settings(options.config_file)
         tls = None if options.tls_socket is None else socket.socket(fileno=options.tls_socket)

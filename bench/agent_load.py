@@ -1,4 +1,4 @@
-"""What many conversations at once cost: `scripts/bench agent_load [--sessions 200] [--seconds 60]`.
+"""What many conversations at once cost: `scripts/bench agent_load [--sessions 100] [--seconds 60]`.
 
 Starts the real server on loopback. Each session has a key and a WebSocket of its own and says a command every
 two seconds. Prints how long the first event and the whole of an answer take (the first answer of each, when
@@ -282,7 +282,7 @@ def people(url: str, keys: list[str], seconds: float, results: multiprocessing.Q
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=200)
+    parser.add_argument("--sessions", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60)
     add_json_option(parser)
     chosen = parser.parse_args()

@@ -109,7 +109,7 @@ class McpCalls:
             data={"principal": principal.id, "call": running.id, "trace": running.trace_id},
         )
         with tenant_scope(principal.tenant):
-            async with self._database.brief() as session:
+            async with self._database.transaction() as session:
                 await self._doors.audit.record(session, entry)
 
     async def _answer(self, principal: Principal, call: ToolCall, dry_run: bool) -> types.CallToolResult:

@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from agent.sessions.models import AgentSession, AgentTurn
 from policy import Principal
-from soundstage.database import Prepared, Writing
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 _SESSIONS = cast(Table, AgentSession.__table__)
@@ -34,9 +33,8 @@ _OWN = (_SESSIONS.c.id == bindparam("session"), *_OF_PRINCIPAL)
 
 LATEST_FIRST = Order(AgentSession.id, AgentSession.updated_at, datetime)
 
-_OPEN = Prepared(insert(_SESSIONS))
 _PERSONA = select(_SESSIONS.c.persona_id).where(*_OWN)
-_BEGIN = Prepared(
+_BEGIN = (
     update(_SESSIONS)
     .where(*_OWN)
     .values(
@@ -48,14 +46,14 @@ _BEGIN = Prepared(
         _SESSIONS.c.turns, _SESSIONS.c.last_render_id, _SESSIONS.c.last_project_id, _SESSIONS.c.persona_id
     )
 )
-_OF_REQUEST = Prepared(
+_OF_REQUEST = (
     select(_TURNS.c.session_id, _TURNS.c.number)
     .join(_SESSIONS, _SESSIONS.c.id == _TURNS.c.session_id)
     .where(*_OF_PRINCIPAL, _TURNS.c.request_id == bindparam("request"))
     .limit(1)
 )
-_ADD_TURN = Prepared(insert(_TURNS))
-_LOST = Prepared(
+_ADD_TURN = insert(_TURNS)
+_LOST = (
     select(_TURNS.c.number)
     .where(
         _TURNS.c.session_id == bindparam("session"),
@@ -64,7 +62,7 @@ _LOST = Prepared(
     )
     .order_by(_TURNS.c.number)
 )
-_END = Prepared(
+_END = (
     update(_TURNS)
     .where(
         _TURNS.c.session_id == bindparam("of_session"),
@@ -73,7 +71,7 @@ _END = Prepared(
     )
     .returning(_TURNS.c.number)
 )
-_SPOKEN_OF = Prepared(
+_SPOKEN_OF = (
     update(_SESSIONS)
     .where(_SESSIONS.c.id == bindparam("session"))
     .values(
@@ -83,14 +81,12 @@ _SPOKEN_OF = Prepared(
 )
 
 
-class SentenceRepository:
-    """What every sentence needs of sessions and turns, in a transaction of whichever kind."""
-
-    def __init__(self, session: Writing) -> None:
+class SessionRepository:
+    def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def open(self, **columns: Any) -> None:
-        await _OPEN.rows(self._session, columns)
+    def add(self, row: AgentSession) -> None:
+        self._session.add(row)
 
     async def begin(
         self, principal: Principal, session_id: str, said: str, now: datetime
@@ -99,7 +95,7 @@ class SentenceRepository:
         spoken of last, and the persona; None for a session that there is not, or that is of somebody else.
         """
         asked = {**_asked(principal, session_id), "said": said, "now": now}
-        if (row := await _BEGIN.first(self._session, asked)) is None:
+        if (row := (await self._session.execute(_BEGIN, asked)).first()) is None:
             return None
         number, render_id, project_id, persona_id = row
         return number, render_id, project_id, persona_id
@@ -107,31 +103,25 @@ class SentenceRepository:
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """The session and number of the turn that this request of this principal has begun."""
         of = {"of_tenant": principal.tenant, "of_principal": principal.id}
-        row = await _OF_REQUEST.first(self._session, {**of, "request": request_id})
+        row = (await self._session.execute(_OF_REQUEST, {**of, "request": request_id})).first()
         return None if row is None else (str(row[0]), int(row[1]))
 
     async def lost(self, session_id: str, now: datetime) -> Sequence[int]:
         """The numbers of turns that nobody answers any more."""
-        rows = await _LOST.rows(self._session, {"session": session_id, "now": now})
-        return [int(number) for (number,) in rows]
+        return (await self._session.scalars(_LOST, {"session": session_id, "now": now})).all()
 
     async def add_turn(self, **columns: Any) -> None:
-        await _ADD_TURN.rows(self._session, columns)
+        await self._session.execute(_ADD_TURN, columns)
 
     async def end(self, session_id: str, number: int, **columns: Any) -> bool:
         """Whether it had no end yet; one that has is left as it is."""
         of = {"of_session": session_id, "of_number": number}
-        return await _END.first(self._session, {**of, **columns}) is not None
+        return await self._session.scalar(_END, {**of, **columns}) is not None
 
     async def note(self, session_id: str, render_id: str | None, project_id: str | None) -> None:
         """What was spoken of last: this render or none, and this project or the one before."""
         spoken = {"session": session_id, "render": render_id, "project": project_id}
-        await _SPOKEN_OF.rows(self._session, spoken)
-
-
-class SessionRepository:
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
+        await self._session.execute(_SPOKEN_OF, spoken)
 
     async def get(self, session_id: str) -> AgentSession | None:
         return await self._session.get(AgentSession, session_id)
@@ -142,9 +132,6 @@ class SessionRepository:
         if row is None or (row.tenant, row.principal_id) != (principal.tenant, principal.id):
             return None
         return row
-
-    def add(self, row: AgentSession) -> None:
-        self._session.add(row)
 
     async def persona(self, principal: Principal, session_id: str) -> tuple[str | None] | None:
         """The persona of a conversation, if it has one; None where `own` gives None."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,11 +12,11 @@ from agent.events import BrainEvent, Done, Failure, ToolCalled
 from agent.forgetting.turns import forget_in_turn, says
 from agent.forgetting.words import Forgotten, Turn
 from agent.sessions.models import AgentSession
-from agent.sessions.repository import SentenceRepository, SessionRepository
+from agent.sessions.repository import SessionRepository
 from agent.sessions.schemas import INTERRUPTED, SessionOut, TurnOut
 from policy import Principal
 from policy.audit import AuditEntry, AuditLog
-from soundstage.database import Database, Writing, new_id, overwriting, utcnow
+from soundstage.database import Database, new_id, overwriting, utcnow
 from soundstage.database.storable import storable
 from soundstage.errors import Conflict, NotFound
 from soundstage.events import EventStore
@@ -80,10 +79,6 @@ class _Running:
     forgotten: list[Forgotten] = field(default_factory=list)
 
 
-class _ToForget(Exception):
-    """Something was forgotten meanwhile: the turn's end is written in the other way."""
-
-
 def title_of(utterance: str) -> str:
     """Of a conversation that begins so."""
     return " ".join(utterance[: TITLE_CHARS * 2].split())[:TITLE_CHARS]
@@ -133,16 +128,17 @@ class SessionService:
                 raise _no_session(session_id)
             return Conversation(session_id, principal, debug, local_files, *persona)
         opened, now = new_id("ses"), utcnow()
-        async with self._database.brief() as session:
-            await SentenceRepository(session).open(
-                id=opened,
-                tenant=principal.tenant,
-                principal_id=principal.id,
-                persona_id=persona_id,
-                title="",
-                turns=0,
-                created_at=now,
-                updated_at=now,
+        async with self._database.transaction() as session:
+            SessionRepository(session).add(
+                AgentSession(
+                    id=opened,
+                    tenant=principal.tenant,
+                    principal_id=principal.id,
+                    persona_id=persona_id,
+                    title="",
+                    created_at=now,
+                    updated_at=now,
+                )
             )
         return Conversation(opened, principal, debug, local_files, persona_id)
 
@@ -151,8 +147,8 @@ class SessionService:
     ) -> OpenTurn:
         """Raises Conflict when this request has begun a turn already, in whichever process."""
         utterance = storable(utterance)
-        async with self._database.brief() as session:
-            repository = SentenceRepository(session)
+        async with self._database.transaction() as session:
+            repository = SessionRepository(session)
             now = utcnow()
             row = await repository.begin(conversation.principal, conversation.id, title_of(utterance), now)
             if row is None:
@@ -197,7 +193,7 @@ class SessionService:
     async def turn_of_request(self, principal: Principal, request_id: str) -> tuple[str, int] | None:
         """The session and number of the turn that this request began, when it comes a second time."""
         async with self._database.session() as session:
-            return await SentenceRepository(session).turn_of_request(principal, request_id)
+            return await SessionRepository(session).turn_of_request(principal, request_id)
 
     async def keep(self, turn: OpenTurn, told: Sequence[BrainEvent], so_far: TurnEnd) -> None:
         """Writes what has been told so far, and that somebody is still answering.
@@ -221,12 +217,6 @@ class SessionService:
 
     async def end_turn(self, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent] = ()) -> None:
         try:
-            with suppress(_ToForget):
-                async with self._database.brief() as session:
-                    await self._end(session, turn, end, told)
-                    if self._to_forget(turn):
-                        raise _ToForget
-                return
             async with self._database.transaction() as session:
                 await self._end(session, turn, end, told)
                 await self._forget(session, turn)
@@ -278,8 +268,10 @@ class SessionService:
                 )
             return TurnOut.model_validate(row)
 
-    async def _end(self, session: Writing, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent]) -> None:
-        if await SentenceRepository(session).end(
+    async def _end(
+        self, session: AsyncSession, turn: OpenTurn, end: TurnEnd, told: Sequence[BrainEvent]
+    ) -> None:
+        if await SessionRepository(session).end(
             turn.session_id,
             turn.number,
             reply=storable(end.reply),
@@ -290,12 +282,12 @@ class SessionService:
             await self._write(session, turn, told)
         await self._note_it(session, turn, end)
 
-    async def _note_it(self, session: Writing, turn: OpenTurn, end: TurnEnd) -> None:
+    async def _note_it(self, session: AsyncSession, turn: OpenTurn, end: TurnEnd) -> None:
         """What "it" means from now on: a video, or a project when no video was spoken of after it."""
         if end.render_id is not None or end.project_id is not None:
-            await SentenceRepository(session).note(turn.session_id, end.render_id, end.project_id)
+            await SessionRepository(session).note(turn.session_id, end.render_id, end.project_id)
 
-    async def _write(self, session: Writing, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
+    async def _write(self, session: AsyncSession, turn: OpenTurn, told: Sequence[BrainEvent]) -> None:
         events = [(event.type, event.model_dump(mode="json", exclude_none=True)) for event in told]
         await self._events.append_all(session, turn.stream, events)
 
@@ -316,7 +308,7 @@ class SessionService:
     async def _settle(self, session_id: str) -> None:
         """Whoever asks for a lost turn finds it ended. Almost always there is none, and no write."""
         async with self._database.session() as session:
-            if not await SentenceRepository(session).lost(session_id, utcnow()):
+            if not await SessionRepository(session).lost(session_id, utcnow()):
                 return
         async with self._database.transaction() as session:
             await self._close_lost(session, session_id)
@@ -324,7 +316,7 @@ class SessionService:
     async def _close_lost(self, session: AsyncSession, session_id: str) -> None:
         """Ends turns whose process is gone, and says so in them. Nothing is tried again."""
         repository = SessionRepository(session)
-        for number in await SentenceRepository(session).lost(session_id, utcnow()):
+        for number in await repository.lost(session_id, utcnow()):
             row = await repository.turn(session_id, number)
             if row is None:
                 continue

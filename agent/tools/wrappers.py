@@ -92,7 +92,7 @@ class AuditedToolset(WrappedToolset):
             **_dry(context, call),
         }
         guards = self._guards
-        async with guards.database.brief() as session:
+        async with guards.database.transaction() as session:
             await guards.events.append(session, f"session:{context.session_id}", "tool.called", data)
             entry = _entry(context, call, "tool.ended", {"outcome": outcome, "made": dict(effect)})
             await guards.audit.record(session, *context.unwritten, entry)
@@ -162,7 +162,7 @@ class DecidedToolset(WrappedToolset):
             # Of a read that was lost nothing remains, so these wait for the line about its end.
             context.unwritten.extend(entries)
         else:
-            async with self._guards.database.brief() as session:
+            async with self._guards.database.transaction() as session:
                 await self._guards.audit.record(session, *entries)
         if decision.verdict is Verdict.DENY:
             raise decision.refusal(call.act.permission, context.principal.role)

@@ -11,36 +11,35 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy.audit.head import Head
 from policy.audit.models import AuditLine
 from policy.principal import DEFAULT_TENANT
-from soundstage.database import Prepared, Writing
 from soundstage.paging import Order, Page, PageRequest, select_page
 
 TENANT = "tenant"
 """Where a line says whose it is; one that does not say it is of the first tenant."""
 
 _LINES = cast(Table, AuditLine.__table__)
-_LAST = Prepared(select(_LINES.c.number, _LINES.c.sha256).order_by(_LINES.c.number.desc()).limit(1))
-_HASH = Prepared(select(_LINES.c.sha256).where(_LINES.c.number == bindparam("number")))
-_ADD = Prepared(insert(_LINES))
+_LAST = select(_LINES.c.number, _LINES.c.sha256).order_by(_LINES.c.number.desc()).limit(1)
+_HASH = select(_LINES.c.sha256).where(_LINES.c.number == bindparam("number"))
+_ADD = insert(_LINES)
 
 
 class ChainEnd:
-    """Where lines are added, in a transaction of whichever kind."""
+    """Reads the end of the chain and appends lines to it."""
 
-    def __init__(self, session: Writing) -> None:
+    def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
     async def last(self) -> Head | None:
         """Number and hash of the newest line."""
-        found = await _LAST.first(self._session)
+        found = (await self._session.execute(_LAST)).first()
         return None if found is None else Head(*found)
 
     async def hash_of(self, number: int) -> str | None:
         """None when there is no such line."""
-        found = await _HASH.first(self._session, {"number": number})
-        return None if found is None else str(found[0])
+        found: str | None = await self._session.scalar(_HASH, {"number": number})
+        return found
 
     async def add(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        await _ADD.rows(self._session, lines)
+        await self._session.execute(_ADD, lines)
 
 
 class AuditLines:

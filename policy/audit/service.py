@@ -19,7 +19,7 @@ from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
 from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judged
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
-from soundstage.database import Database, Writing, in_transaction, utcnow, when_committed
+from soundstage.database import Database, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.errors import NotFound
 from soundstage.paging import Page, PageRequest
@@ -75,10 +75,10 @@ class AuditLog:
 
         await self._end.start(note, accept)
 
-    async def record(self, session: Writing, *entries: AuditEntry) -> None:
+    async def record(self, session: AsyncSession, *entries: AuditEntry) -> None:
         """Appends in the caller's transaction, with the change that it tells of; secrets are masked."""
         if not in_transaction(session):
-            raise RuntimeError("audit lines are written inside Database.transaction() or brief()")
+            raise RuntimeError("audit lines are written inside Database.transaction()")
         lines = ChainEnd(session)
         # Nobody else writes meanwhile, so the end of the chain is looked up once in a transaction.
         if _END not in session.info:
@@ -108,7 +108,7 @@ class AuditLog:
 
     async def note(self, entry: AuditEntry) -> None:
         """In a transaction of its own: what was refused is rolled back, and the line about it must stay."""
-        async with self._db.brief() as session:
+        async with self._db.transaction() as session:
             await self.record(session, entry)
 
     async def forget_words(
@@ -238,7 +238,7 @@ class AuditLog:
     def _key(self) -> bytes | None:
         return None if self._end is None else self._end.key
 
-    def _committed(self, session: Writing) -> None:
+    def _committed(self, session: AsyncSession) -> None:
         """The lines exist from now on, and not before: only then is the end of the chain recorded."""
         if self._end is not None:
             self._end.committed(session.info[_END])

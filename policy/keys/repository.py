@@ -10,7 +10,6 @@ from sqlalchemy import Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy.keys.models import ApiKeyRow, EndedLoginRow
-from soundstage.database import Prepared, Writing
 
 
 class KnownKey(NamedTuple):
@@ -32,7 +31,7 @@ _BY_HASH = select(*(getattr(ApiKeyRow, name) for name in KnownKey._fields)).wher
     ApiKeyRow.sha256 == bindparam("hash")
 )
 _KEYS = cast(Table, ApiKeyRow.__table__)
-_MARK_USED = Prepared(
+_MARK_USED = (
     update(_KEYS)
     .where(_KEYS.c.id == bindparam("key"))
     .where(or_(_KEYS.c.last_used_at.is_(None), _KEYS.c.last_used_at < bindparam("unless_since")))
@@ -41,12 +40,11 @@ _MARK_USED = Prepared(
 
 
 async def mark_used(
-    session: Writing, key_ids: Collection[str], now: datetime, unless_since: datetime
+    session: AsyncSession, key_ids: Collection[str], now: datetime, unless_since: datetime
 ) -> None:
     """Notes that these keys are used, each at most once per interval."""
-    await _MARK_USED.rows(
-        session, [{"key": key, "unless_since": unless_since, "now": now} for key in sorted(key_ids)]
-    )
+    rows = [{"key": key, "unless_since": unless_since, "now": now} for key in sorted(key_ids)]
+    await session.execute(_MARK_USED, rows)
 
 
 class KeyRepository:

@@ -54,7 +54,7 @@ class KeyUses:
             return
         self._written_s = time.monotonic()
         try:
-            async with self._db.brief() as session:
+            async with self._db.transaction() as session:
                 now = utcnow()
                 await mark_used(session, keys, now, now - USED_EVERY)
         except Unavailable as error:

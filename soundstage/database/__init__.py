@@ -3,14 +3,11 @@
 from soundstage.database.backup import backup_sqlite, check_sqlite, restore_sqlite
 from soundstage.database.base import Base, UtcDateTime, new_id, utcnow
 from soundstage.database.engine import Database, in_transaction, overwriting, when_committed
-from soundstage.database.prepared import Prepared, Writing
 
 __all__ = [
     "Base",
     "Database",
-    "Prepared",
     "UtcDateTime",
-    "Writing",
     "backup_sqlite",
     "check_sqlite",
     "in_transaction",

@@ -8,16 +8,14 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, String, bindparam, func, select, text
+from sqlalchemy import URL, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from soundstage.database import postgresql
 from soundstage.database.base import Base
-from soundstage.database.brief import BriefTransactions
 from soundstage.database.postgresql import known_postgresql_error, open_postgresql
-from soundstage.database.prepared import Prepared, Writing
 from soundstage.database.sqlite import (
     broken_references,
     fold,
@@ -35,9 +33,6 @@ BUSY_TIMEOUT_MS = 10_000
 
 CROWD = 4
 
-_NOTIFY = Prepared(
-    select(func.pg_notify(bindparam("channel", type_=String), bindparam("payload", type_=String)))
-)
 _WRITES = "soundstage_writes"
 _WHEN_COMMITTED = "soundstage_when_committed"
 
@@ -58,7 +53,7 @@ class Database:
         """
         self.url = database_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._engine, self._writing_engine, self._brief = _open(self.url, busy_timeout_ms)
+        self._engine, self._writing_engine = _open(self.url, busy_timeout_ms)
         self._writing_tasks: set[asyncio.Task[Any] | None] = set()
         patience_s = busy_timeout_ms / 1000 if line_s is None else line_s
         self._queue = WriterQueue(patience_s) if self.is_sqlite else None
@@ -95,19 +90,6 @@ class Database:
             _tell(session)
 
     @asynccontextmanager
-    async def brief(self) -> AsyncIterator[Writing]:
-        """As `transaction()`, for prepared statements alone, which it runs at a tenth of the price."""
-        if self._brief is None:
-            async with self.transaction() as session:
-                yield session
-            return
-        async with self._turn_to_write():
-            async with self._brief.begun() as begun:
-                begun.info[_WRITES] = True
-                yield begun
-            _tell(begun)
-
-    @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
         task = asyncio.current_task()
         if task in self._writing_tasks:
@@ -132,9 +114,9 @@ class Database:
         """Whether processes can tell each other of a commit (PostgreSQL); others have to look."""
         return not self.is_sqlite
 
-    async def notify(self, session: Writing, channel: str, payload: str) -> None:
+    async def notify(self, session: AsyncSession, channel: str, payload: str) -> None:
         """Sends `payload` (a few hundred bytes) to whoever listens, when the transaction commits."""
-        await _NOTIFY.rows(session, {"channel": channel, "payload": payload})
+        await session.execute(select(func.pg_notify(channel, payload)))
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
@@ -178,7 +160,7 @@ class Database:
             async with self._engine.connect() as connection:
                 raw = (await connection.get_raw_connection()).driver_connection
                 if raw is not None:
-                    await raw.on_its_thread(fold)
+                    await raw.call(fold)
 
     async def create_tables(self) -> None:
         """Makes the tables of `Base` that are not there yet. For tests; upgrades are migrations."""
@@ -188,8 +170,6 @@ class Database:
 
     async def close(self) -> None:
         """Closes all connections; SQLite then folds its WAL file into the database."""
-        if self._brief is not None:
-            await self._brief.close()
         await self._writing_engine.dispose()
         await self._engine.dispose()
 
@@ -235,12 +215,12 @@ async def _session(engine: AsyncEngine, *, autoflush: bool = True) -> AsyncItera
     await session.close()
 
 
-def in_transaction(session: Writing) -> bool:
-    """Whether the session comes from `Database.transaction()` or `brief()`."""
+def in_transaction(session: AsyncSession) -> bool:
+    """Returns whether the session comes from `Database.transaction()`."""
     return bool(session.info.get(_WRITES))
 
 
-def when_committed(session: Writing, tell: Callable[[], None]) -> None:
+def when_committed(session: AsyncSession, tell: Callable[[], None]) -> None:
     """Calls `tell` as soon as what this transaction has written exists for others, or never.
 
     Raises RuntimeError outside of `Database.transaction()`.
@@ -250,17 +230,17 @@ def when_committed(session: Writing, tell: Callable[[], None]) -> None:
     session.info.setdefault(_WHEN_COMMITTED, []).append(tell)
 
 
-def _tell(session: Writing) -> None:
+def _tell(session: AsyncSession) -> None:
     for tell in session.info.get(_WHEN_COMMITTED, ()):
         tell()
 
 
-def _open(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine, BriefTransactions | None]:
+def _open(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
     match url.get_backend_name():
         case "sqlite":
             return open_sqlite(url, busy_timeout_ms)
         case "postgresql":
-            return *open_postgresql(url, busy_timeout_ms), None
+            return open_postgresql(url, busy_timeout_ms)
         case other:
             raise Unavailable(
                 "database.driver_missing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,20 +14,15 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from soundstage.database.base import Base
-from soundstage.database.brief import BriefTransactions
-from soundstage.database.in_place import Ways
-from soundstage.database.one_trip import open_connection
+from soundstage.database.sqlite_connection import open_connection
 from soundstage.errors import SoundstageError, StorageFull, Unavailable
 
 MOST_CONNECTIONS = 15
 _WRITES = "soundstage_writes"
 
 
-def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine, BriefTransactions | None]:
-    """The engine that reads and the one that writes, which draw from one pool of connections; and what begins
-    brief transactions, where there is a file.
-    """
+def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
+    """Returns the engine that reads and the one that writes, which share one pool of connections."""
     in_a_file = bool(url.database) and url.database != ":memory:"
     if url.database and in_a_file:
         path = Path(url.database)
@@ -38,15 +33,12 @@ def open_sqlite(url: URL, busy_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngin
         if path.is_dir():
             raise _cannot_open(url)
     prepare = partial(_prepare, busy_timeout_ms=busy_timeout_ms)
-    opening = partial(open_connection, prepare=prepare, ways=Ways(_key_of), patience_ms=busy_timeout_ms)
-    # A connection is a thread: those that a busy moment needed are kept, and the same few used again.
+    creator = partial(open_connection, prepare=prepare)
+    # A connection is a thread: the pool keeps those that a peak needed, and reuses the last used first.
     pool = {"pool_size": MOST_CONNECTIONS, "max_overflow": 0, "pool_use_lifo": True} if in_a_file else {}
-    engine = create_async_engine(url, connect_args={"async_creator_fn": opening}, **pool)
+    engine = create_async_engine(url, connect_args={"async_creator_fn": creator}, **pool)
     _listen(engine)
-    arguments, options = engine.dialect.create_connect_args(url)
-    connect = partial(opening, *arguments, **{**options, "isolation_level": None})
-    brief = BriefTransactions(connect, engine.dialect) if in_a_file else None
-    return engine, engine.execution_options(**{_WRITES: True}), brief
+    return engine, engine.execution_options(**{_WRITES: True})
 
 
 def known_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:
@@ -83,8 +75,12 @@ def known_sqlite_error(error: DBAPIError, url: URL) -> SoundstageError | None:
 
 def fold(raw: sqlite3.Connection) -> None:
     """Empties the WAL if nobody is in its way; on the connection's thread, outside of a transaction."""
+    ((busy_timeout_ms,),) = raw.execute("PRAGMA busy_timeout").fetchall()
     raw.execute("PRAGMA busy_timeout = 0")
-    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    try:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
 
 
 @asynccontextmanager
@@ -95,11 +91,11 @@ async def without_references(connection: AsyncConnection) -> AsyncIterator[None]
     raw = (await connection.get_raw_connection()).driver_connection
     if raw is None:
         raise RuntimeError("the connection is closed")
-    await raw.on_its_thread(_keep_references, False)
+    await raw.call(_keep_references, False)
     try:
         yield
     finally:
-        await raw.on_its_thread(_keep_references, True)
+        await raw.call(_keep_references, True)
 
 
 async def broken_references(connection: AsyncConnection) -> set[tuple[Any, ...]]:
@@ -156,11 +152,6 @@ def _listen(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "invalidate", on_invalidate)
     event.listen(engine.sync_engine, "begin", on_begin)
-
-
-def _key_of(table: str) -> Collection[str]:
-    known = Base.metadata.tables.get(table)
-    return () if known is None else known.primary_key.columns.keys()
 
 
 def _cannot_open(url: URL) -> Unavailable:

@@ -7,7 +7,9 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from soundstage.database import Database, Writing
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from soundstage.database import Database
 
 CHANNEL = "soundstage_events"
 
@@ -28,7 +30,7 @@ class Bell:
         """Whether the database can tell."""
         return self._db.notifies
 
-    async def ring(self, session: Writing, stream: str) -> None:
+    async def ring(self, session: AsyncSession, stream: str) -> None:
         """Tells all processes of this stream when the transaction commits, and not before."""
         if self.exists:
             await self._db.notify(session, CHANNEL, f"{self._mine} {stream}")

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_as
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from soundstage.database import Database, Prepared, Writing, in_transaction, utcnow, when_committed
+from soundstage.database import Database, in_transaction, utcnow, when_committed
 from soundstage.database.storable import storable
 from soundstage.events.filter import EventFilter
 from soundstage.events.listening import Bell
@@ -47,15 +47,13 @@ _EVENTS = cast(Table, EventRow.__table__)
 _COUNTERS = cast(Table, EventStreamRow.__table__)
 
 # Made once: putting a statement together takes longer than running it.
-_ADD = Prepared(insert(_EVENTS))
+_ADD = insert(_EVENTS)
 # As text: SQLAlchemy puts an insertion of several rows together anew each time. The counter of all first,
 # always: writers that take locks in one order cannot block each other for ever.
-_TAKE = Prepared(
-    text(
-        "INSERT INTO event_streams (name, last) VALUES (:all, :count), (:stream, :count) "
-        "ON CONFLICT (name) DO UPDATE SET last = event_streams.last + excluded.last RETURNING name, last"
-    ).bindparams(bindparam("count", type_=_COUNTERS.c.last.type))
-)
+_TAKE = text(
+    "INSERT INTO event_streams (name, last) VALUES (:all, :count), (:stream, :count) "
+    "ON CONFLICT (name) DO UPDATE SET last = event_streams.last + excluded.last RETURNING name, last"
+).bindparams(bindparam("count", type_=_COUNTERS.c.last.type))
 _LAST = select(_COUNTERS.c.last).where(_COUNTERS.c.name == bindparam("stream"))
 
 
@@ -77,7 +75,7 @@ class EventStore:
 
     async def append(
         self,
-        session: Writing,
+        session: AsyncSession,
         stream: str,
         kind: str,
         data: Mapping[str, Any] | None = None,
@@ -91,7 +89,7 @@ class EventStore:
 
     async def append_all(
         self,
-        session: Writing,
+        session: AsyncSession,
         stream: str,
         told: Sequence[tuple[str, Mapping[str, Any]]],
         trace_id: str | None = None,
@@ -112,7 +110,7 @@ class EventStore:
              "at": at, "trace_id": trace}
             for number, place, (kind, data) in zip(numbers, places, told, strict=True)
         ]  # fmt: skip
-        await _ADD.rows(session, rows)
+        await session.execute(_ADD, rows)
         if self._wake_at_commit(session, stream):
             await self._bell.ring(session, stream)
         return [Event.model_validate(row) for row in rows]
@@ -246,7 +244,7 @@ class EventStore:
             found = await session.scalar(select(func.count(EventRow.id)).where(*_older(before, keep)))
         return found or 0
 
-    def _wake_at_commit(self, session: Writing, stream: str) -> bool:
+    def _wake_at_commit(self, session: AsyncSession, stream: str) -> bool:
         """Notes the stream for the end of the transaction; False when it is noted already."""
         noted: dict[EventStore, set[str]] = session.info.setdefault(_STREAMS, {})
         if (streams := noted.get(self)) is None:
@@ -262,12 +260,12 @@ def _older(before: datetime, keep: Collection[str]) -> tuple[ColumnElement[bool]
     return (EventRow.at < before, EventRow.stream.not_in(keep))
 
 
-async def _take(session: Writing, stream: str, count: int) -> tuple[range, range]:
+async def _take(session: AsyncSession, stream: str, count: int) -> tuple[range, range]:
     """The next `count` numbers of all streams, and of this one; both rows stay locked until the end of the
     transaction.
     """
     counted = {"all": ALL_STREAMS, "stream": stream, "count": count}
-    last = {str(row[0]): int(row[1]) for row in await _TAKE.rows(session, counted)}
+    last = {str(row[0]): int(row[1]) for row in await session.execute(_TAKE, counted)}
     return _up_to(last[ALL_STREAMS], count), _up_to(last[stream], count)
 
 

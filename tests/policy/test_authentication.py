@@ -7,13 +7,14 @@ from datetime import datetime
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy import Policy, Principal
 from policy.keys import repository, uses
 from policy.keys.schemas import KeyMade
 from policy.keys.uses import KeyUses
 from policy.sessions import COOKIE
-from soundstage.database import Database, Writing
+from soundstage.database import Database
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 MakeKey = Callable[..., Awaitable[KeyMade]]
@@ -88,7 +89,7 @@ async def test_keys_that_are_used_in_one_rush_are_noted_together(
     written: list[int] = []
     real = repository.mark_used
 
-    async def mark_used(session: Writing, key_ids: Collection[str], *moments: datetime) -> None:
+    async def mark_used(session: AsyncSession, key_ids: Collection[str], *moments: datetime) -> None:
         written.append(len(key_ids))
         await real(session, key_ids, *moments)
 
@@ -124,7 +125,7 @@ async def test_the_end_waits_for_a_note_that_is_being_written(
     writing, go_on = asyncio.Event(), asyncio.Event()
     real = repository.mark_used
 
-    async def mark_used(session: Writing, key_ids: Collection[str], *moments: datetime) -> None:
+    async def mark_used(session: AsyncSession, key_ids: Collection[str], *moments: datetime) -> None:
         if second.id in key_ids:
             writing.set()
             await go_on.wait()

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from soundstage.database import Database, Writing
+from soundstage.database import Database
 from soundstage.events import EventStore
 
 pytestmark = pytest.mark.each_database
 
 
-@pytest.mark.parametrize("door", ["transaction", "brief"])
-async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str, door: str) -> None:
+async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url: str) -> None:
     db = Database(database_url, busy_timeout_ms=20_000)
-    begun: Callable[[], AbstractAsyncContextManager[Writing]] = getattr(db, door)
     await db.create_tables()
     events = EventStore(db)
 
     async def write(stream: str) -> None:
         while True:
-            async with begun() as session:
+            async with db.transaction() as session:
                 await events.append(session, stream, "written")
             await asyncio.sleep(0)
 
@@ -38,7 +34,7 @@ async def test_writers_cancelled_anywhere_leave_the_lock_to_others(database_url:
         await asyncio.wait(tasks)
         # Kept on purpose: the traceback in each refers to the cursor it was cancelled at.
         cancelled += tasks
-        async with begun() as session:
+        async with db.transaction() as session:
             await events.append(session, "main", "written")
     assert len(await events.read("main")) == 60
     await db.close()

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from soundstage.database import Database
+from soundstage.database.sqlite_connection import SingleCallConnection
 from soundstage.errors import SoundstageError, Unavailable
+from soundstage.events import EventStore
+
+# Some ten million instructions: a second or so.
+SLOW = (
+    "SELECT count(*) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) "
+    "SELECT x FROM n)"
+)
+MOST_PAUSE_S, MOST_WORK_S = 5.0, 0.2
 
 
 @pytest.fixture
@@ -93,3 +107,102 @@ async def test_closing_leaves_one_file(db: Database) -> None:
     assert [found.name for found in path.parent.iterdir()] == [path.name]
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@dataclass
+class Pauses:
+    """How long the event loop did nothing for others, at most, and how much its thread computed meanwhile;
+    seconds. On a busy machine it waits without any work of its own.
+    """
+
+    longest: float = 0.0
+    work: float = 0.0
+
+
+@asynccontextmanager
+async def watched_loop() -> AsyncIterator[Pauses]:
+    found, loop = Pauses(), asyncio.get_running_loop()
+
+    async def watch() -> None:
+        seen, worked = loop.time(), time.thread_time()
+        while True:
+            await asyncio.sleep(0.001)
+            found.longest, seen = max(found.longest, loop.time() - seen), loop.time()
+            found.work, worked = max(found.work, time.thread_time() - worked), time.thread_time()
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.01)
+    yield found
+    await asyncio.sleep(0.01)
+    watching.cancel()
+
+
+async def test_a_statement_is_one_call_to_the_thread(
+    db: Database, events: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    real = SingleCallConnection._execute
+
+    async def execute(self: SingleCallConnection, *given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await real(self, *given, **named)
+
+    async with db.session() as session:
+        await session.execute(text("SELECT 1"))
+        monkeypatch.setattr(SingleCallConnection, "_execute", execute)
+        assert (await session.execute(text("SELECT 1"))).all() == [(1,)]
+        assert calls == 1
+    async with db.transaction() as session:
+        calls = 0
+        # The counters of all events and of the stream, and both events.
+        await events.append_all(session, "s", [("written", {}), ("written", {})])
+        assert calls == 2
+    assert [event.seq for event in await events.read("s")] == [1, 2]
+
+
+async def test_a_slow_query_does_not_block_the_event_loop(db: Database) -> None:
+    async with watched_loop() as pauses, db.session() as session:
+        assert await session.scalar(text(SLOW)) == 3_000_000
+    assert pauses.work < MOST_WORK_S
+
+
+async def test_the_lock_of_another_process_does_not_block_the_event_loop(
+    db: Database, events: EventStore
+) -> None:
+    assert db.path is not None
+    other = sqlite3.connect(db.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def write() -> None:
+        async with db.transaction() as session:
+            await events.append(session, "s", "written")
+
+    async with watched_loop() as pauses:
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(0.5)
+        assert not writing.done()
+        other.execute("ROLLBACK")
+        await writing
+    other.close()
+    assert pauses.longest < MOST_PAUSE_S
+    assert len(await events.read("s")) == 1
+
+
+async def test_a_lock_that_is_never_released_is_reported(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path}/x.db", busy_timeout_ms=200)
+    await db.create_tables()
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable) as error:
+        async with db.transaction():
+            pass
+    assert error.value.code == "database.busy"
+    other.close()
+    await db.close()
+
+
+async def test_folding_leaves_the_patience_of_a_connection_as_it_was(db: Database) -> None:
+    await db.fold()
+    async with db.session() as session:
+        assert await session.scalar(text("PRAGMA busy_timeout")) == 10_000
