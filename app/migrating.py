@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -57,14 +58,16 @@ def alembic_config(connection: Connection | None = None, tree: Tree = STUDIO) ->
     return config
 
 
-def newest_revision(tree: Tree = STUDIO) -> str | None:
-    return ScriptDirectory.from_config(alembic_config(tree=tree)).get_current_head()
-
-
-def revisions(tree: Tree = STUDIO) -> list[str]:
-    """All revisions, the oldest first."""
+@cache
+def revisions(tree: Tree = STUDIO) -> tuple[str, ...]:
+    """Returns all revisions, the oldest first. Each file of the tree runs for it, so once in a process."""
     script = ScriptDirectory.from_config(alembic_config(tree=tree))
-    return [revision.revision for revision in reversed(list(script.walk_revisions()))]
+    return tuple(revision.revision for revision in reversed(list(script.walk_revisions())))
+
+
+def newest_revision(tree: Tree = STUDIO) -> str:
+    """Returns the revision that this version of Soundstage works with."""
+    return revisions(tree)[-1]
 
 
 async def current_revision(database: Database) -> str | None:

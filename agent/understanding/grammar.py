@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,9 @@ class Grammar:
         self._known: OrderedDict[str, Understanding | NotUnderstood] = OrderedDict()
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Grammar:
-        """Read every `*.yaml` of the folder (default: the ones that come with the package)."""
-        root = folder if folder is not None else Path(str(files("agent") / "grammar"))
-        merged: dict[str, Any] = {}
-        for path in sorted(root.glob("*.yaml")):
-            merge_dict(merged, yaml.load(path.read_text(encoding="utf-8"), LOADER))  # noqa: S506
-        return cls(Intents.from_dict(merged))
+    def load(cls) -> Grammar:
+        """Reads the templates that come with the package. All grammars of a process share them."""
+        return cls(_packaged_templates())
 
     def read_all(self) -> None:
         """Reads every template now, a tenth of a second's work, and not with the first sentences."""
@@ -158,6 +155,15 @@ class Grammar:
                 arguments = {**metadata.get("fixed", {}), **said}
                 return Understanding(result.intent.name, metadata.get("tool"), arguments)
         return NotUnderstood((), several=True) if several else None
+
+
+@cache
+def _packaged_templates() -> Intents:
+    """Reads every `agent/grammar/*.yaml`; hassil parses each template when a sentence first meets it."""
+    merged: dict[str, Any] = {}
+    for path in sorted(Path(str(files("agent") / "grammar")).glob("*.yaml")):
+        merge_dict(merged, yaml.load(path.read_text(encoding="utf-8"), LOADER))  # noqa: S506
+    return Intents.from_dict(merged)
 
 
 def _as_typed(text: str, span: tuple[int, int] | None) -> str:

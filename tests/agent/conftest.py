@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +14,9 @@ from soundstage.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from approval_stage import Stage, staged
+from database_templates import database_templates  # noqa: F401
 from model_talk import Talking, talking_with
 
 NOVA = """
@@ -31,22 +31,8 @@ def grammar() -> Grammar:
     return Grammar.load()
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder with an empty database of today: migrating one takes longer than most tests."""
-    state = tmp_path_factory.mktemp("migrated")
-
-    async def migrate_it() -> None:
-        async with opened(Settings(state_dir=state)):
-            pass
-
-    asyncio.run(migrate_it())
-    return state
-
-
 @pytest.fixture
-def settings(tmp_path: Path, migrated: Path) -> Settings:
-    shutil.copytree(migrated, tmp_path / "state")
+def settings(tmp_path: Path) -> Settings:
     personas = tmp_path / "personas"
     personas.mkdir()
     (personas / "nova.yaml").write_text(NOVA)

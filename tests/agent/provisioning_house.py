@@ -5,7 +5,6 @@ by the tests of the tools on machines, runs and the farm.
 from __future__ import annotations
 
 import getpass
-import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -181,9 +180,8 @@ class Desk:
         return f"{found.state}: {found.outcome}"
 
 
-def desk_settings(folder: Path, migrated: Path, **sections: Any) -> Settings:
+def desk_settings(folder: Path, **sections: Any) -> Settings:
     """An installation of its own that knows the given farm."""
-    shutil.copytree(migrated, folder / "state")
     (folder / "personas").mkdir(exist_ok=True)
     plain = {"state_dir": folder / "state", "out_dir": folder / "out", "personas_dir": folder / "personas"}
     return Settings.model_validate({**plain, **sections})

@@ -68,8 +68,8 @@ def cluster(nomad_clusters: Callable[..., NomadCluster]) -> NomadCluster:
 
 
 @pytest.fixture
-async def people(cluster: NomadCluster, tmp_path: Path, migrated: Path) -> AsyncIterator[Desk]:
-    settings = desk_settings(tmp_path, migrated, farm={"nomad": {"address": cluster.server.address}})
+async def people(cluster: NomadCluster, tmp_path: Path) -> AsyncIterator[Desk]:
+    settings = desk_settings(tmp_path, farm={"nomad": {"address": cluster.server.address}})
     async with desk(settings) as made:
         yield made
 
@@ -146,7 +146,7 @@ async def test_a_drain_moves_work_away_and_is_taken_back(
 
 
 async def test_a_machine_at_work_is_not_written_anew(
-    people: Desk, cluster: NomadCluster, talker: str, tmp_path: Path, migrated: Path
+    people: Desk, cluster: NomadCluster, talker: str, tmp_path: Path
 ) -> None:
     (place,) = [one for one in cluster.allocations(talker) if one["ClientStatus"] == "running"]
     with provisioning_house(tmp_path / "house") as house:
@@ -154,7 +154,6 @@ async def test_a_machine_at_work_is_not_written_anew(
         (tmp_path / "second").mkdir()
         settings = desk_settings(
             tmp_path / "second",
-            migrated,
             provisioning=house.server.access,
             farm={"nomad": {"address": cluster.server.address}},
         )
@@ -291,8 +290,8 @@ async def test_a_step_of_a_video_is_left_to_its_video(people: Desk, cluster: Nom
         cluster.server.delete("/v1/job/soundstage-step-1?purge=true")
 
 
-async def test_a_nomad_that_is_away_is_named(tmp_path: Path, migrated: Path) -> None:
-    settings = desk_settings(tmp_path, migrated, farm={"nomad": {"address": "http://127.0.0.1:9"}})
+async def test_a_nomad_that_is_away_is_named(tmp_path: Path) -> None:
+    settings = desk_settings(tmp_path, farm={"nomad": {"address": "http://127.0.0.1:9"}})
     async with desk(settings) as people:
         for sentence in ("show the farm", "drain cpu-1", "stop the job tts", "show the log of the job tts"):
             failure = (await people.say(sentence)).failure

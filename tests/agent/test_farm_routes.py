@@ -38,8 +38,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture
-async def people(house: House, tmp_path: Path, migrated: Path) -> AsyncIterator[Desk]:
-    settings = desk_settings(tmp_path, migrated, provisioning=house.server.access)
+async def people(house: House, tmp_path: Path) -> AsyncIterator[Desk]:
+    settings = desk_settings(tmp_path, provisioning=house.server.access)
     async with desk(settings) as made:
         yield made
 

@@ -26,9 +26,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture
-async def people(house: House, tmp_path: Path, migrated: Path) -> AsyncIterator[Desk]:
+async def people(house: House, tmp_path: Path) -> AsyncIterator[Desk]:
     house.forget_newcomers()
-    settings = desk_settings(tmp_path, migrated, provisioning=house.server.access)
+    settings = desk_settings(tmp_path, provisioning=house.server.access)
     async with desk(settings) as made:
         yield made
 
@@ -178,8 +178,8 @@ async def test_without_a_farm_a_drain_says_so(people: Desk) -> None:
     )
 
 
-async def test_a_provisioning_api_that_is_away_is_named(tmp_path: Path, migrated: Path) -> None:
-    settings = desk_settings(tmp_path, migrated, provisioning={"api_url": "http://127.0.0.1:9"})
+async def test_a_provisioning_api_that_is_away_is_named(tmp_path: Path) -> None:
+    settings = desk_settings(tmp_path, provisioning={"api_url": "http://127.0.0.1:9"})
     async with desk(settings) as people:
         failure = (await people.say("which machines do we have?")).failure
         assert failure.code == "machines.no_server" and "provisioning.api_url" in failure.hint

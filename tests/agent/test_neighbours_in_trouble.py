@@ -66,12 +66,12 @@ async def failed(people: Desk, sentence: str, tool: str) -> Failure:
     return answer.failure
 
 
-async def test_a_provisioning_api_in_trouble_is_named(tmp_path: Path, migrated: Path, answer: Any) -> None:
+async def test_a_provisioning_api_in_trouble_is_named(tmp_path: Path, answer: Any) -> None:
     async def handler(_: Request) -> Reply | None:
         return await given(answer)
 
     async with serving(handler) as url:
-        settings = desk_settings(tmp_path, migrated, provisioning={"api_url": url})
+        settings = desk_settings(tmp_path, provisioning={"api_url": url})
         async with desk(settings) as people:
             for sentence, tool in OF_MACHINES.items():
                 failure = await failed(people, sentence, tool)
@@ -79,12 +79,12 @@ async def test_a_provisioning_api_in_trouble_is_named(tmp_path: Path, migrated: 
                 assert failure.hint
 
 
-async def test_a_nomad_in_trouble_is_named(tmp_path: Path, migrated: Path, answer: Any) -> None:
+async def test_a_nomad_in_trouble_is_named(tmp_path: Path, answer: Any) -> None:
     async def handler(_: Request) -> Reply | None:
         return await given(answer)
 
     async with serving(handler) as url:
-        settings = desk_settings(tmp_path, migrated, farm={"nomad": {"address": url}})
+        settings = desk_settings(tmp_path, farm={"nomad": {"address": url}})
         async with desk(settings) as people:
             for sentence, tool in OF_THE_FARM.items():
                 failure = await failed(people, sentence, tool)

@@ -32,14 +32,14 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 
 @pytest.fixture
-async def people(house: House, sshd: Sshd, tmp_path: Path, migrated: Path) -> AsyncIterator[Desk]:
+async def people(house: House, sshd: Sshd, tmp_path: Path) -> AsyncIterator[Desk]:
     """The machine cpu-1 is a member, and its sshd is up."""
     if "cpu-1" not in [one["name"] for one in house.call("GET", "/api/machines")]:
         got = await house.member("cpu-1", host_key=sshd.host_key)
         house.call("PATCH", "/api/machines/cpu-1", json={"ssh_port": sshd.port})
         sshd.trust(got["host_certificate"], got["user_ca"])
         sshd.start()
-    settings = desk_settings(tmp_path, migrated, provisioning=house.server.access)
+    settings = desk_settings(tmp_path, provisioning=house.server.access)
     async with desk(settings) as made:
         yield made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from soundstage.errors import install_error_handlers
 from soundstage.events import EventStore
 from soundstage.settings import Settings, load_settings
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from table_templates import CreateTables
+
 REFERENCE = dict.fromkeys(
     ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"), "the API is no secret"
 )
@@ -33,9 +37,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
     database = Database(database_url)
-    await database.create_tables()
+    await create_tables(database)
     yield database
     await database.close()
 

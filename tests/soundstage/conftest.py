@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from soundstage.blobs import BlobStore
 from soundstage.database import Database
 from soundstage.events import EventStore
 from soundstage.telemetry import configure_logging
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from table_templates import CreateTables
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -31,9 +35,9 @@ def quiet_logs() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
     database = Database(database_url)
-    await database.create_tables()
+    await create_tables(database)
     yield database
     await database.close()
 

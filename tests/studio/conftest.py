@@ -25,6 +25,9 @@ from studio.renders.schemas import RenderRequest, RenderView
 from studio.routes import routers
 from studio.wiring import Studio, build_studio, worker_cache
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from table_templates import CreateTables
+
 STAND_IN = Path(__file__).parents[1] / "farm" / "stand_in.py"
 SMALL = Canvas(width=320, height=180)
 
@@ -59,9 +62,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
     made = Database(database_url)
-    await made.create_tables()
+    await create_tables(made)
     yield made
     await made.close()
 
