@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ import s3_server
 import short_form
 
 ENGINES = ("sqlite", "postgresql")
+# Their tests are about statements and tables. In other rooms the tests on PostgreSQL are marked slow.
+REPOSITORY_ROOMS = ("soundstage", "policy", "studio", "provisioning_api", "app")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("each_database"):
-        metafunc.parametrize("database_engine", ENGINES)
+        room = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+        marks = () if room in REPOSITORY_ROOMS else (pytest.mark.slow,)
+        metafunc.parametrize("database_engine", ["sqlite", pytest.param("postgresql", marks=marks)])
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +87,12 @@ async def database_url(
         await boss.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await boss.close()
+
+
+@pytest.fixture(scope="session")
+def create_tables(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Awaitable[None]]:
+    """`await create_tables(database)`: creates the tables of `Base`, in SQLite by copying a template."""
+    # Not every environment that runs tests has the control side.
+    from table_templates import TableTemplates
+
+    return TableTemplates(tmp_path_factory.mktemp("tables")).create_tables

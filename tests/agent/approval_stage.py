@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from table_templates import CreateTables
 
 from agent.approvals.deciding import Deciding
 from agent.approvals.errors import ApprovalRequired
@@ -115,7 +116,12 @@ def _engine() -> EmbeddedEngine:
 
 
 @asynccontextmanager
-async def staged(database_url: str, folder: Path, farm: Farm | None = None) -> AsyncIterator[Stage]:
+async def staged(
+    database_url: str,
+    folder: Path,
+    farm: Farm | None = None,
+    create_tables: CreateTables = Database.create_tables,
+) -> AsyncIterator[Stage]:
     """A stage of its own on this database and audit chain; a second one with them is a second process."""
     farm = farm or Farm()
 
@@ -152,7 +158,7 @@ async def staged(database_url: str, folder: Path, farm: Farm | None = None) -> A
 
     all_tables()
     db = Database(database_url)
-    await db.create_tables()
+    await create_tables(db)
     events = EventStore(db)
     audit = AuditLog(db, HeadFile(folder))
     decider = Decider(_engine())

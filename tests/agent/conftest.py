@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from approval_stage import Stage, staged
 from database_templates import database_templates  # noqa: F401
 from model_talk import Talking, talking_with
+from table_templates import CreateTables
 
 NOVA = """
 id: nova
@@ -46,8 +47,8 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 
 
 @pytest.fixture
-async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(database_url, tmp_path) as made:
+async def stage(database_url: str, tmp_path: Path, create_tables: CreateTables) -> AsyncIterator[Stage]:
+    async with staged(database_url, tmp_path, create_tables=create_tables) as made:
         yield made
 
 

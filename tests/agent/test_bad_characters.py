@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from table_templates import CreateTables
 
 from agent.events import Text, ToolReturned
 from agent.sessions.service import SessionService, TurnEnd
@@ -20,10 +21,10 @@ ADA = Principal(id="key_ada", name="Ada", role="editor", kind="key")
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
     all_tables()
     made = Database(database_url)
-    await made.create_tables()
+    await create_tables(made)
     yield made
     await made.close()
 

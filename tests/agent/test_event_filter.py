@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from table_templates import CreateTables
 
 from agent.happenings import Reader, happenings_router, recent_events
 from policy.principal import Principal
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.each_database
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
     made = Database(database_url)
-    await made.create_tables()
+    await create_tables(made)
     yield made
     await made.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import select, text, update
+from table_templates import CreateTables
 
 from agent.memory import indexes, sentence_files, service
 from agent.memory.index import MeaningIndex
@@ -37,10 +38,10 @@ needs_model = pytest.mark.skipif(
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str, create_tables: CreateTables) -> AsyncIterator[Database]:
     opened = Database(database_url)
     all_tables()
-    await opened.create_tables()
+    await create_tables(opened)
     yield opened
     await opened.close()
 

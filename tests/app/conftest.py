@@ -17,6 +17,8 @@ from soundstage.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from database_templates import database_templates  # noqa: F401
 
 NOVA = """
 id: nova

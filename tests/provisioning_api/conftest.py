@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from functools import partial
 
@@ -23,6 +24,7 @@ import real_server
 import redfish_emulator
 import sshd_server
 import waiting
+from database_templates import database_templates  # noqa: F401
 from ramdisk import Ramdisk
 
 from app.provisioning import ProvisioningProcess, build_process
