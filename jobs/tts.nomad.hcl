@@ -3,7 +3,7 @@
 #
 #   nomad job run -var command=/opt/tts/bin/serve -var vram_mib=2048 jobs/tts.nomad.hcl
 #
-# Qwen3-TTS by vLLM-Omni, which speaks the same form, clones voices (`avatar voices add`) and has /health:
+# Qwen3-TTS by vLLM-Omni, which speaks the same form, clones voices (`soundstage voices add`) and has /health:
 #
 #   nomad job run -var command=/opt/vllm/bin/vllm -var vram_mib=8192 -var memory_mb=16384 -var weights_volume=weights \
 #     -var 'args=["serve", "/weights/Qwen3-TTS-12Hz-1.7B-Base", "--omni", "--host", "$${NOMAD_IP_http}", "--port", "$${NOMAD_PORT_http}"]' \

@@ -47,7 +47,7 @@ async def agreed(api: StudioApi, file: Path | None, said: Said) -> Consent | Non
         )
         known = [view for view in await _like(api, draft) if view.revoked_at is None]
     elif file is not None and consent_file(file).is_file():
-        draft = await asyncio.to_thread(_read, consent_file(file))
+        draft = await asyncio.to_thread(read_draft, consent_file(file))
         # One that was taken back is found too, and refused: the file beside the picture does not know of it.
         granted_at = moment_of(draft.granted_at)
         known = [view for view in await _like(api, draft) if view.granted_at == granted_at]
@@ -136,7 +136,8 @@ async def _record(api: StudioApi, draft: ConsentDraft) -> ConsentView:
     return ConsentView.model_validate(await api.post("/api/consents", draft.model_dump(mode="json")))
 
 
-def _read(path: Path) -> ConsentDraft:
+def read_draft(path: Path) -> ConsentDraft:
+    """Returns the consent in a file. Raises Invalid `consent.unreadable`."""
     try:
         found = read_consent(path)
         return ConsentDraft.model_validate(

@@ -52,10 +52,24 @@ def register(cli: typer.Typer) -> None:
         ] = None,
         as_json: JsonFlag = False,
     ) -> None:
-        """Record the consent, then have the service clone the voice of a sample."""
+        """Record the consent, then have the service clone the voice of a sample.
+
+        The consent of SAMPLE.consent.json is taken when the options name none.
+        """
+        from avatar.spec.consent_file import consent_file
+
         called = invocation(context)
+        beside = consent_file(sample)
+        if (consent, person, purpose, granted_at) == (None,) * 4 and beside.is_file():
+            from app.cli.agreed import read_draft
+            from studio.consents.schemas import moment_of
+
+            draft = read_draft(beside)
+            person, purpose, granted_at = draft.person, draft.purpose, moment_of(draft.granted_at)
         if consent is None and (person is None or purpose is None):
-            raise typer.BadParameter("Say who agreed and to what: --person and --purpose, or --consent.")
+            raise typer.BadParameter(
+                f"Say who agreed and to what: --person and --purpose, --consent, or the file {beside.name}."
+            )
         if consent is not None and (person is not None or purpose is not None or granted_at is not None):
             raise typer.BadParameter(
                 "A consent that is on record says who agreed and to what: --consent goes alone."

@@ -58,6 +58,22 @@ def test_a_voice_has_a_consent_of_the_studio_which_ends_with_it(
     assert "There are no cloned voices." in cli("voices", "list").out
 
 
+def test_the_consent_in_a_file_beside_the_sample_is_recorded_with_the_voice(
+    cli: Cli, ada: list[str], home: Path, server: VoiceServer
+) -> None:
+    file = home / "ada.wav.consent.json"
+    file.write_text('{"id": "mine", "person": "Ada"}')
+    damaged = cli(*ada)
+    assert damaged.code == 1 and "consent.unreadable" in damaged.err and server.keys == []
+    file.write_text('{"id": "mine", "person": "Ada", "granted_at": "2026-11-02", "purpose": "Tutorials."}')
+    added = cli(*ada, "--json")
+    assert added.code == 0, added.err
+    consent = added.json[0]["consent"]
+    assert (consent["person"], consent["granted_at"][:10]) == ("Ada", "2026-11-02")
+    assert consent["id"] != "mine" and added.json[0]["voice"]["consent"] is not None
+    assert cli("voices", "remove", "ada").code == 0 and consents(home)[0][1] is not None
+
+
 def test_the_operator_may_name_any_service_and_its_key(
     cli: Cli, ada: list[str], server: VoiceServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

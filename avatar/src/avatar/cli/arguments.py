@@ -6,7 +6,6 @@ import argparse
 import os
 from pathlib import Path
 
-from avatar.cli.cloning import add_voices
 from avatar.cli.from_text import add_text
 from avatar.cli.lipsyncing import add_lipsync
 from avatar.cli.reenacting import add_reenact
@@ -83,6 +82,5 @@ def build_parser(*, from_text: bool = False) -> argparse.ArgumentParser:
     verb("engines", "List the face engines and whether they can run here.")
     verb("doctor", "Check that everything the worker needs is here.")
     add_models(verbs, shared)
-    add_voices(verbs, shared)
     add_work(verbs, shared)
     return parser

@@ -66,10 +66,6 @@ def _run(arguments: Namespace, console: Console, stop: Stop) -> int:
         from avatar.cli.weights import models
 
         return models(arguments)
-    if arguments.verb == "voices":
-        from avatar.cli.cloning import voices
-
-        return voices(arguments)
 
     require_kept(arguments)
     try:  # only now: `avatar --help` and `avatar doctor` need none of the media libraries
