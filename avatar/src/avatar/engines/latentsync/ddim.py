@@ -52,7 +52,7 @@ def whole_steps(count: int, reuse: int) -> tuple[int, ...]:
 
     They gather where the depth changes fastest: evenly spaced in the signed root of the distance from a
     centre (Ma et al. 2024, DeepCache, "non-uniform 1:N"). That lies nearer to full steps than even spacing at
-    the same cost (docs/gpu-checks.md).
+    the same cost (docs/figures/gpu.md).
     """
     wanted = len(range(0, count, reuse))
     if wanted == count:
