@@ -63,7 +63,7 @@ async def plan_deletion(context: ToolContext, given: str) -> Plan:
     changes = [change("Delete the face and the voice for good, with all made of them", _called(persona))]
     for kind, told in _GOES:
         ids: list[str] = getattr(plan, kind)
-        changes += [change(told, one) for one in ids[:_MOST_LINES]]
+        changes += [change(told, _named(plan, one)) for one in ids[:_MOST_LINES]]
         if rest := ids[_MOST_LINES:]:
             changes.append(change(f"{told}, and so {len(rest)} more", ", ".join(rest)))
     return Plan(changes=tuple(changes))
@@ -112,6 +112,11 @@ def _entries(context: ToolContext, given: str | None) -> list[PersonaEntry]:
 
 def _called(persona: Persona) -> str:
     return f"{persona.name} ({persona.id})"
+
+
+def _named(plan: ErasePlan, thing: str) -> str:
+    name = plan.names.get(thing)
+    return f"“{name}” ({thing})" if name else thing
 
 
 def _with(plan: ErasePlan) -> str:

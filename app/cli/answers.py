@@ -19,6 +19,9 @@ NEEDS_UPLOAD = frozenset({"policy.forbidden", "persona.path_not_allowed", "visio
 """Failures of a sentence that names a file of this machine: the studio reads none, we send it. What is
 forbidden for another reason is so with the id of the file, too.
 """
+PATHS_REFUSED = NEEDS_UPLOAD - {"policy.forbidden"}
+PATH_RULE = "is a path on the server"
+"""How the rule that refuses paths (`policy/rego/tools.rego`) begins its reason."""
 MEDIA_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".mp4", ".mov", ".mkv", ".webm"})
 QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|\'([^\']+)\'|(\S+)')
 
@@ -38,6 +41,8 @@ class Conversation:
         self._api = api
         self._options = {"follow": follow, "debug": debug, "dry_run": dry_run}
         self._makes = not dry_run
+        self.begun_renders: list[str] = []
+        """Ids of the videos that were begun or spoken of here and were not done then."""
         self.session_id = session_id
 
     async def check(self) -> None:
@@ -50,6 +55,7 @@ class Conversation:
         said again with its id.
         """
         files = _files_in(words)
+        show = _naming_missing_files(words, show)
         if not files:
             await self._answer(words, show)
             return
@@ -92,6 +98,7 @@ class Conversation:
                     begun, self.session_id = event, event.session_id
                 show(event)
                 if self._makes and isinstance(event, ToolReturned) and _goes_on(event):
+                    self.begun_renders.append(str(event.result["render_id"]))
                     # Videos are made here from now on, unless a server does it.
                     await self._api.start_making()
         except asyncio.CancelledError:
@@ -107,16 +114,48 @@ def _goes_on(event: ToolReturned) -> bool:
     return isinstance(state, str) and event.result.get("render_id") is not None and state not in ENDED
 
 
+def _naming_missing_files(words: str, show: Show) -> Show:
+    """Returns `show` with another failure for a file that the user names and that is not on this machine: the
+    studio, which reads no paths, only says that it may not. What is looked at is the user's own machine.
+    """
+    missing = [text for text, is_file in _media_in(words).items() if not is_file]
+
+    def show_missing(event: BrainEvent) -> None:
+        if missing and isinstance(event, Failure) and _refuses_path(event):
+            event = event.model_copy(
+                update={
+                    "code": "file.not_found",
+                    "message": f"There is no file {missing[0]} on this machine.",
+                    "hint": "Check the path.",
+                    "suggestions": (),
+                }
+            )
+        show(event)
+
+    return show_missing
+
+
+def _refuses_path(failure: Failure) -> bool:
+    return failure.code in PATHS_REFUSED or (
+        failure.code == "policy.forbidden" and PATH_RULE in failure.message
+    )
+
+
 def _files_in(words: str) -> dict[str, Path]:
     """The pictures and videos of this machine that a sentence names, by the text that names them."""
-    found: dict[str, Path] = {}
+    return {text: Path(text).expanduser() for text, is_file in _media_in(words).items() if is_file}
+
+
+def _media_in(words: str) -> dict[str, bool]:
+    """The texts of a sentence that name a picture or a video, and whether it is on this machine."""
+    found: dict[str, bool] = {}
     for match in QUOTED.finditer(words):
         text = next(group for group in match.groups() if group is not None)
         for candidate in (text, text.rstrip(".,;:!?)")):
             path = Path(candidate)
             with suppress(OSError, RuntimeError, ValueError):
                 path = path.expanduser()
-                if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file():
-                    found[candidate] = path
+                if path.suffix.lower() in MEDIA_SUFFIXES:
+                    found[candidate] = path.is_file()
                     break
     return found

@@ -10,6 +10,7 @@ import typer
 from app.cli.connection import asked
 from app.cli.printing import Printer
 from app.cli.state import Invocation, JsonFlag, invocation
+from app.cli.times import minute
 from app.cli.words import segment
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def register(cli: typer.Typer) -> None:
                 one["tool"],
                 one["requester_name"],
                 f"{_agreed(one)} of {one['approvers']}",
-                one["expires_at"],
+                minute(one["expires_at"]),
             ]
             for one in found
         )

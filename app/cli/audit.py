@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.connection import asked, require_no_server
 from app.cli.state import JsonFlag, invocation, run
+from app.cli.times import second
 from app.cli.words import segment
 
 if TYPE_CHECKING:
@@ -26,16 +26,25 @@ def register(cli: typer.Typer) -> None:
     @group.command("list")
     def list_lines(
         context: typer.Context,
-        after: Annotated[int, typer.Option(min=0, help="The number of the last line seen.")] = 0,
+        after: Annotated[
+            int | None, typer.Option(min=0, help="Show the lines after this number, the oldest first.")
+        ] = None,
         limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
         as_json: JsonFlag = False,
     ) -> None:
-        """List lines, the oldest first."""
+        """List the last lines, the newest first."""
         called = invocation(context)
-        found = asked(called, lambda api: api.get("/api/audit", after=after, limit=limit))
-        rows = ([line[field] for field in FIELDS] for line in found)
+        printer = called.printer(as_json)
+        order = {"sort": "-number"} if after is None else {"after": after}
+        found, total = asked(called, lambda api: api.get_page("/api/audit", limit=limit, **order))
+        rows = ([second(line["at"]) if field == "at" else line[field] for field in FIELDS] for line in found)
         columns = ["number", "at", "kind", "who", "about", "trace"]
-        called.printer(as_json).listing(found, columns, rows, empty="The audit log is empty.")
+        printer.listing(found, columns, rows, empty="The audit log is empty.")
+        if after is None and total is not None and total > len(found):
+            more = "`--limit` shows up to 1000, `--after 0` begins with the oldest."
+            printer.note(f"{total - len(found)} older lines: {more}")
+        elif after is not None and len(found) == limit:
+            printer.note(f"More may follow: `soundstage audit list --after {found[-1]['number']}`.")
 
     @group.command()
     def verify(
@@ -105,7 +114,6 @@ def told(line: dict[str, Any]) -> str:
         for name, value in line["data"].items()
         if name not in QUIET and value not in (None, "", [], {}, 0)
     )
-    at = datetime.fromisoformat(line["at"])
-    return f"{at:%Y-%m-%d %H:%M:%S}  {line['kind']:<18} {line['actor']}: {line['subject']}" + (
+    return f"{second(line['at'])}  {line['kind']:<18} {line['actor']}: {line['subject']}" + (
         f"\n    {more}" if more else ""
     )

@@ -18,12 +18,13 @@ import typer
 
 from app.cli.saved_logins import logins_file, saved_logins
 from app.cli.state import EXIT_TERMINATED, Invocation, JsonFlag, Stopped, invocation
-from soundstage.errors import SoundstageError
+from soundstage.errors import NotFound, SoundstageError
 from soundstage.tracing import trace
 
 if TYPE_CHECKING:
     from app.cli.answers import Conversation
     from app.cli.printing import Printer
+    from app.cli.studio_api import StudioApi
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ def register(cli: typer.Typer) -> None:
             background.run(talk.open(session))
             try:
                 _converse(background, talk, printer)
+                _finish_videos(background, talk, printer)
             finally:
                 background.run(talk.close())
 
@@ -68,6 +70,16 @@ def _converse(background: _Background, talk: _Talk, printer: Printer) -> None:
             printer.note("\nThis answer is cancelled; the conversation goes on.")
     if talk.session_id is not None:
         printer.note(f"Go on with: soundstage chat --session {talk.session_id}")
+
+
+def _finish_videos(background: _Background, talk: _Talk, printer: Printer) -> None:
+    """Waits for the videos that nobody else would finish; Ctrl-C leaves them to the next server."""
+    try:
+        background.run(talk.finish_videos())
+    except SoundstageError as error:
+        printer.error(error)
+    except (KeyboardInterrupt, CancelledError):
+        printer.note("\nIt is left as it is, and goes on with the next `soundstage up`.")
 
 
 def _lines(printer: Printer) -> Iterator[str]:
@@ -96,6 +108,7 @@ class _Talk:
         self._debug = debug
         self._stack = AsyncExitStack()
         self._conversation: Conversation | None = None
+        self._api: StudioApi | None = None
 
     @property
     def session_id(self) -> str | None:
@@ -108,7 +121,7 @@ class _Talk:
         api = await self._stack.enter_async_context(studio(self._called))
         try:
             await api.start_making(drive=False)
-            self._conversation = Conversation(api, session_id, debug=self._debug)
+            self._api, self._conversation = api, Conversation(api, session_id, debug=self._debug)
             await self._conversation.check()
         except BaseException:
             await self._stack.aclose()
@@ -121,6 +134,33 @@ class _Talk:
             raise RuntimeError("a conversation is opened before anything is said")
         with trace(inherit=False), AnswerView(self._printer, debug=self._debug) as view:
             await self._conversation.say(line, view.show)
+
+    async def finish_videos(self) -> None:
+        """Waits for the videos of this conversation where the studio ends with it."""
+        from app.cli.studio_api import ENDED
+        from app.cli.words import segment
+
+        if self._api is None or self._conversation is None or not self._api.is_embedded:
+            return
+        for render_id in dict.fromkeys(self._conversation.begun_renders):
+            path = f"/api/renders/{segment(render_id)}"
+            try:
+                render = await self._api.get(path)
+            except SoundstageError as error:
+                if error.status != NotFound.default_status:
+                    raise
+                continue
+            if render["state"] in ENDED:
+                continue
+            self._printer.note(
+                f"“{render['title']}” is still being made, and no server runs that would go on with it: "
+                "waiting for it. Ctrl-C leaves it."
+            )
+            async for _ in self._api.progress(render_id):
+                pass
+            render = await self._api.get(path)
+            why = render["error"]["message"] if render["error"] else ", ".join(render["out_files"])
+            self._printer.note(f"“{render['title']}” is {render['state']}. {why}".rstrip())
 
     async def close(self) -> None:
         await self._stack.aclose()

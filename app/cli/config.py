@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import typer
 
 from app.cli.state import JsonFlag, invocation
@@ -31,7 +33,7 @@ def register(cli: typer.Typer) -> None:
 
     @group.command()
     def show(context: typer.Context, as_json: JsonFlag = False) -> None:
-        """Print every setting with its present value, without secrets."""
+        """Print every setting with its present value as TOML, without secrets."""
         called = invocation(context)
         printer = called.printer(as_json)
         values = called.settings().model_dump(mode="json")
@@ -39,7 +41,7 @@ def register(cli: typer.Typer) -> None:
             printer.value(values)
         else:
             for name, value in sorted(_flat("", values)):
-                printer.line(f"{name} = {mask_text(str(value))}")
+                printer.line(f"# {name} is not set" if value is None else f"{name} = {_toml(value)}")
 
 
 def _flat(prefix: str, values: dict[str, object]) -> list[tuple[str, object]]:
@@ -47,3 +49,20 @@ def _flat(prefix: str, values: dict[str, object]) -> list[tuple[str, object]]:
     for name, value in values.items():
         found += _flat(f"{prefix}{name}.", value) if isinstance(value, dict) else [(f"{prefix}{name}", value)]
     return found
+
+
+def _toml(value: object) -> str:
+    """Return a value of a settings file, with secrets masked."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)
+        case list():
+            return f"[{', '.join(_toml(one) for one in value)}]"
+        case dict():
+            pairs = (f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items() if one is not None)
+            return f"{{ {', '.join(pairs)} }}"
+        case _:
+            # A basic string of TOML has the escapes of JSON.
+            return json.dumps(mask_text(str(value)), ensure_ascii=False)

@@ -10,6 +10,7 @@ import typer
 from app.cli.connection import asked
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
+from app.cli.times import minute
 from app.cli.words import segment
 
 
@@ -23,8 +24,9 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         found = asked(called, lambda api: api.get("/api/keys"))
-        fields = ("id", "name", "tenant", "role", "state", "expires_at", "last_used_at")
-        rows = ([key[field] for field in fields] for key in found)
+        fields = ("id", "name", "tenant", "role", "state")
+        times = ("expires_at", "last_used_at")
+        rows = ([*(key[one] for one in fields), *(minute(key[one]) for one in times)] for key in found)
         columns = ["id", "name", "tenant", "role", "state", "expires", "last used"]
         printer.listing(found, columns, rows, empty="There are no keys.")
 

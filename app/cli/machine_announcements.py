@@ -11,6 +11,7 @@ import typer
 from app.cli.machine_calls import asked, said
 from app.cli.machine_power import secret_from
 from app.cli.state import JsonFlag, invocation
+from app.cli.times import minute
 
 if TYPE_CHECKING:
     from app.machines_api import MachinesApi
@@ -68,7 +69,7 @@ def register(group: typer.Typer) -> None:
         called = invocation(context)
         found = asked(called, lambda api: api.get("/api/announcements"))
         rows = (
-            [one["serial"], one["machine_id"] or "expected", one["announced_by"], one["announced_at"][:16]]
+            [one["serial"], one["machine_id"] or "expected", one["announced_by"], minute(one["announced_at"])]
             for one in found
         )
         columns = ["serial number", "machine", "announced by", "at"]

@@ -12,6 +12,7 @@ import typer
 from app.cli import machine_announcements, machine_power
 from app.cli.machine_calls import Name, asked, no_path, said, take_authority
 from app.cli.state import JsonFlag, invocation
+from app.cli.times import minute, second
 from soundstage.errors import Invalid
 
 if TYPE_CHECKING:
@@ -85,10 +86,12 @@ def _looking(group: typer.Typer) -> None:
                 value = ", ".join(found[key]) if isinstance(found[key], list) else found[key]
                 printer.line(f"{key:<8} {value}")
         if found["code"]:
-            since = f" since {found['code_since'][:16]}" if found["code_since"] else ""
+            since = f" since {minute(found['code_since'])}" if found["code_since"] else ""
             printer.line(f"code     {found['code']}, from {found['code_source'] or 'nowhere'}{since}")
         for key in found["conflicts"]:
-            printer.line(f"CONFLICT {_other_key(key)}, {key['reports']} reports, last {key['last_at'][:16]}")
+            printer.line(
+                f"CONFLICT {_other_key(key)}, {key['reports']} reports, last {minute(key['last_at'])}"
+            )
         for kind, parts in (found["hardware"] or {}).items():
             if parts:
                 shown = parts if isinstance(parts, str | int) else json.dumps(parts)
@@ -168,7 +171,11 @@ def _joining(group: typer.Typer) -> None:
         called = invocation(context)
         body = {"bind": "next" if next_one else "reported", "deliver": "operator" if token else "ramdisk"}
         found = asked(called, lambda api: api.post(f"/api/machines/{name}/enrolments", body))
-        said(called.printer(as_json), found, found["token"] or f"Armed until {found['expires_at']}.")
+        said(
+            called.printer(as_json),
+            found,
+            found["token"] or f"Armed until {minute(found['expires_at'])} UTC.",
+        )
 
     @group.command()
     def pin(
@@ -356,7 +363,7 @@ def _authority(group: typer.Typer) -> None:
         if write is not None:
             _written(write, records)
         rows = (
-            [one["number"], one["at"][:19], one["actor"], one["action"], one["subject"]] for one in records
+            [one["number"], second(one["at"]), one["actor"], one["action"], one["subject"]] for one in records
         )
         printer.listing(
             {"verdict": verdict, "records": records},
@@ -376,9 +383,9 @@ def _remark(machine: dict[str, Any]) -> str:
 
 
 def _other_key(key: dict[str, Any]) -> str:
-    """`reports with another key (2c91-a110-1679) since 2026-11-21T14:02, from another address (10.0.0.9)`."""
+    """`reports with another key (2c91-a110-1679) since 2026-11-21 14:02, from another address (10.0.0.9)`."""
     place = "the same" if key["same_source"] else "another"
-    since = f"since {key['since'][:16]}"
+    since = f"since {minute(key['since'])}"
     return f"reports with another key ({key['code']}) {since}, from {place} address ({key['source']})"
 
 

@@ -8,6 +8,7 @@ import typer
 
 from app.cli.connection import asked
 from app.cli.state import JsonFlag, invocation
+from app.cli.times import minute
 from app.cli.words import words_of
 
 Whose = Annotated[
@@ -41,7 +42,8 @@ def register(cli: typer.Typer) -> None:
         if found["hint"]:
             printer.note(f"Only words were compared. {found['hint']}")
         rows = (
-            [one["id"], one["text"], one["persona"] or "–", one["created_at"]] for one in found["memories"]
+            [one["id"], one["text"], one["persona"] or "–", minute(one["created_at"])]
+            for one in found["memories"]
         )
         printer.listing(found, ["id", "what", "persona", "since"], rows, empty="Nothing is remembered.")
 

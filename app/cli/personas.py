@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 PERSONAS = "/api/personas"
 
+ERASED = {
+    "personas": "persona",
+    "consents": "consent",
+    "voices": "voice",
+    "assets": "file",
+    "renders": "video",
+    "versions": "version",
+    "out_files": "file",
+}
+"""The lists of an erasure plan that mean something to people, and what one thing in them is."""
+
 
 def register(cli: typer.Typer) -> None:
     group = typer.Typer(help="Who can speak.", no_args_is_help=True)
@@ -149,6 +160,10 @@ def register(cli: typer.Typer) -> None:
         plan = asked(called, erase)
         ended = "would go" if dry_run else "is gone"
         printer.answer(plan, f"{persona_id} {ended}, with all that was made of it.")
+        for kind, what in ERASED.items():
+            for one in plan[kind]:
+                name = plan["names"].get(one)
+                printer.line(f"  {what:<8} {f'“{name}” ({one})' if name else one}")
 
 
 def _path(persona_id: str) -> str:

@@ -9,6 +9,7 @@ import typer
 from app.cli.machine_calls import asked, no_path, said, take_authority
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
+from app.cli.times import second
 
 if TYPE_CHECKING:
     from app.machines_api import MachinesApi
@@ -37,7 +38,7 @@ def _looking(group: typer.Typer) -> None:
             [
                 one["id"],
                 one["state"],
-                one["created_at"][:19],
+                second(one["created_at"]),
                 ", ".join(m["name"] for m in one["machines"]),
                 one["cause"],
             ]

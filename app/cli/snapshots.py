@@ -8,6 +8,7 @@ import typer
 
 from app.cli.connection import asked
 from app.cli.state import JsonFlag, invocation
+from app.cli.times import minute
 from app.cli.words import segment
 
 Name = Annotated[str, typer.Argument(help="How it is called.")]
@@ -25,7 +26,7 @@ def register(cli: typer.Typer) -> None:
         """List them, the newest first."""
         called = invocation(context)
         found = asked(called, lambda api: api.get("/api/snapshots"))
-        rows = ([one["name"], one["turns"], one["saved_at"], one["session_id"]] for one in found)
+        rows = ([one["name"], one["turns"], minute(one["saved_at"]), one["session_id"]] for one in found)
         columns = ["name", "turns", "saved", "conversation"]
         called.printer(as_json).listing(found, columns, rows, empty="There are no snapshots.")
 

@@ -68,6 +68,12 @@ class StudioApi:
     async def get(self, path: str, **params: Any) -> Any:
         return _content(await self._send("GET", path, params=_given(params)), self._url)
 
+    async def get_page(self, path: str, **params: Any) -> tuple[Any, int | None]:
+        """Return one page of a list, and how many there are in all where the server counted them."""
+        answer = await self._send("GET", path, params=_given(params))
+        total = answer.headers.get("X-Total-Count")
+        return _content(answer, self._url), None if total is None else int(total)
+
     async def post(self, path: str, body: Any = None, **params: Any) -> Any:
         sent = {"json": body} if body is not None else {}
         return _content(await self._send("POST", path, params=_given(params), **sent), self._url)
@@ -173,6 +179,11 @@ class StudioApi:
                         yield name, json.loads(value)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+    @property
+    def is_embedded(self) -> bool:
+        """Returns whether the studio runs in this process and ends with the command."""
+        return self._start_making is not None
 
     async def start_making(self, *, drive: bool = True) -> None:
         """Let the worker be used, and with `drive` make what is queued, where no server does."""

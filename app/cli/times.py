@@ -7,9 +7,19 @@ from datetime import UTC, datetime, timedelta
 from soundstage.errors import Invalid
 
 
-def minute(stamp: str) -> str:
-    """Return the date and the time of day of an ISO 8601 moment."""
-    return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M}"
+def minute(stamp: str | None) -> str | None:
+    """Return an ISO 8601 moment as tables show it, in UTC."""
+    return None if stamp is None else f"{_utc(stamp):%Y-%m-%d %H:%M}"
+
+
+def second(stamp: str) -> str:
+    """Return the same to the second, for logs."""
+    return f"{_utc(stamp):%Y-%m-%d %H:%M:%S}"
+
+
+def _utc(stamp: str) -> datetime:
+    moment = datetime.fromisoformat(stamp)
+    return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def moment_of(text: str, now: datetime | None = None) -> datetime:

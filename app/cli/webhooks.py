@@ -9,6 +9,7 @@ import typer
 from app.cli.connection import asked
 from app.cli.printing import Printer
 from app.cli.state import JsonFlag, invocation
+from app.cli.times import minute
 from app.cli.words import segment
 
 Webhook = Annotated[str, typer.Argument(help="Id of a webhook.")]
@@ -85,8 +86,8 @@ def register(cli: typer.Typer) -> None:
         called = invocation(context)
         printer = called.printer(as_json)
         found = asked(called, lambda api: api.get(f"{_path(webhook)}/deliveries", limit=50))
-        fields = ("id", "kind", "state", "tries", "created_at")
-        rows = ([one[field] for field in fields] for one in found)
+        fields = ("id", "kind", "state", "tries")
+        rows = ([*(one[field] for field in fields), minute(one["created_at"])] for one in found)
         printer.listing(
             found, ["id", "kind", "state", "tries", "created"], rows, empty="It was told nothing yet."
         )

@@ -7,10 +7,12 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agent.sandbox import Sandbox
 from app.doctor.check import Check, amber, green, red
 from app.https import authority_file, https_url, plain_http_warning, studio_authority
+from app.local_access import read_local_access
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 
@@ -37,7 +39,7 @@ def disk(folder: Path) -> Check:
 
 
 def port(settings: Settings) -> Check:
-    """A taken port is amber: it may be our own server that runs."""
+    """Amber where another program has it."""
     host, number = settings.http.host, settings.http.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -45,7 +47,10 @@ def port(settings: Settings) -> Check:
         try:
             probe.bind((host, number))
         except OSError as error:
-            fix = "If it is not `soundstage up` that runs there, set http.port or stop the other program."
+            running = read_local_access(settings.state_dir)
+            if running is not None and number in (urlsplit(running.url).port, settings.https_port):
+                return green("port", f"{host}:{number} is held by our server (process {running.pid})")
+            fix = "Set http.port, or stop the program that listens there."
             return amber("port", f"{host}:{number} cannot be taken ({error.strerror})", fix)
     return green("port", f"{host}:{number} is free")
 

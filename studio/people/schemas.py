@@ -17,4 +17,7 @@ class ErasePlan(BaseModel):
     versions: list[str] = Field(default_factory=list)
     blobs: list[str] = Field(default_factory=list)
     out_files: list[str] = Field(default_factory=list)
+    names: dict[str, str] = Field(
+        default_factory=dict, description="what people call personas, voices, assets and renders, by id"
+    )
     applied: bool = False

@@ -129,8 +129,14 @@ class PeopleService:
         voices = await Voices(session).of_person(traces.of("voice"), traces.of("consent"))
         renders = await Renders(session).with_ids(traces.of("render"))
         assets = await Assets(session).with_bytes(traces.sensitive)
+        personas = traces.of("persona")
+        names = {persona.id: persona.name for persona in self.library.list() if persona.id in personas}
+        names |= {row.id: row.name for row in voices}
+        names |= {row.id: row.name for row in assets}
+        names |= {row.id: row.title for row in renders}
         return ErasePlan(
-            personas=traces.of("persona"),
+            names=names,
+            personas=personas,
             consents=traces.of("consent"),
             voices=[row.id for row in voices],
             assets=sorted({asset.id for asset in assets}),

@@ -32,6 +32,7 @@ from studio.personas.schemas import (
     PersonaView,
 )
 from studio.personas.video_studio import StudioJob, StudioOrder, accepted_job, job_of, request_of
+from studio.renders.service import render_not_found
 from studio.thumbnails.answer import VersionQuery, WidthQuery, thumbnail_answer
 from studio.thumbnails.service import ThumbnailWidth
 from studio.wiring import StudioDep
@@ -147,8 +148,11 @@ async def start_video(
 async def get_video(
     persona_id: str, job_id: str, studio: StudioDep, _: ReadRenders, result: bool = False
 ) -> StudioJob:
-    """How far it is; with `?result=true` also the files."""
-    return job_of(await studio.renders.detail(job_id), with_result=result)
+    """How far it is; with `?result=true` also the files. 404 for a video of other personas."""
+    detail = await studio.renders.detail(job_id)
+    if persona_id not in detail.personas:
+        raise render_not_found(job_id)
+    return job_of(detail, with_result=result)
 
 
 def _view(principal: Principal, persona: Persona) -> PersonaView:

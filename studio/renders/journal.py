@@ -41,6 +41,20 @@ class RenderJournal:
         data = {"id": render.id, "title": render.title, "kind": render.kind, "state": render.state}
         await self.tell(session, render, "render.created", data)
 
+    async def record_deletion(self, session: AsyncSession, render: Render) -> None:
+        """Records that it was deleted, also in the audit log."""
+        await self.tell(session, render, "render.deleted", {"id": render.id, "title": render.title})
+        if self._audit is not None:
+            line = AuditEntry(
+                kind="render.deleted",
+                actor="studio",
+                subject=render.id,
+                trace_id=render.trace_id,
+                tenant=render.tenant,
+                data={"title": render.title},
+            )
+            await self._audit.record(session, line)
+
     async def move(
         self,
         session: AsyncSession,

@@ -218,7 +218,7 @@ class RenderService:
             if row.state not in TERMINAL:
                 raise Conflict("render.active", f"This render is {row.state}.", "Cancel it first.")
             names = list(row.out_files)
-            await self._journal.tell(session, row, "render.deleted", {"id": row.id, "title": row.title})
+            await self._journal.record_deletion(session, row)
             await References(session).forget(f"render:{row.id}")
             await Renders(session).remove([row.id])
         await self._removed({f"render:{row.id}"})
@@ -402,8 +402,12 @@ async def render_of(session: AsyncSession, ref: str) -> Render:
         raise Conflict(
             "render.ambiguous", f"Several renders end in {ref!r}.", "Give more characters of the id."
         )
-    raise NotFound(
+    raise render_not_found(ref)
+
+
+def render_not_found(ref: str) -> NotFound:
+    return NotFound(
         "render.not_found",
         f"There is no render {ref!r}.",
-        '`soundstage ask "list my videos"` lists what there is.',
+        '`soundstage ask "list my videos"` lists them; `soundstage trace ID` tells of a deleted one.',
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -20,6 +22,14 @@ from studio.scenes.splitting import split_script
 Spec = TypeVar("Spec", bound=RenderSpec | LipsyncSpec)
 
 TITLE_CHARS = 60
+MOST_READ = 2000
+"""Characters of a script that its title may come of."""
+# As `avatar.speech.markup` reads them; what is no known mark is not spoken either.
+_MARK = re.compile(
+    r"(?<!\\)\[[^\W\d_][^\[\]\n]{0,80}\]|(?<!\\)</?[A-Za-z][^<>]*>|<!--.*?-->|<\?[^<>]*\?>", re.DOTALL
+)
+_EMPHASIS = re.compile(r"(?<![\w*\\])(?P<open>\*{1,2})(?=[^\s*])(?P<body>[^*\n]*?[^\s*\\])(?P=open)(?![\w*])")
+_ESCAPE = re.compile(r"\\([\[\]*<>\\])")
 JOINT_MS = 60
 SHORTEST_SCENE_MS = 100
 
@@ -120,11 +130,21 @@ def preview_scene(spec: RenderSpec, request: RenderRequest) -> str:
 
 
 def title_of(script: str) -> str:
-    """The first words of the script, cut at a space."""
-    line = " ".join(script.split())
+    """Returns the first words of the script without its marks, cut at a space."""
+    line = _without_marks(script[:MOST_READ])
     if len(line) <= TITLE_CHARS:
         return line.rstrip(".!?,;: ")
     return (line[: TITLE_CHARS - 1].rpartition(" ")[0].rstrip(".!?,;: ") or line[: TITLE_CHARS - 1]) + "…"
+
+
+def _without_marks(script: str) -> str:
+    """Returns on one line what is spoken of a script: `[pause]`, `*emphasis*` and SSML are taken out."""
+    text = _MARK.sub(" ", _EMPHASIS.sub(r"\g<body>", script))
+    if _MARK.search(script):
+        text = html.unescape(text)
+    line = " ".join(_ESCAPE.sub(r"\1", text).split())
+    # A mark stood between a word and its full stop.
+    return re.sub(r" +([.,;:!?…])", r"\1", line)
 
 
 def _lasting(scenes: tuple[Scene, ...], duration_s: float) -> tuple[Scene, ...]:

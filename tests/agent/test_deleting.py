@@ -167,7 +167,10 @@ async def test_a_persona_goes_with_its_face_and_its_videos(talk: Conversing) -> 
     await services.studio.renders.cancel(render.id)
     told = await talk.told("Delete the persona Grace")
     assert "Delete the face and the voice for good, with all made of them: Grace (grace)" in told
-    assert f"Stop and delete the video: {render.id}" in told and f"Delete what is stored as: {sha256}" in told
+    assert (
+        f"Stop and delete the video: “Hello” ({render.id})" in told
+        and f"Delete what is stored as: {sha256}" in told
+    )
     assert services.studio.library.get("grace").name == "Grace"
     assert await agreed(talk, "Delete the persona Grace") == (
         "done: Grace is deleted, with 1 video. Nothing of the face is left."

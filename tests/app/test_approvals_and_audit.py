@@ -133,11 +133,11 @@ def test_after_a_backup_was_put_back_the_chain_goes_on(cli: Any, settings: Setti
     asyncio.run(more())
     assert cli("backup", "b.tar").code == 0
     asyncio.run(more())
-    kinds = [line["kind"] for line in cli("audit", "list", "--json").json]
+    kinds = [line["kind"] for line in cli("audit", "list", "--after", "0", "--json").json]
     assert kinds == ["approval.requested", "backup.made", "approval.requested"]
     restored = cli("restore", "b.tar", "--force")
     assert restored.code == 0, restored.err
-    kinds = [line["kind"] for line in cli("audit", "list", "--json").json]
+    kinds = [line["kind"] for line in cli("audit", "list", "--after", "0", "--json").json]
     assert kinds == ["approval.requested", "backup.restored"]
     assert cli("audit", "verify").code == 0
 
@@ -162,7 +162,7 @@ def test_a_database_that_was_put_back_as_a_file_goes_on_too(cli: Any, settings: 
     assert cli("restored", "--json").json == {"closed": 0, "audit": True}
 
     assert cli("audit", "verify").code == 0
-    kinds = [line["kind"] for line in cli("audit", "list", "--json").json]
+    kinds = [line["kind"] for line in cli("audit", "list", "--after", "0", "--json").json]
     assert kinds == ["approval.requested", "backup.restored"]
 
 
@@ -225,3 +225,17 @@ async def test_the_last_line_that_can_be_asked_for_is_one_a_database_counts_to(
     assert (last.status_code, last.json()) == (200, [])
     beyond = await http.get("/api/audit?after=2147483648", headers=admin)
     assert (beyond.status_code, beyond.json()["code"]) == (422, "request.invalid")
+
+
+def test_the_audit_log_is_listed_newest_first_and_says_what_it_leaves_out(cli: Any) -> None:
+    for _ in range(3):
+        cli("ask", "list my videos")
+    whole = cli("audit", "list", "--after", "0", "--json").json
+    numbers = [line["number"] for line in whole]
+    assert numbers == sorted(numbers) and len(numbers) > 5
+    assert [line["number"] for line in cli("audit", "list", "--json").json][:1] >= numbers[-1:]
+    ran = cli("audit", "list", "--limit", "2")
+    first, second = (int(line.split()[0]) for line in ran.out.splitlines()[1:])
+    assert first == second + 1 and f"{second - 1} older lines" in ran.err and "--limit" in ran.err
+    ran = cli("audit", "list", "--after", "1", "--limit", "2")
+    assert "audit list --after 3" in ran.err and "older" not in ran.err

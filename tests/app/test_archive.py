@@ -511,5 +511,5 @@ def test_an_audit_key_that_came_with_an_archive_in_the_place_of_another_is_told(
     key.write_text("ab" * 32)
     said = cli("restore", "keys.tar", "--force").out
     assert f"Other keys were here: {key}." in said and "could have written the audit log" in said
-    assert cli("audit", "list", "--json").json[-1]["data"]["replaced"] == [str(key)]
+    assert cli("audit", "list", "--json").json[0]["data"]["replaced"] == [str(key)]
     assert cli("restore", "keys.tar", "--force", "--json").json["replaced_keys"] == []

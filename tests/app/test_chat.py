@@ -23,6 +23,7 @@ from policy import Principal
 from soundstage.settings import Settings
 
 WAIT_S = 60
+STAND_IN = Path(__file__).parents[1] / "farm" / "stand_in.py"
 CHAT = [sys.executable, "-c", "from app.cli import main; main()", "chat"]
 
 
@@ -127,6 +128,14 @@ async def test_lines_of_a_pipe_are_one_conversation_and_another_run_goes_on_with
         sessions: SessionService = services.brain.sessions
         turns = await sessions.turns(Principal.local_admin(), session)
     assert [turn.utterance for turn in turns] == ["who can speak", "list my videos", "help"]
+
+
+async def test_a_video_is_finished_before_a_conversation_without_a_server_ends(home: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(STAND_IN)]
+    (home / "config.toml").write_text(f"[worker]\ncommand = {command!r}\n")
+    ran = await asyncio.to_thread(piped, home, "make a video where Nova says: hello\n")
+    assert ran.returncode == 0 and "“hello” is still being made" in ran.stderr, ran.stderr
+    assert "“hello” is done. hello-" in ran.stderr and list((home / "out").glob("hello-*.mp4"))
 
 
 def test_a_session_that_there_is_not_ends_at_once_with_its_code(home: Path) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -419,3 +420,27 @@ def test_weights_are_the_workers_matter(home: Path, tmp_path: Path) -> None:
     worker.unlink()
     done = subprocess.run([*run, "list"], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "worker.not_found" in done.stderr
+
+
+def test_a_picture_that_is_not_there_is_said_to_be_missing(cli: Cli, home: Path) -> None:
+    for sentence in ("describe nosuch.png", "What is in the picture ./nosuch.png?"):
+        ran = cli("ask", sentence)
+        assert ran.code == 1 and "file.not_found" in ran.err and "nosuch.png on this machine" in ran.err
+    (home / "there.png").write_bytes(b"no picture")
+    assert "file.not_found" not in cli("ask", "describe there.png").err
+
+
+def test_the_settings_are_shown_as_toml(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDSTAGE_OUT_DIR", 'a "b" c')
+    shown = cli("config", "show").out
+    for gone in ("None", "True", "False", "PosixPath"):
+        assert gone not in shown
+    assert "# blobs.quota_mib is not set" in shown
+
+    def without_none(value: Any) -> Any:
+        if isinstance(value, dict):
+            pairs = ((name, without_none(one)) for name, one in value.items())
+            return {name: one for name, one in pairs if one not in (None, {})}
+        return value
+
+    assert tomllib.loads(shown) == without_none(cli("config", "show", "--json").json)

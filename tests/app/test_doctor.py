@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.doctor import machine
+from app.local_access import KEY_FILE, write_local_access, write_private_file
+from soundstage.settings import load_settings
 
 Cli = Callable[..., Any]
 
@@ -79,6 +84,20 @@ def test_a_taken_port_is_amber(cli: Cli, worker: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv("SOUNDSTAGE_HTTP__PORT", str(taken.getsockname()[1]))
         level, fix = found(cli("doctor", "--json"))["port"]
     assert level == "amber" and fix
+
+
+def test_a_port_that_our_server_holds_is_green(
+    cli: Cli, worker: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours, socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("SOUNDSTAGE_HTTP__PORT", str(ours.getsockname()[1]))
+        url = f"http://127.0.0.1:{ours.getsockname()[1]}"
+        write_private_file(home / "state", KEY_FILE, "a key")
+        with write_local_access(home / "state", url, None):
+            check = machine.port(load_settings(None))
+            assert check.level == "green" and str(os.getpid()) in check.found
+            monkeypatch.setenv("SOUNDSTAGE_HTTP__PORT", str(other.getsockname()[1]))
+            assert machine.port(load_settings(None)).level == "amber"
 
 
 def test_a_database_that_is_none_is_red_and_an_old_one_amber(cli: Cli, worker: Path, home: Path) -> None:

@@ -77,6 +77,8 @@ async def test_not_one_byte_of_a_deleted_person_is_left(rooms: Any, made: Any, s
     plan = await rooms.people.erase_persona(persona.id, dry_run=True)
     assert not plan.applied and stored(settings).keys() > before.keys()
     assert set(plan.renders) >= {in_project.id, quoting.id, preview.id} and len(plan.renders) == 4
+    assert plan.names[persona.id] == "Grace" and plan.names[preview.id] == "preview"
+    assert plan.names.keys() == {*plan.personas, *plan.renders, *plan.assets, *plan.voices}
     done = await rooms.people.erase_persona(persona.id)
     assert done.applied and done.blobs == plan.blobs
 

@@ -154,3 +154,21 @@ def test_a_notice_is_told_once() -> None:
     board.told(fresh)
     board.hear("a", event(notice))
     assert board.fresh_notices == []
+
+
+@pytest.mark.parametrize(
+    ("script", "title"),
+    [
+        ("Hello [pause 500ms] *big* world.", "Hello big world"),
+        (
+            '<speak>Hi <break time="1s"/>you &amp; <emphasis level="strong">me</emphasis>.</speak>',
+            "Hi you & me",
+        ),
+        ("Wait [pause 1s]. **Go**", "Wait. Go"),
+        (r"\*kept\* \[x]", "*kept* [x]"),
+        ("a < b and 3*4*5", "a < b and 3*4*5"),
+        ("<!--" * 20_000, "<!--" * 14 + "<!-…"),
+    ],
+)
+def test_marks_of_a_script_are_not_in_its_title(script: str, title: str) -> None:
+    assert title_of(script) == title

@@ -39,6 +39,15 @@ async def test_the_older_video_studio_calls_still_work(client: Any, rooms: Any) 
     assert spec["background"] == {"kind": "colour", "colour": "#20242c", "to_colour": "#050608"}
 
 
+async def test_a_job_of_another_persona_is_not_found_below_this_one(client: Any, rooms: Any) -> None:
+    answer = await client.post("/api/personas/nova/video-studio", json={"script": "Hello."})
+    job = answer.json()["jobId"]
+    assert (await client.get(f"/api/personas/nova/video-studio/{job}")).status_code == 200
+    for other in ("ada", "no-such-persona"):
+        answer = await client.get(f"/api/personas/{other}/video-studio/{job}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "render.not_found")
+
+
 @pytest.mark.parametrize("style", ["baroque", "", "x" * 80, "cinematic-2"])
 async def test_an_unknown_style_is_refused_with_the_list_of_all(client: Any, style: str) -> None:
     bad = await client.post("/api/personas/nova/video-studio", json={"script": "Hello.", "style": style})
