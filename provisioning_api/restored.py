@@ -13,13 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policy.audit.recorded_end import Origin
 from provisioning_api.audit.service import AuditLog
 from provisioning_api.enrolment.service import EnrolmentService
-from provisioning_api.machines.journal import MachineJournal
+from provisioning_api.machines.journal import STREAM, MachineJournal
 from provisioning_api.machines.models import Machine
 from provisioning_api.machines.repository import Machines
 from provisioning_api.machines.states import MachineState
 from soundstage.database import Database
+from soundstage.events import Event, EventStore
 
 BY = "a restored backup"
+CLOSED = "machine.closed"
+OPEN = ("windows", "write", "wipe")
+RECORDED = "machines.closed_recorded"
+"""The event after which those of `CLOSED` before it stand in the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,15 @@ class Closed:
 
 class Restored:
     def __init__(
-        self, db: Database, journal: MachineJournal, audit: AuditLog, enrolments: EnrolmentService
+        self,
+        db: Database,
+        events: EventStore,
+        journal: MachineJournal,
+        audit: AuditLog,
+        enrolments: EnrolmentService,
     ) -> None:
         self._db = db
+        self._events = events
         self._audit = audit
         self._journal = journal
         self._enrolments = enrolments
@@ -43,13 +54,40 @@ class Restored:
         """Uses up writes that were allowed, closes windows, calls off wipes; gives of how many machines.
 
         The audit log goes on from the copy, with a record that says so, if its lines are proven or accepted.
+        Otherwise what is closed stands in events alone: a record now would be keyed by another key than the
+        log. It is recorded when this is called again, with the key.
         """
         log = await self._audit.go_on_restored("backup.restored", accept_unproven=accept_unproven)
+        goes_on = accept_unproven or not log.unproven
+        if goes_on:
+            await self._record_late()
         async with self._db.transaction() as session:
-            found = [await self._close(session, machine) for machine in await Machines(session).list()]
+            machines = await Machines(session).list()
+            found = [await self._close(session, machine, goes_on=goes_on) for machine in machines]
         return Closed(sum(found), log)
 
-    async def _close(self, session: AsyncSession, machine: Machine) -> bool:
+    async def _record_late(self) -> None:
+        """Records what was closed while the log could not go on."""
+        pending: list[Event] = []
+        last = 0
+        while page := await self._events.read(STREAM, after=last):
+            last = page[-1].id
+            for event in page:
+                if event.kind == RECORDED:
+                    pending.clear()
+                elif event.kind == CLOSED:
+                    pending.append(event)
+        async with self._db.transaction() as session:
+            for event in pending:
+                facts = {name: event.data[name] for name in ("name", *OPEN)}
+                at = event.at.isoformat()
+                await self._audit.record(
+                    session, BY, CLOSED, event.data["machine_id"], {**facts, "closed_at": at}
+                )
+            if pending:
+                await self._events.append(session, STREAM, RECORDED, {"count": len(pending)})
+
+    async def _close(self, session: AsyncSession, machine: Machine, *, goes_on: bool) -> bool:
         closed = {
             "windows": await self._enrolments.revoke_open(session, machine.id),
             "write": machine.where is MachineState.ACCEPTED and machine.standing.may_be_written,
@@ -65,5 +103,8 @@ class Restored:
                 hint=f"Retire it again, if that still holds: `soundstage machines retire {machine.name}`.",
             )  # fmt: skip
         machine.wiping = None
-        await self._journal.decide(session, machine, BY, "closed", **closed)
+        if goes_on:
+            await self._journal.decide(session, machine, BY, "closed", **closed)
+        else:
+            await self._journal.tell(session, machine, "closed", **closed)
         return True

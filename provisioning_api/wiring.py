@@ -233,7 +233,7 @@ def build_provisioning(settings: Settings, db: Database, events: EventStore) -> 
             timeout_s=chosen.command_timeout_s,
             output_kib=chosen.command_output_kib,
         ),
-        restored=Restored(db, journal, audit, enrolments),
+        restored=Restored(db, events, journal, audit, enrolments),
         recurring=tuple(recurring),
         power=PowerService(db, journal, sealer, power_destinations(settings)),
         announcements=announcements,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -192,6 +193,33 @@ async def test_records_from_before_keys_verify_after_a_restore(settings: Setting
     async with at_work(back) as (restored, _):
         verdict = (await restored.get("/api/audit/verdict")).json()
     assert verdict["broken_at"] is None and verdict["lines"] >= 5, verdict
+
+
+async def test_what_is_closed_before_the_keys_are_back_is_recorded_with_them(
+    settings: Settings, operator: httpx.AsyncClient, machine_client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    ramdisk = Ramdisk(machine_client)
+    await ramdisk.discover()
+    await operator.post(
+        f"/api/machines/{ramdisk.machine_id}/accept", json={"name": "waiting", "code": ramdisk.code}
+    )
+    archive = await made(settings, tmp_path / "all.tar", with_keys=False)
+    back = elsewhere(settings, tmp_path / "back")
+    assert await put_back(back, archive) == 1
+    keys = back.state_dir / "provisioning" / "keys"
+    assert not (keys / "audit.key").exists(), "a new key would stand in the way of the old one"
+
+    shutil.copytree(settings.state_dir / "provisioning" / "keys", keys, dirs_exist_ok=True)
+    for _ in range(2):
+        closed = await close_what_was_open(back)
+        assert (closed.machines, closed.log.unproven) == (0, 0)
+    async with at_work(back) as (restored, _):
+        verdict = (await restored.get("/api/audit/verdict")).json()
+        records = (await restored.get("/api/audit")).json()
+    assert verdict["broken_at"] is None, verdict
+    [record] = [one for one in records if one["action"] == "machine.closed"]
+    assert record["subject"] == ramdisk.machine_id and record["data"]["name"] == "waiting"
+    assert record["data"]["write"] is True and record["data"]["closed_at"] < record["at"]
 
 
 @pytest.mark.parametrize("accepted", [False, True])
