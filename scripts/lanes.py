@@ -247,7 +247,8 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         parser.error(str(error))
     marks = "gpu" if chosen.gpu else "not gpu" if chosen.long else "not slow and not gpu"
-    if chosen.long and subprocess.run(["scripts/llama_server"], stdout=subprocess.DEVNULL).returncode:
+    wants_llama = chosen.long and not {"agent", "jobs"}.isdisjoint(room.name for room in rooms)
+    if wants_llama and subprocess.run(["scripts/llama_server"], stdout=subprocess.DEVNULL).returncode:
         print("Those tests that need llama-server are left out.", file=sys.stderr)
     rooms = _with_torch(rooms, make=chosen.long or chosen.gpu)
     with tempfile.TemporaryDirectory(prefix="soundstage-tests-") as folder:
