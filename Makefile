@@ -5,7 +5,7 @@ SOUNDSTAGE := .venv/bin/soundstage
 AVATAR := avatar/.venv/bin/avatar
 DEMO_SENTENCE ?= Make a video where Nova says: Hello! I am Nova. You gave me one sentence, and this machine made me say it.
 
-.PHONY: ui tools help setup setup-farm demo up test test-long test-gpu policy-test check format pictures look bench docs clean
+.PHONY: quick ui tools help setup setup-farm demo up test test-long test-gpu policy-test check format pictures look bench docs clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ ui: ## build the page (needs Node 20.19 or newer and npm)
 test: ## run everything that checks the project (long things in their short form)
 	@scripts/setup test
 	@scripts/test
+
+quick: ## check what your change can reach, in two minutes: no test that starts a process
+	@[[ -x .venv/bin/pytest ]] || scripts/setup test
+	@.venv/bin/python scripts/quick.py
 
 test-long: ## run all tests in full, the slow ones too
 	@scripts/setup test
@@ -75,4 +79,4 @@ docs: ## build the documentation into site/
 	@PYTHONPATH=. .venv/bin/python scripts/docs_generate.py && .venv/bin/python scripts/role_readmes.py && .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove environments and caches inside this checkout
-	rm -rf .venv avatar/.venv farm/device_plugin/.venv ansible/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv avatar/.venv farm/device_plugin/.venv ansible/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .quick

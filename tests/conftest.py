@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "servers"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import postgresql_server
+import processes
 import s3_server
 import short_form
 
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_database: runs on every engine that a database may have")
+    config.pluginmanager.register(processes)
     config.pluginmanager.register(short_form)
 
 

@@ -1,0 +1,250 @@
+"""`make quick` finds the tests that a change can reach, in a checkout of a few small rooms."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = {
+    "pyproject.toml": "[tool.pytest.ini_options]\nmarkers = ['slow: a', 'gpu: b', 'torch: c']\n",
+    "uv.lock": "",
+    ".gitignore": "/.quick/\n/.venv/\n__pycache__/\n",
+    "soundstage/__init__.py": "",
+    "soundstage/clock.py": "def now(): return 1\n",
+    "soundstage/unused.py": "",
+    "studio/__init__.py": "",
+    "studio/renders.py": "from soundstage import clock\ndef ready_by(): return clock.now() + 1\n",
+    "studio/words.yaml": "a: b\n",
+    "agent/__init__.py": "",
+    "agent/tools.py": "from importlib import import_module\nNAMES = ['studio.renders:ready_by']\n",
+    "policy/__init__.py": "",
+    "policy/keys.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING: from studio import renders\n"
+    "def check(): return True\n",
+    "tests/conftest.py": "import sys\nfrom pathlib import Path\n"
+    "sys.path.insert(0, str(Path(__file__).parent / 'support'))\n"
+    "sys.path.insert(0, str(Path(__file__).parents[1]))\n"
+    "import processes, short_form\n"
+    "def pytest_addoption(parser): short_form.add_options(parser)\n"
+    "def pytest_configure(config):\n"
+    "    config.pluginmanager.register(processes)\n    config.pluginmanager.register(short_form)\n",
+    "tests/servers/helper.py": "",
+    "tests/soundstage/test_clock.py": "from soundstage.clock import now\ndef test_it(): assert now() == 1\n",
+    "tests/studio/conftest.py": "",
+    "tests/studio/test_renders.py": "from studio import renders\n"
+    "def test_it(): assert renders.ready_by() == 2\n",
+    "tests/studio/test_plain.py": "def test_it(): pass\n",
+    "tests/agent/test_tools.py": "import agent.tools\ndef test_it(): assert agent.tools.NAMES\n",
+    "tests/policy/test_keys.py": "from policy.keys import check\ndef test_it(): assert check()\n",
+}
+SOUNDSTAGE, RENDERS, PLAIN = "soundstage/test_clock", "studio/test_renders", "studio/test_plain"
+TOOLS, KEYS = "agent/test_tools", "policy/test_keys"
+ALL = {SOUNDSTAGE, RENDERS, PLAIN, TOOLS, KEYS}
+
+
+class Checkout:
+    """A git repository with the real scripts, and programs in the place of the checks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("quick.py", "reach.py", "rooms.py"):
+            self.write(f"scripts/{name}", (ROOT / "scripts" / name).read_text())
+        (folder / "tests" / "support").mkdir(parents=True)
+        for name in ("processes.py", "short_form.py"):
+            shutil.copy(ROOT / "tests" / "support" / name, folder / "tests" / "support" / name)
+        for name, text in FILES.items():
+            self.write(name, text)
+        pytest_options = "-m pytest -p no:cacheprovider --import-mode=importlib"
+        for name, words in (("pytest", f'{sys.executable} {pytest_options} "$@"'), ("ruff", "true")):
+            self.write(f".venv/bin/{name}", f"#!/bin/sh\nexec {words}\n").chmod(0o755)
+        for name in ("mypy", "lint-imports"):
+            self.write(f".venv/bin/{name}", "#!/bin/sh\n[ ! -e broken ]\n").chmod(0o755)
+        for environment in ("avatar", "farm/device_plugin"):
+            self.write(f"{environment}/.venv/bin/mypy", "#!/bin/sh\n").chmod(0o755)
+        self.git("init", "-q", "-b", "main")
+        self.commit()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def git(self, *words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *who, *words], cwd=self.folder, check=True, capture_output=True)
+
+    def commit(self) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "tests: Change something")
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Runs `make quick` and returns its exit status and output."""
+        command = [sys.executable, "scripts/quick.py", *arguments]
+        # Plugins that are installed take a second to load.
+        environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def choose(self) -> set[str]:
+        """Returns the test files that would run."""
+        code, output = self.run("--list")
+        assert code == 0, output
+        return {line.removeprefix("tests/").removesuffix(".py") for line in output.splitlines() if line}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_nothing_runs_where_nothing_changed(checkout: Checkout) -> None:
+    assert checkout.choose() == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        # A module reaches its importers, also those that name it in a string, but not those for types alone.
+        ("studio/renders.py", FILES["studio/renders.py"] + "A = 1\n", {RENDERS, TOOLS}),
+        ("soundstage/clock.py", "def now(): return 2\n", {SOUNDSTAGE, RENDERS, TOOLS}),
+        ("soundstage/__init__.py", "A = 1\n", ALL - {PLAIN, KEYS}),
+        ("soundstage/unused.py", "A = 1\n", set()),
+        ("tests/studio/test_plain.py", "def test_it(): assert True\n", {PLAIN}),
+        ("tests/studio/test_new.py", "def test_it(): assert True\n", {"studio/test_new"}),
+        # What the imports do not show reaches more.
+        ("studio/renders.py", "def ready_by(: return 2\n", {RENDERS, TOOLS}),
+        ("studio/words.yaml", "a: c\n", {RENDERS, TOOLS}),
+        ("tests/studio/conftest.py", "A = 1\n", {RENDERS, PLAIN}),
+        ("tests/studio/cases.json", "{}", {RENDERS, PLAIN}),
+        ("tests/servers/helper.txt", "", ALL),
+        ("tests/conftest.py", FILES["tests/conftest.py"] + "A = 1\n", ALL),
+        ("uv.lock", "other", ALL),
+        ("something.new", "", ALL),
+        ("docs/page.md", "", set()),
+    ],
+)
+def test_a_change_runs_the_tests_that_it_can_reach(
+    checkout: Checkout, file: str, text: str, expected: set[str]
+) -> None:
+    checkout.write(file, text)
+    assert checkout.choose() == expected
+    checkout.git("checkout", "-q", "-b", "change")
+    checkout.commit()
+    assert checkout.choose() == expected
+
+
+def test_a_deleted_or_renamed_module_runs_the_tests_of_its_package(checkout: Checkout) -> None:
+    (checkout.folder / "soundstage" / "clock.py").rename(checkout.folder / "soundstage" / "time.py")
+    assert checkout.choose() == {SOUNDSTAGE, RENDERS, TOOLS}
+    code, output = checkout.run()
+    assert code == 1 and "FAIL  soundstage" in output and "FAIL  studio" in output
+
+
+def test_a_deleted_test_helper_runs_the_tests_of_its_room(checkout: Checkout) -> None:
+    (checkout.folder / "tests" / "studio" / "conftest.py").unlink()
+    assert checkout.choose() == {RENDERS, PLAIN}
+
+
+def test_without_git_everything_runs(checkout: Checkout) -> None:
+    shutil.rmtree(checkout.folder / ".git")
+    assert checkout.choose() == ALL
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "room"),
+    [
+        ("studio/renders.py", "def ready_by(): return 3\n", "studio"),
+        ("soundstage/clock.py", "def now(): return 7\n", "soundstage"),
+        ("policy/keys.py", "def check(): return False\n", "policy"),
+        ("agent/tools.py", "NAMES = []\n", "agent"),
+        ("agent/tools.py", "NAMES = [\n", "agent"),
+    ],
+)
+def test_a_planted_failure_is_found(checkout: Checkout, file: str, text: str, room: str) -> None:
+    checkout.write(file, text)
+    code, output = checkout.run()
+    assert code == 1 and f"FAIL  {room}" in output
+    # It is found again until it is mended; what passed is not run again.
+    code, output = checkout.run()
+    assert code == 1 and f"FAIL  {room}" in output
+    checkout.git("checkout", "-q", file)
+    assert checkout.run()[0] == 0
+
+
+def test_what_passed_does_not_run_again(checkout: Checkout) -> None:
+    checkout.write("studio/renders.py", FILES["studio/renders.py"] + "A = 1\n")
+    code, output = checkout.run()
+    assert code == 0 and "types (control)" in output and "studio " in output and "agent " in output
+    assert checkout.choose() == set()
+    code, output = checkout.run()
+    assert code == 0 and "types (control)" not in output
+    # Other contents of what it depends on run it again.
+    checkout.write("soundstage/clock.py", FILES["soundstage/clock.py"] + "A = 1\n")
+    assert checkout.choose() == {SOUNDSTAGE, RENDERS, TOOLS}
+
+
+def test_a_check_that_fails_fails_the_run_until_it_passes(checkout: Checkout) -> None:
+    checkout.write("broken", "")
+    for _ in range(2):
+        code, output = checkout.run()
+        assert code == 1 and "FAIL  imports" in output and "FAIL  types (control)" in output
+    (checkout.folder / "broken").unlink()
+    assert checkout.run()[0] == 0
+
+
+STARTS = """
+import asyncio, multiprocessing, os, subprocess, sys
+import pytest
+from studio import renders
+
+@pytest.fixture
+def server():
+    yield subprocess.Popen(["true"]).wait()
+
+def test_plain(): pass
+def test_by_a_fixture(server): pass
+def test_by_itself(): subprocess.run(["true"], check=True)
+def test_by_the_product(): renders.start()
+def test_by_a_thread_that_swallows_it():
+    import threading
+    thread = threading.Thread(target=renders.start)
+    thread.start()
+    thread.join()
+def test_by_multiprocessing(): renders.spawn()
+def test_by_fork(): renders.fork()
+"""
+PRODUCT = """
+def start():
+    import subprocess
+    open(__file__ + ".started", "w").close() if subprocess.run(["true"]).returncode == 0 else None
+def spawn():
+    import multiprocessing
+    multiprocessing.get_context("spawn").Process(target=print).start()
+def fork():
+    import os
+    os.fork() or os._exit(0)
+def ready_by(): return 2
+"""
+
+
+def test_tests_that_start_processes_are_left_out_and_remembered(checkout: Checkout) -> None:
+    checkout.write("studio/renders.py", PRODUCT)
+    checkout.write("tests/studio/test_starts.py", STARTS)
+    code, output = checkout.run()
+    assert code == 0 and "Left out: 6 tests" in output and 'scripts/test --only "studio agent"' in output
+    assert not (checkout.folder / "studio" / "renders.py.started").exists()
+    # Known now, they are not even begun.
+    marked = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-m", "not process"]
+    done = subprocess.run([*marked, "tests/studio/test_starts.py"], cwd=checkout.folder, capture_output=True)
+    assert b"1 passed, 6 deselected" in done.stdout
+    # A plain run has them all.
+    done = subprocess.run(
+        [*marked[:-2], "tests/studio/test_starts.py"], cwd=checkout.folder, capture_output=True
+    )
+    assert b"7 passed" in done.stdout
