@@ -11,17 +11,17 @@ from app.composition import opened
 from app.local_access import KEY_FILE, stored_key, write_private_file
 from app.provisioning import build_process
 from policy import Policy, Principal
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from soundstage.settings import Settings
 
 
-async def prepare_keys(settings: Settings) -> Sequence[tuple[str, KeyMade]]:
+async def prepare_keys(settings: Settings) -> Sequence[tuple[str, CreatedKey]]:
     """Bring the databases up to date and register the local key in each; return the keys of administrators
     that were made, as pairs of event name and key.
 
     Each process has keys of its own; the first one is good for both.
     """
-    made: list[tuple[str, KeyMade]] = []
+    made: list[tuple[str, CreatedKey]] = []
     async with AsyncExitStack() as stack:
         studio = (await stack.enter_async_context(opened(settings))).policy
         policies = [studio]
@@ -41,7 +41,7 @@ async def prepare_keys(settings: Settings) -> Sequence[tuple[str, KeyMade]]:
     return made
 
 
-async def _first_provisioning_key(policy: Policy, made: KeyMade | None) -> KeyMade | None:
+async def _first_provisioning_key(policy: Policy, made: CreatedKey | None) -> CreatedKey | None:
     """The key of the studio's first start, registered; or one of its own where the studio had keys before."""
     if made is None:
         return await policy.first_admin_key()

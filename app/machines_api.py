@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.local_access import read_local_access
 from policy import Principal
-from policy.representing import HEADER, PERMISSION, Represented
+from policy.acting_for import HEADER, PERMISSION, ActingFor
 from soundstage.errors import Forbidden, Invalid, SoundstageError, Unavailable, Upstream
 from soundstage.http.addresses import is_of_this_machine
 from soundstage.paging import TOTAL_HEADER, Page
@@ -53,7 +53,7 @@ class _Problem(BaseModel):
 class MachinesApi:
     """One conversation. Errors come out as the server meant them: code, sentence and hint."""
 
-    def __init__(self, client: httpx.AsyncClient, person: Represented | None = None) -> None:
+    def __init__(self, client: httpx.AsyncClient, person: ActingFor | None = None) -> None:
         self._client = client
         self._person = person
 
@@ -168,7 +168,7 @@ async def machines_api(settings: Settings, acting_for: Principal | None = None) 
     async with httpx.AsyncClient(
         base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=_trusted(settings, url)
     ) as client:
-        yield MachinesApi(client, None if acting_for is None else Represented.of(acting_for))
+        yield MachinesApi(client, None if acting_for is None else ActingFor.of(acting_for))
 
 
 def _access(settings: Settings) -> tuple[str, str | None]:

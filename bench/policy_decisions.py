@@ -12,9 +12,9 @@ from statistics import quantiles
 
 from policy import PERMISSIONS, Principal
 from policy.decisions import Action, Decider
-from policy.decisions.bundle import shipped
+from policy.decisions.bundle import load_bundle
 from policy.decisions.decision_log import DecisionLog
-from policy.decisions.embedded import shipped_engine
+from policy.decisions.embedded import default_engine
 from policy.decisions.opa_server import OpaEngine
 from policy.decisions.question import Question
 
@@ -48,8 +48,8 @@ async def main() -> None:
     chosen = parser.parse_args()
     asker = Principal("key_1", "bench", "operator", "key")
     actions = [Action("route", f"GET /{known.name}", known.name) for known in PERMISSIONS[:40]]
-    decider = Decider(shipped_engine(), DecisionLog("none"))
-    engine = shipped_engine()
+    decider = Decider(default_engine(), DecisionLog("none"))
+    engine = default_engine()
     hot = await measure(
         "remembered (hot path)", chosen.count, lambda number: decider.decide(asker, actions[number % 40])
     )
@@ -59,7 +59,7 @@ async def main() -> None:
         lambda number: engine.decide(Question(asker, actions[number % 40]).document()),
     )
     if chosen.opa:
-        opa = OpaEngine(chosen.opa, shipped())
+        opa = OpaEngine(chosen.opa, load_bundle())
         await measure(
             "OPA server, each asked",
             max(chosen.count // 10, 200),

@@ -1,7 +1,7 @@
-"""Who may do what: permissions, roles, API keys, and the guard that every route declares."""
+"""Authorization: permissions, roles, API keys, and the guard that every route declares."""
 
 from policy.admission import Admission
-from policy.declarations import RouteGrant, check_routes, declared_permissions
+from policy.declarations import RouteGrant, check_routes, list_route_grants
 from policy.guard import public, require_permission
 from policy.install import Policy, install_policy
 from policy.permissions import PERMISSIONS, Permission
@@ -17,8 +17,8 @@ __all__ = [
     "Role",
     "RouteGrant",
     "check_routes",
-    "declared_permissions",
     "install_policy",
+    "list_route_grants",
     "public",
     "require_permission",
     "roles",

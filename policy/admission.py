@@ -1,4 +1,6 @@
-"""What is refused before a request reaches its route; `install_policy` wraps both around the application."""
+"""Refuses requests before they reach their route; `install_policy` wraps both checks around the
+application.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ class DeclarationCheck:
 
 
 class BodyAdmission:
-    """Nobody unknown may send much: the framework spools a form to the disk before it asks who sends it.
+    """Authenticates senders of large bodies first: the framework spools a form to the disk before the guard
+    runs.
 
     `own_tokens` maps the beginning of a path to what admits there, where callers show tokens of another kind.
     Below the paths of `keyless` nobody is asked for a key; `install_body_limits` holds their bodies short.
@@ -69,8 +72,8 @@ class BodyAdmission:
         self._own_tokens = dict(own_tokens or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = scope["type"] == "http" and not scope["path"].startswith(self._keyless)
-        if asked and _brings_much(Headers(scope=scope)):
+        needs_key = scope["type"] == "http" and not scope["path"].startswith(self._keyless)
+        if needs_key and _brings_much(Headers(scope=scope)):
             try:
                 await self._admission(scope["path"])(HTTPConnection(scope))
             except SoundstageError as error:

@@ -9,7 +9,7 @@ import math
 from fastapi.requests import HTTPConnection
 
 from policy.keys.service import KeyService, hash_key
-from policy.standing import KeyChanges
+from policy.revocation import KeyChanges
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
 from soundstage.rate_limits import Rate, RateLimiter

@@ -86,7 +86,9 @@ class Authenticator:
             )
 
     async def with_key(self, key: str, connection: HTTPConnection) -> Principal:
-        """Whose key this is; Unauthorized when it is nobody's (any more). Wrong ones are slowed down."""
+        """Returns the principal of a key; Unauthorized when there is none (any more). Wrong ones are slowed
+        down.
+        """
         is_counted = await self._attempts.begin(connection, key)
         async with self._db.session() as session:
             principal = await self._keys.identify(session, key)
@@ -103,7 +105,7 @@ class Authenticator:
         return principal
 
     async def with_link(self, links: StartLinks, token: str, connection: HTTPConnection) -> Principal:
-        """Whose start link this is; Unauthorized when it logs nobody in (any more)."""
+        """Returns the principal of a start link; Unauthorized when it logs nobody in (any more)."""
         await self._attempts.begin(connection)
         key_id = links.redeem(token)
         async with self._db.session() as session:

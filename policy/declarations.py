@@ -15,7 +15,9 @@ from policy.guard import Public, RequiredPermission
 
 @dataclass(frozen=True, slots=True)
 class RouteGrant:
-    """What one route declares: permissions, or a reason why it is public, or (never in service) neither."""
+    """The declaration of one route: permissions, or a reason why it is public, or (never in service)
+    neither.
+    """
 
     path: str
     methods: tuple[str, ...]
@@ -24,14 +26,14 @@ class RouteGrant:
 
     @property
     def declared(self) -> bool:
-        """Whether it declares anything."""
+        """True where it declares anything."""
         return bool(self.permissions) or self.public_reason is not None
 
     def __str__(self) -> str:
         return f"{','.join(self.methods)} {self.path}"
 
 
-def declared_permissions(app: FastAPI, public: Mapping[str, str] | None = None) -> list[RouteGrant]:
+def list_route_grants(app: FastAPI, public: Mapping[str, str] | None = None) -> list[RouteGrant]:
     """Every route of `app`, also of routers and mounts inside it.
 
     `public` maps the paths of routes that can declare nothing themselves (`/docs`, mounted files) to a
@@ -43,7 +45,7 @@ def declared_permissions(app: FastAPI, public: Mapping[str, str] | None = None) 
 
 def check_routes(app: FastAPI) -> None:
     """Raises RuntimeError with the list of routes that declare nothing; run at every start."""
-    silent = [str(grant) for grant in declared_permissions(app) if not grant.declared]
+    silent = [str(grant) for grant in list_route_grants(app) if not grant.declared]
     if silent:
         raise RuntimeError(
             f"routes without a permission or a reason to be public: {'; '.join(sorted(silent))}"

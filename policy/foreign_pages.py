@@ -1,4 +1,4 @@
-"""Whether a page of somebody else may have caused a request that a cookie vouches for; used by the
+"""Checks whether a page of another origin may have sent a request with our cookie (CSRF); used by the
 authenticator.
 
 A browser sends cookies also on behalf of pages that somebody else wrote: a page may post forms to
@@ -16,7 +16,7 @@ from fastapi.requests import HTTPConnection
 
 
 def starts_at_our_own_page(connection: HTTPConnection, public_host: str | None = None) -> bool:
-    """Whether no foreign page can have caused the request.
+    """Returns whether no page of another origin can have sent the request.
 
     `public_host` (`studio.example:8443`) is our name in browsers when a proxy changes the Host header.
     """

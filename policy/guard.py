@@ -1,4 +1,4 @@
-"""What a route declares: the permission that it needs, or the reason why it needs none."""
+"""Declarations of a route: the permission that it needs, or the reason why it needs none."""
 
 # No `from __future__ import annotations`: FastAPI reads the annotations of these callables at run time.
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from typing import Any
 
 from fastapi.requests import HTTPConnection
 
+from policy.acting_for import set_acting_for
 from policy.decisions.question import Action
 from policy.permissions import permission
 from policy.principal import Principal
-from policy.representing import note_represented
 from soundstage.database.tenants import set_tenant
 
 
@@ -24,14 +24,14 @@ class RequiredPermission:
         policy = connection.app.state.policy
         principal: Principal = await policy.authenticate(connection)
         await policy.decider.require(principal, Action("route", _route(connection), self.permission))
-        note_represented(connection, principal)
+        set_acting_for(connection, principal)
         set_tenant(principal.tenant)
         state = connection.scope.setdefault("state", {})
-        state[_OPENED] = (*opened_by(state), Opened(self, connection, principal))
+        state[_GUARDS] = (*guards_passed(state), PassedGuard(self, connection, principal))
         return principal
 
     async def again(self, connection: HTTPConnection) -> Principal:
-        """For a connection that lives long: a key may have ended, or been narrowed, since it was opened."""
+        """For a connection that lives long: a key may have ended, or been narrowed, since it was passed."""
         policy = connection.app.state.policy
         principal: Principal = await policy.authenticator.authenticate(connection)
         await policy.decider.require(principal, Action("route", _route(connection), self.permission))
@@ -40,21 +40,21 @@ class RequiredPermission:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """That this guard has let this connection pass, as whom."""
+class PassedGuard:
+    """A guard that this connection has passed, and the principal."""
 
     guard: RequiredPermission
     connection: HTTPConnection
     principal: Principal
 
 
-_OPENED = "opened_by"
+_GUARDS = "guards_passed"
 
 
-def opened_by(state: Mapping[str, Any]) -> tuple[Opened, ...]:
-    """The guards that a connection with this state has passed; none for a public route."""
-    opened: tuple[Opened, ...] = state.get(_OPENED, ())
-    return opened
+def guards_passed(state: Mapping[str, Any]) -> tuple[PassedGuard, ...]:
+    """Returns the guards that a connection with this state has passed; none for a public route."""
+    passed: tuple[PassedGuard, ...] = state.get(_GUARDS, ())
+    return passed
 
 
 def _route(connection: HTTPConnection) -> str:

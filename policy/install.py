@@ -12,20 +12,20 @@ from fastapi.requests import HTTPConnection
 from policy.admission import UNKNOWN_BODY_BYTES, Admission, BodyAdmission, DeclarationCheck
 from policy.attempts import FailedAttempts
 from policy.authentication import Authenticator, PublicName
-from policy.decisions.bundle import shipped
+from policy.decisions.bundle import load_bundle
 from policy.decisions.decider import Decider
 from policy.decisions.decision_log import DecisionLog
-from policy.decisions.embedded import shipped_engine
+from policy.decisions.embedded import default_engine
 from policy.decisions.engine import Engine
 from policy.decisions.opa_server import OpaEngine
 from policy.keys.routes import keys_router
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from policy.keys.service import KeyService
 from policy.login import login_router
 from policy.openapi import describe_permissions
 from policy.principal import Principal
+from policy.revocation import KeyChanges, RevocationCheck
 from policy.sessions import SessionSigner, session_secret
-from policy.standing import KeyChanges, StandingCheck
 from policy.start_links import StartLinks
 from soundstage.body_limits import install_body_limits
 from soundstage.database import Database
@@ -74,19 +74,19 @@ class Policy:
         return cls(db, events, keys, sessions, name, settings.limits, decider)
 
     async def authenticate(self, connection: HTTPConnection) -> Principal:
-        """Who is behind a connection; asked once per connection."""
+        """Returns the principal of a connection, authenticated once."""
         known: Principal | None = getattr(connection.state, "principal", None)
         if known is None:
             known = connection.state.principal = await self.authenticator.authenticate(connection)
         return known
 
-    async def first_admin_key(self) -> KeyMade | None:
+    async def first_admin_key(self) -> CreatedKey | None:
         """At the very first start an admin key, to be shown once; None ever after."""
         async with self.db.transaction() as session:
             return await self.keys.first_admin(session)
 
     async def close(self) -> None:
-        """What was noted is written, nothing watches keys any more, and the evaluator is done with."""
+        """Writes what is pending, and closes the watcher of keys and the evaluator."""
         await self.changes.close()
         await self.authenticator.uses.close()
         await self.decider.close()
@@ -95,8 +95,8 @@ class Policy:
 def choose_engine(settings: PolicySettings) -> Engine:
     """The evaluator that the settings name. An OPA server is not called before the first question."""
     if settings.engine == "opa":
-        return OpaEngine(str(settings.opa_url), shipped(), settings.opa_token_file)
-    return shipped_engine()
+        return OpaEngine(str(settings.opa_url), load_bundle(), settings.opa_token_file)
+    return default_engine()
 
 
 def install_policy(
@@ -125,7 +125,7 @@ def install_policy(
         upload_mib=policy.limits.upload_mib,
         by_path=dict.fromkeys(keyless, UNKNOWN_BODY_BYTES),
     )
-    app.add_middleware(StandingCheck, changes=policy.changes)
+    app.add_middleware(RevocationCheck, changes=policy.changes)
     app.add_middleware(
         BodyAdmission, authenticate=policy.authenticate, own_tokens=own_tokens, keyless=keyless
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from policy.declarations import declared_permissions
+from policy.declarations import list_route_grants
 
 SCHEME = "apiKey"
 PROBLEM = {"description": "A problem document (RFC 9457) with `code`, `detail` and `hint`."}
@@ -28,7 +28,7 @@ def describe_permissions(app: FastAPI) -> None:
 def _described(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes[SCHEME] = {"type": "http", "scheme": "bearer", "description": "An API key, 64 hex digits."}
-    for grant in declared_permissions(app):
+    for grant in list_route_grants(app):
         for method in grant.methods:
             operation = document["paths"].get(grant.path, {}).get(method.lower())
             if operation is None or not grant.permissions:

@@ -103,7 +103,7 @@ PERMISSIONS: tuple[Permission, ...] = (
 
 
 def permission(name: str) -> Permission:
-    """The permission of that name; Invalid with a near name for one that does not exist."""
+    """Returns the permission of that name; Invalid with a near name for one that does not exist."""
     for known in PERMISSIONS:
         if known.name == name:
             return known
@@ -116,16 +116,16 @@ def permission(name: str) -> Permission:
 
 
 def covers(pattern: str, name: str) -> bool:
-    """Whether a granted pattern (`render:create`, `render:*`, `*:read`, `*`) covers a permission."""
+    """Returns whether a granted pattern (`render:create`, `render:*`, `*:read`, `*`) covers a permission."""
     if pattern == "*":
         return True
     resource, _, action = pattern.partition(":")
-    wanted_resource, _, wanted_action = name.partition(":")
-    return resource in ("*", wanted_resource) and action in ("*", wanted_action)
+    required_resource, _, required_action = name.partition(":")
+    return resource in ("*", required_resource) and action in ("*", required_action)
 
 
-def covered(patterns: Iterable[str]) -> frozenset[str]:
-    """All permissions that the patterns cover together."""
+def expand(patterns: Iterable[str]) -> frozenset[str]:
+    """Returns all permissions that the patterns cover together."""
     chosen = tuple(patterns)
     return frozenset(
         known.name for known in PERMISSIONS if any(covers(pattern, known.name) for pattern in chosen)
@@ -133,7 +133,7 @@ def covered(patterns: Iterable[str]) -> frozenset[str]:
 
 
 def check_pattern(pattern: str) -> str:
-    """The pattern itself; Invalid when it covers no permission at all, which is always a slip."""
-    if not covered([pattern]):
+    """Returns the pattern itself; Invalid when it covers no permission at all, which is always a slip."""
+    if not expand([pattern]):
         permission(pattern)
     return pattern

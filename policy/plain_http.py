@@ -1,4 +1,4 @@
-"""Whether a connection may carry the key of a person: encrypted, or on this machine."""
+"""Checks whether a connection may carry the key of a person: encrypted, or on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from soundstage.request_source import peer_address
 
 
 def is_confidential(connection: HTTPConnection) -> bool:
-    """Whether nobody on a network can read along.
+    """Returns whether nobody on a network can read the connection.
 
     A proxy of `http.trusted_proxies` says by `X-Forwarded-Proto` what it spoke with the caller. Packets to an
     own address of this machine do not leave it.
@@ -23,7 +23,7 @@ def is_confidential(connection: HTTPConnection) -> bool:
 
 
 def needs_tls() -> Forbidden:
-    """What a person gets whose key came unencrypted from another machine."""
+    """Returns the error for a person whose key came unencrypted from another machine."""
     return Forbidden(
         "auth.needs_tls",
         "Keys and logins are not accepted over plain HTTP from another machine.",
@@ -33,7 +33,7 @@ def needs_tls() -> Forbidden:
 
 
 def is_loopback_address(host: str) -> bool:
-    """Whether an address is of 127.0.0.0/8 or ::1, also as an IPv4-mapped one."""
+    """Returns whether an address is of 127.0.0.0/8 or ::1, also as an IPv4-mapped one."""
     try:
         address = ip_address(host)
     except ValueError:

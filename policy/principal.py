@@ -1,4 +1,6 @@
-"""Who asks: made by the authenticator or, for commands on this machine, by the CLI; services check it."""
+"""The caller of a request: created by the authenticator or, for commands on this machine, by the CLI;
+services check it.
+"""
 
 from __future__ import annotations
 
@@ -52,16 +54,16 @@ class Principal:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is the user of this machine: at the prompt, with the local key, or a login of it."""
+        """True for the user of this machine: at the prompt, with the local key, or a login of it."""
         return self.id.startswith(LOCAL)
 
     @property
     def is_operator(self) -> bool:
-        """Whether it runs the installation: an admin of the first tenant, who lets the others in."""
+        """True for who runs the installation: an admin of the first tenant, who lets the others in."""
         return self.tenant == DEFAULT_TENANT and self.role == "admin"
 
     def may(self, name: str) -> bool:
-        """Whether it may do that; Invalid for a permission that does not exist."""
+        """Returns whether it may do that; Invalid for a permission that does not exist."""
         return permission(name).name in self.permissions
 
     def require(self, name: str) -> None:
@@ -79,5 +81,5 @@ class Principal:
             )
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` that it may not do."""
+        """Returns those of `names` that it may not do."""
         return sorted(set(names) - self.permissions)

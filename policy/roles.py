@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from policy.decisions.bundle import shipped
+from policy.decisions.bundle import load_bundle
 from policy.decisions.embedded import permissions_of
 from policy.permissions import check_pattern
 from soundstage.errors import Invalid
@@ -30,7 +30,7 @@ class Role:
 @cache
 def roles() -> Mapping[str, Role]:
     """The roles of this installation, by name."""
-    return parse_roles(shipped().data["roles"])
+    return parse_roles(load_bundle().data["roles"])
 
 
 def role(name: str) -> Role:

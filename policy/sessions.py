@@ -56,7 +56,7 @@ class SessionSigner:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def read(self, token: str, now: datetime | None = None) -> Login | None:
-        """What the token says, or None for one that is forged, damaged or too old."""
+        """Returns what the token says, or None for one that is forged, damaged or too old."""
         try:
             claims = jwt.decode(
                 token,

@@ -86,11 +86,11 @@ async def _story(context: ToolContext, about: str) -> tuple[str, list[AuditLineO
         context.principal.require("render:read")
         about = (await render_of(context, LATEST)).id
     try:
-        return about, (await log.story(about, tenant)).lines
+        return about, (await log.trail(about, tenant)).lines
     except NotFound:
         if not about.startswith("rnd_") or not (asked := await _asked_in(context, about)):
             raise
-        return about, (await log.story(asked, tenant)).lines
+        return about, (await log.trail(asked, tenant)).lines
 
 
 async def _asked_in(context: ToolContext, render_id: str) -> str | None:

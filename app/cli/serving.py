@@ -16,7 +16,7 @@ from app.listening import https_socket, listening_socket, provisioning_sockets, 
 from app.local_access import key_path, read_local_access, write_local_access, write_private_file
 from app.start_link import make_start_link, open_in_browser
 from app.supervisor import Supervisor, provisioning_command, run_all, server_command
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from soundstage.errors import SoundstageError
 from soundstage.settings import Settings
 from soundstage.settings.sources import PREFIX
@@ -166,7 +166,7 @@ def _inheritable(listening: socket.socket) -> socket.socket:
     return listening
 
 
-def _show(printer: Printer, state_dir: Path, made: KeyMade, event: str) -> None:
+def _show(printer: Printer, state_dir: Path, made: CreatedKey, event: str) -> None:
     """Print the key to a terminal; elsewhere output may be stored: print the name of a file that holds it."""
     sentence = ADMIN_KEYS[event]
     if sys.stdout.isatty() and not printer.as_json:

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from app.page.routes import BUILT, index_answer
-from policy.declarations import declared_permissions
+from policy.declarations import list_route_grants
 
 
 class PageFallback:
@@ -26,7 +26,7 @@ class PageFallback:
 
     @cached_property
     def _taken(self) -> frozenset[str]:
-        return frozenset(_first_part(route.path) for route in declared_permissions(self._app))
+        return frozenset(_first_part(route.path) for route in list_route_grants(self._app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_of_page(scope):

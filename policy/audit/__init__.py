@@ -1,6 +1,6 @@
-"""Who wanted what, who agreed and what came of it, as a chain of hashes that shows every later change."""
+"""The audit log: who asked for what, who approved it and the outcome, as a tamper-evident hash chain."""
 
-from policy.audit.schemas import AuditLineOut, AuditVerdict, Story
+from policy.audit.schemas import AuditLineOut, AuditTrail, AuditVerdict
 from policy.audit.service import AuditEntry, AuditLog
 
-__all__ = ["AuditEntry", "AuditLineOut", "AuditLog", "AuditVerdict", "Story"]
+__all__ = ["AuditEntry", "AuditLineOut", "AuditLog", "AuditTrail", "AuditVerdict"]

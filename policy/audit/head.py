@@ -70,7 +70,7 @@ class HeadFile:
 
     @property
     def has_key(self) -> bool:
-        """Whether there is a key already; asking makes none."""
+        """True where there is a key already; reading this creates none."""
         return self._key is not None or self._key_path.exists()
 
     def read(self) -> Head | None:

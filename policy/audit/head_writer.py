@@ -50,7 +50,7 @@ class HeadWriter:
         return self._latest or self._file.read()
 
     def read_unkeyed(self, last: Head) -> bool:
-        """Whether this is the last line of a chain from before keys, which gets its key now."""
+        """Returns whether this is the last line of a chain from before keys, which gets its key now."""
         return bool(self._file.key) and self._file.key_is_new and self._file.read_unkeyed() == last
 
     def forget(self) -> None:

@@ -34,7 +34,7 @@ class Written(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the lines of a chain that was put back come from. `unproven` counts its lines when the key that
+    """The origin of the lines of a restored chain. `unproven` counts its lines when the key that
     is here, or its absence, proves none of them; 0 where the log goes on by itself.
     """
 
@@ -44,7 +44,7 @@ class Origin:
 
     @property
     def facts(self) -> dict[str, int]:
-        """What the line tells with which the log goes on."""
+        """The fields of the line with which the log goes on."""
         return {UNPROVEN: self.unproven} if self.unproven else {}
 
 
@@ -73,7 +73,7 @@ class RecordedEnd:
 
     @property
     def has_key(self) -> bool:
-        """Whether there is a key already; asking makes none."""
+        """True where there is a key already; reading this creates none."""
         return self._file.has_key
 
     async def origin(self, walk: Callable[[ChainCheck], Awaitable[None]]) -> Origin:
@@ -124,7 +124,7 @@ class RecordedEnd:
             await note(BEHIND, {"noted": head.number, "found": last.number})
 
     async def fits(self, table: ChainTable, last: Head | None) -> bool:
-        """Whether the chain still holds the line that the head names, or both are empty.
+        """Returns whether the chain still holds the line that the head names, or both are empty.
 
         Only then may the end move on: the next line must not hide that others are missing.
         """
@@ -139,22 +139,22 @@ class RecordedEnd:
         return False
 
     async def verify(
-        self, check: ChainCheck, walk: Callable[[], Awaitable[None]], kept: Head | None = None
+        self, check: ChainCheck, walk: Callable[[], Awaitable[None]], pinned: Head | None = None
     ) -> None:
-        """Walk all lines, then check the end, and a head `kept` elsewhere.
+        """Walk all lines, then check the end, and a head `pinned` elsewhere.
 
         Raises `ChainBrokenError` and `HeadError`.
         """
         await walk()
         head = await self._latest(check.count)
         if head is not None and head.number > check.count:
-            # Lines that were written meanwhile, or lines that are missing.
+            # Lines that were written during the walk, or lines that are missing.
             await walk()
         check.end(head, await self._hash_at(head))
-        if kept is not None:
-            check.expect(kept, await self._hash_at(kept))
+        if pinned is not None:
+            check.expect(pinned, await self._hash_at(pinned))
 
-    def committed(self, head: Head) -> None:
+    def record_commit(self, head: Head) -> None:
         """Record the new end; called in the event loop, after the commit of its line."""
         self._writer.note(head)
 

@@ -62,9 +62,13 @@ class AuditLines:
         query = select(AuditLine).where(*_of(tenant)).order_by(AuditLine.number.desc()).limit(limit)
         return (await self._session.scalars(query)).all()[::-1]
 
-    async def about(self, wanted: str, limit: int, tenant: str | None) -> Sequence[AuditLine]:
-        """Lines of which it is the trace, the session or the subject."""
-        matches = (AuditLine.trace_id == wanted, AuditLine.session_id == wanted, AuditLine.subject == wanted)
+    async def about(self, record_id: str, limit: int, tenant: str | None) -> Sequence[AuditLine]:
+        """Returns lines of which it is the trace, the session or the subject."""
+        matches = (
+            AuditLine.trace_id == record_id,
+            AuditLine.session_id == record_id,
+            AuditLine.subject == record_id,
+        )
         query = select(AuditLine).where(or_(*matches), *_of(tenant)).order_by(AuditLine.number).limit(limit)
         return (await self._session.scalars(query)).all()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query
 
 from policy.audit.head import Head
-from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
+from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdict
 from policy.audit.service import AuditLog
 from policy.guard import require_permission
 from policy.principal import Principal
@@ -48,9 +48,9 @@ def audit_router(audit: AuditLog) -> APIRouter:
         """Return the end of the log, to be kept where nobody who reaches this machine can change it."""
         return await audit.head()
 
-    @router.get("/traces/{wanted}")
-    async def trace(wanted: Annotated[str, Path(max_length=80)], principal: Reader) -> Story:
-        """The story of one sentence: from what was said to what came of it."""
-        return await audit.story(wanted, principal.tenant)
+    @router.get("/traces/{record_id}")
+    async def trace(record_id: Annotated[str, Path(max_length=80)], principal: Reader) -> AuditTrail:
+        """Returns the audit trail of an id: from the request to its outcome."""
+        return await audit.trail(record_id, principal.tenant)
 
     return router

@@ -41,7 +41,7 @@ class AuditHead(BaseModel):
     at: datetime
 
 
-class Story(BaseModel):
+class AuditTrail(BaseModel):
     """All that has to do with one id, oldest first."""
 
     id: str

@@ -15,8 +15,8 @@ from policy.audit.head import Head, HeadFile
 from policy.audit.models import AuditLine
 from policy.audit.recorded_end import Origin, RecordedEnd, Written
 from policy.audit.repository import TENANT, AuditLines, ChainEnd
-from policy.audit.schemas import AuditHead, AuditLineOut, AuditVerdict, Story
-from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judged
+from policy.audit.schemas import AuditHead, AuditLineOut, AuditTrail, AuditVerdict
+from policy.audit.verification import KEYED, ChainBrokenError, ChainCheck, judge
 from policy.audit.words import WORDS, beside, fit, hashes, read
 from policy.principal import DEFAULT_TENANT
 from soundstage.database import Database, in_transaction, utcnow, when_committed
@@ -28,7 +28,7 @@ from soundstage.telemetry.masking import without_secrets
 from soundstage.tracing import trace_id as current_trace_id
 
 PAGE = 1000
-STORY_LINES = 5000
+TRAIL_LINES = 5000
 MAX_TEXT = 2000
 WORDS_FORGOTTEN = "words.forgotten"
 LINES = "lines"
@@ -40,7 +40,7 @@ _HASHED = ("number", "at", "kind", "actor", "subject", "trace_id", "session_id",
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What a line tells: `kind` is `noun.verb`, `subject` the id of what it is about; of one tenant."""
+    """The content of a line: `kind` is `noun.verb`, `subject` the id of what it is about; of one tenant."""
 
     kind: str
     actor: str
@@ -89,7 +89,7 @@ class AuditLog:
         key = self._key()
         rows: list[dict[str, Any]] = []
         for entry in entries:
-            words = beside(_told(entry.words)) if entry.words else None
+            words = beside(_storable(entry.words)) if entry.words else None
             row = {
                 "number": last.number + 1 if last else 1,
                 "at": utcnow(),
@@ -157,7 +157,7 @@ class AuditLog:
         return origin
 
     async def head(self) -> AuditHead | None:
-        """Return the end of the chain, to be kept elsewhere; None while the log is empty."""
+        """Return the end of the chain, to be pinned elsewhere; None while the log is empty."""
         async with self._db.session() as session:
             lines = await AuditLines(session).newest(1, None)
         return AuditHead.model_validate(lines[0], from_attributes=True) if lines else None
@@ -182,34 +182,34 @@ class AuditLog:
             lines = await AuditLines(session).newest(limit, tenant)
         return [_out(line) for line in lines]
 
-    async def story(self, wanted: str, tenant: str | None = None) -> Story:
-        """All lines of the traces that have to do with a trace, session, render or approval id."""
+    async def trail(self, record_id: str, tenant: str | None = None) -> AuditTrail:
+        """Returns all lines of the traces that a trace, session, render or approval id appears in."""
         async with self._db.session() as session:
             lines = AuditLines(session)
-            found = {line.number: line for line in await lines.about(wanted, STORY_LINES, tenant)}
+            found = {line.number: line for line in await lines.about(record_id, TRAIL_LINES, tenant)}
             traces = {line.trace_id for line in found.values() if line.trace_id is not None}
             if traces:
-                found |= {line.number: line for line in await lines.of_traces(traces, STORY_LINES, tenant)}
+                found |= {line.number: line for line in await lines.of_traces(traces, TRAIL_LINES, tenant)}
         if not found:
             raise NotFound(
                 "audit.no_story",
-                f"The audit log knows nothing of {wanted!r}.",
+                f"The audit log knows nothing of {record_id!r}.",
                 "Give the id of a trace, a session, a render or an approval.",
             )
-        return Story(id=wanted, lines=[_out(found[number]) for number in sorted(found)])
+        return AuditTrail(id=record_id, lines=[_out(found[number]) for number in sorted(found)])
 
-    async def verify(self, kept: Head | None = None) -> AuditVerdict:
-        """Check each line, and the end against the head: the recorded one, and one `kept` elsewhere.
+    async def verify(self, pinned: Head | None = None) -> AuditVerdict:
+        """Check each line, and the end against the head: the recorded one, and one `pinned` elsewhere.
 
         Words may be missing beside a line when a later line of the chain says that they were forgotten.
         """
         check = ChainCheck(self._key())
         wordless: set[int] = set()
         if self._end is None:
-            verdict = await judged(check, self._walk(check, wordless))
+            verdict = await judge(check, self._walk(check, wordless))
         else:
             walk = partial(self._walk, check, wordless)
-            verdict = await judged(check, self._end.verify(check, walk, kept))
+            verdict = await judge(check, self._end.verify(check, walk, pinned))
         if wordless and verdict.broken_at is None:
             return AuditVerdict(
                 lines=check.count,
@@ -241,7 +241,7 @@ class AuditLog:
     def _committed(self, session: AsyncSession) -> None:
         """The lines exist from now on, and not before: only then is the end of the chain recorded."""
         if self._end is not None:
-            self._end.committed(session.info[_END])
+            self._end.record_commit(session.info[_END])
 
     def close(self) -> None:
         """Record the end of the chain; before the process ends."""
@@ -250,12 +250,12 @@ class AuditLog:
 
 
 def _content(line: Mapping[str, Any]) -> list[Any]:
-    """What the hash of a line covers."""
+    """Returns what the hash of a line covers."""
     return [line["at"].isoformat() if name == "at" else line[name] for name in _HASHED]
 
 
 def _chained(entry: AuditEntry, words: Mapping[str, Any] | None) -> dict[str, Any]:
-    data = _told(entry.data if entry.tenant == DEFAULT_TENANT else _of_tenant(entry))
+    data = _storable(entry.data if entry.tenant == DEFAULT_TENANT else _of_tenant(entry))
     if (source := request_source()) is not None:
         data.setdefault(SOURCE, source)
     return {**data, WORDS: hashes(words)} if words else data
@@ -277,7 +277,7 @@ def _plain(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)[:200]
 
 
-def _told(data: Mapping[str, Any]) -> dict[str, Any]:
+def _storable(data: Mapping[str, Any]) -> dict[str, Any]:
     return {storable(name): _short(value) for name, value in without_secrets(data).items()}
 
 

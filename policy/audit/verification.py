@@ -37,7 +37,7 @@ class ChainCheck:
 
     @property
     def is_unkeyed(self) -> bool:
-        """Whether all lines so far are from before keys."""
+        """True while all lines so far are from before keys."""
         return self._unkeyed
 
     def add(self, number: int, kind: str, before: str, sha256: str, content: Sequence[Any]) -> None:
@@ -88,7 +88,7 @@ class ChainCheck:
             raise ChainBrokenError(head.number, "audit.rewritten", "the chain was written anew")
 
 
-async def judged(check: ChainCheck, verifying: Awaitable[None]) -> AuditVerdict:
+async def judge(check: ChainCheck, verifying: Awaitable[None]) -> AuditVerdict:
     """Return what `verifying`, which fills `check`, has found."""
     try:
         await verifying

@@ -9,7 +9,7 @@ from typing import Any
 from policy.audit.chain import link
 
 FORGOTTEN = "(forgotten)"
-"""What a reader finds in the place of words that were forgotten, here and wherever else they stood."""
+"""Stands in the place of words that were forgotten, here and wherever else they stood."""
 SPOILT = "(spoilt)"
 WORDS = "words"
 """Where the chained part of a line holds the hashes of the words beside it, by their names."""
@@ -21,29 +21,31 @@ def beside(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {name: {"salt": secrets.token_hex(_SALT_BYTES), "text": text} for name, text in words.items()}
 
 
-def hashes(kept: Mapping[str, Any]) -> dict[str, str]:
-    """What the chained part of the line says of them."""
-    return {name: link([word["salt"], word["text"]]) for name, word in kept.items()}
+def hashes(stored: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the hashes that the chained part of the line holds of them."""
+    return {name: link([word["salt"], word["text"]]) for name, word in stored.items()}
 
 
-def read(data: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a line tells, with its words or the mark in the place of their hashes."""
-    told = {name: value for name, value in data.items() if name != WORDS}
+def read(data: Mapping[str, Any], stored: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns the fields of a line, with its words or a mark in the place of their hashes."""
+    facts = {name: value for name, value in data.items() if name != WORDS}
     for name in data.get(WORDS) or {}:
-        told[name] = FORGOTTEN if kept is None else _text(kept.get(name))
-    return told
+        facts[name] = FORGOTTEN if stored is None else _text(stored.get(name))
+    return facts
 
 
 def _text(word: Any) -> str:
-    """Who may write to the database can spoil words: the log is still read, and `verify` says so."""
+    """Returns the text of a word, or a mark where somebody has damaged it in the database; `verify` reports
+    it.
+    """
     return str(word["text"]) if isinstance(word, Mapping) and "text" in word else SPOILT
 
 
-def fit(data: Mapping[str, Any], kept: Mapping[str, Any] | None) -> bool:
-    """Whether the words beside a line are those that its hashes are of; also when they are forgotten."""
-    if kept is None:
+def fit(data: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
+    """Returns whether the words of a line match its hashes; True too when they are erased."""
+    if stored is None:
         return True
     try:
-        return hashes(kept) == data.get(WORDS)
+        return hashes(stored) == data.get(WORDS)
     except (KeyError, TypeError):
         return False

@@ -33,13 +33,13 @@ class Bundle:
         return cls(MappingProxyType(dict(modules)), MappingProxyType(dict(data)), revision)
 
     def document(self) -> dict[str, Any]:
-        """What the Rego sees as `data`."""
+        """Returns what the Rego sees as `data`."""
         return {**self.data, "revision": self.revision}
 
 
 @cache
-def shipped() -> Bundle:
-    """`policy/rego`, without its tests."""
+def load_bundle() -> Bundle:
+    """Loads `policy/rego`, without its tests."""
     folder = files("policy").joinpath("rego")
     modules = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in MODULES}
     return Bundle.of(modules, json.loads(folder.joinpath("data.json").read_text(encoding="utf-8")))

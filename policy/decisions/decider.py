@@ -17,7 +17,7 @@ REMEMBERED = 4096
 
 
 class Decider:
-    """The one door to the policy.
+    """Decides every question of routes and tools.
 
     A decision is remembered for exactly the same question under the same revision. The question holds all
     that is known of the asker at this moment (role, scopes, state of the key, tenant), so that a key which

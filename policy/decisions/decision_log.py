@@ -31,11 +31,11 @@ class DecisionLog:
             approvers=decision.approvers,
             revision=decision.revision,
             cached=cached,
-            **masked_question(document),
+            **mask_question(document),
         )
 
 
-def masked_question(document: Mapping[str, Any]) -> dict[str, Any]:
+def mask_question(document: Mapping[str, Any]) -> dict[str, Any]:
     """The question without secrets, and with long texts cut."""
     fields = {
         "action": document["action"],

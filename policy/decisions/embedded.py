@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from regopy import Interpreter, RegoError
 
-from policy.decisions.bundle import DECISION, PERMISSIONS, Bundle, shipped
+from policy.decisions.bundle import DECISION, PERMISSIONS, Bundle, load_bundle
 from policy.decisions.engine import engine_failed
 from policy.decisions.verdict import Decision
 from soundstage.database.tenants import DEFAULT_TENANT
@@ -67,13 +67,13 @@ class EmbeddedEngine:
 
 
 @cache
-def shipped_engine() -> EmbeddedEngine:
+def default_engine() -> EmbeddedEngine:
     """The engine of the shipped rules; compiled once per process."""
-    return EmbeddedEngine(shipped())
+    return EmbeddedEngine(load_bundle())
 
 
 @lru_cache(maxsize=256)
 def permissions_of(role: str, scopes: tuple[str, ...] | None, tenant: str = DEFAULT_TENANT) -> frozenset[str]:
-    """What a role with these scopes may do in a tenant; the rules of a process do not change."""
+    """Returns what a role with these scopes may do in a tenant; the rules of a process do not change."""
     subject = {"role": role, "scopes": None if scopes is None else list(scopes), "tenant": tenant}
-    return shipped_engine().permissions({"subject": subject})
+    return default_engine().permissions({"subject": subject})

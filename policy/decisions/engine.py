@@ -1,4 +1,6 @@
-"""What answers questions: the embedded evaluator or an OPA server; chosen by `policy.engine`."""
+"""The protocol of engines that evaluate questions: the embedded evaluator or an OPA server; chosen by
+`policy.engine`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ class Engine(Protocol):
 
 
 def engine_failed(reason: str) -> Unavailable:
-    """No decision came about; whoever asked is turned away for now."""
+    """Returns the error for a question without a decision; the caller is refused."""
     return Unavailable(
         "policy.engine_failed",
         f"The policy could not be evaluated: {reason}.",

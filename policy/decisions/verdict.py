@@ -1,4 +1,4 @@
-"""What the policy answers; given to the guard of routes and to the wrapper of tools."""
+"""Decisions of the policy; returned to the guard of routes and to the wrapper of tools."""
 
 from __future__ import annotations
 

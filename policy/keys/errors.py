@@ -1,4 +1,4 @@
-"""What can go wrong with API keys; raised by the service."""
+"""Errors of API keys; raised by the service."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from policy.keys.models import ApiKeyRow, EndedLoginRow
 
 
 class KnownKey(NamedTuple):
-    """What a key is known by, and what it may do."""
+    """A key as it is stored: its hash and its rights."""
 
     id: str
     tenant: str
@@ -72,12 +72,12 @@ class KeyRepository:
         return (await self._session.scalars(query)).all()
 
     async def count(self, *, besides: str) -> int:
-        """How many keys there are or were, without those that `besides` made."""
+        """Counts the keys that there are or were, without those that `besides` made."""
         query = select(func.count()).select_from(ApiKeyRow).where(ApiKeyRow.created_by != besides)
         return await self._session.scalar(query) or 0
 
     async def has_ended(self, login_id: str) -> bool:
-        """Whether somebody has logged out of this login."""
+        """Returns whether this login has been logged out."""
         query = select(EndedLoginRow.id).where(EndedLoginRow.id == login_id)
         return await self._session.scalar(query) is not None
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from policy.guard import require_permission
-from policy.keys.schemas import KeyMade, KeyRequest, KeyView
+from policy.keys.schemas import CreatedKey, KeyRequest, KeyView
 from policy.keys.service import KeyService
 from policy.principal import Principal
 from soundstage.database import Database
@@ -34,7 +34,7 @@ def keys_router(db: Database, keys: KeyService) -> APIRouter:
     @router.post("", status_code=201)
     async def create_key(
         request: KeyRequest, principal: Annotated[Principal, Depends(require_permission("key:create"))]
-    ) -> KeyMade:
+    ) -> CreatedKey:
         """A new key; it is shown in this answer only."""
         async with db.transaction() as session:
             return await keys.create(session, request, principal)
@@ -44,7 +44,7 @@ def keys_router(db: Database, keys: KeyService) -> APIRouter:
         key_id: str,
         principal: Annotated[Principal, Depends(require_permission("key:rotate"))],
         overlap_hours: Annotated[float | None, Query(ge=0, le=24 * 90)] = None,
-    ) -> KeyMade:
+    ) -> CreatedKey:
         """The successor of a key; the old one goes on working for the overlap."""
         overlap = None if overlap_hours is None else timedelta(hours=overlap_hours)
         async with db.transaction() as session:

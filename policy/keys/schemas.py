@@ -21,7 +21,7 @@ def _printable(text: str) -> str:
 
 
 class KeyRequest(BaseModel):
-    """What a new key shall be."""
+    """The request for a new key."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -59,7 +59,7 @@ class KeyView(BaseModel):
     replaced_by: str | None
 
 
-class KeyMade(KeyView):
+class CreatedKey(KeyView):
     """The answer to making or rotating: the only time that `key` is ever shown."""
 
     key: str

@@ -18,7 +18,7 @@ from policy.keys.errors import (
 )
 from policy.keys.models import ApiKeyRow, EndedLoginRow
 from policy.keys.repository import KeyRepository, KnownKey
-from policy.keys.schemas import KeyMade, KeyRequest, KeyView
+from policy.keys.schemas import CreatedKey, KeyRequest, KeyView
 from policy.keys.states import USABLE, KeyState, move, state_at
 from policy.permissions import check_pattern
 from policy.principal import DEFAULT_TENANT, Principal
@@ -36,7 +36,9 @@ LOCAL_KEY_MAKER = Principal.local_admin(LOCAL_KEY).id
 
 
 def hash_key(key: str) -> str:
-    """What is stored of a key, as `printf %s KEY | sha256sum`; 256 random bits need no slow hash."""
+    """Returns the digest that is stored of a key, as `printf %s KEY | sha256sum`; 256 random bits need no
+    slow hash.
+    """
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -48,7 +50,7 @@ class KeyService:
         self._configured = tuple(configured_hashes)
         self._overlap = overlap
 
-    async def create(self, session: AsyncSession, request: KeyRequest, by: Principal) -> KeyMade:
+    async def create(self, session: AsyncSession, request: KeyRequest, by: Principal) -> CreatedKey:
         """Makes a key with no more rights than `by` has; the key is in the answer and nowhere else, ever.
 
         It is of the tenant of `by`; the operator may name another.
@@ -61,7 +63,7 @@ class KeyService:
             raise key_in_the_past()
         return await self._make(session, request, by, tenant)
 
-    async def first_admin(self, session: AsyncSession) -> KeyMade | None:
+    async def first_admin(self, session: AsyncSession) -> CreatedKey | None:
         """An admin key when there has never been any but that of this machine's user, which commands make;
         None otherwise. Whoever gets it shows it once.
 
@@ -72,22 +74,22 @@ class KeyService:
         request = KeyRequest(name="first administrator", role="admin")
         return await self._make(session, request, Principal.local_admin("first start"), DEFAULT_TENANT)
 
-    async def register(self, session: AsyncSession, made: KeyMade) -> None:
+    async def register(self, session: AsyncSession, created: CreatedKey) -> None:
         """The same key, just made in the database of another process of this installation; good here too."""
         row = ApiKeyRow(
-            id=made.id,
-            tenant=made.tenant,
-            name=made.name,
-            role=made.role,
-            scopes=made.scopes,
-            sha256=hash_key(made.key),
+            id=created.id,
+            tenant=created.tenant,
+            name=created.name,
+            role=created.role,
+            scopes=created.scopes,
+            sha256=hash_key(created.key),
             state=KeyState.ACTIVE,
-            created_at=made.created_at,
-            created_by=made.created_by,
-            expires_at=made.expires_at,
+            created_at=created.created_at,
+            created_by=created.created_by,
+            expires_at=created.expires_at,
         )
         await KeyRepository(session).add(row)
-        await self._events.append(session, STREAM, "key.created", {"id": row.id, "by": made.created_by})
+        await self._events.append(session, STREAM, "key.created", {"id": row.id, "by": created.created_by})
 
     async def accepts_local(self, session: AsyncSession, key: str) -> bool:
         """Return whether `register_local` can use `key`: it is unknown, or the active local key."""
@@ -117,21 +119,21 @@ class KeyService:
 
     async def rotate(
         self, session: AsyncSession, key_id: str, by: Principal, overlap: timedelta | None = None
-    ) -> KeyMade:
+    ) -> CreatedKey:
         """Makes the successor of a key; the old one works on for `overlap`, for clients to change over."""
         row = await self._row(session, key_id, by)
         now = utcnow()
         request = KeyRequest(name=row.name, role=row.role, scopes=row.scopes, expires_at=row.expires_at)
         _check_rights(request, by, row.tenant)
         state = move(_state(row, now), KeyState.SUPERSEDED)
-        made = await self._make(session, request, by, row.tenant)
+        created = await self._make(session, request, by, row.tenant)
         end = now + (self._overlap if overlap is None else overlap)
         row.state = state
-        row.replaced_by = made.id
+        row.replaced_by = created.id
         row.expires_at = min(end, row.expires_at) if row.expires_at else end
-        facts = {"id": row.id, "by": by.id, "to": made.id, **tenant_attribute(row.tenant)}
+        facts = {"id": row.id, "by": by.id, "to": created.id, **tenant_attribute(row.tenant)}
         await self._events.append(session, STREAM, "key.rotated", facts)
-        return made
+        return created
 
     async def revoke(self, session: AsyncSession, key_id: str, by: Principal) -> KeyView:
         """Ends a key at once; twice is no error. Nobody can end a key that may do more than they."""
@@ -146,7 +148,7 @@ class KeyService:
         return _view(row, now)
 
     async def identify(self, session: AsyncSession, key: str) -> Principal | None:
-        """Whose key this is; None for one that is unknown, expired or revoked."""
+        """Returns the principal of a key; None for one that is unknown, expired or revoked."""
         digest = hash_key(key)
         # Every hash is compared, in constant time, whichever matches.
         matches = [known for known in self._configured if hmac.compare_digest(known, digest)]
@@ -172,7 +174,7 @@ class KeyService:
         return None if row is None else _principal(row)
 
     async def has_logged_out(self, session: AsyncSession, login_id: str) -> bool:
-        """Whether this login of a page has been ended."""
+        """Returns whether this login of a page has been ended."""
         return await KeyRepository(session).has_ended(login_id)
 
     async def log_out(self, session: AsyncSession, login_id: str, key_id: str, expires_at: datetime) -> None:
@@ -196,7 +198,7 @@ class KeyService:
         by: Principal,
         tenant: str,
         key: str | None = None,
-    ) -> KeyMade:
+    ) -> CreatedKey:
         key = key or secrets.token_hex(32)
         row = ApiKeyRow(
             id=new_id("key"),
@@ -213,15 +215,17 @@ class KeyService:
         await KeyRepository(session).add(row)
         facts = {"id": row.id, "name": row.name, "role": row.role, "scopes": row.scopes, "by": by.id}
         await self._events.append(session, STREAM, "key.created", {**facts, **tenant_attribute(tenant)})
-        return KeyMade(**_view(row, utcnow()).model_dump(), key=key)
+        return CreatedKey(**_view(row, utcnow()).model_dump(), key=key)
 
 
 def _check_rights(request: KeyRequest, by: Principal, tenant: str) -> None:
     for scope in request.scopes or ():
         check_pattern(scope)
     scopes = None if request.scopes is None else tuple(request.scopes)
-    wanted = Principal(id="", name="", role=role(request.role).name, kind="key", scopes=scopes, tenant=tenant)
-    if missing := by.missing(wanted.permissions):
+    requested = Principal(
+        id="", name="", role=role(request.role).name, kind="key", scopes=scopes, tenant=tenant
+    )
+    if missing := by.missing(requested.permissions):
         raise key_escalates(missing)
 
 

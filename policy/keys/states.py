@@ -27,17 +27,17 @@ TRANSITIONS: dict[KeyState, frozenset[KeyState]] = {
 }
 
 
-def move(current: KeyState, wanted: KeyState) -> KeyState:
-    """The wanted state; Conflict when the table does not lead there."""
-    if wanted not in TRANSITIONS[current]:
+def move(current: KeyState, target: KeyState) -> KeyState:
+    """Returns the target state; Conflict when the table does not lead there."""
+    if target not in TRANSITIONS[current]:
         raise Conflict(
-            "key.wrong_state", f"A key that is {current} cannot become {wanted}.", "Make a new key instead."
+            "key.wrong_state", f"A key that is {current} cannot become {target}.", "Make a new key instead."
         )
-    return wanted
+    return target
 
 
 def state_at(stored: KeyState, expires_at: datetime | None, now: datetime) -> KeyState:
-    """What a stored state means at the moment `now`."""
+    """Returns what a stored state means at the moment `now`."""
     if stored in USABLE and expires_at is not None and expires_at <= now:
         return KeyState.EXPIRED
     return stored

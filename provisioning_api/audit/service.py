@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policy.acting_for import acting_for
 from policy.audit.chain import BEGINNING, link
 from policy.audit.head import Head, HeadFile
 from policy.audit.recorded_end import Origin, RecordedEnd, Written
 from policy.audit.schemas import AuditVerdict
-from policy.audit.verification import KEYED, ChainCheck, judged
-from policy.representing import represented
+from policy.audit.verification import KEYED, ChainCheck, judge
 from provisioning_api.audit.models import AuditRecord
 from provisioning_api.audit.repository import AuditRecords
 from soundstage.database import Database, utcnow, when_committed
@@ -62,7 +62,7 @@ class AuditLog:
         await self._end.forget()
         async with self._db.transaction() as session:
             session.info[_END] = await AuditRecords(session).last()
-            when_committed(session, lambda: self._end.committed(session.info[_END]))
+            when_committed(session, lambda: self._end.record_commit(session.info[_END]))
             await self.record(session, "soundstage", action, "", data)
 
     async def go_on_restored(self, action: str, *, accept_unproven: bool = False) -> Origin:
@@ -92,9 +92,9 @@ class AuditLog:
         if _END not in session.info:
             session.info[_END] = await records.last()
             if await self._end.fits(records, session.info[_END]):
-                when_committed(session, lambda: self._end.committed(session.info[_END]))
+                when_committed(session, lambda: self._end.record_commit(session.info[_END]))
         last: Head | None = session.info[_END]
-        person = represented()
+        person = acting_for()
         behind = {} if person is None else {BEHIND: person.facts()}
         source = request_source()
         origin = {} if source is None else {SOURCE: source}
@@ -133,7 +133,7 @@ class AuditLog:
     async def verify(self) -> AuditVerdict:
         """Check each record, and the end against the recorded one."""
         check = ChainCheck(self._end.key)
-        return await judged(check, self._end.verify(check, partial(self._walk, check)))
+        return await judge(check, self._end.verify(check, partial(self._walk, check)))
 
     def close(self) -> None:
         """Record the end of the chain; before the process ends."""

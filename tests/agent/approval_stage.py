@@ -28,7 +28,7 @@ from policy import Principal
 from policy.audit import AuditLog
 from policy.audit.head import HeadFile
 from policy.decisions import Decider
-from policy.decisions.bundle import Bundle, shipped
+from policy.decisions.bundle import Bundle, load_bundle
 from policy.decisions.embedded import EmbeddedEngine
 from soundstage.database import Database
 from soundstage.errors import SoundstageError
@@ -105,9 +105,9 @@ def rules() -> Bundle:
         "rotate": effects,
         "wipe_all": {**effects, "approvers": 2, "because": "the whole farm is emptied"},
     }
-    roles = dict(shipped().data["roles"])
+    roles = dict(load_bundle().data["roles"])
     roles["operator"] = {**roles["operator"], "grants": [*roles["operator"]["grants"], "machine:retire"]}
-    return Bundle.of(shipped().modules, {**shipped().data, "tools": own, "roles": roles})
+    return Bundle.of(load_bundle().modules, {**load_bundle().data, "tools": own, "roles": roles})
 
 
 @cache

@@ -216,7 +216,7 @@ async def test_the_whole_story_is_one_trace_and_the_chain_holds(stage: Stage) ->
         approval_id = await stage.ask()
     await stage.deciding.vote(approval_id, BOB, agrees=True)
     await stage.deciding.run_approved()
-    story = await stage.audit.story(approval_id)
+    story = await stage.audit.trail(approval_id)
     assert {line.trace_id for line in story.lines} == {one}
     assert [line.kind for line in story.lines] == [
         "tool.called",

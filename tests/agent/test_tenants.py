@@ -123,7 +123,7 @@ async def test_the_audit_log_shows_a_tenant_its_own_lines_and_its_chain_holds_fo
     assert {line.session_id for line in theirs} == {other.session_id}
     assert len(await services.audit.read(0, 1000)) == len(ours) + len(theirs)
     with pytest.raises(NotFound):
-        await services.audit.story(str(talk.session_id), "acme")
+        await services.audit.trail(str(talk.session_id), "acme")
     assert (await services.audit.verify()).broken_at is None
 
 

@@ -169,7 +169,7 @@ async def test_a_sentence_a_call_a_decision_and_an_effect_are_one_story(services
     assert events
     (made,) = await services.studio.renders.list()
     await services.studio.renders.cancel(made.id)
-    story = await services.audit.story(made.id)
+    story = await services.audit.trail(made.id)
     assert {line.trace_id for line in story.lines} == {one}
     assert [line.kind for line in story.lines] == [
         "utterance.said",

@@ -11,8 +11,8 @@ from agent.tools.toolset import AnyTool
 from app.composition import Services
 from app.provisioning import build_process
 from app.web import create_app
-from policy import PERMISSIONS, check_routes, declared_permissions
-from policy.decisions.bundle import shipped
+from policy import PERMISSIONS, check_routes, list_route_grants
+from policy.decisions.bundle import load_bundle
 from policy.roles import roles
 
 NAMES = {permission.name for permission in PERMISSIONS}
@@ -25,7 +25,7 @@ def app(services: Services) -> FastAPI:
 
 def test_every_route_declares_a_permission_or_why_it_is_public(app: FastAPI) -> None:
     check_routes(app)
-    grants = declared_permissions(app)
+    grants = list_route_grants(app)
     assert len(grants) > 40
     assert {name for grant in grants for name in grant.permissions} <= NAMES
 
@@ -39,9 +39,9 @@ def test_a_route_that_declares_nothing_is_refused(app: FastAPI) -> None:
 
 
 def test_every_route_of_both_processes_has_a_rule(app: FastAPI, services: Services) -> None:
-    rules = shipped().data
+    rules = load_bundle().data
     for served in (app, build_process(services.settings).app()):
-        for grant in declared_permissions(served):
+        for grant in list_route_grants(served):
             if grant.permissions:
                 assert set(grant.permissions) <= set(rules["permissions"]), f"no rule for {grant}"
             else:
@@ -51,7 +51,7 @@ def test_every_route_of_both_processes_has_a_rule(app: FastAPI, services: Servic
 
 
 def test_every_tool_has_a_rule_and_every_rule_a_tool() -> None:
-    rules = shipped().data["tools"]
+    rules = load_bundle().data["tools"]
     tools = {rule: tool for tool in ALL_TOOLS for rule in tool.rules}
     declared = {rule: (act.permission, act.effect) for tool in ALL_TOOLS for rule, act in tool.rules.items()}
     assert {name: (rule["permission"], rule["effect"]) for name, rule in rules.items()} == declared, (
@@ -91,7 +91,7 @@ async def test_without_a_key_every_guarded_route_answers_401(services: Services)
     app = create_app(services)
     transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 40000))
     async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as client:
-        for grant in declared_permissions(app):
+        for grant in list_route_grants(app):
             # tests/agent/test_socket.py knocks at the WebSocket.
             if not grant.permissions or grant.methods == ("ANY",):
                 continue

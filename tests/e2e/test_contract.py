@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from ready import told_until_ready
 from schemathesis import GenerationMode
 
-from policy.decisions.bundle import shipped
+from policy.decisions.bundle import load_bundle
 
 PATIENCE_S = 240
 # The only answers from 500 on that are true here, each for want of something outside this process.
@@ -24,7 +24,7 @@ OUTSIDE = {
     "publishing.not_set_up": "YouTube takes videos only from an OAuth client that a person has made there",
     "cluster.not_configured": "nodes are drained by a Nomad, and none is set up here",
 }
-PUBLIC = set(shipped().data["public"])
+PUBLIC = set(load_bundle().data["public"])
 # Streams end when somebody goes away; their heads are looked at apart.
 ENDLESS = "/events$|/progress$"
 

@@ -13,7 +13,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, UploadFile, WebSocket
 
 from policy import Policy, Principal, install_policy, public, require_permission
-from policy.keys.schemas import KeyMade, KeyRequest
+from policy.keys.schemas import CreatedKey, KeyRequest
 from policy.plain_http import is_loopback_address
 from soundstage.database import Database
 from soundstage.errors import install_error_handlers
@@ -28,7 +28,7 @@ REFERENCE = dict.fromkeys(
 )
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def client_with(settings: Settings, db: Database, events: EventStore) -> Callabl
 def make_key(policy: Policy) -> MakeKey:
     """`await make_key("editor", scopes=["render:*"])`."""
 
-    async def make(role: str = "viewer", **fields: object) -> KeyMade:
+    async def make(role: str = "viewer", **fields: object) -> CreatedKey:
         request = KeyRequest.model_validate({"name": "a test", "role": role, **fields})
         async with policy.db.transaction() as session:
             return await policy.keys.create(session, request, Principal.local_admin())

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from policy.decisions.bundle import Bundle, shipped
+from policy.decisions.bundle import Bundle, load_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 60
@@ -39,8 +39,8 @@ def rules() -> Bundle:
             ],
         },
     }
-    data = shipped().data
-    return Bundle.of(shipped().modules, {**data, "tools": {**data["tools"], **more}})
+    data = load_bundle().data
+    return Bundle.of(load_bundle().modules, {**data, "tools": {**data["tools"], **more}})
 
 
 def opa_binary() -> str:

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 KIB = 1 << 10
@@ -37,7 +37,7 @@ async def test_nobody_unknown_can_upload_and_not_a_byte_is_taken(client: Client)
 
 
 async def test_a_small_body_of_somebody_unknown_reaches_public_routes(
-    client: Client, make_key: Callable[..., Awaitable[KeyMade]]
+    client: Client, make_key: Callable[..., Awaitable[CreatedKey]]
 ) -> None:
     made = await make_key("viewer")
     async with client() as http:
@@ -45,7 +45,7 @@ async def test_a_small_body_of_somebody_unknown_reaches_public_routes(
 
 
 async def test_whoever_is_known_can_upload(
-    client: Client, make_key: Callable[..., Awaitable[KeyMade]]
+    client: Client, make_key: Callable[..., Awaitable[CreatedKey]]
 ) -> None:
     editor, viewer = await make_key("editor"), await make_key("viewer")
     big = {"file": b"x" * 300 * KIB}
@@ -57,7 +57,7 @@ async def test_whoever_is_known_can_upload(
 
 @pytest.mark.parametrize(("kib", "status"), [("16", 413), ("4096", 405)])
 async def test_the_limits_of_the_settings_hold(
-    client_with: Callable[..., Client], make_key: Callable[..., Awaitable[KeyMade]], kib: str, status: int
+    client_with: Callable[..., Client], make_key: Callable[..., Awaitable[CreatedKey]], kib: str, status: int
 ) -> None:
     made = await make_key("admin")
     async with client_with(SOUNDSTAGE_LIMITS__BODY_KIB=kib)(key=made.key) as http:

@@ -278,10 +278,10 @@ async def test_a_story_is_told_from_any_of_its_ids(audit: AuditLog) -> None:
     with trace(inherit=False):
         await audit.note(AuditEntry("utterance.said", "Bob", "ses_2:1", session_id="ses_2"))
     for wanted in (one, "ses_1", "rnd_1", "make_render"):
-        story = await audit.story(wanted)
+        story = await audit.trail(wanted)
         assert [line.kind for line in story.lines] == ["utterance.said", "tool.called", "artefact.made"]
     with pytest.raises(NotFound) as error:
-        await audit.story("rnd_9")
+        await audit.trail("rnd_9")
     assert error.value.code == "audit.no_story"
 
 

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policy import Policy, Principal
 from policy.keys import repository, uses
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from policy.keys.uses import KeyUses
 from policy.sessions import COOKIE
 from soundstage.database import Database
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 LOCAL = {"peer": "127.0.0.1", "host": "127.0.0.1:8000"}
 

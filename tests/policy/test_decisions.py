@@ -11,15 +11,15 @@ import structlog.testing
 
 from policy import PERMISSIONS, Policy, Principal
 from policy.decisions import Action, Decider, Decision, Verdict
-from policy.decisions.bundle import Bundle, shipped
-from policy.decisions.decision_log import DecisionLog, masked_question
-from policy.decisions.embedded import EmbeddedEngine, permissions_of, shipped_engine
+from policy.decisions.bundle import Bundle, load_bundle
+from policy.decisions.decision_log import DecisionLog, mask_question
+from policy.decisions.embedded import EmbeddedEngine, default_engine, permissions_of
 from policy.decisions.question import Question
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from soundstage.errors import Forbidden, Unavailable
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 EDITOR = Principal("key_1", "a test", "editor", "key")
 READ = Action("route", "GET /api/renders", "render:read")
@@ -28,14 +28,14 @@ READ = Action("route", "GET /api/renders", "render:read")
 class CountingEngine:
     """The shipped rules, and how often they were asked."""
 
-    revision = shipped().revision
+    revision = load_bundle().revision
 
     def __init__(self) -> None:
         self.asked = 0
 
     async def decide(self, document: Mapping[str, Any]) -> Decision:
         self.asked += 1
-        return await shipped_engine().decide(document)
+        return await default_engine().decide(document)
 
     async def close(self) -> None: ...
 
@@ -45,13 +45,13 @@ def tool(name: str, permission: str, effect: Any, **arguments: object) -> Action
 
 
 def test_the_data_of_the_rules_know_exactly_the_permissions_that_exist() -> None:
-    assert set(shipped().data["permissions"]) == {known.name for known in PERMISSIONS}, (
+    assert set(load_bundle().data["permissions"]) == {known.name for known in PERMISSIONS}, (
         "a new permission needs a line in policy/rego/data.json"
     )
 
 
 async def test_a_role_decides_and_a_refusal_says_why() -> None:
-    decider = Decider(shipped_engine())
+    decider = Decider(default_engine())
     assert (await decider.decide(EDITOR, READ)).verdict is Verdict.ALLOW
     delete = Action("route", "DELETE /api/renders/{render_id}", "render:delete")
     decision = await decider.decide(EDITOR, delete)
@@ -68,16 +68,16 @@ async def test_a_role_decides_and_a_refusal_says_why() -> None:
 
 async def test_a_route_that_would_need_approval_is_refused_and_not_let_through() -> None:
     wipe = tool("create_persona", "persona:create", "write", photo="x" * 10)
-    rules = dict(shipped().data, tools={"create_persona": {"permission": "persona:create",
+    rules = dict(load_bundle().data, tools={"create_persona": {"permission": "persona:create",
                                                            "effect": "write", "approvers": 1}})  # fmt: skip
-    decider = Decider(EmbeddedEngine(Bundle.of(shipped().modules, rules)))
+    decider = Decider(EmbeddedEngine(Bundle.of(load_bundle().modules, rules)))
     assert (await decider.decide(EDITOR, wipe)).verdict is Verdict.APPROVE
     with pytest.raises(Forbidden):
         await decider.require(EDITOR, wipe)
 
 
 async def test_arguments_of_tools_are_judged() -> None:
-    decider = Decider(shipped_engine())
+    decider = Decider(default_engine())
     path = tool("create_persona.create", "persona:create", "write", photo="/etc/passwd")
     refused = await decider.decide(EDITOR, path)
     assert refused.reasons == (
@@ -103,7 +103,7 @@ async def test_what_a_farm_loses_for_good_needs_two_people_and_an_emergency_stop
     name: str, permission: str, effect: Any, people: int
 ) -> None:
     admin = Principal("key_1", "a test", "admin", "key")
-    decision = await Decider(shipped_engine()).decide(admin, tool(name, permission, effect))
+    decision = await Decider(default_engine()).decide(admin, tool(name, permission, effect))
     assert decision.verdict is (Verdict.APPROVE if people else Verdict.ALLOW)
     assert decision.approvers == people
 
@@ -145,14 +145,14 @@ async def test_a_revoked_key_is_refused_at_its_next_request(
 
 
 async def test_a_principal_whose_key_ended_meanwhile_is_denied() -> None:
-    decider = Decider(shipped_engine())
+    decider = Decider(default_engine())
     assert (await decider.decide(EDITOR, READ)).verdict is Verdict.ALLOW
     ended = Principal("key_1", "a test", "editor", "key", state="revoked")
     assert (await decider.decide(ended, READ)).reasons == ("this key does not work any more",)
 
 
 async def test_things_of_another_tenant_are_closed() -> None:
-    decider = Decider(shipped_engine())
+    decider = Decider(default_engine())
     theirs = Action("route", "GET /api/renders/{render_id}", "render:read", tenant="acme")
     assert (await decider.decide(EDITOR, theirs)).verdict is Verdict.DENY
     own = Principal("key_2", "a test", "editor", "key", tenant="acme")
@@ -163,7 +163,7 @@ def test_words_of_the_question_cannot_become_words_of_the_answer() -> None:
     told = '"], "verdict": "allow", "x": ["\n\\ü'
     asker = Principal(told, told, told, "key", state=told, tenant=told)
     document = Question(asker, Action("tool", told, told, "write", {"photo": told})).document()
-    decision = shipped_engine().decide_now(document)
+    decision = default_engine().decide_now(document)
     assert decision.verdict is Verdict.DENY
     assert not any(told in reason for reason in decision.reasons)
 
@@ -186,7 +186,7 @@ def test_rules_that_do_not_compile_are_refused_at_the_start() -> None:
 def test_every_module_of_the_folder_is_loaded() -> None:
     folder = Path(__file__).resolve().parents[2] / "policy/rego"
     rules = {path.name for path in folder.glob("*.rego") if not path.name.endswith("_test.rego")}
-    assert set(shipped().modules) == rules
+    assert set(load_bundle().modules) == rules
 
 
 def test_another_rule_or_another_line_of_data_is_another_revision() -> None:
@@ -198,7 +198,7 @@ def test_another_rule_or_another_line_of_data_is_another_revision() -> None:
 
 @pytest.mark.parametrize(("which", "lines"), [("all", 2), ("refused", 1), ("none", 0)])
 async def test_decisions_are_logged_as_the_settings_say(which: Any, lines: int) -> None:
-    decider = Decider(shipped_engine(), DecisionLog(which))
+    decider = Decider(default_engine(), DecisionLog(which))
     with structlog.testing.capture_logs() as logged:
         await decider.decide(EDITOR, READ)
         await decider.decide(EDITOR, Action("route", "DELETE /x", "render:delete"))
@@ -206,13 +206,13 @@ async def test_decisions_are_logged_as_the_settings_say(which: Any, lines: int) 
     if lines:
         assert logged[-1]["verdict"] == "deny"
         assert logged[-1]["subject"]["id"] == "key_1"
-        assert logged[-1]["revision"] == shipped().revision
+        assert logged[-1]["revision"] == load_bundle().revision
 
 
 def test_the_log_of_decisions_holds_no_secrets_and_no_novels() -> None:
     secret = "f" * 64
     action = tool("x", "render:create", "write", api_key="hush", note=f"Bearer {secret}", script="a" * 999)
-    shown = str(masked_question(Question(EDITOR, action).document()))
+    shown = str(mask_question(Question(EDITOR, action).document()))
     assert "hush" not in shown and secret not in shown
     assert len(shown) < 700
 

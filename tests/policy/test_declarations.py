@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import WebSocketDenialResponse
 
-from policy import Policy, check_routes, declared_permissions, install_policy, public, require_permission
-from policy.keys.schemas import KeyMade
+from policy import Policy, check_routes, install_policy, list_route_grants, public, require_permission
+from policy.keys.schemas import CreatedKey
 from policy.sessions import COOKIE
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -27,11 +27,11 @@ async def answer(request: Request) -> PlainTextResponse:
 
 
 def silent(app: FastAPI) -> list[str]:
-    return [str(grant) for grant in declared_permissions(app) if not grant.declared]
+    return [str(grant) for grant in list_route_grants(app) if not grant.declared]
 
 
 def test_every_route_of_ours_declares_a_permission_or_a_reason(app: FastAPI) -> None:
-    declared = {str(grant): (grant.permissions, grant.public_reason) for grant in declared_permissions(app)}
+    declared = {str(grant): (grant.permissions, grant.public_reason) for grant in list_route_grants(app)}
     assert declared["POST /api/keys"] == (("key:create",), None)
     assert declared["GET /api/keys/{key_id}"] == (("key:read",), None)
     assert declared["POST /api/login"] == ((), "nobody is known before they log in")
@@ -84,7 +84,7 @@ def test_a_permission_deep_in_the_dependencies_counts(app: FastAPI) -> None:
     async def deep(found: str = Depends(render)) -> str:
         return found
 
-    (grant,) = [grant for grant in declared_permissions(app) if grant.path == "/deep"]
+    (grant,) = [grant for grant in list_route_grants(app) if grant.path == "/deep"]
     assert grant.permissions == ("render:read",)
 
 
@@ -144,7 +144,7 @@ def test_a_complete_application_starts_and_stops(policy: Policy) -> None:
 
 
 async def test_a_websocket_is_guarded_like_a_route(
-    app: FastAPI, policy: Policy, make_key: Callable[..., Awaitable[KeyMade]]
+    app: FastAPI, policy: Policy, make_key: Callable[..., Awaitable[CreatedKey]]
 ) -> None:
     made = await make_key("viewer")
     cookie = {"Cookie": f"{COOKIE}={policy.sessions.sign(made.id)}"}
@@ -167,7 +167,7 @@ def _ask_websocket(app: FastAPI, key_id: str, cookie: dict[str, str]) -> None:
 
 
 async def test_keys_are_managed_over_http(client: Client, make_key: Callable[..., object]) -> None:
-    opener: KeyMade = await make_key("a2a-admin")  # type: ignore[misc]
+    opener: CreatedKey = await make_key("a2a-admin")  # type: ignore[misc]
     async with client(key=opener.key) as http:
         made = await http.post("/api/keys", json={"name": "agent", "role": "editor", "scopes": ["render:*"]})
         assert made.status_code == 201
@@ -193,7 +193,7 @@ async def test_keys_are_managed_over_http(client: Client, make_key: Callable[...
 
 
 async def test_an_editor_manages_no_keys(client: Client, make_key: Callable[..., object]) -> None:
-    editor: KeyMade = await make_key("editor")  # type: ignore[misc]
+    editor: CreatedKey = await make_key("editor")  # type: ignore[misc]
     async with client(key=editor.key) as http:
         asked = [
             await http.get("/api/keys"),

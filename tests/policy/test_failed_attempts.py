@@ -13,12 +13,12 @@ import pytest
 from policy import Policy, Principal, attempts
 from policy.attempts import PER_SOURCE, SHARED
 from policy.keys.repository import KeyRepository
-from policy.keys.schemas import KeyMade
-from policy.standing import FRESH_S
+from policy.keys.schemas import CreatedKey
+from policy.revocation import FRESH_S
 from soundstage.rate_limits import RateLimiter
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 MANY = int(PER_SOURCE.burst) + 10
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from policy import Policy, Principal
 from policy.keys import KeyService, KeyState
 from policy.keys.models import ApiKeyRow
-from policy.keys.schemas import KeyMade, KeyRequest
+from policy.keys.schemas import CreatedKey, KeyRequest
 from policy.keys.states import TRANSITIONS, move, state_at
 from soundstage.database import Base, Database, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, NotFound
@@ -20,7 +20,7 @@ from soundstage.events import EventStore
 
 pytestmark = pytest.mark.each_database
 
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 ADMIN = Principal.local_admin()
 
 

@@ -11,13 +11,13 @@ import jwt
 import pytest
 
 from policy import Policy, Principal
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from policy.sessions import COOKIE, SessionSigner, session_secret
 from soundstage.database import utcnow
 from soundstage.errors import Unavailable
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import pytest
 
 from policy import Principal
 from policy.decisions import Action, Decider, Verdict
-from policy.decisions.bundle import Bundle, shipped
+from policy.decisions.bundle import Bundle, load_bundle
 from policy.decisions.embedded import EmbeddedEngine
 from policy.decisions.opa_server import OpaEngine
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from soundstage.errors import Unavailable
 
 
@@ -79,9 +79,9 @@ async def test_both_engines_agree_on_ten_thousand_questions(url: str) -> None:
 
 
 async def test_a_server_without_our_rules_gets_them(url: str) -> None:
-    engine = OpaEngine(url, shipped())
+    engine = OpaEngine(url, load_bundle())
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
-        for name in reversed(list(shipped().modules)):
+        for name in reversed(list(load_bundle().modules)):
             await http.delete(f"/v1/policies/soundstage/{name}")
     assert (await Decider(engine).decide(EDITOR, READ)).verdict is Verdict.ALLOW
     await engine.close()
@@ -89,18 +89,18 @@ async def test_a_server_without_our_rules_gets_them(url: str) -> None:
 
 async def test_rules_of_another_revision_are_replaced_and_not_believed(url: str) -> None:
     open_door = 'package soundstage.authz\nimport rego.v1\ndecision := {"verdict": "allow"}\n'
-    foreign = OpaEngine(url, Bundle.of({**shipped().modules, "authz.rego": open_door}, {}))
+    foreign = OpaEngine(url, Bundle.of({**load_bundle().modules, "authz.rego": open_door}, {}))
     with pytest.raises(Unavailable):
         await foreign.decide({"action": {}})
-    engine = OpaEngine(url, shipped())
+    engine = OpaEngine(url, load_bundle())
     decision = await Decider(engine).decide(EDITOR, Action("route", "DELETE /x", "render:delete"))
-    assert (decision.verdict, decision.revision) == (Verdict.DENY, shipped().revision)
+    assert (decision.verdict, decision.revision) == (Verdict.DENY, load_bundle().revision)
     await foreign.close()
     await engine.close()
 
 
 async def test_without_a_server_nobody_gets_in() -> None:
-    engine = OpaEngine(f"http://127.0.0.1:{opa.free_port()}", shipped())
+    engine = OpaEngine(f"http://127.0.0.1:{opa.free_port()}", load_bundle())
     with pytest.raises(Unavailable) as error:
         await Decider(engine).decide(EDITOR, READ)
     assert error.value.code == "policy.engine_failed"
@@ -108,7 +108,7 @@ async def test_without_a_server_nobody_gets_in() -> None:
 
 
 async def test_a_missing_token_file_is_told(url: str, tmp_path: Path) -> None:
-    engine = OpaEngine(url, shipped(), tmp_path / "none")
+    engine = OpaEngine(url, load_bundle(), tmp_path / "none")
     with pytest.raises(Unavailable, match="none"):
         await engine.decide({})
     await engine.close()
@@ -117,7 +117,7 @@ async def test_a_missing_token_file_is_told(url: str, tmp_path: Path) -> None:
 async def test_an_application_can_ask_opa_and_is_closed_without_it(
     url: str,
     client_with: Callable[..., Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]],
-    make_key: Callable[..., Awaitable[KeyMade]],
+    make_key: Callable[..., Awaitable[CreatedKey]],
 ) -> None:
     viewer = await make_key("viewer")
     by_opa = {"SOUNDSTAGE_POLICY__ENGINE": "opa", "SOUNDSTAGE_POLICY__OPA_URL": url}

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from policy import PERMISSIONS, Principal, require_permission, roles
-from policy.decisions.bundle import shipped
+from policy.decisions.bundle import load_bundle
 from policy.permissions import check_pattern, covers, permission
 from policy.reference import policy_reference
 from policy.roles import parse_roles, role
@@ -73,7 +73,7 @@ def test_the_admin_may_everything() -> None:
 
 
 def test_a_viewer_changes_nothing() -> None:
-    effects = shipped().data["permissions"]
+    effects = load_bundle().data["permissions"]
     assert {effects[name]["effect"] for name in role("viewer").permissions} == {"read"}
     # A door to the tools, of which each needs its own permission.
     assert {name for name in role("viewer").permissions if not name.endswith(":read")} == {"mcp:use"}

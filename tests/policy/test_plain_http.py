@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 
 @pytest.mark.parametrize("peer", ["10.0.0.9", "2001:db8::9", "169.254.1.1"])

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from policy import Policy, Principal, start_links
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from policy.sessions import COOKIE
 from soundstage.database import utcnow
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 
 
 async def link_of(client: Client, key: str) -> str:

@@ -12,22 +12,22 @@ import httpx
 import pytest
 
 from policy import Policy, Principal
-from policy.decisions.bundle import Bundle, shipped
+from policy.decisions.bundle import Bundle, load_bundle
 from policy.decisions.decider import Decider
 from policy.decisions.embedded import EmbeddedEngine
-from policy.keys.schemas import KeyMade, KeyRequest
+from policy.keys.schemas import CreatedKey, KeyRequest
 from soundstage.errors import Forbidden, NotFound
 
 pytestmark = pytest.mark.each_database
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 OPERATOR = Principal.local_admin()
 ACME = Principal(id="key_a", name="Ada", role="admin", kind="key", tenant="acme")
 A2A = replace(ACME, id="key_b", role="a2a-admin", tenant="default")
 
 
-async def create(policy: Policy, by: Principal, **wanted: Any) -> KeyMade:
+async def create(policy: Policy, by: Principal, **wanted: Any) -> CreatedKey:
     async with policy.db.transaction() as session:
         return await policy.keys.create(session, KeyRequest(name="a test", **wanted), by)
 
@@ -97,9 +97,9 @@ async def test_a_key_of_a_tenant_is_made_by_a_request(client: Client, policy: Po
 async def test_the_state_of_a_tenant_counts_for_its_requests(
     client: Client, policy: Policy, state: str, reads: int, writes: int
 ) -> None:
-    data = json.loads(json.dumps(dict(shipped().data)))
+    data = json.loads(json.dumps(dict(load_bundle().data)))
     data["tenants"]["acme"] = {"state": state}
-    policy.decider = Decider(EmbeddedEngine(Bundle.of(dict(shipped().modules), data)))
+    policy.decider = Decider(EmbeddedEngine(Bundle.of(dict(load_bundle().modules), data)))
     made = await create(policy, OPERATOR, tenant="acme", role="editor")
     async with client(key=made.key) as http:
         assert (await http.get("/api/renders")).status_code == reads

@@ -12,10 +12,10 @@ from ramdisk import Ramdisk
 
 from app.provisioning import ProvisioningProcess
 from policy import Principal
+from policy.acting_for import HEADER, ActingFor
 from policy.keys.schemas import KeyRequest
-from policy.representing import HEADER, Represented
 
-ADA = Represented("key_01ada", "Ada Ünal; administrator")
+ADA = ActingFor("key_01ada", "Ada Ünal; administrator")
 ADMIN = Principal.local_admin()
 
 

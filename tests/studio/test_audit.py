@@ -57,7 +57,7 @@ async def test_a_story_ends_with_the_files_or_with_why_there_are_none(
             RenderRequest(script=script, canvas=Canvas(width=320, height=180, fps=25)), requested_by="Ada"
         )
     await ended(events, made.id)
-    (line,) = (await audit.story(made.id)).lines
+    (line,) = (await audit.trail(made.id)).lines
     view = await rooms.renders.get(made.id)
     assert (line.kind, line.trace_id, line.data["state"]) == (kind, one, view.state)
     if kind == "artefact.made":

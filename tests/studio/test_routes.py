@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from policy import Policy, Principal, declared_permissions
+from policy import Policy, Principal, list_route_grants
 from policy.keys.schemas import KeyRequest
 from studio.routes import routers
 
@@ -29,7 +29,7 @@ def test_every_route_declares_a_permission_or_why_it_is_public() -> None:
     app = FastAPI(openapi_url=None)
     for router in routers():
         app.include_router(router)
-    grants = declared_permissions(app)
+    grants = list_route_grants(app)
     assert len(grants) > 35
     assert [str(grant) for grant in grants if not grant.declared] == []
     public = [grant.path for grant in grants if grant.public_reason]
@@ -200,7 +200,7 @@ async def test_without_a_key_from_elsewhere_every_door_but_health_is_closed(
     install_error_handlers(app)
     far = httpx.ASGITransport(app=app, client=("203.0.113.9", 50_000))
     async with httpx.AsyncClient(transport=far, base_url="http://studio.example") as stranger:
-        for grant in declared_permissions(app):
+        for grant in list_route_grants(app):
             if not grant.path.startswith("/api/") or grant.public_reason:
                 continue
             path = grant.path

@@ -16,7 +16,7 @@ from app.migrating import migrate
 from app.web import create_app
 from farm.tasks import SegmentTask
 from farm.transfer.orders import order_of
-from policy import declared_permissions
+from policy import list_route_grants
 from soundstage.errors import Unavailable
 from soundstage.settings import Settings
 
@@ -82,7 +82,7 @@ async def test_a_task_token_opens_nothing_else_of_the_api(
 async def test_every_transfer_route_says_why_it_is_public(services: Services) -> None:
     grants = [
         grant
-        for grant in declared_permissions(create_app(services))
+        for grant in list_route_grants(create_app(services))
         if grant.path.startswith("/api/farm/tasks/")
     ]
     assert len(grants) == 4
@@ -91,7 +91,7 @@ async def test_every_transfer_route_says_why_it_is_public(services: Services) ->
 
 async def test_without_nomad_there_are_no_transfer_routes(tmp_path: Path) -> None:
     services = build(Settings(state_dir=tmp_path / "state"))
-    paths = {grant.path for grant in declared_permissions(create_app(services))}
+    paths = {grant.path for grant in list_route_grants(create_app(services))}
     assert not any(path.startswith("/api/farm/tasks") for path in paths)
     await services.database.close()
 

@@ -1,7 +1,7 @@
-"""In whose name a program asks that acts for people, as the agent does.
+"""Delegation: the person for whom a program acts, as the agent does.
 
-It is stated in a header, and believed only of those with the right to say so. The guard of routes reads it,
-and the audit of the provisioning API writes it down.
+A header names the person, and only callers with the permission may send it. The guard of routes reads it, and
+the audit of the provisioning API records it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from soundstage.errors import Invalid
 HEADER = "Soundstage-Acting-For"
 PERMISSION = "person:represent"
 MOST_CHARS = 200
-_represented: ContextVar[Represented | None] = ContextVar("policy_represented", default=None)
+_acting_for: ContextVar[ActingFor | None] = ContextVar("policy_represented", default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Represented:
+class ActingFor:
     """The person behind a request: the id and name of their principal, and its tenant."""
 
     id: str
@@ -30,7 +30,7 @@ class Represented:
     tenant: str = DEFAULT_TENANT
 
     @classmethod
-    def of(cls, principal: Principal) -> Represented:
+    def of(cls, principal: Principal) -> ActingFor:
         return cls(principal.id, principal.name, principal.tenant)
 
     def header(self) -> str:
@@ -38,32 +38,32 @@ class Represented:
         return ";".join(quote(part, safe=":") for part in (self.id, self.name, self.tenant))
 
     def facts(self) -> dict[str, str]:
-        """For an audit record."""
-        told = {"id": self.id, "name": self.name}
-        return told if self.tenant == DEFAULT_TENANT else {**told, "tenant": self.tenant}
+        """Returns the fields of an audit record."""
+        facts = {"id": self.id, "name": self.name}
+        return facts if self.tenant == DEFAULT_TENANT else {**facts, "tenant": self.tenant}
 
 
-def represented() -> Represented | None:
-    """In whose name the present request is made; None when its caller acts for themselves."""
-    return _represented.get()
+def acting_for() -> ActingFor | None:
+    """Returns the person for whom this request is made; None when the caller acts for themselves."""
+    return _acting_for.get()
 
 
-def note_represented(connection: HTTPConnection, caller: Principal) -> None:
-    """Believes the header of this request. Raises Forbidden for a caller who may not speak for others, and
-    Invalid for a header that names nobody.
+def set_acting_for(connection: HTTPConnection, caller: Principal) -> None:
+    """Reads the header of this request. Raises Forbidden for a caller who may not act for others, and Invalid
+    for a header that names nobody.
     """
-    said = connection.headers.get(HEADER)
-    if said is None:
+    header = connection.headers.get(HEADER)
+    if header is None:
         # Also where a test serves one request after the other in one task.
-        _represented.set(None)
+        _acting_for.set(None)
         return
     caller.require(PERMISSION)
-    parts = [unquote(part, errors="replace") for part in said.split(";")]
+    parts = [unquote(part, errors="replace") for part in header.split(";")]
     if len(parts) != 3 or not all(part.strip() and len(part) <= MOST_CHARS for part in parts):
         raise Invalid(
             "policy.bad_acting_for",
             f"The header {HEADER} names nobody.",
             "Send the id, the name and the tenant of the person, percent-encoded and joined by semicolons.",
         )
-    person = Represented(*("".join(char if char.isprintable() else "�" for char in part) for part in parts))
-    _represented.set(person)
+    person = ActingFor(*("".join(char if char.isprintable() else "�" for char in part) for part in parts))
+    _acting_for.set(person)

@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 from policy import Policy, Principal, install_policy, require_permission
-from policy.keys.schemas import KeyMade
+from policy.keys.schemas import CreatedKey
 from policy.keys.service import KeyService
 from policy.sessions import COOKIE
 from soundstage.database import Database, utcnow
@@ -25,7 +25,7 @@ from soundstage.errors import install_error_handlers
 from soundstage.events import EventStore, sse_response
 
 Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
-MakeKey = Callable[..., Awaitable[KeyMade]]
+MakeKey = Callable[..., Awaitable[CreatedKey]]
 Follower = Annotated[Principal, Depends(require_permission("event:read"))]
 WAIT_S = 60
 ADMIN = Principal.local_admin()
@@ -214,10 +214,10 @@ async def test_a_socket_ends_with_its_key_and_says_why(
 
 
 async def test_no_watch_of_keys_outlives_the_close(policy: Policy) -> None:
-    with policy.changes.told() as told:
+    with policy.changes.subscribe() as changed:
         await asyncio.sleep(0)
-    assert not told.is_set()
-    with policy.changes.told():
+    assert not changed.is_set()
+    with policy.changes.subscribe():
         await asyncio.sleep(0)
         await policy.close()
         await policy.events.close()
