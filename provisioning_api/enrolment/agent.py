@@ -110,7 +110,7 @@ class AgentDesk:
             machine = await found_machine(session, call.machine_id)
         except NotFound as error:
             raise Unauthorized(
-                "agent.unknown",
+                "machine.unknown",
                 "This machine is not known.",
                 "It reports its hardware first, as each start from the network does.",
             ) from error
@@ -121,13 +121,13 @@ class AgentDesk:
 
 
 def read_payload(kind: type[Payload], text: str) -> Payload:
-    """Read the JSON of a signed call; raise `agent.bad_report` with the fields that are wrong."""
+    """Read the JSON of a signed call; raise `machine.bad_report` with the fields that are wrong."""
     try:
         return kind.model_validate_json(text or "{}")
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, one["loc"])) or "payload" for one in error.errors()}))
         raise Invalid(
-            "agent.bad_report", f"The report cannot be read: {fields[:300]}.", "See the API reference."
+            "machine.bad_report", f"The report cannot be read: {fields[:300]}.", "See the API reference."
         ) from error
 
 

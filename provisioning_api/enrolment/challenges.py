@@ -40,29 +40,29 @@ class Challenges:
         return f"{end}.{nonce}.{self._mac(subject, end, nonce)}"
 
     def check(self, subject: str, challenge: str) -> None:
-        """Raise `agent.bad_challenge` for one that is not ours or not for this subject, and
-        `agent.challenge_expired` for one that is too old by our clock.
+        """Raise `enrolment.bad_challenge` for one that is not ours or not for this subject, and
+        `enrolment.challenge_expired` for one that is too old by our clock.
         """
         end, nonce, mac = [*challenge.split("."), "", ""][:3]
         if not hmac.compare_digest(mac.encode(), self._mac(subject, end, nonce).encode()):
             raise Unauthorized(
-                "agent.bad_challenge", "The challenge is not ours, or not for this machine.", ASK_AGAIN
+                "enrolment.bad_challenge", "The challenge is not ours, or not for this machine.", ASK_AGAIN
             )
         if int(end) < time.time():
             raise Unauthorized(
-                "agent.challenge_expired",
+                "enrolment.challenge_expired",
                 f"The challenge ended {int(time.time()) - int(end)} s ago by our clock.",
                 ASK_AGAIN,
             )
 
     async def spend(self, session: AsyncSession, challenge: str) -> None:
         """Use a checked challenge up, in the transaction of the call that it signs; raise
-        `agent.challenge_used` for a call that was heard already.
+        `enrolment.challenge_used` for a call that was heard already.
         """
         end, nonce, _ = challenge.split(".")
         if not await UsedChallenges(session).add(nonce, datetime.fromtimestamp(int(end), UTC)):
             raise Unauthorized(
-                "agent.challenge_used", "A call with this challenge was heard already.", ASK_AGAIN
+                "enrolment.challenge_used", "A call with this challenge was heard already.", ASK_AGAIN
             )
 
     def _mac(self, subject: str, end: str, nonce: str) -> str:
@@ -78,7 +78,7 @@ def signed_text(verb: str, subject: str, challenge: str, payload: str) -> bytes:
 
 
 def check_signature_of(key: PublicKey, text: bytes, signature_base64: str) -> None:
-    """ECDSA and RSA (PKCS #1 v1.5) with SHA-256, or Ed25519. Raises `agent.bad_signature`."""
+    """ECDSA and RSA (PKCS #1 v1.5) with SHA-256, or Ed25519. Raises `enrolment.bad_signature`."""
     try:
         signature = base64.b64decode(signature_base64, validate=True)
         match key:
@@ -93,7 +93,7 @@ def check_signature_of(key: PublicKey, text: bytes, signature_base64: str) -> No
 
 
 def check_signature(key_hex: str | None, text: bytes, signature_hex: str) -> None:
-    """Ed25519 (RFC 8032). Raises `agent.bad_signature`."""
+    """Ed25519 (RFC 8032). Raises `enrolment.bad_signature`."""
     try:
         if key_hex is None:
             raise InvalidSignature
@@ -104,7 +104,7 @@ def check_signature(key_hex: str | None, text: bytes, signature_hex: str) -> Non
 
 def _bad_signature(sentence: str) -> Unauthorized:
     return Unauthorized(
-        "agent.bad_signature",
+        "enrolment.bad_signature",
         sentence,
         "If the machine was started anew meanwhile, let it report again.",
     )

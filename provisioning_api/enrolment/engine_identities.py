@@ -68,7 +68,9 @@ class EngineIdentities:
             machine = await found_machine(session, machine_id)
         if machine.where not in MEMBERS:
             raise Forbidden(
-                "agent.no_member", f"{machine.name} is {machine.state}.", "Only members join the engines."
+                "machine.not_a_member",
+                f"{machine.name} is {machine.state}.",
+                "Only members join the engines.",
             )
         asked = await self._asked(machine_id, nomad, consul, only)
         return JoinTokens(nomad=asked[0], consul=asked[1])

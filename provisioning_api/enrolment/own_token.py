@@ -30,7 +30,7 @@ async def member(request: Request, services: ProvisioningDep) -> str:
     machine_id = await own_machine(request, services)
     if machine_id is None:
         raise Unauthorized(
-            "agent.bad_token",
+            "machine.bad_token",
             "This is no machine's token, or not any more.",
             "Show the token that the machine got when it enrolled.",
         )

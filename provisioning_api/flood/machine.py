@@ -91,7 +91,7 @@ class SimulatedMachine:
         answer = await self._post("/api/agent/discover", {**call, "signature": self._key.sign(text).hex()})
         if answer is None:
             # Its report was heard, and the answer got lost: another challenge, and the same once more.
-            if self.end != "agent.challenge_used":
+            if self.end != "enrolment.challenge_used":
                 return False
             self.end = ""
             return await self._discover()
@@ -135,7 +135,7 @@ class SimulatedMachine:
     async def _signed(self, verb: str, payload: Any = None) -> dict[str, Any] | None:
         # A write is granted once: whether a lost answer was a yes is what an operator decides.
         answer = await self._post(f"/api/agent/{verb}", self._call(verb, payload), lossy=verb != "write")
-        if answer is None and self.end == "agent.challenge_used":
+        if answer is None and self.end == "enrolment.challenge_used":
             # It was heard, and the answer got lost.
             await self._new_challenge()
             return await self._signed(verb, payload)

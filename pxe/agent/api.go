@@ -123,7 +123,7 @@ func (a *API) newChallenge(question map[string]string) (string, error) {
 // call was lost, or that has run out, because a write takes hours, is asked for anew.
 func (a *API) call(verb, payload string, answer any) error {
 	err := a.post("/api/agent/"+verb, a.signed(verb, payload), answer)
-	if !isCode(err, "agent.challenge_used") && !isCode(err, "agent.challenge_expired") && !isCode(err, "agent.bad_challenge") {
+	if !isCode(err, "enrolment.challenge_used") && !isCode(err, "enrolment.challenge_expired") && !isCode(err, "enrolment.bad_challenge") {
 		return err
 	}
 	challenge, asked := a.newChallenge(map[string]string{"machine_id": a.machineID})

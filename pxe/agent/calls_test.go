@@ -66,7 +66,7 @@ func TestAReportThatComesAfterHoursIsMadeWithANewChallenge(t *testing.T) {
 		"report": func(answer http.ResponseWriter, request *http.Request) {
 			var call map[string]string
 			if json.NewDecoder(request.Body).Decode(&call) != nil || call["challenge"] != "fresh" {
-				refuses(http.StatusUnauthorized, "agent.challenge_expired")(answer, request)
+				refuses(http.StatusUnauthorized, "enrolment.challenge_expired")(answer, request)
 				return
 			}
 			answer.Write([]byte(`{"challenge": "next"}`))

@@ -149,4 +149,4 @@ def test_an_enrolled_machine_joins_with_its_own_and_a_retired_one_is_locked_out(
         "hand", 'sed -i \'s/"agent_token": "[^"]*"/"agent_token": null/\' /etc/soundstage/engines.json'
     )
     said += secured.on("hand", "systemctl restart consul 2>&1 || journalctl -u consul -n 20 -o cat")
-    assert "agent.bad_token" in said, said
+    assert "machine.bad_token" in said, said

@@ -179,7 +179,7 @@ async def test_a_member_that_reports_other_cards_keeps_those_it_was_accepted_wit
 async def test_a_forged_signature_is_refused(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
     await accept(operator, ramdisk)
     ramdisk.key = Ed25519PrivateKey.generate()
-    refused(await ramdisk.claim(), 401, "agent.bad_signature")
+    refused(await ramdisk.claim(), 401, "enrolment.bad_signature")
 
 
 async def test_a_signature_for_one_call_is_none_for_another(
@@ -187,7 +187,7 @@ async def test_a_signature_for_one_call_is_none_for_another(
 ) -> None:
     await accept(operator, ramdisk)
     answer = await ramdisk.client.post("/api/agent/write", json=ramdisk.signed("claim"))
-    refused(answer, 401, "agent.bad_signature")
+    refused(answer, 401, "enrolment.bad_signature")
 
 
 async def test_a_challenge_of_another_machine_or_of_ones_own_making_is_refused(
@@ -198,7 +198,7 @@ async def test_a_challenge_of_another_machine_or_of_ones_own_making_is_refused(
     await other.discover()
     for challenge in (other.challenge, "9999999999." + "0" * 64, "", "1." + "0" * 64):
         ramdisk.challenge = challenge
-        refused(await ramdisk.claim(), 401, "agent.bad_challenge")
+        refused(await ramdisk.claim(), 401, "enrolment.bad_challenge")
 
 
 async def test_a_payload_that_was_changed_on_the_way_is_refused(
@@ -207,7 +207,7 @@ async def test_a_payload_that_was_changed_on_the_way_is_refused(
     await accept(operator, ramdisk)
     call = ramdisk.signed("report", {"spans": []})
     call["payload"] = json.dumps({"failure": {"code": "no_disk", "message": "none"}})
-    refused(await ramdisk.client.post("/api/agent/report", json=call), 401, "agent.bad_signature")
+    refused(await ramdisk.client.post("/api/agent/report", json=call), 401, "enrolment.bad_signature")
 
 
 async def test_a_machines_token_opens_nothing_but_its_own_call(

@@ -122,7 +122,7 @@ async def test_consul_gets_the_token_of_the_enrolment_and_a_retired_machine_gets
             (folder / "engines.json").write_text(json.dumps(engines))
             done = await run(folder, *words)
             assert done.returncode == 1
-            assert done.stderr.startswith("consul.no_identity: ") and "agent.bad_token" in done.stderr
+            assert done.stderr.startswith("consul.no_identity: ") and "machine.bad_token" in done.stderr
 
 
 def introduction(ends: float) -> str:

@@ -223,7 +223,7 @@ async def test_a_member_asks_for_another_token_and_a_retired_machine_gets_none_a
 
         await eventually(ready)
         await api.retire("intro2")
-        assert (await api.again(member)).json()["code"] == "agent.bad_token"
+        assert (await api.again(member)).json()["code"] == "machine.bad_token"
         # Its client still holds an identity of Nomad's own, and may come back with it: it gets no work.
         await asyncio.to_thread(agent.stop)
         await asyncio.to_thread(agent.start)

@@ -150,7 +150,7 @@ async def test_an_exchange_whose_answer_was_lost_is_collected_and_nothing_new_is
     pretender = Ramdisk(ramdisk.client, macs=ramdisk.macs, uuid=ramdisk.uuid, machine_id=ramdisk.machine_id)
     await pretender.discover()
     await pretender.new_challenge()
-    assert (await pretender.call("collect")).json()["code"] == "agent.bad_signature"
+    assert (await pretender.call("collect")).json()["code"] == "enrolment.bad_signature"
 
 
 async def test_the_claim_of_another_ramdisk_is_refused(operator: httpx.AsyncClient, ramdisk: Ramdisk) -> None:
@@ -159,7 +159,7 @@ async def test_the_claim_of_another_ramdisk_is_refused(operator: httpx.AsyncClie
     assert (await pretender.discover()).json()["code"] == "machine.key_conflict"
     await pretender.new_challenge()
     claim = await pretender.claim()
-    assert (claim.status_code, claim.json()["code"]) == (401, "agent.bad_signature")
+    assert (claim.status_code, claim.json()["code"]) == (401, "enrolment.bad_signature")
     # Nothing has changed for the one that was accepted.
     assert (await ramdisk.claim()).json()["token"]
 

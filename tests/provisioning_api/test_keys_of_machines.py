@@ -52,7 +52,7 @@ async def test_a_neighbour_throws_no_accepted_machine_out(
     neighbour.machine_id = ramdisk.machine_id
     for verb in ("claim", "write", "report", "collect"):
         await neighbour.new_challenge()
-        refused(await neighbour.call(verb), 401, "agent.bad_signature")
+        refused(await neighbour.call(verb), 401, "enrolment.bad_signature")
     (await ramdisk.enrol(await ramdisk.token())).raise_for_status()
 
 
@@ -154,7 +154,7 @@ async def test_a_report_with_a_forged_part_is_refused_and_keeps_nothing(
 ) -> None:
     call, other = await ramdisk.signed_report(), await Ramdisk(ramdisk.client).signed_report()
     answer = await ramdisk.client.post("/api/agent/discover", json={**call, part: other[part]})
-    code = "agent.bad_challenge" if part in ("agent_key", "challenge") else "agent.bad_signature"
+    code = "enrolment.bad_challenge" if part in ("agent_key", "challenge") else "enrolment.bad_signature"
     refused(answer, 401, code)
     assert (await operator.get("/api/machines")).json() == []
 
@@ -168,13 +168,13 @@ async def test_a_replayed_call_is_refused(operator: httpx.AsyncClient, ramdisk: 
     call = await ramdisk.signed_report()
     first = await ramdisk.client.post("/api/agent/discover", json=call)
     ramdisk.machine_id, ramdisk.challenge = first.json()["machine_id"], first.json()["challenge"]
-    refused(await ramdisk.client.post("/api/agent/discover", json=call), 401, "agent.challenge_used")
+    refused(await ramdisk.client.post("/api/agent/discover", json=call), 401, "enrolment.challenge_used")
     claim = ramdisk.signed("claim")
     (await ramdisk.client.post("/api/agent/claim", json=claim)).raise_for_status()
     # The answer was lost, or somebody sends it again after the yes: either way it is heard once.
     accepted = {"name": "node1", "code": ramdisk.code}
     (await operator.post(f"/api/machines/{ramdisk.machine_id}/accept", json=accepted)).raise_for_status()
-    refused(await ramdisk.client.post("/api/agent/claim", json=claim), 401, "agent.challenge_used")
+    refused(await ramdisk.client.post("/api/agent/claim", json=claim), 401, "enrolment.challenge_used")
 
 
 @pytest.mark.parametrize("off", [timedelta(days=-1), timedelta(days=1)])
@@ -187,7 +187,7 @@ async def test_a_clock_that_is_off_by_a_day_changes_nothing_and_a_challenge_of_y
     monkeypatch.setattr(challenges.time, "time", lambda: now + off.total_seconds())
     answer = await ramdisk.client.post("/api/agent/discover", json=call)
     if off > timedelta():
-        refused(answer, 401, "agent.challenge_expired")
+        refused(answer, 401, "enrolment.challenge_expired")
     else:
         assert answer.is_success
     assert (await ramdisk.discover()).is_success, "with a challenge of now it is heard"
@@ -198,7 +198,7 @@ async def test_a_report_with_ten_thousand_disks_is_refused_with_the_field(
 ) -> None:
     ramdisk.hardware = {"disks": [{"name": f"sd{n}", "bytes": 1} for n in range(200)]}
     answer = await ramdisk.discover()
-    refused(answer, 422, "agent.bad_report")
+    refused(answer, 422, "machine.bad_report")
     assert "hardware.disks" in answer.json()["detail"]
     ramdisk.hardware = {"disks": [{"name": f"sd{n}", "bytes": 1} for n in range(10_000)]}
     refused(await ramdisk.discover(), 413, "http.body_too_large")

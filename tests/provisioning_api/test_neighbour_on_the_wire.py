@@ -152,7 +152,7 @@ async def test_a_neighbour_who_knows_addresses_and_uuid_changes_nothing_in_any_s
             ("report", wiped(SSD)),
         ):
             await forger.new_challenge()
-            refused(await forger.call(verb, payload), 401, "agent.bad_signature")
+            refused(await forger.call(verb, payload), 401, "enrolment.bad_signature")
         after = operator.get(path).json()
         [conflict] = after.pop("conflicts")
         before.pop("conflicts")

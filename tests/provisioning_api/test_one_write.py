@@ -96,7 +96,7 @@ async def test_of_twenty_that_ask_at_once_one_may_write(
         answers = await asyncio.gather(*asked)
     codes = Counter(answer.json().get("code", "granted") for answer in answers)
     assert codes.pop("granted") == 1
-    assert set(codes) <= {"machine.bad_transition", "agent.challenge_used"}
+    assert set(codes) <= {"machine.bad_transition", "enrolment.challenge_used"}
     assert ("machine.bad_transition" in codes) is fresh
 
 

@@ -60,7 +60,7 @@ async def test_a_forged_report_wipes_no_draining_machine(
     refused(await neighbour.discover(), 409, "machine.key_conflict")
     neighbour.machine_id = ramdisk.machine_id
     await neighbour.new_challenge()
-    refused(await neighbour.call("report", wiped(SSD)), 401, "agent.bad_signature")
+    refused(await neighbour.call("report", wiped(SSD)), 401, "enrolment.bad_signature")
     # Nor with a certificate of the machine that it has read somewhere, and a key of its own.
     assert ramdisk.member is not None
     neighbour.member = (ramdisk.member[0], ec.generate_private_key(ec.SECP256R1()))

@@ -210,12 +210,12 @@ async def test_only_the_key_of_the_certificate_renews_it(process: ProvisioningPr
     member, other = await enrol("node1"), await enrol("node2")
     await grow_older(process, LIFETIME * 0.7)
     thief = Member(member.client, member.machine_id, other.key, member.got)
-    refused(await thief.renew(p256()), 401, "agent.bad_signature")
-    refused(await member.renew(p256(), csr=csr_of(p256())), 401, "agent.bad_signature")
+    refused(await thief.renew(p256()), 401, "enrolment.bad_signature")
+    refused(await member.renew(p256(), csr=csr_of(p256())), 401, "enrolment.bad_signature")
     borrowed = Member(member.client, member.machine_id, other.key, other.got)
     refused(await borrowed.renew(p256()), 401, "renewal.unknown_certificate")
     refused(await member.renew(p256(), serial="12345"), 401, "renewal.unknown_certificate")
-    refused(await member.renew(p256(), challenge="9999999999." + "0" * 64), 401, "agent.bad_challenge")
+    refused(await member.renew(p256(), challenge="9999999999." + "0" * 64), 401, "enrolment.bad_challenge")
 
 
 async def test_a_retired_machine_renews_nothing(

@@ -176,9 +176,9 @@ async def test_a_body_that_would_unpack_to_gigabytes_is_not_unpacked(
 
 async def test_a_report_cannot_be_of_any_length(ramdisk: Ramdisk) -> None:
     ramdisk.hardware = {"disks": [{"name": f"sd{n}", "bytes": 1} for n in range(129)]}
-    refused(await ramdisk.discover(), 422, "agent.bad_report")
+    refused(await ramdisk.discover(), 422, "machine.bad_report")
     ramdisk.hardware, ramdisk.macs = {}, [random_mac() for _ in range(33)]
-    refused(await ramdisk.discover(), 422, "agent.bad_report")
+    refused(await ramdisk.discover(), 422, "machine.bad_report")
 
 
 async def test_a_rule_looks_at_where_a_call_comes_from_and_not_at_what_it_says(

@@ -77,7 +77,7 @@ async def test_a_neighbour_with_serial_and_uuid_does_not_pass_for_a_machine_that
         assert (await twin.discover()).json()["state"] == "discovered"
         assert await started(board, ramdisk) == "accepted"
         assert (await ramdisk.claim()).json()["token"]
-        refused(await twin.claim(), 401, "agent.bad_signature")
+        refused(await twin.claim(), 401, "enrolment.bad_signature")
 
 
 async def test_the_secret_of_a_bmc_is_worth_nothing_after_its_time(
