@@ -79,4 +79,4 @@ docs: ## build the documentation into site/
 	@PYTHONPATH=. .venv/bin/python scripts/docs_generate.py && .venv/bin/python scripts/role_readmes.py && .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove environments and caches inside this checkout
-	rm -rf .venv avatar/.venv farm/device_plugin/.venv ansible/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .quick
+	rm -rf .venv avatar/.venv farm/device_plugin/.venv ansible/.venv site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .quick build

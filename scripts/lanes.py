@@ -25,6 +25,7 @@ from typing import IO
 import closing_line
 from failed_tests import count_as_passed, failed_tests, report_broken_off
 from long_runs import record_run
+from room_times import DEFAULT_FILE, read_room, table, write_times
 from rooms import CHECK, TORCH, Room, rooms_of
 
 # How pytest ends when all passed, when tests failed, and when a room has none with these marks.
@@ -38,16 +39,20 @@ INTERRUPTED = 130
 class Lanes:
     """One run of the rooms: what is to do, what is running, what came of it."""
 
-    def __init__(self, lanes: int, marks: str, folder: Path, *, record: bool = False) -> None:
+    def __init__(
+        self, lanes: int, marks: str, folder: Path, *, record: bool = False, times: Path = DEFAULT_FILE
+    ) -> None:
         self.lanes = lanes
         self.marks = marks
         self.folder = folder
         # Whether it is not the short form: results of long tests go into tests/long_runs.json.
         self.record = record
+        # Where the seconds of each room go, as JSON.
+        self.times = times
         self._machine: deque[Room] = deque()
         self._others: deque[Room] = deque()
         self._codes: dict[Room, int] = {}
-        self._minutes: list[tuple[str, float]] = []
+        self._seconds: dict[str, float] = {}
         self._unsteady: list[str] = []
         self._running: dict[int, str] = {}
         self._stops = 0
@@ -103,7 +108,7 @@ class Lanes:
                 output.seek(0)
                 shutil.copyfileobj(output, sys.stdout.buffer)
         self._codes[room] = code
-        self._minutes.append((room.name, (time.monotonic() - begun) / 60))
+        self._seconds[room.name] = time.monotonic() - begun
         report = self._report(room)
         if self.record and not self._stops:
             record_run(Path.cwd(), room.name, report)
@@ -130,8 +135,15 @@ class Lanes:
         """The summary; the last line of all is the one that counts."""
         if self._unsteady:
             _say("\nUnsteady (failed, then passed alone)", *(f"  {name}" for name in self._unsteady))
-        _say("\nMinutes per room", *(f"  {name:16} {minutes:5.1f} min" for name, minutes in self._minutes))
-        _say(f"  {'all':16} {self._minute():>9} in {self.lanes} lane{'s' if self.lanes > 1 else ''}")
+        whole = time.monotonic() - self._begun
+        rooms = [read_room(name, took, self.folder / f"{name}.xml") for name, took in self._seconds.items()]
+        write_times(rooms, self.times, Path.cwd(), lanes=self.lanes, seconds=whole)
+        # What .ci/run has measured before.
+        if steps := os.environ.get("TEST_STEPS"):
+            _say("\nSeconds before the tests", steps.rstrip("\n"))
+        _say("\nSeconds per room", *table(rooms))
+        lanes = f"{self.lanes} lane{'s' if self.lanes > 1 else ''}"
+        _say(f"  {'all':16} {sum(room.tests for room in rooms):6} {whole:8.1f}  in {lanes}; {self.times}")
         if self._stops:
             _say("\nStopped: rooms that had not ended, or not begun, are missing below.")
         failed = closing_line.main(self.folder)
@@ -240,6 +252,7 @@ def main(arguments: list[str]) -> int:
         metavar='"ROOM ROOM:FILE …"',
         help="these rooms, or ROOM:FILE of them; `check` is one",
     )
+    parser.add_argument("--json", type=Path, default=DEFAULT_FILE, metavar="FILE", help="seconds per room")
     chosen = parser.parse_args(arguments)
     try:
         lanes = _lanes_wanted(os.environ.get("TEST_LANES", ""), quiet=chosen.long or chosen.gpu)
@@ -252,7 +265,13 @@ def main(arguments: list[str]) -> int:
         print("Those tests that need llama-server are left out.", file=sys.stderr)
     rooms = _with_torch(rooms, make=chosen.long or chosen.gpu)
     with tempfile.TemporaryDirectory(prefix="soundstage-tests-") as folder:
-        run = Lanes(1 if chosen.gpu else lanes, marks, Path(folder), record=chosen.long or chosen.gpu)
+        run = Lanes(
+            1 if chosen.gpu else lanes,
+            marks,
+            Path(folder),
+            record=chosen.long or chosen.gpu,
+            times=chosen.json,
+        )
         return asyncio.run(run.run(rooms, second_try=os.environ.get("TEST_AGAIN", "0") == "1"))
 
 

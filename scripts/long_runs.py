@@ -44,7 +44,7 @@ def record_run(checkout: Path, room: str, report: Path) -> None:
         counts[file][_outcome(case)] += 1
         seconds[file] += float(case.get("time", 0))
     record = read_record(checkout)
-    ran = {"date": datetime.now(UTC).date().isoformat(), "commit": _commit(checkout)}
+    ran = {"date": datetime.now(UTC).date().isoformat(), "commit": commit_of(checkout)}
     for file, outcomes in counts.items():
         if not outcomes["passed"] and not outcomes["failed"]:
             continue
@@ -121,7 +121,7 @@ def _outcome(case: ET.Element) -> str:
     return "skipped" if case.find("skipped") is not None else "passed"
 
 
-def _commit(checkout: Path) -> str:
+def commit_of(checkout: Path) -> str:
     """Returns the commit, with `+` when files differ from it; nothing where there is no git."""
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:

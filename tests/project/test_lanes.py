@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -75,7 +76,15 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "scripts").mkdir()
-        for name in ("test", "lanes.py", "rooms.py", "failed_tests.py", "closing_line.py", "long_runs.py"):
+        for name in (
+            "test",
+            "lanes.py",
+            "rooms.py",
+            "failed_tests.py",
+            "closing_line.py",
+            "long_runs.py",
+            "room_times.py",
+        ):
             shutil.copy(SCRIPTS / name, folder / "scripts" / name)
         for name, words in (("python", ""), ("pytest", "-m pytest ")):
             self.program(f".venv/bin/{name}", f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
@@ -132,7 +141,7 @@ def test_two_rooms_run_at_once_and_each_says_its_part_in_one_piece(checkout: Che
     agent, jobs = output.index("== agent"), output.index("== jobs")
     assert agent < jobs and any("1 passed" in line for line in output[agent:jobs])
     assert any("on purpose" in line for line in output[jobs:])
-    assert any(line.startswith("  jobs ") for line in output[output.index("Minutes per room") :])
+    assert any(line.startswith("  jobs ") for line in output[output.index("Seconds per room") :])
 
 
 def test_rooms_that_need_the_whole_machine_are_never_beside_each_other(checkout: Checkout) -> None:
@@ -206,6 +215,21 @@ def test_rooms_can_be_chosen(checkout: Checkout) -> None:
     assert checkout.run("--only", "lab jobs")[1][-1] == "2 passed, 0 failed, 0 skipped"
     code, output = checkout.run("--only", "lba")
     assert code == 2 and "No room is called lba; there are: lab agent jobs" in output[-1]
+
+
+def test_the_seconds_and_slowest_tests_of_each_room_are_printed_and_written(checkout: Checkout) -> None:
+    sleeps = "import time\ndef test_long(): time.sleep(0.4)\ndef test_short(): time.sleep(0.1)\n"
+    checkout.room("agent", sleeps + "def test_a(): pass\ndef test_b(): pass\n")
+    checkout.room("jobs", "import os\ndef test_it(): os.kill(os.getpid(), 9)\n")
+    code, output = checkout.run("--json", "figures/times.json", TEST_STEPS="  set-up 3 s\n")
+    assert code == 1 and output.index("  set-up 3 s") < output.index("Seconds per room")
+    row = next(line for line in output if line.startswith("  agent "))
+    assert row.split()[1] == "4" and row.index("test_long 0.") < row.index("test_short 0.")
+    times = json.loads((checkout.folder / "figures" / "times.json").read_text())
+    rooms = {room["room"]: room for room in times["rooms"]}
+    assert rooms["agent"]["tests"] == 4 and rooms["agent"]["slowest"][0]["test"] == "test_long"
+    assert len(rooms["agent"]["slowest"]) == 3 and rooms["jobs"]["seconds"] > 0
+    assert times["seconds"] >= rooms["agent"]["seconds"]
 
 
 def test_files_of_a_room_can_be_chosen(checkout: Checkout) -> None:
