@@ -197,14 +197,15 @@ def _read_report(run: RoomRun, report: Path) -> int:
     return refused
 
 
-def runs_of(tests: Iterable[str]) -> list[RoomRun]:
-    """Returns the chosen files by room, those of the most first."""
+def runs_of(tests: Iterable[str], changed: set[str]) -> list[RoomRun]:
+    """Returns the chosen files by room: those in which something changed first, then those of most files."""
+    own = {part for file in changed for part in file.split("/")[:2]}
     runs = []
     for room in ROOMS:
         files = sorted(test for test in tests if room.folder and test.startswith(f"{room.folder}/"))
         if files and room.pytest != TORCH:
             runs.append(RoomRun(room, files))
-    return sorted(runs, key=lambda run: -len(run.files))
+    return sorted(runs, key=lambda run: (run.room.name not in own, -len(run.files)))
 
 
 def close(runs: list[RoomRun], *, well: bool, seconds: float) -> None:
@@ -237,7 +238,7 @@ def main(arguments: list[str]) -> int:
     if changed is None:
         print("No git here: all tests that start no process.")
     well = run_checks(reach, passed)
-    runs = runs_of(tests)
+    runs = runs_of(tests, changed or set())
     with tempfile.TemporaryDirectory(prefix="soundstage-quick-") as folder:
         run_rooms(runs, Path(folder))
     for run in runs:

@@ -20,6 +20,8 @@ CONTROL = ("soundstage", "policy", "farm", "pxe", "studio", "provisioning_api", 
 ROOTS = (("", CONTROL), ("avatar/src", ("avatar",)), ("farm/device_plugin/src", ("gpu_device_plugin",)))
 # Folders whose files are imported by their own name: tests insert them into the path.
 LOOSE = ("tests", "scripts", "bench", "ansible/roles", "ansible/plugins", "molecule")
+# Before a name that stands in a string: only modules of packages are meant by those.
+IN_STRING = "="
 SKIPPED = {".venv", "__pycache__", "node_modules", "built"}
 # Files that decide about every test.
 EVERYTHING = (
@@ -141,9 +143,11 @@ class Reach:
     def _resolve(self, name: str, file: str) -> Iterator[str]:
         """Yields the files that run for a dotted name, of which the last part may be no module."""
         prefix = name.endswith(".*")
-        parts = name.removesuffix(".*").split(".")
+        parts = name.removeprefix(IN_STRING).removesuffix(".*").split(".")
         if not any(part.split(".")[0] == parts[0] for _, packages in ROOTS for part in packages):
             # Several files may have the name: all of them, but the neighbour's when there is one.
+            if name.startswith(IN_STRING):
+                return
             same = self._loose.get(parts[-1] if len(parts) > 1 and parts[0] in LOOSE else parts[0], [])
             near = [one for one in same if Path(one).parent == Path(file).parent]
             yield from near or same
@@ -178,11 +182,11 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
             name = node.value.partition(":")[0]
             if len(name) < 100 and all(part.isidentifier() for part in name.split(".")):
-                yield name
+                yield f"{IN_STRING}{name}"
         elif isinstance(node, ast.JoinedStr) and node.values and isinstance(node.values[0], ast.Constant):
             begin = str(node.values[0].value)
             if begin.endswith(".") and all(part.isidentifier() for part in begin[:-1].split(".")):
-                yield f"{begin}*"
+                yield f"{IN_STRING}{begin}*"
 
 
 def _is_room(name: str) -> bool:

@@ -38,7 +38,7 @@ FILES = {
     "tests/studio/conftest.py": "",
     "tests/studio/test_renders.py": "from studio import renders\n"
     "def test_it(): assert renders.ready_by() == 2\n",
-    "tests/studio/test_plain.py": "def test_it(): pass\n",
+    "tests/studio/test_plain.py": "def test_it(): assert 'conftest.py'\n",
     "tests/agent/test_tools.py": "import agent.tools\ndef test_it(): assert agent.tools.NAMES\n",
     "tests/policy/test_keys.py": "from policy.keys import check\ndef test_it(): assert check()\n",
 }
@@ -127,6 +127,8 @@ def test_nothing_runs_where_nothing_changed(checkout: Checkout) -> None:
         ("uv.lock", "other", ALL),
         ("something.new", "", ALL),
         ("docs/page.md", "", set()),
+        # A name of a test helper in a string is no import of it.
+        ("tests/agent/conftest.py", "A = 1\n", {TOOLS}),
     ],
 )
 def test_a_change_runs_the_tests_that_it_can_reach(
