@@ -99,7 +99,7 @@ class Answering:
     async def follow(
         self, principal: Principal, session_id: str, number: int, after: int = 0
     ) -> AsyncGenerator[Event, None]:
-        """What a turn has told after the event `after`, then what it tells, until its end.
+        """Returns what a turn has told after the event `after`, then what it tells, until its end.
 
         It comes from the database: whichever process answers, and also when that one is gone.
         """
@@ -118,7 +118,7 @@ class Answering:
                 await watch
 
     async def is_last(self, session_id: str, number: int, event_id: int) -> bool:
-        """Whether a reader that has seen this event has seen all of a turn that has ended."""
+        """Returns whether a reader that has seen this event has seen all of a turn that has ended."""
         return not await self._events.read(stream_of(session_id, number), event_id, 1)
 
     async def cancel(self, principal: Principal, session_id: str, number: int) -> None:

@@ -53,7 +53,7 @@ class Brain:
         self._model = model
 
     def help_lines(self) -> list[HelpEntry]:
-        """What can be asked for, in the order of the tools."""
+        """Returns what can be asked for, in the order of the tools."""
         order = {name: place for place, name in enumerate(self.toolset.tools)}
         return sorted(self.grammar.help, key=lambda entry: order.get(entry.tool or "", len(order)))
 

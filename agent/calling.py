@@ -46,12 +46,12 @@ class Caller:
         return persona_id is None or self._doors.personas.origin(persona_id) == "shipped"
 
     def may_use(self, tool: str) -> bool:
-        """Whether the persona of the conversation uses this tool, as its file says now."""
+        """Returns whether the persona of the conversation uses this tool, as its file says now."""
         persona = self.persona
         return persona is None or "*" in persona.tools or tool in persona.tools
 
     def gives_away(self, call: ToolCall) -> bool:
-        """Whether it would send something to another machine, whatever its effect here."""
+        """Returns whether it would send something to another machine, whatever its effect here."""
         return call.tool.sends is not None and call.tool.sends(self._doors, call.request)
 
     def shown(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

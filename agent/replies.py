@@ -10,7 +10,7 @@ from soundstage.errors import Invalid, SoundstageError
 
 
 def help_text(entries: Sequence[HelpEntry], topic: str = "") -> str:
-    """What can be asked for, from the grammar itself. A topic narrows it down when anything fits."""
+    """Returns what can be asked for, from the grammar itself. A topic narrows it down when anything fits."""
     fitting = [entry for entry in entries if entry.tool and _fits(entry, topic)] or [
         e for e in entries if e.tool
     ]

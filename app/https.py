@@ -51,13 +51,13 @@ def certificate_names(settings: Settings) -> list[str]:
 
 
 def https_url(settings: Settings, port: int) -> str:
-    """Where others reach the studio."""
+    """Returns where others reach the studio."""
     name = certificate_names(settings)[0]
     return f"https://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def plain_http_warning(settings: Settings) -> str:
-    """What plain HTTP means where others can reach it; empty where it is not offered to them."""
+    """Returns what plain HTTP means where others can reach it; empty where it is not offered to them."""
     url = settings.http.public_url
     if settings.bound_to_loopback or (url is not None and url.scheme == "https"):
         return ""

@@ -58,7 +58,7 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
 
 
 def url_of(listening: socket.socket, scheme: str = "http") -> str:
-    """Where this machine reaches the server: an address that means "all" is reached on loopback."""
+    """Returns where this machine reaches the server: an address that means "all" is reached on loopback."""
     host, port = listening.getsockname()[:2]
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"{scheme}://{f'[{reached}]' if ':' in reached else reached}:{port}"

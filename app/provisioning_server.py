@@ -92,8 +92,8 @@ def _config(app: object, settings: Settings) -> uvicorn.Config:
 
 
 def _names(settings: ProvisioningSettings, tls: socket.socket) -> list[str]:
-    """What the certificate is good for: what the settings say, and this machine. Boot scripts send agents to
-    the host of the public address.
+    """Returns what the certificate is good for: what the settings say, and this machine. Boot scripts send
+    agents to the host of the public address.
     """
     public = settings.public_url.host if settings.public_url is not None else None
     chosen = [*settings.tls_names, *([public.strip("[]")] if public else [])]

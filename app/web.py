@@ -137,5 +137,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 def _https_port(settings: Settings) -> int | None:
-    """Where browsers are sent that came over plain HTTP; None without TLS of our own, or behind a proxy."""
+    """Returns where browsers are sent that came over plain HTTP; None without TLS of our own, or behind a
+    proxy.
+    """
     return settings.https_port if settings.http.tls == "self" and settings.http.public_url is None else None

@@ -28,7 +28,7 @@ _WANTED_V2 = ("cpu", "cpuset", "io", "memory", "pids")
 
 
 def unified_hierarchy() -> Path:
-    """Where version 2 is mounted: alone, or beside version 1."""
+    """Returns where version 2 is mounted: alone, or beside version 1."""
     for place in (_FILES, _FILES / "unified"):
         if (place / "cgroup.controllers").exists():
             return place

@@ -77,10 +77,14 @@ def _inventory(lab: LabPlaces, plan: LabPlan, ssh_arguments: str) -> str:
 
 
 def _of_engines(plan: LabPlan) -> dict[str, str]:
-    """What the roles of the engines want to know of a file that they install."""
-    told: dict[str, str] = {}
+    """Returns what the roles of the engines want to know of a file that they install."""
+    variables: dict[str, str] = {}
     for engine, program in plan.engines.items():
         with Path(program).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        told |= {f"{engine}__source": "file", f"{engine}__file": program, f"{engine}__file_sha256": digest}
-    return told
+        variables |= {
+            f"{engine}__source": "file",
+            f"{engine}__file": program,
+            f"{engine}__file_sha256": digest,
+        }
+    return variables

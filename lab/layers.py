@@ -37,7 +37,7 @@ def require_layers(root_tree: str, names: tuple[str, ...]) -> None:
 
 
 def is_in_use(layer: Path) -> bool:
-    """Whether a lab that is up stands on it: the files below a mounted overlay must not change."""
+    """Returns whether a lab that is up stands on it: the files below a mounted overlay must not change."""
     return any(f"{layer}{after}" in Path("/proc/self/mounts").read_text() for after in (":", ",", " "))
 
 

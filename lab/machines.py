@@ -149,7 +149,7 @@ def is_running(lab: LabPlaces, machine: MachinePlan) -> bool:
 
 
 def boots(lab: LabPlaces, machine: MachinePlan) -> int:
-    """How often it has booted since it was last switched on."""
+    """Returns how often it has booted since it was last switched on."""
     try:
         return int(json.loads(lab.machine(machine.name).state.read_text())["boots"])
     except FileNotFoundError:

@@ -51,7 +51,9 @@ def remove_network(lab: LabPlaces) -> None:
 
 
 def inside(lab: LabPlaces, work: Callable[[], _T]) -> _T:
-    """What `work` answers in the lab's network. Sockets that it makes stay there; nothing else is changed."""
+    """Returns what `work` answers in the lab's network. Sockets that it makes stay there; nothing else is
+    changed.
+    """
     answers: list[_T] = []
     troubles: list[BaseException] = []
 

@@ -68,7 +68,7 @@ class QemuPlan:
 
 
 def why_no_qemu() -> str | None:
-    """What to install before machines can be emulated; None when all is there."""
+    """Returns what to install before machines can be emulated; None when all is there."""
     missing = sorted({package for file, package in _PACKAGES.items() if not Path(file).exists()})
     return f"Run: apt-get install --no-install-recommends {' '.join(missing)}" if missing else None
 
@@ -180,7 +180,7 @@ class QemuMachine:
         return answer["return"]
 
     def disk_operations(self) -> tuple[int, int]:
-        """How often its disk has been read and written since it was switched on."""
+        """Returns how often its disk has been read and written since it was switched on."""
         (stats,) = [
             one["stats"] for one in self.monitor("query-blockstats") if one.get("node-name") == "disk0"
         ]

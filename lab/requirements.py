@@ -25,7 +25,7 @@ _ROOT_ONLY = "The lab makes namespaces, mounts and control groups, which only ro
 
 
 def what_is_missing() -> str | None:
-    """Why this computer cannot run a lab now, in a sentence or two; None when it can."""
+    """Returns why this computer cannot run a lab now, in a sentence or two; None when it can."""
     try:
         require_lab()
     except (Forbidden, Unavailable) as missing:

@@ -81,7 +81,7 @@ def ssh_command(lab: LabPlaces, machine: str, command: list[str]) -> list[str]:
 
 
 def enter_command(lab: LabPlaces) -> list[str]:
-    """What to put before a command so that it runs in the lab's network."""
+    """Returns what to put before a command so that it runs in the lab's network."""
     return ["nsenter", f"--net={lab.network_file}"]
 
 

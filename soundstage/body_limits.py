@@ -132,7 +132,7 @@ async def _json_body(counted: _Counted) -> bytes | None:
 
 
 def is_text(body: bytes) -> bool:
-    """Whether a JSON body is UTF-8 without lone surrogates.
+    """Returns whether a JSON body is UTF-8 without lone surrogates.
 
     Python's JSON reader lets both pass. Such text can be stored and never be sent back: one bad request would
     spoil a list for everybody.

@@ -12,8 +12,8 @@ OWNER_ONLY = 0o600
 
 
 def made_once(path: Path, make: Callable[[], bytes], *, folder_mode: int = 0o777) -> bytes:
-    """What the file holds; `make` gives it when there is none. Whole or not at all, and processes that make
-    it at once agree on one. Raises `OSError`.
+    """Returns what the file holds; `make` gives it when there is none. Whole or not at all, and processes
+    that make it at once agree on one. Raises `OSError`.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)

@@ -10,7 +10,9 @@ REFERENCE = "#/components/schemas/{model}"
 
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """What it refers to stands where the whole document has its types: some other route must use them too."""
+    """Returns what it refers to stands where the whole document has its types: some other route must use them
+    too.
+    """
     schema = model.model_json_schema(ref_template=REFERENCE)
     schema.pop("$defs", None)
     return schema

@@ -40,7 +40,9 @@ def hash_arguments(call: ToolCall) -> str:
 
 
 def person_of(principal: Principal) -> str:
-    """Who sits behind it: the page and the prompt of one machine are one person, a key and its login too."""
+    """Returns who sits behind it: the page and the prompt of one machine are one person, a key and its login
+    too.
+    """
     return THIS_MACHINE if principal.is_local else principal.id
 
 
@@ -216,7 +218,7 @@ class ApprovalService:
             return page.of([await self._out(session, row) for row in page.items])
 
     async def approved(self) -> Sequence[Approval]:
-        """What may run now, for whoever runs it; nobody else sees these rows."""
+        """Returns what may run now, for whoever runs it; nobody else sees these rows."""
         async with self._database.session() as session:
             return await Approvals(session).approved()
 
@@ -299,7 +301,7 @@ def _refusal(
     *,
     agrees: bool,
 ) -> SoundstageError | None:
-    """Why this person cannot vote on it now."""
+    """Returns why this person cannot vote on it now."""
     if row.state != ApprovalState.PENDING:
         return already(row.state, " and ".join(vote.name for vote in votes))
     # A key and every login of it are one: whoever holds a key can log in with it, programs too. Without a key

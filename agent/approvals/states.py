@@ -39,12 +39,12 @@ OPEN = frozenset({ApprovalState.PENDING, ApprovalState.APPROVED})
 """What the clock can still end."""
 
 
-def move(current: ApprovalState, wanted: ApprovalState) -> ApprovalState:
-    """The wanted state; Conflict when the table does not lead there."""
-    if wanted not in TRANSITIONS[current]:
+def move(current: ApprovalState, target: ApprovalState) -> ApprovalState:
+    """The target state; Conflict when the table does not lead there."""
+    if target not in TRANSITIONS[current]:
         raise Conflict(
             "approval.decided",
-            f"This approval is {current} already, and cannot become {wanted}.",
+            f"This approval is {current} already, and cannot become {target}.",
             "Ask again if it is still wanted.",
         )
-    return wanted
+    return target

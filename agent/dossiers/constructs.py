@@ -201,7 +201,7 @@ def _binding(
 def _execution(
     one: Fields, functions: Mapping[str, Function], endpoints: Mapping[str, Endpoint]
 ) -> tuple[BindingKind, str, str | None]:
-    """What is run: its kind, the id of it, and the HTTP method of an endpoint."""
+    """Returns what is run: its kind, the id of it, and the HTTP method of an endpoint."""
     direct = one.named(*_DIRECT)
     execution = one.object("executionBinding", required=direct is None)
     if execution is None:

@@ -28,7 +28,9 @@ _MATCHES: Mapping[str, tuple[type, ...]] = {
 
 
 def schema_problems(schema: Any, pointer: str) -> Iterator[Problem]:
-    """What is wrong with a schema itself: unknown types, properties that are no schemas, references."""
+    """Yields what is wrong with a schema itself: unknown types, properties that are no schemas,
+    references.
+    """
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
@@ -58,7 +60,7 @@ def schema_problems(schema: Any, pointer: str) -> Iterator[Problem]:
 
 
 def value_problems(schema: Any, value: Any, pointer: str = "") -> Iterator[Problem]:
-    """Where `value` is not what the schema wants: types, required, enum, bounds."""
+    """Yields where `value` is not what the schema wants: types, required, enum, bounds."""
     if not isinstance(schema, dict):
         return
     kinds = schema.get("type", [])

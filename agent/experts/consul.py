@@ -105,7 +105,7 @@ class ConsulExperts:
         ]
 
     def _entries(self, url: str) -> list[_Entry]:
-        """What registers as an expert and passes its checks. Files are read anew at each look, as
+        """Returns what registers as an expert and passes its checks. Files are read anew at each look, as
         certificates and tokens are renewed.
         """
         chosen = self._settings

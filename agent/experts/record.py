@@ -66,7 +66,9 @@ class TrackRecord:
             self.trial_until = now + TRIAL_S
 
     def cost_s(self, now: float) -> float:
-        """What an answer is expected to take: the latency, more of it the likelier another try is needed."""
+        """Returns what an answer is expected to take: the latency, more of it the likelier another try is
+        needed.
+        """
         faded: float = 0.5 ** ((now - self.measured_at) / HALF_LIFE_S)
         success = 1.0 - (1.0 - self.success) * faded
         return self.latency_s * faded + (1.0 - success) * FAILURE_S

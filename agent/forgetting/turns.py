@@ -18,12 +18,12 @@ _PART = TextPart.model_fields["type"].default
 
 
 def was_told(row: AgentTurn, forgotten: Forgotten) -> bool:
-    """Whether it is a turn in which somebody asked to remember this."""
+    """Returns whether it is a turn in which somebody asked to remember this."""
     return (row.session_id, row.number) in forgotten.told_in
 
 
 def says(row: AgentTurn, forgotten: Forgotten) -> bool:
-    """Whether a turn holds such words, or is the one in which they were told."""
+    """Returns whether a turn holds such words, or is the one in which they were told."""
     return was_told(row, forgotten) or forgotten.says([row.utterance, row.reply])
 
 

@@ -54,7 +54,7 @@ class Forgotten:
         return found
 
     def says(self, value: Any) -> bool:
-        """Whether any of the texts stands in a string within the value."""
+        """Returns whether any of the texts stands in a string within the value."""
         return bool(self.without(value) != value)
 
     def without(self, value: Any) -> Any:
@@ -98,7 +98,7 @@ def _as_words(text: str, said: str) -> bool:
 
 
 def _joins(beside: str, letter: str) -> bool:
-    """Whether two characters are of one word."""
+    """Returns whether two characters are of one word."""
     return beside.isalnum() and letter.isalnum()
 
 

@@ -43,7 +43,7 @@ def emotion_curve(found: Sequence[Feeling], sheet: SpeechSheet) -> list[EmotionS
 
 
 def sentence_ends(found: Sequence[Feeling], sheet: SpeechSheet) -> list[float]:
-    """When each sentence ends, in milliseconds.
+    """Returns when each sentence ends, in milliseconds.
 
     The voice's words are the text's, but numbers and marks may be counted otherwise: sentences meet them by
     the share of the characters that lies before them.

@@ -156,7 +156,7 @@ class LiveSessions:
             raise
 
     async def _asked(self, conversation: Conversation, message: str) -> _Answer:
-        """What the Brain says; what it could not do is part of that."""
+        """Returns what the Brain says; what it could not do is part of that."""
         turn, said = 0, []
         events = await self._answering.ask(conversation, message)
         async with aclosing(events):
@@ -281,6 +281,6 @@ def _sentence(event: BrainEvent) -> str:
 
 
 def _after_the_text(error: SoundstageError, session_id: str, turn: int) -> SoundstageError:
-    """What is said once the message is answered: whoever asks again would have it done twice."""
+    """Returns what is said once the message is answered: whoever asks again would have it done twice."""
     hint = f"It is answered: turn {turn} of the session {session_id} has the text. {error.hint}".strip()
     return SoundstageError(error.code, error.message, hint, error.status, headers=error.headers)

@@ -135,6 +135,6 @@ def _input(tool: AnyTool, actions: set[str]) -> dict[str, Any]:
 
 
 def _output(tool: Tool[Any, Any]) -> dict[str, Any]:
-    """What the tool returns, or that it waits for people, or a ticket, or (in a dry run) its plan."""
+    """Returns what the tool returns, or that it waits for people, or a ticket, or (in a dry run) its plan."""
     wanted: Any = tool.result | WaitsForPeople | CallRunning | PlannedResult
     return {"type": "object", **TypeAdapter(wanted).json_schema(mode="serialization")}

@@ -60,7 +60,9 @@ class McpEndpoint:
             self._open.clear()
 
     def answer(self, principal: Principal) -> Response:
-        """What answers the request of this principal. Raises Unavailable before and after `serving`."""
+        """Returns what answers the request of this principal. Raises Unavailable before and after
+        `serving`.
+        """
         if not self._open.is_set():
             raise Unavailable("mcp.closed", "The MCP server is not running.", "Try again in a moment.")
         return _Handed(self._manager, principal)

@@ -24,7 +24,7 @@ class Encoder:
         self._failed: SoundstageError | None = None
 
     async def missing(self) -> SoundstageError | None:
-        """Why there is no model; None when it is there, and loaded."""
+        """Returns why there is no model; None when it is there, and loaded."""
         try:
             await asyncio.to_thread(self._loaded)
         except SoundstageError as error:

@@ -34,7 +34,7 @@ class Memories:
         await self._session.flush()
 
     async def count(self, tenant: str, subject: str) -> int:
-        """How much is remembered for one owner in all."""
+        """Returns how much is remembered for one owner in all."""
         query = (
             select(func.count())
             .select_from(Memory)
@@ -44,7 +44,7 @@ class Memories:
         return await self._session.scalar(query) or 0
 
     async def same(self, shelf_id: str, text_sha256: str) -> Memory | None:
-        """What is remembered already in these very words."""
+        """Returns what is remembered already in these very words."""
         query = select(Memory).where(Memory.shelf_id == shelf_id, Memory.text_sha256 == text_sha256)
         found: Memory | None = await self._session.scalar(query)
         return found

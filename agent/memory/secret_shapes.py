@@ -47,7 +47,7 @@ def secret_shape(text: str) -> SecretShape | None:
 
 
 def _is_value(named: re.Match[str]) -> bool:
-    """Whether what follows a name is the secret itself, and not a word about it."""
+    """Returns whether what follows a name is the secret itself, and not a word about it."""
     value = named["value"].strip("\"'“”‘’`.,;:!?").casefold()
     if named["name"].casefold().startswith(("pin", "cv")):
         return any(char.isdigit() for char in value)
@@ -62,7 +62,7 @@ def _passes_luhn(text: str) -> bool:
 
 
 def _is_mixed(token: str) -> bool:
-    """Whether letters and digits alternate as in random keys, not as in words, names and dates."""
+    """Returns whether letters and digits alternate as in random keys, not as in words, names and dates."""
     digits = sum(char.isdigit() for char in token)
     changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(token))
     return digits >= 4 and changes >= 6

@@ -24,7 +24,7 @@ SHA256 = MappingProxyType(
 
 
 def is_installed() -> bool:
-    """Whether there is such a package at all; nothing is read."""
+    """Returns whether there is such a package at all; nothing is read."""
     return importlib.util.find_spec(PACKAGE) is not None
 
 

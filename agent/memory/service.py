@@ -125,8 +125,8 @@ class MemoryService:
     async def recall(
         self, owner: Owner, about: str = "", *, persona: str | None = None, limit: int = 5
     ) -> Recalled:
-        """What has to do with `about`, the nearest first; without it the newest. With a persona, what is
-        remembered for it and for all.
+        """Returns what has to do with `about`, the nearest first; without it the newest. With a persona, what
+        is remembered for it and for all.
         """
         shelves = await self._shelves(owner, persona)
         if not about.strip():
@@ -143,7 +143,9 @@ class MemoryService:
         return Recalled(how="meaning", memories=tuple(found))
 
     async def offered(self, principal: Principal, utterance: str, persona: str | None) -> tuple[str, ...]:
-        """What a model should know when it answers: few and short. Never a reason for an answer to fail."""
+        """Returns what a model should know when it answers: few and short. Never a reason for an answer to
+        fail.
+        """
         try:
             recalled = await self.recall(Owner.of(principal), utterance, persona=persona, limit=MOST_OFFERED)
         except SoundstageError as error:
@@ -156,7 +158,9 @@ class MemoryService:
         return tuple(texts)
 
     async def meant(self, owner: Owner, about: str, limit: int) -> Sequence[MemoryOut]:
-        """What somebody means who wants this forgotten: it has all the words, or says nearly the same."""
+        """Returns what somebody means who wants this forgotten: it has all the words, or says nearly the
+        same.
+        """
         shelves = await self._shelves(owner, None)
         found = {one.id: one for one in await self._by_words(shelves, about, limit, 1.0)}
         if await self.encoder.missing() is None:
@@ -280,7 +284,7 @@ async def _note_telling(memories: Memories, memory_id: str, session_id: str | No
 
 
 def _alike(asked: frozenset[str], texts: Sequence[tuple[str, str]], least: float) -> dict[str, float]:
-    """How well those of the texts fit that fit well enough, by their ids."""
+    """Returns how well those of the texts fit that fit well enough, by their ids."""
     found = {id_: shared(asked, text) for id_, text in texts}
     return {id_: likeness for id_, likeness in found.items() if likeness >= least}
 

@@ -36,14 +36,18 @@ class DataMarks:
         self.word = secrets.token_hex(4)
 
     def instructions(self, today: str, known: Sequence[str] = ()) -> str:
-        """What the model is told; `known` is what the person asked to be remembered and is data, too."""
+        """Returns what the model is told; `known` is what the person asked to be remembered and is data,
+        too.
+        """
         told = _INSTRUCTIONS.format(mark=self.word, today=today)
         if not known:
             return told
         return f"{told}\n{_KNOWN}\n{self.wrap(chr(10).join(f'- {text}' for text in known))}"
 
     def persona(self, persona: Persona) -> str:
-        """Whose manner the answer has. A persona's words may come from a dossier: they are data, too."""
+        """Returns whose manner the answer has. A persona's words may come from a dossier: they are data,
+        too.
+        """
         words = "\n".join(filter(None, (persona.name, persona.title, persona.description)))
         return f"{_PERSONA}\n{self.wrap(words)}"
 

@@ -24,7 +24,7 @@ class Spoken:
         self._has_thought = False
 
     def next(self, content: str) -> str:
-        """What of it can be told now. A NUL is in no text, and PostgreSQL stores none."""
+        """Returns what of it can be told now. A NUL is in no text, and PostgreSQL stores none."""
         content = content.replace("\0", "")
         if self._thinking is False:
             return self._begun(content)
@@ -52,7 +52,7 @@ class Spoken:
         return text
 
     def rest(self) -> str:
-        """What was held back because it could have become a thought, at the end of the answer."""
+        """Returns what was held back because it could have become a thought, at the end of the answer."""
         return "" if self._thinking else self._let_go()
 
     def _let_go(self) -> str:
@@ -98,7 +98,9 @@ class GatheredCalls:
 
 
 def _begins(delta: ToolCallDelta, known: _Gathered) -> bool:
-    """Whether this is another call than the one with the same index: a name again, and another id or none."""
+    """Returns whether this is another call than the one with the same index: a name again, and another id or
+    none.
+    """
     if not delta.function.name or not known.name:
         return False
     if delta.id or known.id:

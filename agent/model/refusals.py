@@ -30,7 +30,7 @@ _LIMIT_NAME = "max_completion_tokens"
 
 
 def said_error(body: bytes | object) -> ServerError:
-    """What the server said; empty when that cannot be read."""
+    """Returns what the server said; empty when that cannot be read."""
     try:
         told = json.loads(body) if isinstance(body, bytes) else {"error": body}
         error = told.get("error", told) if isinstance(told, dict) else told

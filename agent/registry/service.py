@@ -56,12 +56,12 @@ class AgentRegistry:
         return _status(self.library.reload(agent_id))
 
     async def validate(self, agent_id: str) -> PersonaValidity:
-        """What is wrong with its file."""
+        """Returns what is wrong with its file."""
         status = self.status(agent_id)
         return PersonaValidity(valid=status.error is None, faults=status.faults)
 
     async def validate_text(self, yaml: str) -> PersonaValidity:
-        """What is wrong with a definition that nobody has saved."""
+        """Returns what is wrong with a definition that nobody has saved."""
         return await self.validation.validate(yaml, "agent.yaml")
 
     async def health_of(self, agent_id: str) -> AgentHealth:

@@ -36,7 +36,7 @@ class ControlGroup:
         return tuple(str(folder / "cgroup.procs") for folder in self.folders)
 
     def limit_hit(self) -> LimitHit | None:
-        """Which limit the kernel has enforced, as it counts them."""
+        """Returns which limit the kernel has enforced, as it counts them."""
         for name, key, limit in _COUNTED:
             for folder in self.folders:
                 if _counts(folder / name).get(key, 0) > 0:
@@ -93,7 +93,9 @@ def make_group(limits: Limits, mounts: Path = MOUNTS, own: Path = OWN) -> Contro
 def _parents(
     groups: Mapping[str, str], mounts: Path, memory: str, processes: str
 ) -> Iterator[tuple[Path, Mapping[str, str]]]:
-    """Where to make folders, and what to write there. FileNotFoundError when memory cannot be limited."""
+    """Yields where to make folders, and what to write there. FileNotFoundError when memory cannot be
+    limited.
+    """
     if "memory" in groups and "pids" in groups:
         yield mounts / "memory" / groups["memory"].lstrip("/"), {"memory.limit_in_bytes": memory}
         yield mounts / "pids" / groups["pids"].lstrip("/"), {"pids.max": processes}

@@ -19,8 +19,8 @@ MOST_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 
 
 def kernel_can_seal(setting: Path = MOST_NAMESPACES) -> bool:
-    """Whether the kernel can be told to refuse namespaces inside. In containers, and so in Nomad's isolated
-    tasks, its settings are read-only; there the filter of system calls is what refuses them.
+    """Returns whether the kernel can be told to refuse namespaces inside. In containers, and so in Nomad's
+    isolated tasks, its settings are read-only; there the filter of system calls is what refuses them.
     """
     try:
         return not os.statvfs(setting).f_flag & os.ST_RDONLY

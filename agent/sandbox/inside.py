@@ -155,7 +155,7 @@ def _as_text(content: bytes) -> dict[str, str]:
 
 
 def _limit(error: BaseException) -> str | None:
-    """Which limit an error speaks of, if any."""
+    """Returns which limit an error speaks of, if any."""
     if isinstance(error, MemoryError):
         return "memory"
     number = (error.errno if isinstance(error, OSError) else None) or 0

@@ -65,7 +65,7 @@ def _version(info: tuple[int, ...]) -> str:
 
 
 def _readable_by_all(path: Path) -> bool:
-    """Whether a user without any rights of its own can reach and read it."""
+    """Returns whether a user without any rights of its own can reach and read it."""
     for folder in path.parents:
         if not folder.stat().st_mode & stat.S_IXOTH:
             return False

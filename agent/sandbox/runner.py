@@ -81,7 +81,7 @@ class Sandbox:
         return (await self._held(code, self._limited(wall_s)))[0]
 
     def ready(self, *, wall_s: float | None = None) -> float:
-        """How long code may run; raises what `run` would raise before it starts (`sandbox.missing`,
+        """Returns how long code may run; raises what `run` would raise before it starts (`sandbox.missing`,
         `sandbox.no_python`).
         """
         self._found()
@@ -92,7 +92,7 @@ class Sandbox:
         return self.limits if wall_s is None else replace(self.limits, wall_s=min(wall_s, self.limits.wall_s))
 
     async def look(self) -> Footing:
-        """What it stands on, once some code has run in it. Raises as `run` does."""
+        """Returns what it stands on, once some code has run in it. Raises as `run` does."""
         run, grouped = await self._held("6 * 7", self.limits)
         if run.result != "42":
             raise _cannot(f"what ran in it said {run.result or run.stderr.strip() or run.limit}")
@@ -240,7 +240,7 @@ def _in_memory(content: bytes) -> FileIO:
 
 
 def _order(code: str, limits: Limits, report_fd: int, grouped: bool) -> bytes:
-    """What the first process inside is told; its keys are known to inside.py."""
+    """Returns what the first process inside is told; its keys are known to inside.py."""
     order = {
         "code": code,
         "report_fd": report_fd,

@@ -75,7 +75,7 @@ class SnapshotService:
     async def plan_save(
         self, principal: Principal, name: str, session_id: str, *, replace: bool = False
     ) -> tuple[int, SnapshotOut | None]:
-        """How many turns `save` would keep, and what it would write over; raises what it would."""
+        """Returns how many turns `save` would keep, and what it would write over; raises what it would."""
         state = await self._state(await self._conversation(principal, session_id))
         async with self._database.session() as session:
             kept = await self._place(Snapshots(session), principal, name, replace)
@@ -145,7 +145,7 @@ class SnapshotService:
         return Compared(name=before.name, other=called, differences=found)
 
     async def history(self, session_id: str, own: Sequence[TurnOut]) -> Sequence[TurnOut]:
-        """What a conversation goes on from: what it took over, and its own turns since."""
+        """Returns what a conversation goes on from: what it took over, and its own turns since."""
         async with self._database.session() as session:
             going_on = await Snapshots(session).continuation(session_id)
         if going_on is None:
@@ -199,7 +199,7 @@ class SnapshotService:
     async def _place(
         self, snapshots: Snapshots, principal: Principal, name: str, replace: bool
     ) -> Snapshot | None:
-        """What a new one is put in the place of; None where the name is free and there is room."""
+        """Returns what a new one is put in the place of; None where the name is free and there is room."""
         if set(name) & NOT_IN_NAMES or name in (".", ".."):
             raise errors.bad_name(name)
         kept = await snapshots.named(principal.tenant, principal.id, _key(name))

@@ -116,7 +116,7 @@ class Grammar:
         return NotUnderstood(tuple(_in_their_words(example, script) for example in close))
 
     def wording(self, rule: str) -> Wording:
-        """How people ask for a tool, or for one `tool.action`; nothing is known of others."""
+        """Returns how people ask for a tool, or for one `tool.action`; nothing is known of others."""
         return self._wordings.get(rule, Wording())
 
     def examples(self) -> Iterable[str]:
@@ -171,7 +171,7 @@ def _as_typed(text: str, span: tuple[int, int] | None) -> str:
 
 
 def _is_an_identifier(entity: MatchEntity | None, masked: Masked) -> bool:
-    """What stands for an id is one literal of its own and no other words."""
+    """Returns what stands for an id is one literal of its own and no other words."""
     return entity is None or _as_typed(masked.text, entity.text_span).strip() in masked.marks
 
 

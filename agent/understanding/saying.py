@@ -36,7 +36,7 @@ class Wording:
         return cls(groups, str(metadata.get("say", "")), looked_for_by)
 
     def looks_asked_for(self, utterance: str, arguments: Mapping[str, object]) -> bool:
-        """Whether somebody's own words ask to see what the tool reads, or name what is looked at."""
+        """Returns whether somebody's own words ask to see what the tool reads, or name what is looked at."""
         if self.looked_for_by & own_words(utterance) or self.named_in(utterance):
             return True
         own = own_sentence(utterance)
@@ -45,7 +45,7 @@ class Wording:
         return any(value in ids or (len(value) >= NAME_CHARS and value.lower() in said) for value in named)
 
     def named_in(self, utterance: str) -> bool:
-        """Whether somebody's own words name the tool. One without `named_by` is never named."""
+        """Returns whether somebody's own words name the tool. One without `named_by` is never named."""
         words = own_words(utterance)
         named = [group & words for group in self.named_by]
         # A word of both groups (“render”) does not name the tool by itself: two words are needed.
@@ -69,7 +69,7 @@ def own_words(utterance: str) -> frozenset[str]:
 
 
 def own_sentence(utterance: str) -> Masked:
-    """What somebody speaks, without what could be of others; see `own_words`."""
+    """Returns what somebody speaks, without what could be of others; see `own_words`."""
     head = utterance[:HEAD_CHARS]
     for cut in script_cuts(utterance):
         head = f"{cut.before} {cut.after}" if len(cut.before) < HEAD_CHARS else head
@@ -80,7 +80,7 @@ def own_sentence(utterance: str) -> Masked:
 
 
 def holds_words_of_others(utterance: str) -> bool:
-    """Whether a part of it is quoted, pasted, or to be spoken by somebody else."""
+    """Returns whether a part of it is quoted, pasted, or to be spoken by somebody else."""
     return own_words(utterance) != frozenset(word.lower() for word in _WORD.findall(utterance))
 
 

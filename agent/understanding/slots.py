@@ -59,7 +59,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = MappingProxyType(
 
 
 def misshapen(slots: Mapping[str, str]) -> bool:
-    """Whether a slot holds something that its kind of name never is."""
+    """Returns whether a slot holds something that its kind of name never is."""
     return any(
         shape.fullmatch(value) is None
         for name, value in slots.items()

@@ -18,5 +18,7 @@ _SECOND = re.compile(
 
 
 def holds_a_second_wish(slots: Iterable[tuple[str, str]]) -> bool:
-    """Whether a name goes on with another command; in the values what was quoted stands behind marks."""
+    """Returns whether a name goes on with another command; in the values what was quoted stands behind
+    marks.
+    """
     return any(name not in TOLD and _SECOND.search(value) is not None for name, value in slots)

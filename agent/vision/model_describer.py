@@ -38,8 +38,8 @@ class ModelDescriber:
         return self.model.name
 
     async def describe(self, jpeg: bytes, question: str | None) -> str:
-        """What the model says, cut at 2000 characters; one that goes on is not listened to any longer. Raises
-        Upstream and Unavailable `model.…`, and `vision.model_slow`.
+        """Returns what the model says, cut at 2000 characters; one that goes on is not listened to any
+        longer. Raises Upstream and Unavailable `model.…`, and `vision.model_slow`.
         """
         url = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
         content: list[dict[str, Any]] = [

@@ -60,13 +60,13 @@ class SightService:
         self._describer = describer
 
     def would_send(self, question: str | None = None, *, ask_model: bool = False) -> bool:
-        """Whether `look` would give the picture to a model elsewhere for these words alone."""
+        """Returns whether `look` would give the picture to a model elsewhere for these words alone."""
         return self._describer is not None and not self._describer.unasked and bool(ask_model or question)
 
     async def look(
         self, sha256: str, ms: int = 0, question: str | None = None, *, ask_model: bool = False
     ) -> Seen:
-        """What a stored picture shows, or a stored video at `ms`.
+        """Returns what a stored picture shows, or a stored video at `ms`.
 
         A model that runs elsewhere gets the picture only with `ask_model` or a question.
 

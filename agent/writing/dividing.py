@@ -75,7 +75,9 @@ def _even(sentences: Sequence[Sentence], wanted: int) -> list[list[Sentence]]:
 def _badness(
     sentences: Sequence[Sentence], ends: Sequence[int], place: int, target_ms: float, fair_ms: float
 ) -> float:
-    """How far from where it should be, in lengths of a scene, when a scene ends before sentence `place`."""
+    """Returns how far from where it should be, in lengths of a scene, when a scene ends before sentence
+    `place`.
+    """
     away = abs(ends[place - 1] - target_ms) / fair_ms
     before, after = sentences[place - 1], sentences[place]
     inside = (before.paragraph == after.paragraph) + (before.section == after.section)

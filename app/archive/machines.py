@@ -25,7 +25,7 @@ class MachineState:
 
     @classmethod
     def of(cls, settings: Settings) -> MachineState:
-        """Where an installation keeps its machines, whether there are any or not."""
+        """Returns where an installation keeps its machines, whether there are any or not."""
         state = settings.state_dir.absolute()
         folders = {"studio": state, "provisioning": _keys_folder(settings)}
         return cls(Database(settings.provisioning_database_url).path, folders)
@@ -42,7 +42,7 @@ def _keys_folder(settings: Settings) -> Path:
 
 
 def has_database(settings: Settings) -> bool:
-    """Whether the studio's own database is there, or is somebody else's to keep."""
+    """Returns whether the studio's own database is there, or is somebody else's to keep."""
     return _is_there(settings.database.url, settings.database_url)
 
 

@@ -61,7 +61,7 @@ def write_card_file(machine: MachinePlaces, cards: list[dict[str, Any]]) -> None
 
 
 def read_health(machine: MachinePlaces) -> dict[str, dict[str, Any]]:
-    """What nvidia-smi tells of a card beyond the card file, by UUID: `lost`, `ecc_uncorrectable`,
+    """Returns what nvidia-smi tells of a card beyond the card file, by UUID: `lost`, `ecc_uncorrectable`,
     `link_width` …"""
     health: dict[str, dict[str, Any]] = json.loads((machine.cards / "health.json").read_text())
     return health

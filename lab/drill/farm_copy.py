@@ -34,7 +34,7 @@ class FarmCopy:
 
 
 def smallest_farm() -> FarmCopy:
-    """What is drilled without an inventory: one server, two clients with a card each."""
+    """Returns what is drilled without an inventory: one server, two clients with a card each."""
     card = [cards_of_kinds(2, [DEFAULT_KIND]), cards_of_kinds(3, ["rtx-2080-super"])]
     return FarmCopy(machines_named(["control", "gpu-1", "gpu-2"], [(), *card]))
 

@@ -48,7 +48,7 @@ def heal(lab: LabPlaces, machine: MachinePlan, fault: str | None = None) -> list
 
 
 def active_faults(machine: MachinePlaces) -> list[str]:
-    """What is broken on a machine now."""
+    """Returns what is broken on a machine now."""
     try:
         found: list[str] = json.loads((machine.folder / "faults.json").read_text())
     except FileNotFoundError:

@@ -55,11 +55,11 @@ class BmcAnnouncer:
         return view
 
 
-def _check_serial(wanted: str, told: Collection[str], bmc: Bmc) -> None:
-    if wanted not in told:
+def _check_serial(announced: str, reported: Collection[str], bmc: Bmc) -> None:
+    if announced not in reported:
         raise Conflict(
             "announcement.other_machine",
             f"The BMC at {urlsplit(bmc.url).netloc} is of a machine with the serial number "
-            f"{', '.join(sorted(told)) or 'unknown'}, not {wanted}.",
+            f"{', '.join(sorted(reported)) or 'unknown'}, not {announced}.",
             "Check the address of the BMC, and the serial number on the machine.",
         )

@@ -147,7 +147,7 @@ class AuditLog:
 
 
 def _content(record: AuditRecord) -> list[Any]:
-    """What the hash of a record covers."""
+    """Returns what the hash of a record covers."""
     return [
         record.number,
         record.at.isoformat(),

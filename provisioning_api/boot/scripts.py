@@ -53,7 +53,7 @@ def boot_script(kind: BootKind, place: Place) -> str:
 
 
 def first_script(place: Place) -> str:
-    """What DHCP names as boot file for every machine: it asks for the script of this very machine."""
+    """Returns what DHCP names as boot file for every machine: it asks for the script of this very machine."""
     lines = (
         "#!ipxe",
         f"chain --autofree {place.plain}/boot/${{net0/mac:hexhyp}}.ipxe || goto disk",

@@ -25,7 +25,7 @@ from soundstage.database import Database, utcnow
 from soundstage.errors import Conflict, Forbidden, Invalid, SoundstageError
 
 CALLS_HOME = Reporter(calls_home=True)
-SAID = {
+MESSAGES = {
     MachineState.DISCOVERED: "It is on the list and waits for an operator.",
     MachineState.ACCEPTED: "It is accepted; it must enrol, or its host key must be pinned.",
     MachineState.CONFIGURING: "It is being configured.",
@@ -75,7 +75,7 @@ class CallHomeService:
         if run_id is not None:
             self._runs.wake()
         return CallHomeAnswer(
-            message=SAID.get(state, f"It is {state}."), hostname=name, status=state, run_id=run_id
+            message=MESSAGES.get(state, f"It is {state}."), hostname=name, status=state, run_id=run_id
         )
 
     async def pin(self, name: str, request: PinRequest, *, by: str) -> MachineDetail:
@@ -191,7 +191,9 @@ class CallHomeService:
                 machine = await found_machine(session, name)
                 machine.cause, machine.hint = error.message, error.hint
         found = await self.status(name)
-        message = found.cause or SAID.get(found.status, f"It is {found.status}; its run waits for its turn.")
+        message = found.cause or MESSAGES.get(
+            found.status, f"It is {found.status}; its run waits for its turn."
+        )
         return CallHomeAnswer(message=message, hostname=name, status=found.status, run_id=found.run_id)
 
 

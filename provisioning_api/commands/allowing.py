@@ -22,7 +22,7 @@ class AllowedCommand:
     words: Mapping[str, re.Pattern[str]]
 
     def fits(self, argv: Sequence[str]) -> bool:
-        """Whether it is this command, word for word."""
+        """Returns whether it is this command, word for word."""
         if len(argv) != len(self.argv):
             return False
         return all(self._word_fits(ours, theirs) for ours, theirs in zip(self.argv, argv, strict=True))

@@ -124,7 +124,7 @@ class CommandService:
         )
 
     def _target(self, machine: Machine) -> Target:
-        """How it is reached; `command.not_a_member` for one that is not enrolled."""
+        """Returns how it is reached; `command.not_a_member` for one that is not enrolled."""
         if machine.where not in MEMBERS or machine.host_key is None or machine.address is None:
             raise Conflict(
                 "command.not_a_member",

@@ -109,14 +109,14 @@ def _with_certificate(key: Ed25519PrivateKey, certificate: str) -> paramiko.PKey
     encoded = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    made = paramiko.Ed25519Key(file_obj=io.StringIO(encoded.decode()))
-    made.load_certificate(certificate)
-    return made
+    credential = paramiko.Ed25519Key(file_obj=io.StringIO(encoded.decode()))
+    credential.load_certificate(certificate)
+    return credential
 
 
 def _read(channel: paramiko.Channel, deadline: float, limit: int) -> tuple[bytes, bool, bool]:
     """Output, whether more was thrown away, and whether the command has ended."""
-    kept, truncated = bytearray(), False
+    output, truncated = bytearray(), False
     while (left := deadline - time.monotonic()) > 0:
         channel.settimeout(left)
         try:
@@ -124,9 +124,9 @@ def _read(channel: paramiko.Channel, deadline: float, limit: int) -> tuple[bytes
         except TimeoutError:
             break
         if not piece:
-            return bytes(kept), truncated, True
-        room = limit - len(kept)
-        kept += piece[:room]
+            return bytes(output), truncated, True
+        room = limit - len(output)
+        output += piece[:room]
         # Read on, or the command would wait for us with a full pipe.
         truncated = truncated or len(piece) > room
-    return bytes(kept), truncated, False
+    return bytes(output), truncated, False

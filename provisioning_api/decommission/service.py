@@ -33,7 +33,7 @@ class Drainer(Protocol):
     """Takes work off a machine; raises when that cannot be asked for."""
 
     async def drain(self, name: str) -> bool:
-        """Whether there was a node to drain."""
+        """Returns whether there was a node to drain."""
         ...
 
 
@@ -56,7 +56,7 @@ class Decommission:
         self._revoked = revoked
 
     async def plan(self, name: str, *, wipe: bool, drain: bool) -> RetirePlan:
-        """What `retire` would do now; changes nothing."""
+        """Returns what `retire` would do now; changes nothing."""
         async with self._db.session() as session:
             drains = drain and self._drainer is not None
             return _plan(await found_machine(session, name), wipe=wipe, drains=drains)

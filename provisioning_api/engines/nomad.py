@@ -22,7 +22,7 @@ class NomadNodes:
         self._engine = engine
 
     async def is_ready(self, name: str) -> bool:
-        """Whether a node of that name is registered, ready and eligible."""
+        """Returns whether a node of that name is registered, ready and eligible."""
         node = await self._node(name)
         return (
             node is not None
@@ -53,12 +53,12 @@ class NomadNodes:
         Servers that enforce `client_introduction` ask for it; it belongs into `intro_token.jwt` in the
         client's state folder. Nomad counts no uses: its short life and the name are what bind it.
         """
-        wanted = {"NodeName": name, "NodePool": pool, "TTL": int(lifetime.total_seconds() * 1e9)}
+        body = {"NodeName": name, "NodePool": pool, "TTL": int(lifetime.total_seconds() * 1e9)}
 
         def introduce(client: nomad.Nomad) -> object:
             # The library has no verb for it.
             path = ("identity", "client-introduction-token")
-            return client.acl.request(*path, method="put", json=wanted).json()
+            return client.acl.request(*path, method="put", json=body).json()
 
         answer = await self._engine.ask(nomad_client, introduce)
         token = answer.get("JWT") if isinstance(answer, dict) else None

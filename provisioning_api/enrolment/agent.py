@@ -73,7 +73,7 @@ class AgentDesk:
         )
 
     async def claim(self, call: SignedCall) -> Claimed:
-        """What to do next, and the token when there is one to be had."""
+        """Returns what to do next, and the token when there is one to be had."""
         async with self._db.transaction() as session:
             machine = await self.authenticated(session, "claim", call)
             if utcnow() - machine.seen_at > SEEN_AGAIN:

@@ -43,7 +43,9 @@ class KeyFolder:
         return self.content(name, lambda: secrets.token_bytes(32))
 
     def content(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """What the file holds; `make` gives it when there is none. Two that make it at once agree on one."""
+        """Returns what the file holds; `make` gives it when there is none. Two that make it at once agree on
+        one.
+        """
         path = self._folder / name
         try:
             return made_once(path, make, folder_mode=0o700)

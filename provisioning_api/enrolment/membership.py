@@ -63,7 +63,9 @@ class MemberMaker:
         return await self._membership(session, machine, pair)
 
     async def again(self, session: AsyncSession, machine: Machine, enrolment: Enrolment) -> Membership:
-        """What `make` gave for this enrolment: the same certificates once more, and nothing new is signed."""
+        """Returns what `make` gave for this enrolment: the same certificates once more, and nothing new is
+        signed.
+        """
         return await self._membership(session, machine, await self.pair(session, enrolment.id, 0))
 
     async def sign(
@@ -106,7 +108,7 @@ class MemberMaker:
         return Pair(host_certificate, certificate, not_after)
 
     async def pair(self, session: AsyncSession, enrolment_id: str, generation: int) -> Pair:
-        """What was signed before."""
+        """Returns what was signed before."""
         held = {
             one.kind: one
             for one in await Credentials(session).of_enrolment(enrolment_id)
@@ -116,7 +118,7 @@ class MemberMaker:
         return Pair(ssh.content, tls.content, tls.not_after)
 
     def engines(self) -> tuple[NomadIdentity, ConsulIdentity]:
-        """What all members get alike for Nomad and Consul."""
+        """Returns what all members get alike for Nomad and Consul."""
         gossip = self._terms.gossip_key_file
         key = None if gossip is None else read_key_file(gossip)
         return (
@@ -155,7 +157,7 @@ class MemberMaker:
 
 
 def _names(machine: Machine, terms: MemberTerms, source: str) -> list[str]:
-    """What Nomad and Consul verify (`verify_server_hostname`): clients never get a server's name."""
+    """Returns what Nomad and Consul verify (`verify_server_hostname`): clients never get a server's name."""
     names = [
         f"client.{terms.region}.nomad",
         f"client.{terms.datacenter}.consul",

@@ -50,7 +50,7 @@ class Credentials:
         await self._session.flush()
 
     async def good_of(self, machine_id: str) -> Sequence[Credential]:
-        """What was not revoked, newest first."""
+        """Returns what was not revoked, newest first."""
         query = select(Credential).where(Credential.machine_id == machine_id, Credential.revoked_at.is_(None))
         return (await self._session.scalars(query.order_by(Credential.issued_at.desc()))).all()
 
@@ -76,7 +76,7 @@ class Credentials:
         return -1 if newest is None else newest
 
     async def last_end_of(self, kinds: Collection[str]) -> dict[str, datetime]:
-        """When the last of these kinds ends that was not revoked, by machine."""
+        """Returns when the last of these kinds ends that was not revoked, by machine."""
         query = (
             select(Credential.machine_id, func.max(Credential.not_after))
             .where(Credential.kind.in_(kinds), Credential.revoked_at.is_(None))
@@ -88,7 +88,7 @@ class Credentials:
         return found
 
     async def to_withdraw(self, kind: str) -> Sequence[Credential]:
-        """What was revoked here and is not known to be gone from its engine."""
+        """Returns what was revoked here and is not known to be gone from its engine."""
         query = select(Credential).where(
             Credential.kind == kind, Credential.revoked_at.is_not(None), Credential.withdrawn_at.is_(None)
         )

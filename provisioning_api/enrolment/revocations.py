@@ -21,10 +21,10 @@ class Revocations:
         """A CRL in PEM of every machine certificate that would still be good otherwise."""
         async with self._db.session() as session:
             found = await Credentials(session).revoked(X509, utcnow())
-        made = self._tls.revocation_list(
+        crl = self._tls.revocation_list(
             (int(one.serial), one.revoked_at) for one in found if one.revoked_at is not None
         )
-        return made.decode()
+        return crl.decode()
 
     async def known_hosts(self) -> str:
         """`@cert-authority` for all names, and `@revoked` for the keys of revoked host certificates."""
@@ -34,8 +34,8 @@ class Revocations:
         lines = [f"@cert-authority * {self._ssh.host_ca}"]
         revoked = dict.fromkeys(_key_of(one.content) for one in found)
         # A machine that enrolled anew with the same key is good again.
-        kept = {_key_of(content) for content in good}
-        lines += [f"@revoked * {line}" for line in revoked if line not in kept]
+        current_keys = {_key_of(content) for content in good}
+        lines += [f"@revoked * {line}" for line in revoked if line not in current_keys]
         return "\n".join(lines) + "\n"
 
 

@@ -204,7 +204,7 @@ class EnrolmentService:
                 await self._journal.decide(session, machine, by, "disarmed")
 
     async def revoke_open(self, session: AsyncSession, machine_id: str) -> int:
-        """How many windows were open and are closed now."""
+        """Returns how many windows were open and are closed now."""
         found = await Enrolments(session).open_of(machine_id)
         for enrolment in found:
             enrolment.state = move(EnrolmentState(enrolment.state), EnrolmentState.REVOKED)

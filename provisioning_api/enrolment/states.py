@@ -31,17 +31,17 @@ ENROLMENT_TRANSITIONS: Mapping[EnrolmentState, frozenset[EnrolmentState]] = {
 }
 
 
-def move(current: EnrolmentState, wanted: EnrolmentState) -> EnrolmentState:
+def move(current: EnrolmentState, target: EnrolmentState) -> EnrolmentState:
     """The new state; raises `enrolment.used_up` for a move that the table does not hold."""
-    if wanted not in ENROLMENT_TRANSITIONS[current]:
+    if target not in ENROLMENT_TRANSITIONS[current]:
         raise Conflict(
             "enrolment.used_up",
             f"This enrolment is {current} and good for nothing more.",
             "Arm another: `soundstage machines arm NAME`.",
         )
-    return wanted
+    return target
 
 
 def state_at(stored: EnrolmentState, expires_at: datetime, now: datetime) -> EnrolmentState:
-    """What a stored state means at the moment `now`."""
+    """Returns what a stored state means at the moment `now`."""
     return E.EXPIRED if stored in (E.ARMED, E.ISSUED) and expires_at <= now else stored

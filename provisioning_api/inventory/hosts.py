@@ -74,14 +74,14 @@ def groups_of(machines: Iterable[Machine]) -> dict[str, list[str]]:
 
 
 def farm_variables(user_ca: str, user: str) -> dict[str, Any]:
-    """What the roles must know of us to leave our door open: the role ssh_hardening lets in whom the farm's
-    own authority signed, and nobody else but these.
+    """Returns what the roles must know of us to leave our door open: the role ssh_hardening lets in whom the
+    farm's own authority signed, and nobody else but these.
     """
     return {"ssh_hardening__also_trusted": [{"user": user, "authority": user_ca}]}
 
 
 def listing(machines: Sequence[Machine], farm: Farm) -> dict[str, Any]:
-    """What `ansible-inventory --list` prints, and what an inventory script may answer."""
+    """Returns what `ansible-inventory --list` prints, and what an inventory script may answer."""
     groups = groups_of(machines)
     return {
         "_meta": {"hostvars": {machine.name: host_variables(machine, farm) for machine in machines}},

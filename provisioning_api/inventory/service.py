@@ -105,7 +105,7 @@ class InventoryService:
 
 
 def _concerns_members(event: Event) -> bool:
-    """Whether a member came, went or changed; a thousand machines that only wait rewrite nothing."""
+    """Returns whether a member came, went or changed; a thousand machines that only wait rewrite nothing."""
     return not MEMBERS.isdisjoint({event.data.get("state"), event.data.get("before")})
 
 

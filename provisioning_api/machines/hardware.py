@@ -89,7 +89,7 @@ _KEYS = {"disks": "name", "nics": "mac", "gpus": "address"}
 
 
 def differences(before: Hardware, after: Hardware) -> list[Change]:
-    """What is not as it was, sorted by path."""
+    """Returns what is not as it was, sorted by path."""
     old, new = _flat(before), _flat(after)
     return [
         Change(path=path, before=old.get(path), after=new.get(path))

@@ -36,7 +36,7 @@ class MachineJournal:
         self,
         session: AsyncSession,
         machine: Machine,
-        wanted: MachineState,
+        target: MachineState,
         *,
         by: str,
         cause: str = "",
@@ -45,7 +45,7 @@ class MachineJournal:
     ) -> None:
         """Raises Conflict, and changes nothing, when the table or a guard forbids it."""
         before = machine.where
-        machine.state = move(before, wanted, machine.standing)
+        machine.state = move(before, target, machine.standing)
         machine.cause, machine.hint = cause, hint
         why = {"cause": cause, "hint": hint} if cause else {}
-        await self.tell(session, machine, wanted, before=before, by=by, **why, **data)
+        await self.tell(session, machine, target, before=before, by=by, **why, **data)

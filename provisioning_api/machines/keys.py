@@ -45,7 +45,7 @@ async def note_key(session: AsyncSession, machine: Machine, agent_key: str, sour
 
 
 def _least_needed(rows: Sequence[MachineKey]) -> MachineKey:
-    """Who reports with ever new keys from one address does not push out a machine at another one."""
+    """Returns who reports with ever new keys from one address does not push out a machine at another one."""
     counted = Counter(row.source for row in rows)
     most = max(counted.values())
     return min((row for row in rows if counted[row.source] == most), key=_last_at)

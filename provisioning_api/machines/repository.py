@@ -47,7 +47,7 @@ class Machines:
         return (await self._session.scalars(select(Machine).where(Machine.address == address))).all()
 
     async def count_waiting(self) -> int:
-        """How many machines nobody has decided about."""
+        """Returns how many machines nobody has decided about."""
         query = select(func.count()).where(Machine.state == MachineState.DISCOVERED)
         return await self._session.scalar(query) or 0
 

@@ -42,7 +42,7 @@ class MachineService:
             return await detail_in(session, await found_machine(session, name))
 
     async def reports(self, name: str, limit: int) -> Sequence[ReportView]:
-        """What its hardware was at each boot that found a difference, newest first."""
+        """Returns what its hardware was at each boot that found a difference, newest first."""
         async with self._db.session() as session:
             machine = await found_machine(session, name)
             found = await Machines(session).reports(machine.id, limit)

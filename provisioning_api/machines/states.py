@@ -92,19 +92,19 @@ GUARDS: Mapping[tuple[MachineState, MachineState], Guard] = {
 }
 
 
-def move(current: MachineState, wanted: MachineState, standing: Standing) -> MachineState:
+def move(current: MachineState, target: MachineState, standing: Standing) -> MachineState:
     """The new state; raises `machine.bad_transition` or `machine.not_yet`, and writes nothing."""
-    if wanted not in MACHINE_TRANSITIONS[current]:
+    if target not in MACHINE_TRANSITIONS[current]:
         raise Conflict(
             "machine.bad_transition",
-            f"A machine that is {current} cannot become {wanted}.",
+            f"A machine that is {current} cannot become {target}.",
             "Read it again: `soundstage machines show NAME` tells where it is and what comes next.",
         )
-    guard = GUARDS.get((current, wanted))
+    guard = GUARDS.get((current, target))
     if guard is not None and not guard.holds(standing):
         raise Conflict(
             "machine.not_yet",
-            f"A machine that is {current} becomes {wanted} only with {guard.needs}.",
+            f"A machine that is {current} becomes {target} only with {guard.needs}.",
             "`soundstage machines show NAME` tells what is missing.",
         )
-    return wanted
+    return target

@@ -113,8 +113,8 @@ class PowerService:
                     raise Invalid(
                         "power.only_on", "Wake-on-LAN can only switch on.", "Set up Redfish or a webhook."
                     )
-                wanted = [settings.mac] if settings.mac else macs
-                await wake(wanted, str(settings.broadcast), settings.port)
+                targets = [settings.mac] if settings.mac else macs
+                await wake(targets, str(settings.broadcast), settings.port)
             case Redfish():
                 bmc = _bmc(settings)
                 async with await redfish_client(bmc, self._destinations) as client:

@@ -64,7 +64,7 @@ class When(BaseModel):
         return value
 
     def fits(self, hardware: Hardware, address: str | None, reporter: Reporter) -> bool:
-        """Whether a machine with this hardware, reporting like this from this address, is meant."""
+        """Returns whether a machine with this hardware, reporting like this from this address, is meant."""
         if (self.announced and not reporter.announced) or (self.calls_home and not reporter.calls_home):
             return False
         if self.networks is not None and not _within(address, self.networks):
@@ -139,7 +139,9 @@ class RuleChange(BaseModel):
 
 
 def shipped_rules() -> tuple[Rule, ...]:
-    """What a new installation has. The one that accepts is off until an operator names the networks."""
+    """Returns what a new installation has. The one that accepts is off until an operator names the
+    networks.
+    """
     return (
         Rule(
             name="any-machine-on-this-network",

@@ -17,7 +17,7 @@ def stream_of(run_id: str) -> str:
 
 
 def is_end(event: Event) -> bool:
-    """Whether nothing more will come in the stream of this run."""
+    """Returns whether nothing more will come in the stream of this run."""
     return event.kind == "run.ended"
 
 
@@ -29,14 +29,14 @@ class RunJournal:
         await self._events.append(session, stream_of(run.id), f"run.{kind}", data, trace_id=run.trace_id)
 
     async def move(
-        self, session: AsyncSession, run: Run, wanted: RunState, *, cause: str = "", hint: str = ""
+        self, session: AsyncSession, run: Run, target: RunState, *, cause: str = "", hint: str = ""
     ) -> None:
         """Raises Conflict, and changes nothing, when the table forbids it. The end is told with its cause."""
-        run.state = move(RunState(run.state), wanted)
+        run.state = move(RunState(run.state), target)
         run.cause, run.hint = cause, hint
-        if wanted is RunState.RUNNING:
+        if target is RunState.RUNNING:
             run.started_at = utcnow()
             await self.tell(session, run, "started")
-        elif wanted in TERMINAL:
+        elif target in TERMINAL:
             run.ended_at = utcnow()
-            await self.tell(session, run, "ended", state=wanted, cause=cause, hint=hint)
+            await self.tell(session, run, "ended", state=target, cause=cause, hint=hint)

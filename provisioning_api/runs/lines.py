@@ -53,9 +53,9 @@ def line_of(event: Mapping[str, Any]) -> Line | None:
     )
 
 
-def _moment(said: object) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     try:
-        found = datetime.fromisoformat(str(said))
+        found = datetime.fromisoformat(str(value))
     except ValueError:
         return None
     return found.replace(tzinfo=found.tzinfo or UTC)
@@ -64,10 +64,10 @@ def _moment(said: object) -> datetime | None:
 def _message(result: Mapping[str, Any]) -> str:
     if result.get("censored"):
         return str(result["censored"])
-    said = [
+    messages = [
         str(result[name]).strip() for name in ("msg", "stderr", "module_stderr", "reason") if result.get(name)
     ]
-    return _cut("\n".join(dict.fromkeys(said)), MESSAGE_CHARS)
+    return _cut("\n".join(dict.fromkeys(messages)), MESSAGE_CHARS)
 
 
 def _stats(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ OTHERWISE = "Read what it said (`soundstage runs show ID`), mend the cause, then
 
 
 def hint_for(cause: str) -> str:
-    """What to do about a cause, in a sentence."""
+    """Returns what to do about a cause, in a sentence."""
     return next((known.hint for known in HINTS if known.words.search(cause)), OTHERWISE)
 
 

@@ -42,7 +42,7 @@ async def start(folder: Path, run_id: str) -> asyncio.subprocess.Process:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether somebody holds the lock; a process id that was given out anew cannot pretend that."""
+    """Returns whether somebody holds the lock; a process id that was given out anew cannot pretend that."""
     try:
         descriptor = os.open(folder / ALIVE, os.O_RDWR)
     except FileNotFoundError:
@@ -100,6 +100,6 @@ def _ended(entry: Path) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """What a run needs of ours; settings and keys of this process are not among it."""
+    """Returns what a run needs of ours; settings and keys of this process are not among it."""
     kept = ("PATH", "LANG", "LC_ALL", "HOME", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
     return {name: os.environ[name] for name in kept if name in os.environ}

@@ -69,7 +69,7 @@ def all_lines(folder: Path) -> Sequence[Line]:
 
 
 def read_end(folder: Path) -> End | None:
-    """How the process ended by itself; None when it did not."""
+    """Returns how the process ended by itself; None when it did not."""
     try:
         return End.model_validate_json((folder / END).read_bytes())
     except (FileNotFoundError, ValidationError):

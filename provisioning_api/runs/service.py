@@ -161,7 +161,7 @@ class RunService:
         return again
 
     async def playbooks(self) -> Sequence[PlaybookView]:
-        """What a run may name."""
+        """Returns what a run may name."""
         return await asyncio.to_thread(find_playbooks, self._project_dir)
 
     async def failures(self, *, solved: bool | None, limit: int) -> Sequence[FailureView]:

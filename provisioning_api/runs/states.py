@@ -36,12 +36,12 @@ RUN_TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 }
 
 
-def move(current: RunState, wanted: RunState) -> RunState:
+def move(current: RunState, target: RunState) -> RunState:
     """The new state; raises `run.bad_transition` for a move that the table does not hold."""
-    if wanted not in RUN_TRANSITIONS[current]:
+    if target not in RUN_TRANSITIONS[current]:
         raise Conflict(
             "run.bad_transition",
-            f"A run that is {current} cannot become {wanted}.",
+            f"A run that is {current} cannot become {target}.",
             "Read it again: it has ended meanwhile. `soundstage runs retry ID` makes another one of it.",
         )
-    return wanted
+    return target

@@ -95,8 +95,8 @@ class TimelineService:
         for event in await self._events.read(stream_of(run_id), limit=_MOST_EVENTS):
             seconds = event.data.get("seconds")
             if event.kind in _TASK_ENDS and event.data.get("host") == name and seconds is not None:
-                said = event.data.get("ended_at")
-                end = datetime.fromisoformat(said) if said else event.at
+                ended_at = event.data.get("ended_at")
+                end = datetime.fromisoformat(ended_at) if ended_at else event.at
                 start = end - timedelta(seconds=float(seconds))
                 found.append(span_of(str(event.data.get("task") or "task"), "ansible", start, end))
         return found
@@ -109,7 +109,9 @@ def _waits(
     enrolled_at: datetime | None,
     run: Run | None,
 ) -> list[Span]:
-    """What nobody reports: the time until somebody said yes, and the first boot, until it called home."""
+    """Returns what nobody reports: the time until somebody said yes, and the first boot, until it called
+    home.
+    """
     found: list[Span] = []
     accepted_at = machine.accepted_at
     if accepted_at is not None and begin is not None and begin <= accepted_at:
@@ -123,8 +125,8 @@ def _waits(
 
 
 def _begin(rows: list[SpanRow], accepted_at: datetime | None) -> datetime | None:
-    """Where the last journey began: the last boot before the acceptance. Nobody noted the boot of one that
-    was unknown then: all that is known of it is its first journey.
+    """Returns where the last journey began: the last boot before the acceptance. Nobody noted the boot of one
+    that was unknown then: all that is known of it is its first journey.
     """
     boots = [row.started_at for row in rows if row.name.startswith(BOOT)]
     return max((at for at in boots if accepted_at is None or at <= accepted_at), default=None)

@@ -66,7 +66,7 @@ class BucketAccess:
 
     @classmethod
     def of(cls, settings: BlobSettings) -> BucketAccess:
-        """What the settings say; Unavailable when the file of the secret cannot be read."""
+        """Returns what the settings say; Unavailable when the file of the secret cannot be read."""
         return cls(
             endpoint_url=None if settings.endpoint_url is None else str(settings.endpoint_url),
             region=settings.region,
@@ -116,13 +116,15 @@ def upload(bucket: ObjectStore, key: str, path: Path) -> None:
 
 
 def names_no_object(error: FileNotFoundError) -> bool:
-    """Whether it is the object that is missing, and not the bucket or the user."""
+    """Returns whether it is the object that is missing, and not the bucket or the user."""
     code = _CODE.search(str(error))
     return code is None or code.group(1) == "NoSuchKey"
 
 
 def bucket_error(error: BaseError | FileNotFoundError) -> SoundstageError:
-    """What the server said, as an error that a person can act on. Its own words, with keys, are left out."""
+    """Returns what the server said, as an error that a person can act on. Its own words, with keys, are left
+    out.
+    """
     text = str(error)
     code_found, status_found = _CODE.search(text), _STATUS.search(text)
     code = code_found.group(1) if code_found else ""

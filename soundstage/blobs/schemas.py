@@ -44,10 +44,10 @@ def parse_sha256(text: str) -> str:
 
 
 def key_of(digits: str) -> str:
-    """Where a blob lies under the root: `ab/abcdef…`; 256 folders keep each of them small."""
+    """Returns where a blob lies under the root: `ab/abcdef…`; 256 folders keep each of them small."""
     return f"{digits[:2]}/{digits}"
 
 
 def is_key(key: str) -> bool:
-    """Whether `key` is where a blob would lie; anything else in the folder or bucket is not ours."""
+    """Returns whether `key` is where a blob would lie; anything else in the folder or bucket is not ours."""
     return len(key) == 67 and key[:2] == key[3:5] and key[2] == "/" and _SHA256.fullmatch(key[3:]) is not None

@@ -181,7 +181,7 @@ class BlobStore:
         return await asyncio.to_thread(self._touch, self._root / key_of(digits))
 
     async def exists(self, sha256: str) -> bool:
-        """Whether the blob is stored, whole."""
+        """Returns whether the blob is stored, whole."""
         return await self.stat(sha256) is not None
 
     async def delete(self, sha256: str, *, unless_modified_since: datetime | None = None) -> bool:
@@ -195,7 +195,7 @@ class BlobStore:
         return await asyncio.to_thread(remove, digits, unless_modified_since)
 
     async def verify(self, sha256: str) -> bool:
-        """Whether the stored content still has its hash; NotFound when it is not stored."""
+        """Returns whether the stored content still has its hash; NotFound when it is not stored."""
         digest = hashlib.sha256()
         async for chunk in self.stream(sha256):
             digest.update(chunk)
@@ -213,7 +213,7 @@ class BlobStore:
             raise self._failed(error) from error
 
     async def usage_bytes(self) -> int:
-        """What all blobs take together, measured anew."""
+        """Returns what all blobs take together, measured anew."""
         return await asyncio.to_thread(self._measure)
 
     @property
@@ -414,8 +414,8 @@ def _local_root(url: str | Path) -> Path | None:
 
 
 def blob_not_found(sha256: str) -> NotFound:
-    """What is said of a blob that is not stored, and to somebody for whom it is not there. Raises Invalid for
-    what is no hash.
+    """Returns what is said of a blob that is not stored, and to somebody for whom it is not there. Raises
+    Invalid for what is no hash.
     """
     return _not_found(parse_sha256(sha256))
 

@@ -62,8 +62,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What answers over HTTP is loaded at its first use: it brings the web framework, which a program that
-    only raises errors does without.
+    """Returns what answers over HTTP is loaded at its first use: it brings the web framework, which a program
+    that only raises errors does without.
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,7 +58,7 @@ def problem_response(error: SoundstageError, **more: Any) -> JSONResponse:
 
 
 def unexpected_error() -> SoundstageError:
-    """What a caller learns of a failure that nobody foresaw: that it happened, and its trace id."""
+    """Returns what a caller learns of a failure that nobody foresaw: that it happened, and its trace id."""
     return SoundstageError(
         "internal.unexpected",
         "Something went wrong that should not have.",

@@ -64,7 +64,9 @@ def sse_response(
                     return
 
     async def is_over() -> bool:
-        """Whether the reader has seen the end already, and came back only because browsers always do."""
+        """Returns whether the reader has seen the end already, and came back only because browsers always
+        do.
+        """
         if until is None or not seen:
             return False
         last = await store.read(stream, after=seen - 1, limit=1)

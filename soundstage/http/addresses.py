@@ -65,7 +65,7 @@ def embedded(address: Address) -> Address:
 
 
 def is_of_this_machine(address: Address) -> bool:
-    """Whether a connection to the address arrives at this machine, by whichever interface.
+    """Returns whether a connection to the address arrives at this machine, by whichever interface.
 
     For a destination that is its own, a kernel chooses the destination as the source too; no packet is sent.
     """
@@ -81,12 +81,16 @@ def is_of_this_machine(address: Address) -> bool:
 
 
 def is_never_allowed(address: Address) -> bool:
-    """Whether no setting opens this address to people: metadata, link-local, multicast, unspecified."""
+    """Returns whether no setting opens this address to people: metadata, link-local, multicast,
+    unspecified.
+    """
     return address in METADATA or address.is_link_local or address.is_multicast or address.is_unspecified
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the Internet's (`is_global` counts some reserved ones as such)."""
+    """Returns whether the address is one of the Internet's (`is_global` counts some reserved ones as
+    such).
+    """
     site_local = isinstance(address, IPv6Address) and address.is_site_local
     translated = address.version == _LOCAL_NAT64.version and address in _LOCAL_NAT64
     return address.is_global and not (address.is_reserved or site_local or translated)

@@ -25,7 +25,9 @@ class OwnListeners:
     names: frozenset[tuple[str, int]] = frozenset()
 
     def include(self, host: str, address: Address, port: int) -> bool:
-        """Whether a connection to `address` and `port`, named as `host`, would arrive at one of us."""
+        """Returns whether a connection to `address` and `port`, named as `host`, would arrive at one of
+        us.
+        """
         if (_canonical(host), port) in self.names:
             return True
         return port in self.ports and addresses.is_of_this_machine(address)

@@ -15,7 +15,7 @@ CHUNK_STEP_KIB = 256
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a host name or address of a URL means this machine."""
+    """Returns whether a host name or address of a URL means this machine."""
     if host == "localhost":
         return True
     try:

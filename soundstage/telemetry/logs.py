@@ -81,7 +81,7 @@ def configure_logging(level: str = "INFO", fmt: LogFormat = "console", stream: T
 
 
 def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """What a caller sent must not colour a terminal, nor write a line that looks like one of ours."""
+    """Returns what a caller sent must not colour a terminal, nor write a line that looks like one of ours."""
     return {
         name: _printable(value, keep="\n\t" if name in ("exception", "stack") else "")
         if isinstance(value, str)

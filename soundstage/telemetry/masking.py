@@ -57,7 +57,7 @@ def mask_text(text: str) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field of this name holds a secret."""
+    """Returns whether a field of this name holds a secret."""
     words = [word.lower() for word in _WORDS.findall(name)]
     if not words or words[-1] in _HARMLESS_ENDINGS:
         return False
@@ -65,7 +65,9 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_hash_name(name: str) -> bool:
-    """Whether a field of this name holds hashes of content: `sha256`, `spec_hash`, but not `api_key_hash`."""
+    """Returns whether a field of this name holds hashes of content: `sha256`, `spec_hash`, but not
+    `api_key_hash`.
+    """
     words = [
         word.removesuffix("es") if word.endswith("hashes") else word.removesuffix("s")
         for word in (found.lower() for found in _WORDS.findall(re.sub("(?i)sha-?256", "sha256", name)))

@@ -46,7 +46,7 @@ class Metrics:
     def histogram(
         self, name: str, sentence: str, labels: Sequence[str] = (), buckets: Sequence[float] = WORK_BUCKETS
     ) -> Histogram:
-        """How long (in seconds, in the name) or how big something was."""
+        """Returns how long (in seconds, in the name) or how big something was."""
         return self._once(
             name,
             Histogram,

@@ -199,7 +199,7 @@ class AssetService:
         await drop_unheld(self._db, self._blobs, sha256)
 
     async def may_see(self, principal: Principal, sha256: str) -> bool:
-        """Whether a stored file is shown to this person: as an asset, or as what a render has made.
+        """Returns whether a stored file is shown to this person: as an asset, or as what a render has made.
 
         To know a hash is no right: most of what is stored belongs to something else, or to another tenant.
         """
@@ -221,7 +221,7 @@ class AssetService:
             ]
 
     async def uses(self, asset_id: str, principal: Principal) -> AssetUses:
-        """Which projects, renders and personas use its bytes, of those that `principal` may read."""
+        """Returns which projects, renders and personas use its bytes, of those that `principal` may read."""
         async with self._db.session() as session:
             asset = await asset_of(session, asset_id)
             uses = Uses(session, asset.sha256)
@@ -259,13 +259,13 @@ async def asset_of(session: AsyncSession, asset_id: str) -> Asset:
 
 
 def _is_shown(role: str) -> bool:
-    """What a render gives away; not what it was made of."""
+    """Returns what a render gives away; not what it was made of."""
     return role.startswith("output:") or role == "preview"
 
 
 def plain_name(name: str) -> str:
-    """What people called the file, as a label: without folders and control characters. It never becomes a
-    path.
+    """Returns what people called the file, as a label: without folders and control characters. It never
+    becomes a path.
     """
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(char for char in last if char.isprintable())[:255]

@@ -62,7 +62,7 @@ class IdempotencyService:
         make: Callable[[Claim], Awaitable[T]],
         again: Callable[[str], Awaitable[T]],
     ) -> T:
-        """What `make` gives the first time, and what `again` gives for the id of that ever after.
+        """Returns what `make` gives the first time, and what `again` gives for the id of that ever after.
 
         Raises `idempotency.key_reused` when the key came with another body.
         """

@@ -87,7 +87,7 @@ class PersonaLibrary:
         return next((entry.origin for entry in self.entries() if entry.id == persona_id), None)
 
     def status(self, persona_id: str) -> PersonaStatus:
-        """How its file stands. Raises `persona.not_found`."""
+        """Returns how its file stands. Raises `persona.not_found`."""
         for path, (stamp, entry) in self._stamped():
             if entry.id == persona_id:
                 return PersonaStatus(
@@ -162,7 +162,7 @@ def _persona_files(folder: Path) -> list[Path]:
 def _read_now(
     path: Path, stamp: Stamp, origin: Origin, before: tuple[Stamp, PersonaEntry] | None
 ) -> tuple[Stamp, PersonaEntry]:
-    """What the file holds, with the last good persona where it holds none now."""
+    """Returns what the file holds, with the last good persona where it holds none now."""
     entry = _entry(path, origin)
     last = before[1].persona if before is not None else None
     if _stamp(path) != stamp and last is not None and before is not None:

@@ -36,7 +36,9 @@ ROLE = "picture:"
 
 
 def image_url(persona: Persona) -> str:
-    """Where its picture is. The version changes with the face, so that browsers may keep what they have."""
+    """Returns where its picture is. The version changes with the face, so that browsers may keep what they
+    have.
+    """
     return f"/api/personas/{persona.id}/image?v={version_of(persona)}"
 
 
@@ -173,7 +175,7 @@ _REFUSALS = Refusals(
 
 
 def _is_of(role: str, pictures: set[str]) -> bool:
-    """Whether it is the role of a picture, or of a thumbnail of one."""
+    """Returns whether it is the role of a picture, or of a thumbnail of one."""
     return role.startswith(ROLE) or role.rpartition(":")[2] in pictures
 
 

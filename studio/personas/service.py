@@ -153,7 +153,7 @@ class PersonaService:
         return await self.consents.stamped_voice(session, voice)
 
     async def _driving(self, draft: PersonaDraft, media: MediaRef) -> MediaRef | None:
-        """What moves the photo. Raises Invalid `persona.not_driven`, `persona.no_motion`."""
+        """Returns what moves the photo. Raises Invalid `persona.not_driven`, `persona.no_motion`."""
         if draft.driving is None:
             return None
         if (media.media_type or "").startswith("video/"):

@@ -94,7 +94,7 @@ def _out_of_reach(order: StudioOrder) -> list[StudioNotice]:
 
 
 def _missed(detail: RenderDetail) -> list[StudioNotice]:
-    """What the finished video says; each scene says why in the render's `warnings`."""
+    """Returns what the finished video says; each scene says why in the render's `warnings`."""
     spec, made_ms = detail.spec, detail.duration_ms
     if made_ms is None or not isinstance(spec, RenderSpec):
         return []

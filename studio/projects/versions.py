@@ -91,7 +91,7 @@ async def snapshot(
 
 
 def content_of(project: Project, scenes: Sequence[SceneRow]) -> dict[str, Any]:
-    """What people edited, as JSON."""
+    """Returns what people edited, as JSON."""
     return {
         "title": project.title,
         "subtitle": project.subtitle,

@@ -102,7 +102,7 @@ class Accounts:
         return (await self._session.scalars(select(Account).where(Account.channel_id == channel_id))).first()
 
     async def has_others(self, account: Account) -> bool:
-        """Whether another tenant has the same channel."""
+        """Returns whether another tenant has the same channel."""
         query = select(Account.id).where(Account.channel_id == account.channel_id, Account.id != account.id)
         with bypass_tenant_filter():
             return await self._session.scalar(query) is not None

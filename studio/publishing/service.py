@@ -44,7 +44,7 @@ class PublishingService:
     wake: Callable[[], None] = lambda: None
 
     async def plan(self, ref: str, request: PublishRequest) -> PublicationPlan:
-        """What would be sent and to whom; changes nothing and asks nobody."""
+        """Returns what would be sent and to whom; changes nothing and asks nobody."""
         async with self.db.session() as session:
             ready = await self._checked(session, ref, request)
         quota = await self.quota.view()
@@ -204,7 +204,7 @@ def _with_title(request: PublishRequest, fallback: str) -> PublishRequest:
 
 
 def is_end(event: Event) -> bool:
-    """Whether this event ends a publication."""
+    """Returns whether this event ends a publication."""
     return event.kind == "publication.state" and event.data.get("state") in TERMINAL
 
 

@@ -44,12 +44,12 @@ PUBLICATION_TRANSITIONS: Mapping[PublicationState, frozenset[PublicationState]] 
 }
 
 
-def move(current: PublicationState, wanted: PublicationState) -> PublicationState:
+def move(current: PublicationState, target: PublicationState) -> PublicationState:
     """The new state; raises `publication.bad_transition` for a move that the table does not hold."""
-    if wanted not in PUBLICATION_TRANSITIONS[current]:
+    if target not in PUBLICATION_TRANSITIONS[current]:
         raise Conflict(
             "publication.bad_transition",
-            f"A publication that is {current} cannot become {wanted}.",
+            f"A publication that is {current} cannot become {target}.",
             "Read it again: something else has changed it meanwhile.",
         )
-    return wanted
+    return target

@@ -74,11 +74,11 @@ class YouTube:
         return str(location)
 
     async def ask_session(self, session_url: str, total: int) -> Received:
-        """How much has arrived: an empty piece with `Content-Range: bytes */N`."""
+        """Returns how much has arrived: an empty piece with `Content-Range: bytes */N`."""
         return await self._put(session_url, b"", f"bytes */{total}", total)
 
     async def send_piece(self, session_url: str, piece: bytes, offset: int, total: int) -> Received:
-        """What has arrived afterwards, which may be less than was sent."""
+        """Returns what has arrived afterwards, which may be less than was sent."""
         return await self._put(session_url, piece, f"bytes {offset}-{offset + len(piece) - 1}/{total}", total)
 
     async def drop_session(self, session_url: str) -> None:

@@ -46,7 +46,7 @@ class References:
         return await self._begin(DROP, sha256)
 
     async def is_being_dropped(self, sha256: str) -> bool:
-        """Whether somebody, of whatever tenant, intends to."""
+        """Returns whether somebody, of whatever tenant, intends to."""
         with bypass_tenant_filter():
             found = await self._session.scalars(
                 select(BlobReference.owner)

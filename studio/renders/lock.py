@@ -34,7 +34,7 @@ class DriverLock:
         return True
 
     def taken(self) -> bool:
-        """Whether anybody holds it, we or another process."""
+        """Returns whether anybody holds it, we or another process."""
         if self.held:
             return True
         free = self.acquire()

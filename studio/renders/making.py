@@ -117,7 +117,7 @@ class RenderMaker:
         return await self._work(making)
 
     async def _made_files(self, making: Making) -> set[str]:
-        """What this render is made from and we have written ourselves: its spec and its segments."""
+        """Returns what this render is made from and we have written ourselves: its spec and its segments."""
         async with self._db.session() as session:
             linked = await Segments(session).of_render(making.render_id)
         results = [Finished.model_validate(row.result) for _, row in linked if row and row.result]

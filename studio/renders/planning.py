@@ -34,8 +34,8 @@ def outlook_of(spec: RenderSpec, personas: tuple[str, ...], times: RunTimes | No
 
 
 def expected_s(spec: RenderSpec, times: RunTimes | None, finished: Collection[str] = ()) -> float | None:
-    """What its scenes take one after the other, and joining them; without the wait for a place. `finished`
-    are ids of scenes that need not be made.
+    """Returns what its scenes take one after the other, and joining them; without the wait for a place.
+    `finished` are ids of scenes that need not be made.
     """
     if times is None:
         return None

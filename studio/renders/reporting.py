@@ -143,7 +143,7 @@ class Reporter:
             making.board.told(notices)
 
     async def _explain(self, making: Making) -> str:
-        """Why the first of its parts that waits does so; "" when none does."""
+        """Returns why the first of its parts that waits does so; "" when none does."""
         if making.task_id is not None:
             why = await self._scheduler.explain(making.task_id)
             # Between two tries the last one has ended: the next one will say why it waits.

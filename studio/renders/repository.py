@@ -85,7 +85,7 @@ class Renders:
         return int(found or 0)
 
     async def ahead_of(self, render: Render) -> int:
-        """How many queued ones start before it."""
+        """Returns how many queued ones start before it."""
         found = await self._session.scalar(
             select(func.count())
             .select_from(Render)

@@ -95,7 +95,7 @@ async def _tried(
 
 
 def is_left_over(scheduler: Scheduler, task_id: str) -> bool:
-    """Whether a try of this task goes on since before we were started."""
+    """Returns whether a try of this task goes on since before we were started."""
     return any(scheduler.left_over(_try_name(task_id, number)) for number in _later(0, RETRIES))
 
 

@@ -47,12 +47,12 @@ SEGMENT_TRANSITIONS: _Table = {
 }
 
 
-def move(table: _Table, current: RenderState, wanted: RenderState) -> RenderState:
+def move(table: _Table, current: RenderState, target: RenderState) -> RenderState:
     """The new state; raises `render.bad_transition` for a move that the table does not hold."""
-    if wanted not in table[current]:
+    if target not in table[current]:
         raise Conflict(
             "render.bad_transition",
-            f"What is {current} cannot become {wanted}.",
+            f"What is {current} cannot become {target}.",
             "Read it again: something else has changed it meanwhile.",
         )
-    return wanted
+    return target

@@ -51,14 +51,14 @@ class RetentionService:
     events: EventStore
 
     async def usage(self) -> Usage:
-        """Who takes the space."""
+        """Returns who takes the space."""
         with bypass_tenant_filter():
             async with self.db.session() as session:
                 held = await References(session).bytes_by_kind()
         return Usage(stored_bytes=await self.blobs.usage_bytes(), held_bytes=held)
 
     async def plan(self, rules: RetentionRules | None = None) -> CollectionPlan:
-        """What would go now; changes nothing."""
+        """Returns what would go now; changes nothing."""
         with bypass_tenant_filter():
             return await self._decide(rules or self.rules, utcnow())
 

@@ -152,7 +152,9 @@ class SceneService:
 
 
 def is_filled(scene: SceneBody) -> bool:
-    """Whether something can be heard in it; a project is made into a video when that is so of every scene."""
+    """Returns whether something can be heard in it; a project is made into a video when that is so of every
+    scene.
+    """
     return bool(scene.script.strip()) or scene.audio is not None
 
 

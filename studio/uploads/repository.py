@@ -24,7 +24,7 @@ class Uploads:
         return await self._session.get(ResumableUpload, upload_id)
 
     async def unfinished(self) -> tuple[int, int]:
-        """How many there are, and the bytes that they will have."""
+        """Returns how many there are, and the bytes that they will have."""
         query = select(func.count(ResumableUpload.id), func.sum(ResumableUpload.length)).where(
             ResumableUpload.asset_id.is_(None)
         )

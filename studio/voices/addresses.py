@@ -33,7 +33,7 @@ def address_of(base_url: str) -> httpx.URL:
 
 
 def root_of(base_url: str) -> str:
-    """What a service is known by, whoever asks it and by whichever name of this machine; raises
+    """Returns what a service is known by, whoever asks it and by whichever name of this machine; raises
     `speech.bad_address`.
     """
     url = address_of(base_url)
@@ -42,7 +42,7 @@ def root_of(base_url: str) -> str:
 
 
 def is_near(host: str) -> bool:
-    """Whether it is this machine. A proxy of the environment is for the outside world."""
+    """Returns whether it is this machine. A proxy of the environment is for the outside world."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"

@@ -229,7 +229,7 @@ class VoiceService:
     async def _sent(
         self, row: ClonedVoice, labels: VoiceLabels, sample: SampleFile, service: SpeechService
     ) -> str:
-        """What the service calls the voice. When it has none, nothing of it stays here either."""
+        """Returns what the service calls the voice. When it has none, nothing of it stays here either."""
         server = service.server(self.admission.listeners)
         try:
             content = await sample.read(self.blobs)

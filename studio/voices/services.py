@@ -30,7 +30,7 @@ class SpeechService:
         return SpeechServer(self.base_url, self.api_key_env, listeners)
 
     def voice(self, voice_id: str, consent: Consent) -> OpenAIVoice | QwenVoice:
-        """What a persona or a scene takes."""
+        """Returns what a persona or a scene takes."""
         if self.kind == "qwen":
             return QwenVoice(
                 base_url=self.base_url, voice_id=voice_id, api_key_env=self.api_key_env, consent=consent

@@ -71,7 +71,7 @@ class SpeechServer:
         return url.host + (f":{url.port}" if url.port else "")
 
     async def upload(self, name: str, sample: Sample, said: str, consent: str) -> str:
-        """What the service calls the voice.
+        """Returns what the service calls the voice.
 
         Raises UploadUnclear, and what the service's plain refusals mean: `speech.upstream_denied`,
         `speech.upstream_rejected`, `speech.upstream_unreachable`, `voice.cannot_clone`.

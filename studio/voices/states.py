@@ -23,12 +23,12 @@ VOICE_TRANSITIONS: Mapping[VoiceState, frozenset[VoiceState]] = {
 }
 
 
-def move(current: VoiceState, wanted: VoiceState) -> VoiceState:
+def move(current: VoiceState, target: VoiceState) -> VoiceState:
     """The new state; raises `voice.bad_transition` for a move that the table does not hold."""
-    if wanted not in VOICE_TRANSITIONS[current]:
+    if target not in VOICE_TRANSITIONS[current]:
         raise Conflict(
             "voice.bad_transition",
-            f"A voice that is {current} cannot become {wanted}.",
+            f"A voice that is {current} cannot become {target}.",
             "Look at it again: somebody else has changed it.",
         )
-    return wanted
+    return target

@@ -40,7 +40,7 @@ def kind_of(event: Event) -> str | None:
 
 
 def message_of(event: Event, kind: str) -> dict[str, Any]:
-    """What is told: `type`, `timestamp` and `data`, as the specification recommends."""
+    """Returns what is told: `type`, `timestamp` and `data`, as the specification recommends."""
     return {
         "type": kind,
         "timestamp": event.at.isoformat(),

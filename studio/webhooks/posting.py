@@ -69,7 +69,7 @@ async def post(
 
 
 async def _beginning(response: httpx.Response, wanted: int) -> bytes:
-    """What is packed is not read: nobody asked for that, and its status counts all the same."""
+    """Returns what is packed is not read: nobody asked for that, and its status counts all the same."""
     found = b""
     if wanted:
         with suppress(httpx.DecodingError):

@@ -25,7 +25,7 @@ def signature(secret: str, message_id: str, timestamp: int, body: str) -> str:
 
 
 def headers_of(secrets_: Iterable[str], message_id: str, timestamp: int, body: str) -> dict[str, str]:
-    """What goes out with `body`. While a secret is being replaced, both sign."""
+    """Returns what goes out with `body`. While a secret is being replaced, both sign."""
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),

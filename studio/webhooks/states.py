@@ -24,12 +24,12 @@ DELIVERY_TRANSITIONS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
 }
 
 
-def move(current: DeliveryState, wanted: DeliveryState) -> DeliveryState:
+def move(current: DeliveryState, target: DeliveryState) -> DeliveryState:
     """The new state; raises `webhook.bad_transition` for a move that the table does not hold."""
-    if wanted not in DELIVERY_TRANSITIONS[current]:
+    if target not in DELIVERY_TRANSITIONS[current]:
         raise Conflict(
             "webhook.bad_transition",
-            f"A delivery that is {current} cannot become {wanted}.",
+            f"A delivery that is {current} cannot become {target}.",
             "Wait until it has been delivered or has failed.",
         )
-    return wanted
+    return target
